@@ -1,0 +1,36 @@
+# Two commands: `make run` starts everything, `make test` proves it. Both need python3 >= 3.11 with venv, and nothing else.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+.PHONY: setup run test lint bench lock clean
+
+setup: $(VENV)/.ready  ## the virtual environment with the pinned dependencies
+
+$(VENV)/.ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Connect needs Python 3.11 or newer; set PYTHON=/path/to/python3"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+run: setup  ## everything in one terminal; ARGS="--demo" for a site with a dozen clients
+	$(BIN)/connect up $(ARGS)
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint  ## ruff, mypy --strict, import-linter, pytest; ARGS="-k suspend" for some of it
+	$(BIN)/python -m pytest $(ARGS)
+
+bench: setup  ## the speed of a change beside its floor, in one run
+	$(BIN)/python -m bench $(ARGS)
+
+lock:  ## write the pins anew; needs uv
+	uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11 --extra dev pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

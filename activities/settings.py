@@ -1,0 +1,76 @@
+"""Every setting of a Connect process, from the environment (prefix ``CONNECT_``), with its unit and default.
+
+How to reach Temporal is not here: that is temporalio.envconfig's (``TEMPORAL_ADDRESS``, ``TEMPORAL_NAMESPACE``,
+``TEMPORAL_API_KEY``, ``TEMPORAL_TLS_…``, or a profile in ``temporal.toml``), so that every Temporal tool agrees.
+"""
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from workflows.domain.provisioning import Limits
+
+
+class Settings(BaseSettings):
+    """Settings of a worker or of an API process. The three databases may be one server or three."""
+
+    model_config = SettingsConfigDict(env_prefix="CONNECT_", extra="forbid")
+
+    directory_dsn: SecretStr = Field(description="PostgreSQL URL of Connect's own database")
+    telephony_dsn: SecretStr = Field(description="PostgreSQL URL of Kamailio's database")
+    internet_dsn: SecretStr = Field(description="PostgreSQL URL of FreeRADIUS's database")
+    master_key_file: Path | None = Field(None, description="File with the key that SIP and RADIUS secrets derive from")
+    master_key: SecretStr | None = Field(None, description="The key itself, where a file is not handy")
+    token_file: Path | None = Field(None, description="File with the API's bearer token")
+    token: SecretStr | None = Field(None, description="The token itself, where a file is not handy")
+
+    sip_domain: str = Field("connect.local", description="SIP domain (digest realm) of every line")
+    host: str = Field("127.0.0.1", description="Address the API listens on")
+    port: int = Field(8000, ge=0, le=65535, description="TCP port the API listens on")
+    temporal_ui_url: str = Field("http://127.0.0.1:8233", description="Where operators reach the Temporal UI")
+
+    pool_size: int = Field(8, ge=1, description="Connections to each database, per process, at most")
+    connect_seconds: float = Field(3.0, gt=0, description="To open a database connection")
+    lock_seconds: float = Field(4.0, gt=0, description="To wait for a lock in a database")
+    statement_seconds: float = Field(5.0, gt=0, description="For one statement")
+    operation_seconds: float = Field(20.0, gt=0, description="For all of one activity's work on one system")
+
+    attempt_seconds: float = Field(120.0, gt=0, description="One attempt on one system, short retries included")
+    first_pause_seconds: float = Field(15.0, gt=0, description="Pause after a first failed attempt; doubles after each")
+    longest_pause_seconds: float = Field(3600.0, gt=0, description="No pause is longer")
+
+    worker_activities: int = Field(20, ge=1, description="Activities a worker runs at once")
+    worker_cached_clients: int = Field(1000, ge=0, description="Clients a worker keeps in memory")
+    json_logs: bool = Field(True, description="One JSON object a line; false: for reading in a terminal")
+
+    @model_validator(mode="after")
+    def _lock_before_statement(self) -> Self:
+        if self.lock_seconds >= self.statement_seconds:
+            raise ValueError(
+                "CONNECT_LOCK_SECONDS must be below CONNECT_STATEMENT_SECONDS, or a lock cannot be told from slowness"
+            )
+        return self
+
+    @property
+    def limits(self) -> Limits:
+        """What a new client is told about time."""
+        return Limits(
+            attempt=self.attempt_seconds, first_pause=self.first_pause_seconds, longest_pause=self.longest_pause_seconds
+        )
+
+    def read_master_key(self) -> bytes:
+        """The master key's bytes. Raises ValueError when it is not set, or shorter than 32 characters."""
+        return _secret(self.master_key, self.master_key_file, "MASTER_KEY", shortest=32).encode()
+
+    def read_token(self) -> str:
+        """The API's bearer token. Raises ValueError when it is not set, or shorter than 16 characters."""
+        return _secret(self.token, self.token_file, "TOKEN", shortest=16)
+
+
+def _secret(value: SecretStr | None, file: Path | None, name: str, shortest: int) -> str:
+    text = value.get_secret_value() if value else file.read_text().strip() if file else ""
+    if len(text) < shortest:
+        raise ValueError(f"Set CONNECT_{name} or CONNECT_{name}_FILE to at least {shortest} characters")
+    return text

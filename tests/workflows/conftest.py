@@ -1,0 +1,206 @@
+"""A real Temporal server whose time can be skipped, and a worker with fake systems on a task queue of its own."""
+
+import sys
+import uuid
+from collections.abc import AsyncIterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest_asyncio
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import Client as TemporalClient
+from temporalio.client import WorkflowHandle, WorkflowHistory, WorkflowUpdateFailedError
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
+from temporalio.worker import Replayer, Worker
+
+from tests.fakes import FakeDirectory, FakeInternet, FakeTelephony
+from tests.waiting import eventually
+from workflows.client_lifecycle import ClientLifecycle
+from workflows.domain.client import Activation, Client
+from workflows.domain.provisioning import Limits
+from workflows.domain.services import ClientType, Internet, Line, Services
+from workflows.domain.state import ClientState
+from workflows.guard import Guard
+from workflows.messages import ClientStart, ClientView, CommandAnswer, Message, WaitSettled, workflow_id
+from workflows.visibility import KEYS, attributes_at_start
+
+TEMPORAL = Path(sys.executable).parent / "temporal"
+LONDON = "Europe/London"
+OFFICE_LINE = Line("+442079460001", "3.12")
+SECOND_LINE = Line("+442079460002", "3.12")
+SERVICES = Services(ClientType.RESIDENTIAL, (OFFICE_LINE, SECOND_LINE), Internet(100, 20, 110))
+
+Handle = WorkflowHandle[ClientLifecycle, ClientView]
+
+
+@pytest_asyncio.fixture(scope="session")
+async def temporal() -> AsyncIterator[WorkflowEnvironment]:
+    """The dev server with time skipping per workflow (TEMPORAL.md section 1); no workflow skips unless told."""
+    async with await WorkflowEnvironment.start_time_skipping_v2(
+        dev_server_existing_path=str(TEMPORAL),
+        ts_config=TimeSkippingConfig(enabled=False),
+        data_converter=pydantic_data_converter,
+        search_attributes=KEYS,
+        dev_server_log_level="error",
+        dev_server_extra_args=[
+            "--dynamic-config-value",
+            "frontend.WorkflowTimeSkippingEnabled=true",
+            "--dynamic-config-value",
+            'history.timerProcessorMaxTimeShift="1ms"',
+        ],
+    ) as environment:
+        yield environment
+
+
+class House:
+    """One worker, three fake systems, and the clients started in it."""
+
+    def __init__(self, environment: WorkflowEnvironment) -> None:
+        self.environment, self.temporal = environment, environment.client
+        self.queue = f"house-{uuid.uuid4().hex[:8]}"
+        self.telephony, self.internet, self.directory = FakeTelephony(), FakeInternet(), FakeDirectory()
+        self.handles: list[Handle] = []
+
+    def worker(self, **options: Any) -> Worker:
+        return Worker(
+            self.temporal,
+            task_queue=self.queue,
+            workflows=[ClientLifecycle],
+            activities=[self.telephony.ensure_lines, self.internet.ensure_access, self.directory.publish],
+            interceptors=[Guard()],
+            **options,
+        )
+
+    async def start(
+        self,
+        client_id: str = "",
+        *,
+        starts_in: int = 0,
+        activation: Activation = Activation.AUTOMATIC,
+        services: Services = SERVICES,
+        limits: Limits | None = None,
+        wait: bool = True,
+        **record: Any,
+    ) -> Handle:
+        """A new client whose start date is so many days from today; by default it waits until all is settled."""
+        now = datetime.now(UTC)
+        client = Client(
+            client_id=client_id or f"c-{uuid.uuid4().hex[:10]}",
+            name=record.pop("name", "Acme Ltd"),
+            site="thames",
+            timezone=record.pop("timezone", LONDON),
+            services=services,
+            start_date=self.day(starts_in),
+            created_at=now,
+            activation=activation,
+            **record,
+        )
+        state = ClientState.of_new(client, limits or Limits(attempt=8, first_pause=1, longest_pause=60))
+        handle = await self.temporal.start_workflow(
+            ClientLifecycle.run,
+            ClientStart(state),
+            id=workflow_id(client.client_id),
+            task_queue=self.queue,
+            search_attributes=attributes_at_start(state),
+        )
+        self.handles.append(handle)
+        if wait:
+            await self.settled(handle)
+        return handle
+
+    @staticmethod
+    def day(offset: int) -> date:
+        """A calendar day counted from today, in London."""
+        return (datetime.now(UTC) + timedelta(days=offset)).date()
+
+    async def command(self, handle: Handle, kind: str, command_id: str = "", **fields: Any) -> CommandAnswer:
+        """Ask for a command and hear the answer; refused ones raise, see refusal_of."""
+        message = Message.model_validate({"kind": kind, "command_id": command_id, "by": "tester", **fields})
+        return await handle.execute_update(ClientLifecycle.command, message)
+
+    async def signal(self, handle: Handle, name: str, *args: Any) -> None:
+        await handle.signal(name, args=args)
+
+    async def view(self, handle: Handle) -> ClientView:
+        return await handle.query(ClientLifecycle.client)
+
+    async def settled(self, handle: Handle) -> ClientView:
+        """Wait until nothing is left to do, also through renewals."""
+        while True:
+            view = await handle.execute_update(ClientLifecycle.wait_settled, WaitSettled(patience=20))
+            if view.provisioning == "settled":
+                return view
+
+    async def until(self, handle: Handle, holds: Any) -> ClientView:
+        """Wait until the client's view satisfies ``holds``."""
+        found: list[ClientView] = []
+
+        async def satisfied() -> bool:
+            found.append(await self.view(handle))
+            return bool(holds(found[-1]))
+
+        await eventually(satisfied)
+        return found[-1]
+
+    async def skip(self, handle: Handle, delta: timedelta) -> None:
+        """Let that much time pass for this client alone."""
+        await self.environment.fast_forward(handle, delta)
+
+    async def events(self, handle: Handle) -> list[str]:
+        """The names of the current run's history events, in order."""
+        return [EventType.Name(event.event_type).removeprefix("EVENT_TYPE_") async for event in handle.fetch_history_events()]
+
+    async def histories(self) -> list[WorkflowHistory]:
+        """Every run of every client, oldest run last."""
+        found = []
+        for handle in self.handles:
+            run_id: str | None = (await self.temporal.get_workflow_handle(handle.id).describe()).run_id
+            while run_id:
+                run = self.temporal.get_workflow_handle(handle.id, run_id=run_id)
+                history = await run.fetch_history()
+                found.append(history)
+                started = history.events[0].workflow_execution_started_event_attributes
+                run_id = started.continued_execution_run_id or None
+        return found
+
+
+async def replay(histories: list[WorkflowHistory]) -> None:
+    """Every history replays with today's code, or the test fails."""
+    replayer = Replayer(
+        workflows=[ClientLifecycle], data_converter=pydantic_data_converter, interceptors=[Guard()]
+    )
+    for history in histories:
+        await replayer.replay_workflow(history)
+
+
+async def refusal_of(asked: Any) -> ApplicationError:
+    """The typed refusal an update came back with."""
+    try:
+        await asked
+    except WorkflowUpdateFailedError as failed:
+        assert isinstance(failed.cause, ApplicationError), failed.cause
+        return failed.cause
+    raise AssertionError("it was not refused")
+
+
+@pytest_asyncio.fixture
+async def house(temporal: WorkflowEnvironment) -> AsyncIterator[House]:
+    """A worker with fake systems. At the end every history made in it is replayed."""
+    house = House(temporal)
+    async with house.worker():
+        yield house
+        histories = await house.histories()
+        for handle in house.handles:
+            await _terminate(house.temporal, handle.id)
+    await replay(histories)
+
+
+async def _terminate(client: TemporalClient, workflow: str) -> None:
+    handle = client.get_workflow_handle(workflow)
+    if (await handle.describe()).close_time is None:
+        await handle.terminate("the test is over")
+
+

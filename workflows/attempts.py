@@ -1,0 +1,164 @@
+"""One attempt is one activity on one system, for the revision it was begun at."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.common import Priority, RetryPolicy
+from temporalio.exceptions import ActivityError, ApplicationError, TimeoutType, is_cancelled_exception
+from temporalio.exceptions import TimeoutError as TimedOut
+
+from workflows.domain.provisioning import SWITCHED, System
+from workflows.domain.state import ClientState
+from workflows.messages import ClientView
+from workflows.ports import (
+    STALE_REVISION,
+    Claim,
+    Directory,
+    EnsureAccess,
+    EnsureLines,
+    Evidence,
+    Internet,
+    Publish,
+    Published,
+    Telephony,
+)
+
+Order = EnsureLines | EnsureAccess | Publish
+Report = Evidence | Published
+
+
+@dataclass
+class Attempt:
+    """An order on its way."""
+
+    order: Order
+    handle: workflow.ActivityHandle[Report]
+
+
+class Attempts:
+    """The attempts under way, one per system at most.
+
+    ``report`` is told each outcome, in the order in which they come; an abandoned attempt is never heard of again.
+    """
+
+    def __init__(self, state: ClientState, report: Callable[[System, Order, Report | ActivityError], None]) -> None:
+        self._state, self._report = state, report
+        self._under_way: dict[System, Attempt] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._under_way)
+
+    def abandon_outdated(self) -> None:
+        """A newer decision abandons what was begun for an older one; the systems' fences make that safe."""
+        for system in SWITCHED:
+            attempt = self._under_way.get(system)
+            if attempt and attempt.order.revision < self._state.provisioning.standing[system].wanted_since:
+                del self._under_way[system]
+                attempt.handle.cancel()
+
+    def begin(self) -> None:
+        """Attempt all there is to do, side by side."""
+        now = workflow.now()
+        due = [s for s in System if s not in self._under_way and self._state.may_attempt(s, now)]
+        for system in due:
+            order = order_for(self._state, system)
+            self._state.provisioning.begin(system)
+            attempt = Attempt(order, self._start(system, order))
+            self._under_way[system] = attempt
+            asyncio.create_task(self._follow(system, attempt))  # noqa: RUF006  # the workflow's loop keeps its tasks
+
+    def _start(self, system: System, order: Order) -> workflow.ActivityHandle[Report]:
+        limit = self._state.limits.attempt
+        options = workflow.ActivityConfig(
+            activity_id=f"r{order.revision}:{system}",
+            summary=order.summary,
+            schedule_to_close_timeout=timedelta(seconds=limit),
+            start_to_close_timeout=timedelta(seconds=limit / 4),
+            retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=30)),
+            priority=Priority(priority_key=self._state.priority),
+        )
+        match order:
+            case EnsureLines():
+                return workflow.start_activity_method(Telephony.ensure_lines, order, **options)
+            case EnsureAccess():
+                return workflow.start_activity_method(Internet.ensure_access, order, **options)
+            case Publish():
+                return workflow.start_activity_method(Directory.publish, order, **options)
+
+    async def _follow(self, system: System, attempt: Attempt) -> None:
+        try:
+            outcome: Report | ActivityError = await attempt.handle
+        except ActivityError as failure:
+            outcome = failure
+        if self._under_way.get(system) is not attempt:
+            return
+        del self._under_way[system]
+        if not (isinstance(outcome, ActivityError) and is_cancelled_exception(outcome)):
+            self._report(system, attempt.order, outcome)
+
+
+def order_for(state: ClientState, system: System) -> Order:
+    """What a system is to do now."""
+    client, provisioning = state.client, state.provisioning
+    match system:
+        case System.TELEPHONY:
+            held = client.numbers_held
+            return EnsureLines(
+                client.client_id,
+                client.revision,
+                dict(provisioning.lines_wanted),
+                [n for n, on in provisioning.lines_wanted.items() if not on and n not in held],
+                client.secret_version,
+            )
+        case System.INTERNET:
+            return EnsureAccess(
+                client.client_id, client.revision, list(provisioning.access_wanted.values()), client.secret_version
+            )
+        case System.DIRECTORY:
+            return _publication(state)
+
+
+def failure_told(failure: ActivityError) -> str:
+    """Why an attempt failed, for an operator."""
+    cause = failure.cause
+    while isinstance(cause, TimedOut) and isinstance(cause.cause, ApplicationError):
+        cause = cause.cause
+    match cause:
+        case ApplicationError():
+            return f"{cause.type}: {cause.message}" if cause.type else cause.message
+        case TimedOut():
+            late = "did not answer in time"
+            return "no worker took the work" if cause.type is TimeoutType.SCHEDULE_TO_START else late
+        case _:
+            return str(cause or failure)
+
+
+def newer_revision(failure: ActivityError) -> int | None:
+    """The revision a system has obeyed already, when it refused ours as too old."""
+    if isinstance(failure.cause, ApplicationError) and failure.cause.type == STALE_REVISION:
+        details = failure.cause.details
+        return int(details[0]["newest"]) if details else 0
+    return None
+
+
+def _publication(state: ClientState) -> Publish:
+    client, needs = state.client, state.needs
+    registering = not state.registered
+    word = state.provisioning.switched(client)
+    claim = Claim(needs.billing_ref, list(needs.numbers)) if needs else None
+    return Publish(
+        client.client_id,
+        state.incarnation,
+        client.revision,
+        ClientView.of(state, workflow.now()).model_copy(update={"provisioning": word}),
+        {system: state.provisioning.standing[system].wanted_since for system in SWITCHED},
+        sorted(state.numbers),
+        list(state.journal.waiting),
+        state.journal.first,
+        {system: state.provisioning.standing[system].proven_revision for system in SWITCHED},
+        register=registering,
+        claim=Claim(client.billing_ref, sorted(state.numbers)) if registering else claim,
+    )

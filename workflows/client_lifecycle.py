@@ -1,0 +1,279 @@
+"""One durable workflow per client: messages change what is wanted, timers what is due, activities report what is."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.common import RawValue
+from temporalio.exceptions import ActivityError, ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from workflows.attempts import Attempts, Order, Report, failure_told, newer_revision
+    from workflows.domain.commands import AnyCommand
+    from workflows.domain.errors import (
+        BillingRefTaken,
+        ClientIdTaken,
+        NumberNotValid,
+        NumberTaken,
+        Refusal,
+        Taken,
+    )
+    from workflows.domain.provisioning import System
+    from workflows.domain.state import Answer
+    from workflows.inbox import read
+    from workflows.messages import ClientStart, ClientView, CommandAnswer, DriftReport, Message, Roll, WaitSettled
+    from workflows.ports import EnsureAccess, EnsureLines, Evidence, LostClaim, Publish, Published
+    from workflows.visibility import next_moment_told, show
+    from workflows.waiting import Alarm, wait_until
+
+UNDECIDED = "Undecided"
+
+
+class Ticket:
+    """A caller waiting for the directory's decision on one command."""
+
+    def __init__(self, command: AnyCommand) -> None:
+        self.command = command
+        self.outcome: Answer | Refusal | None = None
+
+
+@workflow.defn(name="ClientLifecycle")
+class ClientLifecycle:
+    """Keep one client's services as its operator decided, from New to Decommissioned and proven off."""
+
+    @workflow.init
+    def __init__(self, start: ClientStart) -> None:
+        self._state = start.state
+        self._state.incarnation = self._state.incarnation or workflow.info().first_execution_run_id
+        self._attempts = Attempts(self._state, self._heard)
+        self._alarm = Alarm()
+        self._tickets: list[Ticket] = []
+        self._turned_away: Refusal | None = None
+        self._rolling = False
+        self._news = 0
+
+    # -- the loop: each pass decides from the whole state, never from the message that woke it ----------------------
+
+    @workflow.run
+    async def run(self, start: ClientStart) -> ClientView:
+        while not self._may_leave():
+            self._state.advance(workflow.now())
+            self._attempts.abandon_outdated()
+            if not (self._must_renew() or self._turned_away):
+                self._attempts.begin()
+            show(self._state)
+            await self._rest()
+        show(self._state)
+        if self._turned_away:
+            raise as_failure(self._turned_away)
+        if not self._state.finished:
+            workflow.continue_as_new(ClientStart(self._state))
+        return self.client()
+
+    async def _rest(self) -> None:
+        """Sleep until anything changes, or until the next moment that matters."""
+        seen = self._news
+        try:
+            await self._alarm.wait_until(
+                lambda: self._news != seen or self._may_leave(),
+                self._state.next_moment(),
+                next_moment_told(self._state),
+            )
+        except asyncio.CancelledError:
+            self.record_refusal("cancel", Refusal("A client's workflow is not cancelled", "Decommission the client"))
+
+    def _may_leave(self) -> bool:
+        over = self._state.finished or self._turned_away is not None or self._must_renew()
+        return over and not self._attempts and workflow.all_handlers_finished()
+
+    def _must_renew(self) -> bool:
+        info = workflow.info()
+        longest = self._state.limits.renew_after
+        return (
+            self._rolling
+            or info.is_continue_as_new_suggested()
+            or info.is_target_worker_deployment_version_changed()
+            or (longest > 0 and info.get_current_history_length() >= longest)
+        )
+
+    # -- commands ---------------------------------------------------------------------------------------------------
+
+    @workflow.update(description="Carry out or plan one command; refused ones change nothing")
+    async def command(self, message: Message) -> CommandAnswer:
+        command = self._named(message)
+        try:
+            answer = self._take(command) or await self._decided(command)
+        except Refusal as refusal:
+            raise as_failure(refusal) from refusal
+        return CommandAnswer.to(answer, self.client())
+
+    @command.validator
+    def check_command(self, message: Message) -> None:
+        try:
+            self._state.check(self._named(message), workflow.now())
+        except Refusal as refusal:
+            raise as_failure(refusal) from refusal
+
+    @workflow.signal(dynamic=True, description="Any command without an answer; what cannot be done is recorded")
+    def inbox(self, name: str, args: Sequence[RawValue]) -> None:
+        try:
+            match read(name, args):
+                case Roll():
+                    self._rolling = True
+                case DriftReport() as drift:
+                    self._state.doubted(System(drift.system), drift.reason, workflow.now(), drift.by or drift.source)
+                case message:
+                    self._take(message.command())
+        except Refusal as refusal:
+            self.record_refusal(name, refusal)
+        self._news += 1
+
+    def record_refusal(self, name: str, error: Exception) -> None:
+        """Note what came in and could not be done; nothing else changes."""
+        told = str(error) if isinstance(error, Refusal) else f"{type(error).__name__}: {error}"
+        self._state.refuse(f"{name[:100]}: {told}", name, workflow.now())
+        self._news += 1
+
+    def _take(self, command: AnyCommand) -> Answer | None:
+        """Obey at once, or let the command wait for the directory and answer None."""
+        now = workflow.now()
+        self._news += 1
+        self._state.advance(now)
+        if self._state.answered(command) is None and self._state.client.needs(command):
+            self._state.check(command, now)
+            self._state.claim(command)
+            return None
+        return self._state.obey(command, now)
+
+    async def _decided(self, command: AnyCommand) -> Answer:
+        """Wait for the directory's decision, but neither through its failure nor through a renewal."""
+        ticket, directory = Ticket(command), self._state.provisioning.standing[System.DIRECTORY]
+        failures = directory.attempts
+        self._tickets.append(ticket)
+        await wait_until(
+            lambda: ticket.outcome is not None or directory.attempts > failures or self._must_renew(), deadline=None
+        )
+        self._tickets.remove(ticket)
+        if ticket.outcome is None:
+            raise undecided()
+        if isinstance(ticket.outcome, Refusal):
+            raise ticket.outcome
+        return ticket.outcome
+
+    def _named(self, message: Message) -> AnyCommand:
+        """The command, under the update's id when it has none of its own."""
+        command, update = message.command(), workflow.current_update_info()
+        return command if command.command_id or update is None else replace(command, command_id=update.id)
+
+    # -- waiting and looking ----------------------------------------------------------------------------------------
+
+    @workflow.update(description="Answer once the directory knows the client, or why it does not take it")
+    async def wait_registered(self) -> ClientView:
+        await wait_until(
+            lambda: self._state.registered or self._turned_away is not None or self._must_renew(), deadline=None
+        )
+        if self._turned_away:
+            raise as_failure(self._turned_away)
+        if not self._state.registered:
+            raise undecided()
+        return self.client()
+
+    @wait_registered.validator
+    def check_wait_registered(self) -> None:
+        """Always allowed."""
+
+    @workflow.update(description="Answer once everything up to a revision is done, or early: ask again")
+    async def wait_settled(self, wanted: WaitSettled) -> ClientView:
+        await wait_until(
+            lambda: (self._state.client.revision >= wanted.revision and self._state.settled) or self._must_renew(),
+            workflow.now() + timedelta(seconds=wanted.patience),
+        )
+        return self.client()
+
+    @wait_settled.validator
+    def check_wait_settled(self, wanted: WaitSettled) -> None:
+        """Always allowed."""
+
+    @workflow.query(description="The client as it is now")
+    def client(self) -> ClientView:
+        return ClientView.of(self._state, workflow.now())
+
+    # -- reports ----------------------------------------------------------------------------------------------------
+
+    def _heard(self, system: System, order: Order, outcome: Report | ActivityError) -> None:
+        """An attempt ended: what is proven is known, what failed is tried again later."""
+        self._news += 1
+        now, provisioning = workflow.now(), self._state.provisioning
+        match outcome, order:
+            case ActivityError(), _:
+                self._failed(system, outcome)
+            case Published(), Publish():
+                self._published(order, outcome)
+            case Evidence(), EnsureLines():
+                self._state.proven(system, now, _findings(outcome), recorded=outcome.recorded)
+                contracted = self._state.client.services.numbers
+                provisioning.lines_proven(order.lines, order.revision, now, contracted)
+            case Evidence(), EnsureAccess():
+                self._state.proven(system, now, _findings(outcome), recorded=outcome.recorded)
+                accounts = {access.account: access for access in order.accounts}
+                contracted = (order.client_id,) if self._state.client.services.internet else ()
+                provisioning.access_proven(accounts, order.revision, now, contracted)
+
+    def _failed(self, system: System, failure: ActivityError) -> None:
+        newest = newer_revision(failure)
+        if newest is not None and newest >= self._state.client.revision:
+            self._state.overtaken(system, newest)
+        else:
+            self._state.failed(system, failure_told(failure), workflow.now(), workflow.random().random())
+
+    def _published(self, order: Publish, published: Published) -> None:
+        """The directory shows the client, and has decided on what it was asked for."""
+        state, now = self._state, workflow.now()
+        if order.register and published.lost:
+            self._turned_away = as_refusal(published.lost)
+            return
+        state.provisioning.published = max(published.revision, state.provisioning.published)
+        state.provisioning.standing[System.DIRECTORY].succeed(published.revision, now)
+        state.journal.published(published.last_entry)
+        if order.register:
+            state.register(published.billing_ref, now)
+        elif order.claim:
+            self._decide(published)
+
+    def _decide(self, published: Published) -> None:
+        """Carry out or refuse the command that waited, and tell its callers."""
+        state, now = self._state, workflow.now()
+        command = state.claims[0]
+        outcome: Answer | Refusal
+        if published.lost:
+            outcome = as_refusal(published.lost).within(state.client.situation())
+            state.lost(command, outcome, now)
+        else:
+            outcome = state.won(published.billing_ref, now)
+        for ticket in self._tickets:
+            if ticket.command == command:
+                ticket.outcome = outcome
+
+
+def _findings(evidence: Evidence) -> dict[str, str]:
+    return {finding.subject: "on" if finding.in_service else "off" for finding in evidence.findings}
+
+
+def as_refusal(lost: LostClaim) -> Refusal:
+    """The domain error that a lost claim stands for."""
+    kinds = {kind.__name__: kind for kind in (BillingRefTaken, NumberTaken, ClientIdTaken, NumberNotValid)}
+    return kinds.get(lost.type, Taken)(lost.why, lost.remedy, lost.field)
+
+
+def undecided() -> ApplicationError:
+    """What a caller hears whose command was accepted, but could not be decided while it waited."""
+    return ApplicationError(
+        "Accepted, but the directory has not decided yet; ask again with the same command_id", type=UNDECIDED
+    )
+
+
+def as_failure(refusal: Refusal) -> ApplicationError:
+    """A refusal as it crosses the wire: its class is the type, its facts are the details."""
+    return ApplicationError(str(refusal), refusal.facts, type=type(refusal).__name__, non_retryable=True)

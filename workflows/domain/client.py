@@ -1,0 +1,493 @@
+"""The client: one aggregate that every command, planned change and edit goes through.
+
+Nothing here reads a clock, waits, or talks to a system. ``obey`` either changes the client by the table of PRODUCT.md
+section 3 and answers with an Outcome, or raises a Refusal and leaves everything as it was.
+"""
+
+import copy
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from enum import StrEnum
+from typing import assert_never
+
+from workflows.domain.commands import (
+    Activate,
+    AnyCommand,
+    CancelPlanned,
+    CancelScheduledDecommission,
+    ChangeServices,
+    Convert,
+    Decommission,
+    Edit,
+    Plannable,
+    PlannableCommand,
+    PlannedCommand,
+    Suspend,
+    Unsuspend,
+)
+from workflows.domain.dates import end_of, first_instant, local_time
+from workflows.domain.errors import (
+    BeforeStart,
+    IllegalTransition,
+    InvalidField,
+    ManagementClient,
+    MomentInThePast,
+    NothingPlanned,
+    Refusal,
+    Situation,
+    TwoMoments,
+)
+from workflows.domain.holds import EVERY_SOURCE, Hold
+from workflows.domain.journal import Entry, Event
+from workflows.domain.lifecycle import NEVER_FOR_MANAGEMENT, TABLE, Kind, Status, Verdict, allowed
+from workflows.domain.schedule import PlannedChange, Schedule
+from workflows.domain.services import ClientType, Services
+
+LONGEST_NAME = 200
+LONGEST_BILLING_REF = 64
+
+
+class Activation(StrEnum):
+    """Whether the start date activates the client, or a person does."""
+
+    AUTOMATIC = "automatic"
+    MANUAL = "manual"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command did. ``changed`` is false when everything was so already."""
+
+    changed: bool
+    message: str
+    entry: Entry
+
+
+@dataclass
+class Client:
+    """One tenant company: its record, its status, its holds and its planned changes.
+
+    ``revision`` grows with every decision; it fences late writes and orders the directory. ``converted_revision`` is
+    that of the last conversion. ``secret_version`` is what "rotate credentials" raises (PRODUCT.md section 5).
+    """
+
+    client_id: str
+    name: str
+    site: str
+    timezone: str
+    services: Services
+    start_date: date
+    created_at: datetime
+    billing_ref: str = ""
+    end_date: date | None = None
+    activation: Activation = Activation.AUTOMATIC
+    management: bool = False
+    status: Status = Status.NEW
+    holds: dict[str, Hold] = field(default_factory=dict)
+    schedule: Schedule = field(default_factory=Schedule)
+    revision: int = 1
+    secret_version: int = 1
+    converted_revision: int = 0
+    first_active_at: datetime | None = None
+    decommissioned_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        check_billing_ref(self.billing_ref)
+
+    # -- time ---------------------------------------------------------------------------------------------------
+
+    def begin(self) -> Entry:
+        """Plan the activation of a client just created, unless it waits for a person. Returns the first line."""
+        self._plan_activation()
+        planned = f", {self.schedule.changes[0].told(self.timezone)}" if self.schedule.changes else ""
+        return Entry(Event.DECIDED, self.created_at, f"Created{planned}", kind="create", revision=self.revision)
+
+    def advance(self, now: datetime) -> list[Entry]:
+        """Let time pass: every planned change that is due takes effect, in order.
+
+        One that has become illegal is returned as refused, never dropped silently.
+        """
+        entries = []
+        while change := self.schedule.take_due(now):
+            entries.append(self._take_effect(change, now))
+        return entries
+
+    def next_moment(self) -> datetime | None:
+        """When the next planned change is due."""
+        return self.schedule.next_at
+
+    # -- commands -----------------------------------------------------------------------------------------------
+
+    def check(self, command: AnyCommand, now: datetime) -> Outcome:
+        """What ``obey`` would do, without doing it. Raises the Refusal it would raise."""
+        trial = copy.deepcopy(self)
+        trial.advance(now)
+        return trial.obey(command, now)
+
+    def obey(self, command: AnyCommand, now: datetime) -> Outcome:
+        """Carry out a command now, or plan it.
+
+        Raises a Refusal that names the status, what is planned and what is allowed; the client is then unchanged.
+        """
+        try:
+            self._check_table(command)
+            if isinstance(command, Suspend | Unsuspend | Decommission | Convert | ChangeServices) and command.planned:
+                return self._plan(command, now)
+            return self._carry_out(command, now)
+        except Refusal as refusal:
+            raise refusal.within(self.situation()) from refusal.__cause__
+
+    def situation(self) -> Situation:
+        """The facts a refusal carries."""
+        plans = tuple(change.told(self.timezone) for change in self.schedule)
+        kinds = allowed(
+            self.status,
+            management=self.management,
+            planned=bool(plans),
+            decommission_planned=self.schedule.find(Kind.DECOMMISSION) is not None,
+        )
+        return Situation(self.status, plans, tuple(kind.value for kind in kinds))
+
+    def needs(self, command: AnyCommand) -> "Needs":
+        """What the command would take that must be unique in the operator: the directory decides on it first."""
+        if isinstance(command, ChangeServices):
+            return Needs(numbers=tuple(n.number for n in command.add_lines if n.number not in self.services.numbers))
+        if isinstance(command, Edit) and command.billing_ref is not None and command.billing_ref != self.billing_ref:
+            return Needs(billing_ref=command.billing_ref)
+        return Needs()
+
+    @property
+    def numbers_held(self) -> frozenset[str]:
+        """Numbers contracted or about to be: contracted ones end with the client, planned ones with their plan."""
+        if self.status is Status.DECOMMISSIONED:
+            return frozenset()
+        planned = {
+            line.number for c in self.schedule if isinstance(c.command, ChangeServices) for line in c.command.add_lines
+        }
+        return frozenset(self.services.numbers) | planned
+
+    # -- carrying out -------------------------------------------------------------------------------------------
+
+    def _check_table(self, command: AnyCommand) -> None:
+        if self.management and command.kind in NEVER_FOR_MANAGEMENT:
+            raise ManagementClient(f"The management client of a site cannot be asked to {command.kind}")
+        if TABLE[command.kind][self.status] is not Verdict.REFUSE:
+            return
+        if self.status is Status.SUSPENDED:
+            raise IllegalTransition(f"A suspended client cannot be asked to {command.kind}", "Unsuspend it instead")
+        ended = local_time(self.decommissioned_at, self.timezone) if self.decommissioned_at else "an earlier time"
+        raise IllegalTransition(f"Cannot {command.kind}: the client was already decommissioned at {ended}")
+
+    def _carry_out(self, command: AnyCommand, now: datetime) -> Outcome:
+        self._check_table(command)
+        match command:
+            case Activate():
+                return self._activate(command, now)
+            case Suspend():
+                return self._suspend(command, now)
+            case Unsuspend():
+                return self._unsuspend(command, now)
+            case Decommission():
+                return self._decommission(command, now)
+            case CancelScheduledDecommission():
+                return self._cancel(Kind.DECOMMISSION, command, now)
+            case CancelPlanned():
+                return self._cancel(command.change, command, now)
+            case Convert():
+                return self._convert(command, now)
+            case ChangeServices():
+                return self._change_services(command, now)
+            case Edit():
+                return self._edit(command, now)
+            case _:
+                assert_never(command)
+
+    def _activate(self, command: Activate, now: datetime) -> Outcome:
+        if self.status is Status.ACTIVE:
+            return self._unchanged("Already active", command, now)
+        self.schedule.remove(Kind.ACTIVATE)
+        self._settle_status(now, started=True)
+        return self._decided(f"Activated: the client is {self.status}", command, now)
+
+    def _suspend(self, command: Suspend, now: datetime) -> Outcome:
+        check_source(command.source)
+        hold = Hold(command.source, command.reason, command.by, now)
+        standing = self.holds.get(hold.source)
+        if hold.says_the_same_as(standing):
+            return self._unchanged(f"Already held by {hold.source}", command, now)
+        self.holds[hold.source] = replace(hold, placed_at=standing.placed_at) if standing else hold
+        before = self.status
+        self._settle_status(now)
+        if self.status is not before:
+            text = f"Suspended by {hold.source}"
+        elif standing:
+            text = f"Hold of {hold.source} updated"
+        else:
+            text = f"Hold of {hold.source} added"
+        return self._decided(text, command, now)
+
+    def _unsuspend(self, command: Unsuspend, now: datetime) -> Outcome:
+        if command.source != EVERY_SOURCE:
+            check_source(command.source)
+        lifted = [s for s in self.holds if command.source in (s, EVERY_SOURCE)]
+        if not lifted:
+            held = f"; held by {', '.join(sorted(self.holds))}" if self.holds else ""
+            by = "" if command.source == EVERY_SOURCE else f" by {command.source}"
+            return self._unchanged(f"Not held{by}{held}", command, now)
+        for source in lifted:
+            del self.holds[source]
+        before = self.status
+        self._settle_status(now)
+        text = f"Hold of {', '.join(sorted(lifted))} lifted"
+        if self.status is not before:
+            text += ": the client is active again"
+        elif self.holds:
+            text += f"; still held by {', '.join(sorted(self.holds))}"
+        return self._decided(text, command, now)
+
+    def _decommission(self, command: Decommission, now: datetime) -> Outcome:
+        if self.status is Status.DECOMMISSIONED:
+            at = local_time(self.decommissioned_at, self.timezone) if self.decommissioned_at else "an earlier time"
+            return self._unchanged(f"Already decommissioned at {at}", command, now)
+        cleared = self.schedule.clear()
+        self.status, self.decommissioned_at = Status.DECOMMISSIONED, now
+        self.holds.clear()
+        also = f"; cleared: {', '.join(c.told(self.timezone) for c in cleared)}" if cleared else ""
+        return self._decided(f"Decommissioned{also}", command, now)
+
+    def _cancel(self, named: str, command: AnyCommand, now: datetime) -> Outcome:
+        cancelled = self.schedule.remove(named)
+        if cancelled is None:
+            if named in {kind.value for kind in Kind}:
+                return self._unchanged(f"No {named} is planned", command, now)
+            raise NothingPlanned(
+                f"Nothing planned is called {named!r}",
+                "Give the kind of the planned change, or its change_id",
+                field="change",
+            )
+        if cancelled.kind is Kind.ACTIVATE:
+            self.activation = Activation.MANUAL  # it now waits for a person, and says so
+        return self._decided(f"Cancelled: {cancelled.told(self.timezone)}", command, now)
+
+    def _convert(self, command: Convert, now: datetime) -> Outcome:
+        if command.to is self.services.type:
+            return self._unchanged(f"Already {command.to}", command, now)
+        if command.to is ClientType.VIRTUAL:
+            if command.lines or command.offices or command.internet:
+                raise InvalidField(
+                    "A conversion to virtual takes no lines, offices or internet",
+                    "Leave them out: the lines stay, without an office",
+                    field="lines" if command.lines else "offices" if command.offices else "internet",
+                )
+            self.services = self.services.as_virtual()
+        else:
+            self.services = self.services.as_residential(command.lines, command.offices, command.internet)
+        outcome = self._decided(f"Converted to {command.to}", command, now)
+        self.converted_revision = self.revision
+        return outcome
+
+    def _change_services(self, command: ChangeServices, now: datetime) -> Outcome:
+        if not (command.add_lines or command.remove_lines or command.internet != "keep"):
+            raise InvalidField(
+                "No change of services is given", "Give add_lines, remove_lines or internet", field="add_lines"
+            )
+        services = self.services.changed(command.add_lines, command.remove_lines, command.internet)
+        if services == self.services:
+            return self._unchanged("The services are so already", command, now)
+        before, self.services = self.services, services
+        return self._decided(_difference(before, services), command, now)
+
+    def _edit(self, command: Edit, now: datetime) -> Outcome:
+        changes = []
+        if command.name is not None and command.name != self.name:
+            check_name(command.name)
+            changes.append("name")
+        if command.billing_ref is not None and command.billing_ref != self.billing_ref:
+            check_billing_ref(command.billing_ref)
+            changes.append("billing ref")
+        start_date = self.start_date if command.start_date is None else command.start_date
+        if start_date != self.start_date:
+            self._check_start(start_date)
+            changes.append("start date")
+        end_date = None if command.clear_end_date else command.end_date or self.end_date
+        if end_date != self.end_date:
+            changes.append("end date")
+        if not changes:
+            return self._unchanged("The details are so already", command, now)
+        moved = start_date != self.start_date
+        self.name = self.name if command.name is None else command.name
+        self.billing_ref = self.billing_ref if command.billing_ref is None else command.billing_ref
+        self.start_date, self.end_date = start_date, end_date
+        if moved and self.status is Status.NEW:
+            self._plan_activation()
+        return self._decided(f"Edited: {', '.join(changes)}", command, now)
+
+    # -- planning -----------------------------------------------------------------------------------------------
+
+    def _plan(self, command: PlannableCommand, now: datetime) -> Outcome:
+        at = self._moment(command, now)
+        change = PlannedChange(command.command_id or f"{command.kind}-{self.revision + 1}", at, command)
+        standing = self.schedule.find(command.kind)
+        if standing and standing.at == at and _same_but_for_id(standing.command, command):
+            return self._unchanged(f"Already planned: {standing.told(self.timezone)}", command, now)
+        self._check_when_due(change)
+        replaced = self.schedule.put(change)
+        instead = f", instead of {local_time(replaced.at, self.timezone)}" if replaced else ""
+        self.revision += 1
+        text = f"Planned: {change.told(self.timezone)}{instead}"
+        entry = self._entry(Event.ASKED, text, command, now)
+        facts = {"change_id": change.change_id, "planned_for": at.isoformat()}
+        return Outcome(True, text, replace(entry, facts=facts))
+
+    def _moment(self, command: PlannableCommand, now: datetime) -> datetime:
+        if command.last_day is not None and command.at is not None:
+            raise TwoMoments("Both last_day and at are given", "Give one of them", field="at")
+        if command.last_day is not None:
+            at, given = end_of(command.last_day, self.timezone), "last_day"
+        else:
+            assert command.at is not None
+            at, given = command.at, "at"
+            if at.tzinfo is None:
+                raise InvalidField(
+                    "An instant has an offset", "Write 2027-03-01T09:00:00+00:00, with the offset", field="at"
+                )
+        if at <= now:
+            raise MomentInThePast(
+                f"{local_time(at, self.timezone)} is past",
+                "Give a later moment, or none to have it done now",
+                field=given,
+            )
+        if command.kind is Kind.DECOMMISSION and self.status is Status.NEW:
+            start = first_instant(self.start_date, self.timezone)
+            if at < start or (command.last_day is not None and command.last_day < self.start_date):
+                raise BeforeStart(
+                    f"The client starts on {self.start_date}, after that decommission",
+                    "Give a later day, or decommission now",
+                    field=given,
+                )
+        return at
+
+    def _check_when_due(self, change: PlannedChange) -> None:
+        """Raises a Refusal when what is planned before it would make the change illegal."""
+        trial = copy.deepcopy(self)
+        trial.schedule.put(change)
+        while (due := trial.schedule.take_due(change.at)) and due is not change:
+            trial._take_effect(due, due.at)
+        trial._carry_out(_as_now(change.command), change.at)
+
+    def _take_effect(self, change: PlannedChange, now: datetime) -> Entry:
+        try:
+            entry = self._carry_out(_as_now(change.command), now).entry
+        except Refusal as refusal:
+            self.revision += 1
+            text = f"Planned {change.kind} refused when due: {refusal.within(self.situation())}"
+            entry = self._entry(Event.REFUSED, text, change.command, now)
+        return replace(entry, facts={**entry.facts, "change_id": change.change_id, "planned": "true"})
+
+    def _plan_activation(self) -> None:
+        """On the first instant of the start date at the site; what is past is due at once."""
+        self.schedule.remove(Kind.ACTIVATE)
+        if self.activation is Activation.AUTOMATIC:
+            at = first_instant(self.start_date, self.timezone)
+            command = Activate(by="connect", source="start date", reason=f"start date {self.start_date}")
+            self.schedule.put(PlannedChange("activation", at, command))
+
+    def _check_start(self, start_date: date) -> None:
+        ending = self.schedule.find(Kind.DECOMMISSION)
+        if self.status is Status.NEW and ending and ending.at < first_instant(start_date, self.timezone):
+            raise BeforeStart(
+                f"A decommission is planned before {start_date}",
+                "Give an earlier start date, or move the decommission first",
+                field="start_date",
+            )
+
+    # -- small things -------------------------------------------------------------------------------------------
+
+    def _settle_status(self, now: datetime, *, started: bool = False) -> None:
+        """A started client is Suspended while at least one hold stands, else Active."""
+        if self.status is Status.NEW and not started:
+            return
+        self.status = Status.SUSPENDED if self.holds else Status.ACTIVE
+        if self.status is Status.ACTIVE and self.first_active_at is None:
+            self.first_active_at = now
+
+    def _decided(self, text: str, command: AnyCommand, now: datetime) -> Outcome:
+        self.revision += 1
+        return Outcome(True, text, self._entry(Event.DECIDED, text, command, now))
+
+    def _unchanged(self, text: str, command: AnyCommand, now: datetime) -> Outcome:
+        return Outcome(False, text, self._entry(Event.ASKED, f"{text}; nothing changed", command, now))
+
+    def _entry(self, event: Event, text: str, command: AnyCommand, now: datetime) -> Entry:
+        return Entry(
+            event,
+            now,
+            text,
+            kind=command.kind,
+            by=command.by,
+            source=command.source,
+            reason=command.reason,
+            command_id=command.command_id,
+            revision=self.revision,
+        )
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What must be unique: an empty billing_ref asks for a generated one, None for none at all."""
+
+    billing_ref: str | None = None
+    numbers: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return self.billing_ref is not None or bool(self.numbers)
+
+
+def check_name(name: str) -> None:
+    """Raises InvalidField for a name that is blank or too long."""
+    if not name.strip() or len(name) > LONGEST_NAME:
+        raise InvalidField(
+            "The name is blank" if not name.strip() else f"The name has {len(name)} characters",
+            f"Give a name of 1 to {LONGEST_NAME} characters",
+            field="name",
+        )
+
+
+def check_billing_ref(billing_ref: str) -> None:
+    """Raises InvalidField for one that is too long or only blanks; empty means: generate one."""
+    if billing_ref != billing_ref.strip() or len(billing_ref) > LONGEST_BILLING_REF:
+        raise InvalidField(
+            "The billing reference has blanks around it or is too long",
+            f"Give 1 to {LONGEST_BILLING_REF} characters without blanks around them, or leave it empty",
+            field="billing_ref",
+        )
+
+
+def check_source(source: str) -> None:
+    """Raises InvalidField for a source that is blank, too long or the word for every one."""
+    if not source.strip() or len(source) > LONGEST_BILLING_REF or source == EVERY_SOURCE:
+        raise InvalidField(
+            f"{source!r} cannot be the source of a hold",
+            f"Give a name of 1 to {LONGEST_BILLING_REF} characters, such as billing; {EVERY_SOURCE!r} only lifts",
+            field="source",
+        )
+
+
+def _as_now(command: PlannedCommand) -> PlannedCommand:
+    return replace(command, at=None, last_day=None) if isinstance(command, Plannable) else command
+
+
+def _same_but_for_id(one: PlannedCommand, other: PlannableCommand) -> bool:
+    return isinstance(one, Plannable) and _as_now(replace(one, command_id="")) == _as_now(replace(other, command_id=""))
+
+
+def _difference(before: Services, after: Services) -> str:
+    had, has = {line.number: line for line in before.lines}, {line.number: line for line in after.lines}
+    parts = [f"added {number}" for number in has if number not in had]
+    parts += [f"removed {number}" for number in had if number not in has]
+    parts += [f"changed {number}" for number in has if number in had and has[number] != had[number]]
+    if before.internet != after.internet:
+        now = after.internet
+        parts.append(f"internet {now.down_mbps}/{now.up_mbps} Mbit/s" if now else "internet ended")
+    return f"Services: {', '.join(parts)}"

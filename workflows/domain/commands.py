@@ -1,0 +1,124 @@
+"""What may be asked of a client. A command is a value: it can be planned, kept and compared."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Literal, TypeAlias
+
+from workflows.domain.lifecycle import Kind
+from workflows.domain.services import ClientType, Internet, Line
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """Who asks, why, and under which id. The same ``command_id`` twice is one command."""
+
+    command_id: str = ""
+    by: str = ""
+    source: str = "operator"
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plannable(Command):
+    """A command with an optional moment: now when neither is given, and never both.
+
+    ``last_day`` is the last day of the present state, inclusive, at the site; ``at`` an exact instant.
+    """
+
+    last_day: date | None = None
+    at: datetime | None = None
+
+    @property
+    def planned(self) -> bool:
+        return self.last_day is not None or self.at is not None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Activate(Command):
+    """Provide all contracted services, ahead of the start date if need be."""
+
+    kind: Literal[Kind.ACTIVATE] = Kind.ACTIVATE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suspend(Plannable):
+    """Place a hold for ``source``: every service is ceased while one stands."""
+
+    kind: Literal[Kind.SUSPEND] = Kind.SUSPEND
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unsuspend(Plannable):
+    """Lift the hold of ``source``, or every one with ``all``."""
+
+    kind: Literal[Kind.UNSUSPEND] = Kind.UNSUSPEND
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decommission(Plannable):
+    """Close the contract and cease all services, for good."""
+
+    kind: Literal[Kind.DECOMMISSION] = Kind.DECOMMISSION
+
+
+@dataclass(frozen=True, kw_only=True)
+class CancelScheduledDecommission(Command):
+    """Remove the planned decommission; the status stays as it is."""
+
+    kind: Literal[Kind.CANCEL_SCHEDULED_DECOMMISSION] = Kind.CANCEL_SCHEDULED_DECOMMISSION
+
+
+@dataclass(frozen=True, kw_only=True)
+class CancelPlanned(Command):
+    """Remove the planned change that ``change`` names by its kind or its change_id."""
+
+    change: str
+    kind: Literal[Kind.CANCEL_PLANNED] = Kind.CANCEL_PLANNED
+
+
+@dataclass(frozen=True, kw_only=True)
+class Convert(Plannable):
+    """Become residential or virtual; see Services.as_residential and as_virtual."""
+
+    to: ClientType
+    lines: tuple[Line, ...] = ()
+    offices: tuple[str, ...] = ()
+    internet: Internet | None = None
+    kind: Literal[Kind.CONVERT] = Kind.CONVERT
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangeServices(Plannable):
+    """Add lines (or move them to another office), remove lines, set or end internet access."""
+
+    add_lines: tuple[Line, ...] = ()
+    remove_lines: tuple[str, ...] = ()
+    internet: Internet | Literal["keep", "none"] = "keep"
+    kind: Literal[Kind.CHANGE_SERVICES] = Kind.CHANGE_SERVICES
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edit(Command):
+    """Change details; what is None stays. An empty ``billing_ref`` asks for a generated one."""
+
+    name: str | None = None
+    billing_ref: str | None = None
+    start_date: date | None = None
+    end_date: date | None = None
+    clear_end_date: bool = False
+    kind: Literal[Kind.EDIT] = Kind.EDIT
+
+
+AnyCommand: TypeAlias = (
+    Activate
+    | Suspend
+    | Unsuspend
+    | Decommission
+    | CancelScheduledDecommission
+    | CancelPlanned
+    | Convert
+    | ChangeServices
+    | Edit
+)
+PlannableCommand: TypeAlias = Suspend | Unsuspend | Decommission | Convert | ChangeServices
+PlannedCommand: TypeAlias = Activate | PlannableCommand

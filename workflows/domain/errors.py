@@ -1,0 +1,143 @@
+"""Why a command was refused. Every refusal leaves the client exactly as it was.
+
+Refusal                     what was asked cannot be done; carries the facts, ``str()`` makes the sentence
+├── IllegalTransition       not in this status (PRODUCT.md section 3)
+├── ManagementClient        the operator's own client is never suspended or decommissioned
+├── NothingPlanned          the named planned change does not exist
+├── CommandIdReused         one command_id, two different commands
+├── Taken                   another client has it
+│   ├── BillingRefTaken
+│   ├── NumberTaken
+│   └── ClientIdTaken
+└── InvalidField            one field breaks one rule
+    ├── MomentInThePast
+    ├── BeforeStart
+    ├── TwoMoments
+    ├── OfficeNotAllowed
+    ├── OfficeMissing
+    ├── InternetNotAllowed
+    ├── UnknownLine
+    └── NumberNotValid
+"""
+
+from dataclasses import dataclass, replace
+from dataclasses import field as attribute
+from typing import Self
+
+
+@dataclass(frozen=True)
+class Situation:
+    """The facts a refusal carries so that the caller knows the way out.
+
+    ``planned`` lists planned changes as sentences; ``allowed`` the command kinds possible now.
+    """
+
+    status: str = ""
+    planned: tuple[str, ...] = ()
+    allowed: tuple[str, ...] = ()
+
+
+@dataclass(eq=False)
+class Refusal(Exception):
+    """What was asked cannot be done; nothing has changed."""
+
+    why: str
+    remedy: str = ""
+    field: str | None = None
+    situation: Situation = attribute(default_factory=Situation)
+
+    def __str__(self) -> str:
+        sentences = [self.why.rstrip(".")]
+        if self.situation.status:
+            sentences.append(f"The client is {self.situation.status}")
+        if self.situation.planned:
+            sentences.append(f"Planned: {'; '.join(self.situation.planned)}")
+        if self.remedy:
+            sentences.append(self.remedy.rstrip("."))
+        if self.situation.allowed:
+            sentences.append(f"Allowed now: {', '.join(self.situation.allowed)}")
+        return ". ".join(sentences) + "."
+
+    def within(self, situation: Situation) -> Self:
+        """The same refusal, told with what the client's state was."""
+        return replace(self, situation=situation)
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """What crosses the wire beside the sentence: plain values only."""
+        return {
+            "field": self.field,
+            "why": self.why,
+            "remedy": self.remedy,
+            "client_status": self.situation.status or None,
+            "planned": list(self.situation.planned),
+            "allowed": list(self.situation.allowed),
+        }
+
+
+class IllegalTransition(Refusal):
+    """The command does not go with the client's status."""
+
+
+class ManagementClient(Refusal):
+    """The operator's own client of a site can be neither suspended nor decommissioned."""
+
+
+class NothingPlanned(Refusal):
+    """No planned change has this id or kind."""
+
+
+class CommandIdReused(Refusal):
+    """This command_id was used before, for a different command."""
+
+
+class Taken(Refusal):
+    """Another client has what was asked for."""
+
+
+class BillingRefTaken(Taken):
+    """Billing references are unique in the operator, decommissioned clients included."""
+
+
+class NumberTaken(Taken):
+    """Numbers are unique among living clients."""
+
+
+class ClientIdTaken(Taken):
+    """A client id is never used twice."""
+
+
+class InvalidField(Refusal):
+    """One field breaks one rule."""
+
+
+class MomentInThePast(InvalidField):
+    """A planned change lies in the future; "now" is its own choice, never a date (PRODUCT.md section 4)."""
+
+
+class BeforeStart(InvalidField):
+    """A client cannot be decommissioned before it starts."""
+
+
+class TwoMoments(InvalidField):
+    """Either the last day of service or an instant, not both."""
+
+
+class OfficeNotAllowed(InvalidField):
+    """A virtual client has no office."""
+
+
+class OfficeMissing(InvalidField):
+    """Every line of a residential client is in an office."""
+
+
+class InternetNotAllowed(InvalidField):
+    """In-building internet is for residential clients."""
+
+
+class UnknownLine(InvalidField):
+    """The client has no such line."""
+
+
+class NumberNotValid(InvalidField):
+    """Not a telephone number that can exist (E.164)."""

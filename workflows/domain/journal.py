@@ -1,0 +1,62 @@
+"""What happened, in words and facts: the lines of a client's history (PRODUCT.md section 7.2)."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+LONGEST_TEXT = 1000
+
+
+class Event(StrEnum):
+    """What kind of line this is."""
+
+    ASKED = "asked"  # accepted; it changed nothing yet (a plan) or nothing at all
+    REFUSED = "refused"
+    DECIDED = "decided"
+    ATTEMPTED = "attempted"
+    PROVEN = "proven"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line. ``text`` is a sentence; ``facts`` are plain values for machines."""
+
+    event: Event
+    at: datetime
+    text: str
+    kind: str = ""
+    by: str = ""
+    source: str = ""
+    reason: str = ""
+    command_id: str = ""
+    revision: int = 0
+    facts: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Journal:
+    """Lines not yet shown in the directory, numbered for ever in the order in which they were written.
+
+    The directory takes each number once, so publishing again after a lost answer adds nothing.
+    """
+
+    written: int = 0
+    waiting: list[Entry] = field(default_factory=list)
+
+    def write(self, entry: Entry) -> None:
+        self.waiting.append(entry)
+        self.written += 1
+
+    @property
+    def first(self) -> int:
+        """The number of the first waiting line, from 1."""
+        return self.written - len(self.waiting) + 1
+
+    def published(self, last: int) -> None:
+        """The directory has every line up to this number."""
+        del self.waiting[: max(0, last - self.first + 1)]
+
+
+def shortened(text: str, longest: int = LONGEST_TEXT) -> str:
+    """Text from outside, cut to a length that a history can carry."""
+    return text if len(text) <= longest else text[: longest - 1] + "…"

@@ -1,0 +1,71 @@
+"""The statuses, the commands, and the table of what goes with what (PRODUCT.md section 3)."""
+
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """What was decided for a client; where provisioning stands is another matter."""
+
+    NEW = "new"
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    DECOMMISSIONED = "decommissioned"
+
+
+class Kind(StrEnum):
+    """Every command there is, in the imperative."""
+
+    ACTIVATE = "activate"
+    SUSPEND = "suspend"
+    UNSUSPEND = "unsuspend"
+    DECOMMISSION = "decommission"
+    CANCEL_SCHEDULED_DECOMMISSION = "cancel_scheduled_decommission"
+    CANCEL_PLANNED = "cancel_planned"
+    CONVERT = "convert"
+    CHANGE_SERVICES = "change_services"
+    EDIT = "edit"
+
+
+class Verdict(StrEnum):
+    """What the table says of a command in a status."""
+
+    OBEY = "obey"
+    NO_CHANGE = "no change"
+    REFUSE = "refuse"
+
+
+_ALIVE = {Status.NEW: Verdict.OBEY, Status.ACTIVE: Verdict.OBEY, Status.SUSPENDED: Verdict.OBEY}
+_LIVING_ONLY = {**_ALIVE, Status.DECOMMISSIONED: Verdict.REFUSE}
+
+TABLE: dict[Kind, dict[Status, Verdict]] = {
+    Kind.ACTIVATE: {
+        Status.NEW: Verdict.OBEY,
+        Status.ACTIVE: Verdict.NO_CHANGE,
+        Status.SUSPENDED: Verdict.REFUSE,
+        Status.DECOMMISSIONED: Verdict.REFUSE,
+    },
+    Kind.SUSPEND: _LIVING_ONLY,
+    Kind.UNSUSPEND: {**_LIVING_ONLY, Status.ACTIVE: Verdict.NO_CHANGE},
+    Kind.DECOMMISSION: {**_ALIVE, Status.DECOMMISSIONED: Verdict.NO_CHANGE},
+    Kind.CANCEL_SCHEDULED_DECOMMISSION: _LIVING_ONLY,
+    Kind.CANCEL_PLANNED: _LIVING_ONLY,
+    Kind.CONVERT: _LIVING_ONLY,
+    Kind.CHANGE_SERVICES: _LIVING_ONLY,
+    Kind.EDIT: _LIVING_ONLY,
+}
+
+NEVER_FOR_MANAGEMENT = frozenset({Kind.SUSPEND, Kind.DECOMMISSION})
+
+
+def allowed(status: Status, *, management: bool, planned: bool, decommission_planned: bool) -> tuple[Kind, ...]:
+    """The commands that would change something now, for the way out of a refusal."""
+    possible = {kind for kind in Kind if TABLE[kind][status] is Verdict.OBEY}
+    if management:
+        possible -= NEVER_FOR_MANAGEMENT
+    if not planned:
+        possible -= {Kind.CANCEL_PLANNED}
+    if not decommission_planned:
+        possible -= {Kind.CANCEL_SCHEDULED_DECOMMISSION}
+    if status is Status.NEW:
+        possible -= {Kind.UNSUSPEND}
+    return tuple(kind for kind in Kind if kind in possible)

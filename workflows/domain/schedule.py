@@ -1,0 +1,70 @@
+"""Planned changes: at most one per kind, in the order in which they happen."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from workflows.domain.commands import PlannedCommand
+from workflows.domain.dates import local_time
+from workflows.domain.lifecycle import Kind
+
+# What is due at the same instant happens in this order: a day that starts and ends a client ends with it gone.
+_ORDER = (Kind.ACTIVATE, Kind.CONVERT, Kind.CHANGE_SERVICES, Kind.SUSPEND, Kind.UNSUSPEND, Kind.DECOMMISSION)
+
+
+@dataclass(frozen=True)
+class PlannedChange:
+    """A command with a moment in the future."""
+
+    change_id: str
+    at: datetime
+    command: PlannedCommand
+
+    @property
+    def kind(self) -> Kind:
+        return self.command.kind
+
+    def told(self, timezone: str) -> str:
+        """As a sentence: ``decommission at 2027-03-01 00:00 Europe/London``."""
+        return f"{self.kind} at {local_time(self.at, timezone)}"
+
+
+@dataclass
+class Schedule:
+    """The planned changes of a client."""
+
+    changes: list[PlannedChange] = field(default_factory=list)
+
+    def __iter__(self) -> Iterator[PlannedChange]:
+        return iter(self.changes)
+
+    def put(self, change: PlannedChange) -> PlannedChange | None:
+        """Plan a change. Returns the one of the same kind that it replaces, if any."""
+        replaced = self.remove(change.kind)
+        self.changes = sorted([*self.changes, change], key=lambda c: (c.at, _ORDER.index(c.kind)))
+        return replaced
+
+    def find(self, named: str) -> PlannedChange | None:
+        """By change_id, or by kind."""
+        return next((c for c in self.changes if named in (c.change_id, c.kind.value)), None)
+
+    def remove(self, named: str) -> PlannedChange | None:
+        """Take a planned change out. Returns it, or None when there was none."""
+        if found := self.find(named):
+            self.changes = [c for c in self.changes if c is not found]
+        return found
+
+    def clear(self) -> list[PlannedChange]:
+        """Take every planned change out. Returns them."""
+        cleared, self.changes = self.changes, []
+        return cleared
+
+    def take_due(self, now: datetime) -> PlannedChange | None:
+        """Take out the next change whose moment has come."""
+        if self.changes and self.changes[0].at <= now:
+            return self.changes.pop(0)
+        return None
+
+    @property
+    def next_at(self) -> datetime | None:
+        return self.changes[0].at if self.changes else None

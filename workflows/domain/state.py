@@ -1,0 +1,249 @@
+"""All that one workflow remembers: one value that survives every renewal."""
+
+import hashlib
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+
+from workflows.domain.client import Client, Needs, Outcome
+from workflows.domain.commands import AnyCommand, Edit
+from workflows.domain.errors import CommandIdReused, Refusal
+from workflows.domain.journal import Entry, Event, Journal, shortened
+from workflows.domain.lifecycle import Status
+from workflows.domain.provisioning import SWITCHED, Limits, Provisioned, Provisioning, System
+
+# Temporal priority keys, lowest first: what an operator asked goes before what a timer did, and both before bulk work.
+OPERATOR_FIRST, TIMER_NEXT, BULK_LAST = 2, 3, 5
+BULK = "bulk"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command was answered, kept so that the same command gets the same answer."""
+
+    command_id: str
+    fingerprint: str
+    changed: bool
+    message: str
+
+
+@dataclass
+class ClientState:
+    """A client, where its systems stand, and what still has to be told or decided.
+
+    ``claims`` are commands that wait for the directory to decide on something unique. ``registered`` is false until the
+    directory has the client itself. ``incarnation`` tells the directory one workflow from another of the same id.
+    """
+
+    client: Client
+    limits: Limits = field(default_factory=Limits)
+    provisioning: Provisioning = field(default_factory=Provisioning)
+    journal: Journal = field(default_factory=Journal)
+    recent: list[Answer] = field(default_factory=list)
+    claims: list[AnyCommand] = field(default_factory=list)
+    registered: bool = False
+    created_by: str = ""
+    incarnation: str = ""
+    priority: int = OPERATOR_FIRST
+    format: int = 1
+
+    @classmethod
+    def of_new(cls, client: Client, limits: Limits, created_by: str = "") -> "ClientState":
+        """A client just asked for: its activation is planned, nothing is switched, the directory does not know it."""
+        state = cls(client, limits, created_by=created_by)
+        state.journal.write(replace(client.begin(), command_id=created_by))
+        return state
+
+    # -- decisions ------------------------------------------------------------------------------------------------
+
+    def advance(self, now: datetime) -> None:
+        """Let time pass: every planned change that is due takes effect."""
+        if not self.registered:
+            return
+        for entry in self.client.advance(now):
+            self.journal.write(entry)
+            self.priority = TIMER_NEXT
+        self.provisioning.follow(self.client)
+
+    def check(self, command: AnyCommand, now: datetime) -> None:
+        """Raises the Refusal that ``obey`` would raise; a command answered before is never refused."""
+        if self.answered(command) is None and not self.claiming(command):
+            self.client.check(command, now)
+
+    def obey(self, command: AnyCommand, now: datetime) -> Answer:
+        """Carry out or plan a command whose claims are decided. Raises a Refusal, which leaves all as it was."""
+        self.advance(now)
+        if known := self.answered(command):
+            return known
+        outcome = self.client.obey(command, now)
+        return self._answer(command, outcome)
+
+    def answered(self, command: AnyCommand) -> Answer | None:
+        """What the same command was answered before, if it was. Raises CommandIdReused for another command."""
+        if not command.command_id:
+            return None
+        for answer in reversed(self.recent):
+            if answer.command_id == command.command_id:
+                if answer.fingerprint != fingerprint(command):
+                    raise CommandIdReused(
+                        f"command_id {command.command_id} was used before, for another command",
+                        "Use a new one for each command",
+                        field="command_id",
+                    )
+                return answer
+        return None
+
+    def refuse(self, refusal: str, kind: str, now: datetime, *, by: str = "", command_id: str = "") -> None:
+        """Record that something that came in without a caller to answer was refused. Nothing else changes."""
+        entry = Entry(
+            Event.REFUSED,
+            now,
+            shortened(refusal),
+            kind=shortened(kind, 100),
+            by=shortened(by, 100),
+            command_id=shortened(command_id, 100),
+            revision=self.client.revision,
+        )
+        self.journal.write(entry)
+
+    def _answer(self, command: AnyCommand, outcome: Outcome) -> Answer:
+        answer = Answer(command.command_id, fingerprint(command), outcome.changed, outcome.message)
+        self.priority = BULK_LAST if command.source == BULK else OPERATOR_FIRST
+        if command.command_id:
+            self.recent = [*self.recent, answer][-self.limits.recent :]
+        self.journal.write(outcome.entry)
+        self.provisioning.follow(self.client)
+        return answer
+
+    # -- claims ---------------------------------------------------------------------------------------------------
+
+    def claiming(self, command: AnyCommand) -> bool:
+        """Whether this very command already waits for the directory."""
+        return bool(command.command_id) and command in self.claims
+
+    def claim(self, command: AnyCommand) -> None:
+        """Let a command wait until the directory has decided on what it needs."""
+        if not self.claiming(command):
+            self.claims.append(command)
+            self.client.revision += 1
+
+    @property
+    def needs(self) -> Needs:
+        """What the oldest waiting command needs."""
+        return self.client.needs(self.claims[0]) if self.claims else Needs()
+
+    @property
+    def numbers(self) -> frozenset[str]:
+        """Every number that nobody else may have: contracted, planned, or not yet proven off."""
+        return self.client.numbers_held | self.provisioning.numbers_in_use
+
+    def register(self, billing_ref: str | None, now: datetime) -> None:
+        """The directory knows the client, under this billing reference: from now on time passes for it."""
+        self.registered = True
+        if billing_ref and billing_ref != self.client.billing_ref:
+            self.client.billing_ref = billing_ref
+            self.client.revision += 1
+        self.advance(now)
+
+    def won(self, billing_ref: str | None, now: datetime) -> Answer | Refusal:
+        """The directory granted the oldest waiting command: carry it out. It may have become illegal meanwhile."""
+        command = self.claims.pop(0)
+        granted = replace(command, billing_ref=billing_ref) if isinstance(command, Edit) and billing_ref else command
+        try:
+            self.advance(now)
+            outcome = self.client.obey(granted, now)
+        except Refusal as refusal:
+            self.lost(command, refusal, now)
+            return refusal
+        return self._answer(command, outcome)
+
+    def lost(self, command: AnyCommand, refusal: Refusal, now: datetime) -> None:
+        """The directory gave what a command needs to somebody else. Whatever was claimed for it goes back."""
+        self.claims = [claim for claim in self.claims if claim is not command]
+        self.client.revision += 1
+        self.refuse(str(refusal), command.kind, now, by=command.by, command_id=command.command_id)
+
+    # -- where things stand ---------------------------------------------------------------------------------------
+
+    def drifts(self, system: System) -> bool:
+        """Whether there is a difference to remove. A client the directory does not know yet is switched nowhere."""
+        if system is System.DIRECTORY:
+            unpublished = not self.registered or bool(self.journal.waiting) or bool(self.claims)
+            return unpublished or self.provisioning.drifts(system, self.client)
+        return self.registered and self.provisioning.drifts(system, self.client)
+
+    def may_attempt(self, system: System, now: datetime) -> bool:
+        """Whether there is a difference whose time has come."""
+        retry_at = self.provisioning.standing[system].retry_at
+        if system is System.DIRECTORY:
+            return self.drifts(system) and (retry_at is None or retry_at <= now)
+        return self.registered and self.provisioning.may_attempt(system, self.client, now)
+
+    def next_moment(self) -> datetime | None:
+        """When time alone makes a difference: the next planned change, or the next attempt."""
+        moments = [self.client.next_moment() if self.registered else None, self.provisioning.next_moment(self.client)]
+        directory = self.provisioning.standing[System.DIRECTORY].retry_at
+        moments.append(directory if self.drifts(System.DIRECTORY) else None)
+        return min((moment for moment in moments if moment is not None), default=None)
+
+    @property
+    def settled(self) -> bool:
+        """No drift, and the directory shows it."""
+        return not any(self.drifts(system) for system in System)
+
+    @property
+    def provisioned(self) -> Provisioned:
+        word = self.provisioning.provisioned(self.client)
+        return Provisioned.CHANGING if word is Provisioned.SETTLED and not self.settled else word
+
+    @property
+    def finished(self) -> bool:
+        """Decommissioned, proven off, and everything told."""
+        return self.client.status is Status.DECOMMISSIONED and self.settled
+
+    # -- reports --------------------------------------------------------------------------------------------------
+
+    def failed(self, system: System, error: str, now: datetime, chance: float) -> None:
+        """An attempt on a system failed. The first failure, and every new error, is told to the directory."""
+        standing = self.provisioning.standing[system]
+        error = shortened(error, 500)
+        news = not standing.attention or standing.last_error != error
+        standing.fail(error, now, self.limits, chance)
+        if system in SWITCHED and news:
+            self.client.revision += 1
+            self.journal.write(
+                Entry(
+                    Event.ATTEMPTED,
+                    now,
+                    f"{system.capitalize()} not done: {error}",
+                    kind=system,
+                    by="connect",
+                    revision=self.client.revision,
+                )
+            )
+
+    def proven(self, system: System, now: datetime, findings: dict[str, str], *, recorded: bool) -> None:
+        """A system was seen to do what is wanted. Tells the directory what it could not take down itself."""
+        if self.provisioning.standing[system].attention:
+            self.client.revision += 1
+        if not recorded:
+            text = f"{system.capitalize()} proven"
+            self.journal.write(
+                Entry(Event.PROVEN, now, text, system, "connect", revision=self.client.revision, facts=findings)
+            )
+
+    def overtaken(self, system: System, newest: int) -> None:
+        """A system has obeyed a later revision than ours (a workflow was reset, say): decide anew above it."""
+        self.client.revision = max(self.client.revision, newest) + 1
+        self.provisioning.standing[system].expect(self.client.revision)
+
+    def doubted(self, system: System, why: str, now: datetime, by: str) -> None:
+        """Somebody found a system not as it was left: it is brought back to what is wanted, and proven anew."""
+        self.client.revision += 1
+        self.provisioning.doubt(system, self.client.revision)
+        text = shortened(f"Drift of {system} reported{f': {why}' if why else ''}")
+        self.journal.write(Entry(Event.ASKED, now, text, kind="report_drift", by=by, revision=self.client.revision))
+
+
+def fingerprint(command: AnyCommand) -> str:
+    """A short digest of everything a command says."""
+    return hashlib.sha256(repr(sorted(asdict(command).items())).encode()).hexdigest()[:16]

@@ -1,0 +1,448 @@
+"""The wire contract of ClientLifecycle (PRODUCT.md sections 7.2 and 7.3): start, commands, answers, views.
+
+Changes are additive. Commands are checked here for shape and turned into domain commands; what they mean is the
+domain's.
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel, StringConstraints
+
+from workflows.domain import commands
+from workflows.domain.client import LONGEST_NAME, Activation
+from workflows.domain.dates import at_site, local_day, local_time
+from workflows.domain.lifecycle import Kind, Status
+from workflows.domain.provisioning import SWITCHED, Provisioned, System
+from workflows.domain.services import ClientType, Internet, Line
+from workflows.domain.state import Answer, ClientState
+
+ID_PREFIX = "client-"
+TASK_QUEUE = "provisioning"
+
+E164 = Annotated[
+    str,
+    StringConstraints(pattern=r"^\+[1-9]\d{6,14}$"),
+    Field(description="A telephone number in E.164", examples=["+442079460001"]),
+]
+Office = Annotated[str, StringConstraints(min_length=1, max_length=64), Field(examples=["3.12"])]
+ShortText = Annotated[str, StringConstraints(max_length=500)]
+Word = Annotated[str, StringConstraints(min_length=1, max_length=64, strip_whitespace=True)]
+CommandId = Annotated[str, StringConstraints(max_length=200)]
+
+
+def workflow_id(client_id: str) -> str:
+    """The id of a client's workflow."""
+    return f"{ID_PREFIX}{client_id}"
+
+
+def client_id_of(workflow_id: str) -> str:
+    """The client whose workflow this is."""
+    return workflow_id.removeprefix(ID_PREFIX)
+
+
+# -- services -----------------------------------------------------------------------------------------------------
+
+
+class Strict(BaseModel):
+    """Unknown fields are refused: a misspelt one would otherwise be silently ignored."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class LineGiven(Strict):
+    """One telephone line. A residential client's is in an office, a virtual client's in none."""
+
+    number: E164
+    office: Office | None = None
+    protected: bool = Field(False, description="Stays in service through a suspension: lift, alarm, door entry")
+
+    def line(self) -> Line:
+        return Line(self.number, self.office, self.protected)
+
+
+class InternetGiven(Strict):
+    """Internet access of a residential client."""
+
+    down_mbps: int = Field(ge=1, le=1_000_000, examples=[100])
+    up_mbps: int = Field(ge=1, le=1_000_000, examples=[20])
+    vlan: int | None = Field(None, ge=1, le=4094, examples=[110])
+
+    def internet(self) -> Internet:
+        return Internet(self.down_mbps, self.up_mbps, self.vlan)
+
+
+# -- commands: the body of a request, and with who and which id the whole message -----------------------------------
+
+
+class Body(Strict):
+    """What every command may say."""
+
+    reason: ShortText = Field("", examples=["invoice 1042 unpaid"])
+    source: Word = Field("operator", description="Who stands behind it: operator, billing, security, …")
+
+
+class PlannableBody(Body):
+    """A command that may be planned: at most one of ``last_day`` and ``at``."""
+
+    last_day: date | None = Field(
+        None, description="The last day of the present state, inclusive, at the site", examples=["2027-02-28"]
+    )
+    at: AwareDatetime | None = Field(
+        None, description="An exact instant, with offset", examples=["2027-03-01T09:00:00+00:00"]
+    )
+
+
+class ConvertBody(PlannableBody):
+    """Become residential or virtual."""
+
+    to: ClientType
+    lines: list[LineGiven] = Field(default_factory=list, description="Which line goes to which office")
+    offices: list[Office] = Field(default_factory=list, description="Offices without a telephone line")
+    internet: InternetGiven | None = None
+
+
+class ServicesBody(PlannableBody):
+    """A change of the contracted services. ``internet`` left out keeps it, ``"none"`` ends it."""
+
+    add_lines: list[LineGiven] = Field(default_factory=list)
+    remove_lines: list[E164] = Field(default_factory=list)
+    internet: InternetGiven | Literal["none"] | None = None
+
+
+class EditBody(Body):
+    """Details. What is left out stays; ``billing_ref`` empty or null asks for a generated one."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_NAME, pattern=r"\S")] | None = None
+    billing_ref: Annotated[str, StringConstraints(max_length=64, strip_whitespace=True)] | None = None
+    start_date: date | None = None
+    end_date: date | None = Field(None, description="Null removes it. It never acts on services")
+
+
+class Envelope(Strict):
+    """Who asks, and under which id: the same ``command_id`` twice is one command."""
+
+    command_id: CommandId = ""
+    by: Annotated[str, StringConstraints(max_length=200)] = ""
+
+    def _who(self) -> dict[str, Any]:
+        return {"command_id": self.command_id, "by": self.by}
+
+
+class Activate(Body, Envelope):
+    kind: Literal[Kind.ACTIVATE] = Kind.ACTIVATE
+
+    def command(self) -> commands.Activate:
+        return commands.Activate(reason=self.reason, source=self.source, **self._who())
+
+
+class Suspend(PlannableBody, Envelope):
+    kind: Literal[Kind.SUSPEND] = Kind.SUSPEND
+
+    def command(self) -> commands.Suspend:
+        return commands.Suspend(**_planned(self), **self._who())
+
+
+class Unsuspend(PlannableBody, Envelope):
+    kind: Literal[Kind.UNSUSPEND] = Kind.UNSUSPEND
+
+    def command(self) -> commands.Unsuspend:
+        return commands.Unsuspend(**_planned(self), **self._who())
+
+
+class Decommission(PlannableBody, Envelope):
+    kind: Literal[Kind.DECOMMISSION] = Kind.DECOMMISSION
+
+    def command(self) -> commands.Decommission:
+        return commands.Decommission(**_planned(self), **self._who())
+
+
+class CancelScheduledDecommission(Body, Envelope):
+    kind: Literal[Kind.CANCEL_SCHEDULED_DECOMMISSION] = Kind.CANCEL_SCHEDULED_DECOMMISSION
+
+    def command(self) -> commands.CancelScheduledDecommission:
+        return commands.CancelScheduledDecommission(reason=self.reason, source=self.source, **self._who())
+
+
+class CancelPlanned(Body, Envelope):
+    """``change`` is the kind or the change_id of the planned change."""
+
+    change: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    kind: Literal[Kind.CANCEL_PLANNED] = Kind.CANCEL_PLANNED
+
+    def command(self) -> commands.CancelPlanned:
+        return commands.CancelPlanned(change=self.change, reason=self.reason, source=self.source, **self._who())
+
+
+class Convert(ConvertBody, Envelope):
+    kind: Literal[Kind.CONVERT] = Kind.CONVERT
+
+    def command(self) -> commands.Convert:
+        return commands.Convert(
+            to=self.to,
+            lines=tuple(line.line() for line in self.lines),
+            offices=tuple(self.offices),
+            internet=self.internet.internet() if self.internet else None,
+            **_planned(self),
+            **self._who(),
+        )
+
+
+class ChangeServices(ServicesBody, Envelope):
+    kind: Literal[Kind.CHANGE_SERVICES] = Kind.CHANGE_SERVICES
+
+    def command(self) -> commands.ChangeServices:
+        return commands.ChangeServices(
+            add_lines=tuple(line.line() for line in self.add_lines),
+            remove_lines=tuple(self.remove_lines),
+            internet=self.internet.internet() if isinstance(self.internet, InternetGiven) else self.internet or "keep",
+            **_planned(self),
+            **self._who(),
+        )
+
+
+class Edit(EditBody, Envelope):
+    kind: Literal[Kind.EDIT] = Kind.EDIT
+
+    def command(self) -> commands.Edit:
+        given = self.model_fields_set
+        return commands.Edit(
+            name=self.name,
+            billing_ref=(self.billing_ref or "") if "billing_ref" in given else None,
+            start_date=self.start_date,
+            end_date=self.end_date,
+            clear_end_date="end_date" in given and self.end_date is None,
+            reason=self.reason,
+            source=self.source,
+            **self._who(),
+        )
+
+
+AnyMessage: TypeAlias = (
+    Activate
+    | Suspend
+    | Unsuspend
+    | Decommission
+    | CancelScheduledDecommission
+    | CancelPlanned
+    | Convert
+    | ChangeServices
+    | Edit
+)
+
+
+class Message(RootModel[Annotated[AnyMessage, Field(discriminator="kind")]]):
+    """Any command; its ``kind`` says which, and is never left out."""
+
+    def command(self) -> commands.AnyCommand:
+        return self.root.command()
+
+
+BY_NAME: dict[str, type[AnyMessage]] = {
+    Kind.ACTIVATE: Activate,
+    Kind.SUSPEND: Suspend,
+    Kind.UNSUSPEND: Unsuspend,
+    Kind.DECOMMISSION: Decommission,
+    Kind.CANCEL_SCHEDULED_DECOMMISSION: CancelScheduledDecommission,
+    Kind.CANCEL_PLANNED: CancelPlanned,
+    Kind.CONVERT: Convert,
+    Kind.CHANGE_SERVICES: ChangeServices,
+    Kind.EDIT: Edit,
+}
+
+
+def _planned(body: PlannableBody) -> dict[str, Any]:
+    return {"reason": body.reason, "source": body.source, "last_day": body.last_day, "at": body.at}
+
+
+# -- other messages -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ClientStart:
+    """What a run begins with: a new client's state, or the state the run before it passed on."""
+
+    state: ClientState
+
+
+class DriftReport(Envelope):
+    """Somebody found a system not as it was left."""
+
+    system: Literal["telephony", "internet"]
+    reason: ShortText = ""
+    source: Word = "monitoring"
+
+
+class Roll(Envelope):
+    """Ask for renewal, so that an idle client takes new code after a deploy."""
+
+    reason: ShortText = ""
+    source: Word = "operator"
+
+
+class WaitSettled(Strict):
+    """Wait until nothing at or before ``revision`` is left to do, for at most ``patience`` seconds."""
+
+    revision: int = 0
+    patience: float = Field(30.0, gt=0, le=60)
+
+
+# -- views ----------------------------------------------------------------------------------------------------------
+
+
+class LineView(BaseModel):
+    number: str
+    office: str | None
+    protected: bool
+
+
+class InternetView(BaseModel):
+    account: str
+    down_mbps: int
+    up_mbps: int
+    vlan: int | None
+
+
+class HoldView(BaseModel):
+    source: str
+    reason: str
+    by: str
+    placed_at: datetime
+
+
+class PlannedView(BaseModel):
+    change_id: str
+    kind: str
+    at: datetime
+    local_time: str
+    by: str
+    reason: str
+
+
+class SystemView(BaseModel):
+    """One provisioning system. ``desired`` and ``actual`` map numbers or accounts to on, off or unknown."""
+
+    system: str
+    desired: dict[str, str]
+    actual: dict[str, str]
+    proven_at: datetime | None
+    attempts: int
+    last_error: str
+    next_attempt_at: datetime | None
+
+
+class ClientView(BaseModel):
+    """A client as every interface shows it (PRODUCT.md section 7.2). Times carry the site's offset."""
+
+    client_id: str
+    name: str
+    type: ClientType
+    site: str
+    timezone: str
+    status: Status
+    provisioning: Provisioned
+    billing_ref: str
+    start_date: date
+    end_date: date | None
+    end_date_passed: bool
+    activation: Activation
+    management: bool
+    offices: list[str]
+    office_label: str
+    lines: list[LineView]
+    internet: InternetView | None
+    holds: list[HoldView]
+    planned: list[PlannedView]
+    systems: list[SystemView]
+    revision: int
+    created_at: datetime
+    decommissioned_at: datetime | None
+    temporal_ui_url: str = ""
+
+    @classmethod
+    def of(cls, state: ClientState, now: datetime) -> "ClientView":
+        client, zone = state.client, state.client.timezone
+        internet = client.services.internet
+        return cls(
+            client_id=client.client_id,
+            name=client.name,
+            type=client.services.type,
+            site=client.site,
+            timezone=zone,
+            status=client.status,
+            provisioning=state.provisioned,
+            billing_ref=client.billing_ref,
+            start_date=client.start_date,
+            end_date=client.end_date,
+            end_date_passed=end_date_passed(client.end_date, now, zone),
+            activation=client.activation,
+            management=client.management,
+            offices=list(client.services.offices),
+            office_label=client.services.office_label,
+            lines=[LineView(number=x.number, office=x.office, protected=x.protected) for x in client.services.lines],
+            internet=internet
+            and InternetView(
+                account=client.client_id, down_mbps=internet.down_mbps, up_mbps=internet.up_mbps, vlan=internet.vlan
+            ),
+            holds=[
+                HoldView(source=h.source, reason=h.reason, by=h.by, placed_at=at_site(h.placed_at, zone))
+                for h in sorted(client.holds.values(), key=lambda h: (h.placed_at, h.source))
+            ],
+            planned=[
+                PlannedView(
+                    change_id=c.change_id,
+                    kind=c.kind,
+                    at=at_site(c.at, zone),
+                    local_time=local_time(c.at, zone),
+                    by=c.command.by,
+                    reason=c.command.reason,
+                )
+                for c in client.schedule
+            ],
+            systems=[_system(state, system) for system in SWITCHED],
+            revision=client.revision,
+            created_at=at_site(client.created_at, zone),
+            decommissioned_at=client.decommissioned_at and at_site(client.decommissioned_at, zone),
+        )
+
+
+class CommandAnswer(ClientView):
+    """The client after a command, and whether the command changed anything."""
+
+    changed: bool
+    message: str
+
+    @classmethod
+    def to(cls, answer: Answer, view: ClientView) -> "CommandAnswer":
+        return cls(**dict(view), changed=answer.changed, message=answer.message)
+
+
+def end_date_passed(end_date: date | None, now: datetime, timezone: str) -> bool:
+    """Whether the day the client was due to move out is over at the site."""
+    return end_date is not None and end_date < local_day(now, timezone)
+
+
+def _system(state: ClientState, system: System) -> SystemView:
+    provisioning, zone = state.provisioning, state.client.timezone
+    if system is System.TELEPHONY:
+        desired = {n: _word(on) for n, on in provisioning.lines_wanted.items()}
+        actual = {n: _word(provisioning.lines.get(n)) for n in desired}
+    else:
+        desired = {a: _word(access.on) for a, access in provisioning.access_wanted.items()}
+        proven = {a: access.on for a, access in provisioning.access.items()}
+        actual = {a: _word(proven.get(a)) for a in desired}
+    standing = provisioning.standing[system]
+    return SystemView(
+        system=system,
+        desired=desired,
+        actual=actual,
+        proven_at=standing.proven_at and at_site(standing.proven_at, zone),
+        attempts=standing.attempts,
+        last_error=standing.last_error,
+        next_attempt_at=standing.retry_at and at_site(standing.retry_at, zone),
+    )
+
+
+def _word(on: bool | None) -> str:
+    return "unknown" if on is None else "on" if on else "off"

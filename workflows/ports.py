@@ -1,0 +1,159 @@
+"""What the workflow needs from the outside world. activities/ implements it, tests/fakes.py fakes it.
+
+Orders are imperatives and state a whole desired state of one client on one system; obeying twice is obeying once.
+Answers are nouns. Every order carries the client's revision: a system that has obeyed a later one refuses it with an
+ApplicationError of type ``StaleRevision`` whose details are ``{"newest": revision}``, in the same transaction.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from temporalio import activity
+
+from workflows.domain.journal import Entry
+from workflows.domain.provisioning import Access, System
+from workflows.messages import ClientView
+
+STALE_REVISION = "StaleRevision"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was read back of one line or account: ``subject`` is its number or account name."""
+
+    subject: str
+    in_service: bool
+    seen: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a system was seen to do after a change, on another connection than the one that changed it.
+
+    ``recorded`` is false when the directory could not take it down; the workflow then publishes it itself.
+    """
+
+    system: System
+    revision: int
+    at: datetime
+    method: str
+    findings: list[Finding] = field(default_factory=list)
+    recorded: bool = True
+
+
+@dataclass(frozen=True)
+class EnsureLines:
+    """Have exactly these lines in service (true) or ceased (false), then prove it.
+
+    A line unknown to the system is created when it is to be in service, with a secret derived for ``secret_version``.
+    Numbers in ``release`` are, once proven ceased, free for other clients.
+    """
+
+    client_id: str
+    revision: int
+    lines: dict[str, bool]
+    release: list[str] = field(default_factory=list)
+    secret_version: int = 1
+
+    @property
+    def summary(self) -> str:
+        on = sum(self.lines.values())
+        return f"telephone lines: {on} in service, {len(self.lines) - on} ceased"
+
+
+@dataclass(frozen=True)
+class EnsureAccess:
+    """Have exactly these accounts admitted with their rates and VLAN, or rejected, then prove it."""
+
+    client_id: str
+    revision: int
+    accounts: list[Access]
+    secret_version: int = 1
+
+    @property
+    def summary(self) -> str:
+        return "internet access " + ("on" if any(access.on for access in self.accounts) else "off")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What must be unique. ``billing_ref`` empty: allot one from the sequence; None: none is claimed."""
+
+    billing_ref: str | None = None
+    numbers: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Publish:
+    """Show a client as it is at a revision, and decide on one claim, in one transaction.
+
+    ``register`` makes the client known; when its claim is lost, nothing at all is written. Otherwise a lost claim
+    leaves the rest of the publication standing. The client then holds ``numbers``, and those of a claim it won; every
+    other number of it is free. ``wanted`` gives, per switched system, the revision since when it is to do what it is to
+    do: the directory derives "settled" by comparing it with what was proven. ``entries`` are lines of the history,
+    numbered from ``first_entry``; each number is taken once.
+    """
+
+    client_id: str
+    incarnation: str
+    revision: int
+    view: ClientView
+    wanted: dict[System, int]
+    numbers: list[str]
+    entries: list[Entry] = field(default_factory=list)
+    first_entry: int = 1
+    proven: dict[System, int] = field(default_factory=dict)
+    register: bool = False
+    claim: Claim | None = None
+
+    @property
+    def summary(self) -> str:
+        return f"directory: revision {self.revision}"
+
+
+@dataclass(frozen=True)
+class LostClaim:
+    """Why a claim was not granted. ``type`` names one of the errors Taken or NumberNotValid."""
+
+    type: str
+    field: str
+    why: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Published:
+    """What the directory now shows. ``billing_ref`` is the one granted, ``last_entry`` the last line it has."""
+
+    revision: int
+    last_entry: int
+    billing_ref: str | None = None
+    lost: LostClaim | None = None
+
+
+class Telephony(Protocol):
+    """The telephone system."""
+
+    @activity.defn(name="ensure_lines")
+    async def ensure_lines(self, order: EnsureLines) -> Evidence:
+        """Make the lines be as ordered. What is then true was read back."""
+        raise NotImplementedError
+
+
+class Internet(Protocol):
+    """The network's RADIUS accounts."""
+
+    @activity.defn(name="ensure_access")
+    async def ensure_access(self, order: EnsureAccess) -> Evidence:
+        """Make the accounts be as ordered. What is then true was read back."""
+        raise NotImplementedError
+
+
+class Directory(Protocol):
+    """The read model that lists, searches and keeps the history."""
+
+    @activity.defn(name="publish")
+    async def publish(self, order: Publish) -> Published:
+        """Show the client, and decide on its claim. An older publication never overwrites a newer one."""
+        raise NotImplementedError

@@ -1,0 +1,47 @@
+"""The ways this project waits. A deadline of None means no timer at all."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+from temporalio import workflow
+
+SHORTEST = timedelta(milliseconds=1)  # a deadline that has passed still yields once; the SDK refuses negative delays
+
+
+async def wait_until(condition: Callable[[], bool], deadline: datetime | None) -> None:
+    """Return when the condition holds or the deadline comes."""
+    timeout = max(deadline - workflow.now(), SHORTEST) if deadline else None
+    summary = f"until {deadline:%Y-%m-%d %H:%M:%S} UTC" if deadline else None
+    with suppress(asyncio.TimeoutError):
+        await workflow.wait_condition(condition, timeout=timeout, timeout_summary=summary)
+
+
+class Alarm:
+    """One timer that outlives the waits it serves.
+
+    A client with a change planned a year ahead would otherwise cancel and start a timer, two events, for every command.
+    """
+
+    def __init__(self) -> None:
+        self._moment: datetime | None = None
+        self._timer: asyncio.Task[None] | None = None
+
+    async def wait_until(self, condition: Callable[[], bool], deadline: datetime | None, summary: str) -> None:
+        """Return when the condition holds or the deadline comes. ``summary`` is what an operator reads of the timer."""
+        self._set(deadline, summary)
+        await workflow.wait_condition(lambda: condition() or self._rung)
+
+    @property
+    def _rung(self) -> bool:
+        return self._timer is not None and self._timer.done()
+
+    def _set(self, deadline: datetime | None, summary: str) -> None:
+        if deadline == self._moment and not self._rung:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._moment = deadline
+        delay = max(deadline - workflow.now(), SHORTEST) if deadline else None
+        self._timer = asyncio.create_task(workflow.sleep(delay, summary=summary)) if delay else None
