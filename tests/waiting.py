@@ -2,19 +2,22 @@
 
 import asyncio
 import inspect
-import socket
 import time
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar, overload
+
+from starter.listening import free_port as free_port
 
 T = TypeVar("T")
 
-_handed_out: set[int] = set()
 
-
+@overload
 async def eventually(
-    condition: Callable[[], T | Awaitable[T]], within: float = 10.0, every: float = 0.02, why: str = ""
-) -> T:
+    condition: Callable[[], Coroutine[Any, Any, T]], within: float = ..., every: float = ..., why: str = ...
+) -> T: ...
+@overload
+async def eventually(condition: Callable[[], T], within: float = ..., every: float = ..., why: str = ...) -> T: ...
+async def eventually(condition: Callable[[], Any], within: float = 10.0, every: float = 0.02, why: str = "") -> Any:
     """Ask until the answer is true, and return it. AssertionErrors meanwhile mean "not yet"; the last one is raised.
 
     ``within`` and ``every`` are seconds. The condition may be a coroutine function.
@@ -24,7 +27,7 @@ async def eventually(
         complaint: AssertionError | None = None
         try:
             answer = condition()
-            value: T = await answer if inspect.isawaitable(answer) else answer
+            value = await answer if inspect.isawaitable(answer) else answer
             if value:
                 return value
         except AssertionError as e:
@@ -32,14 +35,3 @@ async def eventually(
         if time.monotonic() > end:
             raise complaint or AssertionError(f"not within {within:g} s{': ' if why else ''}{why}")
         await asyncio.sleep(every)
-
-
-def free_port() -> int:
-    """A TCP port on loopback that nobody uses now, and that was not handed out before."""
-    while True:
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            port: int = s.getsockname()[1]
-        if port not in _handed_out:
-            _handed_out.add(port)
-            return port

@@ -8,7 +8,16 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel, StringConstraints
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    RootModel,
+    SerializerFunctionWrapHandler,
+    StringConstraints,
+    model_serializer,
+)
 
 from workflows.domain import commands
 from workflows.domain.client import LONGEST_NAME, Activation
@@ -118,6 +127,11 @@ class EditBody(Body):
     billing_ref: Annotated[str, StringConstraints(max_length=64, strip_whitespace=True)] | None = None
     start_date: date | None = None
     end_date: date | None = Field(None, description="Null removes it. It never acts on services")
+
+    @model_serializer(mode="wrap")
+    def _as_given(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Only what was given crosses the wire: a null that nobody wrote would clear a field."""
+        return {name: value for name, value in plain(self).items() if name == "kind" or name in self.model_fields_set}
 
 
 class Envelope(Strict):

@@ -2,11 +2,13 @@
 
 import sys
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 import pytest_asyncio
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client as TemporalClient
@@ -36,8 +38,8 @@ SERVICES = Services(ClientType.RESIDENTIAL, (OFFICE_LINE, SECOND_LINE), Internet
 Handle = WorkflowHandle[ClientLifecycle, ClientView]
 
 
-@pytest_asyncio.fixture(scope="session")
-async def temporal() -> AsyncIterator[WorkflowEnvironment]:
+@asynccontextmanager
+async def running_server() -> AsyncIterator[WorkflowEnvironment]:
     """The dev server with time skipping per workflow (TEMPORAL.md section 1); no workflow skips unless told."""
     async with await WorkflowEnvironment.start_time_skipping_v2(
         dev_server_existing_path=str(TEMPORAL),
@@ -52,6 +54,13 @@ async def temporal() -> AsyncIterator[WorkflowEnvironment]:
             'history.timerProcessorMaxTimeShift="1ms"',
         ],
     ) as environment:
+        yield environment
+
+
+@pytest_asyncio.fixture(scope="session")
+async def temporal() -> AsyncIterator[WorkflowEnvironment]:
+    """One server for all tests of a session; each test has a worker and a task queue of its own."""
+    async with running_server() as environment:
         yield environment
 
 
@@ -112,6 +121,11 @@ class House:
         return handle
 
     @staticmethod
+    def virtual(*numbers: str) -> Services:
+        """The services of a virtual client."""
+        return Services(ClientType.VIRTUAL, tuple(Line(number) for number in numbers))
+
+    @staticmethod
     def day(offset: int) -> date:
         """A calendar day counted from today, in London."""
         return (datetime.now(UTC) + timedelta(days=offset)).date()
@@ -119,18 +133,22 @@ class House:
     async def command(self, handle: Handle, kind: str, command_id: str = "", **fields: Any) -> CommandAnswer:
         """Ask for a command and hear the answer; refused ones raise, see refusal_of."""
         message = Message.model_validate({"kind": kind, "command_id": command_id, "by": "tester", **fields})
-        return await handle.execute_update(ClientLifecycle.command, message)
+        answer: CommandAnswer = await handle.execute_update("command", message, result_type=CommandAnswer)
+        return answer
 
     async def signal(self, handle: Handle, name: str, *args: Any) -> None:
         await handle.signal(name, args=args)
 
     async def view(self, handle: Handle) -> ClientView:
-        return await handle.query(ClientLifecycle.client)
+        view: ClientView = await handle.query(ClientLifecycle.client)
+        return view
 
     async def settled(self, handle: Handle) -> ClientView:
         """Wait until nothing is left to do, also through renewals."""
         while True:
-            view = await handle.execute_update(ClientLifecycle.wait_settled, WaitSettled(patience=20))
+            view: ClientView = await handle.execute_update(
+                "wait_settled", WaitSettled(patience=20), result_type=ClientView
+            )
             if view.provisioning == "settled":
                 return view
 
@@ -151,7 +169,10 @@ class House:
 
     async def events(self, handle: Handle) -> list[str]:
         """The names of the current run's history events, in order."""
-        return [EventType.Name(event.event_type).removeprefix("EVENT_TYPE_") async for event in handle.fetch_history_events()]
+        return [
+            EventType.Name(event.event_type).removeprefix("EVENT_TYPE_")
+            async for event in handle.fetch_history_events()
+        ]
 
     async def histories(self) -> list[WorkflowHistory]:
         """Every run of every client, oldest run last."""
@@ -169,21 +190,17 @@ class House:
 
 async def replay(histories: list[WorkflowHistory]) -> None:
     """Every history replays with today's code, or the test fails."""
-    replayer = Replayer(
-        workflows=[ClientLifecycle], data_converter=pydantic_data_converter, interceptors=[Guard()]
-    )
+    replayer = Replayer(workflows=[ClientLifecycle], data_converter=pydantic_data_converter, interceptors=[Guard()])
     for history in histories:
         await replayer.replay_workflow(history)
 
 
-async def refusal_of(asked: Any) -> ApplicationError:
+async def refusal_of(asked: Awaitable[Any]) -> ApplicationError:
     """The typed refusal an update came back with."""
-    try:
+    with pytest.raises(WorkflowUpdateFailedError) as failed:
         await asked
-    except WorkflowUpdateFailedError as failed:
-        assert isinstance(failed.cause, ApplicationError), failed.cause
-        return failed.cause
-    raise AssertionError("it was not refused")
+    assert isinstance(failed.value.cause, ApplicationError), failed.value.cause
+    return failed.value.cause
 
 
 @pytest_asyncio.fixture
@@ -202,5 +219,3 @@ async def _terminate(client: TemporalClient, workflow: str) -> None:
     handle = client.get_workflow_handle(workflow)
     if (await handle.describe()).close_time is None:
         await handle.terminate("the test is over")
-
-

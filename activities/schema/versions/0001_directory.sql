@@ -8,7 +8,7 @@ CREATE TABLE sites (
   timezone   text NOT NULL,                        -- IANA
   created_at timestamptz NOT NULL DEFAULT now());
 
-CREATE SEQUENCE billing_refs;                      -- for those that are left blank: C000001, C000002, …
+CREATE SEQUENCE billing_ref_numbers;               -- for those that are left blank: C000001, C000002, …
 
 CREATE TABLE clients (
   client_id        text PRIMARY KEY,
@@ -18,7 +18,7 @@ CREATE TABLE clients (
   name             text NOT NULL,
   type             text NOT NULL CHECK (type IN ('residential', 'virtual')),
   status           text NOT NULL CHECK (status IN ('new', 'active', 'suspended', 'decommissioned')),
-  billing_ref      text NOT NULL UNIQUE,           -- in the operator, for ever
+  billing_ref      text NOT NULL UNIQUE,           -- what it goes by; table billing_refs says who holds one
   start_date       date NOT NULL,
   end_date         date,
   management       boolean NOT NULL,
@@ -45,9 +45,15 @@ CREATE INDEX clients_search ON clients USING gin (search gin_trgm_ops);
 CREATE INDEX clients_by_status ON clients (status);
 CREATE INDEX clients_upcoming ON clients (next_change_at) WHERE next_change_at IS NOT NULL;
 
+CREATE TABLE billing_refs (                        -- unique in the operator: what a client goes by, or has just claimed
+  billing_ref text PRIMARY KEY,
+  client_id   text NOT NULL REFERENCES clients DEFERRABLE INITIALLY DEFERRED,
+  generated   boolean NOT NULL);                   -- by us, because it was left blank
+CREATE INDEX billing_refs_by_client ON billing_refs (client_id);
+
 CREATE TABLE numbers (                             -- unique among living clients: a row is a number somebody holds
   number    text PRIMARY KEY,
-  client_id text NOT NULL REFERENCES clients,
+  client_id text NOT NULL REFERENCES clients DEFERRABLE INITIALLY DEFERRED,
   revision  bigint NOT NULL);                      -- at which it was last claimed; only a later one may release it
 CREATE INDEX numbers_by_client ON numbers (client_id);
 

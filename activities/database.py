@@ -1,0 +1,173 @@
+"""A PostgreSQL database as one process uses it: pools of connections, and a limit on everything that can hang."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Self
+from urllib.parse import urlsplit
+
+import asyncpg
+
+from activities.settings import Settings
+
+DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
+"""Everything a database can fail with. TimeoutError is an OSError."""
+
+_CUT = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.IdleSessionTimeoutError,
+    asyncpg.InterfaceError,
+    ConnectionError,
+)
+
+
+class Database:
+    """One database, called by its purpose (``telephony``) and its address, never with its password.
+
+    Changes and their read-back use connections of different pools, so that evidence is what any other client of the
+    database sees. Nothing is connected before it is needed: a process starts while a system is away. ``operation`` is
+    how many seconds all of one activity's work may take here.
+    """
+
+    def __init__(self, name: str, dsn: str, settings: Settings) -> None:
+        self.name, self.where = name, _address(dsn)
+        self.operation = settings.operation_seconds
+        self._dsn, self._connect = dsn, settings.connect_seconds
+        self._statement = settings.statement_seconds
+        self._bounds = (
+            f"SET LOCAL lock_timeout = {_milliseconds(settings.lock_seconds)};"
+            f"SET LOCAL statement_timeout = {_milliseconds(settings.statement_seconds)}"
+        )
+        witnesses = settings.pool_size // 2
+        self._changes = self._pool(max(1, settings.pool_size - witnesses))
+        self._witnesses = self._pool(max(1, witnesses))
+
+    def __str__(self) -> str:
+        return f"{self.name} database {self.where}"
+
+    async def __aenter__(self) -> Self:
+        await self._changes
+        await self._witnesses
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        """Let work under way end, but not for longer than an operation may take."""
+        for pool in (self._changes, self._witnesses):
+            try:
+                async with asyncio.timeout(self.operation):
+                    await pool.close()
+            except TimeoutError:
+                pool.terminate()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[asyncpg.Connection]:
+        """All that is done on this connection happens, or none of it."""
+        async with self._transaction(self._changes) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def witness(self) -> AsyncIterator[asyncpg.Connection]:
+        """Look at what is committed, on a connection that changes nothing."""
+        async with self._transaction(self._witnesses, readonly=True) as connection:
+            yield connection
+
+    # -- how ------------------------------------------------------------------------------------------------------
+
+    def _pool(self, size: int) -> asyncpg.Pool:
+        return asyncpg.create_pool(
+            self._dsn,
+            min_size=0,
+            max_size=size,
+            init=_speak_json,
+            reset=_keep,
+            timeout=self._connect,
+            command_timeout=self._statement + 1,  # the server's own limit comes first: it says more
+            server_settings={"application_name": "connect"},
+        )
+
+    @asynccontextmanager
+    async def _transaction(self, pool: asyncpg.Pool, *, readonly: bool = False) -> AsyncIterator[asyncpg.Connection]:
+        try:
+            connection, transaction = await self._begin(pool, readonly)
+        except _CUT:  # a pooled connection died of old age; nothing was sent on it yet
+            await pool.expire_connections()
+            connection, transaction = await self._begin(pool, readonly)
+        try:
+            try:
+                yield connection
+            except BaseException:
+                await _abandon(connection, transaction)
+                raise
+            await transaction.commit()
+        finally:
+            await self._give_back(pool, connection)
+
+    async def _begin(
+        self, pool: asyncpg.Pool, readonly: bool
+    ) -> tuple[asyncpg.Connection, asyncpg.transaction.Transaction]:
+        connection = await pool.acquire(timeout=self.operation)
+        try:
+            transaction = connection.transaction(readonly=readonly)
+            await transaction.start()
+            await connection.execute(self._bounds)
+        except BaseException:
+            await self._give_back(pool, connection)
+            raise
+        return connection, transaction
+
+    async def _give_back(self, pool: asyncpg.Pool, connection: asyncpg.Connection) -> None:
+        """A connection that cannot be given back is closed by the pool; what was done on it stays done."""
+        try:
+            await pool.release(connection, timeout=self._connect)
+        except DRIVER_ERRORS:
+            return
+
+
+@dataclass(frozen=True)
+class Databases:
+    """The three databases a worker writes to."""
+
+    directory: Database
+    telephony: Database
+    internet: Database
+
+
+@asynccontextmanager
+async def open_databases(settings: Settings) -> AsyncIterator[Databases]:
+    """Pools for all three. Nothing is connected yet."""
+    async with (
+        Database("directory", settings.directory_dsn.get_secret_value(), settings) as directory,
+        Database("telephony", settings.telephony_dsn.get_secret_value(), settings) as telephony,
+        Database("internet", settings.internet_dsn.get_secret_value(), settings) as internet,
+    ):
+        yield Databases(directory, telephony, internet)
+
+
+async def _abandon(connection: asyncpg.Connection, transaction: asyncpg.transaction.Transaction) -> None:
+    if connection.is_closed():
+        return
+    try:
+        await transaction.rollback()
+    except DRIVER_ERRORS:
+        connection.terminate()  # the server rolls back what nobody commits
+
+
+async def _speak_json(connection: asyncpg.Connection) -> None:
+    await connection.set_type_codec("jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
+
+
+async def _keep(_: asyncpg.Connection) -> None:
+    """Nothing of our sessions outlives a transaction: no round trip to reset them. (LISTEN on a connection of its own.)"""
+
+
+def _address(dsn: str) -> str:
+    parts = urlsplit(dsn)
+    return parts.netloc.rpartition("@")[2] + parts.path
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(1, round(seconds * 1000))

@@ -1,0 +1,198 @@
+"""The directory: the read model in Connect's own database. The workflows are the truth; this follows them."""
+
+import dataclasses
+from typing import Any
+
+import asyncpg
+import structlog
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.claims import Holdings, Lost, not_valid
+from activities.database import Database
+from activities.errors import SYSTEM_REJECTED, attempt_on, stale_revision
+from workflows.domain.provisioning import Provisioned, System
+from workflows.messages import ClientView
+from workflows.ports import Claim, Directory, LostClaim, Publish, Published
+
+_ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtextextended('client:' || $1, 0))"
+
+_KNOWN = "SELECT incarnation, revision, billing_ref FROM clients WHERE client_id = $1 FOR NO KEY UPDATE"
+
+_SHOW = """
+INSERT INTO clients AS c (client_id, incarnation, revision, site_id, name, type, status, billing_ref, start_date,
+  end_date, management, offices, numbers, next_change_at, next_change_kind, attention, telephony_wanted,
+  telephony_proven, internet_wanted, internet_proven, document, search, created_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)
+ON CONFLICT (client_id) DO UPDATE SET
+  incarnation = excluded.incarnation, revision = excluded.revision, site_id = excluded.site_id, name = excluded.name,
+  type = excluded.type, status = excluded.status, billing_ref = excluded.billing_ref, start_date = excluded.start_date,
+  end_date = excluded.end_date, management = excluded.management, offices = excluded.offices,
+  numbers = excluded.numbers, next_change_at = excluded.next_change_at, next_change_kind = excluded.next_change_kind,
+  attention = excluded.attention, telephony_wanted = excluded.telephony_wanted,
+  telephony_proven = greatest(c.telephony_proven, excluded.telephony_proven),
+  internet_wanted = excluded.internet_wanted,
+  internet_proven = greatest(c.internet_proven, excluded.internet_proven),
+  document = excluded.document, search = excluded.search, created_at = excluded.created_at, updated_at = now()"""
+
+_TELL = """
+INSERT INTO history (client_id, entry, event, at, kind, text, by, source, reason, command_id, revision, facts)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING"""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Known:
+    """What the directory has of a client before a publication."""
+
+    incarnation: str
+    revision: int
+    billing_ref: str
+
+
+class PostgresDirectory(Directory):
+    """The directory, in PostgreSQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @activity.defn(name="publish")
+    async def publish(self, order: Publish) -> Published:
+        """Show the client as it is at this revision, and decide on its claim; StaleRevision if a later one is shown."""
+        claim = order.claim or Claim()
+        invalid = not_valid([*claim.numbers, *(order.numbers if order.register else ())])
+        if order.register and invalid:
+            return _turned_away(order, invalid)
+        async with attempt_on(self._database):
+            try:
+                async with self._database.transaction() as connection:
+                    published = await self._publish(connection, order, claim, invalid)
+            except Lost as lost:
+                return _turned_away(order, lost.claim)
+        log.info("client_published", client_id=order.client_id, revision=order.revision)
+        return published
+
+    async def _publish(
+        self, connection: asyncpg.Connection, order: Publish, claim: Claim, invalid: LostClaim | None
+    ) -> Published:
+        known = await self._known(connection, order)
+        holdings = Holdings(connection, order.client_id, order.revision)
+        if known is None or order.register:
+            ref = granted = await _registered(holdings, order, claim, known)
+            numbers, lost = {*order.numbers, *claim.numbers}, None
+        else:
+            ref = order.view.billing_ref or known.billing_ref
+            granted, lost = (None, invalid) if invalid else await _decided(holdings, claim, {ref, known.billing_ref})
+            numbers = set(order.numbers) if lost else {*order.numbers, *claim.numbers}
+            await _hold(holdings, order, ref)
+        await holdings.keep({ref, granted or ref}, numbers)
+        await connection.execute(_SHOW, *_columns(order, ref))
+        await connection.executemany(_TELL, _lines(order))
+        await connection.execute("SELECT pg_notify('connect_clients', $1)", order.client_id)
+        return Published(order.revision, order.first_entry + len(order.entries) - 1, granted, lost)
+
+    async def _known(self, connection: asyncpg.Connection, order: Publish) -> Known | None:
+        """The client as the directory has it, if this order may overwrite it."""
+        if order.register:
+            await connection.execute(_ONE_AT_A_TIME, order.client_id)
+        row = await connection.fetchrow(_KNOWN, order.client_id)
+        if row is None:
+            return None
+        known = Known(**row)
+        if known.incarnation != order.incarnation:
+            taken = f"Client id {order.client_id} belongs to another client, present or past"
+            remedy = "Choose another, or leave it blank to have one generated"
+            if order.register:
+                raise Lost(LostClaim("ClientIdTaken", "client_id", taken, remedy))
+            raise ApplicationError(
+                f"The {self._database} shows another workflow's client {order.client_id} (first run "
+                f"{known.incarnation}, ours {order.incarnation}). Terminate the workflow that should not be",
+                type=SYSTEM_REJECTED,
+                non_retryable=True,
+            )
+        if known.revision > order.revision:
+            raise stale_revision("The directory", order.client_id, order.revision, known.revision)
+        return known
+
+
+def _turned_away(order: Publish, lost: LostClaim) -> Published:
+    return Published(order.revision, order.first_entry - 1, lost=lost)
+
+
+async def _registered(holdings: Holdings, order: Publish, claim: Claim, known: Known | None) -> str:
+    """Hold all that a client not yet known needs, and return its reference. Raises Lost; then nothing is written.
+
+    A client that was registered before gets the same answer as then. One that the directory lost comes back.
+    """
+    wanted = claim.billing_ref or order.view.billing_ref
+    if known is not None:
+        ref = known.billing_ref
+    elif wanted:
+        await holdings.take_ref(wanted)
+        ref = wanted
+    else:
+        ref = await holdings.allot_ref(())
+    await holdings.take_numbers({*order.numbers, *claim.numbers})
+    return ref
+
+
+async def _decided(holdings: Holdings, claim: Claim, shown: set[str]) -> tuple[str | None, LostClaim | None]:
+    """The reference that is granted, or why the claim is lost; what is then not kept goes back."""
+    granted = claim.billing_ref
+    try:
+        if granted:
+            await holdings.take_ref(granted)
+        elif granted is not None:
+            granted = await holdings.allot_ref(shown)
+        await holdings.take_numbers(claim.numbers)
+    except Lost as lost:
+        return None, lost.claim
+    return granted, None
+
+
+async def _hold(holdings: Holdings, order: Publish, ref: str) -> None:
+    """Go on holding what the client shows. Numbers held only until they are proven off are never taken again here:
+    the proof may have freed them a moment ago."""
+    switched = next((s.desired for s in order.view.systems if s.system == System.TELEPHONY), {})
+    contracted = {line.number for line in order.view.lines}
+    ceasing = {number for number, word in switched.items() if word == "off"} - contracted
+    strangers = await holdings.missing_numbers(set(order.numbers) - ceasing)
+    try:
+        await holdings.take_ref(ref)
+    except Lost:
+        strangers.append(ref)
+    if strangers:
+        log.error("held_by_another_client", client_id=order.client_id, revision=order.revision, what=strangers)
+
+
+def _columns(order: Publish, ref: str) -> tuple[Any, ...]:
+    """The row of table clients. The reference is blank in the view of a client about to be registered."""
+    view = order.view if order.view.billing_ref else order.view.model_copy(update={"billing_ref": ref})
+    planned = view.planned[0] if view.planned else None
+    numbers = [line.number for line in view.lines]
+    return (
+        *(order.client_id, order.incarnation, order.revision, view.site, view.name, view.type, view.status, ref),
+        *(view.start_date, view.end_date, view.management, view.offices, numbers),
+        *(planned and planned.at, planned and planned.kind, view.provisioning == Provisioned.ATTENTION),
+        *(order.wanted.get(System.TELEPHONY, 0), order.proven.get(System.TELEPHONY, 0)),
+        *(order.wanted.get(System.INTERNET, 0), order.proven.get(System.INTERNET, 0)),
+        *(view.model_dump(mode="json"), _search(view, numbers), view.created_at),
+    )
+
+
+def _search(view: ClientView, numbers: list[str]) -> str:
+    """What a search looks through: name, reference, id, numbers with and without plus, offices."""
+    bare = [number.removeprefix("+") for number in numbers]
+    return " ".join([view.name, view.billing_ref, view.client_id, *numbers, *bare, *view.offices]).lower()
+
+
+def _lines(order: Publish) -> list[tuple[Any, ...]]:
+    """The rows of table history."""
+    return [
+        (
+            *(order.client_id, number, entry.event, entry.at, entry.kind, entry.text, entry.by, entry.source),
+            *(entry.reason, entry.command_id, entry.revision, entry.facts),
+        )
+        for number, entry in enumerate(order.entries, order.first_entry)
+    ]

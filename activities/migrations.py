@@ -1,0 +1,74 @@
+"""Connect's own database, brought to the newest schema: forward only, one numbered SQL file a step."""
+
+from functools import cache
+from pathlib import Path
+
+import asyncpg
+import sqlalchemy
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from activities.database import Database
+
+SCHEMA = Path(__file__).with_name("schema")
+
+_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('connect migrate', 0))"
+
+_VERSION = "SELECT version_num FROM alembic_version"
+
+
+class NotMigrated(RuntimeError):
+    """Connect's own database has not the schema this program was written for. The text says what to do."""
+
+
+async def migrate(dsn: str) -> None:
+    """Have the newest schema, in one transaction. Processes that start at once wait for each other."""
+    engine = create_async_engine(
+        "postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(dsn), poolclass=NullPool
+    )
+    try:
+        async with engine.begin() as connection:
+            await connection.execute(sqlalchemy.text(_LOCK))
+            await connection.run_sync(_upgrade)
+    finally:
+        await engine.dispose()
+
+
+async def is_migrated(database: Database) -> bool:
+    """Whether the database has exactly the newest schema."""
+    async with database.witness() as connection:
+        try:
+            version: str | None = await connection.fetchval(_VERSION)
+        except asyncpg.UndefinedTableError:
+            return False
+    return version == newest()
+
+
+async def check_migrated(database: Database) -> None:
+    """Raises NotMigrated unless the database has the newest schema."""
+    if not await is_migrated(database):
+        raise NotMigrated(f"The {database} does not have schema {newest()}: run `connect migrate`")
+
+
+@cache
+def newest() -> str:
+    """The version this program was written for."""
+    head = ScriptDirectory.from_config(_config()).get_current_head()
+    assert head is not None
+    return head
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(SCHEMA).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def _upgrade(connection: sqlalchemy.Connection) -> None:
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

@@ -1,0 +1,14 @@
+"""The directory: sites, clients, what they hold, what was proven, history."""
+
+from pathlib import Path
+
+from alembic import op
+
+revision = "0001"
+down_revision = None
+
+
+def upgrade() -> None:
+    """Execute the file of the same name, as it stands."""
+    statements = Path(__file__).with_suffix(".sql").read_text()
+    op.get_bind().connection.dbapi_connection.run_async(lambda connection: connection.execute(statements))

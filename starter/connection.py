@@ -1,0 +1,68 @@
+"""The connection to Temporal, as every Temporal tool is configured: environment, or a profile in ``temporal.toml``."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import structlog
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
+from temporalio.client import Client
+from temporalio.common import SearchAttributeKey
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.envconfig import ClientConfig
+from temporalio.service import RPCError, RPCStatusCode
+
+from workflows.visibility import KEYS
+
+log = structlog.get_logger(__name__)
+
+NOT_OURS_TO_ADD = {RPCStatusCode.UNIMPLEMENTED, RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED}
+
+
+class SearchAttributesMissing(Exception):
+    """Temporal does not have the search attributes, and does not let us add them."""
+
+
+async def connect() -> Client:
+    """A client that connects when first used, so that a process can start while Temporal is away.
+
+    ``TEMPORAL_ADDRESS``, ``TEMPORAL_NAMESPACE``, ``TEMPORAL_API_KEY``, ``TEMPORAL_TLS_…`` or ``TEMPORAL_PROFILE`` say
+    where. Until it is there, each call raises ``RuntimeError``; afterwards ``RPCError``.
+    """
+    config: dict[str, Any] = {**ClientConfig.load_client_connect_config()}
+    config.setdefault("target_host", "127.0.0.1:7233")
+    return await Client.connect(**config, data_converter=pydantic_data_converter, lazy=True)
+
+
+async def ensure_search_attributes(client: Client, keys: Iterable[SearchAttributeKey[Any]] = KEYS) -> None:
+    """Have the namespace know every search attribute that clients are started with.
+
+    Raises SearchAttributesMissing, with what to do, where the server does not let us look or add (Temporal Cloud), or
+    has one with another type; RuntimeError or RPCError when Temporal is away.
+    """
+    wanted = {key.name: IndexedValueType.ValueType(key.indexed_value_type) for key in keys}
+    try:
+        answer = await client.operator_service.list_search_attributes(
+            ListSearchAttributesRequest(namespace=client.namespace)
+        )
+        known = answer.custom_attributes
+        missing = {name: kind for name, kind in wanted.items() if name not in known}
+        if missing:
+            await client.operator_service.add_search_attributes(
+                AddSearchAttributesRequest(namespace=client.namespace, search_attributes=missing)
+            )
+            log.info("search_attributes_added", names=sorted(missing))
+    except RPCError as error:
+        if error.status not in NOT_OURS_TO_ADD:
+            raise
+        told = ", ".join(f"{name} ({_word(kind)})" for name, kind in wanted.items())
+        raise SearchAttributesMissing(
+            f"This Temporal does not let us manage search attributes. Have its administrator add them to namespace "
+            f"{client.namespace}: {told}"
+        ) from error
+    if others := [name for name, kind in wanted.items() if name in known and known[name] != kind]:
+        raise SearchAttributesMissing(f"Search attributes have another type than ours: {', '.join(others)}")
+
+
+def _word(kind: IndexedValueType.ValueType) -> str:
+    return IndexedValueType.Name(kind).removeprefix("INDEXED_VALUE_TYPE_").capitalize()

@@ -1,0 +1,116 @@
+"""The folder that `connect up` keeps everything in: its layout, lock and secrets, and what still runs of it."""
+
+import fcntl
+import json
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from starter.children import birth, end_leftover
+
+LAYOUT = "1"
+
+
+class DataFolderRefused(RuntimeError):
+    """The folder cannot be used. The text says why, and what to do."""
+
+
+class DataFolder:
+    """The names of everything below the folder. Get one from ``held``."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        self.logs = self.path / "logs"
+        self.postgres = self.path / "postgres"
+        self.temporal = self.path / "temporal.db"
+        self.token = self.path / "token"
+        self.master_key = self.path / "master-key"
+        self.postgres_password = self.path / "postgres-password"
+        self._layout = self.path / "layout"
+        self._lock = self.path / "lock"
+        self._children = self.path / "children.json"
+
+    # -- having it to ourselves -----------------------------------------------------------------------------------
+
+    @classmethod
+    @contextmanager
+    def held(cls, path: Path) -> Iterator["DataFolder"]:
+        """Have the folder, in our layout, with nothing left running and nobody else at work. DataFolderRefused."""
+        folder = cls(path)
+        folder._make()
+        with folder._lock.open("a+") as lock:
+            folder._take(lock.fileno())
+            folder._layout.write_text(LAYOUT + "\n")
+            folder.logs.mkdir(exist_ok=True)
+            folder._end_leftovers()
+            yield folder
+            folder._children.unlink(missing_ok=True)
+
+    def _make(self) -> None:
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            found = {entry.name for entry in self.path.iterdir()} - {self._lock.name}
+        except OSError as e:
+            raise DataFolderRefused(
+                f"{self.path} cannot be the data folder ({e.strerror}): choose another with --data"
+            ) from e
+        if not found:
+            return
+        if self._layout.name not in found:
+            raise DataFolderRefused(
+                f"{self.path} holds something else ({', '.join(sorted(found)[:3])}): choose an empty folder with --data"
+            )
+        if (layout := self._layout.read_text().strip()) != LAYOUT:
+            raise DataFolderRefused(
+                f"{self.path} has layout {layout!r}, and this version of Connect knows {LAYOUT!r}: "
+                "use the version that made it, or choose another folder with --data"
+            )
+
+    def _take(self, lock: int) -> None:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as e:
+            holder = self._lock.read_text().strip() or "unknown"
+            raise DataFolderRefused(
+                f"Connect already runs on {self.path} (process {holder}): use that one, stop it, "
+                "or choose another folder with --data, and other ports"
+            ) from e
+        os.truncate(lock, 0)
+        os.write(lock, f"{os.getpid()}\n".encode())
+
+    # -- children -------------------------------------------------------------------------------------------------
+
+    def note_children(self, pids: Mapping[str, int]) -> None:
+        """Remember what runs, in the order of starting, for whoever comes after us should we be killed."""
+        fresh = self._children.with_suffix(".new")
+        fresh.write_text(json.dumps({name: [pid, birth(pid)] for name, pid in pids.items()}))
+        fresh.replace(self._children)
+
+    def _end_leftovers(self) -> None:
+        """Have nothing running that a killed predecessor started. On Linux these are ending already."""
+        try:
+            noted: dict[str, tuple[int, str | None]] = json.loads(self._children.read_text())
+        except FileNotFoundError:
+            return
+        for pid, born in reversed(noted.values()):
+            if born is not None:
+                end_leftover(pid, born)
+
+    # -- secrets --------------------------------------------------------------------------------------------------
+
+    def make_secrets(self) -> None:
+        """Have a token, a master key and a password. DataFolderRefused when one was lost that the data depends on."""
+        begun = (self.postgres / "PG_VERSION").exists()
+        for file in (self.master_key, self.postgres_password):
+            if begun and not file.exists():
+                raise DataFolderRefused(
+                    f"{file} is missing, and the data in {self.path} depends on it: put it back from a backup"
+                )
+        for file in (self.token, self.master_key, self.postgres_password):
+            if not file.exists():
+                fresh = file.with_name(file.name + ".new")
+                fresh.touch(mode=0o600)
+                fresh.write_text(secrets.token_urlsafe(32) + "\n")
+                fresh.rename(file)

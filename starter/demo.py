@@ -1,0 +1,163 @@
+"""A site with a dozen clients in every state, made through the public HTTP API. Made twice, it is made once."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import httpx
+
+SITE = {"site_id": "riverside", "name": "Riverside House", "timezone": "Europe/London"}
+PATIENCE = 20  # seconds that one change may take to settle
+
+
+class DemoFailed(RuntimeError):
+    """The service did not take one of the clients. The text says why."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A command to a client: the last part of its route, and its body."""
+
+    command: str
+    body: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Guest:
+    """One client of the demonstration: its record, and what has happened to it."""
+
+    client_id: str
+    record: dict[str, Any]
+    steps: tuple[Step, ...] = ()
+
+
+def furnish(url: str, token: str) -> int:
+    """Have the demonstration there. Returns how many clients it has. DemoFailed."""
+    today = datetime.now(UTC).astimezone(ZoneInfo(SITE["timezone"])).date()
+    with httpx.Client(
+        base_url=f"{url.rstrip('/')}/api/v1",
+        headers={"Authorization": f"Bearer {token}", "Prefer": f"wait={PATIENCE}"},
+        timeout=PATIENCE + 20,
+        trust_env=False,  # the service is here; a proxy is for elsewhere
+    ) as api:
+        _post(api, "/sites", SITE, "demo-site", taken_is_fine=True)
+        guests = _guests(today)
+        for guest in guests:
+            _welcome(api, guest)
+    return len(guests)
+
+
+def _welcome(api: httpx.Client, guest: Guest) -> None:
+    present = api.get(f"/clients/{guest.client_id}")
+    if present.status_code == httpx.codes.OK and present.json()["status"] == "decommissioned":
+        return
+    if present.status_code == httpx.codes.NOT_FOUND:
+        record = {"client_id": guest.client_id, "site": SITE["site_id"], **guest.record}
+        _post(api, "/clients", record, f"demo-{guest.client_id}")
+    for number, step in enumerate(guest.steps, start=1):
+        path = f"/clients/{guest.client_id}/{step.command}"
+        _post(api, path, step.body, f"demo-{guest.client_id}-{number}")
+
+
+def _post(api: httpx.Client, path: str, body: dict[str, Any], key: str, *, taken_is_fine: bool = False) -> None:
+    """The same key is the same command, however often it is sent."""
+    try:
+        answer = api.post(path, json=body, headers={"Idempotency-Key": key})
+    except httpx.HTTPError as e:
+        raise DemoFailed(f"POST {path}: {e}") from e
+    if answer.is_success or (taken_is_fine and answer.status_code == httpx.codes.CONFLICT):
+        return
+    raise DemoFailed(f"POST {path}: {answer.status_code} {answer.text}")
+
+
+def _guests(today: date) -> list[Guest]:
+    def day(days: int) -> str:
+        return (today + timedelta(days)).isoformat()
+
+    billing = {"source": "billing", "reason": "invoice 1042 unpaid"}
+    security = {"source": "security", "reason": "access cards not returned"}
+    return [
+        Guest(
+            "riverside-management",
+            _residential("Riverside House", day(-900), ("0000", "Reception"), ("0001", "Plant room"), management=True),
+        ),
+        Guest(
+            "harbour-legal",
+            _residential("Harbour Legal LLP", day(-400), ("0110", "1.10"), ("0111", "1.10"), ("0112", "1.11"))
+            | {"internet": _internet(500, 100, 110), "end_date": day(330)},
+        ),
+        Guest(
+            "northlight-studio",
+            _residential("Northlight Studio", day(-730), ("0120", "2.04"))
+            | {"internet": _internet(100, 20, 204), "end_date": day(-9)},
+        ),
+        Guest("quill-and-partners", _virtual("Quill & Partners", day(-200), "0130")),
+        Guest("kestrel-translations", _virtual("Kestrel Translations", day(-35), "0131", "0132")),
+        Guest(
+            "meridian-search",
+            _residential("Meridian Search Ltd", day(21), ("0140", "3.01"), ("0141", "3.01"))
+            | {"internet": _internet(200, 50, 301)},
+        ),
+        Guest(
+            "tern-robotics",
+            _residential("Tern Robotics", day(-1), ("0150", "3.07"))
+            | {"activation": "manual", "internet": _internet(1000, 1000, 307)},
+        ),
+        Guest(
+            "oakwell-interiors",
+            _residential("Oakwell Interiors", day(-320), ("0160", "2.11")) | {"internet": _internet(100, 20, 211)},
+            (Step("suspend", billing),),
+        ),
+        Guest(
+            "saffron-travel",
+            _residential("Saffron Travel Group", day(-510), ("0170", "2.15"), ("0171", "2.15"))
+            | {"internet": _internet(100, 20, 215)},
+            (Step("suspend", billing), Step("suspend", security)),
+        ),
+        Guest(
+            "fable-audio",
+            _residential("Fable Audio", day(-260), ("0180", "4.02"))
+            | {"internet": _internet(200, 50, 402), "end_date": day(45)},
+            (Step("decommission", {"last_day": day(45), "reason": "contract not renewed"}),),
+        ),
+        Guest(
+            "lumen-clinic",
+            _residential("Lumen Clinic", day(-120), ("0190", "4.10")) | {"internet": _internet(100, 20, 410)},
+            (Step("suspend", {"last_day": day(10), "source": "billing", "reason": "last reminder sent"}),),
+        ),
+        Guest(
+            "atlas-freight",
+            _residential("Atlas Freight Forwarding", day(-610), ("0200", "5.01"), ("0201", "5.02"))
+            | {"internet": _internet(100, 20, 501)},
+            (Step("convert", {"to": "virtual", "last_day": day(30), "reason": "team works from home"}),),
+        ),
+        Guest(
+            "bramble-foods",
+            _residential("Bramble Foods", day(-450), ("0210", "1.02")),
+            (Step("decommission", {"reason": "moved out"}),),
+        ),
+    ]
+
+
+def _residential(name: str, start: str, *lines: tuple[str, str], management: bool = False) -> dict[str, Any]:
+    return {
+        "name": name,
+        "type": "residential",
+        "start_date": start,
+        "lines": [{"number": _number(last), "office": office} for last, office in lines],
+        "management": management,
+    }
+
+
+def _virtual(name: str, start: str, *lines: str) -> dict[str, Any]:
+    return {"name": name, "type": "virtual", "start_date": start, "lines": [{"number": _number(x)} for x in lines]}
+
+
+def _number(last: str) -> str:
+    """A London number that nobody has: Ofcom sets +44 20 7946 0000 to 0999 apart for drama."""
+    return f"+44207946{last}"
+
+
+def _internet(down: int, up: int, vlan: int) -> dict[str, int]:
+    return {"down_mbps": down, "up_mbps": up, "vlan": vlan}

@@ -1,0 +1,309 @@
+"""What Connect shows without asking a workflow: SELECTs on the read model (PRODUCT.md sections 1 and 7.2).
+
+Two things alone are written here: a new site, and a refusal that no workflow could record.
+"""
+
+import asyncio
+import base64
+import binascii
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+
+from activities.database import Database
+from activities.errors import BUSY, UNAVAILABLE
+from starter.errors import DirectoryAway, NoSuchPage, SiteIdTaken
+from starter.schemas import ClientFilter, ClientPage, HistoryEntry, HistoryPage, Site, SiteGiven, SitePage
+from workflows.domain.dates import at_site
+from workflows.domain.errors import Refusal
+from workflows.domain.lifecycle import Status
+from workflows.domain.provisioning import Provisioned
+from workflows.messages import AnyMessage, ClientView, SystemView, end_date_passed
+
+# What a list can be sorted by: the expression ascending and descending (what is missing comes last), and its type.
+SORTS = {
+    "name": ("c.name", "c.name", "text"),
+    "billing_ref": ("c.billing_ref", "c.billing_ref", "text"),
+    "status": ("c.status", "c.status", "text"),
+    "start_date": ("c.start_date", "c.start_date", "date"),
+    "end_date": ("coalesce(c.end_date, 'infinity')", "coalesce(c.end_date, '-infinity')", "date"),
+    "next_change": (
+        "coalesce(c.next_change_at, 'infinity')",
+        "coalesce(c.next_change_at, '-infinity')",
+        "timestamptz",
+    ),
+}
+
+_CLIENT = """
+SELECT c.client_id, c.revision, c.document::text AS document, c.provisioning, c.management,
+       c.telephony_proven >= c.telephony_wanted AS telephony_done, t.at AS telephony_at,
+       c.internet_proven >= c.internet_wanted AS internet_done, i.at AS internet_at
+"""
+_PROOFS = """
+FROM clients c
+LEFT JOIN proofs t ON (t.client_id, t.system, t.revision) = (c.client_id, 'telephony', c.telephony_proven)
+LEFT JOIN proofs i ON (i.client_id, i.system, i.revision) = (c.client_id, 'internet', c.internet_proven)
+"""
+
+_LINE = """
+SELECT history_id, event, at, at::text AS sort_key, kind, text, by, source, reason, command_id, revision, facts
+FROM history h
+"""
+
+_AWAY = (
+    *UNAVAILABLE,
+    *BUSY,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A client as the directory shows it, with what was proven since it was published."""
+
+    view: ClientView
+    revision: int
+
+    @classmethod
+    def of(cls, row: asyncpg.Record, now: datetime) -> "Shown":
+        published = ClientView.model_validate_json(row["document"])
+        passed = end_date_passed(published.end_date, now, published.timezone)
+        return cls(proven(published.model_copy(update={"end_date_passed": passed}), row), row["revision"])
+
+
+def proven(view: ClientView, row: asyncpg.Record) -> ClientView:
+    """The client with the proofs that the directory has of what it wants: they are there before anyone publishes."""
+    systems = [_proven_system(system, row, view.timezone) for system in view.systems]
+    return view.model_copy(update={"systems": systems, "provisioning": Provisioned(row["provisioning"])})
+
+
+def _proven_system(system: SystemView, row: asyncpg.Record, zone: str) -> SystemView:
+    if not row[f"{system.system}_done"]:
+        return system
+    at = row[f"{system.system}_at"]
+    shown = at_site(at, zone) if at is not None else system.proven_at
+    return system.model_copy(update={"actual": dict(system.desired), "proven_at": shown})
+
+
+class Directory:
+    """The read model. Every method raises DirectoryAway when its database does not answer.
+
+    ``glance`` is how long a look may take, in seconds.
+    """
+
+    def __init__(self, database: Database, glance: float = 5.0) -> None:
+        self._database = database
+        self._glance = glance
+
+    async def ready(self) -> None:
+        """Return when the database answers and has our tables."""
+        await self._fetch("SELECT 1 FROM sites LIMIT 1")
+
+    # -- sites ------------------------------------------------------------------------------------------------------
+
+    async def sites(self) -> SitePage:
+        rows = await self._fetch("SELECT site_id, name, timezone, created_at FROM sites ORDER BY name, site_id")
+        items = [_site(row) for row in rows]
+        return SitePage(items=items, next=None, total=len(items))
+
+    async def site(self, site_id: str) -> Site | None:
+        rows = await self._fetch("SELECT site_id, name, timezone, created_at FROM sites WHERE site_id = $1", site_id)
+        return _site(rows[0]) if rows else None
+
+    async def add_site(self, given: SiteGiven) -> Site:
+        """The site, which is then there. Raises SiteIdTaken when the id is another one's."""
+        await self._write(
+            "INSERT INTO sites (site_id, name, timezone) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+            given.site_id,
+            given.name,
+            given.timezone,
+        )
+        site = await self.site(given.site_id)
+        if site is None or (site.name, site.timezone) != (given.name, given.timezone):
+            raise SiteIdTaken(f"There is another site {given.site_id}", "Choose another id", field="site_id")
+        return site
+
+    # -- clients ----------------------------------------------------------------------------------------------------
+
+    async def client(self, client_id: str, now: datetime) -> Shown | None:
+        rows = await self._fetch(f"{_CLIENT} {_PROOFS} WHERE c.client_id = $1", client_id)
+        return Shown.of(rows[0], now) if rows else None
+
+    async def with_proofs(self, view: ClientView) -> ClientView:
+        """A client as its workflow shows it, with the proofs that are ahead of the workflow."""
+        rows = await self._fetch(f"{_CLIENT} {_PROOFS} WHERE c.client_id = $1", view.client_id)
+        return proven(view, rows[0]) if rows and rows[0]["revision"] >= view.revision else view
+
+    async def clients(self, wanted: ClientFilter, now: datetime) -> ClientPage:
+        """A page of the list, the management client of a site first. Raises NoSuchPage."""
+        where = _filtered(wanted)
+        name = wanted.sort.removeprefix("-")
+        falling = wanted.sort.startswith("-")
+        key, kind = SORTS[name][falling], SORTS[name][2]
+        page = _Where(list(where.terms), list(where.values))
+        if wanted.cursor:
+            management, value, client_id = _opened(wanted.cursor, wanted.sort, (bool, str, str))
+            first, then = page.given(management), page.given(value)
+            beyond = f"({key}, c.client_id) {'<' if falling else '>'} ({then}::text::{kind}, {page.given(client_id)})"
+            page.terms.append(f"(c.management < {first} OR (c.management = {first} AND {beyond}))")
+        order = f"c.management DESC, {key} {'DESC' if falling else 'ASC'}, c.client_id {'DESC' if falling else 'ASC'}"
+        async with reaching(self._glance), self._database.witness() as connection, _paging():
+            # every name comes from SORTS and _filtered; what a caller gave is a parameter
+            counting = f"SELECT count(*) FROM clients c {where}"  # noqa: S608  # see above
+            total = await connection.fetchval(counting, *where.values)
+            rows = await connection.fetch(
+                f"{_CLIENT}, ({key})::text AS sort_key {_PROOFS} {page} "
+                f"ORDER BY {order} LIMIT {page.given(wanted.limit + 1)}",
+                *page.values,
+            )
+        last = rows[wanted.limit - 1] if len(rows) > wanted.limit else None
+        return ClientPage(
+            items=[Shown.of(row, now).view for row in rows[: wanted.limit]],
+            next=last and _sealed(wanted.sort, (last["management"], last["sort_key"], last["client_id"])),
+            total=total,
+        )
+
+    async def settled(self, client_id: str, revision: int, now: datetime) -> Shown | None:
+        """The client, if everything it decided up to ``revision`` is done and shown."""
+        shown = await self.client(client_id, now)
+        done = shown and shown.revision >= revision and shown.view.provisioning is Provisioned.SETTLED
+        return shown if done else None
+
+    # -- history ----------------------------------------------------------------------------------------------------
+
+    async def history(self, client_id: str, limit: int, cursor: str | None) -> HistoryPage | None:
+        """A page of a client's history, newest first; None for an unknown client. Raises NoSuchPage."""
+        where = _Where(["h.client_id = $1"], [client_id])
+        if cursor:
+            at, entry = _opened(cursor, "history", (str, int))
+            beyond = f"({where.given(at)}::text::timestamptz, {where.given(entry)}::bigint)"
+            where.terms.append(f"(h.at, h.history_id) < {beyond}")
+        async with reaching(self._glance), self._database.witness() as connection, _paging():
+            known = await connection.fetchrow(
+                "SELECT s.timezone, (SELECT count(*) FROM history h WHERE h.client_id = $1) AS total "
+                "FROM clients c JOIN sites s USING (site_id) WHERE c.client_id = $1",
+                client_id,
+            )
+            rows = await connection.fetch(
+                f"{_LINE} {where} ORDER BY h.at DESC, h.history_id DESC LIMIT {where.given(limit + 1)}", *where.values
+            )
+        if known is None:
+            return None
+        last = rows[limit - 1] if len(rows) > limit else None
+        return HistoryPage(
+            items=[_entry(row, known["timezone"]) for row in rows[:limit]],
+            next=last and _sealed("history", (last["sort_key"], last["history_id"])),
+            total=known["total"],
+        )
+
+    async def note_refusal(self, client_id: str, message: AnyMessage, refusal: Refusal, now: datetime) -> None:
+        """Append to a client's history what was refused, to whom and why; the same command is noted once."""
+        await self._write(
+            "INSERT INTO history (client_id, event, at, kind, text, by, source, reason, command_id, revision, facts) "
+            "SELECT client_id, 'refused', $2, $3, $4, $5, $6, $7, $8, revision, $9 FROM clients "
+            "WHERE client_id = $1 AND NOT EXISTS (SELECT FROM history h WHERE h.client_id = $1 "
+            "AND (h.event, h.kind, h.command_id, h.text) = ('refused', $3, $8, $4))",
+            client_id,
+            now,
+            message.kind.value,
+            str(refusal),
+            message.by,
+            message.source,
+            message.reason,
+            message.command_id,
+            refusal.facts,
+        )
+
+    # -- inside -----------------------------------------------------------------------------------------------------
+
+    async def _fetch(self, query: str, *values: object) -> list[asyncpg.Record]:
+        async with reaching(self._glance), self._database.witness() as connection:
+            rows: list[asyncpg.Record] = await connection.fetch(query, *values)
+            return rows
+
+    async def _write(self, statement: str, *values: object) -> None:
+        async with reaching(self._glance), self._database.transaction() as connection:
+            await connection.execute(statement, *values)
+
+
+@asynccontextmanager
+async def reaching(seconds: float) -> AsyncIterator[None]:
+    """Turn the database's absence into DirectoryAway."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except asyncpg.UndefinedTableError as error:
+        raise DirectoryAway("it has no tables yet", "Run connect migrate") from error
+    except _AWAY as error:
+        raise DirectoryAway(type(error).__name__) from error
+
+
+@asynccontextmanager
+async def _paging() -> AsyncIterator[None]:
+    """The rest of what callers give is checked before: only a cursor can hold what the database cannot read."""
+    try:
+        yield
+    except asyncpg.DataError as error:
+        raise NoSuchPage from error
+
+
+@dataclass
+class _Where:
+    """Conditions, and the values that their parameters stand for."""
+
+    terms: list[str] = field(default_factory=list)
+    values: list[Any] = field(default_factory=list)
+
+    def given(self, value: object) -> str:
+        """The parameter that stands for this value."""
+        self.values.append(value)
+        return f"${len(self.values)}"
+
+    def __str__(self) -> str:
+        return f"WHERE {' AND '.join(self.terms)}" if self.terms else ""
+
+
+def _filtered(wanted: ClientFilter) -> _Where:
+    where = _Where()
+    if wanted.status:
+        where.terms.append(f"c.status = {where.given(wanted.status.value)}")
+    elif not wanted.inactive:
+        where.terms.append(f"c.status <> {where.given(Status.DECOMMISSIONED.value)}")
+    if wanted.type:
+        where.terms.append(f"c.type = {where.given(wanted.type.value)}")
+    if wanted.site:
+        where.terms.append(f"c.site_id = {where.given(wanted.site)}")
+    for word in (wanted.q or "").lower().split():
+        literal = word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        where.terms.append(f"c.search LIKE {where.given(f'%{literal}%')}")
+    return where
+
+
+def _site(row: asyncpg.Record) -> Site:
+    return Site(**{**row, "created_at": at_site(row["created_at"], row["timezone"])})
+
+
+def _entry(row: asyncpg.Record, timezone: str) -> HistoryEntry:
+    return HistoryEntry(**{**row, "at": at_site(row["at"], timezone)})
+
+
+def _sealed(order: str, place: tuple[object, ...]) -> str:
+    """A place in a list as an opaque cursor."""
+    return base64.urlsafe_b64encode(json.dumps([order, *place]).encode()).decode().rstrip("=")
+
+
+def _opened(cursor: str, order: str, types: tuple[type, ...]) -> list[Any]:
+    """The place in a list that a cursor stands for. Raises NoSuchPage for one that was not given out for it."""
+    try:
+        place = json.loads(base64.urlsafe_b64decode(cursor.encode() + b"=" * (-len(cursor) % 4)))
+    except (binascii.Error, UnicodeError, ValueError, RecursionError) as error:
+        raise NoSuchPage from error
+    if not isinstance(place, list) or [type(part) for part in place] != [str, *types] or place[0] != order:
+        raise NoSuchPage
+    return place[1:]

@@ -1,0 +1,87 @@
+"""What can keep a request from being carried out, besides a domain Refusal. HTTP codes are problems.py's.
+
+StarterError
+├── Away                        something that must answer does not; nothing is known to have happened
+│   ├── TemporalAway
+│   └── DirectoryAway
+├── NotDecided                  accepted, but not decided in time: the same request will answer
+├── Malfunction                 Connect's own mistake, told by the workflow
+├── NotRunning                  no workflow of that client takes commands (anymore, or yet)
+├── NoSuchClient
+└── NoSuchPage                  a cursor that was not given out
+
+SiteIdTaken is a domain Taken: a refusal like any other.
+"""
+
+from workflows.domain.errors import Taken
+
+
+class StarterError(Exception):
+    """``str()`` is a sentence for the caller."""
+
+
+class Away(StarterError):
+    """Something that must answer does not. ``part`` names it; ``retry_after`` is in seconds."""
+
+    part = "a part of Connect"
+
+    def __init__(self, detail: str = "", remedy: str = "Try again shortly", retry_after: int = 5) -> None:
+        why = f": {detail}" if detail else ""
+        super().__init__(f"{self.part} cannot be reached{why}. {remedy}.")
+        self.retry_after = retry_after
+
+
+class TemporalAway(Away):
+    """Neither asked nor told: Temporal, or the worker behind it, does not answer."""
+
+    part = "Temporal"
+
+
+class DirectoryAway(Away):
+    """The directory's database does not answer."""
+
+    part = "The directory's database"
+
+
+class NotDecided(StarterError):
+    """Accepted, but the directory could not decide on it in time."""
+
+    retry_after = 5
+
+    def __init__(self, client_id: str, command_id: str) -> None:
+        super().__init__(
+            "Accepted, but the directory has not decided on it yet. It will be carried out when the directory is back; "
+            f"to hear the answer, repeat the same request for client {client_id} with Idempotency-Key {command_id}."
+        )
+        self.client_id = client_id
+        self.command_id = command_id
+
+
+class Malfunction(StarterError):
+    """The workflow answered with what is neither an answer nor a refusal."""
+
+
+class NotRunning(StarterError):
+    """The client's workflow is not running: it is closed, or there never was one."""
+
+    def __init__(self, client_id: str) -> None:
+        super().__init__(f"No workflow of client {client_id} is running")
+        self.client_id = client_id
+
+
+class NoSuchClient(StarterError):
+    """There is no such client."""
+
+    def __init__(self, client_id: str) -> None:
+        super().__init__(f"There is no client {client_id}. GET /api/v1/clients lists those there are.")
+
+
+class NoSuchPage(StarterError):
+    """The cursor was not given out by this list, or for another order."""
+
+    def __init__(self) -> None:
+        super().__init__("This cursor was not given out for this list. Start again without it.")
+
+
+class SiteIdTaken(Taken):
+    """Another site has this id."""

@@ -1,0 +1,62 @@
+"""TCP ports on loopback: which are free, and who has the others."""
+
+import errno
+import random
+import socket
+import sys
+from pathlib import Path
+
+HOST = "127.0.0.1"
+# Below where systems take the ports of outgoing connections from (Linux 32768, macOS 49152). Above it, a client that
+# tries a stopped server again and again may one day get that very port for itself, and the server cannot come back.
+FREE = range(20_000, 32_000)
+
+
+def is_free(port: int) -> bool:
+    """Whether we could listen on this port of loopback."""
+    with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: lingering connections don't count
+        try:
+            s.bind((HOST, port))
+        except OSError as e:
+            if e.errno == errno.EADDRINUSE:
+                return False
+            raise
+    return True
+
+
+def free_port() -> int:
+    """A port of loopback that is free now, and that nobody is given by chance."""
+    while not is_free(port := random.choice(FREE)):
+        pass
+    return port
+
+
+def who_listens(port: int) -> str:
+    """Who has the port, as "name (process 1234)"; empty where the system does not tell us."""
+    if sys.platform != "linux":
+        return ""
+    sockets = {f"socket:[{inode}]" for inode in _listening_inodes(port)}
+    for handle in Path("/proc").glob("[0-9]*/fd/*") if sockets else ():
+        try:
+            if str(handle.readlink()) in sockets:
+                process = handle.parents[1]
+                return f"{(process / 'comm').read_text().strip()} (process {process.name})"
+        except OSError:  # gone meanwhile, or another account's
+            continue
+    return ""
+
+
+def _listening_inodes(port: int) -> set[str]:
+    """Inodes of the sockets that listen on a port: proc_net_tcp, fields local_address, st (0A: LISTEN), inode."""
+    found = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        try:
+            rows = Path(table).read_text().splitlines()[1:]
+        except OSError:
+            continue
+        for row in rows:
+            fields = row.split()
+            if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port:
+                found.add(fields[9])
+    return found

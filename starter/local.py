@@ -1,0 +1,201 @@
+"""`connect up`: PostgreSQL, Temporal with its UI, a worker and the API in one terminal (PRODUCT.md section 7.1)."""
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+import httpx
+from rich.console import Console
+
+from starter.children import Child, StartFailed, tail
+from starter.data_folder import DataFolder, DataFolderRefused
+from starter.databases import Urls, prepare
+from starter.demo import DemoFailed, furnish
+from starter.listening import HOST, free_port, is_free, who_listens
+from starter.postgres import EmbeddedPostgres
+from starter.supervisor import GaveUp, Supervisor
+from starter.temporal_server import NAMESPACE, TemporalServer
+
+TRIES = 5  # times that PostgreSQL or Temporal may end in a row: everything rests on them
+NOT_FOR_CHILDREN = ("TEMPORAL_", "CONNECT_TOKEN", "CONNECT_MASTER_KEY", "CONNECT_URL")
+
+
+@dataclass(frozen=True)
+class UpOptions:
+    """What `connect up` was asked for."""
+
+    data: Path = Path(".connect")
+    port: int = 8000
+    temporal_port: int = 7233
+    ui_port: int = 8233
+    demo: bool = False
+
+    @property
+    def url(self) -> str:
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def ui_url(self) -> str:
+        return f"http://{HOST}:{self.ui_port}"
+
+
+class UpFailed(RuntimeError):
+    """It cannot go on. The text says why, and what to do."""
+
+
+class StopRequested(Exception):
+    """Somebody pressed Ctrl-C, or asked the process to end."""
+
+
+def up(options: UpOptions) -> int:
+    """Run everything until asked to stop. Returns the exit status: 0 stopped as asked, 1 cannot go on."""
+    out = Console(highlight=False, soft_wrap=True)
+    err = Console(stderr=True, highlight=False, soft_wrap=True)
+    try:
+        with stop_signals() as stop_requested, DataFolder.held(options.data) as folder:
+            _check_ports(options)
+            Local(options, folder, stop_requested, out, err).run()
+    except StopRequested:
+        return 0
+    except (UpFailed, DataFolderRefused, StartFailed, GaveUp) as e:
+        err.print(f"connect up: {e}", markup=False)
+        return 1
+
+
+class Local:
+    """The parts, in the order in which they rest on one another."""
+
+    def __init__(
+        self, options: UpOptions, folder: DataFolder, stop_requested: Callable[[], bool], out: Console, err: Console
+    ) -> None:
+        self._options, self._folder, self._stop_requested = options, folder, stop_requested
+        self._out, self._err = out, err
+        self._supervisor = Supervisor(self._say)
+        self._token = ""
+
+    def run(self) -> None:
+        """Have everything running until asked to stop; then nothing. StopRequested, or what went wrong."""
+        try:
+            with self._err.status("Starting …"):
+                self._start()
+            self._supervisor.ready = True
+            self._out.print(self._ready_line(), markup=False)
+            if self._options.demo:
+                threading.Thread(target=self._furnish, daemon=True).start()
+            while True:
+                self._pause(0.1)
+        finally:
+            self._supervisor.stop()
+
+    def _start(self) -> None:
+        options, folder = self._options, self._folder
+        folder.make_secrets()
+        self._token = folder.token.read_text().strip()
+        postgres = EmbeddedPostgres(
+            folder.postgres,
+            free_port(),
+            folder.postgres_password.read_text().strip(),
+            log=folder.logs / "postgres.log",
+        )
+        self._supervisor.start(postgres, TRIES)
+        self._pause(0)
+        temporal = TemporalServer(folder.temporal, options.temporal_port, options.ui_port, folder.logs / "temporal.log")
+        self._supervisor.start(temporal, TRIES)
+        urls = asyncio.run(prepare(postgres))
+        self._wait_until(temporal.ready, "Temporal", temporal.log)
+        environment = self._environment(urls, temporal.address)
+        python = [sys.executable, "-u", "-m"]
+        worker = Child("The worker", [*python, "worker"], folder.logs / "worker.log", environment)
+        api = Child("The API", [*python, "starter.cli", "serve"], folder.logs / "api.log", environment)
+        self._supervisor.start(worker)
+        self._supervisor.start(api)
+        with httpx.Client(trust_env=False, timeout=5) as probe:
+            self._wait_until(lambda: _answers(probe, f"{options.url}/readyz"), "The API", api.log)
+
+    def _environment(self, urls: Urls, temporal: str) -> Mapping[str, str]:
+        """What the worker and the API are told. Ours alone decides where they connect to, and as whom."""
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(NOT_FOR_CHILDREN)}
+        return inherited | {
+            "CONNECT_DIRECTORY_DSN": urls.directory,
+            "CONNECT_TELEPHONY_DSN": urls.telephony,
+            "CONNECT_INTERNET_DSN": urls.internet,
+            "CONNECT_MASTER_KEY_FILE": str(self._folder.master_key),
+            "CONNECT_TOKEN_FILE": str(self._folder.token),
+            "CONNECT_HOST": HOST,
+            "CONNECT_PORT": str(self._options.port),
+            "CONNECT_TEMPORAL_UI_URL": self._options.ui_url,
+            "TEMPORAL_ADDRESS": temporal,
+            "TEMPORAL_NAMESPACE": NAMESPACE,
+            "TEMPORAL_CONFIG_FILE": os.devnull,  # a profile of the user's is for elsewhere
+        }
+
+    def _wait_until(self, ready: Callable[[], bool], name: str, log: Path, within: float = 60.0) -> None:
+        end = time.monotonic() + within
+        while not ready():
+            if time.monotonic() > end:
+                raise UpFailed(f"{name} was not ready after {within:g} s. {log} says:\n{tail(log)}")
+            self._pause(0.05)
+
+    def _pause(self, seconds: float) -> None:
+        """Let time pass, and look after everything meanwhile."""
+        if self._stop_requested():
+            raise StopRequested
+        self._supervisor.look()
+        self._folder.note_children(self._supervisor.pids())
+        time.sleep(seconds)
+
+    def _ready_line(self) -> str:
+        options = self._options
+        return f"Connect is ready: {options.url}/  Temporal UI: {options.ui_url}  token: {_near(self._folder.token)}"
+
+    def _furnish(self) -> None:
+        try:
+            guests = furnish(self._options.url, self._token)
+        except DemoFailed as e:
+            self._say(f"The demonstration is not complete: {e}")
+        else:
+            self._say(f"The demonstration is there: {guests} clients at Riverside House")
+
+    def _say(self, line: str) -> None:
+        self._out.print(line, markup=False)
+
+
+@contextmanager
+def stop_signals():  # type: ignore[no-untyped-def]
+    ...
+
+
+def _check_ports(options: UpOptions) -> None:
+    """Raises UpFailed for the first port that somebody else has."""
+    wanted = {
+        "--port": (options.port, "the API and console"),
+        "--temporal-port": (options.temporal_port, "Temporal"),
+        "--ui-port": (options.ui_port, "the Temporal UI"),
+    }
+    for option, (port, purpose) in wanted.items():
+        if not is_free(port):
+            holder = who_listens(port) or "another program"
+            raise UpFailed(f"Port {port} for {purpose} is taken by {holder}: end that, or choose another with {option}")
+    ports = [port for port, _ in wanted.values()]
+    if len(set(ports)) < len(ports):
+        raise UpFailed(f"The ports {', '.join(map(str, ports))} must differ: choose others with {', '.join(wanted)}")
+
+
+def _answers(probe: httpx.Client, url: str) -> bool:
+    try:
+        return probe.get(url).status_code == httpx.codes.OK
+    except httpx.HTTPError:
+        return False
+
+
+def _near(path: Path) -> str:
+    """A path as one would type it here."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

@@ -1,0 +1,268 @@
+"""The shapes of HTTP requests and answers, and what is checked at this boundary (PRODUCT.md sections 2, 4 and 7.2).
+
+Bodies of commands are those of workflows/messages.py, made stricter where JSON and people are loose: telephone numbers
+are read as people write them and must be able to exist, dates are texts of a plausible year, and texts can be stored.
+"""
+
+import re
+from datetime import date, datetime
+from typing import Annotated, Any, Literal
+
+import phonenumbers
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    StrictBool,
+    StrictInt,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from workflows import messages
+from workflows.domain.client import LONGEST_BILLING_REF, LONGEST_NAME, Activation
+from workflows.domain.dates import zone
+from workflows.domain.lifecycle import Status
+from workflows.domain.services import ClientType
+from workflows.messages import ClientView, Office, Strict
+
+YEARS = range(1900, 2200)
+DATES = {"start_date", "end_date", "last_day", "at"}
+WRITTEN_DATE = re.compile(r"^\d{4}-\d\d-\d\d")
+WRITTEN_NUMBER = re.compile(r"^\+[0-9 ()./-]{6,40}$")
+
+
+def storable(text: str) -> str:
+    """Text that a database and a page can hold. Raises PydanticCustomError for other."""
+    if "\0" in text:
+        raise PydanticCustomError("text_not_storable", "The text contains a NUL character. Leave it out")
+    return text
+
+
+def read_number(given: object) -> object:
+    """A telephone number as people write it, in E.164. Raises PydanticCustomError when no such number can exist."""
+    if not isinstance(given, str):
+        return given
+    try:
+        if not WRITTEN_NUMBER.match(given.strip()):
+            raise ValueError
+        number = phonenumbers.parse(given, None)
+        if not phonenumbers.is_valid_number(number):
+            raise ValueError
+    except (ValueError, phonenumbers.NumberParseException) as wrong:
+        raise PydanticCustomError(
+            "number_not_valid",
+            "{given} is not a telephone number that can exist. Write it with a plus and the country code (E.164): "
+            "+442079460001",
+            {"given": repr(given[:40])},
+        ) from wrong
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def known_zone(name: str) -> str:
+    """Raises InvalidField for what is not an IANA time zone."""
+    zone(name)
+    return name
+
+
+Number = Annotated[
+    str,
+    BeforeValidator(read_number),
+    Field(description="A telephone number in E.164; spaces, dashes and parentheses are left out",
+          examples=["+442079460001"]),
+]  # fmt: skip
+Key = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{1,62}$"),
+    Field(description="Lower-case letters, digits and hyphens, 2 to 63 of them"),
+]
+Text = Annotated[str, AfterValidator(storable)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_NAME, pattern=r"\S")]
+
+
+class Clean(BaseModel):
+    """What comes in: every text can be stored, and every date is a text of a plausible year."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _readable(cls, given: Any, info: ValidationInfo) -> Any:
+        for text in given if isinstance(given, list) else [given]:
+            if isinstance(text, str):
+                storable(text)
+        if info.field_name in DATES and isinstance(given, str | int | float) and not WRITTEN_DATE.match(str(given)):
+            raise PydanticCustomError(
+                "date_as_text", "Write the date as a text: 2027-02-28, an instant 2027-03-01T09:00:00+00:00"
+            )
+        return given
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _plausible(cls, given: Any) -> Any:
+        if isinstance(given, date) and given.year not in YEARS:
+            raise PydanticCustomError(
+                "date_out_of_range",
+                "The year {year} is not plausible. Give one from {first} to {last}",
+                {"year": given.year, "first": YEARS[0], "last": YEARS[-1]},
+            )
+        return given
+
+
+# -- what comes in ----------------------------------------------------------------------------------------------------
+
+
+class LineGiven(Clean, messages.LineGiven):
+    number: Number
+    protected: StrictBool = Field(False, description="Stays in service through a suspension: lift, alarm, door entry")
+
+
+class InternetGiven(Clean, messages.InternetGiven):
+    down_mbps: StrictInt = Field(ge=1, le=1_000_000, examples=[100])
+    up_mbps: StrictInt = Field(ge=1, le=1_000_000, examples=[20])
+    vlan: StrictInt | None = Field(None, ge=1, le=4094, examples=[110])
+
+
+class CommandBody(Clean, messages.Body):
+    """A command that happens now."""
+
+
+class PlannableBody(Clean, messages.PlannableBody):
+    """A command that happens now, or at the moment given: one of ``last_day`` and ``at``."""
+
+
+class ConvertBody(Clean, messages.ConvertBody):
+    """Become residential, with an office for each line, or virtual."""
+
+    lines: list[LineGiven] = Field(default_factory=list, description="Which line goes to which office")  # type: ignore[assignment]  # a list of a stricter kind
+    internet: InternetGiven | None = None
+
+
+class ServicesBody(Clean, messages.ServicesBody):
+    """A change of the contracted services. ``internet`` left out keeps it, ``"none"`` ends it."""
+
+    add_lines: list[LineGiven] = Field(default_factory=list)  # type: ignore[assignment]  # a list of a stricter kind
+    remove_lines: list[Number] = Field(default_factory=list)
+    internet: InternetGiven | Literal["none"] | None = None
+
+
+class EditBody(Clean, messages.EditBody):
+    """Details. What is left out stays; ``billing_ref`` empty or null asks for a generated one."""
+
+
+class SiteGiven(Clean, Strict):
+    """A building."""
+
+    site_id: Key = Field(examples=["thames-house"])
+    name: Name = Field(examples=["Thames House"])
+    timezone: Annotated[str, AfterValidator(known_zone)] = Field(description="IANA", examples=["Europe/London"])
+
+
+class ClientGiven(Clean, Strict):
+    """A new client (PRODUCT.md section 2)."""
+
+    client_id: Key | None = Field(None, description="Generated from the name when left out", examples=["acme"])
+    name: Name = Field(examples=["Acme Ltd"])
+    type: ClientType
+    site: Annotated[str, StringConstraints(max_length=63)] = Field(examples=["thames-house"])
+    billing_ref: Annotated[str, StringConstraints(max_length=LONGEST_BILLING_REF, strip_whitespace=True)] | None = (
+        Field(None, description="Unique in the operator; generated when left out")
+    )
+    start_date: date | None = Field(
+        None, description="The contract's first day at the site; today when left out", examples=["2027-01-01"]
+    )
+    end_date: date | None = Field(None, description="When the client is due to move out. Never acts on services")
+    activation: Activation = Activation.AUTOMATIC
+    management: StrictBool = Field(False, description="The operator's own client of the site")
+    offices: list[Office] = Field(default_factory=list, description="Offices without a telephone line")
+    lines: list[LineGiven] = Field(default_factory=list)
+    internet: InternetGiven | None = None
+
+
+class ClientFilter(BaseModel):
+    """Which clients a list shows, and which page of it."""
+
+    status: Status | None = None
+    type: ClientType | None = None
+    site: Text | None = Field(None, max_length=63)
+    q: Text | None = Field(
+        None, max_length=200, description="In name, billing ref, id, numbers and offices: every word"
+    )
+    inactive: bool = Field(False, description="Show decommissioned clients too")
+    sort: Literal[
+        "name", "-name", "billing_ref", "-billing_ref", "status", "-status", "start_date", "-start_date",
+        "end_date", "-end_date", "next_change", "-next_change",
+    ] = Field("name", description="A minus sorts downwards; the management client is always first")  # fmt: skip
+    limit: int = Field(50, ge=1, le=500)
+    cursor: str | None = Field(None, max_length=2000, description="`next` of the page before")
+
+
+# -- what goes out ----------------------------------------------------------------------------------------------------
+
+
+class Site(BaseModel):
+    """A building, with the time zone of everything in it."""
+
+    site_id: str
+    name: str
+    timezone: str
+    created_at: datetime
+
+
+class SitePage(BaseModel):
+    items: list[Site]
+    next: str | None
+    total: int
+
+
+class ClientPage(BaseModel):
+    items: list[ClientView]
+    next: str | None
+    total: int
+
+
+class HistoryEntry(BaseModel):
+    """One line of a client's history: what was asked, refused, decided, attempted or proven."""
+
+    history_id: int
+    event: str
+    at: datetime
+    kind: str
+    text: str
+    by: str
+    source: str
+    reason: str
+    command_id: str
+    revision: int
+    facts: dict[str, Any]
+
+
+class HistoryPage(BaseModel):
+    items: list[HistoryEntry]
+    next: str | None
+    total: int
+
+
+class Readiness(BaseModel):
+    """Whether this process can work, and what of it answers."""
+
+    ready: bool
+    temporal: str
+    directory: str
+
+
+class Problem(BaseModel):
+    """RFC 9457, with what is known of the way out."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    field: str | None = None
+    errors: list[dict[str, str]] | None = Field(None, description="Every field that is wrong, when several are")
+    client_status: str | None = None
+    planned: list[str] | None = None
+    allowed: list[str] | None = None
+    client_id: str | None = None
+    command_id: str | None = None

@@ -1,0 +1,118 @@
+"""Attempts: what fails is tried again, what is outdated is abandoned, and one system never holds up another."""
+
+import asyncio
+from datetime import timedelta
+
+from tests.workflows.conftest import House
+from workflows.domain.provisioning import Limits
+
+PATIENT = Limits(attempt=8, first_pause=3600, longest_pause=3600)
+
+
+async def test_a_system_that_fails_gets_attention_while_the_other_is_switched(house: House) -> None:
+    handle = await house.start(limits=PATIENT)
+    house.telephony.faults.down = True
+    await house.command(handle, "suspend")
+    view = await house.until(handle, lambda view: view.provisioning == "attention")
+    telephony, internet = view.systems
+    assert "telephony does not answer" in telephony.last_error
+    assert telephony.next_attempt_at is not None
+    assert set(telephony.actual.values()) == {"unknown"}
+    assert set(internet.actual.values()) == {"off"}
+    await house.until(handle, lambda _: house.directory.orders[-1].view.provisioning == "attention")
+
+
+async def test_a_failed_system_recovers_by_itself_after_its_pause(house: House) -> None:
+    handle = await house.start(limits=PATIENT)
+    house.internet.faults.down = True
+    await house.command(handle, "suspend")
+    await house.until(handle, lambda view: view.provisioning == "attention")
+    house.internet.faults.down = False
+    await house.skip(handle, timedelta(hours=1))
+    view = await house.settled(handle)
+    assert (view.provisioning, view.systems[1].attempts, view.systems[1].last_error) == ("settled", 0, "")
+    await house.until(handle, lambda _: house.directory.orders[-1].view.provisioning != "attention")
+
+
+async def test_a_new_decision_is_attempted_at_once_though_the_old_one_failed(house: House) -> None:
+    handle = await house.start(limits=PATIENT)
+    house.telephony.faults.down = True
+    await house.command(handle, "suspend")
+    await house.until(handle, lambda view: view.provisioning == "attention")
+    house.telephony.faults.down = False
+    await house.command(handle, "unsuspend")
+    view = await house.settled(handle)
+    assert set(view.systems[0].actual.values()) == {"on"}
+
+
+async def test_a_newer_decision_abandons_the_attempt_for_the_older_and_its_late_arrival_is_refused(
+    house: House,
+) -> None:
+    handle = await house.start()
+    hold = house.telephony.faults.hold = asyncio.Event()
+    await house.command(handle, "suspend")
+    house.telephony.faults.reached.clear()
+    await house.telephony.faults.reached.wait()
+    house.telephony.faults.hold = None
+    await house.command(handle, "unsuspend")
+    view = await house.settled(handle)
+    assert view.status == "active"
+    assert set(house.telephony.lines.values()) == {True}
+    orders = len(house.telephony.orders)
+    hold.set()  # the attempt to suspend goes on only now
+    await house.command(handle, "edit", name="Acme Holdings Ltd")
+    await house.settled(handle)
+    assert len(house.telephony.orders) == orders
+    assert set(house.telephony.lines.values()) == {True}
+
+
+async def test_a_client_whose_systems_obeyed_later_revisions_decides_above_them(house: House) -> None:
+    handle = await house.start(client_id="reset")
+    house.telephony.fence.newest["reset"] = house.internet.fence.newest["reset"] = 700
+    await house.command(handle, "suspend")
+    view = await house.settled(handle)
+    assert view.revision > 700
+    assert not any(house.telephony.lines.values())
+
+
+async def test_a_directory_that_is_away_delays_no_switch_and_hears_everything_afterwards(house: House) -> None:
+    handle = await house.start(limits=PATIENT)
+    house.directory.faults.down = True
+    await house.command(handle, "suspend", source="billing")
+    view = await house.until(handle, lambda view: view.provisioning == "attention")
+    assert set(view.systems[0].actual.values()) == set(view.systems[1].actual.values()) == {"off"}
+    await house.command(handle, "suspend", source="security")
+    house.directory.faults.down = False
+    await house.command(handle, "unsuspend", source="all")
+    settled = await house.settled(handle)
+    assert house.directory.shown[settled.client_id].view.status == "active"
+    told = house.directory.told(settled.client_id)
+    assert [text for text in told if "billing" in text]
+    assert [text for text in told if "security" in text]
+
+
+async def test_a_decommissioned_client_ends_only_when_it_is_proven_off(house: House) -> None:
+    handle = await house.start(limits=PATIENT)
+    house.internet.faults.down = True
+    await house.command(handle, "decommission")
+    view = await house.until(handle, lambda view: view.provisioning == "attention")
+    assert (view.status, view.systems[0].actual) == ("decommissioned", dict.fromkeys(view.systems[0].desired, "off"))
+    house.internet.faults.down = False
+    await house.skip(handle, timedelta(hours=1))
+    assert (await handle.result()).provisioning == "settled"
+
+
+async def test_a_conversion_to_virtual_keeps_the_lines_on_and_ends_the_internet(house: House) -> None:
+    handle = await house.start()
+    before = len(house.telephony.orders)
+    answer = await house.command(handle, "convert", to="virtual")
+    assert (answer.office_label, answer.internet) == ("Virtual Client", None)
+    view = await house.settled(handle)
+    assert len(house.telephony.orders) == before
+    assert not house.internet.accounts[view.client_id].on
+    back = await house.command(
+        handle, "convert", to="residential", offices=["4.1"], internet={"down_mbps": 50, "up_mbps": 5}
+    )
+    assert {line.office for line in back.lines} == {"4.1"}
+    await house.settled(handle)
+    assert house.internet.accounts[view.client_id].on

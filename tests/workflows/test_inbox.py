@@ -1,0 +1,111 @@
+"""Signals: whatever comes in, the client still obeys, and what was wrong with it is on record."""
+
+import json
+from typing import Any
+
+import pytest
+from temporalio.api.common.v1 import Payload, Payloads, WorkflowExecution
+from temporalio.api.workflowservice.v1 import SignalWorkflowExecutionRequest
+
+from tests.workflows.conftest import Handle, House
+
+
+def raw(data: bytes, encoding: bytes = b"json/plain") -> Payload:
+    return Payload(metadata={"encoding": encoding}, data=data)
+
+
+def js(value: Any) -> Payload:
+    return raw(json.dumps(value).encode())
+
+
+MALFORMED: list[tuple[str, str, list[Payload]]] = [
+    ("no argument where one is needed", "convert", []),
+    ("two arguments", "suspend", [js({}), js({})]),
+    ("a list instead of an object", "suspend", [js([1, 2])]),
+    ("null", "convert", [js(None)]),
+    ("a number", "unsuspend", [js(7)]),
+    ("an unknown field", "suspend", [js({"sauce": "billing"})]),
+    ("a wrong type", "suspend", [js({"source": {"a": 1}})]),
+    ("an unknown name", "explode", [js({})]),
+    ("bad JSON", "suspend", [raw(b'{"source": ')]),
+    ("an unknown encoding", "suspend", [raw(b"\x00\xff", b"binary/odd")]),
+    ("bytes that are no text", "suspend", [raw(b"\xff\xfe\x00")]),
+    ("an instant without offset", "suspend", [js({"at": "2999-01-01T00:00:00"})]),
+    ("another command's kind", "suspend", [js({"kind": "decommission"})]),
+    ("a source that only lifts", "suspend", [js({"source": "all"})]),
+    ("a number that is none", "change_services", [js({"add_lines": [{"number": "ring me", "office": "1"}]})]),
+]
+
+
+async def send(house: House, handle: Handle, name: str, payloads: list[Payload]) -> None:
+    await house.temporal.workflow_service.signal_workflow_execution(
+        SignalWorkflowExecutionRequest(
+            namespace=house.temporal.namespace,
+            workflow_execution=WorkflowExecution(workflow_id=handle.id),
+            signal_name=name,
+            input=Payloads(payloads=payloads),
+        )
+    )
+
+
+@pytest.mark.parametrize(("what", "name", "payloads"), MALFORMED, ids=[what for what, _, _ in MALFORMED])
+async def test_a_malformed_signal_is_recorded_as_refused_and_the_client_still_obeys(
+    house: House, what: str, name: str, payloads: list[Payload]
+) -> None:
+    handle = await house.start()
+    before = await house.view(handle)
+    await send(house, handle, name, payloads)
+    await house.settled(handle)
+    after = await house.view(handle)
+    assert (after.status, after.revision, after.holds) == (before.status, before.revision, before.holds), what
+    refused = [text for text in house.directory.told(after.client_id) if text.startswith("refused")]
+    assert len(refused) == 1, what
+    assert name in refused[0]
+    await house.signal(handle, "suspend", {"source": "billing", "reason": "invoice 1042 unpaid", "by": "billing"})
+    assert (await house.until(handle, lambda view: view.status == "suspended")).holds[0].source == "billing"
+    assert "WORKFLOW_TASK_FAILED" not in await house.events(handle)
+
+
+async def test_every_kind_of_garbage_together_leaves_a_client_that_keeps_its_dates(house: House) -> None:
+    handle = await house.start()
+    for _, name, payloads in MALFORMED * 2:
+        await send(house, handle, name, payloads)
+    await house.command(handle, "decommission", command_id="end")
+    assert (await handle.result()).status == "decommissioned"
+    client_id = house.directory.orders[-1].client_id
+    refused = [text for text in house.directory.told(client_id) if text.startswith("refused")]
+    assert len(refused) == 2 * len(MALFORMED)
+
+
+async def test_a_signal_without_an_argument_does_where_nothing_is_needed(house: House) -> None:
+    handle = await house.start(starts_in=30)
+    await house.signal(handle, "activate")
+    await house.until(handle, lambda view: view.status == "active")
+
+
+async def test_a_signal_sent_twice_with_one_command_id_is_one_command(house: House) -> None:
+    handle = await house.start()
+    for _ in range(3):
+        await house.signal(handle, "suspend", {"source": "billing", "command_id": "run-7"})
+    view = await house.settled(handle)
+    told = [text for text in house.directory.told(view.client_id) if "billing" in text]
+    assert told == ["decided: Suspended by billing"]
+
+
+async def test_a_workflow_that_somebody_cancels_in_the_ui_goes_on_and_says_so(house: House) -> None:
+    handle = await house.start()
+    await handle.cancel()
+    await house.command(handle, "suspend")
+    view = await house.settled(handle)
+    assert view.status == "suspended"
+    assert [t for t in house.directory.told(view.client_id) if t.startswith("refused: cancel")]
+
+
+async def test_reported_drift_is_removed_and_proven_anew(house: House) -> None:
+    handle = await house.start()
+    before = len(house.telephony.orders)
+    await house.signal(handle, "report_drift", {"system": "telephony", "reason": "line rang while suspended"})
+    await house.until(handle, lambda _: len(house.telephony.orders) == before + 1)
+    view = await house.settled(handle)
+    assert set(view.systems[0].actual.values()) == {"on"}
+    assert [t for t in house.directory.told(view.client_id) if "Drift of telephony" in t]

@@ -1,0 +1,62 @@
+"""A run is renewed now and then; nothing that came in is lost, and command ids are remembered."""
+
+import asyncio
+
+from tests.waiting import eventually
+from tests.workflows.conftest import House
+from workflows.domain.provisioning import Limits
+
+SHORT_RUNS = Limits(attempt=8, first_pause=1, longest_pause=60, renew_after=400)
+
+
+async def test_three_hundred_commands_across_renewals_are_all_obeyed_and_still_deduplicated(house: House) -> None:
+    handle = await house.start(limits=SHORT_RUNS)
+
+    async def ask(number: int) -> bool:
+        return (await house.command(handle, "suspend", command_id=f"id-{number}", source=f"source-{number}")).changed
+
+    for first in range(0, 300, 5):
+        assert await asyncio.gather(*(ask(number) for number in range(first, first + 5))) == [True] * 5
+    view = await house.settled(handle)
+    assert len(view.holds) == 300
+    assert len({history.run_id for history in await house.histories()}) > 3
+
+    revision = view.revision
+    repeated = await house.command(handle, "suspend", command_id="id-17", source="source-17")
+    assert (repeated.changed, repeated.revision) == (True, revision)
+    told = [text for text in house.directory.told(view.client_id) if "source-" in text]
+    assert len(told) == 300
+
+
+async def test_an_idle_client_takes_new_code_when_it_is_asked_to_roll(house: House) -> None:
+    handle = await house.start()
+    run = (await house.temporal.get_workflow_handle(handle.id).describe()).run_id
+    await house.signal(handle, "roll")
+    current = house.temporal.get_workflow_handle(handle.id)
+
+    async def renewed() -> bool:
+        return (await current.describe()).run_id != run
+
+    await eventually(renewed)
+    view = await house.settled(handle)
+    assert view.status == "active"
+    assert len(house.telephony.orders) == 1
+
+
+async def test_signals_amid_renewals_are_not_lost(house: House) -> None:
+    handle = await house.start(limits=Limits(attempt=8, renew_after=60))
+    for number in range(60):
+        await house.signal(handle, "suspend", {"source": f"source-{number}", "command_id": f"s-{number}"})
+    await house.until(handle, lambda view: len(view.holds) == 60)
+
+
+async def test_callers_waiting_through_a_renewal_hear_an_answer(house: House) -> None:
+    handle = await house.start(limits=Limits(attempt=8, renew_after=60))
+
+    async def ask(number: int) -> None:
+        await house.command(handle, "suspend", command_id=f"w-{number}", source=f"w-{number}")
+        assert (await house.settled(handle)).provisioning == "settled"
+
+    for first in range(0, 24, 4):
+        await asyncio.gather(*(ask(number) for number in range(first, first + 4)))
+    assert len((await house.view(handle)).holds) == 24
