@@ -1,1 +1,111 @@
 """A worker's composition root: settings, pools, activities, Worker. No logic. ``python worker.py`` runs one."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import timedelta
+
+import asyncpg
+import structlog
+from pydantic import ValidationError
+from temporalio.client import Client
+from temporalio.service import RPCError
+from temporalio.worker import Worker
+
+from activities.database import Databases, open_databases
+from activities.directory import PostgresDirectory
+from activities.evidence import Evidences
+from activities.internet import RadiusInternet
+from activities.log import set_up
+from activities.migrations import NotMigrated, check_migrated
+from activities.prepare import NotPrepared, check_systems
+from activities.settings import Settings
+from activities.telephony import KamailioTelephony
+from starter.connection import SearchAttributesMissing, connect, ensure_search_attributes
+from workflows.client_lifecycle import ClientLifecycle
+from workflows.guard import Guard
+from workflows.messages import TASK_QUEUE
+
+# A killed worker's cached clients answer again after this long instead of ten seconds (TEMPORAL.md section 16).
+STICKY = timedelta(seconds=1)
+
+# What Temporal (the SDK's RuntimeError while it never answered) and PostgreSQL raise while they are away.
+AWAY = (RuntimeError, RPCError, OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError)
+
+log = structlog.get_logger(__name__)
+
+
+def build(client: Client, databases: Databases, settings: Settings, task_queue: str = TASK_QUEUE) -> Worker:
+    """A worker that runs clients and switches their systems."""
+    evidences = Evidences(databases.directory, settings.statement_seconds)
+    key = settings.read_master_key()
+    telephony = KamailioTelephony(databases.telephony, evidences, key, settings.sip_domain)
+    internet = RadiusInternet(databases.internet, evidences, key)
+    directory = PostgresDirectory(databases.directory)
+    return Worker(
+        client,
+        task_queue=task_queue,
+        workflows=[ClientLifecycle],
+        activities=[telephony.ensure_lines, internet.ensure_access, directory.publish],
+        interceptors=[Guard()],
+        max_concurrent_activities=settings.worker_activities,
+        max_cached_workflows=settings.worker_cached_clients,
+        sticky_queue_schedule_to_start_timeout=STICKY,
+        graceful_shutdown_timeout=timedelta(seconds=settings.operation_seconds),
+    )
+
+
+async def run(settings: Settings) -> None:
+    """Run one worker until SIGINT or SIGTERM, then let its activities end.
+
+    Raises NotMigrated, NotPrepared or SearchAttributesMissing, which say what to do. A system that is away is no reason
+    not to start; Temporal and the directory are waited for.
+    """
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with open_databases(settings) as databases:
+        client = await connect()
+        await _until_there("directory", lambda: check_migrated(databases.directory), stop)
+        await check_systems(databases)
+        await _until_there("temporal", lambda: ensure_search_attributes(client), stop)
+        if stop.is_set():
+            return
+        async with build(client, databases, settings):
+            log.info("worker_started", task_queue=TASK_QUEUE, namespace=client.namespace)
+            await stop.wait()
+        log.info("worker_stopped")
+
+
+async def _until_there(what: str, ask: Callable[[], Awaitable[None]], stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        try:
+            return await ask()
+        except NotMigrated:
+            raise
+        except AWAY as error:
+            log.warning("waiting", for_=what, error=f"{type(error).__name__}: {error}"[:300])
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), timeout=1)
+    return None
+
+
+def main() -> int:
+    """The exit status of one worker process: 0 when it was asked to stop, 1 when it cannot start."""
+    try:
+        settings = Settings()
+        set_up(json=settings.json_logs)
+        asyncio.run(run(settings))
+    except (ValidationError, ValueError, OSError, NotMigrated, NotPrepared, SearchAttributesMissing) as error:
+        sys.stderr.write(f"connect worker: {error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    status = main()
+    sys.stderr.flush()
+    os._exit(status)  # the SDK's threads can crash an interpreter that is shutting down (sdk-python issue 300)

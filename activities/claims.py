@@ -62,7 +62,7 @@ class Holdings:
     async def allot_ref(self, shown: Collection[str]) -> str:
         """Hold a generated reference: the one allotted before whose answer was lost, else the next that is free.
 
-        ``shown`` are the client's references that it already goes by: what else was generated for it, it never heard of.
+        ``shown`` are the references that the client goes by: of any other that was generated for it, it never heard.
         """
         pending: str | None = await self._connection.fetchval(_PENDING_REF, self._client_id, list(shown))
         while pending is None:

@@ -161,7 +161,7 @@ async def _speak_json(connection: asyncpg.Connection) -> None:
 
 
 async def _keep(_: asyncpg.Connection) -> None:
-    """Nothing of our sessions outlives a transaction: no round trip to reset them. (LISTEN on a connection of its own.)"""
+    """Nothing of our sessions outlives a transaction: no round trip to reset them. (LISTEN has its own connection.)"""
 
 
 def _address(dsn: str) -> str:

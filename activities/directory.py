@@ -59,7 +59,10 @@ class PostgresDirectory(Directory):
 
     @activity.defn(name="publish")
     async def publish(self, order: Publish) -> Published:
-        """Show the client as it is at this revision, and decide on its claim; StaleRevision if a later one is shown."""
+        """Show the client as it is at this revision, and decide on its claim. Raises StaleRevision if a later one is shown.
+
+        A client that the directory has lost comes back with the next publication.
+        """
         claim = order.claim or Claim()
         invalid = not_valid([*claim.numbers, *(order.numbers if order.register else ())])
         if order.register and invalid:
@@ -78,13 +81,15 @@ class PostgresDirectory(Directory):
     ) -> Published:
         known = await self._known(connection, order)
         holdings = Holdings(connection, order.client_id, order.revision)
-        if known is None or order.register:
+        numbers, lost = {*order.numbers, *claim.numbers}, None
+        granted: str | None
+        if order.register:
             ref = granted = await _registered(holdings, order, claim, known)
-            numbers, lost = {*order.numbers, *claim.numbers}, None
         else:
-            ref = order.view.billing_ref or known.billing_ref
-            granted, lost = (None, invalid) if invalid else await _decided(holdings, claim, {ref, known.billing_ref})
-            numbers = set(order.numbers) if lost else {*order.numbers, *claim.numbers}
+            ref = order.view.billing_ref
+            shown = {ref, known.billing_ref} if known else {ref}
+            granted, lost = (None, invalid) if invalid else await _decided(holdings, claim, shown)
+            numbers = set(order.numbers) if lost else numbers
             await _hold(holdings, order, ref)
         await holdings.keep({ref, granted or ref}, numbers)
         await connection.execute(_SHOW, *_columns(order, ref))
@@ -121,16 +126,13 @@ def _turned_away(order: Publish, lost: LostClaim) -> Published:
 
 
 async def _registered(holdings: Holdings, order: Publish, claim: Claim, known: Known | None) -> str:
-    """Hold all that a client not yet known needs, and return its reference. Raises Lost; then nothing is written.
+    """Hold all that a new client needs, and return its reference. Raises Lost; then nothing is written.
 
-    A client that was registered before gets the same answer as then. One that the directory lost comes back.
+    A client that was registered before gets the same answer as then.
     """
-    wanted = claim.billing_ref or order.view.billing_ref
-    if known is not None:
-        ref = known.billing_ref
-    elif wanted:
-        await holdings.take_ref(wanted)
-        ref = wanted
+    ref = known.billing_ref if known else claim.billing_ref or order.view.billing_ref
+    if ref:
+        await holdings.take_ref(ref)
     else:
         ref = await holdings.allot_ref(())
     await holdings.take_numbers({*order.numbers, *claim.numbers})

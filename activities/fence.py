@@ -11,7 +11,7 @@ import asyncpg
 from activities.errors import stale_revision
 from workflows.domain.provisioning import System
 
-_PASS = """
+_ADVANCE = """
 INSERT INTO connect_fence AS f (system, subject, client_id, revision) VALUES ($1, 'client:' || $2, $2, $3)
 ON CONFLICT (system, subject) DO UPDATE SET revision = excluded.revision, changed_at = now()
 WHERE f.revision <= excluded.revision RETURNING f.revision"""
@@ -67,7 +67,7 @@ class Fence:
 
         Orders of one client wait here for each other until the end of their transactions.
         """
-        if await connection.fetchval(_PASS, self._system, client_id, revision) is None:
+        if await connection.fetchval(_ADVANCE, self._system, client_id, revision) is None:
             newest = await connection.fetchval(_NEWEST, self._system, client_id)
             raise stale_revision(f"The {self._system} system", client_id, revision, newest)
 

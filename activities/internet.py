@@ -1,7 +1,7 @@
 """The network: FreeRADIUS's tables ``radcheck`` and ``radreply`` (rlm_sql), as they stand when a router logs in.
 
-Off is one row ``Auth-Type := Reject``: password and rates stay, PAP and CHAP are refused at once. Works with and without
-constraints on these tables (FreeRADIUS's own schema has none): orders of one client wait for each other at the fence.
+Off is one row ``Auth-Type := Reject``: password and rates stay, PAP and CHAP are refused at once. Works with and
+without constraints on these tables (FreeRADIUS's own schema has none): orders of one client wait at the fence.
 """
 
 from dataclasses import dataclass
@@ -179,7 +179,7 @@ class RadiusInternet(Internet):
 
 
 def replies_of(access: Access) -> dict[str, str]:
-    """What a router is told when it logs in: VLAN (RFC 3580), rates in bit/s (WISPr), and as Mikrotik has them, up/down."""
+    """What a router is told when it logs in: VLAN (RFC 3580), rates in bit/s (WISPr) and as up/down (Mikrotik)."""
     vlan = {
         "Tunnel-Type:1": "VLAN",
         "Tunnel-Medium-Type:1": "IEEE-802",

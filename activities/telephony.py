@@ -38,7 +38,8 @@ _UNREGISTER = "DELETE FROM location WHERE coalesce(domain, '') IN ($1, '') AND u
 
 _READ = """
 SELECT w.number, s.in_service, f.client_id, f.secret_version, f.secret_derived,
-  (SELECT count(*) FROM location l WHERE l.username = w.username AND coalesce(l.domain, '') IN ($1, '')) AS registrations
+  (SELECT count(*) FROM location l
+    WHERE l.username = w.username AND coalesce(l.domain, '') IN ($1, '')) AS registrations
 FROM unnest($2::text[], $3::text[]) AS w(number, username)
 LEFT JOIN subscriber s ON s.domain = $1 AND s.username = w.username
 LEFT JOIN connect_fence f ON f.system = 'telephony' AND f.subject = 'line:' || w.number"""

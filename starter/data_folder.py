@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from starter.children import birth, end_leftover
 
@@ -39,8 +40,7 @@ class DataFolder:
     def held(cls, path: Path) -> Iterator["DataFolder"]:
         """Have the folder, in our layout, with nothing left running and nobody else at work. DataFolderRefused."""
         folder = cls(path)
-        folder._make()
-        with folder._lock.open("a+") as lock:
+        with folder._made() as lock:
             folder._take(lock.fileno())
             folder._layout.write_text(LAYOUT + "\n")
             folder.logs.mkdir(exist_ok=True)
@@ -48,14 +48,19 @@ class DataFolder:
             yield folder
             folder._children.unlink(missing_ok=True)
 
-    def _make(self) -> None:
+    def _made(self) -> TextIO:
+        """Have the folder, and nothing of anybody else's in it. Returns its lock, open."""
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             found = {entry.name for entry in self.path.iterdir()} - {self._lock.name}
+            self._check_layout(found)
+            return self._lock.open("a+")
         except OSError as e:
             raise DataFolderRefused(
                 f"{self.path} cannot be the data folder ({e.strerror}): choose another with --data"
             ) from e
+
+    def _check_layout(self, found: set[str]) -> None:
         if not found:
             return
         if self._layout.name not in found:

@@ -6,14 +6,14 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import NoReturn, TextIO
 
 import httpx
-from rich.console import Console
 
 from starter.children import Child, StartFailed, tail
 from starter.data_folder import DataFolder, DataFolderRefused
@@ -21,7 +21,7 @@ from starter.databases import Urls, prepare
 from starter.demo import DemoFailed, furnish
 from starter.listening import HOST, free_port, is_free, who_listens
 from starter.postgres import EmbeddedPostgres
-from starter.supervisor import GaveUp, Supervisor
+from starter.supervisor import GaveUp, Part, Supervisor
 from starter.temporal_server import NAMESPACE, TemporalServer
 
 TRIES = 5  # times that PostgreSQL or Temporal may end in a row: everything rests on them
@@ -57,37 +57,31 @@ class StopRequested(Exception):
 
 def up(options: UpOptions) -> int:
     """Run everything until asked to stop. Returns the exit status: 0 stopped as asked, 1 cannot go on."""
-    out = Console(highlight=False, soft_wrap=True)
-    err = Console(stderr=True, highlight=False, soft_wrap=True)
     try:
         with stop_signals() as stop_requested, DataFolder.held(options.data) as folder:
             _check_ports(options)
-            Local(options, folder, stop_requested, out, err).run()
+            Local(options, folder, stop_requested).run()
     except StopRequested:
         return 0
     except (UpFailed, DataFolderRefused, StartFailed, GaveUp) as e:
-        err.print(f"connect up: {e}", markup=False)
+        _write(sys.stderr, f"connect up: {e}")
         return 1
 
 
 class Local:
     """The parts, in the order in which they rest on one another."""
 
-    def __init__(
-        self, options: UpOptions, folder: DataFolder, stop_requested: Callable[[], bool], out: Console, err: Console
-    ) -> None:
+    def __init__(self, options: UpOptions, folder: DataFolder, stop_requested: Callable[[], bool]) -> None:
         self._options, self._folder, self._stop_requested = options, folder, stop_requested
-        self._out, self._err = out, err
         self._supervisor = Supervisor(self._say)
         self._token = ""
 
-    def run(self) -> None:
+    def run(self) -> NoReturn:
         """Have everything running until asked to stop; then nothing. StopRequested, or what went wrong."""
         try:
-            with self._err.status("Starting …"):
-                self._start()
+            self._start()
             self._supervisor.ready = True
-            self._out.print(self._ready_line(), markup=False)
+            self._say(self._ready_line())
             if self._options.demo:
                 threading.Thread(target=self._furnish, daemon=True).start()
             while True:
@@ -105,20 +99,24 @@ class Local:
             folder.postgres_password.read_text().strip(),
             log=folder.logs / "postgres.log",
         )
-        self._supervisor.start(postgres, TRIES)
-        self._pause(0)
+        self._have(postgres, TRIES)
         temporal = TemporalServer(folder.temporal, options.temporal_port, options.ui_port, folder.logs / "temporal.log")
-        self._supervisor.start(temporal, TRIES)
+        self._have(temporal, TRIES)
         urls = asyncio.run(prepare(postgres))
         self._wait_until(temporal.ready, "Temporal", temporal.log)
         environment = self._environment(urls, temporal.address)
         python = [sys.executable, "-u", "-m"]
         worker = Child("The worker", [*python, "worker"], folder.logs / "worker.log", environment)
         api = Child("The API", [*python, "starter.cli", "serve"], folder.logs / "api.log", environment)
-        self._supervisor.start(worker)
-        self._supervisor.start(api)
+        self._have(worker)
+        self._have(api)
         with httpx.Client(trust_env=False, timeout=5) as probe:
             self._wait_until(lambda: _answers(probe, f"{options.url}/readyz"), "The API", api.log)
+
+    def _have(self, part: Part, tries: int | None = None) -> None:
+        self._supervisor.start(part, tries)
+        self._folder.note_children(self._supervisor.pids())
+        self._pause(0)
 
     def _environment(self, urls: Urls, temporal: str) -> Mapping[str, str]:
         """What the worker and the API are told. Ours alone decides where they connect to, and as whom."""
@@ -148,8 +146,8 @@ class Local:
         """Let time pass, and look after everything meanwhile."""
         if self._stop_requested():
             raise StopRequested
-        self._supervisor.look()
-        self._folder.note_children(self._supervisor.pids())
+        if self._supervisor.look():
+            self._folder.note_children(self._supervisor.pids())
         time.sleep(seconds)
 
     def _ready_line(self) -> str:
@@ -165,12 +163,24 @@ class Local:
             self._say(f"The demonstration is there: {guests} clients at Riverside House")
 
     def _say(self, line: str) -> None:
-        self._out.print(line, markup=False)
+        _write(sys.stdout, line)
 
 
 @contextmanager
-def stop_signals():  # type: ignore[no-untyped-def]
-    ...
+def stop_signals() -> Iterator[Callable[[], bool]]:
+    """Have Ctrl-C, SIGTERM and a closed terminal noted only. Gives the question whether one came."""
+    came: list[int] = []
+
+    def note(number: int, _: FrameType | None) -> None:
+        came.append(number)
+
+    wanted = [s for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(s) is not signal.SIG_IGN]
+    before = {s: signal.signal(s, note) for s in wanted}
+    try:
+        yield lambda: bool(came)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _check_ports(options: UpOptions) -> None:
@@ -181,7 +191,11 @@ def _check_ports(options: UpOptions) -> None:
         "--ui-port": (options.ui_port, "the Temporal UI"),
     }
     for option, (port, purpose) in wanted.items():
-        if not is_free(port):
+        try:
+            free = is_free(port)
+        except (OSError, OverflowError) as e:
+            raise UpFailed(f"Port {port} for {purpose} cannot be used ({e}): choose another with {option}") from e
+        if not free:
             holder = who_listens(port) or "another program"
             raise UpFailed(f"Port {port} for {purpose} is taken by {holder}: end that, or choose another with {option}")
     ports = [port for port, _ in wanted.values()]
@@ -194,6 +208,12 @@ def _answers(probe: httpx.Client, url: str) -> bool:
         return probe.get(url).status_code == httpx.codes.OK
     except httpx.HTTPError:
         return False
+
+
+def _write(stream: TextIO, line: str) -> None:
+    with suppress(OSError):  # nobody reads any more: that is no reason to stop
+        stream.write(f"{line}\n")
+        stream.flush()
 
 
 def _near(path: Path) -> str:

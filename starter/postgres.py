@@ -139,12 +139,12 @@ class EmbeddedPostgres:
         """The URL of one database. Names and passwords are ours: nothing in them needs quoting."""
         return f"postgresql://{user}:{password or self.password}@{self.host}:{self.port}/{database}"
 
-    async def ensure_database(self, name: str, template: str = "template1") -> str:
-        """Have a database of this name, a copy of ``template`` if it is new. Returns its URL."""
+    async def ensure_database(self, name: str, template: str = "template1", owner: str = "postgres") -> str:
+        """Have a database of this name, ``owner``'s and a copy of ``template`` if it is new. Returns its URL."""
         connection = await asyncpg.connect(self.dsn())
         try:
             if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", name):
-                await connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+                await connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" OWNER "{owner}"')
         finally:
             await connection.close()
         return self.dsn(name)

@@ -44,7 +44,17 @@ class TemporalServer(Child):
         attributes = [
             part for key in KEYS for part in ("--search-attribute", f"{key.name}={key.indexed_value_type.name.title()}")
         ]
-        argv: list[str | Path] = [self.program, "server", "start-dev", "--ip", HOST, "--port", str(port), "--ui-port", str(ui_port)]
+        argv: list[str | Path] = [
+            self.program,
+            "server",
+            "start-dev",
+            "--ip",
+            HOST,
+            "--port",
+            str(port),
+            "--ui-port",
+            str(ui_port),
+        ]
         super().__init__("Temporal", [*argv, "--db-filename", database, *OPTIONS, *attributes], log)
 
     @property

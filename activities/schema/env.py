@@ -1,4 +1,4 @@
-"""What Alembic runs: the migrations, on the connection that activities/migrations.py hands over. No ini file, no offline mode."""
+"""What Alembic runs: the migrations, on the connection that activities/migrations.py hands over."""
 
 from alembic import context
 

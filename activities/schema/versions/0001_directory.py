@@ -11,4 +11,6 @@ down_revision = None
 def upgrade() -> None:
     """Execute the file of the same name, as it stands."""
     statements = Path(__file__).with_suffix(".sql").read_text()
-    op.get_bind().connection.dbapi_connection.run_async(lambda connection: connection.execute(statements))
+    adapter = op.get_bind().connection.dbapi_connection
+    assert adapter is not None
+    adapter.run_async(lambda connection: connection.execute(statements))
