@@ -7,6 +7,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
+from typing import TypeVar
 
 import asyncpg
 import structlog
@@ -31,6 +32,8 @@ from workflows.messages import TASK_QUEUE
 
 # A killed worker's cached clients answer again after this long instead of ten seconds (TEMPORAL.md section 16).
 STICKY = timedelta(seconds=1)
+
+T = TypeVar("T")
 
 # What Temporal (the SDK's RuntimeError while it never answered) and PostgreSQL raise while they are away.
 AWAY = (RuntimeError, RPCError, OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError)
@@ -68,19 +71,20 @@ async def run(settings: Settings) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with open_databases(settings) as databases:
-        client = await connect()
         await _until_there("directory", lambda: check_migrated(databases.directory), stop)
         await check_systems(databases)
-        await _until_there("temporal", lambda: ensure_search_attributes(client), stop)
-        if stop.is_set():
+        client = await _until_there("temporal", lambda: connect(lazy=False), stop)
+        if client is None:
             return
+        await ensure_search_attributes(client)
         async with build(client, databases, settings):
             log.info("worker_started", task_queue=TASK_QUEUE, namespace=client.namespace)
             await stop.wait()
         log.info("worker_stopped")
 
 
-async def _until_there(what: str, ask: Callable[[], Awaitable[None]], stop: asyncio.Event) -> None:
+async def _until_there(what: str, ask: Callable[[], Awaitable[T]], stop: asyncio.Event) -> T | None:
+    """What is asked for, as soon as it answers; None when we are asked to stop before."""
     while not stop.is_set():
         try:
             return await ask()

@@ -59,9 +59,9 @@ class PostgresDirectory(Directory):
 
     @activity.defn(name="publish")
     async def publish(self, order: Publish) -> Published:
-        """Show the client as it is at this revision, and decide on its claim. Raises StaleRevision if a later one is shown.
+        """Show the client as it is at this revision, and decide on its claim.
 
-        A client that the directory has lost comes back with the next publication.
+        Raises StaleRevision when a later revision is shown. A client that the directory has lost comes back.
         """
         claim = order.claim or Claim()
         invalid = not_valid([*claim.numbers, *(order.numbers if order.register else ())])

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import asyncpg
-import structlog
+from temporalio.exceptions import ApplicationError
 
 from activities.database import Database, Databases, open_databases
-from activities.errors import UNAVAILABLE, attempt_on
+from activities.errors import SYSTEM_REJECTED, attempt_on
 from activities.settings import Settings
+from workflows.domain.provisioning import System
 
 FENCE = Path(__file__).with_name("schema") / "fence.sql"
 
@@ -18,12 +19,10 @@ ALTER TABLE subscriber
   ADD COLUMN IF NOT EXISTS may_call_out smallint NOT NULL DEFAULT 1 CHECK (may_call_out IN (0, 1))"""
 
 _PRESENT = """
-SELECT w.name FROM unnest($1::text[], $2::text[]) AS w(name, col)
-WHERE CASE WHEN w.col IS NULL THEN to_regclass(w.name) IS NOT NULL
-  ELSE EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass(split_part(w.name, '.', 1)) AND attname = w.col
-    AND NOT attisdropped) END"""
-
-log = structlog.get_logger(__name__)
+SELECT w.relation, w.name FROM unnest($1::text[], $2::text[]) AS w(relation, name)
+WHERE CASE WHEN w.name = '' THEN to_regclass(w.relation) IS NOT NULL
+  ELSE EXISTS (SELECT FROM pg_attribute a
+    WHERE a.attrelid = to_regclass(w.relation) AND a.attname = w.name AND NOT a.attisdropped) END"""
 
 
 class NotPrepared(RuntimeError):
@@ -32,52 +31,64 @@ class NotPrepared(RuntimeError):
 
 @dataclass(frozen=True)
 class Part:
-    """A table, or a column of one, and the statement that adds it."""
+    """A table, or a column of one. Those that Connect does not add itself have no statement."""
 
-    name: str
-    column: str | None
-    statement: str
+    table: str
+    column: str = ""
+    statement: str = ""
+
+    def __str__(self) -> str:
+        return f"column {self.table}.{self.column}" if self.column else f"table {self.table}"
 
 
-def _parts(database: Database) -> list[Part]:
-    fence = Part("connect_fence", None, FENCE.read_text())
-    if database.name != "telephony":
-        return [fence]
-    return [fence, *(Part(f"subscriber.{column}", column, SWITCHES) for column in ("in_service", "may_call_out"))]
+def parts_of(system: System) -> list[Part]:
+    """All that Connect works with in a system's database."""
+    fence = Part("connect_fence", statement=FENCE.read_text())
+    if system is System.TELEPHONY:
+        switches = [Part("subscriber", column, SWITCHES) for column in ("in_service", "may_call_out")]
+        return [Part("subscriber"), Part("location"), fence, *switches]
+    return [Part("radcheck"), Part("radreply"), Part("radacct"), fence]
 
 
 async def prepare(settings: Settings) -> list[str]:
-    """Add to both systems what they lack, and say so, one line each. Needs a role that may change their tables."""
+    """Add to both systems what they lack, and say so, one line each. Raises NotPrepared where that cannot be done.
+
+    Needs a role that may change their tables; what the worker's role needs then is in deploy/*/grants.sql.
+    """
     async with open_databases(settings) as databases:
-        return [line for database in (databases.telephony, databases.internet) for line in await _prepare(database)]
+        systems = ((System.TELEPHONY, databases.telephony), (System.INTERNET, databases.internet))
+        return [line for system, database in systems for line in await _prepare(system, database)]
 
 
 async def check_systems(databases: Databases) -> None:
     """Raises NotPrepared when a system lacks something; one that is away is left to the attempts to come."""
-    for database in (databases.telephony, databases.internet):
+    for system, database in ((System.TELEPHONY, databases.telephony), (System.INTERNET, databases.internet)):
         try:
-            async with database.witness() as connection:
-                missing = await _missing(connection, database)
-        except UNAVAILABLE as error:
-            log.warning(
-                "system_away", system=database.name, where=database.where, error=f"{type(error).__name__}: {error}"
-            )
+            async with attempt_on(database), database.witness() as connection:
+                missing = await _missing(connection, system)
+        except ApplicationError as error:
+            if error.type == SYSTEM_REJECTED:
+                raise NotPrepared(error.message) from error
             continue
         if missing:
-            names = ", ".join(part.name for part in missing)
-            raise NotPrepared(f"The {database} lacks {names}: run `connect systems prepare`")
+            raise NotPrepared(f"The {database} lacks {', '.join(map(str, missing))}: run `connect systems prepare`")
 
 
-async def _prepare(database: Database) -> list[str]:
+async def _prepare(system: System, database: Database) -> list[str]:
     async with attempt_on(database), database.transaction() as connection:
-        missing = await _missing(connection, database)
+        missing = await _missing(connection, system)
+        if foreign := [part for part in missing if not part.statement]:
+            raise NotPrepared(
+                f"The {database} has no {', '.join(map(str, foreign))}: it is not the database of this system. "
+                f"Correct CONNECT_{system.upper()}_DSN, or load the system's own schema first"
+            )
         for statement in dict.fromkeys(part.statement for part in missing):
             await connection.execute(statement)
-    return [f"{database}: {part.name} added" for part in missing] or [f"{database}: nothing to add"]
+    return [f"{database}: {part} added" for part in missing] or [f"{database}: nothing to add"]
 
 
-async def _missing(connection: asyncpg.Connection, database: Database) -> list[Part]:
-    parts = _parts(database)
-    rows = await connection.fetch(_PRESENT, [part.name for part in parts], [part.column for part in parts])
-    present = {row["name"] for row in rows}
-    return [part for part in parts if part.name not in present]
+async def _missing(connection: asyncpg.Connection, system: System) -> list[Part]:
+    parts = parts_of(system)
+    rows = await connection.fetch(_PRESENT, [part.table for part in parts], [part.column for part in parts])
+    present = {(row["relation"], row["name"]) for row in rows}
+    return [part for part in parts if (part.table, part.column) not in present]

@@ -25,8 +25,15 @@ class Child:
     Start it from the main thread (see ``dying_with_us``).
     """
 
-    def __init__(self, name: str, argv: Sequence[str | Path], log: Path, env: Mapping[str, str] | None = None) -> None:
-        self.name, self.argv, self.log, self.env = name, list(argv), log, env
+    def __init__(
+        self,
+        name: str,
+        argv: Sequence[str | Path],
+        log: Path,
+        env: Mapping[str, str] | None = None,
+        patience: float = 10.0,
+    ) -> None:
+        self.name, self.argv, self.log, self.env, self.patience = name, list(argv), log, env, patience
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -43,14 +50,14 @@ class Child:
                 preexec_fn=dying_with_us(signal.SIGTERM),
             )
 
-    def stop(self, within: float = 10.0) -> None:
-        """End it: politely, then, after ``within`` seconds, surely, with whatever it has started itself."""
+    def stop(self) -> None:
+        """End it: politely, then, after ``patience`` seconds, surely, with whatever it has started itself."""
         if self.process is None:
             return
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             with suppress(subprocess.TimeoutExpired):
-                self.process.wait(within)
+                self.process.wait(self.patience)
         signal_family(self.process.pid, signal.SIGKILL)
         self.process.wait()
 

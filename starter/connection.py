@@ -23,15 +23,16 @@ class SearchAttributesMissing(Exception):
     """Temporal does not have the search attributes, and does not let us add them."""
 
 
-async def connect() -> Client:
-    """A client that connects when first used, so that a process can start while Temporal is away.
+async def connect(*, lazy: bool = True) -> Client:
+    """A client that connects when first used, so that a process can start while Temporal is away; or, for a worker,
+    one that is connected now: ``RuntimeError`` when Temporal is away.
 
     ``TEMPORAL_ADDRESS``, ``TEMPORAL_NAMESPACE``, ``TEMPORAL_API_KEY``, ``TEMPORAL_TLS_…`` or ``TEMPORAL_PROFILE`` say
     where. Until it is there, each call raises ``RuntimeError``; afterwards ``RPCError``.
     """
     config: dict[str, Any] = {**ClientConfig.load_client_connect_config()}
     config.setdefault("target_host", "127.0.0.1:7233")
-    return await Client.connect(**config, data_converter=pydantic_data_converter, lazy=True)
+    return await Client.connect(**config, data_converter=pydantic_data_converter, lazy=lazy)
 
 
 async def ensure_search_attributes(client: Client, keys: Iterable[SearchAttributeKey[Any]] = KEYS) -> None:

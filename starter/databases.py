@@ -1,62 +1,79 @@
-"""The three databases on the embedded server: ours, Kamailio's and FreeRADIUS's, with their schemas."""
+"""The three databases on the embedded server: ours, Kamailio's and FreeRADIUS's, with their schemas and roles."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import asyncpg
 
 from activities.migrations import migrate
-from activities.prepare import FENCE
 from starter.postgres import EmbeddedPostgres
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
-OWNER = "connect"  # no superuser: what works here works on a server that somebody else runs
+ROLES = ("connect", "sip_prov", "sip_daemon", "radius_prov", "radius_daemon")  # as in deploy/*/grants.sql
+
+
+@dataclass(frozen=True)
+class System:
+    """A system's database: its name, one of its tables, what makes them, and who may do what with them."""
+
+    database: str
+    landmark: str
+    schema: str
+    grants: str
+
+    @classmethod
+    def read(cls, database: str, landmark: str, folder: Path) -> "System":
+        return cls(database, landmark, (folder / "schema.sql").read_text(), (folder / "grants.sql").read_text())
 
 
 @dataclass(frozen=True)
 class Urls:
-    """Where the databases are."""
+    """Where the databases are, each for a role that may do there what Connect does, and no more."""
 
     directory: str
     telephony: str
     internet: str
 
 
-async def prepare(server: EmbeddedPostgres) -> Urls:
+def prepare(server: EmbeddedPostgres) -> Urls:
     """Have all three with the newest schema. What is there already stays as it is."""
-    await _ensure_owner(server)
+    kamailio = System.read("kamailio", "subscriber", DEPLOY / "kamailio")
+    radius = System.read("radius", "radcheck", DEPLOY / "freeradius")
+    return asyncio.run(_prepare(server, kamailio, radius))
+
+
+async def _prepare(server: EmbeddedPostgres, kamailio: System, radius: System) -> Urls:
+    async with _session(server.dsn()) as postgres:
+        for role in ROLES:
+            if not await postgres.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", role):
+                await postgres.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{server.password}'")
+    await server.ensure_database("connect", owner="connect")
     urls = Urls(
-        directory=await _owned(server, "connect"),
-        telephony=await _owned(server, "kamailio"),
-        internet=await _owned(server, "radius"),
+        directory=server.dsn("connect", "connect"),
+        telephony=server.dsn(kamailio.database, "sip_prov"),
+        internet=server.dsn(radius.database, "radius_prov"),
     )
     await migrate(urls.directory)
-    await _load(urls.telephony, DEPLOY / "kamailio/schema.sql", unless="subscriber")
-    await _load(urls.internet, DEPLOY / "freeradius/schema.sql", unless="radcheck")
+    for system in (kamailio, radius):
+        await _furnish(server, system)
     return urls
 
 
-async def _ensure_owner(server: EmbeddedPostgres) -> None:
-    connection = await asyncpg.connect(server.dsn())
-    try:
-        if not await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", OWNER):
-            await connection.execute(f"CREATE ROLE {OWNER} LOGIN PASSWORD '{server.password}'")
-    finally:
-        await connection.close()
+async def _furnish(server: EmbeddedPostgres, system: System) -> None:
+    """Have the tables of a system and the rights to them, all or nothing."""
+    async with _session(await server.ensure_database(system.database)) as session, session.transaction():
+        if await session.fetchval("SELECT to_regclass($1)", system.landmark) is None:
+            await session.execute(system.schema)
+        await session.execute(system.grants)
 
 
-async def _owned(server: EmbeddedPostgres, database: str) -> str:
-    await server.ensure_database(database, owner=OWNER)
-    return server.dsn(database, user=OWNER)
-
-
-async def _load(dsn: str, schema: Path, unless: str) -> None:
-    """Have the tables of a schema, all or none, and the one that Connect adds."""
+@asynccontextmanager
+async def _session(dsn: str) -> AsyncIterator[asyncpg.Connection]:
     connection = await asyncpg.connect(dsn)
     try:
-        async with connection.transaction():
-            if await connection.fetchval("SELECT to_regclass($1)", unless) is None:
-                await connection.execute(schema.read_text())
-            await connection.execute(FENCE.read_text())
+        yield connection
     finally:
         await connection.close()

@@ -4,6 +4,7 @@ StarterError
 ├── Away                        something that must answer does not; nothing is known to have happened
 │   ├── TemporalAway
 │   └── DirectoryAway
+├── NotReady                    at least one of those is away
 ├── NotDecided                  accepted, but not decided in time: the same request will answer
 ├── Malfunction                 Connect's own mistake, told by the workflow
 ├── NotRunning                  no workflow of that client takes commands (anymore, or yet)
@@ -41,6 +42,13 @@ class DirectoryAway(Away):
     """The directory's database does not answer."""
 
     part = "The directory's database"
+
+
+class NotReady(StarterError):
+    """Something this process needs does not answer."""
+
+    def __init__(self, away: list[Away]) -> None:
+        super().__init__(" ".join(str(part) for part in away))
 
 
 class NotDecided(StarterError):

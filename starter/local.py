@@ -1,6 +1,5 @@
 """`connect up`: PostgreSQL, Temporal with its UI, a worker and the API in one terminal (PRODUCT.md section 7.1)."""
 
-import asyncio
 import os
 import signal
 import sys
@@ -23,8 +22,10 @@ from starter.listening import HOST, free_port, is_free, who_listens
 from starter.postgres import EmbeddedPostgres
 from starter.supervisor import GaveUp, Part, Supervisor
 from starter.temporal_server import NAMESPACE, TemporalServer
+from workflows.messages import TASK_QUEUE
 
 TRIES = 5  # times that PostgreSQL or Temporal may end in a row: everything rests on them
+LONGEST_WORK = 25.0  # seconds that a worker or the API may need to end the work in its hands
 NOT_FOR_CHILDREN = ("TEMPORAL_", "CONNECT_TOKEN", "CONNECT_MASTER_KEY", "CONNECT_URL")
 
 
@@ -102,16 +103,17 @@ class Local:
         self._have(postgres, TRIES)
         temporal = TemporalServer(folder.temporal, options.temporal_port, options.ui_port, folder.logs / "temporal.log")
         self._have(temporal, TRIES)
-        urls = asyncio.run(prepare(postgres))
+        urls = prepare(postgres)
         self._wait_until(temporal.ready, "Temporal", temporal.log)
         environment = self._environment(urls, temporal.address)
         python = [sys.executable, "-u", "-m"]
-        worker = Child("The worker", [*python, "worker"], folder.logs / "worker.log", environment)
-        api = Child("The API", [*python, "starter.cli", "serve"], folder.logs / "api.log", environment)
+        worker = Child("The worker", [*python, "worker"], folder.logs / "worker.log", environment, LONGEST_WORK)
+        api = Child("The API", [*python, "starter.cli", "serve"], folder.logs / "api.log", environment, LONGEST_WORK)
         self._have(worker)
         self._have(api)
         with httpx.Client(trust_env=False, timeout=5) as probe:
             self._wait_until(lambda: _answers(probe, f"{options.url}/readyz"), "The API", api.log)
+        self._wait_until(lambda: temporal.has_worker(TASK_QUEUE), "The worker", worker.log)
 
     def _have(self, part: Part, tries: int | None = None) -> None:
         self._supervisor.start(part, tries)

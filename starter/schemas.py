@@ -29,6 +29,7 @@ from workflows.domain.lifecycle import Status
 from workflows.domain.services import ClientType
 from workflows.messages import ClientView, Office, Strict
 
+CLIENT_ID = r"^[a-z0-9][a-z0-9-]{1,62}$"
 YEARS = range(1900, 2200)
 DATES = {"start_date", "end_date", "last_day", "at"}
 WRITTEN_DATE = re.compile(r"^\d{4}-\d\d-\d\d")
@@ -76,7 +77,7 @@ Number = Annotated[
 ]  # fmt: skip
 Key = Annotated[
     str,
-    StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{1,62}$"),
+    StringConstraints(pattern=CLIENT_ID),
     Field(description="Lower-case letters, digits and hyphens, 2 to 63 of them"),
 ]
 Text = Annotated[str, AfterValidator(storable)]
@@ -245,11 +246,9 @@ class HistoryPage(BaseModel):
 
 
 class Readiness(BaseModel):
-    """Whether this process can work, and what of it answers."""
+    """Whether this process can work."""
 
     ready: bool
-    temporal: str
-    directory: str
 
 
 class Problem(BaseModel):

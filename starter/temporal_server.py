@@ -1,5 +1,6 @@
 """Temporal's development server with its UI: the real server in one program, its state in one SQLite file."""
 
+import json
 import shutil
 import socket
 import subprocess
@@ -67,6 +68,15 @@ class TemporalServer(Child):
             s.settimeout(1)
             if s.connect_ex((HOST, self.port)):
                 return False
-        ask = ["operator", "namespace", "describe", "-n", NAMESPACE, "--address", self.address]
-        answer = subprocess.run([self.program, *ask, "--command-timeout", "2s"], capture_output=True, check=False)
-        return answer.returncode == 0
+        return self._told("operator", "namespace", "describe") is not None
+
+    def has_worker(self, task_queue: str) -> bool:
+        """Whether a worker asks for tasks."""
+        told = self._told("task-queue", "describe", "--task-queue", task_queue)
+        return bool(told and json.loads(told)["pollers"])
+
+    def _told(self, *question: str) -> str | None:
+        """The server's answer to its own command line, in JSON; None: it has none."""
+        argv = [self.program, *question, "-n", NAMESPACE, "--address", self.address, "--command-timeout", "2s"]
+        answer = subprocess.run([*argv, "--output", "json"], capture_output=True, check=False, text=True)
+        return answer.stdout if answer.returncode == 0 else None

@@ -25,7 +25,7 @@ from workflows.domain.commands import (
     Suspend,
     Unsuspend,
 )
-from workflows.domain.dates import end_of, first_instant, local_time
+from workflows.domain.dates import check_day, end_of, first_instant, local_time
 from workflows.domain.errors import (
     BeforeStart,
     IllegalTransition,
@@ -41,10 +41,12 @@ from workflows.domain.holds import EVERY_SOURCE, Hold
 from workflows.domain.journal import Entry, Event
 from workflows.domain.lifecycle import NEVER_FOR_MANAGEMENT, TABLE, Kind, Status, Verdict, allowed
 from workflows.domain.schedule import PlannedChange, Schedule
-from workflows.domain.services import ClientType, Services
+from workflows.domain.services import ACCOUNT, ClientType, Services
+from workflows.domain.words import check_storable, written
 
 LONGEST_NAME = 200
 LONGEST_BILLING_REF = 64
+MOST_HOLDS = 100
 
 
 class Activation(StrEnum):
@@ -92,8 +94,10 @@ class Client:
     decommissioned_at: datetime | None = None
 
     def __post_init__(self) -> None:
+        check_client_id(self.client_id)
         check_name(self.name)
         check_billing_ref(self.billing_ref)
+        check_day(self.start_date, "start_date")
 
     # -- time ---------------------------------------------------------------------------------------------------
 
@@ -131,6 +135,8 @@ class Client:
         Raises a Refusal that names the status, what is planned and what is allowed; the client is then unchanged.
         """
         try:
+            for field in ("command_id", "by", "source", "reason"):
+                check_storable(getattr(command, field), field)
             self._check_table(command)
             if isinstance(command, Suspend | Unsuspend | Decommission | Convert | ChangeServices) and command.planned:
                 return self._plan(command, now)
@@ -146,6 +152,7 @@ class Client:
             management=self.management,
             planned=bool(plans),
             decommission_planned=self.schedule.find(Kind.DECOMMISSION) is not None,
+            held=bool(self.holds),
         )
         return Situation(self.status, plans, tuple(kind.value for kind in kinds))
 
@@ -171,13 +178,17 @@ class Client:
 
     def _check_table(self, command: AnyCommand) -> None:
         if self.management and command.kind in NEVER_FOR_MANAGEMENT:
-            raise ManagementClient(f"The management client of a site cannot be asked to {command.kind}")
-        if TABLE[command.kind][self.status] is not Verdict.REFUSE:
+            raise ManagementClient(f"The management client of a site cannot be asked to {command.kind.spoken}")
+        ended = self.status is Status.DECOMMISSIONED
+        planning = isinstance(command, Plannable) and command.planned  # nothing is planned for a client that has ended
+        if TABLE[command.kind][self.status] is not Verdict.REFUSE and not (planning and ended):
             return
         if self.status is Status.SUSPENDED:
-            raise IllegalTransition(f"A suspended client cannot be asked to {command.kind}", "Unsuspend it instead")
-        ended = local_time(self.decommissioned_at, self.timezone) if self.decommissioned_at else "an earlier time"
-        raise IllegalTransition(f"Cannot {command.kind}: the client was already decommissioned at {ended}")
+            raise IllegalTransition(
+                f"A suspended client cannot be asked to {command.kind.spoken}", "Unsuspend it instead"
+            )
+        at = local_time(self.decommissioned_at, self.timezone) if self.decommissioned_at else "an earlier time"
+        raise IllegalTransition(f"Cannot {command.kind.spoken}: the client was already decommissioned at {at}")
 
     def _carry_out(self, command: AnyCommand, now: datetime) -> Outcome:
         self._check_table(command)
@@ -208,7 +219,8 @@ class Client:
             return self._unchanged("Already active", command, now)
         self.schedule.remove(Kind.ACTIVATE)
         self._settle_status(now, started=True)
-        return self._decided(f"Activated: the client is {self.status}", command, now)
+        held = f", held by {', '.join(sorted(self.holds))}" if self.holds else ""
+        return self._decided(f"Activated: the client is {self.status}{held}", command, now)
 
     def _suspend(self, command: Suspend, now: datetime) -> Outcome:
         check_source(command.source)
@@ -216,6 +228,10 @@ class Client:
         standing = self.holds.get(hold.source)
         if hold.says_the_same_as(standing):
             return self._unchanged(f"Already held by {hold.source}", command, now)
+        if standing is None and len(self.holds) >= MOST_HOLDS:
+            raise InvalidField(
+                f"{MOST_HOLDS} holds stand already", "Lift some, or use the source of one of them", field="source"
+            )
         self.holds[hold.source] = replace(hold, placed_at=standing.placed_at) if standing else hold
         before = self.status
         self._settle_status(now)
@@ -225,6 +241,8 @@ class Client:
             text = f"Hold of {hold.source} updated"
         else:
             text = f"Hold of {hold.source} added"
+        if self.status is Status.NEW:
+            text += ": the client will be suspended once it is activated"
         return self._decided(text, command, now)
 
     def _unsuspend(self, command: Unsuspend, now: datetime) -> Outcome:
@@ -260,15 +278,17 @@ class Client:
         cancelled = self.schedule.remove(named)
         if cancelled is None:
             if named in {kind.value for kind in Kind}:
-                return self._unchanged(f"No {named} is planned", command, now)
+                return self._unchanged(f"No change of the kind {Kind(named).spoken!r} is planned", command, now)
             raise NothingPlanned(
                 f"Nothing planned is called {named!r}",
                 "Give the kind of the planned change, or its change_id",
                 field="change",
             )
+        text = f"Cancelled: {cancelled.told(self.timezone)}"
         if cancelled.kind is Kind.ACTIVATE:
-            self.activation = Activation.MANUAL  # it now waits for a person, and says so
-        return self._decided(f"Cancelled: {cancelled.told(self.timezone)}", command, now)
+            self.activation = Activation.MANUAL
+            text += "; the client now waits until somebody activates it"
+        return self._decided(text, command, now)
 
     def _convert(self, command: Convert, now: datetime) -> Outcome:
         if command.to is self.services.type:
@@ -344,29 +364,34 @@ class Client:
         if command.last_day is not None and command.at is not None:
             raise TwoMoments("Both last_day and at are given", "Give one of them", field="at")
         if command.last_day is not None:
+            check_day(command.last_day, "last_day")
             at, given = end_of(command.last_day, self.timezone), "last_day"
         else:
             assert command.at is not None
             at, given = command.at, "at"
             if at.tzinfo is None:
                 raise InvalidField(
-                    "An instant has an offset", "Write 2027-03-01T09:00:00+00:00, with the offset", field="at"
+                    "The instant has no offset", "Write 2027-03-01T09:00:00+00:00, with the offset", field="at"
                 )
+            check_day(at.date(), given)
         if at <= now:
             raise MomentInThePast(
                 f"{local_time(at, self.timezone)} is past",
                 "Give a later moment, or none to have it done now",
                 field=given,
             )
-        if command.kind is Kind.DECOMMISSION and self.status is Status.NEW:
-            start = first_instant(self.start_date, self.timezone)
-            if at < start or (command.last_day is not None and command.last_day < self.start_date):
-                raise BeforeStart(
-                    f"The client starts on {self.start_date}, after that decommission",
-                    "Give a later day, or decommission now",
-                    field=given,
-                )
+        if isinstance(command, Decommission) and self._before(self.start_date, command, at):
+            raise BeforeStart(
+                f"The client starts on {self.start_date}, after that decommission",
+                "Give a later day, or decommission now",
+                field=given,
+            )
         return at
+
+    def _before(self, start_date: date, command: Plannable, at: datetime) -> bool:
+        """Whether a planned command ends a client that is still New before it would start."""
+        early = at < first_instant(start_date, self.timezone)
+        return self.status is Status.NEW and (early or (command.last_day is not None and command.last_day < start_date))
 
     def _check_when_due(self, change: PlannedChange) -> None:
         """Raises a Refusal when what is planned before it would make the change illegal."""
@@ -374,16 +399,24 @@ class Client:
         trial.schedule.put(change)
         while (due := trial.schedule.take_due(change.at)) and due is not change:
             trial._take_effect(due, due.at)
+        if trial.status is Status.DECOMMISSIONED and trial.decommissioned_at:
+            ended = local_time(trial.decommissioned_at, self.timezone)
+            raise IllegalTransition(
+                f"Cannot plan to {change.kind.spoken} then: the client will have been decommissioned at {ended}",
+                "Give an earlier moment, or move or cancel the decommission first",
+            )
         trial._carry_out(_as_now(change.command), change.at)
 
     def _take_effect(self, change: PlannedChange, now: datetime) -> Entry:
+        before = self.revision
         try:
             entry = self._carry_out(_as_now(change.command), now).entry
         except Refusal as refusal:
-            self.revision += 1
-            text = f"Planned {change.kind} refused when due: {refusal.within(self.situation())}"
+            text = f"Planned {change.kind.spoken} refused when due: {refusal.within(self.situation())}"
             entry = self._entry(Event.REFUSED, text, change.command, now)
-        return replace(entry, facts={**entry.facts, "change_id": change.change_id, "planned": "true"})
+        self.revision = max(self.revision, before + 1)  # the plan is gone, whatever came of it
+        facts = {**entry.facts, "change_id": change.change_id, "planned": "true"}
+        return replace(entry, revision=self.revision, facts=facts)
 
     def _plan_activation(self) -> None:
         """On the first instant of the start date at the site; what is past is due at once."""
@@ -394,8 +427,9 @@ class Client:
             self.schedule.put(PlannedChange("activation", at, command))
 
     def _check_start(self, start_date: date) -> None:
+        check_day(start_date, "start_date")
         ending = self.schedule.find(Kind.DECOMMISSION)
-        if self.status is Status.NEW and ending and ending.at < first_instant(start_date, self.timezone):
+        if ending and isinstance(ending.command, Decommission) and self._before(start_date, ending.command, ending.at):
             raise BeforeStart(
                 f"A decommission is planned before {start_date}",
                 "Give an earlier start date, or move the decommission first",
@@ -444,21 +478,32 @@ class Needs:
         return self.billing_ref is not None or bool(self.numbers)
 
 
-def check_name(name: str) -> None:
-    """Raises InvalidField for a name that is blank or too long."""
-    if not name.strip() or len(name) > LONGEST_NAME:
+def check_client_id(client_id: str) -> None:
+    """Raises InvalidField for an id that is not made for workflow ids and account names (PRODUCT.md section 2)."""
+    if not ACCOUNT.fullmatch(client_id):
         raise InvalidField(
-            "The name is blank" if not name.strip() else f"The name has {len(name)} characters",
-            f"Give a name of 1 to {LONGEST_NAME} characters",
+            f"{client_id[:80]!r} is not a client id",
+            "Give 2 to 63 small letters, digits and hyphens, not beginning with a hyphen",
+            field="client_id",
+        )
+
+
+def check_name(name: str) -> None:
+    """Raises InvalidField for a name that is blank, too long, or has control characters."""
+    if not written(name, LONGEST_NAME):
+        long = f"The name has {len(name)} characters" if len(name) > LONGEST_NAME else ""
+        raise InvalidField(
+            long or ("The name has control characters" if name.strip() else "The name is blank"),
+            f"Give a name of 1 to {LONGEST_NAME} characters, on one line",
             field="name",
         )
 
 
 def check_billing_ref(billing_ref: str) -> None:
     """Raises InvalidField for one that is too long or only blanks; empty means: generate one."""
-    if billing_ref != billing_ref.strip() or len(billing_ref) > LONGEST_BILLING_REF:
+    if billing_ref and (billing_ref != billing_ref.strip() or not written(billing_ref, LONGEST_BILLING_REF)):
         raise InvalidField(
-            "The billing reference has blanks around it or is too long",
+            "The billing reference has blanks around it, control characters, or is too long",
             f"Give 1 to {LONGEST_BILLING_REF} characters without blanks around them, or leave it empty",
             field="billing_ref",
         )
@@ -466,9 +511,9 @@ def check_billing_ref(billing_ref: str) -> None:
 
 def check_source(source: str) -> None:
     """Raises InvalidField for a source that is blank, too long or the word for every one."""
-    if not source.strip() or len(source) > LONGEST_BILLING_REF or source == EVERY_SOURCE:
+    if not written(source, LONGEST_BILLING_REF) or source == EVERY_SOURCE:
         raise InvalidField(
-            f"{source!r} cannot be the source of a hold",
+            f"{source[:80]!r} cannot be the source of a hold",
             f"Give a name of 1 to {LONGEST_BILLING_REF} characters, such as billing; {EVERY_SOURCE!r} only lifts",
             field="source",
         )

@@ -8,6 +8,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from workflows.domain.errors import InvalidField
 
+# Days that every zone can tell: a day nearer to an end of the calendar has no instant in some of them.
+FIRST_DAY, LAST_DAY = date(1, 1, 3), date(9999, 12, 28)
+
 
 def zone(name: str) -> ZoneInfo:
     """The IANA time zone of that name.
@@ -20,6 +23,12 @@ def zone(name: str) -> ZoneInfo:
         raise InvalidField(
             f"{name!r} is not an IANA time zone", "Give a name such as Europe/London", field="timezone"
         ) from unknown
+
+
+def check_day(day: date, field: str) -> None:
+    """Raises InvalidField for a day at an end of the calendar, which no clock will ever show."""
+    if not FIRST_DAY <= day <= LAST_DAY:
+        raise InvalidField(f"{day.isoformat()} is at the end of the calendar", "Give a day that can come", field=field)
 
 
 def first_instant(day: date, timezone: str) -> datetime:

@@ -54,8 +54,8 @@ class Refusal(Exception):
             sentences.append(f"Planned: {'; '.join(self.situation.planned)}")
         if self.remedy:
             sentences.append(self.remedy.rstrip("."))
-        if self.situation.allowed:
-            sentences.append(f"Allowed now: {', '.join(self.situation.allowed)}")
+        if self.situation.status:
+            sentences.append(f"Allowed now: {', '.join(self.situation.allowed) or 'nothing'}")
         return ". ".join(sentences) + "."
 
     def within(self, situation: Situation) -> Self:

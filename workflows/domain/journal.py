@@ -58,5 +58,6 @@ class Journal:
 
 
 def shortened(text: str, longest: int = LONGEST_TEXT) -> str:
-    """Text from outside, cut to a length that a history can carry."""
+    """Text from outside, cut to a length that a history can carry, without the one character no database takes."""
+    text = text.replace("\0", "\N{REPLACEMENT CHARACTER}")
     return text if len(text) <= longest else text[: longest - 1] + "…"

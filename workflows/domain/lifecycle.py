@@ -25,6 +25,11 @@ class Kind(StrEnum):
     CHANGE_SERVICES = "change_services"
     EDIT = "edit"
 
+    @property
+    def spoken(self) -> str:
+        """As an operator says it: ``change services``."""
+        return self.value.replace("_", " ")
+
 
 class Verdict(StrEnum):
     """What the table says of a command in a status."""
@@ -57,7 +62,9 @@ TABLE: dict[Kind, dict[Status, Verdict]] = {
 NEVER_FOR_MANAGEMENT = frozenset({Kind.SUSPEND, Kind.DECOMMISSION})
 
 
-def allowed(status: Status, *, management: bool, planned: bool, decommission_planned: bool) -> tuple[Kind, ...]:
+def allowed(
+    status: Status, *, management: bool, planned: bool, decommission_planned: bool, held: bool
+) -> tuple[Kind, ...]:
     """The commands that would change something now, for the way out of a refusal."""
     possible = {kind for kind in Kind if TABLE[kind][status] is Verdict.OBEY}
     if management:
@@ -66,6 +73,6 @@ def allowed(status: Status, *, management: bool, planned: bool, decommission_pla
         possible -= {Kind.CANCEL_PLANNED}
     if not decommission_planned:
         possible -= {Kind.CANCEL_SCHEDULED_DECOMMISSION}
-    if status is Status.NEW:
+    if not held:
         possible -= {Kind.UNSUSPEND}
     return tuple(kind for kind in Kind if kind in possible)

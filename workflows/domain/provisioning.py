@@ -92,6 +92,7 @@ class Provisioning:
     """Desired and proven state of every system of one client.
 
     ``lines`` and ``access`` hold what was last proven, by number and by account; what is missing is unknown.
+    ``closing`` is true once everything is wanted off for good.
     """
 
     lines: dict[str, bool] = field(default_factory=dict)
@@ -100,20 +101,37 @@ class Provisioning:
     access_wanted: dict[str, Access] = field(default_factory=dict)
     published: int = 0
     standing: dict[System, Standing] = field(default_factory=lambda: {system: Standing() for system in System})
+    closing: bool = False
 
     # -- wanted ---------------------------------------------------------------------------------------------------
 
     def follow(self, client: Client) -> None:
         """Want what the client's decisions ask for now."""
+        lines_reopened, access_reopened = self._reopen(client)
         lines, access = self._lines_for(client), self._access_for(client)
-        if lines != self.lines_wanted:
+        if lines_reopened or lines != self.lines_wanted:
             self.lines_wanted = lines
             self.standing[System.TELEPHONY].expect(client.revision)
-        if access != self.access_wanted:
+        if access_reopened or access != self.access_wanted:
             self.access_wanted = access
             self.standing[System.INTERNET].expect(client.revision)
         if client.revision > self.standing[System.DIRECTORY].wanted_since:
             self.standing[System.DIRECTORY].expect(client.revision)
+
+    def _reopen(self, client: Client) -> tuple[bool, bool]:
+        """Doubt what was switched off before but is now given up: removed, or ended with the client.
+
+        It is proven off once more, and released by that, also when a suspension had switched it off long ago.
+        """
+        ending = client.status is Status.DECOMMISSIONED and not self.closing
+        self.closing = client.status is Status.DECOMMISSIONED
+        lines = [n for n, on in self.lines.items() if not on and (ending or n not in client.services.numbers)]
+        access = [a for a, x in self.access.items() if not x.on and (ending or client.services.internet is None)]
+        for number in lines:
+            self.lines_wanted[number] = self.lines.pop(number)
+        for account in access:
+            self.access_wanted[account] = self.access.pop(account)
+        return bool(lines), bool(access)
 
     def _lines_for(self, client: Client) -> dict[str, bool]:
         wanted = dict.fromkeys([*self.lines, *self.lines_wanted], False)
@@ -157,8 +175,10 @@ class Provisioning:
         return self.drifts(system, client) and not self._waits(system, client) and (retry_at is None or retry_at <= now)
 
     def _waits(self, system: System, client: Client) -> bool:
-        converting = system is System.INTERNET and self.standing[system].wanted_since == client.converted_revision
-        return converting and self.drifts(System.TELEPHONY, client)
+        """Only the end of internet access by a conversion waits; a client with nothing in service waits for nothing."""
+        ending = system is System.INTERNET and client.services.type is ClientType.VIRTUAL
+        proven = self.standing[System.TELEPHONY].proven_revision >= client.converted_revision
+        return ending and client.status is Status.ACTIVE and not proven and self.drifts(System.TELEPHONY, client)
 
     def provisioned(self, client: Client) -> Provisioned:
         """The one word for all systems together."""

@@ -26,7 +26,7 @@ class PlannedChange:
 
     def told(self, timezone: str) -> str:
         """As a sentence: ``decommission at 2027-03-01 00:00 Europe/London``."""
-        return f"{self.kind} at {local_time(self.at, timezone)}"
+        return f"{self.kind.spoken} at {local_time(self.at, timezone)}"
 
 
 @dataclass
@@ -45,8 +45,10 @@ class Schedule:
         return replaced
 
     def find(self, named: str) -> PlannedChange | None:
-        """By change_id, or by kind."""
-        return next((c for c in self.changes if named in (c.change_id, c.kind.value)), None)
+        """By kind, or by change_id; the name of a kind is never taken for an id, which callers choose."""
+        if named in list(Kind):
+            return next((c for c in self.changes if c.kind.value == named), None)
+        return next((c for c in self.changes if c.change_id == named), None)
 
     def remove(self, named: str) -> PlannedChange | None:
         """Take a planned change out. Returns it, or None when there was none."""

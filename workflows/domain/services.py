@@ -12,10 +12,12 @@ from workflows.domain.errors import (
     OfficeNotAllowed,
     UnknownLine,
 )
+from workflows.domain.words import written
 
-E164 = re.compile(r"^\+[1-9]\d{6,14}$")
-ACCOUNT = re.compile(r"^[a-z0-9][a-z0-9-]{1,62}$")
+E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+ACCOUNT = re.compile(r"[a-z0-9][a-z0-9-]{1,62}")
 LONGEST_OFFICE = 64
+MOST_LINES = 1000  # a client is one value that is passed on whole; so are its rooms
 HIGHEST_RATE = 1_000_000
 
 
@@ -38,7 +40,7 @@ class Line:
     protected: bool = False
 
     def __post_init__(self) -> None:
-        if not E164.match(self.number):
+        if not E164.fullmatch(self.number):
             raise InvalidField(
                 f"{self.number!r} is not an E.164 number",
                 "Write it with a plus and the country code, without spaces: +442079460001",
@@ -80,6 +82,9 @@ class Services:
         numbers = [line.number for line in self.lines]
         if twice := sorted({number for number in numbers if numbers.count(number) > 1}):
             raise InvalidField(f"{twice[0]} is given twice", "Give each number once", field="lines")
+        for field, given in (("lines", self.lines), ("offices", self.rooms)):
+            if len(given) > MOST_LINES:
+                raise InvalidField(f"{len(given)} {field} are too many", f"Give at most {MOST_LINES}", field=field)
         for room in self.rooms:
             check_office(room)
         if self.type is ClientType.VIRTUAL:
@@ -141,11 +146,14 @@ class Services:
         if len(given) != len(add_lines):
             raise InvalidField("A number is added twice", "Give each number once", field="add_lines")
         kept = [given.pop(line.number, line) for line in self.lines if line.number not in remove_lines]
-        return replace(
-            self,
-            lines=(*kept, *given.values()),
-            internet=self.internet if internet == "keep" else None if internet == "none" else internet,
-        )
+        try:
+            return replace(
+                self,
+                lines=(*kept, *given.values()),
+                internet=self.internet if internet == "keep" else None if internet == "none" else internet,
+            )
+        except InvalidField as invalid:
+            raise replace(invalid, field="add_lines" if invalid.field == "lines" else invalid.field) from None
 
     def as_virtual(self) -> "Services":
         """Offices and internet end; lines and numbers stay, without an office."""
@@ -158,6 +166,8 @@ class Services:
         Raises OfficeMissing without an office, UnknownLine for a number that is not the client's.
         """
         where = {line.number: line.office for line in placed}
+        if len(where) != len(placed):
+            raise InvalidField("A number is placed twice", "Give each number once", field="lines")
         for number in where:
             if number not in self.numbers:
                 raise UnknownLine(
@@ -166,7 +176,9 @@ class Services:
         offices = {office for office in where.values() if office} | set(rooms)
         if not offices:
             raise OfficeMissing(
-                "A residential client has at least one office", "Give each line its office", field="lines"
+                "A residential client has at least one office",
+                "Give each line its office" if self.lines else "Give offices",
+                field="lines" if self.lines else "offices",
             )
         only = next(iter(offices)) if len(offices) == 1 else None
         lines = tuple(replace(line, office=where.get(line.number) or only) for line in self.lines)
@@ -175,11 +187,14 @@ class Services:
 
 def check_office(office: str) -> None:
     """Raises InvalidField for a room label that is blank or too long."""
-    if not office.strip() or len(office) > LONGEST_OFFICE:
+    if not written(office, LONGEST_OFFICE):
         raise InvalidField(
-            "An office is blank or too long", f"Give a room label of 1 to {LONGEST_OFFICE} characters", field="office"
+            "An office is blank, too long or has control characters",
+            f"Give a room label of 1 to {LONGEST_OFFICE} characters",
+            field="office",
         )
 
 
 def _reading_order(office: str) -> list[tuple[int, int, str]]:
-    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.findall(r"\d+|\D+", office)]
+    digits = "0123456789"  # of ASCII alone: not everything that Python calls a digit is one that int() reads
+    return [(0, int(part), "") if part[0] in digits else (1, 0, part) for part in re.findall(r"[0-9]+|[^0-9]+", office)]

@@ -1,6 +1,8 @@
 """All that one workflow remembers: one value that survives every renewal."""
 
+import copy
 import hashlib
+import json
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 
@@ -66,31 +68,33 @@ class ClientState:
 
     def check(self, command: AnyCommand, now: datetime) -> None:
         """Raises the Refusal that ``obey`` would raise; a command answered before is never refused."""
-        if self.answered(command) is None and not self.claiming(command):
+        if self.answered(command) is not None or self.claiming(command):
+            return
+        if self.registered:
             self.client.check(command, now)
+        else:
+            copy.deepcopy(self.client).obey(command, now)  # time does not pass for it yet
 
     def obey(self, command: AnyCommand, now: datetime) -> Answer:
         """Carry out or plan a command whose claims are decided. Raises a Refusal, which leaves all as it was."""
         self.advance(now)
         if known := self.answered(command):
             return known
-        outcome = self.client.obey(command, now)
-        return self._answer(command, outcome)
+        return self._answer(command, self.client.obey(command, now), now)
 
     def answered(self, command: AnyCommand) -> Answer | None:
         """What the same command was answered before, if it was. Raises CommandIdReused for another command."""
         if not command.command_id:
             return None
-        for answer in reversed(self.recent):
-            if answer.command_id == command.command_id:
-                if answer.fingerprint != fingerprint(command):
-                    raise CommandIdReused(
-                        f"command_id {command.command_id} was used before, for another command",
-                        "Use a new one for each command",
-                        field="command_id",
-                    )
-                return answer
-        return None
+        answer = next((a for a in reversed(self.recent) if a.command_id == command.command_id), None)
+        waiting = any(c.command_id == command.command_id and c != command for c in self.claims)
+        if waiting or (answer is not None and answer.fingerprint != fingerprint(command)):
+            raise CommandIdReused(
+                f"command_id {command.command_id} was used before, for another command",
+                "Use a new one for each command",
+                field="command_id",
+            ).within(self.client.situation())
+        return answer
 
     def refuse(self, refusal: str, kind: str, now: datetime, *, by: str = "", command_id: str = "") -> None:
         """Record that something that came in without a caller to answer was refused. Nothing else changes."""
@@ -105,12 +109,13 @@ class ClientState:
         )
         self.journal.write(entry)
 
-    def _answer(self, command: AnyCommand, outcome: Outcome) -> Answer:
+    def _answer(self, command: AnyCommand, outcome: Outcome, now: datetime) -> Answer:
         answer = Answer(command.command_id, fingerprint(command), outcome.changed, outcome.message)
-        self.priority = BULK_LAST if command.source == BULK else OPERATOR_FIRST
         if command.command_id:
             self.recent = [*self.recent, answer][-self.limits.recent :]
         self.journal.write(outcome.entry)
+        self.advance(now)  # an edit may have made the activation due
+        self.priority = BULK_LAST if command.source == BULK else OPERATOR_FIRST
         self.provisioning.follow(self.client)
         return answer
 
@@ -125,6 +130,7 @@ class ClientState:
         if not self.claiming(command):
             self.claims.append(command)
             self.client.revision += 1
+            self.provisioning.follow(self.client)
 
     @property
     def needs(self) -> Needs:
@@ -154,7 +160,7 @@ class ClientState:
         except Refusal as refusal:
             self.lost(command, refusal, now)
             return refusal
-        return self._answer(command, outcome)
+        return self._answer(command, outcome, now)
 
     def lost(self, command: AnyCommand, refusal: Refusal, now: datetime) -> None:
         """The directory gave what a command needs to somebody else. Whatever was claimed for it goes back."""
@@ -245,5 +251,6 @@ class ClientState:
 
 
 def fingerprint(command: AnyCommand) -> str:
-    """A short digest of everything a command says."""
-    return hashlib.sha256(repr(sorted(asdict(command).items())).encode()).hexdigest()[:16]
+    """A short digest of everything a command says, the same whatever library its times came through."""
+    said = json.dumps(asdict(command), sort_keys=True, default=str)
+    return hashlib.sha256(said.encode()).hexdigest()[:16]

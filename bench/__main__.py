@@ -1,0 +1,133 @@
+"""``python -m bench`` (``make bench``): one run, one server; a table, and JSON in bench/results/."""
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from activities.database import Database
+from bench import idle
+from bench.changes import Bench, Measured, Phase
+from bench.house import House, NotReady
+from bench.report import as_json, show
+from bench.subjects import SITE, Bare, NotSettled, Ours, Verified, check_lines, check_proofs
+from bench.worker import FLOOR_DSN
+from starter.children import StartFailed
+from starter.connection import connect
+from starter.desk import Desk
+from starter.directory import Directory
+from starter.gateway import Gateway
+from starter.schemas import SiteGiven
+from starter.watching import Watch
+
+RESULTS = Path(__file__).with_name("results")
+AT_ONCE = 8
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is measured. An odd number of changes leaves every client suspended after every other round."""
+
+    name: str
+    phases: tuple[Phase, ...]
+    idle: int
+    idle_seconds: float
+
+    @property
+    def workflows(self) -> int:
+        return max(phase.callers for phase in self.phases)
+
+
+FULL = Size("full", (Phase(1, 8, 31), Phase(8, 6, 15), Phase(50, 6, 5)), 10_000, 400)
+QUICK = Size("quick", (Phase(1, 4, 15), Phase(8, 2, 7), Phase(50, 2, 1)), 500, 25)
+SMOKE = Size("smoke", (Phase(1, 1, 5), Phase(4, 1, 3), Phase(8, 1, 3)), 20, 5)
+WARMING_UP = Phase(4, 2, 5)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The exit status: 0 when all was measured, whatever the numbers say."""
+    size, file = _asked(argv)
+    console, begun = Console(width=None if sys.stdout.isatty() else 100), time.monotonic()
+    RESULTS.mkdir(exist_ok=True)
+    try:
+        # beside the code, as the data folder of `connect up`: /tmp may be memory, where nothing waits for a disk
+        with tempfile.TemporaryDirectory(dir=RESULTS, prefix="run-") as folder, House(Path(folder)).running() as house:
+            result = asyncio.run(_run(house, size, console.print))
+    except (NotReady, NotSettled, StartFailed) as error:
+        sys.stderr.write(f"bench: {error}\n")
+        return 1
+    result |= {"at": datetime.now(UTC).isoformat(timespec="seconds"), "seconds": round(time.monotonic() - begun, 1)}
+    show(result, console)
+    file.write_text(json.dumps(result, indent=2) + "\n")
+    console.print(f"Written to {file}")
+    return 0
+
+
+async def _run(house: House, size: Size, say: Callable[[str], None]) -> dict[str, Any]:
+    settings, temporal = house.settings, await connect()
+    dsn = settings.directory_dsn.get_secret_value()
+    async with Database("directory", dsn, settings) as database:
+        directory, watch = Directory(database), Watch(dsn)
+        listening = asyncio.create_task(watch.run())
+        await directory.add_site(SiteGiven(site_id=SITE, name="The bench", timezone="Europe/London"))
+        ours, floor = Ours(Desk(Gateway(temporal), directory, watch, settings.limits)), Bare(temporal)
+        say(f"{size.name}: {size.workflows} clients, and as many workflows of the floor")
+        await _some_at_once(ours.create, size.workflows)
+        await _some_at_once(floor.create, size.workflows)
+        await floor.lay(os.environ[FLOOR_DSN])
+        verified = Verified()
+
+        async def check() -> None:
+            await check_lines(settings.telephony_dsn.get_secret_value(), ours.now.values(), verified)
+
+        bench, phases = Bench(temporal, house.pids(), size.workflows), dict[int, dict[str, Measured]]()
+        await bench.measure((ours, floor), WARMING_UP, check)
+        for phase in size.phases:
+            say(f"changes, {phase.callers} at a time")
+            phases[phase.callers] = await bench.measure((ours, floor), phase, check)
+        await check_proofs(dsn, ours.changes, verified)
+        say(f"{size.idle} idle clients")
+        resting = await idle.measure(house, ours, size.workflows, size.idle, size.idle_seconds)
+        listening.cancel()
+        with suppress(asyncio.CancelledError):
+            await listening
+    return as_json(phases, size=size.name, idle=resting, verified=asdict(verified))
+
+
+async def _some_at_once(create: Callable[[int], Awaitable[None]], count: int) -> None:
+    numbers = iter(range(count))
+
+    async def one_after_the_other() -> None:
+        for number in numbers:
+            await create(number)
+
+    await asyncio.gather(*(one_after_the_other() for _ in range(AT_ONCE)))
+
+
+def _asked(argv: Sequence[str] | None) -> tuple[Size, Path]:
+    parser = argparse.ArgumentParser(prog="make bench", description="The speed of a change beside its floor.")
+    sizes = parser.add_mutually_exclusive_group()
+    sizes.add_argument("--quick", dest="size", action="store_const", const=QUICK, help="in less than a minute")
+    sizes.add_argument("--smoke", dest="size", action="store_const", const=SMOKE, help="only to see that it works")
+    parser.add_argument("--clients", type=int, metavar="N", help="idle clients to create")
+    parser.add_argument("--json", type=Path, default=RESULTS / "latest.json", metavar="FILE", help="where to write")
+    given = parser.parse_args(argv)
+    size: Size = given.size or FULL
+    return (size if given.clients is None else replace(size, idle=max(1, given.clients))), given.json
+
+
+if __name__ == "__main__":
+    status = main()
+    sys.stdout.flush()
+    os._exit(status)  # the SDK's threads can crash an interpreter that is shutting down (sdk-python issue 300)

@@ -1,0 +1,98 @@
+"""Changes by one or many callers, ours and the floor's in turn, so that what disturbs the machine disturbs both."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from statistics import quantiles
+
+from temporalio.client import Client
+
+from bench.subjects import Subject
+from bench.usage import cpu_seconds
+
+REST = 0.3  # seconds in which all is done that a change still makes others do
+CALM = 0.1  # seconds without a new event
+
+
+@dataclass(frozen=True)
+class Phase:
+    """So many callers, each on a workflow of its own, make so many changes each in every round."""
+
+    callers: int
+    rounds: int
+    changes: int
+
+
+@dataclass
+class Measured:
+    """What changes cost."""
+
+    latencies: list[float] = field(default_factory=list)  # seconds each
+    seconds: float = 0.0
+    events: int = 0
+    cpu: dict[str, float] = field(default_factory=dict)  # seconds, by part
+
+    @property
+    def per_second(self) -> float:
+        return len(self.latencies) / self.seconds
+
+    def milliseconds(self, percent: int) -> float:
+        """The latency that so many of a hundred changes stay below."""
+        return quantiles(self.latencies, n=100, method="inclusive")[percent - 1] * 1000
+
+    def summary(self) -> dict[str, object]:
+        count = len(self.latencies)
+        return {
+            "changes": count,
+            "p50_ms": round(self.milliseconds(50), 2),
+            "p99_ms": round(self.milliseconds(99), 2),
+            "per_second": round(self.per_second, 2),
+            "events": round(self.events / count, 2),
+            "cpu_ms": {part: round(used / count * 1000, 2) for part, used in self.cpu.items()},
+        }
+
+
+class Bench:
+    """Measures the changes of subjects. ``pids`` are the parts whose CPU is told apart."""
+
+    def __init__(self, temporal: Client, pids: dict[str, int], workflows: int) -> None:
+        self._temporal, self._pids, self._workflows = temporal, pids, workflows
+
+    async def measure(
+        self, subjects: Sequence[Subject], phase: Phase, check: Callable[[], Awaitable[None]]
+    ) -> dict[str, Measured]:
+        """All rounds of a phase. ``check`` is asked after each, while nothing is measured."""
+        measured = {subject.name: Measured() for subject in subjects}
+        for number in range(phase.rounds):
+            first = number * phase.callers % (self._workflows - phase.callers + 1)
+            for subject in subjects if number % 2 else reversed(subjects):
+                await self._round(subject, range(first, first + phase.callers), phase.changes, measured[subject.name])
+            await check()
+        return measured
+
+    async def _round(self, subject: Subject, workflows: range, changes: int, measured: Measured) -> None:
+        async def caller(number: int) -> None:
+            for _ in range(changes):
+                begun = time.perf_counter()
+                await subject.change(number)
+                measured.latencies.append(time.perf_counter() - begun)
+
+        events = await self._events(subject, workflows)
+        used = cpu_seconds(self._pids)
+        begun = time.perf_counter()
+        await asyncio.gather(*(caller(number) for number in workflows))
+        measured.seconds += time.perf_counter() - begun
+        await asyncio.sleep(REST)
+        for part, cpu in cpu_seconds(self._pids).items():
+            measured.cpu[part] = measured.cpu.get(part, 0.0) + cpu - used[part]
+        measured.events += await self._events(subject, workflows) - events
+
+    async def _events(self, subject: Subject, workflows: range) -> int:
+        """Lines of history of all these workflows together, once no more are added."""
+        handles = [self._temporal.get_workflow_handle(subject.workflow(number)) for number in workflows]
+        before = -1
+        while (now := sum([(await handle.describe()).history_length for handle in handles])) != before:
+            before = now
+            await asyncio.sleep(CALM)
+        return now

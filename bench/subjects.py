@@ -1,0 +1,160 @@
+"""What is measured: changes of our clients until they are settled, and the floor's."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+from uuid import uuid4
+
+import asyncpg
+from temporalio.client import Client, WorkflowHandle
+
+from activities.secrets import sip_username
+from bench import floor
+from bench.floor import Floor
+from starter.desk import Desk
+from starter.schemas import ClientGiven, InternetGiven, LineGiven
+from workflows.domain.lifecycle import Status
+from workflows.domain.provisioning import SWITCHED, Provisioned
+from workflows.domain.services import ClientType
+from workflows.messages import ClientView, Suspend, Unsuspend, workflow_id
+
+SITE = "bench"
+PATIENCE = 30.0  # seconds that a change may take
+
+
+class NotSettled(RuntimeError):
+    """A change that was measured did not happen. The text says what was found instead."""
+
+
+class Subject(Protocol):
+    """Something with numbered workflows that can be changed, one after the other or side by side."""
+
+    name: str
+
+    async def change(self, number: int) -> None:
+        """Have one change begun and done. NotSettled."""
+
+    def workflow(self, number: int) -> str:
+        """The workflow's id."""
+
+
+class Ours:
+    """Clients with two lines and internet access, suspended and unsuspended in turn, as the HTTP API does it."""
+
+    name = "ours"
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self.changes: list[ClientView] = []
+        self.now: dict[str, ClientView] = {}
+
+    @staticmethod
+    def client_id(number: int) -> str:
+        return f"bench-{number:05}"
+
+    def workflow(self, number: int) -> str:
+        return workflow_id(self.client_id(number))
+
+    async def create(self, number: int, *, starts_in: int = 0) -> None:
+        """Have the client registered, starting so many days from today, and settled."""
+        given = ClientGiven(
+            client_id=self.client_id(number),
+            name=f"Bench {number} Ltd",
+            type=ClientType.RESIDENTIAL,
+            site=SITE,
+            start_date=(datetime.now(UTC) + timedelta(days=starts_in)).date(),
+            lines=[LineGiven(number=f"+4420{70_000_000 + 2 * number + n}", office="3.12") for n in range(2)],
+            internet=InternetGiven(down_mbps=100, up_mbps=20, vlan=110),
+        )
+        view = await self._desk.create(given, f"create-{number}")
+        if not starts_in:
+            self._note(await self._desk.settled(view.model_copy(update={"revision": 2}), PATIENCE), Status.ACTIVE)
+
+    async def change(self, number: int) -> None:
+        client_id, command_id = self.client_id(number), uuid4().hex
+        suspending = self.now[client_id].status is Status.ACTIVE
+        kind, then = (Suspend, Status.SUSPENDED) if suspending else (Unsuspend, Status.ACTIVE)
+        answer = await self._desk.command(client_id, kind(command_id=command_id, by="bench"))
+        view = await self._desk.settled(answer, PATIENCE)
+        self._note(view, then)
+        self.changes.append(view)
+
+    def _note(self, view: ClientView, wanted: Status) -> None:
+        if (view.status, view.provisioning) != (wanted, Provisioned.SETTLED):
+            raise NotSettled(f"{view.client_id} is {view.status}, {view.provisioning}, and should be {wanted}, settled")
+        self.now[view.client_id] = view
+
+
+class Bare:
+    """Workflows of the floor."""
+
+    name = "floor"
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._handles: list[WorkflowHandle[Floor, None]] = []
+
+    def workflow(self, number: int) -> str:
+        return f"bench-floor-{number:05}"
+
+    async def create(self, number: int) -> None:
+        """Have the workflow running."""
+        handle = await self._client.start_workflow(Floor.run, id=self.workflow(number), task_queue=floor.TASK_QUEUE)
+        self._handles.append(handle)
+
+    async def lay(self, dsn: str) -> None:
+        """Have the rows that the activities write."""
+        connection = await asyncpg.connect(dsn)
+        try:
+            await connection.execute(floor.ROWS, [handle.id for handle in self._handles], floor.SLOTS)
+        finally:
+            await connection.close()
+
+    async def change(self, number: int) -> None:
+        await self._handles[number].execute_update(Floor.change)
+
+
+@dataclass
+class Verified:
+    """What was found, of all that was measured, where it counts: in the systems' tables and among the proofs."""
+
+    changes: int = 0
+    proofs: int = 0
+    lines_on: int = 0
+    lines_off: int = 0
+
+
+async def check_lines(dsn: str, clients: Collection[ClientView], verified: Verified) -> None:
+    """Kamailio's table has every line as its client stands now, or NotSettled."""
+    wanted = {
+        sip_username(line.number): client.status is Status.ACTIVE for client in clients for line in client.lines
+    }
+    rows = await _fetch(dsn, "SELECT username, in_service FROM subscriber WHERE username = ANY($1)", list(wanted))
+    found = {row["username"]: row["in_service"] == 1 for row in rows}
+    if wrong := [name for name, on in wanted.items() if found.get(name) is not on]:
+        raise NotSettled(f"Lines {', '.join(wrong[:5])} are not as their clients were settled")
+    verified.lines_on += sum(found.values())
+    verified.lines_off += len(found) - sum(found.values())
+
+
+async def check_proofs(dsn: str, changes: Iterable[ClientView], verified: Verified) -> None:
+    """The directory has a proof of each system for every change, of just what was wanted, or NotSettled."""
+    rows = await _fetch(dsn, "SELECT client_id, revision, system, findings::text LIKE $1 AS off FROM proofs", "%false%")
+    proofs = {(row["client_id"], row["revision"], row["system"]): row["off"] for row in rows}
+    for view in changes:
+        for system in SWITCHED:
+            off = proofs.get((view.client_id, view.revision, system))
+            if off is not (view.status is Status.SUSPENDED):
+                raise NotSettled(f"{view.client_id}, revision {view.revision}: no proof of it by {system}")
+            verified.proofs += 1
+        verified.changes += 1
+
+
+async def _fetch(dsn: str, query: str, *values: object) -> list[asyncpg.Record]:
+    connection = await asyncpg.connect(dsn)
+    try:
+        rows: list[asyncpg.Record] = await connection.fetch(query, *values)
+        return rows
+    finally:
+        await connection.close()

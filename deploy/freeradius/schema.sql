@@ -1,0 +1,105 @@
+-- What a FreeRADIUS 3 server needs in PostgreSQL (rlm_sql), and what Connect adds. Names are FreeRADIUS's. The UNIQUE
+-- constraints are ours: its own schema has none, and Connect needs none. Roles: grants.sql.
+CREATE TABLE radcheck (                            -- per account: what must hold, and its password
+  id        bigserial PRIMARY KEY,
+  username  text NOT NULL DEFAULT '',
+  attribute text NOT NULL DEFAULT '',
+  op        varchar(2) NOT NULL DEFAULT '==',
+  value     text NOT NULL DEFAULT '',
+  UNIQUE (username, attribute));
+
+CREATE TABLE radreply (                            -- per account: what a router is told
+  id        bigserial PRIMARY KEY,
+  username  text NOT NULL DEFAULT '',
+  attribute text NOT NULL DEFAULT '',
+  op        varchar(2) NOT NULL DEFAULT '=',
+  value     text NOT NULL DEFAULT '');
+CREATE INDEX radreply_username ON radreply (username, attribute);
+
+CREATE TABLE radusergroup (
+  id        bigserial PRIMARY KEY,
+  username  text NOT NULL DEFAULT '',
+  groupname text NOT NULL DEFAULT '',
+  priority  integer NOT NULL DEFAULT 0,
+  UNIQUE (username, groupname));
+
+CREATE TABLE radgroupcheck (
+  id        bigserial PRIMARY KEY,
+  groupname text NOT NULL DEFAULT '',
+  attribute text NOT NULL DEFAULT '',
+  op        varchar(2) NOT NULL DEFAULT '==',
+  value     text NOT NULL DEFAULT '');
+CREATE INDEX radgroupcheck_groupname ON radgroupcheck (groupname, attribute);
+
+CREATE TABLE radgroupreply (
+  id        bigserial PRIMARY KEY,
+  groupname text NOT NULL DEFAULT '',
+  attribute text NOT NULL DEFAULT '',
+  op        varchar(2) NOT NULL DEFAULT '=',
+  value     text NOT NULL DEFAULT '');
+CREATE INDEX radgroupreply_groupname ON radgroupreply (groupname, attribute);
+
+CREATE TABLE radacct (                             -- sessions; open while acctstoptime is null
+  radacctid           bigserial PRIMARY KEY,
+  acctsessionid       text NOT NULL,
+  acctuniqueid        text NOT NULL UNIQUE,
+  username            text,
+  realm               text,
+  nasipaddress        inet NOT NULL,
+  nasportid           text,
+  nasporttype         text,
+  acctstarttime       timestamptz,
+  acctupdatetime      timestamptz,
+  acctstoptime        timestamptz,
+  acctinterval        bigint,
+  acctsessiontime     bigint,
+  acctauthentic       text,
+  connectinfo_start   text,
+  connectinfo_stop    text,
+  acctinputoctets     bigint,
+  acctoutputoctets    bigint,
+  calledstationid     text,
+  callingstationid    text,
+  acctterminatecause  text,
+  servicetype         text,
+  framedprotocol      text,
+  framedipaddress     inet,
+  framedipv6address   inet,
+  framedipv6prefix    inet,
+  framedinterfaceid   text,
+  delegatedipv6prefix inet,
+  class               text);
+CREATE INDEX radacct_active_session_idx ON radacct (username) WHERE acctstoptime IS NULL;
+
+CREATE TABLE radpostauth (                         -- one row per attempt to log in
+  id               bigserial PRIMARY KEY,
+  username         text NOT NULL,
+  pass             text,
+  reply            text,
+  calledstationid  text,
+  callingstationid text,
+  authdate         timestamptz NOT NULL DEFAULT now(),
+  class            text);
+CREATE INDEX radpostauth_username ON radpostauth (username, authdate);
+
+CREATE TABLE nas (                                 -- read once, when FreeRADIUS starts
+  id          bigserial PRIMARY KEY,
+  nasname     text NOT NULL,
+  shortname   text NOT NULL,
+  type        text NOT NULL DEFAULT 'other',
+  ports       integer,
+  secret      text NOT NULL,
+  server      text,
+  community   text,
+  description text);
+
+-- The only table Connect adds beside a system's own: who may change what, told in the transaction of the change itself.
+CREATE TABLE IF NOT EXISTS connect_fence (
+  system         text NOT NULL,                    -- telephony or internet: both may live in one database
+  subject        text NOT NULL,                    -- client:<id>, line:<number>, account:<name>
+  client_id      text NOT NULL,                    -- of a line or account: who owns it
+  revision       bigint NOT NULL,                  -- of a client: the newest obeyed; an older one is refused
+  secret_version integer NOT NULL DEFAULT 0,       -- of a line or account: the newest its secret was seen to for
+  secret_derived boolean NOT NULL DEFAULT false,   -- false: it had a secret before Connect, and keeps it
+  changed_at     timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (system, subject));

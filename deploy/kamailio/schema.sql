@@ -1,0 +1,69 @@
+-- What a Kamailio 5.6 registrar needs in PostgreSQL (a registrar with auth_db and usrloc in db_mode 3), and what Connect
+-- adds. Names, and the rows of table version, are Kamailio's: at start each module compares its table's number there and
+-- refuses to run when it differs. Roles: grants.sql.
+CREATE TABLE version (
+  id            serial PRIMARY KEY,
+  table_name    varchar(32) NOT NULL UNIQUE,
+  table_version integer NOT NULL DEFAULT 0);
+INSERT INTO version (table_name, table_version) VALUES
+  ('version', 1), ('subscriber', 7), ('location', 9), ('location_attrs', 1);
+
+CREATE TABLE subscriber (                          -- one row per telephone line
+  id           serial PRIMARY KEY,
+  username     varchar(64) NOT NULL DEFAULT '',    -- the E.164 number without the plus
+  domain       varchar(64) NOT NULL DEFAULT '',
+  password     varchar(64) NOT NULL DEFAULT '',    -- left empty: ha1 is what counts (calculate_ha1 = 0)
+  ha1          varchar(128) NOT NULL DEFAULT '',   -- md5(username:realm:password)
+  ha1b         varchar(128) NOT NULL DEFAULT '',   -- md5(username@domain:realm:password)
+  in_service   smallint NOT NULL DEFAULT 1 CHECK (in_service IN (0, 1)),    -- Connect's: may register, call, be called
+  may_call_out smallint NOT NULL DEFAULT 1 CHECK (may_call_out IN (0, 1)),  -- the operator's: outgoing calls
+  CONSTRAINT subscriber_account_idx UNIQUE (username, domain));
+
+CREATE TABLE location (                            -- who is registered, and where (db_mode 3: nowhere else)
+  id            serial PRIMARY KEY,
+  ruid          varchar(64) NOT NULL DEFAULT '' UNIQUE,
+  username      varchar(64) NOT NULL DEFAULT '',
+  domain        varchar(64),
+  contact       varchar(512) NOT NULL DEFAULT '',
+  received      varchar(128),
+  path          varchar(512),
+  expires       timestamp NOT NULL DEFAULT '2030-01-01',
+  q             real NOT NULL DEFAULT 1.0,
+  callid        varchar(255) NOT NULL DEFAULT '',
+  cseq          integer NOT NULL DEFAULT 1,
+  last_modified timestamp NOT NULL DEFAULT '2000-01-01',
+  flags         integer NOT NULL DEFAULT 0,
+  cflags        integer NOT NULL DEFAULT 0,
+  user_agent    varchar(255) NOT NULL DEFAULT '',
+  socket        varchar(64),
+  methods       integer,
+  instance      varchar(255),
+  reg_id        integer NOT NULL DEFAULT 0,
+  server_id     integer NOT NULL DEFAULT 0,
+  connection_id integer NOT NULL DEFAULT 0,
+  keepalive     integer NOT NULL DEFAULT 0,
+  partition     integer NOT NULL DEFAULT 0);
+CREATE INDEX location_account_contact_idx ON location (username, domain, contact);
+CREATE INDEX location_expires_idx ON location (expires);
+
+CREATE TABLE location_attrs (                      -- must exist; stays empty here
+  id            serial PRIMARY KEY,
+  ruid          varchar(64) NOT NULL DEFAULT '',
+  username      varchar(64) NOT NULL DEFAULT '',
+  domain        varchar(64),
+  aname         varchar(64) NOT NULL DEFAULT '',
+  atype         integer NOT NULL DEFAULT 0,
+  avalue        varchar(512) NOT NULL DEFAULT '',
+  last_modified timestamp NOT NULL DEFAULT '2000-01-01');
+CREATE INDEX location_attrs_account_record_idx ON location_attrs (username, domain, ruid);
+
+-- The only table Connect adds beside a system's own: who may change what, told in the transaction of the change itself.
+CREATE TABLE IF NOT EXISTS connect_fence (
+  system         text NOT NULL,                    -- telephony or internet: both may live in one database
+  subject        text NOT NULL,                    -- client:<id>, line:<number>, account:<name>
+  client_id      text NOT NULL,                    -- of a line or account: who owns it
+  revision       bigint NOT NULL,                  -- of a client: the newest obeyed; an older one is refused
+  secret_version integer NOT NULL DEFAULT 0,       -- of a line or account: the newest its secret was seen to for
+  secret_derived boolean NOT NULL DEFAULT false,   -- false: it had a secret before Connect, and keeps it
+  changed_at     timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (system, subject));

@@ -1,0 +1,324 @@
+"""The HTTP API under ``/api/v1`` (PRODUCT.md section 7.2): parse, ask the desk, render. No SQL, no Temporal."""
+
+import asyncio
+import re
+from collections.abc import Awaitable
+from importlib.metadata import version
+from typing import Annotated, Any, TypeVar
+from uuid import uuid4
+
+from fastapi import APIRouter, Body, Depends, FastAPI, Header, Path, Query, Request, Response
+from fastapi.routing import APIRoute
+from fastapi.security import HTTPBearer
+from starlette.types import Lifespan
+
+from starter import examples, problems
+from starter.access import AccessLog
+from starter.desk import Desk
+from starter.errors import Away, NotReady
+from starter.reference import reference
+from starter.schemas import (
+    ClientFilter,
+    ClientGiven,
+    ClientPage,
+    CommandBody,
+    ConvertBody,
+    EditBody,
+    HistoryPage,
+    PlannableBody,
+    Problem,
+    Readiness,
+    ServicesBody,
+    Site,
+    SiteGiven,
+    SitePage,
+)
+from starter.security import Security
+from workflows import messages
+from workflows.domain.provisioning import Provisioned
+from workflows.messages import AnyMessage, ClientView, CommandAnswer
+
+LARGEST_BODY = 64 * 1024
+LONGEST_WAIT = 60
+ABOUT = """The client lifecycle service of a serviced-office operator.
+
+Send the token as `Authorization: Bearer …`. `Idempotency-Key` makes a request one command, however often it is sent.
+`Prefer: wait=N` waits up to N seconds (at most 60) for the effect: 200 when the systems are proven to do it, 202 when
+it is accepted. Errors are problem documents (RFC 9457) that say what is wrong, where, and what to do instead."""
+
+View = TypeVar("View", bound=ClientView)
+ClientId = Annotated[str, Path(description="The client's id", examples=["acme"])]
+Wait = Annotated[
+    str | None,
+    Header(alias="Prefer", description="`wait=N`: wait up to N seconds for the effect", examples=["wait=30"]),
+]
+Key = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        max_length=200,
+        pattern=r"^[\x20-\x7e]*$",
+        description="The command_id: the same one twice is one command",
+        examples=["5f0c2f5e"],
+    ),
+]
+
+router = APIRouter(prefix="/api/v1", dependencies=[Depends(HTTPBearer(auto_error=False))])
+checks = APIRouter(tags=["health"])
+
+
+def desk_of(request: Request) -> Desk:
+    """The desk that the app was made with."""
+    desk: Desk = request.app.state.desk
+    return desk
+
+
+AtDesk = Annotated[Desk, Depends(desk_of)]
+
+
+class Asking:
+    """What every changing request says in its headers, and who sent it."""
+
+    def __init__(self, request: Request, response: Response, key: Key = None, wait: Wait = None) -> None:
+        self.desk = desk_of(request)
+        self.by: str = request.state.caller.name
+        self.command_id = key or uuid4().hex
+        self.response = response
+        self.seconds = seconds_of(wait)
+
+    async def tell(self, client_id: str, kind: type[AnyMessage], said: dict[str, object]) -> CommandAnswer:
+        """The answer to one command, waited for as asked: 200 when all is settled, 202 when it is accepted."""
+        message = kind.model_validate({**said, "command_id": self.command_id, "by": self.by})
+        answer = await self.waited(await self.desk.command(client_id, message))
+        self.response.status_code = 200 if answer.provisioning is Provisioned.SETTLED else 202
+        return answer
+
+    async def waited(self, view: View) -> View:
+        """The client, once it is settled or the time is over."""
+        if self.seconds:
+            self.response.headers["Preference-Applied"] = f"wait={self.seconds}"
+            return await self.desk.settled(view, self.seconds)
+        return view
+
+
+Asked = Annotated[Asking, Depends()]
+
+
+def seconds_of(prefer: str | None) -> int:
+    """The ``wait`` of a Prefer header (RFC 7240), at most LONGEST_WAIT; what is not understood is ignored."""
+    found = re.search(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,9})\b", prefer or "", re.IGNORECASE)
+    return min(int(found[1]), LONGEST_WAIT) if found else 0
+
+
+# -- sites ------------------------------------------------------------------------------------------------------------
+
+
+@router.get("/sites", tags=["sites"], summary="Every site", responses=problems.described())
+async def list_sites(desk: AtDesk) -> SitePage:
+    return await desk.directory.sites()
+
+
+@router.post("/sites", tags=["sites"], summary="Add a site", status_code=201, responses=problems.described(409, 422))
+async def add_site(desk: AtDesk, site: SiteGiven) -> Site:
+    """The same site twice is one site."""
+    return await desk.directory.add_site(site)
+
+
+# -- clients ----------------------------------------------------------------------------------------------------------
+
+
+@router.get("/clients", tags=["clients"], summary="A page of the directory", responses=problems.described(422))
+async def list_clients(desk: AtDesk, wanted: Annotated[ClientFilter, Query()]) -> ClientPage:
+    """The management client of a site comes first. `next` is the cursor of the next page, null on the last."""
+    return await desk.clients(wanted)
+
+
+@router.post(
+    "/clients",
+    tags=["clients"],
+    summary="Create a client",
+    status_code=201,
+    responses={
+        201: {"headers": {"Location": {"schema": {"type": "string"}, "description": "The new client"}}},
+        **problems.described(409, 422),
+    },
+)
+async def create_client(
+    asked: Asked, client: Annotated[ClientGiven, Body(openapi_examples=examples.NEW_CLIENTS)]
+) -> ClientView:
+    """Answers once the directory has the client: its billing reference and numbers are then its own."""
+    view = await asked.waited(await asked.desk.create(client, asked.command_id))
+    asked.response.headers["Location"] = f"{router.prefix}/clients/{view.client_id}"
+    return view
+
+
+@router.get("/clients/{client_id}", tags=["clients"], summary="One client", responses=problems.described(404, 422))
+async def show_client(desk: AtDesk, client_id: ClientId) -> ClientView:
+    """From its workflow while that runs, from the directory afterwards."""
+    return await desk.client(client_id)
+
+
+@router.get(
+    "/clients/{client_id}/history",
+    tags=["clients"],
+    summary="A client's history",
+    responses=problems.described(404, 422),
+)
+async def show_history(
+    desk: AtDesk,
+    client_id: ClientId,
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+    cursor: Annotated[str | None, Query(max_length=2000, description="`next` of the page before")] = None,
+) -> HistoryPage:
+    """Everything that was asked, refused, decided, tried and proven, newest first."""
+    return await desk.history(client_id, limit, cursor)
+
+
+# -- commands ---------------------------------------------------------------------------------------------------------
+
+_ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {"model": CommandAnswer, "description": "Done: the systems are proven to do it"},
+    202: {"model": CommandAnswer, "description": "Accepted: what it takes is under way"},
+    **problems.described(404, 409, 422),
+}
+_COMMAND: dict[str, Any] = {"tags": ["commands"], "response_model": CommandAnswer, "responses": _ANSWERS}
+# a command without anything to say needs no body
+CommandGiven = Annotated[CommandBody, Body(default_factory=CommandBody)]
+PlannableGiven = Annotated[
+    PlannableBody, Body(default_factory=PlannableBody, openapi_examples=examples.PLANNABLE_COMMANDS)
+]
+
+
+@router.patch("/clients/{client_id}", summary="Edit details", **_COMMAND)
+async def edit_client(
+    asked: Asked, client_id: ClientId, said: Annotated[EditBody, Body(openapi_examples=examples.EDITS)]
+) -> CommandAnswer:
+    return await asked.tell(client_id, messages.Edit, said.model_dump(exclude_unset=True))
+
+
+@router.post("/clients/{client_id}/activate", summary="Activate", **_COMMAND)
+async def activate_client(asked: Asked, client_id: ClientId, said: CommandGiven) -> CommandAnswer:
+    """Provide all contracted services, ahead of the start date if need be."""
+    return await asked.tell(client_id, messages.Activate, said.model_dump(exclude_unset=True))
+
+
+@router.post("/clients/{client_id}/suspend", summary="Suspend", **_COMMAND)
+async def suspend_client(asked: Asked, client_id: ClientId, said: PlannableGiven) -> CommandAnswer:
+    """Place a hold for `source`: every service is ceased while one stands."""
+    return await asked.tell(client_id, messages.Suspend, said.model_dump(exclude_unset=True))
+
+
+@router.post("/clients/{client_id}/unsuspend", summary="Unsuspend", **_COMMAND)
+async def unsuspend_client(asked: Asked, client_id: ClientId, said: PlannableGiven) -> CommandAnswer:
+    """Lift the hold of `source`, or every one with `all`. Services come back when the last one goes."""
+    return await asked.tell(client_id, messages.Unsuspend, said.model_dump(exclude_unset=True))
+
+
+@router.post("/clients/{client_id}/decommission", summary="Decommission", **_COMMAND)
+async def decommission_client(asked: Asked, client_id: ClientId, said: PlannableGiven) -> CommandAnswer:
+    """Close the contract and cease all services, for good."""
+    return await asked.tell(client_id, messages.Decommission, said.model_dump(exclude_unset=True))
+
+
+@router.post(
+    "/clients/{client_id}/cancel-scheduled-decommission", summary="Cancel the planned decommission", **_COMMAND
+)
+async def cancel_decommission(asked: Asked, client_id: ClientId, said: CommandGiven) -> CommandAnswer:
+    """Removes the plan only: a suspended client stays suspended."""
+    said_now = said.model_dump(exclude_unset=True)
+    return await asked.tell(client_id, messages.CancelScheduledDecommission, said_now)
+
+
+@router.post("/clients/{client_id}/convert", summary="Convert", **_COMMAND)
+async def convert_client(
+    asked: Asked, client_id: ClientId, said: Annotated[ConvertBody, Body(openapi_examples=examples.CONVERSIONS)]
+) -> CommandAnswer:
+    """Become virtual (offices and internet end, numbers stay) or residential (every line gets an office)."""
+    return await asked.tell(client_id, messages.Convert, said.model_dump(exclude_unset=True))
+
+
+@router.post("/clients/{client_id}/services", summary="Change services", **_COMMAND)
+async def change_services(
+    asked: Asked, client_id: ClientId, said: Annotated[ServicesBody, Body(openapi_examples=examples.SERVICES)]
+) -> CommandAnswer:
+    """Add lines (or move them to another office), remove lines, set or end internet access."""
+    return await asked.tell(client_id, messages.ChangeServices, said.model_dump(exclude_unset=True))
+
+
+@router.delete("/clients/{client_id}/planned/{change}", summary="Cancel a planned change", **_COMMAND)
+async def cancel_planned(
+    asked: Asked,
+    client_id: ClientId,
+    change: Annotated[
+        str, Path(min_length=1, max_length=200, description="Its kind or change_id", examples=["suspend"])
+    ],
+    said: Annotated[CommandBody, Query()],
+) -> CommandAnswer:
+    return await asked.tell(
+        client_id, messages.CancelPlanned, {**said.model_dump(exclude_unset=True), "change": change}
+    )
+
+
+# -- health -----------------------------------------------------------------------------------------------------------
+
+
+@checks.get("/healthz", summary="Alive")
+async def healthz() -> dict[str, bool]:
+    return {"alive": True}
+
+
+@checks.get("/readyz", summary="Able to work", responses={503: problems.described()[503]})
+async def readyz(desk: AtDesk) -> Readiness:
+    """Temporal and the directory's database answer. The problem document says which does not."""
+    away = [
+        part for part in await asyncio.gather(_absence(desk.gateway.ready()), _absence(desk.directory.ready())) if part
+    ]
+    if away:
+        raise NotReady(away)
+    return Readiness(ready=True)
+
+
+async def _absence(ready: Awaitable[None]) -> Away | None:
+    try:
+        await ready
+    except Away as away:
+        return away
+    return None
+
+
+class Api(FastAPI):
+    """FastAPI, with what it does not find by itself in the OpenAPI document."""
+
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            schemas = super().openapi()["components"]["schemas"]
+            schemas["Problem"] = Problem.model_json_schema()
+            for name, example in examples.ANSWERS.items():
+                schemas[name]["examples"] = [example]
+        return super().openapi()
+
+
+def _route_name(route: APIRoute) -> str:
+    return route.name
+
+
+def create_app(desk: Desk, token: str, lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
+    """The API, in front of a desk, for whoever holds the token."""
+    app = Api(
+        title="Connect",
+        version=version("connect"),
+        description=ABOUT,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+        max_body_size=LARGEST_BODY,
+        generate_unique_id_function=_route_name,
+    )
+    app.state.desk = desk
+    app.include_router(router)
+    app.include_router(checks)
+    app.include_router(reference)
+    problems.install(app)
+    app.add_middleware(Security, token=token)
+    app.add_middleware(AccessLog)
+    return app

@@ -1,0 +1,281 @@
+"""``connect client``: look at clients, and tell them what to do."""
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from starter.cli_http import CommandId, Json, Service, Wait
+from starter.cli_values import given, internet, internet_or_none, kind, line
+
+app = typer.Typer(no_args_is_help=True, help="Clients: look at them, and tell them what to do.")
+
+
+class Type(StrEnum):
+    residential = "residential"
+    virtual = "virtual"
+
+
+class Status(StrEnum):
+    new = "new"
+    active = "active"
+    suspended = "suspended"
+    decommissioned = "decommissioned"
+
+
+Id = Annotated[str, typer.Argument(metavar="ID", help="The client's id")]
+Reason = Annotated[str, typer.Option(help="Kept in the history")]
+Source = Annotated[str, typer.Option(help="Who stands behind it: operator, billing, security, …")]
+LastDay = Annotated[str | None, typer.Option(metavar="D", help="Plan it: the last day of the present state, inclusive")]
+At = Annotated[str | None, typer.Option(metavar="INSTANT", help="Plan it: an instant with offset")]
+Lines = Annotated[list[str] | None, typer.Option("--line", metavar="NUMBER[@OFFICE]")]
+InternetOption = Annotated[str | None, typer.Option("--internet", metavar="DOWN/UP[:VLAN]", help="Mbit/s")]
+Day = Annotated[str | None, typer.Option(metavar="D", help="YYYY-MM-DD")]
+
+
+# -- looking ----------------------------------------------------------------------------------------------------------
+
+
+@app.command("list")
+def list_clients(
+    inactive: Annotated[bool, typer.Option("--inactive", help="Show decommissioned clients too")] = False,
+    status: Annotated[Status | None, typer.Option()] = None,
+    type_: Annotated[Type | None, typer.Option("--type")] = None,
+    site: Annotated[str | None, typer.Option(metavar="ID")] = None,
+    search: Annotated[str | None, typer.Option(metavar="TEXT", help="In name, ref, id, number and office")] = None,
+    as_json: Json = False,
+) -> None:
+    """Every client, page by page."""
+    from starter import render
+
+    service = Service(as_json)
+    items: list[dict[str, Any]] = []
+    cursor = None
+    while True:
+        page = service.get(
+            "clients", status=status, type=type_, site=site, q=search, inactive=inactive, limit=500, cursor=cursor
+        )
+        items += page["items"]
+        cursor = page["next"]
+        if cursor is None:
+            break
+    render.as_json({**page, "items": items}) if as_json else render.clients(items)
+
+
+@app.command()
+def show(client_id: Id, as_json: Json = False) -> None:
+    """One client: what was decided, what is planned, what is proven."""
+    from starter import render
+
+    client = Service(as_json).get("clients", client_id)
+    render.as_json(client) if as_json else render.client(client)
+
+
+@app.command()
+def history(client_id: Id, as_json: Json = False) -> None:
+    """Everything that was asked, refused, decided, tried and proven, newest first."""
+    from starter import render
+
+    page = Service(as_json).get("clients", client_id, "history", limit=500)
+    render.as_json(page) if as_json else render.history(page)
+
+
+# -- changing ---------------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def add(
+    name: Annotated[str, typer.Option()],
+    type_: Annotated[Type, typer.Option("--type")],
+    site: Annotated[str, typer.Option(metavar="ID")],
+    id_: Annotated[str | None, typer.Option("--id", metavar="ID", help="Generated when left out")] = None,
+    lines: Lines = None,
+    internet_: InternetOption = None,
+    office: Annotated[list[str] | None, typer.Option(help="An office without a telephone line")] = None,
+    start_date: Day = None,
+    end_date: Day = None,
+    billing_ref: Annotated[str | None, typer.Option(metavar="R", help="Generated when left out")] = None,
+    manual: Annotated[bool, typer.Option("--manual", help="Stays New until somebody activates it")] = False,
+    management: Annotated[bool, typer.Option("--management", help="The operator's own client of the site")] = False,
+    wait: Wait = 30,
+    command_id: CommandId = "",
+    as_json: Json = False,
+) -> None:
+    """Create a client."""
+    body = given(
+        client_id=id_,
+        name=name,
+        type=type_,
+        site=site,
+        lines=[line(text) for text in lines or ()],
+        internet=internet_ and internet(internet_),
+        offices=office,
+        start_date=start_date,
+        end_date=end_date,
+        billing_ref=billing_ref,
+        activation="manual" if manual else None,
+        management=management,
+    )
+    _tell("POST", "clients", body=body, wait=wait, command_id=command_id, as_json=as_json)
+
+
+@app.command()
+def edit(
+    client_id: Id,
+    name: Annotated[str | None, typer.Option()] = None,
+    billing_ref: Annotated[str | None, typer.Option(help='"" has one generated')] = None,
+    start_date: Day = None,
+    end_date: Annotated[str | None, typer.Option(metavar="D", help='YYYY-MM-DD, or "" for none')] = None,
+    reason: Reason = "",
+    wait: Wait = 30,
+    command_id: CommandId = "",
+    as_json: Json = False,
+) -> None:
+    """Edit details."""
+    details = {"name": name, "billing_ref": billing_ref, "start_date": start_date, "reason": reason or None}
+    body = {field: value for field, value in details.items() if value is not None}
+    if end_date is not None:
+        body["end_date"] = end_date or None
+    _tell("PATCH", "clients", client_id, body=body, wait=wait, command_id=command_id, as_json=as_json)
+
+
+@app.command()
+def activate(
+    client_id: Id, reason: Reason = "", wait: Wait = 30, command_id: CommandId = "", as_json: Json = False
+) -> None:
+    """Provide all contracted services, ahead of the start date if need be."""
+    _command(client_id, "activate", given(reason=reason), wait, command_id, as_json)
+
+
+@app.command()
+def suspend(
+    client_id: Id,
+    source: Source = "operator",
+    reason: Reason = "",
+    last_day: LastDay = None,
+    at: At = None,
+    wait: Wait = 30,
+    command_id: CommandId = "",
+    as_json: Json = False,
+) -> None:
+    """Place a hold: every service is ceased while one stands."""
+    body = given(source=source, reason=reason, last_day=last_day, at=at)
+    _command(client_id, "suspend", body, wait, command_id, as_json)
+
+
+@app.command()
+def unsuspend(
+    client_id: Id,
+    source: Annotated[str, typer.Option(help="Whose hold to lift; all: every one")] = "operator",
+    reason: Reason = "",
+    last_day: LastDay = None,
+    at: At = None,
+    wait: Wait = 30,
+    command_id: CommandId = "",
+    as_json: Json = False,
+) -> None:
+    """Lift a hold. Services come back when the last one goes."""
+    body = given(source=source, reason=reason, last_day=last_day, at=at)
+    _command(client_id, "unsuspend", body, wait, command_id, as_json)
+
+
+@app.command()
+def decommission(
+    client_id: Id,
+    last_day: LastDay = None,
+    at: At = None,
+    reason: Reason = "",
+    wait: Wait = 30,
+    command_id: CommandId = "",
+    as_json: Json = False,
+) -> None:
+    """Close the contract and cease all services, for good."""
+    body = given(reason=reason, last_day=last_day, at=at)
+    _command(client_id, "decommission", body, wait, command_id, as_json)
+
+
+@app.command("cancel-decommission")
+def cancel_decommission(
+    client_id: Id, reason: Reason = "", wait: Wait = 30, command_id: CommandId = "", as_json: Json = False
+) -> None:
+    """Remove the planned decommission; the status stays as it is."""
+    _command(client_id, "cancel-scheduled-decommission", given(reason=reason), wait, command_id, as_json)
+
+
+@app.command()
+def convert(
+    client_id: Id,
+    to: Annotated[Type, typer.Option()],
+    lines: Lines = None,
+    office: Annotated[list[str] | None, typer.Option(help="An office without a telephone line")] = None,
+    internet_: InternetOption = None,
+    reason: Reason = "",
+    last_day: LastDay = None,
+    at: At = None,
+    wait: Wait = 30,
+    command_id: CommandId = "",
+    as_json: Json = False,
+) -> None:
+    """Become virtual (numbers stay, offices and internet end) or residential (every line gets an office)."""
+    body = given(
+        to=to,
+        lines=[line(text) for text in lines or ()],
+        offices=office,
+        internet=internet_ and internet(internet_),
+        reason=reason,
+        last_day=last_day,
+        at=at,
+    )
+    _command(client_id, "convert", body, wait, command_id, as_json)
+
+
+@app.command()
+def services(
+    client_id: Id,
+    add_line: Annotated[list[str] | None, typer.Option(metavar="NUMBER[@OFFICE]")] = None,
+    remove_line: Annotated[list[str] | None, typer.Option(metavar="NUMBER")] = None,
+    internet_: Annotated[str | None, typer.Option("--internet", metavar="DOWN/UP[:VLAN]|none")] = None,
+    reason: Reason = "",
+    last_day: LastDay = None,
+    at: At = None,
+    wait: Wait = 30,
+    command_id: CommandId = "",
+    as_json: Json = False,
+) -> None:
+    """Add lines (or move them to another office), remove lines, set or end internet access."""
+    body = given(
+        add_lines=[line(text) for text in add_line or ()],
+        remove_lines=remove_line,
+        internet=internet_ and internet_or_none(internet_),
+        reason=reason,
+        last_day=last_day,
+        at=at,
+    )
+    _command(client_id, "services", body, wait, command_id, as_json)
+
+
+@app.command("cancel-planned")
+def cancel_planned(
+    client_id: Id,
+    change: Annotated[str, typer.Argument(metavar="KIND", help="Its kind, or its change_id")],
+    reason: Reason = "",
+    wait: Wait = 30,
+    command_id: CommandId = "",
+    as_json: Json = False,
+) -> None:
+    """Cancel a planned change."""
+    path = ("clients", client_id, "planned", kind(change))
+    _tell("DELETE", *path, wait=wait, command_id=command_id, as_json=as_json, **given(reason=reason or None))
+
+
+def _command(client_id: str, route: str, body: dict[str, Any], wait: float, command_id: str, as_json: bool) -> None:
+    _tell("POST", "clients", client_id, route, body=body, wait=wait, command_id=command_id, as_json=as_json)
+
+
+def _tell(method: str, *path: str, wait: float, as_json: bool, **rest: Any) -> None:
+    from starter import render
+
+    service = Service(as_json)
+    answer = service.tell(method, *path, wait=wait, **rest)
+    render.as_json(answer) if as_json else render.answer(answer)
+    service.finish(answer, wait)

@@ -1,0 +1,33 @@
+"""``connect site``: the buildings."""
+
+from typing import Annotated
+
+import typer
+
+from starter.cli_http import Json, Service
+
+app = typer.Typer(no_args_is_help=True, help="Sites: the buildings.")
+
+
+@app.command()
+def add(
+    site_id: Annotated[str, typer.Argument(metavar="ID")],
+    name: Annotated[str, typer.Option()],
+    timezone: Annotated[str, typer.Option(help="IANA, for example Europe/London")],
+    as_json: Json = False,
+) -> None:
+    """Add a site."""
+    from starter import render
+
+    body = {"site_id": site_id, "name": name, "timezone": timezone}
+    site = Service(as_json).tell("POST", "sites", body=body)
+    render.as_json(site) if as_json else render.say(f"Site {site['site_id']}: {site['name']}, {site['timezone']}")
+
+
+@app.command("list")
+def list_sites(as_json: Json = False) -> None:
+    """Every site."""
+    from starter import render
+
+    page = Service(as_json).get("sites")
+    render.as_json(page) if as_json else render.sites(page["items"])

@@ -1,0 +1,164 @@
+"""What every interface asks for, put together from the workflows and the directory: create, command, look, wait."""
+
+import hashlib
+import re
+import unicodedata
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import structlog
+
+from starter.directory import Directory
+from starter.errors import DirectoryAway, NoSuchClient, NotRunning, TemporalAway
+from starter.gateway import Gateway
+from starter.schemas import CLIENT_ID, ClientFilter, ClientGiven, ClientPage, HistoryPage
+from starter.watching import Watch, until_settled
+from workflows.domain.client import Client
+from workflows.domain.dates import local_day, local_time
+from workflows.domain.errors import IllegalTransition, InvalidField, NumberNotValid, Refusal, Situation, Taken
+from workflows.domain.lifecycle import Status
+from workflows.domain.provisioning import Limits
+from workflows.domain.services import Services
+from workflows.domain.state import ClientState
+from workflows.messages import AnyMessage, ClientView, CommandAnswer, Decommission
+
+log = structlog.get_logger(__name__)
+
+View = TypeVar("View", bound=ClientView)
+
+RECORDED_BY_THE_WORKFLOW = (Taken, NumberNotValid)  # it had accepted the command: the directory decided against it
+
+
+class Desk:
+    """Where requests of the API and the console come in. ``limits`` is what new clients are told about time."""
+
+    def __init__(self, gateway: Gateway, directory: Directory, watch: Watch, limits: Limits) -> None:
+        self.gateway = gateway
+        self.directory = directory
+        self.watch = watch
+        self._limits = limits
+
+    async def create(self, given: ClientGiven, command_id: str) -> ClientView:
+        """The new client, which the directory has. Raises a Refusal, Away or NotDecided."""
+        site = await self.directory.site(given.site)
+        if site is None:
+            known = ", ".join(site.site_id for site in (await self.directory.sites()).items)
+            raise InvalidField(
+                f"There is no site {given.site!r}",
+                f"Give one of: {known}" if known else "Add it first: connect site add",
+                field="site",
+            )
+        now = datetime.now(UTC)
+        client = Client(
+            client_id=given.client_id or client_id_for(given.name, command_id),
+            name=given.name,
+            site=site.site_id,
+            timezone=site.timezone,
+            services=Services(
+                given.type,
+                tuple(line.line() for line in given.lines),
+                given.internet.internet() if given.internet else None,
+                tuple(given.offices),
+            ),
+            start_date=given.start_date or local_day(now, site.timezone),
+            created_at=now,
+            billing_ref=given.billing_ref or "",
+            end_date=given.end_date,
+            activation=given.activation,
+            management=given.management,
+        )
+        state = ClientState.of_new(client, self._limits, created_by=command_id)
+        return self._linked(await self.gateway.create(state, given))
+
+    async def command(self, client_id: str, message: AnyMessage) -> CommandAnswer:
+        """What a client answers to a command. Raises a Refusal, NoSuchClient, Away or NotDecided."""
+        check_id(client_id)
+        try:
+            try:
+                return self._linked(await self.gateway.command(client_id, message))
+            except NotRunning:
+                return self._linked(await self._command_closed(client_id, message))
+        except Refusal as refusal:
+            if not isinstance(refusal, RECORDED_BY_THE_WORKFLOW):
+                await self._note(client_id, message, refusal)
+            raise
+
+    async def client(self, client_id: str) -> ClientView:
+        """A client, from its workflow while that runs, from the directory afterwards. Raises NoSuchClient, Away."""
+        check_id(client_id)
+        try:
+            view = await self.gateway.client(client_id)
+        except NotRunning as closed:
+            shown = await self.directory.client(client_id, datetime.now(UTC))
+            if shown is None:
+                raise NoSuchClient(client_id) from closed
+            return self._linked(shown.view)
+        try:
+            return self._linked(await self.directory.with_proofs(view))
+        except DirectoryAway:
+            return self._linked(view)
+
+    async def settled(self, view: View, seconds: float) -> View:
+        """The same client once what it decided is done and shown; as it stands when the time is over first."""
+        shown = await until_settled(self.directory, self.watch, view.client_id, view.revision, seconds)
+        if shown is None:
+            try:
+                shown = await self.directory.client(view.client_id, datetime.now(UTC))
+            except DirectoryAway:
+                return view
+        if shown is None or shown.revision < view.revision:
+            return view
+        return self._linked(view.model_copy(update=dict(shown.view)))
+
+    async def clients(self, wanted: ClientFilter) -> ClientPage:
+        """A page of the list. Raises NoSuchPage, DirectoryAway."""
+        page = await self.directory.clients(wanted, datetime.now(UTC))
+        return page.model_copy(update={"items": [self._linked(view) for view in page.items]})
+
+    async def history(self, client_id: str, limit: int, cursor: str | None) -> HistoryPage:
+        """A page of a client's history, newest first. Raises NoSuchClient, NoSuchPage, DirectoryAway."""
+        check_id(client_id)
+        page = await self.directory.history(client_id, limit, cursor)
+        if page is None:
+            raise NoSuchClient(client_id)
+        return page
+
+    # -- inside -----------------------------------------------------------------------------------------------------
+
+    def _linked(self, view: View) -> View:
+        return view.model_copy(update={"temporal_ui_url": self.gateway.ui_link(view.client_id)})
+
+    async def _command_closed(self, client_id: str, message: AnyMessage) -> CommandAnswer:
+        """What a client answers whose workflow is over. Decommissioned is final; saying it again changes nothing."""
+        shown = await self.directory.client(client_id, datetime.now(UTC))
+        if shown is None:
+            raise NoSuchClient(client_id)
+        view = shown.view
+        if view.status is not Status.DECOMMISSIONED:
+            raise TemporalAway(f"it has no workflow of client {client_id}", "Restore its data from a backup")
+        at = local_time(view.decommissioned_at, view.timezone) if view.decommissioned_at else "an earlier time"
+        if isinstance(message, Decommission) and not message.command().planned:
+            return CommandAnswer(**dict(view), changed=False, message=f"Already decommissioned at {at}")
+        raise IllegalTransition(
+            f"Cannot {message.kind}: the client was already decommissioned at {at}", situation=Situation(view.status)
+        )
+
+    async def _note(self, client_id: str, message: AnyMessage, refusal: Refusal) -> None:
+        """Keep what was refused in the history; the caller hears of it even when that cannot be done."""
+        try:
+            await self.directory.note_refusal(client_id, message, refusal, datetime.now(UTC))
+        except DirectoryAway as away:
+            log.warning("refusal_not_noted", client_id=client_id, command=message.kind, error=str(away))
+
+
+def check_id(client_id: str) -> None:
+    """Raises NoSuchClient for what no client can be called."""
+    if not re.fullmatch(CLIENT_ID, client_id):
+        raise NoSuchClient(client_id)
+
+
+def client_id_for(name: str, command_id: str) -> str:
+    """An id a person recognises, and the same one for the same request sent again."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    slug = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:40].strip("-") or "client"
+    return f"{slug}-{hashlib.sha256(command_id.encode()).hexdigest()[:6]}"

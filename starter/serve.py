@@ -1,0 +1,79 @@
+"""One API process: settings -> directory, Temporal client -> app -> uvicorn. Starts also while those are away."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from activities.database import Database
+from activities.settings import Settings
+from starter.api import create_app
+from starter.connection import SearchAttributesMissing, connect, ensure_search_attributes
+from starter.desk import Desk
+from starter.directory import Directory
+from starter.gateway import Gateway
+from starter.watching import Watch
+
+log = structlog.get_logger(__name__)
+
+PAUSE = 2.0
+GRACE = 15  # seconds for requests under way to end: longer than a command may take
+
+
+def main(settings: Settings) -> None:
+    """Serve until SIGINT or SIGTERM; requests under way are answered first."""
+    asyncio.run(serve(settings))
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until told to stop."""
+    app = await make_app(settings)
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE,
+    )
+    await uvicorn.Server(config).serve()
+
+
+async def make_app(settings: Settings) -> FastAPI:
+    """The app with everything it needs, which lives as long as it does."""
+    dsn = settings.directory_dsn.get_secret_value()
+    temporal = await connect()
+    database = Database("directory", dsn, settings)
+    watch = Watch(dsn)
+    desk = Desk(Gateway(temporal, settings.temporal_ui_url), Directory(database), watch, settings.limits)
+
+    @asynccontextmanager
+    async def living(_: FastAPI) -> AsyncIterator[None]:
+        async with database:
+            helpers = [asyncio.create_task(watch.run()), asyncio.create_task(introduce(temporal))]
+            yield
+            for helper in helpers:
+                helper.cancel()
+            await asyncio.gather(*helpers, return_exceptions=True)
+
+    return create_app(desk, settings.read_token(), living)
+
+
+async def introduce(temporal: Client) -> None:
+    """Have Temporal know our search attributes, as soon as it is there."""
+    while True:
+        try:
+            await ensure_search_attributes(temporal)
+        except SearchAttributesMissing as missing:
+            log.warning("search_attributes_not_checked", remedy=str(missing))
+        except (RuntimeError, RPCError) as error:
+            log.info("temporal_not_there_yet", error=str(error).partition(": tonic")[0])
+            await asyncio.sleep(PAUSE)
+            continue
+        return

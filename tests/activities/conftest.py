@@ -1,0 +1,42 @@
+"""Fresh databases for every test: the directory migrated, both systems with the schemas we deploy."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from activities.migrations import migrate
+from starter.postgres import EmbeddedPostgres
+from tests.activities.world import World
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+
+
+@pytest_asyncio.fixture(scope="session")
+async def templates(postgres: EmbeddedPostgres) -> dict[str, str]:
+    """Databases to copy, by what they are for."""
+    await migrate(await postgres.ensure_database("template_directory"))
+    for name, folder in (("telephony", "kamailio"), ("internet", "freeradius")):
+        connection = await asyncpg.connect(await postgres.ensure_database(f"template_{name}"))
+        await connection.execute((DEPLOY / folder / "schema.sql").read_text())
+        await connection.close()
+    return {name: f"template_{name}" for name in ("directory", "telephony", "internet")}
+
+
+@pytest_asyncio.fixture
+async def world(
+    postgres: EmbeddedPostgres, templates: dict[str, str], request: pytest.FixtureRequest
+) -> AsyncIterator[World]:
+    """All three databases, empty, and the activities that work on them."""
+    suffix = f"{abs(hash(request.node.nodeid)):x}"
+    dsns = {name: await postgres.ensure_database(f"{name}_{suffix}", template) for name, template in templates.items()}
+    async with AsyncExitStack() as stack:
+        world = World(dsns, stack)
+        await world.open()
+        await world.show_site()
+        yield world
+    for name in templates:
+        await postgres.drop_database(f"{name}_{suffix}")

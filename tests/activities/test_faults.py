@@ -1,0 +1,184 @@
+"""When a database is away, frozen, locked or not ours: which error, in what time, and that nothing is half done."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
+
+import pytest
+import pytest_asyncio
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+
+from activities.errors import SYSTEM_BUSY, SYSTEM_REJECTED, SYSTEM_UNAVAILABLE
+from tests.activities.world import ONE, World, access, lines
+from tests.cut_proxy import CutProxy
+from tests.waiting import free_port
+
+HASTY = {"connect_seconds": 0.3, "lock_seconds": 0.2, "statement_seconds": 0.4, "operation_seconds": 1.0}
+
+
+@pytest_asyncio.fixture
+async def proxy(world: World) -> AsyncIterator[CutProxy]:
+    """A way to the telephone system that can be cut. The world goes by it."""
+    where = urlsplit(world.dsns["telephony"])
+    assert where.hostname
+    assert where.port
+    async with CutProxy(where.hostname, where.port) as proxy:
+        await world.open({"telephony": through(proxy.port, world.dsns["telephony"])}, **HASTY)
+        yield proxy
+
+
+def through(port: int, dsn: str) -> str:
+    return dsn.replace(f":{urlsplit(dsn).port}/", f":{port}/")
+
+
+async def failure(world: World, revision: int = 1) -> ApplicationError:
+    with pytest.raises(ApplicationError) as raised:
+        await world.telephony.ensure_lines(lines("acme", revision, one=True))
+    return raised.value
+
+
+async def test_a_locked_table_is_busy_within_the_time_to_wait_for_a_lock(world: World) -> None:
+    await world.open(**HASTY)
+    other = await world.admin("telephony")
+    async with other.transaction():
+        await other.execute("LOCK TABLE subscriber IN ACCESS EXCLUSIVE MODE")
+        began = time.monotonic()
+        error = await failure(world)
+        assert time.monotonic() - began < 0.9
+    assert error.type == SYSTEM_BUSY
+    assert not error.non_retryable
+    assert "lock timeout" in error.message
+    assert await world.rows("telephony", "SELECT FROM connect_fence") == []
+
+
+async def test_a_refused_connection_is_unavailable_and_says_where_but_not_the_password(world: World) -> None:
+    port = free_port()
+    await world.open({"telephony": through(port, world.dsns["telephony"])})
+    error = await failure(world)
+    assert error.type == SYSTEM_UNAVAILABLE
+    assert error.category is ApplicationErrorCategory.BENIGN
+    assert not error.non_retryable
+    assert f"telephony database 127.0.0.1:{port}/telephony" in error.message
+    assert "secret" not in error.message
+
+
+async def test_a_frozen_database_is_unavailable_in_bounded_time(world: World, proxy: CutProxy) -> None:
+    proxy.hang()
+    began = time.monotonic()
+    error = await failure(world)
+    assert time.monotonic() - began < 1.5
+    assert error.type == SYSTEM_UNAVAILABLE
+    assert "no answer in time" in error.message
+
+
+async def test_one_frozen_under_our_hands_is_unavailable_and_fine_afterwards(world: World, proxy: CutProxy) -> None:
+    await world.telephony.ensure_lines(lines("acme", 1, one=True))
+    proxy.hang()
+    assert (await failure(world, 2)).type == SYSTEM_UNAVAILABLE
+    proxy.recover()
+    assert (await world.telephony.ensure_lines(lines("acme", 3, one=False))).findings[0].subject == ONE
+
+
+async def test_pooled_connections_that_were_cut_cost_no_attempt(world: World, proxy: CutProxy) -> None:
+    await world.telephony.ensure_lines(lines("acme", 1, one=True))
+    proxy.cut()
+    evidence = await world.telephony.ensure_lines(lines("acme", 2, one=False))
+    assert not evidence.findings[0].in_service
+
+
+async def test_backends_ended_by_an_administrator_cost_no_attempt(world: World) -> None:
+    await world.telephony.ensure_lines(lines("acme", 1, one=True))
+    await world.execute(
+        "telephony",
+        """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid()""",
+    )
+    evidence = await world.telephony.ensure_lines(lines("acme", 2, one=False))
+    assert not evidence.findings[0].in_service
+
+
+async def test_when_the_answer_to_the_commit_is_lost_the_next_attempt_finds_it_done(
+    world: World, proxy: CutProxy
+) -> None:
+    proxy.lose_after(b"COMMIT")
+    assert (await failure(world)).type == SYSTEM_UNAVAILABLE
+    before = await world.rows("telephony", "SELECT xmin::text, in_service FROM subscriber")
+    assert [row[1] for row in before] == [1]
+    proxy.recover()
+    evidence = await world.telephony.ensure_lines(lines("acme", 1, one=True))
+    assert evidence.findings[0].in_service
+    assert await world.rows("telephony", "SELECT xmin::text, in_service FROM subscriber") == before
+
+
+async def test_a_cancelled_attempt_leaves_nothing_half_done_and_a_usable_pool(world: World) -> None:
+    other = await world.admin("telephony")
+    await world.telephony.ensure_lines(lines("acme", 1, one=True))
+    async with other.transaction():
+        await other.execute("SELECT FROM subscriber FOR UPDATE")
+        attempt = asyncio.create_task(world.telephony.ensure_lines(lines("acme", 2, one=False)))
+        while not await world.rows("telephony", "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'"):
+            assert not attempt.done()
+        attempt.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await attempt
+    assert (await world.telephony.ensure_lines(lines("acme", 1, one=True))).findings[0].in_service
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        ("DROP TABLE connect_fence", "Run `connect systems prepare`"),
+        ("ALTER TABLE subscriber DROP COLUMN in_service", "Run `connect systems prepare`"),
+    ],
+)
+async def test_a_system_that_is_not_prepared_is_rejected_with_the_remedy(world: World, damage: str, told: str) -> None:
+    await world.execute("telephony", damage)
+    error = await failure(world)
+    assert (error.type, error.non_retryable) == (SYSTEM_REJECTED, True)
+    assert told in error.message
+
+
+async def test_a_wrong_password_is_rejected_and_names_the_setting(world: World) -> None:
+    await world.open({"telephony": world.dsns["telephony"].replace(":secret@", ":wrong@")})
+    error = await failure(world)
+    assert error.type == SYSTEM_REJECTED
+    assert "CONNECT_TELEPHONY_DSN" in error.message
+    assert "wrong@" not in error.message
+
+
+async def test_a_missing_privilege_is_rejected(world: World) -> None:
+    await world.execute("telephony", "CREATE ROLE sip_reader LOGIN PASSWORD 'secret'")
+    try:
+        await world.open(
+            {
+                "telephony": world.dsns["telephony"]
+                .replace("postgres:", "sip_reader:", 1)
+                .replace("sip_reader:", "postgres:", 0)
+            }
+        )
+        error = await failure(world)
+        assert error.type == SYSTEM_REJECTED
+        assert "Grant the role" in error.message
+    finally:
+        await world.databases.telephony.__aexit__()
+        await world.execute("telephony", "DROP ROLE sip_reader")
+
+
+async def test_a_directory_that_is_away_does_not_fail_the_change(world: World) -> None:
+    await world.register("acme")
+    await world.open({"directory": through(free_port(), world.dsns["directory"])})
+    assert not (await world.telephony.ensure_lines(lines("acme", 2, one=True))).recorded
+    assert not (await world.internet.ensure_access(access("acme", 2, on=True))).recorded
+    assert (await world.subscriber(ONE) or (0,))[0] == 1
+
+
+async def test_a_frozen_directory_holds_up_no_system(world: World) -> None:
+    await world.register("acme")
+    await world.open(record_seconds=0.3)
+    other = await world.admin("directory")
+    async with other.transaction():
+        await other.execute("LOCK TABLE clients IN ACCESS EXCLUSIVE MODE")
+        began = time.monotonic()
+        assert not (await world.telephony.ensure_lines(lines("acme", 2, one=True))).recorded
+        assert time.monotonic() - began < 1.0

@@ -1,0 +1,167 @@
+"""The real adapters on real PostgreSQL servers: one for the directory and internet, one of its own for telephony."""
+
+import os
+import signal
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import Any
+
+import asyncpg
+import pytest
+import pytest_asyncio
+from pydantic import SecretStr
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
+
+import worker
+from activities.database import Databases, open_databases
+from activities.migrations import migrate
+from activities.prepare import FENCE
+from activities.settings import Settings
+from starter.databases import DEPLOY
+from starter.postgres import EmbeddedPostgres
+from tests.conftest import THROW_AWAY
+from tests.cut_proxy import CutProxy
+from tests.waiting import free_port
+from tests.workflows.conftest import SERVICES, Handle, House, replay, running_server
+from workflows.domain.provisioning import Limits
+
+QUICK = Limits(attempt=8, first_pause=0.3, longest_pause=0.6)
+KEY = "a master key that is long enough for the tests"
+
+
+@pytest_asyncio.fixture(scope="session")
+async def faulty_temporal() -> AsyncIterator[WorkflowEnvironment]:
+    """A server of its own, so that these tests' real waiting disturbs no other."""
+    async with running_server() as environment:
+        yield environment
+
+
+@pytest.fixture(scope="session")
+def telephony_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    """The telephone system's own database server, for stopping and freezing."""
+    server = EmbeddedPostgres(tmp_path_factory.mktemp("telephony") / "data", free_port(), "secret", settings=THROW_AWAY)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+class RealHouse(House):
+    """A house whose systems are real. ``proxy`` stands between the adapters and the telephone system's database."""
+
+    def __init__(
+        self, environment: WorkflowEnvironment, settings: Settings, databases: Databases, proxy: CutProxy
+    ) -> None:
+        super().__init__(environment)
+        self.settings, self.databases, self.proxy = settings, databases, proxy
+
+    def worker(self, **options: Any) -> Worker:
+        return worker.build(self.temporal, self.databases, self.settings, self.queue)
+
+    async def lines_on(self, *numbers: str) -> list[bool]:
+        """Whether Kamailio would serve these lines now."""
+        names = [number.removeprefix("+") for number in numbers]
+        async with self.databases.telephony.witness() as connection:
+            rows = await connection.fetch("SELECT in_service FROM subscriber WHERE username = ANY($1)", names)
+        return [row["in_service"] == 1 for row in rows]
+
+    async def internet_on(self, account: str) -> bool:
+        """Whether FreeRADIUS would admit this account now."""
+        async with self.databases.internet.witness() as connection:
+            barred = await connection.fetchval(
+                "SELECT count(*) FROM radcheck WHERE username = $1 AND attribute = 'Auth-Type'", account
+            )
+            known = await connection.fetchval(
+                "SELECT count(*) FROM radcheck WHERE username = $1 AND attribute = 'Cleartext-Password'", account
+            )
+        return bool(known and not barred)
+
+    async def shown(self, client_id: str) -> asyncpg.Record:
+        """The client's row in the directory."""
+        async with self.databases.directory.witness() as connection:
+            return await connection.fetchrow("SELECT * FROM clients WHERE client_id = $1", client_id)
+
+    async def start_real(self) -> tuple[Handle, str, list[str]]:
+        """A client with two lines and internet, active and settled; its handle, its id and its numbers."""
+        handle = await self.start(limits=QUICK, services=SERVICES)
+        view = await self.view(handle)
+        return handle, view.client_id, [line.number for line in view.lines]
+
+
+@asynccontextmanager
+async def database(server: EmbeddedPostgres, name: str) -> AsyncIterator[str]:
+    """A fresh database on a server, dropped at the end; gives its URL."""
+    unique = f"{name}_{uuid.uuid4().hex[:8]}"
+    await server.ensure_database(unique)
+    try:
+        yield server.dsn(unique)
+    finally:
+        await server.drop_database(unique)
+
+
+@pytest_asyncio.fixture
+async def real_house(
+    faulty_temporal: WorkflowEnvironment, postgres: EmbeddedPostgres, telephony_server: EmbeddedPostgres
+) -> AsyncIterator[RealHouse]:
+    """The worker as it is built for production, on fresh databases; at the end every history is replayed."""
+    async with (
+        database(postgres, "directory") as directory,
+        database(postgres, "radius") as radius,
+        database(telephony_server, "kamailio") as kamailio,
+        CutProxy("127.0.0.1", telephony_server.port) as proxy,
+    ):
+        await migrate(directory)
+        await _load(kamailio, "kamailio")
+        await _load(radius, "freeradius")
+        settings = Settings(
+            directory_dsn=SecretStr(directory),
+            telephony_dsn=SecretStr(kamailio.replace(f":{telephony_server.port}/", f":{proxy.port}/")),
+            internet_dsn=SecretStr(radius),
+            master_key=SecretStr(KEY),
+            connect_seconds=0.8,
+            lock_seconds=0.6,
+            statement_seconds=0.8,
+            operation_seconds=1.5,
+        )
+        async with open_databases(settings) as databases:
+            async with databases.directory.transaction() as connection:
+                await connection.execute("INSERT INTO sites VALUES ('thames', 'Thames House', 'Europe/London')")
+            house = RealHouse(faulty_temporal, settings, databases, proxy)
+            async with house.worker():
+                yield house
+                histories = await house.histories()
+                for handle in house.handles:
+                    await end(house, handle)
+            await replay(histories)
+
+
+async def end(house: House, handle: Handle) -> None:
+    """The test is over for this client."""
+    if (await handle.describe()).close_time is None:
+        await handle.terminate("the test is over")
+
+
+async def _load(dsn: str, system: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute((DEPLOY / system / "schema.sql").read_text())
+        await connection.execute(FENCE.read_text())
+    finally:
+        await connection.close()
+
+
+@contextmanager
+def frozen(server: EmbeddedPostgres) -> Iterator[None]:
+    """Every process of a server stands still: it takes connections and answers nothing."""
+    stopped = server.processes()
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in stopped:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
