@@ -19,7 +19,7 @@ from rich.console import Console
 from activities.database import Database
 from bench import idle
 from bench.changes import Bench, Measured, Phase
-from bench.house import House, NotReady
+from bench.house import House, PartFailed
 from bench.report import as_json, show
 from bench.subjects import SITE, Bare, NotSettled, Ours, Verified, check_lines, check_proofs
 from bench.worker import FLOOR_DSN
@@ -27,6 +27,7 @@ from starter.children import StartFailed
 from starter.connection import connect
 from starter.desk import Desk
 from starter.directory import Directory
+from starter.errors import StarterError
 from starter.gateway import Gateway
 from starter.schemas import SiteGiven
 from starter.watching import Watch
@@ -59,19 +60,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The exit status: 0 when all was measured, whatever the numbers say."""
     size, file = _asked(argv)
     console, begun = Console(width=None if sys.stdout.isatty() else 100), time.monotonic()
-    RESULTS.mkdir(exist_ok=True)
     try:
-        # beside the code, as the data folder of `connect up`: /tmp may be memory, where nothing waits for a disk
-        with tempfile.TemporaryDirectory(dir=RESULTS, prefix="run-") as folder, House(Path(folder)).running() as house:
-            result = asyncio.run(_run(house, size, console.print))
-    except (NotReady, NotSettled, StartFailed) as error:
-        sys.stderr.write(f"bench: {error}\n")
+        result = _measured(size, console.print)
+    except* (PartFailed, NotSettled, StartFailed, StarterError) as failed:
+        console.print(f"[red]bench:[/] {failed.exceptions[0]}")
+        result = None
+    if result is None:
         return 1
     result |= {"at": datetime.now(UTC).isoformat(timespec="seconds"), "seconds": round(time.monotonic() - begun, 1)}
     show(result, console)
     file.write_text(json.dumps(result, indent=2) + "\n")
     console.print(f"Written to {file}")
     return 0
+
+
+def _measured(size: Size, say: Callable[[str], None]) -> dict[str, Any]:
+    """Beside the code, as the data folder of `connect up`: /tmp may be memory, where nothing waits for a disk."""
+    RESULTS.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=RESULTS, prefix="run-") as folder, House(Path(folder)).running() as house:
+        return asyncio.run(_run(house, size, say))
 
 
 async def _run(house: House, size: Size, say: Callable[[str], None]) -> dict[str, Any]:
@@ -112,7 +119,9 @@ async def _some_at_once(create: Callable[[int], Awaitable[None]], count: int) ->
         for number in numbers:
             await create(number)
 
-    await asyncio.gather(*(one_after_the_other() for _ in range(AT_ONCE)))
+    async with asyncio.TaskGroup() as group:
+        for _ in range(AT_ONCE):
+            group.create_task(one_after_the_other())
 
 
 def _asked(argv: Sequence[str] | None) -> tuple[Size, Path]:

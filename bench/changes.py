@@ -81,7 +81,9 @@ class Bench:
         events = await self._events(subject, workflows)
         used = cpu_seconds(self._pids)
         begun = time.perf_counter()
-        await asyncio.gather(*(caller(number) for number in workflows))
+        async with asyncio.TaskGroup() as group:
+            for number in workflows:
+                group.create_task(caller(number))
         measured.seconds += time.perf_counter() - begun
         await asyncio.sleep(REST)
         for part, cpu in cpu_seconds(self._pids).items():

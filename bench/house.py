@@ -5,7 +5,7 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import asyncpg
 
 from activities.settings import Settings
 from bench.floor import DATABASE, TABLE
-from bench.worker import FLOOR_DSN
+from bench.worker import FLOOR_DSN, STARTED
 from starter.children import Child, tail
 from starter.databases import Urls, prepare
 from starter.listening import free_port
@@ -23,7 +23,7 @@ from starter.temporal_server import NAMESPACE, TemporalServer
 OURS_TO_SAY = ("CONNECT_", "TEMPORAL_")
 
 
-class NotReady(RuntimeError):
+class PartFailed(RuntimeError):
     """A part did not start. The text has the end of its log."""
 
 
@@ -40,15 +40,16 @@ class House:
 
     @contextmanager
     def running(self) -> Iterator["House"]:
-        """Have it all running; also what this process itself is told of where. StartFailed, NotReady."""
+        """Have it all running; also what this process itself is told of where. StartFailed, PartFailed."""
         parts = [self.postgres, self.temporal, self.worker]
         try:
             self.postgres.start()
             self.temporal.start()
             self._tell(prepare(self.postgres))
             asyncio.run(self._lay_floor())
-            self._await_temporal()
+            self._await(self.temporal, self.temporal.ready)
             self.worker.start()
+            self._await(self.worker, lambda: STARTED in tail(self.worker.log))
             yield self
         finally:
             for part in reversed(parts):
@@ -82,9 +83,9 @@ class House:
         finally:
             await connection.close()
 
-    def _await_temporal(self, within: float = 30.0) -> None:
+    def _await(self, part: Child, ready: Callable[[], bool], within: float = 30.0) -> None:
         end = time.monotonic() + within
-        while not self.temporal.ready():
-            if time.monotonic() > end:
-                raise NotReady(f"Temporal was not ready after {within:g} s:\n{tail(self.temporal.log)}")
+        while not ready():
+            if time.monotonic() > end or (part.process and part.process.poll() is not None):
+                raise PartFailed(f"{part.name} did not start. {part.log} says:\n{tail(part.log)}")
             time.sleep(0.05)

@@ -22,16 +22,19 @@ async def measure(house: House, ours: Ours, first: int, wanted: int, seconds: fl
     used = cpu_seconds(house.pids())
     numbers = iter(range(first, first + wanted))
 
-    async def caller() -> int:
-        made = 0
+    count = 0
+
+    async def caller() -> None:
+        nonlocal count
         for number in numbers:
             if time.perf_counter() > begun + seconds:
                 break
             await ours.create(number, starts_in=A_YEAR)
-            made += 1
-        return made
+            count += 1
 
-    count = sum(await asyncio.gather(*(caller() for _ in range(CALLERS))))
+    async with asyncio.TaskGroup() as group:
+        for _ in range(CALLERS):
+            group.create_task(caller())
     took = time.perf_counter() - begun
     created = cpu_seconds(house.pids())
     await asyncio.sleep(CALM)

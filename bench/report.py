@@ -45,7 +45,9 @@ def as_json(phases: Mapping[int, Mapping[str, Measured]], **more: Any) -> dict[s
     """The whole result."""
     return {
         "machine": machine(),
-        "changes": {str(callers): {n: m.summary() for n, m in measured.items()} for callers, measured in phases.items()},
+        "changes": {
+            str(callers): {n: m.summary() for n, m in measured.items()} for callers, measured in phases.items()
+        },
         "goals": [asdict(goal) for goal in goals(phases)],
         **more,
     }
@@ -91,16 +93,16 @@ def _changes(result: Mapping[str, Any]) -> Table:
     return table
 
 
-def _row(
-    table: Table, name: str, ours: float, floor: float, unit: str, goal: Mapping[str, Any] | None = None
-) -> None:
+def _row(table: Table, name: str, ours: float, floor: float, unit: str, goal: Mapping[str, Any] | None = None) -> None:
     ratio = f"{ours / floor:.2f}" if floor else "-"
     met = ("[green]met" if goal["met"] else "[red]missed") if goal else ""
     table.add_row(name, f"{ours:.1f}{unit}", f"{floor:.1f}{unit}", ratio, goal["wanted"] if goal else "", met)
 
 
 def _idle(idle: Mapping[str, Any]) -> Table:
-    table = Table(title=f"{idle['clients']} idle clients" + ("" if idle["clients"] == idle["wanted"] else " (time over)"))
+    table = Table(
+        title=f"{idle['clients']} idle clients" + ("" if idle["clients"] == idle["wanted"] else " (time over)")
+    )
     table.add_column("")
     table.add_column("", justify="right")
     table.add_row("created per second, and registered", f"{idle['per_second']:.1f}")

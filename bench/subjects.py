@@ -127,9 +127,7 @@ class Verified:
 
 async def check_lines(dsn: str, clients: Collection[ClientView], verified: Verified) -> None:
     """Kamailio's table has every line as its client stands now, or NotSettled."""
-    wanted = {
-        sip_username(line.number): client.status is Status.ACTIVE for client in clients for line in client.lines
-    }
+    wanted = {sip_username(line.number): client.status is Status.ACTIVE for client in clients for line in client.lines}
     rows = await _fetch(dsn, "SELECT username, in_service FROM subscriber WHERE username = ANY($1)", list(wanted))
     found = {row["username"]: row["in_service"] == 1 for row in rows}
     if wrong := [name for name, on in wanted.items() if found.get(name) is not on]:

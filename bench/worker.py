@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import asyncpg
+import structlog
 from temporalio.client import Client
 from temporalio.worker import Worker
 
@@ -18,6 +19,9 @@ from bench.floor import TASK_QUEUE, Floor, Touches
 from starter.connection import connect
 
 FLOOR_DSN = "BENCH_FLOOR_DSN"
+STARTED = "bench_worker_started"
+
+log = structlog.get_logger(__name__)
 
 
 async def run() -> None:
@@ -25,10 +29,10 @@ async def run() -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     settings = Settings()
-    client = await connect()
-    await client.service_client.check_health()
+    client = await connect(lazy=False)
     async with open_databases(settings) as databases, _floor(client, settings) as floor:
         async with worker.build(client, databases, settings), floor:
+            log.info(STARTED)
             await stop.wait()
 
 

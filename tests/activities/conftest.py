@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
+from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -27,16 +28,17 @@ async def templates(postgres: EmbeddedPostgres) -> dict[str, str]:
 
 
 @pytest_asyncio.fixture
-async def world(
-    postgres: EmbeddedPostgres, templates: dict[str, str], request: pytest.FixtureRequest
-) -> AsyncIterator[World]:
+async def world(postgres: EmbeddedPostgres, templates: dict[str, str]) -> AsyncIterator[World]:
     """All three databases, empty, and the activities that work on them."""
-    suffix = f"{abs(hash(request.node.nodeid)):x}"
-    dsns = {name: await postgres.ensure_database(f"{name}_{suffix}", template) for name, template in templates.items()}
+    test = uuid4().hex
+    server = await asyncpg.connect(postgres.dsn())
+    for name, template in templates.items():
+        await server.execute(f'CREATE DATABASE "{name}_{test}" TEMPLATE "{template}" STRATEGY FILE_COPY')
     async with AsyncExitStack() as stack:
-        world = World(dsns, stack)
+        world = World({name: postgres.dsn(f"{name}_{test}") for name in templates}, stack)
         await world.open()
         await world.show_site()
         yield world
     for name in templates:
-        await postgres.drop_database(f"{name}_{suffix}")
+        await server.execute(f'DROP DATABASE "{name}_{test}" WITH (FORCE)')
+    await server.close()

@@ -1,0 +1,50 @@
+"""One service for all tests of the starter: each makes its own clients in it."""
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+import pytest_asyncio
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import WorkflowEnvironment
+
+from activities.migrations import migrate
+from activities.settings import Settings
+from starter.postgres import EmbeddedPostgres
+from tests.starter.house import TEMPORAL, TOKEN, House, furnished
+from workflows.visibility import KEYS
+
+
+@pytest_asyncio.fixture(scope="session")
+async def settings(postgres: EmbeddedPostgres) -> Settings:
+    """Settings of a process on a migrated directory of our own."""
+    await postgres.ensure_database("starter")
+    dsn = postgres.dsn("starter")
+    await migrate(dsn)
+    return Settings(directory_dsn=dsn, telephony_dsn=dsn, internet_dsn=dsn, token=TOKEN)
+
+
+@pytest_asyncio.fixture(scope="session")
+async def temporal() -> AsyncIterator[Client]:
+    """A Temporal server that knows our search attributes."""
+    async with await WorkflowEnvironment.start_local(
+        dev_server_existing_path=str(TEMPORAL),
+        data_converter=pydantic_data_converter,
+        search_attributes=KEYS,
+        dev_server_log_level="error",
+    ) as environment:
+        yield environment.client
+
+
+@pytest_asyncio.fixture(scope="session")
+async def house(temporal: Client, settings: Settings) -> AsyncIterator[House]:
+    """The whole service."""
+    async with furnished(temporal, settings) as house:
+        yield house
+
+
+@pytest.fixture
+def api(house: House) -> httpx.AsyncClient:
+    """A caller with the token, at /api/v1."""
+    return house.api
