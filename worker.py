@@ -43,7 +43,7 @@ log = structlog.get_logger(__name__)
 
 def build(client: Client, databases: Databases, settings: Settings, task_queue: str = TASK_QUEUE) -> Worker:
     """A worker that runs clients and switches their systems."""
-    evidences = Evidences(databases.directory, settings.statement_seconds)
+    evidences = Evidences(databases.directory, settings.record_seconds)
     key = settings.read_master_key()
     telephony = KamailioTelephony(databases.telephony, evidences, key, settings.sip_domain)
     internet = RadiusInternet(databases.internet, evidences, key)

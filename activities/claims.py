@@ -86,6 +86,8 @@ class Holdings:
 
     async def missing_numbers(self, numbers: Collection[str]) -> list[str]:
         """Hold those of these numbers that are free; returns the others."""
+        if not numbers:
+            return []
         taken = await self._connection.fetch(_TAKE_NUMBERS, sorted(set(numbers)), self._client_id, self._revision)
         return sorted(set(numbers) - {row["number"] for row in taken})
 

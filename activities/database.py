@@ -15,12 +15,16 @@ from activities.settings import Settings
 DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 """Everything a database can fail with. TimeoutError is an OSError."""
 
+_FAREWELL = 1.0
+"""Seconds for a rollback, before the connection is dropped instead."""
+
 _CUT = (
     asyncpg.PostgresConnectionError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.IdleSessionTimeoutError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # the server's last words came while nobody listened
     ConnectionError,
 )
 
@@ -30,7 +34,7 @@ class Database:
 
     Changes and their read-back use connections of different pools, so that evidence is what any other client of the
     database sees. Nothing is connected before it is needed: a process starts while a system is away. ``operation`` is
-    how many seconds all of one activity's work may take here.
+    how many seconds all of one activity's work may take here. Use it as ``async with``.
     """
 
     def __init__(self, name: str, dsn: str, settings: Settings) -> None:
@@ -42,16 +46,14 @@ class Database:
             f"SET LOCAL lock_timeout = {_milliseconds(settings.lock_seconds)};"
             f"SET LOCAL statement_timeout = {_milliseconds(settings.statement_seconds)}"
         )
-        witnesses = settings.pool_size // 2
-        self._changes = self._pool(max(1, settings.pool_size - witnesses))
-        self._witnesses = self._pool(max(1, witnesses))
+        self._size = settings.pool_size
 
     def __str__(self) -> str:
         return f"{self.name} database {self.where}"
 
     async def __aenter__(self) -> Self:
-        await self._changes
-        await self._witnesses
+        self._changes = await self._pool(max(1, self._size - self._size // 2))
+        self._witnesses = await self._pool(max(1, self._size // 2))
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -77,8 +79,8 @@ class Database:
 
     # -- how ------------------------------------------------------------------------------------------------------
 
-    def _pool(self, size: int) -> asyncpg.Pool:
-        return asyncpg.create_pool(
+    async def _pool(self, size: int) -> asyncpg.Pool:
+        return await asyncpg.create_pool(
             self._dsn,
             min_size=0,
             max_size=size,
@@ -97,12 +99,11 @@ class Database:
             await pool.expire_connections()
             connection, transaction = await self._begin(pool, readonly)
         try:
-            try:
-                yield connection
-            except BaseException:
-                await _abandon(connection, transaction)
-                raise
+            yield connection
             await transaction.commit()
+        except BaseException:
+            await _abandon(connection, transaction)
+            raise
         finally:
             await self._give_back(pool, connection)
 
@@ -115,6 +116,7 @@ class Database:
             await transaction.start()
             await connection.execute(self._bounds)
         except BaseException:
+            connection.terminate()
             await self._give_back(pool, connection)
             raise
         return connection, transaction
@@ -148,12 +150,14 @@ async def open_databases(settings: Settings) -> AsyncIterator[Databases]:
 
 
 async def _abandon(connection: asyncpg.Connection, transaction: asyncpg.transaction.Transaction) -> None:
+    """Nothing of it happened, unless its commit did. The server rolls back what nobody commits."""
     if connection.is_closed():
         return
     try:
-        await transaction.rollback()
+        async with asyncio.timeout(_FAREWELL):
+            await transaction.rollback()
     except DRIVER_ERRORS:
-        connection.terminate()  # the server rolls back what nobody commits
+        connection.terminate()
 
 
 async def _speak_json(connection: asyncpg.Connection) -> None:

@@ -17,7 +17,7 @@ from workflows.ports import Claim, Directory, LostClaim, Publish, Published
 
 _ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtextextended('client:' || $1, 0))"
 
-_KNOWN = "SELECT incarnation, revision, billing_ref FROM clients WHERE client_id = $1 FOR NO KEY UPDATE"
+_KNOWN = "SELECT incarnation, revision, billing_ref FROM clients WHERE client_id = $1 FOR UPDATE"
 
 _SHOW = """
 INSERT INTO clients AS c (client_id, incarnation, revision, site_id, name, type, status, billing_ref, start_date,
@@ -93,7 +93,8 @@ class PostgresDirectory(Directory):
             await _hold(holdings, order, ref)
         await holdings.keep({ref, granted or ref}, numbers)
         await connection.execute(_SHOW, *_columns(order, ref))
-        await connection.executemany(_TELL, _lines(order))
+        if order.entries:
+            await connection.executemany(_TELL, _lines(order))
         await connection.execute("SELECT pg_notify('connect_clients', $1)", order.client_id)
         return Published(order.revision, order.first_entry + len(order.entries) - 1, granted, lost)
 

@@ -21,6 +21,7 @@ import structlog
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.database import DRIVER_ERRORS, Database
+from workflows.domain.provisioning import System
 from workflows.ports import STALE_REVISION
 
 SYSTEM_UNAVAILABLE = "SystemUnavailable"
@@ -43,8 +44,8 @@ UNAVAILABLE = (
 BUSY = (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError, asyncpg.TransactionRollbackError)
 
 _REMEDIES: dict[type[Exception], str] = {
-    asyncpg.UndefinedTableError: "Run `connect systems prepare` (Connect's own database: `connect migrate`)",
-    asyncpg.UndefinedColumnError: "Run `connect systems prepare` (Connect's own database: `connect migrate`)",
+    asyncpg.UndefinedTableError: "Run `{PREPARE}`",
+    asyncpg.UndefinedColumnError: "Run `{PREPARE}`",
     asyncpg.InsufficientPrivilegeError: "Grant the role what deploy/ lists for it",
     asyncpg.InvalidAuthorizationSpecificationError: "Correct the user or password in CONNECT_{NAME}_DSN",
     asyncpg.InvalidCatalogNameError: "Create the database, or correct CONNECT_{NAME}_DSN",
@@ -70,20 +71,21 @@ def translated(error: Exception, database: Database) -> ApplicationError:
     """What a driver error means."""
     if isinstance(error, BUSY):
         return ApplicationError(
-            f"The {database} is busy: {_told(error)}. Somebody holds a lock, or it is overloaded: see pg_stat_activity",
+            f"The {database} is busy: {told(error)}. Somebody holds a lock, or it is overloaded: see pg_stat_activity",
             type=SYSTEM_BUSY,
             category=ApplicationErrorCategory.BENIGN,
         )
     if isinstance(error, UNAVAILABLE) and not isinstance(error, ValueError):
         return ApplicationError(
-            f"The {database} is unavailable: {_told(error)}. Check that it runs and can be reached from the worker",
+            f"The {database} is unavailable: {told(error)}. Check that it runs and can be reached from the worker",
             type=SYSTEM_UNAVAILABLE,
             category=ApplicationErrorCategory.BENIGN,
         )
     remedies = (remedy for kind, remedy in _REMEDIES.items() if isinstance(error, kind))
-    remedy = next(remedies, "See the log of the database").replace("{NAME}", database.name.upper())
+    prepare = "connect migrate" if database.name == System.DIRECTORY else "connect systems prepare"
+    remedy = next(remedies, "See the log of the database").format(NAME=database.name.upper(), PREPARE=prepare)
     return ApplicationError(
-        f"The {database} refused: {_told(error)}. {remedy}", type=SYSTEM_REJECTED, non_retryable=True
+        f"The {database} refused: {told(error)}. {remedy}", type=SYSTEM_REJECTED, non_retryable=True
     )
 
 
@@ -108,8 +110,10 @@ def stale_revision(where: str, client_id: str, revision: int, newest: int) -> Ap
     )
 
 
-def _told(error: Exception) -> str:
+def told(error: Exception) -> str:
+    """A driver error in one line."""
     if isinstance(error, TimeoutError):
         return "no answer in time"
     detail = getattr(error, "detail", None)
-    return f"{error} ({detail})" if detail else str(error).splitlines()[0] if str(error) else type(error).__name__
+    text = str(error) or type(error).__name__
+    return " ".join((f"{text} ({detail})" if detail and detail not in text else text).split())

@@ -8,6 +8,7 @@ import asyncpg
 import structlog
 
 from activities.database import DRIVER_ERRORS, Database
+from activities.errors import told
 from workflows.domain.provisioning import System
 from workflows.ports import Evidence
 
@@ -45,7 +46,7 @@ class Evidences:
                 client_id=client_id,
                 system=evidence.system,
                 revision=evidence.revision,
-                error=f"{type(error).__name__}: {error}",
+                error=told(error),
             )
             return replace(evidence, recorded=False)
         return evidence

@@ -1,4 +1,7 @@
-"""Logging of a process: structlog and the standard library's loggers through one formatter, to standard error."""
+"""Logging of a process: structlog and the standard library's loggers through one formatter, to standard error.
+
+Tracebacks never show local variables: passwords and keys are among them.
+"""
 
 import logging
 import sys
@@ -18,29 +21,38 @@ def set_up(*, json: bool) -> None:
         structlog.stdlib.ExtraAdder(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    renderers: list[Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
-    if json:
-        renderers += [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
-    else:
-        renderers += [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
     structlog.configure(
-        processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[
+            structlog.stdlib.filter_by_level,
+            drop_replayed,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler()
-    handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=renderers))
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *(_json() if json else _plain())],
+        )
+    )
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
     workflow.logger.workflow_info_on_message = workflow.logger.workflow_info_on_extra = False
     activity.logger.activity_info_on_message = activity.logger.activity_info_on_extra = False
 
 
+def drop_replayed(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """What a replay says again was said before. (workflow.logger sees to that itself.)"""
+    if workflow.in_workflow() and workflow.unsafe.is_replaying_history_events():
+        raise structlog.DropEvent
+    return event
+
+
 def temporal_context(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Say which workflow or activity a line comes from. What a replay logs again is dropped."""
+    """Say which workflow or activity a line comes from."""
     if workflow.in_workflow():
-        if workflow.unsafe.is_replaying_history_events():
-            raise structlog.DropEvent
         told = workflow.info()
         event.update(workflow_id=told.workflow_id, run_id=told.run_id, workflow_time=workflow.now().isoformat())
         if update := workflow.current_update_info():
@@ -50,3 +62,13 @@ def temporal_context(_logger: WrappedLogger, _method: str, event: EventDict) -> 
         event.update(workflow_id=info.workflow_id, activity=info.activity_type, activity_id=info.activity_id)
         event.update(attempt=info.attempt)
     return event
+
+
+def _json() -> list[Processor]:
+    transformer = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+    return [structlog.processors.ExceptionRenderer(transformer), structlog.processors.JSONRenderer()]
+
+
+def _plain() -> list[Processor]:
+    colors, plain = sys.stderr.isatty(), structlog.dev.plain_traceback
+    return [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain)]

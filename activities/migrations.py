@@ -38,17 +38,17 @@ async def migrate(dsn: str) -> None:
 
 
 async def is_migrated(database: Database) -> bool:
-    """Whether the database has exactly the newest schema."""
+    """Whether the database has the schema this program needs, or a later one. Raises the driver's errors."""
     async with database.witness() as connection:
         try:
             version: str | None = await connection.fetchval(_VERSION)
         except asyncpg.UndefinedTableError:
             return False
-    return version == newest()
+    return version is not None and version >= newest()
 
 
 async def check_migrated(database: Database) -> None:
-    """Raises NotMigrated unless the database has the newest schema."""
+    """Raises NotMigrated unless the database has the schema this program needs."""
     if not await is_migrated(database):
         raise NotMigrated(f"The {database} does not have schema {newest()}: run `connect migrate`")
 

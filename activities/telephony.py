@@ -96,7 +96,7 @@ class KamailioTelephony(Telephony):
                 await self._set(connection, order)
             async with self._database.witness() as connection:
                 lines = await self._read(connection, order)
-        if differences := [_difference(line) for line in lines if not line.is_as(order.lines[line.number])]:
+        if differences := [_difference(line, order) for line in lines if not line.is_as(order.lines[line.number])]:
             raise not_proven(self._database, differences)
         findings = [line.finding for line in lines]
         evidence = Evidence(System.TELEPHONY, order.revision, datetime.now(UTC), METHOD, findings)
@@ -146,5 +146,6 @@ class KamailioTelephony(Telephony):
         ]
 
 
-def _difference(line: Line) -> str:
-    return f"line {line.number} is {', '.join(f'{name}={value}' for name, value in line.finding.seen.items())}"
+def _difference(line: Line, order: EnsureLines) -> str:
+    seen = ", ".join(f"{name}={value}" for name, value in line.finding.seen.items())
+    return f"line {line.number} should be {'in service' if order.lines[line.number] else 'ceased'} and is {seen}"

@@ -50,10 +50,11 @@ class Size:
         return max(phase.callers for phase in self.phases)
 
 
-FULL = Size("full", (Phase(1, 8, 31), Phase(8, 6, 15), Phase(50, 6, 5)), 10_000, 400)
-QUICK = Size("quick", (Phase(1, 4, 15), Phase(8, 2, 7), Phase(50, 2, 1)), 500, 25)
-SMOKE = Size("smoke", (Phase(1, 1, 5), Phase(4, 1, 3), Phase(8, 1, 3)), 20, 5)
-WARMING_UP = Phase(4, 2, 5)
+FULL = Size("full", (Phase(1, 8, 31, 60), Phase(8, 6, 15, 60), Phase(50, 6, 5, 60)), 10_000, 330)
+QUICK = Size("quick", (Phase(1, 4, 15, 8), Phase(8, 2, 5, 8), Phase(50, 1, 1, 8)), 500, 12)
+SMOKE = Size("smoke", (Phase(1, 1, 3, 2), Phase(3, 1, 3, 2), Phase(6, 1, 1, 2)), 10, 2)
+WARMING_UP = Phase(4, 1, 4, 1)
+SLOWEST = 60.0  # seconds in which a request is answered, on however busy a machine
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -88,7 +89,7 @@ async def _run(house: House, size: Size, say: Callable[[str], None]) -> dict[str
         directory, watch = Directory(database), Watch(dsn)
         listening = asyncio.create_task(watch.run())
         await directory.add_site(SiteGiven(site_id=SITE, name="The bench", timezone="Europe/London"))
-        ours, floor = Ours(Desk(Gateway(temporal), directory, watch, settings.limits)), Bare(temporal)
+        ours, floor = Ours(Desk(Gateway(temporal, patience=SLOWEST), directory, watch, settings.limits)), Bare(temporal)
         say(f"{size.name}: {size.workflows} clients, and as many workflows of the floor")
         await _some_at_once(ours.create, size.workflows)
         await _some_at_once(floor.create, size.workflows)

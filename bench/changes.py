@@ -17,11 +17,15 @@ CALM = 0.1  # seconds without a new event
 
 @dataclass(frozen=True)
 class Phase:
-    """So many callers, each on a workflow of its own, make so many changes each in every round."""
+    """So many callers, each on a workflow of its own, make so many changes each in every round.
+
+    No round is begun after ``seconds``.
+    """
 
     callers: int
     rounds: int
     changes: int
+    seconds: float
 
 
 @dataclass
@@ -63,8 +67,10 @@ class Bench:
         self, subjects: Sequence[Subject], phase: Phase, check: Callable[[], Awaitable[None]]
     ) -> dict[str, Measured]:
         """All rounds of a phase. ``check`` is asked after each, while nothing is measured."""
-        measured = {subject.name: Measured() for subject in subjects}
+        measured, end = {subject.name: Measured() for subject in subjects}, time.monotonic() + phase.seconds
         for number in range(phase.rounds):
+            if number and time.monotonic() > end:
+                break
             first = number * phase.callers % (self._workflows - phase.callers + 1)
             for subject in subjects if number % 2 else reversed(subjects):
                 await self._round(subject, range(first, first + phase.callers), phase.changes, measured[subject.name])

@@ -1,4 +1,4 @@
-"""The floor: the least that any service of this shape costs, one update and three activities with one statement each."""
+"""The floor: the least that a service of this shape costs, one update and three activities of one statement each."""
 
 import asyncio
 from datetime import timedelta

@@ -18,6 +18,7 @@ from starter.children import Child, tail
 from starter.databases import Urls, prepare
 from starter.listening import free_port
 from starter.postgres import EmbeddedPostgres
+from starter.supervisor import Part
 from starter.temporal_server import NAMESPACE, TemporalServer
 
 OURS_TO_SAY = ("CONNECT_", "TEMPORAL_")
@@ -41,7 +42,7 @@ class House:
     @contextmanager
     def running(self) -> Iterator["House"]:
         """Have it all running; also what this process itself is told of where. StartFailed, PartFailed."""
-        parts = [self.postgres, self.temporal, self.worker]
+        parts: list[Part] = [self.postgres, self.temporal, self.worker]
         try:
             self.postgres.start()
             self.temporal.start()
@@ -57,7 +58,7 @@ class House:
 
     def pids(self) -> dict[str, int]:
         """The process of each part."""
-        parts = {"temporal": self.temporal, "worker": self.worker, "postgres": self.postgres}
+        parts: dict[str, Part] = {"temporal": self.temporal, "worker": self.worker, "postgres": self.postgres}
         return {name: part.process.pid for name, part in parts.items() if part.process is not None}
 
     def _tell(self, urls: Urls) -> None:

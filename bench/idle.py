@@ -11,9 +11,9 @@ from bench.house import House
 from bench.subjects import Ours
 from bench.usage import cpu_seconds, resident_bytes
 
-CALLERS = 32
+CALLERS = 16
 A_YEAR = 365  # days
-CALM = 3.0  # seconds
+CALM = 2.0  # seconds
 
 
 async def measure(house: House, ours: Ours, first: int, wanted: int, seconds: float) -> dict[str, object]:

@@ -14,6 +14,12 @@ from bench.changes import Measured
 
 HIGHEST_P50 = 1.3  # times the floor's, for one caller
 LOWEST_THROUGHPUT = 0.8  # times the floor's
+NUMBERS = (
+    ("p50", "p50_ms", " ms"),
+    ("p99", "p99_ms", " ms"),
+    ("changes/s", "per_second", ""),
+    ("events", "events", ""),
+)
 
 
 @dataclass(frozen=True)
@@ -78,22 +84,21 @@ def show(result: Mapping[str, Any], console: Console) -> None:
 def _changes(result: Mapping[str, Any]) -> Table:
     table = Table(title="A suspension or its end, until settled, beside the floor")
     for name in ("", "ours", "floor", "ratio", "goal", ""):
-        table.add_column(name, justify="left" if not name else "right", no_wrap=True)
+        table.add_column(name, justify="right" if table.columns else "left", no_wrap=True)
     reached = {goal["name"]: goal for goal in result["goals"]}
     for callers, measured in result["changes"].items():
         one = "1 caller" if callers == "1" else f"{callers} callers"
-        for key, told in (("p50_ms", "p50"), ("p99_ms", "p99"), ("per_second", "changes/s"), ("events", "events")):
-            unit = " ms" if key.endswith("_ms") else ""
-            name = f"{told}, {one}"
-            _row(table, name, *(measured[subject][key] for subject in ("ours", "floor")), unit, reached.get(name))
-        for part in measured["ours"]["cpu_ms"]:
-            ours, floor = (measured[subject]["cpu_ms"][part] for subject in ("ours", "floor"))
-            _row(table, f"CPU {part}, {one}", ours, floor, " ms")
+        ours, floor = measured["ours"], measured["floor"]
+        for told, key, unit in NUMBERS:
+            _row(table, f"{told}, {one}", (ours[key], floor[key]), unit, reached.get(f"{told}, {one}"))
+        for part in ours["cpu_ms"]:
+            _row(table, f"CPU {part}, {one}", (ours["cpu_ms"][part], floor["cpu_ms"][part]), " ms")
         table.add_section()
     return table
 
 
-def _row(table: Table, name: str, ours: float, floor: float, unit: str, goal: Mapping[str, Any] | None = None) -> None:
+def _row(table: Table, name: str, pair: tuple[float, float], unit: str, goal: Mapping[str, Any] | None = None) -> None:
+    ours, floor = pair
     ratio = f"{ours / floor:.2f}" if floor else "-"
     met = ("[green]met" if goal["met"] else "[red]missed") if goal else ""
     table.add_row(name, f"{ours:.1f}{unit}", f"{floor:.1f}{unit}", ratio, goal["wanted"] if goal else "", met)

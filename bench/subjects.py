@@ -93,21 +93,22 @@ class Bare:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._handles: list[WorkflowHandle[Floor, None]] = []
+        self._handles: dict[int, WorkflowHandle[Floor, None]] = {}
 
     def workflow(self, number: int) -> str:
         return f"bench-floor-{number:05}"
 
     async def create(self, number: int) -> None:
         """Have the workflow running."""
-        handle = await self._client.start_workflow(Floor.run, id=self.workflow(number), task_queue=floor.TASK_QUEUE)
-        self._handles.append(handle)
+        self._handles[number] = await self._client.start_workflow(
+            Floor.run, id=self.workflow(number), task_queue=floor.TASK_QUEUE
+        )
 
     async def lay(self, dsn: str) -> None:
         """Have the rows that the activities write."""
         connection = await asyncpg.connect(dsn)
         try:
-            await connection.execute(floor.ROWS, [handle.id for handle in self._handles], floor.SLOTS)
+            await connection.execute(floor.ROWS, [handle.id for handle in self._handles.values()], floor.SLOTS)
         finally:
             await connection.close()
 

@@ -30,10 +30,14 @@ async def run() -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     settings = Settings()
     client = await connect(lazy=False)
-    async with open_databases(settings) as databases, _floor(client, settings) as floor:
-        async with worker.build(client, databases, settings), floor:
-            log.info(STARTED)
-            await stop.wait()
+    async with (
+        open_databases(settings) as databases,
+        _floor(client, settings) as floor,
+        worker.build(client, databases, settings),
+        floor,
+    ):
+        log.info(STARTED)
+        await stop.wait()
 
 
 @asynccontextmanager

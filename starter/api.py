@@ -33,12 +33,11 @@ from starter.schemas import (
     SiteGiven,
     SitePage,
 )
-from starter.security import Security
+from starter.security import BodyLimit, Security
 from workflows import messages
 from workflows.domain.provisioning import Provisioned
 from workflows.messages import AnyMessage, ClientView, CommandAnswer
 
-LARGEST_BODY = 64 * 1024
 LONGEST_WAIT = 60
 ABOUT = """The client lifecycle service of a serviced-office operator.
 
@@ -311,7 +310,6 @@ def create_app(desk: Desk, token: str, lifespan: Lifespan[FastAPI] | None = None
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
-        max_body_size=LARGEST_BODY,
         generate_unique_id_function=_route_name,
     )
     app.state.desk = desk
@@ -319,6 +317,7 @@ def create_app(desk: Desk, token: str, lifespan: Lifespan[FastAPI] | None = None
     app.include_router(checks)
     app.include_router(reference)
     problems.install(app)
+    app.add_middleware(BodyLimit)
     app.add_middleware(Security, token=token)
     app.add_middleware(AccessLog)
     return app

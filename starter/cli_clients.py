@@ -133,7 +133,7 @@ def edit(
 ) -> None:
     """Edit details."""
     details = {"name": name, "billing_ref": billing_ref, "start_date": start_date, "reason": reason or None}
-    body = {field: value for field, value in details.items() if value is not None}
+    body: dict[str, Any] = {field: value for field, value in details.items() if value is not None}
     if end_date is not None:
         body["end_date"] = end_date or None
     _tell("PATCH", "clients", client_id, body=body, wait=wait, command_id=command_id, as_json=as_json)

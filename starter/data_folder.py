@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from starter.children import birth, end_leftover
 
@@ -45,8 +45,10 @@ class DataFolder:
             folder._layout.write_text(LAYOUT + "\n")
             folder.logs.mkdir(exist_ok=True)
             folder._end_leftovers()
-            yield folder
-            folder._children.unlink(missing_ok=True)
+            try:
+                yield folder
+            finally:  # whoever has the folder leaves nothing running, however it ends
+                folder._children.unlink(missing_ok=True)
 
     def _made(self) -> TextIO:
         """Have the folder, and nothing of anybody else's in it. Returns its lock, open."""
@@ -93,15 +95,18 @@ class DataFolder:
         fresh.write_text(json.dumps({name: [pid, birth(pid)] for name, pid in pids.items()}))
         fresh.replace(self._children)
 
+    def noted_children(self) -> dict[str, tuple[int, str]]:
+        """What ran when it was last noted: numbers and births."""
+        try:
+            noted: dict[str, list[Any]] = json.loads(self._children.read_text())
+        except FileNotFoundError:
+            return {}
+        return {name: (pid, born) for name, (pid, born) in noted.items() if born is not None}
+
     def _end_leftovers(self) -> None:
         """Have nothing running that a killed predecessor started. On Linux these are ending already."""
-        try:
-            noted: dict[str, tuple[int, str | None]] = json.loads(self._children.read_text())
-        except FileNotFoundError:
-            return
-        for pid, born in reversed(noted.values()):
-            if born is not None:
-                end_leftover(pid, born)
+        for pid, born in reversed(self.noted_children().values()):
+            end_leftover(pid, born)
 
     # -- secrets --------------------------------------------------------------------------------------------------
 

@@ -176,7 +176,9 @@ def stop_signals() -> Iterator[Callable[[], bool]]:
     def note(number: int, _: FrameType | None) -> None:
         came.append(number)
 
-    wanted = [s for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(s) is not signal.SIG_IGN]
+    wanted = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup has it
+        wanted.append(signal.SIGHUP)
     before = {s: signal.signal(s, note) for s in wanted}
     try:
         yield lambda: bool(came)

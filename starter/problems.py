@@ -144,8 +144,7 @@ def install(app: FastAPI) -> None:
     async def by_framework(_: Request, error: Exception) -> ProblemResponse:
         assert isinstance(error, HTTPException)
         status = 422 if error.status_code in MALFORMED else error.status_code
-        detail = f"{error.detail}: a body has at most 64 KiB" if error.status_code == 413 else f"{error.detail}"
-        return ProblemResponse(problem(status, f"{detail}."), error.headers)
+        return ProblemResponse(problem(status, f"{error.detail}."), error.headers)
 
     async def unforeseen(_: Request, __: Exception) -> ProblemResponse:
         return ProblemResponse(problem(500, "This is Connect's mistake, not yours. Its log says more."))

@@ -39,6 +39,8 @@ def _groups(document: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
         for method, operation in operations.items():
             body = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
             shown = {
+                "description": "",
+                "parameters": [],
                 **operation,
                 "method": method.upper(),
                 "path": path,

@@ -1,13 +1,15 @@
-"""Who is calling, and what every answer says to browsers."""
+"""Who is calling, how much they may send, and what every answer says to browsers."""
 
 import hmac
 from dataclasses import dataclass
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from starter.problems import ProblemResponse, problem
 
+LARGEST_BODY = 64 * 1024
 GUARDED = "/api/"
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -64,3 +66,27 @@ class Security:
                 return
             scope.setdefault("state", {})["caller"] = caller
         await self._app(scope, receive, with_headers)
+
+
+class BodyLimit:
+    """Stop reading a body that is too large, whether it says so beforehand or comes in pieces."""
+
+    def __init__(self, app: ASGIApp, largest: int = LARGEST_BODY) -> None:
+        self._app = app
+        self._largest = largest
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        declared, seen = int(Headers(scope=scope).get("Content-Length", "0")), 0
+
+        async def limited() -> Message:
+            nonlocal seen
+            message = {} if declared > self._largest else await receive()
+            seen += len(message.get("body", b""))
+            if max(declared, seen) > self._largest:
+                raise HTTPException(413, f"A body has at most {self._largest // 1024} KiB. Send less at once")
+            return message
+
+        await self._app(scope, limited, send)

@@ -30,6 +30,10 @@ Order = EnsureLines | EnsureAccess | Publish
 Report = Evidence | Published
 
 
+# A publication stays far below Temporal's 2 MiB for one payload; what is left is published next.
+MOST_ENTRIES = 200
+
+
 @dataclass
 class Attempt:
     """An order on its way."""
@@ -156,7 +160,7 @@ def _publication(state: ClientState) -> Publish:
         ClientView.of(state, workflow.now()).model_copy(update={"provisioning": word}),
         {system: state.provisioning.standing[system].wanted_since for system in SWITCHED},
         sorted(state.numbers),
-        list(state.journal.waiting),
+        state.journal.waiting[:MOST_ENTRIES],
         state.journal.first,
         {system: state.provisioning.standing[system].proven_revision for system in SWITCHED},
         register=registering,

@@ -69,7 +69,7 @@ class ClientLifecycle:
         if self._turned_away:
             raise as_failure(self._turned_away)
         if not self._state.finished:
-            workflow.continue_as_new(ClientStart(self._state))
+            workflow.continue_as_new(ClientStart(self._state), memo=workflow.memo())
         return self.client()
 
     async def _rest(self) -> None:

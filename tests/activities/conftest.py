@@ -28,17 +28,23 @@ async def templates(postgres: EmbeddedPostgres) -> dict[str, str]:
 
 
 @pytest_asyncio.fixture
-async def world(postgres: EmbeddedPostgres, templates: dict[str, str]) -> AsyncIterator[World]:
-    """All three databases, empty, and the activities that work on them."""
-    test = uuid4().hex
+async def world(
+    postgres: EmbeddedPostgres, templates: dict[str, str], request: pytest.FixtureRequest
+) -> AsyncIterator[World]:
+    """All three databases, empty, and the activities that work on them.
+
+    A module that names some in ``DATABASES`` gets only those; the others do not exist, as if they were away.
+    """
+    test, wanted = uuid4().hex, getattr(request.module, "DATABASES", tuple(templates))
     server = await asyncpg.connect(postgres.dsn())
-    for name, template in templates.items():
-        await server.execute(f'CREATE DATABASE "{name}_{test}" TEMPLATE "{template}" STRATEGY FILE_COPY')
+    for name in wanted:
+        await server.execute(f'CREATE DATABASE "{name}_{test}" TEMPLATE "{templates[name]}" STRATEGY FILE_COPY')
     async with AsyncExitStack() as stack:
         world = World({name: postgres.dsn(f"{name}_{test}") for name in templates}, stack)
         await world.open()
-        await world.show_site()
+        if "directory" in wanted:
+            await world.show_site()
         yield world
-    for name in templates:
+    for name in wanted:
         await server.execute(f'DROP DATABASE "{name}_{test}" WITH (FORCE)')
     await server.close()

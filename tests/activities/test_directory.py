@@ -13,6 +13,8 @@ from workflows.domain.provisioning import Provisioned, System
 from workflows.messages import PlannedView
 from workflows.ports import STALE_REVISION
 
+DATABASES = ("directory",)
+
 ENTRIES = [
     Entry(Event.DECIDED, AT + timedelta(seconds=n), f"line {n}", kind="create", facts={"n": str(n)}) for n in (1, 2)
 ]

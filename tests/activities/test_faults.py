@@ -15,6 +15,8 @@ from tests.cut_proxy import CutProxy
 from tests.waiting import free_port
 
 HASTY = {"connect_seconds": 0.3, "lock_seconds": 0.2, "statement_seconds": 0.4, "operation_seconds": 1.0}
+SOON = 4.0
+"""Seconds: far below the usual limits, and enough for a busy machine."""
 
 
 @pytest_asyncio.fixture
@@ -24,7 +26,7 @@ async def proxy(world: World) -> AsyncIterator[CutProxy]:
     assert where.hostname
     assert where.port
     async with CutProxy(where.hostname, where.port) as proxy:
-        await world.open({"telephony": through(proxy.port, world.dsns["telephony"])}, **HASTY)
+        await world.open({"telephony": through(proxy.port, world.dsns["telephony"])}, HASTY)
         yield proxy
 
 
@@ -39,13 +41,13 @@ async def failure(world: World, revision: int = 1) -> ApplicationError:
 
 
 async def test_a_locked_table_is_busy_within_the_time_to_wait_for_a_lock(world: World) -> None:
-    await world.open(**HASTY)
+    await world.open(limits=HASTY)
     other = await world.admin("telephony")
     async with other.transaction():
         await other.execute("LOCK TABLE subscriber IN ACCESS EXCLUSIVE MODE")
         began = time.monotonic()
         error = await failure(world)
-        assert time.monotonic() - began < 0.9
+        assert time.monotonic() - began < SOON
     assert error.type == SYSTEM_BUSY
     assert not error.non_retryable
     assert "lock timeout" in error.message
@@ -67,7 +69,7 @@ async def test_a_frozen_database_is_unavailable_in_bounded_time(world: World, pr
     proxy.hang()
     began = time.monotonic()
     error = await failure(world)
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < SOON
     assert error.type == SYSTEM_UNAVAILABLE
     assert "no answer in time" in error.message
 
@@ -117,8 +119,7 @@ async def test_a_cancelled_attempt_leaves_nothing_half_done_and_a_usable_pool(wo
     async with other.transaction():
         await other.execute("SELECT FROM subscriber FOR UPDATE")
         attempt = asyncio.create_task(world.telephony.ensure_lines(lines("acme", 2, one=False)))
-        while not await world.rows("telephony", "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'"):
-            assert not attempt.done()
+        await world.waiting_for_locks(1)
         attempt.cancel()
         with pytest.raises(asyncio.CancelledError):
             await attempt
@@ -163,12 +164,28 @@ async def test_a_directory_that_is_away_does_not_fail_the_change(world: World) -
     assert (await world.subscriber(ONE) or (0,))[0] == 1
 
 
-async def test_a_frozen_directory_holds_up_no_system(world: World) -> None:
+async def test_a_directory_that_freezes_under_our_hands_holds_up_no_system(world: World) -> None:
     await world.register("acme")
-    await world.open(record_seconds=0.3)
+    where = urlsplit(world.dsns["directory"])
+    assert where.hostname
+    assert where.port
+    async with CutProxy(where.hostname, where.port) as proxy:
+        await world.open({"directory": through(proxy.port, world.dsns["directory"])}, {"record_seconds": 0.3})
+        assert (await world.telephony.ensure_lines(lines("acme", 2, one=True))).recorded
+        proxy.hang()
+        began = time.monotonic()
+        assert not (await world.telephony.ensure_lines(lines("acme", 3, one=False))).recorded
+        assert time.monotonic() - began < SOON
+        proxy.recover()
+        assert (await world.telephony.ensure_lines(lines("acme", 4, one=True))).recorded
+
+
+async def test_a_locked_directory_holds_up_no_system(world: World) -> None:
+    await world.register("acme")
+    await world.open(limits={"record_seconds": 0.3})
     other = await world.admin("directory")
     async with other.transaction():
         await other.execute("LOCK TABLE clients IN ACCESS EXCLUSIVE MODE")
         began = time.monotonic()
         assert not (await world.telephony.ensure_lines(lines("acme", 2, one=True))).recorded
-        assert time.monotonic() - began < 1.0
+        assert time.monotonic() - began < SOON

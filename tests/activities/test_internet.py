@@ -1,5 +1,7 @@
 """Accounts are admitted with exactly their rates and VLAN, or rejected; nothing else of them is touched."""
 
+from typing import Any
+
 import pytest
 from temporalio.exceptions import ApplicationError
 
@@ -7,6 +9,8 @@ from activities.secrets import radius_password
 from tests.activities.world import MASTER_KEY, World, access
 from workflows.domain.provisioning import Access
 from workflows.ports import STALE_REVISION, EnsureAccess
+
+DATABASES = ("internet",)
 
 PLAN = {
     ("Tunnel-Type:1", ":=", "VLAN"),
@@ -28,16 +32,16 @@ CREATE INDEX radreply_UserName ON radreply (UserName, Attribute)"""
 """The tables as FreeRADIUS 3.2 makes them (raddb/mods-config/sql/main/postgresql/schema.sql): nothing is unique."""
 
 
-async def checks(world: World, account: str = "acme") -> set[tuple[str, str, str]]:
+async def checks(world: World, account: str = "acme") -> set[tuple[Any, ...]]:
     rows = await world.rows("internet", "SELECT attribute, op, value FROM radcheck WHERE username = $1", account)
     assert len(rows) == len(set(rows))
-    return set(rows)  # type: ignore[arg-type]  # three columns of text
+    return set(rows)
 
 
-async def replies(world: World, account: str = "acme") -> set[tuple[str, str, str]]:
+async def replies(world: World, account: str = "acme") -> set[tuple[Any, ...]]:
     rows = await world.rows("internet", "SELECT attribute, op, value FROM radreply WHERE username = $1", account)
     assert len(rows) == len(set(rows))
-    return set(rows)  # type: ignore[arg-type]  # three columns of text
+    return set(rows)
 
 
 def password(client_id: str, version: int = 1) -> tuple[str, str, str]:

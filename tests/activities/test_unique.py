@@ -7,6 +7,8 @@ import pytest
 from tests.activities.world import ONE, THREE, TWO, World, publication, registration
 from workflows.ports import Claim, Published
 
+DATABASES = ("directory",)
+
 NUMBERS = "SELECT number, client_id FROM numbers ORDER BY number"
 REFS = "SELECT billing_ref FROM billing_refs WHERE client_id = $1 ORDER BY billing_ref"
 

@@ -1,5 +1,6 @@
 """Databases and activities of one test, and the orders they are given."""
 
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, date, datetime
 from typing import Any
@@ -12,6 +13,7 @@ from activities.evidence import Evidences
 from activities.internet import RadiusInternet
 from activities.settings import Settings
 from activities.telephony import KamailioTelephony
+from tests.waiting import eventually
 from workflows.domain.client import Activation
 from workflows.domain.lifecycle import Status
 from workflows.domain.provisioning import Access, Provisioned, System
@@ -24,6 +26,8 @@ DOMAIN = "sip.test"
 AT = datetime(2026, 11, 1, 9, tzinfo=UTC)
 ONE, TWO, THREE = "+442079460001", "+442079460002", "+442079460003"
 REF_LEFT_BLANK = ""
+AS_THEY_ARE: Mapping[str, str] = {}
+AS_USUAL: Mapping[str, float] = {}
 
 
 class World:
@@ -32,9 +36,9 @@ class World:
     def __init__(self, dsns: dict[str, str], stack: AsyncExitStack) -> None:
         self.dsns, self._stack = dsns, stack
 
-    async def open(self, dsns: dict[str, str] | None = None, **settings: float) -> None:
-        """(Re)connect the activities, with other settings or through other addresses."""
-        self.settings = settings_for({**self.dsns, **(dsns or {})}, **settings)
+    async def open(self, dsns: Mapping[str, str] = AS_THEY_ARE, limits: Mapping[str, float] = AS_USUAL) -> None:
+        """(Re)connect the activities, with other limits or through other addresses."""
+        self.settings = settings_for({**self.dsns, **dsns}, limits)
         self.databases: Databases = await self._stack.enter_async_context(open_databases(self.settings))
         evidences = Evidences(self.databases.directory, self.settings.record_seconds)
         self.telephony = KamailioTelephony(self.databases.telephony, evidences, MASTER_KEY, DOMAIN)
@@ -58,6 +62,16 @@ class World:
     async def execute(self, name: str, sql: str, *args: object) -> None:
         """Change a database behind everybody's back."""
         await self.rows(name, sql, *args)
+
+    async def waiting_for_locks(self, how_many: int) -> None:
+        """Until so many connections to the telephone system's database wait for a lock."""
+        waiting = """SELECT FROM pg_stat_activity
+            WHERE datname = current_database() AND wait_event_type = 'Lock'"""
+
+        async def enough() -> bool:
+            return len(await self.rows("telephony", waiting)) == how_many
+
+        await eventually(enough)
 
     async def show_site(self) -> None:
         await self.execute("directory", "INSERT INTO sites (site_id, name, timezone) VALUES ('lon', 'London', 'UTC')")
@@ -94,14 +108,14 @@ class World:
         )
 
 
-def settings_for(dsns: dict[str, str], **others: float) -> Settings:
+def settings_for(dsns: Mapping[str, str], limits: Mapping[str, float]) -> Settings:
     return Settings.model_validate(
         {
             "directory_dsn": dsns["directory"],
             "telephony_dsn": dsns["telephony"],
             "internet_dsn": dsns["internet"],
             "pool_size": 4,
-            **others,
+            **limits,
         }
     )
 

@@ -1,5 +1,6 @@
 """Each bad input of the project's list that is the domain's: field and remedy are named, and nothing changes."""
 
+import copy
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -134,7 +135,7 @@ def test_bad_input_is_refused_with_its_field_and_a_remedy(
 
 @pytest.mark.parametrize(("client", "command"), [b[1:3] for b in BAD], ids=[b[0] for b in BAD])
 def test_bad_input_leaves_the_whole_state_as_it_was(client: Client, command: AnyCommand) -> None:
-    state = in_directory(client)
+    state = in_directory(copy.deepcopy(client))
     state.advance(NOW)
     written, revision, wanted = state.journal.written, state.client.revision, dict(state.provisioning.lines_wanted)
     with pytest.raises(Refusal):

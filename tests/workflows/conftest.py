@@ -114,6 +114,7 @@ class House:
             id=workflow_id(client.client_id),
             task_queue=self.queue,
             search_attributes=attributes_at_start(state),
+            memo={"created_by": "the tests"},
         )
         self.handles.append(handle)
         if wait:

@@ -13,16 +13,19 @@ async def test_three_hundred_commands_across_renewals_are_all_obeyed_and_still_d
     handle = await house.start(limits=SHORT_RUNS)
 
     async def ask(number: int) -> bool:
-        return (await house.command(handle, "suspend", command_id=f"id-{number}", source=f"source-{number}")).changed
+        source = f"source-{number % 50}"
+        return (
+            await house.command(handle, "suspend", command_id=f"id-{number}", source=source, reason=f"{number}")
+        ).changed
 
     for first in range(0, 300, 5):
         assert await asyncio.gather(*(ask(number) for number in range(first, first + 5))) == [True] * 5
     view = await house.settled(handle)
-    assert len(view.holds) == 300
-    assert len({history.run_id for history in await house.histories()}) > 3
+    assert {hold.reason for hold in view.holds} == {str(number) for number in range(250, 300)}
+    assert len({history.run_id for history in await house.histories()}) >= 3
 
     revision = view.revision
-    repeated = await house.command(handle, "suspend", command_id="id-17", source="source-17")
+    repeated = await house.command(handle, "suspend", command_id="id-17", source="source-17", reason="17")
     assert (repeated.changed, repeated.revision) == (True, revision)
     told = [text for text in house.directory.told(view.client_id) if "source-" in text]
     assert len(told) == 300
@@ -41,6 +44,7 @@ async def test_an_idle_client_takes_new_code_when_it_is_asked_to_roll(house: Hou
     view = await house.settled(handle)
     assert view.status == "active"
     assert len(house.telephony.orders) == 1
+    assert await (await current.describe()).memo() == {"created_by": "the tests"}
 
 
 async def test_signals_amid_renewals_are_not_lost(house: House) -> None:

@@ -1,0 +1,49 @@
+"""A line of log says which activity it comes from, is one JSON object, and gives no secret away."""
+
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+from temporalio.testing import ActivityEnvironment
+
+from activities.log import set_up
+
+
+@pytest.fixture(autouse=True)
+def as_before() -> Iterator[None]:
+    """Logging is process-wide: put it back."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    structlog.reset_defaults()
+    root.handlers[:], root.level = handlers, level
+
+
+async def test_a_line_from_an_activity_names_it(capsys: pytest.CaptureFixture[str]) -> None:
+    set_up(json=True)
+
+    async def work() -> None:
+        structlog.get_logger("mine").info("lines_ensured", revision=7)
+        logging.getLogger("theirs").warning("from %s", "elsewhere")
+
+    await ActivityEnvironment().run(work)
+    ours, theirs = map(json.loads, capsys.readouterr().err.splitlines())
+    assert (ours["event"], ours["revision"], ours["level"], ours["logger"]) == ("lines_ensured", 7, "info", "mine")
+    assert (theirs["event"], theirs["level"]) == ("from elsewhere", "warning")
+    assert {"workflow_id", "activity", "activity_id", "attempt", "timestamp"} <= ours.keys() & theirs.keys()
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_a_traceback_shows_no_local_variable(as_json: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    set_up(json=as_json)
+    password = "open" + "sesame"
+    try:
+        raise ValueError(len(password))
+    except ValueError:
+        structlog.get_logger().exception("went_wrong")
+        logging.getLogger("theirs").exception("went wrong")
+    written = capsys.readouterr().err
+    assert written.count("ValueError") >= 2
+    assert "opensesame" not in written

@@ -1,0 +1,80 @@
+"""Claims about the parts that need no service: words, numbers, refusals across the wire."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+from temporalio.exceptions import ApplicationError
+
+from starter.api import LONGEST_WAIT, seconds_of
+from starter.desk import check_id, client_id_for
+from starter.errors import Malfunction, StarterError
+from starter.gateway import REFUSALS, as_told
+from starter.problems import CODES, code_of, kinds
+from starter.schemas import read_number
+from workflows.client_lifecycle import as_failure
+from workflows.domain.errors import BillingRefTaken, InvalidField, NumberNotValid, Refusal, Situation, Taken
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        (None, 0),
+        ("", 0),
+        ("wait=10", 10),
+        ("respond-async, wait=10", 10),
+        ('Wait = "7"', 7),
+        ("wait=999999999", LONGEST_WAIT),
+        ("wait=-1", 0),
+        ("wait=soon", 0),
+        ("await=10", 0),
+        ("wait=1.5", 1),
+    ],
+)
+def test_a_preference_that_is_not_understood_is_ignored(header: str | None, seconds: int) -> None:
+    assert seconds_of(header) == seconds
+
+
+@pytest.mark.parametrize("written", ["+44 20 7946 0001", "+44 (0)20 7946-0001", " +44.20.7946.0001 ", "+442079460001"])
+def test_a_number_is_read_as_people_write_it(written: str) -> None:
+    assert read_number(written) == "+442079460001"
+
+
+@given(name=some.text(max_size=200), key=some.text(max_size=200))
+def test_every_name_gives_an_id_that_a_client_can_have(name: str, key: str) -> None:
+    client_id = client_id_for(name, key)
+    check_id(client_id)
+    assert client_id == client_id_for(name, key)
+
+
+@pytest.mark.parametrize("kind", REFUSALS.values())
+def test_a_refusal_crosses_the_wire_whole(kind: type[Refusal]) -> None:
+    refusal = kind("why", "remedy", "field", Situation("active", ("planned",), ("suspend",)))
+    told = as_told(as_failure(refusal))
+    assert isinstance(told, kind)
+    assert (str(told), told.facts) == (str(refusal), refusal.facts)
+
+
+def test_what_is_no_refusal_is_a_malfunction() -> None:
+    for failure in (
+        None,
+        ValueError("x"),
+        ApplicationError("x", type="InternalError"),
+        ApplicationError("x", type="Taken"),
+    ):
+        assert isinstance(as_told(failure), Malfunction)
+
+
+def test_every_error_has_its_code() -> None:
+    for kind in (*REFUSALS.values(), *_below(StarterError)):
+        assert code_of(kind) in {404, 409, 422, 500, 503}, kind
+    assert (code_of(BillingRefTaken), code_of(Taken), code_of(NumberNotValid), code_of(InvalidField)) == (
+        409,
+        409,
+        422,
+        422,
+    )
+    assert {CODES[kind] for kind in CODES} <= {found["status"] for found in kinds()}
+
+
+def _below(kind: type[Exception]) -> list[type[Exception]]:
+    return [found for below in kind.__subclasses__() for found in (below, *_below(below))]
