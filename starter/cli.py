@@ -66,6 +66,8 @@ def serve() -> None:
     except (OSError, ValueError) as error:
         complain("serve", error)
         leave(1)
+    except SystemExit:  # uvicorn has said why: a port that is taken
+        leave(1)
     leave(0)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import typer
 
-KINDS = {"services": "change_services", "cancel-decommission": "decommission"}
+KINDS = {"services": "change_services"}
 
 
 def line(text: str) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """One API process: settings -> directory, Temporal client -> app -> uvicorn. Starts also while those are away."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import structlog
 import uvicorn
@@ -42,7 +43,18 @@ async def serve(settings: Settings) -> None:
         server_header=False,
         timeout_graceful_shutdown=GRACE,
     )
-    await uvicorn.Server(config).serve()
+    server = Server(config)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, server.handle_exit, number, None)
+    await server.serve()
+
+
+class Server(uvicorn.Server):
+    """A server that leaves signals to whoever runs it: uvicorn would raise them again when it has stopped."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
 
 
 async def make_app(settings: Settings) -> FastAPI:

@@ -51,7 +51,7 @@ class ClientLifecycle:
         self._alarm = Alarm()
         self._tickets: list[Ticket] = []
         self._turned_away: Refusal | None = None
-        self._rolling = False
+        self._rolling = self._cancelled = False
         self._news = 0
 
     # -- the loop: each pass decides from the whole state, never from the message that woke it ----------------------
@@ -82,6 +82,9 @@ class ClientLifecycle:
                 next_moment_told(self._state),
             )
         except asyncio.CancelledError:
+            if self._cancelled or workflow.cancellation_reason() is None:
+                raise  # the worker makes room for another client; a run is asked to cancel once at most
+            self._cancelled = True
             self.record_refusal("cancel", Refusal("A client's workflow is not cancelled", "Decommission the client"))
 
     def _may_leave(self) -> bool:

@@ -1,11 +1,10 @@
 """A whole service under test: the real API on a real port, the real directory, a real Temporal server, fake systems."""
 
 import asyncio
-import contextlib
 import itertools
 import sys
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ from starter.api import create_app
 from starter.desk import Desk
 from starter.directory import Directory
 from starter.gateway import Gateway
+from starter.serve import Server
 from starter.watching import Watch
 from tests.fakes import FakeInternet, FakeTelephony
 from tests.waiting import eventually, free_port
@@ -124,7 +124,7 @@ def waiting(seconds: int) -> dict[str, str]:
 async def serving(app: FastAPI) -> AsyncIterator[str]:
     """The app on a port of its own, as uvicorn serves it."""
     config = uvicorn.Config(app, host="127.0.0.1", port=free_port(), access_log=False, log_config=None)
-    server = _Server(config)
+    server = Server(config)
     task = asyncio.create_task(server.serve())
     await eventually(lambda: server.started)
     try:
@@ -132,14 +132,6 @@ async def serving(app: FastAPI) -> AsyncIterator[str]:
     finally:
         server.should_exit = True
         await task
-
-
-class _Server(uvicorn.Server):
-    """Leaves the signals to pytest."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 @asynccontextmanager

@@ -1,0 +1,32 @@
+#!/bin/sh
+# Make every database and role, once, when the PostgreSQL volume is new. Run by the image's own start script.
+set -eu
+
+database() { # name, owner
+  psql --quiet --set=ON_ERROR_STOP=1 --username=postgres --command="CREATE DATABASE $1 OWNER $2"
+}
+
+role() { # name, password
+  psql --quiet --set=ON_ERROR_STOP=1 --set=password="$2" --username=postgres <<SQL
+CREATE ROLE $1 LOGIN PASSWORD :'password';
+SQL
+}
+
+system() { # database, folder with its schema and grants
+  psql --quiet --set=ON_ERROR_STOP=1 --single-transaction --username=postgres --dbname="$1" \
+    --file="$2/schema.sql" --file="$2/grants.sql"
+}
+
+role connect "$CONNECT_DB_PASSWORD"
+role temporal "$TEMPORAL_DB_PASSWORD"
+role sip_prov "$SIP_PROV_DB_PASSWORD"
+role sip_daemon "$SIP_DAEMON_DB_PASSWORD"
+role radius_prov "$RADIUS_PROV_DB_PASSWORD"
+role radius_daemon "$RADIUS_DAEMON_DB_PASSWORD"
+database connect connect
+database temporal temporal
+database temporal_visibility temporal
+database kamailio postgres
+database radius postgres
+system kamailio /deploy/kamailio
+system radius /deploy/freeradius

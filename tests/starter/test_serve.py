@@ -1,0 +1,88 @@
+"""Claims about the API as a process of its own."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from temporalio.client import Client
+
+from activities.settings import Settings
+from tests.starter.house import TOKEN
+from tests.waiting import eventually, free_port
+
+PROGRAM = Path(sys.executable).with_name("connect")
+
+
+@asynccontextmanager
+async def process(settings: Settings, temporal: str, port: int) -> AsyncIterator[asyncio.subprocess.Process]:
+    """``connect serve``, configured by its environment alone."""
+    dsn = settings.directory_dsn.get_secret_value()
+    running = await asyncio.create_subprocess_exec(
+        PROGRAM,
+        "serve",
+        env={
+            "PATH": os.environ["PATH"],
+            "TEMPORAL_ADDRESS": temporal,
+            "CONNECT_DIRECTORY_DSN": dsn,
+            "CONNECT_TELEPHONY_DSN": dsn,
+            "CONNECT_INTERNET_DSN": dsn,
+            "CONNECT_TOKEN": TOKEN,
+            "CONNECT_PORT": str(port),
+        },
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        yield running
+    finally:
+        if running.returncode is None:
+            running.kill()
+            await running.communicate()
+
+
+async def _answers(port: int, path: str) -> httpx.Response | None:
+    try:
+        async with httpx.AsyncClient(trust_env=False) as caller:
+            return await caller.get(f"http://127.0.0.1:{port}{path}")
+    except httpx.TransportError:
+        return None
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_it_becomes_ready_and_stops_when_told(settings: Settings, temporal: Client, number: int) -> None:
+    port = free_port()
+    async with process(settings, temporal.service_client.config.target_host, port) as running:
+        ready = await eventually(lambda: _answers(port, "/readyz"), within=20)
+        assert ready is not None
+        assert ready.json() == {"ready": True}
+        running.send_signal(number)
+        _, log = await asyncio.wait_for(running.communicate(), 20)
+    assert running.returncode == 0, log
+    lines = [json.loads(line) for line in log.splitlines()]
+    assert not [line for line in lines if line["level"] in ("error", "critical")]
+    assert TOKEN not in log.decode()
+
+
+async def test_it_starts_while_temporal_is_away_and_says_so(settings: Settings) -> None:
+    port = free_port()
+    async with process(settings, f"127.0.0.1:{free_port()}", port):
+        answer = await eventually(lambda: _answers(port, "/readyz"), within=20)
+        assert answer is not None
+        assert answer.status_code == 503
+        assert "Temporal cannot be reached" in answer.json()["detail"]
+
+
+async def test_a_port_that_is_taken_ends_it(settings: Settings, temporal: Client) -> None:
+    port, host = free_port(), temporal.service_client.config.target_host
+    async with process(settings, host, port):
+        await eventually(lambda: _answers(port, "/healthz"), within=20)
+        async with process(settings, host, port) as second:
+            _, log = await asyncio.wait_for(second.communicate(), 20)
+    assert second.returncode == 1
+    assert b"address already in use" in log

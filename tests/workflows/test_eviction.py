@@ -1,0 +1,30 @@
+"""A worker keeps few clients in memory; those it puts away come back from their history."""
+
+import asyncio
+
+from temporalio.testing import WorkflowEnvironment
+
+from tests.workflows.conftest import House
+from workflows.domain.provisioning import Limits
+
+
+async def test_clients_put_away_in_the_middle_of_a_change_go_on_and_the_worker_stops_in_time(
+    temporal: WorkflowEnvironment,
+) -> None:
+    house = House(temporal)
+    async with asyncio.timeout(40):
+        async with house.worker(max_cached_workflows=2):
+            limits = Limits(attempt=8, first_pause=0.2, longest_pause=0.2)
+            handles = [await house.start(services=house.virtual(f"+44207946030{n}"), limits=limits) for n in range(5)]
+            house.telephony.faults.down = True
+            for handle in handles:
+                await handle.cancel()
+                await house.command(handle, "suspend")
+            house.telephony.faults.down = False
+            for handle in handles:
+                assert (await house.settled(handle)).status == "suspended"
+            house.telephony.faults.down = True
+            for handle in handles:
+                await house.command(handle, "unsuspend")
+        for handle in handles:
+            await handle.terminate("the test is over")
