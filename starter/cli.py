@@ -30,12 +30,12 @@ app.add_typer(cli_sites.app, name="site")
 app.add_typer(systems, name="systems")
 
 
-@app.command()
+@app.command(short_help="Postgres, Temporal, a worker and the API in one terminal")
 def up(
-    data: Annotated[Path, typer.Option(help="The folder that keeps everything")] = Path(".connect"),
-    port: Annotated[int, typer.Option(help="The API's port")] = 8000,
-    temporal_port: Annotated[int, typer.Option(help="Temporal's port")] = 7233,
-    ui_port: Annotated[int, typer.Option(help="The port of Temporal's UI")] = 8233,
+    data: Annotated[Path, typer.Option(metavar="DIR", help="The folder that keeps everything")] = Path(".connect"),
+    port: Annotated[int, typer.Option(metavar="PORT", help="The API's port")] = 8000,
+    temporal_port: Annotated[int, typer.Option(metavar="PORT", help="Temporal's port")] = 7233,
+    ui_port: Annotated[int, typer.Option(metavar="PORT", help="The port of Temporal's UI")] = 8233,
     demo: Annotated[bool, typer.Option("--demo", help="Add a site with a dozen clients in every state")] = False,
 ) -> None:
     """Everything in one terminal: Postgres, Temporal with its UI, a worker and the API. Ctrl-C stops it."""
@@ -45,7 +45,7 @@ def up(
     leave(run(UpOptions(data=data, port=port, temporal_port=temporal_port, ui_port=ui_port, demo=demo)))
 
 
-@app.command()
+@app.command(short_help="Run one worker, for real deployments")
 def worker() -> None:
     """Run one worker, for real deployments (the same as python worker.py)."""
     import worker as process

@@ -24,13 +24,22 @@ class Status(StrEnum):
 
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="The client's id")]
-Reason = Annotated[str, typer.Option(help="Kept in the history")]
-Source = Annotated[str, typer.Option(help="Who stands behind it: operator, billing, security, …")]
-LastDay = Annotated[str | None, typer.Option(metavar="D", help="Plan it: the last day of the present state, inclusive")]
-At = Annotated[str | None, typer.Option(metavar="INSTANT", help="Plan it: an instant with offset")]
-Lines = Annotated[list[str] | None, typer.Option("--line", metavar="NUMBER[@OFFICE]")]
-InternetOption = Annotated[str | None, typer.Option("--internet", metavar="DOWN/UP[:VLAN]", help="Mbit/s")]
-Day = Annotated[str | None, typer.Option(metavar="D", help="YYYY-MM-DD")]
+Reason = Annotated[str, typer.Option(metavar="TEXT", help="Kept in the history")]
+Source = Annotated[str, typer.Option(metavar="WHO", help="Who stands behind it: operator, billing, security, …")]
+LastDay = Annotated[
+    str | None, typer.Option(metavar="DATE", help="Plan it: the last day of the present state, inclusive, at the site")
+]
+At = Annotated[
+    str | None, typer.Option(metavar="INSTANT", help="Plan it: an instant with offset, 2099-03-31T18:00+01:00")
+]
+Lines = Annotated[
+    list[str] | None,
+    typer.Option("--line", metavar="NUMBER[@OFFICE]", help="+442079460001@3.12, once for each; virtual: no @OFFICE"),
+]
+Offices = Annotated[list[str] | None, typer.Option("--office", metavar="OFFICE", help="One without a telephone line")]
+InternetOption = Annotated[
+    str | None, typer.Option("--internet", metavar="DOWN/UP[:VLAN]", help="Rates in Mbit/s: 100/20, 100/20:110")
+]
 
 
 # -- looking ----------------------------------------------------------------------------------------------------------
@@ -45,7 +54,7 @@ def list_clients(
     search: Annotated[str | None, typer.Option(metavar="TEXT", help="In name, ref, id, number and office")] = None,
     as_json: Json = False,
 ) -> None:
-    """Every client, page by page."""
+    """Every client, without the Inactive ones."""
     from starter import render
 
     service = Service(as_json)
@@ -59,10 +68,13 @@ def list_clients(
         cursor = page["next"]
         if cursor is None:
             break
-    render.as_json({**page, "items": items}) if as_json else render.clients(items)
+    if as_json:
+        render.as_json({**page, "items": items})
+    else:
+        render.clients(items, service.get("clients", inactive=True, limit=1)["total"])
 
 
-@app.command()
+@app.command(short_help="One client: decided, planned, proven")
 def show(client_id: Id, as_json: Json = False) -> None:
     """One client: what was decided, what is planned, what is proven."""
     from starter import render
@@ -71,7 +83,7 @@ def show(client_id: Id, as_json: Json = False) -> None:
     render.as_json(client) if as_json else render.client(client)
 
 
-@app.command()
+@app.command(short_help="What was asked, refused, decided, tried, proven")
 def history(client_id: Id, as_json: Json = False) -> None:
     """Everything that was asked, refused, decided, tried and proven, newest first."""
     from starter import render
@@ -85,16 +97,20 @@ def history(client_id: Id, as_json: Json = False) -> None:
 
 @app.command()
 def add(
-    name: Annotated[str, typer.Option()],
-    type_: Annotated[Type, typer.Option("--type")],
-    site: Annotated[str, typer.Option(metavar="ID")],
+    name: Annotated[str, typer.Option(metavar="NAME", help="The company's name")],
+    type_: Annotated[Type, typer.Option("--type", help="Rents offices in the building, or has lines only")],
+    site: Annotated[str, typer.Option(metavar="ID", help="The building: see connect site list")],
     id_: Annotated[str | None, typer.Option("--id", metavar="ID", help="Generated when left out")] = None,
     lines: Lines = None,
     internet_: InternetOption = None,
-    office: Annotated[list[str] | None, typer.Option(help="An office without a telephone line")] = None,
-    start_date: Day = None,
-    end_date: Day = None,
-    billing_ref: Annotated[str | None, typer.Option(metavar="R", help="Generated when left out")] = None,
+    office: Offices = None,
+    start_date: Annotated[
+        str | None, typer.Option(metavar="DATE", help="YYYY-MM-DD, at the site; today when left out")
+    ] = None,
+    end_date: Annotated[
+        str | None, typer.Option(metavar="DATE", help="When it is due to move out; never acts on services")
+    ] = None,
+    billing_ref: Annotated[str | None, typer.Option(metavar="REF", help="Generated when left out")] = None,
     manual: Annotated[bool, typer.Option("--manual", help="Stays New until somebody activates it")] = False,
     management: Annotated[bool, typer.Option("--management", help="The operator's own client of the site")] = False,
     wait: Wait = 30,
@@ -122,10 +138,10 @@ def add(
 @app.command()
 def edit(
     client_id: Id,
-    name: Annotated[str | None, typer.Option()] = None,
-    billing_ref: Annotated[str | None, typer.Option(help='"" has one generated')] = None,
-    start_date: Day = None,
-    end_date: Annotated[str | None, typer.Option(metavar="D", help='YYYY-MM-DD, or "" for none')] = None,
+    name: Annotated[str | None, typer.Option(metavar="NAME")] = None,
+    billing_ref: Annotated[str | None, typer.Option(metavar="REF", help='"" has one generated')] = None,
+    start_date: Annotated[str | None, typer.Option(metavar="DATE", help="YYYY-MM-DD, at the site")] = None,
+    end_date: Annotated[str | None, typer.Option(metavar="DATE", help='YYYY-MM-DD, or "" for none')] = None,
     reason: Reason = "",
     wait: Wait = 30,
     command_id: CommandId = "",
@@ -139,7 +155,7 @@ def edit(
     _tell("PATCH", "clients", client_id, body=body, wait=wait, command_id=command_id, as_json=as_json)
 
 
-@app.command()
+@app.command(short_help="Provide all services, ahead of the start date too")
 def activate(
     client_id: Id, reason: Reason = "", wait: Wait = 30, command_id: CommandId = "", as_json: Json = False
 ) -> None:
@@ -147,7 +163,7 @@ def activate(
     _command(client_id, "activate", given(reason=reason), wait, command_id, as_json)
 
 
-@app.command()
+@app.command(short_help="Place a hold: services are off while one stands")
 def suspend(
     client_id: Id,
     source: Source = "operator",
@@ -166,7 +182,7 @@ def suspend(
 @app.command()
 def unsuspend(
     client_id: Id,
-    source: Annotated[str, typer.Option(help="Whose hold to lift; all: every one")] = "operator",
+    source: Annotated[str, typer.Option(metavar="WHO", help="Whose hold to lift; all: every one")] = "operator",
     reason: Reason = "",
     last_day: LastDay = None,
     at: At = None,
@@ -194,7 +210,7 @@ def decommission(
     _command(client_id, "decommission", body, wait, command_id, as_json)
 
 
-@app.command("cancel-decommission")
+@app.command("cancel-decommission", short_help="Remove the planned decommission")
 def cancel_decommission(
     client_id: Id, reason: Reason = "", wait: Wait = 30, command_id: CommandId = "", as_json: Json = False
 ) -> None:
@@ -202,12 +218,12 @@ def cancel_decommission(
     _command(client_id, "cancel-scheduled-decommission", given(reason=reason), wait, command_id, as_json)
 
 
-@app.command()
+@app.command(short_help="Become virtual or residential")
 def convert(
     client_id: Id,
-    to: Annotated[Type, typer.Option()],
+    to: Annotated[Type, typer.Option(help="What it becomes")],
     lines: Lines = None,
-    office: Annotated[list[str] | None, typer.Option(help="An office without a telephone line")] = None,
+    office: Offices = None,
     internet_: InternetOption = None,
     reason: Reason = "",
     last_day: LastDay = None,
@@ -229,12 +245,16 @@ def convert(
     _command(client_id, "convert", body, wait, command_id, as_json)
 
 
-@app.command()
+@app.command(short_help="Add or remove lines, set or end internet access")
 def services(
     client_id: Id,
-    add_line: Annotated[list[str] | None, typer.Option(metavar="NUMBER[@OFFICE]")] = None,
-    remove_line: Annotated[list[str] | None, typer.Option(metavar="NUMBER")] = None,
-    internet_: Annotated[str | None, typer.Option("--internet", metavar="DOWN/UP[:VLAN]|none")] = None,
+    add_line: Annotated[
+        list[str] | None, typer.Option(metavar="NUMBER[@OFFICE]", help="+442079460001@3.12, once for each")
+    ] = None,
+    remove_line: Annotated[list[str] | None, typer.Option(metavar="NUMBER", help="Once for each")] = None,
+    internet_: Annotated[
+        str | None, typer.Option("--internet", metavar="DOWN/UP[:VLAN]|none", help="Rates in Mbit/s, or none to end it")
+    ] = None,
     reason: Reason = "",
     last_day: LastDay = None,
     at: At = None,

@@ -19,8 +19,8 @@ PATIENCE = 20  # seconds beyond the wait before the service counts as away
 REFUSED, UNREACHED, NOT_SETTLED = 1, 3, 4
 
 Json = Annotated[bool, typer.Option("--json", help="Answer, or problem document, as JSON")]
-Wait = Annotated[float, typer.Option(min=0, help="Seconds to wait until it is done and proven; 0: not at all")]
-CommandId = Annotated[str, typer.Option(help="The same one twice is one command")]
+Wait = Annotated[float, typer.Option(min=0, metavar="SECONDS", help="Wait until it is done and proven; 0: not at all")]
+CommandId = Annotated[str, typer.Option(metavar="ID", help="The same one twice is one command")]
 
 
 class Service:

@@ -12,8 +12,8 @@ app = typer.Typer(no_args_is_help=True, help="Sites: the buildings.")
 @app.command()
 def add(
     site_id: Annotated[str, typer.Argument(metavar="ID")],
-    name: Annotated[str, typer.Option()],
-    timezone: Annotated[str, typer.Option(help="IANA, for example Europe/London")],
+    name: Annotated[str, typer.Option(metavar="NAME", help="The building's name")],
+    timezone: Annotated[str, typer.Option(metavar="ZONE", help="IANA, for example Europe/London")],
     as_json: Json = False,
 ) -> None:
     """Add a site."""

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import asyncpg
+from alembic.util import CommandError
+from sqlalchemy.exc import SQLAlchemyError
 
+from activities.database import DRIVER_ERRORS
 from activities.migrations import migrate
 from starter.postgres import EmbeddedPostgres
 
@@ -38,11 +41,18 @@ class Urls:
     internet: str
 
 
+class PrepareFailed(RuntimeError):
+    """The databases are not as this program needs them."""
+
+
 def prepare(server: EmbeddedPostgres) -> Urls:
-    """Have all three with the newest schema. What is there already stays as it is."""
+    """Have all three with the newest schema. What is there already stays as it is. PrepareFailed."""
     kamailio = System.read("kamailio", "subscriber", DEPLOY / "kamailio")
     radius = System.read("radius", "radcheck", DEPLOY / "freeradius")
-    return asyncio.run(_prepare(server, kamailio, radius))
+    try:
+        return asyncio.run(_prepare(server, kamailio, radius))
+    except (*DRIVER_ERRORS, SQLAlchemyError, CommandError) as e:
+        raise PrepareFailed(f"{type(e).__name__}: {e}") from e
 
 
 async def _prepare(server: EmbeddedPostgres, kamailio: System, radius: System) -> Urls:

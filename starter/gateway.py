@@ -122,7 +122,7 @@ class Gateway:
         try:
             return await self._client.start_workflow(
                 ClientLifecycle.run,
-                ClientStart(state),
+                ClientStart(state=state),
                 id=workflow_id(asked.client_id),
                 task_queue=TASK_QUEUE,
                 id_conflict_policy=WorkflowIDConflictPolicy.FAIL,

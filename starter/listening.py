@@ -4,6 +4,7 @@ import errno
 import random
 import socket
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 HOST = "127.0.0.1"
@@ -25,9 +26,9 @@ def is_free(port: int) -> bool:
     return True
 
 
-def free_port() -> int:
+def free_port(besides: Collection[int] = ()) -> int:
     """A port of loopback that is free now, and that nobody is given by chance."""
-    while not is_free(port := random.choice(FREE)):
+    while (port := random.choice(FREE)) in besides or not is_free(port):
         pass
     return port
 

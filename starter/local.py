@@ -16,7 +16,7 @@ import httpx
 
 from starter.children import Child, StartFailed, tail
 from starter.data_folder import DataFolder, DataFolderRefused
-from starter.databases import Urls, prepare
+from starter.databases import PrepareFailed, Urls, prepare
 from starter.demo import DemoFailed, furnish
 from starter.listening import HOST, free_port, is_free, who_listens
 from starter.postgres import EmbeddedPostgres
@@ -96,14 +96,17 @@ class Local:
         self._token = folder.token.read_text().strip()
         postgres = EmbeddedPostgres(
             folder.postgres,
-            free_port(),
+            free_port(besides={options.port, options.temporal_port, options.ui_port}),
             folder.postgres_password.read_text().strip(),
             log=folder.logs / "postgres.log",
         )
         self._have(postgres, TRIES)
         temporal = TemporalServer(folder.temporal, options.temporal_port, options.ui_port, folder.logs / "temporal.log")
         self._have(temporal, TRIES)
-        urls = prepare(postgres)
+        try:
+            urls = prepare(postgres)
+        except PrepareFailed as e:
+            raise UpFailed(f"The databases cannot be made ready: {e}. {postgres.log} may say more") from e
         self._wait_until(temporal.ready, "Temporal", temporal.log)
         environment = self._environment(urls, temporal.address)
         python = [sys.executable, "-u", "-m"]
@@ -160,7 +163,8 @@ class Local:
         try:
             guests = furnish(self._options.url, self._token)
         except DemoFailed as e:
-            self._say(f"The demonstration is not complete: {e}")
+            if not self._stop_requested():
+                self._say(f"The demonstration is not complete: {e}")
         else:
             self._say(f"The demonstration is there: {guests} clients at Riverside House")
 
@@ -195,9 +199,11 @@ def _check_ports(options: UpOptions) -> None:
         "--ui-port": (options.ui_port, "the Temporal UI"),
     }
     for option, (port, purpose) in wanted.items():
+        if port not in range(1, 65536):
+            raise UpFailed(f"{port} is no TCP port: choose one from 1 to 65535 with {option}")
         try:
             free = is_free(port)
-        except (OSError, OverflowError) as e:
+        except OSError as e:
             raise UpFailed(f"Port {port} for {purpose} cannot be used ({e}): choose another with {option}") from e
         if not free:
             holder = who_listens(port) or "another program"

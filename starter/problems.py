@@ -29,6 +29,7 @@ from workflows.domain.errors import (
     NothingPlanned,
     Refusal,
     Taken,
+    TooManyWaiting,
 )
 
 CODES: dict[type[Exception], int] = {
@@ -37,6 +38,7 @@ CODES: dict[type[Exception], int] = {
     NothingPlanned: 404,
     CommandIdReused: 409,
     Taken: 409,
+    TooManyWaiting: 503,
     InvalidField: 422,
     Refusal: 409,
     NoSuchClient: 404,

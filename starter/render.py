@@ -1,11 +1,19 @@
-"""What the command line shows people. Everything that came from outside is shown as text, never as markup."""
+"""What the command line shows people. Everything that came from outside is shown as text, never as markup.
+
+Tables fit the terminal: columns that matter less are left out, long names end in an ellipsis, ids never break. What is
+piped is 120 columns wide, or COLUMNS, and has no colours.
+"""
 
 import json
-from datetime import datetime
-from typing import Any
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
 
-from rich.console import Console, Group
-from rich.table import Table
+from rich.cells import cell_len
+from rich.console import Console
 from rich.text import Text
 
 COLOURS = {
@@ -22,8 +30,30 @@ COLOURS = {
     "unknown": "red",
     "refused": "red",
 }
+PIPED = 120  # columns, when nobody says how wide it is
+GAP = 2  # blanks between columns
+ESSENTIAL = 5  # columns of the list of clients that it has at any sensible width
+LAST = 20  # columns that a wrapped last column has at least
 
-_console = Console(highlight=False, soft_wrap=True)
+Row: TypeAlias = Sequence[Text]
+
+
+@dataclass(frozen=True)
+class Column:
+    """``least`` is the width to which long cells may be cut; None: they are never cut."""
+
+    head: str
+    least: int | None = None
+
+
+def _width() -> int | None:
+    given = os.environ.get("COLUMNS", "")
+    if given.isdecimal() and int(given):
+        return int(given)
+    return None if sys.stdout.isatty() else PIPED
+
+
+_console = Console(highlight=False, soft_wrap=True, width=_width())
 
 
 def as_json(answer: dict[str, Any]) -> None:
@@ -35,36 +65,48 @@ def say(text: str) -> None:
 
 
 def sites(items: list[dict[str, Any]]) -> None:
-    table = _table("site", "name", "time zone")
-    for site in items:
-        table.add_row(Text(site["site_id"]), Text(site["name"]), Text(site["timezone"]))
-    _console.print(table if items else Text("No sites yet. Add one: connect site add ID --name N --timezone Z"))
+    if not items:
+        say("No sites yet: connect site add ID --name NAME --timezone Europe/London")
+        return
+    rows = [[Text(site["site_id"]), Text(site["name"]), Text(site["timezone"])] for site in items]
+    _show(_table([Column("site"), Column("name", least=12), Column("time zone")], rows))
+    _note(_count(len(items), "site"))
 
 
-def clients(items: list[dict[str, Any]]) -> None:
-    table = _table("client", "name", "status", "provisioning", "type", "offices", "ref", "start", "end", "next change")
-    for client in items:
-        table.add_row(
-            Text(client["client_id"]),
-            Text(client["name"] + (" (management)" if client["management"] else "")),
-            _status(client),
-            _word(client["provisioning"]),
-            client["type"],
-            Text(client["office_label"]),
-            Text(client["billing_ref"]),
-            client["start_date"],
-            _end(client),
-            Text(_next(client)),
+def clients(items: list[dict[str, Any]], total: int) -> None:
+    """The clients that were asked for, of ``total`` that there are, Inactive ones included."""
+    if not items:
+        say(
+            f"None of {_count(total, 'client')} matches. Inactive ones are listed with --inactive."
+            if total
+            else "No clients yet: connect client add --name NAME --type virtual --site ID --line +442079460001"
         )
-    _console.print(table if items else Text("No clients."))
+        return
+    zones = {client["timezone"] for client in items if client["planned"]}
+    columns, rows = _clients_table(items, with_zone=len(zones) > 1, narrow=False)
+    if not _fits(columns[:ESSENTIAL], rows):
+        columns, rows = _clients_table(items, with_zone=len(zones) > 1, narrow=True)
+    shown = next((n for n in range(len(columns), 3, -1) if _fits(columns[:n], rows)), 3)
+    _show(_table(columns[:shown], [row[:shown] for row in rows]))
+    told = [f"{len(items)} of {_count(total, 'client')}"]
+    if len(zones) == 1:
+        told.append(f"next changes in {zones.pop()} time")
+    if late := sum(client["end_date_passed"] for client in items):
+        told.append(f"{late} past the end date (!)")
+    left_out = ", ".join(column.head for column in columns[shown:])
+    _note("; ".join(told), *([f"Not shown at this width: {left_out}"] if left_out else []))
 
 
 def client(client: dict[str, Any]) -> None:
-    head = Text.assemble(
-        (client["name"], "bold"), f" ({client['client_id']})  ", _status(client), "  ", _word(client["provisioning"])
-    )
-    facts = Table.grid(padding=(0, 2))
-    for name, value in (
+    _show(
+        [
+            Text.assemble(
+                (client["name"], "bold"), f" ({client['client_id']})  ", _status(client), ", ",
+                _word(client["provisioning"]), " (management)" if client["management"] else "",
+            )
+        ]
+    )  # fmt: skip
+    facts = [
         ("type", Text(client["type"])),
         ("site", Text(f"{client['site']} ({client['timezone']})")),
         ("offices", Text(client["office_label"])),
@@ -73,22 +115,25 @@ def client(client: dict[str, Any]) -> None:
         ("end", _end(client)),
         ("internet", Text(_internet(client["internet"]))),
         *((f"held by {hold['source']}", Text(_hold(hold))) for hold in client["holds"]),
-        *((f"planned {change['kind']}", Text(_planned(change))) for change in client["planned"]),
-        ("in Temporal", Text(client["temporal_ui_url"])),
-    ):
-        facts.add_row(Text(name, "dim"), value)
-    _console.print(Group(head, facts, _systems(client)))
+        *((f"planned {_kind(change)}", Text(_planned(change))) for change in client["planned"]),
+        ("in Temporal", Text(client["temporal_ui_url"], no_wrap=True, overflow="ignore")),
+    ]
+    _show(_table([Column(""), Column("")], [[Text(name, "dim"), fact] for name, fact in facts], wrap=True))
+    services = list(_services(client))
+    columns = [Column("service"), Column("wanted"), Column("proven"), Column("at (UTC)"), Column("last error")]
+    kept = len(columns) if any(row[-1].plain for row in services) else -1
+    _show(["", *_table(columns[:kept], [row[:kept] for row in services], wrap=kept > 0)] if services else [])
 
 
 def history(page: dict[str, Any]) -> None:
-    table = _table("time", "event", "what", "by", "reason")
+    columns = [Column("time (UTC)"), Column("event"), Column("by", least=12), Column("what")]
+    rows = []
     for line in page["items"]:
-        table.add_row(
-            _time(line["at"]), _word(line["event"]), Text(line["text"]), Text(line["by"]), Text(line["reason"])
-        )
-    _console.print(table)
-    if page["next"]:
-        _console.print(f"{page['total'] - len(page['items'])} older lines: use the API", style="dim")
+        told = line["text"] + (f" ({line['reason']})" if line["reason"] else "")
+        rows.append([Text(_time(line["at"])), _word(line["event"]), Text(line["by"] or "-"), Text(told)])
+    _show(_table(columns, rows, wrap=True))
+    older = "" if page["next"] is None else "; the older ones are in the API"
+    _note(f"{len(rows)} of {_count(page['total'], 'line')}, newest first{older}")
 
 
 def answer(client: dict[str, Any]) -> None:
@@ -96,34 +141,119 @@ def answer(client: dict[str, Any]) -> None:
     said = client.get("message") or f"Created {client['client_id']}, billing ref {client['billing_ref']}"
     told = Text(said if client.get("changed", True) else f"No change: {said}")
     state = Text.assemble(f"{client['client_id']}: ", _status(client), ", ", _word(client["provisioning"]))
-    _console.print(Group(told, state, *(Text(f"planned {c['kind']}: {_planned(c)}") for c in client["planned"])))
+    _show([told, state, *(f"planned {_kind(change)}: {_planned(change)}" for change in client["planned"])])
+
+
+# -- tables -----------------------------------------------------------------------------------------------------------
+
+
+def _table(columns: Sequence[Column], rows: Sequence[Row], *, wrap: bool = False) -> list[Text]:
+    """The lines of a table that is as wide as the terminal at most. ``wrap``: the last column may have more lines."""
+    widths = _natural(columns, rows)
+    if wrap:
+        widths[-1] = max(LAST, min(widths[-1], _console.width - sum(widths[:-1]) - GAP * (len(widths) - 1)))
+    while _total(widths) > _console.width:
+        spare = [
+            max(0, width - (width if c.least is None else c.least)) for c, width in zip(columns, widths, strict=True)
+        ]
+        if not any(spare):
+            break
+        widths[spare.index(max(spare))] -= 1
+    heads = [[Text(column.head, "bold") for column in columns]] if any(column.head for column in columns) else []
+    return [line for row in (*heads, *rows) for line in _lines(row, widths, wrap)]
+
+
+def _lines(row: Row, widths: Sequence[int], wrap: bool) -> Iterable[Text]:
+    *cells, last = (cell.copy() for cell in row)
+    for cell, width in zip(cells, widths, strict=False):
+        cell.truncate(width, overflow="ellipsis", pad=True)
+    if not wrap:
+        last.truncate(widths[-1], overflow="ellipsis")
+    told = last.wrap(_console, widths[-1]) if wrap else [last]
+    indent = " " * (_total(widths[:-1]) + GAP)
+    for number, part in enumerate(told or [Text()]):
+        line = Text(indent) if number else Text(" " * GAP).join([*cells, Text()])
+        line.append_text(part)
+        line.rstrip()
+        yield line
+
+
+def _natural(columns: Sequence[Column], rows: Sequence[Row]) -> list[int]:
+    """How wide each column would like to be."""
+    return [
+        max([cell_len(column.head), *(cell.cell_len for cell in cells)])
+        for column, cells in zip(columns, zip(*rows, strict=True) if rows else [()] * len(columns), strict=False)
+    ]
+
+
+def _fits(columns: Sequence[Column], rows: Sequence[Row]) -> bool:
+    """Whether these columns have room once those that may be cut are."""
+    widths = _natural(columns, [row[: len(columns)] for row in rows])
+    least = [min(width, width if c.least is None else c.least) for c, width in zip(columns, widths, strict=True)]
+    return _total(least) <= _console.width
+
+
+def _total(widths: Sequence[int]) -> int:
+    return sum(widths) + GAP * (len(widths) - 1)
+
+
+def _show(lines: Iterable[Text | str]) -> None:
+    for line in lines:
+        _console.print(Text(line) if isinstance(line, str) else line)
+
+
+def _note(*sentences: str) -> None:
+    """What is said below a table."""
+    _show(["", *(line for sentence in sentences for line in Text(sentence, "dim").wrap(_console, _console.width))])
 
 
 # -- pieces -----------------------------------------------------------------------------------------------------------
 
 
-def _table(*columns: str) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table
+def _clients_table(
+    items: list[dict[str, Any]], *, with_zone: bool, narrow: bool
+) -> tuple[list[Column], list[list[Text]]]:
+    """Every column there is, the most important ones first."""
+    columns = [Column("client"), Column("name", least=8 if narrow else 16), Column("status")]
+    columns += [Column("provisioning", least=9 if narrow else None)]
+    columns += [Column("next change"), Column("type"), Column("offices", least=14), Column("billing ref")]
+    columns += [Column("start"), Column("end")]
+    rows = [
+        [
+            Text(client["client_id"]),
+            Text(client["name"] + (" (management)" if client["management"] else "")),
+            _status(client),
+            _word(client["provisioning"]),
+            Text(_next(client, with_zone=with_zone, with_time=not narrow)),
+            Text(client["type"]),
+            Text(client["office_label"]),
+            Text(client["billing_ref"]),
+            Text(client["start_date"]),
+            _end(client) if client["end_date"] else Text(),
+        ]
+        for client in items
+    ]
+    return columns, rows
 
 
-def _systems(client: dict[str, Any]) -> Table:
-    table = _table("service", "wanted", "proven", "when", "last error")
-    where = {line["number"]: line["office"] for line in client["lines"]}
+def _services(client: dict[str, Any]) -> Iterable[list[Text]]:
+    """A row for every line and account: what is wanted, what is proven, and what is in the way."""
+    offices = {line["number"]: line["office"] for line in client["lines"]}
+    contracted = {"telephony": list(offices), "internet": [client["internet"]["account"]] if client["internet"] else []}
     for system in client["systems"]:
-        for subject, wanted in system["desired"].items():
-            office = f" in {where[subject]}" if where.get(subject) else ""
-            again = f", next attempt {_time(system['next_attempt_at'])}" if system["next_attempt_at"] else ""
-            table.add_row(
-                Text(f"{subject}{office}" if system["system"] == "telephony" else f"internet {subject}"),
-                _word(wanted),
-                _word(system["actual"].get(subject, "unknown")),
-                _time(system["proven_at"]),
+        wanted, actual = system["desired"], system["actual"]
+        again = f", next attempt {_time(system['next_attempt_at'])}" if system["next_attempt_at"] else ""
+        for subject in dict.fromkeys([*wanted, *contracted[system["system"]]]):
+            name = f"internet {subject}" if system["system"] == "internet" else subject
+            office = f" in {offices[subject]}" if offices.get(subject) else ""
+            asked_for = subject in wanted  # a New client's services are not, yet
+            yield [
+                Text(f"{name}{office}"),
+                _word(wanted[subject] if asked_for else "-"),
+                _word(actual.get(subject, "unknown" if asked_for else "-")),
+                Text(_time(system["proven_at"]) or "-"),
                 Text(f"{system['last_error']}{again}"),
-            )
-    return table
+            ]
 
 
 def _word(word: str) -> Text:
@@ -135,12 +265,22 @@ def _status(client: dict[str, Any]) -> Text:
 
 
 def _end(client: dict[str, Any]) -> Text:
-    return Text(client["end_date"] or "", "red" if client["end_date_passed"] else "")
+    if client["end_date_passed"]:
+        return Text(f"{client['end_date']} !", "red")
+    return Text(client["end_date"] or "none")
 
 
-def _next(client: dict[str, Any]) -> str:
+def _kind(change: dict[str, Any]) -> str:
+    return str(change["kind"]).replace("_", " ")
+
+
+def _next(client: dict[str, Any], *, with_zone: bool, with_time: bool) -> str:
     change = next(iter(client["planned"]), None)
-    return f"{change['kind']} {change['local_time']}" if change else ""
+    if change is None:
+        return ""
+    day, _, rest = change["local_time"].partition(" ")
+    time, _, zone = rest.partition(" ")
+    return " ".join([_kind(change), day, *([time] if with_time else []), *([zone] if with_zone else [])])
 
 
 def _internet(internet: dict[str, Any] | None) -> str:
@@ -151,7 +291,7 @@ def _internet(internet: dict[str, Any] | None) -> str:
 
 
 def _hold(hold: dict[str, Any]) -> str:
-    return f"since {_time(hold['placed_at'])}{': ' if hold['reason'] else ''}{hold['reason']}"
+    return f"since {_time(hold['placed_at'])} UTC{': ' if hold['reason'] else ''}{hold['reason']}"
 
 
 def _planned(change: dict[str, Any]) -> str:
@@ -160,4 +300,8 @@ def _planned(change: dict[str, Any]) -> str:
 
 
 def _time(instant: str | None) -> str:
-    return f"{datetime.fromisoformat(instant):%Y-%m-%d %H:%M:%S}" if instant else ""
+    return f"{datetime.fromisoformat(instant).astimezone(UTC):%Y-%m-%d %H:%M:%S}" if instant else ""
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

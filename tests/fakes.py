@@ -1,7 +1,7 @@
 """The three systems, in memory: they implement the ports, keep a fence as the real ones do, and fail on command."""
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from temporalio import activity
@@ -120,7 +120,8 @@ class FakeDirectory(Directory):
         granted, lost = self._decide(order.client_id, order.claim) if order.claim else (None, None)
         last = order.first_entry + len(order.entries) - 1
         if not (order.register and lost):
-            self.shown[order.client_id] = order
+            shown = replace(order, view=order.view.model_copy(update={"billing_ref": granted})) if granted else order
+            self.shown[order.client_id] = shown if order.register else order
             self._hold(order.client_id, {*order.numbers, *(order.claim.numbers if order.claim and not lost else ())})
             for number, entry in enumerate(order.entries, order.first_entry):
                 self.history[order.client_id, number] = f"{entry.event}: {entry.text}"

@@ -69,7 +69,7 @@ class ClientLifecycle:
         if self._turned_away:
             raise as_failure(self._turned_away)
         if not self._state.finished:
-            workflow.continue_as_new(ClientStart(self._state), memo=workflow.memo())
+            workflow.continue_as_new(ClientStart(state=self._state), memo=workflow.memo())
         return self.client()
 
     async def _rest(self) -> None:
@@ -225,8 +225,7 @@ class ClientLifecycle:
                 provisioning.access_proven(accounts, order.revision, now, contracted)
 
     def _failed(self, system: System, failure: ActivityError) -> None:
-        newest = newer_revision(failure)
-        if newest is not None and newest >= self._state.client.revision:
+        if (newest := newer_revision(failure)) is not None:
             self._state.overtaken(system, newest)
         else:
             self._state.failed(system, failure_told(failure), workflow.now(), workflow.random().random())

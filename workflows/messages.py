@@ -4,7 +4,6 @@ Changes are additive. Commands are checked here for shape and turned into domain
 domain's.
 """
 
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -29,6 +28,7 @@ from workflows.domain.state import Answer, ClientState
 
 ID_PREFIX = "client-"
 TASK_QUEUE = "provisioning"
+MOST = 500  # lines or offices in one message
 
 E164 = Annotated[
     str,
@@ -107,16 +107,16 @@ class ConvertBody(PlannableBody):
     """Become residential or virtual."""
 
     to: ClientType
-    lines: list[LineGiven] = Field(default_factory=list, description="Which line goes to which office")
-    offices: list[Office] = Field(default_factory=list, description="Offices without a telephone line")
+    lines: list[LineGiven] = Field(default_factory=list, max_length=MOST, description="Which line goes to which office")
+    offices: list[Office] = Field(default_factory=list, max_length=MOST, description="Offices without a telephone line")
     internet: InternetGiven | None = None
 
 
 class ServicesBody(PlannableBody):
     """A change of the contracted services. ``internet`` left out keeps it, ``"none"`` ends it."""
 
-    add_lines: list[LineGiven] = Field(default_factory=list)
-    remove_lines: list[E164] = Field(default_factory=list)
+    add_lines: list[LineGiven] = Field(default_factory=list, max_length=MOST)
+    remove_lines: list[E164] = Field(default_factory=list, max_length=MOST)
     internet: InternetGiven | Literal["none"] | None = None
 
 
@@ -273,9 +273,11 @@ def _planned(body: PlannableBody) -> dict[str, Any]:
 # -- other messages -------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class ClientStart:
-    """What a run begins with: a new client's state, or the state the run before it passed on."""
+class ClientStart(BaseModel):
+    """What a run begins with: a new client's state, or the state the run before it passed on.
+
+    A model, not a dataclass: pydantic compiles its schema once, and not anew for each client a worker takes up.
+    """
 
     state: ClientState
 

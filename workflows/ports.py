@@ -88,11 +88,12 @@ class Claim:
 class Publish:
     """Show a client as it is at a revision, and decide on one claim, in one transaction.
 
-    ``register`` makes the client known; when its claim is lost, nothing at all is written. Otherwise a lost claim
-    leaves the rest of the publication standing. The client then holds ``numbers``, and those of a claim it won; every
-    other number of it is free. ``wanted`` gives, per switched system, the revision since when it is to do what it is to
-    do: the directory derives "settled" by comparing it with what was proven. ``entries`` are lines of the history,
-    numbered from ``first_entry``; each number is taken once.
+    ``register`` makes the client known, under the reference it is granted; when its claim is lost, nothing at all is
+    written. Otherwise a lost claim leaves the rest of the publication standing. The client then holds ``numbers``, and
+    those of a claim it won; every other number of it is free. ``wanted`` gives, per switched system, the revision since
+    when it is to do what it is to do: the directory derives "settled" by comparing it with what was proven (its own
+    record, or ``proven``, if that is later). ``entries`` are lines of the history, numbered from ``first_entry``; each
+    number is taken once.
     """
 
     client_id: str

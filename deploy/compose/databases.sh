@@ -28,5 +28,5 @@ database temporal temporal
 database temporal_visibility temporal
 database kamailio postgres
 database radius postgres
-system kamailio /deploy/kamailio
-system radius /deploy/freeradius
+system kamailio "${DEPLOY:-/deploy}/kamailio"
+system radius "${DEPLOY:-/deploy}/freeradius"

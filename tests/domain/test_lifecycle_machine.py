@@ -304,6 +304,8 @@ class Lifecycle(RuleBasedStateMachine):
     @precondition(lambda self: not self.state.registered)
     @rule(billing_ref=st.sampled_from([None, "B-1", "B-7"]))
     def register(self, billing_ref: str | None) -> None:
+        """The reference that the directory allots is part of the revision it shows."""
+        self.seen.billing_ref = billing_ref or self.seen.billing_ref
         self.state.register(billing_ref, self.now)
 
     @rule(system=st.sampled_from(SWITCHED), done=st.integers(0, 31))
@@ -360,7 +362,7 @@ class Lifecycle(RuleBasedStateMachine):
         if not state.may_attempt(System.DIRECTORY, self.now):
             return
         if not state.registered:
-            state.register("B-1", self.now)
+            self.register("B-1")
         state.journal.published(state.journal.written)
         state.provisioning.published = state.client.revision
         state.provisioning.standing[System.DIRECTORY].succeed(state.client.revision, self.now)

@@ -73,7 +73,7 @@ class Place:
         state = ClientState.of_new(client, LIMITS)
         await (await self.client()).start_workflow(
             ClientLifecycle.run,
-            ClientStart(state),
+            ClientStart(state=state),
             id=workflow_id(client_id),
             task_queue=TASK_QUEUE,
             search_attributes=attributes_at_start(state),

@@ -1,5 +1,6 @@
 """`connect up`, the real one: everything in one terminal, whatever is killed, started again on the same folder."""
 
+import asyncio
 import contextlib
 import os
 import re
@@ -12,11 +13,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 
 from starter.children import birth, processes_in
 from starter.data_folder import DataFolder
+from starter.databases import prepare
+from starter.local import UpOptions, up
+from starter.postgres import EmbeddedPostgres
 from tests.waiting import eventually, free_port
 
 CONNECT = [sys.executable, "-m", "starter.cli"]
@@ -194,6 +199,33 @@ def test_a_taken_port_is_named_with_its_owner_and_the_way_out(terminal: Terminal
     owner = rf"taken by .*\(process {os.getpid()}\)"
     assert re.search(rf"Port {terminal.ui_port} for the Temporal UI is {owner}.* --ui-port\n", told.stderr)
     assert "Traceback" not in told.stderr
+
+
+@pytest.mark.parametrize("port", [0, 65536])
+def test_what_is_no_port_is_refused(tmp_path: Path, port: int, capsys: pytest.CaptureFixture[str]) -> None:
+    assert up(UpOptions(tmp_path / "data", port=port)) == 1
+    assert f"{port} is no TCP port: choose one from 1 to 65535 with --port" in capsys.readouterr().err
+
+
+def test_data_of_a_newer_version_is_left_alone(terminal: Terminal) -> None:
+    with DataFolder.held(terminal.data) as folder:
+        folder.make_secrets()
+        server = EmbeddedPostgres(folder.postgres, free_port(), folder.postgres_password.read_text().strip())
+        server.start()
+        urls = prepare(server)
+        asyncio.run(execute(urls.directory, "UPDATE alembic_version SET version_num = '9999'"))
+        server.stop()
+    told = subprocess.run(terminal.command, capture_output=True, text=True, check=False, timeout=60)
+    assert told.returncode == 1
+    assert "connect up: The databases cannot be made ready: " in told.stderr
+    assert "9999" in told.stderr
+    assert "Traceback" not in told.stderr
+
+
+async def execute(dsn: str, sql: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    await connection.execute(sql)
+    await connection.close()
 
 
 def test_a_folder_with_something_else_in_it_is_refused(terminal: Terminal) -> None:

@@ -110,7 +110,7 @@ class House:
         state = ClientState.of_new(client, limits or Limits(attempt=8, first_pause=1, longest_pause=60))
         handle = await self.temporal.start_workflow(
             ClientLifecycle.run,
-            ClientStart(state),
+            ClientStart(state=state),
             id=workflow_id(client.client_id),
             task_queue=self.queue,
             search_attributes=attributes_at_start(state),
@@ -193,7 +193,8 @@ async def replay(histories: list[WorkflowHistory]) -> None:
     """Every history replays with today's code, or the test fails."""
     replayer = Replayer(workflows=[ClientLifecycle], data_converter=pydantic_data_converter, interceptors=[Guard()])
     for history in histories:
-        await replayer.replay_workflow(history)
+        if any(event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED for event in history.events):
+            await replayer.replay_workflow(history)  # it waits for ever for a run that has only just started
 
 
 async def refusal_of(asked: Awaitable[Any]) -> ApplicationError:

@@ -18,7 +18,9 @@ async def test_clients_put_away_in_the_middle_of_a_change_go_on_and_the_worker_s
             handles = [await house.start(services=house.virtual(f"+44207946030{n}"), limits=limits) for n in range(5)]
             house.telephony.faults.down = True
             for handle in handles:
-                await handle.cancel()
+                await house.command(handle, "decommission", last_day="2099-03-31")
+                if handle is handles[0]:
+                    await handle.cancel()
                 await house.command(handle, "suspend")
             house.telephony.faults.down = False
             for handle in handles:
@@ -28,3 +30,17 @@ async def test_clients_put_away_in_the_middle_of_a_change_go_on_and_the_worker_s
                 await house.command(handle, "unsuspend")
         for handle in handles:
             await handle.terminate("the test is over")
+
+
+async def test_a_client_put_away_while_it_is_about_to_be_renewed_does_not_hold_up_its_worker(
+    temporal: WorkflowEnvironment,
+) -> None:
+    house = House(temporal)
+    async with asyncio.timeout(40):
+        async with house.worker():
+            limits = Limits(attempt=30, renew_after=30)
+            handle = await house.start(services=house.virtual("+442079460310"), limits=limits)
+            house.telephony.faults.hold = asyncio.Event()
+            for number in range(8):
+                await house.command(handle, "suspend", source=f"source-{number}")
+        await handle.terminate("the test is over")

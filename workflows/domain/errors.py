@@ -91,6 +91,10 @@ class CommandIdReused(Refusal):
     """This command_id was used before, for a different command."""
 
 
+class TooManyWaiting(Refusal):
+    """The directory has not decided on earlier commands, and no more are kept for it."""
+
+
 class Taken(Refusal):
     """Another client has what was asked for."""
 

@@ -5,6 +5,8 @@ from datetime import datetime
 from enum import StrEnum
 
 LONGEST_TEXT = 1000
+MANY = 500
+UNTOLD = "untold"
 
 
 class Event(StrEnum):
@@ -44,6 +46,13 @@ class Journal:
     waiting: list[Entry] = field(default_factory=list)
 
     def write(self, entry: Entry) -> None:
+        """Note a line. While very many wait, refusals are only counted: nobody can fill a client's memory with them."""
+        if entry.event is Event.REFUSED and len(self.waiting) >= MANY:
+            if self.waiting[-1].kind == UNTOLD:
+                entry = _counted(entry, int(self.waiting.pop().facts["count"]) + 1)
+                self.written -= 1
+            else:
+                entry = _counted(entry, 1)
         self.waiting.append(entry)
         self.written += 1
 
@@ -55,6 +64,17 @@ class Journal:
     def published(self, last: int) -> None:
         """The directory has every line up to this number."""
         del self.waiting[: max(0, last - self.first + 1)]
+
+
+def _counted(entry: Entry, count: int) -> Entry:
+    return Entry(
+        Event.REFUSED,
+        entry.at,
+        f"{count} more refused while the directory was away",
+        kind=UNTOLD,
+        revision=entry.revision,
+        facts={"count": str(count)},
+    )
 
 
 def shortened(text: str, longest: int = LONGEST_TEXT) -> str:

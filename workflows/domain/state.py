@@ -8,7 +8,7 @@ from datetime import datetime
 
 from workflows.domain.client import Client, Needs, Outcome
 from workflows.domain.commands import AnyCommand, Edit
-from workflows.domain.errors import CommandIdReused, Refusal
+from workflows.domain.errors import CommandIdReused, Refusal, TooManyWaiting
 from workflows.domain.journal import Entry, Event, Journal, shortened
 from workflows.domain.lifecycle import Status
 from workflows.domain.provisioning import SWITCHED, Limits, Provisioned, Provisioning, System
@@ -16,6 +16,7 @@ from workflows.domain.provisioning import SWITCHED, Limits, Provisioned, Provisi
 # Temporal priority keys, lowest first: what an operator asked goes before what a timer did, and both before bulk work.
 OPERATOR_FIRST, TIMER_NEXT, BULK_LAST = 2, 3, 5
 BULK = "bulk"
+MOST_CLAIMS = 50
 
 
 @dataclass(frozen=True)
@@ -126,8 +127,12 @@ class ClientState:
         return bool(command.command_id) and command in self.claims
 
     def claim(self, command: AnyCommand) -> None:
-        """Let a command wait until the directory has decided on what it needs."""
+        """Let a command wait until the directory has decided on what it needs. Raises TooManyWaiting."""
         if not self.claiming(command):
+            if len(self.claims) >= MOST_CLAIMS:
+                raise TooManyWaiting(
+                    f"{MOST_CLAIMS} changes wait for the directory already", "Ask again when it is back"
+                ).within(self.client.situation())
             self.claims.append(command)
             self.client.revision += 1
             self.provisioning.follow(self.client)
@@ -143,11 +148,9 @@ class ClientState:
         return self.client.numbers_held | self.provisioning.numbers_in_use
 
     def register(self, billing_ref: str | None, now: datetime) -> None:
-        """The directory knows the client, under this billing reference: from now on time passes for it."""
+        """The directory shows the client, under this billing reference: from now on time passes for it."""
         self.registered = True
-        if billing_ref and billing_ref != self.client.billing_ref:
-            self.client.billing_ref = billing_ref
-            self.client.revision += 1
+        self.client.billing_ref = billing_ref or self.client.billing_ref
         self.advance(now)
 
     def won(self, billing_ref: str | None, now: datetime) -> Answer | Refusal:

@@ -1,0 +1,176 @@
+"""The several-machine shape, without a Docker engine: its files fit the programs that they start."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import jsonschema
+import pytest
+import typer
+from temporalio.envconfig import ClientConfigProfile
+
+from activities.migrations import migrate
+from activities.settings import Settings
+from starter.cli import app
+from starter.postgres import EmbeddedPostgres, installed_wheel
+from tests.architecture.compose import ROOT, SCHEMA, compose, services, used_variables, variables
+from tests.waiting import free_port
+
+OURS = ("migrate", "worker", "api")
+DOCKERFILES = sorted(
+    path.relative_to(ROOT).as_posix() for path in [ROOT / "Dockerfile", *ROOT.glob("deploy/**/*.Dockerfile")]
+)
+FOLDERS = {"kamailio": "deploy/kamailio/kamailio.cfg", "freeradius": "deploy/freeradius/radiusd.conf"}
+
+
+def test_the_file_is_as_the_compose_specification_says() -> None:
+    jsonschema.validate(compose(), SCHEMA)
+
+
+@pytest.mark.parametrize("service", services())
+def test_a_service_names_only_what_there_is(service: str) -> None:
+    whole, it = compose(), services()[service]
+    assert set(it.get("depends_on", {})) <= set(services())
+    assert set(it.get("secrets", [])) <= set(whole["secrets"])
+    for needed, how in it.get("depends_on", {}).items():
+        if how["condition"] == "service_healthy":
+            assert "healthcheck" in services()[needed]
+        if how["condition"] == "service_completed_successfully":
+            assert services()[needed]["restart"] == "on-failure", "a service that runs for ever never completes"
+    for volume in it.get("volumes", []):
+        source = volume.split(":")[0]
+        assert (ROOT / source).exists() if source.startswith(".") else source in whole["volumes"]
+    if isinstance(it.get("build"), dict):
+        assert (ROOT / it["build"]["dockerfile"]).is_file()
+
+
+@pytest.mark.parametrize("service", services())
+def test_what_runs_for_ever_says_how_it_is(service: str) -> None:
+    it = services()[service]
+    assert ("healthcheck" in it) == (it["restart"] == "unless-stopped")
+
+
+@pytest.mark.parametrize("service", services())
+def test_images_are_exact_versions(service: str) -> None:
+    assert re.fullmatch(r"[a-z/-]+:\d+\.\d+(\.\d+)?", services()[service]["image"])
+
+
+@pytest.mark.parametrize("dockerfile", DOCKERFILES)
+def test_what_images_are_built_from_is_pinned(dockerfile: str) -> None:
+    text = (ROOT / dockerfile).read_text()
+    assert re.fullmatch(r"[a-z]+:\d+\.\d+(\.\d+)?-slim(-[a-z]+)?", re.findall(r"^FROM (\S+)$", text, re.M)[0])
+    assert "--require-hashes" in text or re.search(r"'[a-z]+=\d+\.\d+\.\d+\*'", text)
+    for source in re.findall(r"^COPY (.+) \S+$", text, re.M):
+        assert all((ROOT / name).exists() for name in source.split())
+    kept = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    assert {name.split("/")[0] for s in re.findall(r"^COPY (.+) \S+$", text, re.M) for name in s.split()} <= kept
+
+
+@pytest.mark.parametrize("service", OURS)
+def test_our_processes_are_told_what_they_know(service: str) -> None:
+    environment = services()[service]["environment"]
+    settings = {name: value for name, value in environment.items() if name.startswith("CONNECT_")}
+    assert {name.removeprefix("CONNECT_").lower() for name in settings} <= set(Settings.model_fields)
+    Settings(**{name.removeprefix("CONNECT_").lower(): value for name, value in settings.items()})
+    others = {name: value for name, value in environment.items() if name not in settings}
+    assert all(name.startswith("TEMPORAL_") for name in others)
+    assert understood_by_temporal(others) == set(others)
+
+
+def understood_by_temporal(environment: dict[str, str]) -> set[str]:
+    """Variables that temporalio.envconfig does not ignore."""
+
+    def read(given: dict[str, str]) -> dict[str, Any]:
+        return dict(ClientConfigProfile.load(disable_file=True, override_env_vars=given).to_dict())
+
+    without = {name: {n: v for n, v in environment.items() if n != name} for name in environment}
+    return {name for name in environment if read(without[name]) != read(environment)}
+
+
+@pytest.mark.parametrize("service", OURS)
+def test_our_commands_exist(service: str) -> None:
+    entrypoint = re.search(r'^ENTRYPOINT \["(.+)"\]$', (ROOT / "Dockerfile").read_text(), re.M)
+    assert entrypoint
+    assert f'\n{entrypoint[1]} = "starter.cli:main"\n' in (ROOT / "pyproject.toml").read_text()
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]  # a group, as it has subcommands
+    assert services()[service]["command"][0] in commands
+
+
+def test_a_worker_is_given_time_to_end_the_work_in_its_hands() -> None:
+    patience = int(services()["worker"]["stop_grace_period"].removesuffix("s"))
+    assert patience > Settings.model_fields["operation_seconds"].default
+
+
+def test_no_secret_is_written_down_and_each_has_its_place() -> None:
+    assert used_variables() <= set(variables()) | {"SIP_GATEWAY", "SIP_GATEWAY_PORT"}, "those two have defaults"
+    secrets = {name for name, value in variables().items() if not value}
+    assert {it["environment"] for it in compose()["secrets"].values()} <= secrets
+    text = (ROOT / "docker-compose.yml").read_text()
+    for name in re.findall(r"(\S*(?:PASSWORD|PWD|SECRET)): (?!\$\{[A-Z_]+:\?|/run/secrets/)(.+)", text):
+        pytest.fail(f"{name} is not a variable that must be given")
+
+
+def test_a_new_env_fills_in_every_secret(tmp_path: Path) -> None:
+    made = subprocess.run(
+        ["sh", ROOT / "deploy/compose/new-env.sh"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    values = dict(line.split("=", 1) for line in made.stdout.splitlines() if line and not line.startswith("#"))
+    assert values.keys() == variables().keys()
+    secrets = [values[name] for name, example in variables().items() if not example]
+    assert all(re.fullmatch("[0-9a-f]{48}", secret) for secret in secrets), "safe in a URL, and long enough"
+    assert len(set(secrets)) == len(secrets)
+
+
+@pytest.mark.parametrize("system", FOLDERS)
+def test_a_system_is_told_what_its_configuration_asks_for(system: str) -> None:
+    text = (ROOT / FOLDERS[system]).read_text()
+    asked = set(re.findall(r"^#!defenvs? (\w+)$", text, re.M)) | set(re.findall(r"\$ENV\{(\w+)\}", text))
+    assert asked == set(services()[system]["environment"]) - {"PGPASSWORD"}
+    assert all(f"#   {name} " in text for name in asked), "and says what it is"
+
+
+def test_lines_have_one_domain_everywhere() -> None:
+    assert services()["kamailio"]["environment"]["SIP_DOMAIN"] == Settings.model_fields["sip_domain"].default
+    assert services()["worker"]["environment"]["CONNECT_SIP_DOMAIN"] == Settings.model_fields["sip_domain"].default
+
+
+@pytest.mark.parametrize("script", sorted((ROOT / "deploy/compose").glob("*.sh")), ids=lambda path: path.name)
+def test_a_script_can_be_run(script: Path) -> None:
+    assert os.access(script, os.X_OK)
+    subprocess.run(["sh", "-n", script], check=True)
+
+
+async def test_the_databases_are_made_with_the_roles_that_the_services_use(tmp_path: Path) -> None:
+    server = EmbeddedPostgres(tmp_path / "postgres", free_port(), "secret", settings={"fsync": "off"})
+    server.start()
+    try:
+        make_databases(server)
+        for dsn, question in {
+            server.dsn("connect", "connect", "filled"): "CREATE TABLE ours ()",
+            server.dsn("temporal", "temporal", "filled"): "CREATE TABLE theirs ()",
+            server.dsn("temporal_visibility", "temporal", "filled"): "CREATE TABLE theirs ()",
+            server.dsn("kamailio", "sip_prov", "filled"): "SELECT in_service FROM subscriber",
+            server.dsn("kamailio", "sip_daemon", "filled"): "SELECT contact FROM location",
+            server.dsn("radius", "radius_prov", "filled"): "SELECT revision FROM connect_fence",
+            server.dsn("radius", "radius_daemon", "filled"): "SELECT value FROM radcheck",
+        }.items():
+            connection = await asyncpg.connect(dsn)
+            await connection.execute(question)
+            await connection.close()
+        await migrate(server.dsn("connect", "connect", "filled"))
+    finally:
+        server.stop()
+
+
+def make_databases(server: EmbeddedPostgres) -> None:
+    """Run the script as the image does when its volume is new."""
+    psql = {"PGHOST": server.host, "PGPORT": str(server.port), "PGPASSWORD": server.password}
+    path = f"{installed_wheel() / 'pginstall/bin'}:{os.environ['PATH']}"
+    environment = services()["postgres"]["environment"] | psql | {"PATH": path, "DEPLOY": str(ROOT / "deploy")}
+    made = subprocess.run(
+        [ROOT / "deploy/compose/databases.sh"], env=environment, capture_output=True, text=True, check=False
+    )
+    assert made.returncode == 0, made.stderr
