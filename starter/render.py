@@ -35,6 +35,8 @@ GAP = 2  # blanks between columns
 ESSENTIAL = 5  # columns of the list of clients that it has at any sensible width
 LAST = 20  # columns that a wrapped last column has at least
 
+VISIBLE = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)], "\N{REPLACEMENT CHARACTER}")  # no text moves the cursor
+
 Row: TypeAlias = Sequence[Text]
 
 
@@ -61,7 +63,7 @@ def as_json(answer: dict[str, Any]) -> None:
 
 
 def say(text: str) -> None:
-    _console.print(Text(text))
+    _show([text])
 
 
 def sites(items: list[dict[str, Any]]) -> None:
@@ -84,9 +86,11 @@ def clients(items: list[dict[str, Any]], total: int) -> None:
         return
     zones = {client["timezone"] for client in items if client["planned"]}
     columns, rows = _clients_table(items, with_zone=len(zones) > 1, narrow=False)
+    most = len(columns)
     if not _fits(columns[:ESSENTIAL], rows):
         columns, rows = _clients_table(items, with_zone=len(zones) > 1, narrow=True)
-    shown = next((n for n in range(len(columns), 3, -1) if _fits(columns[:n], rows)), 3)
+        most = ESSENTIAL
+    shown = next((n for n in range(most, 3, -1) if _fits(columns[:n], rows)), 3)
     _show(_table(columns[:shown], [row[:shown] for row in rows]))
     told = [f"{len(items)} of {_count(total, 'client')}"]
     if len(zones) == 1:
@@ -199,7 +203,9 @@ def _total(widths: Sequence[int]) -> int:
 
 def _show(lines: Iterable[Text | str]) -> None:
     for line in lines:
-        _console.print(Text(line) if isinstance(line, str) else line)
+        text = Text(line) if isinstance(line, str) else line.copy()
+        text.plain = text.plain.translate(VISIBLE)
+        _console.print(text)
 
 
 def _note(*sentences: str) -> None:

@@ -115,7 +115,8 @@ async def test_a_client_from_its_first_day_to_its_last(terminal: Terminal) -> No
     assert (await terminal.json("client", "cancel-planned", client_id, "services"))["planned"] == []
     assert (await terminal.json("client", "decommission", client_id))["status"] == "decommissioned"
 
-    assert "No clients." in (await terminal.connect("client", "list", "--site", site)).out
+    nobody = (await terminal.connect("client", "list", "--site", site)).out
+    assert "matches. Inactive ones are listed with --inactive." in nobody
     inactive = (await terminal.connect("client", "list", "--site", site, "--inactive")).out
     assert client_id in inactive
     assert "inactive" in inactive
