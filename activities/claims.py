@@ -19,11 +19,16 @@ RETURNING billing_ref"""
 _PENDING_REF = """
 SELECT billing_ref FROM billing_refs WHERE client_id = $1 AND generated AND billing_ref <> ALL($2) LIMIT 1"""
 
+# Also tells, in the same round trip, what else the client holds: the SELECTs see what was there before.
 _TAKE_NUMBERS = """
-INSERT INTO numbers AS n (number, client_id, revision) SELECT w.number, $2, $3 FROM unnest($1::text[]) AS w(number)
-ORDER BY w.number
-ON CONFLICT (number) DO UPDATE SET revision = greatest(n.revision, excluded.revision)
-WHERE n.client_id = excluded.client_id RETURNING number"""
+WITH taken AS (
+  INSERT INTO numbers AS n (number, client_id, revision) SELECT w.number, $2, $3 FROM unnest($1::text[]) AS w(number)
+  ORDER BY w.number
+  ON CONFLICT (number) DO UPDATE SET revision = greatest(n.revision, excluded.revision)
+  WHERE n.client_id = excluded.client_id RETURNING number)
+SELECT ARRAY(SELECT number FROM taken) AS taken,
+  ARRAY(SELECT number FROM numbers WHERE client_id = $2) AS numbers,
+  ARRAY(SELECT billing_ref FROM billing_refs WHERE client_id = $2) AS refs"""
 
 _RELEASE_REFS = "DELETE FROM billing_refs WHERE client_id = $1 AND billing_ref <> ALL($2)"
 
@@ -41,15 +46,18 @@ class Lost(Exception):
 class Holdings:
     """What one client holds, in the transaction of one publication at ``revision``.
 
-    What is taken stays only if it is then kept: ``keep`` releases everything else.
+    What is taken stays only if it is then kept: ``keep`` releases everything else. What the client holds already is
+    known once numbers were taken, even none: nobody else changes it, for whoever does locks the client's row first.
     """
 
     def __init__(self, connection: asyncpg.Connection, client_id: str, revision: int) -> None:
         self._connection, self._client_id, self._revision = connection, client_id, revision
+        self._refs: set[str] = set()
+        self._numbers: set[str] = set()
 
     async def take_ref(self, billing_ref: str) -> None:
         """Hold this reference. Raises Lost when another client does."""
-        if not await self._took_ref(billing_ref, generated=False):
+        if billing_ref not in self._refs and not await self._took_ref(billing_ref, generated=False):
             raise Lost(
                 LostClaim(
                     "BillingRefTaken",
@@ -86,18 +94,23 @@ class Holdings:
 
     async def missing_numbers(self, numbers: Collection[str]) -> list[str]:
         """Hold those of these numbers that are free; returns the others."""
-        if not numbers:
-            return []
-        taken = await self._connection.fetch(_TAKE_NUMBERS, sorted(set(numbers)), self._client_id, self._revision)
-        return sorted(set(numbers) - {row["number"] for row in taken})
+        wanted = sorted(set(numbers))
+        row = await self._connection.fetchrow(_TAKE_NUMBERS, wanted, self._client_id, self._revision)
+        self._numbers.update(row["numbers"], row["taken"])
+        self._refs.update(row["refs"])
+        return sorted(set(wanted).difference(row["taken"]))
 
     async def keep(self, refs: Collection[str], numbers: Collection[str]) -> None:
-        """Release everything else, but no number that a later revision took."""
-        await self._connection.execute(_RELEASE_REFS, self._client_id, list(refs))
-        await self._connection.execute(_RELEASE_NUMBERS, self._client_id, list(numbers), self._revision)
+        """Release everything else, but no number that a later revision took. Numbers were taken before, even none."""
+        if not self._refs <= set(refs):
+            await self._connection.execute(_RELEASE_REFS, self._client_id, list(refs))
+        if not self._numbers <= set(numbers):
+            await self._connection.execute(_RELEASE_NUMBERS, self._client_id, list(numbers), self._revision)
 
     async def _took_ref(self, billing_ref: str, *, generated: bool) -> bool:
         taken = await self._connection.fetchval(_TAKE_REF, billing_ref, self._client_id, generated)
+        if taken is not None:
+            self._refs.add(billing_ref)
         return taken is not None
 
 

@@ -16,7 +16,9 @@ DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.Internal
 """Everything a database can fail with. TimeoutError is an OSError."""
 
 _FAREWELL = 1.0
-"""Seconds for a rollback, before the connection is dropped instead."""
+"""Seconds for a rollback, or for the server to stop a statement, before the connection is dropped instead."""
+
+_READ_ONLY = {"default_transaction_read_only": "on"}
 
 _CUT = (
     asyncpg.PostgresConnectionError,
@@ -35,6 +37,10 @@ class Database:
     Changes and their read-back use connections of different pools, so that evidence is what any other client of the
     database sees. Nothing is connected before it is needed: a process starts while a system is away. ``operation`` is
     how many seconds all of one activity's work may take here. Use it as ``async with``.
+
+    The server's own limits (``lock_timeout``, ``statement_timeout``) are set when a connection is made, which costs no
+    round trip later. So a session must be ours for as long as it lasts: a pooler that hands out one server connection
+    per transaction (pgbouncer with ``pool_mode = transaction``) must not stand between.
     """
 
     def __init__(self, name: str, dsn: str, settings: Settings) -> None:
@@ -42,18 +48,19 @@ class Database:
         self.operation = settings.operation_seconds
         self._dsn, self._connect = dsn, settings.connect_seconds
         self._statement = settings.statement_seconds
-        self._bounds = (
-            f"SET LOCAL lock_timeout = {_milliseconds(settings.lock_seconds)};"
-            f"SET LOCAL statement_timeout = {_milliseconds(settings.statement_seconds)}"
-        )
+        self._session = {
+            "application_name": "connect",
+            "lock_timeout": _milliseconds(settings.lock_seconds),
+            "statement_timeout": _milliseconds(settings.statement_seconds),
+        }
         self._size = settings.pool_size
 
     def __str__(self) -> str:
         return f"{self.name} database {self.where}"
 
     async def __aenter__(self) -> Self:
-        self._changes = await self._pool(max(1, self._size - self._size // 2))
-        self._witnesses = await self._pool(max(1, self._size // 2))
+        self._changes = await self._pool(max(1, self._size - self._size // 2), self._session)
+        self._witnesses = await self._pool(max(1, self._size // 2), self._session | _READ_ONLY)
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -74,12 +81,23 @@ class Database:
     @asynccontextmanager
     async def witness(self) -> AsyncIterator[asyncpg.Connection]:
         """Look at what is committed, on a connection that changes nothing."""
-        async with self._transaction(self._witnesses, readonly=True) as connection:
+        async with self._transaction(self._witnesses) as connection:
             yield connection
+
+    async def read(self, query: str, *values: object) -> list[asyncpg.Record]:
+        """What one SELECT finds of what is committed, on a connection that changes nothing. One round trip."""
+        return await self._once(self._witnesses, query, values)
+
+    async def write(self, statement: str, *values: object) -> list[asyncpg.Record]:
+        """What one statement returns that commits by itself. One round trip.
+
+        Twice must be once: it is sent again when the connection is cut, and nobody knows then whether it happened.
+        """
+        return await self._once(self._changes, statement, values)
 
     # -- how ------------------------------------------------------------------------------------------------------
 
-    async def _pool(self, size: int) -> asyncpg.Pool:
+    async def _pool(self, size: int, session: dict[str, str]) -> asyncpg.Pool:
         return await asyncpg.create_pool(
             self._dsn,
             min_size=0,
@@ -88,16 +106,31 @@ class Database:
             reset=_keep,
             timeout=self._connect,
             command_timeout=self._statement + 1,  # the server's own limit comes first: it says more
-            server_settings={"application_name": "connect"},
+            server_settings=session,
         )
 
-    @asynccontextmanager
-    async def _transaction(self, pool: asyncpg.Pool, *, readonly: bool = False) -> AsyncIterator[asyncpg.Connection]:
+    async def _once(self, pool: asyncpg.Pool, statement: str, values: tuple[object, ...]) -> list[asyncpg.Record]:
         try:
-            connection, transaction = await self._begin(pool, readonly)
+            return await self._alone(pool, statement, values)
+        except _CUT:  # most often, a pooled connection died of old age
+            await pool.expire_connections()
+            return await self._alone(pool, statement, values)
+
+    async def _alone(self, pool: asyncpg.Pool, statement: str, values: tuple[object, ...]) -> list[asyncpg.Record]:
+        connection = await pool.acquire(timeout=self.operation)
+        try:
+            rows: list[asyncpg.Record] = await connection.fetch(statement, *values)
+            return rows
+        finally:
+            await self._give_back(pool, connection)
+
+    @asynccontextmanager
+    async def _transaction(self, pool: asyncpg.Pool) -> AsyncIterator[asyncpg.Connection]:
+        try:
+            connection, transaction = await self._begin(pool)
         except _CUT:  # a pooled connection died of old age; nothing was sent on it yet
             await pool.expire_connections()
-            connection, transaction = await self._begin(pool, readonly)
+            connection, transaction = await self._begin(pool)
         try:
             yield connection
             await transaction.commit()
@@ -107,14 +140,11 @@ class Database:
         finally:
             await self._give_back(pool, connection)
 
-    async def _begin(
-        self, pool: asyncpg.Pool, readonly: bool
-    ) -> tuple[asyncpg.Connection, asyncpg.transaction.Transaction]:
+    async def _begin(self, pool: asyncpg.Pool) -> tuple[asyncpg.Connection, asyncpg.transaction.Transaction]:
         connection = await pool.acquire(timeout=self.operation)
         try:
-            transaction = connection.transaction(readonly=readonly)
+            transaction = connection.transaction()
             await transaction.start()
-            await connection.execute(self._bounds)
         except BaseException:
             connection.terminate()
             await self._give_back(pool, connection)
@@ -124,7 +154,7 @@ class Database:
     async def _give_back(self, pool: asyncpg.Pool, connection: asyncpg.Connection) -> None:
         """A connection that cannot be given back is closed by the pool; what was done on it stays done."""
         try:
-            await pool.release(connection, timeout=self._connect)
+            await pool.release(connection, timeout=_FAREWELL)
         except DRIVER_ERRORS:
             return
 
@@ -173,5 +203,5 @@ def _address(dsn: str) -> str:
     return parts.netloc.rpartition("@")[2] + parts.path
 
 
-def _milliseconds(seconds: float) -> int:
-    return max(1, round(seconds * 1000))
+def _milliseconds(seconds: float) -> str:
+    return str(max(1, round(seconds * 1000)))

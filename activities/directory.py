@@ -19,7 +19,9 @@ _ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtextextended('client:' || $1,
 
 _KNOWN = "SELECT incarnation, revision, billing_ref FROM clients WHERE client_id = $1 FOR UPDATE"
 
+# The client's row, new lines of its history (an array of JSON objects), and word to whoever listens: one round trip.
 _SHOW = """
+WITH shown AS (
 INSERT INTO clients AS c (client_id, incarnation, revision, site_id, name, type, status, billing_ref, start_date,
   end_date, management, offices, numbers, next_change_at, next_change_kind, attention, telephony_wanted,
   telephony_proven, internet_wanted, internet_proven, document, search, created_at)
@@ -33,11 +35,15 @@ ON CONFLICT (client_id) DO UPDATE SET
   telephony_proven = greatest(c.telephony_proven, excluded.telephony_proven),
   internet_wanted = excluded.internet_wanted,
   internet_proven = greatest(c.internet_proven, excluded.internet_proven),
-  document = excluded.document, search = excluded.search, created_at = excluded.created_at, updated_at = now()"""
-
-_TELL = """
+  document = excluded.document, search = excluded.search, created_at = excluded.created_at, updated_at = now()
+RETURNING client_id),
+told AS (
 INSERT INTO history (client_id, entry, event, at, kind, text, by, source, reason, command_id, revision, facts)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING"""
+SELECT $1, e.entry, e.event, e.at, e.kind, e.text, e.by, e.source, e.reason, e.command_id, e.revision, e.facts
+FROM jsonb_to_recordset($24) AS e(entry bigint, event text, at timestamptz, kind text, text text, by text, source text,
+  reason text, command_id text, revision bigint, facts jsonb)
+ORDER BY e.entry ON CONFLICT DO NOTHING)
+SELECT pg_notify('connect_clients', client_id) FROM shown"""
 
 log = structlog.get_logger(__name__)
 
@@ -92,10 +98,7 @@ class PostgresDirectory(Directory):
             numbers = set(order.numbers) if lost else numbers
             await _hold(holdings, order, ref)
         await holdings.keep({ref, granted or ref}, numbers)
-        await connection.execute(_SHOW, *_columns(order, ref))
-        if order.entries:
-            await connection.executemany(_TELL, _lines(order))
-        await connection.execute("SELECT pg_notify('connect_clients', $1)", order.client_id)
+        await connection.execute(_SHOW, *_columns(order, ref), _lines(order))
         return Published(order.revision, order.first_entry + len(order.entries) - 1, granted, lost)
 
     async def _known(self, connection: asyncpg.Connection, order: Publish) -> Known | None:
@@ -148,7 +151,8 @@ async def _decided(holdings: Holdings, claim: Claim, shown: set[str]) -> tuple[s
             await holdings.take_ref(granted)
         elif granted is not None:
             granted = await holdings.allot_ref(shown)
-        await holdings.take_numbers(claim.numbers)
+        if claim.numbers:
+            await holdings.take_numbers(claim.numbers)
     except Lost as lost:
         return None, lost.claim
     return granted, None
@@ -190,12 +194,9 @@ def _search(view: ClientView, numbers: list[str]) -> str:
     return " ".join([view.name, view.billing_ref, view.client_id, *numbers, *bare, *view.offices]).lower()
 
 
-def _lines(order: Publish) -> list[tuple[Any, ...]]:
+def _lines(order: Publish) -> list[dict[str, Any]]:
     """The rows of table history."""
     return [
-        (
-            *(order.client_id, number, entry.event, entry.at, entry.kind, entry.text, entry.by, entry.source),
-            *(entry.reason, entry.command_id, entry.revision, entry.facts),
-        )
+        {**dataclasses.asdict(entry), "entry": number, "at": entry.at.isoformat()}
         for number, entry in enumerate(order.entries, order.first_entry)
     ]

@@ -47,13 +47,14 @@ class Verdict:
 
     ``elsewhere`` belongs to another client and is ordered off: it counts as off and is left alone. ``touched`` is set
     as ordered, ``rekeyed`` gets its derived secret; what the system does not know and is to be off stays unknown.
-    ``owned`` says of everything touched whether its secret is then a derived one.
+    ``owned`` says of everything touched whether its secret is then a derived one; ``owners`` is whose it was.
     """
 
     elsewhere: frozenset[str]
     touched: frozenset[str]
     rekeyed: frozenset[str]
     owned: Mapping[str, bool]
+    owners: Mapping[str, Owner]
 
 
 class Fence:
@@ -83,9 +84,12 @@ class Fence:
         }
 
     async def own(
-        self, connection: asyncpg.Connection, client_id: str, revision: int, version: int, owned: Mapping[str, bool]
+        self, connection: asyncpg.Connection, client_id: str, revision: int, version: int, verdict: Verdict
     ) -> None:
-        """Note whose these are now, and that their secrets are seen to for this version."""
+        """Note whose these are now, and that their secrets are seen to for this version, where that is news."""
+        owned = verdict.owned
+        if all(verdict.owners.get(name) == Owner(client_id, version, derived) for name, derived in owned.items()):
+            return
         subjects = [self._subject(name) for name in owned]
         await connection.execute(_OWN, self._system, client_id, revision, version, subjects, list(owned.values()))
 
@@ -111,7 +115,7 @@ def judge(
             if _needs_secret(name in known, owner, client_id, version):
                 rekeyed.add(name)
             owned[name] = name in rekeyed or (owner is not None and owner.derived)
-    return Verdict(frozenset(elsewhere), frozenset(touched), frozenset(rekeyed), owned)
+    return Verdict(frozenset(elsewhere), frozenset(touched), frozenset(rekeyed), owned, owners)
 
 
 def _needs_secret(known: bool, owner: Owner | None, client_id: str, version: int) -> bool:

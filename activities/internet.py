@@ -44,23 +44,26 @@ _SET_SECRETS = """
 INSERT INTO radcheck (username, attribute, op, value)
 SELECT w.username, 'Cleartext-Password', ':=', w.value FROM unnest($1::text[], $2::text[]) AS w(username, value)"""
 
-_ADMIT = """
-DELETE FROM radcheck WHERE attribute = 'Auth-Type' AND (
-  (username = ANY($1) AND value = 'Reject') OR (username = ANY($2) AND (op, value) <> (':=', 'Reject')))"""
+# Admit $1 and reject $2, in one round trip, which also tells what routers are told about all of them. The parts see the
+# tables as they were before: what is deleted here is never the one row that the insertion looks for.
+_SWITCH = """
+WITH cleared AS (
+  DELETE FROM radcheck WHERE attribute = 'Auth-Type' AND (
+    (username = ANY($1) AND value = 'Reject') OR (username = ANY($2) AND (op, value) <> (':=', 'Reject')))),
+rejected AS (
+  INSERT INTO radcheck (username, attribute, op, value) SELECT w.username, 'Auth-Type', ':=', 'Reject'
+  FROM unnest($2::text[]) AS w(username) WHERE NOT EXISTS (SELECT FROM radcheck c
+    WHERE (c.username, c.attribute, c.op, c.value) = (w.username, 'Auth-Type', ':=', 'Reject')))
+SELECT username, attribute, op, value FROM radreply WHERE username = ANY($1 || $2::text[]) AND attribute = ANY($3)"""
 
-_REJECT = """
-INSERT INTO radcheck (username, attribute, op, value) SELECT w.username, 'Auth-Type', ':=', 'Reject'
-FROM unnest($1::text[]) AS w(username) WHERE NOT EXISTS (
-  SELECT FROM radcheck c WHERE c.username = w.username AND c.attribute = 'Auth-Type')"""
-
-_DROP_REPLIES = """
-DELETE FROM radreply r WHERE r.username = ANY($1) AND r.attribute = ANY($2) AND (
-  NOT EXISTS (SELECT FROM unnest($3::text[], $4::text[], $5::text[]) AS w(username, attribute, value)
-    WHERE (w.username, w.attribute, ':=', w.value) = (r.username, r.attribute, r.op, r.value))
-  OR EXISTS (SELECT FROM radreply e
-    WHERE (e.username, e.attribute, e.op, e.value) = (r.username, r.attribute, r.op, r.value) AND e.id < r.id))"""
-
-_ADD_REPLIES = """
+# Drop what should not be there, and every copy but the first of what should; add what is not there in any copy.
+_REPLY = """
+WITH dropped AS (
+  DELETE FROM radreply r WHERE r.username = ANY($4) AND r.attribute = ANY($5) AND (
+    NOT EXISTS (SELECT FROM unnest($1::text[], $2::text[], $3::text[]) AS w(username, attribute, value)
+      WHERE (w.username, w.attribute, ':=', w.value) = (r.username, r.attribute, r.op, r.value))
+    OR EXISTS (SELECT FROM radreply e
+      WHERE (e.username, e.attribute, e.op, e.value) = (r.username, r.attribute, r.op, r.value) AND e.id < r.id)))
 INSERT INTO radreply (username, attribute, op, value)
 SELECT w.username, w.attribute, ':=', w.value
 FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS w(username, attribute, value, position)
@@ -140,8 +143,7 @@ class RadiusInternet(Internet):
             async with self._database.transaction() as connection:
                 await self._fence.pass_through(connection, order.client_id, order.revision)
                 await self._set(connection, order)
-            async with self._database.witness() as connection:
-                accounts = await _read(connection, order)
+            accounts = await self._read(order)
         if differences := [_difference(account) for account in accounts if not account.proven]:
             raise not_proven(self._database, differences)
         findings = [account.finding for account in accounts]
@@ -159,14 +161,18 @@ class RadiusInternet(Internet):
         verdict = judge(order.client_id, order.secret_version, switches, known, owners)
         await self._rekey(connection, order, verdict)
         touched = [wanted[account] for account in sorted(verdict.touched)]
+        if touched:
+            await self._switch(connection, touched)
+        await self._fence.own(connection, order.client_id, order.revision, order.secret_version, verdict)
+
+    async def _switch(self, connection: asyncpg.Connection, touched: list[Access]) -> None:
+        """Admit or reject these accounts, and have their replies as they should be, which they mostly are."""
         on, off = [a.account for a in touched if a.on], [a.account for a in touched if not a.on]
-        await connection.execute(_ADMIT, on, off)
-        await connection.execute(_REJECT, off)
+        rows = await connection.fetch(_SWITCH, on, off, list(OURS))
         replies = [(a.account, name, value) for a in touched for name, value in replies_of(a).items()]
-        columns = [[reply[i] for reply in replies] for i in range(3)]
-        await connection.execute(_DROP_REPLIES, [a.account for a in touched], list(OURS), *columns)
-        await connection.execute(_ADD_REPLIES, *columns)
-        await self._fence.own(connection, order.client_id, order.revision, order.secret_version, verdict.owned)
+        if sorted(map(tuple, rows)) != sorted((account, name, ":=", value) for account, name, value in replies):
+            columns = [[reply[i] for reply in replies] for i in range(3)]
+            await connection.execute(_REPLY, *columns, [a.account for a in touched], list(OURS))
 
     async def _rekey(self, connection: asyncpg.Connection, order: EnsureAccess, verdict: Verdict) -> None:
         """Give new accounts, accounts of another client and rotated ones their derived secret, and no other."""
@@ -176,6 +182,22 @@ class RadiusInternet(Internet):
         passwords = [radius_password(self._master_key, order.client_id, a, order.secret_version) for a in accounts]
         await connection.execute(_FORGET_SECRETS, accounts)
         await connection.execute(_SET_SECRETS, accounts, passwords)
+
+    async def _read(self, order: EnsureAccess) -> list[Account]:
+        wanted = {access.account: access for access in order.accounts}
+        return [
+            Account(
+                wanted[row["account"]],
+                row["known"],
+                row["rejected"],
+                row["barred"],
+                row["replies"],
+                row["sessions"],
+                row["client_id"] and Owner(row["client_id"], row["secret_version"], row["secret_derived"]),
+                order.client_id,
+            )
+            for row in await self._database.read(_READ, sorted(wanted), list(OURS))
+        ]
 
 
 def replies_of(access: Access) -> dict[str, str]:
@@ -190,23 +212,6 @@ def replies_of(access: Access) -> dict[str, str]:
         "WISPr-Bandwidth-Max-Up": str(access.up_mbps * 1_000_000),
         "Mikrotik-Rate-Limit": f"{access.up_mbps}M/{access.down_mbps}M",
     }
-
-
-async def _read(connection: asyncpg.Connection, order: EnsureAccess) -> list[Account]:
-    wanted = {access.account: access for access in order.accounts}
-    return [
-        Account(
-            wanted[row["account"]],
-            row["known"],
-            row["rejected"],
-            row["barred"],
-            row["replies"],
-            row["sessions"],
-            row["client_id"] and Owner(row["client_id"], row["secret_version"], row["secret_derived"]),
-            order.client_id,
-        )
-        for row in await connection.fetch(_READ, sorted(wanted), list(OURS))
-    ]
 
 
 def _difference(account: Account) -> str:

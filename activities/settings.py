@@ -27,6 +27,8 @@ class Settings(BaseSettings):
     token: SecretStr | None = Field(None, description="The token itself, where a file is not handy")
 
     sip_domain: str = Field("connect.local", description="SIP domain (digest realm) of every line")
+    sip_server: str | None = Field(None, description="host:port where telephones register, as credentials show it")
+    radius_server: str | None = Field(None, description="host:port where routers log in, as credentials show it")
     host: str = Field("127.0.0.1", description="Address the API listens on")
     port: int = Field(8000, ge=0, le=65535, description="TCP port the API listens on")
     temporal_ui_url: str = Field("http://127.0.0.1:8233", description="Where operators reach the Temporal UI")

@@ -29,12 +29,12 @@ SELECT w.username, $1, '', w.ha1, w.ha1b
 FROM unnest($2::text[], $3::text[], $4::text[]) AS w(username, ha1, ha1b) ORDER BY w.username
 ON CONFLICT (username, domain) DO UPDATE SET password = '', ha1 = excluded.ha1, ha1b = excluded.ha1b"""
 
+# The registrations of what ended go in the same round trip.
 _SWITCH = """
+WITH unregistered AS (DELETE FROM location WHERE coalesce(domain, '') IN ($1, '') AND username = ANY($4))
 UPDATE subscriber s SET in_service = w.wanted::int
 FROM unnest($2::text[], $3::boolean[]) AS w(username, wanted)
 WHERE s.domain = $1 AND s.username = w.username AND s.in_service IS DISTINCT FROM w.wanted::int"""
-
-_UNREGISTER = "DELETE FROM location WHERE coalesce(domain, '') IN ($1, '') AND username = ANY($2)"
 
 _READ = """
 SELECT w.number, s.in_service, f.client_id, f.secret_version, f.secret_derived,
@@ -94,8 +94,7 @@ class KamailioTelephony(Telephony):
             async with self._database.transaction() as connection:
                 await self._fence.pass_through(connection, order.client_id, order.revision)
                 await self._set(connection, order)
-            async with self._database.witness() as connection:
-                lines = await self._read(connection, order)
+            lines = await self._read(order)
         if differences := [_difference(line, order) for line in lines if not line.is_as(order.lines[line.number])]:
             raise not_proven(self._database, differences)
         findings = [line.finding for line in lines]
@@ -112,12 +111,11 @@ class KamailioTelephony(Telephony):
         verdict = judge(order.client_id, order.secret_version, order.lines, known, owners)
         await self._rekey(connection, order, verdict)
         touched = sorted(verdict.touched)
-        await connection.execute(
-            _SWITCH, self._domain, [sip_username(n) for n in touched], [order.lines[n] for n in touched]
-        )
         ended = {n for n, on in order.lines.items() if not on} - verdict.elsewhere | verdict.rekeyed
-        await connection.execute(_UNREGISTER, self._domain, [sip_username(n) for n in sorted(ended)])
-        await self._fence.own(connection, order.client_id, order.revision, order.secret_version, verdict.owned)
+        if touched or ended:
+            switches = [sip_username(n) for n in touched], [order.lines[n] for n in touched]
+            await connection.execute(_SWITCH, self._domain, *switches, [sip_username(n) for n in sorted(ended)])
+        await self._fence.own(connection, order.client_id, order.revision, order.secret_version, verdict)
 
     async def _rekey(self, connection: asyncpg.Connection, order: EnsureLines, verdict: Verdict) -> None:
         """Give new lines, lines of another client and rotated ones their derived secret."""
@@ -131,9 +129,9 @@ class KamailioTelephony(Telephony):
         if usernames:
             await connection.execute(_REKEY, self._domain, usernames, plain, with_domain)
 
-    async def _read(self, connection: asyncpg.Connection, order: EnsureLines) -> list[Line]:
+    async def _read(self, order: EnsureLines) -> list[Line]:
         numbers = sorted(order.lines)
-        rows = await connection.fetch(_READ, self._domain, numbers, [sip_username(n) for n in numbers])
+        rows = await self._database.read(_READ, self._domain, numbers, [sip_username(n) for n in numbers])
         return [
             Line(
                 row["number"],

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TypedDict
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
@@ -19,10 +20,18 @@ class StartFailed(RuntimeError):
     """A program could not be started. The text says why, and what to do."""
 
 
+class Identity(TypedDict, total=False):
+    """Whom a child runs as, as Popen takes it; empty: as we are."""
+
+    user: int
+    group: int
+    extra_groups: list[int]
+
+
 class Child:
     """One program of ours, in a session of its own: Ctrl-C is for us, and we end it in our own order.
 
-    Start it from the main thread (see ``dying_with_us``).
+    Start it from the main thread (see ``dying_with_us``). ``folder`` is where it stands.
     """
 
     def __init__(
@@ -32,8 +41,11 @@ class Child:
         log: Path,
         env: Mapping[str, str] | None = None,
         patience: float = 10.0,
+        folder: Path | None = None,
+        identity: Identity | None = None,
     ) -> None:
         self.name, self.argv, self.log, self.env, self.patience = name, list(argv), log, env, patience
+        self.folder, self.identity = folder, identity or Identity()
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -45,9 +57,11 @@ class Child:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                cwd=self.folder,
                 env=self.env,
                 start_new_session=True,
                 preexec_fn=dying_with_us(signal.SIGTERM),
+                **self.identity,
             )
 
     def stop(self) -> None:

@@ -30,7 +30,7 @@ app.add_typer(cli_sites.app, name="site")
 app.add_typer(systems, name="systems")
 
 
-@app.command(short_help="Postgres, Temporal, a worker and the API in one terminal")
+@app.command(short_help="Postgres, Temporal, a worker and the API in one terminal.")
 def up(
     data: Annotated[Path, typer.Option(metavar="DIR", help="The folder that keeps everything")] = Path(".connect"),
     port: Annotated[int, typer.Option(metavar="PORT", help="The API's port")] = 8000,
@@ -45,7 +45,7 @@ def up(
     leave(run(UpOptions(data=data, port=port, temporal_port=temporal_port, ui_port=ui_port, demo=demo)))
 
 
-@app.command(short_help="Run one worker, for real deployments")
+@app.command(short_help="Run one worker, for real deployments.")
 def worker() -> None:
     """Run one worker, for real deployments (the same as python worker.py)."""
     import worker as process

@@ -74,7 +74,7 @@ def list_clients(
         render.clients(items, service.get("clients", inactive=True, limit=1)["total"])
 
 
-@app.command(short_help="One client: decided, planned, proven")
+@app.command(short_help="One client: decided, planned, proven.")
 def show(client_id: Id, as_json: Json = False) -> None:
     """One client: what was decided, what is planned, what is proven."""
     from starter import render
@@ -83,7 +83,7 @@ def show(client_id: Id, as_json: Json = False) -> None:
     render.as_json(client) if as_json else render.client(client)
 
 
-@app.command(short_help="What was asked, refused, decided, tried, proven")
+@app.command(short_help="What was asked, refused, decided, tried, proven.")
 def history(client_id: Id, as_json: Json = False) -> None:
     """Everything that was asked, refused, decided, tried and proven, newest first."""
     from starter import render
@@ -155,7 +155,7 @@ def edit(
     _tell("PATCH", "clients", client_id, body=body, wait=wait, command_id=command_id, as_json=as_json)
 
 
-@app.command(short_help="Provide all services, ahead of the start date too")
+@app.command(short_help="Provide all services, ahead of the start date too.")
 def activate(
     client_id: Id, reason: Reason = "", wait: Wait = 30, command_id: CommandId = "", as_json: Json = False
 ) -> None:
@@ -163,7 +163,7 @@ def activate(
     _command(client_id, "activate", given(reason=reason), wait, command_id, as_json)
 
 
-@app.command(short_help="Place a hold: services are off while one stands")
+@app.command(short_help="Place a hold: services are off while one stands.")
 def suspend(
     client_id: Id,
     source: Source = "operator",
@@ -210,7 +210,7 @@ def decommission(
     _command(client_id, "decommission", body, wait, command_id, as_json)
 
 
-@app.command("cancel-decommission", short_help="Remove the planned decommission")
+@app.command("cancel-decommission", short_help="Remove the planned decommission.")
 def cancel_decommission(
     client_id: Id, reason: Reason = "", wait: Wait = 30, command_id: CommandId = "", as_json: Json = False
 ) -> None:
@@ -218,7 +218,7 @@ def cancel_decommission(
     _command(client_id, "cancel-scheduled-decommission", given(reason=reason), wait, command_id, as_json)
 
 
-@app.command(short_help="Become virtual or residential")
+@app.command(short_help="Become virtual or residential.")
 def convert(
     client_id: Id,
     to: Annotated[Type, typer.Option(help="What it becomes")],
@@ -245,7 +245,7 @@ def convert(
     _command(client_id, "convert", body, wait, command_id, as_json)
 
 
-@app.command(short_help="Add or remove lines, set or end internet access")
+@app.command(short_help="Add or remove lines, set or end internet access.")
 def services(
     client_id: Id,
     add_line: Annotated[

@@ -29,6 +29,9 @@ class DataFolder:
         self.token = self.path / "token"
         self.master_key = self.path / "master-key"
         self.postgres_password = self.path / "postgres-password"
+        self.radius_secret = self.path / "radius-secret"
+        self.freeradius = self.path / "freeradius"
+        self.kamailio = self.path / "kamailio"
         self._layout = self.path / "layout"
         self._lock = self.path / "lock"
         self._children = self.path / "children.json"
@@ -119,8 +122,18 @@ class DataFolder:
                     f"{file} is missing, and the data in {self.path} depends on it: put it back from a backup"
                 )
         for file in (self.token, self.master_key, self.postgres_password):
-            if not file.exists():
-                fresh = file.with_name(file.name + ".new")
-                fresh.touch(mode=0o600)
-                fresh.write_text(secrets.token_urlsafe(32) + "\n")
-                fresh.rename(file)
+            _have_secret(file, secrets.token_urlsafe(32))
+
+    def make_radius_secret(self) -> str:
+        """The secret that FreeRADIUS shares with its clients on loopback: letters and digits, for any command line."""
+        return _have_secret(self.radius_secret, secrets.token_hex(16))
+
+
+def _have_secret(file: Path, fresh: str) -> str:
+    """What is in the file: what was there, else ``fresh``, for nobody else to read."""
+    if not file.exists():
+        making = file.with_name(file.name + ".new")
+        making.touch(mode=0o600)
+        making.write_text(fresh + "\n")
+        making.rename(file)
+    return file.read_text().strip()

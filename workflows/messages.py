@@ -375,6 +375,7 @@ class ClientView(BaseModel):
     created_at: datetime
     decommissioned_at: datetime | None
     temporal_ui_url: str = ""
+    secret_version: int = 1
 
     @classmethod
     def of(cls, state: ClientState, now: datetime) -> "ClientView":
@@ -420,6 +421,7 @@ class ClientView(BaseModel):
             revision=client.revision,
             created_at=at_site(client.created_at, zone),
             decommissioned_at=client.decommissioned_at and at_site(client.decommissioned_at, zone),
+            secret_version=client.secret_version,
         )
 
 

@@ -73,6 +73,8 @@ async def test_listeners_hear_of_it(world: World) -> None:
 
 async def test_what_an_unknown_client_proves_is_left_to_its_publication(world: World) -> None:
     assert not (await world.telephony.ensure_lines(lines("ghost", 1, one=True))).recorded
+    assert await world.rows("directory", "SELECT FROM proofs") == []
+    assert await world.rows("directory", "SELECT FROM history") == []
 
 
 async def standing(world: World) -> str:

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
+import asyncpg
 import pytest
 import pytest_asyncio
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
@@ -89,6 +90,20 @@ async def test_pooled_connections_that_were_cut_cost_no_attempt(world: World, pr
     assert not evidence.findings[0].in_service
 
 
+async def test_what_only_looks_can_change_nothing(world: World) -> None:
+    with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
+        await world.databases.telephony.read("DELETE FROM subscriber RETURNING username")
+
+
+async def test_single_statements_outlive_pooled_connections_that_were_cut(world: World, proxy: CutProxy) -> None:
+    database = world.databases.telephony
+    await database.write("INSERT INTO subscriber (username) VALUES ('1') ON CONFLICT DO NOTHING")
+    await database.read("SELECT")
+    proxy.cut()
+    await database.write("INSERT INTO subscriber (username) VALUES ('2') ON CONFLICT DO NOTHING")
+    assert len(await database.read("SELECT FROM subscriber")) == 2
+
+
 async def test_backends_ended_by_an_administrator_cost_no_attempt(world: World) -> None:
     await world.telephony.ensure_lines(lines("acme", 1, one=True))
     await world.execute(
@@ -170,7 +185,7 @@ async def test_a_directory_that_freezes_under_our_hands_holds_up_no_system(world
     assert where.hostname
     assert where.port
     async with CutProxy(where.hostname, where.port) as proxy:
-        await world.open({"directory": through(proxy.port, world.dsns["directory"])}, {"record_seconds": 0.3})
+        await world.open({"directory": through(proxy.port, world.dsns["directory"])}, {"record_seconds": 1.0})
         assert (await world.telephony.ensure_lines(lines("acme", 2, one=True))).recorded
         proxy.hang()
         began = time.monotonic()

@@ -1,5 +1,6 @@
 """The README's tour, line by line, through the real command lines of Connect and of Temporal."""
 
+import asyncio
 import os
 import re
 import subprocess
@@ -10,14 +11,30 @@ from pathlib import Path
 
 import pytest
 
-from tests.waiting import free_port
+from tests.waiting import eventually, free_port
 
 ROOT = Path(__file__).parents[2]
 PROMISED = (
-    "connect site add", "connect client add", "--start-date", "connect client show", "temporal workflow signal",
-    "exit status", "unsuspend", "decommission acme --last-day", "cancel-decommission", "convert", "connect client history",
-    "temporal workflow list", "temporal workflow metadata", "summary", "connect client list",
-)  # fmt: skip
+    "connect site add",
+    "connect client add",
+    "connect client show",
+    "--start-date",
+    "temporal workflow signal",
+    "connect client show",
+    "exit status",
+    "connect client unsuspend",
+    "decommission acme --last-day",
+    "connect client suspend",
+    "cancel-decommission",
+    "sauce",
+    "connect client history",
+    "connect client convert",
+    "temporal workflow list",
+    "temporal workflow metadata",
+    "summary",
+    "connect client decommission",
+    "--inactive",
+)
 
 
 @dataclass(frozen=True)
@@ -64,23 +81,18 @@ def as_read(output: str) -> str:
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """`connect up` in a folder of its own; gives the environment in which the tour's lines are typed."""
     folder = tmp_path_factory.mktemp("tour")
-    port, temporal_port, ui_port = free_port(), free_port(), free_port()
+    port = free_port()
+    temporal_port = free_port(besides={port})
+    ui_port = free_port(besides={port, temporal_port})
     program = Path(sys.executable).parent / "connect"
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("TEMPORAL_", "CONNECT_"))}
     arguments = ["--data", str(folder / "data"), "--port", str(port)]
     arguments += ["--temporal-port", str(temporal_port), "--ui-port", str(ui_port)]
-    up = subprocess.Popen(
-        [program, "up", *arguments],
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    with (folder / "up.log").open("w") as log:
+        up = subprocess.Popen([program, "up", *arguments], cwd=folder, env=environment, stdout=log, stderr=log)
     try:
-        assert up.stdout is not None
-        ready = up.stdout.readline()
-        assert ready.startswith("Connect is ready"), ready
+        asyncio.run(eventually(lambda: "Connect is ready" in _said(folder) or up.poll() is not None, within=120))
+        assert up.poll() is None, _said(folder)
         yield environment | {
             "PATH": f"{program.parent}{os.pathsep}{environment['PATH']}",
             "CONNECT_URL": f"http://127.0.0.1:{port}",
@@ -91,8 +103,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
         }
     finally:
         up.terminate()
-        assert up.wait(60) == 0
-        up.stdout.close()
+        ended = up.wait(60)
+    assert ended == 0, _said(folder)
+
+
+def _said(folder: Path) -> str:
+    return (folder / "up.log").read_text()
 
 
 def test_the_tour_works_as_it_is_written(place: dict[str, str]) -> None:
