@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import asyncpg
 import structlog
 from temporalio.client import Client
-from temporalio.worker import Worker
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 import worker
 from activities.database import open_databases
@@ -51,6 +51,7 @@ async def _floor(client: Client, settings: Settings) -> AsyncIterator[Worker]:
             task_queue=TASK_QUEUE,
             workflows=[Floor],
             activities=[Touches(pool).touch],
+            workflow_runner=UnsandboxedWorkflowRunner(),  # as ours
             max_concurrent_activities=settings.worker_activities,
             max_cached_workflows=settings.worker_cached_clients,
             sticky_queue_schedule_to_start_timeout=worker.STICKY,

@@ -19,7 +19,7 @@ from starter.children import Child, Identity, StartFailed, signal_family
 from starter.data_folder import DataFolder
 from starter.databases import DEPLOY, kamailio_dsn, radius_conninfo
 from starter.listening import HOST, free_port
-from starter.postgres import EmbeddedPostgres
+from starter.postgres import HERE, EmbeddedPostgres
 
 PROGRAMS = os.pathsep.join(("/usr/sbin", "/usr/bin", "/usr/local/sbin", "/usr/local/bin"))
 MODULES = Path("/usr")
@@ -69,7 +69,7 @@ class FreeRadius(Daemon):
     def __init__(self, server: EmbeddedPostgres, port: int, secret: str, folder: Path, log: Path) -> None:
         self.port, self._secret = port, secret
         environment = {
-            "RADIUS_RUN": ".",
+            "RADIUS_RUN": HERE,
             "RADIUS_LISTEN": HOST,
             "RADIUS_AUTH_PORT": str(port),
             "RADIUS_ACCT_PORT": str(port + 1),
@@ -78,7 +78,7 @@ class FreeRadius(Daemon):
             "RADIUS_DB": radius_conninfo(server),
             "PGPASSWORD": server.password,
         }
-        argv = ["freeradius", "-f", "-l", "stdout", "-d", "."]
+        argv = ["freeradius", "-f", "-l", "stdout", "-d", HERE]
         super().__init__("FreeRADIUS", argv, folder, log, environment, "freerad")
 
     def start(self) -> None:
@@ -115,8 +115,8 @@ class Kamailio(Daemon):
             "SIP_GATEWAY": HOST,
             "SIP_GATEWAY_PORT": "0",
         }
-        argv = ["kamailio", "-f", "./kamailio.cfg", "-DD", "-E", "-m", "32", "-M", "8"]
-        argv += ["-w", ".", "-Y", ".", "-P", "./kamailio.pid"]
+        argv = ["kamailio", "-f", f"{HERE}/kamailio.cfg", "-DD", "-E", "-m", "32", "-M", "8"]
+        argv += ["-w", HERE, "-Y", HERE, "-P", f"{HERE}/kamailio.pid"]
         super().__init__("Kamailio", argv, folder, log, environment, "kamailio")
 
     def start(self) -> None:
