@@ -127,6 +127,14 @@ class FakeDirectory(Directory):
                 self.history[order.client_id, number] = f"{entry.event}: {entry.text}"
         return Published(order.revision, last, granted, lost)
 
+    def word(self, client_id: str, proven: dict[System, int]) -> str:
+        """Where the directory says that provisioning stands, given the newest revisions the systems have recorded."""
+        shown = self.shown[client_id]
+        if shown.view.provisioning == "attention":
+            return "attention"
+        done = [max(shown.proven.get(s, 0), proven.get(s, 0)) >= since for s, since in shown.wanted.items()]
+        return "settled" if all(done) else "changing"
+
     def told(self, client_id: str) -> list[str]:
         """The history of a client, oldest first."""
         return [text for (owner, _), text in sorted(self.history.items()) if owner == client_id]

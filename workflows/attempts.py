@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.common import Priority, RetryPolicy
-from temporalio.exceptions import ActivityError, ApplicationError, TimeoutType, is_cancelled_exception
+from temporalio.exceptions import ActivityError, ApplicationError, TimeoutType
 from temporalio.exceptions import TimeoutError as TimedOut
 
 from workflows.domain.provisioning import SWITCHED, System
@@ -63,6 +63,12 @@ class Attempts:
                 del self._under_way[system]
                 attempt.handle.cancel()
 
+    def abandon(self) -> None:
+        """Leave every attempt to itself; what it was for is attempted again."""
+        for attempt in self._under_way.values():
+            attempt.handle.cancel()
+        self._under_way.clear()
+
     def begin(self) -> None:
         """Attempt all there is to do, side by side."""
         now = workflow.now()
@@ -97,10 +103,8 @@ class Attempts:
             outcome: Report | ActivityError = await attempt.handle
         except ActivityError as failure:
             outcome = failure
-        if self._under_way.get(system) is not attempt:
-            return
-        del self._under_way[system]
-        if not (isinstance(outcome, ActivityError) and is_cancelled_exception(outcome)):
+        if self._under_way.get(system) is attempt:  # else it was abandoned
+            del self._under_way[system]
             self._report(system, attempt.order, outcome)
 
 
@@ -149,20 +153,20 @@ def newer_revision(failure: ActivityError) -> int | None:
 
 
 def _publication(state: ClientState) -> Publish:
-    client, needs = state.client, state.needs
+    client, needs, standing = state.client, state.needs, state.provisioning.standing
     registering = not state.registered
     word = state.provisioning.switched(client)
-    claim = Claim(needs.billing_ref, list(needs.numbers)) if needs else None
+    claim = Claim(needs.billing_ref, list(needs.numbers)) if state.claims else None  # one that needs nothing is won
     return Publish(
         client.client_id,
         state.incarnation,
         client.revision,
         ClientView.of(state, workflow.now()).model_copy(update={"provisioning": word}),
-        {system: state.provisioning.standing[system].wanted_since for system in SWITCHED},
+        {system: standing[system].wanted_since for system in SWITCHED},
         sorted(state.numbers),
         state.journal.waiting[:MOST_ENTRIES],
         state.journal.first,
-        {system: state.provisioning.standing[system].proven_revision for system in SWITCHED},
+        {s: standing[s].proven_revision if state.drifts(s) else standing[s].wanted_since for s in SWITCHED},
         register=registering,
         claim=Claim(client.billing_ref, sorted(state.numbers)) if registering else claim,
     )

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from temporalio import workflow
 from temporalio.common import RawValue
@@ -24,11 +24,13 @@ with workflow.unsafe.imports_passed_through():
     from workflows.domain.state import Answer
     from workflows.inbox import read
     from workflows.messages import ClientStart, ClientView, CommandAnswer, DriftReport, Message, Roll, WaitSettled
-    from workflows.ports import EnsureAccess, EnsureLines, Evidence, LostClaim, Publish, Published
+    from workflows.ports import Claim, EnsureAccess, EnsureLines, Evidence, LostClaim, Publish, Published
     from workflows.visibility import next_moment_told, show
     from workflows.waiting import Alarm, wait_until
 
 UNDECIDED = "Undecided"
+GRACE = timedelta(seconds=5)
+MOST_FINDINGS = 50
 
 
 class Ticket:
@@ -51,6 +53,7 @@ class ClientLifecycle:
         self._alarm = Alarm()
         self._tickets: list[Ticket] = []
         self._turned_away: Refusal | None = None
+        self._renew_by: datetime | None = None
         self._rolling = self._cancelled = False
         self._news = 0
 
@@ -61,7 +64,9 @@ class ClientLifecycle:
         while not self._may_leave():
             self._state.advance(workflow.now())
             self._attempts.abandon_outdated()
-            if not (self._must_renew() or self._turned_away):
+            if self._must_renew():
+                self._give_way()
+            elif not self._turned_away:
                 self._attempts.begin()
             show(self._state)
             await self._rest()
@@ -69,7 +74,11 @@ class ClientLifecycle:
         if self._turned_away:
             raise as_failure(self._turned_away)
         if not self._state.finished:
-            workflow.continue_as_new(ClientStart(state=self._state), memo=workflow.memo())
+            workflow.continue_as_new(
+                ClientStart(state=self._state),
+                memo=workflow.memo(),
+                initial_versioning_behavior=workflow.ContinueAsNewVersioningBehavior.AUTO_UPGRADE,
+            )
         return self.client()
 
     async def _rest(self) -> None:
@@ -78,8 +87,8 @@ class ClientLifecycle:
         try:
             await self._alarm.wait_until(
                 lambda: self._news != seen or self._may_leave(),
-                self._state.next_moment(),
-                next_moment_told(self._state),
+                self._renew_by or self._state.next_moment(),
+                "renewal" if self._renew_by else next_moment_told(self._state),
             )
         except asyncio.CancelledError:
             if self._cancelled or workflow.cancellation_reason() is None:
@@ -90,6 +99,12 @@ class ClientLifecycle:
     def _may_leave(self) -> bool:
         over = self._state.finished or self._turned_away is not None or self._must_renew()
         return over and not self._attempts and workflow.all_handlers_finished()
+
+    def _give_way(self) -> None:
+        """Let attempts under way end before a renewal, but not for long: the next run attempts again."""
+        self._renew_by = self._renew_by or workflow.now() + GRACE
+        if workflow.now() >= self._renew_by:
+            self._attempts.abandon()
 
     def _must_renew(self) -> bool:
         info = workflow.info()
@@ -156,14 +171,16 @@ class ClientLifecycle:
         failures = directory.attempts
         self._tickets.append(ticket)
         await wait_until(
-            lambda: ticket.outcome is not None or directory.attempts > failures or self._must_renew(), deadline=None
+            lambda: bool(ticket.outcome or self._turned_away) or directory.attempts > failures or self._must_renew(),
+            deadline=None,
         )
         self._tickets.remove(ticket)
-        if ticket.outcome is None:
+        outcome = ticket.outcome or self._turned_away
+        if outcome is None:
             raise undecided()
-        if isinstance(ticket.outcome, Refusal):
-            raise ticket.outcome
-        return ticket.outcome
+        if isinstance(outcome, Refusal):
+            raise as_failure(outcome, recorded=True)
+        return outcome
 
     def _named(self, message: Message) -> AnyCommand:
         """The command, under the update's id when it has none of its own."""
@@ -211,7 +228,7 @@ class ClientLifecycle:
         now, provisioning = workflow.now(), self._state.provisioning
         match outcome, order:
             case ActivityError(), _:
-                self._failed(system, outcome)
+                self._failed(system, outcome, now)
             case Published(), Publish():
                 self._published(order, outcome)
             case Evidence(), EnsureLines():
@@ -224,11 +241,11 @@ class ClientLifecycle:
                 contracted = (order.client_id,) if self._state.client.services.internet else ()
                 provisioning.access_proven(accounts, order.revision, now, contracted)
 
-    def _failed(self, system: System, failure: ActivityError) -> None:
+    def _failed(self, system: System, failure: ActivityError, now: datetime) -> None:
         if (newest := newer_revision(failure)) is not None:
-            self._state.overtaken(system, newest)
+            self._state.overtaken(system, newest, now)
         else:
-            self._state.failed(system, failure_told(failure), workflow.now(), workflow.random().random())
+            self._state.failed(system, failure_told(failure), now, workflow.random().random())
 
     def _published(self, order: Publish, published: Published) -> None:
         """The directory shows the client, and has decided on what it was asked for."""
@@ -242,11 +259,13 @@ class ClientLifecycle:
         if order.register:
             state.register(published.billing_ref, now)
         elif order.claim:
-            self._decide(published)
+            self._decide(order.claim, published)
 
-    def _decide(self, published: Published) -> None:
+    def _decide(self, claim: Claim, published: Published) -> None:
         """Carry out or refuse the command that waited, and tell its callers."""
         state, now = self._state, workflow.now()
+        if not published.lost and not state.needs.met_by(claim.billing_ref, claim.numbers):
+            return  # something it had when the claim was made is gone: ask for that too
         command = state.claims[0]
         outcome: Answer | Refusal
         if published.lost:
@@ -260,6 +279,10 @@ class ClientLifecycle:
 
 
 def _findings(evidence: Evidence) -> dict[str, str]:
+    """What was found, line by line; of very many only how many, for a history must stay readable."""
+    on = sum(finding.in_service for finding in evidence.findings)
+    if len(evidence.findings) > MOST_FINDINGS:
+        return {"on": str(on), "off": str(len(evidence.findings) - on)}
     return {finding.subject: "on" if finding.in_service else "off" for finding in evidence.findings}
 
 
@@ -276,6 +299,10 @@ def undecided() -> ApplicationError:
     )
 
 
-def as_failure(refusal: Refusal) -> ApplicationError:
-    """A refusal as it crosses the wire: its class is the type, its facts are the details."""
-    return ApplicationError(str(refusal), refusal.facts, type=type(refusal).__name__, non_retryable=True)
+def as_failure(refusal: Refusal, *, recorded: bool = False) -> ApplicationError:
+    """A refusal as it crosses the wire: its class is the type, its facts are the details.
+
+    ``recorded`` says that it stands in the client's history already.
+    """
+    facts = {**refusal.facts, "recorded": recorded}
+    return ApplicationError(str(refusal), facts, type=type(refusal).__name__, non_retryable=True)

@@ -371,7 +371,7 @@ def test_reported_drift_makes_a_system_unknown_and_has_it_proven_anew(system: Sy
 def test_a_system_that_obeyed_a_later_revision_is_decided_above_it() -> None:
     state = settled()
     state.obey(Suspend(), NOW)
-    state.overtaken(TELEPHONY, 90)
+    state.overtaken(TELEPHONY, 90, NOW)
     assert state.client.revision == 91
     assert state.provisioning.standing[TELEPHONY].wanted_since == 91
     assert state.may_attempt(TELEPHONY, NOW)

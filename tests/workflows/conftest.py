@@ -2,7 +2,7 @@
 
 import sys
 import uuid
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -22,11 +22,12 @@ from tests.fakes import FakeDirectory, FakeInternet, FakeTelephony
 from tests.waiting import eventually
 from workflows.client_lifecycle import ClientLifecycle
 from workflows.domain.client import Activation, Client
-from workflows.domain.provisioning import Limits
+from workflows.domain.provisioning import Limits, System
 from workflows.domain.services import ClientType, Internet, Line, Services
 from workflows.domain.state import ClientState
 from workflows.guard import Guard
-from workflows.messages import ClientStart, ClientView, CommandAnswer, Message, WaitSettled, workflow_id
+from workflows.messages import ClientStart, ClientView, CommandAnswer, Message, WaitSettled, client_id_of, workflow_id
+from workflows.ports import EnsureAccess, EnsureLines
 from workflows.visibility import KEYS, attributes_at_start
 
 TEMPORAL = Path(sys.executable).parent / "temporal"
@@ -168,6 +169,29 @@ class House:
         """Let that much time pass for this client alone."""
         await self.environment.fast_forward(handle, delta)
 
+    async def directory_agrees(self) -> None:
+        """Where a client's workflow is settled, the directory shows it settled too."""
+        for handle in self.handles:
+            client_id = client_id_of(handle.id)
+            if client_id in self.directory.shown and not self.directory.faults.down:
+                view: ClientView = await self.temporal.get_workflow_handle(handle.id).query(
+                    "client", result_type=ClientView
+                )
+                proven = {
+                    System.TELEPHONY: _newest(self.telephony.orders, client_id),
+                    System.INTERNET: _newest(self.internet.orders, client_id),
+                }
+                if view.provisioning == "settled":
+                    assert self.directory.word(client_id, proven) == "settled", client_id
+
+    async def asked(self, handle: Handle, update: str) -> bool:
+        """Whether the client has accepted an update of this name."""
+        async for event in handle.fetch_history_events():
+            accepted = event.workflow_execution_update_accepted_event_attributes
+            if accepted.accepted_request.input.name == update:
+                return True
+        return False
+
     async def events(self, handle: Handle) -> list[str]:
         """The names of the current run's history events, in order."""
         return [
@@ -211,10 +235,15 @@ async def house(temporal: WorkflowEnvironment) -> AsyncIterator[House]:
     house = House(temporal)
     async with house.worker():
         yield house
+        await house.directory_agrees()
         histories = await house.histories()
         for handle in house.handles:
             await _terminate(house.temporal, handle.id)
     await replay(histories)
+
+
+def _newest(orders: Sequence[EnsureLines | EnsureAccess], client_id: str) -> int:
+    return max((order.revision for order in orders if order.client_id == client_id), default=0)
 
 
 async def _terminate(client: TemporalClient, workflow: str) -> None:

@@ -3,7 +3,12 @@
 import asyncio
 from datetime import timedelta
 
-from tests.workflows.conftest import House
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
+
+from tests.waiting import eventually
+from tests.workflows.conftest import Handle, House
+from workflows.client_lifecycle import ClientLifecycle
 from workflows.domain.provisioning import Limits
 
 PATIENT = Limits(attempt=8, first_pause=3600, longest_pause=3600)
@@ -116,3 +121,49 @@ async def test_a_conversion_to_virtual_keeps_the_lines_on_and_ends_the_internet(
     assert {line.office for line in back.lines} == {"4.1"}
     await house.settled(handle)
     assert house.internet.accounts[view.client_id].on
+
+
+async def test_decisions_that_cancel_each_other_out_before_any_attempt_leave_nothing_to_do(house: House) -> None:
+    handle = await house.start(limits=PATIENT)
+    house.telephony.faults.down = house.internet.faults.down = True
+    await house.signal(handle, "suspend")
+    await house.signal(handle, "unsuspend")
+    await house.until(handle, lambda view: view.status == "active" and view.revision >= 4)
+    house.telephony.faults.down = house.internet.faults.down = False
+    await house.skip(handle, timedelta(hours=1))
+    assert (await house.settled(handle)).provisioning == "settled"
+
+
+async def test_drift_reported_of_a_system_that_has_nothing_to_do_leaves_the_client_settled(house: House) -> None:
+    handle = await house.start(services=house.virtual("+442079460120"))
+    await house.signal(handle, "report_drift", {"system": "internet", "reason": "a session was seen"})
+    view = await house.settled(handle)
+    await eventually(lambda: any("Drift of internet" in text for text in house.directory.told(view.client_id)))
+    assert not house.internet.orders
+
+
+async def test_a_workflow_that_is_reset_decides_above_what_its_systems_have_obeyed(house: House) -> None:
+    handle = await house.start()
+    for kind in ("suspend", "unsuspend", "suspend"):
+        await house.command(handle, kind)
+        await house.settled(handle)
+    completed = [
+        event.event_id
+        async for event in handle.fetch_history_events()
+        if event.HasField("workflow_task_completed_event_attributes")
+    ]
+    described = await house.temporal.get_workflow_handle(handle.id).describe()
+    await house.temporal.workflow_service.reset_workflow_execution(
+        ResetWorkflowExecutionRequest(
+            namespace=house.temporal.namespace,
+            workflow_execution=WorkflowExecution(workflow_id=handle.id, run_id=described.run_id),
+            workflow_task_finish_event_id=completed[3],
+            reason="a test",
+            request_id="reset-1",
+        )
+    )
+    current: Handle = house.temporal.get_workflow_handle_for(ClientLifecycle.run, handle.id)
+    view = await house.settled(current)
+    assert view.status == "suspended"
+    assert not any(house.telephony.lines.values())
+    assert house.directory.shown[view.client_id].view.status == "suspended"

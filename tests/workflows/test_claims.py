@@ -1,9 +1,12 @@
 """What must be unique is decided by the directory, before a command takes effect."""
 
+import asyncio
+
 import pytest
 from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
+from tests.waiting import eventually
 from tests.workflows.conftest import House, refusal_of
 from workflows.client_lifecycle import ClientLifecycle
 from workflows.domain.provisioning import Limits
@@ -119,3 +122,58 @@ async def test_a_signalled_line_that_is_taken_is_a_recorded_refusal(house: House
     view = await house.settled(handle)
     assert len(view.lines) == 2
     assert [t for t in house.directory.told(view.client_id) if t.startswith("refused") and "in use" in t]
+
+
+async def test_the_same_number_asked_for_twice_at_once_is_added_once_and_the_client_goes_on(house: House) -> None:
+    handle = await house.start()
+    line = {"number": "+442079460114", "office": "3.14"}
+    answers = await asyncio.gather(
+        *(house.command(handle, "change_services", add_lines=[line], command_id=f"twice-{n}") for n in range(4))
+    )
+    assert [len(answer.lines) for answer in answers] == [3] * 4
+    assert sorted(answer.changed for answer in answers) == [False, False, False, True]
+    await house.settled(handle)
+    published = len(house.directory.orders)
+    await house.command(handle, "edit", name="Acme Holdings Ltd")
+    await house.settled(handle)
+    assert len(house.directory.orders) == published + 1
+
+
+async def test_a_line_removed_while_it_is_asked_for_again_is_claimed_before_it_is_added(house: House) -> None:
+    handle = await house.start()
+    hold = house.directory.faults.hold = asyncio.Event()
+    await house.command(handle, "change_services", remove_lines=["+442079460002"])
+    adding = asyncio.ensure_future(
+        house.command(handle, "change_services", add_lines=[{"number": "+442079460002", "office": "9"}])
+    )
+    hold.set()
+    assert [line.office for line in (await adding).lines] == ["3.12", "9"]
+    view = await house.settled(handle)
+    assert house.directory.numbers["+442079460002"] == view.client_id
+
+
+async def test_a_client_turned_away_refuses_what_was_asked_of_it_meanwhile_and_its_id_is_free(house: House) -> None:
+    await house.start()
+    hold = house.directory.faults.hold = asyncio.Event()
+    handle = await house.start("turned-away", wait=False)
+    house.directory.faults.reached.clear()
+    waiting = asyncio.ensure_future(house.command(handle, "edit", billing_ref="MINE-1"))
+    registered = asyncio.ensure_future(handle.execute_update(ClientLifecycle.wait_registered))
+    await eventually(lambda: house.asked(handle, "command"))
+    hold.set()
+    assert (await refusal_of(registered)).type == "NumberTaken"
+    assert (await refusal_of(waiting)).type == "NumberTaken"
+    with pytest.raises(WorkflowFailureError):
+        await handle.result()
+    house.directory.faults.hold = None
+    assert (await house.settled(await house.start("turned-away", services=VIRTUAL))).status == "active"
+
+
+async def test_a_lost_claim_says_that_it_is_recorded_already(house: House) -> None:
+    await house.start(services=VIRTUAL)
+    handle = await house.start()
+    line = {"number": "+442079460100", "office": "1"}
+    refused = await refusal_of(house.command(handle, "change_services", add_lines=[line]))
+    assert refused.details[0]["recorded"] is True
+    refused = await refusal_of(house.command(handle, "convert", to="virtual", offices=["1"]))
+    assert refused.details[0]["recorded"] is False

@@ -33,6 +33,12 @@ MALFORMED: list[tuple[str, str, list[Payload]]] = [
     ("an instant without offset", "suspend", [js({"at": "2999-01-01T00:00:00"})]),
     ("another command's kind", "suspend", [js({"kind": "decommission"})]),
     ("a source that only lifts", "suspend", [js({"source": "all"})]),
+    ("a day that is past", "suspend", [js({"last_day": "2020-01-01"})]),
+    ("two moments", "decommission", [js({"last_day": "2999-01-01", "at": "2999-01-01T00:00:00Z"})]),
+    ("an office for a virtual client", "convert", [js({"to": "virtual", "offices": ["1"]})]),
+    ("a blank name", "edit", [js({"name": "  "})]),
+    ("a long name", "edit", [js({"name": "x" * 201})]),
+    ("a line without an office", "change_services", [js({"add_lines": [{"number": "+442079460199"}]})]),
     ("a number that is none", "change_services", [js({"add_lines": [{"number": "ring me", "office": "1"}]})]),
 ]
 

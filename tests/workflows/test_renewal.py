@@ -1,6 +1,11 @@
 """A run is renewed now and then; nothing that came in is lost, and command ids are remembered."""
 
 import asyncio
+from datetime import timedelta
+
+import pytest
+from temporalio.client import WorkflowUpdateFailedError
+from temporalio.exceptions import ApplicationError
 
 from tests.waiting import eventually
 from tests.workflows.conftest import House
@@ -64,3 +69,50 @@ async def test_callers_waiting_through_a_renewal_hear_an_answer(house: House) ->
     for first in range(0, 24, 4):
         await asyncio.gather(*(ask(number) for number in range(first, first + 4)))
     assert len((await house.view(handle)).holds) == 24
+
+
+async def test_a_renewal_does_not_wait_for_a_system_that_hangs_and_retries_the_other_meanwhile(house: House) -> None:
+    handle = await house.start(limits=Limits(attempt=60, first_pause=0.2, longest_pause=0.5))
+    hold = house.internet.faults.hold = asyncio.Event()
+    house.telephony.faults.down = True
+    await house.command(handle, "suspend")
+    await house.until(handle, lambda view: view.provisioning == "attention")
+    before = len(await house.events(handle))
+    run = (await house.temporal.get_workflow_handle(handle.id).describe()).run_id
+    await house.signal(handle, "roll")
+    current = house.temporal.get_workflow_handle(handle.id)
+
+    async def renewed() -> bool:
+        return (await current.describe()).run_id != run
+
+    await eventually(renewed, within=15)
+    old = [event async for event in house.temporal.get_workflow_handle(handle.id, run_id=run).fetch_history_events()]
+    assert len(old) < before + 60
+    house.telephony.faults.down = False
+    house.internet.faults.hold = None
+    hold.set()
+    view = await house.settled(handle)
+    assert {word for system in view.systems for word in system.actual.values()} == {"off"}
+
+
+async def test_a_client_renewed_with_all_it_can_remember_goes_on(house: House) -> None:
+    handle = await house.start(limits=Limits(attempt=8, first_pause=3600, longest_pause=3600))
+    house.directory.faults.down = True
+    for number in range(400):
+        reason = f"{number}: " + "x" * 480
+        await house.signal(
+            handle, "suspend", {"source": f"s-{number % 90}", "reason": reason, "command_id": f"{number}"}
+        )
+    await house.until(handle, lambda view: len(view.holds) == 90)
+    with pytest.raises(WorkflowUpdateFailedError) as full:
+        await house.command(handle, "suspend", source="one-more")
+    assert isinstance(full.value.cause, ApplicationError)
+    assert full.value.cause.type == "TooManyWaiting"
+    await house.signal(handle, "roll")
+    house.directory.faults.down = False
+    await house.skip(handle, timedelta(hours=2))
+    view = await house.settled(handle)
+    assert view.status == "suspended"
+    told = house.directory.told(view.client_id)
+    assert [text for text in told if "more refused while the directory was away" in text]
+    assert (await house.command(handle, "unsuspend", source="all")).status == "active"

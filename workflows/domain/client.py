@@ -5,6 +5,7 @@ section 3 and answers with an Outcome, or raises a Refusal and leaves everything
 """
 
 import copy
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
@@ -476,6 +477,10 @@ class Needs:
 
     def __bool__(self) -> bool:
         return self.billing_ref is not None or bool(self.numbers)
+
+    def met_by(self, billing_ref: str | None, numbers: Collection[str]) -> bool:
+        """Whether a claim of these is enough."""
+        return self.billing_ref in (None, billing_ref) and set(self.numbers) <= set(numbers)
 
 
 def check_client_id(client_id: str) -> None:

@@ -4,9 +4,12 @@ This module is passed through the workflow sandbox: ``ZoneInfo`` made inside it 
 """
 
 from datetime import UTC, date, datetime, time, timedelta
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, reset_tzpath
 
 from workflows.domain.errors import InvalidField
+
+# A replay must see the zones that the first run saw: the tzdata wheel decides, which we pin, never the machine.
+reset_tzpath(to=[])
 
 # Days that every zone can tell: a day nearer to an end of the calendar has no instant in some of them.
 FIRST_DAY, LAST_DAY = date(1, 1, 3), date(9999, 12, 28)

@@ -1,11 +1,11 @@
 """What happened, in words and facts: the lines of a client's history (PRODUCT.md section 7.2)."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
 LONGEST_TEXT = 1000
-MANY = 500
+MANY = 300  # with the longest texts still well below Temporal's 2 MiB for one payload
 UNTOLD = "untold"
 
 
@@ -47,14 +47,19 @@ class Journal:
 
     def write(self, entry: Entry) -> None:
         """Note a line. While very many wait, refusals are only counted: nobody can fill a client's memory with them."""
-        if entry.event is Event.REFUSED and len(self.waiting) >= MANY:
+        if entry.event is Event.REFUSED and self.full:
             if self.waiting[-1].kind == UNTOLD:
                 entry = _counted(entry, int(self.waiting.pop().facts["count"]) + 1)
                 self.written -= 1
             else:
                 entry = _counted(entry, 1)
-        self.waiting.append(entry)
+        self.waiting.append(replace(entry, text=shortened(entry.text), reason=shortened(entry.reason)))
         self.written += 1
+
+    @property
+    def full(self) -> bool:
+        """Whether so much waits that nothing more should be accepted until the directory has taken some of it."""
+        return len(self.waiting) >= MANY
 
     @property
     def first(self) -> int:

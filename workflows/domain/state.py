@@ -16,7 +16,7 @@ from workflows.domain.provisioning import SWITCHED, Limits, Provisioned, Provisi
 # Temporal priority keys, lowest first: what an operator asked goes before what a timer did, and both before bulk work.
 OPERATOR_FIRST, TIMER_NEXT, BULK_LAST = 2, 3, 5
 BULK = "bulk"
-MOST_CLAIMS = 50
+MOST_CLAIMS = 10
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,7 @@ class ClientState:
         """Raises the Refusal that ``obey`` would raise; a command answered before is never refused."""
         if self.answered(command) is not None or self.claiming(command):
             return
+        self.check_room()
         if self.registered:
             self.client.check(command, now)
         else:
@@ -81,6 +82,7 @@ class ClientState:
         self.advance(now)
         if known := self.answered(command):
             return known
+        self.check_room()
         return self._answer(command, self.client.obey(command, now), now)
 
     def answered(self, command: AnyCommand) -> Answer | None:
@@ -111,7 +113,7 @@ class ClientState:
         self.journal.write(entry)
 
     def _answer(self, command: AnyCommand, outcome: Outcome, now: datetime) -> Answer:
-        answer = Answer(command.command_id, fingerprint(command), outcome.changed, outcome.message)
+        answer = Answer(command.command_id, fingerprint(command), outcome.changed, shortened(outcome.message, 300))
         if command.command_id:
             self.recent = [*self.recent, answer][-self.limits.recent :]
         self.journal.write(outcome.entry)
@@ -119,6 +121,13 @@ class ClientState:
         self.priority = BULK_LAST if command.source == BULK else OPERATOR_FIRST
         self.provisioning.follow(self.client)
         return answer
+
+    def check_room(self, claims: int = 0) -> None:
+        """Raises TooManyWaiting while the directory has been away for so long that no more can be remembered for it."""
+        if self.journal.full or claims > MOST_CLAIMS:
+            raise TooManyWaiting(
+                "The directory is away, and too much waits for it already", "Ask again when it is back"
+            ).within(self.client.situation())
 
     # -- claims ---------------------------------------------------------------------------------------------------
 
@@ -129,10 +138,7 @@ class ClientState:
     def claim(self, command: AnyCommand) -> None:
         """Let a command wait until the directory has decided on what it needs. Raises TooManyWaiting."""
         if not self.claiming(command):
-            if len(self.claims) >= MOST_CLAIMS:
-                raise TooManyWaiting(
-                    f"{MOST_CLAIMS} changes wait for the directory already", "Ask again when it is back"
-                ).within(self.client.situation())
+            self.check_room(claims=len(self.claims) + 1)
             self.claims.append(command)
             self.client.revision += 1
             self.provisioning.follow(self.client)
@@ -240,13 +246,19 @@ class ClientState:
                 Entry(Event.PROVEN, now, text, system, "connect", revision=self.client.revision, facts=findings)
             )
 
-    def overtaken(self, system: System, newest: int) -> None:
+    def overtaken(self, system: System, newest: int, now: datetime) -> None:
         """A system has obeyed a later revision than ours (a workflow was reset, say): decide anew above it."""
         self.client.revision = max(self.client.revision, newest) + 1
         self.provisioning.standing[system].expect(self.client.revision)
+        text = f"The {system} has obeyed revision {newest}: decided anew above it"
+        self.journal.write(Entry(Event.DECIDED, now, text, system, "connect", revision=self.client.revision))
 
     def doubted(self, system: System, why: str, now: datetime, by: str) -> None:
-        """Somebody found a system not as it was left: it is brought back to what is wanted, and proven anew."""
+        """Somebody found a system not as it was left: it is brought back to what is wanted, and proven anew.
+
+        Raises TooManyWaiting.
+        """
+        self.check_room()
         self.client.revision += 1
         self.provisioning.doubt(system, self.client.revision)
         text = shortened(f"Drift of {system} reported{f': {why}' if why else ''}")
