@@ -1,16 +1,17 @@
 """The directory: the read model in Connect's own database. The workflows are the truth; this follows them."""
 
 import dataclasses
+import unicodedata
 from typing import Any
 
 import asyncpg
 import structlog
 from temporalio import activity
-from temporalio.exceptions import ApplicationError
 
 from activities.claims import Holdings, Lost, not_valid
 from activities.database import Database
-from activities.errors import SYSTEM_REJECTED, attempt_on, stale_revision
+from activities.errors import attempt_on, rejected, stale_revision
+from workflows.domain.client import LONGEST_NAME
 from workflows.domain.provisioning import Provisioned, System
 from workflows.messages import ClientView
 from workflows.ports import Claim, Directory, LostClaim, Publish, Published
@@ -24,13 +25,14 @@ _SHOW = """
 WITH shown AS (
 INSERT INTO clients AS c (client_id, incarnation, revision, site_id, name, type, status, billing_ref, start_date,
   end_date, management, offices, numbers, next_change_at, next_change_kind, attention, telephony_wanted,
-  telephony_proven, internet_wanted, internet_proven, document, search, created_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)
+  telephony_proven, internet_wanted, internet_proven, document, search, created_at, sort_name)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)
 ON CONFLICT (client_id) DO UPDATE SET
   incarnation = excluded.incarnation, revision = excluded.revision, site_id = excluded.site_id, name = excluded.name,
-  type = excluded.type, status = excluded.status, billing_ref = excluded.billing_ref, start_date = excluded.start_date,
-  end_date = excluded.end_date, management = excluded.management, offices = excluded.offices,
-  numbers = excluded.numbers, next_change_at = excluded.next_change_at, next_change_kind = excluded.next_change_kind,
+  sort_name = excluded.sort_name, type = excluded.type, status = excluded.status,
+  billing_ref = excluded.billing_ref, start_date = excluded.start_date, end_date = excluded.end_date,
+  management = excluded.management, offices = excluded.offices, numbers = excluded.numbers,
+  next_change_at = excluded.next_change_at, next_change_kind = excluded.next_change_kind,
   attention = excluded.attention, telephony_wanted = excluded.telephony_wanted,
   telephony_proven = greatest(c.telephony_proven, excluded.telephony_proven),
   internet_wanted = excluded.internet_wanted,
@@ -40,7 +42,7 @@ RETURNING client_id),
 told AS (
 INSERT INTO history (client_id, entry, event, at, kind, text, by, source, reason, command_id, revision, facts)
 SELECT $1, e.entry, e.event, e.at, e.kind, e.text, e.by, e.source, e.reason, e.command_id, e.revision, e.facts
-FROM jsonb_to_recordset($24) AS e(entry bigint, event text, at timestamptz, kind text, text text, by text, source text,
+FROM jsonb_to_recordset($25) AS e(entry bigint, event text, at timestamptz, kind text, text text, by text, source text,
   reason text, command_id text, revision bigint, facts jsonb)
 ORDER BY e.entry ON CONFLICT DO NOTHING)
 SELECT pg_notify('connect_clients', client_id) FROM shown"""
@@ -114,12 +116,12 @@ class PostgresDirectory(Directory):
             remedy = "Choose another, or leave it blank to have one generated"
             if order.register:
                 raise Lost(LostClaim("ClientIdTaken", "client_id", taken, remedy))
-            raise ApplicationError(
+            failure = rejected(
                 f"The {self._database} shows another workflow's client {order.client_id} (first run "
-                f"{known.incarnation}, ours {order.incarnation}). Terminate the workflow that should not be",
-                type=SYSTEM_REJECTED,
-                non_retryable=True,
+                f"{known.incarnation}, ours {order.incarnation}). Terminate the workflow that should not be"
             )
+            log.warning("attempt_failed", system=self._database.name, type=failure.type, error=failure.message)
+            raise failure
         if known.revision > order.revision:
             raise stale_revision("The directory", order.client_id, order.revision, known.revision)
         return known
@@ -184,7 +186,7 @@ def _columns(order: Publish, ref: str) -> tuple[Any, ...]:
         *(planned and planned.at, planned and planned.kind, view.provisioning == Provisioned.ATTENTION),
         *(order.wanted.get(System.TELEPHONY, 0), order.proven.get(System.TELEPHONY, 0)),
         *(order.wanted.get(System.INTERNET, 0), order.proven.get(System.INTERNET, 0)),
-        *(view.model_dump(mode="json"), _search(view, numbers), view.created_at),
+        *(view.model_dump(mode="json"), _search(view, numbers), view.created_at, sort_name(view.name)),
     )
 
 
@@ -192,6 +194,15 @@ def _search(view: ClientView, numbers: list[str]) -> str:
     """What a search looks through: name, reference, id, numbers with and without plus, offices."""
     bare = [number.removeprefix("+") for number in numbers]
     return " ".join([view.name, view.billing_ref, view.client_id, *numbers, *bare, *view.offices]).lower()
+
+
+def sort_name(name: str) -> str:
+    """What a name is sorted by: letters without case and accents, so that Ärger stands between alpha and Zeta.
+
+    One character can become many: it is cut where an index could not hold it any more.
+    """
+    letters = (mark for mark in unicodedata.normalize("NFKD", name.casefold()) if not unicodedata.combining(mark))
+    return "".join(letters).strip()[:LONGEST_NAME]
 
 
 def _lines(order: Publish) -> list[dict[str, Any]]:

@@ -8,8 +8,8 @@ SystemRejected          no          the database understood and said no: a perso
 StaleRevision           no          the system has obeyed a later revision of this client (workflows/ports.py)
 
 An attempt that is not tried again by the server is tried again by the workflow, at its own pace. Texts are for an
-on-call engineer: which system, what failed, what to do. Those that come in swarms when a system is away are BENIGN: the
-worker does not log a traceback for each, we log a line.
+on-call engineer: which system, what failed, what to do. Those that come in swarms, while a system is away or
+says no, are BENIGN: the worker does not log a traceback for each, we log a line.
 """
 
 import asyncio
@@ -84,9 +84,12 @@ def translated(error: Exception, database: Database) -> ApplicationError:
     remedies = (remedy for kind, remedy in _REMEDIES.items() if isinstance(error, kind))
     prepare = "connect migrate" if database.name == System.DIRECTORY else "connect systems prepare"
     remedy = next(remedies, "See the log of the database").format(NAME=database.name.upper(), PREPARE=prepare)
-    return ApplicationError(
-        f"The {database} refused: {told(error)}. {remedy}", type=SYSTEM_REJECTED, non_retryable=True
-    )
+    return rejected(f"The {database} refused: {told(error)}. {remedy}")
+
+
+def rejected(why: str) -> ApplicationError:
+    """A system understood and said no. Whoever raises it logs it: the worker does not."""
+    return ApplicationError(why, type=SYSTEM_REJECTED, non_retryable=True, category=ApplicationErrorCategory.BENIGN)
 
 
 def not_proven(database: Database, differences: list[str]) -> ApplicationError:

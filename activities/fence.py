@@ -11,6 +11,9 @@ import asyncpg
 from activities.errors import stale_revision
 from workflows.domain.provisioning import System
 
+OWN_SECRET = "its own"  # noqa: S105  # words, not a secret
+"""What evidence says of a secret from before Connect."""
+
 _ADVANCE = """
 INSERT INTO connect_fence AS f (system, subject, client_id, revision) VALUES ($1, 'client:' || $2, $2, $3)
 ON CONFLICT (system, subject) DO UPDATE SET revision = excluded.revision, changed_at = now()
@@ -129,4 +132,4 @@ def secret_told(owner: Owner | None) -> str:
     """Which secret a line or account has, for its evidence."""
     if owner is None:
         return "unknown"
-    return f"derived, version {owner.secret_version}" if owner.derived else "its own"
+    return f"derived, version {owner.secret_version}" if owner.derived else OWN_SECRET

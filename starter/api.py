@@ -23,7 +23,9 @@ from starter.schemas import (
     ClientPage,
     CommandBody,
     ConvertBody,
+    Credentials,
     EditBody,
+    HistoryFilter,
     HistoryPage,
     PlannableBody,
     Problem,
@@ -166,11 +168,23 @@ async def show_client(desk: AtDesk, client_id: ClientId) -> ClientView:
 async def show_history(
     desk: AtDesk,
     client_id: ClientId,
-    limit: Annotated[int, Query(ge=1, le=500)] = 100,
-    cursor: Annotated[str | None, Query(max_length=2000, description="`next` of the page before")] = None,
+    wanted: Annotated[HistoryFilter, Query()],
 ) -> HistoryPage:
     """Everything that was asked, refused, decided, tried and proven, newest first."""
-    return await desk.history(client_id, limit, cursor)
+    return await desk.history(client_id, wanted.limit, wanted.cursor)
+
+
+@router.get(
+    "/clients/{client_id}/credentials",
+    tags=["clients"],
+    summary="What a client's telephones and router are configured with",
+    responses=problems.described(404, 422),
+)
+async def show_credentials(desk: AtDesk, response: Response, client_id: ClientId) -> Credentials:
+    """Derived for this answer from the master key. Lines and accounts that keep a secret from before Connect have no
+    password here, once a change has shown that they do."""
+    response.headers["Cache-Control"] = "no-store"
+    return await desk.credentials(client_id)
 
 
 # -- commands ---------------------------------------------------------------------------------------------------------
@@ -251,11 +265,12 @@ async def cancel_planned(
     change: Annotated[
         str, Path(min_length=1, max_length=200, description="Its kind or change_id", examples=["suspend"])
     ],
-    said: Annotated[CommandBody, Query()],
+    asking: Annotated[CommandBody, Query()],
+    said: CommandGiven,
 ) -> CommandAnswer:
-    return await asked.tell(
-        client_id, messages.CancelPlanned, {**said.model_dump(exclude_unset=True), "change": change}
-    )
+    """Reason and source are given in the query, or in the body, which counts when both are."""
+    details = {**asking.model_dump(exclude_unset=True), **said.model_dump(exclude_unset=True)}
+    return await asked.tell(client_id, messages.CancelPlanned, {**details, "change": change})
 
 
 # -- health -----------------------------------------------------------------------------------------------------------

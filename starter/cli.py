@@ -36,13 +36,16 @@ def up(
     port: Annotated[int, typer.Option(metavar="PORT", help="The API's port")] = 8000,
     temporal_port: Annotated[int, typer.Option(metavar="PORT", help="Temporal's port")] = 7233,
     ui_port: Annotated[int, typer.Option(metavar="PORT", help="The port of Temporal's UI")] = 8233,
+    systems: Annotated[bool, typer.Option("--systems", help="FreeRADIUS and Kamailio too, if installed")] = False,
+    sip_port: Annotated[int, typer.Option(metavar="PORT", help="Kamailio's port, UDP")] = 5060,
+    radius_port: Annotated[int, typer.Option(metavar="PORT", help="FreeRADIUS's port, UDP; the next one too")] = 1812,
     demo: Annotated[bool, typer.Option("--demo", help="Add a site with a dozen clients in every state")] = False,
 ) -> None:
     """Everything in one terminal: Postgres, Temporal with its UI, a worker and the API. Ctrl-C stops it."""
     from starter.local import UpOptions
     from starter.local import up as run
 
-    leave(run(UpOptions(data=data, port=port, temporal_port=temporal_port, ui_port=ui_port, demo=demo)))
+    leave(run(UpOptions(data, port, temporal_port, ui_port, systems, sip_port, radius_port, demo)))
 
 
 @app.command(short_help="Run one worker, for real deployments.")

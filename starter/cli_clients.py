@@ -58,20 +58,11 @@ def list_clients(
     from starter import render
 
     service = Service(as_json)
-    items: list[dict[str, Any]] = []
-    cursor = None
-    while True:
-        page = service.get(
-            "clients", status=status, type=type_, site=site, q=search, inactive=inactive, limit=500, cursor=cursor
-        )
-        items += page["items"]
-        cursor = page["next"]
-        if cursor is None:
-            break
+    page = service.whole("clients", status=status, type=type_, site=site, q=search, inactive=inactive)
     if as_json:
-        render.as_json({**page, "items": items})
+        render.as_json(page)
     else:
-        render.clients(items, service.get("clients", inactive=True, limit=1)["total"])
+        render.clients(page["items"], service.get("clients", inactive=True, limit=1)["total"])
 
 
 @app.command(short_help="One client: decided, planned, proven.")
@@ -88,8 +79,17 @@ def history(client_id: Id, as_json: Json = False) -> None:
     """Everything that was asked, refused, decided, tried and proven, newest first."""
     from starter import render
 
-    page = Service(as_json).get("clients", client_id, "history", limit=500)
+    page = Service(as_json).whole("clients", client_id, "history")
     render.as_json(page) if as_json else render.history(page)
+
+
+@app.command(short_help="What its telephones and router are configured with.")
+def credentials(client_id: Id, as_json: Json = False) -> None:
+    """What its telephones and its router are configured with: usernames, passwords, servers."""
+    from starter import render
+
+    told = Service(as_json).get("clients", client_id, "credentials")
+    render.as_json(told) if as_json else render.credentials(told)
 
 
 # -- changing ---------------------------------------------------------------------------------------------------------

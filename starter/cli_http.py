@@ -14,6 +14,7 @@ import typer
 DEFAULT_URL = "http://127.0.0.1:8000"
 TOKEN_FILE = Path(".connect/token")
 LONGEST_WAIT = 60  # seconds the API waits within one request
+LONGEST_PAGE = 500  # items the API gives at once
 PATIENCE = 20  # seconds beyond the wait before the service counts as away
 
 REFUSED, UNREACHED, NOT_SETTLED = 1, 3, 4
@@ -34,6 +35,15 @@ class Service:
     def get(self, *path: str, **query: Any) -> dict[str, Any]:
         """The answer to a question."""
         return self._call("GET", path, params={k: v for k, v in query.items() if v is not None})
+
+    def whole(self, *path: str, **query: Any) -> dict[str, Any]:
+        """A list with all its pages as one."""
+        page = self.get(*path, limit=LONGEST_PAGE, **query)
+        items: list[dict[str, Any]] = page["items"]
+        while page["next"] is not None:
+            page = self.get(*path, limit=LONGEST_PAGE, cursor=page["next"], **query)
+            items += page["items"]
+        return {**page, "items": items}
 
     def tell(
         self,
@@ -99,7 +109,7 @@ class Service:
     def _refused(self, problem: dict[str, Any]) -> NoReturn:
         status = problem.get("status")
         undecided = status == 503 and "command_id" in problem
-        code = NOT_SETTLED if undecided else UNREACHED if status in (500, 502, 503, 504) else REFUSED
+        code = NOT_SETTLED if undecided else UNREACHED if status in (502, 503, 504) else REFUSED
         detail = str(problem.get("detail", "No reason was given."))
         if status == 401:
             detail = (

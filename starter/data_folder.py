@@ -43,8 +43,9 @@ class DataFolder:
     def held(cls, path: Path) -> Iterator["DataFolder"]:
         """Have the folder, in our layout, with nothing left running and nobody else at work. DataFolderRefused."""
         folder = cls(path)
-        with folder._made() as lock:
+        with folder._made() as lock, _private_files():
             folder._take(lock.fileno())
+            folder.path.chmod(0o700)  # somebody may have made it for us, open to all
             folder._layout.write_text(LAYOUT + "\n")
             folder.logs.mkdir(exist_ok=True)
             folder._end_leftovers()
@@ -127,6 +128,16 @@ class DataFolder:
     def make_radius_secret(self) -> str:
         """The secret that FreeRADIUS shares with its clients on loopback: letters and digits, for any command line."""
         return _have_secret(self.radius_secret, secrets.token_hex(16))
+
+
+@contextmanager
+def _private_files() -> Iterator[None]:
+    """Have what we and our children make be for nobody else to read."""
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def _have_secret(file: Path, fresh: str) -> str:

@@ -8,19 +8,22 @@ from typing import TypeVar
 
 import structlog
 
+from starter.credentials import Keyring
 from starter.directory import Directory
-from starter.errors import DirectoryAway, NoSuchClient, NotRunning, TemporalAway
-from starter.gateway import Gateway
-from starter.schemas import CLIENT_ID, ClientFilter, ClientGiven, ClientPage, HistoryPage
+from starter.errors import DirectoryAway, NoSuchClient, NotRunning, WorkflowMissing
+from starter.gateway import Gateway, is_recorded
+from starter.schemas import CLIENT_ID, ClientFilter, ClientGiven, ClientPage, Credentials, HistoryPage, Servers
 from starter.watching import Watch, until_settled
 from workflows.domain.client import Client
 from workflows.domain.dates import local_day, local_time
 from workflows.domain.errors import IllegalTransition, InvalidField, NumberNotValid, Refusal, Situation, Taken
 from workflows.domain.lifecycle import Status
-from workflows.domain.provisioning import Limits
+from workflows.domain.provisioning import Limits, Provisioned
 from workflows.domain.services import Services
 from workflows.domain.state import ClientState
-from workflows.messages import AnyMessage, ClientView, CommandAnswer, Decommission
+from workflows.messages import AnyMessage, ClientView, CommandAnswer, Decommission, workflow_id
+
+NO_KEYS = Keyring(None, Servers(sip=None, sip_domain="", radius=None))
 
 log = structlog.get_logger(__name__)
 
@@ -32,11 +35,14 @@ RECORDED_BY_THE_WORKFLOW = (Taken, NumberNotValid)  # it had accepted the comman
 class Desk:
     """Where requests of the API and the console come in. ``limits`` is what new clients are told about time."""
 
-    def __init__(self, gateway: Gateway, directory: Directory, watch: Watch, limits: Limits) -> None:
+    def __init__(
+        self, gateway: Gateway, directory: Directory, watch: Watch, limits: Limits, keyring: Keyring = NO_KEYS
+    ) -> None:
         self.gateway = gateway
         self.directory = directory
         self.watch = watch
         self._limits = limits
+        self._keyring = keyring
 
     async def create(self, given: ClientGiven, command_id: str) -> ClientView:
         """The new client, which the directory has. Raises a Refusal, Away or NotDecided."""
@@ -79,7 +85,7 @@ class Desk:
             except NotRunning:
                 return self._linked(await self._command_closed(client_id, message))
         except Refusal as refusal:
-            if not isinstance(refusal, RECORDED_BY_THE_WORKFLOW):
+            if not isinstance(refusal, RECORDED_BY_THE_WORKFLOW) and not is_recorded(refusal):
                 await self._note(client_id, message, refusal)
             raise
 
@@ -92,11 +98,16 @@ class Desk:
             shown = await self.directory.client(client_id, datetime.now(UTC))
             if shown is None:
                 raise NoSuchClient(client_id) from closed
-            return self._linked(shown.view)
+            return self._linked(_without_workflow(shown.view))
         try:
             return self._linked(await self.directory.with_proofs(view))
         except DirectoryAway:
             return self._linked(view)
+
+    async def credentials(self, client_id: str) -> Credentials:
+        """What a client's telephones and router are configured with. Raises NoSuchClient, Away, NoMasterKey."""
+        client = await self.client(client_id)
+        return self._keyring.credentials(client, await self.directory.own_secrets(client_id))
 
     async def settled(self, view: View, seconds: float) -> View:
         """The same client once what it decided is done and shown; as it stands when the time is over first."""
@@ -135,7 +146,7 @@ class Desk:
             raise NoSuchClient(client_id)
         view = shown.view
         if view.status is not Status.DECOMMISSIONED:
-            raise TemporalAway(f"it has no workflow of client {client_id}", "Restore its data from a backup")
+            raise WorkflowMissing(client_id, workflow_id(client_id))
         at = local_time(view.decommissioned_at, view.timezone) if view.decommissioned_at else "an earlier time"
         if isinstance(message, Decommission) and not message.command().planned:
             return CommandAnswer(**dict(view), changed=False, message=f"Already decommissioned at {at}")
@@ -149,6 +160,13 @@ class Desk:
             await self.directory.note_refusal(client_id, message, refusal, datetime.now(UTC))
         except DirectoryAway as away:
             log.warning("refusal_not_noted", client_id=client_id, command=message.kind, error=str(away))
+
+
+def _without_workflow(view: ClientView) -> ClientView:
+    """A client whose workflow does not run: as it was, unless nobody looks after one that is alive."""
+    if view.status is Status.DECOMMISSIONED:
+        return view
+    return view.model_copy(update={"provisioning": Provisioned.ATTENTION})
 
 
 def check_id(client_id: str) -> None:

@@ -16,7 +16,9 @@ from typing import Any
 import asyncpg
 
 from activities.database import Database
+from activities.directory import sort_name
 from activities.errors import BUSY, UNAVAILABLE
+from activities.fence import OWN_SECRET
 from starter.errors import DirectoryAway, NoSuchPage, SiteIdTaken
 from starter.schemas import ClientFilter, ClientPage, HistoryEntry, HistoryPage, Site, SiteGiven, SitePage
 from workflows.domain.dates import at_site
@@ -27,7 +29,7 @@ from workflows.messages import AnyMessage, ClientView, SystemView, end_date_pass
 
 # What a list can be sorted by: the expression ascending and descending (what is missing comes last), and its type.
 SORTS = {
-    "name": ("c.name", "c.name", "text"),
+    "name": ("c.sort_name", "c.sort_name", "text"),
     "billing_ref": ("c.billing_ref", "c.billing_ref", "text"),
     "status": ("c.status", "c.status", "text"),
     "start_date": ("c.start_date", "c.start_date", "date"),
@@ -108,8 +110,8 @@ class Directory:
     # -- sites ------------------------------------------------------------------------------------------------------
 
     async def sites(self) -> SitePage:
-        rows = await self._fetch("SELECT site_id, name, timezone, created_at FROM sites ORDER BY name, site_id")
-        items = [_site(row) for row in rows]
+        rows = await self._fetch("SELECT site_id, name, timezone, created_at FROM sites")
+        items = sorted(map(_site, rows), key=lambda site: (sort_name(site.name), site.site_id))
         return SitePage(items=items, next=None, total=len(items))
 
     async def site(self, site_id: str) -> Site | None:
@@ -174,6 +176,17 @@ class Directory:
         done = f"WHERE c.client_id = $1 AND c.revision >= $2 AND c.provisioning = '{Provisioned.SETTLED.value}'"
         rows = await self._fetch(f"{_CLIENT} {_PROOFS} {done}", client_id, revision)
         return Shown.of(rows[0], now) if rows else None
+
+    async def own_secrets(self, client_id: str) -> frozenset[str]:
+        """The lines and accounts of a client that were last seen to keep a secret from before Connect."""
+        rows = await self._fetch(
+            f"SELECT f->>'subject' AS subject {_PROOFS}, "
+            "LATERAL jsonb_array_elements(coalesce(t.findings, '[]') || coalesce(i.findings, '[]')) f "
+            "WHERE c.client_id = $1 AND f->'seen'->>'secret' = $2",
+            client_id,
+            OWN_SECRET,
+        )
+        return frozenset(row["subject"] for row in rows)
 
     # -- history ----------------------------------------------------------------------------------------------------
 

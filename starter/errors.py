@@ -6,8 +6,11 @@ StarterError
 │   └── DirectoryAway
 ├── NotReady                    at least one of those is away
 ├── NotDecided                  accepted, but not decided in time: the same request will answer
+├── NoMasterKey                 this process was not told the key that secrets derive from
+├── TemporalRefused             Temporal answered, and said no
 ├── Malfunction                 Connect's own mistake, told by the workflow
 ├── NotRunning                  no workflow of that client takes commands (anymore, or yet)
+├── WorkflowMissing             the directory has a living client, and Temporal runs no workflow of it
 ├── NoSuchClient
 └── NoSuchPage                  a cursor that was not given out
 
@@ -65,6 +68,23 @@ class NotDecided(StarterError):
         self.command_id = command_id
 
 
+class NoMasterKey(StarterError):
+    """This API process was not told the key that secrets derive from."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This API process cannot tell credentials: it has no master key. "
+            "Set CONNECT_MASTER_KEY_FILE to the workers' key file, and start it again."
+        )
+
+
+class TemporalRefused(StarterError):
+    """Temporal answered, and would not do what was asked: a limit of its own, or a request it cannot read."""
+
+    def __init__(self, answer: str) -> None:
+        super().__init__(f"Temporal refused: {answer}. Its log and its dynamic configuration say which limit this is.")
+
+
 class Malfunction(StarterError):
     """The workflow answered with what is neither an answer nor a refusal."""
 
@@ -75,6 +95,18 @@ class NotRunning(StarterError):
     def __init__(self, client_id: str) -> None:
         super().__init__(f"No workflow of client {client_id} is running")
         self.client_id = client_id
+
+
+class WorkflowMissing(StarterError):
+    """The client is alive in the directory, but its workflow does not run: nothing happens to it until it does."""
+
+    def __init__(self, client_id: str, workflow_id: str) -> None:
+        super().__init__(
+            f"Client {client_id} is alive, but Temporal does not run its workflow {workflow_id}: somebody terminated "
+            "it, or Temporal lost it. Its services stay as they are, and nothing planned will happen. Revive it: "
+            f"temporal workflow reset --workflow-id {workflow_id} --type LastWorkflowTask --reason revived. "
+            "When Temporal does not know it, restore Temporal's database from a backup."
+        )
 
 
 class NoSuchClient(StarterError):

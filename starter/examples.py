@@ -111,7 +111,15 @@ ENTRY = {
     "revision": 7,
     "facts": {},
 }
+CREDENTIALS = {
+    "sip": [
+        {"number": "+442079460001", "username": "442079460001", "password": "mzxw6ytboi3dgnbvgy3tqojqmfrggzdf"},
+    ],
+    "radius": {"username": "acme", "password": "nbswy3dpeb3w64tmmqqho2dfojsxe5dp"},
+    "servers": {"sip": "127.0.0.1:5060", "sip_domain": "connect.local", "radius": "127.0.0.1:1812"},
+}
 ANSWERS: dict[str, dict[str, Any]] = {
+    "Credentials": CREDENTIALS,
     "Site": SITE,
     "ClientView": CLIENT,
     "CommandAnswer": {**CLIENT, "changed": True, "message": "Suspended by billing"},

@@ -27,7 +27,7 @@ from temporalio.common import Priority, QueryRejectCondition, WorkflowIDConflict
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from starter.errors import Malfunction, NotDecided, NotRunning, TemporalAway
+from starter.errors import Malfunction, NotDecided, NotRunning, TemporalAway, TemporalRefused
 from workflows.client_lifecycle import UNDECIDED, ClientLifecycle
 from workflows.domain.errors import ClientIdTaken, CommandIdReused, Refusal, Situation
 from workflows.domain.state import ClientState
@@ -38,6 +38,7 @@ T = TypeVar("T")
 Handle: TypeAlias = WorkflowHandle[ClientLifecycle, ClientView]
 
 OPERATOR = Priority(priority_key=2)
+REFUSING = (RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.RESOURCE_EXHAUSTED)
 NOT_YET = (UNDECIDED, "AcceptedUpdateCompletedWorkflow")
 CREATED_BY = "created_by"
 PAUSE = 0.1
@@ -56,7 +57,7 @@ class Gateway:
     """Starts clients, tells them what to do, asks how they are.
 
     ``patience`` bounds a command and ``glance`` a look, in seconds. Every method raises TemporalAway when Temporal, or
-    every worker, is away.
+    every worker, is away, and TemporalRefused when it answers and will not.
     """
 
     def __init__(self, client: Client, ui_url: str = "", *, patience: float = 10.0, glance: float = 5.0) -> None:
@@ -190,6 +191,13 @@ def as_told(cause: BaseException | None) -> Exception:
     return kind(facts["why"], facts["remedy"], facts["field"], situation)
 
 
+def is_recorded(refusal: Refusal) -> bool:
+    """Whether the workflow has put this refusal in the client's history itself. One of an older workflow: no."""
+    failed = refusal.__cause__
+    told = failed.cause if isinstance(failed, WorkflowUpdateFailedError | WorkflowFailureError) else None
+    return isinstance(told, ApplicationError) and bool(told.details) and bool(told.details[0].get("recorded", False))
+
+
 @asynccontextmanager
 async def reaching(seconds: float, asked: Asked | None = None) -> AsyncIterator[None]:
     """Turn Temporal's absence into TemporalAway, and lateness into NotDecided for what it has accepted."""
@@ -208,7 +216,8 @@ async def reaching(seconds: float, asked: Asked | None = None) -> AsyncIterator[
             raise
         raise TemporalAway("no connection") from error
     except RPCError as error:
-        raise TemporalAway(f"{error.status.name.lower()}: {error.message}") from error
+        answer = f"{error.status.name.lower()}: {error.message}"
+        raise (TemporalRefused(answer) if error.status in REFUSING else TemporalAway(answer)) from error
     except WorkflowQueryFailedError as error:
         raise Malfunction(f"The client's workflow answered: {error}") from error
 

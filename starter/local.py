@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -14,7 +15,9 @@ from typing import NoReturn, TextIO
 
 import httpx
 
+from activities.settings import Settings
 from starter.children import Child, StartFailed, tail
+from starter.daemons import FreeRadius, Kamailio, check_installed, daemons
 from starter.data_folder import DataFolder, DataFolderRefused
 from starter.databases import PrepareFailed, Urls, prepare
 from starter.demo import DemoFailed, furnish
@@ -37,6 +40,9 @@ class UpOptions:
     port: int = 8000
     temporal_port: int = 7233
     ui_port: int = 8233
+    systems: bool = False
+    sip_port: int = 5060
+    radius_port: int = 1812
     demo: bool = False
 
     @property
@@ -61,6 +67,8 @@ def up(options: UpOptions) -> int:
     try:
         with stop_signals() as stop_requested, DataFolder.held(options.data) as folder:
             _check_ports(options)
+            if options.systems:
+                check_installed()
             Local(options, folder, stop_requested).run()
     except StopRequested:
         return 0
@@ -76,6 +84,7 @@ class Local:
         self._options, self._folder, self._stop_requested = options, folder, stop_requested
         self._supervisor = Supervisor(self._say)
         self._token = ""
+        self._systems: tuple[FreeRadius, Kamailio] | None = None
 
     def run(self) -> NoReturn:
         """Have everything running until asked to stop; then nothing. StopRequested, or what went wrong."""
@@ -108,6 +117,8 @@ class Local:
         except PrepareFailed as e:
             raise UpFailed(f"The databases cannot be made ready: {e}. {postgres.log} may say more") from e
         self._wait_until(temporal.ready, "Temporal", temporal.log)
+        if options.systems:
+            self._have_systems(postgres)
         environment = self._environment(urls, temporal.address)
         python = [sys.executable, "-u", "-m"]
         worker = Child("The worker", [*python, "worker"], folder.logs / "worker.log", environment, LONGEST_WORK)
@@ -118,6 +129,13 @@ class Local:
             self._wait_until(lambda: _answers(probe, f"{options.url}/readyz"), "The API", api.log)
         self._wait_until(lambda: temporal.has_worker(TASK_QUEUE), "The worker", worker.log)
 
+    def _have_systems(self, postgres: EmbeddedPostgres) -> None:
+        options = self._options
+        self._systems = daemons(postgres, self._folder, options.sip_port, options.radius_port, _sip_domain())
+        for daemon in self._systems:
+            self._have(daemon)
+            self._wait_until(daemon.ready, daemon.name, daemon.log)
+
     def _have(self, part: Part, tries: int | None = None) -> None:
         self._supervisor.start(part, tries)
         self._folder.note_children(self._supervisor.pids())
@@ -126,7 +144,13 @@ class Local:
     def _environment(self, urls: Urls, temporal: str) -> Mapping[str, str]:
         """What the worker and the API are told. Ours alone decides where they connect to, and as whom."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(NOT_FOR_CHILDREN)}
+        servers = {}
+        if self._systems:
+            radius, sip = self._systems
+            servers = {"CONNECT_SIP_SERVER": sip.address, "CONNECT_RADIUS_SERVER": radius.address}
         return inherited | {
+            **servers,
+            "CONNECT_SIP_DOMAIN": _sip_domain(),
             "CONNECT_DIRECTORY_DSN": urls.directory,
             "CONNECT_TELEPHONY_DSN": urls.telephony,
             "CONNECT_INTERNET_DSN": urls.internet,
@@ -157,7 +181,11 @@ class Local:
 
     def _ready_line(self) -> str:
         options = self._options
-        return f"Connect is ready: {options.url}/  Temporal UI: {options.ui_url}  token: {_near(self._folder.token)}"
+        line = f"Connect is ready: {options.url}/  Temporal UI: {options.ui_url}  token: {_near(self._folder.token)}"
+        if self._systems is None:
+            return line
+        radius, sip = self._systems
+        return f"{line}  SIP: {sip.address}  RADIUS: {radius.address}, secret: {_near(self._folder.radius_secret)}"
 
     def _furnish(self) -> None:
         try:
@@ -193,24 +221,40 @@ def stop_signals() -> Iterator[Callable[[], bool]]:
 
 def _check_ports(options: UpOptions) -> None:
     """Raises UpFailed for the first port that somebody else has."""
-    wanted = {
-        "--port": (options.port, "the API and console"),
-        "--temporal-port": (options.temporal_port, "Temporal"),
-        "--ui-port": (options.ui_port, "the Temporal UI"),
-    }
-    for option, (port, purpose) in wanted.items():
+    tcp, udp = socket.SOCK_STREAM, socket.SOCK_DGRAM
+    wanted = [
+        ("--port", options.port, "the API and console", tcp),
+        ("--temporal-port", options.temporal_port, "Temporal", tcp),
+        ("--ui-port", options.ui_port, "the Temporal UI", tcp),
+    ]
+    if options.systems:
+        wanted += [
+            ("--sip-port", options.sip_port, "Kamailio", udp),
+            ("--radius-port", options.radius_port, "FreeRADIUS", udp),
+            ("--radius-port", options.radius_port + 1, "FreeRADIUS's accounting", udp),
+        ]
+    for option, port, purpose, kind in wanted:
         if port not in range(1, 65536):
-            raise UpFailed(f"{port} is no TCP port: choose one from 1 to 65535 with {option}")
+            protocol = "TCP" if kind is tcp else "UDP"
+            raise UpFailed(f"{port} is no {protocol} port: choose one from 1 to 65535 with {option}")
         try:
-            free = is_free(port)
+            free = is_free(port, kind)
         except OSError as e:
             raise UpFailed(f"Port {port} for {purpose} cannot be used ({e}): choose another with {option}") from e
         if not free:
-            holder = who_listens(port) or "another program"
+            holder = who_listens(port, kind) or "another program"
             raise UpFailed(f"Port {port} for {purpose} is taken by {holder}: end that, or choose another with {option}")
-    ports = [port for port, _ in wanted.values()]
-    if len(set(ports)) < len(ports):
-        raise UpFailed(f"The ports {', '.join(map(str, ports))} must differ: choose others with {', '.join(wanted)}")
+    for same in (tcp, udp):
+        given = [(option, port) for option, port, _, kind in wanted if kind is same]
+        if len({port for _, port in given}) < len(given):
+            ports, options_given = (", ".join(dict.fromkeys(map(str, column))) for column in zip(*given, strict=True))
+            raise UpFailed(f"The ports {ports} must differ: choose others with {options_given}")
+
+
+def _sip_domain() -> str:
+    """The domain of every line, for all parts the same."""
+    default: str = Settings.model_fields["sip_domain"].default
+    return os.environ.get("CONNECT_SIP_DOMAIN") or default
 
 
 def _answers(probe: httpx.Client, url: str) -> bool:

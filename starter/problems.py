@@ -13,12 +13,15 @@ from starlette.exceptions import HTTPException
 from starter.errors import (
     Away,
     Malfunction,
+    NoMasterKey,
     NoSuchClient,
     NoSuchPage,
     NotDecided,
     NotReady,
     NotRunning,
     StarterError,
+    TemporalRefused,
+    WorkflowMissing,
 )
 from starter.schemas import Problem
 from workflows.domain.errors import (
@@ -45,8 +48,11 @@ CODES: dict[type[Exception], int] = {
     NoSuchPage: 422,
     Away: 503,
     NotReady: 503,
+    NoMasterKey: 503,
     NotDecided: 503,
     NotRunning: 503,
+    WorkflowMissing: 409,
+    TemporalRefused: 500,
     Malfunction: 500,
 }
 TITLES = {
@@ -221,6 +227,8 @@ def _sentence(error: Mapping[str, Any]) -> str:
     field, context = _field(error) or "The body", error.get("ctx", {})
     if context.get("pattern") == r"\S":
         return f"{field} is blank. Give at least one visible character"
+    if error["type"] == "extra_forbidden" and error["loc"][0] == "query":
+        return f"There is no parameter {field}. Leave it out, or correct its name"
     if error["type"] in _SENTENCES:
         return _SENTENCES[error["type"]].format(field=field, **{k: v for k, v in context.items() if k != "field"})
     return f"{field}: {error['msg']}"

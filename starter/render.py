@@ -136,8 +136,22 @@ def history(page: dict[str, Any]) -> None:
         told = line["text"] + (f" ({line['reason']})" if line["reason"] else "")
         rows.append([Text(_time(line["at"])), _word(line["event"]), Text(line["by"] or "-"), Text(told)])
     _show(_table(columns, rows, wrap=True))
-    older = "" if page["next"] is None else "; the older ones are in the API"
-    _note(f"{len(rows)} of {_count(page['total'], 'line')}, newest first{older}")
+    _note(f"{len(rows)} of {_count(page['total'], 'line')}, newest first")
+
+
+def credentials(told: dict[str, Any]) -> None:
+    """Secrets and servers; what cannot be known here is said in words."""
+    servers = told["servers"]
+    rows = [("telephone", line, servers["sip"]) for line in told["sip"]]
+    rows += [("router", told["radius"], servers["radius"])] if told["radius"] else []
+    if not rows:
+        say("No lines and no internet access: nothing to configure.")
+        return
+    columns = [Column("for"), Column("username"), Column("password"), Column("server")]
+    cells = [(what, it["username"], it["password"] or "its own, from before", where or "-") for what, it, where in rows]
+    _show(_table(columns, [[Text(cell) for cell in row] for row in cells]))
+    if told["sip"]:
+        _note(f"SIP domain {servers['sip_domain']}")
 
 
 def answer(client: dict[str, Any]) -> None:

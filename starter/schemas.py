@@ -7,6 +7,7 @@ are read as people write them and must be able to exist, dates are texts of a pl
 import re
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
+from zoneinfo import available_timezones
 
 import phonenumbers
 from pydantic import (
@@ -24,13 +25,14 @@ from pydantic_core import PydanticCustomError
 
 from workflows import messages
 from workflows.domain.client import LONGEST_BILLING_REF, LONGEST_NAME, Activation
-from workflows.domain.dates import zone
+from workflows.domain.errors import InvalidField
 from workflows.domain.lifecycle import Status
 from workflows.domain.services import ClientType
 from workflows.messages import ClientView, Office, Strict
 
 CLIENT_ID = r"^[a-z0-9][a-z0-9-]{1,62}$"
 YEARS = range(1900, 2200)
+NO_PLACES = {"Factory", "localtime", "posixrules"}  # what else lies among the zones: of the machine, or of nowhere
 DATES = {"start_date", "end_date", "last_day", "at"}
 WRITTEN_DATE = re.compile(r"^\d{4}-\d\d-\d\d")
 WRITTEN_NUMBER = re.compile(r"^\+[0-9 ()./-]{6,40}$")
@@ -64,9 +66,16 @@ def read_number(given: object) -> object:
 
 
 def known_zone(name: str) -> str:
-    """Raises InvalidField for what is not an IANA time zone."""
-    zone(name)
+    """A time zone of the IANA list. Raises InvalidField for other, be it one that this machine has a file for."""
+    if name not in available_timezones() - NO_PLACES:
+        raise InvalidField(f"{name!r} is not an IANA time zone", "Give a name such as Europe/London", field="timezone")
     return name
+
+
+def never_null(schema: dict[str, Any]) -> None:
+    """Have a field described as one that may be left out, and is not null when it is given."""
+    schema.pop("default", None)
+    schema.update(next(kind for kind in schema.pop("anyOf") if kind["type"] != "null"))
 
 
 Number = Annotated[
@@ -151,6 +160,16 @@ class ServicesBody(Clean, messages.ServicesBody):
 class EditBody(Clean, messages.EditBody):
     """Details. What is left out stays; ``billing_ref`` empty or null asks for a generated one."""
 
+    name: Name | None = Field(None, examples=["Acme Ltd"], json_schema_extra=never_null)
+    start_date: date | None = Field(None, examples=["2027-01-01"], json_schema_extra=never_null)
+
+    @field_validator("name", "start_date", mode="before")
+    @classmethod
+    def _kept(cls, given: Any) -> Any:
+        if given is None:
+            raise PydanticCustomError("never_null", "Every client has one. Leave it out to keep it, or give another")
+        return given
+
 
 class SiteGiven(Clean, Strict):
     """A building."""
@@ -181,7 +200,7 @@ class ClientGiven(Clean, Strict):
     internet: InternetGiven | None = None
 
 
-class ClientFilter(BaseModel):
+class ClientFilter(Strict):
     """Which clients a list shows, and which page of it."""
 
     status: Status | None = None
@@ -196,6 +215,13 @@ class ClientFilter(BaseModel):
         "end_date", "-end_date", "next_change", "-next_change",
     ] = Field("name", description="A minus sorts downwards; the management client is always first")  # fmt: skip
     limit: int = Field(50, ge=1, le=500)
+    cursor: str | None = Field(None, max_length=2000, description="`next` of the page before")
+
+
+class HistoryFilter(Strict):
+    """Which page of a history."""
+
+    limit: int = Field(100, ge=1, le=500)
     cursor: str | None = Field(None, max_length=2000, description="`next` of the page before")
 
 
@@ -243,6 +269,37 @@ class HistoryPage(BaseModel):
     items: list[HistoryEntry]
     next: str | None
     total: int
+
+
+class SipCredentials(BaseModel):
+    """What a telephone registers with. The password is null for a line that keeps a secret from before Connect."""
+
+    number: str
+    username: str
+    password: str | None
+
+
+class RadiusCredentials(BaseModel):
+    """What a router logs in with. The password is null for an account that keeps a secret from before Connect."""
+
+    username: str
+    password: str | None
+
+
+class Servers(BaseModel):
+    """Where telephones and routers are to go, as this process was told; null: it was not told."""
+
+    sip: str | None = Field(description="host:port", examples=["127.0.0.1:5060"])
+    sip_domain: str
+    radius: str | None = Field(description="host:port", examples=["127.0.0.1:1812"])
+
+
+class Credentials(BaseModel):
+    """What the telephones and the router of a client are configured with."""
+
+    sip: list[SipCredentials]
+    radius: RadiusCredentials | None
+    servers: Servers
 
 
 class Readiness(BaseModel):

@@ -15,6 +15,7 @@ from activities.database import Database
 from activities.settings import Settings
 from starter.api import create_app
 from starter.connection import SearchAttributesMissing, connect, ensure_search_attributes
+from starter.credentials import Keyring
 from starter.desk import Desk
 from starter.directory import Directory
 from starter.gateway import Gateway
@@ -63,7 +64,8 @@ async def make_app(settings: Settings) -> FastAPI:
     temporal = await connect()
     database = Database("directory", dsn, settings)
     watch = Watch(dsn)
-    desk = Desk(Gateway(temporal, settings.temporal_ui_url), Directory(database), watch, settings.limits)
+    gateway = Gateway(temporal, settings.temporal_ui_url)
+    desk = Desk(gateway, Directory(database), watch, settings.limits, Keyring.of(settings))
 
     @asynccontextmanager
     async def living(_: FastAPI) -> AsyncIterator[None]:

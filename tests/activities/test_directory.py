@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from tests.activities.world import AT, ONE, TWO, World, publication, registration, view_of
 from workflows.domain.journal import Entry, Event
@@ -119,8 +119,9 @@ async def test_two_clients_registering_one_id_at_once_are_one_client(world: Worl
 async def test_another_workflow_of_the_same_client_may_not_publish(world: World) -> None:
     ref = await world.register("acme")
     order = replace(publication("acme", 9, billing_ref=ref), incarnation="another run")
-    with pytest.raises(ApplicationError, match="another workflow's client acme"):
+    with pytest.raises(ApplicationError, match="another workflow's client acme") as refused:
         await world.directory.publish(order)
+    assert refused.value.category is ApplicationErrorCategory.BENIGN
 
 
 async def test_a_client_that_the_directory_lost_comes_back_with_its_next_publication(world: World) -> None:
@@ -134,3 +135,11 @@ async def test_a_site_that_does_not_exist_is_named(world: World) -> None:
     with pytest.raises(ApplicationError, match=r"Key \(site_id\)=\(par\) is not present") as raised:
         await world.directory.publish(order)
     assert raised.value.non_retryable
+
+
+async def test_names_are_in_the_order_of_a_dictionary_and_the_longest_fits_an_index(world: World) -> None:
+    names = ["Acme", "alpha ltd", "Ärger", "Zeta", "\N{ARABIC LIGATURE SALLALLAHOU ALAYHE WASALLAM}" * 200]
+    for number, name in enumerate(reversed(names)):
+        ref = await world.register(f"client-{number}")
+        await world.directory.publish(publication(f"client-{number}", 2, billing_ref=ref, name=name))
+    assert await world.rows("directory", "SELECT name FROM clients ORDER BY sort_name") == [(name,) for name in names]

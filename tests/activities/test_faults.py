@@ -152,6 +152,7 @@ async def test_a_system_that_is_not_prepared_is_rejected_with_the_remedy(world: 
     await world.execute("telephony", damage)
     error = await failure(world)
     assert (error.type, error.non_retryable) == (SYSTEM_REJECTED, True)
+    assert error.category is ApplicationErrorCategory.BENIGN  # one line of log for each attempt, no traceback
     assert told in error.message
 
 

@@ -1,5 +1,6 @@
 """Local days of a site as instants: last days, offsets, and every odd midnight (PRODUCT.md section 4)."""
 
+import zoneinfo
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -171,6 +172,11 @@ def test_what_is_no_time_zone_is_refused(name: str) -> None:
         zone(name)
     assert refused.value.field == "timezone"
     assert "Europe/London" in refused.value.remedy
+
+
+def test_the_machines_own_zones_are_not_asked() -> None:
+    """The pinned wheel decides: what a machine's update changes would differ from one replay to the next."""
+    assert zoneinfo.TZPATH == ()
 
 
 def test_an_instant_reads_as_the_sites_clock_shows_it() -> None:

@@ -22,7 +22,7 @@ from starter.temporal_server import NAMESPACE, TemporalServer
 from tests.conftest import THROW_AWAY
 from tests.faults.conftest import KEY
 from tests.waiting import eventually, free_port
-from tests.workflows.conftest import SERVICES
+from tests.workflows.conftest import SERVICES, replay_everything
 from workflows.client_lifecycle import ClientLifecycle
 from workflows.domain.client import Client
 from workflows.domain.provisioning import Limits
@@ -121,6 +121,7 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
         place.temporal.start()
         await eventually(place.temporal.ready, within=30)
         yield place
+        assert await replay_everything(await place.client())
     finally:
         place.temporal.stop()
         postgres.stop()
@@ -175,7 +176,9 @@ async def test_changes_that_came_due_while_everything_was_down_happen_at_once(pl
         await place.open("acme")
         answer = await place.command("acme", "suspend", at=due.isoformat(), reason="refit")
         assert [change.kind for change in answer.planned] == ["suspend"]
-    place.temporal.stop()
+    assert place.temporal.process is not None
+    signal_family(place.temporal.process.pid, signal.SIGKILL)
+    place.temporal.process.wait()
     await eventually(lambda: datetime.now(UTC) > due, within=15)
     place.temporal.start()
     await eventually(place.temporal.ready, within=30)

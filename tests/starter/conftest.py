@@ -13,6 +13,7 @@ from activities.migrations import migrate
 from activities.settings import Settings
 from starter.postgres import EmbeddedPostgres
 from tests.starter.house import TEMPORAL, TOKEN, House, furnished
+from tests.workflows.conftest import replay_everything
 from workflows.visibility import KEYS
 
 
@@ -39,9 +40,10 @@ async def temporal() -> AsyncIterator[Client]:
 
 @pytest_asyncio.fixture(scope="session")
 async def house(temporal: Client, settings: Settings) -> AsyncIterator[House]:
-    """The whole service."""
+    """The whole service. At the end every history that the tests made in it is replayed."""
     async with furnished(temporal, settings) as house:
         yield house
+        assert await replay_everything(temporal)
 
 
 @pytest.fixture

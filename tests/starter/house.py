@@ -22,9 +22,11 @@ from activities.directory import PostgresDirectory
 from activities.evidence import Evidences
 from activities.settings import Settings
 from starter.api import create_app
+from starter.credentials import Keyring
 from starter.desk import Desk
 from starter.directory import Directory
 from starter.gateway import Gateway
+from starter.schemas import Servers
 from starter.serve import Server
 from starter.watching import Watch
 from tests.fakes import FakeInternet, FakeTelephony
@@ -37,6 +39,7 @@ from workflows.ports import EnsureAccess, EnsureLines, Evidence
 
 TEMPORAL = Path(sys.executable).with_name("temporal")
 TOKEN = "a-token-for-the-tests"
+MASTER_KEY = b"k" * 32
 SITE = "thames"
 LIMITS = Limits(attempt=8, first_pause=0.2, longest_pause=1)
 
@@ -158,7 +161,9 @@ async def furnished(temporal: Client, settings: Settings) -> AsyncIterator[House
             interceptors=[Guard()],
         )
         watch = Watch(dsn, pause=0.1)
-        desk = Desk(Gateway(temporal, "http://ui"), Directory(database), watch, LIMITS)
+        servers = Servers(sip="sip.test:5060", sip_domain="sip.test", radius=None)
+        keyring = Keyring(MASTER_KEY, servers)
+        desk = Desk(Gateway(temporal, "http://ui"), Directory(database), watch, LIMITS, keyring)
         async with worker, watched(watch), serving(create_app(desk, TOKEN)) as url, calling(url) as api:
             answer = await api.post(
                 "/sites", json={"site_id": SITE, "name": "Thames House", "timezone": "Europe/London"}

@@ -113,6 +113,8 @@ async def test_an_edit_is_checked_as_a_creation_is(api: httpx.AsyncClient, victi
         ({"name": "x" * 201}, "name", "200"),
         ({"status": "active"}, "status", "Leave it out"),
         ({"start_date": True}, "start_date", "text"),
+        ({"name": None}, "name", "Leave it out"),
+        ({"start_date": None}, "start_date", "Leave it out"),
     ):
         _says(await api.patch(path, json=body), field, words)
 
@@ -122,6 +124,10 @@ async def test_a_site_is_checked(api: httpx.AsyncClient) -> None:
     for change, field, words in (
         ({"timezone": "Mars/Olympus"}, "timezone", "Europe/London"),
         ({"timezone": "../../etc/passwd"}, "timezone", "Europe/London"),
+        ({"timezone": "localtime"}, "timezone", "Europe/London"),
+        ({"timezone": "Factory"}, "timezone", "Europe/London"),
+        ({"timezone": "posix/Europe/London"}, "timezone", "Europe/London"),
+        ({"timezone": "europe/london"}, "timezone", "Europe/London"),
         ({"site_id": "New Site"}, "site_id", "match"),
         ({"name": " "}, "name", "visible"),
     ):

@@ -4,6 +4,8 @@ from typing import Any
 
 import asyncpg
 import httpx
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 
 from tests.starter.house import House, unique
 
@@ -44,10 +46,10 @@ async def test_a_client_that_temporal_has_forgotten_is_still_listed_and_shown(
         await connection.execute(  # what the directory keeps of a client whose workflow is past its retention
             "INSERT INTO clients (client_id, incarnation, revision, site_id, name, type, status, billing_ref, "
             "start_date, management, offices, numbers, attention, telephony_wanted, internet_wanted, document, "
-            "search, created_at)"
+            "search, sort_name, created_at)"
             " SELECT $2, incarnation, revision, site_id, name, type, status, $2, start_date, "
             "management, offices, numbers, attention, 0, 0, "
-            "jsonb_set(document, '{client_id}', to_jsonb($2::text)), $2, created_at "
+            "jsonb_set(document, '{client_id}', to_jsonb($2::text)), $2, $2, created_at "
             "FROM clients WHERE client_id = $1",
             client_id,
             forgotten,
@@ -71,3 +73,31 @@ async def test_an_unknown_client_is_unknown_to_every_route(house: House, api: ht
             await house.post(client_id, "decommission"),
         ):
             assert (answer.status_code, answer.json()["title"]) == (404, "No such client"), answer.text
+
+
+async def test_a_living_client_whose_workflow_was_terminated_asks_for_attention_until_it_is_revived(
+    house: House, api: httpx.AsyncClient
+) -> None:
+    client_id = (await house.create())["client_id"]
+    handle = house.temporal.get_workflow_handle(f"client-{client_id}")
+    await handle.terminate("by mistake")
+    shown = (await api.get(f"/clients/{client_id}")).json()
+    assert (shown["status"], shown["provisioning"]) == ("active", "attention")
+    answer = await house.post(client_id, "suspend")
+    assert (answer.status_code, answer.json()["title"]) == (409, "Workflow missing")
+    assert f"temporal workflow reset --workflow-id client-{client_id} " in answer.json()["detail"]
+    assert "cannot be reached" not in answer.json()["detail"]
+
+    history = await handle.fetch_history()
+    last = max(e.event_id for e in history.events if e.HasField("workflow_task_completed_event_attributes"))
+    await house.temporal.workflow_service.reset_workflow_execution(  # what the remedy does
+        ResetWorkflowExecutionRequest(
+            namespace="default",
+            workflow_execution=WorkflowExecution(workflow_id=handle.id),
+            reason="revived",
+            workflow_task_finish_event_id=last,
+            request_id=unique("reset"),
+        )
+    )
+    revived = await house.post(client_id, "suspend")
+    assert (revived.status_code, revived.json()["status"]) == (200, "suspended"), revived.text

@@ -5,10 +5,14 @@ import asyncio
 import asyncpg
 import httpx
 import pytest
+from temporalio.client import WorkflowUpdateFailedError
 
-from starter.gateway import Gateway
+from starter.gateway import Gateway, as_told
 from tests.starter.house import House, number, unique
 from tests.waiting import eventually
+from workflows.client_lifecycle import as_failure
+from workflows.domain.errors import IllegalTransition
+from workflows.messages import AnyMessage, CommandAnswer
 
 ACCESS = {"down_mbps": 100, "up_mbps": 20, "vlan": 110}
 
@@ -198,6 +202,20 @@ async def test_a_planned_change_is_cancelled_by_kind_or_id(house: House, api: ht
     assert cancelled["reason"] == "not needed"
 
 
+async def test_why_a_planned_change_is_cancelled_may_be_said_in_a_body(house: House, api: httpx.AsyncClient) -> None:
+    client_id = (await house.create())["client_id"]
+    await house.post(client_id, "suspend", last_day="2100-01-31")
+    path = f"/clients/{client_id}/planned/suspend"
+    wrong = {"colour": "blue"}
+    for refused in (await api.request("DELETE", path, json=wrong), await api.delete(path, params=wrong)):
+        assert (refused.status_code, refused.json()["field"]) == (422, "colour"), refused.text
+    answer = await api.request("DELETE", path, json={"reason": "paid", "source": "billing"})
+    assert answer.json()["planned"] == [], answer.text
+    cancelled = await eventually(lambda: _first(house, client_id, "Cancelled"))
+    assert cancelled is not None
+    assert (cancelled["reason"], cancelled["source"]) == ("paid", "billing")
+
+
 async def test_a_planned_change_that_is_not_there_is_unknown(house: House, api: httpx.AsyncClient) -> None:
     client_id = (await house.create())["client_id"]
     answer = await api.delete(f"/clients/{client_id}/planned/no-such-thing")
@@ -270,6 +288,29 @@ async def test_a_lost_claim_is_one_refusal_in_the_history(house: House) -> None:
     await eventually(lambda: _first(house, mine["client_id"], theirs["lines"][0]["number"]))
     refused = [entry for entry in await house.history(mine["client_id"]) if entry["event"] == "refused"]
     assert len(refused) == 1
+
+
+class Refusing(Gateway):
+    """A gateway to a client that refuses, and says whether its history tells so already."""
+
+    recorded = True
+
+    async def command(self, client_id: str, message: AnyMessage) -> CommandAnswer:
+        told = as_failure(IllegalTransition("It became illegal meanwhile"), recorded=self.recorded)
+        raise as_told(told) from WorkflowUpdateFailedError(told)
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+async def test_what_the_workflow_has_recorded_is_not_noted_again(house: House, recorded: bool) -> None:
+    client_id = (await house.create())["client_id"]
+    real, house.desk.gateway = house.desk.gateway, (refusing := Refusing(house.temporal))
+    refusing.recorded = recorded
+    try:
+        assert (await house.post(client_id, "suspend")).status_code == 409
+    finally:
+        house.desk.gateway = real
+    noted = [line["text"] for line in await house.history(client_id) if line["event"] == "refused"]
+    assert noted == ([] if recorded else ["It became illegal meanwhile."])
 
 
 async def test_the_management_client_is_neither_suspended_nor_decommissioned(house: House) -> None:

@@ -180,3 +180,36 @@ async def test_a_number_may_be_searched_as_it_is_written(house: House, api: http
     client = await house.create(lines=[{"number": taken, "office": "1"}])
     found = await api.get("/clients", params={"q": f"{taken[:3]} {taken[3:5]} {taken[5:9]} {taken[9:]}"})
     assert client["client_id"] in [item["client_id"] for item in found.json()["items"]]
+
+
+async def test_names_are_listed_as_in_a_dictionary_page_by_page(house: House, api: httpx.AsyncClient) -> None:
+    site = unique("order")
+    await api.post("/sites", json={"site_id": site, "name": "Order", "timezone": "UTC"})
+    for name in ("Zeta", "Ärger", "alpha ltd", "Acme"):
+        await house.create(site=site, name=name, type="virtual", lines=[], wait=0)
+    names = ["Acme", "alpha ltd", "Ärger", "Zeta"]
+    for sort, wanted in (("name", names), ("-name", names[::-1])):
+        assert await _names(api, site=site, sort=sort) == wanted
+        found: list[str] = []
+        cursor: dict[str, str] = {}
+        for _ in wanted:
+            page = (await api.get("/clients", params={"site": site, "sort": sort, "limit": 1, **cursor})).json()
+            found.append(page["items"][0]["name"])
+            cursor = {"cursor": page["next"]}
+        assert (found, page["next"]) == (wanted, None)
+
+
+async def test_sites_are_listed_as_in_a_dictionary(api: httpx.AsyncClient) -> None:
+    key = unique("Street")
+    for name in (f"{key} Ärger", f"{key} Zeta", f"{key} alpha", f"{key} Acme"):
+        await api.post("/sites", json={"site_id": unique("site"), "name": name, "timezone": "UTC"})
+    listed = [site["name"].split()[-1] for site in (await api.get("/sites")).json()["items"] if key in site["name"]]
+    assert listed == ["Acme", "alpha", "Ärger", "Zeta"]
+
+
+async def test_an_unknown_parameter_of_a_question_is_named(house: House, api: httpx.AsyncClient) -> None:
+    client_id = (await house.create(type="virtual", lines=[], wait=0))["client_id"]
+    for path in ("/clients", f"/clients/{client_id}/history"):
+        answer = await api.get(path, params={"limit": 1, "colour": "blue"})
+        assert (answer.status_code, answer.json()["field"]) == (422, "colour"), answer.text
+        assert answer.json()["detail"] == "There is no parameter colour. Leave it out, or correct its name."

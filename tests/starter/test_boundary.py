@@ -3,12 +3,14 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
+from temporalio.client import WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
 
 from starter.api import LONGEST_WAIT, seconds_of
 from starter.desk import check_id, client_id_for
-from starter.errors import Malfunction, StarterError
-from starter.gateway import REFUSALS, as_told
+from starter.errors import Malfunction, StarterError, TemporalAway, TemporalRefused
+from starter.gateway import REFUSALS, as_told, is_recorded, reaching
 from starter.problems import CODES, code_of, kinds
 from starter.schemas import read_number
 from workflows.client_lifecycle import as_failure
@@ -62,6 +64,33 @@ def test_what_is_no_refusal_is_a_malfunction() -> None:
         ApplicationError("x", type="Taken"),
     ):
         assert isinstance(as_told(failure), Malfunction)
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (RPCStatusCode.INVALID_ARGUMENT, TemporalRefused),
+        (RPCStatusCode.RESOURCE_EXHAUSTED, TemporalRefused),
+        (RPCStatusCode.UNAVAILABLE, TemporalAway),
+    ],
+)
+async def test_what_temporal_answered_is_said(status: RPCStatusCode, error: type[StarterError]) -> None:
+    with pytest.raises(error, match=f"{status.name.lower()}: what it said") as told:
+        async with reaching(1):
+            raise RPCError("what it said", status, b"")
+    assert ("cannot be reached" in str(told.value)) == (error is TemporalAway)
+
+
+def test_a_refusal_that_does_not_say_that_it_is_recorded_is_not() -> None:
+    """So did workflows of before."""
+    refusal = InvalidField("why")
+    for facts, recorded in (({**refusal.facts, "recorded": True}, True), (refusal.facts, False)):
+        cause = ApplicationError("why", facts, type="InvalidField")
+        told = as_told(cause)
+        told.__cause__ = WorkflowUpdateFailedError(cause)
+        assert isinstance(told, InvalidField)
+        assert is_recorded(told) == recorded
+    assert not is_recorded(refusal)
 
 
 def test_every_error_has_its_code() -> None:

@@ -9,9 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
+from fastapi import FastAPI
 
-from tests.starter.house import SITE, TOKEN, House, number, unique
+from starter import problems
+from starter.errors import StarterError, TemporalAway, TemporalRefused
+from tests.starter.house import SITE, TOKEN, House, number, serving, unique
 from tests.waiting import free_port
 
 PROGRAM = Path(sys.executable).with_name("connect")
@@ -176,6 +180,50 @@ async def test_for_machines_a_refusal_is_the_problem_document(terminal: Terminal
     said = await terminal.connect("client", "show", "nobody-here", "--json")
     problem = json.loads(said.err)
     assert (said.status, said.out, problem["status"], problem["title"]) == (1, "", 404, "No such client")
+
+
+async def test_a_history_longer_than_a_page_is_told_whole(terminal: Terminal, house: House) -> None:
+    client_id = (await house.create())["client_id"]
+    connection = await asyncpg.connect(house.settings.directory_dsn.get_secret_value())
+    try:
+        await connection.execute(
+            "INSERT INTO history (client_id, event, at, kind, text) "
+            "SELECT $1, 'refused', now() - n * interval '1 hour', 'suspend', 'long ago ' || n "
+            "FROM generate_series(1, 1001) n",
+            client_id,
+        )
+    finally:
+        await connection.close()
+    told = await terminal.json("client", "history", client_id)
+    assert len(told["items"]) == told["total"] > 1001
+    assert told["items"][-1]["text"] == "long ago 1001"
+    assert "long ago 1001" in (await terminal.connect("client", "history", client_id)).out
+
+
+async def test_a_client_whose_workflow_was_terminated_is_refused_with_status_1(
+    terminal: Terminal, house: House
+) -> None:
+    client_id = (await house.create())["client_id"]
+    await house.temporal.get_workflow_handle(f"client-{client_id}").terminate()
+    said = await terminal.connect("client", "suspend", client_id)
+    assert (said.status, said.out) == (1, "")
+    assert "temporal workflow reset" in said.err
+    assert "attention" in (await terminal.connect("client", "show", client_id)).out
+
+
+@pytest.mark.parametrize(("error", "status"), [(TemporalRefused("blob too large"), 1), (TemporalAway(), 3)])
+async def test_only_what_cannot_be_reached_is_status_3(terminal: Terminal, error: StarterError, status: int) -> None:
+    failing = FastAPI()
+    problems.install(failing)
+
+    @failing.get("/api/v1/clients/acme")
+    async def show() -> None:
+        raise error
+
+    async with serving(failing) as url:
+        terminal.environment["CONNECT_URL"] = url
+        said = await terminal.connect("client", "show", "acme")
+    assert (said.status, said.err.strip()) == (status, str(error))
 
 
 async def test_wrong_usage_is_status_2(terminal: Terminal) -> None:

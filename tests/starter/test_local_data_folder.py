@@ -107,3 +107,18 @@ def test_a_port_in_use_is_known_with_its_user() -> None:
         assert not is_free(port)
         assert who_listens(port).endswith(f"(process {os.getpid()})") or sys.platform != "linux"
     assert who_listens(port) == ""
+
+
+def test_a_folder_that_was_open_to_all_is_private_with_everything_made_in_it(path: Path) -> None:
+    path.mkdir(mode=0o755)
+    path.chmod(0o755)
+    umask = os.umask(0o022)
+    try:
+        with DataFolder.held(path) as folder:
+            subprocess.run(["touch", folder.temporal, folder.logs / "worker.log"], check=True)
+            for file in (folder.temporal, folder.logs / "worker.log"):
+                assert stat.S_IMODE(file.stat().st_mode) == 0o600
+            assert [stat.S_IMODE(place.stat().st_mode) for place in (path, folder.logs)] == [0o700, 0o700]
+        assert os.umask(0o022) == 0o022
+    finally:
+        os.umask(umask)

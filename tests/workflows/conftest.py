@@ -221,6 +221,16 @@ async def replay(histories: list[WorkflowHistory]) -> None:
             await replayer.replay_workflow(history)  # it waits for ever for a run that has only just started
 
 
+async def replay_everything(client: TemporalClient) -> int:
+    """Every run of every client that a server has, replayed. Returns how many there were."""
+    histories = [
+        await client.get_workflow_handle(found.id, run_id=found.run_id).fetch_history()
+        async for found in client.list_workflows('WorkflowType = "ClientLifecycle"')
+    ]
+    await replay(histories)
+    return len(histories)
+
+
 async def refusal_of(asked: Awaitable[Any]) -> ApplicationError:
     """The typed refusal an update came back with."""
     with pytest.raises(WorkflowUpdateFailedError) as failed:

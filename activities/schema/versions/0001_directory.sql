@@ -16,6 +16,7 @@ CREATE TABLE clients (
   revision         bigint NOT NULL,                -- of the newest publication; an older one changes nothing
   site_id          text NOT NULL REFERENCES sites,
   name             text NOT NULL,
+  sort_name        text COLLATE "C" NOT NULL,     -- in the order of a dictionary, whatever the database's collation
   type             text NOT NULL CHECK (type IN ('residential', 'virtual')),
   status           text NOT NULL CHECK (status IN ('new', 'active', 'suspended', 'decommissioned')),
   billing_ref      text NOT NULL UNIQUE,           -- what it goes by; table billing_refs says who holds one
@@ -39,8 +40,8 @@ CREATE TABLE clients (
   search           text NOT NULL,                  -- lower-cased name, ref, id, numbers and offices
   created_at       timestamptz NOT NULL,
   updated_at       timestamptz NOT NULL DEFAULT now());
-CREATE INDEX clients_by_site ON clients (site_id, management DESC, name, client_id);
-CREATE INDEX clients_by_name ON clients (management DESC, name, client_id);
+CREATE INDEX clients_by_site ON clients (site_id, management DESC, sort_name, client_id);
+CREATE INDEX clients_by_name ON clients (management DESC, sort_name, client_id);
 CREATE INDEX clients_search ON clients USING gin (search gin_trgm_ops);
 CREATE INDEX clients_by_status ON clients (status);
 CREATE INDEX clients_upcoming ON clients (next_change_at) WHERE next_change_at IS NOT NULL;

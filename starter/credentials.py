@@ -1,0 +1,49 @@
+"""What a telephone and a router are configured with: secrets derived anew for each question, stored nowhere."""
+
+from collections.abc import Collection
+
+from activities.secrets import radius_password, sip_password, sip_username
+from activities.settings import Settings
+from starter.errors import NoMasterKey
+from starter.schemas import Credentials, RadiusCredentials, Servers, SipCredentials
+from workflows.domain.lifecycle import Status
+from workflows.messages import ClientView
+
+
+class Keyring:
+    """Derives what the adapters derived, and says which servers it is for. Without a master key it only refuses."""
+
+    def __init__(self, master_key: bytes | None, servers: Servers) -> None:
+        self._master_key, self._servers = master_key, servers
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Keyring":
+        """The keyring of a process. Raises ValueError when its master key is set and too short."""
+        given = settings.master_key or settings.master_key_file
+        servers = Servers(sip=settings.sip_server, sip_domain=settings.sip_domain, radius=settings.radius_server)
+        return cls(settings.read_master_key() if given else None, servers)
+
+    def credentials(self, client: ClientView, own: Collection[str]) -> Credentials:
+        """Of every line and the account of a client. ``own`` are those that keep a secret from before Connect.
+
+        A decommissioned client has none: its numbers may be another's by now. Raises NoMasterKey.
+        """
+        if self._master_key is None:
+            raise NoMasterKey
+        if client.status is Status.DECOMMISSIONED:
+            return Credentials(sip=[], radius=None, servers=self._servers)
+        key, client_id, version = self._master_key, client.client_id, client.secret_version
+        sip = [
+            SipCredentials(
+                number=line.number,
+                username=sip_username(line.number),
+                password=None if line.number in own else sip_password(key, client_id, line.number, version),
+            )
+            for line in client.lines
+        ]
+        account = client.internet and client.internet.account
+        radius = account and RadiusCredentials(
+            username=account,
+            password=None if account in own else radius_password(key, client_id, account, version),
+        )
+        return Credentials(sip=sip, radius=radius or None, servers=self._servers)

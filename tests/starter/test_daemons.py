@@ -1,0 +1,32 @@
+"""FreeRADIUS and Kamailio that are not there: said, with the way to them, before anything starts."""
+
+from pathlib import Path
+
+import pytest
+
+from starter.daemons import PACKAGES, DaemonsMissing, check_installed, identity_of
+
+
+def test_what_is_not_installed_is_named_with_the_way_to_it(tmp_path: Path) -> None:
+    for brings in list(PACKAGES.values())[:3]:
+        file = tmp_path / brings
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    with pytest.raises(DaemonsMissing) as missing:
+        check_installed(tmp_path)
+    said = str(missing.value)
+    assert "there is no kamailio-postgres-modules here" in said
+    assert f"apt-get install --no-install-recommends {' '.join(PACKAGES)}" in said
+    assert "/usr/sbin/policy-rc.d" in said
+    there = tmp_path / "lib/x86_64-linux-gnu/kamailio/modules/db_postgres.so"
+    there.parent.mkdir(parents=True)
+    there.touch()
+    check_installed(tmp_path)
+
+
+def test_an_account_that_is_not_there_is_replaced_by_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    assert identity_of("an-account-that-nobody-has") == identity_of("nobody")
+    assert identity_of("nobody")["extra_groups"] == []
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    assert identity_of("nobody") == {}

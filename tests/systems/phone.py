@@ -1,0 +1,179 @@
+"""A telephone in miniature (SIP over UDP, RFC 3261, digest login): registers, calls, answers. No sound.
+
+Not a SIP stack: no timers beyond the plain repetition of requests.
+"""
+
+import asyncio
+import hashlib
+import re
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Self
+
+Headers = dict[str, list[str]]
+PATIENCE = 5.0  # seconds for a final answer
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A final answer: its code, its words ("403 Line Not In Service"), its headers, and the request's number."""
+
+    code: int
+    words: str
+    headers: Headers
+    cseq: int
+
+
+@dataclass
+class Phone(asyncio.DatagramProtocol):
+    """A telephone of one line. ``proxy`` is the SIP server's host and port."""
+
+    username: str
+    password: str
+    domain: str
+    proxy: tuple[str, int]
+    rang: list[str] = field(default_factory=list)
+    _waiting: dict[tuple[str, int, str], "asyncio.Queue[Reply]"] = field(default_factory=dict)
+    _key: str = field(default_factory=lambda: secrets.token_hex(8))  # one Call-ID for all registrations, 10.2.4
+    _cseq: int = 0
+
+    async def __aenter__(self) -> Self:
+        loop = asyncio.get_running_loop()
+        self._transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=("127.0.0.1", 0))
+        self._contact = f"<sip:{self.username}@127.0.0.1:{self._transport.get_extra_info('sockname')[1]}>"
+        self._via = f"127.0.0.1:{self._transport.get_extra_info('sockname')[1]}"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._transport.close()
+
+    # -- what one does with it ------------------------------------------------------------------------------------
+
+    async def register(self) -> int:
+        """What the server says to a registration."""
+        uri, line = f"sip:{self.domain}", f"<sip:{self.username}@{self.domain}>"
+        return (await self._logged_in("REGISTER", uri, line, self._key, secrets.token_hex(4), ["Expires: 300"])).code
+
+    async def call(self, number: str) -> int:
+        """What the server says to a call, which is ended at once when it is taken."""
+        uri, key, tag = f"sip:{number.removeprefix('+')}@{self.domain}", secrets.token_hex(8), secrets.token_hex(4)
+        reply = await self._logged_in("INVITE", uri, f"<{uri}>", key, tag)
+        if reply.code == 200:
+            target, to = reply.headers["contact"][0].strip("<>"), reply.headers["to"][0]
+            route = [f"Route: {hop}" for hop in reversed(reply.headers.get("record-route", []))]
+            self._send("ACK", target, to, key, tag, reply.cseq, route)
+            await self._asked("BYE", target, to, key, tag, route)
+        return reply.code
+
+    # -- what arrives ---------------------------------------------------------------------------------------------
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        start, headers = _parsed(data)
+        if start.startswith("SIP/2.0"):
+            number, method = headers["cseq"][0].split()
+            if queue := self._waiting.get((headers["call-id"][0], int(number), method)):
+                queue.put_nowait(Reply(int(start.split()[1]), start[8:], headers, int(number)))
+        elif start.startswith("INVITE"):
+            self.rang.append(headers["from"][0].partition("sip:")[2].partition("@")[0])
+            self._answer(headers, addr, "180 Ringing")
+            self._answer(headers, addr, "200 OK")
+        elif not start.startswith("ACK"):
+            self._answer(headers, addr, "200 OK")
+
+    def _answer(self, headers: Headers, addr: tuple[str, int], status: str) -> None:
+        to = headers["to"][0]
+        lines = [
+            f"SIP/2.0 {status}",
+            *(f"Via: {via}" for via in headers["via"]),
+            *(f"Record-Route: {hop}" for hop in headers.get("record-route", [])),
+            f"From: {headers['from'][0]}",
+            f"To: {to}" if ";tag=" in to else f"To: {to};tag={self._key}",
+            f"Call-ID: {headers['call-id'][0]}",
+            f"CSeq: {headers['cseq'][0]}",
+            f"Contact: {self._contact}",
+            "Content-Length: 0",
+        ]
+        self._transport.sendto(_packed(lines), addr)
+
+    # -- what is sent ---------------------------------------------------------------------------------------------
+
+    async def _logged_in(self, method: str, uri: str, to: str, key: str, tag: str, extra: Sequence[str] = ()) -> Reply:
+        reply = await self._asked(method, uri, to, key, tag, extra)
+        if reply.code in (401, 407):
+            reply = await self._asked(method, uri, to, key, tag, [*extra, self._login(method, uri, reply.headers)])
+        return reply
+
+    async def _asked(self, method: str, uri: str, to: str, key: str, tag: str, extra: Sequence[str]) -> Reply:
+        """The final answer; the request is repeated while there is none at all. TimeoutError."""
+        self._cseq += 1
+        cseq, queue = self._cseq, asyncio.Queue[Reply]()
+        self._waiting[key, cseq, method] = queue
+        try:
+            async with asyncio.timeout(PATIENCE):
+                reply = None
+                while reply is None:
+                    self._send(method, uri, to, key, tag, cseq, extra)
+                    reply = await _within(queue, 0.5)
+                while reply.code < 200:
+                    reply = await queue.get()
+        finally:
+            del self._waiting[key, cseq, method]
+        if method == "INVITE" and reply.code >= 300:
+            self._send("ACK", uri, reply.headers["to"][0], key, tag, cseq)
+        return reply
+
+    def _send(self, method: str, uri: str, to: str, key: str, tag: str, cseq: int, extra: Sequence[str] = ()) -> None:
+        lines = [
+            f"{method} {uri} SIP/2.0",
+            f"Via: SIP/2.0/UDP {self._via};branch=z9hG4bK{_md5(f'{key}{cseq}{method}')[:16]};rport",
+            "Max-Forwards: 70",
+            f"From: <sip:{self.username}@{self.domain}>;tag={tag}",
+            f"To: {to}",
+            f"Call-ID: {key}",
+            f"CSeq: {cseq} {method}",
+            f"Contact: {self._contact}",
+            *extra,
+            "Content-Length: 0",
+        ]
+        self._transport.sendto(_packed(lines), self.proxy)
+
+    def _login(self, method: str, uri: str, headers: Headers) -> str:
+        """The answer to a challenge (RFC 2617 section 3.2.2)."""
+        www = "www-authenticate" in headers
+        challenge = headers["www-authenticate" if www else "proxy-authenticate"][0]
+        asked = {name: quoted or bare for name, quoted, bare in re.findall(r'(\w+)=(?:"([^"]*)"|([^,\s]+))', challenge)}
+        ours = _md5(f"{self.username}:{asked['realm']}:{self.password}")
+        nonce, what = asked["nonce"], _md5(f"{method}:{uri}")
+        said = f'username="{self.username}", realm="{asked["realm"]}", nonce="{nonce}", uri="{uri}", algorithm=MD5'
+        if "qop" in asked:
+            once = secrets.token_hex(4)
+            response = _md5(f"{ours}:{nonce}:00000001:{once}:auth:{what}")
+            said += f', qop=auth, nc=00000001, cnonce="{once}"'
+        else:
+            response = _md5(f"{ours}:{nonce}:{what}")
+        return f'{"Authorization" if www else "Proxy-Authorization"}: Digest {said}, response="{response}"'
+
+
+async def _within(queue: "asyncio.Queue[Reply]", seconds: float) -> Reply | None:
+    try:
+        return await asyncio.wait_for(queue.get(), seconds)
+    except TimeoutError:
+        return None
+
+
+def _packed(lines: Sequence[str]) -> bytes:
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+def _parsed(data: bytes) -> tuple[str, Headers]:
+    start, *lines = data.decode("utf-8", "replace").partition("\r\n\r\n")[0].split("\r\n")
+    headers: Headers = {}
+    for line in lines:
+        name, _, value = line.partition(":")
+        headers.setdefault(name.strip().lower(), []).append(value.strip())
+    return start, headers
+
+
+def _md5(text: str) -> str:
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()

@@ -1,0 +1,90 @@
+"""`connect up --systems`: what an operator types, and what a softphone and a router get from it."""
+
+import asyncio
+import json
+import os
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from starter.data_folder import DataFolder
+from tests.starter.test_local import CONNECT, Terminal, create
+from tests.systems.conftest import free_udp_port
+from tests.systems.phone import Phone
+from tests.systems.router import REJECTED, Router
+from tests.waiting import eventually
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="asks /proc what still runs")
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Iterator[Terminal]:
+    it = Terminal(tmp_path / "data")
+    yield it
+    it.close()
+
+
+async def typed(words: list[str], env: dict[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
+    return await asyncio.to_thread(subprocess.run, words, env=env, capture_output=True, text=True, check=False)
+
+
+async def test_a_softphone_registers_and_both_daemons_come_back(terminal: Terminal) -> None:
+    sip, radius = free_udp_port(), free_udp_port()
+    terminal.start("--systems", "--sip-port", str(sip), "--radius-port", str(radius))
+    secret = terminal.data / "radius-secret"
+    assert (await terminal.ready()).endswith(f"  SIP: 127.0.0.1:{sip}  RADIUS: 127.0.0.1:{radius}, secret: {secret}")
+    assert stat.S_IMODE(secret.stat().st_mode) == 0o600
+    names = ("PostgreSQL", "Temporal", "FreeRADIUS", "Kamailio", "The worker", "The API")
+    assert tuple(terminal.children()) == names
+    async with terminal.api() as api:
+        await create(api, "acme", "+442079460901")
+    environment = os.environ | {
+        "CONNECT_URL": f"http://127.0.0.1:{terminal.port}",
+        "CONNECT_TOKEN": (terminal.data / "token").read_text(),
+    }
+    asked = [*CONNECT, "client", "credentials", "acme"]
+    shown = (await typed(asked, env=environment)).stdout
+    told = json.loads((await typed([*asked, "--json"], env=environment)).stdout)
+    assert told["servers"] == {
+        "sip": f"127.0.0.1:{sip}",
+        "sip_domain": "connect.local",
+        "radius": f"127.0.0.1:{radius}",
+    }
+    login = told["sip"][0]
+    assert f"{login['username']}  {login['password']}  127.0.0.1:{sip}" in shown
+    assert not any(login["password"] in log.read_text() for log in (terminal.data / "logs").iterdir())
+
+    async with Phone(login["username"], login["password"], "connect.local", ("127.0.0.1", sip)) as phone:
+        assert await phone.register() == 200
+        before = terminal.children()
+        for daemon in ("Kamailio", "FreeRADIUS"):
+            terminal.kill(daemon)
+        await eventually(lambda: all(terminal.children().get(d, before[d]) != before[d] for d in names[2:4]))
+
+        async def registers() -> bool:
+            try:
+                return await phone.register() == 200
+            except TimeoutError:
+                return False
+
+        await eventually(registers)
+    router = Router(radius, secret.read_text().strip())
+    assert await router.log_in("acme", "virtual clients have no account") == REJECTED
+    assert terminal.end() == 0
+    assert terminal.leftovers() == []
+    assert not DataFolder(terminal.data).noted_children()
+
+
+async def test_a_port_that_is_taken_is_said_before_anything_starts(terminal: Terminal) -> None:
+    with socket.socket(type=socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = str(taken.getsockname()[1])
+        said = await typed([*terminal.command, "--systems", "--sip-port", port])
+    assert said.returncode == 1
+    assert f"Port {port} for Kamailio is taken by" in said.stderr
+    assert "choose another with --sip-port" in said.stderr
