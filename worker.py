@@ -52,7 +52,11 @@ def build(client: Client, databases: Databases, settings: Settings, task_queue: 
         client,
         task_queue=task_queue,
         workflows=[ClientLifecycle],
-        activities=[telephony.ensure_lines, internet.ensure_access, directory.publish],
+        activities=[
+            *(telephony.ensure_lines, telephony.observe_lines),
+            *(internet.ensure_access, internet.observe_access),
+            directory.publish,
+        ],
         interceptors=[Guard()],
         # The sandbox stands guard in the tests, with the walls of ruff and the replay of every history; here it would
         # cost a fifth of the worker's work (README, "Speed").

@@ -12,7 +12,8 @@ from activities.claims import Holdings, Lost, not_valid
 from activities.database import Database
 from activities.errors import attempt_on, rejected, stale_revision
 from workflows.domain.client import LONGEST_NAME
-from workflows.domain.provisioning import Provisioned, System
+from workflows.domain.provisioning import Provisioned
+from workflows.domain.systems import System
 from workflows.messages import ClientView
 from workflows.ports import Claim, Directory, LostClaim, Publish, Published
 
@@ -25,8 +26,9 @@ _SHOW = """
 WITH shown AS (
 INSERT INTO clients AS c (client_id, incarnation, revision, site_id, name, type, status, billing_ref, start_date,
   end_date, management, offices, numbers, next_change_at, next_change_kind, attention, telephony_wanted,
-  telephony_proven, internet_wanted, internet_proven, document, search, created_at, sort_name)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)
+  telephony_proven, internet_wanted, internet_proven, document, search, created_at, sort_name, priority)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24,
+  $26)
 ON CONFLICT (client_id) DO UPDATE SET
   incarnation = excluded.incarnation, revision = excluded.revision, site_id = excluded.site_id, name = excluded.name,
   sort_name = excluded.sort_name, type = excluded.type, status = excluded.status,
@@ -37,7 +39,8 @@ ON CONFLICT (client_id) DO UPDATE SET
   telephony_proven = greatest(c.telephony_proven, excluded.telephony_proven),
   internet_wanted = excluded.internet_wanted,
   internet_proven = greatest(c.internet_proven, excluded.internet_proven),
-  document = excluded.document, search = excluded.search, created_at = excluded.created_at, updated_at = now()
+  document = excluded.document, priority = excluded.priority, search = excluded.search,
+  created_at = excluded.created_at, updated_at = now()
 RETURNING client_id),
 told AS (
 INSERT INTO history (client_id, entry, event, at, kind, text, by, source, reason, command_id, revision, facts)
@@ -100,7 +103,7 @@ class PostgresDirectory(Directory):
             numbers = set(order.numbers) if lost else numbers
             await _hold(holdings, order, ref)
         await holdings.keep({ref, granted or ref}, numbers)
-        await connection.execute(_SHOW, *_columns(order, ref), _lines(order))
+        await connection.execute(_SHOW, *_columns(order, ref), _lines(order), order.priority)
         return Published(order.revision, order.first_entry + len(order.entries) - 1, granted, lost)
 
     async def _known(self, connection: asyncpg.Connection, order: Publish) -> Known | None:

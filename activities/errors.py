@@ -21,7 +21,7 @@ import structlog
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.database import DRIVER_ERRORS, Database
-from workflows.domain.provisioning import System
+from workflows.domain.systems import System
 from workflows.ports import STALE_REVISION
 
 SYSTEM_UNAVAILABLE = "SystemUnavailable"

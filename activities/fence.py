@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import asyncpg
 
 from activities.errors import stale_revision
-from workflows.domain.provisioning import System
+from workflows.domain.systems import System
 
 OWN_SECRET = "its own"  # noqa: S105  # words, not a secret
 """What evidence says of a secret from before Connect."""

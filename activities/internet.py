@@ -16,8 +16,9 @@ from activities.errors import attempt_on, not_proven
 from activities.evidence import Evidences
 from activities.fence import Fence, Owner, Verdict, judge, secret_told
 from activities.secrets import radius_password
-from workflows.domain.provisioning import Access, System
-from workflows.ports import EnsureAccess, Evidence, Finding, Internet
+from workflows.domain.provisioning import Access
+from workflows.domain.systems import System
+from workflows.ports import EnsureAccess, Evidence, Finding, Internet, ObserveAccess
 
 METHOD = "radcheck, radreply and radacct, read back on another connection"
 
@@ -150,6 +151,11 @@ class RadiusInternet(Internet):
         evidence = Evidence(System.INTERNET, order.revision, datetime.now(UTC), METHOD, findings)
         log.info("access_ensured", client_id=order.client_id, revision=order.revision, accounts=len(accounts))
         return await self._evidences.take_down(order.client_id, evidence)
+
+    @activity.defn(name="observe_access")
+    async def observe_access(self, order: ObserveAccess) -> Evidence:
+        """Look whether accounts that are off are admitted again."""
+        raise NotImplementedError
 
     async def _set(self, connection: asyncpg.Connection, order: EnsureAccess) -> None:
         """Rows are locked in one order for everybody: those of the system first, then those that say whose they are."""

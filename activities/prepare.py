@@ -9,7 +9,7 @@ from temporalio.exceptions import ApplicationError
 from activities.database import Database, Databases, open_databases
 from activities.errors import SYSTEM_REJECTED, attempt_on
 from activities.settings import Settings
-from workflows.domain.provisioning import System
+from workflows.domain.systems import System
 
 FENCE = Path(__file__).with_name("schema") / "fence.sql"
 

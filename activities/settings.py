@@ -5,12 +5,12 @@ How to reach Temporal is not here: that is temporalio.envconfig's (``TEMPORAL_AD
 """
 
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from workflows.domain.provisioning import Limits
+from workflows.domain.standing import Limits
 
 
 class Settings(BaseSettings):
@@ -29,6 +29,27 @@ class Settings(BaseSettings):
     sip_domain: str = Field("connect.local", description="SIP domain (digest realm) of every line")
     sip_server: str | None = Field(None, description="host:port where telephones register, as credentials show it")
     radius_server: str | None = Field(None, description="host:port where routers log in, as credentials show it")
+    radius_secret_file: Path | None = Field(None, description="File with the secret we share with the RADIUS server")
+    radius_secret: SecretStr | None = Field(None, description="The secret itself, where a file is not handy")
+    sip_rpc_urls: str = Field(
+        "",
+        description="JSON-RPC addresses of every Kamailio, separated by commas: ends calls and registrations in memory",
+    )
+    calls_in_progress: Literal["end", "finish"] = Field(
+        "end", description="What becomes of the calls in progress of a line that is switched off"
+    )
+    nas: str = Field("", description='Access gear that takes Disconnect-Requests, as JSON: {"10.0.0.1": {"secret": …}}')
+    nas_file: Path | None = Field(None, description="File with the same")
+    disconnect_seconds: float = Field(3.0, gt=0, description="For access gear to answer a Disconnect-Request")
+    disconnect_pause_seconds: float = Field(
+        1.0, ge=0, description="Between the two rounds of Disconnect-Requests: for logins of that moment to show"
+    )
+    probe_lines: bool = Field(False, description="Prove each line with a REGISTER of our own, too (needs sip_server)")
+    probe_accounts: bool = Field(
+        False,
+        description="Prove each account with an Access-Request of our own, too (needs radius_secret)",
+    )
+    probe_seconds: float = Field(2.0, gt=0, description="For an answer to such a probe")
     host: str = Field("127.0.0.1", description="Address the API listens on")
     port: int = Field(8000, ge=0, le=65535, description="TCP port the API listens on")
     temporal_ui_url: str = Field("http://127.0.0.1:8233", description="Where operators reach the Temporal UI")
@@ -43,6 +64,16 @@ class Settings(BaseSettings):
     attempt_seconds: float = Field(120.0, gt=0, description="One attempt on one system, short retries included")
     first_pause_seconds: float = Field(15.0, gt=0, description="Pause after a first failed attempt; doubles after each")
     longest_pause_seconds: float = Field(3600.0, gt=0, description="No pause is longer")
+
+    second_look_seconds: float = Field(
+        60.0, ge=0, description="After this long, what was switched off is looked at again; 0: never"
+    )
+
+    breaker_clients: int = Field(5, ge=1, description="After so many clients failed in a row, attempts are paced")
+    breaker_pace_seconds: float = Field(5.0, gt=0, description="Between attempts on a system that fails, per worker")
+    breaker_drain_per_second: float = Field(
+        5.0, gt=0, description="Attempts on a system that has come back, per worker and second, until all is done"
+    )
 
     worker_activities: int = Field(20, ge=1, description="Activities a worker runs at once")
     worker_cached_clients: int = Field(1000, ge=0, description="Clients a worker keeps in memory")
@@ -60,7 +91,10 @@ class Settings(BaseSettings):
     def limits(self) -> Limits:
         """What a new client is told about time."""
         return Limits(
-            attempt=self.attempt_seconds, first_pause=self.first_pause_seconds, longest_pause=self.longest_pause_seconds
+            attempt=self.attempt_seconds,
+            first_pause=self.first_pause_seconds,
+            longest_pause=self.longest_pause_seconds,
+            second_look=self.second_look_seconds,
         )
 
     def read_master_key(self) -> bytes:

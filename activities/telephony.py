@@ -4,7 +4,7 @@ Both switches ride in the SELECT that Kamailio makes for every request, so what 
 its rows of ``location`` ends a line's registrations.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import asyncpg
@@ -16,8 +16,9 @@ from activities.errors import attempt_on, not_proven
 from activities.evidence import Evidences
 from activities.fence import Fence, Owner, Verdict, judge, secret_told
 from activities.secrets import ha1, sip_password, sip_username
-from workflows.domain.provisioning import System
-from workflows.ports import EnsureLines, Evidence, Finding, Telephony
+from workflows.domain.standing import Proof
+from workflows.domain.systems import System
+from workflows.ports import EnsureLines, Evidence, Finding, ObserveLines, Telephony
 
 METHOD = "subscriber and location, read back on another connection"
 
@@ -101,6 +102,21 @@ class KamailioTelephony(Telephony):
         evidence = Evidence(System.TELEPHONY, order.revision, datetime.now(UTC), METHOD, findings)
         log.info("lines_ensured", client_id=order.client_id, revision=order.revision, lines=len(lines))
         return await self._evidences.take_down(order.client_id, evidence, order.release)
+
+    @activity.defn(name="observe_lines")
+    async def observe_lines(self, order: ObserveLines) -> Evidence:
+        """Look whether ceased lines are in service, or registered, again."""
+        ceased = EnsureLines(order.client_id, order.revision, dict.fromkeys(order.lines, False))
+        async with attempt_on(self._database):
+            lines = await self._read(ceased)
+        findings = [
+            line.finding
+            if line.is_as(False)
+            else replace(line.finding, proof=Proof.FAILED, why=_difference(line, ceased))
+            for line in lines
+        ]
+        evidence = Evidence(System.TELEPHONY, order.revision, datetime.now(UTC), METHOD, findings, look=True)
+        return await self._evidences.take_down(order.client_id, evidence)
 
     async def _set(self, connection: asyncpg.Connection, order: EnsureLines) -> None:
         """Rows are locked in one order for everybody: those of the system first, then those that say whose they are."""

@@ -15,8 +15,9 @@ from bench.floor import Floor
 from starter.desk import Desk
 from starter.schemas import ClientGiven, InternetGiven, LineGiven
 from workflows.domain.lifecycle import Status
-from workflows.domain.provisioning import SWITCHED, Provisioned
+from workflows.domain.provisioning import Provisioned
 from workflows.domain.services import ClientType
+from workflows.domain.systems import SWITCHED
 from workflows.messages import ClientView, Suspend, Unsuspend, workflow_id
 
 SITE = "bench"

@@ -18,8 +18,9 @@ from workflows.domain.client import Client
 from workflows.domain.dates import local_day, local_time
 from workflows.domain.errors import IllegalTransition, InvalidField, NumberNotValid, Refusal, Situation, Taken
 from workflows.domain.lifecycle import Status
-from workflows.domain.provisioning import Limits, Provisioned
+from workflows.domain.provisioning import Provisioned
 from workflows.domain.services import Services
+from workflows.domain.standing import Limits
 from workflows.domain.state import ClientState
 from workflows.messages import AnyMessage, ClientView, CommandAnswer, Decommission, workflow_id
 

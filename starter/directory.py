@@ -44,12 +44,14 @@ SORTS = {
 _CLIENT = """
 SELECT c.client_id, c.revision, c.document::text AS document, c.provisioning, c.management,
        c.telephony_proven >= c.telephony_wanted AS telephony_done, t.at AS telephony_at,
-       c.internet_proven >= c.internet_wanted AS internet_done, i.at AS internet_at
+       t.method AS telephony_method, t.findings AS telephony_findings,
+       c.internet_proven >= c.internet_wanted AS internet_done, i.at AS internet_at,
+       i.method AS internet_method, i.findings AS internet_findings
 """
 _PROOFS = """
 FROM clients c
-LEFT JOIN proofs t ON (t.client_id, t.system, t.revision) = (c.client_id, 'telephony', c.telephony_proven)
-LEFT JOIN proofs i ON (i.client_id, i.system, i.revision) = (c.client_id, 'internet', c.internet_proven)
+LEFT JOIN proofs t ON (t.client_id, t.system, t.revision, t.kind) = (c.client_id, 'telephony', c.telephony_proven, 'change')
+LEFT JOIN proofs i ON (i.client_id, i.system, i.revision, i.kind) = (c.client_id, 'internet', c.internet_proven, 'change')
 """
 
 _LINE = """
@@ -86,11 +88,28 @@ def proven(view: ClientView, row: asyncpg.Record) -> ClientView:
 
 
 def _proven_system(system: SystemView, row: asyncpg.Record, zone: str) -> SystemView:
-    if not row[f"{system.system}_done"]:
+    name = system.system
+    if not row[f"{name}_done"] or system.skipped:
         return system
-    at = row[f"{system.system}_at"]
+    at = row[f"{name}_at"]
     shown = at_site(at, zone) if at is not None else system.proven_at
-    return system.model_copy(update={"actual": dict(system.desired), "proven_at": shown})
+    seen = {finding["subject"]: finding["seen"] for finding in row[f"{name}_findings"] or ()}
+    subjects = [
+        subject.model_copy(
+            update={
+                "actual": subject.desired,
+                "state": "proven",
+                "why": "",
+                "proven_at": shown if subject.subject in seen else subject.proven_at,
+                "seen": seen.get(subject.subject, {}),
+            }
+        )
+        for subject in system.subjects
+    ]
+    news = {"actual": dict(system.desired), "proven_at": shown, "subjects": subjects}
+    if system.state != "attention":
+        news["state"] = "settled"
+    return system.model_copy(update={**news, "method": row[f"{name}_method"] or system.method})
 
 
 class Directory:

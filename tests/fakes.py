@@ -7,7 +7,9 @@ from datetime import UTC, datetime
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from workflows.domain.provisioning import Access, System
+from workflows.domain.provisioning import Access
+from workflows.domain.standing import Proof
+from workflows.domain.systems import System
 from workflows.ports import (
     STALE_REVISION,
     Claim,
@@ -18,6 +20,8 @@ from workflows.ports import (
     Finding,
     Internet,
     LostClaim,
+    ObserveAccess,
+    ObserveLines,
     Publish,
     Published,
     Telephony,
@@ -71,6 +75,8 @@ class FakeTelephony(Telephony):
     def __init__(self) -> None:
         self.lines: dict[str, bool] = {}
         self.orders: list[EnsureLines] = []
+        self.looks: list[ObserveLines] = []
+        self.doubts: dict[str, tuple[Proof, str]] = {}
         self.faults, self.fence = Faults(), Fence()
 
     @activity.defn(name="ensure_lines")
@@ -78,9 +84,22 @@ class FakeTelephony(Telephony):
         await self.faults.suffer("telephony")
         self.fence.pass_through(order.client_id, order.revision)
         self.orders.append(order)
-        self.lines |= order.lines
-        findings = [Finding(number, self.lines[number]) for number in order.lines]
+        self.lines |= {n: on for n, on in order.lines.items() if n not in self.doubts}
+        findings = [
+            Finding(number, self.lines.get(number, False), {}, *self.doubts.get(number, ())) for number in order.lines
+        ]
         return Evidence(System.TELEPHONY, order.revision, datetime.now(UTC), "memory", findings)
+
+    @activity.defn(name="observe_lines")
+    async def observe_lines(self, order: ObserveLines) -> Evidence:
+        await self.faults.suffer("telephony")
+        self.looks.append(order)
+        alive = (Proof.FAILED, "in service again")
+        findings = [
+            Finding(n, self.lines.get(n, False), {}, *(alive if self.lines.get(n) else self.doubts.get(n, ())))
+            for n in order.lines
+        ]
+        return Evidence(System.TELEPHONY, order.revision, datetime.now(UTC), "memory", findings, look=True)
 
 
 class FakeInternet(Internet):
@@ -89,6 +108,8 @@ class FakeInternet(Internet):
     def __init__(self) -> None:
         self.accounts: dict[str, Access] = {}
         self.orders: list[EnsureAccess] = []
+        self.looks: list[ObserveAccess] = []
+        self.doubts: dict[str, tuple[Proof, str]] = {}
         self.faults, self.fence = Faults(), Fence()
 
     @activity.defn(name="ensure_access")
@@ -96,9 +117,20 @@ class FakeInternet(Internet):
         await self.faults.suffer("internet")
         self.fence.pass_through(order.client_id, order.revision)
         self.orders.append(order)
-        self.accounts |= {access.account: access for access in order.accounts}
-        findings = [Finding(access.account, access.on) for access in order.accounts]
+        self.accounts |= {access.account: access for access in order.accounts if access.account not in self.doubts}
+        findings = [Finding(x.account, x.on, {}, *self.doubts.get(x.account, ())) for x in order.accounts]
         return Evidence(System.INTERNET, order.revision, datetime.now(UTC), "memory", findings)
+
+    @activity.defn(name="observe_access")
+    async def observe_access(self, order: ObserveAccess) -> Evidence:
+        await self.faults.suffer("internet")
+        self.looks.append(order)
+        on = {account for account in order.accounts if account in self.accounts and self.accounts[account].on}
+        findings = [
+            Finding(a, a in on, {}, *((Proof.FAILED, "admitted again") if a in on else self.doubts.get(a, ())))
+            for a in order.accounts
+        ]
+        return Evidence(System.INTERNET, order.revision, datetime.now(UTC), "memory", findings, look=True)
 
 
 class FakeDirectory(Directory):

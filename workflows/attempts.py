@@ -10,8 +10,9 @@ from temporalio.common import Priority, RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError, TimeoutType
 from temporalio.exceptions import TimeoutError as TimedOut
 
-from workflows.domain.provisioning import SWITCHED, System
+from workflows.domain.lifecycle import Status
 from workflows.domain.state import ClientState
+from workflows.domain.systems import SWITCHED, System
 from workflows.messages import ClientView
 from workflows.ports import (
     STALE_REVISION,
@@ -21,12 +22,15 @@ from workflows.ports import (
     EnsureLines,
     Evidence,
     Internet,
+    ObserveAccess,
+    ObserveLines,
     Publish,
     Published,
     Telephony,
 )
 
-Order = EnsureLines | EnsureAccess | Publish
+Look = ObserveLines | ObserveAccess
+Order = EnsureLines | EnsureAccess | Look | Publish
 Report = Evidence | Published
 
 
@@ -72,18 +76,25 @@ class Attempts:
     def begin(self) -> None:
         """Attempt all there is to do, side by side."""
         now = workflow.now()
-        due = [s for s in System if s not in self._under_way and self._state.may_attempt(s, now)]
+        idle = [system for system in System if system not in self._under_way]
+        due = [system for system in idle if self._state.may_attempt(system, now)]
         for system in due:
             order = order_for(self._state, system)
             self._state.provisioning.begin(system)
-            attempt = Attempt(order, self._start(system, order))
-            self._under_way[system] = attempt
-            asyncio.create_task(self._follow(system, attempt))  # noqa: RUF006  # the workflow's loop keeps its tasks
+            self._send(system, order)
+        for system in idle:
+            if system not in due and self._state.may_look(system, now):
+                self._send(system, look_for(self._state, system))
+
+    def _send(self, system: System, order: Order) -> None:
+        attempt = Attempt(order, self._start(system, order))
+        self._under_way[system] = attempt
+        asyncio.create_task(self._follow(system, attempt))  # noqa: RUF006  # the workflow's loop keeps its tasks
 
     def _start(self, system: System, order: Order) -> workflow.ActivityHandle[Report]:
         limit = self._state.limits.attempt
         options = workflow.ActivityConfig(
-            activity_id=f"r{order.revision}:{system}",
+            activity_id=f"r{order.revision}:{system}{':look' if isinstance(order, Look) else ''}",
             summary=order.summary,
             schedule_to_close_timeout=timedelta(seconds=limit),
             start_to_close_timeout=timedelta(seconds=limit / 4),
@@ -95,6 +106,10 @@ class Attempts:
                 return workflow.start_activity_method(Telephony.ensure_lines, order, **options)
             case EnsureAccess():
                 return workflow.start_activity_method(Internet.ensure_access, order, **options)
+            case ObserveLines():
+                return workflow.start_activity_method(Telephony.observe_lines, order, **options)
+            case ObserveAccess():
+                return workflow.start_activity_method(Internet.observe_access, order, **options)
             case Publish():
                 return workflow.start_activity_method(Directory.publish, order, **options)
 
@@ -120,6 +135,7 @@ def order_for(state: ClientState, system: System) -> Order:
                 dict(provisioning.lines_wanted),
                 [n for n, on in provisioning.lines_wanted.items() if not on and n not in held],
                 client.secret_version,
+                _left_on(state),
             )
         case System.INTERNET:
             return EnsureAccess(
@@ -127,6 +143,21 @@ def order_for(state: ClientState, system: System) -> Order:
             )
         case System.DIRECTORY:
             return _publication(state)
+
+
+def look_for(state: ClientState, system: System) -> Look:
+    """What is looked at a second time."""
+    client, standing = state.client, state.provisioning.standing[system]
+    subjects, since = state.provisioning.to_look_at[system], standing.proven_at or client.created_at
+    look = ObserveLines if system is System.TELEPHONY else ObserveAccess
+    return look(client.client_id, client.revision, subjects, since)
+
+
+def _left_on(state: ClientState) -> list[str]:
+    """Protected lines that a suspension leaves in service."""
+    if state.client.status is not Status.SUSPENDED:
+        return []
+    return [n for n, on in state.provisioning.lines_wanted.items() if on]
 
 
 def failure_told(failure: ActivityError) -> str:
@@ -169,4 +200,5 @@ def _publication(state: ClientState) -> Publish:
         {s: standing[s].proven_revision if state.drifts(s) else standing[s].wanted_since for s in SWITCHED},
         register=registering,
         claim=Claim(client.billing_ref, sorted(state.numbers)) if registering else claim,
+        priority=state.priority,
     )

@@ -20,11 +20,23 @@ with workflow.unsafe.imports_passed_through():
         Refusal,
         Taken,
     )
-    from workflows.domain.provisioning import System
+    from workflows.domain.journal import shortened
+    from workflows.domain.standing import Doubt, Found, Proof
     from workflows.domain.state import Answer
+    from workflows.domain.systems import System
     from workflows.inbox import read
     from workflows.messages import ClientStart, ClientView, CommandAnswer, DriftReport, Message, Roll, WaitSettled
-    from workflows.ports import Claim, EnsureAccess, EnsureLines, Evidence, LostClaim, Publish, Published
+    from workflows.ports import (
+        Claim,
+        EnsureAccess,
+        EnsureLines,
+        Evidence,
+        LostClaim,
+        ObserveAccess,
+        ObserveLines,
+        Publish,
+        Published,
+    )
     from workflows.visibility import next_moment_told, show
     from workflows.waiting import Alarm, wait_until
 
@@ -50,7 +62,7 @@ class ClientLifecycle:
         self._state = start.state
         self._state.incarnation = self._state.incarnation or workflow.info().first_execution_run_id
         self._attempts = Attempts(self._state, self._heard)
-        self._alarm = Alarm()
+        self._alarm, self._second_look = Alarm(), Alarm()
         self._tickets: list[Ticket] = []
         self._turned_away: Refusal | None = None
         self._renew_by: datetime | None = None
@@ -83,12 +95,12 @@ class ClientLifecycle:
 
     async def _rest(self) -> None:
         """Sleep until anything changes, or until the next moment that matters."""
-        seen = self._news
+        seen, told = self._news, "renewal" if self._renew_by else next_moment_told(self._state)
+        self._alarm.set(self._renew_by or self._state.next_moment(), told)
+        self._second_look.set(None if self._renew_by else self._state.next_look(), "second look at what is off")
         try:
-            await self._alarm.wait_until(
-                lambda: self._news != seen or self._may_leave(),
-                self._renew_by or self._state.next_moment(),
-                "renewal" if self._renew_by else next_moment_told(self._state),
+            await workflow.wait_condition(
+                lambda: self._news != seen or self._may_leave() or self._alarm.rung or self._second_look.rung
             )
         except asyncio.CancelledError:
             if self._cancelled or workflow.cancellation_reason() is None:
@@ -138,8 +150,9 @@ class ClientLifecycle:
     def inbox(self, name: str, args: Sequence[RawValue]) -> None:
         try:
             match read(name, args):
-                case Roll():
+                case Roll() as roll:
                     self._rolling = True
+                    self._state.limits = roll.limits or self._state.limits
                 case DriftReport() as drift:
                     self._state.doubted(System(drift.system), drift.reason, workflow.now(), drift.by or drift.source)
                 case message:
@@ -159,7 +172,7 @@ class ClientLifecycle:
         now = workflow.now()
         self._news += 1
         self._state.advance(now)
-        if self._state.answered(command) is None and self._state.client.needs(command):
+        if self._state.answered(command) is None and self._state.needs_of(command):
             self._state.check(command, now)
             self._state.claim(command)
             return None
@@ -225,21 +238,20 @@ class ClientLifecycle:
     def _heard(self, system: System, order: Order, outcome: Report | ActivityError) -> None:
         """An attempt ended: what is proven is known, what failed is tried again later."""
         self._news += 1
-        now, provisioning = workflow.now(), self._state.provisioning
         match outcome, order:
+            case ActivityError(), ObserveLines() | ObserveAccess():
+                self._state.look_failed(system, workflow.now(), workflow.random().random())
             case ActivityError(), _:
-                self._failed(system, outcome, now)
+                self._failed(system, outcome, workflow.now())
             case Published(), Publish():
                 self._published(order, outcome)
             case Evidence(), EnsureLines():
-                self._state.proven(system, now, _findings(outcome), recorded=outcome.recorded)
-                contracted = self._state.client.services.numbers
-                provisioning.lines_proven(order.lines, order.revision, now, contracted)
+                self._state.lines_found(order.lines, _found(outcome, order), _chance(outcome))
             case Evidence(), EnsureAccess():
-                self._state.proven(system, now, _findings(outcome), recorded=outcome.recorded)
                 accounts = {access.account: access for access in order.accounts}
-                contracted = (order.client_id,) if self._state.client.services.internet else ()
-                provisioning.access_proven(accounts, order.revision, now, contracted)
+                self._state.access_found(accounts, _found(outcome, order), _chance(outcome))
+            case Evidence(), ObserveLines() | ObserveAccess():
+                self._state.looked(system, _found(outcome, order), _chance(outcome))
 
     def _failed(self, system: System, failure: ActivityError, now: datetime) -> None:
         if (newest := newer_revision(failure)) is not None:
@@ -278,12 +290,39 @@ class ClientLifecycle:
                 ticket.outcome = outcome
 
 
-def _findings(evidence: Evidence) -> dict[str, str]:
+def _found(evidence: Evidence, order: Order) -> Found:
+    """What an attempt found, in the words of the domain. What the evidence does not mention is not proven."""
+    unseen = dict.fromkeys(_subjects(order), Doubt(Proof.NOT_PROVEN, "the evidence does not mention it"))
+    found = {f.subject: Doubt(f.proof, shortened(f.why, 300)) for f in evidence.findings}
+    doubts = {name: doubt for name, doubt in {**unseen, **found}.items() if doubt.proof is not Proof.PROVEN}
+    facts = _facts(evidence)
+    return Found(order.revision, workflow.now(), evidence.method, doubts, facts, recorded=evidence.recorded)
+
+
+def _subjects(order: Order) -> list[str]:
+    """The lines or accounts that an order is about."""
+    match order:
+        case EnsureLines() | ObserveLines():
+            return list(order.lines)
+        case EnsureAccess():
+            return [access.account for access in order.accounts]
+        case ObserveAccess():
+            return order.accounts
+        case Publish():
+            return []
+
+
+def _facts(evidence: Evidence) -> dict[str, str]:
     """What was found, line by line; of very many only how many, for a history must stay readable."""
     on = sum(finding.in_service for finding in evidence.findings)
     if len(evidence.findings) > MOST_FINDINGS:
         return {"on": str(on), "off": str(len(evidence.findings) - on)}
     return {finding.subject: "on" if finding.in_service else "off" for finding in evidence.findings}
+
+
+def _chance(evidence: Evidence) -> float:
+    """For the jitter of a pause, where there will be one."""
+    return 0.0 if evidence.complete else workflow.random().random()
 
 
 def as_refusal(lost: LostClaim) -> Refusal:

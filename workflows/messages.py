@@ -8,6 +8,7 @@ from datetime import date, datetime
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import (
+    AliasChoices,
     AwareDatetime,
     BaseModel,
     ConfigDict,
@@ -22,9 +23,11 @@ from workflows.domain import commands
 from workflows.domain.client import LONGEST_NAME, Activation
 from workflows.domain.dates import at_site, local_day, local_time
 from workflows.domain.lifecycle import Kind, Status
-from workflows.domain.provisioning import SWITCHED, Provisioned, System
+from workflows.domain.provisioning import Provisioned
 from workflows.domain.services import ClientType, Internet, Line
+from workflows.domain.standing import Doubt, Limits, Proof, Standing
 from workflows.domain.state import Answer, ClientState
+from workflows.domain.systems import SWITCHED, System
 
 ID_PREFIX = "client-"
 TASK_QUEUE = "provisioning"
@@ -37,6 +40,7 @@ E164 = Annotated[
 ]
 Office = Annotated[str, StringConstraints(min_length=1, max_length=64), Field(examples=["3.12"])]
 ShortText = Annotated[str, StringConstraints(max_length=500)]
+Reason = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"\S")]
 Word = Annotated[str, StringConstraints(min_length=1, max_length=64, strip_whitespace=True)]
 CommandId = Annotated[str, StringConstraints(max_length=200)]
 
@@ -132,6 +136,22 @@ class EditBody(Body):
     def _as_given(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Only what was given crosses the wire: a null that nobody wrote would clear a field."""
         return {name: value for name, value in plain(self).items() if name == "kind" or name in self.model_fields_set}
+
+
+class SkipBody(Body):
+    """Accept that a system is not as decided, until the next decision that concerns it."""
+
+    reason: Reason = Field(description="Why", examples=["the line card is being replaced on Monday"])
+
+
+class MarkDoneBody(Body):
+    """Count a system as done by hand."""
+
+    reason: Reason = Field(
+        validation_alias=AliasChoices("note", "reason"),
+        description="How it was done: stands as evidence",
+        examples=["switched off at the exchange, ticket 4711"],
+    )
 
 
 class Envelope(Strict):
@@ -233,6 +253,40 @@ class Edit(EditBody, Envelope):
         )
 
 
+class RotateCredentials(Body, Envelope):
+    kind: Literal[Kind.ROTATE_CREDENTIALS] = Kind.ROTATE_CREDENTIALS
+
+    def command(self) -> commands.RotateCredentials:
+        return commands.RotateCredentials(reason=self.reason, source=self.source, **self._who())
+
+
+class AboutSystem(Envelope):
+    """Which system a way out is about."""
+
+    system: Literal[System.TELEPHONY, System.INTERNET]
+
+
+class Retry(Body, AboutSystem):
+    kind: Literal[Kind.RETRY] = Kind.RETRY
+
+    def command(self) -> commands.Retry:
+        return commands.Retry(system=self.system, reason=self.reason, source=self.source, **self._who())
+
+
+class Skip(SkipBody, AboutSystem):
+    kind: Literal[Kind.SKIP] = Kind.SKIP
+
+    def command(self) -> commands.Skip:
+        return commands.Skip(system=self.system, reason=self.reason, source=self.source, **self._who())
+
+
+class MarkDone(MarkDoneBody, AboutSystem):
+    kind: Literal[Kind.MARK_DONE] = Kind.MARK_DONE
+
+    def command(self) -> commands.MarkDone:
+        return commands.MarkDone(system=self.system, reason=self.reason, source=self.source, **self._who())
+
+
 AnyMessage: TypeAlias = (
     Activate
     | Suspend
@@ -243,6 +297,10 @@ AnyMessage: TypeAlias = (
     | Convert
     | ChangeServices
     | Edit
+    | RotateCredentials
+    | Retry
+    | Skip
+    | MarkDone
 )
 
 
@@ -263,6 +321,10 @@ BY_NAME: dict[str, type[AnyMessage]] = {
     Kind.CONVERT: Convert,
     Kind.CHANGE_SERVICES: ChangeServices,
     Kind.EDIT: Edit,
+    Kind.ROTATE_CREDENTIALS: RotateCredentials,
+    Kind.RETRY: Retry,
+    Kind.SKIP: Skip,
+    Kind.MARK_DONE: MarkDone,
 }
 
 
@@ -291,10 +353,11 @@ class DriftReport(Envelope):
 
 
 class Roll(Envelope):
-    """Ask for renewal, so that an idle client takes new code after a deploy."""
+    """Ask for renewal, so that an idle client takes new code after a deploy, and new ``limits``, if they are given."""
 
     reason: ShortText = ""
     source: Word = "operator"
+    limits: Limits | None = None
 
 
 class WaitSettled(Strict):
@@ -336,8 +399,34 @@ class PlannedView(BaseModel):
     reason: str
 
 
+class SkippedView(BaseModel):
+    reason: str
+    by: str
+    at: datetime
+
+
+class SubjectView(BaseModel):
+    """One line or account: on, off or unknown, whether that is proven and since when, or why not.
+
+    ``seen`` is what the last change read back of it (the evidence), as the directory has it.
+    """
+
+    subject: str
+    desired: str
+    actual: str
+    state: Literal["proven", "changing", "not_proven", "failed", "skipped"]
+    proven_at: datetime | None
+    protected: bool
+    why: str
+    seen: dict[str, str] = Field(default_factory=dict)
+
+
 class SystemView(BaseModel):
-    """One provisioning system. ``desired`` and ``actual`` map numbers or accounts to on, off or unknown."""
+    """One provisioning system. ``desired`` and ``actual`` map numbers or accounts to on, off or unknown.
+
+    ``state``: settled; changing; not_proven: changed, but what is true could not be seen yet; attention: a person is
+    needed; skipped: a person has accepted that it is not as decided. ``by`` marked it as done by hand.
+    """
 
     system: str
     desired: dict[str, str]
@@ -346,6 +435,13 @@ class SystemView(BaseModel):
     attempts: int
     last_error: str
     next_attempt_at: datetime | None
+    state: Literal["settled", "changing", "not_proven", "attention", "skipped"] = "settled"
+    attention_since: datetime | None = None
+    method: str = ""
+    by: str = ""
+    skipped: SkippedView | None = None
+    second_look_at: datetime | None = None
+    subjects: list[SubjectView] = Field(default_factory=list)
 
 
 class ClientView(BaseModel):
@@ -451,7 +547,8 @@ def _system(state: ClientState, system: System) -> SystemView:
         proven = {a: access.on for a, access in provisioning.access.items()}
         actual = {a: _word(proven.get(a)) for a in desired}
     standing = provisioning.standing[system]
-    return SystemView(
+    skipped = standing.skipped
+    view = SystemView(
         system=system,
         desired=desired,
         actual=actual,
@@ -459,7 +556,54 @@ def _system(state: ClientState, system: System) -> SystemView:
         attempts=standing.attempts,
         last_error=standing.last_error,
         next_attempt_at=standing.retry_at and at_site(standing.retry_at, zone),
+        attention_since=standing.attention_since and at_site(standing.attention_since, zone),
+        method=standing.method,
+        by=standing.by,
+        skipped=skipped and SkippedView(reason=skipped.reason, by=skipped.by, at=at_site(skipped.at, zone)),
+        second_look_at=standing.look_at and at_site(standing.look_at, zone),
     )
+    protected = {line.number for line in state.client.services.lines if line.protected}
+    subjects = [_subject(view, standing, name, name in protected, zone) for name in desired]
+    differs = provisioning.differs(system, state.client)
+    return view.model_copy(update={"subjects": subjects, "state": _state(standing, differs=differs)})
+
+
+def _state(
+    standing: Standing, *, differs: bool
+) -> Literal["settled", "changing", "not_proven", "attention", "skipped"]:
+    if not differs:
+        return "settled"
+    if standing.skipped:
+        return "skipped"
+    if standing.attention:
+        return "attention"
+    return "not_proven" if standing.doubts else "changing"
+
+
+def _subject(view: SystemView, standing: Standing, name: str, protected: bool, zone: str) -> SubjectView:
+    desired, actual, doubt = view.desired[name], view.actual[name], standing.doubts.get(name)
+    proven_at = standing.proofs.get(name)
+    return SubjectView(
+        subject=name,
+        desired=desired,
+        actual=actual,
+        state=_word_of(actual != "unknown", doubt, skipped=standing.skipped is not None),
+        proven_at=proven_at and at_site(proven_at, zone),
+        protected=protected,
+        why=doubt.why if doubt else "",
+    )
+
+
+def _word_of(
+    proven: bool, doubt: Doubt | None, *, skipped: bool
+) -> Literal["proven", "changing", "not_proven", "failed", "skipped"]:
+    if proven:
+        return "proven"
+    if skipped:
+        return "skipped"
+    if doubt is None:
+        return "changing"
+    return "failed" if doubt.proof is Proof.FAILED else "not_proven"
 
 
 def _word(on: bool | None) -> str:

@@ -12,7 +12,9 @@ from typing import Protocol
 from temporalio import activity
 
 from workflows.domain.journal import Entry
-from workflows.domain.provisioning import Access, System
+from workflows.domain.provisioning import Access
+from workflows.domain.standing import Proof
+from workflows.domain.systems import System
 from workflows.messages import ClientView
 
 STALE_REVISION = "StaleRevision"
@@ -20,17 +22,25 @@ STALE_REVISION = "StaleRevision"
 
 @dataclass(frozen=True)
 class Finding:
-    """What was read back of one line or account: ``subject`` is its number or account name."""
+    """What was read back of one line or account: ``subject`` is its number or account name.
+
+    ``seen`` are plain words for operators. Anything but ``proven`` says ``why``: *not proven* when it could not be
+    seen, or is not so yet (a router is silent); *failed* when the system refused it. Of what is looked at again because
+    it is off, *failed* means that it is alive.
+    """
 
     subject: str
     in_service: bool
     seen: dict[str, str] = field(default_factory=dict)
+    proof: Proof = Proof.PROVEN
+    why: str = ""
 
 
 @dataclass(frozen=True)
 class Evidence:
     """What a system was seen to do after a change, on another connection than the one that changed it.
 
+    One line that fails is a finding; a system that fails is an error. ``look``: nothing was changed, only looked at.
     ``recorded`` is false when the directory could not take it down; the workflow then publishes it itself.
     """
 
@@ -40,6 +50,12 @@ class Evidence:
     method: str
     findings: list[Finding] = field(default_factory=list)
     recorded: bool = True
+    look: bool = False
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything is proven."""
+        return all(finding.proof is Proof.PROVEN for finding in self.findings)
 
 
 @dataclass(frozen=True)
@@ -47,7 +63,8 @@ class EnsureLines:
     """Have exactly these lines in service (true) or ceased (false), then prove it.
 
     A line unknown to the system is created when it is to be in service, with a secret derived for ``secret_version``.
-    Numbers in ``release`` are, once proven ceased, free for other clients.
+    Numbers in ``release`` are, once proven ceased, free for other clients. Those in ``protected`` stay in service
+    through a suspension: their evidence says so.
     """
 
     client_id: str
@@ -55,6 +72,7 @@ class EnsureLines:
     lines: dict[str, bool]
     release: list[str] = field(default_factory=list)
     secret_version: int = 1
+    protected: list[str] = field(default_factory=list)
 
     @property
     def summary(self) -> str:
@@ -77,6 +95,36 @@ class EnsureAccess:
 
 
 @dataclass(frozen=True)
+class ObserveLines:
+    """Look again at lines that were proven ceased at ``since``: is any in service, registered or in a call? Change
+    nothing."""
+
+    client_id: str
+    revision: int
+    lines: list[str]
+    since: datetime
+
+    @property
+    def summary(self) -> str:
+        return f"second look at {len(self.lines)} ceased telephone lines"
+
+
+@dataclass(frozen=True)
+class ObserveAccess:
+    """Look again at accounts that were proven off at ``since``: is any admitted, or has a session that was alive since?
+    Change nothing."""
+
+    client_id: str
+    revision: int
+    accounts: list[str]
+    since: datetime
+
+    @property
+    def summary(self) -> str:
+        return "second look at internet access that is off"
+
+
+@dataclass(frozen=True)
 class Claim:
     """What must be unique. ``billing_ref`` empty: allot one from the sequence; None: none is claimed."""
 
@@ -92,8 +140,8 @@ class Publish:
     written. Otherwise a lost claim leaves the rest of the publication standing. The client then holds ``numbers``, and
     those of a claim it won; every other number of it is free. ``wanted`` gives, per switched system, the revision since
     when it is to do what it is to do: the directory derives "settled" by comparing it with what was proven (its own
-    record, or ``proven``, if that is later). ``entries`` are lines of the history, numbered from ``first_entry``; each
-    number is taken once.
+    record, or ``proven``, if that is later). ``priority`` is that of the newest decision. ``entries`` are lines of the
+    history, numbered from ``first_entry``; each number is taken once.
     """
 
     client_id: str
@@ -107,6 +155,7 @@ class Publish:
     proven: dict[System, int] = field(default_factory=dict)
     register: bool = False
     claim: Claim | None = None
+    priority: int = 2
 
     @property
     def summary(self) -> str:
@@ -141,6 +190,11 @@ class Telephony(Protocol):
         """Make the lines be as ordered. What is then true was read back."""
         raise NotImplementedError
 
+    @activity.defn(name="observe_lines")
+    async def observe_lines(self, order: ObserveLines) -> Evidence:
+        """Look whether ceased lines are still ceased. Nothing is changed."""
+        raise NotImplementedError
+
 
 class Internet(Protocol):
     """The network's RADIUS accounts."""
@@ -148,6 +202,11 @@ class Internet(Protocol):
     @activity.defn(name="ensure_access")
     async def ensure_access(self, order: EnsureAccess) -> Evidence:
         """Make the accounts be as ordered. What is then true was read back."""
+        raise NotImplementedError
+
+    @activity.defn(name="observe_access")
+    async def observe_access(self, order: ObserveAccess) -> Evidence:
+        """Look whether accounts that are off still are. Nothing is changed."""
         raise NotImplementedError
 
 

@@ -7,8 +7,9 @@ from temporalio import workflow
 from temporalio.common import SearchAttributeKey, SearchAttributePair, SearchAttributeUpdate, TypedSearchAttributes
 
 from workflows.domain.dates import local_time
-from workflows.domain.provisioning import SWITCHED, Provisioned, System
+from workflows.domain.provisioning import Provisioned
 from workflows.domain.state import ClientState
+from workflows.domain.systems import SWITCHED, System
 
 STATUS = SearchAttributeKey.for_keyword("ClientStatus")
 TYPE = SearchAttributeKey.for_keyword("ClientType")

@@ -19,7 +19,7 @@ async def wait_until(condition: Callable[[], bool], deadline: datetime | None) -
 
 
 class Alarm:
-    """One timer that outlives the waits it serves.
+    """One timer that outlives the waits it serves: set it, then wait until something happens or it has rung.
 
     A client with a change planned a year ahead would otherwise cancel and start a timer, two events, for every command.
     """
@@ -28,17 +28,14 @@ class Alarm:
         self._moment: datetime | None = None
         self._timer: asyncio.Task[None] | None = None
 
-    async def wait_until(self, condition: Callable[[], bool], deadline: datetime | None, summary: str) -> None:
-        """Return when the condition holds or the deadline comes. ``summary`` is what an operator reads of the timer."""
-        self._set(deadline, summary)
-        await workflow.wait_condition(lambda: condition() or self._rung)
-
     @property
-    def _rung(self) -> bool:
+    def rung(self) -> bool:
+        """Whether its moment has come."""
         return self._timer is not None and self._timer.done()
 
-    def _set(self, deadline: datetime | None, summary: str) -> None:
-        if deadline == self._moment and not self._rung:
+    def set(self, deadline: datetime | None, summary: str) -> None:
+        """Ring at the deadline, or never. ``summary`` is what an operator reads of the timer."""
+        if deadline == self._moment and not self.rung:
             return
         if self._timer is not None:
             self._timer.cancel()

@@ -9,7 +9,8 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from tests.activities.world import AT, ONE, TWO, World, publication, registration, view_of
 from workflows.domain.journal import Entry, Event
-from workflows.domain.provisioning import Provisioned, System
+from workflows.domain.provisioning import Provisioned
+from workflows.domain.systems import System
 from workflows.messages import PlannedView
 from workflows.ports import STALE_REVISION
 

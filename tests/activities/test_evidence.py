@@ -1,7 +1,7 @@
 """What was proven stands in the directory, once per client, system and revision."""
 
 from tests.activities.world import ONE, TWO, World, access, lines, publication
-from workflows.domain.provisioning import System
+from workflows.domain.systems import System
 
 HISTORY = "SELECT event, kind, text, revision, facts FROM history ORDER BY history_id"
 NUMBERS = "SELECT number FROM numbers ORDER BY number"

@@ -16,8 +16,9 @@ from activities.telephony import KamailioTelephony
 from tests.waiting import eventually
 from workflows.domain.client import Activation
 from workflows.domain.lifecycle import Status
-from workflows.domain.provisioning import Access, Provisioned, System
+from workflows.domain.provisioning import Access, Provisioned
 from workflows.domain.services import ClientType
+from workflows.domain.systems import System
 from workflows.messages import ClientView, LineView, SystemView
 from workflows.ports import Claim, EnsureAccess, EnsureLines, Publish
 

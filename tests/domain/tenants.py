@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 
 from workflows.domain.client import Activation, Client, Outcome
-from workflows.domain.commands import AnyCommand, Decommission, Suspend
+from workflows.domain.commands import ClientCommand, Decommission, Suspend
 from workflows.domain.dates import first_instant
 from workflows.domain.errors import Refusal
 from workflows.domain.lifecycle import Status
-from workflows.domain.provisioning import Limits, System
 from workflows.domain.services import ClientType, Internet, Line, Services
+from workflows.domain.standing import Found, Limits
 from workflows.domain.state import ClientState
+from workflows.domain.systems import System
 
 LONDON = "Europe/London"
 NOW = datetime(2026, 3, 2, 10, tzinfo=UTC)
@@ -54,7 +55,7 @@ def leaving(status: Status = Status.ACTIVE, **record: Any) -> Client:
     return client
 
 
-def refusal(client: Client, command: AnyCommand, now: datetime = NOW) -> Refusal:
+def refusal(client: Client, command: ClientCommand, now: datetime = NOW) -> Refusal:
     """Why the client refuses a command, having made sure that it is left exactly as it was."""
     before = copy.deepcopy(client)
     with pytest.raises(Refusal) as refused:
@@ -67,7 +68,7 @@ def refusal(client: Client, command: AnyCommand, now: datetime = NOW) -> Refusal
     return refused.value
 
 
-def unchanged(client: Client, command: AnyCommand, now: datetime = NOW) -> Outcome:
+def unchanged(client: Client, command: ClientCommand, now: datetime = NOW) -> Outcome:
     """What the client answers to a command that it has nothing to do for."""
     before = copy.deepcopy(client)
     outcome = client.obey(command, now)
@@ -91,17 +92,13 @@ def in_directory(client: Client, limits: Limits | None = None, now: datetime = N
 def prove(state: ClientState, *systems: System, now: datetime = NOW) -> None:
     """Let systems be seen to do all that is wanted of them now; all three when none is named."""
     client, provisioning = state.client, state.provisioning
-    contracted = client.services.numbers
     for system in systems or tuple(System):
         provisioning.begin(system)
         match system:
             case System.TELEPHONY:
-                state.proven(system, now, {}, recorded=True)
-                provisioning.lines_proven(dict(provisioning.lines_wanted), client.revision, now, contracted)
+                state.lines_found(dict(provisioning.lines_wanted), Found(client.revision, now), 0)
             case System.INTERNET:
-                state.proven(system, now, {}, recorded=True)
-                accounts = (client.client_id,) if client.services.internet else ()
-                provisioning.access_proven(dict(provisioning.access_wanted), client.revision, now, accounts)
+                state.access_found(dict(provisioning.access_wanted), Found(client.revision, now), 0)
             case System.DIRECTORY:
                 state.journal.published(state.journal.written)
                 provisioning.published = client.revision

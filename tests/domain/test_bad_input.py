@@ -20,9 +20,9 @@ from tests.domain.tenants import (
 )
 from workflows.domain.client import MOST_HOLDS, Client
 from workflows.domain.commands import (
-    AnyCommand,
     CancelPlanned,
     ChangeServices,
+    ClientCommand,
     Convert,
     Decommission,
     Edit,
@@ -37,7 +37,7 @@ from workflows.domain.services import ClientType, Internet, Line
 LATER = NOW + timedelta(days=90)
 TOMORROW = TODAY + timedelta(days=1)
 
-BAD: list[tuple[str, Client, AnyCommand, type[Refusal], str]] = [
+BAD: list[tuple[str, Client, ClientCommand, type[Refusal], str]] = [
     (
         "office for a virtual client",
         tenant(services=VIRTUAL),
@@ -122,7 +122,7 @@ BAD: list[tuple[str, Client, AnyCommand, type[Refusal], str]] = [
 
 @pytest.mark.parametrize(("client", "command", "why", "field"), [b[1:] for b in BAD], ids=[b[0] for b in BAD])
 def test_bad_input_is_refused_with_its_field_and_a_remedy(
-    client: Client, command: AnyCommand, why: type[Refusal], field: str
+    client: Client, command: ClientCommand, why: type[Refusal], field: str
 ) -> None:
     refused = refusal(client, command)
     assert type(refused) is why or isinstance(refused, why)
@@ -134,7 +134,7 @@ def test_bad_input_is_refused_with_its_field_and_a_remedy(
 
 
 @pytest.mark.parametrize(("client", "command"), [b[1:3] for b in BAD], ids=[b[0] for b in BAD])
-def test_bad_input_leaves_the_whole_state_as_it_was(client: Client, command: AnyCommand) -> None:
+def test_bad_input_leaves_the_whole_state_as_it_was(client: Client, command: ClientCommand) -> None:
     state = in_directory(copy.deepcopy(client))
     state.advance(NOW)
     written, revision, wanted = state.journal.written, state.client.revision, dict(state.provisioning.lines_wanted)

@@ -36,9 +36,11 @@ from workflows.domain.commands import (
 from workflows.domain.dates import local_day
 from workflows.domain.errors import NumberTaken, Refusal
 from workflows.domain.lifecycle import Kind, Status
-from workflows.domain.provisioning import SWITCHED, Access, Limits, Provisioned, System
+from workflows.domain.provisioning import Access, Provisioned
 from workflows.domain.services import ClientType, Internet, Line, Services
+from workflows.domain.standing import Found, Limits
 from workflows.domain.state import ClientState
+from workflows.domain.systems import SWITCHED, System
 
 SHAPE = TypeAdapter(ClientState)
 START = datetime(2026, 3, 2, 10, tzinfo=UTC)
@@ -328,13 +330,11 @@ class Lifecycle(RuleBasedStateMachine):
     def hear(self, system: System) -> None:
         order, state = self.under_way.pop(system), self.state
         self.take_place(system, order, -1)
-        state.proven(system, self.now, {}, recorded=True)
+        found = Found(order.revision, self.now)
         if system is System.TELEPHONY:
-            numbers = state.client.services.numbers
-            state.provisioning.lines_proven(order.lines, order.revision, self.now, numbers)
+            state.lines_found(order.lines, found, 0)
         else:
-            accounts = ("acme",) if state.client.services.internet else ()
-            state.provisioning.access_proven(order.access, order.revision, self.now, accounts)
+            state.access_found(order.access, found, 0)
         assert not state.provisioning.standing[system].attention
 
     @rule(error=st.sampled_from(["no answer", "refused", "x" * 900]), chance=st.floats(0, 1))

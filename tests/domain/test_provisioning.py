@@ -23,9 +23,11 @@ from tests.domain.tenants import (
 from workflows.domain.commands import ChangeServices, Convert, Decommission, Edit, Suspend, Unsuspend
 from workflows.domain.errors import Refusal
 from workflows.domain.lifecycle import Status
-from workflows.domain.provisioning import SWITCHED, Access, Limits, Provisioned, Standing, System
+from workflows.domain.provisioning import Access, Provisioned
 from workflows.domain.services import ClientType, Internet, Services
+from workflows.domain.standing import Limits, Standing
 from workflows.domain.state import ClientState, fingerprint
+from workflows.domain.systems import SWITCHED, System
 
 TELEPHONY, INTERNET, DIRECTORY = System
 LIMITS = Limits(first_pause=15, longest_pause=3600)

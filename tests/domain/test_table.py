@@ -27,14 +27,15 @@ from tests.domain.tenants import (
 from workflows.domain.client import Activation
 from workflows.domain.commands import (
     Activate,
-    AnyCommand,
     CancelPlanned,
     CancelScheduledDecommission,
     ChangeServices,
+    ClientCommand,
     Convert,
     Decommission,
     Edit,
     PlannableCommand,
+    RotateCredentials,
     Suspend,
     Unsuspend,
 )
@@ -49,8 +50,8 @@ from workflows.domain.errors import (
 )
 from workflows.domain.journal import Event
 from workflows.domain.lifecycle import Kind, Status
-from workflows.domain.provisioning import System
 from workflows.domain.services import ClientType, Internet, Line
+from workflows.domain.systems import System
 
 NEW, ACTIVE, SUSPENDED, DECOMMISSIONED = Status
 LIVING = (NEW, ACTIVE, SUSPENDED)
@@ -542,7 +543,7 @@ def test_a_command_without_an_id_is_a_new_one_each_time() -> None:
 
 # -- planned changes of every kind ------------------------------------------------------------------------------------
 
-PLANS: list[tuple[AnyCommand, AnyCommand]] = [
+PLANS: list[tuple[ClientCommand, ClientCommand]] = [
     (Suspend(at=LATER), Suspend(at=LATER + timedelta(days=1))),
     (Unsuspend(at=LATER), Unsuspend(at=LATER + timedelta(days=1))),
     (Decommission(at=LATER), Decommission(at=LATER + timedelta(days=1))),
@@ -554,7 +555,7 @@ PLANS: list[tuple[AnyCommand, AnyCommand]] = [
 @pytest.mark.parametrize(("first", "second"), PLANS)
 @living
 def test_there_is_one_plan_per_kind_and_a_new_one_replaces_it(
-    first: AnyCommand, second: AnyCommand, status: Status
+    first: ClientCommand, second: ClientCommand, status: Status
 ) -> None:
     client = tenant(status)
     client.obey(first, NOW)
@@ -568,7 +569,7 @@ def test_there_is_one_plan_per_kind_and_a_new_one_replaces_it(
 
 
 @pytest.mark.parametrize("plan", [pair[0] for pair in PLANS])
-def test_a_plan_is_cancelled_by_its_kind(plan: AnyCommand) -> None:
+def test_a_plan_is_cancelled_by_its_kind(plan: ClientCommand) -> None:
     client = tenant()
     client.obey(plan, NOW)
     assert client.obey(CancelPlanned(change=plan.kind.value), NOW).changed
@@ -764,7 +765,7 @@ def test_a_new_client_may_be_made_to_start_on_the_last_day_of_service() -> None:
 
 @pytest.mark.parametrize("command", [Suspend(), Suspend(at=LATER), Decommission(), Decommission(last_day=LAST_DAY)])
 @pytest.mark.parametrize("status", [NEW, ACTIVE])
-def test_the_management_client_is_neither_suspended_nor_decommissioned(status: Status, command: AnyCommand) -> None:
+def test_the_management_client_is_neither_suspended_nor_decommissioned(status: Status, command: ClientCommand) -> None:
     refused = refusal(tenant(status, management=True), command)
     assert isinstance(refused, ManagementClient)
     assert not {"suspend", "decommission"} & set(refused.situation.allowed)
@@ -787,7 +788,7 @@ def test_a_refusal_names_the_status_what_is_planned_and_what_is_allowed() -> Non
         "A suspended client cannot be asked to activate. The client is suspended. "
         "Planned: decommission at 2026-09-01 00:00 Europe/London. Unsuspend it instead. "
         "Allowed now: suspend, unsuspend, decommission, cancel_scheduled_decommission, cancel_planned, convert, "
-        "change_services, edit."
+        "change_services, edit, rotate_credentials."
     )
     assert refused.facts["client_status"] == "suspended"
     assert refused.facts["planned"] == ["decommission at 2026-09-01 00:00 Europe/London"]
@@ -812,7 +813,7 @@ def test_unsuspend_is_allowed_to_a_new_client_only_while_a_hold_stands() -> None
 def test_every_command_that_is_said_to_be_allowed_is_not_refused_for_the_status(status: Status) -> None:
     client = leaving(status) if status is not DECOMMISSIONED else tenant(status)
     client.holds |= tenant(SUSPENDED).holds if status is NEW else {}
-    commands: dict[Kind, AnyCommand] = {
+    commands: dict[Kind, ClientCommand] = {
         Kind.ACTIVATE: Activate(),
         Kind.SUSPEND: Suspend(),
         Kind.UNSUSPEND: Unsuspend(source="all"),
@@ -822,6 +823,7 @@ def test_every_command_that_is_said_to_be_allowed_is_not_refused_for_the_status(
         Kind.CONVERT: Convert(to=ClientType.VIRTUAL),
         Kind.CHANGE_SERVICES: ChangeServices(remove_lines=(LINE.number,)),
         Kind.EDIT: Edit(name="Acme"),
+        Kind.ROTATE_CREDENTIALS: RotateCredentials(),
     }
     allowed = client.situation().allowed
     for kind, command in commands.items():

@@ -25,7 +25,7 @@ from tests.conftest import THROW_AWAY
 from tests.cut_proxy import CutProxy
 from tests.waiting import free_port
 from tests.workflows.conftest import SERVICES, Handle, House, replay, running_server
-from workflows.domain.provisioning import Limits
+from workflows.domain.standing import Limits
 
 QUICK = Limits(attempt=8, first_pause=0.3, longest_pause=0.6)
 KEY = "a master key that is long enough for the tests"

@@ -25,7 +25,7 @@ from tests.waiting import eventually, free_port
 from tests.workflows.conftest import SERVICES, replay_everything
 from workflows.client_lifecycle import ClientLifecycle
 from workflows.domain.client import Client
-from workflows.domain.provisioning import Limits
+from workflows.domain.standing import Limits
 from workflows.domain.state import ClientState
 from workflows.messages import TASK_QUEUE, ClientStart, ClientView, CommandAnswer, Message, workflow_id
 from workflows.visibility import attributes_at_start

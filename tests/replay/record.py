@@ -14,7 +14,7 @@ from temporalio.client import WorkflowHistory
 
 from tests.workflows.conftest import House, running_server
 from workflows.domain.client import Activation
-from workflows.domain.provisioning import Limits
+from workflows.domain.standing import Limits
 
 HISTORIES = Path(__file__).parent / "histories"
 

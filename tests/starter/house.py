@@ -32,7 +32,7 @@ from starter.watching import Watch
 from tests.fakes import FakeInternet, FakeTelephony
 from tests.waiting import eventually, free_port
 from workflows.client_lifecycle import ClientLifecycle
-from workflows.domain.provisioning import Limits
+from workflows.domain.standing import Limits
 from workflows.guard import Guard
 from workflows.messages import TASK_QUEUE
 from workflows.ports import EnsureAccess, EnsureLines, Evidence

@@ -22,9 +22,10 @@ from tests.fakes import FakeDirectory, FakeInternet, FakeTelephony
 from tests.waiting import eventually
 from workflows.client_lifecycle import ClientLifecycle
 from workflows.domain.client import Activation, Client
-from workflows.domain.provisioning import Limits, System
 from workflows.domain.services import ClientType, Internet, Line, Services
+from workflows.domain.standing import Limits
 from workflows.domain.state import ClientState
+from workflows.domain.systems import System
 from workflows.guard import Guard
 from workflows.messages import ClientStart, ClientView, CommandAnswer, Message, WaitSettled, client_id_of, workflow_id
 from workflows.ports import EnsureAccess, EnsureLines
@@ -79,7 +80,11 @@ class House:
             self.temporal,
             task_queue=self.queue,
             workflows=[ClientLifecycle],
-            activities=[self.telephony.ensure_lines, self.internet.ensure_access, self.directory.publish],
+            activities=[
+                *(self.telephony.ensure_lines, self.telephony.observe_lines),
+                *(self.internet.ensure_access, self.internet.observe_access),
+                self.directory.publish,
+            ],
             interceptors=[Guard()],
             **options,
         )

@@ -9,7 +9,7 @@ from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from tests.waiting import eventually
 from tests.workflows.conftest import Handle, House
 from workflows.client_lifecycle import ClientLifecycle
-from workflows.domain.provisioning import Limits
+from workflows.domain.standing import Limits
 
 PATIENT = Limits(attempt=8, first_pause=3600, longest_pause=3600)
 

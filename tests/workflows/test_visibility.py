@@ -6,7 +6,7 @@ from temporalio.common import TypedSearchAttributes
 
 from tests.waiting import eventually
 from tests.workflows.conftest import Handle, House
-from workflows.domain.provisioning import Limits
+from workflows.domain.standing import Limits
 from workflows.visibility import NEXT_CHANGE_AT, PROVISIONING, SITE, STATUS, TYPE
 
 SECRETS = ("Acme", "unpaid", "+4420")

@@ -17,12 +17,14 @@ from workflows.domain.commands import (
     CancelPlanned,
     CancelScheduledDecommission,
     ChangeServices,
+    ClientCommand,
     Convert,
     Decommission,
     Edit,
     Plannable,
     PlannableCommand,
     PlannedCommand,
+    RotateCredentials,
     Suspend,
     Unsuspend,
 )
@@ -39,7 +41,7 @@ from workflows.domain.errors import (
     TwoMoments,
 )
 from workflows.domain.holds import EVERY_SOURCE, Hold
-from workflows.domain.journal import Entry, Event
+from workflows.domain.journal import Entry, Event, entry_for
 from workflows.domain.lifecycle import NEVER_FOR_MANAGEMENT, TABLE, Kind, Status, Verdict, allowed
 from workflows.domain.schedule import PlannedChange, Schedule
 from workflows.domain.services import ACCOUNT, ClientType, Services
@@ -124,13 +126,13 @@ class Client:
 
     # -- commands -----------------------------------------------------------------------------------------------
 
-    def check(self, command: AnyCommand, now: datetime) -> Outcome:
+    def check(self, command: ClientCommand, now: datetime) -> Outcome:
         """What ``obey`` would do, without doing it. Raises the Refusal it would raise."""
         trial = copy.deepcopy(self)
         trial.advance(now)
         return trial.obey(command, now)
 
-    def obey(self, command: AnyCommand, now: datetime) -> Outcome:
+    def obey(self, command: ClientCommand, now: datetime) -> Outcome:
         """Carry out a command now, or plan it.
 
         Raises a Refusal that names the status, what is planned and what is allowed; the client is then unchanged.
@@ -177,7 +179,7 @@ class Client:
 
     # -- carrying out -------------------------------------------------------------------------------------------
 
-    def _check_table(self, command: AnyCommand) -> None:
+    def _check_table(self, command: ClientCommand) -> None:
         if self.management and command.kind in NEVER_FOR_MANAGEMENT:
             raise ManagementClient(f"The management client of a site cannot be asked to {command.kind.spoken}")
         ended = self.status is Status.DECOMMISSIONED
@@ -191,7 +193,7 @@ class Client:
         at = local_time(self.decommissioned_at, self.timezone) if self.decommissioned_at else "an earlier time"
         raise IllegalTransition(f"Cannot {command.kind.spoken}: the client was already decommissioned at {at}")
 
-    def _carry_out(self, command: AnyCommand, now: datetime) -> Outcome:
+    def _carry_out(self, command: ClientCommand, now: datetime) -> Outcome:
         self._check_table(command)
         match command:
             case Activate():
@@ -212,6 +214,9 @@ class Client:
                 return self._change_services(command, now)
             case Edit():
                 return self._edit(command, now)
+            case RotateCredentials():
+                self.secret_version += 1
+                return self._decided(f"Credentials rotated, to version {self.secret_version}", command, now)
             case _:
                 assert_never(command)
 
@@ -455,17 +460,7 @@ class Client:
         return Outcome(False, text, self._entry(Event.ASKED, f"{text}; nothing changed", command, now))
 
     def _entry(self, event: Event, text: str, command: AnyCommand, now: datetime) -> Entry:
-        return Entry(
-            event,
-            now,
-            text,
-            kind=command.kind,
-            by=command.by,
-            source=command.source,
-            reason=command.reason,
-            command_id=command.command_id,
-            revision=self.revision,
-        )
+        return entry_for(command, event, text, now, self.revision)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias
 
 from workflows.domain.lifecycle import Kind
 from workflows.domain.services import ClientType, Internet, Line
+from workflows.domain.systems import System
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +110,42 @@ class Edit(Command):
     kind: Literal[Kind.EDIT] = Kind.EDIT
 
 
-AnyCommand: TypeAlias = (
+@dataclass(frozen=True, kw_only=True)
+class RotateCredentials(Command):
+    """Give every line and account a new secret; the old ones count no more."""
+
+    kind: Literal[Kind.ROTATE_CREDENTIALS] = Kind.ROTATE_CREDENTIALS
+
+
+@dataclass(frozen=True, kw_only=True)
+class WayOut(Command):
+    """About one system that is not as decided."""
+
+    system: System
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retry(WayOut):
+    """Attempt the system again at once."""
+
+    kind: Literal[Kind.RETRY] = Kind.RETRY
+
+
+@dataclass(frozen=True, kw_only=True)
+class Skip(WayOut):
+    """Accept that the system is not as decided, until the next decision that concerns it. ``reason`` says why."""
+
+    kind: Literal[Kind.SKIP] = Kind.SKIP
+
+
+@dataclass(frozen=True, kw_only=True)
+class MarkDone(WayOut):
+    """Count the system as done: somebody has seen to it by hand. ``reason`` is the note that says how."""
+
+    kind: Literal[Kind.MARK_DONE] = Kind.MARK_DONE
+
+
+ClientCommand: TypeAlias = (
     Activate
     | Suspend
     | Unsuspend
@@ -119,6 +155,9 @@ AnyCommand: TypeAlias = (
     | Convert
     | ChangeServices
     | Edit
+    | RotateCredentials
 )
+SystemCommand: TypeAlias = Retry | Skip | MarkDone
+AnyCommand: TypeAlias = ClientCommand | SystemCommand
 PlannableCommand: TypeAlias = Suspend | Unsuspend | Decommission | Convert | ChangeServices
 PlannedCommand: TypeAlias = Activate | PlannableCommand

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
+from workflows.domain.commands import AnyCommand
+
 LONGEST_TEXT = 1000
 MANY = 300  # with the longest texts still well below Temporal's 2 MiB for one payload
 UNTOLD = "untold"
@@ -33,6 +35,21 @@ class Entry:
     command_id: str = ""
     revision: int = 0
     facts: dict[str, str] = field(default_factory=dict)
+
+
+def entry_for(command: AnyCommand, event: Event, text: str, at: datetime, revision: int) -> Entry:
+    """The line about a command: who asked for it, under which id, and why."""
+    return Entry(
+        event,
+        at,
+        text,
+        kind=command.kind,
+        by=command.by,
+        source=command.source,
+        reason=command.reason,
+        command_id=command.command_id,
+        revision=revision,
+    )
 
 
 @dataclass

@@ -24,11 +24,19 @@ class Kind(StrEnum):
     CONVERT = "convert"
     CHANGE_SERVICES = "change_services"
     EDIT = "edit"
+    ROTATE_CREDENTIALS = "rotate_credentials"
+    RETRY = "retry"
+    SKIP = "skip"
+    MARK_DONE = "mark_done"
 
     @property
     def spoken(self) -> str:
         """As an operator says it: ``change services``."""
         return self.value.replace("_", " ")
+
+
+WAYS_OUT = (Kind.RETRY, Kind.SKIP, Kind.MARK_DONE)
+"""What may be asked about a system that is not as decided, in any status (PRODUCT.md section 5)."""
 
 
 class Verdict(StrEnum):
@@ -57,6 +65,8 @@ TABLE: dict[Kind, dict[Status, Verdict]] = {
     Kind.CONVERT: _LIVING_ONLY,
     Kind.CHANGE_SERVICES: _LIVING_ONLY,
     Kind.EDIT: _LIVING_ONLY,
+    Kind.ROTATE_CREDENTIALS: _LIVING_ONLY,
+    **dict.fromkeys(WAYS_OUT, dict.fromkeys(Status, Verdict.OBEY)),
 }
 
 NEVER_FOR_MANAGEMENT = frozenset({Kind.SUSPEND, Kind.DECOMMISSION})
@@ -66,7 +76,7 @@ def allowed(
     status: Status, *, management: bool, planned: bool, decommission_planned: bool, held: bool
 ) -> tuple[Kind, ...]:
     """The commands that would change something now, for the way out of a refusal."""
-    possible = {kind for kind in Kind if TABLE[kind][status] is Verdict.OBEY}
+    possible = {kind for kind in Kind if TABLE[kind][status] is Verdict.OBEY and kind not in WAYS_OUT}
     if management:
         possible -= NEVER_FOR_MANAGEMENT
     if not planned:

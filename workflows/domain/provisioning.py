@@ -1,9 +1,9 @@
-"""What the systems should do, what they were last proven to do, and the patience in between (PRODUCT.md section 5).
+"""What the systems should do, and what they were last proven to do (PRODUCT.md section 5).
 
 Unknown is not off: what a system was never proven to do counts as drift.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -11,17 +11,8 @@ from enum import StrEnum
 from workflows.domain.client import Client
 from workflows.domain.lifecycle import Status
 from workflows.domain.services import ClientType
-
-
-class System(StrEnum):
-    """What a client's decisions are carried out on. The directory is one more system: unpublished is drift."""
-
-    TELEPHONY = "telephony"
-    INTERNET = "internet"
-    DIRECTORY = "directory"
-
-
-SWITCHED = (System.TELEPHONY, System.INTERNET)
+from workflows.domain.standing import Found, Limits, Standing
+from workflows.domain.systems import SWITCHED, System
 
 
 class Provisioned(StrEnum):
@@ -30,22 +21,6 @@ class Provisioned(StrEnum):
     SETTLED = "settled"
     CHANGING = "changing"
     ATTENTION = "attention"
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How long things may take, in seconds. Given at the start of a workflow: replay must see what the first run saw.
-
-    ``attempt`` bounds one attempt on one system, short retries included. Pauses between attempts start at
-    ``first_pause``, double, and never exceed ``longest_pause``. ``recent`` command ids are remembered, for
-    deduplication. After ``renew_after`` events of history a run is renewed; 0: when the server suggests it.
-    """
-
-    attempt: float = 120.0
-    first_pause: float = 15.0
-    longest_pause: float = 3600.0
-    recent: int = 500
-    renew_after: int = 0
 
 
 @dataclass(frozen=True)
@@ -60,39 +35,12 @@ class Access:
 
 
 @dataclass
-class Standing:
-    """How one system's attempts went. ``wanted_since`` is the revision at which what is wanted last changed."""
-
-    wanted_since: int = 0
-    proven_revision: int = 0
-    proven_at: datetime | None = None
-    attempts: int = 0
-    last_error: str = ""
-    retry_at: datetime | None = None
-    attention: bool = False
-
-    def expect(self, revision: int) -> None:
-        """Something else is wanted: what failed before counts no more, and the next attempt is due at once."""
-        self.wanted_since, self.attempts, self.retry_at = revision, 0, None
-
-    def succeed(self, revision: int, now: datetime) -> None:
-        """What was wanted at that revision is proven."""
-        self.proven_revision, self.proven_at = max(revision, self.proven_revision), now
-        self.attempts, self.last_error, self.retry_at, self.attention = 0, "", None, False
-
-    def fail(self, error: str, now: datetime, limits: Limits, chance: float) -> None:
-        """An attempt failed: the next one comes after a pause that grows and is jittered by ``chance`` (0 to 1)."""
-        pause = min(limits.first_pause * 2 ** min(self.attempts, 30), limits.longest_pause)
-        self.retry_at = now + timedelta(seconds=pause * (0.75 + 0.25 * chance))
-        self.attempts, self.last_error, self.attention = self.attempts + 1, error, True
-
-
-@dataclass
 class Provisioning:
     """Desired and proven state of every system of one client.
 
     ``lines`` and ``access`` hold what was last proven, by number and by account; what is missing is unknown.
-    ``closing`` is true once everything is wanted off for good.
+    ``look_lines`` and ``look_access`` were proven off and wait for their second look. ``secret_version`` is that of the
+    secrets that are wanted. ``closing`` is true once everything is wanted off for good.
     """
 
     lines: dict[str, bool] = field(default_factory=dict)
@@ -102,12 +50,19 @@ class Provisioning:
     published: int = 0
     standing: dict[System, Standing] = field(default_factory=lambda: {system: Standing() for system in System})
     closing: bool = False
+    look_lines: list[str] = field(default_factory=list)
+    look_access: list[Access] = field(default_factory=list)
+    secret_version: int = 1
 
     # -- wanted ---------------------------------------------------------------------------------------------------
 
     def follow(self, client: Client) -> None:
         """Want what the client's decisions ask for now."""
         lines_reopened, access_reopened = self._reopen(client)
+        if client.secret_version != self.secret_version:
+            self.secret_version = client.secret_version
+            lines_reopened, access_reopened = bool(self.lines_wanted), bool(self.access_wanted)
+            self.lines, self.access = {}, {}
         lines, access = self._lines_for(client), self._access_for(client)
         if lines_reopened or lines != self.lines_wanted:
             self.lines_wanted = lines
@@ -117,6 +72,9 @@ class Provisioning:
             self.standing[System.INTERNET].expect(client.revision)
         if client.revision > self.standing[System.DIRECTORY].wanted_since:
             self.standing[System.DIRECTORY].expect(client.revision)
+        for system, subjects in self.to_look_at.items():
+            if not subjects:
+                self._forget_look(system)
 
     def _reopen(self, client: Client) -> tuple[bool, bool]:
         """Doubt what was switched off before but is now given up: removed, or ended with the client.
@@ -156,7 +114,7 @@ class Provisioning:
 
     # -- drift ----------------------------------------------------------------------------------------------------
 
-    def drifts(self, system: System, client: Client) -> bool:
+    def differs(self, system: System, client: Client) -> bool:
         """Whether the system is not proven to do what is wanted, or the directory not to show it."""
         match system:
             case System.TELEPHONY:
@@ -165,6 +123,10 @@ class Provisioning:
                 return self.access != self.access_wanted
             case System.DIRECTORY:
                 return self.published < client.revision
+
+    def drifts(self, system: System, client: Client) -> bool:
+        """Whether there is a difference that nobody has accepted."""
+        return self.standing[system].skipped is None and self.differs(system, client)
 
     def may_attempt(self, system: System, client: Client, now: datetime) -> bool:
         """Whether there is drift whose time has come.
@@ -216,21 +178,78 @@ class Provisioning:
         elif system is System.INTERNET:
             self.access = {a: access for a, access in self.access.items() if self.access_wanted.get(a) == access}
 
-    def lines_proven(self, proven: dict[str, bool], revision: int, now: datetime, contracted: Collection[str]) -> None:
-        """The telephone system was seen to do this. Lines that are off and no longer held are forgotten."""
-        self.lines = {n: on for n, on in proven.items() if on or n in contracted}
-        self.lines_wanted = {n: on for n, on in self.lines_wanted.items() if on or n in contracted or n in self.lines}
-        self.standing[System.TELEPHONY].succeed(revision, now)
-
-    def access_proven(
-        self, proven: dict[str, Access], revision: int, now: datetime, contracted: Collection[str]
+    def lines_found(
+        self, ordered: Mapping[str, bool], found: Found, contracted: Collection[str], limits: Limits, chance: float
     ) -> None:
-        """The network was seen to do this. Accounts that are off and no longer contracted are forgotten."""
+        """The telephone system was seen to do what was ordered, but for what is in doubt.
+
+        Lines that are off and no longer held are forgotten.
+        """
+        proven = {n: on for n, on in ordered.items() if n not in found.doubts}
+        ended = [n for n, on in proven.items() if not on and self.lines.get(n) is not False]
+        self.lines = {n: on for n, on in proven.items() if on or n in contracted}
+        self.lines_wanted = {
+            n: on
+            for n, on in self.lines_wanted.items()
+            if on or n in contracted or n in self.lines or n in found.doubts
+        }
+        standing = self._concluded(System.TELEPHONY, list(self.lines), list(self.lines_wanted), found, limits, chance)
+        if ended and limits.second_look:
+            still_off = [n for n in self.look_lines if not proven.get(n, False)]
+            self.look_lines = sorted({*still_off, *ended})
+            standing.look_at = found.at + timedelta(seconds=limits.second_look)
+
+    def access_found(
+        self,
+        ordered: Mapping[str, Access],
+        found: Found,
+        contracted: Collection[str],
+        limits: Limits,
+        chance: float,
+    ) -> None:
+        """The network was seen to do what was ordered, but for what is in doubt.
+
+        Accounts that are off and no longer contracted are forgotten.
+        """
+        proven = {a: access for a, access in ordered.items() if a not in found.doubts}
+        ended = {a: x for a, x in proven.items() if not x.on and ((was := self.access.get(a)) is None or was.on)}
         self.access = {a: access for a, access in proven.items() if access.on or a in contracted}
         self.access_wanted = {
-            a: access for a, access in self.access_wanted.items() if access.on or a in contracted or a in self.access
+            a: access
+            for a, access in self.access_wanted.items()
+            if access.on or a in contracted or a in self.access or a in found.doubts
         }
-        self.standing[System.INTERNET].succeed(revision, now)
+        standing = self._concluded(System.INTERNET, list(self.access), list(self.access_wanted), found, limits, chance)
+        if ended and limits.second_look:
+            on = {a for a, access in proven.items() if access.on}
+            still_off = {x.account: x for x in self.look_access if x.account not in on}
+            self.look_access = list({**still_off, **ended}.values())
+            standing.look_at = found.at + timedelta(seconds=limits.second_look)
+
+    def _concluded(
+        self, system: System, seen: list[str], kept: list[str], found: Found, limits: Limits, chance: float
+    ) -> Standing:
+        standing = self.standing[system]
+        standing.see(seen, found.at, kept)
+        if found.doubts:
+            standing.fall_short(found, limits, chance)
+        else:
+            standing.succeed(found.revision, found.at, method=found.method)
+        return standing
+
+    def by_hand(self, system: System, revision: int, now: datetime, by: str, contracted: Collection[str]) -> None:
+        """Somebody says that the system does what is wanted, having seen to it: what is wanted counts as proven."""
+        standing = self.standing[system]
+        standing.expect(revision)
+        if system is System.TELEPHONY:
+            self.lines = {n: on for n, on in self.lines_wanted.items() if on or n in contracted}
+            self.lines_wanted = dict(self.lines)
+            standing.see(self.lines, now, self.lines)
+        elif system is System.INTERNET:
+            self.access = {a: x for a, x in self.access_wanted.items() if x.on or a in contracted}
+            self.access_wanted = dict(self.access)
+            standing.see(self.access, now, self.access)
+        standing.succeed(revision, now, method="by hand", by=by)
 
     def doubt(self, system: System, revision: int) -> None:
         """Somebody found the system not as it was left: what was proven of it is unknown now."""
@@ -242,3 +261,54 @@ class Provisioning:
             case System.DIRECTORY:
                 self.published = 0
         self.standing[system].expect(revision)
+
+    # -- the second look --------------------------------------------------------------------------------------------
+
+    def next_look(self, client: Client) -> datetime | None:
+        """When something that was proven off is looked at again. What drifts is switched first."""
+        looks = [self.standing[s].look_at for s in SWITCHED if not self.drifts(s, client)]
+        return min((at for at in looks if at is not None), default=None)
+
+    def may_look(self, system: System, client: Client, now: datetime) -> bool:
+        """Whether the second look at a system is due."""
+        at = self.standing[system].look_at
+        return at is not None and at <= now and not self.drifts(system, client)
+
+    @property
+    def to_look_at(self) -> dict[System, list[str]]:
+        """What was proven off, is still to be off, and was not looked at since."""
+        lines = [n for n in self.look_lines if not self.lines_wanted.get(n, False)]
+        on = {account for account, access in self.access_wanted.items() if access.on}
+        return {
+            System.TELEPHONY: lines,
+            System.INTERNET: [x.account for x in self.look_access if x.account not in on],
+        }
+
+    def looked(self, system: System, found: Found, limits: Limits, chance: float) -> None:
+        """A second look was taken. What could not be seen is looked at again after a pause."""
+        standing = self.standing[system]
+        if found.doubts:
+            standing.look_later(found.at, limits, chance)
+            return
+        wanted = self.lines_wanted if system is System.TELEPHONY else self.access_wanted
+        standing.see([name for name in self.to_look_at[system] if name in wanted], found.at, wanted)
+        self._forget_look(system)
+
+    def alive_again(self, system: System, subjects: Collection[str], revision: int) -> None:
+        """What was proven off is not: it is wanted off once more, also what was forgotten since."""
+        if system is System.TELEPHONY:
+            self.lines_wanted |= dict.fromkeys(subjects, False)
+            self.lines = {n: on for n, on in self.lines.items() if n not in subjects}
+        else:
+            ended = {x.account: x for x in self.look_access if x.account in subjects}
+            self.access_wanted = {**ended, **self.access_wanted}
+            self.access = {a: access for a, access in self.access.items() if a not in subjects}
+        self.standing[system].expect(revision)
+        self._forget_look(system)
+
+    def _forget_look(self, system: System) -> None:
+        self.standing[system].look_at, self.standing[system].looks_failed = None, 0
+        if system is System.TELEPHONY:
+            self.look_lines = []
+        else:
+            self.look_access = []

@@ -3,19 +3,24 @@
 import copy
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 
+from workflows.domain import ways_out
 from workflows.domain.client import Client, Needs, Outcome
-from workflows.domain.commands import AnyCommand, Edit
+from workflows.domain.commands import AnyCommand, Edit, MarkDone, Retry, Skip
 from workflows.domain.errors import CommandIdReused, Refusal, TooManyWaiting
 from workflows.domain.journal import Entry, Event, Journal, shortened
 from workflows.domain.lifecycle import Status
-from workflows.domain.provisioning import SWITCHED, Limits, Provisioned, Provisioning, System
+from workflows.domain.provisioning import Access, Provisioned, Provisioning
+from workflows.domain.standing import Found, Limits, Proof
+from workflows.domain.systems import SWITCHED, System
 
 # Temporal priority keys, lowest first: what an operator asked goes before what a timer did, and both before bulk work.
 OPERATOR_FIRST, TIMER_NEXT, BULK_LAST = 2, 3, 5
 BULK = "bulk"
+RECOVERY = "recovery"  # a system is back: what waited for it keeps the priority of the decision it waits with
 MOST_CLAIMS = 10
 
 
@@ -72,7 +77,9 @@ class ClientState:
         if self.answered(command) is not None or self.claiming(command):
             return
         self.check_room()
-        if self.registered:
+        if isinstance(command, Retry | Skip | MarkDone):
+            ways_out.take(command, copy.deepcopy(self.client), copy.deepcopy(self.provisioning), now)
+        elif self.registered:
             self.client.check(command, now)
         else:
             copy.deepcopy(self.client).obey(command, now)  # time does not pass for it yet
@@ -83,6 +90,8 @@ class ClientState:
         if known := self.answered(command):
             return known
         self.check_room()
+        if isinstance(command, Retry | Skip | MarkDone):
+            return self._answer(command, ways_out.take(command, self.client, self.provisioning, now), now)
         return self._answer(command, self.client.obey(command, now), now)
 
     def answered(self, command: AnyCommand) -> Answer | None:
@@ -118,7 +127,8 @@ class ClientState:
             self.recent = [*self.recent, answer][-self.limits.recent :]
         self.journal.write(outcome.entry)
         self.advance(now)  # an edit may have made the activation due
-        self.priority = BULK_LAST if command.source == BULK else OPERATOR_FIRST
+        if command.source != RECOVERY:
+            self.priority = BULK_LAST if command.source == BULK else OPERATOR_FIRST
         self.provisioning.follow(self.client)
         return answer
 
@@ -146,7 +156,11 @@ class ClientState:
     @property
     def needs(self) -> Needs:
         """What the oldest waiting command needs."""
-        return self.client.needs(self.claims[0]) if self.claims else Needs()
+        return self.needs_of(self.claims[0]) if self.claims else Needs()
+
+    def needs_of(self, command: AnyCommand) -> Needs:
+        """What a command would take that must be unique."""
+        return Needs() if isinstance(command, Retry | Skip | MarkDone) else self.client.needs(command)
 
     @property
     def numbers(self) -> frozenset[str]:
@@ -163,6 +177,7 @@ class ClientState:
         """The directory granted the oldest waiting command: carry it out. It may have become illegal meanwhile."""
         command = self.claims.pop(0)
         granted = replace(command, billing_ref=billing_ref) if isinstance(command, Edit) and billing_ref else command
+        assert not isinstance(granted, Retry | Skip | MarkDone)  # they claim nothing
         try:
             self.advance(now)
             outcome = self.client.obey(granted, now)
@@ -200,6 +215,14 @@ class ClientState:
         moments.append(directory if self.drifts(System.DIRECTORY) else None)
         return min((moment for moment in moments if moment is not None), default=None)
 
+    def next_look(self) -> datetime | None:
+        """When something that was proven off is looked at again."""
+        return self.provisioning.next_look(self.client)
+
+    def may_look(self, system: System, now: datetime) -> bool:
+        """Whether the second look at a system is due."""
+        return system in SWITCHED and self.provisioning.may_look(system, self.client, now)
+
     @property
     def settled(self) -> bool:
         """No drift, and the directory shows it."""
@@ -212,8 +235,11 @@ class ClientState:
 
     @property
     def finished(self) -> bool:
-        """Decommissioned, proven off, and everything told."""
-        return self.client.status is Status.DECOMMISSIONED and self.settled
+        """Decommissioned, proven off and looked at again, and everything told. What is skipped is not proven."""
+        if self.client.status is not Status.DECOMMISSIONED or not self.settled:
+            return False
+        skipped = any(self.provisioning.differs(system, self.client) for system in SWITCHED)
+        return not skipped and self.next_look() is None
 
     # -- reports --------------------------------------------------------------------------------------------------
 
@@ -224,27 +250,70 @@ class ClientState:
         news = not standing.attention or standing.last_error != error
         standing.fail(error, now, self.limits, chance)
         if system in SWITCHED and news:
-            self.client.revision += 1
-            self.journal.write(
-                Entry(
-                    Event.ATTEMPTED,
-                    now,
-                    f"{system.capitalize()} not done: {error}",
-                    kind=system,
-                    by="connect",
-                    revision=self.client.revision,
-                )
-            )
+            self._tell_attempt(system, f"not done: {error}", now)
 
-    def proven(self, system: System, now: datetime, findings: dict[str, str], *, recorded: bool) -> None:
-        """A system was seen to do what is wanted. Tells the directory what it could not take down itself."""
-        if self.provisioning.standing[system].attention:
+    def lines_found(self, ordered: Mapping[str, bool], found: Found, chance: float) -> None:
+        """An attempt on the telephone system ended with what it found. Raised attention and new doubts are told."""
+        before = self._before(System.TELEPHONY, found)
+        contracted = self.client.services.numbers
+        self.provisioning.lines_found(ordered, found, contracted, self.limits, chance)
+        self._tell_found(System.TELEPHONY, found, before)
+
+    def access_found(self, ordered: Mapping[str, Access], found: Found, chance: float) -> None:
+        """An attempt on the network ended with what it found. Raised attention and new doubts are told."""
+        before = self._before(System.INTERNET, found)
+        contracted = (self.client.client_id,) if self.client.services.internet else ()
+        self.provisioning.access_found(ordered, found, contracted, self.limits, chance)
+        self._tell_found(System.INTERNET, found, before)
+
+    def looked(self, system: System, found: Found, chance: float) -> None:
+        """A second look ended. What is alive again is drift; what could not be seen is looked at once more."""
+        alive = [name for name, doubt in found.doubts.items() if doubt.proof is Proof.FAILED]
+        if alive:
+            self._tell_attempt(system, f"found alive at the second look: {found.told}", found.at)
+            self.provisioning.alive_again(system, alive, self.client.revision)
+            return
+        self.provisioning.looked(system, found, self.limits, chance)
+        if not found.doubts and not found.recorded:
+            self._tell_proven(system, f"{system.capitalize()} looked at again: still off", found)
+
+    def look_failed(self, system: System, now: datetime, chance: float) -> None:
+        """A second look could not be taken."""
+        self.provisioning.standing[system].look_later(now, self.limits, chance)
+
+    def _before(self, system: System, found: Found) -> tuple[bool, str]:
+        """What was known of a system before a report. Whatever ends attention is news, which is published."""
+        standing = self.provisioning.standing[system]
+        if standing.attention and not found.doubts:
             self.client.revision += 1
-        if not recorded:
-            text = f"{system.capitalize()} proven"
-            self.journal.write(
-                Entry(Event.PROVEN, now, text, system, "connect", revision=self.client.revision, facts=findings)
+        return standing.attention, standing.last_error
+
+    def _tell_found(self, system: System, found: Found, before: tuple[bool, str]) -> None:
+        standing = self.provisioning.standing[system]
+        if found.doubts:
+            if (standing.attention, standing.last_error) != before:
+                self._tell_attempt(system, standing.last_error, found.at)
+        elif not found.recorded:
+            self._tell_proven(system, f"{system.capitalize()} proven", found)
+
+    def _tell_attempt(self, system: System, text: str, now: datetime) -> None:
+        self.client.revision += 1
+        self.journal.write(
+            Entry(
+                Event.ATTEMPTED,
+                now,
+                f"{system.capitalize()} {text}",
+                kind=system,
+                by="connect",
+                revision=self.client.revision,
             )
+        )
+
+    def _tell_proven(self, system: System, text: str, found: Found) -> None:
+        facts = dict(found.facts)
+        self.journal.write(
+            Entry(Event.PROVEN, found.at, text, system, "connect", revision=self.client.revision, facts=facts)
+        )
 
     def overtaken(self, system: System, newest: int, now: datetime) -> None:
         """A system has obeyed a later revision than ours (a workflow was reset, say): decide anew above it."""

@@ -1,0 +1,16 @@
+"""Proofs of changes, of parts of them, and of second looks; the priority of what waits for a system."""
+
+from pathlib import Path
+
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade() -> None:
+    """Execute the file of the same name, as it stands."""
+    statements = Path(__file__).with_suffix(".sql").read_text()
+    adapter = op.get_bind().connection.dbapi_connection
+    assert adapter is not None
+    adapter.run_async(lambda connection: connection.execute(statements))

@@ -1,0 +1,165 @@
+"""How the attempts on one system went, and how long to be patient (PRODUCT.md section 5).
+
+Unknown is neither off nor on: what could not be proven is a state of its own.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+MOST_TOLD = 3
+
+
+class Proof(StrEnum):
+    """What was found of one line or account after a change.
+
+    ``not proven``: it could not be seen, or is not so yet; silence is neither success nor failure. ``failed``: the
+    system refused, or was seen to do something else.
+    """
+
+    PROVEN = "proven"
+    NOT_PROVEN = "not_proven"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long things may take, in seconds. Given at the start of a workflow: replay must see what the first run saw.
+
+    ``attempt`` bounds one attempt on one system, short retries included; so long may a change stay unproven before it
+    needs a person. Pauses between attempts start at ``first_pause``, double, and never exceed ``longest_pause``.
+    ``recent`` command ids are remembered, for deduplication. After ``renew_after`` events of history a run is renewed;
+    0: when the server suggests it. ``second_look`` after something was proven off it is looked at again; 0: never.
+    """
+
+    attempt: float = 120.0
+    first_pause: float = 15.0
+    longest_pause: float = 3600.0
+    recent: int = 500
+    renew_after: int = 0
+    second_look: float = 0.0
+
+    def pause(self, failures: int, chance: float) -> timedelta:
+        """After so many failures in a row: growing, and jittered by ``chance`` (0 to 1)."""
+        seconds = min(self.first_pause * 2 ** min(failures, 30), self.longest_pause)
+        return timedelta(seconds=seconds * (0.75 + 0.25 * chance))
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """Why a line or account is not proven to be as it should."""
+
+    proof: Proof
+    why: str
+
+
+@dataclass(frozen=True)
+class Found:
+    """What an attempt found on a system: ``doubts`` of lines or accounts; the rest is proven.
+
+    ``facts`` say on or off of each, for the history, unless it is ``recorded`` there already.
+    """
+
+    revision: int
+    at: datetime
+    method: str = ""
+    doubts: Mapping[str, Doubt] = field(default_factory=dict)
+    facts: Mapping[str, str] = field(default_factory=dict)
+    recorded: bool = True
+
+    @property
+    def failed(self) -> bool:
+        return any(doubt.proof is Proof.FAILED for doubt in self.doubts.values())
+
+    @property
+    def told(self) -> str:
+        """The doubts in one line."""
+        told = [f"{name}: {doubt.why}" for name, doubt in sorted(self.doubts.items())]
+        more = f"; and {len(told) - MOST_TOLD} more" if len(told) > MOST_TOLD else ""
+        return "; ".join(told[:MOST_TOLD]) + more
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """Who accepts that a system is not as decided, until the next decision that concerns it, and why."""
+
+    reason: str
+    by: str
+    at: datetime
+
+
+@dataclass
+class Standing:
+    """How one system's attempts went. ``wanted_since`` is the revision at which what is wanted last changed.
+
+    ``proofs`` say when each line or account was last seen to be as wanted, ``doubts`` why others are not proven.
+    ``by`` is who marked the last proof done by hand, ``method`` how it came about. ``look_at`` is the second look's.
+    """
+
+    wanted_since: int = 0
+    proven_revision: int = 0
+    proven_at: datetime | None = None
+    attempts: int = 0
+    last_error: str = ""
+    retry_at: datetime | None = None
+    attention: bool = False
+    attention_since: datetime | None = None
+    short_since: datetime | None = None
+    method: str = ""
+    by: str = ""
+    proofs: dict[str, datetime] = field(default_factory=dict)
+    doubts: dict[str, Doubt] = field(default_factory=dict)
+    skipped: Skipped | None = None
+    look_at: datetime | None = None
+    looks_failed: int = 0
+
+    def expect(self, revision: int) -> None:
+        """Something else is wanted: what failed or was accepted before counts no more; the next attempt is due."""
+        self.wanted_since, self.attempts, self.retry_at = revision, 0, None
+        self.doubts, self.short_since, self.skipped = {}, None, None
+
+    def succeed(self, revision: int, now: datetime, *, method: str = "", by: str = "") -> None:
+        """What was wanted at that revision is proven."""
+        self.proven_revision, self.proven_at = max(revision, self.proven_revision), now
+        self.method, self.by = method, by
+        self.attempts, self.last_error, self.retry_at, self.doubts = 0, "", None, {}
+        self._calm()
+        self.skipped = None
+
+    def see(self, subjects: Iterable[str], now: datetime, kept: Collection[str]) -> None:
+        """These lines or accounts were seen to be as wanted; of those not kept nothing need be known any more."""
+        self.proofs = {**{name: at for name, at in self.proofs.items() if name in kept}, **dict.fromkeys(subjects, now)}
+
+    def fail(self, error: str, now: datetime, limits: Limits, chance: float) -> None:
+        """An attempt failed: a person is told, and the next attempt comes after a pause."""
+        self._put_off(error, now, limits, chance)
+        self._alarm(now)
+
+    def fall_short(self, found: Found, limits: Limits, chance: float) -> None:
+        """An attempt ended without proof of everything. A person is told at once of what was refused, and of what
+        stays unknown for longer than an attempt may take."""
+        self._put_off(f"{'not done' if found.failed else 'not proven'}: {found.told}", found.at, limits, chance)
+        self.doubts = dict(found.doubts)
+        self.short_since = self.short_since or found.at
+        if found.failed or found.at - self.short_since >= timedelta(seconds=limits.attempt):
+            self._alarm(found.at)
+
+    def accept(self, skipped: Skipped) -> None:
+        """Let the system be as it is, until something else is wanted of it."""
+        self.skipped, self.retry_at = skipped, None
+        self._calm()
+
+    def look_later(self, now: datetime, limits: Limits, chance: float) -> None:
+        """A second look could not be taken: try again after a pause."""
+        self.look_at, self.looks_failed = now + limits.pause(self.looks_failed, chance), self.looks_failed + 1
+
+    def _put_off(self, error: str, now: datetime, limits: Limits, chance: float) -> None:
+        self.retry_at = now + limits.pause(self.attempts, chance)
+        self.attempts, self.last_error = self.attempts + 1, error
+
+    def _alarm(self, now: datetime) -> None:
+        self.attention, self.attention_since = True, self.attention_since or now
+
+    def _calm(self) -> None:
+        self.attention, self.attention_since, self.short_since = False, None, None

@@ -1,0 +1,64 @@
+"""Ways out for a person when a system is not as decided: retry, skip, mark done by hand (PRODUCT.md section 5)."""
+
+from datetime import datetime
+
+from workflows.domain.client import Client, Outcome
+from workflows.domain.commands import MarkDone, Retry, Skip, SystemCommand
+from workflows.domain.errors import InvalidField
+from workflows.domain.journal import Event, entry_for
+from workflows.domain.provisioning import Provisioning
+from workflows.domain.standing import Skipped
+from workflows.domain.systems import SWITCHED
+from workflows.domain.words import check_storable
+
+LONGEST_REASON = 500
+
+
+def take(command: SystemCommand, client: Client, provisioning: Provisioning, now: datetime) -> Outcome:
+    """Carry it out. Raises InvalidField for a system that is not switched, or a reason that is not given."""
+    _check(command)
+    if not provisioning.differs(command.system, client):
+        text = f"The {command.system} is as decided"
+        entry = entry_for(command, Event.ASKED, f"{text}; nothing changed", now, client.revision)
+        return Outcome(False, text, entry)
+    client.revision += 1
+    text = _taken(command, client, provisioning, now)
+    return Outcome(True, text, entry_for(command, Event.DECIDED, text, now, client.revision))
+
+
+def _taken(command: SystemCommand, client: Client, provisioning: Provisioning, now: datetime) -> str:
+    standing = provisioning.standing[command.system]
+    match command:
+        case Retry():
+            standing.expect(client.revision)
+            return f"The {command.system} is attempted again"
+        case Skip():
+            standing.expect(client.revision)
+            standing.accept(Skipped(command.reason, command.by, now))
+            return f"The {command.system} is left as it is, until the next decision that concerns it"
+        case MarkDone():
+            contracted = _contracted(command, client)
+            provisioning.by_hand(command.system, client.revision, now, command.by, contracted)
+            return f"The {command.system} is marked as done by hand"
+
+
+def _contracted(command: MarkDone, client: Client) -> tuple[str, ...]:
+    has_internet = client.services.internet is not None
+    return (*client.services.numbers, *((client.client_id,) if has_internet else ()))
+
+
+def _check(command: SystemCommand) -> None:
+    if command.system not in SWITCHED:
+        raise InvalidField(
+            f"The {command.system} is not switched for a client", f"Give one of: {', '.join(SWITCHED)}", field="system"
+        )
+    for field in ("command_id", "by", "source", "reason"):
+        check_storable(getattr(command, field), field)
+    field = "note" if isinstance(command, MarkDone) else "reason"
+    if not isinstance(command, Retry) and not command.reason.strip():
+        missing = "How it was done by hand is not said" if field == "note" else "No reason is given"
+        raise InvalidField(missing, f"Give a {field}: it stands in the client's history", field=field)
+    if len(command.reason) > LONGEST_REASON:
+        raise InvalidField(
+            f"The {field} has {len(command.reason)} characters", f"Give at most {LONGEST_REASON}", field=field
+        )
