@@ -110,9 +110,9 @@ class KamailioTelephony(Telephony):
         async with attempt_on(self._database):
             lines = await self._read(ceased)
         findings = [
-            line.finding
-            if line.is_as(False)
-            else replace(line.finding, proof=Proof.FAILED, why=_difference(line, ceased))
+            replace(
+                line.finding, proof=Proof.PROVEN if line.is_as(False) else Proof.FAILED, why=_difference(line, ceased)
+            )
             for line in lines
         ]
         evidence = Evidence(System.TELEPHONY, order.revision, datetime.now(UTC), METHOD, findings, look=True)

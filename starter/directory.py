@@ -50,8 +50,10 @@ SELECT c.client_id, c.revision, c.document::text AS document, c.provisioning, c.
 """
 _PROOFS = """
 FROM clients c
-LEFT JOIN proofs t ON (t.client_id, t.system, t.revision, t.kind) = (c.client_id, 'telephony', c.telephony_proven, 'change')
-LEFT JOIN proofs i ON (i.client_id, i.system, i.revision, i.kind) = (c.client_id, 'internet', c.internet_proven, 'change')
+LEFT JOIN proofs t
+  ON (t.client_id, t.system, t.revision, t.kind) = (c.client_id, 'telephony', c.telephony_proven, 'change')
+LEFT JOIN proofs i
+  ON (i.client_id, i.system, i.revision, i.kind) = (c.client_id, 'internet', c.internet_proven, 'change')
 """
 
 _LINE = """
@@ -106,7 +108,7 @@ def _proven_system(system: SystemView, row: asyncpg.Record, zone: str) -> System
         )
         for subject in system.subjects
     ]
-    news = {"actual": dict(system.desired), "proven_at": shown, "subjects": subjects}
+    news: dict[str, object] = {"actual": dict(system.desired), "proven_at": shown, "subjects": subjects}
     if system.state != "attention":
         news["state"] = "settled"
     return system.model_copy(update={**news, "method": row[f"{name}_method"] or system.method})
