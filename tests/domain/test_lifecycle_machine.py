@@ -30,6 +30,10 @@ from workflows.domain.commands import (
     Convert,
     Decommission,
     Edit,
+    MarkDone,
+    Retry,
+    RotateCredentials,
+    Skip,
     Suspend,
     Unsuspend,
 )
@@ -38,7 +42,7 @@ from workflows.domain.errors import NumberTaken, Refusal
 from workflows.domain.lifecycle import Kind, Status
 from workflows.domain.provisioning import Access, Provisioned
 from workflows.domain.services import ClientType, Internet, Line, Services
-from workflows.domain.standing import Found, Limits
+from workflows.domain.standing import Doubt, Found, Limits, Proof
 from workflows.domain.state import ClientState
 from workflows.domain.systems import SWITCHED, System
 
@@ -109,6 +113,10 @@ WISHES = (
     Wish(Decommission, (*FUTURE, *BOTH)),
     Wish(CancelScheduledDecommission),
     Wish(CancelPlanned, NOW, {"change": (*KINDS, "activation", "c1", "nonsense")}),
+    Wish(RotateCredentials),
+    Wish(Retry, NOW, {"system": SWITCHED}),
+    Wish(Skip, NOW, {"system": SWITCHED, "reason": ("on Monday", "on Monday", "")}),
+    Wish(MarkDone, NOW, {"system": SWITCHED, "reason": ("ticket 4711", "ticket 4711", " ")}),
 )
 
 
@@ -160,7 +168,8 @@ class Lifecycle(RuleBasedStateMachine):
         client = Client("acme", "Acme Ltd", "thames", timezone, services, day, START, "B-1")
         client.activation, client.management = activation, management
         self.now, self.asked, self.count = START, list[AnyCommand](), 0
-        self.state = ClientState.of_new(client, Limits(recent=1000), "c0")
+        self.state = ClientState.of_new(client, Limits(recent=1000, second_look=60), "c0")
+        self.by_hand = set[str]()  # lines and accounts that somebody has switched on behind our back
         self.under_way = dict[System, Order]()
         self.phones, self.network = dict[str, bool](), dict[str, bool]()  # what the systems really do
         self.state.register("B-1", self.now) if registered else None
@@ -182,6 +191,9 @@ class Lifecycle(RuleBasedStateMachine):
                 lambda: self.begin(chance.choice(SWITCHED), chance.randrange(32)),
                 lambda: self.hear_of_success(chance.random() < 0.5),
                 lambda: self.hear_of_failure("no answer", chance.random()),
+                lambda: self.hear_of_doubts(chance.choice(list(Proof)), chance.randrange(31), chance.random()),
+                lambda: self.switch_on_by_hand(chance.randrange(32)),
+                lambda: self.look_again(chance.choice(SWITCHED), blind=chance.random() < 0.2),
                 lambda: self.publish(chance.random() < 0.8),
                 lambda: self.do_all_there_is_to_do_now(chance.choice(SWITCHED)),
                 lambda: self.repeat(chance.randrange(1000)),
@@ -245,7 +257,9 @@ class Lifecycle(RuleBasedStateMachine):
         self.state.advance(self.now)
         before = copy.deepcopy(self.state)
         foretold = why(lambda: self.state.check(command, self.now))
-        if foretold is None and self.state.answered(command) is None and self.state.client.needs(command):
+        if isinstance(command, MarkDone) and foretold is None and self.state.answered(command) is None:
+            self.do_by_hand(command.system)
+        if foretold is None and self.state.answered(command) is None and self.state.needs_of(command):
             self.state.claim(command)
             return
         known = foretold is None and self.state.answered(command) is not None
@@ -350,6 +364,63 @@ class Lifecycle(RuleBasedStateMachine):
         assert not self.state.may_attempt(system, self.now)
         assert self.state.provisioned is Provisioned.ATTENTION
 
+    @rule(proof=st.sampled_from(list(Proof)), shown=st.integers(0, 30), chance=st.floats(0, 1))
+    def hear_of_doubts(self, proof: Proof, shown: int, chance: float) -> None:
+        """Some lines are proven, others are not."""
+        if System.TELEPHONY not in self.under_way or proof is Proof.PROVEN:
+            return
+        order, state = self.under_way.pop(System.TELEPHONY), self.state
+        names = sorted(order.lines)
+        proven = {name for i, name in enumerate(names) if shown >> i & 1}
+        doubts = {name: Doubt(proof, "no answer") for name in names if name not in proven}
+        self.take_place(System.TELEPHONY, order, shown)
+        before = state.provisioning.standing[System.TELEPHONY].short_since or self.now
+        state.lines_found(order.lines, Found(order.revision, self.now, doubts=doubts), chance)
+        standing = state.provisioning.standing[System.TELEPHONY]
+        assert not any(name in state.provisioning.lines for name in doubts), "what is in doubt is unknown"
+        assert set(doubts) <= set(state.provisioning.lines_wanted), "and is attempted again"
+        if doubts:
+            patient = self.now - before < timedelta(seconds=state.limits.attempt)
+            assert standing.attention or (proof is Proof.NOT_PROVEN and patient)
+            assert not state.may_attempt(System.TELEPHONY, self.now)
+
+    @rule(which=st.integers(0, 31))
+    def switch_on_by_hand(self, which: int) -> None:
+        """Somebody switches on what was proven off, and is not looked at a second time yet."""
+        looks = self.state.provisioning.to_look_at
+        if self.under_way or any(self.state.drifts(system) for system in SWITCHED):
+            return
+        for i, (system, name) in enumerate((each, name) for each in SWITCHED for name in looks[each]):
+            if which >> i & 1:
+                (self.phones if system is System.TELEPHONY else self.network)[name] = True
+                self.by_hand.add(name)
+
+    @rule(system=st.sampled_from(SWITCHED), blind=st.booleans())
+    def look_again(self, system: System, blind: bool) -> None:
+        """The second look, as the loop takes it; a blind one sees nothing."""
+        self.loop()
+        state = self.state
+        if system in self.under_way or state.may_attempt(system, self.now) or not state.may_look(system, self.now):
+            return
+        if blind:
+            state.look_failed(system, self.now, 0.5)
+            assert not state.may_look(system, self.now)
+            return
+        now_on = self.phones if system is System.TELEPHONY else self.network
+        looked_at = state.provisioning.to_look_at[system]
+        alive = {name: Doubt(Proof.FAILED, "alive") for name in looked_at if now_on.get(name)}
+        state.looked(system, Found(state.client.revision, self.now, doubts=alive), 0.5)
+        assert state.drifts(system) is bool(alive)
+        assert state.provisioning.standing[system].look_at is None
+
+    def do_by_hand(self, system: System) -> None:
+        provisioning = self.state.provisioning
+        if system is System.TELEPHONY:
+            self.phones |= provisioning.lines_wanted
+        else:
+            self.network |= {account: access.on for account, access in provisioning.access_wanted.items()}
+        self.by_hand -= {*provisioning.lines_wanted} if system is System.TELEPHONY else {*provisioning.access_wanted}
+
     @rule(system=st.sampled_from(SWITCHED))
     def report_drift(self, system: System) -> None:
         self.state.doubted(system, "somebody looked", self.now, "monitoring")
@@ -389,9 +460,14 @@ class Lifecycle(RuleBasedStateMachine):
     @rule()
     def let_everything_be_done(self) -> None:
         """When everything wanted is proven and published, the client is settled, and the world is as decided."""
+        for system in SWITCHED:
+            if self.state.provisioning.standing[system].skipped:
+                self.ask(Retry(system=system))
         for _ in range(6):
+            self.now = max(self.now, self.state.next_look() or self.now)
             self.loop()
             for system in SWITCHED:
+                self.look_again(system, blind=False)
                 self.now = max([self.now, *filter(None, [self.state.provisioning.standing[system].retry_at])])
                 self.begin_and_hear(system)
             for _ in range(len(self.state.claims) + 1):
@@ -416,9 +492,12 @@ class Lifecycle(RuleBasedStateMachine):
     def take_place(self, system: System, order: Order, done: int) -> None:
         """Some of an order, or with -1 all of it, is really done now."""
         if system is System.TELEPHONY:
-            self.phones |= {n: on for i, (n, on) in enumerate(sorted(order.lines.items())) if done >> i & 1}
+            really = {n: on for i, (n, on) in enumerate(sorted(order.lines.items())) if done >> i & 1}
+            self.phones |= really
+            self.by_hand -= {*really}
         elif done & 1:
             self.network |= {account: access.on for account, access in order.access.items()}
+            self.by_hand -= {*order.access}
 
     def loop(self) -> None:
         """One pass of the workflow's loop, up to where attempts begin."""
@@ -498,15 +577,16 @@ class Lifecycle(RuleBasedStateMachine):
     @invariant()
     def what_is_proven_is_true(self) -> None:
         provisioning = self.state.provisioning
-        assert all(self.phones.get(number, False) is on for number, on in provisioning.lines.items())
-        assert all(self.network.get(account, False) is x.on for account, x in provisioning.access.items())
+        lines, access = provisioning.lines.items(), provisioning.access.items()
+        assert all(self.phones.get(n, False) is on for n, on in lines if n not in self.by_hand)
+        assert all(self.network.get(a, False) is x.on for a, x in access if a not in self.by_hand)
         assert set(provisioning.lines) <= set(provisioning.lines_wanted)
         assert set(provisioning.access) <= set(provisioning.access_wanted)
 
     @invariant()
     def a_number_is_held_while_it_is_contracted_planned_or_not_proven_off(self) -> None:
         state = self.state
-        assert {number for number, on in self.phones.items() if on} <= state.numbers
+        assert {number for number, on in self.phones.items() if on and number not in self.by_hand} <= state.numbers
         if state.client.status is not Status.DECOMMISSIONED:
             assert set(state.client.services.numbers) <= state.numbers
 
@@ -517,7 +597,8 @@ class Lifecycle(RuleBasedStateMachine):
             (System.TELEPHONY, set(provisioning.lines), set(provisioning.lines_wanted)),
             (System.INTERNET, set(provisioning.access), set(provisioning.access_wanted)),
         ):
-            assert known == wanted or not state.registered or state.drifts(system)
+            skipped = provisioning.standing[system].skipped is not None
+            assert known == wanted or not state.registered or state.drifts(system) or skipped
             retry = provisioning.standing[system].retry_at
             if state.drifts(system) and system is System.TELEPHONY and system not in self.under_way:
                 assert state.may_attempt(system, self.now) or (retry is not None and retry > self.now)

@@ -238,7 +238,10 @@ class Provisioning:
         return standing
 
     def by_hand(self, system: System, revision: int, now: datetime, by: str, contracted: Collection[str]) -> None:
-        """Somebody says that the system does what is wanted, having seen to it: what is wanted counts as proven."""
+        """Somebody says that the system does what is wanted, having seen to it: what is wanted counts as proven.
+
+        Nothing is looked at again: it is done by hand where we cannot see.
+        """
         standing = self.standing[system]
         standing.expect(revision)
         if system is System.TELEPHONY:
@@ -250,6 +253,7 @@ class Provisioning:
             self.access_wanted = dict(self.access)
             standing.see(self.access, now, self.access)
         standing.succeed(revision, now, method="by hand", by=by)
+        self._forget_look(system)
 
     def doubt(self, system: System, revision: int) -> None:
         """Somebody found the system not as it was left: what was proven of it is unknown now."""

@@ -16,7 +16,10 @@ LONGEST_REASON = 500
 
 def take(command: SystemCommand, client: Client, provisioning: Provisioning, now: datetime) -> Outcome:
     """Carry it out. Raises InvalidField for a system that is not switched, or a reason that is not given."""
-    _check(command)
+    try:
+        _check(command)
+    except InvalidField as invalid:
+        raise invalid.within(client.situation()) from None
     if not provisioning.differs(command.system, client):
         text = f"The {command.system} is as decided"
         entry = entry_for(command, Event.ASKED, f"{text}; nothing changed", now, client.revision)
