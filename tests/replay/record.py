@@ -14,7 +14,7 @@ from temporalio.client import WorkflowHistory
 
 from tests.workflows.conftest import House, running_server
 from workflows.domain.client import Activation
-from workflows.domain.standing import Limits
+from workflows.domain.standing import Limits, Proof
 
 HISTORIES = Path(__file__).parent / "histories"
 
@@ -75,10 +75,38 @@ async def a_long_life(house: House) -> None:
     await house.settled(handle)
 
 
+async def a_proven_life(house: House) -> None:
+    """Lines refused and routers silent, every way out, rotated credentials, second looks, one of them not in vain."""
+    limits = Limits(attempt=8, first_pause=60, longest_pause=600, second_look=3600)
+    handle = await house.start("proven-life", limits=limits)
+    house.telephony.doubts["+442079460002"] = (Proof.FAILED, "the row is refused")
+    house.internet.doubts["proven-life"] = (Proof.NOT_PROVEN, "10.0.0.1 did not answer")
+    await house.command(handle, "suspend")
+    await house.until(handle, lambda view: view.systems[0].state == "attention")
+    house.telephony.doubts.clear()
+    await house.command(handle, "retry", system="telephony")
+    await house.until(handle, lambda view: view.systems[0].state == "settled")
+    await house.command(handle, "skip", system="internet", reason="the router is replaced on Monday")
+    await house.settled(handle)
+    await house.command(handle, "mark_done", system="internet", note="pulled the plug")
+    await house.settled(handle)
+    house.internet.doubts.clear()
+    house.telephony.lines["+442079460001"] = True
+    await house.skip(handle, timedelta(hours=1))
+    await house.until(handle, lambda _: not house.telephony.lines["+442079460001"])
+    await house.command(handle, "rotate_credentials")
+    await house.settled(handle)
+    await house.signal(handle, "roll", {"limits": {"attempt": 8, "second_look": 600}})
+    await house.command(handle, "decommission")
+    await house.settled(handle)
+    await house.skip(house.latest(handle), timedelta(minutes=10))
+    await handle.result()
+
+
 async def main(name: str) -> None:
     HISTORIES.mkdir(exist_ok=True)
     async with running_server() as environment:
-        for life in (a_whole_life, a_troubled_life, a_long_life):
+        for life in (a_whole_life, a_troubled_life, a_long_life, a_proven_life):
             house = House(environment)
             async with house.worker():
                 await life(house)

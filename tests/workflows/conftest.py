@@ -170,6 +170,10 @@ class House:
         await eventually(satisfied)
         return found[-1]
 
+    def latest(self, handle: Handle) -> Handle:
+        """The client's newest run, whatever run it was started with."""
+        return self.temporal.get_workflow_handle_for(ClientLifecycle.run, handle.id)
+
     async def skip(self, handle: Handle, delta: timedelta) -> None:
         """Let that much time pass for this client alone."""
         await self.environment.fast_forward(handle, delta)
