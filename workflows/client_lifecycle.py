@@ -21,6 +21,7 @@ with workflow.unsafe.imports_passed_through():
         Taken,
     )
     from workflows.domain.journal import shortened
+    from workflows.domain.preview import preview
     from workflows.domain.standing import Doubt, Found, Proof
     from workflows.domain.state import Answer
     from workflows.domain.systems import System
@@ -37,6 +38,7 @@ with workflow.unsafe.imports_passed_through():
         Publish,
         Published,
     )
+    from workflows.views import PreviewAsked, PreviewView
     from workflows.visibility import next_moment_told, show
     from workflows.waiting import Alarm, wait_until
 
@@ -232,6 +234,15 @@ class ClientLifecycle:
     @workflow.query(description="The client as it is now")
     def client(self) -> ClientView:
         return ClientView.of(self._state, workflow.now())
+
+    @workflow.query(description="What a command would do, without doing it")
+    def preview(self, asked: PreviewAsked) -> PreviewView:
+        now = max(asked.now, workflow.now())  # a query's clock stands where the client last did something
+        try:
+            shown = preview(self._state, asked.command.command(), now)
+        except Refusal as refusal:
+            return PreviewView.refused(refusal)
+        return PreviewView.of(shown, self._state.client.timezone)
 
     # -- reports ----------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,43 @@
+"""The dry run of a command, asked of a running client: it leaves no trace."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from tests.workflows.conftest import OFFICE_LINE, Handle, House
+from workflows.messages import Message
+from workflows.views import PreviewAsked, PreviewView
+
+
+async def preview(handle: Handle, kind: str, **fields: Any) -> PreviewView:
+    asked = PreviewAsked(command=Message.model_validate({"kind": kind, **fields}), now=datetime.now(UTC))
+    shown: PreviewView = await handle.query("preview", asked, result_type=PreviewView)
+    return shown
+
+
+async def test_a_preview_shows_each_effect_and_costs_no_event(house: House) -> None:
+    handle = await house.start()
+    before = await house.events(handle)
+    shown = await preview(handle, "suspend", source="billing")
+    assert (shown.changed, shown.status_after) == (True, "suspended")
+    lines = {effect.subject: effect.after for effect in shown.effects if effect.kind == "line"}
+    assert lines[OFFICE_LINE.number] == "ceased, office 3.12"
+    assert await house.events(handle) == before
+    assert (await house.view(handle)).status == "active"
+
+
+async def test_the_preview_of_a_plan_says_the_exact_instant_at_the_site(house: House) -> None:
+    handle = await house.start()
+    shown = await preview(handle, "decommission", last_day="2099-03-31")
+    assert shown.local_time == "2099-04-01 00:00 Europe/London"
+    assert shown.at is not None
+    assert shown.at.isoformat() == "2099-04-01T00:00:00+01:00"
+    assert [plan.kind for plan in shown.comes] == ["decommission"]
+
+
+async def test_the_preview_of_what_is_refused_is_the_refusal_with_its_facts(house: House) -> None:
+    handle = await house.start()
+    shown = await preview(handle, "convert", to="virtual", offices=["3.12"])
+    assert shown.refusal is not None
+    assert (shown.refusal["type"], shown.refusal["field"]) == ("InvalidField", "offices")
+    assert shown.refusal["client_status"] == "active"
+    assert "Leave them out" in shown.message

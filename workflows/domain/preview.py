@@ -1,0 +1,110 @@
+"""What a command would do: the domain's own dry run, on a copy, naming everything it would touch."""
+
+import copy
+from dataclasses import dataclass
+from datetime import datetime
+
+from workflows.domain.commands import AnyCommand, RotateCredentials
+from workflows.domain.lifecycle import Status
+from workflows.domain.schedule import PlannedChange
+from workflows.domain.state import ClientState
+
+NEVER = "none"
+
+
+@dataclass(frozen=True)
+class Effect:
+    """One thing that would be otherwise. ``kind``: detail, hold, office, line or account."""
+
+    kind: str
+    subject: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a command would do, and when: ``at`` is None for now.
+
+    ``goes`` and ``comes`` are planned changes that would no longer, or newly, be planned. Whether a number or billing
+    reference is free is not looked up: only the directory knows.
+    """
+
+    changed: bool
+    message: str
+    at: datetime | None
+    status_before: Status
+    status_after: Status
+    effects: tuple[Effect, ...] = ()
+    goes: tuple[PlannedChange, ...] = ()
+    comes: tuple[PlannedChange, ...] = ()
+
+
+def preview(state: ClientState, command: AnyCommand, now: datetime) -> Preview:
+    """What obeying the command now would do. Raises the Refusal that obeying it would raise."""
+    before = copy.deepcopy(state)
+    before.advance(now)
+    after = copy.deepcopy(before)
+    answer = after.obey(command, now)
+    old, new = list(before.client.schedule), list(after.client.schedule)
+    goes, comes = _without(old, new), _without(new, old)
+    at = next((change.at for change in comes if change.command == command), None)
+    if at is not None:  # a plan: compare the moment with and without it
+        before.advance(at)
+        after.advance(at)
+    return Preview(
+        answer.changed,
+        answer.message,
+        at,
+        before.client.status,
+        after.client.status,
+        _effects(before, after, command) if answer.changed else (),
+        goes,
+        comes,
+    )
+
+
+def _without(some: list[PlannedChange], others: list[PlannedChange]) -> tuple[PlannedChange, ...]:
+    return tuple(change for change in some if change not in others)
+
+
+def _effects(before: ClientState, after: ClientState, command: AnyCommand) -> tuple[Effect, ...]:
+    old, new = _shown(before), _shown(after)
+    named = [*old, *(key for key in new if key not in old)]
+    effects = [Effect(*key, old.get(key, NEVER), new.get(key, NEVER)) for key in named]
+    if isinstance(command, RotateCredentials):
+        secret = [Effect(*key, "its present secret", "a new secret") for key in new if key[0] in ("line", "account")]
+        return tuple(secret)
+    return tuple(effect for effect in effects if effect.before != effect.after)
+
+
+def _shown(state: ClientState) -> dict[tuple[str, str], str]:
+    """Everything about a client that a command can change, in words, in the order in which people read it."""
+    client, wanted = state.client, state.provisioning
+    details = {
+        "name": client.name,
+        "billing ref": client.billing_ref or "generated",
+        "type": str(client.services.type),
+        "start date": str(client.start_date),
+        "end date": str(client.end_date or NEVER),
+    }
+    shown = {("detail", name): value for name, value in details.items()}
+    shown |= {("hold", source): hold.reason or "stands" for source, hold in sorted(client.holds.items())}
+    ended = client.status is Status.DECOMMISSIONED
+    shown |= {("office", office): "let" for office in client.services.offices if not ended}
+    for line in client.services.lines:
+        where = f", office {line.office}" if line.office else ""
+        kept = " (protected)" if line.protected else ""
+        shown["line", line.number] = _word(wanted.lines_wanted.get(line.number)) + kept + where
+    shown |= {("line", n): _word(on) for n, on in wanted.lines_wanted.items() if ("line", n) not in shown}
+    for account, access in wanted.access_wanted.items():
+        vlan = f", VLAN {access.vlan}" if access.vlan is not None else ""
+        rates = f", {access.down_mbps}/{access.up_mbps} Mbit/s{vlan}" if access.on else ""
+        shown["account", account] = ("on" if access.on else "off") + rates
+    if client.services.internet is not None and not wanted.access_wanted:
+        shown["account", client.client_id] = "not in service yet"
+    return shown
+
+
+def _word(on: bool | None) -> str:
+    return "not in service yet" if on is None else "in service" if on else "ceased"
