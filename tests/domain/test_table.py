@@ -625,7 +625,7 @@ def test_plans_take_effect_as_the_commands_they_are_and_the_entry_names_the_chan
     (entry,) = client.advance(NOW + timedelta(days=1))
     assert client.status is SUSPENDED
     assert (entry.text, entry.by, entry.reason) == ("Suspended by billing", "bo", "dunning")
-    assert entry.facts == {"change_id": "c1", "planned": "true"}
+    assert entry.facts == {"change_id": "c1", "planned": "true", "status": "suspended"}
     assert client.holds["billing"].placed_at == NOW + timedelta(days=1)
 
 

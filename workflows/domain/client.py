@@ -108,7 +108,8 @@ class Client:
         """Plan the activation of a client just created, unless it waits for a person. Returns the first line."""
         self._plan_activation()
         planned = f", {self.schedule.changes[0].told(self.timezone)}" if self.schedule.changes else ""
-        return Entry(Event.DECIDED, self.created_at, f"Created{planned}", kind="create", revision=self.revision)
+        facts = {"status": self.status.value}
+        return Entry(Event.DECIDED, self.created_at, f"Created{planned}", "create", revision=self.revision, facts=facts)
 
     def advance(self, now: datetime) -> list[Entry]:
         """Let time pass: every planned change that is due takes effect, in order.
@@ -454,7 +455,8 @@ class Client:
 
     def _decided(self, text: str, command: AnyCommand, now: datetime) -> Outcome:
         self.revision += 1
-        return Outcome(True, text, self._entry(Event.DECIDED, text, command, now))
+        entry = self._entry(Event.DECIDED, text, command, now)
+        return Outcome(True, text, replace(entry, facts={"status": self.status.value}))
 
     def _unchanged(self, text: str, command: AnyCommand, now: datetime) -> Outcome:
         return Outcome(False, text, self._entry(Event.ASKED, f"{text}; nothing changed", command, now))
