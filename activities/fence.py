@@ -26,11 +26,12 @@ SELECT subject, client_id, secret_version, secret_derived FROM connect_fence
 WHERE system = $1 AND subject = ANY($2) ORDER BY subject FOR UPDATE"""
 
 _OWN = """
-INSERT INTO connect_fence AS f (system, subject, client_id, revision, secret_version, secret_derived)
-SELECT $1, w.subject, $2, $3, $4, w.derived
+INSERT INTO connect_fence AS f
+  (system, subject, client_id, revision, secret_version, secret_derived, changed_at)
+SELECT $1, w.subject, $2, $3, $4, w.derived, clock_timestamp()
 FROM unnest($5::text[], $6::boolean[]) AS w(subject, derived) ORDER BY w.subject
 ON CONFLICT (system, subject) DO UPDATE SET client_id = excluded.client_id, revision = excluded.revision,
-  secret_version = excluded.secret_version, secret_derived = excluded.secret_derived, changed_at = now()
+  secret_version = excluded.secret_version, secret_derived = excluded.secret_derived, changed_at = excluded.changed_at
 WHERE (f.client_id, f.secret_version, f.secret_derived)
   IS DISTINCT FROM (excluded.client_id, excluded.secret_version, excluded.secret_derived)"""
 

@@ -1,39 +1,39 @@
 """The network: FreeRADIUS's tables ``radcheck`` and ``radreply`` (rlm_sql), as they stand when a router logs in.
 
-Off is one row ``Auth-Type := Reject``: password and rates stay, PAP and CHAP are refused at once. Works with and
-without constraints on these tables (FreeRADIUS's own schema has none): orders of one client wait at the fence.
+Off is one row ``Auth-Type := Reject``: password and rates stay, PAP and CHAP are refused at once; the sessions that are
+open then are ended by the access gear that holds them. Works with and without constraints on these tables (FreeRADIUS's
+own schema has none): orders of one client wait at the fence.
 """
 
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Collection
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Self
 
 import asyncpg
 import structlog
 from temporalio import activity
 
-from activities.database import Database
-from activities.errors import attempt_on, not_proven
+from activities.access_gear import AccessGear, Outcome
+from activities.accounts import OURS, Account, read_accounts, replies_of
+from activities.database import Database, Databases
+from activities.errors import BUSY, UNAVAILABLE, attempt_on, translated
 from activities.evidence import Evidences
-from activities.fence import Fence, Owner, Verdict, judge, secret_told
+from activities.fence import Fence, Verdict, judge
+from activities.radius_probe import NOT_ASKED, RadiusProbe
 from activities.secrets import radius_password
+from activities.settings import Settings
 from workflows.domain.provisioning import Access
+from workflows.domain.standing import Doubt, Proof
 from workflows.domain.systems import System
 from workflows.ports import EnsureAccess, Evidence, Finding, Internet, ObserveAccess
 
 METHOD = "radcheck, radreply and radacct, read back on another connection"
-
-OURS = (
-    "Tunnel-Type:1",
-    "Tunnel-Medium-Type:1",
-    "Tunnel-Private-Group-Id:1",
-    "Tunnel-Type",  # without a tag it would be a second VLAN beside ours: never set, only removed
-    "Tunnel-Medium-Type",
-    "Tunnel-Private-Group-Id",
-    "WISPr-Bandwidth-Max-Down",
-    "WISPr-Bandwidth-Max-Up",
-    "Mikrotik-Rate-Limit",
-)
-"""Reply attributes that Connect sets or removes. All others of an account are left alone."""
+ENDING = "sessions ended with Disconnect-Requests"
+PROBING = "a login of our own"
+MARGIN = 1.0
+"""Seconds that a session's first accounting may be late."""
 
 _LOCK = """
 SELECT username, attribute ILIKE '%password%' AS secret FROM radcheck
@@ -72,92 +72,109 @@ WHERE NOT EXISTS (SELECT FROM radreply r
   WHERE (r.username, r.attribute, r.op, r.value) = (w.username, w.attribute, ':=', w.value))
 ORDER BY w.position"""
 
-_READ = """
-SELECT w.account, f.client_id, f.secret_version, f.secret_derived,
-  EXISTS (SELECT FROM radcheck c WHERE c.username = w.account AND c.attribute ILIKE '%password%') AS known,
-  coalesce((SELECT bool_and((c.op, c.value) = (':=', 'Reject')) FROM radcheck c
-    WHERE c.username = w.account AND c.attribute = 'Auth-Type'), false) AS rejected,
-  EXISTS (SELECT FROM radcheck c
-    WHERE c.username = w.account AND c.attribute = 'Auth-Type' AND c.value = 'Reject') AS barred,
-  ARRAY(SELECT ARRAY[r.attribute::text, r.op::text, r.value::text] FROM radreply r
-    WHERE r.username = w.account AND r.attribute = ANY($2) ORDER BY r.id) AS replies,
-  (SELECT count(*) FROM radacct a WHERE a.username = w.account AND a.acctstoptime IS NULL) AS sessions
-FROM unnest($1::text[]) AS w(account)
-LEFT JOIN connect_fence f ON f.system = 'internet' AND f.subject = 'account:' || w.account"""
-
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True)
-class Account:
-    """One account as it was read back. ``known``: it has a password."""
-
-    wanted: Access
-    known: bool
-    rejected: bool
-    barred: bool
-    replies: list[list[str]]
-    sessions: int
-    owner: Owner | None
-    client_id: str
-
-    @property
-    def elsewhere(self) -> bool:
-        return self.owner is not None and self.owner.client_id != self.client_id
-
-    @property
-    def proven(self) -> bool:
-        """Admitted with exactly its rates and VLAN, or sure to be rejected."""
-        if self.elsewhere:
-            return not self.wanted.on
-        if not self.known:
-            return not self.wanted.on
-        as_wanted = sorted(self.replies) == sorted(
-            [name, ":=", value] for name, value in replies_of(self.wanted).items()
-        )
-        return as_wanted and (not self.barred if self.wanted.on else self.rejected)
-
-    @property
-    def finding(self) -> Finding:
-        name = self.wanted.account
-        if self.elsewhere:
-            return Finding(name, False, {"owner": "another client"})
-        if not self.known:
-            return Finding(name, False, {"login": "absent", "open_sessions": str(self.sessions)})
-        replies = {attribute: value for attribute, _, value in self.replies}
-        login = "rejected" if self.rejected else "doubtful" if self.barred else "accepted"
-        seen = {"login": login, "open_sessions": str(self.sessions), "secret": secret_told(self.owner)}
-        return Finding(name, login != "rejected", seen | replies)
-
-
 class RadiusInternet(Internet):
-    """Internet accounts, as one FreeRADIUS serves them."""
+    """Internet accounts, as one FreeRADIUS serves them. ``pause``: seconds between rounds of Disconnect-Requests."""
 
-    def __init__(self, database: Database, evidences: Evidences, master_key: bytes) -> None:
+    def __init__(
+        self,
+        database: Database,
+        evidences: Evidences,
+        master_key: bytes,
+        gear: AccessGear,
+        pause: float,
+        probe: RadiusProbe | None = None,
+    ) -> None:
         self._database, self._evidences, self._master_key = database, evidences, master_key
+        self._gear, self._pause, self._probe = gear, pause, probe
         self._fence = Fence(System.INTERNET, "account")
+
+    @classmethod
+    def of(cls, settings: Settings, databases: Databases, evidences: Evidences) -> Self:
+        """As the settings say. Raises ValueError where they are wrong."""
+        return cls(
+            databases.internet,
+            evidences,
+            settings.read_master_key(),
+            AccessGear.of(settings),
+            settings.disconnect_pause_seconds,
+            RadiusProbe.of(settings),
+        )
 
     @activity.defn(name="ensure_access")
     async def ensure_access(self, order: EnsureAccess) -> Evidence:
-        """Have the accounts admitted or rejected as ordered, see that it is so, and tell the directory."""
+        """Have the accounts admitted or rejected as ordered, and sessions that may not be ended; see that it is so, and
+        tell the directory."""
         async with attempt_on(self._database):
-            async with self._database.transaction() as connection:
-                await self._fence.pass_through(connection, order.client_id, order.revision)
-                await self._set(connection, order)
+            rekeyed, doubts = await self._change(order)
             accounts = await self._read(order)
-        if differences := [_difference(account) for account in accounts if not account.proven]:
-            raise not_proven(self._database, differences)
-        findings = [account.finding for account in accounts]
-        evidence = Evidence(System.INTERNET, order.revision, datetime.now(UTC), METHOD, findings)
-        log.info("access_ensured", client_id=order.client_id, revision=order.revision, accounts=len(accounts))
+        accounts, outcomes = await self._end_sessions(order, accounts, rekeyed)
+        findings = [self._finding(account, outcomes, doubts) for account in accounts]
+        if self._probe:
+            findings = await asyncio.gather(*map(self._probed, accounts, findings))
+        method = ", ".join([METHOD, *([ENDING] if outcomes else []), *([PROBING] if self._probe else [])])
+        evidence = Evidence(System.INTERNET, order.revision, datetime.now(UTC), method, findings)
+        log.info(
+            "access_ensured",
+            client_id=order.client_id,
+            revision=order.revision,
+            accounts=len(accounts),
+            disconnected=sum(outcome.gone for outcome in outcomes.values()),
+            complete=evidence.complete,
+        )
         return await self._evidences.take_down(order.client_id, evidence)
 
     @activity.defn(name="observe_access")
     async def observe_access(self, order: ObserveAccess) -> Evidence:
-        """Look whether accounts that are off are admitted again."""
-        raise NotImplementedError
+        """Look whether accounts that are off are admitted again, or have a session that was alive since.
 
-    async def _set(self, connection: asyncpg.Connection, order: EnsureAccess) -> None:
+        Rows of ``radacct`` that stay open without a sign of life were disavowed by their NAS when they were proven off.
+        """
+        off = EnsureAccess(order.client_id, order.revision, [Access(a, False, 0, 0) for a in order.accounts])
+        async with attempt_on(self._database):
+            accounts = await self._read(off)
+        findings = [account.looked_at(order.since) for account in accounts]
+        evidence = Evidence(System.INTERNET, order.revision, datetime.now(UTC), METHOD, findings, look=True)
+        return await self._evidences.take_down(order.client_id, evidence)
+
+    # -- the rows -------------------------------------------------------------------------------------------------
+
+    async def _change(self, order: EnsureAccess) -> tuple[frozenset[str], dict[str, Doubt]]:
+        """Set all accounts in one transaction or, when that fails, each in its own: one that fails is in doubt, and
+        holds up no other. Returns which have another secret now, and the doubts."""
+        try:
+            return await self._change_together(order), {}
+        except asyncpg.PostgresError as error:
+            if len(order.accounts) == 1 or isinstance(error, UNAVAILABLE):
+                raise
+            rekeyed, doubts = await self._change_one_by_one(order)
+            if len(doubts) == len(order.accounts):
+                raise
+            return rekeyed, doubts
+
+    async def _change_one_by_one(self, order: EnsureAccess) -> tuple[frozenset[str], dict[str, Doubt]]:
+        rekeyed: frozenset[str] = frozenset()
+        doubts = {}
+        for access in order.accounts:
+            try:
+                rekeyed |= await self._change_together(replace(order, accounts=[access]))
+            except asyncpg.PostgresError as error:
+                if isinstance(error, UNAVAILABLE):
+                    raise
+                proof = Proof.NOT_PROVEN if isinstance(error, BUSY) else Proof.FAILED
+                doubts[access.account] = Doubt(proof, translated(error, self._database).message)
+        return rekeyed, doubts
+
+    async def _change_together(self, order: EnsureAccess) -> frozenset[str]:
+        """Which accounts had a secret, and have another one now."""
+        async with self._database.transaction() as connection:
+            await self._fence.pass_through(connection, order.client_id, order.revision)
+            verdict = await self._set(connection, order)
+        return verdict.rekeyed & verdict.owners.keys()
+
+    async def _set(self, connection: asyncpg.Connection, order: EnsureAccess) -> Verdict:
         """Rows are locked in one order for everybody: those of the system first, then those that say whose they are."""
         wanted = {access.account: access for access in order.accounts}
         rows = await connection.fetch(_LOCK, sorted(wanted))
@@ -170,6 +187,7 @@ class RadiusInternet(Internet):
         if touched:
             await self._switch(connection, touched)
         await self._fence.own(connection, order.client_id, order.revision, order.secret_version, verdict)
+        return verdict
 
     async def _switch(self, connection: asyncpg.Connection, touched: list[Access]) -> None:
         """Admit or reject these accounts, and have their replies as they should be, which they mostly are."""
@@ -190,36 +208,53 @@ class RadiusInternet(Internet):
         await connection.execute(_SET_SECRETS, accounts, passwords)
 
     async def _read(self, order: EnsureAccess) -> list[Account]:
-        wanted = {access.account: access for access in order.accounts}
-        return [
-            Account(
-                wanted[row["account"]],
-                row["known"],
-                row["rejected"],
-                row["barred"],
-                row["replies"],
-                row["sessions"],
-                row["client_id"] and Owner(row["client_id"], row["secret_version"], row["secret_derived"]),
-                order.client_id,
-            )
-            for row in await self._database.read(_READ, sorted(wanted), list(OURS))
-        ]
+        """What any other client of the database sees now of these accounts."""
+        margin = self._pause + MARGIN
+        return await read_accounts(self._database, order.client_id, order.accounts, margin)
 
+    # -- the sessions -----------------------------------------------------------------------------------------------
 
-def replies_of(access: Access) -> dict[str, str]:
-    """What a router is told when it logs in: VLAN (RFC 3580), rates in bit/s (WISPr) and as up/down (Mikrotik)."""
-    vlan = {
-        "Tunnel-Type:1": "VLAN",
-        "Tunnel-Medium-Type:1": "IEEE-802",
-        "Tunnel-Private-Group-Id:1": str(access.vlan),
-    }
-    return (vlan if access.vlan is not None else {}) | {
-        "WISPr-Bandwidth-Max-Down": str(access.down_mbps * 1_000_000),
-        "WISPr-Bandwidth-Max-Up": str(access.up_mbps * 1_000_000),
-        "Mikrotik-Rate-Limit": f"{access.up_mbps}M/{access.down_mbps}M",
-    }
+    async def _end_sessions(
+        self, order: EnsureAccess, accounts: list[Account], rekeyed: Collection[str]
+    ) -> tuple[list[Account], dict[str, Outcome]]:
+        """Have the sessions ended that may not go on, in two rounds: one that was accepted just before the change may
+        be accounted for only after the first look (measured: 14 of 40; after a second round none).
 
+        An account without a session, and that nobody logged in with of late, is spared the pause. Returns the accounts
+        as they are then, and what came of each session that was to end.
+        """
+        if not any(a.to_end or (a.used_lately and (a.is_off or a.wanted.account in rekeyed)) for a in accounts):
+            return accounts, {}
+        outcomes = await self._gear.disconnect([session for account in accounts for session in account.to_end])
+        await asyncio.sleep(self._pause)
+        async with attempt_on(self._database):
+            accounts = await self._read(order)
+        if late := [s for a in accounts for s in a.to_end if s.key not in outcomes or not outcomes[s.key].gone]:
+            outcomes |= await self._gear.disconnect(late)
+            async with attempt_on(self._database):
+                accounts = await self._read(order)
+        return accounts, outcomes
 
-def _difference(account: Account) -> str:
-    seen = ", ".join(f"{name}={value}" for name, value in account.finding.seen.items())
-    return f"account {account.wanted.account} should be {'on' if account.wanted.on else 'off'} and is {seen}"
+    # -- the proof ------------------------------------------------------------------------------------------------
+
+    def _finding(self, account: Account, outcomes: dict[str, Outcome], doubts: dict[str, Doubt]) -> Finding:
+        finding = account.finding(outcomes)
+        doubt = doubts.get(account.wanted.account)
+        return replace(finding, proof=doubt.proof, why=doubt.why) if doubt else finding
+
+    async def _probed(self, account: Account, finding: Finding) -> Finding:
+        """What is proven by its rows is asked for by a login of our own, too."""
+        if self._probe is None or finding.proof is not Proof.PROVEN or account.elsewhere:
+            return finding
+        name, owner = account.wanted.account, account.owner
+        version = owner.secret_version if owner else 1
+        password = radius_password(self._master_key, account.client_id, name, version)
+        if not account.wanted.on:
+            answer = await self._probe.is_rejected(name, password)
+        elif owner is None or not owner.derived:
+            answer = NOT_ASKED
+        else:
+            answer = await self._probe.is_accepted(name, password, replies_of(account.wanted))
+        seen = finding.seen | {"probe": answer.told}
+        admitted = finding.in_service if answer.admitted is None else answer.admitted
+        return Finding(name, admitted, seen, answer.proof, answer.why)

@@ -1,13 +1,16 @@
 """Accounts are admitted with exactly their rates and VLAN, or rejected; nothing else of them is touched."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from temporalio.exceptions import ApplicationError
 
+from activities.errors import SYSTEM_REJECTED
 from activities.secrets import radius_password
 from tests.activities.world import MASTER_KEY, World, access
 from workflows.domain.provisioning import Access
+from workflows.domain.standing import Proof
 from workflows.ports import STALE_REVISION, EnsureAccess
 
 DATABASES = ("internet",)
@@ -192,6 +195,40 @@ async def test_an_off_order_does_not_cut_the_account_of_another_client(world: Wo
 
 async def test_what_reads_back_differently_is_not_proven(world: World) -> None:
     await world.execute("internet", "CREATE RULE stuck AS ON INSERT TO radreply DO INSTEAD NOTHING")
-    with pytest.raises(ApplicationError, match="account acme should be on and is login=accepted") as raised:
-        await world.internet.ensure_access(access("acme", 1, on=True))
-    assert raised.value.type == "NotProven"
+    (finding,) = (await world.internet.ensure_access(access("acme", 1, on=True))).findings
+    assert finding.proof is Proof.NOT_PROVEN
+    assert "it should be on, and reads back as login=accepted" in finding.why
+
+
+TWO_ACCOUNTS = [Access("acme", False, 1, 1), Access("acme-old", False, 1, 1)]
+
+
+async def test_an_account_that_is_locked_is_not_proven_and_holds_up_no_other(world: World) -> None:
+    await world.open(limits={"lock_seconds": 0.2, "statement_seconds": 0.4})
+    on = [replace(access, on=True) for access in TWO_ACCOUNTS]
+    await world.internet.ensure_access(EnsureAccess("acme", 1, on))
+    other = await world.admin("internet")
+    async with other.transaction():
+        await other.execute("SELECT FROM radcheck WHERE username = 'acme-old' FOR UPDATE")
+        evidence = await world.internet.ensure_access(EnsureAccess("acme", 2, TWO_ACCOUNTS))
+    assert [(f.proof, f.in_service) for f in evidence.findings] == [(Proof.PROVEN, False), (Proof.NOT_PROVEN, True)]
+    assert "Somebody holds a lock" in evidence.findings[1].why
+    assert (await world.internet.ensure_access(EnsureAccess("acme", 2, TWO_ACCOUNTS))).complete
+
+
+async def test_an_account_that_is_refused_has_failed_and_holds_up_no_other(world: World) -> None:
+    on = [replace(access, on=True) for access in TWO_ACCOUNTS]
+    await world.internet.ensure_access(EnsureAccess("acme", 1, on))
+    await world.execute(
+        "internet", "ALTER TABLE radcheck ADD CHECK (username <> 'acme-old' OR attribute <> 'Auth-Type') NOT VALID"
+    )
+    evidence = await world.internet.ensure_access(EnsureAccess("acme", 2, TWO_ACCOUNTS))
+    assert [(f.proof, f.in_service) for f in evidence.findings] == [(Proof.PROVEN, False), (Proof.FAILED, True)]
+    assert "violates check constraint" in evidence.findings[1].why
+
+
+async def test_what_fails_for_every_account_is_the_systems_trouble(world: World) -> None:
+    await world.execute("internet", "DROP TABLE radreply")
+    with pytest.raises(ApplicationError) as raised:
+        await world.internet.ensure_access(EnsureAccess("acme", 1, TWO_ACCOUNTS))
+    assert raised.value.type == SYSTEM_REJECTED

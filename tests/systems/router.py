@@ -1,23 +1,37 @@
-"""A router in miniature: logs in over RADIUS (RFC 2865, PAP), and says what it was told."""
+"""Access gear in miniature: logs in over RADIUS (RFC 2865, PAP and CHAP), accounts for sessions (RFC 2866), and ends
+them when it is asked to (RFC 5176)."""
 
 import asyncio
+import hashlib
 import io
-from dataclasses import dataclass
-from typing import Any
+import itertools
+import secrets
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, Self
 
 from pyrad.client import Client
+from pyrad.client_async import ClientAsync
 from pyrad.dictionary import Dictionary
-from pyrad.packet import AccessAccept, AccessReject, Packet
+from pyrad.packet import AccessAccept, AccessReject, CoAPacket, DisconnectNAK, DisconnectRequest, Packet, PacketError
 
 TAGGED = {"Tunnel-Type": 64, "Tunnel-Medium-Type": 65, "Tunnel-Private-Group-Id": 81}  # RFC 2868
 DICTIONARY = """
 ATTRIBUTE User-Name               1  string
 ATTRIBUTE User-Password           2  string
+ATTRIBUTE CHAP-Password           3  octets
 ATTRIBUTE NAS-IP-Address          4  ipaddr
+ATTRIBUTE Acct-Status-Type        40 integer
+ATTRIBUTE Acct-Session-Id         44 string
+ATTRIBUTE Acct-Session-Time       46 integer
+ATTRIBUTE Acct-Terminate-Cause    49 integer
+ATTRIBUTE CHAP-Challenge          60 octets
 ATTRIBUTE Tunnel-Type             64 integer has_tag
 ATTRIBUTE Tunnel-Medium-Type      65 integer has_tag
 ATTRIBUTE Message-Authenticator   80 octets
 ATTRIBUTE Tunnel-Private-Group-Id 81 string has_tag
+ATTRIBUTE Error-Cause             101 integer
 VENDOR WISPr 14122
 BEGIN-VENDOR WISPr
 ATTRIBUTE WISPr-Bandwidth-Max-Up   7 integer
@@ -28,6 +42,15 @@ BEGIN-VENDOR Mikrotik
 ATTRIBUTE Mikrotik-Rate-Limit 8 string
 END-VENDOR Mikrotik
 """
+
+START, STOP, INTERIM = 1, 2, 3  # Acct-Status-Type
+ADMIN_RESET = 6  # Acct-Terminate-Cause
+SESSION_NOT_FOUND, NOT_REMOVABLE = 503, 504  # Error-Cause
+
+
+@cache
+def dictionary() -> Dictionary:
+    return Dictionary(io.StringIO(DICTIONARY))
 
 
 @dataclass(frozen=True)
@@ -58,30 +81,130 @@ def admitted(down: int, up: int, vlan: int) -> Login:
 
 @dataclass(frozen=True)
 class Router:
-    """The access gear. ``port`` and ``secret`` are the RADIUS server's on loopback."""
+    """A router that only logs in. ``port`` and ``secret`` are the RADIUS server's on loopback."""
 
     port: int
     secret: str
 
-    async def log_in(self, username: str, password: str) -> Login:
+    async def log_in(self, username: str, password: str, *, chap: bool = False) -> Login:
         """What the server says to a login with this password."""
-        return await asyncio.to_thread(self._log_in, username, password)
+        return await asyncio.to_thread(self._log_in, username, password, chap)
 
-    def _log_in(self, username: str, password: str) -> Login:
-        dictionary = Dictionary(io.StringIO(DICTIONARY))
+    def _log_in(self, username: str, password: str, chap: bool) -> Login:
         client = Client(
-            "127.0.0.1", authport=self.port, secret=self.secret.encode(), dict=dictionary, retries=3, timeout=2
+            "127.0.0.1", authport=self.port, secret=self.secret.encode(), dict=dictionary(), retries=3, timeout=2
         )
         request = client.CreateAuthPacket(User_Name=username, NAS_IP_Address="127.0.0.1")
-        request["User-Password"] = request.PwCrypt(password)
+        if chap:
+            challenge, number = secrets.token_bytes(16), secrets.token_bytes(1)
+            request["CHAP-Challenge"] = challenge
+            request["CHAP-Password"] = number + _md5(number + password.encode() + challenge)
+        else:
+            request["User-Password"] = request.PwCrypt(password)
         try:
-            answer = client.SendPacket(request)
+            return login(client.SendPacket(request))
         finally:
             client._CloseSocket()  # pyrad has no other way to close it
-        assert answer.code in (AccessAccept, AccessReject)
-        told = {_name(answer, name): answer[name][0] for name in answer.keys()}  # noqa: SIM118  # a packet is no mapping
-        told.pop("Message-Authenticator", None)
-        return Login(answer.code == AccessAccept, told)
+
+
+@dataclass
+class Nas(asyncio.DatagramProtocol):
+    """Access gear with an address of its own on loopback, which holds the sessions of those who log in through it.
+
+    ``server_port`` is the RADIUS server's, ``port`` where it takes Disconnect-Requests. ``sessions`` are the open ones:
+    id to account; ``asked`` are the ids it was asked to end. Its moods: ``mute`` says nothing, ``refuses`` is an
+    Error-Cause that it answers with, ``forgetful`` does not account for the end of a session.
+    """
+
+    server_port: int
+    secret: str
+    port: int
+    address: str = "127.0.0.2"
+    mute: bool = False
+    refuses: int = 0
+    forgetful: bool = False
+    sessions: dict[str, str] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+    _tasks: set["asyncio.Task[None]"] = field(default_factory=set)
+    _numbers: "itertools.count[int]" = field(default_factory=itertools.count)
+
+    async def __aenter__(self) -> Self:
+        loop = asyncio.get_running_loop()
+        self._transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=(self.address, self.port))
+        ports = {"auth_port": self.server_port, "acct_port": self.server_port + 1}
+        self._client = ClientAsync(
+            "127.0.0.1", **ports, secret=self.secret.encode(), dict=dictionary(), retries=5, timeout=2
+        )
+        await self._client.initialize_transports(enable_auth=True, enable_acct=True, local_addr=self.address)
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self._transport.close()
+        await asyncio.gather(*self._tasks)
+        await self._client.deinitialize_transports()
+
+    async def log_in(self, username: str, password: str, session: str = "") -> Login:
+        """What the server says to a login; when it is accepted, there is a session then, and it is accounted for."""
+        request = self._client.CreateAuthPacket(User_Name=username, NAS_IP_Address=self.address)
+        request["User-Password"] = request.PwCrypt(password)
+        answer = login(await self._client.SendPacket(request))
+        if answer.accepted:
+            session = session or f"{self.address}/{next(self._numbers)}"
+            self.sessions[session] = username
+            await self.account(session, username, START)
+        return answer
+
+    async def account(self, session: str, username: str, status: int) -> None:
+        """Say how a session is: START, INTERIM or STOP. The server has it then."""
+        request = self._client.CreateAcctPacket(
+            User_Name=username, Acct_Status_Type=status, Acct_Session_Id=session, NAS_IP_Address=self.address
+        )
+        if status == STOP:
+            request["Acct-Terminate-Cause"] = ADMIN_RESET
+        await self._client.SendPacket(request)
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        """A request that was not made with our secret is not answered (RFC 5176 section 2.3)."""
+        with suppress(PacketError):
+            request = CoAPacket(packet=data, secret=self.secret.encode(), dict=dictionary())
+            ours = request.VerifyCoARequest() and request.verify_message_authenticator()
+            if request.code == DisconnectRequest and ours:
+                self.asked.append(request["Acct-Session-Id"][0])
+                if not self.mute:
+                    self._obey(request, addr)
+
+    def _obey(self, request: CoAPacket, addr: tuple[str, int]) -> None:
+        session, username = request["Acct-Session-Id"][0], request["User-Name"][0]
+        reply = request.CreateReply()
+        cause = self.refuses
+        if not cause and (self.sessions.get(session), request["NAS-IP-Address"]) != (username, [self.address]):
+            cause = SESSION_NOT_FOUND
+        if cause:
+            reply.code, reply["Error-Cause"] = DisconnectNAK, cause
+        self._transport.sendto(reply.ReplyPacket(), addr)
+        if not cause:
+            self.end(session)
+
+    def end(self, session: str) -> None:
+        """The session is over, and will be accounted for."""
+        username = self.sessions.pop(session)
+        if not self.forgetful:
+            task = asyncio.create_task(self.account(session, username, STOP))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+
+def _md5(octets: bytes) -> bytes:
+    """The response to a CHAP challenge (RFC 1994)."""
+    return hashlib.md5(octets, usedforsecurity=False).digest()
+
+
+def login(answer: Packet) -> Login:
+    """An answer to a login, in plain words."""
+    assert answer.code in (AccessAccept, AccessReject)
+    told = {_name(answer, name): answer[name][0] for name in answer.keys()}  # noqa: SIM118  # a packet is no mapping
+    told.pop("Message-Authenticator", None)
+    return Login(answer.code == AccessAccept, told)
 
 
 def _name(answer: Packet, name: str) -> str:

@@ -1,0 +1,83 @@
+"""One RADIUS request and its answer (RFC 2865, RFC 5176), in pyrad's packets, over a socket of its own."""
+
+import asyncio
+import io
+from contextlib import suppress
+from functools import cache
+
+from pyrad.dictionary import Dictionary
+from pyrad.packet import Packet, PacketError
+
+TRIES = 3
+"""Times that a request is sent, spread over the time for its answer. UDP loses some."""
+
+_DICTIONARY = """
+ATTRIBUTE User-Name               1  string
+ATTRIBUTE User-Password           2  string
+ATTRIBUTE NAS-IP-Address          4  ipaddr
+ATTRIBUTE Calling-Station-Id      31 string
+ATTRIBUTE NAS-Identifier          32 string
+ATTRIBUTE Acct-Session-Id         44 string
+ATTRIBUTE Tunnel-Type             64 integer has_tag
+ATTRIBUTE Tunnel-Medium-Type      65 integer has_tag
+ATTRIBUTE Message-Authenticator   80 octets
+ATTRIBUTE Tunnel-Private-Group-Id 81 string has_tag
+ATTRIBUTE NAS-IPv6-Address        95 ipv6addr
+ATTRIBUTE Error-Cause             101 integer
+VALUE Tunnel-Type        VLAN     13
+VALUE Tunnel-Medium-Type IEEE-802 6
+VENDOR WISPr 14122
+BEGIN-VENDOR WISPr
+ATTRIBUTE WISPr-Bandwidth-Max-Up   7 integer
+ATTRIBUTE WISPr-Bandwidth-Max-Down 8 integer
+END-VENDOR WISPr
+VENDOR Mikrotik 14988
+BEGIN-VENDOR Mikrotik
+ATTRIBUTE Mikrotik-Rate-Limit 8 string
+END-VENDOR Mikrotik
+"""
+
+
+@cache
+def dictionary() -> Dictionary:
+    """The attributes that Connect sends and reads."""
+    return Dictionary(io.StringIO(_DICTIONARY))
+
+
+async def exchange(request: Packet, host: str, port: int, seconds: float) -> Packet:
+    """The answer to a request, which is repeated while none comes. TimeoutError: nobody answered, we do not know.
+
+    An answer counts when its authenticators were made with the request's secret: who knows another one is as silent as
+    who is not there. A packet that was repeated is the same packet, which its receiver obeys once (RFC 5080, 2.2.2).
+    """
+    raw = request.RequestPacket()
+    answer: asyncio.Future[Packet] = asyncio.get_running_loop().create_future()
+    try:
+        transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+            lambda: _Listener(request, answer), remote_addr=(host, port)
+        )
+    except OSError as error:
+        raise TimeoutError(f"{host}:{port} cannot be reached: {error.strerror}") from error
+    try:
+        for _ in range(TRIES):
+            transport.sendto(raw)
+            with suppress(TimeoutError):
+                return await asyncio.wait_for(asyncio.shield(answer), seconds / TRIES)
+        raise TimeoutError(f"no answer from {host}:{port} in {seconds:g} s")
+    finally:
+        transport.close()
+
+
+class _Listener(asyncio.DatagramProtocol):
+    """Takes the first datagram that answers the request. A port that is closed now may be open for the next try."""
+
+    def __init__(self, request: Packet, answer: "asyncio.Future[Packet]") -> None:
+        self._request, self._answer = request, answer
+
+    def datagram_received(self, data: bytes, addr: object) -> None:
+        try:
+            reply = self._request.CreateReply(packet=data)
+        except PacketError:
+            return
+        if not self._answer.done() and self._request.VerifyReply(reply, data):
+            self._answer.set_result(reply)

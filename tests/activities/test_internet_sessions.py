@@ -1,0 +1,341 @@
+"""Off is ended, not only denied: open sessions are ended by their NAS, and what a NAS does not say is not proven."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from activities.access_gear import read_gear
+from tests.activities.world import World, access
+from tests.systems.router import NOT_REMOVABLE, SESSION_NOT_FOUND, Nas
+from tests.waiting import eventually, free_port
+from workflows.domain.provisioning import Access
+from workflows.domain.standing import Proof
+from workflows.ports import EnsureAccess, Finding, ObserveAccess
+
+DATABASES = ("internet",)
+
+SECRET = "what we share with the NAS"
+PAUSE = 0.1
+
+
+@pytest_asyncio.fixture
+async def nas(world: World) -> AsyncIterator[Nas]:
+    """Access gear that the activities know. Nobody accounts for the end of its sessions: it is forgetful."""
+    nobody = free_port()
+    async with Nas(nobody, SECRET, free_port(), forgetful=True) as nas:
+        await reopen(world, nas)
+        yield nas
+
+
+async def reopen(world: World, gear: Nas, **limits: object) -> None:
+    known = json.dumps({gear.address: {"secret": SECRET, "port": gear.port}})
+    usual = {"nas": known, "disconnect_seconds": 0.3, "disconnect_pause_seconds": PAUSE}
+    await world.open(limits=usual | limits)
+
+
+async def session(world: World, nas: Nas, name: str = "s1", account: str = "acme", begun: str = "now") -> None:
+    """A session on the NAS that is accounted for, begun then."""
+    nas.sessions[name] = account
+    await world.execute(
+        "internet",
+        """INSERT INTO radacct (acctsessionid, acctuniqueid, username, nasipaddress, acctstarttime, acctupdatetime)
+        VALUES ($1, $1, $2, $3::text::inet, $4::text::timestamptz, $4::text::timestamptz)""",
+        *(name, account, nas.address, begun),
+    )
+
+
+async def closed(world: World, name: str) -> None:
+    await world.execute("internet", "UPDATE radacct SET acctstoptime = now() WHERE acctuniqueid = $1", name)
+
+
+async def login(world: World, station: str = "aa-bb", account: str = "acme") -> None:
+    """Somebody was let in just now."""
+    await world.execute(
+        "internet",
+        "INSERT INTO radpostauth (username, reply, callingstationid) VALUES ($1, 'Access-Accept', $2)",
+        *(account, station),
+    )
+
+
+async def switch(world: World, revision: int, *, on: bool, version: int = 1) -> Finding:
+    evidence = await world.internet.ensure_access(access("acme", revision, on=on, version=version))
+    (finding,) = evidence.findings
+    assert not finding.why or finding.proof is not Proof.PROVEN
+    return finding
+
+
+async def test_an_open_session_is_ended_and_the_evidence_says_so(world: World, nas: Nas) -> None:
+    await switch(world, 1, on=True)
+    await session(world, nas, "s1")
+    await session(world, nas, "s2", account="bolt")
+    evidence = await world.internet.ensure_access(access("acme", 2, on=False))
+    assert nas.sessions == {"s2": "bolt"}
+    assert nas.asked == ["s1"]
+    (finding,) = evidence.findings
+    assert (finding.proof, finding.seen["open_sessions"], finding.seen["disconnected"]) == (
+        *(Proof.PROVEN, "0"),
+        "1 by ACK",
+    )
+    assert "Disconnect-Requests" in evidence.method
+
+
+async def test_a_session_of_an_account_that_stays_on_is_left_alone(world: World, nas: Nas) -> None:
+    await switch(world, 1, on=True)
+    await world.execute("internet", "UPDATE connect_fence SET changed_at = now() - interval '1 day'")
+    await session(world, nas)
+    evidence = await world.internet.ensure_access(EnsureAccess("acme", 2, [Access("acme", True, 5, 5)]))
+    assert evidence.findings[0].seen["open_sessions"] == "1"
+    assert "Disconnect-Requests" not in evidence.method
+    assert nas.asked == []
+
+
+async def test_a_nas_that_is_silent_leaves_it_unknown_until_it_answers(world: World, nas: Nas) -> None:
+    await switch(world, 1, on=True)
+    await session(world, nas)
+    nas.mute = True
+    finding = await switch(world, 2, on=False)
+    assert (finding.proof, finding.in_service, finding.seen["login"]) == (Proof.NOT_PROVEN, False, "rejected")
+    assert finding.why == ("NAS 127.0.0.2 did not answer the Disconnect-Request; session s1 may still be open")
+    assert finding.seen["disconnected"] == "0"
+    nas.mute = False
+    assert (await switch(world, 2, on=False)).proof is Proof.PROVEN
+
+
+async def test_a_nas_with_another_secret_is_as_silent_as_none(world: World, nas: Nas) -> None:
+    await session(world, nas)
+    nas.secret = "another"
+    finding = await switch(world, 1, on=False)
+    assert finding.proof is Proof.NOT_PROVEN
+    assert "did not answer" in finding.why
+    assert list(nas.sessions) == ["s1"]
+
+
+async def test_a_nas_that_signs_its_answer_with_another_secret_is_not_believed(world: World, nas: Nas) -> None:
+    class Impostor(asyncio.DatagramProtocol):
+        def connection_made(self, transport: Any) -> None:
+            self.transport, self.asked = transport, 0
+
+        def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+            self.asked += 1
+            for answer in (b"", b"?", bytes([41, data[1], 0, 20]) + bytes(16)):
+                self.transport.sendto(answer, addr)
+
+    await session(world, nas)
+    await world.execute("internet", "UPDATE radacct SET nasipaddress = '127.0.0.3'")
+    loop = asyncio.get_running_loop()
+    transport, impostor = await loop.create_datagram_endpoint(Impostor, local_addr=("127.0.0.3", nas.port))
+    try:
+        await reopen(world, nas, nas=json.dumps({"127.0.0.0/8": {"secret": SECRET, "port": nas.port}}))
+        assert (await switch(world, 1, on=False)).proof is Proof.NOT_PROVEN
+        assert impostor.asked
+    finally:
+        transport.close()
+
+
+async def test_a_session_that_the_nas_does_not_know_is_gone(world: World, nas: Nas) -> None:
+    await session(world, nas, begun="2026-01-01")
+    nas.sessions.clear()
+    finding = await switch(world, 1, on=False)
+    assert (finding.proof, finding.seen["open_sessions"], finding.seen["disconnected"]) == (
+        *(Proof.PROVEN, "0"),
+        "1 not found",
+    )
+
+
+async def test_a_nas_that_refuses_has_failed_and_its_reason_is_told(world: World, nas: Nas) -> None:
+    await session(world, nas)
+    nas.refuses = NOT_REMOVABLE
+    finding = await switch(world, 1, on=False)
+    assert finding.proof is Proof.FAILED
+    assert finding.why == ("NAS 127.0.0.2 refused to end session s1: Error-Cause 504, Session Context Not Removable")
+
+
+async def test_a_nas_without_a_secret_is_not_proven_and_the_remedy_is_told(world: World, nas: Nas) -> None:
+    await session(world, nas)
+    await reopen(world, nas, nas='{"10.0.0.0/8": {"secret": "x"}}')
+    finding = await switch(world, 1, on=False)
+    assert finding.proof is Proof.NOT_PROVEN
+    assert "no secret is known for that NAS. Add it to CONNECT_NAS" in finding.why
+    assert nas.asked == []
+
+
+async def test_a_session_that_ends_by_itself_meanwhile_needs_no_answer(world: World, nas: Nas) -> None:
+    await session(world, nas)
+    nas.mute = True
+    order = asyncio.create_task(switch(world, 1, on=False))
+    await eventually(lambda: nas.asked)
+    await closed(world, "s1")
+    finding = await order
+    assert (finding.proof, finding.seen["open_sessions"]) == (Proof.PROVEN, "0")
+
+
+async def test_a_session_that_shows_up_during_the_change_is_ended_in_the_second_round(world: World, nas: Nas) -> None:
+    await reopen(world, nas, disconnect_pause_seconds=0.5)
+    await session(world, nas, "s1")
+    order = asyncio.create_task(switch(world, 1, on=False))
+    await eventually(lambda: nas.asked)
+    await session(world, nas, "s2")
+    finding = await order
+    assert nas.sessions == {}
+    assert finding.seen["disconnected"] == "2 by ACK"
+    assert nas.asked == ["s1", "s2"], "what is gone is not asked about again"
+
+
+async def test_one_silent_nas_of_two_is_the_one_that_is_named(world: World, nas: Nas) -> None:
+    await session(world, nas, "s1")
+    await session(world, nas, "s2")
+    await world.execute("internet", "UPDATE radacct SET nasipaddress = '10.9.9.9' WHERE acctuniqueid = 's2'")
+    finding = await switch(world, 1, on=False)
+    assert (finding.seen["open_sessions"], finding.seen["disconnected"]) == ("1", "1 by ACK")
+    assert "s2 on NAS 10.9.9.9" in finding.why
+    assert "s1" not in finding.why
+
+
+@pytest.mark.parametrize("station", [None, "connect-probe"])
+async def test_an_idle_account_is_spared_the_pause(world: World, nas: Nas, station: str | None) -> None:
+    await reopen(world, nas, disconnect_pause_seconds=30)
+    if station:
+        await login(world, station)
+    await login(world, account="bolt")
+    async with asyncio.timeout(5):
+        assert (await switch(world, 1, on=False)).proof is Proof.PROVEN
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_an_account_that_was_or_may_have_been_used_lately_is_not(world: World, nas: Nas, known: bool) -> None:
+    if known:
+        await login(world)
+    else:
+        await world.execute("internet", "DROP TABLE radpostauth")
+    began = time.monotonic()
+    assert (await switch(world, 1, on=False)).proof is Proof.PROVEN
+    assert time.monotonic() - began >= PAUSE
+
+
+async def test_who_may_not_read_the_logins_takes_every_account_for_used(world: World, nas: Nas) -> None:
+    await world.execute("internet", "CREATE ROLE blind LOGIN PASSWORD 'secret'")
+    await world.execute("internet", "GRANT ALL ON radcheck, radreply, radacct, connect_fence TO blind")
+    await world.execute("internet", "GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO blind")
+    world.dsns["internet"] = world.dsns["internet"].replace("//postgres:", "//blind:")
+    await reopen(world, nas)
+    began = time.monotonic()
+    assert (await switch(world, 1, on=False)).proof is Proof.PROVEN
+    assert time.monotonic() - began >= PAUSE
+
+
+async def test_rotating_ends_the_sessions_of_the_old_secret_also_after_a_silent_attempt(world: World, nas: Nas) -> None:
+    await switch(world, 1, on=True)
+    await session(world, nas, "old")
+    nas.mute = True
+    finding = await switch(world, 2, on=True, version=2)
+    assert (finding.proof, finding.in_service) == (Proof.NOT_PROVEN, True)
+    assert "session old may still be open" in finding.why
+    nas.mute = False
+    await session(world, nas, "new", begun=(datetime.now(UTC) + timedelta(seconds=5)).isoformat())
+    finding = await switch(world, 2, on=True, version=2)
+    assert (finding.proof, finding.seen["open_sessions"]) == (Proof.PROVEN, "1")
+    assert nas.sessions == {"new": "acme"}
+
+
+async def test_an_account_taken_over_by_another_client_loses_the_sessions_of_the_first(world: World, nas: Nas) -> None:
+    await switch(world, 1, on=True)
+    await session(world, nas)
+    evidence = await world.internet.ensure_access(EnsureAccess("bolt", 1, [Access("acme", True, 1, 1)]))
+    assert evidence.findings[0].seen["disconnected"] == "1 by ACK"
+    assert nas.sessions == {}
+
+
+async def test_an_account_from_before_connect_keeps_its_session(world: World, nas: Nas) -> None:
+    await world.execute(
+        "internet", "INSERT INTO radcheck (username, attribute, op, value) VALUES ('acme', 'NT-Password', ':=', 'abc')"
+    )
+    await session(world, nas, begun="2026-01-01")
+    assert (await switch(world, 1, on=True)).proof is Proof.PROVEN
+    assert nas.asked == []
+
+
+async def test_a_late_attempt_ends_no_session_of_a_later_decision(world: World, nas: Nas) -> None:
+    await reopen(world, nas, disconnect_pause_seconds=0.5)
+    await switch(world, 1, on=True)
+    await session(world, nas, "s1")
+    late = asyncio.create_task(switch(world, 2, on=False))
+    await eventually(lambda: nas.asked)
+    await closed(world, "s1")
+    await switch(world, 3, on=True)
+    await session(world, nas, "s2")
+    assert (await late).proof is Proof.NOT_PROVEN
+    assert nas.asked == ["s1"]
+    assert nas.sessions == {"s2": "acme"}
+
+
+async def test_a_session_is_asked_about_by_the_name_that_the_nas_gave_it(world: World, nas: Nas) -> None:
+    await session(world, nas, "a=2Bb=3D")  # as rlm_sql stores a+b=
+    nas.sessions = {"a+b=": "acme"}
+    assert (await switch(world, 1, on=False)).seen["disconnected"] == "1 by ACK"
+    assert nas.sessions == {}
+
+
+async def test_a_second_look_finds_what_is_admitted_or_alive_again(world: World, nas: Nas) -> None:
+    await switch(world, 1, on=False)
+    await session(world, nas, "stale", begun="2026-01-01")
+    since = datetime.now(UTC) - timedelta(seconds=5)
+
+    async def look() -> tuple[Proof, str]:
+        evidence = await world.internet.observe_access(ObserveAccess("acme", 1, ["acme"], since))
+        assert evidence.look
+        (finding,) = evidence.findings
+        return finding.proof, finding.why
+
+    assert await look() == (Proof.PROVEN, "")
+    await session(world, nas, "fresh")
+    assert await look() == (Proof.FAILED, "session fresh on NAS 127.0.0.2 was alive since")
+    await closed(world, "fresh")
+    await world.execute("internet", "UPDATE radacct SET acctupdatetime = now() WHERE acctuniqueid = 'stale'")
+    assert await look() == (Proof.FAILED, "session stale on NAS 127.0.0.2 was alive since")
+    await closed(world, "stale")
+    assert await look() == (Proof.PROVEN, "")
+    await world.internet.ensure_access(access("acme", 2, on=True))
+    await world.execute("internet", "UPDATE radcheck SET value = 'changed' WHERE attribute = 'Cleartext-Password'")
+    assert await look() == (Proof.FAILED, "it is admitted again")
+    await world.internet.ensure_access(EnsureAccess("bolt", 1, [Access("acme", True, 1, 1)]))
+    assert await look() == (Proof.PROVEN, "")
+    assert nas.asked == []
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("{", "CONNECT_NAS is not JSON"),
+        ("[]", "CONNECT_NAS must be an object"),
+        ('{"10.0.0": {"secret": "hush"}}', "CONNECT_NAS: '10.0.0' is no address or network"),
+        ('{"10.0.0.1/8": {"secret": "hush"}}', "has host bits set"),
+        ('{"10.0.0.1": {}}', "CONNECT_NAS: 10.0.0.1: secret Field required"),
+        ('{"10.0.0.1": {"secret": ""}}', "CONNECT_NAS: 10.0.0.1: secret"),
+        ('{"10.0.0.1": {"secret": "hush", "port": 0}}', "CONNECT_NAS: 10.0.0.1: port"),
+        ('{"10.0.0.1": {"secret": "hush", "prot": 1}}', "CONNECT_NAS: 10.0.0.1: prot"),
+        ('{"10.0.0.1": "hush"}', "CONNECT_NAS: 10.0.0.1: Input should be"),
+    ],
+)
+def test_a_wrong_setting_is_refused_with_its_key_and_without_its_secret(given: str, told: str) -> None:
+    with pytest.raises(ValueError, match="CONNECT_NAS") as refused:
+        read_gear(given)
+    assert told in str(refused.value)
+    assert "hush" not in str(refused.value)
+
+
+def test_a_setting_has_the_usual_port_and_shows_no_secret() -> None:
+    gear = read_gear('{"10.0.0.0/8": {"secret": "hush"}, "fd00::1": {"secret": "hush", "port": 1700}}')
+    assert {str(network): nas.port for network, nas in gear.items()} == {"10.0.0.0/8": 3799, "fd00::1/128": 1700}
+    assert "hush" not in repr(gear)
+
+
+async def test_an_unknown_session_counts_as_gone_by_its_error_cause_alone(world: World, nas: Nas) -> None:
+    await session(world, nas)
+    nas.refuses = SESSION_NOT_FOUND
+    assert (await switch(world, 1, on=False)).seen["disconnected"] == "1 not found"

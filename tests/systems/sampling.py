@@ -1,0 +1,77 @@
+"""What telephones and routers get while something else goes wrong, asked over and over."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+NOTHING = 0
+"""No answer in time."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One question: when it was asked and answered (monotonic seconds), and the answer's code, or NOTHING."""
+
+    asked: float
+    answered: float
+    code: int
+
+
+@dataclass
+class Samples:
+    """Everything that one telephone or router was told."""
+
+    name: str
+    taken: list[Sample] = field(default_factory=list)
+
+    @staticmethod
+    def now() -> float:
+        """This moment, to compare with."""
+        return time.monotonic()
+
+    def before(self, moment: float) -> set[int]:
+        """What was answered before a moment."""
+        return {sample.code for sample in self.taken if sample.answered < moment}
+
+    def after(self, moment: float) -> set[int]:
+        """What was answered to questions asked after a moment."""
+        return {sample.code for sample in self.taken if sample.asked > moment}
+
+    def never_goes_back(self, gone: int, came: int) -> bool:
+        """Whether, once ``came`` was answered, ``gone`` never was again."""
+        first = next((sample.answered for sample in self.taken if sample.code == came), None)
+        return first is None or gone not in self.after(first)
+
+
+@asynccontextmanager
+async def sampling(name: str, ask: Callable[[], Awaitable[int]], pause: float = 0.02) -> AsyncIterator[Samples]:
+    """Ask again and again, from before the block until after it. ``ask`` raises TimeoutError for silence."""
+    samples = Samples(name)
+    task = asyncio.create_task(_sample(samples, ask, pause))
+    try:
+        await _until_taken(samples, task, 1)
+        yield samples
+        await _until_taken(samples, task, len(samples.taken) + 2)
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def _sample(samples: Samples, ask: Callable[[], Awaitable[int]], pause: float) -> None:
+    while True:
+        asked = time.monotonic()
+        try:
+            code = await ask()
+        except TimeoutError:
+            code = NOTHING
+        samples.taken.append(Sample(asked, time.monotonic(), code))
+        await asyncio.sleep(pause)  # between questions, not for anything to happen
+
+
+async def _until_taken(samples: Samples, task: "asyncio.Task[None]", count: int) -> None:
+    while len(samples.taken) < count:
+        if task.done():
+            task.result()
+        await asyncio.wait([task], timeout=0.02)

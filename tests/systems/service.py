@@ -1,0 +1,169 @@
+"""The whole service on real systems: our API, a worker with its real adapters, Kamailio and FreeRADIUS themselves."""
+
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+from pydantic import SecretStr
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import WorkflowEnvironment
+
+import worker
+from activities.database import open_databases
+from activities.settings import Settings
+from starter.api import create_app
+from starter.credentials import Keyring
+from starter.daemons import Daemon, FreeRadius, Kamailio, daemons
+from starter.data_folder import DataFolder
+from starter.databases import prepare
+from starter.desk import Desk
+from starter.directory import Directory
+from starter.gateway import Gateway
+from starter.listening import is_free
+from starter.postgres import EmbeddedPostgres
+from starter.watching import Watch
+from tests.conftest import THROW_AWAY
+from tests.starter.house import SITE, TEMPORAL, TOKEN, calling, serving, waiting, watched
+from tests.systems.phone import Phone
+from tests.systems.router import Login, Router
+from tests.waiting import eventually, free_port
+from workflows.visibility import KEYS
+
+DOMAIN = "sip.test"
+KEY = "a master key that is long enough for the tests"
+
+
+@dataclass(frozen=True)
+class Systems:
+    """Both daemons, the server of their databases, and the RADIUS secret."""
+
+    server: EmbeddedPostgres
+    freeradius: FreeRadius
+    kamailio: Kamailio
+    secret: str
+
+    @property
+    def daemons(self) -> tuple[FreeRadius, Kamailio]:
+        return self.freeradius, self.kamailio
+
+
+@dataclass
+class Building:
+    """The service, and the systems that it switches. Telephones and routers are configured as the API says."""
+
+    api: httpx.AsyncClient
+    kamailio: Kamailio
+    freeradius: FreeRadius
+    router: Router
+    databases: dict[str, str]
+
+    async def create(self, **record: Any) -> str:
+        """A new client, settled; its id."""
+        body = {"name": "Acme Ltd", "type": "residential", "site": SITE, **record}
+        answer = await self.api.post("/clients", json=body, headers=waiting(20))
+        assert answer.status_code == 201, answer.text
+        assert answer.json()["provisioning"] == "settled", answer.text
+        client_id: str = answer.json()["client_id"]
+        return client_id
+
+    async def tell(self, client_id: str, command: str, **body: Any) -> dict[str, Any]:
+        """Have a command obeyed: accepted, and proven on the systems."""
+        answer = await self.api.post(f"/clients/{client_id}/{command}", json=body, headers=waiting(20))
+        assert answer.status_code == 200, answer.text
+        view: dict[str, Any] = answer.json()
+        return view
+
+    async def credentials(self, client_id: str) -> dict[str, Any]:
+        answer = await self.api.get(f"/clients/{client_id}/credentials")
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["Cache-Control"] == "no-store"
+        told: dict[str, Any] = answer.json()
+        return told
+
+    async def phone(self, client_id: str, line: int = 0) -> Phone:
+        """A telephone configured for a line of the client. Open it with ``async with``."""
+        told = await self.credentials(client_id)
+        host, _, port = told["servers"]["sip"].partition(":")
+        login = told["sip"][line]
+        return Phone(login["username"], login["password"], told["servers"]["sip_domain"], (host, int(port)))
+
+    async def log_in(self, client_id: str) -> Login:
+        """A login of the router configured for the client."""
+        radius = (await self.credentials(client_id))["radius"]
+        return await self.router.log_in(radius["username"], radius["password"])
+
+
+@contextmanager
+def running_systems(folder: Path) -> Iterator[Systems]:
+    """Both daemons as `connect up --systems` starts them, with a database server of their own."""
+    with DataFolder.held(folder) as held:
+        server = EmbeddedPostgres(held.postgres, free_port(), "secret", settings=THROW_AWAY)
+        server.start()
+        started: list[Daemon] = []
+        try:
+            prepare(server)
+            freeradius, kamailio = daemons(server, held, free_udp_port(), free_udp_port(), DOMAIN)
+            for it in (freeradius, kamailio):
+                started.append(it)
+                it.start()
+            yield Systems(server, freeradius, kamailio, held.make_radius_secret())
+        finally:
+            for daemon in started:
+                daemon.stop()
+            server.stop()
+
+
+@asynccontextmanager
+async def running_service(systems: Systems, **changed: Any) -> AsyncIterator[Building]:
+    """The service in front of these systems, set up as `connect up --systems` does, but for what is ``changed``."""
+    server, freeradius, kamailio = systems.server, systems.freeradius, systems.kamailio
+    for daemon in systems.daemons:
+        await eventually(daemon.ready)
+    settings = Settings(
+        **{
+            "directory_dsn": SecretStr(server.dsn("connect", "connect")),
+            "telephony_dsn": SecretStr(server.dsn("kamailio", "sip_prov")),
+            "internet_dsn": SecretStr(server.dsn("radius", "radius_prov")),
+            "master_key": SecretStr(KEY),
+            "sip_domain": DOMAIN,
+            "sip_server": kamailio.address,
+            "sip_rpc_urls": kamailio.rpc_url,
+            "probe_lines": True,
+            "radius_server": freeradius.address,
+            "radius_secret": SecretStr(systems.secret),
+            "probe_accounts": True,
+            "disconnect_pause_seconds": 0.2,
+            **changed,
+        }
+    )
+    databases = {name: server.dsn(name) for name in ("connect", "kamailio", "radius")}
+    watch = Watch(settings.directory_dsn.get_secret_value(), pause=0.1)
+    async with (
+        await WorkflowEnvironment.start_local(
+            dev_server_existing_path=str(TEMPORAL),
+            data_converter=pydantic_data_converter,
+            search_attributes=KEYS,
+            dev_server_log_level="error",
+            dev_server_extra_args=["--dynamic-config-value", 'history.timerProcessorMaxTimeShift="1ms"'],
+        ) as environment,
+        open_databases(settings) as pools,
+        worker.build(environment.client, pools, settings),
+    ):
+        directory = Directory(pools.directory)
+        desk = Desk(Gateway(environment.client, "http://ui"), directory, watch, settings.limits, Keyring.of(settings))
+        async with watched(watch), serving(create_app(desk, TOKEN)) as url, calling(url) as api:
+            site = {"site_id": SITE, "name": "Thames House", "timezone": "Europe/London"}
+            assert (await api.post("/sites", json=site)).status_code in (201, 409)  # services on the same systems
+            yield Building(api, kamailio, freeradius, Router(freeradius.port, systems.secret), databases)
+
+
+def free_udp_port() -> int:
+    """A port of loopback that nobody has for UDP, nor the one after it."""
+    while True:
+        port = free_port()
+        if is_free(port, socket.SOCK_DGRAM) and is_free(port + 1, socket.SOCK_DGRAM):
+            return port

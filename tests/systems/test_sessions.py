@@ -1,0 +1,240 @@
+"""Internet sessions in progress: an account that goes off loses them, on real FreeRADIUS, or is not proven off."""
+
+import asyncio
+import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+import pytest_asyncio
+from pydantic import SecretStr
+
+from activities.prepare import prepare
+from activities.settings import Settings
+from starter.daemons import FreeRadius
+from starter.databases import DEPLOY, radius_conninfo
+from tests.systems.network import Network, running_network
+from tests.systems.router import INTERIM, NOT_REMOVABLE, REJECTED, SESSION_NOT_FOUND, START, STOP, admitted
+from tests.systems.service import KEY, Systems, free_udp_port
+from tests.waiting import eventually
+
+ADMITTED = admitted(100, 20, 110)
+STOCK = Path("/etc/freeradius/3.0/mods-config/sql/main/postgresql/schema.sql")
+PATIENCE = 8
+
+
+@pytest_asyncio.fixture(scope="module")
+async def network(systems: Systems) -> AsyncIterator[Network]:
+    """A service that is short of patience, and looks again soon."""
+    async with running_network(
+        systems,
+        attempt_seconds=PATIENCE,
+        first_pause_seconds=0.3,
+        longest_pause_seconds=1,
+        second_look_seconds=1.0,
+    ) as network:
+        yield network
+
+
+async def test_an_open_session_ends_at_suspension_and_no_login_comes_off_from_then_on(network: Network) -> None:
+    acme, password = await network.tenant()
+    other, others = await network.tenant()
+    async with network.nas() as nas:
+        assert await nas.log_in(acme, password, "ours") == ADMITTED
+        assert await nas.log_in(other, others, "theirs") == ADMITTED
+        await network.building.tell(acme, "suspend")
+        assert nas.asked == ["ours"]
+        assert nas.sessions == {"theirs": other}
+        router = network.building.router
+        assert await router.log_in(acme, password) == REJECTED
+        assert await router.log_in(acme, password, chap=True) == REJECTED
+
+        async def accounted() -> bool:
+            return await network.open_sessions() == [(other, "theirs")]
+
+        await eventually(accounted)
+        found = await network.evidence(acme)
+        assert {name: found["seen"][name] for name in ("login", "open_sessions", "disconnected", "probe")} == {
+            "login": "rejected",
+            "open_sessions": "0",
+            "disconnected": "1 by ACK",
+            "probe": "Access-Reject",
+        }
+        assert found["method"] == (
+            "radcheck, radreply and radacct, read back on another connection, "
+            "sessions ended with Disconnect-Requests, a login of our own"
+        )
+        await network.building.tell(acme, "unsuspend")
+        assert await router.log_in(acme, password, chap=True) == ADMITTED
+        assert (await network.evidence(acme))["seen"]["probe"] == "Access-Accept"
+        await network.building.tell(other, "decommission")
+        await eventually(lambda: not nas.sessions)
+
+
+async def test_a_nas_that_is_silent_leaves_it_not_proven_then_a_person_is_told_and_its_answer_proves_it(
+    network: Network,
+) -> None:
+    acme, password = await network.tenant()
+    async with network.nas() as nas:
+        assert await nas.log_in(acme, password, "s1") == ADMITTED
+        nas.mute = True
+        await network.ask(acme, "suspend")
+
+        async def stands(state: str) -> bool:
+            return bool((await network.internet(acme))["state"] == state)
+
+        await eventually(lambda: stands("not_proven"))
+        assert "NAS 127.0.0.2 did not answer" in (await network.internet(acme))["last_error"]
+        assert await network.building.router.log_in(acme, password) == REJECTED
+        await eventually(lambda: stands("attention"), within=PATIENCE * 2)
+        nas.mute = False
+        await eventually(lambda: stands("settled"))
+        assert nas.sessions == {}
+
+
+async def test_a_nas_with_another_secret_is_silent(network: Network) -> None:
+    acme, password = await network.tenant()
+    async with network.nas() as nas:
+        assert await nas.log_in(acme, password, "s1") == ADMITTED
+        nas.secret, right = "another", nas.secret
+        await network.ask(acme, "suspend")
+
+        async def unknown() -> bool:
+            return "did not answer" in (await network.internet(acme))["last_error"]
+
+        await eventually(unknown)
+        assert nas.sessions == {"s1": acme}
+        nas.secret = right
+        await eventually(lambda: network.settled(acme))
+        assert nas.sessions == {}
+
+
+async def test_a_session_that_its_nas_does_not_know_is_gone_though_its_row_stays_open(network: Network) -> None:
+    acme, password = await network.tenant()
+    async with network.nas() as nas:
+        assert await nas.log_in(acme, password, "stale") == ADMITTED
+        nas.sessions.clear()  # it was restarted, and nobody accounted for that
+        await network.building.tell(acme, "suspend")
+        assert (await network.evidence(acme))["seen"]["disconnected"] == "1 not found"
+        assert (acme, "stale") in await network.open_sessions()
+
+        async def looked_at() -> bool:
+            return (await network.internet(acme))["second_look_at"] is None
+
+        await eventually(looked_at)
+        assert await network.settled(acme)
+        await nas.account("stale", acme, STOP)
+
+
+async def test_a_nas_that_refuses_needs_a_person_at_once(network: Network) -> None:
+    acme, password = await network.tenant()
+    async with network.nas() as nas:
+        assert await nas.log_in(acme, password, "s1") == ADMITTED
+        nas.refuses = NOT_REMOVABLE
+        await network.ask(acme, "suspend")
+
+        async def told() -> bool:
+            system = await network.internet(acme)
+            return system["state"] == "attention" and "Session Context Not Removable" in system["last_error"]
+
+        await eventually(told)
+        nas.refuses = SESSION_NOT_FOUND
+        await eventually(lambda: network.settled(acme))
+        await nas.account("s1", acme, STOP)
+
+
+async def test_a_session_that_is_alive_at_the_second_look_is_ended(network: Network) -> None:
+    acme, password = await network.tenant()
+    async with network.nas() as nas:
+        assert await nas.log_in(acme, password, "s1") == ADMITTED
+        await network.building.tell(acme, "suspend")
+        nas.sessions["ghost"] = acme  # its start was lost, and now it is heard of
+        await nas.account("ghost", acme, INTERIM)
+        await eventually(lambda: not nas.sessions)
+        assert nas.asked == ["s1", "ghost"]
+        await eventually(lambda: network.settled(acme))
+
+
+async def test_a_stop_that_overtakes_its_start_leaves_no_open_row(network: Network) -> None:
+    async with network.nas() as nas:
+        for status in (STOP, START, INTERIM):
+            await nas.account("hasty", "nobody", status)
+        assert ("nobody", "hasty") not in await network.open_sessions()
+
+
+async def test_rotating_ends_the_session_and_only_the_new_password_logs_in(network: Network) -> None:
+    acme, old = await network.tenant()
+    async with network.nas() as nas:
+        assert await nas.log_in(acme, old, "s1") == ADMITTED
+        await network.building.tell(acme, "rotate-credentials")
+        assert nas.sessions == {}
+        new = (await network.building.credentials(acme))["radius"]["password"]
+        for chap in (False, True):
+            assert await network.building.router.log_in(acme, old, chap=chap) == REJECTED
+            assert await network.building.router.log_in(acme, new, chap=chap) == ADMITTED
+
+
+@pytest.mark.parametrize("way", ["User-Password", "CHAP-Password"])
+async def test_radclient_gets_what_our_own_router_gets(network: Network, way: str) -> None:
+    acme, password = await network.tenant()
+
+    async def radclient() -> tuple[int, str]:
+        port, packet = network.building.freeradius.port, f'User-Name = "{acme}", {way} = "{password}"'
+        words = ["radclient", "-x", "-t", "2", f"127.0.0.1:{port}", "auth", network.secret]
+        said = await asyncio.to_thread(subprocess.run, words, input=packet, capture_output=True, text=True, check=False)
+        return said.returncode, said.stdout.partition("\nReceived ")[2]
+
+    status, told = await radclient()
+    assert status == 0
+    assert told.startswith("Access-Accept")
+    assert 'Mikrotik-Rate-Limit = "20M/100M"' in told
+    assert 'Tunnel-Private-Group-Id:1 = "110"' in told
+    await network.building.tell(acme, "suspend")
+    status, told = await radclient()
+    assert status == 1
+    assert told.startswith("Access-Reject")
+    assert told.count(" = ") == 0, "a reject has no attributes"
+
+
+# -- FreeRADIUS's own schema ------------------------------------------------------------------------------------------
+
+
+async def test_the_stock_schema_works_once_it_is_prepared(systems: Systems, tmp_path: Path) -> None:
+    server = systems.server
+    await load(await server.ensure_database("stock_radius"), STOCK)
+    settings = Settings(
+        directory_dsn=SecretStr(server.dsn("connect", "connect")),
+        telephony_dsn=SecretStr(server.dsn("kamailio")),
+        internet_dsn=SecretStr(server.dsn("stock_radius")),
+        master_key=SecretStr(KEY),
+    )
+    assert any("table connect_fence added" in line for line in await prepare(settings))
+    await load(server.dsn("stock_radius"), DEPLOY / "freeradius/grants.sql")
+    conninfo = radius_conninfo(server).replace("dbname=radius", "dbname=stock_radius")
+    daemon = FreeRadius(
+        server, free_udp_port(), systems.secret, tmp_path / "radius", tmp_path / "radius.log", database=conninfo
+    )
+    daemon.start()
+    try:
+        await eventually(daemon.ready)
+        internet = SecretStr(server.dsn("stock_radius", "radius_prov"))
+        stock = Systems(server, daemon, systems.kamailio, systems.secret)
+        async with running_network(stock, internet_dsn=internet) as network, network.nas("127.0.0.3") as nas:
+            acme, password = await network.tenant()
+            for _ in range(2):
+                assert await nas.log_in(acme, password) == ADMITTED
+                await network.building.tell(acme, "suspend")
+                assert nas.sessions == {}
+                assert await network.building.router.log_in(acme, password) == REJECTED
+                await network.building.tell(acme, "unsuspend")
+    finally:
+        daemon.stop()
+
+
+async def load(dsn: str, script: Path) -> None:
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(script.read_text())  # noqa: ASYNC240  # a small local file
+    finally:
+        await connection.close()

@@ -1,0 +1,74 @@
+"""40 clients are suspended while their routers log in as fast as they can: no session is left alive."""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack
+from functools import partial
+from typing import Any, TypeVar
+
+import pytest_asyncio
+
+from tests.systems.network import Network, running_network
+from tests.systems.router import Nas
+from tests.systems.service import Systems
+from tests.waiting import eventually
+
+CLIENTS, GEAR = 40, 4
+AT_ONCE = 8
+
+T = TypeVar("T")
+
+
+@pytest_asyncio.fixture(scope="module")
+async def network(systems: Systems) -> AsyncIterator[Network]:
+    """Nobody looks a second time: the switching itself must leave nothing alive."""
+    async with running_network(
+        systems, disconnect_pause_seconds=1.0, disconnect_seconds=2.0, first_pause_seconds=0.5, second_look_seconds=0
+    ) as network:
+        yield network
+
+
+async def test_forty_suspensions_amid_a_storm_of_logins_leave_no_session_alive(network: Network) -> None:
+    clients = await side_by_side([network.tenant() for _ in range(CLIENTS)])
+    async with AsyncExitStack() as stack:
+        gear = [await stack.enter_async_context(network.nas(f"127.0.0.{10 + n}")) for n in range(GEAR)]
+        storm = [asyncio.create_task(log_in_again_and_again(gear[n % GEAR], *it)) for n, it in enumerate(clients)]
+        try:
+            await eventually(lambda: sum(len(nas.sessions) for nas in gear) >= CLIENTS, within=30)
+            accounts = [account for account, _ in clients]
+            await side_by_side([network.ask(account, "suspend") for account in accounts])
+            for account in accounts:
+                await eventually(partial(network.settled, account), within=40)
+            assert [nas.sessions for nas in gear] == [{}] * GEAR
+        finally:
+            for task in storm:
+                task.cancel()
+            await asyncio.gather(*storm, return_exceptions=True)
+
+        async def accounted() -> bool:
+            return await network.open_sessions() == []
+
+        await eventually(accounted)
+        assert [nas.sessions for nas in gear] == [{}] * GEAR
+        assert sum(len(nas.asked) for nas in gear) >= CLIENTS
+
+
+async def side_by_side(work: list[Coroutine[Any, Any, T]]) -> list[T]:
+    """The results of all work, some of it at once."""
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def one(it: Coroutine[Any, Any, T]) -> T:
+        async with gate:
+            return await it
+
+    return await asyncio.gather(*map(one, work))
+
+
+async def log_in_again_and_again(nas: Nas, account: str, password: str) -> None:
+    """A router that logs in whenever it is thrown off, or ends its session itself, until it is cancelled."""
+    while True:
+        answer = await nas.log_in(account, password)
+        mine = [session for session, whose in nas.sessions.items() if whose == account]
+        if answer.accepted and len(mine) > 1:
+            nas.end(mine[0])
+        await asyncio.sleep(0)
