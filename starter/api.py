@@ -1,19 +1,18 @@
 """The HTTP API under ``/api/v1`` (PRODUCT.md section 7.2): parse, ask the desk, render. No SQL, no Temporal."""
 
 import asyncio
-import re
 from collections.abc import Awaitable
 from importlib.metadata import version
-from typing import Annotated, Any, TypeVar
-from uuid import uuid4
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Depends, FastAPI, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Body, Depends, FastAPI, Path, Query, Response
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 from starlette.types import Lifespan
 
-from starter import examples, problems
+from starter import api_systems, examples, problems
 from starter.access import AccessLog
+from starter.asking import COMMAND, Asked, AtDesk, ClientId, CommandGiven, PlannableGiven
 from starter.desk import Desk
 from starter.errors import Away, NotReady
 from starter.reference import reference
@@ -27,7 +26,6 @@ from starter.schemas import (
     EditBody,
     HistoryFilter,
     HistoryPage,
-    PlannableBody,
     Problem,
     Readiness,
     ServicesBody,
@@ -37,78 +35,16 @@ from starter.schemas import (
 )
 from starter.security import BodyLimit, Security
 from workflows import messages
-from workflows.domain.provisioning import Provisioned
-from workflows.messages import AnyMessage, ClientView, CommandAnswer
+from workflows.messages import ClientView, CommandAnswer
 
-LONGEST_WAIT = 60
 ABOUT = """The client lifecycle service of a serviced-office operator.
 
 Send the token as `Authorization: Bearer …`. `Idempotency-Key` makes a request one command, however often it is sent.
 `Prefer: wait=N` waits up to N seconds (at most 60) for the effect: 200 when the systems are proven to do it, 202 when
 it is accepted. Errors are problem documents (RFC 9457) that say what is wrong, where, and what to do instead."""
 
-View = TypeVar("View", bound=ClientView)
-ClientId = Annotated[str, Path(description="The client's id", examples=["acme"])]
-Wait = Annotated[
-    str | None,
-    Header(alias="Prefer", description="`wait=N`: wait up to N seconds for the effect", examples=["wait=30"]),
-]
-Key = Annotated[
-    str | None,
-    Header(
-        alias="Idempotency-Key",
-        max_length=200,
-        pattern=r"^[\x20-\x7e]*$",
-        description="The command_id: the same one twice is one command",
-        examples=["5f0c2f5e"],
-    ),
-]
-
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(HTTPBearer(auto_error=False))])
 checks = APIRouter(tags=["health"])
-
-
-def desk_of(request: Request) -> Desk:
-    """The desk that the app was made with."""
-    desk: Desk = request.app.state.desk
-    return desk
-
-
-AtDesk = Annotated[Desk, Depends(desk_of)]
-
-
-class Asking:
-    """What every changing request says in its headers, and who sent it."""
-
-    def __init__(self, request: Request, response: Response, key: Key = None, wait: Wait = None) -> None:
-        self.desk = desk_of(request)
-        self.by: str = request.state.caller.name
-        self.command_id = key or uuid4().hex
-        self.response = response
-        self.seconds = seconds_of(wait)
-
-    async def tell(self, client_id: str, kind: type[AnyMessage], said: dict[str, object]) -> CommandAnswer:
-        """The answer to one command, waited for as asked: 200 when all is settled, 202 when it is accepted."""
-        message = kind.model_validate({**said, "command_id": self.command_id, "by": self.by})
-        answer = await self.waited(await self.desk.command(client_id, message))
-        self.response.status_code = 200 if answer.provisioning is Provisioned.SETTLED else 202
-        return answer
-
-    async def waited(self, view: View) -> View:
-        """The client, once it is settled or the time is over."""
-        if self.seconds:
-            self.response.headers["Preference-Applied"] = f"wait={self.seconds}"
-            return await self.desk.settled(view, self.seconds)
-        return view
-
-
-Asked = Annotated[Asking, Depends()]
-
-
-def seconds_of(prefer: str | None) -> int:
-    """The ``wait`` of a Prefer header (RFC 7240), at most LONGEST_WAIT; what is not understood is ignored."""
-    found = re.search(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,9})\b", prefer or "", re.IGNORECASE)
-    return min(int(found[1]), LONGEST_WAIT) if found else 0
 
 
 # -- sites ------------------------------------------------------------------------------------------------------------
@@ -189,17 +125,7 @@ async def show_credentials(desk: AtDesk, response: Response, client_id: ClientId
 
 # -- commands ---------------------------------------------------------------------------------------------------------
 
-_ANSWERS: dict[int | str, dict[str, Any]] = {
-    200: {"model": CommandAnswer, "description": "Done: the systems are proven to do it"},
-    202: {"model": CommandAnswer, "description": "Accepted: what it takes is under way"},
-    **problems.described(404, 409, 422),
-}
-_COMMAND: dict[str, Any] = {"tags": ["commands"], "response_model": CommandAnswer, "responses": _ANSWERS}
-# a command without anything to say needs no body
-CommandGiven = Annotated[CommandBody, Body(default_factory=CommandBody)]
-PlannableGiven = Annotated[
-    PlannableBody, Body(default_factory=PlannableBody, openapi_examples=examples.PLANNABLE_COMMANDS)
-]
+_COMMAND: dict[str, Any] = {"tags": ["commands"], **COMMAND}
 
 
 @router.patch("/clients/{client_id}", summary="Edit details", **_COMMAND)
@@ -258,6 +184,13 @@ async def change_services(
     return await asked.tell(client_id, messages.ChangeServices, said.model_dump(exclude_unset=True))
 
 
+@router.post("/clients/{client_id}/rotate-credentials", summary="Rotate credentials", **_COMMAND)
+async def rotate_credentials(asked: Asked, client_id: ClientId, said: CommandGiven) -> CommandAnswer:
+    """New secrets for every line and the account. Telephones and the router are then configured anew, with what
+    `GET /clients/{client_id}/credentials` tells."""
+    return await asked.tell(client_id, messages.RotateCredentials, said.model_dump(exclude_unset=True))
+
+
 @router.delete("/clients/{client_id}/planned/{change}", summary="Cancel a planned change", **_COMMAND)
 async def cancel_planned(
     asked: Asked,
@@ -271,6 +204,9 @@ async def cancel_planned(
     """Reason and source are given in the query, or in the body, which counts when both are."""
     details = {**asking.model_dump(exclude_unset=True), **said.model_dump(exclude_unset=True)}
     return await asked.tell(client_id, messages.CancelPlanned, {**details, "change": change})
+
+
+router.include_router(api_systems.router)
 
 
 # -- health -----------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from starter import cli_clients, cli_sites
+from starter import cli_clients, cli_sites, cli_systems
 
 if TYPE_CHECKING:
     from activities.settings import Settings
@@ -24,10 +24,10 @@ app = typer.Typer(
     help="The client lifecycle service of a serviced-office operator. CONNECT_URL and CONNECT_TOKEN say where the "
     "service is and who you are; the default is http://127.0.0.1:8000 and the token of the data folder here.",
 )
-systems = typer.Typer(no_args_is_help=True, help="The systems that Connect switches.")
 app.add_typer(cli_clients.app, name="client")
 app.add_typer(cli_sites.app, name="site")
-app.add_typer(systems, name="systems")
+app.add_typer(cli_systems.app, name="systems")
+app.command(short_help="Every client that waits for a person.")(cli_systems.attention)
 
 
 @app.command(short_help="Postgres, Temporal, a worker and the API in one terminal.")
@@ -91,7 +91,7 @@ def migrate() -> None:
     typer.echo("The directory has the newest schema.")
 
 
-@systems.command()
+@cli_systems.app.command()
 def prepare() -> None:
     """Add to Kamailio's and FreeRADIUS's databases what Connect needs there, and nothing else."""
     import asyncio

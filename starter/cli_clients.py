@@ -6,7 +6,9 @@ from typing import Annotated, Any
 import typer
 
 from starter.cli_http import CommandId, Json, Service, Wait
-from starter.cli_values import given, internet, internet_or_none, kind, line
+from starter.cli_values import System, given, internet, internet_or_none, kind, line, needed
+
+ANEW = "Telephones and router must be configured anew, with: connect client credentials {client_id}"
 
 app = typer.Typer(no_args_is_help=True, help="Clients: look at them, and tell them what to do.")
 
@@ -23,6 +25,13 @@ class Status(StrEnum):
     decommissioned = "decommissioned"
 
 
+class Provisioning(StrEnum):
+    settled = "settled"
+    changing = "changing"
+    attention = "attention"
+
+
+SystemName = Annotated[System, typer.Argument(metavar="SYSTEM", help="telephony or internet")]
 Id = Annotated[str, typer.Argument(metavar="ID", help="The client's id")]
 Reason = Annotated[str, typer.Option(metavar="TEXT", help="Kept in the history")]
 Source = Annotated[str, typer.Option(metavar="WHO", help="Who stands behind it: operator, billing, security, …")]
@@ -49,18 +58,20 @@ InternetOption = Annotated[
 def list_clients(
     inactive: Annotated[bool, typer.Option("--inactive", help="Show decommissioned clients too")] = False,
     status: Annotated[Status | None, typer.Option()] = None,
+    provisioning: Annotated[Provisioning | None, typer.Option()] = None,
     type_: Annotated[Type | None, typer.Option("--type")] = None,
     site: Annotated[str | None, typer.Option(metavar="ID")] = None,
     search: Annotated[str | None, typer.Option(metavar="TEXT", help="In name, ref, id, number and office")] = None,
     as_json: Json = False,
 ) -> None:
     """Every client, without the Inactive ones."""
-    from starter import render
+    from starter import render, tables
 
     service = Service(as_json)
-    page = service.whole("clients", status=status, type=type_, site=site, q=search, inactive=inactive)
+    narrowed = {"status": status, "provisioning": provisioning, "type": type_, "site": site, "q": search}
+    page = service.whole("clients", **narrowed, inactive=inactive)
     if as_json:
-        render.as_json(page)
+        tables.as_json(page)
     else:
         render.clients(page["items"], service.get("clients", inactive=True, limit=1)["total"])
 
@@ -68,28 +79,28 @@ def list_clients(
 @app.command(short_help="One client: decided, planned, proven.")
 def show(client_id: Id, as_json: Json = False) -> None:
     """One client: what was decided, what is planned, what is proven."""
-    from starter import render
+    from starter import render, tables
 
     client = Service(as_json).get("clients", client_id)
-    render.as_json(client) if as_json else render.client(client)
+    tables.as_json(client) if as_json else render.client(client)
 
 
 @app.command(short_help="What was asked, refused, decided, tried, proven.")
 def history(client_id: Id, as_json: Json = False) -> None:
     """Everything that was asked, refused, decided, tried and proven, newest first."""
-    from starter import render
+    from starter import render, tables
 
     page = Service(as_json).whole("clients", client_id, "history")
-    render.as_json(page) if as_json else render.history(page)
+    tables.as_json(page) if as_json else render.history(page)
 
 
 @app.command(short_help="What its telephones and router are configured with.")
 def credentials(client_id: Id, as_json: Json = False) -> None:
     """What its telephones and its router are configured with: usernames, passwords, servers."""
-    from starter import render
+    from starter import render, tables
 
     told = Service(as_json).get("clients", client_id, "credentials")
-    render.as_json(told) if as_json else render.credentials(told)
+    tables.as_json(told) if as_json else render.credentials(told)
 
 
 # -- changing ---------------------------------------------------------------------------------------------------------
@@ -288,14 +299,75 @@ def cancel_planned(
     _tell("DELETE", *path, wait=wait, command_id=command_id, as_json=as_json, **given(reason=reason or None))
 
 
-def _command(client_id: str, route: str, body: dict[str, Any], wait: float, command_id: str, as_json: bool) -> None:
-    _tell("POST", "clients", client_id, route, body=body, wait=wait, command_id=command_id, as_json=as_json)
+@app.command("rotate-credentials", short_help="New secrets for its telephones and its router.")
+def rotate_credentials(
+    client_id: Id, reason: Reason = "", wait: Wait = 30, command_id: CommandId = "", as_json: Json = False
+) -> None:
+    """New secrets for every line and the account. Telephones and router must then be configured anew."""
+    _command(client_id, "rotate-credentials", given(reason=reason), wait, command_id, as_json, then=ANEW)
 
 
-def _tell(method: str, *path: str, wait: float, as_json: bool, **rest: Any) -> None:
-    from starter import render
+# -- ways out ---------------------------------------------------------------------------------------------------------
+
+
+@app.command(short_help="Attempt a system again, at once.")
+def retry(
+    client_id: Id,
+    system: SystemName,
+    reason: Reason = "",
+    wait: Wait = 30,
+    command_id: CommandId = "",
+    as_json: Json = False,
+) -> None:
+    """Attempt a system again at once, without the rest of the pause."""
+    _command(client_id, f"systems/{system}/retry", given(reason=reason), wait, command_id, as_json)
+
+
+@app.command(short_help="Accept that a system is not as decided.")
+def skip(
+    client_id: Id,
+    system: SystemName,
+    reason: Reason = "",
+    wait: Wait = 30,
+    command_id: CommandId = "",
+    as_json: Json = False,
+) -> None:
+    """Accept that a system is not as decided, until the next decision that concerns it."""
+    body = {"reason": needed(reason, "--reason", "the line card is being replaced on Monday")}
+    _command(client_id, f"systems/{system}/skip", body, wait, command_id, as_json)
+
+
+@app.command("mark-done", short_help="Count a system as done by hand.")
+def mark_done(
+    client_id: Id,
+    system: SystemName,
+    note: Annotated[str, typer.Option(metavar="TEXT", help="How it was done: stands as evidence")] = "",
+    wait: Wait = 30,
+    command_id: CommandId = "",
+    as_json: Json = False,
+) -> None:
+    """Count a system as done, because somebody has seen to it by hand."""
+    body = {"note": needed(note, "--note", "switched off at the exchange, ticket 4711")}
+    _command(client_id, f"systems/{system}/mark-done", body, wait, command_id, as_json)
+
+
+def _command(
+    client_id: str, route: str, body: dict[str, Any], wait: float, command_id: str, as_json: bool, then: str = ""
+) -> None:
+    path = ("clients", client_id, *route.split("/"))
+    _tell("POST", *path, body=body, wait=wait, command_id=command_id, as_json=as_json, then=then)
+
+
+def _tell(method: str, *path: str, wait: float, as_json: bool, then: str = "", **rest: Any) -> None:
+    """Tell, and show the answer; ``then`` is what a person has to do when something changed."""
+    from starter import render, tables
 
     service = Service(as_json)
     answer = service.tell(method, *path, wait=wait, **rest)
-    render.as_json(answer) if as_json else render.answer(answer)
+    if as_json:
+        tables.as_json(answer)
+    else:
+        render.answer(answer)
+        if then and answer["changed"]:
+            tables.say(then.format(**answer))
     service.finish(answer, wait)

@@ -17,17 +17,17 @@ def add(
     as_json: Json = False,
 ) -> None:
     """Add a site."""
-    from starter import render
+    from starter import tables
 
     body = {"site_id": site_id, "name": name, "timezone": timezone}
     site = Service(as_json).tell("POST", "sites", body=body)
-    render.as_json(site) if as_json else render.say(f"Site {site['site_id']}: {site['name']}, {site['timezone']}")
+    tables.as_json(site) if as_json else tables.say(f"Site {site['site_id']}: {site['name']}, {site['timezone']}")
 
 
 @app.command("list")
 def list_sites(as_json: Json = False) -> None:
     """Every site."""
-    from starter import render
+    from starter import render, tables
 
     page = Service(as_json).get("sites")
-    render.as_json(page) if as_json else render.sites(page["items"])
+    tables.as_json(page) if as_json else render.sites(page["items"])

@@ -1,11 +1,19 @@
 """What people write on the command line, as the API takes it. What the API can judge better is left to it."""
 
 import re
+from enum import StrEnum
 from typing import Any
 
 import typer
 
 KINDS = {"services": "change_services"}
+
+
+class System(StrEnum):
+    """What Connect switches."""
+
+    telephony = "telephony"
+    internet = "internet"
 
 
 def line(text: str) -> dict[str, Any]:
@@ -38,3 +46,10 @@ def kind(text: str) -> str:
 def given(**values: Any) -> dict[str, Any]:
     """The options that were given."""
     return {name: value for name, value in values.items() if value not in (None, [], False)}
+
+
+def needed(text: str, option: str, example: str) -> str:
+    """What stands in the history for good, and so cannot be left out."""
+    if not text.strip():
+        raise typer.BadParameter(f'it stands in the history for good: say it, {option} "{example}"', param_hint=option)
+    return text

@@ -105,7 +105,8 @@ def _guests(today: date) -> list[Guest]:
         ),
         Guest(
             "oakwell-interiors",
-            _residential("Oakwell Interiors", day(-320), ("60", "2.11")) | {"internet": _internet(100, 20, 211)},
+            _residential("Oakwell Interiors", day(-320), ("60", "2.11"), protected=("61", "Lift"))
+            | {"internet": _internet(100, 20, 211)},
             (Step("suspend", billing),),
         ),
         Guest(
@@ -139,12 +140,16 @@ def _guests(today: date) -> list[Guest]:
     ]
 
 
-def _residential(name: str, start: str, *lines: tuple[str, str], management: bool = False) -> dict[str, Any]:
+def _residential(
+    name: str, start: str, *lines: tuple[str, str], protected: tuple[str, str] | None = None, management: bool = False
+) -> dict[str, Any]:
+    """``protected``: the line of a lift, an alarm or a door."""
+    every = [*lines, *([protected] if protected else [])]
     return {
         "name": name,
         "type": "residential",
         "start_date": start,
-        "lines": [{"number": _number(last), "office": office} for last, office in lines],
+        "lines": [{"number": _number(x[0]), "office": x[1], "protected": x == protected} for x in every],
         "management": management,
     }
 

@@ -152,7 +152,8 @@ class Desk:
         if isinstance(message, Decommission) and not message.command().planned:
             return CommandAnswer(**dict(view), changed=False, message=f"Already decommissioned at {at}")
         raise IllegalTransition(
-            f"Cannot {message.kind}: the client was already decommissioned at {at}", situation=Situation(view.status)
+            f"Cannot {message.kind.spoken}: the client was already decommissioned at {at}",
+            situation=Situation(view.status),
         )
 
     async def _note(self, client_id: str, message: AnyMessage, refusal: Refusal) -> None:

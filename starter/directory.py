@@ -3,24 +3,29 @@
 Two things alone are written here: a new site, and a refusal that no workflow could record.
 """
 
-import asyncio
-import base64
-import binascii
-import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import asyncpg
 
 from activities.database import Database
 from activities.directory import sort_name
-from activities.errors import BUSY, UNAVAILABLE
 from activities.fence import OWN_SECRET
-from starter.errors import DirectoryAway, NoSuchPage, SiteIdTaken
-from starter.schemas import ClientFilter, ClientPage, HistoryEntry, HistoryPage, Site, SiteGiven, SitePage
+from starter.attention import systems, those_waiting
+from starter.errors import SiteIdTaken
+from starter.queries import Where, opened, paging, reaching, sealed
+from starter.schemas import (
+    AttentionFilter,
+    AttentionPage,
+    ClientFilter,
+    ClientPage,
+    HistoryEntry,
+    HistoryPage,
+    Site,
+    SiteGiven,
+    SitePage,
+    SystemPage,
+)
 from workflows.domain.dates import at_site
 from workflows.domain.errors import Refusal
 from workflows.domain.lifecycle import Status
@@ -61,13 +66,6 @@ SELECT history_id, event, at, at::text AS sort_key, kind, text, by, source, reas
 FROM history h
 """
 
-_AWAY = (
-    *UNAVAILABLE,
-    *BUSY,
-    asyncpg.InvalidAuthorizationSpecificationError,
-    asyncpg.InvalidCatalogNameError,
-)
-
 
 @dataclass(frozen=True)
 class Shown:
@@ -90,6 +88,7 @@ def proven(view: ClientView, row: asyncpg.Record) -> ClientView:
 
 
 def _proven_system(system: SystemView, row: asyncpg.Record, zone: str) -> SystemView:
+    """The system with its newest proof. What is skipped counts as settled, but is not proven."""
     name = system.system
     if not row[f"{name}_done"] or system.skipped:
         return system
@@ -109,9 +108,11 @@ def _proven_system(system: SystemView, row: asyncpg.Record, zone: str) -> System
         for subject in system.subjects
     ]
     news: dict[str, object] = {"actual": dict(system.desired), "proven_at": shown, "subjects": subjects}
-    if system.state != "attention":
-        news["state"] = "settled"
-    return system.model_copy(update={**news, "method": row[f"{name}_method"] or system.method})
+    if row[f"{name}_method"]:
+        news |= {"method": row[f"{name}_method"], "by": ""}
+    if system.state != "attention":  # the end of attention is published, and then shown
+        news |= {"state": "settled", "attempts": 0, "last_error": "", "next_attempt_at": None}
+    return system.model_copy(update=news)
 
 
 class Directory:
@@ -169,14 +170,14 @@ class Directory:
         name = wanted.sort.removeprefix("-")
         falling = wanted.sort.startswith("-")
         key, kind = SORTS[name][falling], SORTS[name][2]
-        page = _Where(list(where.terms), list(where.values))
+        page = Where(list(where.terms), list(where.values))
         if wanted.cursor:
-            management, value, client_id = _opened(wanted.cursor, wanted.sort, (bool, str, str))
+            management, value, client_id = opened(wanted.cursor, wanted.sort, (bool, str, str))
             first, then = page.given(management), page.given(value)
             beyond = f"({key}, c.client_id) {'<' if falling else '>'} ({then}::text::{kind}, {page.given(client_id)})"
             page.terms.append(f"(c.management < {first} OR (c.management = {first} AND {beyond}))")
         order = f"c.management DESC, {key} {'DESC' if falling else 'ASC'}, c.client_id {'DESC' if falling else 'ASC'}"
-        async with reaching(self._glance), _paging():
+        async with reaching(self._glance), paging():
             # every name comes from SORTS and _filtered; what a caller gave is a parameter
             counting = f"SELECT count(*) AS total FROM clients c {where}"  # noqa: S608  # see above
             total = (await self._database.read(counting, *where.values))[0]["total"]
@@ -188,7 +189,7 @@ class Directory:
         last = rows[wanted.limit - 1] if len(rows) > wanted.limit else None
         return ClientPage(
             items=[Shown.of(row, now).view for row in rows[: wanted.limit]],
-            next=last and _sealed(wanted.sort, (last["management"], last["sort_key"], last["client_id"])),
+            next=last and sealed(wanted.sort, (last["management"], last["sort_key"], last["client_id"])),
             total=total,
         )
 
@@ -209,16 +210,28 @@ class Directory:
         )
         return frozenset(row["subject"] for row in rows)
 
+    # -- systems ----------------------------------------------------------------------------------------------------
+
+    async def attention(self, wanted: AttentionFilter) -> AttentionPage:
+        """A page of the clients that wait for a person, by system, the oldest first. Raises NoSuchPage."""
+        async with reaching(self._glance), paging():
+            return await those_waiting(self._database, wanted)
+
+    async def systems(self) -> SystemPage:
+        """How the workers find each system, and how many clients wait for it."""
+        async with reaching(self._glance):
+            return await systems(self._database)
+
     # -- history ----------------------------------------------------------------------------------------------------
 
     async def history(self, client_id: str, limit: int, cursor: str | None) -> HistoryPage | None:
         """A page of a client's history, newest first; None for an unknown client. Raises NoSuchPage."""
-        where = _Where(["h.client_id = $1"], [client_id])
+        where = Where(["h.client_id = $1"], [client_id])
         if cursor:
-            at, entry = _opened(cursor, "history", (str, int))
+            at, entry = opened(cursor, "history", (str, int))
             beyond = f"({where.given(at)}::text::timestamptz, {where.given(entry)}::bigint)"
             where.terms.append(f"(h.at, h.history_id) < {beyond}")
-        async with reaching(self._glance), _paging():
+        async with reaching(self._glance), paging():
             known = await self._database.read(
                 "SELECT s.timezone, (SELECT count(*) FROM history h WHERE h.client_id = $1) AS total "
                 "FROM clients c JOIN sites s USING (site_id) WHERE c.client_id = $1",
@@ -232,7 +245,7 @@ class Directory:
         last = rows[limit - 1] if len(rows) > limit else None
         return HistoryPage(
             items=[_entry(row, known[0]["timezone"]) for row in rows[:limit]],
-            next=last and _sealed("history", (last["sort_key"], last["history_id"])),
+            next=last and sealed("history", (last["sort_key"], last["history_id"])),
             total=known[0]["total"],
         )
 
@@ -265,51 +278,16 @@ class Directory:
             await self._database.write(statement, *values)
 
 
-@asynccontextmanager
-async def reaching(seconds: float) -> AsyncIterator[None]:
-    """Turn the database's absence into DirectoryAway."""
-    try:
-        async with asyncio.timeout(seconds):
-            yield
-    except asyncpg.UndefinedTableError as error:
-        raise DirectoryAway("it has no tables yet", "Run connect migrate") from error
-    except _AWAY as error:
-        raise DirectoryAway(type(error).__name__) from error
-
-
-@asynccontextmanager
-async def _paging() -> AsyncIterator[None]:
-    """The rest of what callers give is checked before: only a cursor can hold what the database cannot read."""
-    try:
-        yield
-    except asyncpg.DataError as error:
-        raise NoSuchPage from error
-
-
-@dataclass
-class _Where:
-    """Conditions, and the values that their parameters stand for."""
-
-    terms: list[str] = field(default_factory=list)
-    values: list[Any] = field(default_factory=list)
-
-    def given(self, value: object) -> str:
-        """The parameter that stands for this value."""
-        self.values.append(value)
-        return f"${len(self.values)}"
-
-    def __str__(self) -> str:
-        return f"WHERE {' AND '.join(self.terms)}" if self.terms else ""
-
-
-def _filtered(wanted: ClientFilter) -> _Where:
-    where = _Where()
+def _filtered(wanted: ClientFilter) -> Where:
+    where = Where()
     if wanted.status:
         where.terms.append(f"c.status = {where.given(wanted.status.value)}")
     elif not wanted.inactive:
         where.terms.append(f"c.status <> {where.given(Status.DECOMMISSIONED.value)}")
     if wanted.type:
         where.terms.append(f"c.type = {where.given(wanted.type.value)}")
+    if wanted.provisioning:
+        where.terms.append(f"c.provisioning = {where.given(wanted.provisioning.value)}")
     if wanted.site:
         where.terms.append(f"c.site_id = {where.given(wanted.site)}")
     for word in (wanted.q or "").lower().split():
@@ -324,19 +302,3 @@ def _site(row: asyncpg.Record) -> Site:
 
 def _entry(row: asyncpg.Record, timezone: str) -> HistoryEntry:
     return HistoryEntry(**{**row, "at": at_site(row["at"], timezone)})
-
-
-def _sealed(order: str, place: tuple[object, ...]) -> str:
-    """A place in a list as an opaque cursor."""
-    return base64.urlsafe_b64encode(json.dumps([order, *place]).encode()).decode().rstrip("=")
-
-
-def _opened(cursor: str, order: str, types: tuple[type, ...]) -> list[Any]:
-    """The place in a list that a cursor stands for. Raises NoSuchPage for one that was not given out for it."""
-    try:
-        place = json.loads(base64.urlsafe_b64decode(cursor.encode() + b"=" * (-len(cursor) % 4)))
-    except (binascii.Error, UnicodeError, ValueError, RecursionError) as error:
-        raise NoSuchPage from error
-    if not isinstance(place, list) or [type(part) for part in place] != [str, *types] or place[0] != order:
-        raise NoSuchPage
-    return place[1:]

@@ -43,6 +43,9 @@ SERVICES = _named(
     faster_internet={"internet": {"down_mbps": 500, "up_mbps": 100}},
     end_internet={"internet": "none", "last_day": "2027-02-28"},
 )
+RETRIES = _named(now={"reason": "the telephone system is back"})
+SKIPS = _named(accept_for_now={"reason": "the line card is being replaced on Monday"})
+MARKS = _named(done_by_hand={"note": "switched off at the exchange, ticket 4711"})
 
 SITE = {
     "site_id": "thames-house",
@@ -90,8 +93,29 @@ CLIENT = {
             "attempts": 0,
             "last_error": "",
             "next_attempt_at": None,
+            "state": "settled",
+            "attention_since": None,
+            "method": method,
+            "by": "",
+            "skipped": None,
+            "second_look_at": "2026-11-20T10:31:01Z",
+            "subjects": [
+                {
+                    "subject": subject,
+                    "desired": "off",
+                    "actual": "off",
+                    "state": "proven",
+                    "proven_at": "2026-11-20T10:30:01Z",
+                    "protected": False,
+                    "why": "",
+                    "seen": seen,
+                }
+            ],
         }
-        for system, subject in (("telephony", "+442079460001"), ("internet", "acme"))
+        for system, subject, method, seen in (
+            ("telephony", "+442079460001", "kamailio rows read back", {"registrations": "0"}),
+            ("internet", "acme", "freeradius rows read back", {"sessions": "0"}),
+        )
     ],
     "revision": 7,
     "created_at": "2026-11-01T12:00:00Z",
@@ -111,6 +135,30 @@ ENTRY = {
     "revision": 7,
     "facts": {},
 }
+ATTENTION = {
+    "client_id": "acme",
+    "name": "Acme Ltd",
+    "site": "thames-house",
+    "system": "telephony",
+    "state": "attention",
+    "since": "2026-11-20T10:30:01Z",
+    "attempts": 5,
+    "last_error": "SystemUnavailable: Kamailio's database does not answer",
+    "next_attempt_at": "2026-11-20T10:38:00Z",
+    "skipped": None,
+}
+SYSTEM = {
+    "system": "telephony",
+    "state": "failing",
+    "since": "2026-11-20T10:30:01Z",
+    "last_error": "SystemUnavailable: Kamailio's database does not answer",
+    "last_failure_at": "2026-11-20T10:34:00Z",
+    "last_success_at": "2026-11-20T10:29:50Z",
+    "workers": 2,
+    "clients_in_attention": 3,
+    "oldest_attention_at": "2026-11-20T10:30:01Z",
+    "clients_changing": 14,
+}
 CREDENTIALS = {
     "sip": [
         {"number": "+442079460001", "username": "442079460001", "password": "mzxw6ytboi3dgnbvgy3tqojqmfrggzdf"},
@@ -119,6 +167,8 @@ CREDENTIALS = {
     "servers": {"sip": "127.0.0.1:5060", "sip_domain": "connect.local", "radius": "127.0.0.1:1812"},
 }
 ANSWERS: dict[str, dict[str, Any]] = {
+    "Attention": ATTENTION,
+    "SystemState": SYSTEM,
     "Credentials": CREDENTIALS,
     "Site": SITE,
     "ClientView": CLIENT,

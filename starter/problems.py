@@ -76,6 +76,7 @@ _SENTENCES = {
     "timezone_aware": "{field} has no offset. Write the instant with it: 2027-03-01T09:00:00+00:00",
     "json_invalid": "The body is not JSON: {error}. Correct it",
     "model_attributes_type": "{field} is not a JSON object. Send one, as Content-Type: application/json",
+    "said_twice": "Both note and reason are given. Leave one of them out",
     "enum": "{field} is not one of {expected}. Give one of these",
     "literal_error": "{field} is not one of {expected}. Give one of these",
 }

@@ -1,69 +1,16 @@
-"""What the command line shows people. Everything that came from outside is shown as text, never as markup.
+"""What the command line shows people of sites and clients.
 
-Tables fit the terminal: columns that matter less are left out, long names end in an ellipsis, ids never break. What is
-piped is 120 columns wide, or COLUMNS, and has no colours.
+Tables fit the terminal: columns that matter less are left out, long names end in an ellipsis, ids never break.
 """
 
-import json
-import os
-import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, TypeAlias
+from collections.abc import Iterable
+from typing import Any
 
-from rich.cells import cell_len
-from rich.console import Console
 from rich.text import Text
 
-COLOURS = {
-    "new": "cyan",
-    "active": "green",
-    "suspended": "yellow",
-    "decommissioned": "dim",
-    "inactive": "dim",
-    "settled": "green",
-    "changing": "cyan",
-    "attention": "bold red",
-    "on": "green",
-    "off": "yellow",
-    "unknown": "red",
-    "refused": "red",
-}
-PIPED = 120  # columns, when nobody says how wide it is
-GAP = 2  # blanks between columns
+from starter.tables import Column, count, fits, moment, note, say, show, table, word
+
 ESSENTIAL = 5  # columns of the list of clients that it has at any sensible width
-LAST = 20  # columns that a wrapped last column has at least
-
-VISIBLE = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)], "\N{REPLACEMENT CHARACTER}")  # no text moves the cursor
-
-Row: TypeAlias = Sequence[Text]
-
-
-@dataclass(frozen=True)
-class Column:
-    """``least`` is the width to which long cells may be cut; None: they are never cut."""
-
-    head: str
-    least: int | None = None
-
-
-def _width() -> int | None:
-    given = os.environ.get("COLUMNS", "")
-    if given.isdecimal() and int(given):
-        return int(given)
-    return None if sys.stdout.isatty() else PIPED
-
-
-_console = Console(highlight=False, soft_wrap=True, width=_width())
-
-
-def as_json(answer: dict[str, Any]) -> None:
-    print(json.dumps(answer, ensure_ascii=False))  # noqa: T201  # for machines: no colours, no wrapping
-
-
-def say(text: str) -> None:
-    _show([text])
 
 
 def sites(items: list[dict[str, Any]]) -> None:
@@ -71,15 +18,15 @@ def sites(items: list[dict[str, Any]]) -> None:
         say("No sites yet: connect site add ID --name NAME --timezone Europe/London")
         return
     rows = [[Text(site["site_id"]), Text(site["name"]), Text(site["timezone"])] for site in items]
-    _show(_table([Column("site"), Column("name", least=12), Column("time zone")], rows))
-    _note(_count(len(items), "site"))
+    show(table([Column("site"), Column("name", least=12), Column("time zone")], rows))
+    note(count(len(items), "site"))
 
 
 def clients(items: list[dict[str, Any]], total: int) -> None:
     """The clients that were asked for, of ``total`` that there are, Inactive ones included."""
     if not items:
         say(
-            f"None of {_count(total, 'client')} matches. Inactive ones are listed with --inactive."
+            f"None of {count(total, 'client')} matches. Inactive ones are listed with --inactive."
             if total
             else "No clients yet: connect client add --name NAME --type virtual --site ID --line +442079460001"
         )
@@ -87,26 +34,26 @@ def clients(items: list[dict[str, Any]], total: int) -> None:
     zones = {client["timezone"] for client in items if client["planned"]}
     columns, rows = _clients_table(items, with_zone=len(zones) > 1, narrow=False)
     most = len(columns)
-    if not _fits(columns[:ESSENTIAL], rows):
+    if not fits(columns[:ESSENTIAL], rows):
         columns, rows = _clients_table(items, with_zone=len(zones) > 1, narrow=True)
         most = ESSENTIAL
-    shown = next((n for n in range(most, 3, -1) if _fits(columns[:n], rows)), 3)
-    _show(_table(columns[:shown], [row[:shown] for row in rows]))
-    told = [f"{len(items)} of {_count(total, 'client')}"]
+    shown = next((n for n in range(most, 3, -1) if fits(columns[:n], rows)), 3)
+    show(table(columns[:shown], [row[:shown] for row in rows]))
+    told = [f"{len(items)} of {count(total, 'client')}"]
     if len(zones) == 1:
         told.append(f"next changes in {zones.pop()} time")
     if late := sum(client["end_date_passed"] for client in items):
         told.append(f"{late} past the end date (!)")
     left_out = ", ".join(column.head for column in columns[shown:])
-    _note("; ".join(told), *([f"Not shown at this width: {left_out}"] if left_out else []))
+    note("; ".join(told), *([f"Not shown at this width: {left_out}"] if left_out else []))
 
 
 def client(client: dict[str, Any]) -> None:
-    _show(
+    show(
         [
             Text.assemble(
                 (client["name"], "bold"), f" ({client['client_id']})  ", _status(client), ", ",
-                _word(client["provisioning"]), " (management)" if client["management"] else "",
+                word(client["provisioning"]), " (management)" if client["management"] else "",
             )
         ]
     )  # fmt: skip
@@ -122,11 +69,22 @@ def client(client: dict[str, Any]) -> None:
         *((f"planned {_kind(change)}", Text(_planned(change))) for change in client["planned"]),
         ("in Temporal", Text(client["temporal_ui_url"], no_wrap=True, overflow="ignore")),
     ]
-    _show(_table([Column(""), Column("")], [[Text(name, "dim"), fact] for name, fact in facts], wrap=True))
-    services = list(_services(client))
-    columns = [Column("service"), Column("wanted"), Column("proven"), Column("at (UTC)"), Column("last error")]
-    kept = len(columns) if any(row[-1].plain for row in services) else -1
-    _show(["", *_table(columns[:kept], [row[:kept] for row in services], wrap=kept > 0)] if services else [])
+    show(table([Column(""), Column("")], [[Text(name, "dim"), fact] for name, fact in facts], wrap=True))
+    _show_systems(client)
+
+
+def _show_systems(client: dict[str, Any]) -> None:
+    services = [row for system in client["systems"] for row in _services(client, system)]
+    columns = [Column("service"), Column("wanted"), Column("proven"), Column("at (UTC)"), Column("remark")]
+    noted = any(row[-1].plain for row in services)
+    kept = len(columns) if noted else -1
+    show(["", *table(columns[:kept], [row[:kept] for row in services], wrap=noted)] if services else [])
+    told = [
+        [Text(system["system"], "dim"), what, about]
+        for system in client["systems"]
+        for what, about in _standing(system)
+    ]
+    show(["", *table([Column(""), Column(""), Column("")], told, wrap=True)] if told else [])
 
 
 def history(page: dict[str, Any]) -> None:
@@ -134,9 +92,9 @@ def history(page: dict[str, Any]) -> None:
     rows = []
     for line in page["items"]:
         told = line["text"] + (f" ({line['reason']})" if line["reason"] else "")
-        rows.append([Text(_time(line["at"])), _word(line["event"]), Text(line["by"] or "-"), Text(told)])
-    _show(_table(columns, rows, wrap=True))
-    _note(f"{len(rows)} of {_count(page['total'], 'line')}, newest first")
+        rows.append([Text(moment(line["at"])), word(line["event"]), Text(line["by"] or "-"), Text(told)])
+    show(table(columns, rows, wrap=True))
+    note(f"{len(rows)} of {count(page['total'], 'line')}, newest first")
 
 
 def credentials(told: dict[str, Any]) -> None:
@@ -149,82 +107,17 @@ def credentials(told: dict[str, Any]) -> None:
         return
     columns = [Column("for"), Column("username"), Column("password"), Column("server")]
     cells = [(what, it["username"], it["password"] or "its own, from before", where or "-") for what, it, where in rows]
-    _show(_table(columns, [[Text(cell) for cell in row] for row in cells]))
+    show(table(columns, [[Text(cell) for cell in row] for row in cells]))
     if told["sip"]:
-        _note(f"SIP domain {servers['sip_domain']}")
+        note(f"SIP domain {servers['sip_domain']}")
 
 
 def answer(client: dict[str, Any]) -> None:
     """What a command did, and where the client now stands."""
     said = client.get("message") or f"Created {client['client_id']}, billing ref {client['billing_ref']}"
     told = Text(said if client.get("changed", True) else f"No change: {said}")
-    state = Text.assemble(f"{client['client_id']}: ", _status(client), ", ", _word(client["provisioning"]))
-    _show([told, state, *(f"planned {_kind(change)}: {_planned(change)}" for change in client["planned"])])
-
-
-# -- tables -----------------------------------------------------------------------------------------------------------
-
-
-def _table(columns: Sequence[Column], rows: Sequence[Row], *, wrap: bool = False) -> list[Text]:
-    """The lines of a table that is as wide as the terminal at most. ``wrap``: the last column may have more lines."""
-    widths = _natural(columns, rows)
-    if wrap:
-        widths[-1] = max(LAST, min(widths[-1], _console.width - sum(widths[:-1]) - GAP * (len(widths) - 1)))
-    while _total(widths) > _console.width:
-        spare = [
-            max(0, width - (width if c.least is None else c.least)) for c, width in zip(columns, widths, strict=True)
-        ]
-        if not any(spare):
-            break
-        widths[spare.index(max(spare))] -= 1
-    heads = [[Text(column.head, "bold") for column in columns]] if any(column.head for column in columns) else []
-    return [line for row in (*heads, *rows) for line in _lines(row, widths, wrap)]
-
-
-def _lines(row: Row, widths: Sequence[int], wrap: bool) -> Iterable[Text]:
-    *cells, last = (cell.copy() for cell in row)
-    for cell, width in zip(cells, widths, strict=False):
-        cell.truncate(width, overflow="ellipsis", pad=True)
-    if not wrap:
-        last.truncate(widths[-1], overflow="ellipsis")
-    told = last.wrap(_console, widths[-1]) if wrap else [last]
-    indent = " " * (_total(widths[:-1]) + GAP)
-    for number, part in enumerate(told or [Text()]):
-        line = Text(indent) if number else Text(" " * GAP).join([*cells, Text()])
-        line.append_text(part)
-        line.rstrip()
-        yield line
-
-
-def _natural(columns: Sequence[Column], rows: Sequence[Row]) -> list[int]:
-    """How wide each column would like to be."""
-    return [
-        max([cell_len(column.head), *(cell.cell_len for cell in cells)])
-        for column, cells in zip(columns, zip(*rows, strict=True) if rows else [()] * len(columns), strict=False)
-    ]
-
-
-def _fits(columns: Sequence[Column], rows: Sequence[Row]) -> bool:
-    """Whether these columns have room once those that may be cut are."""
-    widths = _natural(columns, [row[: len(columns)] for row in rows])
-    least = [min(width, width if c.least is None else c.least) for c, width in zip(columns, widths, strict=True)]
-    return _total(least) <= _console.width
-
-
-def _total(widths: Sequence[int]) -> int:
-    return sum(widths) + GAP * (len(widths) - 1)
-
-
-def _show(lines: Iterable[Text | str]) -> None:
-    for line in lines:
-        text = Text(line) if isinstance(line, str) else line.copy()
-        text.plain = text.plain.translate(VISIBLE)
-        _console.print(text)
-
-
-def _note(*sentences: str) -> None:
-    """What is said below a table."""
-    _show(["", *(line for sentence in sentences for line in Text(sentence, "dim").wrap(_console, _console.width))])
+    state = Text.assemble(f"{client['client_id']}: ", _status(client), ", ", word(client["provisioning"]))
+    show([told, state, *(f"planned {_kind(change)}: {_planned(change)}" for change in client["planned"])])
 
 
 # -- pieces -----------------------------------------------------------------------------------------------------------
@@ -243,7 +136,7 @@ def _clients_table(
             Text(client["client_id"]),
             Text(client["name"] + (" (management)" if client["management"] else "")),
             _status(client),
-            _word(client["provisioning"]),
+            word(client["provisioning"]),
             Text(_next(client, with_zone=with_zone, with_time=not narrow)),
             Text(client["type"]),
             Text(client["office_label"]),
@@ -256,32 +149,57 @@ def _clients_table(
     return columns, rows
 
 
-def _services(client: dict[str, Any]) -> Iterable[list[Text]]:
-    """A row for every line and account: what is wanted, what is proven, and what is in the way."""
+def _services(client: dict[str, Any], system: dict[str, Any]) -> Iterable[list[Text]]:
+    """A row for every line and account: what is wanted, what is proven, since when, and why not."""
     offices = {line["number"]: line["office"] for line in client["lines"]}
-    contracted = {"telephony": list(offices), "internet": [client["internet"]["account"]] if client["internet"] else []}
-    for system in client["systems"]:
-        wanted, actual = system["desired"], system["actual"]
-        again = f", next attempt {_time(system['next_attempt_at'])}" if system["next_attempt_at"] else ""
-        for subject in dict.fromkeys([*wanted, *contracted[system["system"]]]):
-            name = f"internet {subject}" if system["system"] == "internet" else subject
-            office = f" in {offices[subject]}" if offices.get(subject) else ""
-            asked_for = subject in wanted  # a New client's services are not, yet
-            yield [
-                Text(f"{name}{office}"),
-                _word(wanted[subject] if asked_for else "-"),
-                _word(actual.get(subject, "unknown" if asked_for else "-")),
-                Text(_time(system["proven_at"]) or "-"),
-                Text(f"{system['last_error']}{again}"),
-            ]
+    internet, telephony = client["internet"], system["system"] == "telephony"
+    contracted = list(offices) if telephony else [internet["account"]] if internet else []
+    found = {subject["subject"]: subject for subject in system["subjects"]}
+    for name in dict.fromkeys([*system["desired"], *contracted]):
+        office = f" in {offices[name]}" if telephony and offices.get(name) else ""
+        shown = Text(f"{name}{office}" if telephony else f"internet {name}")
+        subject = found.get(name)
+        if subject is None:  # a New client's services are not wanted, yet
+            wanted = system["desired"].get(name)
+            yield [shown, word(wanted or "-"), word(system["actual"].get(name, "unknown") if wanted else "-"),
+                   Text(moment(system["proven_at"] if wanted else None) or "-"), Text()]  # fmt: skip
+            continue
+        at = moment(subject["proven_at"]) or "-"
+        yield [shown, word(subject["desired"]), word(_proven(subject)), Text(at), Text(_why(client, subject))]
 
 
-def _word(word: str) -> Text:
-    return Text(word, COLOURS.get(word, ""))
+def _proven(subject: dict[str, Any]) -> str:
+    """On or off for what is proven; else the word for why it is neither."""
+    words = {"proven": subject["actual"], "changing": "unknown"}
+    return str(words.get(subject["state"], subject["state"].replace("_", " ")))
+
+
+def _why(client: dict[str, Any], subject: dict[str, Any]) -> str:
+    stays = client["status"] == "suspended" and subject["desired"] == "on"
+    protected = ("protected: left in service" if stays else "protected") if subject["protected"] else ""
+    return "; ".join(part for part in (protected, subject["why"]) if part)
+
+
+def _standing(system: dict[str, Any]) -> Iterable[tuple[Text, Text]]:
+    """What is to be said of a system as a whole: trouble, who has accepted or mended it, and what is still to come."""
+    if system["state"] in ("attention", "not_proven"):
+        since = f"since {moment(system['attention_since'])} UTC, " if system["attention_since"] else ""
+        again = f", next attempt {moment(system['next_attempt_at'])} UTC" if system["next_attempt_at"] else ""
+        attempts = count(system["attempts"], "attempt")
+        told = Text(f"{since}{attempts}{again}: {system['last_error']}")
+        yield word(system["state"].replace("_", " ")), told
+    elif system["last_error"] and not system["skipped"]:
+        yield word(system["state"]), Text(system["last_error"])
+    if skipped := system["skipped"]:
+        yield word("skipped"), Text(f"by {skipped['by'] or '-'} at {moment(skipped['at'])} UTC: {skipped['reason']}")
+    if system["by"] and system["state"] == "settled":
+        yield Text(system["method"]), Text(f"by {system['by']} at {moment(system['proven_at'])} UTC")
+    if system["second_look_at"]:
+        yield Text("second look"), Text(f"at {moment(system['second_look_at'])} UTC")
 
 
 def _status(client: dict[str, Any]) -> Text:
-    return _word("inactive" if client["status"] == "decommissioned" else client["status"])
+    return word("inactive" if client["status"] == "decommissioned" else client["status"])
 
 
 def _end(client: dict[str, Any]) -> Text:
@@ -311,17 +229,9 @@ def _internet(internet: dict[str, Any] | None) -> str:
 
 
 def _hold(hold: dict[str, Any]) -> str:
-    return f"since {_time(hold['placed_at'])} UTC{': ' if hold['reason'] else ''}{hold['reason']}"
+    return f"since {moment(hold['placed_at'])} UTC{': ' if hold['reason'] else ''}{hold['reason']}"
 
 
 def _planned(change: dict[str, Any]) -> str:
     reason = f": {change['reason']}" if change["reason"] else ""
     return f"{change['local_time']} ({change['at']}){reason}"
-
-
-def _time(instant: str | None) -> str:
-    return f"{datetime.fromisoformat(instant).astimezone(UTC):%Y-%m-%d %H:%M:%S}" if instant else ""
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -20,6 +20,7 @@ from pydantic import (
     StringConstraints,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 from pydantic_core import PydanticCustomError
 
@@ -27,8 +28,9 @@ from workflows import messages
 from workflows.domain.client import LONGEST_BILLING_REF, LONGEST_NAME, Activation
 from workflows.domain.errors import InvalidField
 from workflows.domain.lifecycle import Status
+from workflows.domain.provisioning import Provisioned
 from workflows.domain.services import ClientType
-from workflows.messages import ClientView, Office, Strict
+from workflows.messages import ClientView, Office, SkippedView, Strict
 
 CLIENT_ID = r"^[a-z0-9][a-z0-9-]{1,62}$"
 YEARS = range(1900, 2200)
@@ -90,6 +92,7 @@ Key = Annotated[
     Field(description="Lower-case letters, digits and hyphens, 2 to 63 of them"),
 ]
 Text = Annotated[str, AfterValidator(storable)]
+Switched = Literal["telephony", "internet"]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_NAME, pattern=r"\S")]
 
 
@@ -157,6 +160,21 @@ class ServicesBody(Clean, messages.ServicesBody):
     internet: InternetGiven | Literal["none"] | None = None
 
 
+class SkipBody(Clean, messages.SkipBody):
+    """Accept that a system is not as decided, until the next decision that concerns it."""
+
+
+class MarkDoneBody(Clean, messages.MarkDoneBody):
+    """Count a system as done by hand. ``reason`` may be said for ``note``."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _said_once(cls, given: Any) -> Any:
+        if isinstance(given, dict) and {"note", "reason"} <= given.keys():
+            raise PydanticCustomError("said_twice", "Both note and reason are given. Leave one of them out")
+        return given
+
+
 class EditBody(Clean, messages.EditBody):
     """Details. What is left out stays; ``billing_ref`` empty or null asks for a generated one."""
 
@@ -205,6 +223,7 @@ class ClientFilter(Strict):
 
     status: Status | None = None
     type: ClientType | None = None
+    provisioning: Provisioned | None = None
     site: Text | None = Field(None, max_length=63)
     q: Text | None = Field(
         None, max_length=200, description="In name, billing ref, id, numbers and offices: every word"
@@ -214,6 +233,16 @@ class ClientFilter(Strict):
         "name", "-name", "billing_ref", "-billing_ref", "status", "-status", "start_date", "-start_date",
         "end_date", "-end_date", "next_change", "-next_change",
     ] = Field("name", description="A minus sorts downwards; the management client is always first")  # fmt: skip
+    limit: int = Field(50, ge=1, le=500)
+    cursor: str | None = Field(None, max_length=2000, description="`next` of the page before")
+
+
+class AttentionFilter(Strict):
+    """Whom a list of those who wait for a person shows, and which page of it."""
+
+    site: Text | None = Field(None, max_length=63)
+    system: Switched | None = None
+    skipped: bool = Field(False, description="Show also what a person has accepted as it is")
     limit: int = Field(50, ge=1, le=500)
     cursor: str | None = Field(None, max_length=2000, description="`next` of the page before")
 
@@ -267,6 +296,56 @@ class HistoryEntry(BaseModel):
 
 class HistoryPage(BaseModel):
     items: list[HistoryEntry]
+    next: str | None
+    total: int
+
+
+class Attention(BaseModel):
+    """A client for which a system is not as decided, as the directory was last told of it.
+
+    ``state``: attention: a person is needed; not_proven: changed, but what is true could not be seen yet; skipped: a
+    person accepts it. ``since`` is when that began. ``attempts`` and ``next_attempt_at`` are those of then.
+    """
+
+    client_id: str
+    name: str
+    site: str
+    system: Switched
+    state: Literal["attention", "not_proven", "skipped"]
+    since: datetime
+    attempts: int
+    last_error: str
+    next_attempt_at: datetime | None
+    skipped: SkippedView | None
+
+
+class AttentionPage(BaseModel):
+    items: list[Attention]
+    next: str | None
+    total: int
+
+
+class SystemState(BaseModel):
+    """How the workers find a system, and how many clients wait for it.
+
+    ``state``: the worst that any worker says; unknown: none has said anything for a minute. ``since`` is when that
+    began. ``clients_changing`` are those that wait for it without needing a person.
+    """
+
+    system: Switched
+    state: Literal["working", "failing", "recovering", "unknown"]
+    since: datetime | None
+    last_error: str
+    last_failure_at: datetime | None
+    last_success_at: datetime | None
+    workers: int = Field(description="How many have reported within the last minute")
+    clients_in_attention: int
+    oldest_attention_at: datetime | None
+    clients_changing: int
+
+
+class SystemPage(BaseModel):
+    items: list[SystemState]
     next: str | None
     total: int
 

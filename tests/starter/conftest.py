@@ -1,6 +1,7 @@
 """One service for all tests of the starter: each makes its own clients in it."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -12,8 +13,10 @@ from temporalio.testing import WorkflowEnvironment
 from activities.migrations import migrate
 from activities.settings import Settings
 from starter.postgres import EmbeddedPostgres
-from tests.starter.house import TEMPORAL, TOKEN, House, furnished
+from tests.starter.house import TEMPORAL, TOKEN, House, furnished, with_limits
+from tests.starter.terminal import Terminal
 from tests.workflows.conftest import replay_everything
+from workflows.domain.standing import Limits
 from workflows.visibility import KEYS
 
 
@@ -44,6 +47,20 @@ async def house(temporal: Client, settings: Settings) -> AsyncIterator[House]:
     async with furnished(temporal, settings) as house:
         yield house
         assert await replay_everything(temporal)
+
+
+@pytest_asyncio.fixture(scope="session")
+async def slow(house: House) -> AsyncIterator[House]:
+    """The same service, for new clients with an hour between attempts and before the second look."""
+    limits = Limits(attempt=8, first_pause=3600, longest_pause=3600, second_look=3600)
+    async with with_limits(house, limits) as slow:
+        yield slow
+
+
+@pytest.fixture
+def terminal(house: House, tmp_path: Path) -> Terminal:
+    """A command line that talks to the service."""
+    return Terminal(tmp_path, {"CONNECT_URL": house.url, "CONNECT_TOKEN": TOKEN})
 
 
 @pytest.fixture

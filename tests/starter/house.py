@@ -6,7 +6,7 @@ import sys
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from starter.watching import Watch
 from tests.fakes import FakeInternet, FakeTelephony
 from tests.waiting import eventually, free_port
 from workflows.client_lifecycle import ClientLifecycle
+from workflows.domain.provisioning import Provisioned
 from workflows.domain.standing import Limits
 from workflows.guard import Guard
 from workflows.messages import TASK_QUEUE
@@ -41,6 +42,7 @@ TEMPORAL = Path(sys.executable).with_name("temporal")
 TOKEN = "a-token-for-the-tests"
 MASTER_KEY = b"k" * 32
 SITE = "thames"
+KEYRING = Keyring(MASTER_KEY, Servers(sip="sip.test:5060", sip_domain="sip.test", radius=None))
 LIMITS = Limits(attempt=8, first_pause=0.2, longest_pause=1)
 
 _numbers = itertools.count(1000)
@@ -60,7 +62,8 @@ class RecordedTelephony(FakeTelephony):
 
     @activity.defn(name="ensure_lines")
     async def ensure_lines(self, order: EnsureLines) -> Evidence:
-        return await self._evidences.take_down(order.client_id, await super().ensure_lines(order), order.release)
+        evidence = read_back(await super().ensure_lines(order))
+        return await self._evidences.take_down(order.client_id, evidence, order.release)
 
 
 class RecordedInternet(FakeInternet):
@@ -72,7 +75,13 @@ class RecordedInternet(FakeInternet):
 
     @activity.defn(name="ensure_access")
     async def ensure_access(self, order: EnsureAccess) -> Evidence:
-        return await self._evidences.take_down(order.client_id, await super().ensure_access(order))
+        return await self._evidences.take_down(order.client_id, read_back(await super().ensure_access(order)))
+
+
+def read_back(evidence: Evidence) -> Evidence:
+    """The evidence, with what a real system would have shown of each line or account."""
+    findings = [replace(x, seen={"row": "on" if x.in_service else "off"}) for x in evidence.findings]
+    return replace(evidence, findings=findings)
 
 
 @dataclass
@@ -103,12 +112,31 @@ class House:
         headers = waiting(wait) | ({"Idempotency-Key": key} if key else {})
         return await self.api.post(f"/clients/{client_id}/{command}", json=body, headers=headers)
 
+    async def known(self, client_id: str) -> None:
+        """Return when the client's workflow knows what the directory shows: proofs are there a moment before."""
+
+        async def settled() -> bool:
+            return (await self.desk.gateway.client(client_id)).provisioning is Provisioned.SETTLED
+
+        await eventually(settled)
+
     async def history(self, client_id: str) -> list[dict[str, Any]]:
         """A client's history, newest first."""
         answer = await self.api.get(f"/clients/{client_id}/history")
         assert answer.status_code == 200, answer.text
         items: list[dict[str, Any]] = answer.json()["items"]
         return items
+
+    @asynccontextmanager
+    async def without(self, *systems: FakeTelephony | FakeInternet) -> AsyncIterator[None]:
+        """The service while these systems do not answer."""
+        for system in systems:
+            system.faults.down = True
+        try:
+            yield
+        finally:
+            for system in systems:
+                system.faults.down = False
 
     async def closed(self, **record: Any) -> dict[str, Any]:
         """A client that was decommissioned, and whose workflow is over."""
@@ -161,15 +189,21 @@ async def furnished(temporal: Client, settings: Settings) -> AsyncIterator[House
             interceptors=[Guard()],
         )
         watch = Watch(dsn, pause=0.1)
-        servers = Servers(sip="sip.test:5060", sip_domain="sip.test", radius=None)
-        keyring = Keyring(MASTER_KEY, servers)
-        desk = Desk(Gateway(temporal, "http://ui"), Directory(database), watch, LIMITS, keyring)
+        desk = Desk(Gateway(temporal, "http://ui"), Directory(database), watch, LIMITS, KEYRING)
         async with worker, watched(watch), serving(create_app(desk, TOKEN)) as url, calling(url) as api:
             answer = await api.post(
                 "/sites", json={"site_id": SITE, "name": "Thames House", "timezone": "Europe/London"}
             )
             assert answer.status_code == 201, answer.text
             yield House(url, api, desk, temporal, telephony, internet, settings)
+
+
+@asynccontextmanager
+async def with_limits(house: House, limits: Limits) -> AsyncIterator[House]:
+    """The same service, whose new clients are told other limits."""
+    desk = Desk(house.desk.gateway, house.desk.directory, house.desk.watch, limits, KEYRING)
+    async with serving(create_app(desk, TOKEN)) as url, calling(url) as api:
+        yield replace(house, url=url, api=api, desk=desk)
 
 
 @asynccontextmanager

@@ -100,6 +100,16 @@ async def test_every_route_is_described_with_its_errors(document: dict[str, Any]
     assert "HTTPValidationError" not in document["components"]["schemas"]
 
 
+async def test_what_is_about_systems_is_one_chapter(document: dict[str, Any]) -> None:
+    chapter = {
+        operation["operationId"]
+        for path in document["paths"].values()
+        for operation in path.values()
+        if operation["tags"][0] == "systems"
+    }
+    assert chapter == {"list_systems", "list_attention", "retry_system", "skip_system", "mark_system_done"}
+
+
 async def test_every_example_is_valid(document: dict[str, Any]) -> None:
     checked = 0
     for schema, example in _examples(document):
@@ -149,6 +159,7 @@ async def test_the_reference_needs_no_other_host_and_explains_every_problem(
     assert "script" not in page.tags
     assert all(link.startswith(("/", "#")) for link in page.links), page.links
     assert (await anyone.get("/docs.css")).headers["Content-Type"].startswith("text/css")
+    assert {"sites", "clients", "commands", "systems", "health", "problems"} <= page.anchors, "its chapters"
     for operations in document["paths"].values():
         assert {operation["operationId"] for operation in operations.values()} <= page.anchors
     client_id = (await house.create())["client_id"]

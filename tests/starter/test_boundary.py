@@ -7,7 +7,7 @@ from temporalio.client import WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from starter.api import LONGEST_WAIT, seconds_of
+from starter.asking import LONGEST_WAIT, seconds_of
 from starter.desk import check_id, client_id_for
 from starter.errors import Malfunction, StarterError, TemporalAway, TemporalRefused
 from starter.gateway import REFUSALS, as_told, is_recorded, reaching

@@ -1,13 +1,7 @@
 """Claims about the command line (PRODUCT.md section 7.1): what it does, what it says, what status it leaves with."""
 
-import asyncio
 import json
-import os
-import sys
 import time
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import asyncpg
 import pytest
@@ -16,54 +10,8 @@ from fastapi import FastAPI
 from starter import problems
 from starter.errors import StarterError, TemporalAway, TemporalRefused
 from tests.starter.house import SITE, TOKEN, House, number, serving, unique
+from tests.starter.terminal import Terminal
 from tests.waiting import free_port
-
-PROGRAM = Path(sys.executable).with_name("connect")
-
-
-@dataclass
-class Said:
-    """How the program ended, and what it said."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-class Terminal:
-    """A terminal in an empty folder, with the service's address and token."""
-
-    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
-        self.folder = folder
-        self.environment = {"PATH": os.environ["PATH"], "COLUMNS": "200", "LANG": "C.UTF-8", **environment}
-
-    async def connect(self, *words: str) -> Said:
-        process = await asyncio.create_subprocess_exec(
-            PROGRAM,
-            *words,
-            cwd=self.folder,
-            env=self.environment,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        out, err = await process.communicate()
-        assert process.returncode is not None
-        return Said(process.returncode, out.decode(), err.decode())
-
-    async def json(self, *words: str, status: int = 0) -> Any:
-        said = await self.connect(*words, "--json")
-        assert said.status == status, said
-        return said.json
-
-
-@pytest.fixture
-def terminal(house: House, tmp_path: Path) -> Terminal:
-    return Terminal(tmp_path, {"CONNECT_URL": house.url, "CONNECT_TOKEN": TOKEN})
 
 
 async def test_a_client_from_its_first_day_to_its_last(terminal: Terminal) -> None:

@@ -1,0 +1,88 @@
+"""What requests of every kind say in their headers, and what a command is answered (PRODUCT.md section 7.2)."""
+
+import re
+from typing import Annotated, Any, TypeVar
+from uuid import uuid4
+
+from fastapi import Body, Depends, Header, Path, Request, Response
+
+from starter import examples, problems
+from starter.desk import Desk
+from starter.schemas import CommandBody, PlannableBody
+from workflows.domain.provisioning import Provisioned
+from workflows.messages import AnyMessage, ClientView, CommandAnswer
+
+LONGEST_WAIT = 60
+
+View = TypeVar("View", bound=ClientView)
+ClientId = Annotated[str, Path(description="The client's id", examples=["acme"])]
+Wait = Annotated[
+    str | None,
+    Header(alias="Prefer", description="`wait=N`: wait up to N seconds for the effect", examples=["wait=30"]),
+]
+Key = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        max_length=200,
+        pattern=r"^[\x20-\x7e]*$",
+        description="The command_id: the same one twice is one command",
+        examples=["5f0c2f5e"],
+    ),
+]
+
+
+def desk_of(request: Request) -> Desk:
+    """The desk that the app was made with."""
+    desk: Desk = request.app.state.desk
+    return desk
+
+
+AtDesk = Annotated[Desk, Depends(desk_of)]
+
+
+class Asking:
+    """What every changing request says in its headers, and who sent it."""
+
+    def __init__(self, request: Request, response: Response, key: Key = None, wait: Wait = None) -> None:
+        self.desk = desk_of(request)
+        self.by: str = request.state.caller.name
+        self.command_id = key or uuid4().hex
+        self.response = response
+        self.seconds = seconds_of(wait)
+
+    async def tell(self, client_id: str, kind: type[AnyMessage], said: dict[str, object]) -> CommandAnswer:
+        """The answer to one command, waited for as asked: 200 when all is settled, 202 when it is accepted."""
+        message = kind.model_validate({**said, "command_id": self.command_id, "by": self.by})
+        answer = await self.waited(await self.desk.command(client_id, message))
+        self.response.status_code = 200 if answer.provisioning is Provisioned.SETTLED else 202
+        return answer
+
+    async def waited(self, view: View) -> View:
+        """The client, once it is settled or the time is over."""
+        if self.seconds:
+            self.response.headers["Preference-Applied"] = f"wait={self.seconds}"
+            return await self.desk.settled(view, self.seconds)
+        return view
+
+
+Asked = Annotated[Asking, Depends()]
+
+
+def seconds_of(prefer: str | None) -> int:
+    """The ``wait`` of a Prefer header (RFC 7240), at most LONGEST_WAIT; what is not understood is ignored."""
+    found = re.search(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,9})\b", prefer or "", re.IGNORECASE)
+    return min(int(found[1]), LONGEST_WAIT) if found else 0
+
+
+ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {"model": CommandAnswer, "description": "Done: the systems are proven to do it"},
+    202: {"model": CommandAnswer, "description": "Accepted: what it takes is under way"},
+    **problems.described(404, 409, 422),
+}
+COMMAND: dict[str, Any] = {"response_model": CommandAnswer, "responses": ANSWERS}
+# a command without anything to say needs no body
+CommandGiven = Annotated[CommandBody, Body(default_factory=CommandBody)]
+PlannableGiven = Annotated[
+    PlannableBody, Body(default_factory=PlannableBody, openapi_examples=examples.PLANNABLE_COMMANDS)
+]
