@@ -1,28 +1,55 @@
-"""The telephone system: Kamailio's tables ``subscriber`` (auth_db) and ``location`` (usrloc, db_mode 3).
+"""The telephone system: Kamailio's tables ``subscriber`` (auth_db) and ``location`` (usrloc), and its memory.
 
 Both switches ride in the SELECT that Kamailio makes for every request, so what is committed counts at once; deleting
-its rows of ``location`` ends a line's registrations.
+its rows of ``location`` ends a line's registrations (db_mode 3). What servers keep in memory, calls and registrations
+(db_mode 1), is ended by JSON-RPC, where settings say where they are.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Self
 
 import asyncpg
 import structlog
 from temporalio import activity
 
-from activities.database import Database
-from activities.errors import attempt_on, not_proven
+from activities.database import Database, Databases
+from activities.errors import attempt_on, told
 from activities.evidence import Evidences
-from activities.fence import Fence, Owner, Verdict, judge, secret_told
+from activities.fence import Fence, Owner, Verdict, judge
+from activities.kamailio_rpc import Heard, Servers
+from activities.lines import Line, Sight
 from activities.secrets import ha1, sip_password, sip_username
-from workflows.domain.standing import Proof
+from activities.settings import Settings
+from activities.sip_probe import Login, Probe
+from workflows.domain.standing import Doubt, Proof
 from workflows.domain.systems import System
 from workflows.ports import EnsureLines, Evidence, Finding, ObserveLines, Telephony
 
 METHOD = "subscriber and location, read back on another connection"
 
+LOCKED = (asyncpg.LockNotAvailableError, asyncpg.TransactionRollbackError)
+REFUSED = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError, asyncpg.RaiseError)
+OF_ONE_LINE = (*LOCKED, *REFUSED)
+"""What may be the trouble of a single row: somebody has it, or a CHECK or a trigger is against it."""
+
 _KNOWN = "SELECT username FROM subscriber WHERE domain = $1 AND username = ANY($2) ORDER BY username FOR UPDATE"
+
+# What nobody else has a lock on at the moment. A locked table is waited for, but not for long.
+_HASTEN = "SET LOCAL lock_timeout = '200ms'; SET CONSTRAINTS ALL IMMEDIATE"
+
+_ALL = "SELECT username FROM subscriber WHERE domain = $1 AND username = ANY($2)"
+
+_FREE = f"{_KNOWN} SKIP LOCKED"
+
+_OWNED = "SELECT subject FROM connect_fence WHERE system = 'telephony' AND subject = ANY($1)"
+
+_FREE_OWNED = f"{_OWNED} ORDER BY subject FOR UPDATE SKIP LOCKED"
+
+_DOUBT_SECRETS = """
+UPDATE connect_fence SET secret_version = secret_version - 1
+WHERE system = 'telephony' AND subject = ANY($1) AND client_id = $2 AND secret_version = $3"""
 
 _REKEY = """
 INSERT INTO subscriber (username, domain, password, ha1, ha1b)
@@ -46,79 +73,139 @@ LEFT JOIN subscriber s ON s.domain = $1 AND s.username = w.username
 LEFT JOIN connect_fence f ON f.system = 'telephony' AND f.subject = 'line:' || w.number"""
 
 
+_ALL_SAID = Heard()
+
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True)
-class Line:
-    """One line as it was read back. ``in_service`` is None for a line the system does not know."""
+@dataclass
+class Switched:
+    """What an order has done to the tables: ``ended`` lines are off, ``rekeyed`` ones have a new secret.
 
-    number: str
-    in_service: bool | None
-    registrations: int
-    owner: Owner | None
-    client_id: str
+    ``doubts`` are of lines that could not be switched.
+    """
 
-    @property
-    def elsewhere(self) -> bool:
-        return self.owner is not None and self.owner.client_id != self.client_id
+    ended: set[str] = field(default_factory=set)
+    rekeyed: set[str] = field(default_factory=set)
+    doubts: dict[str, Doubt] = field(default_factory=dict)
 
-    def is_as(self, wanted: bool) -> bool:
-        """In service for this client, or neither able to register nor registered."""
-        if wanted:
-            return self.in_service is True and not self.elsewhere
-        return self.elsewhere or (not self.in_service and self.registrations == 0)
-
-    @property
-    def finding(self) -> Finding:
-        if self.elsewhere:
-            return Finding(self.number, False, {"owner": "another client"})
-        word = {None: "absent", True: "1", False: "0"}[self.in_service]
-        seen = {"in_service": word, "registrations": str(self.registrations)}
-        if self.in_service is not None:
-            seen["secret"] = secret_told(self.owner)
-        return Finding(self.number, bool(self.in_service), seen)
+    def add(self, other: "Switched") -> None:
+        self.ended |= other.ended
+        self.rekeyed |= other.rekeyed
 
 
 class KamailioTelephony(Telephony):
-    """Telephone lines, as one Kamailio serves them in one SIP domain."""
+    """Telephone lines, as the Kamailios of one SIP domain serve them from one database."""
 
-    def __init__(self, database: Database, evidences: Evidences, master_key: bytes, sip_domain: str) -> None:
+    def __init__(
+        self,
+        database: Database,
+        evidences: Evidences,
+        master_key: bytes,
+        sip_domain: str,
+        servers: Servers,
+        probe: Probe | None,
+        *,
+        end_calls: bool,
+    ) -> None:
         self._database, self._evidences = database, evidences
         self._master_key, self._domain = master_key, sip_domain
+        self._servers, self._probe, self._end_calls = servers, probe, end_calls
         self._fence = Fence(System.TELEPHONY, "line")
+
+    @classmethod
+    def of(cls, settings: Settings, databases: Databases, evidences: Evidences) -> Self:
+        """As the settings say. Raises ValueError, which names the setting that is wrong."""
+        probe = None
+        if settings.probe_lines:
+            if not settings.sip_server:
+                raise ValueError("CONNECT_PROBE_LINES needs CONNECT_SIP_SERVER: host:port where telephones register")
+            probe = Probe.of(settings.sip_server, settings.sip_domain, settings.probe_seconds)
+        return cls(
+            databases.telephony,
+            evidences,
+            settings.read_master_key(),
+            settings.sip_domain,
+            Servers.named(settings.sip_rpc_urls, settings.sip_domain),
+            probe,
+            end_calls=settings.calls_in_progress == "end",
+        )
 
     @activity.defn(name="ensure_lines")
     async def ensure_lines(self, order: EnsureLines) -> Evidence:
         """Have the lines in service or ceased as ordered, see that it is so, and tell the directory."""
         async with attempt_on(self._database):
-            async with self._database.transaction() as connection:
-                await self._fence.pass_through(connection, order.client_id, order.revision)
-                await self._set(connection, order)
+            switched = await self._switched(order)
+        heard = await self._cut(switched)
+        async with attempt_on(self._database):
             lines = await self._read(order)
-        if differences := [_difference(line, order) for line in lines if not line.is_as(order.lines[line.number])]:
-            raise not_proven(self._database, differences)
-        findings = [line.finding for line in lines]
-        evidence = Evidence(System.TELEPHONY, order.revision, datetime.now(UTC), METHOD, findings)
+            await self._doubt_secrets(
+                order, [n for n in switched.rekeyed if heard.get(sip_username(n), _ALL_SAID).trouble]
+            )
+        sights = await self._probed([self._sight(line, order, switched, heard) for line in lines])
+        evidence = self._evidence(order.revision, [sight.finding() for sight in sights], sights)
         log.info("lines_ensured", client_id=order.client_id, revision=order.revision, lines=len(lines))
         return await self._evidences.take_down(order.client_id, evidence, order.release)
 
     @activity.defn(name="observe_lines")
     async def observe_lines(self, order: ObserveLines) -> Evidence:
-        """Look whether ceased lines are in service, or registered, again."""
+        """Look whether ceased lines are in service, registered or in a call, again."""
         ceased = EnsureLines(order.client_id, order.revision, dict.fromkeys(order.lines, False))
         async with attempt_on(self._database):
             lines = await self._read(ceased)
-        findings = [
-            replace(
-                line.finding, proof=Proof.PROVEN if line.is_as(False) else Proof.FAILED, why=_difference(line, ceased)
-            )
-            for line in lines
-        ]
-        evidence = Evidence(System.TELEPHONY, order.revision, datetime.now(UTC), METHOD, findings, look=True)
-        return await self._evidences.take_down(order.client_id, evidence)
+        ours = {sip_username(line.number) for line in lines if not line.elsewhere}
+        heard = await self._servers.look(ours) if self._servers and ours else {}
+        sights = [self._sight(line, ceased, Switched(), heard) for line in lines]
+        evidence = self._evidence(order.revision, [sight.finding(look=True) for sight in sights], sights)
+        return await self._evidences.take_down(order.client_id, replace(evidence, look=True))
 
-    async def _set(self, connection: asyncpg.Connection, order: EnsureLines) -> None:
+    # -- changing -------------------------------------------------------------------------------------------------
+
+    async def _switched(self, order: EnsureLines) -> Switched:
+        """All lines in one transaction; where one of them is in the way, each by itself."""
+        passed = False
+        try:
+            async with self._database.transaction() as connection:
+                await self._fence.pass_through(connection, order.client_id, order.revision)
+                passed = True
+                return await self._set(connection, order)
+        except OF_ONE_LINE as error:
+            if not passed or len(order.lines) < 2:
+                raise
+            return await self._switched_singly(order, error)
+
+    async def _switched_singly(self, order: EnsureLines, first: asyncpg.PostgresError) -> Switched:
+        """Every line that can be switched, behind the same fence. Raises the ``first`` error where none can."""
+        async with self._database.transaction() as connection:
+            await self._fence.pass_through(connection, order.client_id, order.revision)
+            await connection.execute(_HASTEN)
+            done = Switched()
+            locked = Doubt(Proof.NOT_PROVEN, "somebody else has a lock on this line: see pg_stat_activity")
+            done.doubts = dict.fromkeys(await self._locked(connection, order), locked)
+            for number in sorted(order.lines.keys() - done.doubts.keys()):
+                try:
+                    async with connection.transaction():
+                        done.add(await self._set(connection, replace(order, lines={number: order.lines[number]})))
+                except LOCKED:
+                    done.doubts[number] = locked
+                except REFUSED as error:
+                    done.doubts[number] = Doubt(Proof.FAILED, f"the {self._database} refused: {told(error)}")
+            if done.doubts.keys() >= order.lines.keys():
+                raise first
+        log.warning("lines_isolated", client_id=order.client_id, revision=order.revision, lines=len(done.doubts))
+        return done
+
+    async def _locked(self, connection: asyncpg.Connection, order: EnsureLines) -> set[str]:
+        """Lines whose rows somebody else has; those of the others are ours from here on, locked in the usual order."""
+        names = {sip_username(number): number for number in sorted(order.lines)}
+        subjects = {f"line:{number}": number for number in sorted(order.lines)}
+        free = {names[row["username"]] for row in await connection.fetch(_FREE, self._domain, sorted(names))}
+        known = {names[row["username"]] for row in await connection.fetch(_ALL, self._domain, sorted(names))}
+        free_owned = {subjects[row["subject"]] for row in await connection.fetch(_FREE_OWNED, sorted(subjects))}
+        owned = {subjects[row["subject"]] for row in await connection.fetch(_OWNED, sorted(subjects))}
+        return (known - free) | (owned - free_owned)
+
+    async def _set(self, connection: asyncpg.Connection, order: EnsureLines) -> Switched:
         """Rows are locked in one order for everybody: those of the system first, then those that say whose they are."""
         names = {sip_username(number): number for number in sorted(order.lines)}
         rows = await connection.fetch(_KNOWN, self._domain, sorted(names))
@@ -127,11 +214,13 @@ class KamailioTelephony(Telephony):
         verdict = judge(order.client_id, order.secret_version, order.lines, known, owners)
         await self._rekey(connection, order, verdict)
         touched = sorted(verdict.touched)
-        ended = {n for n, on in order.lines.items() if not on} - verdict.elsewhere | verdict.rekeyed
+        ended = {n for n, on in order.lines.items() if not on} - verdict.elsewhere
         if touched or ended:
             switches = [sip_username(n) for n in touched], [order.lines[n] for n in touched]
-            await connection.execute(_SWITCH, self._domain, *switches, [sip_username(n) for n in sorted(ended)])
+            unregistered = [sip_username(n) for n in sorted(ended | verdict.rekeyed)]
+            await connection.execute(_SWITCH, self._domain, *switches, unregistered)
         await self._fence.own(connection, order.client_id, order.revision, order.secret_version, verdict)
+        return Switched(set(ended), set(verdict.rekeyed & known))
 
     async def _rekey(self, connection: asyncpg.Connection, order: EnsureLines, verdict: Verdict) -> None:
         """Give new lines, lines of another client and rotated ones their derived secret."""
@@ -144,6 +233,21 @@ class KamailioTelephony(Telephony):
             with_domain.append(ha1(f"{username}@{self._domain}", self._domain, password))
         if usernames:
             await connection.execute(_REKEY, self._domain, usernames, plain, with_domain)
+
+    async def _cut(self, switched: Switched) -> Mapping[str, Heard]:
+        """What the servers have in memory of the lines that went off, or have a new secret, after it was ended."""
+        ceased, rekeyed = _usernames(switched.ended), _usernames(switched.rekeyed - switched.ended)
+        if not self._servers or not (ceased or rekeyed):
+            return {}
+        return await self._servers.cut(ceased, rekeyed, end_calls=self._end_calls)
+
+    async def _doubt_secrets(self, order: EnsureLines, numbers: list[str]) -> None:
+        """Have these get their new secret once more: a server may still know a telephone with the old one."""
+        if numbers:
+            subjects = [f"line:{number}" for number in numbers]
+            await self._database.write(_DOUBT_SECRETS, subjects, order.client_id, order.secret_version)
+
+    # -- seeing ---------------------------------------------------------------------------------------------------
 
     async def _read(self, order: EnsureLines) -> list[Line]:
         numbers = sorted(order.lines)
@@ -159,7 +263,46 @@ class KamailioTelephony(Telephony):
             for row in rows
         ]
 
+    def _sight(self, line: Line, order: EnsureLines, switched: Switched, heard: Mapping[str, Heard]) -> Sight:
+        wanted = order.lines[line.number]
+        return Sight(
+            line,
+            wanted,
+            heard.get(sip_username(line.number)),
+            protected=wanted and line.number in order.protected,
+            doubt=switched.doubts.get(line.number),
+            end_calls=self._end_calls,
+        )
 
-def _difference(line: Line, order: EnsureLines) -> str:
-    seen = ", ".join(f"{name}={value}" for name, value in line.finding.seen.items())
-    return f"line {line.number} should be {'in service' if order.lines[line.number] else 'ceased'} and is {seen}"
+    async def _probed(self, sights: list[Sight]) -> list[Sight]:
+        """Have a telephone of ours register on each line whose secret we know, where settings allow that."""
+        if self._probe is None:
+            return sights
+        logins = {sight.line.number: login for sight in sights if (login := self._login(sight))}
+        codes = await self._probe.answers(list(logins.values()))
+        return [
+            replace(sight, probing=True, probed=True, code=codes[logins[sight.line.number].username])
+            if sight.line.number in logins
+            else replace(sight, probing=True)
+            for sight in sights
+        ]
+
+    def _login(self, sight: Sight) -> Login | None:
+        line, owner = sight.line, sight.line.owner
+        if sight.doubt or line.absent or line.elsewhere or owner is None or not owner.derived:
+            return None
+        password = sip_password(self._master_key, owner.client_id, line.number, owner.secret_version)
+        return Login(sip_username(line.number), password)
+
+    def _evidence(self, revision: int, findings: list[Finding], sights: list[Sight]) -> Evidence:
+        method = METHOD
+        if any(not sight.wanted and not sight.line.elsewhere for sight in sights):
+            asked = f"calls and registrations asked of {len(self._servers)} Kamailio by JSON-RPC"
+            method += f"; {asked}" if self._servers else "; calls were not looked up"
+        if any(sight.probed for sight in sights):
+            method += "; a REGISTER without Contact"
+        return Evidence(System.TELEPHONY, revision, datetime.now(UTC), method, findings)
+
+
+def _usernames(numbers: Collection[str]) -> set[str]:
+    return {sip_username(number) for number in numbers}

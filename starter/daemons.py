@@ -64,9 +64,21 @@ class Daemon(Child):
 
 
 class FreeRadius(Daemon):
-    """Internet logins (UDP ``port``) and accounting (the port after it)."""
+    """Internet logins (UDP ``port``) and accounting (the port after it).
 
-    def __init__(self, server: EmbeddedPostgres, port: int, secret: str, folder: Path, log: Path) -> None:
+    ``database`` is the libpq conninfo of another database than Connect's usual one, without its password.
+    """
+
+    def __init__(
+        self,
+        server: EmbeddedPostgres,
+        port: int,
+        secret: str,
+        folder: Path,
+        log: Path,
+        *,
+        database: str | None = None,
+    ) -> None:
         self.port, self._secret = port, secret
         environment = {
             "RADIUS_RUN": HERE,
@@ -75,7 +87,7 @@ class FreeRadius(Daemon):
             "RADIUS_ACCT_PORT": str(port + 1),
             "RADIUS_CLIENTS": "127.0.0.0/8",
             "RADIUS_SECRET": secret,
-            "RADIUS_DB": radius_conninfo(server),
+            "RADIUS_DB": database or radius_conninfo(server),
             "PGPASSWORD": server.password,
         }
         argv = ["freeradius", "-f", "-l", "stdout", "-d", HERE]
@@ -102,18 +114,34 @@ class FreeRadius(Daemon):
 
 
 class Kamailio(Daemon):
-    """The registrar and call router of telephone lines (UDP ``port``)."""
+    """The registrar and call router of telephone lines (UDP ``port``).
 
-    def __init__(self, server: EmbeddedPostgres, port: int, domain: str, folder: Path, log: Path) -> None:
+    ``db_mode`` is usrloc's: 3 keeps registrations in the table alone, 1 in memory as well. ``database`` is the address
+    of another database than Connect's usual one, in the words of Kamailio's module db_postgres.
+    """
+
+    def __init__(
+        self,
+        server: EmbeddedPostgres,
+        port: int,
+        domain: str,
+        folder: Path,
+        log: Path,
+        *,
+        db_mode: int = 3,
+        database: str | None = None,
+    ) -> None:
         self.port, rpc = port, free_port(besides={port})
+        self.rpc_url = f"http://{HOST}:{rpc}/RPC"
         environment = {
-            "SIP_DB_URL": kamailio_dsn(server),
+            "SIP_DB_URL": database or kamailio_dsn(server),
             "SIP_DOMAIN": domain,
             "SIP_LISTEN": f"{HOST}:{port}",
             "SIP_RPC_LISTEN": f"{HOST}:{rpc}",
             "SIP_RPC_PORT": str(rpc),
             "SIP_GATEWAY": HOST,
             "SIP_GATEWAY_PORT": "0",
+            "SIP_USRLOC_DB_MODE": str(db_mode),
         }
         argv = ["kamailio", "-f", f"{HERE}/kamailio.cfg", "-DD", "-E", "-m", "32", "-M", "8"]
         argv += ["-w", HERE, "-Y", HERE, "-P", f"{HERE}/kamailio.pid"]

@@ -147,7 +147,14 @@ class Local:
         servers = {}
         if self._systems:
             radius, sip = self._systems
-            servers = {"CONNECT_SIP_SERVER": sip.address, "CONNECT_RADIUS_SERVER": radius.address}
+            servers = {
+                "CONNECT_SIP_SERVER": sip.address,
+                "CONNECT_SIP_RPC_URLS": sip.rpc_url,
+                "CONNECT_PROBE_LINES": "true",
+                "CONNECT_RADIUS_SERVER": radius.address,
+                "CONNECT_RADIUS_SECRET_FILE": str(self._folder.radius_secret),
+                "CONNECT_PROBE_ACCOUNTS": "true",
+            }
         return inherited | {
             **servers,
             "CONNECT_SIP_DOMAIN": _sip_domain(),

@@ -1,14 +1,16 @@
 """Lines are switched as ordered, by their owner alone, and proven."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from temporalio.exceptions import ApplicationError
 
-from activities.errors import NOT_PROVEN
 from activities.secrets import ha1, sip_password, sip_username
-from tests.activities.world import DOMAIN, MASTER_KEY, ONE, THREE, TWO, World, lines
-from workflows.ports import STALE_REVISION
+from activities.telephony import METHOD
+from tests.activities.world import AT, DOMAIN, MASTER_KEY, ONE, THREE, TWO, World, lines
+from workflows.domain.standing import Proof
+from workflows.ports import STALE_REVISION, ObserveLines
 
 DATABASES = ("telephony",)
 
@@ -142,15 +144,57 @@ async def test_evidence_comes_from_another_connection_than_the_change(world: Wor
         assert await other.fetchval("SHOW transaction_read_only") == "on"
 
 
-async def test_what_reads_back_differently_is_not_proven(world: World) -> None:
-    await world.telephony.ensure_lines(lines("acme", 1, one=True))
-    await world.execute("telephony", "CREATE RULE stuck AS ON UPDATE TO subscriber DO INSTEAD NOTHING")
-    with pytest.raises(
-        ApplicationError, match=r"reads back differently: line \+442079460001 should be ceased and is in_service=1"
-    ) as raised:
-        await world.telephony.ensure_lines(lines("acme", 2, one=False))
-    assert raised.value.type == NOT_PROVEN
-    assert not raised.value.non_retryable
+async def test_what_reads_back_differently_is_not_proven_and_the_rest_is(world: World) -> None:
+    await world.telephony.ensure_lines(lines("acme", 1, one=True, two=True))
+    await world.execute(
+        "telephony",
+        "CREATE RULE stuck AS ON UPDATE TO subscriber WHERE old.username = '442079460001' DO INSTEAD NOTHING",
+    )
+    one, two = (await world.telephony.ensure_lines(lines("acme", 2, one=False, two=False))).findings
+    assert (one.proof, two.proof) == (Proof.NOT_PROVEN, Proof.PROVEN)
+    assert one.in_service
+    assert one.why.startswith("should be ceased and is in_service=1")
+    assert one.why.endswith("somebody else changes it: look there")
+
+
+async def test_a_protected_line_says_that_it_was_left_in_service(world: World) -> None:
+    order = replace(lines("acme", 1, one=True, two=False), protected=[ONE])
+    one, two = (await world.telephony.ensure_lines(order)).findings
+    assert one.seen["protected"] == "left in service"
+    assert "protected" not in two.seen
+
+
+async def test_without_an_rpc_address_the_evidence_says_that_calls_were_not_looked_up(world: World) -> None:
+    on = await world.telephony.ensure_lines(lines("acme", 1, one=True))
+    assert on.method == METHOD
+    assert "calls" not in on.findings[0].seen
+    off = await world.telephony.ensure_lines(lines("acme", 2, one=False))
+    assert off.method == f"{METHOD}; calls were not looked up"
+    assert off.findings[0].seen["calls"] == "not looked up"
+    assert off.complete
+
+
+async def test_a_second_look_finds_what_is_alive_and_changes_nothing(world: World) -> None:
+    await world.telephony.ensure_lines(lines("acme", 1, one=True, two=True, three=True))
+    await world.telephony.ensure_lines(lines("acme", 2, one=False, two=False, three=False))
+    await world.execute("telephony", "UPDATE subscriber SET in_service = 1 WHERE username = '442079460001'")
+    await world.telephone(TWO)
+    before = await world.rows("telephony", "SELECT * FROM subscriber ORDER BY 1")
+    evidence = await world.telephony.observe_lines(ObserveLines("acme", 2, [ONE, TWO, THREE], AT))
+    assert evidence.look
+    assert [finding.proof for finding in evidence.findings] == [Proof.FAILED, Proof.FAILED, Proof.PROVEN]
+    assert "in_service=1" in evidence.findings[0].why
+    assert "registrations=1" in evidence.findings[1].why
+    assert await world.rows("telephony", "SELECT * FROM subscriber ORDER BY 1") == before
+    assert len(await world.rows("telephony", "SELECT FROM location")) == 1
+
+
+async def test_at_the_second_look_a_line_of_another_client_is_off(world: World) -> None:
+    await world.telephony.ensure_lines(lines("acme", 1, one=False))
+    await world.telephony.ensure_lines(lines("bolt", 1, one=True))
+    await world.telephone(ONE)
+    (finding,) = (await world.telephony.observe_lines(ObserveLines("acme", 1, [ONE], AT))).findings
+    assert (finding.proof, finding.in_service, finding.seen) == (Proof.PROVEN, False, {"owner": "another client"})
 
 
 async def test_an_order_without_lines_is_proven(world: World) -> None:

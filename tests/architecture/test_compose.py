@@ -12,6 +12,7 @@ import pytest
 import typer
 from temporalio.envconfig import ClientConfigProfile
 
+from activities.access_gear import read_gear
 from activities.migrations import migrate
 from activities.settings import Settings
 from starter.cli import app
@@ -137,6 +138,12 @@ def test_lines_have_one_domain_everywhere() -> None:
     assert services()["worker"]["environment"]["CONNECT_SIP_DOMAIN"] == Settings.model_fields["sip_domain"].default
 
 
+def test_workers_know_the_access_gear_that_freeradius_serves() -> None:
+    freeradius = services()["freeradius"]["environment"]
+    ((network, nas),) = read_gear(services()["worker"]["environment"]["CONNECT_NAS"]).items()
+    assert (str(network), nas.secret.get_secret_value()) == (freeradius["RADIUS_CLIENTS"], freeradius["RADIUS_SECRET"])
+
+
 @pytest.mark.parametrize("script", sorted((ROOT / "deploy/compose").glob("*.sh")), ids=lambda path: path.name)
 def test_a_script_can_be_run(script: Path) -> None:
     assert os.access(script, os.X_OK)
@@ -154,7 +161,7 @@ async def test_the_databases_are_made_with_the_roles_that_the_services_use(tmp_p
             server.dsn("temporal_visibility", "temporal", "filled"): "CREATE TABLE theirs ()",
             server.dsn("kamailio", "sip_prov", "filled"): "SELECT in_service FROM subscriber",
             server.dsn("kamailio", "sip_daemon", "filled"): "SELECT contact FROM location",
-            server.dsn("radius", "radius_prov", "filled"): "SELECT revision FROM connect_fence",
+            server.dsn("radius", "radius_prov", "filled"): "SELECT revision, reply FROM connect_fence, radpostauth",
             server.dsn("radius", "radius_daemon", "filled"): "SELECT value FROM radcheck",
         }.items():
             connection = await asyncpg.connect(dsn)

@@ -25,15 +25,34 @@ class Reply:
     cseq: int
 
 
+@dataclass(frozen=True)
+class Call:
+    """A call that was dialled: what the server said to it, and, once it is taken, what names it within."""
+
+    code: int
+    key: str
+    tag: str
+    target: str = ""
+    to: str = ""
+    route: tuple[str, ...] = ()
+
+
 @dataclass
 class Phone(asyncio.DatagramProtocol):
-    """A telephone of one line. ``proxy`` is the SIP server's host and port."""
+    """A telephone of one line. ``proxy`` is the SIP server's host and port.
+
+    It takes every call that it hears, unless ``answers`` is false: then it rings until ``take``. ``rang`` has the
+    callers it heard, ``ended`` the Call-IDs of calls that somebody else ended (BYE, or CANCEL while it rang).
+    """
 
     username: str
     password: str
     domain: str
     proxy: tuple[str, int]
+    answers: bool = True
     rang: list[str] = field(default_factory=list)
+    ended: list[str] = field(default_factory=list)
+    _ringing: dict[str, Headers] = field(default_factory=dict)
     _waiting: dict[tuple[str, int, str], "asyncio.Queue[Reply]"] = field(default_factory=dict)
     _key: str = field(default_factory=lambda: secrets.token_hex(8))  # one Call-ID for all registrations, 10.2.4
     _cseq: int = 0
@@ -57,14 +76,37 @@ class Phone(asyncio.DatagramProtocol):
 
     async def call(self, number: str) -> int:
         """What the server says to a call, which is ended at once when it is taken."""
+        call = await self.dial(number)
+        if call.code == 200:
+            await self.hang_up(call)
+        return call.code
+
+    async def dial(self, number: str, to: str = "") -> Call:
+        """A call, which goes on when it is taken. ``to`` is whom the header To names, if not the number."""
         uri, key, tag = f"sip:{number.removeprefix('+')}@{self.domain}", secrets.token_hex(8), secrets.token_hex(4)
-        reply = await self._logged_in("INVITE", uri, f"<{uri}>", key, tag)
-        if reply.code == 200:
-            target, to = reply.headers["contact"][0].strip("<>"), reply.headers["to"][0]
-            route = [f"Route: {hop}" for hop in reversed(reply.headers.get("record-route", []))]
-            self._send("ACK", target, to, key, tag, reply.cseq, route)
-            await self._asked("BYE", target, to, key, tag, route)
+        reply = await self._logged_in("INVITE", uri, f"<sip:{to}@{self.domain}>" if to else f"<{uri}>", key, tag)
+        if reply.code != 200:
+            return Call(reply.code, key, tag)
+        target, to = reply.headers["contact"][0].strip("<>"), reply.headers["to"][0]
+        route = tuple(f"Route: {hop}" for hop in reversed(reply.headers.get("record-route", [])))
+        self._send("ACK", target, to, key, tag, reply.cseq, route)
+        return Call(reply.code, key, tag, target, to, route)
+
+    async def hold(self, call: Call) -> int:
+        """What is said to a change of a call of ours while it goes on (RFC 3261 section 14)."""
+        reply = await self._asked("INVITE", call.target, call.to, call.key, call.tag, call.route)
+        self._send("ACK", call.target, call.to, call.key, call.tag, reply.cseq, call.route)
         return reply.code
+
+    async def hang_up(self, call: Call) -> int:
+        """What is said to the end of a call of ours: 200, or 481 when there is none any more."""
+        return (await self._asked("BYE", call.target, call.to, call.key, call.tag, call.route)).code
+
+    def take(self) -> None:
+        """Take the calls that ring."""
+        for invite in self._ringing.values():
+            self._answer(invite, self.proxy, "200 OK")
+        self._ringing.clear()
 
     # -- what arrives ---------------------------------------------------------------------------------------------
 
@@ -77,7 +119,16 @@ class Phone(asyncio.DatagramProtocol):
         elif start.startswith("INVITE"):
             self.rang.append(headers["from"][0].partition("sip:")[2].partition("@")[0])
             self._answer(headers, addr, "180 Ringing")
+            if self.answers:
+                self._answer(headers, addr, "200 OK")
+            else:
+                self._ringing[headers["call-id"][0]] = headers
+        elif start.startswith(("BYE", "CANCEL")):
+            if headers["call-id"][0] not in self.ended:  # else it is a repetition
+                self.ended.append(headers["call-id"][0])
             self._answer(headers, addr, "200 OK")
+            if start.startswith("CANCEL") and (invite := self._ringing.pop(headers["call-id"][0], None)):
+                self._answer(invite, addr, "487 Request Terminated")
         elif not start.startswith("ACK"):
             self._answer(headers, addr, "200 OK")
 

@@ -8,9 +8,9 @@ import pytest_asyncio
 
 from activities.secrets import ha1
 from tests.starter.house import number
-from tests.systems.conftest import DOMAIN, Building
 from tests.systems.phone import Phone
 from tests.systems.router import REJECTED, admitted
+from tests.systems.service import DOMAIN, Building
 from tests.waiting import eventually
 
 INTERNET = {"down_mbps": 100, "up_mbps": 20, "vlan": 110}

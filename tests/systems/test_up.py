@@ -14,9 +14,9 @@ import pytest
 
 from starter.data_folder import DataFolder
 from tests.starter.test_local import CONNECT, Terminal, create
-from tests.systems.conftest import free_udp_port
 from tests.systems.phone import Phone
 from tests.systems.router import REJECTED, Router
+from tests.systems.service import free_udp_port
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="asks /proc what still runs")
@@ -73,6 +73,12 @@ async def test_a_softphone_registers_and_both_daemons_come_back(terminal: Termin
                 return False
 
         await eventually(registers)
+        async with terminal.api() as api:
+            suspended = (await api.post("/clients/acme/suspend", json={})).json()
+        (telephony,) = (system for system in suspended["systems"] if system["system"] == "telephony")
+        assert telephony["state"] == "settled"
+        assert telephony["method"].endswith("asked of 1 Kamailio by JSON-RPC; a REGISTER without Contact")
+        assert await phone.register() == 403
     router = Router(radius, secret.read_text().strip())
     assert await router.log_in("acme", "virtual clients have no account") == REJECTED
     assert terminal.end() == 0

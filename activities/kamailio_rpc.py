@@ -1,0 +1,271 @@
+"""What Kamailio keeps in memory: calls, and registrations of a server in usrloc db_mode 1. Seen and ended by JSON-RPC.
+
+Modules jsonrpcs and xhttp (one POST a command; batches are not understood), usrloc (``ul.*``) and dialog (``dlg.*``) as
+tried on Kamailio 5.6. ``dlg.list_match`` knows the keys ruri, furi and turi, and does not answer the ruri. A call that
+only rings cannot be ended: dialog does not support it, and ``tm.cancel`` lets go of its transaction twice.
+"""
+
+import asyncio
+import functools
+import ssl
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Self, TypeVar
+from urllib.parse import urlsplit
+
+import httpx
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+ANSWER = 2.0
+"""Seconds for a server to answer one command."""
+
+ORDER = 15.0
+"""Seconds for a server to answer all that one order asks of it."""
+
+HANG_UP = 2.0
+"""Seconds for both telephones to say that they have heard of the end of a call."""
+
+_PAUSE = 0.05
+_AT_ONCE = 4  # commands under way at one server: they keep its one TCP worker busy, not waiting
+_NUMBERS_AT_ONCE = 100  # in one question about calls
+_KEYS = ("furi", "turi", "ruri")  # caller, callee as dialled, callee as routed
+_RINGING, _TALKING = (1, 2), (3, 4)  # dialog's states; 5: over, and not forgotten yet
+_NOBODY = "not found"  # "AOR not found in location table" of usrloc, "Not found" of dialog
+_METHOD_UNKNOWN = "method not found"
+
+
+class RpcFailed(Exception):
+    """A server could not be asked. The text says which, and why."""
+
+
+class RpcRefused(RpcFailed):
+    """A server understood, and said no: ``message`` in its own words."""
+
+    def __init__(self, url: str, method: str, message: str) -> None:
+        remedy = f". Load the module of {method} there" if message.lower() == _METHOD_UNKNOWN else ""
+        super().__init__(f"{url} refused {method}: {message}{remedy}")
+        self.message = message
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What the servers know of one line. ``trouble``: who did not answer; the rest is then only a part of it."""
+
+    registrations: int = 0
+    calls: int = 0
+    ringing: int = 0
+    trouble: str = ""
+
+    def __add__(self, other: "Heard") -> "Heard":
+        return Heard(
+            self.registrations + other.registrations,
+            self.calls + other.calls,
+            self.ringing + other.ringing,
+            "; ".join(filter(None, (self.trouble, other.trouble))),
+        )
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call that is set up (``talking``) or rings: its entry in dialog's table, and those of our lines in it."""
+
+    entry: int
+    number: int
+    talking: bool
+    usernames: frozenset[str]
+
+    @property
+    def key(self) -> tuple[int, int]:
+        return self.entry, self.number
+
+
+class Servers:
+    """Every Kamailio that serves the lines of one SIP domain; there may be none that we can ask."""
+
+    def __init__(self, urls: Sequence[str], domain: str) -> None:
+        self._urls, self._domain = urls, domain
+
+    def __bool__(self) -> bool:
+        return bool(self._urls)
+
+    def __len__(self) -> int:
+        return len(self._urls)
+
+    @classmethod
+    def named(cls, urls: str, domain: str) -> Self:
+        """Those of CONNECT_SIP_RPC_URLS. Raises ValueError for what is no address."""
+        wanted = [url.strip() for url in urls.split(",") if url.strip()]
+        for url in wanted:
+            if not _is_address(url):
+                raise ValueError(f"CONNECT_SIP_RPC_URLS: {url!r} is no address such as http://10.0.0.1:8090/RPC")
+        return cls(list(dict.fromkeys(wanted)), domain)
+
+    async def look(self, usernames: Collection[str]) -> Mapping[str, Heard]:
+        """What they know of these lines. Nothing is changed."""
+        return await self._all(usernames, lambda server: server.look(usernames))
+
+    async def cut(self, ceased: Collection[str], rekeyed: Collection[str], *, end_calls: bool) -> Mapping[str, Heard]:
+        """End the registrations of all of these lines, and the calls of the ceased ones. What is then known of them."""
+        return await self._all({*ceased, *rekeyed}, lambda server: server.cut(ceased, rekeyed, end_calls=end_calls))
+
+    async def _all(
+        self, usernames: Collection[str], ask: "Callable[[_Server], Awaitable[Mapping[str, Heard]]]"
+    ) -> Mapping[str, Heard]:
+        async def one(url: str, client: httpx.AsyncClient) -> Mapping[str, Heard]:
+            try:
+                async with asyncio.timeout(ORDER):
+                    return await ask(_Server(url, client, self._domain))
+            except RpcFailed as failure:
+                trouble = str(failure)
+            except TimeoutError:
+                trouble = f"{url} did not answer everything within {ORDER:g} s"
+            return dict.fromkeys(usernames, Heard(trouble=trouble))
+
+        async with httpx.AsyncClient(timeout=ANSWER, trust_env=False, verify=_tls()) as client:
+            answers = await asyncio.gather(*(one(url, client) for url in self._urls))
+        return {name: sum((heard[name] for heard in answers if name in heard), Heard()) for name in usernames}
+
+
+class _Server:
+    """One Kamailio, for as long as one order takes. Everything raises RpcFailed."""
+
+    def __init__(self, url: str, client: httpx.AsyncClient, domain: str) -> None:
+        self._url, self._client, self._domain = url, client, domain
+        self._turns = asyncio.Semaphore(_AT_ONCE)
+
+    async def look(self, usernames: Collection[str]) -> Mapping[str, Heard]:
+        names = sorted(usernames)
+        registrations = await self._each(self._registrations, names)
+        return await self._heard(names, registrations)
+
+    async def cut(self, ceased: Collection[str], rekeyed: Collection[str], *, end_calls: bool) -> Mapping[str, Heard]:
+        names = sorted({*ceased, *rekeyed})
+        registrations = await self._each(self._unregistered, names)
+        if end_calls:
+            await self._end_calls(sorted(ceased))
+        return await self._heard(names, registrations)
+
+    async def _heard(self, names: Sequence[str], registrations: Sequence[int]) -> Mapping[str, Heard]:
+        calls = await self._calls(names)
+        return {name: _heard(name, calls, count) for name, count in zip(names, registrations, strict=True)}
+
+    async def _end_calls(self, names: Sequence[str]) -> None:
+        """Both telephones of each are sent BYE, once. One that does not answer it keeps the call for half a minute."""
+        clock, told = asyncio.get_running_loop().time, set[tuple[int, int]]()
+        end = clock() + HANG_UP
+        while (talking := [call for call in await self._calls(names) if call.talking]) and clock() < end:
+            await self._each(self._end, [call for call in talking if call.key not in told])
+            told |= {call.key for call in talking}
+            await asyncio.sleep(_PAUSE)
+
+    async def _end(self, call: Call) -> None:
+        try:
+            await self._ask("dlg.end_dlg", call.entry, call.number)
+        except RpcRefused:
+            return  # it has ended by itself; we look again
+
+    async def _unregistered(self, name: str) -> int:
+        """Have nobody registered, and say who is all the same. Most often there was nobody: one round trip."""
+        if not await self._registrations(name):
+            return 0
+        await self._ask("ul.rm", "location", f"{name}@{self._domain}")
+        return await self._registrations(name)
+
+    async def _registrations(self, name: str) -> int:
+        found = await self._found("ul.lookup", "location", f"{name}@{self._domain}")
+        with self._understanding("ul.lookup"):
+            contacts = [contact["Contact"] for contact in (found or {}).get("Contacts", [])]
+            return sum(contact["Expires"] not in ("deleted", "expired") for contact in contacts)
+
+    async def _calls(self, names: Sequence[str]) -> list[Call]:
+        """Calls from or to these lines. Whom a call is from or to is what the telephones say, but for the ruri."""
+        calls: dict[tuple[int, int], Call] = {}
+        for start in range(0, len(names), _NUMBERS_AT_ONCE):
+            some = names[start : start + _NUMBERS_AT_ONCE]
+            for key in _KEYS:
+                for call in await self._matching(key, some):
+                    known = calls.get(call.key, call)
+                    calls[call.key] = replace(call, usernames=known.usernames | call.usernames)
+        return list(calls.values())
+
+    async def _matching(self, key: str, names: Sequence[str]) -> list[Call]:
+        found = await self._found("dlg.list_match", key, "re", f"^(sips?|tel):[+]?({'|'.join(names)})([@;]|$)", 0)
+        with self._understanding("dlg.list_match"):
+            calls = [_call(dialog, names) for dialog in found or [] if dialog["state"] in (*_RINGING, *_TALKING)]
+        if all(call.usernames for call in calls) or len(names) == 1:
+            return [replace(call, usernames=call.usernames or frozenset(names)) for call in calls]
+        return [call for name in names for call in await self._matching(key, [name])]  # routed to another than dialled
+
+    async def _found(self, method: str, *values: str | int) -> Any:
+        """The answer; None when there is nobody of that name."""
+        try:
+            return await self._ask(method, *values)
+        except RpcRefused as refused:
+            if _NOBODY in refused.message.lower() and refused.message.lower() != _METHOD_UNKNOWN:
+                return None
+            raise
+
+    async def _each(self, do: Callable[[T], Coroutine[Any, Any, R]], things: Sequence[T]) -> list[R]:
+        """All of them; the first that fails stops the others. Raises what it failed with."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(do(thing)) for thing in things]
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from None
+        return [task.result() for task in tasks]
+
+    @contextmanager
+    def _understanding(self, method: str) -> Iterator[None]:
+        try:
+            yield
+        except (KeyError, TypeError, AttributeError) as error:
+            raise RpcFailed(f"{self._url} answered {method} with something that we do not understand") from error
+
+    async def _ask(self, method: str, *values: str | int) -> Any:
+        question = {"jsonrpc": "2.0", "id": 1, "method": method, "params": values}
+        async with self._turns:
+            try:
+                async with asyncio.timeout(ANSWER):
+                    answer = (await self._client.post(self._url, json=question)).json()
+            except (httpx.HTTPError, TimeoutError) as error:
+                raise RpcFailed(f"{self._url} did not answer") from error
+            except ValueError as error:
+                raise RpcFailed(f"{self._url} answered {method} with something else than JSON") from error
+        if not isinstance(answer, dict) or not {"result", "error"} & answer.keys():
+            raise RpcFailed(f"{self._url} answered {method} with something else than JSON-RPC")
+        if "error" in answer:
+            said = answer["error"]
+            raise RpcRefused(self._url, method, str(said.get("message", said) if isinstance(said, dict) else said))
+        return answer["result"]
+
+
+def _call(dialog: Mapping[str, Any], names: Sequence[str]) -> Call:
+    parties = {_user(dialog["from_uri"]), _user(dialog["to_uri"])}
+    return Call(dialog["h_entry"], dialog["h_id"], dialog["state"] in _TALKING, frozenset(parties & set(names)))
+
+
+def _user(uri: str) -> str:
+    """Whose address it is: the number, without the plus."""
+    return uri.partition(":")[2].partition("@")[0].partition(";")[0].removeprefix("+")
+
+
+def _heard(name: str, calls: Sequence[Call], registrations: int) -> Heard:
+    theirs = [call.talking for call in calls if name in call.usernames]
+    return Heard(registrations, theirs.count(True), theirs.count(False))
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    """Made once: it takes longer than a whole order."""
+    return ssl.create_default_context()

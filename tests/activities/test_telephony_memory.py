@@ -1,0 +1,215 @@
+"""Calls and registrations in a server's memory: ended, counted, and unknown when a server does not say."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+import pytest_asyncio
+
+from activities import kamailio_rpc
+from activities.kamailio_rpc import Servers
+from tests.activities.exchange import RINGING, TALKING, Exchange
+from tests.activities.world import AT, DOMAIN, ONE, THREE, TWO, World, lines
+from tests.waiting import free_port
+from workflows.domain.standing import Proof
+from workflows.ports import Finding, ObserveLines
+
+DATABASES = ("telephony",)
+NUMBER_ONE, NUMBER_TWO = ONE.removeprefix("+"), TWO.removeprefix("+")
+AOR_ONE, AOR_TWO = f"{NUMBER_ONE}@{DOMAIN}", f"{NUMBER_TWO}@{DOMAIN}"
+SOMEBODY = "4930123456"
+
+
+@pytest_asyncio.fixture
+async def exchange(world: World, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Exchange]:
+    """A server that the world's telephony asks, and that has 0.3 seconds to answer."""
+    monkeypatch.setattr(kamailio_rpc, "ANSWER", 0.3)
+    monkeypatch.setattr(kamailio_rpc, "HANG_UP", 0.2)
+    async with Exchange() as exchange:
+        await world.open(limits={"sip_rpc_urls": exchange.url})
+        await world.telephony.ensure_lines(lines("acme", 1, one=True, two=True))
+        yield exchange
+
+
+async def ceased(world: World) -> Finding:
+    """What is found of line ONE when it goes off. TWO stays in service, and needs no server."""
+    one, two = (await world.telephony.ensure_lines(lines("acme", 2, one=False, two=True))).findings
+    assert two.proof is Proof.PROVEN
+    assert two.in_service
+    assert (await world.subscriber(ONE) or (1,))[0] == 0, "it is denied, whatever the servers say"
+    return one
+
+
+async def look(world: World) -> Finding:
+    (finding,) = (await world.telephony.observe_lines(ObserveLines("acme", 2, [ONE], AT))).findings
+    return finding
+
+
+async def test_lines_that_go_on_ask_no_server(world: World, exchange: Exchange) -> None:
+    await world.telephony.ensure_lines(lines("acme", 2, one=True, two=True, three=True))
+    assert exchange.asked == []
+
+
+async def test_a_line_that_goes_off_loses_its_calls_and_registrations_and_others_keep_theirs(
+    world: World, exchange: Exchange
+) -> None:
+    exchange.registered = {AOR_ONE, AOR_TWO}
+    exchange.calls = {
+        1: (NUMBER_ONE, SOMEBODY, TALKING),
+        2: (SOMEBODY, NUMBER_ONE, TALKING),
+        3: (SOMEBODY, NUMBER_TWO, TALKING),
+    }
+    found = await ceased(world)
+    assert (found.proof, found.seen["calls"], found.seen["registrations_by_rpc"]) == (Proof.PROVEN, "0", "0")
+    assert exchange.registered == {AOR_TWO}
+    assert set(exchange.calls) == {3}
+
+
+async def test_every_server_is_asked(world: World, exchange: Exchange) -> None:
+    async with Exchange(registered={AOR_ONE}) as other:
+        await world.open(limits={"sip_rpc_urls": f"{exchange.url}, {other.url}"})
+        exchange.calls = {1: (NUMBER_ONE, SOMEBODY, TALKING)}
+        assert (await ceased(world)).proof is Proof.PROVEN
+        assert (other.registered, exchange.calls) == (set(), {})
+
+
+async def test_calls_may_finish_and_are_counted(world: World, exchange: Exchange) -> None:
+    await world.open(limits={"sip_rpc_urls": exchange.url, "calls_in_progress": "finish"})
+    exchange.calls = {1: (NUMBER_ONE, SOMEBODY, TALKING), 2: (SOMEBODY, NUMBER_ONE, RINGING)}
+    for found in (await ceased(world), await look(world)):
+        assert found.proof is Proof.PROVEN
+        assert (found.seen["calls"], found.seen["ringing"]) == ("1", "1")
+    assert "dlg.end_dlg" not in exchange.methods
+
+
+async def test_a_call_counts_for_the_line_that_it_is_routed_to_whatever_it_says(
+    world: World, exchange: Exchange
+) -> None:
+    await world.open(limits={"sip_rpc_urls": exchange.url, "calls_in_progress": "finish"})
+    exchange.calls, exchange.disguised = {1: (SOMEBODY, NUMBER_ONE, TALKING)}, {1}
+    findings = (await world.telephony.ensure_lines(lines("acme", 2, one=False, two=False))).findings
+    assert [finding.seen["calls"] for finding in findings] == ["1", "0"]
+
+
+async def test_a_call_that_does_not_end_is_not_proven_and_its_end_is_asked_for_once(
+    world: World, exchange: Exchange
+) -> None:
+    exchange.calls, exchange.stubborn = {1: (NUMBER_ONE, SOMEBODY, TALKING)}, True
+    found = await ceased(world)
+    assert found.proof is Proof.NOT_PROVEN
+    assert "in a call (1)" in found.why
+    assert exchange.asked.count(("dlg.end_dlg", [7, 1])) == 1
+
+
+async def test_a_call_that_still_rings_is_not_proven(world: World, exchange: Exchange) -> None:
+    exchange.calls = {1: (SOMEBODY, NUMBER_ONE, RINGING)}
+    found = await ceased(world)
+    assert (found.proof, found.seen["ringing"]) == (Proof.NOT_PROVEN, "1")
+    assert "still rings" in found.why
+
+
+def silent(exchange: Exchange) -> None:
+    exchange.silent = True
+
+
+def garbled(exchange: Exchange) -> None:
+    exchange.says = b"<html>busy</html>"
+
+
+def foreign(exchange: Exchange) -> None:
+    exchange.says = b'["hello"]'
+
+
+def odd(exchange: Exchange) -> None:
+    exchange.says = b'{"jsonrpc": "2.0", "id": 1, "result": [7]}'
+
+
+def without_dialog(exchange: Exchange) -> None:
+    exchange.lacks = ("dlg.list_match",)
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (silent, "did not answer"),
+        (garbled, "with something else than JSON"),
+        (foreign, "with something else than JSON-RPC"),
+        (odd, "with something that we do not understand"),
+        (without_dialog, "refused dlg.list_match: Method Not Found. Load the module of dlg.list_match there"),
+    ],
+)
+async def test_a_server_that_does_not_say_leaves_the_line_not_proven(
+    world: World, exchange: Exchange, fault: Callable[[Exchange], None], told: str
+) -> None:
+    fault(exchange)
+    for found in (await ceased(world), await look(world)):
+        assert found.proof is Proof.NOT_PROVEN
+        assert found.why.startswith(f"calls and registrations unknown: {exchange.url} ")
+        assert told in found.why
+        assert found.seen["calls"] == "unknown"
+
+
+async def test_an_address_where_nobody_listens_is_a_server_that_did_not_answer(world: World) -> None:
+    await world.telephony.ensure_lines(lines("acme", 1, one=True, two=True))
+    await world.open(limits={"sip_rpc_urls": f"http://127.0.0.1:{free_port()}/RPC"})
+    assert (await ceased(world)).why.endswith("did not answer")
+
+
+async def test_a_silent_server_is_not_waited_for_line_by_line(world: World, exchange: Exchange) -> None:
+    exchange.silent = True
+    async with asyncio.timeout(3):
+        evidence = await world.telephony.ensure_lines(lines("acme", 2, one=False, two=False, three=True))
+    assert [finding.proof for finding in evidence.findings] == [Proof.NOT_PROVEN, Proof.NOT_PROVEN, Proof.PROVEN]
+
+
+async def test_a_line_that_the_system_does_not_know_needs_no_server(world: World, exchange: Exchange) -> None:
+    exchange.silent = True
+    (found,) = (await world.telephony.ensure_lines(lines("acme", 2, three=False))).findings
+    assert (found.subject, found.proof, found.seen["in_service"]) == (THREE, Proof.PROVEN, "absent")
+
+
+async def test_a_second_look_finds_what_a_server_has_in_memory_and_ends_nothing(
+    world: World, exchange: Exchange
+) -> None:
+    assert (await ceased(world)).proof is Proof.PROVEN
+    exchange.registered = {AOR_ONE}
+    found = await look(world)
+    assert (found.proof, found.seen["registrations_by_rpc"]) == (Proof.FAILED, "1")
+    assert "still registered" in found.why
+    exchange.registered, exchange.calls = set(), {1: (NUMBER_ONE, SOMEBODY, TALKING)}
+    found = await look(world)
+    assert (found.proof, found.seen["calls"]) == (Proof.FAILED, "1")
+    assert set(exchange.calls) == {1}
+
+
+async def test_a_new_secret_ends_registrations_in_memory_and_lets_calls_go_on(world: World, exchange: Exchange) -> None:
+    exchange.registered, exchange.calls = {AOR_ONE}, {1: (NUMBER_ONE, SOMEBODY, TALKING)}
+    evidence = await world.telephony.ensure_lines(lines("acme", 2, version=2, one=True))
+    assert evidence.complete
+    assert (exchange.registered, set(exchange.calls)) == (set(), {1})
+
+
+async def test_a_new_secret_is_proven_only_when_every_server_has_forgotten_the_old_telephone(
+    world: World, exchange: Exchange
+) -> None:
+    exchange.registered, exchange.silent = {AOR_ONE}, True
+    order = lines("acme", 2, version=2, one=True)
+    for _ in range(2):
+        (found,) = (await world.telephony.ensure_lines(order)).findings
+        assert found.proof is Proof.NOT_PROVEN
+    exchange.silent = False
+    assert (await world.telephony.ensure_lines(order)).complete
+    assert exchange.registered == set()
+    exchange.registered = {AOR_ONE}
+    assert (await world.telephony.ensure_lines(order)).complete
+    assert exchange.registered == {AOR_ONE}, "a telephone that has the new secret stays"
+
+
+@pytest.mark.parametrize("wrong", ["10.0.0.1:8090", "ftp://10.0.0.1/RPC", "http://", "http://h:port/RPC"])
+def test_an_address_that_is_none_is_refused_and_names_the_setting(wrong: str) -> None:
+    with pytest.raises(ValueError, match=r"CONNECT_SIP_RPC_URLS: .* is no address"):
+        Servers.named(f"http://10.0.0.2:8090/RPC,{wrong}", DOMAIN)
+
+
+def test_no_address_is_no_server() -> None:
+    assert not Servers.named(" , ", DOMAIN)

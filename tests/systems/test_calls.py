@@ -1,0 +1,174 @@
+"""Calls in progress: a line that goes off loses them, on the real server, and both telephones hear of it."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from tests.starter.house import number
+from tests.systems.phone import Call, Phone
+from tests.systems.service import Building, Systems, running_service
+from tests.waiting import eventually
+
+REFUSED = 403
+
+
+@pytest_asyncio.fixture(scope="module")
+async def lenient(systems: Systems) -> AsyncIterator[Building]:
+    """The same systems, where calls in progress may finish, and what is off is looked at again soon."""
+    async with running_service(systems, calls_in_progress="finish", second_look_seconds=1.0) as lenient:
+        yield lenient
+
+
+async def tenant(building: Building, *protected: bool) -> str:
+    """A client with one line, or with one for each that is said to be protected or not."""
+    wanted = protected or (False,)
+    return await building.create(type="virtual", lines=[{"number": number(), "protected": p} for p in wanted])
+
+
+async def evidence(building: Building, client_id: str) -> dict[str, dict[str, Any]]:
+    """What was last found of each line, by number; "" is the method."""
+    connection = await asyncpg.connect(building.databases["connect"])
+    try:
+        row = await connection.fetchrow(
+            """SELECT findings, method, kind FROM proofs WHERE client_id = $1 AND system = 'telephony'
+            ORDER BY at DESC LIMIT 1""",
+            client_id,
+        )
+    finally:
+        await connection.close()
+    assert row
+    found = {it["subject"]: it for it in json.loads(row["findings"])}
+    return found | {"": {"method": row["method"], "kind": row["kind"]}}
+
+
+def heard_the_end(call: Call, *phones: Phone) -> bool:
+    assert [phone.ended for phone in phones] == [[call.key]] * len(phones)
+    return True
+
+
+@pytest.mark.parametrize("as_caller", [True, False], ids=["as caller", "as callee"])
+async def test_a_call_in_progress_ends_at_suspension_and_both_hear_it(building: Building, as_caller: bool) -> None:
+    acme, other = await tenant(building), await tenant(building)
+    async with await building.phone(acme) as ours, await building.phone(other) as theirs:
+        assert (await ours.register(), await theirs.register()) == (200, 200)
+        caller, callee = (ours, theirs) if as_caller else (theirs, ours)
+        call = await caller.dial(callee.username)
+        assert call.code == 200
+        await building.tell(acme, "suspend")
+        await eventually(lambda: heard_the_end(call, ours, theirs))
+        assert await theirs.register() == 200
+    found = await evidence(building, acme)
+    seen = found[f"+{ours.username}"]["seen"]
+    assert seen["calls"] == seen["registrations"] == seen["registrations_by_rpc"] == "0"
+    assert seen["register"] == "403"
+    assert found[""]["method"] == (
+        "subscriber and location, read back on another connection; calls and registrations asked of 1 Kamailio by "
+        "JSON-RPC; a REGISTER without Contact"
+    )
+
+
+async def test_calls_of_others_go_on(building: Building) -> None:
+    acme, one, two = await tenant(building), await tenant(building), await tenant(building)
+    async with await building.phone(one) as ours, await building.phone(two) as theirs:
+        assert (await ours.register(), await theirs.register()) == (200, 200)
+        call = await ours.dial(theirs.username)
+        await building.tell(acme, "suspend")
+        assert await ours.hang_up(call) == 200
+        assert ours.ended == []
+
+
+async def test_whom_a_call_is_for_is_what_was_dialled_not_what_the_telephone_says(building: Building) -> None:
+    acme, other = await tenant(building), await tenant(building)
+    async with await building.phone(acme) as ours, await building.phone(other) as theirs:
+        assert (await ours.register(), await theirs.register()) == (200, 200)
+        call = await theirs.dial(ours.username, to="somebody-else")
+        assert call.code == 200
+        await building.tell(acme, "suspend")
+        await eventually(lambda: heard_the_end(call, ours, theirs))
+
+
+async def test_a_call_that_rings_at_suspension_ends_when_it_is_answered(building: Building) -> None:
+    acme, other = await tenant(building), await tenant(building)
+    async with await building.phone(acme) as ours, await building.phone(other) as theirs:
+        assert (await ours.register(), await theirs.register()) == (200, 200)
+        ours.answers = False
+        dialled = asyncio.create_task(theirs.dial(ours.username))
+        await eventually(lambda: ours.rang)
+        answer = await building.api.post(f"/clients/{acme}/suspend", json={})
+        assert answer.status_code in (200, 202)
+
+        async def told() -> bool:
+            view = await building.api.get(f"/clients/{acme}")
+            return "a call from before still rings" in view.text
+
+        await eventually(told)
+        ours.take()
+        assert (await dialled).code == 200
+        await eventually(lambda: ours.ended and theirs.ended)
+
+
+async def test_calls_finish_where_settings_say_so_and_the_evidence_counts_them(lenient: Building) -> None:
+    acme, other = await tenant(lenient), await tenant(lenient)
+    async with await lenient.phone(acme) as ours, await lenient.phone(other) as theirs:
+        assert (await ours.register(), await theirs.register()) == (200, 200)
+        call = await ours.dial(theirs.username)
+        assert (await lenient.tell(acme, "suspend"))["provisioning"] == "settled"
+        assert (await evidence(lenient, acme))[f"+{ours.username}"]["seen"]["calls"] == "1"
+
+        async def looked_again() -> bool:
+            return str((await evidence(lenient, acme))[""]["kind"]) == "look"
+
+        await eventually(looked_again, why="a call that may finish is not alive")
+        assert await ours.hold(call) == 200
+        assert await ours.register() == REFUSED
+        assert ours.ended == theirs.ended == []
+        assert await ours.hang_up(call) == 200
+
+
+async def test_a_protected_line_keeps_its_call_and_its_registration_through_a_suspension(building: Building) -> None:
+    acme, other = await tenant(building, True, False), await tenant(building)
+    async with (
+        await building.phone(acme, 0) as lift,
+        await building.phone(acme, 1) as desk,
+        await building.phone(other) as theirs,
+    ):
+        for phone in (lift, desk, theirs):
+            assert await phone.register() == 200
+        call = await lift.dial(theirs.username)
+        assert call.code == 200
+        await building.tell(acme, "suspend")
+        assert await desk.register() == REFUSED
+        assert await lift.hang_up(call) == 200
+        assert lift.ended == []
+        assert await theirs.call(lift.username) == 200, "still registered"
+    found = await evidence(building, acme)
+    assert found[f"+{lift.username}"]["seen"]["protected"] == "left in service"
+    assert found[f"+{lift.username}"]["seen"]["register"] == "200"
+    assert "protected" not in found[f"+{desk.username}"]["seen"]
+    assert [found[f"+{phone.username}"]["in_service"] for phone in (lift, desk)] == [True, False]
+
+
+async def test_a_line_switched_on_by_hand_is_found_by_the_second_look_and_switched_off_again(lenient: Building) -> None:
+    acme = await tenant(lenient)
+    async with await lenient.phone(acme) as phone:
+        assert await phone.register() == 200
+        await lenient.tell(acme, "suspend")
+        connection = await asyncpg.connect(lenient.databases["kamailio"])
+        await connection.execute("UPDATE subscriber SET in_service = 1 WHERE username = $1", phone.username)
+        await connection.close()
+        assert await phone.register() == 200
+
+        async def found_alive() -> bool:
+            return "found alive at the second look" in (await lenient.api.get(f"/clients/{acme}/history")).text
+
+        await eventually(found_alive)
+
+        async def refused() -> bool:
+            return await phone.register() == REFUSED
+
+        await eventually(refused)

@@ -1,0 +1,254 @@
+"""Faults while a client is being switched, as telephones and routers live through them.
+
+Each ends proven once the fault is over. And from outside, whatever goes wrong, nobody ever sees what was not decided:
+not before the decision, not after the proof, and never back and forth in between.
+"""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+
+import asyncpg
+import pytest
+import pytest_asyncio
+from pydantic import SecretStr
+
+from activities.migrations import migrate
+from starter.children import signal_family
+from starter.daemons import FreeRadius, Kamailio
+from starter.postgres import EmbeddedPostgres
+from tests.cut_proxy import CutProxy
+from tests.faults.conftest import database, frozen
+from tests.systems.phone import Phone
+from tests.systems.sampling import NOTHING, Samples, sampling
+from tests.systems.service import Building, Systems, running_service, running_systems
+from tests.systems.test_statuses import tenant
+from tests.waiting import eventually
+
+OK, NOT_IN_SERVICE, AWAY = 200, 403, 503
+ACCEPT, REJECT = 2, 3  # RFC 2865 section 4
+TELEPHONY, INTERNET = 0, 1
+PATIENCE = 0.8  # seconds that a telephone or router waits before it asks again
+QUICK = {
+    "attempt_seconds": 4,
+    "first_pause_seconds": 0.5,
+    "longest_pause_seconds": 1,
+    "connect_seconds": 0.8,
+    "lock_seconds": 0.6,
+    "statement_seconds": 0.8,
+    "operation_seconds": 3,
+    "probe_seconds": 0.5,
+    "second_look_seconds": 0,
+    "breaker_clients": 1000,
+}
+
+
+@dataclass
+class Site:
+    """The service, its systems, and a proxy before each of their databases."""
+
+    building: Building
+    systems: Systems
+    telephony_proxy: CutProxy
+    internet_proxy: CutProxy
+
+
+@pytest.fixture(scope="module")
+def breakable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Systems]:
+    """Systems of our own, with a database server of their own."""
+    with running_systems(tmp_path_factory.mktemp("faults") / "data") as systems:
+        yield systems
+
+
+@pytest_asyncio.fixture(scope="module")
+async def site(breakable: Systems, postgres: EmbeddedPostgres) -> AsyncIterator[Site]:
+    """The service in front of systems that may be broken; the directory is on another server."""
+    server = breakable.server
+    async with AsyncExitStack() as stack:
+        directory = await stack.enter_async_context(database(postgres, "directory"))
+        await migrate(directory)
+        proxies = [await stack.enter_async_context(CutProxy("127.0.0.1", server.port)) for _ in range(2)]
+        urls = [server.dsn("kamailio", "sip_prov"), server.dsn("radius", "radius_prov")]
+        telephony, internet = (
+            SecretStr(url.replace(f":{server.port}/", f":{proxy.port}/"))
+            for url, proxy in zip(urls, proxies, strict=True)
+        )
+        service = running_service(
+            breakable,
+            directory_dsn=SecretStr(directory),
+            telephony_dsn=telephony,
+            internet_dsn=internet,
+            **QUICK,
+        )
+        yield Site(await stack.enter_async_context(service), breakable, *proxies)
+
+
+# -- what goes wrong --------------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def killed(daemon: FreeRadius | Kamailio) -> AsyncIterator[None]:
+    """Gone from one moment to the next, with all its processes, and started again."""
+    signal_family(pid_of(daemon), signal.SIGKILL)
+    try:
+        yield
+    finally:
+        daemon.start()
+        await eventually(daemon.ready)
+
+
+@asynccontextmanager
+async def standing_still(daemon: FreeRadius | Kamailio) -> AsyncIterator[None]:
+    """Alive, and says nothing."""
+    os.killpg(pid_of(daemon), signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.killpg(pid_of(daemon), signal.SIGCONT)
+
+
+@asynccontextmanager
+async def database_down(server: EmbeddedPostgres) -> AsyncIterator[None]:
+    server.stop()
+    try:
+        yield
+    finally:
+        server.start()
+
+
+@asynccontextmanager
+async def database_frozen(server: EmbeddedPostgres) -> AsyncIterator[None]:
+    with frozen(server):
+        yield
+
+
+@asynccontextmanager
+async def locked(server: EmbeddedPostgres, name: str, table: str) -> AsyncIterator[None]:
+    """Somebody holds a lock on a whole table."""
+    somebody = await asyncpg.connect(server.dsn(name))
+    try:
+        async with somebody.transaction():
+            await somebody.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+            yield
+    finally:
+        await somebody.close()
+
+
+@asynccontextmanager
+async def answer_to_commit_lost(proxy: CutProxy) -> AsyncIterator[None]:
+    """Done, and nobody hears of it."""
+    proxy.lose_after(b"COMMIT")
+    try:
+        yield
+    finally:
+        proxy.recover()
+
+
+def pid_of(daemon: FreeRadius | Kamailio) -> int:
+    assert daemon.process is not None
+    return daemon.process.pid
+
+
+Fault = Callable[[Site], AbstractAsyncContextManager[None]]
+FAULTS: dict[str, tuple[int, Fault]] = {
+    "kamailio killed": (TELEPHONY, lambda site: killed(site.systems.kamailio)),
+    "kamailio frozen": (TELEPHONY, lambda site: standing_still(site.systems.kamailio)),
+    "freeradius killed": (INTERNET, lambda site: killed(site.systems.freeradius)),
+    "freeradius frozen": (INTERNET, lambda site: standing_still(site.systems.freeradius)),
+    "database down": (TELEPHONY, lambda site: database_down(site.systems.server)),
+    "database frozen": (INTERNET, lambda site: database_frozen(site.systems.server)),
+    "subscriber locked": (TELEPHONY, lambda site: locked(site.systems.server, "kamailio", "subscriber")),
+    "radcheck locked": (INTERNET, lambda site: locked(site.systems.server, "radius", "radcheck")),
+    "answer to kamailio's commit lost": (TELEPHONY, lambda site: answer_to_commit_lost(site.telephony_proxy)),
+    "answer to freeradius's commit lost": (INTERNET, lambda site: answer_to_commit_lost(site.internet_proxy)),
+}
+
+
+# -- what is seen meanwhile -------------------------------------------------------------------------------------------
+
+
+async def registered(phone: Phone) -> int:
+    async with asyncio.timeout(PATIENCE):
+        return await phone.register()
+
+
+async def logged_in(building: Building, username: str, password: str) -> int:
+    async with asyncio.timeout(PATIENCE):
+        login = await building.router.log_in(username, password)
+    return ACCEPT if login.accepted else REJECT
+
+
+def never_wrong(samples: Samples, before: int, after: int, decided: float, proven: float) -> None:
+    """Nobody saw what was not decided."""
+    seen = [sample.code for sample in samples.taken]
+    assert set(seen) <= {before, after, AWAY, NOTHING}, seen
+    assert samples.before(decided) <= {before, AWAY, NOTHING}, seen
+    assert samples.after(proven) == {after}, seen
+    assert samples.never_goes_back(before, after), seen
+
+
+async def view_of(site: Site, client_id: str) -> dict[str, object]:
+    view: dict[str, object] = (await site.building.api.get(f"/clients/{client_id}")).json()
+    return view
+
+
+@pytest.mark.parametrize("off", [True, False], ids=["suspend", "unsuspend"])
+@pytest.mark.parametrize("name", list(FAULTS))
+async def test_a_fault_while_switching_ends_proven_and_nobody_ever_sees_what_was_not_decided(
+    site: Site, name: str, off: bool
+) -> None:
+    system, fault = FAULTS[name]
+    building, acme = site.building, await tenant(site.building)
+    phone_before, phone_after, login_before, login_after = OK, NOT_IN_SERVICE, ACCEPT, REJECT
+    if not off:
+        await building.tell(acme, "suspend")
+        phone_before, phone_after, login_before, login_after = NOT_IN_SERVICE, OK, REJECT, ACCEPT
+    radius = (await building.credentials(acme))["radius"]
+    ask: Callable[[], Awaitable[int]] = partial(logged_in, building, radius["username"], radius["password"])
+    async with (
+        await building.phone(acme) as phone,
+        sampling("telephone", partial(registered, phone)) as calls,
+        sampling("router", ask) as logins,
+    ):
+
+        async def stuck() -> bool:
+            systems = (await view_of(site, acme))["systems"]
+            assert isinstance(systems, list)
+            return bool(systems[system]["attempts"] > 0 and systems[system]["state"] != "settled")
+
+        async def settled() -> bool:
+            return (await view_of(site, acme))["provisioning"] == "settled"
+
+        async with fault(site):
+            decided = calls.now()
+            answer = await building.api.post(f"/clients/{acme}/{'suspend' if off else 'unsuspend'}", json={})
+            assert answer.status_code == 202, answer.text
+            await eventually(stuck)
+        await eventually(settled)
+        proven = calls.now()
+    never_wrong(calls, phone_before, phone_after, decided, proven)
+    never_wrong(logins, login_before, login_after, decided, proven)
+
+
+async def test_a_conversion_to_virtual_is_never_noticed_by_a_telephone(site: Site) -> None:
+    building = site.building
+    acme, friend = await tenant(building), await tenant(building)
+    radius = (await building.credentials(acme))["radius"]
+    ask: Callable[[], Awaitable[int]] = partial(logged_in, building, radius["username"], radius["password"])
+    async with await building.phone(acme) as phone, await building.phone(friend) as caller:
+        assert await phone.register() == await caller.register() == OK
+        async with (
+            sampling("telephone", partial(registered, phone)) as registrations,
+            sampling("caller", partial(caller.call, phone.username)) as incoming,
+            sampling("router", ask) as logins,
+        ):
+            decided = logins.now()
+            await building.tell(acme, "convert", to="virtual")
+            proven = logins.now()
+    assert {sample.code for sample in registrations.taken} == {OK}
+    assert {sample.code for sample in incoming.taken} == {OK}
+    never_wrong(logins, ACCEPT, REJECT, decided, proven)

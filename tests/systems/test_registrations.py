@@ -1,0 +1,190 @@
+"""Registrations that a server keeps in memory, servers that do not answer, and Kamailio's own schema."""
+
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+from pydantic import SecretStr
+
+from activities.prepare import prepare
+from activities.settings import Settings
+from starter.children import signal_family
+from starter.daemons import Kamailio
+from starter.databases import DEPLOY
+from starter.postgres import EmbeddedPostgres
+from tests.starter.house import number
+from tests.systems.service import DOMAIN, KEY, Building, Systems, free_udp_port, running_service
+from tests.waiting import eventually
+
+REFUSED, UNKNOWN, AWAY = 403, 404, 480
+STOCK = Path("/usr/share/kamailio/postgres")
+MODULES = ("standard", "auth_db", "usrloc", "dialog", "acc", "permissions")
+
+
+@contextmanager
+def another_kamailio(systems: Systems, folder: Path, **kind: Any) -> Iterator[Systems]:
+    """The same systems, but for a Kamailio of this test alone: with it one may do as one likes."""
+    kamailio = Kamailio(systems.server, free_udp_port(), DOMAIN, folder / "kamailio", folder / "kamailio.log", **kind)
+    kamailio.start()
+    try:
+        yield replace(systems, kamailio=kamailio)
+    finally:
+        kamailio.stop()
+
+
+@asynccontextmanager
+async def service(systems: Systems, folder: Path, kind: dict[str, Any], **settings: Any) -> AsyncIterator[Building]:
+    with another_kamailio(systems, folder, **kind) as ours:
+        async with running_service(ours, **settings) as building:
+            yield building
+
+
+async def tenant(building: Building) -> str:
+    return await building.create(type="virtual", lines=[{"number": number()}])
+
+
+async def lookup(building: Building, username: str) -> dict[str, Any]:
+    """What the server itself says of a line's registrations."""
+    question = {"jsonrpc": "2.0", "id": 1, "method": "ul.lookup", "params": ["location", f"{username}@{DOMAIN}"]}
+    async with httpx.AsyncClient(trust_env=False) as client:
+        answer: dict[str, Any] = (await client.post(building.kamailio.rpc_url, json=question)).json()
+    return answer
+
+
+async def execute(dsn: str, sql: str, *values: object) -> list[asyncpg.Record]:
+    connection = await asyncpg.connect(dsn)
+    try:
+        rows: list[asyncpg.Record] = await connection.fetch(sql, *values)
+        return rows
+    finally:
+        await connection.close()
+
+
+async def view_of(building: Building, client_id: str) -> dict[str, Any]:
+    """The telephone system of a client, as the API shows it."""
+    systems = (await building.api.get(f"/clients/{client_id}")).json()["systems"]
+    view: dict[str, Any] = next(system for system in systems if system["system"] == "telephony")
+    return view
+
+
+async def test_a_registration_in_memory_ends_with_the_line(systems: Systems, tmp_path: Path) -> None:
+    async with service(systems, tmp_path, {"db_mode": 1}) as building:
+        acme, other = await tenant(building), await tenant(building)
+        async with await building.phone(acme) as ours, await building.phone(other) as theirs:
+            assert (await ours.register(), await theirs.register()) == (200, 200)
+            await execute(building.databases["kamailio"], "DELETE FROM location WHERE username = $1", ours.username)
+            assert await theirs.call(ours.username) == 200, "the table is not where this server looks"
+            await building.tell(acme, "suspend")
+            assert "error" in await lookup(building, ours.username)
+            assert await theirs.call(ours.username) == UNKNOWN
+            assert await ours.register() == REFUSED
+            await building.tell(acme, "unsuspend")
+            assert await theirs.call(ours.username) == AWAY
+            assert await ours.register() == 200
+            assert await theirs.call(ours.username) == 200
+
+
+async def test_a_new_secret_ends_a_registration_in_memory(systems: Systems, tmp_path: Path) -> None:
+    async with service(systems, tmp_path, {"db_mode": 1}) as building:
+        acme, other = await tenant(building), await tenant(building)
+        async with await building.phone(acme) as old, await building.phone(other) as theirs:
+            assert (await old.register(), await theirs.register()) == (200, 200)
+            await building.tell(acme, "rotate-credentials")
+            assert await theirs.call(old.username) == AWAY
+            async with await building.phone(acme) as new:
+                assert await new.register() == 200
+                assert await theirs.call(new.username) == 200
+
+
+async def test_a_server_that_does_not_answer_leaves_lines_not_proven_until_it_does(
+    systems: Systems, tmp_path: Path
+) -> None:
+    patience = {"probe_lines": False, "first_pause_seconds": 0.5, "longest_pause_seconds": 0.5}
+    async with service(systems, tmp_path, {}, **patience) as building:
+        acme = await tenant(building)
+        async with await building.phone(acme) as phone:
+            assert await phone.register() == 200
+            kamailio = building.kamailio.process
+            assert kamailio
+            signal_family(kamailio.pid, signal.SIGSTOP)
+            try:
+                assert (await building.api.post(f"/clients/{acme}/suspend", json={})).is_success
+
+                async def not_proven() -> bool:
+                    return str((await view_of(building, acme))["state"]) == "not_proven"
+
+                await eventually(not_proven)
+                said = (await view_of(building, acme))["last_error"]
+                assert f"calls and registrations unknown: {building.kamailio.rpc_url} did not answer" in said
+            finally:
+                signal_family(kamailio.pid, signal.SIGCONT)
+
+            async def settled() -> bool:
+                return str((await view_of(building, acme))["state"]) == "settled"
+
+            await eventually(settled, within=20)
+            assert await phone.register() == REFUSED
+
+
+async def test_a_line_goes_on_while_a_server_does_not_answer(systems: Systems, tmp_path: Path) -> None:
+    async with service(systems, tmp_path, {}, probe_lines=False) as building:
+        kamailio = building.kamailio.process
+        assert kamailio
+        signal_family(kamailio.pid, signal.SIGSTOP)
+        try:
+            await tenant(building)
+        finally:
+            signal_family(kamailio.pid, signal.SIGCONT)
+
+
+async def test_the_stock_schema_works_once_it_is_prepared(systems: Systems, tmp_path: Path) -> None:
+    server = systems.server
+    await load_stock(server)
+    settings = Settings(
+        directory_dsn=SecretStr(server.dsn("connect", "connect")),
+        telephony_dsn=SecretStr(server.dsn("stock")),
+        internet_dsn=SecretStr(server.dsn("radius")),
+        master_key=SecretStr(KEY),
+    )
+    assert any("column subscriber.in_service added" in line for line in await prepare(settings))
+    await grant(server)
+    database = server.dsn("stock", "sip_daemon").replace("postgresql://", "postgres://", 1)
+    dsn = SecretStr(server.dsn("stock", "sip_prov"))
+    async with service(systems, tmp_path, {"database": database}, telephony_dsn=dsn) as building:
+        acme, other = await tenant(building), await tenant(building)
+        async with await building.phone(acme) as ours, await building.phone(other) as theirs:
+            assert (await ours.register(), await theirs.register()) == (200, 200)
+            for _ in range(2):
+                await building.tell(acme, "suspend")
+                assert await ours.register() == REFUSED
+                assert await ours.call(theirs.username) == REFUSED
+                assert await theirs.call(ours.username) == UNKNOWN
+                await building.tell(acme, "unsuspend")
+                assert await theirs.call(ours.username) == AWAY
+                assert await ours.register() == 200
+                assert await theirs.call(ours.username) == 200
+    assert len(await execute(server.dsn("stock"), "SELECT FROM subscriber")) == 2
+
+
+async def load_stock(server: EmbeddedPostgres) -> None:
+    """A database as `kamdbctl create` makes it, with the modules that a registrar loads, and some more."""
+    connection = await asyncpg.connect(await server.ensure_database("stock"))
+    try:
+        for module in MODULES:
+            await connection.execute((STOCK / f"{module}-create.sql").read_text())
+    finally:
+        await connection.close()
+
+
+async def grant(server: EmbeddedPostgres) -> None:
+    """Both roles may do what they may do in a database of ours."""
+    connection = await asyncpg.connect(server.dsn("stock"))
+    try:
+        await connection.execute((DEPLOY / "kamailio/grants.sql").read_text())
+    finally:
+        await connection.close()
