@@ -4,8 +4,8 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import TypeVar
 
@@ -16,16 +16,18 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from activities.adapters import internet_of, telephony_of
 from activities.database import Databases, open_databases
 from activities.directory import PostgresDirectory
 from activities.evidence import Evidences
-from activities.internet import RadiusInternet
 from activities.log import set_up
 from activities.migrations import NotMigrated, check_migrated
+from activities.pacing import Pacing
 from activities.prepare import NotPrepared, check_systems
 from activities.settings import Settings
-from activities.telephony import KamailioTelephony
+from activities.system_states import SystemStates
 from starter.connection import SearchAttributesMissing, connect, ensure_search_attributes
+from starter.recovery import Drain
 from workflows.client_lifecycle import ClientLifecycle
 from workflows.guard import Guard
 from workflows.messages import TASK_QUEUE
@@ -41,12 +43,20 @@ AWAY = (RuntimeError, RPCError, OSError, asyncpg.PostgresConnectionError, asyncp
 log = structlog.get_logger(__name__)
 
 
-def build(client: Client, databases: Databases, settings: Settings, task_queue: str = TASK_QUEUE) -> Worker:
-    """A worker that runs clients and switches their systems."""
+def build(
+    client: Client,
+    databases: Databases,
+    settings: Settings,
+    task_queue: str = TASK_QUEUE,
+    pacing: Pacing | None = None,
+) -> Worker:
+    """A worker that runs clients and switches their systems. Raises AdapterNotUsable.
+
+    ``pacing`` is given by whoever wants to hear of the systems' conditions.
+    """
     evidences = Evidences(databases.directory, settings.record_seconds)
-    key = settings.read_master_key()
-    telephony = KamailioTelephony(databases.telephony, evidences, key, settings.sip_domain)
-    internet = RadiusInternet(databases.internet, evidences, key)
+    telephony = telephony_of(settings, databases, evidences)
+    internet = internet_of(settings, databases, evidences)
     directory = PostgresDirectory(databases.directory)
     return Worker(
         client,
@@ -57,7 +67,7 @@ def build(client: Client, databases: Databases, settings: Settings, task_queue: 
             *(internet.ensure_access, internet.observe_access),
             directory.publish,
         ],
-        interceptors=[Guard()],
+        interceptors=[Guard(), pacing or Pacing.of(settings)],
         # The sandbox stands guard in the tests, with the walls of ruff and the replay of every history; here it would
         # cost a fifth of the worker's work (README, "Speed").
         workflow_runner=UnsandboxedWorkflowRunner(),
@@ -79,15 +89,40 @@ async def run(settings: Settings) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with open_databases(settings) as databases:
         await _until_there("directory", lambda: check_migrated(databases.directory), stop)
-        await check_systems(databases)
+        await check_systems(databases, settings.prepared_systems)
         client = await _until_there("temporal", lambda: connect(lazy=False), stop)
         if client is None:
             return
         await ensure_search_attributes(client)
-        async with build(client, databases, settings):
+        pacing = Pacing.of(settings)
+        worker = build(client, databases, settings, pacing=pacing)
+        async with watching(client, databases, settings, pacing), worker:
             log.info("worker_started", task_queue=TASK_QUEUE, namespace=client.namespace)
             await stop.wait()
         log.info("worker_stopped")
+
+
+@asynccontextmanager
+async def watching(client: Client, databases: Databases, settings: Settings, pacing: Pacing) -> AsyncIterator[None]:
+    """Tell how the systems are found, and wake the clients that waited for one that is back."""
+    states = SystemStates(pacing, databases.directory)
+    dsn, rate = settings.directory_dsn.get_secret_value(), settings.breaker_drain_per_second
+    beside = [asyncio.create_task(work) for work in (states.run(), Drain(client, dsn, pacing, rate).run())]
+    for task in beside:
+        task.add_done_callback(_say_why_it_ended)
+    try:
+        yield
+    finally:
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
+        await states.forget()
+
+
+def _say_why_it_ended(task: asyncio.Task[None]) -> None:
+    """A worker goes on without what runs beside it, but not silently."""
+    if not task.cancelled() and (error := task.exception()):
+        log.error("watching_ended", error=f"{type(error).__name__}: {error}"[:300], exc_info=error)
 
 
 async def _until_there(what: str, ask: Callable[[], Awaitable[T]], stop: asyncio.Event) -> T | None:

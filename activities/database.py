@@ -44,7 +44,7 @@ class Database:
     """
 
     def __init__(self, name: str, dsn: str, settings: Settings) -> None:
-        self.name, self.where = name, _address(dsn)
+        self.name, self.where = name, _address(dsn) or f"(CONNECT_{name.upper()}_DSN is not set)"
         self.operation = settings.operation_seconds
         self._dsn, self._connect = dsn, settings.connect_seconds
         self._statement = settings.statement_seconds
@@ -161,7 +161,7 @@ class Database:
 
 @dataclass(frozen=True)
 class Databases:
-    """The three databases a worker writes to."""
+    """The three databases a worker writes to. One that its adapter does without has no address, and is never used."""
 
     directory: Database
     telephony: Database

@@ -1,5 +1,6 @@
 """What Connect needs beside a system's own tables. Added when somebody asks for it, never silently."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from temporalio.exceptions import ApplicationError
 from activities.database import Database, Databases, open_databases
 from activities.errors import SYSTEM_REJECTED, attempt_on
 from activities.settings import Settings
-from workflows.domain.systems import System
+from workflows.domain.systems import SWITCHED, System
 
 FENCE = Path(__file__).with_name("schema") / "fence.sql"
 
@@ -51,18 +52,25 @@ def parts_of(system: System) -> list[Part]:
 
 
 async def prepare(settings: Settings) -> list[str]:
-    """Add to both systems what they lack, and say so, one line each. Raises NotPrepared where that cannot be done.
+    """Add to the systems that our own adapters switch what they lack, and say so, one line each.
 
-    Needs a role that may change their tables; what the worker's role needs then is in deploy/*/grants.sql.
+    Raises NotPrepared where that cannot be done. Needs a role that may change their tables; what the worker's role
+    needs then is in deploy/*/grants.sql.
     """
     async with open_databases(settings) as databases:
-        systems = ((System.TELEPHONY, databases.telephony), (System.INTERNET, databases.internet))
-        return [line for system, database in systems for line in await _prepare(system, database)]
+        added = [
+            line for system in settings.prepared_systems for line in await _prepare(system, _of(system, databases))
+        ]
+    return added or ["Other adapters than our own switch both systems: nothing to prepare"]
 
 
-async def check_systems(databases: Databases) -> None:
-    """Raises NotPrepared when a system lacks something; one that is away is left to the attempts to come."""
-    for system, database in ((System.TELEPHONY, databases.telephony), (System.INTERNET, databases.internet)):
+async def check_systems(databases: Databases, systems: Iterable[System] = SWITCHED) -> None:
+    """Raises NotPrepared when a system lacks something; one that is away is left to the attempts to come.
+
+    ``systems`` are those that our own adapters switch: what others need is their affair.
+    """
+    for system in systems:
+        database = _of(system, databases)
         try:
             async with attempt_on(database), database.witness() as connection:
                 missing = await _missing(connection, system)
@@ -72,6 +80,10 @@ async def check_systems(databases: Databases) -> None:
             continue
         if missing:
             raise NotPrepared(f"The {database} lacks {', '.join(map(str, missing))}: run `connect systems prepare`")
+
+
+def _of(system: System, databases: Databases) -> Database:
+    return databases.telephony if system is System.TELEPHONY else databases.internet
 
 
 async def _prepare(system: System, database: Database) -> list[str]:

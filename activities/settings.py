@@ -11,6 +11,11 @@ from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from workflows.domain.standing import Limits
+from workflows.domain.systems import System
+
+KAMAILIO = "activities.telephony:KamailioTelephony"
+FREERADIUS = "activities.internet:RadiusInternet"
+UNSET = SecretStr("")
 
 
 class Settings(BaseSettings):
@@ -19,8 +24,16 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="CONNECT_", extra="forbid")
 
     directory_dsn: SecretStr = Field(description="PostgreSQL URL of Connect's own database")
-    telephony_dsn: SecretStr = Field(description="PostgreSQL URL of Kamailio's database")
-    internet_dsn: SecretStr = Field(description="PostgreSQL URL of FreeRADIUS's database")
+    telephony_dsn: SecretStr = Field(UNSET, description="PostgreSQL URL of Kamailio's database")
+    internet_dsn: SecretStr = Field(UNSET, description="PostgreSQL URL of FreeRADIUS's database")
+    telephony_adapter: str = Field(KAMAILIO, description="What switches telephone lines, as module:Class")
+    internet_adapter: str = Field(FREERADIUS, description="What switches internet access, as module:Class")
+    json_telephony_url: str = Field("", description="Where a telephone system speaks activities/json_http.py")
+    json_telephony_token_file: Path | None = Field(None, description="File with the bearer token it asks for")
+    json_telephony_token: SecretStr | None = Field(None, description="The token itself, where a file is not handy")
+    json_internet_url: str = Field("", description="Where a network speaks activities/json_http.py")
+    json_internet_token_file: Path | None = Field(None, description="File with the bearer token it asks for")
+    json_internet_token: SecretStr | None = Field(None, description="The token itself, where a file is not handy")
     master_key_file: Path | None = Field(None, description="File with the key that SIP and RADIUS secrets derive from")
     master_key: SecretStr | None = Field(None, description="The key itself, where a file is not handy")
     token_file: Path | None = Field(None, description="File with the API's bearer token")
@@ -87,6 +100,24 @@ class Settings(BaseSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _databases_of_our_adapters(self) -> Self:
+        for system in self.prepared_systems:
+            dsn: SecretStr = getattr(self, f"{system}_dsn")
+            if not dsn.get_secret_value():
+                name = f"CONNECT_{system.upper()}"
+                raise ValueError(f"Set {name}_DSN to the PostgreSQL URL of its database, or {name}_ADAPTER to another")
+        return self
+
+    @property
+    def prepared_systems(self) -> tuple[System, ...]:
+        """Those that our own adapters switch, in databases that hold what `connect systems prepare` adds."""
+        ours = {
+            System.TELEPHONY: self.telephony_adapter == KAMAILIO,
+            System.INTERNET: self.internet_adapter == FREERADIUS,
+        }
+        return tuple(system for system, it_is in ours.items() if it_is)
+
     @property
     def limits(self) -> Limits:
         """What a new client is told about time."""
@@ -100,6 +131,11 @@ class Settings(BaseSettings):
     def read_master_key(self) -> bytes:
         """The master key's bytes. Raises ValueError when it is not set, or shorter than 32 characters."""
         return _secret(self.master_key, self.master_key_file, "MASTER_KEY", shortest=32).encode()
+
+    def read_json_token(self, system: System) -> str:
+        """The bearer token of a system that speaks activities/json_http.py. Raises ValueError when it is not set."""
+        name = f"json_{system}_token"
+        return _secret(getattr(self, name), getattr(self, f"{name}_file"), name.upper(), shortest=16)
 
     def read_token(self) -> str:
         """The API's bearer token. Raises ValueError when it is not set, or shorter than 16 characters."""

@@ -13,6 +13,13 @@ from starlette.types import Lifespan
 from starter import api_systems, examples, problems
 from starter.access import AccessLog
 from starter.asking import COMMAND, Asked, AtDesk, ClientId, CommandGiven, PlannableGiven
+from starter.console.client import client_pages
+from starter.console.clients import clients
+from starter.console.door import door, static
+from starter.console.guard import Guard
+from starter.console.live import live
+from starter.console.reads import Reads
+from starter.console.sessions import Sessions, Throttle
 from starter.desk import Desk
 from starter.errors import Away, NotReady
 from starter.reference import reference
@@ -264,11 +271,18 @@ def create_app(desk: Desk, token: str, lifespan: Lifespan[FastAPI] | None = None
         generate_unique_id_function=_route_name,
     )
     app.state.desk = desk
+    app.state.sessions = Sessions(desk.directory.database, token)
+    app.state.throttle, app.state.token = Throttle(), token
+    app.state.reads = Reads(desk.directory.database)
     app.include_router(router)
     app.include_router(checks)
     app.include_router(reference)
+    for pages in (door, live, clients, client_pages):
+        app.include_router(pages)
+    app.mount("/static", static)
     problems.install(app)
     app.add_middleware(BodyLimit)
+    app.add_middleware(Guard, sessions=app.state.sessions, token=token)
     app.add_middleware(Security, token=token)
     app.add_middleware(AccessLog)
     return app

@@ -22,7 +22,8 @@ from workflows.domain.provisioning import Provisioned
 from workflows.domain.services import Services
 from workflows.domain.standing import Limits
 from workflows.domain.state import ClientState
-from workflows.messages import AnyMessage, ClientView, CommandAnswer, Decommission, workflow_id
+from workflows.messages import AnyMessage, ClientView, CommandAnswer, Decommission, end_date_passed, workflow_id
+from workflows.views import PreviewView
 
 NO_KEYS = Keyring(None, Servers(sip=None, sip_domain="", radius=None))
 
@@ -90,6 +91,18 @@ class Desk:
                 await self._note(client_id, message, refusal)
             raise
 
+    async def preview(self, client_id: str, message: AnyMessage) -> PreviewView:
+        """What a command would do; nothing is done. A refusal is part of the answer. Raises NoSuchClient, Away."""
+        check_id(client_id)
+        try:
+            return await self.gateway.preview(client_id, message)
+        except NotRunning:
+            try:
+                answer = await self._command_closed(client_id, message)
+            except Refusal as refusal:
+                return PreviewView.refused(refusal)
+            return PreviewView(message=answer.message, status_before=answer.status, status_after=answer.status)
+
     async def client(self, client_id: str) -> ClientView:
         """A client, from its workflow while that runs, from the directory afterwards. Raises NoSuchClient, Away."""
         check_id(client_id)
@@ -100,6 +113,8 @@ class Desk:
             if shown is None:
                 raise NoSuchClient(client_id) from closed
             return self._linked(_without_workflow(shown.view))
+        passed = end_date_passed(view.end_date, datetime.now(UTC), view.timezone)  # a query's clock may stand still
+        view = view.model_copy(update={"end_date_passed": passed})
         try:
             return self._linked(await self.directory.with_proofs(view))
         except DirectoryAway:
@@ -127,10 +142,13 @@ class Desk:
         page = await self.directory.clients(wanted, datetime.now(UTC))
         return page.model_copy(update={"items": [self._linked(view) for view in page.items]})
 
-    async def history(self, client_id: str, limit: int, cursor: str | None) -> HistoryPage:
-        """A page of a client's history, newest first. Raises NoSuchClient, NoSuchPage, DirectoryAway."""
+    async def history(self, client_id: str, limit: int, cursor: str | None, event: str = "") -> HistoryPage:
+        """A page of a client's history, newest first, all of it or one kind of line.
+
+        Raises NoSuchClient, NoSuchPage, DirectoryAway.
+        """
         check_id(client_id)
-        page = await self.directory.history(client_id, limit, cursor)
+        page = await self.directory.history(client_id, limit, cursor, event)
         if page is None:
             raise NoSuchClient(client_id)
         return page

@@ -125,6 +125,11 @@ class Directory:
         self._database = database
         self._glance = glance
 
+    @property
+    def database(self) -> Database:
+        """Where it lies, for what else reads there."""
+        return self._database
+
     async def ready(self) -> None:
         """Return when the database answers and has our tables."""
         await self._fetch("SELECT 1 FROM sites LIMIT 1")
@@ -166,7 +171,7 @@ class Directory:
 
     async def clients(self, wanted: ClientFilter, now: datetime) -> ClientPage:
         """A page of the list, the management client of a site first. Raises NoSuchPage."""
-        where = _filtered(wanted)
+        where = filtered(wanted)
         name = wanted.sort.removeprefix("-")
         falling = wanted.sort.startswith("-")
         key, kind = SORTS[name][falling], SORTS[name][2]
@@ -224,18 +229,25 @@ class Directory:
 
     # -- history ----------------------------------------------------------------------------------------------------
 
-    async def history(self, client_id: str, limit: int, cursor: str | None) -> HistoryPage | None:
-        """A page of a client's history, newest first; None for an unknown client. Raises NoSuchPage."""
+    async def history(self, client_id: str, limit: int, cursor: str | None, event: str = "") -> HistoryPage | None:
+        """A page of a client's history, or of its lines of one kind, newest first; None for an unknown client.
+
+        Raises NoSuchPage.
+        """
         where = Where(["h.client_id = $1"], [client_id])
+        if event:
+            where.terms.append(f"h.event = {where.given(event)}")
+        counting = f"SELECT count(*) FROM history h {where}"  # noqa: S608  # the terms are ours, the values parameters
+        counted = list(where.values)
         if cursor:
             at, entry = opened(cursor, "history", (str, int))
             beyond = f"({where.given(at)}::text::timestamptz, {where.given(entry)}::bigint)"
             where.terms.append(f"(h.at, h.history_id) < {beyond}")
         async with reaching(self._glance), paging():
             known = await self._database.read(
-                "SELECT s.timezone, (SELECT count(*) FROM history h WHERE h.client_id = $1) AS total "
+                f"SELECT s.timezone, ({counting}) AS total "  # noqa: S608  # see above
                 "FROM clients c JOIN sites s USING (site_id) WHERE c.client_id = $1",
-                client_id,
+                *counted,
             )
             rows = await self._database.read(
                 f"{_LINE} {where} ORDER BY h.at DESC, h.history_id DESC LIMIT {where.given(limit + 1)}", *where.values
@@ -278,7 +290,7 @@ class Directory:
             await self._database.write(statement, *values)
 
 
-def _filtered(wanted: ClientFilter) -> Where:
+def filtered(wanted: ClientFilter) -> Where:
     where = Where()
     if wanted.status:
         where.terms.append(f"c.status = {where.given(wanted.status.value)}")

@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, TypeAlias, TypeVar
 from uuid import uuid4
 
@@ -31,7 +32,8 @@ from starter.errors import Malfunction, NotDecided, NotRunning, TemporalAway, Te
 from workflows.client_lifecycle import UNDECIDED, ClientLifecycle
 from workflows.domain.errors import ClientIdTaken, CommandIdReused, Refusal, Situation
 from workflows.domain.state import ClientState
-from workflows.messages import TASK_QUEUE, AnyMessage, ClientStart, ClientView, CommandAnswer, workflow_id
+from workflows.messages import TASK_QUEUE, AnyMessage, ClientStart, ClientView, CommandAnswer, Message, workflow_id
+from workflows.views import PreviewAsked, PreviewView
 from workflows.visibility import attributes_at_start
 
 T = TypeVar("T")
@@ -103,17 +105,30 @@ class Gateway:
 
     async def client(self, client_id: str) -> ClientView:
         """The client as its workflow knows it. Raises NotRunning."""
+        async with self._looking_at(client_id):
+            return await self._handle(client_id).query(
+                ClientLifecycle.client, reject_condition=QueryRejectCondition.NOT_OPEN
+            )
+
+    async def preview(self, client_id: str, message: AnyMessage) -> PreviewView:
+        """What a command would do, asked of the client's workflow, which does nothing. Raises NotRunning."""
+        asked = PreviewAsked(command=Message(message), now=datetime.now(UTC))
+        async with self._looking_at(client_id):
+            return await self._handle(client_id).query(
+                ClientLifecycle.preview, asked, reject_condition=QueryRejectCondition.NOT_OPEN
+            )
+
+    # -- inside -----------------------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def _looking_at(self, client_id: str) -> AsyncIterator[None]:
         async with reaching(self._glance):
             try:
-                return await self._handle(client_id).query(
-                    ClientLifecycle.client, reject_condition=QueryRejectCondition.NOT_OPEN
-                )
+                yield
             except WorkflowQueryRejectedError as closed:
                 raise NotRunning(client_id) from closed
             except RPCError as error:
                 raise _unless_running(error, client_id) from error
-
-    # -- inside -----------------------------------------------------------------------------------------------------
 
     def _handle(self, client_id: str) -> Handle:
         return self._client.get_workflow_handle_for(ClientLifecycle.run, workflow_id(client_id))

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn, TextIO
@@ -17,6 +18,7 @@ import httpx
 
 from activities.settings import Settings
 from starter.children import Child, StartFailed, tail
+from starter.console.sessions import link_key
 from starter.daemons import FreeRadius, Kamailio, check_installed, daemons
 from starter.data_folder import DataFolder, DataFolderRefused
 from starter.databases import PrepareFailed, Urls, prepare
@@ -188,7 +190,8 @@ class Local:
 
     def _ready_line(self) -> str:
         options = self._options
-        line = f"Connect is ready: {options.url}/  Temporal UI: {options.ui_url}  token: {_near(self._folder.token)}"
+        link = f"{options.url}/sign-in?key={link_key(self._token, datetime.now(UTC))}"
+        line = f"Connect is ready: {link}  Temporal UI: {options.ui_url}  token: {_near(self._folder.token)}"
         if self._systems is None:
             return line
         radius, sip = self._systems

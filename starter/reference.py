@@ -3,7 +3,7 @@
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from starter import problems
@@ -13,11 +13,6 @@ reference = APIRouter(include_in_schema=False)
 _templates = Environment(
     loader=PackageLoader("starter"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
 )
-
-
-@reference.get("/")
-async def home() -> Response:
-    return RedirectResponse("/docs")
 
 
 @reference.get("/docs")

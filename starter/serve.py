@@ -4,6 +4,7 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from types import FrameType
 
 import structlog
 import uvicorn
@@ -44,14 +45,26 @@ async def serve(settings: Settings) -> None:
         server_header=False,
         timeout_graceful_shutdown=GRACE,
     )
-    server = Server(config)
+    server = Server(config, app.state.desk.watch)
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, server.handle_exit, number, None)
     await server.serve()
 
 
 class Server(uvicorn.Server):
-    """A server that leaves signals to whoever runs it: uvicorn would raise them again when it has stopped."""
+    """A server that leaves signals to whoever runs it: uvicorn would raise them again when it has stopped.
+
+    Told to stop, it lets go of browsers that listen for changes: they would keep it until its patience ends.
+    """
+
+    def __init__(self, config: uvicorn.Config, watch: Watch | None = None) -> None:
+        super().__init__(config)
+        self._watch = watch
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self._watch is not None:
+            self._watch.end()
+        super().handle_exit(sig, frame)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -29,6 +29,7 @@ class Watch:
         self._dsn = dsn
         self._pause = pause
         self._watchers: dict[str, set[asyncio.Event]] = defaultdict(set)
+        self.ended = False
 
     @contextmanager
     def of(self, client_id: str = EVERY_CLIENT) -> Iterator[asyncio.Event]:
@@ -41,6 +42,12 @@ class Watch:
             self._watchers[client_id].discard(event)
             if not self._watchers[client_id]:
                 del self._watchers[client_id]
+
+    def end(self) -> None:
+        """Let go of everybody who waits: the service is about to stop."""
+        self.ended = True
+        for client_id in list(self._watchers):
+            self._tell(client_id)
 
     async def run(self) -> None:
         """Listen for ever, through restarts of the database."""

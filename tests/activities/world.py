@@ -28,7 +28,7 @@ AT = datetime(2026, 11, 1, 9, tzinfo=UTC)
 ONE, TWO, THREE = "+442079460001", "+442079460002", "+442079460003"
 REF_LEFT_BLANK = ""
 AS_THEY_ARE: Mapping[str, str] = {}
-AS_USUAL: Mapping[str, float] = {}
+AS_USUAL: Mapping[str, object] = {}
 
 
 class World:
@@ -37,13 +37,13 @@ class World:
     def __init__(self, dsns: dict[str, str], stack: AsyncExitStack) -> None:
         self.dsns, self._stack = dsns, stack
 
-    async def open(self, dsns: Mapping[str, str] = AS_THEY_ARE, limits: Mapping[str, float] = AS_USUAL) -> None:
-        """(Re)connect the activities, with other limits or through other addresses."""
+    async def open(self, dsns: Mapping[str, str] = AS_THEY_ARE, limits: Mapping[str, object] = AS_USUAL) -> None:
+        """(Re)connect the activities, with other settings or through other addresses."""
         self.settings = settings_for({**self.dsns, **dsns}, limits)
         self.databases: Databases = await self._stack.enter_async_context(open_databases(self.settings))
         evidences = Evidences(self.databases.directory, self.settings.record_seconds)
-        self.telephony = KamailioTelephony(self.databases.telephony, evidences, MASTER_KEY, DOMAIN)
-        self.internet = RadiusInternet(self.databases.internet, evidences, MASTER_KEY)
+        self.telephony = KamailioTelephony.of(self.settings, self.databases, evidences)
+        self.internet = RadiusInternet.of(self.settings, self.databases, evidences)
         self.directory = PostgresDirectory(self.databases.directory)
 
     async def admin(self, name: str) -> asyncpg.Connection:
@@ -109,12 +109,14 @@ class World:
         )
 
 
-def settings_for(dsns: Mapping[str, str], limits: Mapping[str, float]) -> Settings:
+def settings_for(dsns: Mapping[str, str], limits: Mapping[str, object]) -> Settings:
     return Settings.model_validate(
         {
             "directory_dsn": dsns["directory"],
             "telephony_dsn": dsns["telephony"],
             "internet_dsn": dsns["internet"],
+            "master_key": MASTER_KEY.decode(),
+            "sip_domain": DOMAIN,
             "pool_size": 4,
             **limits,
         }

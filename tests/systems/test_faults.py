@@ -34,7 +34,7 @@ ACCEPT, REJECT = 2, 3  # RFC 2865 section 4
 TELEPHONY, INTERNET = 0, 1
 PATIENCE = 0.8  # seconds that a telephone or router waits before it asks again
 QUICK = {
-    "attempt_seconds": 4,
+    "attempt_seconds": 12,
     "first_pause_seconds": 0.5,
     "longest_pause_seconds": 1,
     "connect_seconds": 0.8,
@@ -93,7 +93,9 @@ async def site(breakable: Systems, postgres: EmbeddedPostgres) -> AsyncIterator[
 @asynccontextmanager
 async def killed(daemon: FreeRadius | Kamailio) -> AsyncIterator[None]:
     """Gone from one moment to the next, with all its processes, and started again."""
-    signal_family(pid_of(daemon), signal.SIGKILL)
+    assert daemon.process is not None
+    signal_family(daemon.process.pid, signal.SIGKILL)
+    await asyncio.to_thread(daemon.process.wait)
     try:
         yield
     finally:

@@ -1,0 +1,188 @@
+"""A breaker of one system in one worker: what fails for many clients at once is attempted at a pace, not hammered.
+
+    working --(so many clients failed in a row)--> failing --(one succeeds)--> recovering --(nobody waits)--> working
+                                                      ^---------(so many failed in a row)-------'
+
+A bucket fills with one token per pace while the system fails, and at the drain's rate while it recovers; an attempt
+takes a token. The less urgent an attempt, the more it leaves in the bucket: what operators asked for finds a token
+first. No clock, no randomness and no Temporal here: time and chance come in as arguments.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import IntEnum, StrEnum
+
+HORIZON = 30.0
+"""Seconds after which an attempt that was turned away comes again at the latest."""
+
+SOONEST = 0.2
+"""Seconds before which it does not."""
+
+_DEPTH = 2.0
+"""Seconds of the drain that the bucket holds beyond the first token: what the less urgent leave to the urgent."""
+
+TIMER, BULK = 3, 5  # Temporal's priority keys, as workflows/domain/state.py gives them; an operator's is 2
+
+
+class Condition(StrEnum):
+    """How a worker finds a system."""
+
+    WORKING = "working"
+    FAILING = "failing"
+    RECOVERING = "recovering"
+
+
+class Rank(IntEnum):
+    """Who goes first when not everybody may."""
+
+    OPERATOR = 0
+    TIMER = 1
+    BULK = 2
+    LOOK = 3
+
+    @classmethod
+    def of(cls, key: int | None, *, look: bool) -> "Rank":
+        """From Temporal's priority key; a second look yields to every change."""
+        if look:
+            return cls.LOOK
+        key = TIMER if key is None else key
+        return cls.OPERATOR if key < TIMER else cls.TIMER if key < BULK else cls.BULK
+
+
+_SHARE = {Rank.OPERATOR: 0.0, Rank.TIMER: 0.25, Rank.BULK: 0.5, Rank.LOOK: 1.0}
+"""Of the bucket beyond the first token: how much must be left in it by an attempt of this rank."""
+
+
+class _Waiting:
+    """Clients that were turned away and did not come again, those turned away last at the end."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[str, tuple[Rank, datetime]] = OrderedDict()
+        self._counts = dict.fromkeys(Rank, 0)
+
+    def join(self, client_id: str, rank: Rank, now: datetime) -> None:
+        self._known[client_id] = rank, now
+        self._counts[rank] += 1
+
+    def leave(self, client_id: str) -> None:
+        if known := self._known.pop(client_id, None):
+            self._counts[known[0]] -= 1
+
+    def ahead_of(self, rank: Rank) -> int:
+        """How many are as urgent, or more."""
+        return sum(count for known, count in self._counts.items() if known <= rank)
+
+    def forget_before(self, moment: datetime) -> None:
+        """Who did not come again by now was served elsewhere, or gave up."""
+        while self._known:
+            client_id = next(iter(self._known))
+            if self._known[client_id][1] >= moment:
+                return
+            self.leave(client_id)
+
+
+@dataclass(frozen=True)
+class Paces:
+    """``clients`` that fail in a row make a system failing; ``pace`` seconds lie between attempts then; ``drain``
+    attempts a second are admitted once it is back."""
+
+    clients: int
+    pace: float
+    drain: float
+
+
+class Breaker:
+    """The state of one system. ``since`` is when its condition began; each recovery makes ``recoveries`` grow.
+
+    ``failing_since`` and ``broken_by`` tell of an outage until it is over: when it began, and the error it began with.
+    """
+
+    def __init__(self, paces: Paces, now: datetime) -> None:
+        self._paces = paces
+        self.condition, self.since = Condition.WORKING, now
+        self.last_error = ""
+        self.last_failure_at: datetime | None = None
+        self.last_success_at: datetime | None = None
+        self.failing_since: datetime | None = None
+        self.broken_by = ""
+        self.recoveries = 0
+        self._failed: set[str] = set()
+        self._waiting = _Waiting()
+        self._tokens, self._filled_at, self._turned_away_at = 0.0, now, now
+
+    def admit(self, client_id: str, rank: Rank, now: datetime, chance: float = 0.5) -> timedelta | None:
+        """None: go ahead. Else the attempt is turned away, and comes again after this long.
+
+        Those turned away are spread by ``chance`` (0 to 1) over the time that those before them will take.
+        """
+        self.pass_time(now)
+        if self.condition is Condition.WORKING:
+            return None
+        if self._tokens >= self._floor(rank):
+            self._tokens -= 1
+            self._waiting.leave(client_id)
+            return None
+        self._turned_away_at = now
+        self._waiting.leave(client_id)
+        ahead = self._waiting.ahead_of(rank)
+        self._waiting.join(client_id, rank, now)
+        seconds = (self._floor(rank) - self._tokens + ahead * chance) / self._rate + SOONEST * chance
+        return timedelta(seconds=min(max(seconds, SOONEST), HORIZON * (0.5 + 0.5 * chance)))
+
+    def succeeded(self, client_id: str, now: datetime) -> None:
+        """The system did, or looked at, what it was asked for one client."""
+        self.pass_time(now)
+        self._failed.clear()
+        self._waiting.leave(client_id)
+        self.last_success_at = now
+        if self.condition is Condition.FAILING:
+            self.recoveries += 1
+            self._turned_away_at = now
+            self._become(Condition.RECOVERING, now)
+
+    def failed(self, client_id: str, error: str, began: datetime, now: datetime) -> None:
+        """The system, not a line of it, was the trouble. What began before the system came back tells nothing new."""
+        self.pass_time(now)
+        if self.condition is Condition.RECOVERING and began < self.since:
+            return
+        self.last_error, self.last_failure_at = error, now
+        if self.condition is Condition.FAILING:
+            return
+        self._failed.add(client_id)
+        if len(self._failed) >= self._paces.clients:
+            self._failed.clear()
+            self.failing_since, self.broken_by = now, error
+            self._become(Condition.FAILING, now)
+
+    def pass_time(self, now: datetime) -> None:
+        """Fill the bucket; a system that has come back works once nobody was turned away for a while."""
+        elapsed = max(0.0, (now - self._filled_at).total_seconds())  # a clock that was set back gives nothing
+        self._tokens = min(self._tokens + elapsed * self._rate, 1 + self._depth)
+        self._filled_at = now
+        self._waiting.forget_before(now - timedelta(seconds=2 * HORIZON))
+        if self.condition is Condition.RECOVERING and _seconds(now, self._turned_away_at) > 1.5 * HORIZON:
+            self._become(Condition.WORKING, now)
+
+    # -- the bucket -------------------------------------------------------------------------------------------------
+
+    @property
+    def _rate(self) -> float:
+        return 1 / self._paces.pace if self.condition is Condition.FAILING else self._paces.drain
+
+    @property
+    def _depth(self) -> float:
+        return max(1.0, self._rate * _DEPTH)
+
+    def _floor(self, rank: Rank) -> float:
+        return 1 + _SHARE[rank] * self._depth
+
+    def _become(self, condition: Condition, now: datetime) -> None:
+        self.condition, self.since = condition, now
+        self._tokens = 0.0
+        if condition is Condition.WORKING:
+            self.failing_since, self.broken_by, self._waiting = None, "", _Waiting()
+
+
+def _seconds(now: datetime, then: datetime) -> float:
+    return (now - then).total_seconds()

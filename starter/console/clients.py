@@ -1,0 +1,147 @@
+"""The Clients page: every client of a site at a glance, and the same as CSV."""
+
+import csv
+import io
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Request
+from fastapi.responses import RedirectResponse, Response, StreamingResponse
+from pydantic import ValidationError
+
+from starter.asking import AtDesk
+from starter.console.shell import SITE_COOKIE, Page, page, reads_of, see
+from starter.desk import Desk
+from starter.errors import NoSuchPage
+from starter.schemas import ClientFilter
+from workflows.messages import ClientView
+
+COLUMNS = (
+    ("name", "Name"),
+    ("status", "Status"),
+    ("", "Provisioning"),
+    ("", "Type"),
+    ("", "Offices"),
+    ("billing_ref", "Billing ref"),
+    ("start_date", "Start date"),
+    ("end_date", "End date"),
+    ("next_change", "Next planned change"),
+)
+"""The columns and, where the list can be sorted by them, the name of that."""
+OURS = ("site", "status", "type", "provisioning", "q", "inactive", "sort", "cursor")
+PAGE, EXPORT = 50, 500
+YEAR = 365 * 86400
+
+clients = APIRouter(include_in_schema=False, route_class=Page)
+
+
+@clients.get("/")
+async def home() -> RedirectResponse:
+    return RedirectResponse("/clients")
+
+
+@clients.get("/clients")
+async def show_clients(request: Request, desk: AtDesk) -> Response:
+    """The list, as its form asks for it. A site that was chosen is remembered."""
+    said = dict(request.query_params)
+    if "site" not in said and request.cookies.get(SITE_COOKIE):
+        said["site"] = request.cookies[SITE_COOKIE]
+    sites = (await desk.directory.sites()).items
+    if said.get("site") not in {site.site_id for site in sites}:
+        said.pop("site", None)
+    wanted = filter_of(said)
+    if wanted is None:
+        return see("/clients")
+    found = await desk.clients(wanted)
+    counts = await reads_of(request).counts(wanted)
+    answer = page(
+        request,
+        "clients.html",
+        clients=found.items,
+        next=found.next and address(wanted, cursor=found.next),
+        total=found.total,
+        counts=counts,
+        everybody=sum(counts.values()),
+        sites=sites,
+        wanted=wanted,
+        columns=[(name, *_sorting(wanted, key)) for key, name in COLUMNS],
+        address=lambda **changed: address(wanted, **changed),
+        export=address(wanted, "/clients.csv"),
+    )
+    if "site" in request.query_params:
+        answer.set_cookie(SITE_COOKIE, wanted.site or "", max_age=YEAR, httponly=True, samesite="lax")
+    return answer
+
+
+@clients.get("/clients.csv")
+async def export_clients(request: Request, desk: AtDesk) -> Response:
+    """What the list shows, all pages of it. Cells that a spreadsheet would take for formulas are quoted for it."""
+    wanted = filter_of(dict(request.query_params))
+    if wanted is None:
+        return see("/clients")
+    headers = {"Content-Disposition": 'attachment; filename="clients.csv"', "Cache-Control": "no-store"}
+    return StreamingResponse(_rows(desk, wanted), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def filter_of(said: dict[str, str]) -> ClientFilter | None:
+    """The filter that an address says; None when it makes no sense."""
+    given = {name: value for name, value in said.items() if name in OURS and value}
+    try:
+        return ClientFilter.model_validate({**given, "limit": PAGE})
+    except ValidationError:
+        return None
+
+
+def address(wanted: ClientFilter, path: str = "/clients", **changed: Any) -> str:
+    """The address of this list with something else chosen; it then begins at its first page."""
+    said = wanted.model_dump(mode="json", include={*OURS} - {"cursor"}, exclude_defaults=True)
+    said = {name: value for name, value in {**said, **changed}.items() if value not in (None, "", False)}
+    told = {name: "true" if value is True else value for name, value in said.items()}
+    return f"{path}?{urlencode(told)}" if told else path
+
+
+def _sorting(wanted: ClientFilter, key: str) -> tuple[str, str]:
+    """Where a column's head leads, and how the list is sorted by it now (aria-sort)."""
+    if not key:
+        return "", ""
+    if wanted.sort == key:
+        return address(wanted, sort=f"-{key}"), "ascending"
+    return address(wanted, sort=None if key == "name" else key), "descending" if wanted.sort == f"-{key}" else "none"
+
+
+async def _rows(desk: Desk, wanted: ClientFilter) -> AsyncIterator[str]:
+    heads = ["client_id", "name", "status", "provisioning", "type", "offices", "billing_ref", "start_date", "end_date"]
+    yield _line([*heads, "next_change", "next_change_at", "numbers"])
+    cursor: str | None = ""
+    while cursor is not None:
+        asked = wanted.model_copy(update={"cursor": cursor or None, "limit": EXPORT})
+        try:
+            found = await desk.clients(asked)
+        except NoSuchPage:
+            return
+        for client in found.items:
+            yield _line(_cells(client))
+        cursor = found.next
+
+
+def _cells(client: ClientView) -> list[str]:
+    planned = client.planned[0] if client.planned else None
+    return [
+        *(client.client_id, client.name, client.status, client.provisioning, client.type, client.office_label),
+        *(client.billing_ref, str(client.start_date), str(client.end_date or "")),
+        *((planned.kind, planned.at.isoformat()) if planned else ("", "")),
+        " ".join(line.number for line in client.lines),
+    ]
+
+
+def _line(cells: list[str]) -> str:
+    written = io.StringIO()
+    csv.writer(written, lineterminator="\r\n").writerow([_harmless(cell) for cell in cells])
+    return written.getvalue()
+
+
+def _harmless(cell: str) -> str:
+    """A cell that no spreadsheet executes (OWASP, CSV injection). A telephone number's plus is not one."""
+    formula = cell.startswith(("=", "-", "@", "\t", "\r")) or (cell.startswith("+") and not cell[1:2].isdigit())
+    return f"'{cell}" if formula else cell

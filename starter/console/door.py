@@ -1,0 +1,102 @@
+"""The way in and out: the sign-in page, the link that `connect up` prints, signing out, and the theme."""
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import structlog
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from starlette.staticfiles import StaticFiles
+
+from starter.console.sessions import COOKIE, LASTS, LONGEST_NAME, Sessions, Throttle, is_link_key
+from starter.console.shell import THEME_COOKIE, THEMES, Page, form_of, inside, page, see, session_of
+
+OPERATOR = "operator"
+YEAR = 365 * 86400
+
+log = structlog.get_logger(__name__)
+
+door = APIRouter(include_in_schema=False, route_class=Page)
+static = StaticFiles(directory=Path(__file__).parent / "static")
+
+
+def sessions_of(request: Request) -> Sessions:
+    """The sessions that the app was made with."""
+    sessions: Sessions = request.app.state.sessions
+    return sessions
+
+
+def throttle_of(request: Request) -> Throttle:
+    """Who has failed to sign in lately."""
+    throttle: Throttle = request.app.state.throttle
+    return throttle
+
+
+@door.get("/sign-in")
+async def show_sign_in(request: Request, next: str = "/", key: str = "") -> Response:  # noqa: A002  # as addresses say it
+    """The sign-in page; with the key of a link, straight in."""
+    if session_of(request) is not None:
+        return see(inside(next))
+    if not key:
+        return _asking(request, next)
+    if is_link_key(request.app.state.token, key, datetime.now(UTC)):
+        cookie = await sessions_of(request).begin(OPERATOR, link=key)
+        if cookie is not None:
+            log.info("signed_in", by=OPERATOR, with_="link")
+            return _entered(request, cookie, inside(next))
+    return _asking(request, next, "This link has been used already, or is too old. Paste the token instead.", 403)
+
+
+@door.post("/sign-in")
+async def sign_in(request: Request) -> Response:
+    form, throttle, sessions = await form_of(request), throttle_of(request), sessions_of(request)
+    address, now = request.client.host if request.client else "", time.monotonic()
+    name, after = form.text("name")[:LONGEST_NAME] or OPERATOR, form.text("next") or "/"
+    if wait := throttle.wait(address, now):
+        answer = _asking(request, after, f"Too many attempts. Try again in {int(wait / 60) + 1} minutes.", 429, name)
+        answer.headers["Retry-After"] = str(int(wait) + 1)
+        return answer
+    if not name.isprintable() or not sessions.knows(form.text("token")):
+        throttle.failed(address, now)
+        log.warning("sign_in_refused", address=address)
+        return _asking(
+            request, after, "That is not the token. It lies in the data folder, in the file “token”.", 403, name
+        )
+    throttle.succeeded(address)
+    cookie = await sessions.begin(name)
+    assert cookie is not None  # only a link can have been used before
+    log.info("signed_in", by=name, with_="token")
+    return _entered(request, cookie, inside(after))
+
+
+@door.post("/sign-out")
+async def sign_out(request: Request) -> Response:
+    await form_of(request)
+    await sessions_of(request).end(request.cookies.get(COOKIE))
+    answer = see("/sign-in")
+    answer.delete_cookie(COOKIE)
+    return answer
+
+
+@door.post("/theme")
+async def choose_theme(request: Request) -> Response:
+    """Light, dark, or as the system has it; a cookie remembers."""
+    form = await form_of(request)
+    theme = form.text("theme")
+    answer = see(inside(form.text("next") or "/"))
+    if theme in THEMES:
+        answer.set_cookie(THEME_COOKIE, theme, max_age=YEAR, httponly=True, samesite="lax")
+    return answer
+
+
+def _entered(request: Request, cookie: str, path: str) -> RedirectResponse:
+    answer = see(path)
+    secure = request.url.scheme == "https"
+    seconds = int(LASTS.total_seconds())
+    answer.set_cookie(COOKIE, cookie, max_age=seconds, httponly=True, samesite="lax", secure=secure)
+    return answer
+
+
+def _asking(request: Request, after: str, problem: str = "", status: int = 200, name: str = "") -> HTMLResponse:
+    return page(request, "sign_in.html", status, next=inside(after), problem=problem, name=name)

@@ -1,0 +1,45 @@
+"""Server-sent events: the page hears that something changed, and looks for itself."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from datetime import UTC, datetime
+
+from fastapi import APIRouter, Request
+from fastapi.responses import StreamingResponse
+
+from starter.asking import AtDesk
+from starter.console.shell import session_of
+from starter.watching import EVERY_CLIENT, Watch
+
+CALM = 0.15  # seconds in which many changes are one
+SIGN_OF_LIFE = 15.0  # seconds between them: a connection that is lost is then noticed
+LONGEST = 3600.0  # seconds that one stream lasts; browsers come back by themselves
+
+live = APIRouter(include_in_schema=False)
+
+
+@live.get("/live")
+async def changes(request: Request, desk: AtDesk, client: str = EVERY_CLIENT) -> StreamingResponse:
+    """``changed`` whenever the client, or any client, may have changed; until the session or the service ends."""
+    session = session_of(request)
+    until = (session.expires_at - datetime.now(UTC)).total_seconds() if session else LONGEST
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    stream = _told(desk.watch, client, min(until, LONGEST))
+    return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
+
+
+async def _told(watch: Watch, client: str, seconds: float) -> AsyncIterator[str]:
+    with watch.of(client) as changed, suppress(TimeoutError):
+        yield "retry: 1000\n\n"
+        async with asyncio.timeout(seconds):
+            while not watch.ended:
+                try:
+                    await asyncio.wait_for(changed.wait(), SIGN_OF_LIFE)
+                except TimeoutError:
+                    yield ": still here\n\n"
+                    continue
+                await asyncio.sleep(CALM)
+                changed.clear()
+                if not watch.ended:
+                    yield "event: changed\ndata:\n\n"

@@ -1,0 +1,96 @@
+"""What only the console asks of the directory: counts, a life's statuses, what is coming, what is still free."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from activities.database import Database
+from starter.directory import filtered
+from starter.queries import reaching
+from starter.schemas import ClientFilter
+
+GLANCE = 5.0  # seconds that the database has to answer
+MOST_PLANS = 2000
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A planned change of one client."""
+
+    client_id: str
+    name: str
+    site: str
+    timezone: str
+    change_id: str
+    kind: str
+    at: datetime
+    local_time: str
+    reason: str
+    by: str
+
+
+class Reads:
+    """Its methods raise DirectoryAway when the database does not answer."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def counts(self, wanted: ClientFilter) -> dict[str, int]:
+        """How many clients there are of each status, of all that the filter lets through but for the status."""
+        where = filtered(wanted.model_copy(update={"status": None}))
+        # every name comes from the filter's own terms; what a caller gave is a parameter
+        counting = f"SELECT status, count(*) AS number FROM clients c {where} GROUP BY status"  # noqa: S608  # see above
+        async with reaching(GLANCE):
+            rows = await self._database.read(counting, *where.values)
+        return {row["status"]: row["number"] for row in rows}
+
+    async def status_changes(self, client_id: str) -> list[tuple[datetime, str]]:
+        """Since when a client had which status, the oldest first."""
+        async with reaching(GLANCE):
+            rows = await self._database.read(
+                "SELECT at, facts->>'status' AS status FROM history "
+                "WHERE client_id = $1 AND event = 'decided' AND facts ? 'status' ORDER BY at, history_id",
+                client_id,
+            )
+        return [(row["at"], row["status"]) for row in rows]
+
+    async def plans(self, site: str | None, begin: datetime, end: datetime) -> list[Plan]:
+        """Everything planned from ``begin`` until before ``end``, in order; of one site or of all."""
+        async with reaching(GLANCE):
+            rows = await self._database.read(
+                "SELECT c.client_id, c.name, c.site_id, s.timezone, p.* FROM clients c JOIN sites s USING (site_id), "
+                "jsonb_to_recordset(c.document->'planned') AS p(change_id text, kind text, at timestamptz, "
+                "local_time text, reason text, by text) "
+                "WHERE c.next_change_at IS NOT NULL AND ($1::text IS NULL OR c.site_id = $1) "
+                "AND p.at >= $2 AND p.at < $3 ORDER BY p.at, c.sort_name, c.client_id LIMIT $4",
+                site,
+                begin,
+                end,
+                MOST_PLANS,
+            )
+        return [
+            Plan(
+                *(row["client_id"], row["name"], row["site_id"], row["timezone"], row["change_id"], row["kind"]),
+                *(row["at"], row["local_time"], row["reason"], row["by"]),
+            )
+            for row in rows
+        ]
+
+    async def numbers_taken(self, numbers: Sequence[str]) -> dict[str, str]:
+        """Which of these numbers somebody holds, and who."""
+        async with reaching(GLANCE):
+            rows = await self._database.read(
+                "SELECT number, client_id FROM numbers WHERE number = ANY($1)", list(numbers)
+            )
+        return {row["number"]: row["client_id"] for row in rows}
+
+    async def billing_ref_taken(self, ref: str) -> str | None:
+        """Which client goes, or went, by a billing reference."""
+        async with reaching(GLANCE):
+            rows = await self._database.read("SELECT client_id FROM billing_refs WHERE billing_ref = $1", ref)
+        return rows[0]["client_id"] if rows else None
+
+    async def client_id_taken(self, client_id: str) -> bool:
+        """Whether there is, or was, a client of this id."""
+        async with reaching(GLANCE):
+            return bool(await self._database.read("SELECT 1 FROM clients WHERE client_id = $1", client_id))

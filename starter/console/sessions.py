@@ -1,0 +1,128 @@
+"""Who is signed in: sessions in our database, begun with the token or with a link made from it.
+
+A cookie carries a random secret; the database has its digest. Single sign-on and roles would begin a session here in
+another way, and nothing else would change.
+"""
+
+import base64
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from activities.database import Database
+from starter.queries import reaching
+from starter.security import Caller
+
+COOKIE = "connect_session"
+LASTS = timedelta(hours=12)
+LINK_LASTS = timedelta(hours=24)
+LONGEST_NAME = 60
+GLANCE = 5.0  # seconds that the database has to answer
+
+_BEGIN = """
+WITH tidied AS (DELETE FROM console_sessions WHERE expires_at < now() - interval '2 days')
+INSERT INTO console_sessions (session_digest, link_digest, caller, expires_at) VALUES ($1, $2, $3, $4)
+ON CONFLICT DO NOTHING RETURNING caller"""
+_FIND = """
+SELECT caller, expires_at FROM console_sessions
+WHERE session_digest = $1 AND ended_at IS NULL AND expires_at > now()"""
+_END = "UPDATE console_sessions SET ended_at = now() WHERE session_digest = $1 AND ended_at IS NULL"
+
+
+@dataclass(frozen=True)
+class Session:
+    """One signed-in browser. ``csrf`` is what its forms carry, so that no other page can send them."""
+
+    caller: Caller
+    expires_at: datetime
+    csrf: str
+
+
+class Sessions:
+    """The sessions of the console. Its methods raise DirectoryAway when the database does not answer."""
+
+    def __init__(self, database: Database, token: str) -> None:
+        self._database, self._token = database, token
+
+    def knows(self, token: str) -> bool:
+        """Whether this is the token."""
+        return hmac.compare_digest(token.strip().encode(), self._token.encode())
+
+    async def begin(self, name: str, link: str | None = None) -> str | None:
+        """The cookie of a new session; None when the link was used before."""
+        cookie = secrets.token_urlsafe(32)
+        digest = link and _digest(link)
+        async with reaching(GLANCE):
+            begun = await self._database.write(_BEGIN, _digest(cookie), digest, name, datetime.now(UTC) + LASTS)
+        return cookie if begun else None
+
+    async def find(self, cookie: str | None) -> Session | None:
+        """The session that a cookie belongs to, while it lasts."""
+        if not cookie or len(cookie) > 100:
+            return None
+        async with reaching(GLANCE):
+            rows = await self._database.read(_FIND, _digest(cookie))
+        if not rows:
+            return None
+        return Session(Caller(rows[0]["caller"]), rows[0]["expires_at"], self._csrf(cookie))
+
+    async def end(self, cookie: str | None) -> None:
+        """Sign out: the cookie is worth nothing from now on."""
+        async with reaching(GLANCE):
+            await self._database.write(_END, _digest(cookie or ""))
+
+    def _csrf(self, cookie: str) -> str:
+        return hmac.digest(self._token.encode(), f"csrf\0{cookie}".encode(), "sha256").hex()[:32]
+
+
+def link_key(token: str, now: datetime) -> str:
+    """What signs its bearer in, once, until LINK_LASTS from now: for the link that `connect up` prints."""
+    until = str(int((now + LINK_LASTS).timestamp()))
+    once = secrets.token_urlsafe(6)
+    return f"{until}.{once}.{_signature(token, until, once)}"
+
+
+def is_link_key(token: str, key: str, now: datetime) -> bool:
+    """Whether a key was made from the token and is not too old. Whether it was used before is the database's to say."""
+    until, _, rest = key.partition(".")
+    once, _, signature = rest.partition(".")
+    made_here = hmac.compare_digest(signature.encode(), _signature(token, until, once).encode())
+    return made_here and until.isdigit() and int(until) >= now.timestamp()
+
+
+def _signature(token: str, until: str, once: str) -> str:
+    digest = hmac.digest(token.encode(), f"console link\0{until}\0{once}".encode(), "sha256")
+    return base64.urlsafe_b64encode(digest[:18]).decode()
+
+
+def _digest(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode()).digest()
+
+
+@dataclass
+class Throttle:
+    """How often one address may try to sign in: ``most`` failures in ``seconds``, then it waits.
+
+    In the memory of one process; what is older than the time is forgotten.
+    """
+
+    most: int = 10
+    seconds: float = 300.0
+    failures: dict[str, list[float]] = field(default_factory=dict)
+
+    def wait(self, address: str, now: float) -> float:
+        """Seconds until this address may try again; 0: now."""
+        recent = [at for at in self.failures.get(address, []) if now - at < self.seconds]
+        self.failures = {a: times for a, times in self.failures.items() if now - times[-1] < self.seconds}
+        return max(0.0, recent[-self.most] + self.seconds - now) if len(recent) >= self.most else 0.0
+
+    def failed(self, address: str, now: float) -> None:
+        """Somebody there did not know the token."""
+        self.failures.setdefault(address, []).append(now)
+        del self.failures[address][: -self.most]
+
+    def succeeded(self, address: str) -> None:
+        """They did: what they mistyped before is forgotten."""
+        self.failures.pop(address, None)

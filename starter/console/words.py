@@ -1,0 +1,89 @@
+"""How the console says things: statuses, moments, ages. The words are PRODUCT.md's."""
+
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+STATUSES = {"new": "New", "active": "Active", "suspended": "Suspended", "decommissioned": "Inactive"}
+STATES = {
+    "settled": "Settled",
+    "changing": "Changing",
+    "attention": "Attention",
+    "not_proven": "Not proven",
+    "skipped": "Skipped",
+    "proven": "Proven",
+    "failed": "Failed",
+    "working": "Working",
+    "failing": "Failing",
+    "recovering": "Recovering",
+    "unknown": "Unknown",
+}
+KINDS = {"change_services": "change services", "cancel_scheduled_decommission": "cancel the planned decommission"}
+MINUTE, HOUR, DAY = 60, 3600, 86400
+
+
+def status_word(status: str) -> str:
+    """A status as operators know it: a decommissioned client is Inactive."""
+    return STATUSES.get(status, status)
+
+
+def state_word(state: str) -> str:
+    """Where a system, a line or provisioning stands."""
+    return STATES.get(state, state)
+
+
+def kind_word(kind: str) -> str:
+    """A command as one says it."""
+    return KINDS.get(kind, kind.replace("_", " "))
+
+
+def day_word(day: date | str | None) -> str:
+    """A calendar day: ``31 Mar 2027``; empty for none."""
+    if not day:
+        return ""
+    shown = date.fromisoformat(day) if isinstance(day, str) else day
+    return f"{shown.day} {shown:%b %Y}"
+
+
+def moment_word(at: datetime | str | None, zone: str = "") -> str:
+    """A moment at the site: ``31 Mar 2027, 00:00``. Without a zone, in the one that it is written in."""
+    shown = _read(at)
+    if shown is None:
+        return ""
+    local = shown.astimezone(ZoneInfo(zone)) if zone else shown
+    return f"{local.day} {local:%b %Y, %H:%M}"
+
+
+def exact_word(at: datetime | str | None) -> str:
+    """A moment as machines write it (RFC 3339)."""
+    shown = _read(at)
+    return shown.isoformat() if shown else ""
+
+
+def age_word(at: datetime | str | None, now: datetime) -> str:
+    """How long ago, or until when, roughly: ``3 h 12 min``."""
+    shown = _read(at)
+    if shown is None:
+        return ""
+    seconds = int(abs((now - shown) / timedelta(seconds=1)))
+    for size, name, smaller, lesser in ((DAY, "d", HOUR, "h"), (HOUR, "h", MINUTE, "min")):
+        if seconds >= size:
+            rest = seconds % size // smaller
+            return f"{seconds // size} {name}" + (f" {rest} {lesser}" if rest else "")
+    return f"{seconds // MINUTE} min" if seconds >= MINUTE else f"{seconds} s"
+
+
+def _read(at: datetime | str | None) -> datetime | None:
+    return datetime.fromisoformat(at) if isinstance(at, str) and at else at if isinstance(at, datetime) else None
+
+
+FILTERS: dict[str, Callable[..., Any]] = {
+    "status": status_word,
+    "state": state_word,
+    "kind": kind_word,
+    "day": day_word,
+    "moment": moment_word,
+    "exact": exact_word,
+    "age": age_word,
+}

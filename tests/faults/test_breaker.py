@@ -1,0 +1,271 @@
+"""Systems behind an API, through a worker as it is built for production: a storm is paced, and drained in order."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+import pytest
+import pytest_asyncio
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
+
+import worker
+from activities.breaker import Condition, Paces
+from activities.database import Databases, open_databases
+from activities.migrations import migrate
+from activities.pacing import Pacing
+from activities.prepare import check_systems, prepare
+from activities.settings import Settings
+from starter.postgres import EmbeddedPostgres
+from starter.recovery import Drain
+from tests.cut_proxy import CutProxy
+from tests.faults.conftest import KEY, database, end
+from tests.json_system import TOKEN, JsonSystem, json_system
+from tests.waiting import eventually
+from tests.workflows.conftest import Handle, House, replay
+from workflows.domain.services import ClientType, Internet, Line, Services
+from workflows.domain.standing import Limits
+from workflows.domain.systems import System
+from workflows.messages import client_id_of
+
+PATIENT = Limits(attempt=6, first_pause=900, longest_pause=3600)  # only a person, or a recovery, wakes it
+ADAPTERS = {
+    "CONNECT_TELEPHONY_ADAPTER": "activities.json_http:JsonHttpTelephony",
+    "CONNECT_INTERNET_ADAPTER": "activities.json_http:JsonHttpInternet",
+}
+
+_numbers = itertools.count(1000)
+
+
+@dataclass(frozen=True)
+class Systems:
+    """What stands behind the API of each."""
+
+    telephony: JsonSystem
+    internet: JsonSystem
+
+
+class JsonHouse(House):
+    """A house whose systems have an API."""
+
+    def __init__(
+        self, environment: WorkflowEnvironment, settings: Settings, databases: Databases, systems: Systems
+    ) -> None:
+        super().__init__(environment)
+        self.settings, self.databases, self.systems = settings, databases, systems
+        self.pacing = Pacing.of(settings)
+
+    def worker(self, **options: Any) -> Worker:
+        return worker.build(self.temporal, self.databases, self.settings, self.queue, self.pacing)
+
+    async def tenants(self, how_many: int) -> list[Handle]:
+        """So many virtual clients with a line each, active and settled."""
+        lines = [self.virtual(f"+44207946{next(_numbers)}") for _ in range(how_many)]
+        return list(await asyncio.gather(*(self.start(services=line, limits=PATIENT) for line in lines)))
+
+    async def in_attention(self, handles: Sequence[Handle]) -> None:
+        """Until the directory shows all of these in attention."""
+        ids = [client_id_of(handle.id) for handle in handles]
+
+        async def shown() -> bool:
+            found = await self.rows("SELECT FROM clients WHERE attention AND client_id = ANY($1)", ids)
+            return len(found) == len(ids)
+
+        await eventually(shown, within=20)
+
+    async def rows(self, sql: str, *args: object) -> list[asyncpg.Record]:
+        return await self.databases.directory.read(sql, *args)
+
+
+@pytest_asyncio.fixture
+async def json_house(
+    faulty_temporal: WorkflowEnvironment,
+    postgres: EmbeddedPostgres,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> AsyncIterator[JsonHouse]:
+    """The worker, told by its environment to use the other adapters; at the end every history is replayed.
+
+    A test may give more of the environment as the fixture's parameter.
+    """
+    async with json_system() as telephony, json_system() as internet, database(postgres, "directory") as directory:
+        await migrate(directory)
+        for name, value in {
+            **ADAPTERS,
+            "CONNECT_DIRECTORY_DSN": directory,
+            "CONNECT_JSON_TELEPHONY_URL": telephony.url,
+            "CONNECT_JSON_INTERNET_URL": internet.url,
+            "CONNECT_JSON_TELEPHONY_TOKEN": TOKEN,
+            "CONNECT_JSON_INTERNET_TOKEN": TOKEN,
+            "CONNECT_MASTER_KEY": KEY,
+            "CONNECT_BREAKER_CLIENTS": "3",
+            "CONNECT_BREAKER_PACE_SECONDS": "1",
+            **getattr(request, "param", {}),
+        }.items():
+            monkeypatch.setenv(name, value)
+        settings = Settings()
+        async with open_databases(settings) as databases:
+            await check_systems(databases, settings.prepared_systems)
+            await databases.directory.write("INSERT INTO sites VALUES ('thames', 'Thames House', 'Europe/London')")
+            house = JsonHouse(faulty_temporal, settings, databases, Systems(telephony, internet))
+            async with worker.watching(house.temporal, databases, settings, house.pacing), house.worker():
+                yield house
+                histories = await house.histories()
+                for handle in house.handles:
+                    await end(house, handle)
+            await replay(histories)
+
+
+async def test_other_systems_are_one_setting_away(json_house: JsonHouse) -> None:
+    number = "+442079460999"
+    services = Services(ClientType.RESIDENTIAL, (Line(number, "3.12"),), Internet(100, 20, 110))
+    handle = await json_house.start(services=services, limits=PATIENT)
+    client_id = client_id_of(handle.id)
+    line, account = json_house.systems.telephony.things[number], json_house.systems.internet.things[client_id]
+    assert (line.in_service, account.in_service) == (True, True)
+    await json_house.command(handle, "suspend", source="billing")
+    view = await json_house.settled(handle)
+    assert (line.in_service, account.in_service) == (False, False)
+    assert {system.method for system in view.systems} == {"JSON HTTP, read back in a request of its own"}
+    await json_house.command(handle, "unsuspend", source="billing")
+    await json_house.settled(handle)
+    assert (line.in_service, account.in_service) == (True, True)
+    proofs = await json_house.rows("SELECT FROM proofs WHERE client_id = $1", client_id)
+    assert len(proofs) == 6
+    assert await prepare(json_house.settings) == ["Other adapters than our own switch both systems: nothing to prepare"]
+
+
+@asynccontextmanager
+async def another_worker(house: JsonHouse, dsn: str = "") -> AsyncIterator[Pacing]:
+    """What another worker knows of the systems, and does after a recovery. ``dsn`` leads it to the directory."""
+    pacing = Pacing(Paces(clients=3, pace=1, drain=2))
+    dsn = dsn or house.settings.directory_dsn.get_secret_value()
+    task = asyncio.create_task(Drain(house.temporal, dsn, pacing, rate=2, pause=0.2).run())
+    try:
+        yield pacing
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.mark.parametrize("json_house", [{"CONNECT_BREAKER_DRAIN_PER_SECOND": "2"}], indirect=True, ids=["two-a-second"])
+async def test_a_storm_on_a_failing_system_is_paced_shown_and_drained_operators_first(json_house: JsonHouse) -> None:
+    telephony = json_house.systems.telephony
+    probe, *others = await json_house.tenants(11)
+    bulk, operators = others[:5], others[5:]
+    telephony.down = True
+    for handle in (probe, *bulk):
+        await json_house.command(handle, "suspend", source="bulk")
+    await eventually(lambda: json_house.pacing.condition(System.TELEPHONY) is Condition.FAILING)
+
+    before = len(telephony.asked)
+    for handle in operators:
+        await json_house.command(handle, "suspend")
+    await json_house.in_attention(json_house.handles)
+    assert len(telephony.asked) - before <= 12, "one a second, not one for each of eleven clients again and again"
+    (state,) = await json_house.rows("SELECT * FROM system_states WHERE system = 'telephony'")
+    assert state["state"] == "failing"
+    assert "the exchange is being rebooted" in state["last_error"]
+
+    telephony.down = False
+    async with another_worker(json_house) as pacing:
+        for n in range(3):
+            pacing.failed(System.TELEPHONY, f"c{n}", "SystemUnavailable: as here", pacing.clock())
+        await json_house.command(probe, "retry", system="telephony", reason="it was rebooted")
+        await json_house.settled(probe)
+        pacing.succeeded(System.TELEPHONY, "c0")
+        async with asyncio.timeout(60):
+            for handle in json_house.handles:
+                assert (await json_house.settled(handle)).status == "suspended"
+    assert not any(thing.in_service for thing in telephony.things.values())
+    woken = await json_house.rows("SELECT client_id FROM history WHERE source = 'recovery' ORDER BY at")
+    order = [row["client_id"] for row in woken]
+    assert len(order) == len(set(order)), "two workers saw the recovery, one drained"
+    assert set(order[:5]) == {client_id_of(handle.id) for handle in operators}
+    assert set(order) == {client_id_of(handle.id) for handle in others}
+
+
+@pytest.mark.parametrize("json_house", [{"CONNECT_BREAKER_DRAIN_PER_SECOND": "1"}], indirect=True, ids=["slowly"])
+async def test_a_drain_stops_when_the_system_fails_again_and_the_next_one_goes_on(json_house: JsonHouse) -> None:
+    telephony = json_house.systems.telephony
+    probe, gone, *others = await json_house.tenants(12)
+    telephony.down = True
+    for handle in (probe, gone, *others):
+        await json_house.command(handle, "suspend")
+    await json_house.in_attention(json_house.handles)
+    await gone.terminate("its workflow is gone, its row is not")
+
+    telephony.down = False
+    await json_house.command(probe, "retry", system="telephony", reason="is it back?")
+    await eventually(lambda: json_house.pacing.condition(System.TELEPHONY) is Condition.RECOVERING)
+    telephony.down = True
+    await eventually(lambda: json_house.pacing.condition(System.TELEPHONY) is Condition.FAILING, within=20)
+    asleep = {row["client_id"] for row in await json_house.rows("SELECT client_id FROM clients WHERE attention")}
+    woken = await json_house.rows("SELECT client_id FROM history WHERE source = 'recovery'")
+    assert 0 < len(woken) < len(others)
+    assert len(asleep) > len(others) / 2
+
+    telephony.down = False
+    sleeper = next(handle for handle in others if client_id_of(handle.id) in asleep)
+    await json_house.command(sleeper, "retry", system="telephony", reason="it is back")
+    async with asyncio.timeout(60):
+        for handle in (probe, *others):
+            assert (await json_house.settled(handle)).status == "suspended"
+
+
+@pytest.mark.parametrize("json_house", [{"CONNECT_BREAKER_CLIENTS": "1000"}], indirect=True, ids=["only-the-other"])
+async def test_a_drain_that_loses_the_directory_goes_on_where_it_was(
+    json_house: JsonHouse, postgres: EmbeddedPostgres
+) -> None:
+    telephony = json_house.systems.telephony
+    handles = await json_house.tenants(5)
+    telephony.down = True
+    for handle in handles:
+        await json_house.command(handle, "suspend")
+    await json_house.in_attention(handles)
+    telephony.down = False
+
+    async def woken() -> list[str]:
+        rows = await json_house.rows("SELECT client_id FROM history WHERE source = 'recovery'")
+        return [row["client_id"] for row in rows]
+
+    dsn = json_house.settings.directory_dsn.get_secret_value()
+    async with CutProxy("127.0.0.1", postgres.port) as proxy:
+        through = dsn.replace(f":{postgres.port}/", f":{proxy.port}/")
+        async with another_worker(json_house, through) as pacing:
+            proxy.hang()
+            for n in range(3):
+                pacing.failed(System.TELEPHONY, f"c{n}", "SystemUnavailable: as here", pacing.clock())
+            pacing.succeeded(System.TELEPHONY, "c0")
+            await eventually(lambda: proxy.connections)
+            assert await woken() == []
+            proxy.recover()
+            await eventually(woken)
+            proxy.cut()
+            async with asyncio.timeout(60):
+                for handle in handles:
+                    assert (await json_house.settled(handle)).status == "suspended"
+    assert sorted(await woken()) == sorted(client_id_of(handle.id) for handle in handles)
+
+
+@pytest.mark.parametrize("json_house", [{"CONNECT_STATEMENT_SECONDS": "15"}], indirect=True, ids=["patiently"])
+async def test_a_system_that_is_silent_for_longer_than_an_attempt_may_take_is_failing_too(
+    json_house: JsonHouse,
+) -> None:
+    telephony = json_house.systems.telephony
+    handles = await json_house.tenants(4)
+    telephony.silent = asyncio.Event()
+    for handle in handles:
+        await json_house.command(handle, "suspend")
+    await eventually(lambda: json_house.pacing.condition(System.TELEPHONY) is Condition.FAILING, within=20)
+    assert json_house.pacing.breakers[System.TELEPHONY].last_error == "did not answer in time"
+    telephony.silent.set()
+    telephony.silent = None
+    async with asyncio.timeout(60):
+        for handle in handles:
+            await json_house.command(handle, "retry", system="telephony", reason="it answers")
+            await json_house.settled(handle)
