@@ -74,7 +74,7 @@ class Settings(BaseSettings):
     operation_seconds: float = Field(20.0, gt=0, description="For all of one activity's work on one system")
     record_seconds: float = Field(2.0, gt=0, description="To record in the directory what a system was proven to do")
 
-    attempt_seconds: float = Field(120.0, gt=0, description="One attempt on one system, short retries included")
+    attempt_seconds: float = Field(120.0, ge=1, description="One attempt on one system, short retries included")
     first_pause_seconds: float = Field(15.0, gt=0, description="Pause after a first failed attempt; doubles after each")
     longest_pause_seconds: float = Field(3600.0, gt=0, description="No pause is longer")
 

@@ -154,7 +154,8 @@ class ClientLifecycle:
             match read(name, args):
                 case Roll() as roll:
                     self._rolling = True
-                    self._state.limits = roll.limits or self._state.limits
+                    if roll.limits:
+                        self._state.limits = roll.limits.over(self._state.limits)
                 case DriftReport() as drift:
                     self._state.doubted(System(drift.system), drift.reason, workflow.now(), drift.by or drift.source)
                 case message:

@@ -4,6 +4,7 @@ Changes are additive. Commands are checked here for shape and turned into domain
 domain's.
 """
 
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -41,6 +42,7 @@ E164 = Annotated[
 Office = Annotated[str, StringConstraints(min_length=1, max_length=64), Field(examples=["3.12"])]
 ShortText = Annotated[str, StringConstraints(max_length=500)]
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"\S")]
+Seconds = Annotated[float, Field(ge=1, le=86400, allow_inf_nan=False)]
 Word = Annotated[str, StringConstraints(min_length=1, max_length=64, strip_whitespace=True)]
 CommandId = Annotated[str, StringConstraints(max_length=200)]
 
@@ -352,12 +354,25 @@ class DriftReport(Envelope):
     source: Word = "monitoring"
 
 
+class LimitsGiven(Strict):
+    """Time limits in seconds; what is left out stays as it is. Bounded: no limit may keep a client from working."""
+
+    attempt: Seconds | None = None
+    first_pause: Seconds | None = None
+    longest_pause: Seconds | None = None
+    second_look: Annotated[float, Field(ge=0, le=7 * 86400, allow_inf_nan=False)] | None = None
+
+    def over(self, present: Limits) -> Limits:
+        """The present limits with these in their place."""
+        return replace(present, **self.model_dump(exclude_none=True))
+
+
 class Roll(Envelope):
     """Ask for renewal, so that an idle client takes new code after a deploy, and new ``limits``, if they are given."""
 
     reason: ShortText = ""
     source: Word = "operator"
-    limits: Limits | None = None
+    limits: LimitsGiven | None = None
 
 
 class WaitSettled(Strict):

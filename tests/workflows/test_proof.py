@@ -121,10 +121,26 @@ async def test_a_second_look_survives_a_renewal(house: House) -> None:
 
 async def test_a_roll_brings_new_limits_to_a_client_of_old(house: House) -> None:
     handle = await house.start(limits=Limits(attempt=8))
-    await house.signal(handle, "roll", {"limits": {"attempt": 8, "second_look": 3600}})
+    await house.signal(handle, "roll", {"limits": {"second_look": 3600}})
     await house.command(handle, "suspend")
     view = await house.settled(handle)
     assert view.systems[0].second_look_at is not None
+
+
+async def test_limits_that_would_keep_a_client_from_working_are_refused(house: House) -> None:
+    handle = await house.start()
+    client_id = (await house.view(handle)).client_id
+    for limits in (
+        {"attempt": 0},
+        {"attempt": -1},
+        {"first_pause": 1e300},
+        {"second_look": float("inf")},
+        {"recent": 0},
+    ):
+        await house.signal(handle, "roll", {"limits": limits})
+    await house.command(handle, "suspend")
+    assert (await house.settled(handle)).status == "suspended"
+    await house.until(handle, lambda _: sum("refused: roll" in x for x in house.directory.told(client_id)) == 5)
 
 
 async def test_rotated_credentials_reach_both_systems_with_their_version(house: House) -> None:
