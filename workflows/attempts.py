@@ -59,6 +59,11 @@ class Attempts:
     def __bool__(self) -> bool:
         return bool(self._under_way)
 
+    @property
+    def busy(self) -> frozenset[System]:
+        """The systems that an attempt is under way on."""
+        return frozenset(self._under_way)
+
     def abandon_outdated(self) -> None:
         """A newer decision abandons what was begun for an older one; the systems' fences make that safe."""
         for system in SWITCHED:

@@ -99,7 +99,8 @@ class ClientLifecycle:
         """Sleep until anything changes, or until the next moment that matters."""
         seen, told = self._news, "renewal" if self._renew_by else next_moment_told(self._state)
         self._alarm.set(self._renew_by or self._state.next_moment(), told)
-        self._second_look.set(None if self._renew_by else self._state.next_look(), "second look at what is off")
+        look_at = None if self._renew_by else self._state.next_look(self._attempts.busy)
+        self._second_look.set(look_at, "second look at what is off")
         try:
             await workflow.wait_condition(
                 lambda: self._news != seen or self._may_leave() or self._alarm.rung or self._second_look.rung

@@ -98,6 +98,25 @@ async def test_a_second_look_that_fails_is_taken_again_and_nobody_is_alarmed(hou
     await house.until(handle, lambda view: view.systems[1].second_look_at is None)
 
 
+async def test_a_second_look_that_takes_long_starts_no_timers_meanwhile(house: House) -> None:
+    handle = await house.start(limits=LOOKING)
+    await house.command(handle, "suspend")
+    await house.until(handle, lambda view: view.provisioning == "settled")
+    hold = house.telephony.faults.hold = house.internet.faults.hold = asyncio.Event()
+    house.telephony.faults.reached.clear()
+    house.internet.faults.reached.clear()
+    await house.skip(handle, timedelta(hours=1))
+    await house.telephony.faults.reached.wait()
+    await house.internet.faults.reached.wait()
+    before = await timers(house, handle)
+    await house.signal(handle, "suspend", {"source": "billing"})
+    await house.until(handle, lambda view: len(view.holds) == 2)
+    assert await timers(house, handle) == before
+    assert before <= 3
+    hold.set()
+    await house.until(handle, lambda view: view.systems[0].second_look_at is view.systems[1].second_look_at is None)
+
+
 async def test_a_decommissioned_client_ends_after_its_second_look(house: House) -> None:
     handle = await house.start(limits=LOOKING)
     await house.command(handle, "decommission")

@@ -268,9 +268,9 @@ class Provisioning:
 
     # -- the second look --------------------------------------------------------------------------------------------
 
-    def next_look(self, client: Client) -> datetime | None:
-        """When something that was proven off is looked at again. What drifts is switched first."""
-        looks = [self.standing[s].look_at for s in SWITCHED if not self.drifts(s, client)]
+    def next_look(self, client: Client, busy: Collection[System] = ()) -> datetime | None:
+        """When something that was proven off is looked at again. What drifts, or is ``busy``, is done first."""
+        looks = [self.standing[s].look_at for s in SWITCHED if s not in busy and not self.drifts(s, client)]
         return min((at for at in looks if at is not None), default=None)
 
     def may_look(self, system: System, client: Client, now: datetime) -> bool:

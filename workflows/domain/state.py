@@ -3,7 +3,7 @@
 import copy
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 
@@ -215,9 +215,9 @@ class ClientState:
         moments.append(directory if self.drifts(System.DIRECTORY) else None)
         return min((moment for moment in moments if moment is not None), default=None)
 
-    def next_look(self) -> datetime | None:
-        """When something that was proven off is looked at again."""
-        return self.provisioning.next_look(self.client)
+    def next_look(self, busy: Collection[System] = ()) -> datetime | None:
+        """When something that was proven off is looked at again, on a system that nothing is under way on."""
+        return self.provisioning.next_look(self.client, busy)
 
     def may_look(self, system: System, now: datetime) -> bool:
         """Whether the second look at a system is due."""
