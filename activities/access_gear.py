@@ -100,7 +100,7 @@ class AccessGear:
     @classmethod
     def of(cls, settings: Settings) -> Self:
         """As CONNECT_NAS or CONNECT_NAS_FILE says. Raises ValueError, with what is wrong there."""
-        name, text = "CONNECT_NAS", settings.nas
+        name, text = "CONNECT_NAS", settings.nas.get_secret_value()
         if not text and settings.nas_file:
             name, text = "CONNECT_NAS_FILE", settings.nas_file.read_text()
         return cls(read_gear(text, name), settings.disconnect_seconds)

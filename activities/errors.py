@@ -3,7 +3,6 @@
 ApplicationError type   try again   what happened
 SystemUnavailable       yes         refused, cut, shut down, or no answer in time
 SystemBusy              yes         a lock was not free in time, or a statement took too long
-NotProven               yes         what was read back is not what was ordered
 SystemRejected          no          the database understood and said no: a person must look
 StaleRevision           no          the system has obeyed a later revision of this client (workflows/ports.py)
 
@@ -27,7 +26,6 @@ from workflows.ports import STALE_REVISION
 SYSTEM_UNAVAILABLE = "SystemUnavailable"
 SYSTEM_BUSY = "SystemBusy"
 SYSTEM_REJECTED = "SystemRejected"
-NOT_PROVEN = "NotProven"
 
 UNAVAILABLE = (
     OSError,
@@ -90,16 +88,6 @@ def translated(error: Exception, database: Database) -> ApplicationError:
 def rejected(why: str) -> ApplicationError:
     """A system understood and said no. Whoever raises it logs it: the worker does not."""
     return ApplicationError(why, type=SYSTEM_REJECTED, non_retryable=True, category=ApplicationErrorCategory.BENIGN)
-
-
-def not_proven(database: Database, differences: list[str]) -> ApplicationError:
-    """What was read back is not what was ordered."""
-    more = f", and {len(differences) - 5} more" if len(differences) > 5 else ""
-    return ApplicationError(
-        f"The {database} was changed, but reads back differently: {'; '.join(differences[:5])}{more}. "
-        "If this stays, somebody else changes it: look there",
-        type=NOT_PROVEN,
-    )
 
 
 def stale_revision(where: str, client_id: str, revision: int, newest: int) -> ApplicationError:

@@ -17,7 +17,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from activities.breaker import Breaker, Condition, Paces, Rank
-from activities.errors import NOT_PROVEN, SYSTEM_BUSY, SYSTEM_REJECTED, SYSTEM_UNAVAILABLE
+from activities.errors import SYSTEM_BUSY, SYSTEM_REJECTED, SYSTEM_UNAVAILABLE
 from activities.settings import Settings
 from workflows.domain.systems import SWITCHED, System
 from workflows.ports import STALE_REVISION, EnsureAccess, EnsureLines, ObserveAccess, ObserveLines
@@ -27,7 +27,7 @@ SYSTEM_PACED = "SystemPaced"
 TROUBLE = (SYSTEM_UNAVAILABLE, SYSTEM_BUSY, SYSTEM_REJECTED)
 """Types of errors that a system failed with, whoever the client is."""
 
-ANSWERED = (STALE_REVISION, NOT_PROVEN)
+ANSWERED = (STALE_REVISION,)
 """Types of errors that only a system that works can lead to."""
 
 Order = EnsureLines | EnsureAccess | ObserveLines | ObserveAccess

@@ -51,7 +51,9 @@ class Settings(BaseSettings):
     calls_in_progress: Literal["end", "finish"] = Field(
         "end", description="What becomes of the calls in progress of a line that is switched off"
     )
-    nas: str = Field("", description='Access gear that takes Disconnect-Requests, as JSON: {"10.0.0.1": {"secret": …}}')
+    nas: SecretStr = Field(
+        SecretStr(""), description='Access gear that takes Disconnect-Requests, as JSON: {"10.0.0.1": {"secret": …}}'
+    )
     nas_file: Path | None = Field(None, description="File with the same")
     disconnect_seconds: float = Field(3.0, gt=0, description="For access gear to answer a Disconnect-Request")
     disconnect_pause_seconds: float = Field(

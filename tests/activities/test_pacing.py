@@ -131,7 +131,7 @@ async def test_trouble_of_the_system_counts(desk: Desk, type_: str) -> None:
     assert desk.telephony is Condition.FAILING
 
 
-@pytest.mark.parametrize("type_", ["StaleRevision", "NotProven", "Whatever"])
+@pytest.mark.parametrize("type_", ["StaleRevision", "Whatever"])
 async def test_what_is_no_trouble_of_the_system_does_not(desk: Desk, type_: str) -> None:
     await desk.fail(10, type_=type_)
     assert desk.telephony is Condition.WORKING
