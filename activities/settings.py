@@ -21,7 +21,7 @@ UNSET = SecretStr("")
 class Settings(BaseSettings):
     """Settings of a worker or of an API process. The three databases may be one server or three."""
 
-    model_config = SettingsConfigDict(env_prefix="CONNECT_", extra="forbid")
+    model_config = SettingsConfigDict(env_prefix="CONNECT_", extra="forbid", hide_input_in_errors=True)
 
     directory_dsn: SecretStr = Field(description="PostgreSQL URL of Connect's own database")
     telephony_dsn: SecretStr = Field(UNSET, description="PostgreSQL URL of Kamailio's database")

@@ -141,10 +141,15 @@ def order_for(state: ClientState, system: System) -> Order:
                 [n for n, on in provisioning.lines_wanted.items() if not on and n not in held],
                 client.secret_version,
                 _left_on(state),
+                provisioning.standing[system].revived,
             )
         case System.INTERNET:
             return EnsureAccess(
-                client.client_id, client.revision, list(provisioning.access_wanted.values()), client.secret_version
+                client.client_id,
+                client.revision,
+                list(provisioning.access_wanted.values()),
+                client.secret_version,
+                provisioning.standing[system].revived,
             )
         case System.DIRECTORY:
             return _publication(state)

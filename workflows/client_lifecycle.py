@@ -253,7 +253,8 @@ class ClientLifecycle:
         self._news += 1
         match outcome, order:
             case ActivityError(), ObserveLines() | ObserveAccess():
-                self._state.look_failed(system, workflow.now(), workflow.random().random())
+                why = failure_told(outcome)
+                self._state.look_failed(system, why, workflow.now(), workflow.random().random())
             case ActivityError(), _:
                 self._failed(system, outcome, workflow.now())
             case Published(), Publish():
@@ -309,7 +310,7 @@ def _found(evidence: Evidence, order: Order) -> Found:
     found = {f.subject: Doubt(f.proof, shortened(f.why, 300)) for f in evidence.findings}
     doubts = {name: doubt for name, doubt in {**unseen, **found}.items() if doubt.proof is not Proof.PROVEN}
     facts = _facts(evidence)
-    return Found(order.revision, workflow.now(), evidence.method, doubts, facts, recorded=evidence.recorded)
+    return Found(order.revision, workflow.now(), evidence.method, doubts, facts, evidence.recorded, evidence.at)
 
 
 def _subjects(order: Order) -> list[str]:

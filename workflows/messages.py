@@ -586,12 +586,12 @@ def _system(state: ClientState, system: System) -> SystemView:
 def _state(
     standing: Standing, *, differs: bool
 ) -> Literal["settled", "changing", "not_proven", "attention", "skipped"]:
+    if standing.attention:
+        return "attention"
     if not differs:
         return "settled"
     if standing.skipped:
         return "skipped"
-    if standing.attention:
-        return "attention"
     return "not_proven" if standing.doubts else "changing"
 
 

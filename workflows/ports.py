@@ -40,7 +40,8 @@ class Finding:
 class Evidence:
     """What a system was seen to do after a change, on another connection than the one that changed it.
 
-    One line that fails is a finding; a system that fails is an error. ``look``: nothing was changed, only looked at.
+    ``at`` is when it was seen, by the clock that the system's own records go by: what is looked at again is compared
+    with it. One line that fails is a finding; a system that fails is an error. ``look``: nothing was changed.
     ``recorded`` is false when the directory could not take it down; the workflow then publishes it itself.
     """
 
@@ -64,7 +65,8 @@ class EnsureLines:
 
     A line unknown to the system is created when it is to be in service, with a secret derived for ``secret_version``.
     Numbers in ``release`` are, once proven ceased, free for other clients. Those in ``protected`` stay in service
-    through a suspension: their evidence says so.
+    through a suspension: their evidence says so. ``revived``: so many second looks in a row found something alive
+    again; what seemed enough of a proof then is not.
     """
 
     client_id: str
@@ -73,6 +75,7 @@ class EnsureLines:
     release: list[str] = field(default_factory=list)
     secret_version: int = 1
     protected: list[str] = field(default_factory=list)
+    revived: int = 0
 
     @property
     def summary(self) -> str:
@@ -82,12 +85,16 @@ class EnsureLines:
 
 @dataclass(frozen=True)
 class EnsureAccess:
-    """Have exactly these accounts admitted with their rates and VLAN, or rejected, then prove it."""
+    """Have exactly these accounts admitted with their rates and VLAN, or rejected, then prove it.
+
+    ``revived``: so many second looks in a row found something alive again; what seemed enough of a proof then is not.
+    """
 
     client_id: str
     revision: int
     accounts: list[Access]
     secret_version: int = 1
+    revived: int = 0
 
     @property
     def summary(self) -> str:

@@ -42,7 +42,7 @@ from workflows.domain.errors import NumberTaken, Refusal
 from workflows.domain.lifecycle import Kind, Status
 from workflows.domain.provisioning import Access, Provisioned
 from workflows.domain.services import ClientType, Internet, Line, Services
-from workflows.domain.standing import Doubt, Found, Limits, Proof
+from workflows.domain.standing import BLIND, FLAPPING, Doubt, Found, Limits, Proof
 from workflows.domain.state import ClientState
 from workflows.domain.systems import SWITCHED, System
 
@@ -169,6 +169,7 @@ class Lifecycle(RuleBasedStateMachine):
         client.activation, client.management = activation, management
         self.now, self.asked, self.count = START, list[AnyCommand](), 0
         self.state = ClientState.of_new(client, Limits(recent=1000, second_look=60), "c0")
+        self.kept = set[str]()  # lines that stay on through a suspension, where they are protected
         self.by_hand = set[str]()  # lines and accounts that somebody has switched on behind our back
         self.under_way = dict[System, Order]()
         self.phones, self.network = dict[str, bool](), dict[str, bool]()  # what the systems really do
@@ -255,6 +256,7 @@ class Lifecycle(RuleBasedStateMachine):
         """Ask as the workflow's handlers do; what needs the directory's decision waits for it."""
         self.count += 1
         self.state.advance(self.now)
+        self.keep_in_mind()
         before = copy.deepcopy(self.state)
         foretold = why(lambda: self.state.check(command, self.now))
         if isinstance(command, MarkDone) and foretold is None and self.state.answered(command) is None:
@@ -349,7 +351,8 @@ class Lifecycle(RuleBasedStateMachine):
             state.lines_found(order.lines, found, 0)
         else:
             state.access_found(order.access, found, 0)
-        assert not state.provisioning.standing[system].attention
+        standing = state.provisioning.standing[system]
+        assert not standing.attention or standing.revived >= FLAPPING
 
     @rule(error=st.sampled_from(["no answer", "refused", "x" * 900]), chance=st.floats(0, 1))
     def hear_of_failure(self, error: str, chance: float) -> None:
@@ -403,7 +406,7 @@ class Lifecycle(RuleBasedStateMachine):
         if system in self.under_way or state.may_attempt(system, self.now) or not state.may_look(system, self.now):
             return
         if blind:
-            state.look_failed(system, self.now, 0.5)
+            state.look_failed(system, "no answer", self.now, 0.5)
             assert not state.may_look(system, self.now)
             return
         now_on = self.phones if system is System.TELEPHONY else self.network
@@ -477,7 +480,7 @@ class Lifecycle(RuleBasedStateMachine):
         assert self.state.provisioned is Provisioned.SETTLED
         assert self.state.finished is (client.status is Status.DECOMMISSIONED)
         in_service = {n for n, on in self.phones.items() if on}
-        assert in_service == {x.number for x in client.services.lines if self.should_be_on(x.protected)}
+        assert in_service == {x.number for x in client.services.lines if self.should_be_on(x)}
         admitted = {a for a, on in self.network.items() if on}
         assert admitted == ({"acme"} if client.services.internet and client.status is Status.ACTIVE else set())
         if client.status is Status.DECOMMISSIONED:
@@ -502,6 +505,7 @@ class Lifecycle(RuleBasedStateMachine):
     def loop(self) -> None:
         """One pass of the workflow's loop, up to where attempts begin."""
         self.state.advance(self.now)
+        self.keep_in_mind()
         for system, order in list(self.under_way.items()):
             if order.revision < self.state.provisioning.standing[system].wanted_since:
                 del self.under_way[system]
@@ -509,17 +513,28 @@ class Lifecycle(RuleBasedStateMachine):
 
     # -- what always holds --------------------------------------------------------------------------------------------
 
-    def should_be_on(self, protected: bool) -> bool:
+    def should_be_on(self, line: Line) -> bool:
+        """While active; protected lines that were then in service stay so while suspended."""
+        status = self.state.client.status
+        return status is Status.ACTIVE or (status is Status.SUSPENDED and line.protected and line.number in self.kept)
+
+    def keep_in_mind(self) -> None:
+        """Which lines were in service when the client was last active, and are protected since."""
         client = self.state.client
-        stays = protected and client.status is Status.SUSPENDED and client.first_active_at is not None
-        return client.status is Status.ACTIVE or stays
+        contracted = {line.number for line in client.services.lines}
+        protected = {line.number for line in client.services.lines if line.protected}
+        if client.status is Status.ACTIVE:
+            self.kept = contracted
+        else:
+            self.kept &= protected if client.status is Status.SUSPENDED else set()
 
     @invariant()
     def services_are_wanted_on_exactly_while_active_and_contracted(self) -> None:
         self.state.advance(self.now)
+        self.keep_in_mind()
         client, provisioning = self.state.client, self.state.provisioning
         wanted = {n for n, on in provisioning.lines_wanted.items() if on}
-        assert wanted == {x.number for x in client.services.lines if self.should_be_on(x.protected)}
+        assert wanted == {x.number for x in client.services.lines if self.should_be_on(x)}
         admitted = [access for access in provisioning.access_wanted.values() if access.on]
         internet = client.services.internet
         if client.status is Status.ACTIVE and internet is not None:
@@ -602,7 +617,8 @@ class Lifecycle(RuleBasedStateMachine):
             retry = provisioning.standing[system].retry_at
             if state.drifts(system) and system is System.TELEPHONY and system not in self.under_way:
                 assert state.may_attempt(system, self.now) or (retry is not None and retry > self.now)
-            if provisioning.standing[system].attention:
+            standing = provisioning.standing[system]
+            if standing.attention and standing.revived < FLAPPING and standing.looks_failed < BLIND:
                 assert state.drifts(system), "attention ends with a proof"
         if state.settled:
             assert provisioning.published >= state.client.revision

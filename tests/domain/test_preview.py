@@ -86,9 +86,11 @@ def test_a_plan_shows_what_happens_at_its_moment() -> None:
 
 
 def test_a_plan_that_replaces_another_shows_both() -> None:
-    shown, _ = seen(leaving(), Decommission(last_day=LAST_DAY + timedelta(days=1)))
+    shown, effects = seen(leaving(), Decommission(last_day=LAST_DAY + timedelta(days=1)))
     assert [change.at for change in shown.goes] == [AFTER_LAST_DAY]
     assert [change.at for change in shown.comes] == [AFTER_LAST_DAY + timedelta(days=1)]
+    assert (shown.status_before, shown.status_after) == (Status.ACTIVE, Status.DECOMMISSIONED)
+    assert effects[f"line {LINE.number}"] == ("in service, office 3.12", "ceased, office 3.12")
 
 
 def test_a_plan_is_compared_with_what_would_be_then_without_it() -> None:

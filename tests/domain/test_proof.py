@@ -4,7 +4,17 @@ from datetime import timedelta
 
 from tests.domain.tenants import LIFT, LINE, NOW, RESIDENTIAL, SECOND, in_directory, prove, tenant
 from workflows.domain.client import Client
-from workflows.domain.commands import ChangeServices, Convert, Decommission, RotateCredentials, Suspend, Unsuspend
+from workflows.domain.commands import (
+    ChangeServices,
+    Convert,
+    Decommission,
+    MarkDone,
+    Retry,
+    RotateCredentials,
+    Skip,
+    Suspend,
+    Unsuspend,
+)
 from workflows.domain.lifecycle import Status
 from workflows.domain.provisioning import Provisioned
 from workflows.domain.services import ClientType, Services
@@ -151,8 +161,106 @@ def test_a_line_found_alive_is_drift_and_is_switched_off_again() -> None:
     assert state.may_attempt(TELEPHONY, LATER)
     assert not state.settled
     prove(state, now=LATER)
-    assert state.provisioning.to_look_at[TELEPHONY] == [SECOND.number]
-    assert state.next_look() == min(LATER, LATER + timedelta(seconds=60)), "the network's own look is due"
+    assert state.provisioning.to_look_at[TELEPHONY] == [LINE.number, SECOND.number]
+    assert state.next_look() == LATER, "the network's own look is due"
+    assert state.provisioned is Provisioned.SETTLED, "once is drift, no more"
+
+
+def revive(state: ClientState, times: int) -> None:
+    """The same line is found alive at second look after second look, and proven off each time."""
+    alive = {SECOND.number: Doubt(Proof.FAILED, "registered again")}
+    for _ in range(times):
+        state.looked(TELEPHONY, Found(state.client.revision, LATER, doubts=alive), 1.0)
+        prove(state, now=LATER)
+
+
+def test_what_is_switched_on_again_and_again_needs_a_person_however_often_it_is_proven_off() -> None:
+    state = settled()
+    state.obey(Suspend(), NOW)
+    prove(state)
+    revive(state, 1)
+    alive = {SECOND.number: Doubt(Proof.FAILED, "registered again")}
+    state.looked(TELEPHONY, Found(state.client.revision, LATER, doubts=alive), 1.0)
+    standing = state.provisioning.standing[TELEPHONY]
+    assert standing.last_error == f"alive again, 2 times in a row: {SECOND.number}: registered again"
+    assert not state.may_attempt(TELEPHONY, LATER), "pauses grow, instead of flapping for ever"
+    assert standing.retry_at == LATER + timedelta(seconds=15)
+    prove(state, now=LATER)
+    assert not state.drifts(TELEPHONY)
+    assert standing.attention, "a proof alone does not end it"
+    revision = state.client.revision
+    state.looked(TELEPHONY, Found(revision, LATER), 1.0)
+    assert state.client.revision > revision, "which is published"
+    prove(state, DIRECTORY)
+    assert state.provisioned is Provisioned.SETTLED
+    assert (standing.last_error, standing.revived) == ("", 0)
+
+
+def test_a_new_decision_forgets_that_a_line_came_alive_again() -> None:
+    state = settled()
+    state.obey(Suspend(), NOW)
+    prove(state)
+    revive(state, 3)
+    state.obey(Unsuspend(), NOW)
+    prove(state)
+    assert state.provisioned is Provisioned.SETTLED
+
+
+def test_a_second_look_that_cannot_be_taken_for_long_needs_a_person_who_has_ways_out() -> None:
+    for way_out in (
+        Retry(system=TELEPHONY),
+        Skip(system=TELEPHONY, reason="away"),
+        MarkDone(system=TELEPHONY, reason="x"),
+    ):
+        state = settled()
+        state.obey(Decommission(), NOW)
+        prove(state)
+        state.looked(INTERNET, Found(state.client.revision, LATER), 0.5)
+        for _ in range(5):
+            assert state.provisioned is Provisioned.SETTLED
+            state.look_failed(TELEPHONY, "no answer", LATER, 1.0)
+        prove(state, DIRECTORY)
+        assert state.provisioned is Provisioned.ATTENTION
+        assert state.provisioning.standing[TELEPHONY].last_error == "not looked at again: no answer"
+        assert not state.finished
+        assert state.obey(way_out, LATER).changed
+        prove(state, DIRECTORY)
+        assert state.may_look(TELEPHONY, LATER) is isinstance(way_out, Retry)
+        assert state.finished is not isinstance(way_out, Retry)
+
+
+def test_what_a_person_has_accepted_stays_accepted_when_it_is_found_otherwise() -> None:
+    state = settled()
+    state.obey(Suspend(), NOW)
+    state.provisioning.begin(TELEPHONY)
+    state.failed(TELEPHONY, "no answer", NOW, 1.0)
+    state.obey(Skip(system=TELEPHONY, reason="the line card is replaced on Monday"), NOW)
+    state.doubted(TELEPHONY, "it rang", NOW, "monitoring")
+    assert state.provisioning.standing[TELEPHONY].skipped is not None
+    assert not state.may_attempt(TELEPHONY, LATER)
+
+
+def test_a_protected_line_that_is_added_during_a_suspension_does_not_come_into_service() -> None:
+    state = settled()
+    state.obey(Suspend(), NOW)
+    state.obey(ChangeServices(add_lines=(LIFT,)), NOW)
+    assert state.provisioning.lines_wanted[LIFT.number] is False
+    state.obey(Unsuspend(), NOW)
+    assert state.provisioning.lines_wanted[LIFT.number] is True
+    state.obey(Suspend(), NOW)
+    assert state.provisioning.lines_wanted[LIFT.number] is True, "now it stays"
+
+
+def test_a_proof_is_dated_by_the_clock_of_the_system() -> None:
+    state = settled()
+    state.obey(Suspend(), NOW)
+    state.provisioning.begin(INTERNET)
+    seen_at = NOW - timedelta(seconds=3)
+    found = Found(state.client.revision, NOW, seen_at=seen_at)
+    state.access_found(dict(state.provisioning.access_wanted), found, 0)
+    standing = state.provisioning.standing[INTERNET]
+    assert (standing.proven_at, standing.proofs["acme"]) == (seen_at, seen_at)
+    assert standing.look_at == LATER, "but the second look is our own clock's"
 
 
 def test_a_removed_number_found_alive_is_taken_back_until_it_is_off() -> None:
@@ -181,7 +289,7 @@ def test_what_cannot_be_seen_at_the_second_look_is_looked_at_again_with_growing_
     state = settled()
     state.obey(Suspend(), NOW)
     prove(state)
-    state.look_failed(TELEPHONY, LATER, 1.0)
+    state.look_failed(TELEPHONY, "no answer", LATER, 1.0)
     assert state.provisioning.standing[TELEPHONY].look_at == LATER + timedelta(seconds=15)
     state.looked(TELEPHONY, Found(1, LATER, doubts={LINE.number: SILENT}), 1.0)
     assert state.provisioning.standing[TELEPHONY].look_at == LATER + timedelta(seconds=30)

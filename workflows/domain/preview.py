@@ -49,7 +49,8 @@ def preview(state: ClientState, command: AnyCommand, now: datetime) -> Preview:
     old, new = list(before.client.schedule), list(after.client.schedule)
     goes, comes = _without(old, new), _without(new, old)
     at = next((change.at for change in comes if change.command == command), None)
-    if at is not None:  # a plan: compare the moment with and without it
+    if at is not None:  # a plan: compare the moment with and without it, and without the one that it replaces
+        before.client.schedule.remove(command.kind)
         before.advance(at)
         after.advance(at)
     return Preview(

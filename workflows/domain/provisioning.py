@@ -10,8 +10,8 @@ from enum import StrEnum
 
 from workflows.domain.client import Client
 from workflows.domain.lifecycle import Status
-from workflows.domain.services import ClientType
-from workflows.domain.standing import Found, Limits, Standing
+from workflows.domain.services import ClientType, Line
+from workflows.domain.standing import Found, Limits, Proof, Standing
 from workflows.domain.systems import SWITCHED, System
 
 
@@ -73,8 +73,8 @@ class Provisioning:
         if client.revision > self.standing[System.DIRECTORY].wanted_since:
             self.standing[System.DIRECTORY].expect(client.revision)
         for system, subjects in self.to_look_at.items():
-            if not subjects:
-                self._forget_look(system)
+            if not subjects and self.standing[system].look_at is not None:
+                self.forget_look(system)
 
     def _reopen(self, client: Client) -> tuple[bool, bool]:
         """Doubt what was switched off before but is now given up: removed, or ended with the client.
@@ -94,12 +94,12 @@ class Provisioning:
     def _lines_for(self, client: Client) -> dict[str, bool]:
         wanted = dict.fromkeys([*self.lines, *self.lines_wanted], False)
         if client.status is not Status.NEW:
-            wanted |= {line.number: self._in_service(client, line.protected) for line in client.services.lines}
+            wanted |= {line.number: self._in_service(client, line) for line in client.services.lines}
         return wanted
 
-    @staticmethod
-    def _in_service(client: Client, protected: bool) -> bool:
-        stays = protected and client.status is Status.SUSPENDED and client.first_active_at is not None
+    def _in_service(self, client: Client, line: Line) -> bool:
+        """While active; protected lines stay, but do not come into service, while suspended."""
+        stays = line.protected and client.status is Status.SUSPENDED and self.lines_wanted.get(line.number, False)
         return client.status is Status.ACTIVE or stays
 
     def _access_for(self, client: Client) -> dict[str, Access]:
@@ -197,7 +197,7 @@ class Provisioning:
         if ended and limits.second_look:
             still_off = [n for n in self.look_lines if not proven.get(n, False)]
             self.look_lines = sorted({*still_off, *ended})
-            standing.look_at = found.at + timedelta(seconds=limits.second_look)
+            standing.look_at, standing.looks_failed = found.at + timedelta(seconds=limits.second_look), 0
 
     def access_found(
         self,
@@ -224,17 +224,17 @@ class Provisioning:
             on = {a for a, access in proven.items() if access.on}
             still_off = {x.account: x for x in self.look_access if x.account not in on}
             self.look_access = list({**still_off, **ended}.values())
-            standing.look_at = found.at + timedelta(seconds=limits.second_look)
+            standing.look_at, standing.looks_failed = found.at + timedelta(seconds=limits.second_look), 0
 
     def _concluded(
         self, system: System, seen: list[str], kept: list[str], found: Found, limits: Limits, chance: float
     ) -> Standing:
         standing = self.standing[system]
-        standing.see(seen, found.at, kept)
+        standing.see(seen, found.seen, kept)
         if found.doubts:
             standing.fall_short(found, limits, chance)
         else:
-            standing.succeed(found.revision, found.at, method=found.method)
+            standing.succeed(found.revision, found.seen, method=found.method)
         return standing
 
     def by_hand(self, system: System, revision: int, now: datetime, by: str, contracted: Collection[str]) -> None:
@@ -253,7 +253,7 @@ class Provisioning:
             self.access_wanted = dict(self.access)
             standing.see(self.access, now, self.access)
         standing.succeed(revision, now, method="by hand", by=by)
-        self._forget_look(system)
+        self.forget_look(system)
 
     def doubt(self, system: System, revision: int) -> None:
         """Somebody found the system not as it was left: what was proven of it is unknown now."""
@@ -264,7 +264,7 @@ class Provisioning:
                 self.access = {}
             case System.DIRECTORY:
                 self.published = 0
-        self.standing[system].expect(revision)
+        self.standing[system].distrust(revision)
 
     # -- the second look --------------------------------------------------------------------------------------------
 
@@ -292,14 +292,15 @@ class Provisioning:
         """A second look was taken. What could not be seen is looked at again after a pause."""
         standing = self.standing[system]
         if found.doubts:
-            standing.look_later(found.at, limits, chance)
+            standing.look_later(found.told, found.at, limits, chance)
             return
         wanted = self.lines_wanted if system is System.TELEPHONY else self.access_wanted
-        standing.see([name for name in self.to_look_at[system] if name in wanted], found.at, wanted)
-        self._forget_look(system)
+        standing.see([name for name in self.to_look_at[system] if name in wanted], found.seen, wanted)
+        self.forget_look(system)
 
-    def alive_again(self, system: System, subjects: Collection[str], revision: int) -> None:
+    def alive_again(self, system: System, found: Found, revision: int, limits: Limits, chance: float) -> None:
         """What was proven off is not: it is wanted off once more, also what was forgotten since."""
+        subjects = [name for name, doubt in found.doubts.items() if doubt.proof is Proof.FAILED]
         if system is System.TELEPHONY:
             self.lines_wanted |= dict.fromkeys(subjects, False)
             self.lines = {n: on for n, on in self.lines.items() if n not in subjects}
@@ -307,11 +308,15 @@ class Provisioning:
             ended = {x.account: x for x in self.look_access if x.account in subjects}
             self.access_wanted = {**ended, **self.access_wanted}
             self.access = {a: access for a, access in self.access.items() if a not in subjects}
-        self.standing[system].expect(revision)
-        self._forget_look(system)
+        standing = self.standing[system]
+        standing.distrust(revision)
+        standing.revive(found.told, found.at, limits, chance)
+        standing.look_at, standing.looks_failed = None, 0
 
-    def _forget_look(self, system: System) -> None:
-        self.standing[system].look_at, self.standing[system].looks_failed = None, 0
+    def forget_look(self, system: System) -> None:
+        """Nothing of this system is to be looked at again."""
+        if self.standing[system].look_at is not None or self.standing[system].revived:
+            self.standing[system].looked()
         if system is System.TELEPHONY:
             self.look_lines = []
         else:

@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 MOST_TOLD = 3
+FLAPPING = 2  # second looks in a row that find something alive: somebody, or something, switches it on again
+BLIND = 5  # second looks in a row that could not be taken
 
 
 class Proof(StrEnum):
@@ -58,7 +60,8 @@ class Doubt:
 class Found:
     """What an attempt found on a system: ``doubts`` of lines or accounts; the rest is proven.
 
-    ``facts`` say on or off of each, for the history, unless it is ``recorded`` there already.
+    ``at`` is when we heard of it, ``seen_at`` when it was seen, by the clock of the system. ``facts`` say on or off of
+    each, for the history, unless it is ``recorded`` there already.
     """
 
     revision: int
@@ -67,6 +70,12 @@ class Found:
     doubts: Mapping[str, Doubt] = field(default_factory=dict)
     facts: Mapping[str, str] = field(default_factory=dict)
     recorded: bool = True
+    seen_at: datetime | None = None
+
+    @property
+    def seen(self) -> datetime:
+        """When it was seen; where that is not said, when we heard of it."""
+        return self.seen_at or self.at
 
     @property
     def failed(self) -> bool:
@@ -94,7 +103,8 @@ class Standing:
     """How one system's attempts went. ``wanted_since`` is the revision at which what is wanted last changed.
 
     ``proofs`` say when each line or account was last seen to be as wanted, ``doubts`` why others are not proven.
-    ``by`` is who marked the last proof done by hand, ``method`` how it came about. ``look_at`` is the second look's.
+    ``by`` is who marked the last proof done by hand, ``method`` how it came about. ``look_at`` is the second look's;
+    ``looks_failed`` of them in a row could not be taken, ``revived`` in a row found something alive again.
     """
 
     wanted_since: int = 0
@@ -113,19 +123,27 @@ class Standing:
     skipped: Skipped | None = None
     look_at: datetime | None = None
     looks_failed: int = 0
+    revived: int = 0
 
     def expect(self, revision: int) -> None:
         """Something else is wanted: what failed or was accepted before counts no more; the next attempt is due."""
         self.wanted_since, self.attempts, self.retry_at = revision, 0, None
-        self.doubts, self.short_since, self.skipped = {}, None, None
+        self.doubts, self.short_since, self.skipped, self.revived = {}, None, None, 0
+
+    def distrust(self, revision: int) -> None:
+        """The same is wanted, and is not so any more. What a person has accepted stays accepted."""
+        self.wanted_since = revision
+        if self.skipped is None:
+            self.attempts, self.retry_at, self.doubts, self.short_since = 0, None, {}, None
 
     def succeed(self, revision: int, now: datetime, *, method: str = "", by: str = "") -> None:
-        """What was wanted at that revision is proven."""
+        """What was wanted at that revision is proven. After flapping, only a second look ends a person's attention."""
         self.proven_revision, self.proven_at = max(revision, self.proven_revision), now
         self.method, self.by = method, by
-        self.attempts, self.last_error, self.retry_at, self.doubts = 0, "", None, {}
-        self._calm()
-        self.skipped = None
+        self.attempts, self.retry_at, self.doubts, self.skipped = 0, None, {}, None
+        if self.revived < FLAPPING:
+            self.last_error = ""
+            self._calm()
 
     def see(self, subjects: Iterable[str], now: datetime, kept: Collection[str]) -> None:
         """These lines or accounts were seen to be as wanted; of those not kept nothing need be known any more."""
@@ -145,14 +163,32 @@ class Standing:
         if found.failed or found.at - self.short_since >= timedelta(seconds=limits.attempt):
             self._alarm(found.at)
 
-    def accept(self, skipped: Skipped) -> None:
-        """Let the system be as it is, until something else is wanted of it."""
+    def accept(self, skipped: Skipped | None) -> None:
+        """Let the system be as it is, until something else is wanted of it. None: it is as wanted, and nothing more."""
         self.skipped, self.retry_at = skipped, None
         self._calm()
 
-    def look_later(self, now: datetime, limits: Limits, chance: float) -> None:
-        """A second look could not be taken: try again after a pause."""
+    def look_later(self, why: str, now: datetime, limits: Limits, chance: float) -> None:
+        """A second look could not be taken: try again after a pause, and tell a person when it cannot be for long."""
         self.look_at, self.looks_failed = now + limits.pause(self.looks_failed, chance), self.looks_failed + 1
+        if self.looks_failed >= BLIND:
+            self.last_error = f"not looked at again: {why}"
+            self._alarm(now)
+
+    def revive(self, why: str, now: datetime, limits: Limits, chance: float) -> None:
+        """A second look found something alive. Once is drift; again and again, a person must see why."""
+        self.revived += 1
+        if self.revived >= FLAPPING and self.skipped is None:
+            self.retry_at = now + limits.pause(self.revived - FLAPPING, chance)
+            self.last_error = f"alive again, {self.revived} times in a row: {why}"
+            self._alarm(now)
+
+    def looked(self) -> None:
+        """What was switched off is off at the second look, too, or is no more to be looked at."""
+        if self.revived >= FLAPPING or self.looks_failed >= BLIND:
+            self.last_error = ""
+            self._calm()
+        self.look_at, self.looks_failed, self.revived = None, 0, 0
 
     def _put_off(self, error: str, now: datetime, limits: Limits, chance: float) -> None:
         self.retry_at = now + limits.pause(self.attempts, chance)

@@ -268,18 +268,31 @@ class ClientState:
 
     def looked(self, system: System, found: Found, chance: float) -> None:
         """A second look ended. What is alive again is drift; what could not be seen is looked at once more."""
-        alive = [name for name, doubt in found.doubts.items() if doubt.proof is Proof.FAILED]
-        if alive:
+        if any(doubt.proof is Proof.FAILED for doubt in found.doubts.values()):
             self._tell_attempt(system, f"found alive at the second look: {found.told}", found.at)
-            self.provisioning.alive_again(system, alive, self.client.revision)
+            self.provisioning.alive_again(system, found, self.client.revision, self.limits, chance)
             return
+        standing = self.provisioning.standing[system]
+        before = standing.attention, standing.last_error
         self.provisioning.looked(system, found, self.limits, chance)
+        self._tell_look(system, before, found.at)
         if not found.doubts and not found.recorded:
             self._tell_proven(system, f"{system.capitalize()} looked at again: still off", found)
 
-    def look_failed(self, system: System, now: datetime, chance: float) -> None:
+    def look_failed(self, system: System, why: str, now: datetime, chance: float) -> None:
         """A second look could not be taken."""
-        self.provisioning.standing[system].look_later(now, self.limits, chance)
+        standing = self.provisioning.standing[system]
+        before = standing.attention, standing.last_error
+        standing.look_later(shortened(why, 500), now, self.limits, chance)
+        self._tell_look(system, before, now)
+
+    def _tell_look(self, system: System, before: tuple[bool, str], now: datetime) -> None:
+        """Publish that a second look began or ended a system's attention."""
+        standing = self.provisioning.standing[system]
+        if standing.attention and (standing.attention, standing.last_error) != before:
+            self._tell_attempt(system, standing.last_error, now)
+        elif before[0] and not standing.attention:
+            self.client.revision += 1
 
     def _before(self, system: System, found: Found) -> tuple[bool, str]:
         """What was known of a system before a report. Whatever ends attention is news, which is published."""

@@ -20,7 +20,8 @@ def take(command: SystemCommand, client: Client, provisioning: Provisioning, now
         _check(command)
     except InvalidField as invalid:
         raise invalid.within(client.situation()) from None
-    if not provisioning.differs(command.system, client):
+    standing = provisioning.standing[command.system]
+    if not provisioning.differs(command.system, client) and not standing.attention:
         text = f"The {command.system} is as decided"
         entry = entry_for(command, Event.ASKED, f"{text}; nothing changed", now, client.revision)
         return Outcome(False, text, entry)
@@ -32,13 +33,18 @@ def take(command: SystemCommand, client: Client, provisioning: Provisioning, now
 def _taken(command: SystemCommand, client: Client, provisioning: Provisioning, now: datetime) -> str:
     standing = provisioning.standing[command.system]
     match command:
-        case Retry():
+        case Retry() if provisioning.differs(command.system, client):
             standing.expect(client.revision)
             return f"The {command.system} is attempted again"
         case Skip():
+            differs = provisioning.differs(command.system, client)
             standing.expect(client.revision)
-            standing.accept(Skipped(command.reason, command.by, now))
+            provisioning.forget_look(command.system)
+            standing.accept(Skipped(command.reason, command.by, now) if differs else None)
             return f"The {command.system} is left as it is, until the next decision that concerns it"
+        case Retry():
+            standing.look_at = now
+            return f"The {command.system} is looked at again"
         case MarkDone():
             contracted = _contracted(command, client)
             provisioning.by_hand(command.system, client.revision, now, command.by, contracted)
