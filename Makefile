@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: setup run test lint bench lock clean
+.PHONY: setup run test lint bench bench-console screenshots lock clean
 
 setup: $(VENV)/.ready  ## the virtual environment with the pinned dependencies
 
@@ -28,6 +28,12 @@ test: lint  ## ruff, mypy --strict, import-linter, pytest; ARGS="-k suspend" for
 
 bench: setup  ## the speed of a change beside its floor, in one run
 	$(BIN)/python -m bench $(ARGS)
+
+bench-console: setup  ## the Clients page over 100,000 clients; ARGS=--quick for fewer
+	$(BIN)/python -m bench.console $(ARGS)
+
+screenshots: setup  ## docs/screenshots/ anew, of the demonstration; needs Chromium
+	$(BIN)/python -m tests.console.screenshots
 
 lock:  ## write the pins anew; needs uv
 	uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11 --extra dev pyproject.toml -o requirements.lock

@@ -12,22 +12,29 @@ from starlette.types import Lifespan
 
 from starter import api_systems, examples, problems
 from starter.access import AccessLog
-from starter.asking import COMMAND, Asked, AtDesk, ClientId, CommandGiven, PlannableGiven
+from starter.asking import COMMAND, Asked, AtDesk, ClientId, Commanded, CommandGiven, PlannableGiven, Told
+from starter.console.attention import attention
+from starter.console.calendar_feed import calendar_feed
 from starter.console.client import client_pages
 from starter.console.clients import clients
 from starter.console.door import door, static
+from starter.console.edit import edit_pages
 from starter.console.guard import Guard
 from starter.console.live import live
+from starter.console.new import new_pages
 from starter.console.reads import Reads
 from starter.console.sessions import Sessions, Throttle
+from starter.console.status import status_pages
+from starter.console.upcoming import upcoming
+from starter.console.ways import ways
 from starter.desk import Desk
 from starter.errors import Away, NotReady
 from starter.reference import reference
 from starter.schemas import (
+    CancelQuery,
     ClientFilter,
     ClientGiven,
     ClientPage,
-    CommandBody,
     ConvertBody,
     Credentials,
     EditBody,
@@ -42,13 +49,15 @@ from starter.schemas import (
 )
 from starter.security import BodyLimit, Security
 from workflows import messages
-from workflows.messages import ClientView, CommandAnswer
+from workflows.domain.errors import InvalidField
+from workflows.messages import ClientView
 
 ABOUT = """The client lifecycle service of a serviced-office operator.
 
 Send the token as `Authorization: Bearer …`. `Idempotency-Key` makes a request one command, however often it is sent.
 `Prefer: wait=N` waits up to N seconds (at most 60) for the effect: 200 when the systems are proven to do it, 202 when
-it is accepted. Errors are problem documents (RFC 9457) that say what is wrong, where, and what to do instead."""
+it is accepted. `?dry_run=true` on a command answers what it would do, and does nothing. Errors are problem documents
+(RFC 9457) that say what is wrong, where, and what to do instead."""
 
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(HTTPBearer(auto_error=False))])
 checks = APIRouter(tags=["health"])
@@ -88,9 +97,13 @@ async def list_clients(desk: AtDesk, wanted: Annotated[ClientFilter, Query()]) -
     },
 )
 async def create_client(
-    asked: Asked, client: Annotated[ClientGiven, Body(openapi_examples=examples.NEW_CLIENTS)]
+    asked: Asked,
+    client: Annotated[ClientGiven, Body(openapi_examples=examples.NEW_CLIENTS)],
+    dry_run: Annotated[bool, Query(include_in_schema=False)] = False,
 ) -> ClientView:
     """Answers once the directory has the client: its billing reference and numbers are then its own."""
+    if dry_run:  # better refused than taken for one
+        raise InvalidField("A new client has no dry run", "Leave dry_run out to create it", field="dry_run")
     view = await asked.waited(await asked.desk.create(client, asked.command_id))
     asked.response.headers["Location"] = f"{router.prefix}/clients/{view.client_id}"
     return view
@@ -137,31 +150,31 @@ _COMMAND: dict[str, Any] = {"tags": ["commands"], **COMMAND}
 
 @router.patch("/clients/{client_id}", summary="Edit details", **_COMMAND)
 async def edit_client(
-    asked: Asked, client_id: ClientId, said: Annotated[EditBody, Body(openapi_examples=examples.EDITS)]
-) -> CommandAnswer:
+    asked: Commanded, client_id: ClientId, said: Annotated[EditBody, Body(openapi_examples=examples.EDITS)]
+) -> Told:
     return await asked.tell(client_id, messages.Edit, said.model_dump(exclude_unset=True))
 
 
 @router.post("/clients/{client_id}/activate", summary="Activate", **_COMMAND)
-async def activate_client(asked: Asked, client_id: ClientId, said: CommandGiven) -> CommandAnswer:
+async def activate_client(asked: Commanded, client_id: ClientId, said: CommandGiven) -> Told:
     """Provide all contracted services, ahead of the start date if need be."""
     return await asked.tell(client_id, messages.Activate, said.model_dump(exclude_unset=True))
 
 
 @router.post("/clients/{client_id}/suspend", summary="Suspend", **_COMMAND)
-async def suspend_client(asked: Asked, client_id: ClientId, said: PlannableGiven) -> CommandAnswer:
+async def suspend_client(asked: Commanded, client_id: ClientId, said: PlannableGiven) -> Told:
     """Place a hold for `source`: every service is ceased while one stands."""
     return await asked.tell(client_id, messages.Suspend, said.model_dump(exclude_unset=True))
 
 
 @router.post("/clients/{client_id}/unsuspend", summary="Unsuspend", **_COMMAND)
-async def unsuspend_client(asked: Asked, client_id: ClientId, said: PlannableGiven) -> CommandAnswer:
+async def unsuspend_client(asked: Commanded, client_id: ClientId, said: PlannableGiven) -> Told:
     """Lift the hold of `source`, or every one with `all`. Services come back when the last one goes."""
     return await asked.tell(client_id, messages.Unsuspend, said.model_dump(exclude_unset=True))
 
 
 @router.post("/clients/{client_id}/decommission", summary="Decommission", **_COMMAND)
-async def decommission_client(asked: Asked, client_id: ClientId, said: PlannableGiven) -> CommandAnswer:
+async def decommission_client(asked: Commanded, client_id: ClientId, said: PlannableGiven) -> Told:
     """Close the contract and cease all services, for good."""
     return await asked.tell(client_id, messages.Decommission, said.model_dump(exclude_unset=True))
 
@@ -169,7 +182,7 @@ async def decommission_client(asked: Asked, client_id: ClientId, said: Plannable
 @router.post(
     "/clients/{client_id}/cancel-scheduled-decommission", summary="Cancel the planned decommission", **_COMMAND
 )
-async def cancel_decommission(asked: Asked, client_id: ClientId, said: CommandGiven) -> CommandAnswer:
+async def cancel_decommission(asked: Commanded, client_id: ClientId, said: CommandGiven) -> Told:
     """Removes the plan only: a suspended client stays suspended."""
     said_now = said.model_dump(exclude_unset=True)
     return await asked.tell(client_id, messages.CancelScheduledDecommission, said_now)
@@ -177,22 +190,22 @@ async def cancel_decommission(asked: Asked, client_id: ClientId, said: CommandGi
 
 @router.post("/clients/{client_id}/convert", summary="Convert", **_COMMAND)
 async def convert_client(
-    asked: Asked, client_id: ClientId, said: Annotated[ConvertBody, Body(openapi_examples=examples.CONVERSIONS)]
-) -> CommandAnswer:
+    asked: Commanded, client_id: ClientId, said: Annotated[ConvertBody, Body(openapi_examples=examples.CONVERSIONS)]
+) -> Told:
     """Become virtual (offices and internet end, numbers stay) or residential (every line gets an office)."""
     return await asked.tell(client_id, messages.Convert, said.model_dump(exclude_unset=True))
 
 
 @router.post("/clients/{client_id}/services", summary="Change services", **_COMMAND)
 async def change_services(
-    asked: Asked, client_id: ClientId, said: Annotated[ServicesBody, Body(openapi_examples=examples.SERVICES)]
-) -> CommandAnswer:
+    asked: Commanded, client_id: ClientId, said: Annotated[ServicesBody, Body(openapi_examples=examples.SERVICES)]
+) -> Told:
     """Add lines (or move them to another office), remove lines, set or end internet access."""
     return await asked.tell(client_id, messages.ChangeServices, said.model_dump(exclude_unset=True))
 
 
 @router.post("/clients/{client_id}/rotate-credentials", summary="Rotate credentials", **_COMMAND)
-async def rotate_credentials(asked: Asked, client_id: ClientId, said: CommandGiven) -> CommandAnswer:
+async def rotate_credentials(asked: Commanded, client_id: ClientId, said: CommandGiven) -> Told:
     """New secrets for every line and the account. Telephones and the router are then configured anew, with what
     `GET /clients/{client_id}/credentials` tells."""
     return await asked.tell(client_id, messages.RotateCredentials, said.model_dump(exclude_unset=True))
@@ -200,16 +213,16 @@ async def rotate_credentials(asked: Asked, client_id: ClientId, said: CommandGiv
 
 @router.delete("/clients/{client_id}/planned/{change}", summary="Cancel a planned change", **_COMMAND)
 async def cancel_planned(
-    asked: Asked,
+    asked: Commanded,
     client_id: ClientId,
     change: Annotated[
         str, Path(min_length=1, max_length=200, description="Its kind or change_id", examples=["suspend"])
     ],
-    asking: Annotated[CommandBody, Query()],
+    asking: Annotated[CancelQuery, Query()],
     said: CommandGiven,
-) -> CommandAnswer:
+) -> Told:
     """Reason and source are given in the query, or in the body, which counts when both are."""
-    details = {**asking.model_dump(exclude_unset=True), **said.model_dump(exclude_unset=True)}
+    details = {**asking.model_dump(exclude_unset=True, exclude={"dry_run"}), **said.model_dump(exclude_unset=True)}
     return await asked.tell(client_id, messages.CancelPlanned, {**details, "change": change})
 
 
@@ -277,7 +290,19 @@ def create_app(desk: Desk, token: str, lifespan: Lifespan[FastAPI] | None = None
     app.include_router(router)
     app.include_router(checks)
     app.include_router(reference)
-    for pages in (door, live, clients, client_pages):
+    for pages in (
+        door,
+        live,
+        clients,
+        new_pages,
+        edit_pages,
+        client_pages,
+        status_pages,
+        ways,
+        upcoming,
+        calendar_feed,
+        attention,
+    ):
         app.include_router(pages)
     app.mount("/static", static)
     problems.install(app)

@@ -5,10 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Path, Query
 
 from starter import examples, problems
-from starter.asking import COMMAND, Asked, AtDesk, ClientId
+from starter.asking import COMMAND, AtDesk, ClientId, Commanded, Told
 from starter.schemas import AttentionFilter, AttentionPage, CommandBody, MarkDoneBody, SkipBody, Switched, SystemPage
 from workflows import messages
-from workflows.messages import CommandAnswer
 
 router = APIRouter(tags=["systems"])
 
@@ -31,32 +30,32 @@ async def list_attention(desk: AtDesk, wanted: Annotated[AttentionFilter, Query(
 
 @router.post("/clients/{client_id}/systems/{system}/retry", summary="Retry a system", **COMMAND)
 async def retry_system(
-    asked: Asked,
+    asked: Commanded,
     client_id: ClientId,
     system: SystemName,
     said: Annotated[CommandBody, Body(default_factory=CommandBody, openapi_examples=examples.RETRIES)],
-) -> CommandAnswer:
+) -> Told:
     """Attempt at once, without the rest of the pause. Nothing changes for a system that is as decided."""
     return await asked.tell(client_id, messages.Retry, {**said.model_dump(exclude_unset=True), "system": system})
 
 
 @router.post("/clients/{client_id}/systems/{system}/skip", summary="Skip a system", **COMMAND)
 async def skip_system(
-    asked: Asked,
+    asked: Commanded,
     client_id: ClientId,
     system: SystemName,
     said: Annotated[SkipBody, Body(openapi_examples=examples.SKIPS)],
-) -> CommandAnswer:
+) -> Told:
     """Accept that the system is not as decided, until the next decision that concerns it. Nothing counts as proven."""
     return await asked.tell(client_id, messages.Skip, {**said.model_dump(exclude_unset=True), "system": system})
 
 
 @router.post("/clients/{client_id}/systems/{system}/mark-done", summary="Mark a system done by hand", **COMMAND)
 async def mark_system_done(
-    asked: Asked,
+    asked: Commanded,
     client_id: ClientId,
     system: SystemName,
     said: Annotated[MarkDoneBody, Body(openapi_examples=examples.MARKS)],
-) -> CommandAnswer:
+) -> Told:
     """Count the system as done, because somebody saw to it: the note is the evidence, with who gave it."""
     return await asked.tell(client_id, messages.MarkDone, {**said.model_dump(exclude_unset=True), "system": system})

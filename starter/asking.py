@@ -1,16 +1,17 @@
 """What requests of every kind say in their headers, and what a command is answered (PRODUCT.md section 7.2)."""
 
 import re
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeAlias, TypeVar
 from uuid import uuid4
 
-from fastapi import Body, Depends, Header, Path, Request, Response
+from fastapi import Body, Depends, Header, Path, Query, Request, Response
 
 from starter import examples, problems
-from starter.desk import Desk
+from starter.desk import Desk, refusal_in
 from starter.schemas import CommandBody, PlannableBody
 from workflows.domain.provisioning import Provisioned
 from workflows.messages import AnyMessage, ClientView, CommandAnswer
+from workflows.views import PreviewView
 
 LONGEST_WAIT = 60
 
@@ -30,6 +31,10 @@ Key = Annotated[
         examples=["5f0c2f5e"],
     ),
 ]
+DryRun = Annotated[
+    bool, Query(description="Answer what the command would do, before and after (`PreviewView`), and do nothing")
+]
+Told: TypeAlias = CommandAnswer | PreviewView
 
 
 def desk_of(request: Request) -> Desk:
@@ -51,13 +56,6 @@ class Asking:
         self.response = response
         self.seconds = seconds_of(wait)
 
-    async def tell(self, client_id: str, kind: type[AnyMessage], said: dict[str, object]) -> CommandAnswer:
-        """The answer to one command, waited for as asked: 200 when all is settled, 202 when it is accepted."""
-        message = kind.model_validate({**said, "command_id": self.command_id, "by": self.by})
-        answer = await self.waited(await self.desk.command(client_id, message))
-        self.response.status_code = 200 if answer.provisioning is Provisioned.SETTLED else 202
-        return answer
-
     async def waited(self, view: View) -> View:
         """The client, once it is settled or the time is over."""
         if self.seconds:
@@ -66,7 +64,33 @@ class Asking:
         return view
 
 
+class Telling(Asking):
+    """What a command to a client says beside its body."""
+
+    def __init__(
+        self, request: Request, response: Response, key: Key = None, wait: Wait = None, dry_run: DryRun = False
+    ) -> None:
+        super().__init__(request, response, key, wait)
+        self.dry_run = dry_run
+
+    async def tell(self, client_id: str, kind: type[AnyMessage], said: dict[str, object]) -> Told:
+        """The answer to one command, waited for as asked: 200 when all is settled, 202 when it is accepted.
+
+        A dry run answers at once what the command would do. Raises what the command would be refused with.
+        """
+        message = kind.model_validate({**said, "command_id": self.command_id, "by": self.by})
+        if self.dry_run:
+            shown = await self.desk.preview(client_id, message)
+            if refusal := refusal_in(shown):
+                raise refusal
+            return shown
+        answer = await self.waited(await self.desk.command(client_id, message))
+        self.response.status_code = 200 if answer.provisioning is Provisioned.SETTLED else 202
+        return answer
+
+
 Asked = Annotated[Asking, Depends()]
+Commanded = Annotated[Telling, Depends()]
 
 
 def seconds_of(prefer: str | None) -> int:
@@ -76,11 +100,13 @@ def seconds_of(prefer: str | None) -> int:
 
 
 ANSWERS: dict[int | str, dict[str, Any]] = {
-    200: {"model": CommandAnswer, "description": "Done: the systems are proven to do it"},
+    200: {
+        "description": "Done: the systems are proven to do it. With `dry_run=true`: what it would do; nothing was done",
+    },
     202: {"model": CommandAnswer, "description": "Accepted: what it takes is under way"},
     **problems.described(404, 409, 422),
 }
-COMMAND: dict[str, Any] = {"response_model": CommandAnswer, "responses": ANSWERS}
+COMMAND: dict[str, Any] = {"response_model": Told, "responses": ANSWERS}
 # a command without anything to say needs no body
 CommandGiven = Annotated[CommandBody, Body(default_factory=CommandBody)]
 PlannableGiven = Annotated[

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from starter.cli_http import CommandId, Json, Service, Wait
+from starter.cli_http import CommandId, DryRun, Json, Service, Wait
 from starter.cli_values import System, given, internet, internet_or_none, kind, line, needed
 
 ANEW = "Telephones and router must be configured anew, with: connect client credentials {client_id}"
@@ -156,6 +156,7 @@ def edit(
     reason: Reason = "",
     wait: Wait = 30,
     command_id: CommandId = "",
+    dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
     """Edit details."""
@@ -163,15 +164,20 @@ def edit(
     body: dict[str, Any] = {field: value for field, value in details.items() if value is not None}
     if end_date is not None:
         body["end_date"] = end_date or None
-    _tell("PATCH", "clients", client_id, body=body, wait=wait, command_id=command_id, as_json=as_json)
+    _tell("PATCH", "clients", client_id, body=body, wait=wait, command_id=command_id, as_json=as_json, dry_run=dry_run)
 
 
 @app.command(short_help="Provide all services, ahead of the start date too.")
 def activate(
-    client_id: Id, reason: Reason = "", wait: Wait = 30, command_id: CommandId = "", as_json: Json = False
+    client_id: Id,
+    reason: Reason = "",
+    wait: Wait = 30,
+    command_id: CommandId = "",
+    dry_run: DryRun = False,
+    as_json: Json = False,
 ) -> None:
     """Provide all contracted services, ahead of the start date if need be."""
-    _command(client_id, "activate", given(reason=reason), wait, command_id, as_json)
+    _command(client_id, "activate", given(reason=reason), wait, command_id, as_json, dry_run)
 
 
 @app.command(short_help="Place a hold: services are off while one stands.")
@@ -183,11 +189,12 @@ def suspend(
     at: At = None,
     wait: Wait = 30,
     command_id: CommandId = "",
+    dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
     """Place a hold: every service is ceased while one stands."""
     body = given(source=source, reason=reason, last_day=last_day, at=at)
-    _command(client_id, "suspend", body, wait, command_id, as_json)
+    _command(client_id, "suspend", body, wait, command_id, as_json, dry_run)
 
 
 @app.command()
@@ -199,11 +206,12 @@ def unsuspend(
     at: At = None,
     wait: Wait = 30,
     command_id: CommandId = "",
+    dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
     """Lift a hold. Services come back when the last one goes."""
     body = given(source=source, reason=reason, last_day=last_day, at=at)
-    _command(client_id, "unsuspend", body, wait, command_id, as_json)
+    _command(client_id, "unsuspend", body, wait, command_id, as_json, dry_run)
 
 
 @app.command()
@@ -214,19 +222,25 @@ def decommission(
     reason: Reason = "",
     wait: Wait = 30,
     command_id: CommandId = "",
+    dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
     """Close the contract and cease all services, for good."""
     body = given(reason=reason, last_day=last_day, at=at)
-    _command(client_id, "decommission", body, wait, command_id, as_json)
+    _command(client_id, "decommission", body, wait, command_id, as_json, dry_run)
 
 
 @app.command("cancel-decommission", short_help="Remove the planned decommission.")
 def cancel_decommission(
-    client_id: Id, reason: Reason = "", wait: Wait = 30, command_id: CommandId = "", as_json: Json = False
+    client_id: Id,
+    reason: Reason = "",
+    wait: Wait = 30,
+    command_id: CommandId = "",
+    dry_run: DryRun = False,
+    as_json: Json = False,
 ) -> None:
     """Remove the planned decommission; the status stays as it is."""
-    _command(client_id, "cancel-scheduled-decommission", given(reason=reason), wait, command_id, as_json)
+    _command(client_id, "cancel-scheduled-decommission", given(reason=reason), wait, command_id, as_json, dry_run)
 
 
 @app.command(short_help="Become virtual or residential.")
@@ -241,6 +255,7 @@ def convert(
     at: At = None,
     wait: Wait = 30,
     command_id: CommandId = "",
+    dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
     """Become virtual (numbers stay, offices and internet end) or residential (every line gets an office)."""
@@ -253,7 +268,7 @@ def convert(
         last_day=last_day,
         at=at,
     )
-    _command(client_id, "convert", body, wait, command_id, as_json)
+    _command(client_id, "convert", body, wait, command_id, as_json, dry_run)
 
 
 @app.command(short_help="Add or remove lines, set or end internet access.")
@@ -271,6 +286,7 @@ def services(
     at: At = None,
     wait: Wait = 30,
     command_id: CommandId = "",
+    dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
     """Add lines (or move them to another office), remove lines, set or end internet access."""
@@ -282,7 +298,7 @@ def services(
         last_day=last_day,
         at=at,
     )
-    _command(client_id, "services", body, wait, command_id, as_json)
+    _command(client_id, "services", body, wait, command_id, as_json, dry_run)
 
 
 @app.command("cancel-planned")
@@ -292,19 +308,33 @@ def cancel_planned(
     reason: Reason = "",
     wait: Wait = 30,
     command_id: CommandId = "",
+    dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
     """Cancel a planned change."""
     path = ("clients", client_id, "planned", kind(change))
-    _tell("DELETE", *path, wait=wait, command_id=command_id, as_json=as_json, **given(reason=reason or None))
+    _tell(
+        "DELETE",
+        *path,
+        wait=wait,
+        command_id=command_id,
+        as_json=as_json,
+        dry_run=dry_run,
+        **given(reason=reason or None),
+    )
 
 
 @app.command("rotate-credentials", short_help="New secrets for its telephones and its router.")
 def rotate_credentials(
-    client_id: Id, reason: Reason = "", wait: Wait = 30, command_id: CommandId = "", as_json: Json = False
+    client_id: Id,
+    reason: Reason = "",
+    wait: Wait = 30,
+    command_id: CommandId = "",
+    dry_run: DryRun = False,
+    as_json: Json = False,
 ) -> None:
     """New secrets for every line and the account. Telephones and router must then be configured anew."""
-    _command(client_id, "rotate-credentials", given(reason=reason), wait, command_id, as_json, then=ANEW)
+    _command(client_id, "rotate-credentials", given(reason=reason), wait, command_id, as_json, dry_run, then=ANEW)
 
 
 # -- ways out ---------------------------------------------------------------------------------------------------------
@@ -317,10 +347,11 @@ def retry(
     reason: Reason = "",
     wait: Wait = 30,
     command_id: CommandId = "",
+    dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
     """Attempt a system again at once, without the rest of the pause."""
-    _command(client_id, f"systems/{system}/retry", given(reason=reason), wait, command_id, as_json)
+    _command(client_id, f"systems/{system}/retry", given(reason=reason), wait, command_id, as_json, dry_run)
 
 
 @app.command(short_help="Accept that a system is not as decided.")
@@ -330,11 +361,12 @@ def skip(
     reason: Reason = "",
     wait: Wait = 30,
     command_id: CommandId = "",
+    dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
     """Accept that a system is not as decided, until the next decision that concerns it."""
     body = {"reason": needed(reason, "--reason", "the line card is being replaced on Monday")}
-    _command(client_id, f"systems/{system}/skip", body, wait, command_id, as_json)
+    _command(client_id, f"systems/{system}/skip", body, wait, command_id, as_json, dry_run)
 
 
 @app.command("mark-done", short_help="Count a system as done by hand.")
@@ -344,25 +376,39 @@ def mark_done(
     note: Annotated[str, typer.Option(metavar="TEXT", help="How it was done: stands as evidence")] = "",
     wait: Wait = 30,
     command_id: CommandId = "",
+    dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
     """Count a system as done, because somebody has seen to it by hand."""
     body = {"note": needed(note, "--note", "switched off at the exchange, ticket 4711")}
-    _command(client_id, f"systems/{system}/mark-done", body, wait, command_id, as_json)
+    _command(client_id, f"systems/{system}/mark-done", body, wait, command_id, as_json, dry_run)
 
 
 def _command(
-    client_id: str, route: str, body: dict[str, Any], wait: float, command_id: str, as_json: bool, then: str = ""
+    client_id: str,
+    route: str,
+    body: dict[str, Any],
+    wait: float,
+    command_id: str,
+    as_json: bool,
+    dry_run: bool,
+    then: str = "",
 ) -> None:
     path = ("clients", client_id, *route.split("/"))
-    _tell("POST", *path, body=body, wait=wait, command_id=command_id, as_json=as_json, then=then)
+    _tell("POST", *path, body=body, wait=wait, command_id=command_id, as_json=as_json, dry_run=dry_run, then=then)
 
 
-def _tell(method: str, *path: str, wait: float, as_json: bool, then: str = "", **rest: Any) -> None:
-    """Tell, and show the answer; ``then`` is what a person has to do when something changed."""
-    from starter import render, tables
+def _tell(
+    method: str, *path: str, wait: float, as_json: bool, dry_run: bool = False, then: str = "", **rest: Any
+) -> None:
+    """Tell, and show the answer, or what it would be; ``then`` is what a person has to do when something changed."""
+    from starter import render, render_preview, tables
 
     service = Service(as_json)
+    if dry_run:
+        shown = service.tell(method, *path, dry_run="true", **rest)
+        tables.as_json(shown) if as_json else render_preview.preview(shown)
+        return
     answer = service.tell(method, *path, wait=wait, **rest)
     if as_json:
         tables.as_json(answer)

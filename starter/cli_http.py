@@ -21,6 +21,7 @@ REFUSED, UNREACHED, NOT_SETTLED = 1, 3, 4
 
 Json = Annotated[bool, typer.Option("--json", help="Answer, or problem document, as JSON")]
 Wait = Annotated[float, typer.Option(min=0, metavar="SECONDS", help="Wait until it is done and proven; 0: not at all")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what it would do, before and after; do nothing")]
 CommandId = Annotated[str, typer.Option(metavar="ID", help="The same one twice is one command")]
 
 

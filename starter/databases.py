@@ -20,7 +20,10 @@ ROLES = ("connect", "sip_prov", "sip_daemon", "radius_prov", "radius_daemon")  #
 
 @dataclass(frozen=True)
 class System:
-    """A system's database: its name, one of its tables, what makes them, and who may do what with them."""
+    """A system's database: its name, the newest of its tables, what makes them, and who may do what with them.
+
+    Where that table is missing, so may be others: the schema adds what is not there, or there is nothing yet.
+    """
 
     database: str
     landmark: str
@@ -60,7 +63,7 @@ class PrepareFailed(RuntimeError):
 
 def prepare(server: EmbeddedPostgres) -> Urls:
     """Have all three with the newest schema. What is there already stays as it is. PrepareFailed."""
-    kamailio = System.read("kamailio", "subscriber", DEPLOY / "kamailio")
+    kamailio = System.read("kamailio", "dialog", DEPLOY / "kamailio")
     radius = System.read("radius", "radcheck", DEPLOY / "freeradius")
     try:
         return asyncio.run(_prepare(server, kamailio, radius))

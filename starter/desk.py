@@ -11,7 +11,7 @@ import structlog
 from starter.credentials import Keyring
 from starter.directory import Directory
 from starter.errors import DirectoryAway, NoSuchClient, NotRunning, WorkflowMissing
-from starter.gateway import Gateway, is_recorded
+from starter.gateway import Gateway, is_recorded, refusal_of
 from starter.schemas import CLIENT_ID, ClientFilter, ClientGiven, ClientPage, Credentials, HistoryPage, Servers
 from starter.watching import Watch, until_settled
 from workflows.domain.client import Client
@@ -22,7 +22,16 @@ from workflows.domain.provisioning import Provisioned
 from workflows.domain.services import Services
 from workflows.domain.standing import Limits
 from workflows.domain.state import ClientState
-from workflows.messages import AnyMessage, ClientView, CommandAnswer, Decommission, end_date_passed, workflow_id
+from workflows.messages import (
+    AnyMessage,
+    ChangeServices,
+    ClientView,
+    CommandAnswer,
+    Decommission,
+    Edit,
+    end_date_passed,
+    workflow_id,
+)
 from workflows.views import PreviewView
 
 NO_KEYS = Keyring(None, Servers(sip=None, sip_domain="", radius=None))
@@ -95,7 +104,9 @@ class Desk:
         """What a command would do; nothing is done. A refusal is part of the answer. Raises NoSuchClient, Away."""
         check_id(client_id)
         try:
-            return await self.gateway.preview(client_id, message)
+            shown = await self.gateway.preview(client_id, message)
+            taken = await self._taken(client_id, message) if shown.changed else None
+            return PreviewView.refused(taken) if taken else shown
         except NotRunning:
             try:
                 answer = await self._command_closed(client_id, message)
@@ -174,12 +185,23 @@ class Desk:
             situation=Situation(view.status),
         )
 
+    async def _taken(self, client_id: str, message: AnyMessage) -> Taken | None:
+        """What the directory would say to what a command claims, which only it knows."""
+        numbers = [line.number for line in message.add_lines] if isinstance(message, ChangeServices) else []
+        billing_ref = message.billing_ref if isinstance(message, Edit) else None
+        return await self.directory.taken(client_id, numbers, billing_ref) if numbers or billing_ref else None
+
     async def _note(self, client_id: str, message: AnyMessage, refusal: Refusal) -> None:
         """Keep what was refused in the history; the caller hears of it even when that cannot be done."""
         try:
             await self.directory.note_refusal(client_id, message, refusal, datetime.now(UTC))
         except DirectoryAway as away:
             log.warning("refusal_not_noted", client_id=client_id, command=message.kind, error=str(away))
+
+
+def refusal_in(shown: PreviewView) -> Refusal | None:
+    """The refusal that a preview tells of, if it does."""
+    return refusal_of(shown.refusal["type"], shown.refusal) if shown.refusal else None
 
 
 def _without_workflow(view: ClientView) -> ClientView:

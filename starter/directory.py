@@ -3,6 +3,7 @@
 Two things alone are written here: a new site, and a refusal that no workflow could record.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -27,7 +28,7 @@ from starter.schemas import (
     SystemPage,
 )
 from workflows.domain.dates import at_site
-from workflows.domain.errors import Refusal
+from workflows.domain.errors import BillingRefTaken, NumberTaken, Refusal, Taken
 from workflows.domain.lifecycle import Status
 from workflows.domain.provisioning import Provisioned
 from workflows.messages import AnyMessage, ClientView, SystemView, end_date_passed
@@ -214,6 +215,30 @@ class Directory:
             OWN_SECRET,
         )
         return frozenset(row["subject"] for row in rows)
+
+    async def taken(self, client_id: str, numbers: Sequence[str], billing_ref: str | None) -> Taken | None:
+        """Why a client cannot have these numbers or this billing reference: another one holds them."""
+        rows = await self._fetch(
+            "SELECT number FROM numbers WHERE number = ANY($1) AND client_id <> $2 ORDER BY number",
+            list(numbers),
+            client_id,
+        )
+        if rows:
+            belong = "belongs" if len(rows) == 1 else "belong"
+            return NumberTaken(
+                f"{', '.join(row['number'] for row in rows)} {belong} to another client",
+                "Choose another number, or have it ceased there first",
+                field="lines",
+            )
+        if billing_ref and await self._fetch(
+            "SELECT 1 FROM billing_refs WHERE billing_ref = $1 AND client_id <> $2", billing_ref, client_id
+        ):
+            return BillingRefTaken(
+                f"Billing reference {billing_ref} belongs to another client",
+                "Choose another, or leave it blank to have one generated",
+                field="billing_ref",
+            )
+        return None
 
     # -- systems ----------------------------------------------------------------------------------------------------
 

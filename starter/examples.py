@@ -166,6 +166,35 @@ CREDENTIALS = {
     "radius": {"username": "acme", "password": "nbswy3dpeb3w64tmmqqho2dfojsxe5dp"},
     "servers": {"sip": "127.0.0.1:5060", "sip_domain": "connect.local", "radius": "127.0.0.1:1812"},
 }
+PREVIEW = {
+    "changed": True,
+    "message": "Planned: suspend at 2027-03-01 00:00 Europe/London",
+    "at": "2027-03-01T00:00:00Z",
+    "local_time": "2027-03-01 00:00 Europe/London",
+    "status_before": "active",
+    "status_after": "suspended",
+    "effects": [
+        {"kind": "hold", "subject": "billing", "before": "none", "after": "invoice 1042 unpaid"},
+        {
+            "kind": "line",
+            "subject": "+442079460001",
+            "before": "in service, office 3.12",
+            "after": "ceased, office 3.12",
+        },
+        {"kind": "account", "subject": "acme", "before": "on, 100/20 Mbit/s, VLAN 110", "after": "off"},
+    ],
+    "goes": [],
+    "comes": [
+        {
+            "change_id": "5f0c2f5e",
+            "kind": "suspend",
+            "at": "2027-03-01T00:00:00Z",
+            "local_time": "2027-03-01 00:00 Europe/London",
+            "reason": "invoice 1042 unpaid",
+        }
+    ],
+    "refusal": None,
+}
 ANSWERS: dict[str, dict[str, Any]] = {
     "Attention": ATTENTION,
     "SystemState": SYSTEM,
@@ -174,4 +203,5 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "ClientView": CLIENT,
     "CommandAnswer": {**CLIENT, "changed": True, "message": "Suspended by billing"},
     "HistoryEntry": ENTRY,
+    "PreviewView": PREVIEW,
 }

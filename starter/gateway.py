@@ -5,7 +5,7 @@ What Temporal answers is turned, once and here, into domain refusals and the err
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -198,12 +198,15 @@ async def _ending(handle: Handle) -> ClientView:
 
 def as_told(cause: BaseException | None) -> Exception:
     """The domain refusal that crossed the wire as a type and its facts."""
-    kind = REFUSALS.get((isinstance(cause, ApplicationError) and cause.type) or "")
-    if kind is None or not isinstance(cause, ApplicationError) or not cause.details:
+    if not isinstance(cause, ApplicationError) or cause.type not in REFUSALS or not cause.details:
         return Malfunction(f"The client's workflow answered: {cause}")
-    facts: dict[str, Any] = cause.details[0]
+    return refusal_of(cause.type, cause.details[0])
+
+
+def refusal_of(kind: str, facts: Mapping[str, Any]) -> Refusal:
+    """The domain refusal of that kind, one of REFUSALS, with its facts."""
     situation = Situation(facts["client_status"] or "", tuple(facts["planned"]), tuple(facts["allowed"]))
-    return kind(facts["why"], facts["remedy"], facts["field"], situation)
+    return REFUSALS[kind](facts["why"], facts["remedy"], facts["field"], situation)
 
 
 def is_recorded(refusal: Refusal) -> bool:

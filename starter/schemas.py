@@ -141,6 +141,12 @@ class CommandBody(Clean, messages.Body):
     """A command that happens now."""
 
 
+class CancelQuery(CommandBody):
+    """What the cancelling of a planned change says in its address."""
+
+    dry_run: bool = False
+
+
 class PlannableBody(Clean, messages.PlannableBody):
     """A command that happens now, or at the moment given: one of ``last_day`` and ``at``."""
 

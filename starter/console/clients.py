@@ -11,7 +11,8 @@ from fastapi.responses import RedirectResponse, Response, StreamingResponse
 from pydantic import ValidationError
 
 from starter.asking import AtDesk
-from starter.console.shell import SITE_COOKIE, Page, page, reads_of, see
+from starter.console.shell import Page, page, reads_of, see
+from starter.console.sites import remembering, site_of
 from starter.desk import Desk
 from starter.errors import NoSuchPage
 from starter.schemas import ClientFilter
@@ -31,7 +32,6 @@ COLUMNS = (
 """The columns and, where the list can be sorted by them, the name of that."""
 OURS = ("site", "status", "type", "provisioning", "q", "inactive", "sort", "cursor")
 PAGE, EXPORT = 50, 500
-YEAR = 365 * 86400
 
 clients = APIRouter(include_in_schema=False, route_class=Page)
 
@@ -44,13 +44,9 @@ async def home() -> RedirectResponse:
 @clients.get("/clients")
 async def show_clients(request: Request, desk: AtDesk) -> Response:
     """The list, as its form asks for it. A site that was chosen is remembered."""
-    said = dict(request.query_params)
-    if "site" not in said and request.cookies.get(SITE_COOKIE):
-        said["site"] = request.cookies[SITE_COOKIE]
     sites = (await desk.directory.sites()).items
-    if said.get("site") not in {site.site_id for site in sites}:
-        said.pop("site", None)
-    wanted = filter_of(said)
+    site = site_of(request, sites)
+    wanted = filter_of({**request.query_params, "site": site.site_id if site else ""})
     if wanted is None:
         return see("/clients")
     found = await desk.clients(wanted)
@@ -69,9 +65,7 @@ async def show_clients(request: Request, desk: AtDesk) -> Response:
         address=lambda **changed: address(wanted, **changed),
         export=address(wanted, "/clients.csv"),
     )
-    if "site" in request.query_params:
-        answer.set_cookie(SITE_COOKIE, wanted.site or "", max_age=YEAR, httponly=True, samesite="lax")
-    return answer
+    return remembering(request, answer, site)
 
 
 @clients.get("/clients.csv")

@@ -11,15 +11,17 @@ from starter.schemas import ClientFilter
 
 GLANCE = 5.0  # seconds that the database has to answer
 MOST_PLANS = 2000
+MOST_LOOKED_AT = 1000
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A planned change of one client."""
+    """A planned change of one client. ``revision`` and ``updated_at`` are the client's own: the plan may be older."""
 
     client_id: str
     name: str
     site: str
+    site_name: str
     timezone: str
     change_id: str
     kind: str
@@ -27,6 +29,8 @@ class Plan:
     local_time: str
     reason: str
     by: str
+    revision: int
+    updated_at: datetime
 
 
 class Reads:
@@ -54,24 +58,30 @@ class Reads:
             )
         return [(row["at"], row["status"]) for row in rows]
 
-    async def plans(self, site: str | None, begin: datetime, end: datetime) -> list[Plan]:
-        """Everything planned from ``begin`` until before ``end``, in order; of one site or of all."""
+    async def plans(
+        self, site: str | None, begin: datetime, end: datetime, most: int = MOST_PLANS, skip: int = 0
+    ) -> list[Plan]:
+        """What is planned from ``begin`` until before ``end``, in order; of one site or of all. At most ``most``,
+        without the first ``skip``."""
         async with reaching(GLANCE):
             rows = await self._database.read(
-                "SELECT c.client_id, c.name, c.site_id, s.timezone, p.* FROM clients c JOIN sites s USING (site_id), "
+                "SELECT c.client_id, c.name, c.site_id, s.name AS site_name, s.timezone, p.*, c.revision, c.updated_at "
+                "FROM clients c JOIN sites s USING (site_id), "
                 "jsonb_to_recordset(c.document->'planned') AS p(change_id text, kind text, at timestamptz, "
                 "local_time text, reason text, by text) "
-                "WHERE c.next_change_at IS NOT NULL AND ($1::text IS NULL OR c.site_id = $1) "
-                "AND p.at >= $2 AND p.at < $3 ORDER BY p.at, c.sort_name, c.client_id LIMIT $4",
+                "WHERE c.next_change_at < $3 AND ($1::text IS NULL OR c.site_id = $1) "
+                "AND p.at >= $2 AND p.at < $3 ORDER BY p.at, c.sort_name, c.client_id, p.kind LIMIT $4 OFFSET $5",
                 site,
                 begin,
                 end,
-                MOST_PLANS,
+                most,
+                skip,
             )
         return [
             Plan(
-                *(row["client_id"], row["name"], row["site_id"], row["timezone"], row["change_id"], row["kind"]),
-                *(row["at"], row["local_time"], row["reason"], row["by"]),
+                *(row["client_id"], row["name"], row["site_id"], row["site_name"], row["timezone"]),
+                *(row["change_id"], row["kind"], row["at"], row["local_time"], row["reason"], row["by"]),
+                *(row["revision"], row["updated_at"]),
             )
             for row in rows
         ]
@@ -94,3 +104,16 @@ class Reads:
         """Whether there is, or was, a client of this id."""
         async with reaching(GLANCE):
             return bool(await self._database.read("SELECT 1 FROM clients WHERE client_id = $1", client_id))
+
+    async def in_attention(self) -> tuple[int, bool]:
+        """With how many clients a system waits for a person, and whether there may be more than were looked at.
+
+        Every page asks: where all clients change at once, only some are looked at.
+        """
+        async with reaching(GLANCE):
+            rows = await self._database.read(
+                "SELECT count(*) FILTER (WHERE attention) AS number, count(*) AS looked "
+                "FROM (SELECT attention FROM clients WHERE provisioning <> 'settled' LIMIT $1) unsettled",
+                MOST_LOOKED_AT,
+            )
+        return rows[0]["number"], rows[0]["looked"] == MOST_LOOKED_AT

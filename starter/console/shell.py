@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
+from uuid import uuid4
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -32,7 +33,7 @@ templates = Environment(
     lstrip_blocks=True,
 )
 templates.filters.update(words.FILTERS)
-templates.globals.update(version=version("connect"))
+templates.globals.update(version=version("connect"), fresh=lambda: uuid4().hex)
 
 
 class Expired(Exception):
@@ -96,6 +97,7 @@ def page(request: Request, template: str, status: int = 200, **shown: Any) -> HT
         "csrf": session.csrf if session else "",
         "theme": theme if theme in THEMES else THEMES[0],
         "now": datetime.now(UTC),
+        "waiting": getattr(request.state, "waiting", (0, False)),
         "notice": request.query_params.get("notice", "")[:300],
         **shown,
     }
@@ -125,6 +127,8 @@ class Page(APIRoute):
 
         async def answer(request: Request) -> Response:
             try:
+                if session_of(request) is not None:
+                    request.state.waiting = await reads_of(request).in_attention()
                 return await handle(request)
             except Expired:
                 return page(request, "error.html", 403, title="This form has expired", told=EXPIRED)

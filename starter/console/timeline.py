@@ -11,6 +11,7 @@ from workflows.messages import ClientView, PlannedView
 WIDTH, LEFT = 1000.0, 8.0
 SHORTEST = timedelta(days=14)  # what a drawing shows at least
 FEWEST_PIXELS = 78.0  # between two labels
+LABEL = 24.0  # half of what today's label takes
 MOST_BANDS = 60
 At = Callable[[datetime], float]
 AFTER = {"activate": "active", "suspend": "suspended", "unsuspend": "active", "decommission": "decommissioned"}
@@ -57,6 +58,16 @@ class Timeline:
     marks: list[Mark] = field(default_factory=list)
     ticks: list[tuple[float, str]] = field(default_factory=list)
     now: float = 0.0
+
+    @property
+    def top(self) -> int:
+        """Where the drawing begins: there is room above for as many rows of labels as there are."""
+        return 50 - 16 * max(mark.row for mark in self.marks) if self.marks else 64
+
+    @property
+    def anchor(self) -> str:
+        """On which side today's label stands, so that no edge cuts it off."""
+        return "start" if self.now < LABEL else "end" if self.now > WIDTH - LABEL else "middle"
 
 
 def timeline_of(client: ClientView, changes: Sequence[tuple[datetime, str]], now: datetime) -> Timeline:

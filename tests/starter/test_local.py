@@ -131,10 +131,14 @@ async def create(api: httpx.AsyncClient, client_id: str, number: str) -> None:
 
 
 async def test_one_line_says_where_everything_is(running: Terminal) -> None:
-    assert running.output.read_text() == (
-        f"Connect is ready: http://127.0.0.1:{running.port}/  Temporal UI: http://127.0.0.1:{running.ui_port}"
-        f"  token: {running.data / 'token'}\n"
+    said = re.fullmatch(
+        rf"Connect is ready: (http://127\.0\.0\.1:{running.port}/sign-in\?key=\S+)  "
+        rf"Temporal UI: http://127\.0\.0\.1:{running.ui_port}  token: {re.escape(str(running.data / 'token'))}\n",
+        running.output.read_text(),
     )
+    assert said, running.output.read_text()
+    async with httpx.AsyncClient(trust_env=False, headers={"Accept": "text/html"}, follow_redirects=True) as browser:
+        assert "<h1>Clients</h1>" in (await browser.get(said[1])).text, "the link signs in"
     assert tuple(running.children()) == ("PostgreSQL", "Temporal", "The worker", "The API")
     async with running.api() as api:
         await create(api, "first", "+442079460901")

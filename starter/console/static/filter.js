@@ -8,10 +8,10 @@ let waiting, under_way;
 async function show() {
   under_way?.abort();
   under_way = new AbortController();
-  const said = new URLSearchParams([...new FormData(form)].filter(([, value]) => value !== ""));
+  const said = new URLSearchParams([...new FormData(form)].filter(([name, value]) => value !== "" || name === "site"));
   const address = `${form.getAttribute("action")}${said.size ? `?${said}` : ""}`;
   try {
-    const coming = await fetched(address, under_way.signal);
+    const coming = await fetched(address, { asked: true, signal: under_way.signal });
     if (coming) {
       history.replaceState(null, "", address);
       put(coming);
@@ -25,7 +25,7 @@ if (form) {
   form.querySelector("[data-go]")?.setAttribute("hidden", "");
   form.addEventListener("input", (event) => {
     clearTimeout(waiting);
-    waiting = setTimeout(show, event.target.type === "search" ? 180 : 0);
+    waiting = setTimeout(show, event.target.matches("select, [type=checkbox], [type=radio]") ? 0 : 180);
   });
   form.addEventListener("submit", (event) => {
     event.preventDefault();

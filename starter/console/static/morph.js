@@ -55,9 +55,11 @@ export function put(coming) {
   }
 }
 
-// The page at an address, or null when it is none of ours any more (signed out, an error).
-export async function fetched(address, signal) {
-  const answer = await fetch(address, { headers: { Accept: "text/html" }, signal });
+// The page at an address, or null when it is none of ours any more (signed out, an error). ``asked``: a person wants
+// it, and did not merely leave it open.
+export async function fetched(address, { asked = false, signal } = {}) {
+  const headers = { Accept: "text/html", ...(asked ? {} : { "Connect-Refresh": "1" }) };
+  const answer = await fetch(address, { headers, signal });
   if (answer.redirected && new URL(answer.url).pathname === "/sign-in") {
     location.assign(`/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`);
     return null;

@@ -1,0 +1,121 @@
+"""One client's page and its history."""
+
+import pytest_asyncio
+from playwright.async_api import expect
+
+from tests.console.browsing import Browsers, titled
+from tests.starter.house import House, number, unique
+
+
+@pytest_asyncio.fixture(scope="module")
+async def held(house: House) -> str:
+    """A client that was suspended, asked for what it cannot do, and is to leave."""
+    line = {"number": number(), "office": "2.07"}
+    client = await house.create("Held & Sons", lines=[line], internet={"down_mbps": 100, "up_mbps": 20, "vlan": 42})
+    client_id: str = client["client_id"]
+    assert (await house.post(client_id, "suspend", source="billing", reason="invoice 1042 unpaid")).status_code == 200
+    assert (await house.post(client_id, "activate", reason="please")).status_code == 409
+    assert (await house.post(client_id, "decommission", last_day="2199-03-31")).status_code == 200
+    await house.known(client_id)
+    return client_id
+
+
+async def test_the_three_axes_are_kept_apart(browsers: Browsers, held: str) -> None:
+    page = await browsers.signed_in(f"/clients/{held}")
+    await expect(page.locator(".axes dt")).to_have_text(["Status", "Provisioning", "Planned"])
+    status, provisioning, planned = (page.locator(".axes dd").nth(n) for n in range(3))
+    await expect(status.locator(".badge")).to_have_text("Suspended")
+    await expect(status).to_contain_text("held by billing")
+    await expect(provisioning.locator(".badge")).to_have_text("Settled")
+    await expect(planned).to_contain_text("Decommission, 1 Apr 2199, 00:00")
+
+
+async def test_each_line_and_account_shows_what_was_seen_and_when(browsers: Browsers, house: House, held: str) -> None:
+    client = (await house.api.get(f"/clients/{held}")).json()
+    page = await browsers.signed_in(f"/clients/{held}")
+    for subject in (client["lines"][0]["number"], client["internet"]["account"]):
+        row = page.locator(f'.evidence tr[data-key="{subject}"]')
+        await expect(row.locator(".badge")).to_have_text("Proven")
+        await expect(row.locator("time")).to_be_visible()
+        await expect(row.locator(".seen")).to_contain_text("row off")
+        await expect(row.locator("td").first).to_have_text("Off")
+    holds = page.locator("section", has=page.get_by_role("heading", name="Holds"))
+    await expect(holds).to_contain_text("billing: invoice 1042 unpaid")
+
+
+async def test_the_timeline_is_drawn_and_told_in_words(browsers: Browsers, held: str) -> None:
+    page = await browsers.signed_in(f"/clients/{held}")
+    drawing = page.locator(".timeline svg")
+    await expect(drawing).to_have_role("img")
+    told = await drawing.locator("> title").inner_html()
+    for words in ("Active from", "Suspended from", "as planned", "Decommission planned for 2199-04-01"):
+        assert words in told, told
+    await expect(drawing.locator(".mark.decommission text")).to_have_text("Decommission")
+
+
+async def test_no_label_of_the_timeline_is_cut_off(browsers: Browsers, house: House, held: str) -> None:
+    fresh = await house.create(unique("Fresh"), start_date="2199-01-01", wait=0)
+    plain = await house.create(unique("Plain"))
+    for client_id in (held, fresh["client_id"], plain["client_id"]):
+        page = await browsers.signed_in(f"/clients/{client_id}")
+        outside = await page.locator(".timeline svg").evaluate(
+            """svg => { const box = svg.getBoundingClientRect();
+            return [...svg.querySelectorAll("text")].filter(text => { const own = text.getBoundingClientRect();
+            return own.left < box.left || own.right > box.right || own.top < box.top - 1 || own.bottom > box.bottom + 1;
+            }).map(text => text.textContent) }"""
+        )
+        assert outside == []
+
+
+async def test_the_history_has_refusals_and_can_be_narrowed_to_them(browsers: Browsers, held: str) -> None:
+    page = await browsers.signed_in(f"/clients/{held}")
+    await page.get_by_role("link", name="All").filter(has_text="lines").click()
+    await expect(page).to_have_title(titled("History of Held & Sons"))
+    for event in ("asked", "refused", "decided", "proven"):
+        await expect(page.locator(f"tbody tr.{event}").first).to_be_visible()
+    await page.get_by_label("Show").select_option("refused")
+    await expect(page.locator("tbody tr:not(.refused)")).to_have_count(0)
+    await expect(page.locator("tbody tr.refused")).to_contain_text("please")
+    await page.get_by_label("Show").select_option("attempted")
+    await expect(page.get_by_text("Nothing of this kind.")).to_be_visible()
+    await page.reload()
+    await expect(page.get_by_label("Show")).to_have_value("attempted")
+
+
+async def test_a_long_history_comes_page_by_page(browsers: Browsers, house: House) -> None:
+    client = await house.create(unique("Long"))
+    await house.desk.directory.database.write(
+        "INSERT INTO history (client_id, event, at, kind, text, by) SELECT $1, 'attempted', now() - n * interval "
+        "'1 hour', 'suspend', 'Tried ' || n, 'provisioning' FROM generate_series(1, 150) AS n",
+        client["client_id"],
+    )
+    page = await browsers.signed_in(f"/clients/{client['client_id']}/history?event=attempted")
+    await expect(page.locator("tbody tr")).to_have_count(100)
+    await page.get_by_role("link", name="Older").click()
+    await expect(page.locator("tbody tr")).to_have_count(50)
+    await expect(page.locator("tbody tr").last).to_contain_text("Tried 150")
+    await page.get_by_role("link", name="Newest").click()
+    await expect(page.locator("tbody tr").first).to_contain_text("Tried 1")
+
+
+async def test_a_client_nobody_knows_is_a_page_with_a_way_out(browsers: Browsers) -> None:
+    browsers.expects("status of 404")
+    page = await browsers.signed_in("/clients/nobody-at-all")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("There is no such client")
+    await page.get_by_role("link", name="To the clients").click()
+    await expect(page).to_have_title(titled("Clients"))
+
+
+async def test_a_decommissioned_client_still_has_its_page(browsers: Browsers, house: House) -> None:
+    gone = await house.closed(name=unique("Gone"))
+    page = await browsers.signed_in(f"/clients/{gone['client_id']}")
+    await expect(page.locator(".axes .badge").first).to_have_text("Inactive")
+    await expect(page.locator(".evidence .badge").first).to_have_text("Proven")
+
+
+async def test_a_change_appears_while_one_looks(browsers: Browsers, house: House) -> None:
+    client = await house.create(unique("Watched"))
+    page = await browsers.signed_in(f"/clients/{client['client_id']}")
+    await page.wait_for_selector("body[data-listening]")
+    assert (await house.post(client["client_id"], "suspend", reason="seen at once")).status_code == 200
+    await expect(page.locator("[data-part=latest]")).to_contain_text("seen at once", timeout=1000)
