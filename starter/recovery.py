@@ -40,9 +40,9 @@ _PROBE_EVERY = 60.0
 
 _LOCK = "SELECT pg_try_advisory_lock(hashtextextended($1, 0))"
 
-# Who waited for the system at that moment, was told nothing since, and is not proven meanwhile; or was in attention though
-# all was proven, because nobody could look again. Nobody publishes when something began to be unproven: the row does not
-# say, but when it was written.
+# Who waited for the system at that moment, was told nothing since, and is not proven meanwhile; or was in attention
+# though all was proven, because nobody could look again. Nobody publishes when something began to be unproven: it
+# waits since its row was written.
 _WAITING = """
 SELECT c.client_id, c.priority, s.since FROM clients c
 CROSS JOIN LATERAL (

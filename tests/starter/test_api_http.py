@@ -80,7 +80,7 @@ async def test_every_answer_tells_browsers_what_it_may_do(anyone: httpx.AsyncCli
 
 @pytest_asyncio.fixture(scope="session")
 async def document(anyone: httpx.AsyncClient) -> dict[str, Any]:
-    answer = await anyone.get("/openapi.json")
+    answer = await anyone.get("/openapi.json", headers={"Authorization": f"Bearer {TOKEN}"})
     found: dict[str, Any] = answer.json()
     return found
 

@@ -35,7 +35,7 @@ async def test_no_request_breaks_the_api(house: House, mode: GenerationMode) -> 
 
 
 def _fuzz(url: str, client_id: str, mode: GenerationMode) -> None:
-    api = schemathesis.openapi.from_url(f"{url}/openapi.json")
+    api = schemathesis.openapi.from_url(f"{url}/openapi.json", headers=CALLER)
     for found in api.get_all_operations():
         assert isinstance(found, Ok)
         operation = found.ok()
