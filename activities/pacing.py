@@ -1,7 +1,10 @@
 """Pacing of attempts on the systems: an interceptor around what switches them. Adapters know nothing of it.
 
 An attempt that is not admitted fails at once, as ``SystemPaced`` with the delay after which the server sends it again:
-it takes no slot of the worker while it waits. What counts as trouble of a system, and not of a line, is in ``TROUBLE``.
+it takes no slot of the worker while it waits.
+
+What counts as trouble of a system, and not of a line: an error in ``TROUBLE``, but for a row that was refused, and an
+evidence that proves nothing and refutes nothing, because nobody answered. Only a complete evidence counts as success.
 """
 
 import asyncio
@@ -17,18 +20,22 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from activities.breaker import Breaker, Condition, Paces, Rank
-from activities.errors import SYSTEM_BUSY, SYSTEM_REJECTED, SYSTEM_UNAVAILABLE
+from activities.errors import SYSTEM_BUSY, SYSTEM_REJECTED, SYSTEM_UNAVAILABLE, is_of_a_row
 from activities.settings import Settings
+from workflows.domain.journal import shortened
+from workflows.domain.standing import Proof
 from workflows.domain.systems import SWITCHED, System
-from workflows.ports import STALE_REVISION, EnsureAccess, EnsureLines, ObserveAccess, ObserveLines
+from workflows.ports import STALE_REVISION, EnsureAccess, EnsureLines, Evidence, ObserveAccess, ObserveLines
 
 SYSTEM_PACED = "SystemPaced"
 
 TROUBLE = (SYSTEM_UNAVAILABLE, SYSTEM_BUSY, SYSTEM_REJECTED)
-"""Types of errors that a system failed with, whoever the client is."""
+"""Types of errors that a system failed with, whoever the client is; where it refuses a row, it is the client's."""
 
 ANSWERED = (STALE_REVISION,)
 """Types of errors that only a system that works can lead to."""
+
+LONGEST_WHY = 200
 
 Order = EnsureLines | EnsureAccess | ObserveLines | ObserveAccess
 
@@ -129,7 +136,7 @@ class _Paced(ActivityInboundInterceptor):
         try:
             evidence = await super().execute_activity(work)
         except ApplicationError as error:
-            if error.type in TROUBLE:
+            if error.type in TROUBLE and not is_of_a_row(error):
                 pacing.failed(system, client_id, f"{error.type}: {error.message}", began)
             elif error.type in ANSWERED:
                 pacing.succeeded(system, client_id)
@@ -139,8 +146,24 @@ class _Paced(ActivityInboundInterceptor):
             if why is not None and why.timed_out:
                 pacing.failed(system, client_id, "did not answer in time", began)
             raise
-        pacing.succeeded(system, client_id)
+        if evidence.complete:
+            pacing.succeeded(system, client_id)
+        elif told := silence(evidence):
+            pacing.failed(system, client_id, f"not proven: {told}", began)
         return evidence
+
+
+def silence(evidence: Evidence) -> str:
+    """Why nothing of a client could be seen to be so or not; empty where something was.
+
+    Shown to everybody who waits for the system: it is short, and names no line or account of this client.
+    """
+    if not evidence.findings or any(finding.proof is not Proof.NOT_PROVEN for finding in evidence.findings):
+        return ""
+    why = evidence.findings[0].why or "nobody answered"
+    for finding in evidence.findings:
+        why = why.replace(finding.subject.removeprefix("+"), "…")
+    return shortened(why, LONGEST_WHY)
 
 
 def paced(system: System, breaker: Breaker, delay: timedelta) -> ApplicationError:

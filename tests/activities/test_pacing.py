@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import asyncpg
 import pytest
 import structlog
 from temporalio.activity import ActivityCancellationDetails
@@ -17,17 +18,19 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 
 from activities.breaker import Condition, Paces
 from activities.database import open_databases
-from activities.errors import stale_revision
+from activities.errors import is_of_a_row, rejected, stale_revision, translated
 from activities.pacing import SYSTEM_PACED, Pacing
 from activities.system_states import SystemStates, this_worker
-from tests.activities.world import AT, World, access, lines, registration
+from tests.activities.world import AT, ONE, TWO, World, access, lines, registration
 from tests.waiting import eventually
+from workflows.domain.standing import Proof
 from workflows.domain.systems import System
-from workflows.ports import ObserveLines
+from workflows.ports import EnsureLines, Evidence, Finding, ObserveLines
 
 DATABASES = ("directory",)
 PACES = Paces(clients=3, pace=5, drain=5)
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
+PROVEN = Evidence(System.TELEPHONY, 1, NOON, "read back", [Finding(ONE, False)])
 ROWS = "SELECT system, worker, state, last_error FROM system_states ORDER BY system"
 
 
@@ -36,6 +39,7 @@ class Work(ActivityInboundInterceptor):
 
     def __init__(self) -> None:
         self.begun: list[Any] = []
+        self.evidence = PROVEN
         self.error: BaseException | None = None
         self.hold: asyncio.Event | None = None
 
@@ -45,7 +49,7 @@ class Work(ActivityInboundInterceptor):
             await self.hold.wait()
         if self.error:
             raise self.error
-        return "evidence"
+        return self.evidence
 
 
 class Desk:
@@ -137,6 +141,103 @@ async def test_what_is_no_trouble_of_the_system_does_not(desk: Desk, type_: str)
     assert desk.telephony is Condition.WORKING
 
 
+async def test_a_row_of_a_client_that_is_refused_is_that_clients_trouble(desk: Desk) -> None:
+    desk.work.error = rejected("The telephony database refused: a CHECK is against it", row=True)
+    for n in range(10):
+        with pytest.raises(ApplicationError, match="a CHECK"):
+            await desk.attempt(lines(f"c{n}", 1, one=True))
+    assert desk.pacing.condition(System.TELEPHONY) is Condition.WORKING
+    desk.work.error = rejected("The telephony database refused: no such table")
+    for n in range(3):
+        with pytest.raises(ApplicationError, match="no such table"):
+            await desk.attempt(lines(f"c{n}", 1, one=True))
+    assert desk.pacing.condition(System.TELEPHONY) is Condition.FAILING
+
+
+@pytest.mark.parametrize(
+    ("error", "of_a_row"),
+    [
+        (asyncpg.CheckViolationError("new row violates a check constraint"), True),
+        (asyncpg.StringDataRightTruncationError("value too long"), True),
+        (asyncpg.RaiseError("our trigger is against it"), True),
+        (asyncpg.UndefinedTableError("no such table"), False),
+        (asyncpg.InsufficientPrivilegeError("permission denied"), False),
+        (asyncpg.LockNotAvailableError("somebody has it"), False),
+        (ConnectionRefusedError("nobody listens"), False),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_a_database_has_against_a_row_is_told_from_what_it_has_against_us(
+    world: World, error: Exception, of_a_row: bool
+) -> None:
+    assert is_of_a_row(translated(error, world.databases.telephony)) is of_a_row
+
+
+def found(*proofs: Proof, look: bool = False) -> Evidence:
+    """An evidence with these proofs, of one line after the other."""
+    why = f"calls and registrations unknown: http://kamailio did not answer about {ONE.removeprefix('+')}"
+    findings = [
+        Finding(number, False, {}, proof, "" if proof is Proof.PROVEN else why)
+        for number, proof in zip((ONE, TWO), proofs, strict=False)
+    ]
+    return Evidence(System.TELEPHONY, 1, NOON, "asked", findings, look=look)
+
+
+NOTHING, SOMETHING, REFUSED = (
+    (Proof.NOT_PROVEN, Proof.NOT_PROVEN),
+    (Proof.NOT_PROVEN, Proof.PROVEN),
+    (Proof.NOT_PROVEN, Proof.FAILED),
+)
+
+
+@pytest.mark.parametrize("look", [False, True], ids=["change", "look"])
+@pytest.mark.parametrize(
+    ("proofs", "condition"),
+    [(NOTHING, Condition.FAILING), (SOMETHING, Condition.WORKING), (REFUSED, Condition.WORKING)],
+    ids=["nothing", "something", "refused"],
+)
+async def test_a_system_that_nothing_can_be_seen_of_fails(
+    desk: Desk, proofs: tuple[Proof, ...], condition: Condition, look: bool
+) -> None:
+    desk.work.evidence = found(*proofs, look=look)
+    for n in range(3):
+        await desk.attempt(order_of(f"c{n}", look=look))
+    assert desk.pacing.condition(System.TELEPHONY) is condition
+
+
+def order_of(client_id: str, *, look: bool) -> EnsureLines | ObserveLines:
+    return ObserveLines(client_id, 1, [ONE, TWO], AT) if look else lines(client_id, 1, one=False, two=False)
+
+
+async def test_what_is_told_of_silence_is_short_and_names_no_line(desk: Desk) -> None:
+    desk.work.evidence = found(*NOTHING)
+    for n in range(3):
+        await desk.attempt(lines(f"c{n}", 1, one=False))
+    told = await turned_away(desk, lines("acme", 1, one=True))
+    why = "not proven: calls and registrations unknown: http://kamailio did not answer about …"
+    assert told.message.endswith(f"It began with {why}")
+    assert desk.pacing.breakers[System.TELEPHONY].last_error == why
+    desk.work.evidence.findings[0] = Finding(ONE, False, {}, Proof.NOT_PROVEN, "very long " * 100)
+    desk.now += timedelta(seconds=60)
+    await desk.attempt(lines("bolt", 1, one=False))
+    assert len(desk.pacing.breakers[System.TELEPHONY].last_error) < 250
+
+
+async def test_what_is_proven_in_part_neither_breaks_nor_mends(desk: Desk) -> None:
+    for proofs in (NOTHING, SOMETHING, NOTHING, SOMETHING, NOTHING):
+        desk.work.evidence = found(*proofs)
+        await desk.attempt(lines(f"c{len(desk.work.begun)}", 1, one=False))
+    assert desk.pacing.condition(System.TELEPHONY) is Condition.FAILING
+    desk.now += timedelta(seconds=60)
+    desk.work.evidence = found(*SOMETHING)
+    await desk.attempt(lines("acme", 1, one=False))
+    assert desk.pacing.condition(System.TELEPHONY) is Condition.FAILING
+    desk.now += timedelta(seconds=60)
+    desk.work.evidence = PROVEN
+    await desk.attempt(lines("acme", 1, one=False))
+    assert desk.pacing.condition(System.TELEPHONY) is Condition.RECOVERING
+
+
 async def test_a_system_that_says_that_a_revision_is_stale_works(desk: Desk) -> None:
     await desk.fail()
     desk.now += timedelta(seconds=60)
@@ -167,8 +268,8 @@ async def test_an_attempt_that_timed_out_counts_and_one_that_was_abandoned_does_
 
 async def test_one_system_that_fails_does_not_pace_the_other_nor_the_directory(desk: Desk) -> None:
     await desk.fail()
-    assert await desk.attempt(access("acme", 1, on=True)) == "evidence"
-    assert await desk.attempt(registration("acme")) == "evidence"
+    assert await desk.attempt(access("acme", 1, on=True)) == PROVEN
+    assert await desk.attempt(registration("acme")) == PROVEN
     assert desk.pacing.condition(System.INTERNET) is Condition.WORKING
 
 
@@ -178,7 +279,7 @@ async def test_an_operators_attempt_finds_a_token_before_those_of_timers_bulk_an
     look = ObserveLines("seen", 1, [], AT)
     for order, key in ((look, 2), (lines("bulk", 1, one=True), 5), (lines("timer", 1, one=True), None)):
         await turned_away(desk, order, key)
-    assert await desk.attempt(lines("acme", 1, one=True), key=2) == "evidence"
+    assert await desk.attempt(lines("acme", 1, one=True), key=2) == PROVEN
 
 
 async def test_a_delay_ends_within_what_is_left_of_the_attempt(desk: Desk) -> None:

@@ -77,6 +77,16 @@ class JsonHouse(House):
 
         await eventually(shown, within=20)
 
+    async def shown(self, state: str, how_many: int) -> None:
+        """Until the directory shows the telephone system of so many clients in this state, at least."""
+        in_state = """SELECT FROM clients, jsonb_array_elements(document->'systems') s
+            WHERE s->>'system' = 'telephony' AND s->>'state' = $1"""
+
+        async def enough() -> bool:
+            return len(await self.rows(in_state, state)) >= how_many
+
+        await eventually(enough, within=20)
+
     async def rows(self, sql: str, *args: object) -> list[asyncpg.Record]:
         return await self.databases.directory.read(sql, *args)
 
@@ -269,3 +279,83 @@ async def test_a_system_that_is_silent_for_longer_than_an_attempt_may_take_is_fa
         for handle in handles:
             await json_house.command(handle, "retry", system="telephony", reason="it answers")
             await json_house.settled(handle)
+
+
+async def test_a_system_that_answers_for_nothing_is_failing_and_those_not_proven_are_woken_when_it_is_back(
+    json_house: JsonHouse,
+) -> None:
+    telephony = json_house.systems.telephony
+    probe, *others = await json_house.tenants(6)
+    telephony.deaf = True
+    for handle in (probe, *others):
+        await json_house.command(handle, "suspend")
+    await eventually(lambda: json_house.pacing.condition(System.TELEPHONY) is Condition.FAILING, within=20)
+    assert json_house.pacing.breakers[System.TELEPHONY].last_error == "not proven: it is in service"
+    await json_house.shown("not_proven", 2)
+
+    telephony.deaf = False
+    await json_house.command(probe, "retry", system="telephony", reason="it does as it is told again")
+    async with asyncio.timeout(60):
+        for handle in json_house.handles:
+            assert (await json_house.settled(handle)).status == "suspended"
+    assert await json_house.rows("SELECT FROM history WHERE source = 'recovery'")
+
+
+async def test_those_in_attention_for_want_of_a_second_look_are_woken_and_nobody_who_is_settled(
+    json_house: JsonHouse,
+) -> None:
+    blind, _ = await json_house.tenants(2)
+    client_id = client_id_of(blind.id)
+    # as it is published after many second looks that could not be taken
+    (row,) = await json_house.databases.directory.write(
+        """UPDATE clients SET attention = true, document = jsonb_set(document, '{systems,0}',
+          document->'systems'->0
+            || jsonb_build_object('state', 'attention', 'actual', document->'systems'->0->'desired'))
+        WHERE client_id = $1 RETURNING document->'systems'->0->>'system', telephony_proven >= telephony_wanted""",
+        client_id,
+    )
+    assert tuple(row) == ("telephony", True)
+    async with another_worker(json_house) as pacing:
+        for n in range(3):
+            pacing.failed(System.TELEPHONY, f"c{n}", "not proven: silence", pacing.clock())
+        pacing.succeeded(System.TELEPHONY, "c0")
+
+        async def woken() -> list[str]:
+            return [r["client_id"] for r in await json_house.rows("SELECT * FROM history WHERE source = 'recovery'")]
+
+        assert await eventually(woken) == [client_id]
+
+
+async def test_a_failing_system_that_nobody_tries_is_tried_by_one_client_after_the_other_until_it_is_back(
+    json_house: JsonHouse,
+) -> None:
+    telephony = json_house.systems.telephony
+    handles = await json_house.tenants(4)
+    telephony.down = True
+    for handle in handles:
+        await json_house.command(handle, "suspend")
+    await json_house.in_attention(handles)
+
+    dsn = json_house.settings.directory_dsn.get_secret_value()
+    drains = [
+        Drain(json_house.temporal, dsn, json_house.pacing, rate=5, pause=0.1, probe_every=1.5) for _ in range(2)
+    ]  # of two workers: one of them tells for both
+    tasks = [asyncio.create_task(drain.run()) for drain in drains]
+    told = "SELECT client_id, at FROM history WHERE source = 'recovery' AND reason LIKE '%is it back?' ORDER BY at"
+
+    async def two_were_told() -> bool:
+        return len(await json_house.rows(told)) >= 2
+
+    try:
+        await eventually(two_were_told, within=20)
+        telephony.down = False
+        async with asyncio.timeout(60):
+            for handle in handles:
+                assert (await json_house.settled(handle)).status == "suspended"
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    rows = await json_house.rows(told)
+    assert len({row["client_id"] for row in rows}) == min(len(rows), len(handles)), "each in its turn"
+    assert all((late["at"] - early["at"]).total_seconds() >= 1 for early, late in itertools.pairwise(rows))

@@ -1,21 +1,26 @@
 """What telephones and routers get from the real servers in every status, from the next request on (PRODUCT.md 3, 5)."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
+import pytest
 import pytest_asyncio
 
 from activities.secrets import ha1
 from tests.starter.house import number
 from tests.systems.phone import Phone
-from tests.systems.router import REJECTED, admitted
+from tests.systems.router import REJECTED, Login, Router, admitted
+from tests.systems.sampling import sampling
 from tests.systems.service import DOMAIN, Building
 from tests.waiting import eventually
 
 INTERNET = {"down_mbps": 100, "up_mbps": 20, "vlan": 110}
 ADMITTED = admitted(100, 20, 110)
-NO_SUCH_LINE, REFUSED, UNKNOWN, AWAY = 401, 403, 404, 480
+NO_SUCH_LINE, REFUSED, UNKNOWN, NOT_AUTHENTICATED, AWAY = 401, 403, 404, 407, 480
 
 
 @pytest_asyncio.fixture(scope="session")
@@ -29,59 +34,168 @@ async def tenant(building: Building, **record: Any) -> str:
     return await building.create(lines=[{"number": number(), "office": "3.12"}], internet=INTERNET, **record)
 
 
+@dataclass(frozen=True)
+class Served:
+    """What a telephone is answered when it registers, calls and is called, and what a router is with PAP and CHAP."""
+
+    register: int
+    outgoing: int
+    incoming: int
+    pap: Login
+    chap: Login
+
+
+NEVER_IN_SERVICE = Served(NO_SUCH_LINE, NOT_AUTHENTICATED, UNKNOWN, REJECTED, REJECTED)
+IN_SERVICE = Served(200, 200, 200, ADMITTED, ADMITTED)
+CEASED = Served(REFUSED, REFUSED, UNKNOWN, REJECTED, REJECTED)
+
+
+@dataclass(frozen=True)
+class Premises:
+    """What a client has from the start: telephone and router, both configured for it; and whom it calls."""
+
+    router: Router
+    radius: dict[str, str]
+    ours: Phone
+    theirs: Phone
+
+    async def served(self) -> Served:
+        """What is had now; the telephone registers first."""
+        return Served(
+            await self.ours.register(),
+            await self.ours.call(self.theirs.username),
+            await self.theirs.call(self.ours.username),
+            await self.log_in(),
+            await self.log_in(chap=True),
+        )
+
+    async def log_in(self, *, chap: bool = False) -> Login:
+        return await self.router.log_in(self.radius["username"], self.radius["password"], chap=chap)
+
+    async def admitted(self) -> bool:
+        """Whether a login comes off."""
+        return (await self.log_in()).accepted
+
+
+@asynccontextmanager
+async def premises(building: Building, client_id: str, neighbour: str) -> AsyncIterator[Premises]:
+    """A client's first line and its account, and the telephone of the neighbour, which is registered."""
+    radius = (await building.credentials(client_id))["radius"] or {"username": client_id, "password": "none yet"}
+    async with await building.phone(client_id) as ours, await building.phone(neighbour) as theirs:
+        assert await theirs.register() == 200
+        yield Premises(building.router, radius, ours, theirs)
+
+
 async def test_every_status_is_what_the_servers_do(building: Building, neighbour: str) -> None:
     acme = await tenant(building, activation="manual")
-    radius = (await building.credentials(acme))["radius"]
-    async with await building.phone(acme) as ours, await building.phone(neighbour) as theirs:
-        assert await theirs.register() == 200
-
-        async def in_service() -> None:
-            assert await theirs.call(ours.username) == AWAY  # in service, and nobody has registered (again)
-            assert await ours.register() == 200
-            assert await ours.call(theirs.username) == 200
-            assert await theirs.call(ours.username) == 200
-            assert await building.log_in(acme) == ADMITTED
-
+    async with premises(building, acme, neighbour) as its:
         # New: the systems do not know it
-        assert await ours.register() == NO_SUCH_LINE
-        assert await theirs.call(ours.username) == UNKNOWN
-        assert await building.log_in(acme) == REJECTED
-        # Active
+        assert await its.served() == NEVER_IN_SERVICE
+        # Active: in service, and nobody has registered yet
         await building.tell(acme, "activate")
-        await in_service()
+        assert await its.theirs.call(its.ours.username) == AWAY
+        assert await its.served() == IN_SERVICE
         # Suspended: the telephone was registered, and is not any more
         await building.tell(acme, "suspend", source="billing", reason="unpaid")
-        assert await theirs.call(ours.username) == UNKNOWN
-        assert await ours.call(theirs.username) == REFUSED
-        assert await ours.register() == REFUSED
-        assert await building.log_in(acme) == REJECTED
-        # Active again
+        assert await its.theirs.call(its.ours.username) == UNKNOWN
+        assert await its.served() == CEASED
+        # Active again, but for the registration
         await building.tell(acme, "unsuspend", source="billing")
-        await in_service()
+        assert await its.theirs.call(its.ours.username) == AWAY
+        assert await its.served() == IN_SERVICE
         # Decommissioned
         await building.tell(acme, "decommission")
-        assert await ours.register() == REFUSED
-        assert await ours.call(theirs.username) == REFUSED
-        assert await theirs.call(ours.username) == UNKNOWN
-        assert await building.router.log_in(radius["username"], radius["password"]) == REJECTED
-        assert theirs.rang == [ours.username] * 2
-        assert ours.rang == [theirs.username] * 2
+        assert await its.theirs.call(its.ours.username) == UNKNOWN
+        assert await its.served() == CEASED
+        assert its.theirs.rang == [its.ours.username] * 2
+        assert its.ours.rang == [its.theirs.username] * 2
     assert await building.credentials(acme) == (await building.credentials(neighbour)) | {"sip": [], "radius": None}
 
 
-async def test_a_planned_suspension_happens_on_the_servers_at_its_instant(building: Building) -> None:
+async def test_a_new_client_with_a_hold_is_suspended_when_it_is_activated_and_nothing_was_ever_on(
+    building: Building, neighbour: str
+) -> None:
+    acme = await tenant(building, activation="manual")
+    async with premises(building, acme, neighbour) as its:
+        async with sampling("telephone", its.ours.register) as asked, sampling("router", its.admitted) as tried:
+            assert (await building.tell(acme, "suspend", source="billing"))["status"] == "new"
+            assert (await building.tell(acme, "activate"))["status"] == "suspended"
+        assert {sample.code for sample in asked.taken} == {NO_SUCH_LINE}
+        assert {sample.code for sample in tried.taken} == {False}
+        assert await its.served() == NEVER_IN_SERVICE
+        await building.tell(acme, "unsuspend", source="billing")
+        assert await its.served() == IN_SERVICE
+
+
+async def test_a_new_client_that_is_decommissioned_was_never_in_service(building: Building, neighbour: str) -> None:
+    acme = await tenant(building, activation="manual")
+    async with premises(building, acme, neighbour) as its:
+        assert (await building.tell(acme, "decommission"))["status"] == "decommissioned"
+        assert await its.served() == NEVER_IN_SERVICE
+
+
+async def test_a_suspended_client_that_is_decommissioned_stays_off(building: Building, neighbour: str) -> None:
     acme = await tenant(building)
-    at = (datetime.now(UTC) + timedelta(seconds=1.5)).isoformat()
-    async with await building.phone(acme) as phone:
-        assert (await building.tell(acme, "suspend", at=at))["status"] == "active"
-        assert await phone.register() == 200
-        assert await building.log_in(acme) == ADMITTED
+    async with premises(building, acme, neighbour) as its:
+        assert await its.served() == IN_SERVICE
+        await building.tell(acme, "suspend", source="billing")
+        async with sampling("telephone", its.ours.register) as asked, sampling("router", its.admitted) as tried:
+            assert (await building.tell(acme, "decommission"))["status"] == "decommissioned"
+        assert {sample.code for sample in asked.taken} == {REFUSED}
+        assert {sample.code for sample in tried.taken} == {False}
+        assert await its.served() == CEASED
 
-        async def refused() -> bool:
-            return await phone.register() == REFUSED and await building.log_in(acme) == REJECTED
 
-        await eventually(refused)
+@pytest.mark.parametrize(("command", "status"), [("suspend", "suspended"), ("decommission", "decommissioned")])
+async def test_what_is_planned_happens_on_the_servers_at_its_instant(
+    building: Building, neighbour: str, command: str, status: str
+) -> None:
+    acme = await tenant(building)
+    async with premises(building, acme, neighbour) as its:
+        at = (datetime.now(UTC) + timedelta(seconds=1.5)).isoformat()
+        assert (await building.tell(acme, command, at=at))["status"] == "active"
+        assert await its.served() == IN_SERVICE
+
+        async def ceased() -> bool:
+            return await its.served() == CEASED
+
+        await eventually(ceased)
         assert datetime.now(UTC) >= datetime.fromisoformat(at)
+    answer = await building.api.get(f"/clients/{acme}")
+    assert answer.json()["status"] == status
+
+
+async def test_a_conversion_to_residential_keeps_the_telephone_and_brings_the_internet(
+    building: Building, neighbour: str
+) -> None:
+    line = {"number": number()}
+    acme = await building.create(type="virtual", lines=[line])
+    async with premises(building, acme, neighbour) as its:
+        assert await its.served() == replace(IN_SERVICE, pap=REJECTED, chap=REJECTED)
+        async with sampling("telephone", its.ours.register) as asked:
+            moved = [{**line, "office": "3.12"}]
+            await building.tell(acme, "convert", to="residential", lines=moved, internet=INTERNET)
+        assert {sample.code for sample in asked.taken} == {200}
+    async with premises(building, acme, neighbour) as its:
+        assert await its.served() == IN_SERVICE
+
+
+async def test_a_line_and_the_internet_that_are_given_up_end_and_the_other_line_goes_on(
+    building: Building, neighbour: str
+) -> None:
+    kept, given_up = ({"number": number(), "office": "3.12"} for _ in range(2))
+    acme = await building.create(lines=[given_up, kept], internet=INTERNET)
+    async with premises(building, acme, neighbour) as its, await building.phone(acme, 1) as other:
+        assert await its.served() == IN_SERVICE
+        assert await other.register() == 200
+        told = await building.tell(acme, "services", remove_lines=[given_up["number"]], internet="none")
+        assert told["status"] == "active"
+        assert await its.theirs.call(other.username) == 200
+        assert await its.served() == CEASED
+        assert await other.register() == 200
+        assert await other.call(its.theirs.username) == 200
+    only = await building.credentials(acme)
+    assert ([login["number"] for login in only["sip"]], only["radius"]) == ([kept["number"]], None)
 
 
 async def test_a_conversion_to_virtual_keeps_the_telephone_and_ends_the_internet(building: Building) -> None:
