@@ -9,9 +9,14 @@ StaleRevision           no          the system has obeyed a later revision of th
 An attempt that is not tried again by the server is tried again by the workflow, at its own pace. Texts are for an
 on-call engineer: which system, what failed, what to do. Those that come in swarms, while a system is away or
 says no, are BENIGN: the worker does not log a traceback for each, we log a line.
+
+Texts end up in evidence, histories and logs, and PostgreSQL quotes whole rows in a DETAIL: passwords are among them. So
+no text of the driver's is passed on but by ``told``, and no driver error is the cause of one of ours.
 """
 
 import asyncio
+import math
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -26,6 +31,9 @@ from workflows.ports import STALE_REVISION
 SYSTEM_UNAVAILABLE = "SystemUnavailable"
 SYSTEM_BUSY = "SystemBusy"
 SYSTEM_REJECTED = "SystemRejected"
+
+OF_A_ROW = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError, asyncpg.RaiseError)
+"""What a CHECK, a type or a trigger has against a row: one client's trouble, and no sign that the system is in any."""
 
 UNAVAILABLE = (
     OSError,
@@ -50,19 +58,31 @@ _REMEDIES: dict[type[Exception], str] = {
     asyncpg.ClientConfigurationError: "Correct CONNECT_{NAME}_DSN",
 }
 
+_VALUE = re.compile(r'".*"|: .*', re.DOTALL)
+"""Where a message about data quotes them."""
+
+_SECRET = re.compile(r"\b[0-9A-Za-z]{32,}\b")
+"""What looks like an HA1 or a password of ours: a trigger may say it in its own words."""
+
 log = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
-async def attempt_on(database: Database) -> AsyncIterator[None]:
-    """Work on a database for no longer than an operation may take. Raises nothing of the driver's, only our errors."""
+async def attempt_on(database: Database, until: float = math.inf) -> AsyncIterator[None]:
+    """Work on a database for no longer than an operation may take. Raises nothing of the driver's, only our errors.
+
+    ``until`` is when all of the activity must be over, by the loop's clock. Our errors have no cause: Temporal keeps a
+    cause with all of its words.
+    """
     try:
-        async with asyncio.timeout(database.operation):
+        async with asyncio.timeout_at(min(until, asyncio.get_running_loop().time() + database.operation)):
             yield
     except DRIVER_ERRORS as error:
         failure = translated(error, database)
         log.warning("attempt_failed", system=database.name, type=failure.type, error=failure.message)
-        raise failure from error
+    else:
+        return
+    raise failure
 
 
 def translated(error: Exception, database: Database) -> ApplicationError:
@@ -82,12 +102,24 @@ def translated(error: Exception, database: Database) -> ApplicationError:
     remedies = (remedy for kind, remedy in _REMEDIES.items() if isinstance(error, kind))
     prepare = "connect migrate" if database.name == System.DIRECTORY else "connect systems prepare"
     remedy = next(remedies, "See the log of the database").format(NAME=database.name.upper(), PREPARE=prepare)
-    return rejected(f"The {database} refused: {told(error)}. {remedy}")
+    return rejected(f"The {database} refused: {told(error)}. {remedy}", row=isinstance(error, OF_A_ROW))
 
 
-def rejected(why: str) -> ApplicationError:
-    """A system understood and said no. Whoever raises it logs it: the worker does not."""
-    return ApplicationError(why, type=SYSTEM_REJECTED, non_retryable=True, category=ApplicationErrorCategory.BENIGN)
+def rejected(why: str, *, row: bool = False) -> ApplicationError:
+    """A system understood and said no; ``row``: to a row of this client. Whoever raises it logs it: the worker does
+    not."""
+    return ApplicationError(
+        why,
+        *([{"row": True}] if row else []),
+        type=SYSTEM_REJECTED,
+        non_retryable=True,
+        category=ApplicationErrorCategory.BENIGN,
+    )
+
+
+def is_of_a_row(error: ApplicationError) -> bool:
+    """Whether the system said no to a row of one client, not to us."""
+    return {"row": True} in error.details
 
 
 def stale_revision(where: str, client_id: str, revision: int, newest: int) -> ApplicationError:
@@ -102,9 +134,25 @@ def stale_revision(where: str, client_id: str, revision: int, newest: int) -> Ap
 
 
 def told(error: Exception) -> str:
-    """A driver error in one line."""
+    """A driver error in one line: what went wrong where, without a word of what stands in the rows."""
     if isinstance(error, TimeoutError):
         return "no answer in time"
-    detail = getattr(error, "detail", None)
-    text = str(error) or type(error).__name__
-    return " ".join((f"{text} ({detail})" if detail and detail not in text else text).split())
+    text = _without_values(error) if isinstance(error, asyncpg.PostgresError) else str(error)
+    if isinstance(error, ValueError):  # of the driver's own checks: they quote what was to be sent
+        text = _VALUE.sub("…", text)
+    return " ".join(_SECRET.sub("…", text or type(error).__name__).split())
+
+
+def _without_values(error: asyncpg.PostgresError) -> str:
+    """PostgreSQL's message, and the names of what it is about that the message does not say.
+
+    The only DETAIL that is passed on is of a key that another table lacks: it quotes that key, not the row.
+    """
+    text = str(error.args[0]) if error.args else ""
+    if isinstance(error, asyncpg.ForeignKeyViolationError) and error.detail:
+        return f"{text} ({error.detail})"
+    if isinstance(error, asyncpg.DataError):
+        text = _VALUE.sub("…", text)
+    kinds = ("table", "column", "constraint")
+    names = [(kind, name) for kind in kinds if (name := getattr(error, f"{kind}_name", None)) and name not in text]
+    return f"{text} ({', '.join(f'{kind} {name}' for kind, name in names)})" if names else text

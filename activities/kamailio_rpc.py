@@ -16,6 +16,9 @@ from urllib.parse import urlsplit
 
 import httpx
 
+Still = Callable[[Collection[str]], Awaitable[Collection[str]]]
+"""Which of these lines are still as the order that cuts them left them. Raises RpcFailed."""
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -103,25 +106,34 @@ class Servers:
                 raise ValueError(f"CONNECT_SIP_RPC_URLS: {url!r} is no address such as http://10.0.0.1:8090/RPC")
         return cls(list(dict.fromkeys(wanted)), domain)
 
-    async def look(self, usernames: Collection[str]) -> Mapping[str, Heard]:
-        """What they know of these lines. Nothing is changed."""
-        return await self._all(usernames, lambda server: server.look(usernames))
+    async def look(self, usernames: Collection[str], until: float) -> Mapping[str, Heard]:
+        """What they know of these lines. Nothing is changed. ``until`` is by the loop's clock."""
+        return await self._all(usernames, until, lambda server: server.look(usernames))
 
-    async def cut(self, ceased: Collection[str], rekeyed: Collection[str], *, end_calls: bool) -> Mapping[str, Heard]:
-        """End the registrations of all of these lines, and the calls of the ceased ones. What is then known of them."""
-        return await self._all({*ceased, *rekeyed}, lambda server: server.cut(ceased, rekeyed, end_calls=end_calls))
+    async def cut(
+        self, ceased: Collection[str], rekeyed: Collection[str], still: Still, until: float, *, end_calls: bool
+    ) -> Mapping[str, Heard]:
+        """End the registrations of all of these lines, and the calls of the ceased ones. What is then known of them.
+
+        A line is cut only while it is ``still`` as ordered: a later order may have switched it on again meanwhile.
+        """
+        return await self._all(
+            {*ceased, *rekeyed}, until, lambda server: server.cut(ceased, rekeyed, still, end_calls=end_calls)
+        )
 
     async def _all(
-        self, usernames: Collection[str], ask: "Callable[[_Server], Awaitable[Mapping[str, Heard]]]"
+        self, usernames: Collection[str], until: float, ask: "Callable[[_Server], Awaitable[Mapping[str, Heard]]]"
     ) -> Mapping[str, Heard]:
+        end = min(until, asyncio.get_running_loop().time() + ORDER)
+
         async def one(url: str, client: httpx.AsyncClient) -> Mapping[str, Heard]:
             try:
-                async with asyncio.timeout(ORDER):
+                async with asyncio.timeout_at(end):
                     return await ask(_Server(url, client, self._domain))
             except RpcFailed as failure:
                 trouble = str(failure)
             except TimeoutError:
-                trouble = f"{url} did not answer everything within {ORDER:g} s"
+                trouble = f"{url} did not answer everything in time"
             return dict.fromkeys(usernames, Heard(trouble=trouble))
 
         async with httpx.AsyncClient(timeout=ANSWER, trust_env=False, verify=_tls()) as client:
@@ -141,24 +153,30 @@ class _Server:
         registrations = await self._each(self._registrations, names)
         return await self._heard(names, registrations)
 
-    async def cut(self, ceased: Collection[str], rekeyed: Collection[str], *, end_calls: bool) -> Mapping[str, Heard]:
+    async def cut(
+        self, ceased: Collection[str], rekeyed: Collection[str], still: Still, *, end_calls: bool
+    ) -> Mapping[str, Heard]:
         names = sorted({*ceased, *rekeyed})
-        registrations = await self._each(self._unregistered, names)
+        registrations = await self._each(lambda name: self._unregistered(name, still), names)
         if end_calls:
-            await self._end_calls(sorted(ceased))
+            await self._end_calls(sorted(ceased), still)
         return await self._heard(names, registrations)
 
     async def _heard(self, names: Sequence[str], registrations: Sequence[int]) -> Mapping[str, Heard]:
         calls = await self._calls(names)
         return {name: _heard(name, calls, count) for name, count in zip(names, registrations, strict=True)}
 
-    async def _end_calls(self, names: Sequence[str]) -> None:
+    async def _end_calls(self, names: Sequence[str], still: Still) -> None:
         """Both telephones of each are sent BYE, once. One that does not answer it keeps the call for half a minute."""
         clock, told = asyncio.get_running_loop().time, set[tuple[int, int]]()
         end = clock() + HANG_UP
         while (talking := [call for call in await self._calls(names) if call.talking]) and clock() < end:
-            await self._each(self._end, [call for call in talking if call.key not in told])
-            told |= {call.key for call in talking}
+            ours = set(await still(names))
+            ending = [call for call in talking if call.usernames & ours]
+            if not ending:
+                return
+            await self._each(self._end, [call for call in ending if call.key not in told])
+            told |= {call.key for call in ending}
             await asyncio.sleep(_PAUSE)
 
     async def _end(self, call: Call) -> None:
@@ -167,10 +185,11 @@ class _Server:
         except RpcRefused:
             return  # it has ended by itself; we look again
 
-    async def _unregistered(self, name: str) -> int:
+    async def _unregistered(self, name: str, still: Still) -> int:
         """Have nobody registered, and say who is all the same. Most often there was nobody: one round trip."""
-        if not await self._registrations(name):
-            return 0
+        registrations = await self._registrations(name)
+        if not registrations or name not in await still([name]):
+            return registrations
         await self._ask("ul.rm", "location", f"{name}@{self._domain}")
         return await self._registrations(name)
 

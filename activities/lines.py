@@ -125,7 +125,7 @@ class Sight:
         if not self.probed or self.code == ANSWERS[self.wanted]:
             return None
         if self.code is None:
-            return Doubt(Proof.NOT_PROVEN, "nobody answered our REGISTER: is CONNECT_SIP_SERVER right, and up?")
+            return Doubt(Proof.NOT_PROVEN, "nobody answered our REGISTER in time: is CONNECT_SIP_SERVER right, and up?")
         said = f"a REGISTER was answered {self.code} instead of {ANSWERS[self.wanted]}"
         return Doubt(Proof.NOT_PROVEN if self.code in _AWAY else Proof.FAILED, said)
 

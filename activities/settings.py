@@ -17,6 +17,12 @@ KAMAILIO = "activities.telephony:KamailioTelephony"
 FREERADIUS = "activities.internet:RadiusInternet"
 UNSET = SecretStr("")
 
+ACTIVITIES = 4
+"""So many times may an activity be started within an attempt (workflows/attempts.py)."""
+
+PROBES = 3
+"""All probes of an activity together are given so many times the seconds for one."""
+
 
 class Settings(BaseSettings):
     """Settings of a worker or of an API process. The three databases may be one server or three."""
@@ -46,10 +52,11 @@ class Settings(BaseSettings):
     radius_secret: SecretStr | None = Field(None, description="The secret itself, where a file is not handy")
     sip_rpc_urls: str = Field(
         "",
-        description="JSON-RPC addresses of every Kamailio, separated by commas: ends calls and registrations in memory",
+        description="JSON-RPC addresses of every Kamailio, separated by commas, to end calls and what memory holds; "
+        "without them a line counts as off by what the tables say: nobody looks for calls in progress, nor ends them",
     )
     calls_in_progress: Literal["end", "finish"] = Field(
-        "end", description="What becomes of the calls in progress of a line that is switched off"
+        "end", description="What becomes of the calls in progress of a line that is switched off (needs sip_rpc_urls)"
     )
     nas: SecretStr = Field(
         SecretStr(""), description='Access gear that takes Disconnect-Requests, as JSON: {"10.0.0.1": {"secret": …}}'
@@ -57,7 +64,10 @@ class Settings(BaseSettings):
     nas_file: Path | None = Field(None, description="File with the same")
     disconnect_seconds: float = Field(3.0, gt=0, description="For access gear to answer a Disconnect-Request")
     disconnect_pause_seconds: float = Field(
-        1.0, ge=0, description="Between the two rounds of Disconnect-Requests: for logins of that moment to show"
+        0.5,
+        ge=0,
+        description="Between the two rounds of Disconnect-Requests, for logins of that moment to show: each suspension "
+        "waits so long. Real gear wants seconds",
     )
     probe_lines: bool = Field(False, description="Prove each line with a REGISTER of our own, too (needs sip_server)")
     probe_accounts: bool = Field(
@@ -103,12 +113,35 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _disconnecting_within_an_attempt(self) -> Self:
+        gear = self.nas.get_secret_value() or self.nas_file
+        if gear and self.disconnect_pause_seconds + 2 * self.disconnect_seconds > self.disconnecting_seconds:
+            raise ValueError(
+                "CONNECT_DISCONNECT_PAUSE_SECONDS and twice CONNECT_DISCONNECT_SECONDS must fit into a fifth of "
+                "CONNECT_ATTEMPT_SECONDS, or silent access gear makes every attempt run out of time"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _databases_of_our_adapters(self) -> Self:
         for system in self.prepared_systems:
             dsn: SecretStr = getattr(self, f"{system}_dsn")
             if not dsn.get_secret_value():
                 name = f"CONNECT_{system.upper()}"
                 raise ValueError(f"Set {name}_DSN to the PostgreSQL URL of its database, or {name}_ADAPTER to another")
+        return self
+
+    @model_validator(mode="after")
+    def _limits_within_an_activity(self) -> Self:
+        """What was set on purpose must fit; defaults are cut to fit (``activity_seconds``)."""
+        needs = {"operation_seconds": self.operation_seconds, "probe_seconds": PROBES * self.probe_seconds}
+        for name, seconds in needs.items():
+            if name in self.model_fields_set and seconds > self.attempt_seconds / ACTIVITIES:
+                times = f"{PROBES} times " if name == "probe_seconds" else ""
+                raise ValueError(
+                    f"{times}CONNECT_{name.upper()} must not be above a quarter of CONNECT_ATTEMPT_SECONDS "
+                    f"({self.attempt_seconds / ACTIVITIES:g} s), which is all that one activity may take"
+                )
         return self
 
     @property
@@ -119,6 +152,18 @@ class Settings(BaseSettings):
             System.INTERNET: self.internet_adapter == FREERADIUS,
         }
         return tuple(system for system, it_is in ours.items() if it_is)
+
+    @property
+    def disconnecting_seconds(self) -> float:
+        """After so long into one try of an attempt, which gets a quarter of it, no access gear is waited for any more:
+        what is left is for reading back, a login of our own, and telling the directory."""
+        return self.attempt_seconds / 5
+
+    @property
+    def activity_seconds(self) -> float:
+        """For all that one activity does but to record it: what takes longer is not proven, instead of cut off."""
+        whole = self.attempt_seconds / ACTIVITIES
+        return max(0.9 * whole - self.record_seconds, 0.6 * whole)
 
     @property
     def limits(self) -> Limits:

@@ -12,11 +12,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Self, cast
 
+from activities.settings import PROBES
+
 AT_ONCE = 20
 """Lines asked about at the same time."""
-
-LONGEST = 3
-"""All lines together are given so many times the seconds for one: a server that is silent is not asked for ever."""
 
 DEFAULT_PORT = 5060
 _T1 = 0.5  # seconds until a request is sent again, doubling (RFC 3261 section 17.1.2.2)
@@ -37,7 +36,10 @@ class Login:
 
 @dataclass(frozen=True)
 class Probe:
-    """A telephone's way to the SIP server. ``seconds`` is for each line: silence is None, not an error."""
+    """A telephone's way to the SIP server. ``seconds`` is for each line: silence is None, not an error.
+
+    All together are given ``PROBES`` times that: a server that is silent is not asked for ever.
+    """
 
     host: str
     port: int
@@ -52,8 +54,11 @@ class Probe:
             raise ValueError(f"CONNECT_SIP_SERVER: {server!r} is no host:port")
         return cls(found[1].strip("[]"), int(found[2] or DEFAULT_PORT), domain, seconds)
 
-    async def answers(self, logins: Collection[Login]) -> Mapping[str, int | None]:
-        """The final answer to each line's REGISTER, by username. A line that nobody answers for has None."""
+    async def answers(self, logins: Collection[Login], until: float) -> Mapping[str, int | None]:
+        """The final answer to each line's REGISTER, by username. A line that nobody answers for has None.
+
+        ``until`` is by the loop's clock.
+        """
         if not logins:
             return {}
         loop = asyncio.get_running_loop()
@@ -61,7 +66,7 @@ class Probe:
             transport, telephone = await loop.create_datagram_endpoint(_Telephone, remote_addr=(self.host, self.port))
         except OSError:  # no such host, no way to it
             return {login.username: None for login in logins}
-        turns, end = asyncio.Semaphore(AT_ONCE), loop.time() + LONGEST * self.seconds
+        turns, end = asyncio.Semaphore(AT_ONCE), min(until, loop.time() + PROBES * self.seconds)
 
         async def one(login: Login) -> int | None:
             try:

@@ -5,6 +5,7 @@ its rows of ``location`` ends a line's registrations (db_mode 3). What servers k
 (db_mode 1), is ended by JSON-RPC, where settings say where they are.
 """
 
+import asyncio
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -14,11 +15,11 @@ import asyncpg
 import structlog
 from temporalio import activity
 
-from activities.database import Database, Databases
-from activities.errors import attempt_on, told
+from activities.database import DRIVER_ERRORS, Database, Databases
+from activities.errors import attempt_on, stale_revision, told
 from activities.evidence import Evidences
 from activities.fence import Fence, Owner, Verdict, judge
-from activities.kamailio_rpc import Heard, Servers
+from activities.kamailio_rpc import Heard, RpcFailed, Servers
 from activities.lines import Line, Sight
 from activities.secrets import ha1, sip_password, sip_username
 from activities.settings import Settings
@@ -47,9 +48,24 @@ _OWNED = "SELECT subject FROM connect_fence WHERE system = 'telephony' AND subje
 
 _FREE_OWNED = f"{_OWNED} ORDER BY subject FOR UPDATE SKIP LOCKED"
 
+# A new secret is noted as seen to only when the servers have forgotten who had the old one. Until then, whoever comes
+# next makes it anew, the same, and has them forget: also after an answer to COMMIT that was lost.
 _DOUBT_SECRETS = """
-UPDATE connect_fence SET secret_version = secret_version - 1
+UPDATE connect_fence SET secret_version = $3 - 1
 WHERE system = 'telephony' AND subject = ANY($1) AND client_id = $2 AND secret_version = $3"""
+
+_TRUST_SECRETS = """
+UPDATE connect_fence SET secret_version = $3
+WHERE system = 'telephony' AND subject = ANY($1) AND client_id = $2 AND secret_version = $3 - 1"""
+
+# Those that are still off, or have a secret that was just made, as long as no later order of their client was obeyed.
+_STILL = """
+SELECT w.username FROM unnest($2::text[], $3::text[]) AS w(username, subject)
+LEFT JOIN subscriber s ON s.domain = $1 AND s.username = w.username
+LEFT JOIN connect_fence f ON f.system = 'telephony' AND f.subject = w.subject
+WHERE coalesce(f.client_id, $4) = $4 AND (w.username = ANY($6) OR s.in_service IS DISTINCT FROM 1)
+  AND NOT EXISTS (SELECT FROM connect_fence
+    WHERE system = 'telephony' AND subject = 'client:' || $4 AND revision > $5)"""
 
 _REKEY = """
 INSERT INTO subscriber (username, domain, password, ha1, ha1b)
@@ -66,12 +82,13 @@ WHERE s.domain = $1 AND s.username = w.username AND s.in_service IS DISTINCT FRO
 
 _READ = """
 SELECT w.number, s.in_service, f.client_id, f.secret_version, f.secret_derived,
+  (SELECT c.revision FROM connect_fence c
+    WHERE c.system = 'telephony' AND c.subject = 'client:' || $4) AS newest,
   (SELECT count(*) FROM location l
     WHERE l.username = w.username AND coalesce(l.domain, '') IN ($1, '')) AS registrations
 FROM unnest($2::text[], $3::text[]) AS w(number, username)
 LEFT JOIN subscriber s ON s.domain = $1 AND s.username = w.username
 LEFT JOIN connect_fence f ON f.system = 'telephony' AND f.subject = 'line:' || w.number"""
-
 
 _ALL_SAID = Heard()
 
@@ -107,8 +124,12 @@ class KamailioTelephony(Telephony):
         probe: Probe | None,
         *,
         end_calls: bool,
+        seconds: float,
+        read_back: float,
     ) -> None:
+        """``seconds`` are for all of one order, of which ``read_back`` are kept for reading it back."""
         self._database, self._evidences = database, evidences
+        self._seconds, self._read_back = seconds, read_back
         self._master_key, self._domain = master_key, sip_domain
         self._servers, self._probe, self._end_calls = servers, probe, end_calls
         self._fence = Fence(System.TELEPHONY, "line")
@@ -121,28 +142,34 @@ class KamailioTelephony(Telephony):
             if not settings.sip_server:
                 raise ValueError("CONNECT_PROBE_LINES needs CONNECT_SIP_SERVER: host:port where telephones register")
             probe = Probe.of(settings.sip_server, settings.sip_domain, settings.probe_seconds)
+        servers = Servers.named(settings.sip_rpc_urls, settings.sip_domain)
+        end_calls = settings.calls_in_progress == "end"
+        if end_calls and not servers:
+            log.warning("calls_in_progress_are_not_ended", remedy="set CONNECT_SIP_RPC_URLS")
         return cls(
             databases.telephony,
             evidences,
             settings.read_master_key(),
             settings.sip_domain,
-            Servers.named(settings.sip_rpc_urls, settings.sip_domain),
+            servers,
             probe,
-            end_calls=settings.calls_in_progress == "end",
+            end_calls=end_calls,
+            seconds=settings.activity_seconds,
+            read_back=min(settings.statement_seconds, settings.activity_seconds / 3),
         )
 
     @activity.defn(name="ensure_lines")
     async def ensure_lines(self, order: EnsureLines) -> Evidence:
         """Have the lines in service or ceased as ordered, see that it is so, and tell the directory."""
-        async with attempt_on(self._database):
+        until = self._until()
+        async with attempt_on(self._database, until - self._read_back):
             switched = await self._switched(order)
-        heard = await self._cut(switched)
-        async with attempt_on(self._database):
-            lines = await self._read(order)
-            await self._doubt_secrets(
-                order, [n for n in switched.rekeyed if heard.get(sip_username(n), _ALL_SAID).trouble]
-            )
-        sights = await self._probed([self._sight(line, order, switched, heard) for line in lines])
+        heard = await self._cut(order, switched, until - self._read_back)
+        forgotten = [n for n in switched.rekeyed if not heard.get(sip_username(n), _ALL_SAID).trouble]
+        async with attempt_on(self._database, until):
+            lines = await self._read(order, switched.rekeyed)
+            await self._trust_secrets(order, forgotten)
+        sights = await self._probed([self._sight(line, order, switched, heard) for line in lines], until)
         evidence = self._evidence(order.revision, [sight.finding() for sight in sights], sights)
         log.info("lines_ensured", client_id=order.client_id, revision=order.revision, lines=len(lines))
         return await self._evidences.take_down(order.client_id, evidence, order.release)
@@ -150,14 +177,18 @@ class KamailioTelephony(Telephony):
     @activity.defn(name="observe_lines")
     async def observe_lines(self, order: ObserveLines) -> Evidence:
         """Look whether ceased lines are in service, registered or in a call, again."""
-        ceased = EnsureLines(order.client_id, order.revision, dict.fromkeys(order.lines, False))
-        async with attempt_on(self._database):
-            lines = await self._read(ceased)
+        ceased, until = EnsureLines(order.client_id, order.revision, dict.fromkeys(order.lines, False)), self._until()
+        async with attempt_on(self._database, until):
+            lines = await self._read(ceased, look=True)
         ours = {sip_username(line.number) for line in lines if not line.elsewhere}
-        heard = await self._servers.look(ours) if self._servers and ours else {}
+        heard = await self._servers.look(ours, until) if self._servers and ours else {}
         sights = [self._sight(line, ceased, Switched(), heard) for line in lines]
         evidence = self._evidence(order.revision, [sight.finding(look=True) for sight in sights], sights)
         return await self._evidences.take_down(order.client_id, replace(evidence, look=True))
+
+    def _until(self) -> float:
+        """When an order that begins now must be over, by the loop's clock."""
+        return asyncio.get_running_loop().time() + self._seconds
 
     # -- changing -------------------------------------------------------------------------------------------------
 
@@ -220,7 +251,10 @@ class KamailioTelephony(Telephony):
             unregistered = [sip_username(n) for n in sorted(ended | verdict.rekeyed)]
             await connection.execute(_SWITCH, self._domain, *switches, unregistered)
         await self._fence.own(connection, order.client_id, order.revision, order.secret_version, verdict)
-        return Switched(set(ended), set(verdict.rekeyed & known))
+        rekeyed = verdict.rekeyed & known
+        if rekeyed and self._servers:
+            await connection.execute(_DOUBT_SECRETS, _subjects(rekeyed), order.client_id, order.secret_version)
+        return Switched(set(ended), set(rekeyed))
 
     async def _rekey(self, connection: asyncpg.Connection, order: EnsureLines, verdict: Verdict) -> None:
         """Give new lines, lines of another client and rotated ones their derived secret."""
@@ -234,30 +268,49 @@ class KamailioTelephony(Telephony):
         if usernames:
             await connection.execute(_REKEY, self._domain, usernames, plain, with_domain)
 
-    async def _cut(self, switched: Switched) -> Mapping[str, Heard]:
+    async def _cut(self, order: EnsureLines, switched: Switched, until: float) -> Mapping[str, Heard]:
         """What the servers have in memory of the lines that went off, or have a new secret, after it was ended."""
         ceased, rekeyed = _usernames(switched.ended), _usernames(switched.rekeyed - switched.ended)
         if not self._servers or not (ceased or rekeyed):
             return {}
-        return await self._servers.cut(ceased, rekeyed, end_calls=self._end_calls)
 
-    async def _doubt_secrets(self, order: EnsureLines, numbers: list[str]) -> None:
-        """Have these get their new secret once more: a server may still know a telephone with the old one."""
-        if numbers:
-            subjects = [f"line:{number}" for number in numbers]
-            await self._database.write(_DOUBT_SECRETS, subjects, order.client_id, order.secret_version)
+        subjects = {sip_username(number): f"line:{number}" for number in order.lines}
+
+        async def still(usernames: Collection[str]) -> set[str]:
+            names = sorted(usernames)
+            asked = [subjects[name] for name in names]
+            values = self._domain, names, asked, order.client_id, order.revision, sorted(rekeyed)
+            try:
+                return {row["username"] for row in await self._database.read(_STILL, *values)}
+            except DRIVER_ERRORS as error:
+                raise RpcFailed(f"the {self._database} does not say what is still to be ended: {told(error)}") from None
+
+        return await self._servers.cut(ceased, rekeyed, still, until, end_calls=self._end_calls)
+
+    async def _trust_secrets(self, order: EnsureLines, numbers: list[str]) -> None:
+        """No server knows a telephone with the old secret of these any more."""
+        if numbers and self._servers:
+            await self._database.write(_TRUST_SECRETS, _subjects(numbers), order.client_id, order.secret_version)
 
     # -- seeing ---------------------------------------------------------------------------------------------------
 
-    async def _read(self, order: EnsureLines) -> list[Line]:
+    async def _read(self, order: EnsureLines, rekeyed: Collection[str] = (), *, look: bool = False) -> list[Line]:
+        """What the tables say. Those that were ``rekeyed`` have the secret of the order, also while it is in doubt.
+
+        Raises StaleRevision where a later order was obeyed since this one, unless it is only to ``look``.
+        """
         numbers = sorted(order.lines)
-        rows = await self._database.read(_READ, self._domain, numbers, [sip_username(n) for n in numbers])
+        usernames = [sip_username(number) for number in numbers]
+        rows = await self._database.read(_READ, self._domain, numbers, usernames, order.client_id)
+        newest = max((row["newest"] or 0 for row in rows), default=0)
+        if newest > order.revision and not look:
+            raise stale_revision(f"The {System.TELEPHONY} system", order.client_id, order.revision, newest)
         return [
             Line(
                 row["number"],
                 None if row["in_service"] is None else row["in_service"] == 1,
                 row["registrations"],
-                row["client_id"] and Owner(row["client_id"], row["secret_version"], row["secret_derived"]),
+                _owner(row, order, rekeyed),
                 order.client_id,
             )
             for row in rows
@@ -274,12 +327,12 @@ class KamailioTelephony(Telephony):
             end_calls=self._end_calls,
         )
 
-    async def _probed(self, sights: list[Sight]) -> list[Sight]:
+    async def _probed(self, sights: list[Sight], until: float) -> list[Sight]:
         """Have a telephone of ours register on each line whose secret we know, where settings allow that."""
         if self._probe is None:
             return sights
         logins = {sight.line.number: login for sight in sights if (login := self._login(sight))}
-        codes = await self._probe.answers(list(logins.values()))
+        codes = await self._probe.answers(list(logins.values()), until)
         return [
             replace(sight, probing=True, probed=True, code=codes[logins[sight.line.number].username])
             if sight.line.number in logins
@@ -302,6 +355,18 @@ class KamailioTelephony(Telephony):
         if any(sight.probed for sight in sights):
             method += "; a REGISTER without Contact"
         return Evidence(System.TELEPHONY, revision, datetime.now(UTC), method, findings)
+
+
+def _owner(row: asyncpg.Record, order: EnsureLines, rekeyed: Collection[str]) -> Owner | None:
+    if row["client_id"] is None:
+        return None
+    ours = row["client_id"] == order.client_id and row["number"] in rekeyed
+    version = order.secret_version if ours else row["secret_version"]
+    return Owner(row["client_id"], version, row["secret_derived"])
+
+
+def _subjects(numbers: Collection[str]) -> list[str]:
+    return [f"line:{number}" for number in sorted(numbers)]
 
 
 def _usernames(numbers: Collection[str]) -> set[str]:

@@ -10,8 +10,9 @@ import pytest
 import pytest_asyncio
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from activities.errors import SYSTEM_BUSY, SYSTEM_REJECTED, SYSTEM_UNAVAILABLE
-from tests.activities.world import ONE, World, access, lines
+from activities.errors import SYSTEM_BUSY, SYSTEM_REJECTED, SYSTEM_UNAVAILABLE, attempt_on
+from activities.secrets import radius_password
+from tests.activities.world import MASTER_KEY, ONE, World, access, lines
 from tests.cut_proxy import CutProxy
 from tests.waiting import free_port
 
@@ -162,6 +163,25 @@ async def test_a_wrong_password_is_rejected_and_names_the_setting(world: World) 
     assert error.type == SYSTEM_REJECTED
     assert "CONNECT_TELEPHONY_DSN" in error.message
     assert "wrong@" not in error.message
+
+
+async def test_an_account_that_a_check_is_against_is_refused_without_its_password(world: World) -> None:
+    check = "ALTER TABLE radcheck ADD CONSTRAINT long CHECK (attribute <> 'Cleartext-Password' OR length(value) > 99)"
+    await world.execute("internet", check)
+    with pytest.raises(ApplicationError, match='violates check constraint "long"') as raised:
+        await world.internet.ensure_access(access("acme", 1, on=True))
+    assert radius_password(MASTER_KEY, "acme", "acme", 1) not in str(raised.value)
+    assert raised.value.__cause__ is None
+
+
+@pytest.mark.parametrize("statement", ["SELECT 'hunter2'::int", "SELECT $1::int", "SELECT 'hunter2'::json"])
+async def test_a_value_that_is_refused_is_not_told(world: World, statement: str) -> None:
+    values = ["hunter2"] if "$1" in statement else []
+    with pytest.raises(ApplicationError) as raised:
+        async with attempt_on(world.databases.telephony):
+            await world.databases.telephony.read(statement, *values)
+    assert "hunter2" not in str(raised.value)
+    assert raised.value.type == SYSTEM_REJECTED
 
 
 async def test_a_missing_privilege_is_rejected(world: World) -> None:

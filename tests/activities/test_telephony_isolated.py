@@ -73,6 +73,42 @@ async def test_a_line_that_the_database_refuses_has_failed_and_says_why(world: W
     assert await in_service(world) == [0, 1, 0]
 
 
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        "ALTER TABLE subscriber ADD CHECK (username <> '442079460002' OR in_service = 1)",
+        f"{REFUSE.replace('new.username', 'new')}; {AT_ONCE}",
+        f"{REFUSE.replace('new.username', 'new.ha1')}; {AT_ONCE}",
+    ],
+    ids=["check", "trigger that tells the row", "trigger that tells a secret"],
+)
+async def test_no_word_of_a_refused_row_is_told(
+    world: World, refusal: str, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await world.telephony.ensure_lines(all_three(1, on=True))
+    secrets = await world.rows("telephony", "SELECT ha1, ha1b FROM subscriber WHERE username = '442079460002'")
+    await (await world.admin("telephony")).execute(refusal)
+    findings = (await world.telephony.ensure_lines(all_three(2, on=False))).findings
+    with pytest.raises(ApplicationError) as raised:
+        await world.telephony.ensure_lines(lines("acme", 3, two=False))
+    texts = [findings[1].why, *everything_told(raised.value), caplog.text, *capsys.readouterr()]
+    assert findings[1].proof is FAILED
+    for secret in secrets[0]:
+        assert not [text for text in texts if secret in text]
+
+
+def everything_told(error: BaseException | None) -> list[str]:
+    """What Temporal keeps of an error: its words and those of its causes."""
+    return [str(error), *everything_told(error.__cause__)] if error else []
+
+
+async def test_a_check_is_told_by_its_name(world: World) -> None:
+    await world.telephony.ensure_lines(all_three(1, on=True))
+    await world.execute("telephony", "ALTER TABLE subscriber ADD CONSTRAINT dispute CHECK (in_service = 1)")
+    with pytest.raises(ApplicationError, match='violates check constraint "dispute"'):
+        await world.telephony.ensure_lines(lines("acme", 2, one=False))
+
+
 async def test_a_line_that_a_check_is_against_does_not_keep_new_ones_from_being_made(world: World) -> None:
     await world.execute("telephony", "ALTER TABLE subscriber ADD CHECK (username <> '442079460002')")
     findings = (await world.telephony.ensure_lines(all_three(1, on=True))).findings

@@ -2,14 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
 import pytest_asyncio
+from pydantic import ValidationError
+from temporalio.exceptions import ApplicationError
 
 from activities import kamailio_rpc
 from activities.kamailio_rpc import Servers
 from tests.activities.exchange import RINGING, TALKING, Exchange
-from tests.activities.world import AT, DOMAIN, ONE, THREE, TWO, World, lines
+from tests.activities.world import AT, DOMAIN, ONE, THREE, TWO, World, lines, settings_for
 from tests.waiting import free_port
 from workflows.domain.standing import Proof
 from workflows.ports import Finding, ObserveLines
@@ -203,6 +206,101 @@ async def test_a_new_secret_is_proven_only_when_every_server_has_forgotten_the_o
     exchange.registered = {AOR_ONE}
     assert (await world.telephony.ensure_lines(order)).complete
     assert exchange.registered == {AOR_ONE}, "a telephone that has the new secret stays"
+
+
+class Stall:
+    """Holds up whoever asks the servers, until it may go on."""
+
+    def __init__(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.reached, self.go_on = asyncio.Event(), asyncio.Event()
+        cut = world.telephony._servers.cut
+
+        async def late(*values: Any, **named: Any) -> Any:
+            self.reached.set()
+            await self.go_on.wait()
+            return await cut(*values, **named)
+
+        monkeypatch.setattr(world.telephony._servers, "cut", late)
+
+
+@pytest.mark.parametrize("version", [1, 2], ids=["off", "rotated"])
+async def test_an_order_that_stalls_cuts_nothing_that_a_later_one_switched_on_again(
+    world: World, exchange: Exchange, monkeypatch: pytest.MonkeyPatch, version: int
+) -> None:
+    stall = Stall(world, monkeypatch)
+    late = asyncio.create_task(world.telephony.ensure_lines(lines("acme", 2, version=version, one=version == 2)))
+    await stall.reached.wait()
+    await world.open(limits={"sip_rpc_urls": exchange.url})
+    assert (await world.telephony.ensure_lines(lines("acme", 3, version=version, one=True))).complete
+    exchange.registered, exchange.calls = {AOR_ONE}, {1: (NUMBER_ONE, SOMEBODY, TALKING)}
+    stall.go_on.set()
+    with pytest.raises(ApplicationError, match="has obeyed revision 3"):
+        await late
+    assert (exchange.registered, set(exchange.calls)) == ({AOR_ONE}, {1})
+
+
+async def test_an_order_that_stalls_leaves_what_another_client_took_over(
+    world: World, exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stall = Stall(world, monkeypatch)
+    late = asyncio.create_task(world.telephony.ensure_lines(lines("acme", 2, one=False)))
+    await stall.reached.wait()
+    await world.open(limits={"sip_rpc_urls": exchange.url})
+    await world.telephony.ensure_lines(lines("bolt", 1, one=True))
+    exchange.registered, exchange.calls = {AOR_ONE}, {1: (NUMBER_ONE, SOMEBODY, TALKING)}
+    stall.go_on.set()
+    (found,) = (await late).findings
+    assert (found.proof, found.seen) == (Proof.PROVEN, {"owner": "another client"})
+    assert (exchange.registered, set(exchange.calls)) == ({AOR_ONE}, {1})
+
+
+@pytest.mark.parametrize("later", [2, 3], ids=["the same order", "a later one"])
+async def test_a_rotation_that_was_cut_off_after_its_commit_still_ends_the_old_registration(
+    world: World, exchange: Exchange, monkeypatch: pytest.MonkeyPatch, later: int
+) -> None:
+    exchange.registered = {AOR_ONE}
+    stall = Stall(world, monkeypatch)
+    killed = asyncio.create_task(world.telephony.ensure_lines(lines("acme", 2, version=2, one=True)))
+    await stall.reached.wait()
+    killed.cancel()
+    await asyncio.wait([killed])
+    await world.open(limits={"sip_rpc_urls": exchange.url})
+    (found,) = (await world.telephony.ensure_lines(lines("acme", later, version=2, one=True))).findings
+    assert (found.proof, found.seen["secret"]) == (Proof.PROVEN, "derived, version 2")
+    assert exchange.registered == set()
+    exchange.registered = {AOR_ONE}
+    await world.telephony.ensure_lines(lines("acme", later, version=2, one=True))
+    assert exchange.registered == {AOR_ONE}, "a telephone that has the new secret stays"
+
+
+async def test_servers_that_take_longer_than_an_activity_may_leave_the_line_not_proven(
+    world: World, exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kamailio_rpc, "ANSWER", 60.0)
+    await world.open(
+        limits={"sip_rpc_urls": exchange.url, "attempt_seconds": 6, "record_seconds": 0.3, "operation_seconds": 1.5}
+    )
+    exchange.silent = True
+    async with asyncio.timeout(1.5):
+        found = await ceased(world)
+    assert found.proof is Proof.NOT_PROVEN
+    assert found.why.endswith("did not answer everything in time")
+
+
+async def test_that_nobody_ends_calls_is_said_at_start(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    await world.open()
+    assert "calls_in_progress_are_not_ended" in capsys.readouterr().out
+    await world.open(limits={"calls_in_progress": "finish"})
+    await world.open(limits={"sip_rpc_urls": "http://127.0.0.1:1/RPC"})
+    assert "calls_in_progress_are_not_ended" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("setting", ["operation_seconds", "probe_seconds"])
+def test_a_limit_that_no_activity_can_keep_is_refused_by_name(setting: str) -> None:
+    dsns = dict.fromkeys(("directory", "telephony", "internet"), "postgresql://h/d")
+    settings_for(dsns, {"attempt_seconds": 40, setting: 3.3})
+    with pytest.raises(ValidationError, match=rf"CONNECT_{setting.upper()} .* CONNECT_ATTEMPT_SECONDS \(10 s\)"):
+        settings_for(dsns, {"attempt_seconds": 40, setting: 10.1})
 
 
 @pytest.mark.parametrize("wrong", ["10.0.0.1:8090", "ftp://10.0.0.1/RPC", "http://", "http://h:port/RPC"])

@@ -1,5 +1,6 @@
 """Registrations that a server keeps in memory, servers that do not answer, and Kamailio's own schema."""
 
+import asyncio
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -9,6 +10,7 @@ from typing import Any
 
 import asyncpg
 import httpx
+import pytest
 from pydantic import SecretStr
 
 from activities.prepare import prepare
@@ -16,12 +18,13 @@ from activities.settings import Settings
 from starter.children import signal_family
 from starter.daemons import Kamailio
 from starter.databases import DEPLOY
+from starter.databases import prepare as prepare_databases
 from starter.postgres import EmbeddedPostgres
 from tests.starter.house import number
 from tests.systems.service import DOMAIN, KEY, Building, Systems, free_udp_port, running_service
 from tests.waiting import eventually
 
-REFUSED, UNKNOWN, AWAY = 403, 404, 480
+REFUSED, UNKNOWN, AWAY, NO_SUCH_CALL = 403, 404, 480, 481
 STOCK = Path("/usr/share/kamailio/postgres")
 MODULES = ("standard", "auth_db", "usrloc", "dialog", "acc", "permissions")
 
@@ -129,6 +132,85 @@ async def test_a_server_that_does_not_answer_leaves_lines_not_proven_until_it_do
 
             await eventually(settled, within=20)
             assert await phone.register() == REFUSED
+
+
+async def killed_and_started(kamailio: Kamailio) -> None:
+    """The whole family dies at once, and a new one is there."""
+    assert kamailio.process
+    signal_family(kamailio.process.pid, signal.SIGKILL)
+    kamailio.process.wait()
+    kamailio.start()
+    await eventually(kamailio.ready)
+
+
+@pytest.mark.parametrize("as_caller", [True, False], ids=["as caller", "as callee"])
+async def test_a_call_that_outlives_its_server_ends_at_suspension_and_both_hear_it(
+    systems: Systems, tmp_path: Path, as_caller: bool
+) -> None:
+    async with service(systems, tmp_path, {}) as building:
+        acme, other = await tenant(building), await tenant(building)
+        async with await building.phone(acme) as ours, await building.phone(other) as theirs:
+            assert (await ours.register(), await theirs.register()) == (200, 200)
+            caller, callee = (ours, theirs) if as_caller else (theirs, ours)
+            call = await caller.dial(callee.username)
+            assert call.code == 200
+            await killed_and_started(building.kamailio)
+            assert await caller.hold(call) == 200, "it goes on"
+            await building.tell(acme, "suspend")
+
+            def heard_the_end() -> bool:
+                assert ours.ended == theirs.ended == [call.key]
+                return True
+
+            await eventually(heard_the_end)
+            assert await caller.hold(call) == NO_SUCH_CALL
+
+
+async def test_a_call_that_a_server_does_not_know_cannot_be_changed(systems: Systems, tmp_path: Path) -> None:
+    async with service(systems, tmp_path, {}) as building:
+        acme, other = await tenant(building), await tenant(building)
+        async with await building.phone(acme) as ours, await building.phone(other) as theirs:
+            assert (await ours.register(), await theirs.register()) == (200, 200)
+            call = await ours.dial(theirs.username)
+            await execute(building.databases["kamailio"], "DELETE FROM dialog")
+            await killed_and_started(building.kamailio)
+            assert await ours.hold(call) == NO_SUCH_CALL
+            assert await ours.hang_up(call) == 200
+
+
+async def test_a_call_that_rang_while_its_server_was_killed_does_not_begin(systems: Systems, tmp_path: Path) -> None:
+    async with service(systems, tmp_path, {}) as building:
+        acme, other = await tenant(building), await tenant(building)
+        async with await building.phone(acme) as ours, await building.phone(other) as theirs:
+            assert (await ours.register(), await theirs.register()) == (200, 200)
+            arrived, receive = list[bytes](), theirs.datagram_received
+
+            def noted(data: bytes, addr: tuple[str, int]) -> None:
+                arrived.append(data.partition(b" ")[0])
+                receive(data, addr)
+
+            theirs.answers, theirs.datagram_received = False, noted  # type: ignore[method-assign]
+            dialled = asyncio.create_task(ours.dial(theirs.username))
+            await eventually(lambda: theirs.rang)
+            await killed_and_started(building.kamailio)
+            theirs.take()
+            call = await dialled
+            assert await ours.hold(call) == NO_SUCH_CALL
+            assert await ours.hang_up(call) == 200
+            assert set(arrived) == {b"INVITE", b"BYE"}, "without an ACK a telephone hangs up by itself"
+
+
+async def test_a_database_from_before_calls_were_kept_gets_their_tables(systems: Systems, tmp_path: Path) -> None:
+    kamailio = systems.server.dsn("kamailio")
+    await execute(kamailio, "DROP TABLE dialog")
+    await execute(kamailio, "DELETE FROM version WHERE table_name = 'dialog'")
+    await asyncio.to_thread(prepare_databases, systems.server)
+    async with service(systems, tmp_path, {}) as building:
+        acme, other = await tenant(building), await tenant(building)
+        async with await building.phone(acme) as ours, await building.phone(other) as theirs:
+            assert (await ours.register(), await theirs.register()) == (200, 200)
+            assert (await ours.dial(theirs.username)).code == 200
+            assert len(await execute(kamailio, "SELECT FROM dialog")) == 1
 
 
 async def test_a_line_goes_on_while_a_server_does_not_answer(systems: Systems, tmp_path: Path) -> None:
