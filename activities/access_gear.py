@@ -8,7 +8,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any, Self
 
@@ -24,6 +24,9 @@ PORT = 3799
 
 AT_ONCE = 100
 """Sessions that are asked about side by side: each takes a socket."""
+
+OF_ONE_NAS = 10
+"""Of these, on one NAS: it need not take more at once, and when none is answered, none will be."""
 
 ERROR_CAUSE = 101  # the attribute, and what it says of a session that is not there (any more)
 SESSION_NOT_FOUND = 503
@@ -77,7 +80,7 @@ class Session:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of asking for the end of a session: it is proven gone, and ``how``; or ``why`` it may still be open."""
+    """What came of asking for the end of a session: ``how`` its NAS disowned it, ``why`` it may still be open."""
 
     session: Session
     proof: Proof
@@ -89,13 +92,21 @@ class Outcome:
         return self.proof is Proof.PROVEN
 
 
+class Round:
+    """One NAS in one round of requests. ``gate`` lets a few in at once; it is ``silent`` when it answered none of those
+    that were in flight for all the time that one was given."""
+
+    def __init__(self) -> None:
+        self.gate, self.answers, self.silent = asyncio.Semaphore(OF_ONE_NAS), 0, False
+
+
 class AccessGear:
     """All access gear that we share a secret with. ``seconds``: how long each is given to answer a request."""
 
     def __init__(self, gear: Mapping[Network, Nas], seconds: float) -> None:
         # the narrowest network that an address is in says how to reach it
         self._gear = sorted(gear.items(), key=lambda item: item[0].prefixlen, reverse=True)
-        self._seconds = seconds
+        self.seconds = seconds
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
@@ -105,31 +116,45 @@ class AccessGear:
             name, text = "CONNECT_NAS_FILE", settings.nas_file.read_text()
         return cls(read_gear(text, name), settings.disconnect_seconds)
 
-    async def disconnect(self, sessions: Collection[Session]) -> dict[str, Outcome]:
-        """Have these sessions ended, side by side. What came of each, by its key."""
+    async def disconnect(
+        self, sessions: Collection[Session], until: float, *, believed: bool = True
+    ) -> dict[str, Outcome]:
+        """Have these sessions ended, side by side. What came of each, by its key.
+
+        None is waited for after ``until``, by the clock of the loop. A NAS that is silent to the first few is not
+        asked about the rest. One whose sessions were alive after it acknowledged their end is not ``believed`` when it
+        does so again: only that it does not know them any more counts.
+        """
         gate = asyncio.Semaphore(AT_ONCE)
+        rounds = {session.nas: Round() for session in sessions}
 
         async def one(session: Session) -> Outcome:
-            async with gate:
-                return await self._disconnect(session)
+            try:
+                async with asyncio.timeout_at(until), rounds[session.nas].gate, gate:
+                    return await self._disconnect(session, rounds[session.nas], believed)
+            except TimeoutError:
+                return _open(session, f"NAS {session.nas} had not answered when the time for all of them was up")
 
         outcomes = await asyncio.gather(*map(one, sessions))
         return {outcome.session.key: outcome for outcome in outcomes}
 
-    async def _disconnect(self, session: Session) -> Outcome:
-        nas = self._nas(session.nas)
-        if nas is None:
-            why = f"{session} may still be open: no secret is known for that NAS. Add it to CONNECT_NAS"
-            return Outcome(session, Proof.NOT_PROVEN, why=why)
+    async def _disconnect(self, session: Session, nas: Round, believed: bool) -> Outcome:
+        silence = f"NAS {session.nas} did not answer the Disconnect-Request"
+        known = self._nas(session.nas)
+        if known is None:
+            return _open(session, f"no secret is known for NAS {session.nas}. Add it to CONNECT_NAS")
+        if nas.silent:
+            return _open(session, silence)
+        answered = nas.answers
         try:
-            request = _request(session, nas.secret.get_secret_value().encode())
-            answer = await exchange(request, session.nas, nas.port, self._seconds)
+            request = _request(session, known.secret.get_secret_value().encode())
+            answer = await exchange(request, session.nas, known.port, self.seconds)
         except TimeoutError:
-            why = (
-                f"NAS {session.nas} did not answer the Disconnect-Request; session {session.session} may still be open"
-            )
-            return Outcome(session, Proof.NOT_PROVEN, why=why)
-        return _judged(session, answer)
+            if nas.answers == answered:
+                nas.silent = True
+            return _open(session, silence)
+        nas.answers += 1
+        return _judged(session, answer, believed)
 
     def _nas(self, address: str) -> Nas | None:
         return next((nas for network, nas in self._gear if ip_address(address) in network), None)
@@ -146,10 +171,21 @@ def read_gear(text: str, name: str = "CONNECT_NAS") -> dict[Network, Nas]:
     return dict(_read_nas(key, value, name) for key, value in given.items())
 
 
-def disconnected(outcomes: Iterable[Outcome]) -> str:
-    """How many sessions were ended, and how, for the evidence."""
-    counts = Counter(outcome.how for outcome in outcomes if outcome.gone)
+def disowned(outcomes: Iterable[Outcome]) -> str:
+    """How many sessions their NAS disowned, and how, for the evidence."""
+    counts = Counter(outcome.how for outcome in outcomes if outcome.how)
     return ", ".join(f"{count} {how}" for how, count in sorted(counts.items())) or "0"
+
+
+def left_open(outcomes: Iterable[Outcome]) -> list[str]:
+    """Why sessions may still be open, counted where it is for the same reason."""
+    sessions: dict[str, list[Session]] = {}
+    for outcome in outcomes:
+        sessions.setdefault(outcome.why, []).append(outcome.session)
+    return [
+        f"{why}; {f'session {them[0].session}' if len(them) == 1 else f'{len(them)} sessions'} may still be open"
+        for why, them in sessions.items()
+    ]
 
 
 def _read_nas(key: str, value: Any, name: str) -> tuple[Network, Nas]:
@@ -180,11 +216,16 @@ def _as_sent(text: str) -> bytes:
     return re.sub(rb"=([0-9A-F]{2})", lambda found: bytes.fromhex(found[1].decode()), text.encode())
 
 
-def _judged(session: Session, answer: Packet) -> Outcome:
+def _open(session: Session, why: str) -> Outcome:
+    return Outcome(session, Proof.NOT_PROVEN, why=why)
+
+
+def _judged(session: Session, answer: Packet, believed: bool) -> Outcome:
     if answer.code == DisconnectACK:
-        return Outcome(session, Proof.PROVEN, "by ACK")
+        why = f"NAS {session.nas} acknowledged the Disconnect-Request, but the session was seen alive afterwards"
+        return Outcome(session, Proof.PROVEN, "by ACK") if believed else replace(_open(session, why), how="by ACK")
     cause = int.from_bytes(answer.get(ERROR_CAUSE, [b""])[0], "big")
     if cause == SESSION_NOT_FOUND:
         return Outcome(session, Proof.PROVEN, "not found")
     told = f"Error-Cause {cause}, {ERROR_CAUSES.get(cause, 'not of RFC 5176')}" if cause else "without an Error-Cause"
-    return Outcome(session, Proof.FAILED, why=f"NAS {session.nas} refused to end session {session.session}: {told}")
+    return Outcome(session, Proof.FAILED, why=f"NAS {session.nas} refused the Disconnect-Request: {told}")

@@ -1,18 +1,17 @@
 """Accounts as they are read back: what a router would be told now, and the sessions that are open.
 
-Tables of FreeRADIUS: ``radcheck``, ``radreply``, ``radacct`` and, where we may read it, ``radpostauth`` (rlm_sql).
+Tables of FreeRADIUS: ``radcheck``, ``radreply`` and ``radacct`` (rlm_sql).
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import asyncpg
 
-from activities.access_gear import Outcome, Session, disconnected
+from activities.access_gear import Outcome, Session, disowned, left_open
 from activities.database import Database
 from activities.fence import Owner, secret_told
-from activities.radius_probe import NAME
 from workflows.domain.provisioning import Access
 from workflows.domain.standing import MOST_TOLD, Proof
 from workflows.ports import Finding
@@ -30,9 +29,15 @@ OURS = (
 )
 """Reply attributes that Connect sets or removes. All others of an account are left alone."""
 
+LATE = timedelta(seconds=60)
+"""Accounting may be written so much later than what it tells of: packets are repeated, and gear queues them while their
+server is away, then sends them with the time of the event (Event-Timestamp, or an Acct-Delay-Time)."""
+
 _READ = """
-SELECT w.account, f.client_id, f.secret_version, f.secret_derived, extract(epoch FROM f.changed_at)::float8 AS owned_at,
-  EXISTS (SELECT FROM radcheck c WHERE c.username = w.account AND c.attribute ILIKE '%password%') AS known,
+SELECT clock.at, w.account, f.client_id, f.secret_version, f.secret_derived,
+  extract(epoch FROM f.changed_at)::float8 AS owned_at,
+  EXISTS (SELECT FROM radcheck c WHERE c.username = w.account) AS known,
+  EXISTS (SELECT FROM radcheck c WHERE c.username = w.account AND c.attribute ILIKE '%password%') AS keyed,
   coalesce((SELECT bool_and((c.op, c.value) = (':=', 'Reject')) FROM radcheck c
     WHERE c.username = w.account AND c.attribute = 'Auth-Type'), false) AS rejected,
   EXISTS (SELECT FROM radcheck c
@@ -41,35 +46,26 @@ SELECT w.account, f.client_id, f.secret_version, f.secret_derived, extract(epoch
     WHERE r.username = w.account AND r.attribute = ANY($2) ORDER BY r.id) AS replies,
   (SELECT jsonb_agg(jsonb_build_array(a.acctuniqueid, a.acctsessionid, a.username, host(a.nasipaddress),
       extract(epoch FROM a.acctstarttime)::float8, extract(epoch FROM a.acctupdatetime)::float8) ORDER BY a.radacctid)
-    FROM radacct a WHERE a.username = w.account AND a.acctstoptime IS NULL) AS sessions,
-  {used_lately} AS used_lately
-FROM unnest($1::text[]) AS w(account)
+    FROM radacct a WHERE a.username = w.account AND a.acctstoptime IS NULL) AS sessions
+FROM (VALUES (now())) AS clock(at) LEFT JOIN unnest($1::text[]) AS w(account) ON true
 LEFT JOIN connect_fence f ON f.system = 'internet' AND f.subject = 'account:' || w.account"""
-
-# Our own probes are no sign of life.
-_USED_LATELY = f"""EXISTS (SELECT FROM radpostauth p
-    WHERE p.username = w.account AND p.reply = 'Access-Accept' AND p.authdate > now() - interval '1 minute'
-    AND p.callingstationid IS DISTINCT FROM '{NAME}')"""  # noqa: S608  # NAME is ours
-
-# A server that notes no logins, or does not show them to us, does not say that nobody logged in.
-_UNTOLD = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.InsufficientPrivilegeError)
 
 
 @dataclass(frozen=True)
 class Account:
-    """One account as it was read back. ``known``: it has a password. ``sessions`` are open in ``radacct``.
+    """One account as it was read back. ``known``: ``radcheck`` has anything of it; ``keyed``: a password, too.
 
-    ``used_lately``: somebody logged in within a minute, or nobody can tell. ``secret_since``: Unix time until when a
-    session may have begun with another secret than the derived one; None where there was no other.
+    ``sessions`` are open in ``radacct``. ``secret_since``: Unix time until when a session may have begun with another
+    secret than the derived one; None where there was no other.
     """
 
     wanted: Access
     known: bool
+    keyed: bool
     rejected: bool
     barred: bool
     replies: list[list[str]]
     sessions: list[Session]
-    used_lately: bool
     owner: Owner | None
     secret_since: float | None
     client_id: str
@@ -105,37 +101,49 @@ class Account:
         """Admitted with exactly its rates and VLAN, or sure to be rejected."""
         if self.elsewhere or not self.known:
             return not self.wanted.on
+        if self.wanted.on and not self.keyed:
+            return False
         replies = sorted([name, ":=", value] for name, value in replies_of(self.wanted).items())
         return sorted(self.replies) == replies and (not self.barred if self.wanted.on else self.rejected)
 
     def finding(self, outcomes: Mapping[str, Outcome]) -> Finding:
         """What is proven of it, given what came of ending its sessions."""
         name = self.wanted.account
-        seen = self._seen(len([s for s in self.sessions if s.key not in outcomes or not outcomes[s.key].gone]))
+        seen = self._seen()
         if mine := [outcome for outcome in outcomes.values() if outcome.session.account == name]:
-            seen["disconnected"] = disconnected(mine)
+            still = {session.key for session in self.sessions}
+            seen["disconnected"] = disowned(mine)
+            seen["disowned"] = disowned([outcome for outcome in mine if outcome.session.key in still])
         if not self.as_wanted:
             return Finding(name, not self.denied, seen, Proof.NOT_PROVEN, self._difference(seen))
         ends = [outcomes.get(s.key) or Outcome(s, Proof.NOT_PROVEN, why=f"{s} began meanwhile") for s in self.to_end]
-        left = [outcome for outcome in ends if not outcome.gone]
-        proof = max((outcome.proof for outcome in left), key=[*Proof].index, default=Proof.PROVEN)
-        return Finding(name, not self.denied, seen, proof, _told([outcome.why for outcome in left]))
+        left = sorted((o for o in ends if not o.gone), key=lambda o: [*Proof].index(o.proof), reverse=True)
+        proof = left[0].proof if left else Proof.PROVEN
+        return Finding(name, not self.denied, seen, proof, _told(left_open(left)))
 
     def looked_at(self, since: datetime) -> Finding:
-        """What a second look finds of an account that was proven off then. Nothing is expected of another client's."""
-        alive = [] if self.elsewhere else [s for s in self.sessions if s.alive_after(since.timestamp())]
-        seen = self._seen(len(alive))
-        found = [*([] if self.denied else ["it is admitted again"]), *(f"{s} was alive since" for s in alive)]
+        """What a second look finds of an account that was proven off then. Nothing is expected of another client's.
+
+        Sessions without a sign of life since, or since shortly before, were disowned by their NAS when it was proven.
+        """
+        moment = (since - LATE).timestamp()
+        alive = [] if self.elsewhere else [s for s in self.sessions if s.alive_after(moment)]
+        seen = self._seen()
+        found = [
+            *([] if self.denied else ["it is admitted again"]),
+            *(f"{s} was alive since, or shortly before" for s in alive),
+        ]
         proof = Proof.FAILED if found else Proof.PROVEN
         return Finding(self.wanted.account, not self.denied or bool(alive), seen, proof, _told(found))
 
-    def _seen(self, open_sessions: int) -> dict[str, str]:
+    def _seen(self) -> dict[str, str]:
         if self.elsewhere:
             return {"owner": "another client"}
+        open_sessions = str(len(self.sessions))
         if not self.known:
-            return {"login": "absent", "open_sessions": str(open_sessions)}
-        login = "rejected" if self.rejected else "doubtful" if self.barred else "accepted"
-        seen = {"login": login, "open_sessions": str(open_sessions), "secret": secret_told(self.owner)}
+            return {"login": "absent", "open_sessions": open_sessions}
+        login = "rejected" if self.rejected else "doubtful" if self.barred or not self.keyed else "accepted"
+        seen = {"login": login, "open_sessions": open_sessions, "secret": secret_told(self.owner)}
         return seen | {attribute: value for attribute, _, value in self.replies}
 
     def _difference(self, seen: Mapping[str, str]) -> str:
@@ -162,15 +170,21 @@ def _told(whys: Sequence[str]) -> str:
     return "; ".join(whys[:MOST_TOLD]) + more
 
 
-async def read_accounts(database: Database, client_id: str, accounts: Sequence[Access], margin: float) -> list[Account]:
+@dataclass(frozen=True)
+class Reading:
+    """Accounts as they were at one moment, by the clock of their database."""
+
+    at: datetime
+    accounts: list[Account]
+
+
+async def read_accounts(database: Database, client_id: str, accounts: Sequence[Access], margin: float) -> Reading:
     """These accounts of a client as anybody else sees them now, in one round trip. A session that began within
     ``margin`` seconds after a secret was set may have been let in before."""
     wanted = {access.account: access for access in accounts}
-    try:
-        rows = await database.read(_READ.format(used_lately=_USED_LATELY), sorted(wanted), list(OURS))
-    except _UNTOLD:
-        rows = await database.read(_READ.format(used_lately="true"), sorted(wanted), list(OURS))
-    return [_account(row, wanted[row["account"]], client_id, margin) for row in rows]
+    rows = await database.read(_READ, sorted(wanted), list(OURS))
+    read = [_account(row, wanted[row["account"]], client_id, margin) for row in rows if row["account"] is not None]
+    return Reading(rows[0]["at"], read)
 
 
 def _account(row: asyncpg.Record, wanted: Access, client_id: str, margin: float) -> Account:
@@ -178,11 +192,11 @@ def _account(row: asyncpg.Record, wanted: Access, client_id: str, margin: float)
     return Account(
         wanted,
         row["known"],
+        row["keyed"],
         row["rejected"],
         row["barred"],
         row["replies"],
         [Session(*session) for session in row["sessions"] or []],
-        row["used_lately"],
         owner,
         row["owned_at"] + margin if owner and owner.derived else None,
         client_id,

@@ -8,7 +8,6 @@ own schema has none): orders of one client wait at the fence.
 import asyncio
 from collections.abc import Collection
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Self
 
 import asyncpg
@@ -16,7 +15,7 @@ import structlog
 from temporalio import activity
 
 from activities.access_gear import AccessGear, Outcome
-from activities.accounts import OURS, Account, read_accounts, replies_of
+from activities.accounts import OURS, Account, Reading, read_accounts, replies_of
 from activities.database import Database, Databases
 from activities.errors import BUSY, UNAVAILABLE, attempt_on, translated
 from activities.evidence import Evidences
@@ -35,9 +34,16 @@ PROBING = "a login of our own"
 MARGIN = 1.0
 """Seconds that a session's first accounting may be late."""
 
+# Whether this client was switched within a minute, perhaps by an attempt that died before it was done: logins of that
+# moment may still be under way. Read under the lock at which orders of one client wait for each other.
+_LATELY = """
+SELECT changed_at > now() - interval '1 minute' FROM connect_fence
+WHERE system = 'internet' AND subject = 'client:' || $1 FOR UPDATE"""
+
 _LOCK = """
-SELECT username, attribute ILIKE '%password%' AS secret FROM radcheck
-WHERE username = ANY($1) ORDER BY username, id FOR UPDATE"""
+SELECT username, attribute ILIKE '%password%' AS secret, attribute = 'Auth-Type' AS way,
+  (attribute, op, value) = ('Auth-Type', ':=', 'Reject') AS bar
+FROM radcheck WHERE username = ANY($1) ORDER BY username, id FOR UPDATE"""
 
 _FORGET_SECRETS = "DELETE FROM radcheck WHERE username = ANY($1) AND attribute ILIKE '%password%'"
 
@@ -46,14 +52,17 @@ INSERT INTO radcheck (username, attribute, op, value)
 SELECT w.username, 'Cleartext-Password', ':=', w.value FROM unnest($1::text[], $2::text[]) AS w(username, value)"""
 
 # Admit $1 and reject $2, in one round trip, which also tells what routers are told about all of them. The parts see the
-# tables as they were before: what is deleted here is never the one row that the insertion looks for.
+# tables as they were before: what is deleted here is never the one row that the insertion looks for. It waits for the
+# deletion, or an account could have two ways to log in for a moment, which a unique constraint forbids.
 _SWITCH = """
 WITH cleared AS (
   DELETE FROM radcheck WHERE attribute = 'Auth-Type' AND (
-    (username = ANY($1) AND value = 'Reject') OR (username = ANY($2) AND (op, value) <> (':=', 'Reject')))),
+    (username = ANY($1) AND value = 'Reject') OR (username = ANY($2) AND (op, value) <> (':=', 'Reject')))
+  RETURNING id),
 rejected AS (
   INSERT INTO radcheck (username, attribute, op, value) SELECT w.username, 'Auth-Type', ':=', 'Reject'
-  FROM unnest($2::text[]) AS w(username) WHERE NOT EXISTS (SELECT FROM radcheck c
+  FROM unnest($2::text[]) AS w(username), (SELECT count(*) FROM cleared) AS first
+  WHERE NOT EXISTS (SELECT FROM radcheck c
     WHERE (c.username, c.attribute, c.op, c.value) = (w.username, 'Auth-Type', ':=', 'Reject')))
 SELECT username, attribute, op, value FROM radreply WHERE username = ANY($1 || $2::text[]) AND attribute = ANY($3)"""
 
@@ -76,7 +85,8 @@ log = structlog.get_logger(__name__)
 
 
 class RadiusInternet(Internet):
-    """Internet accounts, as one FreeRADIUS serves them. ``pause``: seconds between rounds of Disconnect-Requests."""
+    """Internet accounts, as one FreeRADIUS serves them. ``pause``: seconds between rounds of Disconnect-Requests;
+    ``within``: seconds after which none is waited for any more."""
 
     def __init__(
         self,
@@ -85,10 +95,11 @@ class RadiusInternet(Internet):
         master_key: bytes,
         gear: AccessGear,
         pause: float,
+        within: float,
         probe: RadiusProbe | None = None,
     ) -> None:
         self._database, self._evidences, self._master_key = database, evidences, master_key
-        self._gear, self._pause, self._probe = gear, pause, probe
+        self._gear, self._pause, self._within, self._probe = gear, pause, within, probe
         self._fence = Fence(System.INTERNET, "account")
 
     @classmethod
@@ -100,6 +111,7 @@ class RadiusInternet(Internet):
             settings.read_master_key(),
             AccessGear.of(settings),
             settings.disconnect_pause_seconds,
+            settings.disconnecting_seconds,
             RadiusProbe.of(settings),
         )
 
@@ -107,20 +119,21 @@ class RadiusInternet(Internet):
     async def ensure_access(self, order: EnsureAccess) -> Evidence:
         """Have the accounts admitted or rejected as ordered, and sessions that may not be ended; see that it is so, and
         tell the directory."""
+        until = asyncio.get_running_loop().time() + self._within
         async with attempt_on(self._database):
-            rekeyed, doubts = await self._change(order)
-            accounts = await self._read(order)
-        accounts, outcomes = await self._end_sessions(order, accounts, rekeyed)
-        findings = [self._finding(account, outcomes, doubts) for account in accounts]
+            cut, doubts = await self._change(order)
+            reading = await self._read(order)
+        reading, outcomes = await self._end_sessions(order, reading, cut, until)
+        findings = [self._finding(account, outcomes, doubts) for account in reading.accounts]
         if self._probe:
-            findings = await asyncio.gather(*map(self._probed, accounts, findings))
+            findings = await asyncio.gather(*map(self._probed, reading.accounts, findings))
         method = ", ".join([METHOD, *([ENDING] if outcomes else []), *([PROBING] if self._probe else [])])
-        evidence = Evidence(System.INTERNET, order.revision, datetime.now(UTC), method, findings)
+        evidence = Evidence(System.INTERNET, order.revision, reading.at, method, findings)
         log.info(
             "access_ensured",
             client_id=order.client_id,
             revision=order.revision,
-            accounts=len(accounts),
+            accounts=len(findings),
             disconnected=sum(outcome.gone for outcome in outcomes.values()),
             complete=evidence.complete,
         )
@@ -128,57 +141,64 @@ class RadiusInternet(Internet):
 
     @activity.defn(name="observe_access")
     async def observe_access(self, order: ObserveAccess) -> Evidence:
-        """Look whether accounts that are off are admitted again, or have a session that was alive since.
-
-        Rows of ``radacct`` that stay open without a sign of life were disavowed by their NAS when they were proven off.
-        """
+        """Look whether accounts that are off are admitted again, or have a session that was alive since."""
         off = EnsureAccess(order.client_id, order.revision, [Access(a, False, 0, 0) for a in order.accounts])
         async with attempt_on(self._database):
-            accounts = await self._read(off)
-        findings = [account.looked_at(order.since) for account in accounts]
-        evidence = Evidence(System.INTERNET, order.revision, datetime.now(UTC), METHOD, findings, look=True)
+            reading = await self._read(off)
+        findings = [account.looked_at(order.since) for account in reading.accounts]
+        evidence = Evidence(System.INTERNET, order.revision, reading.at, METHOD, findings, look=True)
         return await self._evidences.take_down(order.client_id, evidence)
 
     # -- the rows -------------------------------------------------------------------------------------------------
 
     async def _change(self, order: EnsureAccess) -> tuple[frozenset[str], dict[str, Doubt]]:
         """Set all accounts in one transaction or, when that fails, each in its own: one that fails is in doubt, and
-        holds up no other. Returns which have another secret now, and the doubts."""
+        holds up no other. Returns which were cut, and the doubts."""
         try:
             return await self._change_together(order), {}
         except asyncpg.PostgresError as error:
             if len(order.accounts) == 1 or isinstance(error, UNAVAILABLE):
                 raise
-            rekeyed, doubts = await self._change_one_by_one(order)
+            cut, doubts = await self._change_one_by_one(order)
             if len(doubts) == len(order.accounts):
                 raise
-            return rekeyed, doubts
+            return cut, doubts
 
     async def _change_one_by_one(self, order: EnsureAccess) -> tuple[frozenset[str], dict[str, Doubt]]:
-        rekeyed: frozenset[str] = frozenset()
+        cut: frozenset[str] = frozenset()
         doubts = {}
         for access in order.accounts:
             try:
-                rekeyed |= await self._change_together(replace(order, accounts=[access]))
+                cut |= await self._change_together(replace(order, accounts=[access]))
             except asyncpg.PostgresError as error:
                 if isinstance(error, UNAVAILABLE):
                     raise
                 proof = Proof.NOT_PROVEN if isinstance(error, BUSY) else Proof.FAILED
                 doubts[access.account] = Doubt(proof, translated(error, self._database).message)
-        return rekeyed, doubts
+        return cut, doubts
 
     async def _change_together(self, order: EnsureAccess) -> frozenset[str]:
-        """Which accounts had a secret, and have another one now."""
+        """Which accounts were cut: a login that was let in a moment ago would not be now. What is off was off before,
+        or is among them."""
+        off = {access.account for access in order.accounts if not access.on}
         async with self._database.transaction() as connection:
+            lately = await connection.fetchval(_LATELY, order.client_id) if off else False
             await self._fence.pass_through(connection, order.client_id, order.revision)
-            verdict = await self._set(connection, order)
-        return verdict.rekeyed & verdict.owners.keys()
+            verdict, barred = await self._set(connection, order)
+        return (verdict.touched & (off if lately else off - barred)) | (verdict.rekeyed & verdict.owners.keys())
 
-    async def _set(self, connection: asyncpg.Connection, order: EnsureAccess) -> Verdict:
-        """Rows are locked in one order for everybody: those of the system first, then those that say whose they are."""
+    async def _set(self, connection: asyncpg.Connection, order: EnsureAccess) -> tuple[Verdict, frozenset[str]]:
+        """Returns also which accounts were rejected before.
+
+        Rows are locked in one order for everybody: those of the system first, then those that say whose they are. What
+        has rows but no password is known when it is to be off, for there are other ways in, and unknown when it is to
+        be on, for then it needs one.
+        """
         wanted = {access.account: access for access in order.accounts}
         rows = await connection.fetch(_LOCK, sorted(wanted))
-        known = {row["username"] for row in rows if row["secret"]}
+        known = {row["username"] for row in rows if row["secret"] or not wanted[row["username"]].on}
+        barred = {row["username"] for row in rows if row["bar"]}
+        barred -= {row["username"] for row in rows if row["way"] and not row["bar"]}
         owners = await self._fence.owners(connection, wanted)
         switches = {account: access.on for account, access in wanted.items()}
         verdict = judge(order.client_id, order.secret_version, switches, known, owners)
@@ -187,7 +207,7 @@ class RadiusInternet(Internet):
         if touched:
             await self._switch(connection, touched)
         await self._fence.own(connection, order.client_id, order.revision, order.secret_version, verdict)
-        return verdict
+        return verdict, frozenset(barred)
 
     async def _switch(self, connection: asyncpg.Connection, touched: list[Access]) -> None:
         """Admit or reject these accounts, and have their replies as they should be, which they mostly are."""
@@ -207,7 +227,7 @@ class RadiusInternet(Internet):
         await connection.execute(_FORGET_SECRETS, accounts)
         await connection.execute(_SET_SECRETS, accounts, passwords)
 
-    async def _read(self, order: EnsureAccess) -> list[Account]:
+    async def _read(self, order: EnsureAccess) -> Reading:
         """What any other client of the database sees now of these accounts."""
         margin = self._pause + MARGIN
         return await read_accounts(self._database, order.client_id, order.accounts, margin)
@@ -215,25 +235,30 @@ class RadiusInternet(Internet):
     # -- the sessions -----------------------------------------------------------------------------------------------
 
     async def _end_sessions(
-        self, order: EnsureAccess, accounts: list[Account], rekeyed: Collection[str]
-    ) -> tuple[list[Account], dict[str, Outcome]]:
+        self, order: EnsureAccess, reading: Reading, cut: Collection[str], until: float
+    ) -> tuple[Reading, dict[str, Outcome]]:
         """Have the sessions ended that may not go on, in two rounds: one that was accepted just before the change may
-        be accounted for only after the first look (measured: 14 of 40; after a second round none).
+        be accounted for only after the first look (measured: 14 of 40; after a second round none), and nobody knows of
+        it before. Only where nothing was cut and nothing is open there is nothing to wait for.
 
-        An account without a session, and that nobody logged in with of late, is spared the pause. Returns the accounts
-        as they are then, and what came of each session that was to end.
+        Returns the accounts as they are then, and what came of each session that was to end.
         """
-        if not any(a.to_end or (a.used_lately and (a.is_off or a.wanted.account in rekeyed)) for a in accounts):
-            return accounts, {}
-        outcomes = await self._gear.disconnect([session for account in accounts for session in account.to_end])
+        if not cut and not any(account.to_end for account in reading.accounts):
+            return reading, {}
+        believed = not order.revived
+        early = [session for account in reading.accounts for session in account.to_end]
+        # the first round leaves the second its time
+        first_until = until - self._pause - self._gear.seconds
+        outcomes = await self._gear.disconnect(early, first_until, believed=believed)
         await asyncio.sleep(self._pause)
         async with attempt_on(self._database):
-            accounts = await self._read(order)
-        if late := [s for a in accounts for s in a.to_end if s.key not in outcomes or not outcomes[s.key].gone]:
-            outcomes |= await self._gear.disconnect(late)
+            reading = await self._read(order)
+        open_now = [session for account in reading.accounts for session in account.to_end]
+        if late := [s for s in open_now if s.key not in outcomes or not outcomes[s.key].gone]:
+            outcomes |= await self._gear.disconnect(late, until, believed=believed)
             async with attempt_on(self._database):
-                accounts = await self._read(order)
-        return accounts, outcomes
+                reading = await self._read(order)
+        return reading, outcomes
 
     # -- the proof ------------------------------------------------------------------------------------------------
 

@@ -5,4 +5,4 @@ GRANT INSERT ON radpostauth TO radius_daemon;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO radius_daemon, radius_prov;
 GRANT SELECT, INSERT, UPDATE, DELETE ON radcheck, radreply TO radius_prov;
 GRANT SELECT, INSERT, UPDATE ON connect_fence TO radius_prov;
-GRANT SELECT ON radacct, radpostauth TO radius_prov;
+GRANT SELECT ON radacct TO radius_prov;

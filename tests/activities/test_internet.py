@@ -160,6 +160,26 @@ async def test_a_foreign_way_to_log_in_does_not_outlive_a_rejection(world: World
     assert await checks(world) == {password("acme"), ("Auth-Type", ":=", "Reject")}
 
 
+async def test_an_account_that_is_admitted_without_a_password_is_rejected_when_it_is_off(world: World) -> None:
+    await world.execute(
+        "internet", "INSERT INTO radcheck (username, attribute, op, value) VALUES ('acme', 'Auth-Type', ':=', 'Accept')"
+    )
+    (finding,) = (await world.internet.ensure_access(access("acme", 1, on=False))).findings
+    assert (finding.proof, finding.seen["login"]) == (Proof.PROVEN, "rejected")
+    assert await checks(world) == {("Auth-Type", ":=", "Reject")}
+    await world.internet.ensure_access(access("acme", 2, on=True))
+    assert await checks(world) == {password("acme")}
+
+
+async def test_an_account_without_a_password_gets_one_when_it_is_on(world: World) -> None:
+    await world.execute(
+        "internet", "INSERT INTO radcheck (username, attribute, op, value) VALUES ('acme', 'Max-Data', ':=', '1')"
+    )
+    (finding,) = (await world.internet.ensure_access(access("acme", 1, on=True))).findings
+    assert (finding.proof, finding.seen["secret"]) == (Proof.PROVEN, "derived, version 1")
+    assert await checks(world) == {password("acme"), ("Max-Data", ":=", "1")}
+
+
 async def test_an_unknown_account_that_is_to_be_off_is_proven_absent(world: World) -> None:
     evidence = await world.internet.ensure_access(access("acme", 1, on=False))
     assert [(f.in_service, f.seen["login"]) for f in evidence.findings] == [(False, "absent")]

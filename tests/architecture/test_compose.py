@@ -161,7 +161,7 @@ async def test_the_databases_are_made_with_the_roles_that_the_services_use(tmp_p
             server.dsn("temporal_visibility", "temporal", "filled"): "CREATE TABLE theirs ()",
             server.dsn("kamailio", "sip_prov", "filled"): "SELECT in_service FROM subscriber",
             server.dsn("kamailio", "sip_daemon", "filled"): "SELECT contact FROM location",
-            server.dsn("radius", "radius_prov", "filled"): "SELECT revision, reply FROM connect_fence, radpostauth",
+            server.dsn("radius", "radius_prov", "filled"): "SELECT revision, acctsessionid FROM connect_fence, radacct",
             server.dsn("radius", "radius_daemon", "filled"): "SELECT value FROM radcheck",
         }.items():
             connection = await asyncpg.connect(dsn)

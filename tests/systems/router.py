@@ -113,7 +113,8 @@ class Nas(asyncio.DatagramProtocol):
 
     ``server_port`` is the RADIUS server's, ``port`` where it takes Disconnect-Requests. ``sessions`` are the open ones:
     id to account; ``asked`` are the ids it was asked to end. Its moods: ``mute`` says nothing, ``refuses`` is an
-    Error-Cause that it answers with, ``forgetful`` does not account for the end of a session.
+    Error-Cause that it answers with, ``forgetful`` does not account for the end of a session, ``undead`` acknowledges
+    it and lets it live.
     """
 
     server_port: int
@@ -123,6 +124,7 @@ class Nas(asyncio.DatagramProtocol):
     mute: bool = False
     refuses: int = 0
     forgetful: bool = False
+    undead: bool = False
     sessions: dict[str, str] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     _tasks: set["asyncio.Task[None]"] = field(default_factory=set)
@@ -182,7 +184,7 @@ class Nas(asyncio.DatagramProtocol):
         if cause:
             reply.code, reply["Error-Cause"] = DisconnectNAK, cause
         self._transport.sendto(reply.ReplyPacket(), addr)
-        if not cause:
+        if not cause and not self.undead:
             self.end(session)
 
     def end(self, session: str) -> None:

@@ -55,10 +55,12 @@ async def test_an_open_session_ends_at_suspension_and_no_login_comes_off_from_th
 
         await eventually(accounted)
         found = await network.evidence(acme)
-        assert {name: found["seen"][name] for name in ("login", "open_sessions", "disconnected", "probe")} == {
+        names = ("login", "open_sessions", "disconnected", "disowned", "probe")
+        assert {name: found["seen"][name] for name in names} == {
             "login": "rejected",
             "open_sessions": "0",
             "disconnected": "1 by ACK",
+            "disowned": "0",
             "probe": "Access-Reject",
         }
         assert found["method"] == (
@@ -114,9 +116,14 @@ async def test_a_session_that_its_nas_does_not_know_is_gone_though_its_row_stays
     acme, password = await network.tenant()
     async with network.nas() as nas:
         assert await nas.log_in(acme, password, "stale") == ADMITTED
-        nas.sessions.clear()  # it was restarted, and nobody accounted for that
+        nas.sessions.clear()  # it was restarted an hour ago, and nobody accounted for that
+        await network.execute(
+            """UPDATE radacct SET acctstarttime = now() - interval '1 hour', acctupdatetime = now() - interval '1 hour'
+            WHERE username = $1""",
+            acme,
+        )
         await network.building.tell(acme, "suspend")
-        assert (await network.evidence(acme))["seen"]["disconnected"] == "1 not found"
+        assert (await network.evidence(acme))["seen"]["disowned"] == "1 not found"
         assert (acme, "stale") in await network.open_sessions()
 
         async def looked_at() -> bool:
@@ -154,6 +161,39 @@ async def test_a_session_that_is_alive_at_the_second_look_is_ended(network: Netw
         await eventually(lambda: not nas.sessions)
         assert nas.asked == ["s1", "ghost"]
         await eventually(lambda: network.settled(acme))
+
+
+async def test_a_nas_that_acknowledges_and_lets_live_is_found_out(network: Network) -> None:
+    acme, password = await network.tenant()
+    async with network.nas() as nas:
+        assert await nas.log_in(acme, password, "s1") == ADMITTED
+        nas.undead = True
+        await network.ask(acme, "suspend")
+
+        async def found_out() -> bool:
+            await nas.account("s1", acme, INTERIM)
+            return "acknowledged the Disconnect-Request, but" in (await network.internet(acme))["last_error"]
+
+        await eventually(found_out, within=20, every=0.2)
+        nas.undead = False
+        await eventually(lambda: network.settled(acme), within=20)
+        assert nas.sessions == {}
+
+
+async def test_every_status_is_the_same_for_pap_and_chap(network: Network) -> None:
+    acme, password = await network.tenant(activation="manual")
+    router, tell = network.building.router, network.building.tell
+    for command, login in (
+        ("", REJECTED),
+        ("activate", ADMITTED),
+        ("suspend", REJECTED),
+        ("unsuspend", ADMITTED),
+        ("decommission", REJECTED),
+    ):
+        if command:
+            await tell(acme, command)
+        for chap in (False, True):
+            assert await router.log_in(acme, password, chap=chap) == login, (command, chap)
 
 
 async def test_a_stop_that_overtakes_its_start_leaves_no_open_row(network: Network) -> None:

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any, TypeVar
 
+import asyncpg
 import pytest_asyncio
 
 from tests.systems.network import Network, running_network
@@ -51,6 +52,30 @@ async def test_forty_suspensions_amid_a_storm_of_logins_leave_no_session_alive(n
         await eventually(accounted)
         assert [nas.sessions for nas in gear] == [{}] * GEAR
         assert sum(len(nas.asked) for nas in gear) >= CLIENTS
+
+
+async def test_a_login_that_is_being_answered_at_the_suspension_leaves_no_session(network: Network) -> None:
+    """FreeRADIUS has seen the password, and is slow to note it: there is no sign of the session before it is proven."""
+    acme, password = await network.tenant()
+    slow = await asyncpg.connect(network.building.databases["radius"])
+    async with network.nas("127.0.0.9") as nas:
+        await slow.execute("BEGIN; LOCK TABLE radpostauth IN EXCLUSIVE MODE")
+        login = asyncio.create_task(nas.log_in(acme, password, "late"))
+        await eventually(lambda: held_up(slow))
+        await network.ask(acme, "suspend")
+        await eventually(lambda: slow.fetch("SELECT FROM radcheck WHERE username = $1 AND value = 'Reject'", acme))
+        await slow.execute("ROLLBACK")
+        await slow.close()
+        assert (await login).accepted
+        await eventually(partial(network.settled, acme))
+        assert nas.asked == ["late"]
+        assert nas.sessions == {}
+
+
+async def held_up(connection: asyncpg.Connection) -> bool:
+    """Whether somebody waits for a lock on the logins."""
+    sql = "SELECT count(*) FROM pg_locks WHERE relation = 'radpostauth'::regclass AND NOT granted"
+    return bool(await connection.fetchval(sql))
 
 
 async def side_by_side(work: list[Coroutine[Any, Any, T]]) -> list[T]:
