@@ -16,7 +16,7 @@ from tests.starter.house import TOKEN, House
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-PATIENCE = 8000  # milliseconds for what a page does by itself
+PATIENCE = 15_000.0  # milliseconds that a page may take: the machine may have much else to do
 WIDE, NARROW = 1360, 360
 Theme = Literal["light", "dark"]
 
