@@ -14,8 +14,8 @@ from activities.errors import attempt_on, rejected, stale_revision
 from workflows.domain.client import LONGEST_NAME
 from workflows.domain.provisioning import Provisioned
 from workflows.domain.systems import System
-from workflows.messages import ClientView
 from workflows.ports import Claim, Directory, LostClaim, Publish, Published
+from workflows.views import ClientView
 
 _ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtextextended('client:' || $1, 0))"
 

@@ -42,7 +42,7 @@ from starter.postgres import EmbeddedPostgres
 from starter.schemas import SiteGiven
 from starter.serve import Server
 from starter.watching import Watch
-from workflows.messages import ClientView
+from workflows.views import ClientView
 
 RESULTS = Path(__file__).with_name("results")
 CLIENTS, QUICK = 100_000, 5_000

@@ -18,7 +18,8 @@ from workflows.domain.lifecycle import Status
 from workflows.domain.provisioning import Provisioned
 from workflows.domain.services import ClientType
 from workflows.domain.systems import SWITCHED
-from workflows.messages import ClientView, Suspend, Unsuspend, workflow_id
+from workflows.messages import Suspend, Unsuspend, workflow_id
+from workflows.views import ClientView
 
 SITE = "bench"
 PATIENCE = 30.0  # seconds that a change may take

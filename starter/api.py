@@ -50,7 +50,7 @@ from starter.schemas import (
 from starter.security import BodyLimit, Security
 from workflows import messages
 from workflows.domain.errors import InvalidField
-from workflows.messages import ClientView
+from workflows.views import ClientView
 
 ABOUT = """The client lifecycle service of a serviced-office operator.
 

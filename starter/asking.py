@@ -10,8 +10,8 @@ from starter import examples, problems
 from starter.desk import Desk, refusal_in
 from starter.schemas import CommandBody, PlannableBody
 from workflows.domain.provisioning import Provisioned
-from workflows.messages import AnyMessage, ClientView, CommandAnswer
-from workflows.views import PreviewView
+from workflows.messages import AnyMessage
+from workflows.views import ClientView, CommandAnswer, PreviewView
 
 LONGEST_WAIT = 60
 

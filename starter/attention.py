@@ -10,7 +10,7 @@ from starter.queries import Where, opened, sealed
 from starter.schemas import Attention, AttentionFilter, AttentionPage, SystemPage, SystemState
 from workflows.domain.dates import at_site
 from workflows.domain.systems import SWITCHED
-from workflows.messages import SkippedView
+from workflows.views import SkippedView
 
 SILENCE = 60  # seconds after which a worker that reports nothing is gone
 ORDER = "attention"  # what a cursor of this list is sealed with

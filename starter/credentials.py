@@ -7,7 +7,7 @@ from activities.settings import Settings
 from starter.errors import NoMasterKey
 from starter.schemas import Credentials, RadiusCredentials, Servers, SipCredentials
 from workflows.domain.lifecycle import Status
-from workflows.messages import ClientView
+from workflows.views import ClientView
 
 
 class Keyring:

@@ -22,17 +22,8 @@ from workflows.domain.provisioning import Provisioned
 from workflows.domain.services import Services
 from workflows.domain.standing import Limits
 from workflows.domain.state import ClientState
-from workflows.messages import (
-    AnyMessage,
-    ChangeServices,
-    ClientView,
-    CommandAnswer,
-    Decommission,
-    Edit,
-    end_date_passed,
-    workflow_id,
-)
-from workflows.views import PreviewView
+from workflows.messages import AnyMessage, ChangeServices, Decommission, Edit, workflow_id
+from workflows.views import ClientView, CommandAnswer, PreviewView, end_date_passed
 
 NO_KEYS = Keyring(None, Servers(sip=None, sip_domain="", radius=None))
 

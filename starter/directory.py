@@ -31,7 +31,8 @@ from workflows.domain.dates import at_site
 from workflows.domain.errors import BillingRefTaken, NumberTaken, Refusal, Taken
 from workflows.domain.lifecycle import Status
 from workflows.domain.provisioning import Provisioned
-from workflows.messages import AnyMessage, ClientView, SystemView, end_date_passed
+from workflows.messages import AnyMessage
+from workflows.views import ClientView, SystemView, end_date_passed
 
 # What a list can be sorted by: the expression ascending and descending (what is missing comes last), and its type.
 SORTS = {

@@ -32,8 +32,8 @@ from starter.errors import Malfunction, NotDecided, NotRunning, TemporalAway, Te
 from workflows.client_lifecycle import UNDECIDED, ClientLifecycle
 from workflows.domain.errors import ClientIdTaken, CommandIdReused, Refusal, Situation
 from workflows.domain.state import ClientState
-from workflows.messages import TASK_QUEUE, AnyMessage, ClientStart, ClientView, CommandAnswer, Message, workflow_id
-from workflows.views import PreviewAsked, PreviewView
+from workflows.messages import TASK_QUEUE, AnyMessage, ClientStart, Message, workflow_id
+from workflows.views import ClientView, CommandAnswer, PreviewAsked, PreviewView
 from workflows.visibility import attributes_at_start
 
 T = TypeVar("T")

@@ -30,7 +30,8 @@ from workflows.domain.errors import InvalidField
 from workflows.domain.lifecycle import Status
 from workflows.domain.provisioning import Provisioned
 from workflows.domain.services import ClientType
-from workflows.messages import ClientView, Office, SkippedView, Strict
+from workflows.messages import Office, Strict
+from workflows.views import ClientView, SkippedView
 
 CLIENT_ID = r"^[a-z0-9][a-z0-9-]{1,62}$"
 YEARS = range(1900, 2200)

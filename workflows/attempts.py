@@ -13,7 +13,6 @@ from temporalio.exceptions import TimeoutError as TimedOut
 from workflows.domain.lifecycle import Status
 from workflows.domain.state import ClientState
 from workflows.domain.systems import SWITCHED, System
-from workflows.messages import ClientView
 from workflows.ports import (
     STALE_REVISION,
     Claim,
@@ -28,6 +27,7 @@ from workflows.ports import (
     Published,
     Telephony,
 )
+from workflows.views import ClientView
 
 Look = ObserveLines | ObserveAccess
 Order = EnsureLines | EnsureAccess | Look | Publish

@@ -26,7 +26,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.domain.state import Answer
     from workflows.domain.systems import System
     from workflows.inbox import read
-    from workflows.messages import ClientStart, ClientView, CommandAnswer, DriftReport, Message, Roll, WaitSettled
+    from workflows.messages import ClientStart, DriftReport, Message, Roll, WaitSettled
     from workflows.ports import (
         Claim,
         EnsureAccess,
@@ -38,7 +38,7 @@ with workflow.unsafe.imports_passed_through():
         Publish,
         Published,
     )
-    from workflows.views import PreviewAsked, PreviewView
+    from workflows.views import ClientView, CommandAnswer, PreviewAsked, PreviewView
     from workflows.visibility import next_moment_told, show
     from workflows.waiting import Alarm, wait_until
 

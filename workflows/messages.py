@@ -1,11 +1,11 @@
-"""The wire contract of ClientLifecycle (PRODUCT.md sections 7.2 and 7.3): start, commands, answers, views.
+"""The wire contract of ClientLifecycle (PRODUCT.md sections 7.2 and 7.3): start, commands, signals.
 
 Changes are additive. Commands are checked here for shape and turned into domain commands; what they mean is the
 domain's.
 """
 
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import (
@@ -21,14 +21,12 @@ from pydantic import (
 )
 
 from workflows.domain import commands
-from workflows.domain.client import LONGEST_NAME, Activation
-from workflows.domain.dates import at_site, local_day, local_time
-from workflows.domain.lifecycle import Kind, Status
-from workflows.domain.provisioning import Provisioned
+from workflows.domain.client import LONGEST_NAME
+from workflows.domain.lifecycle import Kind
 from workflows.domain.services import ClientType, Internet, Line
-from workflows.domain.standing import Doubt, Limits, Proof, Standing
-from workflows.domain.state import Answer, ClientState
-from workflows.domain.systems import SWITCHED, System
+from workflows.domain.standing import Limits
+from workflows.domain.state import ClientState
+from workflows.domain.systems import System
 
 ID_PREFIX = "client-"
 TASK_QUEUE = "provisioning"
@@ -380,246 +378,3 @@ class WaitSettled(Strict):
 
     revision: int = 0
     patience: float = Field(30.0, gt=0, le=60)
-
-
-# -- views ----------------------------------------------------------------------------------------------------------
-
-
-class LineView(BaseModel):
-    number: str
-    office: str | None
-    protected: bool
-
-
-class InternetView(BaseModel):
-    account: str
-    down_mbps: int
-    up_mbps: int
-    vlan: int | None
-
-
-class HoldView(BaseModel):
-    source: str
-    reason: str
-    by: str
-    placed_at: datetime
-
-
-class PlannedView(BaseModel):
-    change_id: str
-    kind: str
-    at: datetime
-    local_time: str
-    by: str
-    reason: str
-
-
-class SkippedView(BaseModel):
-    reason: str
-    by: str
-    at: datetime
-
-
-class SubjectView(BaseModel):
-    """One line or account: on, off or unknown, whether that is proven and since when, or why not.
-
-    ``seen`` is what the last change read back of it (the evidence), as the directory has it.
-    """
-
-    subject: str
-    desired: str
-    actual: str
-    state: Literal["proven", "changing", "not_proven", "failed", "skipped"]
-    proven_at: datetime | None
-    protected: bool
-    why: str
-    seen: dict[str, str] = Field(default_factory=dict)
-
-
-class SystemView(BaseModel):
-    """One provisioning system. ``desired`` and ``actual`` map numbers or accounts to on, off or unknown.
-
-    ``state``: settled; changing; not_proven: changed, but what is true could not be seen yet; attention: a person is
-    needed; skipped: a person has accepted that it is not as decided. ``by`` marked it as done by hand.
-    """
-
-    system: str
-    desired: dict[str, str]
-    actual: dict[str, str]
-    proven_at: datetime | None
-    attempts: int
-    last_error: str
-    next_attempt_at: datetime | None
-    state: Literal["settled", "changing", "not_proven", "attention", "skipped"] = "settled"
-    attention_since: datetime | None = None
-    method: str = ""
-    by: str = ""
-    skipped: SkippedView | None = None
-    second_look_at: datetime | None = None
-    subjects: list[SubjectView] = Field(default_factory=list)
-
-
-class ClientView(BaseModel):
-    """A client as every interface shows it (PRODUCT.md section 7.2). Times carry the site's offset."""
-
-    client_id: str
-    name: str
-    type: ClientType
-    site: str
-    timezone: str
-    status: Status
-    provisioning: Provisioned
-    billing_ref: str
-    start_date: date
-    end_date: date | None
-    end_date_passed: bool
-    activation: Activation
-    management: bool
-    offices: list[str]
-    office_label: str
-    lines: list[LineView]
-    internet: InternetView | None
-    holds: list[HoldView]
-    planned: list[PlannedView]
-    systems: list[SystemView]
-    revision: int
-    created_at: datetime
-    decommissioned_at: datetime | None
-    temporal_ui_url: str = ""
-    secret_version: int = 1
-
-    @classmethod
-    def of(cls, state: ClientState, now: datetime) -> "ClientView":
-        client, zone = state.client, state.client.timezone
-        internet = client.services.internet
-        return cls(
-            client_id=client.client_id,
-            name=client.name,
-            type=client.services.type,
-            site=client.site,
-            timezone=zone,
-            status=client.status,
-            provisioning=state.provisioned,
-            billing_ref=client.billing_ref,
-            start_date=client.start_date,
-            end_date=client.end_date,
-            end_date_passed=end_date_passed(client.end_date, now, zone),
-            activation=client.activation,
-            management=client.management,
-            offices=list(client.services.offices),
-            office_label=client.services.office_label,
-            lines=[LineView(number=x.number, office=x.office, protected=x.protected) for x in client.services.lines],
-            internet=internet
-            and InternetView(
-                account=client.client_id, down_mbps=internet.down_mbps, up_mbps=internet.up_mbps, vlan=internet.vlan
-            ),
-            holds=[
-                HoldView(source=h.source, reason=h.reason, by=h.by, placed_at=at_site(h.placed_at, zone))
-                for h in sorted(client.holds.values(), key=lambda h: (h.placed_at, h.source))
-            ],
-            planned=[
-                PlannedView(
-                    change_id=c.change_id,
-                    kind=c.kind,
-                    at=at_site(c.at, zone),
-                    local_time=local_time(c.at, zone),
-                    by=c.command.by,
-                    reason=c.command.reason,
-                )
-                for c in client.schedule
-            ],
-            systems=[_system(state, system) for system in SWITCHED],
-            revision=client.revision,
-            created_at=at_site(client.created_at, zone),
-            decommissioned_at=client.decommissioned_at and at_site(client.decommissioned_at, zone),
-            secret_version=client.secret_version,
-        )
-
-
-class CommandAnswer(ClientView):
-    """The client after a command, and whether the command changed anything."""
-
-    changed: bool
-    message: str
-
-    @classmethod
-    def to(cls, answer: Answer, view: ClientView) -> "CommandAnswer":
-        return cls(**dict(view), changed=answer.changed, message=answer.message)
-
-
-def end_date_passed(end_date: date | None, now: datetime, timezone: str) -> bool:
-    """Whether the day the client was due to move out is over at the site."""
-    return end_date is not None and end_date < local_day(now, timezone)
-
-
-def _system(state: ClientState, system: System) -> SystemView:
-    provisioning, zone = state.provisioning, state.client.timezone
-    if system is System.TELEPHONY:
-        desired = {n: _word(on) for n, on in provisioning.lines_wanted.items()}
-        actual = {n: _word(provisioning.lines.get(n)) for n in desired}
-    else:
-        desired = {a: _word(access.on) for a, access in provisioning.access_wanted.items()}
-        proven = {a: access.on for a, access in provisioning.access.items()}
-        actual = {a: _word(proven.get(a)) for a in desired}
-    standing = provisioning.standing[system]
-    skipped = standing.skipped
-    view = SystemView(
-        system=system,
-        desired=desired,
-        actual=actual,
-        proven_at=standing.proven_at and at_site(standing.proven_at, zone),
-        attempts=standing.attempts,
-        last_error=standing.last_error,
-        next_attempt_at=standing.retry_at and at_site(standing.retry_at, zone),
-        attention_since=standing.attention_since and at_site(standing.attention_since, zone),
-        method=standing.method,
-        by=standing.by,
-        skipped=skipped and SkippedView(reason=skipped.reason, by=skipped.by, at=at_site(skipped.at, zone)),
-        second_look_at=standing.look_at and at_site(standing.look_at, zone),
-    )
-    protected = {line.number for line in state.client.services.lines if line.protected}
-    subjects = [_subject(view, standing, name, name in protected, zone) for name in desired]
-    differs = provisioning.differs(system, state.client)
-    return view.model_copy(update={"subjects": subjects, "state": _state(standing, differs=differs)})
-
-
-def _state(
-    standing: Standing, *, differs: bool
-) -> Literal["settled", "changing", "not_proven", "attention", "skipped"]:
-    if standing.attention:
-        return "attention"
-    if not differs:
-        return "settled"
-    if standing.skipped:
-        return "skipped"
-    return "not_proven" if standing.doubts else "changing"
-
-
-def _subject(view: SystemView, standing: Standing, name: str, protected: bool, zone: str) -> SubjectView:
-    desired, actual, doubt = view.desired[name], view.actual[name], standing.doubts.get(name)
-    proven_at = standing.proofs.get(name)
-    return SubjectView(
-        subject=name,
-        desired=desired,
-        actual=actual,
-        state=_word_of(actual != "unknown", doubt, skipped=standing.skipped is not None),
-        proven_at=proven_at and at_site(proven_at, zone),
-        protected=protected,
-        why=doubt.why if doubt else "",
-    )
-
-
-def _word_of(
-    proven: bool, doubt: Doubt | None, *, skipped: bool
-) -> Literal["proven", "changing", "not_proven", "failed", "skipped"]:
-    if proven:
-        return "proven"
-    if skipped:
-        return "skipped"
-    if doubt is None:
-        return "changing"
-    return "failed" if doubt.proof is Proof.FAILED else "not_proven"
-
-
-def _word(on: bool | None) -> str:
-    return "unknown" if on is None else "on" if on else "off"

@@ -15,7 +15,7 @@ from workflows.domain.journal import Entry
 from workflows.domain.provisioning import Access
 from workflows.domain.standing import Proof
 from workflows.domain.systems import System
-from workflows.messages import ClientView
+from workflows.views import ClientView
 
 STALE_REVISION = "StaleRevision"
 

@@ -16,7 +16,7 @@ from starter.console.sites import remembering, site_of
 from starter.desk import Desk
 from starter.errors import NoSuchPage
 from starter.schemas import ClientFilter
-from workflows.messages import ClientView
+from workflows.views import ClientView
 
 COLUMNS = (
     ("name", "Name"),

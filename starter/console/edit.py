@@ -41,7 +41,8 @@ from workflows.domain.client import check_billing_ref as meet_billing_ref
 from workflows.domain.errors import Refusal
 from workflows.domain.lifecycle import Status
 from workflows.domain.preview import Effect
-from workflows.messages import AnyMessage, ChangeServices, ClientView, CommandAnswer, Edit
+from workflows.messages import AnyMessage, ChangeServices, Edit
+from workflows.views import ClientView, CommandAnswer
 
 DETAILS = ("name", "billing_ref", "start_date", "end_date")
 CALLED = {"name": "name", "billing_ref": "billing ref", "start_date": "start date", "end_date": "end date"}

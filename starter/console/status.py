@@ -15,8 +15,8 @@ from starter.errors import NotDecided
 from starter.problems import code_of
 from workflows.domain.errors import InvalidField, Refusal, Situation
 from workflows.domain.lifecycle import Kind
-from workflows.messages import BY_NAME, ClientView
-from workflows.views import PreviewView
+from workflows.messages import BY_NAME
+from workflows.views import ClientView, PreviewView
 
 THINGS = {"line": "Line", "account": "Internet", "office": "Office", "hold": "Hold", "detail": "Record"}
 """What a command touches, as the preview names it, in the order in which it is read."""

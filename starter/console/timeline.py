@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from starter.console.words import day_word, kind_word, status_word
-from workflows.messages import ClientView, PlannedView
+from workflows.views import ClientView, PlannedView
 
 WIDTH, LEFT = 1000.0, 8.0
 SHORTEST = timedelta(days=14)  # what a drawing shows at least

@@ -20,7 +20,8 @@ from workflows.domain.dates import at_site, end_of, zone
 from workflows.domain.errors import InvalidField
 from workflows.domain.lifecycle import Kind
 from workflows.domain.services import ClientType
-from workflows.messages import BY_NAME, AnyMessage, ClientView
+from workflows.messages import BY_NAME, AnyMessage
+from workflows.views import ClientView
 
 NOW, DAY, AT = "now", "day", "at"
 ROWS = 3  # lines that can be added at once

@@ -11,8 +11,8 @@ from tests.activities.world import AT, ONE, TWO, World, publication, registratio
 from workflows.domain.journal import Entry, Event
 from workflows.domain.provisioning import Provisioned
 from workflows.domain.systems import System
-from workflows.messages import PlannedView
 from workflows.ports import STALE_REVISION
+from workflows.views import PlannedView
 
 DATABASES = ("directory",)
 

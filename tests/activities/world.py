@@ -19,8 +19,8 @@ from workflows.domain.lifecycle import Status
 from workflows.domain.provisioning import Access, Provisioned
 from workflows.domain.services import ClientType
 from workflows.domain.systems import System
-from workflows.messages import ClientView, LineView, SystemView
 from workflows.ports import Claim, EnsureAccess, EnsureLines, Publish
+from workflows.views import ClientView, LineView, SystemView
 
 MASTER_KEY = b"k" * 32
 DOMAIN = "sip.test"

@@ -27,7 +27,8 @@ from workflows.client_lifecycle import ClientLifecycle
 from workflows.domain.client import Client
 from workflows.domain.standing import Limits
 from workflows.domain.state import ClientState
-from workflows.messages import TASK_QUEUE, ClientStart, ClientView, CommandAnswer, Message, workflow_id
+from workflows.messages import TASK_QUEUE, ClientStart, Message, workflow_id
+from workflows.views import ClientView, CommandAnswer
 from workflows.visibility import attributes_at_start
 
 LIMITS = Limits(attempt=20, first_pause=0.5, longest_pause=1)

@@ -7,7 +7,7 @@ from starter.postgres import EmbeddedPostgres
 from tests.faults.conftest import RealHouse, frozen
 from tests.waiting import eventually
 from tests.workflows.conftest import Handle
-from workflows.messages import ClientView
+from workflows.views import ClientView
 
 
 async def in_attention(house: RealHouse, handle: Handle) -> ClientView:

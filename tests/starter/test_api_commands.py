@@ -12,7 +12,8 @@ from tests.starter.house import House, number, unique
 from tests.waiting import eventually
 from workflows.client_lifecycle import as_failure
 from workflows.domain.errors import IllegalTransition
-from workflows.messages import AnyMessage, CommandAnswer
+from workflows.messages import AnyMessage
+from workflows.views import CommandAnswer
 
 ACCESS = {"down_mbps": 100, "up_mbps": 20, "vlan": 110}
 

@@ -27,8 +27,9 @@ from workflows.domain.standing import Limits
 from workflows.domain.state import ClientState
 from workflows.domain.systems import System
 from workflows.guard import Guard
-from workflows.messages import ClientStart, ClientView, CommandAnswer, Message, WaitSettled, client_id_of, workflow_id
+from workflows.messages import ClientStart, Message, WaitSettled, client_id_of, workflow_id
 from workflows.ports import EnsureAccess, EnsureLines
+from workflows.views import ClientView, CommandAnswer
 from workflows.visibility import KEYS, attributes_at_start
 
 TEMPORAL = Path(sys.executable).parent / "temporal"

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from tests.workflows.conftest import OFFICE_LINE, SECOND_LINE, Handle, House
 from workflows.domain.standing import Limits, Proof
-from workflows.messages import ClientView
+from workflows.views import ClientView
 
 PATIENT = Limits(attempt=8, first_pause=3600, longest_pause=3600)
 LOOKING = Limits(attempt=8, first_pause=1, longest_pause=60, second_look=3600)
