@@ -103,6 +103,8 @@ def test_a_new_clients_lines_are_shown_before_they_are_wanted(width: int, capsys
     assert any(line.startswith(client["lines"][0]["number"]) and line.endswith("-") for line in lines)
 
 
+@pytest.mark.usefixtures("width")
+@pytest.mark.parametrize("width", [160], indirect=True)
 def test_what_stands_in_the_way_is_shown_with_each_line(capsys: pytest.CaptureFixture[str]) -> None:
     client: dict[str, Any] = deepcopy(CLIENT)
     telephony, internet = client["systems"]
