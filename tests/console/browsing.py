@@ -75,7 +75,9 @@ class Browsers:
         context.on("weberror", lambda error: self.complaints.append(f"error in the page: {error.error}"))
         context.on("request", lambda request: self._look(request, home))
         self._contexts.append(context)
-        return await context.new_page()
+        page = await context.new_page()
+        await (await context.new_cdp_session(page)).send("Emulation.setFocusEmulationEnabled", {"enabled": True})
+        return page
 
     async def signed_in(
         self,

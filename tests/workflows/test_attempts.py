@@ -18,7 +18,9 @@ async def test_a_system_that_fails_gets_attention_while_the_other_is_switched(ho
     handle = await house.start(limits=PATIENT)
     house.telephony.faults.down = True
     await house.command(handle, "suspend")
-    view = await house.until(handle, lambda view: view.provisioning == "attention")
+    view = await house.until(
+        handle, lambda view: view.provisioning == "attention" and set(view.systems[1].actual.values()) == {"off"}
+    )
     telephony, internet = view.systems
     assert "telephony does not answer" in telephony.last_error
     assert telephony.next_attempt_at is not None
