@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx
 import structlog
 import uvicorn
@@ -39,6 +40,7 @@ from starter.examples import ANSWERS
 from starter.gateway import Gateway
 from starter.listening import free_port
 from starter.postgres import EmbeddedPostgres
+from starter.queries import sealed
 from starter.schemas import SiteGiven
 from starter.serve import Server
 from starter.watching import Watch
@@ -70,6 +72,8 @@ PAGES = {
     "search what none has": "/clients?q=zzzz",
     "search a number": "/clients?q=2079400042",
     "search and sort": "/clients?q=harbour&sort=-end_date",
+    "a page in the middle": f"/clients?cursor={sealed('name', (False, 'harbour', ''))}",
+    "the same, by end date": f"/clients?sort=end_date&cursor={sealed('end_date', (False, '2028-01-01', ''))}",
 }
 
 _FILL = """
@@ -93,6 +97,12 @@ FROM (
     CASE WHEN n % 10 = 0 THEN timestamptz '2027-01-01' + n % 700 * interval '1 day' END AS due,
     n % 30 || '.' || lpad((n % 40)::text, 2, '0') AS office, '+4420794' || lpad(n::text, 5, '0') AS number
   FROM generate_series($4::int, least($4 + $5, $2) - 1) AS n) AS made"""
+
+_PROVE = """
+INSERT INTO proofs (client_id, system, revision, kind, at, method, findings)
+SELECT 'bench-' || n, system, 1, 'change', now(), 'read back', $1::jsonb
+FROM generate_series($2::int, $2 + $3 - 1) AS n, unnest(ARRAY['telephony', 'internet']) AS system
+WHERE EXISTS (SELECT FROM clients WHERE client_id = 'bench-' || n)"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -134,16 +144,29 @@ async def _run(postgres: EmbeddedPostgres, clients: int, asked: int) -> dict[str
             await directory.add_site(
                 SiteGiven(site_id=f"bench-{number}", name=f"Bench {number}", timezone="Europe/London")
             )
+        findings = [
+            {"subject": "+442079460001", "in_service": True, "state": "proven", "why": "", "seen": {"in_service": "1"}}
+        ]
         document = ClientView.model_validate(ANSWERS["ClientView"]).model_dump(mode="json")
         for first in range(0, clients, AT_ONCE):
             await database.write(_FILL, document, clients, SITES, first, AT_ONCE)
-        await database.write("ANALYZE clients")
+            await database.write(_PROVE, findings, first, AT_ONCE)
+        await _vacuumed(dsn)
         desk = Desk(Gateway(await connect(), "http://ui"), directory, Watch(dsn), settings.limits)
         cookie = await Sessions(database, token).begin("bench")
         async with _serving(Server(uvicorn.Config(create_app(desk, token), port=free_port(), log_config=None))) as url:
             cookies = {COOKIE: cookie or ""}
             async with httpx.AsyncClient(base_url=url, cookies=cookies, trust_env=False, timeout=90) as browser:
                 return await _ask(browser, database, clients, asked)
+
+
+async def _vacuumed(dsn: str) -> None:
+    """As autovacuum leaves the tables; outside of a transaction, and it may take its time."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute("VACUUM ANALYZE clients, proofs", timeout=120)
+    finally:
+        await connection.close()
 
 
 async def _ask(browser: httpx.AsyncClient, database: Database, clients: int, asked: int) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What every interface asks for, put together from the workflows and the directory: create, command, look, wait."""
 
+import asyncio
 import hashlib
 import re
 import unicodedata
@@ -12,6 +13,7 @@ from starter.credentials import Keyring
 from starter.directory import Directory
 from starter.errors import DirectoryAway, NoSuchClient, NotRunning, WorkflowMissing
 from starter.gateway import Gateway, is_recorded, refusal_of
+from starter.listing import total_of
 from starter.schemas import CLIENT_ID, ClientFilter, ClientGiven, ClientPage, Credentials, HistoryPage, Servers
 from starter.watching import Watch, until_settled
 from workflows.domain.client import Client
@@ -140,9 +142,14 @@ class Desk:
         return self._linked(view.model_copy(update=dict(shown.view)))
 
     async def clients(self, wanted: ClientFilter) -> ClientPage:
-        """A page of the list. Raises NoSuchPage, DirectoryAway."""
-        page = await self.directory.clients(wanted, datetime.now(UTC))
-        return page.model_copy(update={"items": [self._linked(view) for view in page.items]})
+        """A page of the list, and how many there are in all. Raises NoSuchPage, DirectoryAway."""
+        (items, then), counts = await asyncio.gather(self.listed(wanted), self.directory.counts(wanted))
+        return ClientPage(items=items, next=then, total=total_of(counts, wanted))
+
+    async def listed(self, wanted: ClientFilter) -> tuple[list[ClientView], str | None]:
+        """A page of the list and the cursor of the next one; nothing is counted. Raises NoSuchPage, DirectoryAway."""
+        items, then = await self.directory.clients(wanted, datetime.now(UTC))
+        return [self._linked(view) for view in items], then
 
     async def history(self, client_id: str, limit: int, cursor: str | None, event: str = "") -> HistoryPage:
         """A page of a client's history, newest first, all of it or one kind of line.

@@ -14,12 +14,12 @@ from activities.directory import sort_name
 from activities.fence import OWN_SECRET
 from starter.attention import systems, those_waiting
 from starter.errors import SiteIdTaken
+from starter.listing import counting, cursor_of, picking
 from starter.queries import Where, opened, paging, reaching, sealed
 from starter.schemas import (
     AttentionFilter,
     AttentionPage,
     ClientFilter,
-    ClientPage,
     HistoryEntry,
     HistoryPage,
     Site,
@@ -29,24 +29,9 @@ from starter.schemas import (
 )
 from workflows.domain.dates import at_site
 from workflows.domain.errors import BillingRefTaken, NumberTaken, Refusal, Taken
-from workflows.domain.lifecycle import Status
 from workflows.domain.provisioning import Provisioned
 from workflows.messages import AnyMessage
 from workflows.views import ClientView, SystemView, end_date_passed
-
-# What a list can be sorted by: the expression ascending and descending (what is missing comes last), and its type.
-SORTS = {
-    "name": ("c.sort_name", "c.sort_name", "text"),
-    "billing_ref": ("c.billing_ref", "c.billing_ref", "text"),
-    "status": ("c.status", "c.status", "text"),
-    "start_date": ("c.start_date", "c.start_date", "date"),
-    "end_date": ("coalesce(c.end_date, 'infinity')", "coalesce(c.end_date, '-infinity')", "date"),
-    "next_change": (
-        "coalesce(c.next_change_at, 'infinity')",
-        "coalesce(c.next_change_at, '-infinity')",
-        "timestamptz",
-    ),
-}
 
 _CLIENT = """
 SELECT c.client_id, c.revision, c.document::text AS document, c.provisioning, c.management,
@@ -56,7 +41,6 @@ SELECT c.client_id, c.revision, c.document::text AS document, c.provisioning, c.
        i.method AS internet_method, i.findings AS internet_findings
 """
 _PROOFS = """
-FROM clients c
 LEFT JOIN proofs t
   ON (t.client_id, t.system, t.revision, t.kind) = (c.client_id, 'telephony', c.telephony_proven, 'change')
 LEFT JOIN proofs i
@@ -163,53 +147,45 @@ class Directory:
     # -- clients ----------------------------------------------------------------------------------------------------
 
     async def client(self, client_id: str, now: datetime) -> Shown | None:
-        rows = await self._fetch(f"{_CLIENT} {_PROOFS} WHERE c.client_id = $1", client_id)
+        rows = await self._fetch(f"{_CLIENT} FROM clients c {_PROOFS} WHERE c.client_id = $1", client_id)
         return Shown.of(rows[0], now) if rows else None
 
     async def with_proofs(self, view: ClientView) -> ClientView:
         """A client as its workflow shows it, with the proofs that are ahead of the workflow."""
-        rows = await self._fetch(f"{_CLIENT} {_PROOFS} WHERE c.client_id = $1", view.client_id)
+        rows = await self._fetch(f"{_CLIENT} FROM clients c {_PROOFS} WHERE c.client_id = $1", view.client_id)
         return proven(view, rows[0]) if rows and rows[0]["revision"] >= view.revision else view
 
-    async def clients(self, wanted: ClientFilter, now: datetime) -> ClientPage:
-        """A page of the list, the management client of a site first. Raises NoSuchPage."""
-        where = filtered(wanted)
-        name = wanted.sort.removeprefix("-")
-        falling = wanted.sort.startswith("-")
-        key, kind = SORTS[name][falling], SORTS[name][2]
-        page = Where(list(where.terms), list(where.values))
-        if wanted.cursor:
-            management, value, client_id = opened(wanted.cursor, wanted.sort, (bool, str, str))
-            first, then = page.given(management), page.given(value)
-            beyond = f"({key}, c.client_id) {'<' if falling else '>'} ({then}::text::{kind}, {page.given(client_id)})"
-            page.terms.append(f"(c.management < {first} OR (c.management = {first} AND {beyond}))")
-        order = f"c.management DESC, {key} {'DESC' if falling else 'ASC'}, c.client_id {'DESC' if falling else 'ASC'}"
+    async def clients(self, wanted: ClientFilter, now: datetime) -> tuple[list[ClientView], str | None]:
+        """A page of the list, the management client of a site first, and the cursor of the next one.
+
+        Raises NoSuchPage.
+        """
+        picked = picking(wanted)
         async with reaching(self._glance), paging():
-            # every name comes from SORTS and _filtered; what a caller gave is a parameter
-            counting = f"SELECT count(*) AS total FROM clients c {where}"  # noqa: S608  # see above
-            total = (await self._database.read(counting, *where.values))[0]["total"]
             rows = await self._database.read(
-                f"{_CLIENT}, ({key})::text AS sort_key {_PROOFS} {page} "
-                f"ORDER BY {order} LIMIT {page.given(wanted.limit + 1)}",
-                *page.values,
+                f"{_CLIENT}, l.sort_key::text AS sort_text FROM ({picked.query}) l JOIN clients c USING (client_id) "
+                f"{_PROOFS} ORDER BY {picked.order}",
+                *picked.values,
             )
-        last = rows[wanted.limit - 1] if len(rows) > wanted.limit else None
-        return ClientPage(
-            items=[Shown.of(row, now).view for row in rows[: wanted.limit]],
-            next=last and sealed(wanted.sort, (last["management"], last["sort_key"], last["client_id"])),
-            total=total,
-        )
+        shown = rows[: wanted.limit]
+        then = cursor_of(wanted, shown[-1]) if len(rows) > wanted.limit else None
+        return [Shown.of(row, now).view for row in shown], then
+
+    async def counts(self, wanted: ClientFilter) -> dict[str, int]:
+        """How many clients there are of each status, of all that a filter lets through but for the status."""
+        query, values = counting(wanted)
+        return {row["status"]: row["number"] for row in await self._fetch(query, *values)}
 
     async def settled(self, client_id: str, revision: int, now: datetime) -> Shown | None:
         """The client, if everything it decided up to ``revision`` is done and shown."""
         done = f"WHERE c.client_id = $1 AND c.revision >= $2 AND c.provisioning = '{Provisioned.SETTLED.value}'"
-        rows = await self._fetch(f"{_CLIENT} {_PROOFS} {done}", client_id, revision)
+        rows = await self._fetch(f"{_CLIENT} FROM clients c {_PROOFS} {done}", client_id, revision)
         return Shown.of(rows[0], now) if rows else None
 
     async def own_secrets(self, client_id: str) -> frozenset[str]:
         """The lines and accounts of a client that were last seen to keep a secret from before Connect."""
         rows = await self._fetch(
-            f"SELECT f->>'subject' AS subject {_PROOFS}, "
+            f"SELECT f->>'subject' AS subject FROM clients c {_PROOFS}, "  # noqa: S608  # put together from constants
             "LATERAL jsonb_array_elements(coalesce(t.findings, '[]') || coalesce(i.findings, '[]')) f "
             "WHERE c.client_id = $1 AND f->'seen'->>'secret' = $2",
             client_id,
@@ -314,24 +290,6 @@ class Directory:
     async def _write(self, statement: str, *values: object) -> None:
         async with reaching(self._glance):
             await self._database.write(statement, *values)
-
-
-def filtered(wanted: ClientFilter) -> Where:
-    where = Where()
-    if wanted.status:
-        where.terms.append(f"c.status = {where.given(wanted.status.value)}")
-    elif not wanted.inactive:
-        where.terms.append(f"c.status <> {where.given(Status.DECOMMISSIONED.value)}")
-    if wanted.type:
-        where.terms.append(f"c.type = {where.given(wanted.type.value)}")
-    if wanted.provisioning:
-        where.terms.append(f"c.provisioning = {where.given(wanted.provisioning.value)}")
-    if wanted.site:
-        where.terms.append(f"c.site_id = {where.given(wanted.site)}")
-    for word in (wanted.q or "").lower().split():
-        literal = word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-        where.terms.append(f"c.search LIKE {where.given(f'%{literal}%')}")
-    return where
 
 
 def _site(row: asyncpg.Record) -> Site:

@@ -1,5 +1,6 @@
 """The Clients page: every client of a site at a glance, and the same as CSV."""
 
+import asyncio
 import csv
 import io
 from collections.abc import AsyncIterator
@@ -11,10 +12,11 @@ from fastapi.responses import RedirectResponse, Response, StreamingResponse
 from pydantic import ValidationError
 
 from starter.asking import AtDesk
-from starter.console.shell import Page, page, reads_of, see
+from starter.console.shell import Page, page, see
 from starter.console.sites import remembering, site_of
 from starter.desk import Desk
 from starter.errors import NoSuchPage
+from starter.listing import total_of
 from starter.schemas import ClientFilter
 from workflows.views import ClientView
 
@@ -49,16 +51,15 @@ async def show_clients(request: Request, desk: AtDesk) -> Response:
     wanted = filter_of({**request.query_params, "site": site.site_id if site else ""})
     if wanted is None:
         return see("/clients")
-    found = await desk.clients(wanted)
-    counts = await reads_of(request).counts(wanted)
+    (items, then), counts = await asyncio.gather(desk.listed(wanted), desk.directory.counts(wanted))
     answer = page(
         request,
         "clients.html",
-        clients=found.items,
-        next=found.next and address(wanted, cursor=found.next),
-        total=found.total,
+        clients=items,
+        next=then and address(wanted, cursor=then),
+        total=total_of(counts, wanted),
         counts=counts,
-        everybody=sum(counts.values()),
+        everybody=total_of(counts, wanted.model_copy(update={"status": None})),
         sites=sites,
         wanted=wanted,
         columns=[(name, *_sorting(wanted, key)) for key, name in COLUMNS],
@@ -111,12 +112,11 @@ async def _rows(desk: Desk, wanted: ClientFilter) -> AsyncIterator[str]:
     while cursor is not None:
         asked = wanted.model_copy(update={"cursor": cursor or None, "limit": EXPORT})
         try:
-            found = await desk.clients(asked)
+            items, cursor = await desk.listed(asked)
         except NoSuchPage:
             return
-        for client in found.items:
+        for client in items:
             yield _line(_cells(client))
-        cursor = found.next
 
 
 def _cells(client: ClientView) -> list[str]:

@@ -1,13 +1,11 @@
-"""What only the console asks of the directory: counts, a life's statuses, what is coming, what is still free."""
+"""What only the console asks of the directory: a life's statuses, what is coming, what is still free."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from activities.database import Database
-from starter.directory import filtered
 from starter.queries import reaching
-from starter.schemas import ClientFilter
 
 GLANCE = 5.0  # seconds that the database has to answer
 MOST_PLANS = 2000
@@ -38,15 +36,6 @@ class Reads:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-
-    async def counts(self, wanted: ClientFilter) -> dict[str, int]:
-        """How many clients there are of each status, of all that the filter lets through but for the status."""
-        where = filtered(wanted.model_copy(update={"status": None}))
-        # every name comes from the filter's own terms; what a caller gave is a parameter
-        counting = f"SELECT status, count(*) AS number FROM clients c {where} GROUP BY status"  # noqa: S608  # see above
-        async with reaching(GLANCE):
-            rows = await self._database.read(counting, *where.values)
-        return {row["status"]: row["number"] for row in rows}
 
     async def status_changes(self, client_id: str) -> list[tuple[datetime, str]]:
         """Since when a client had which status, the oldest first."""
