@@ -13,6 +13,7 @@ from starlette.types import Lifespan
 from starter import api_systems, examples, problems
 from starter.access import AccessLog
 from starter.asking import COMMAND, Asked, AtDesk, ClientId, Commanded, CommandGiven, PlannableGiven, Told
+from starter.console import mishaps
 from starter.console.attention import attention
 from starter.console.calendar_feed import calendar_feed
 from starter.console.client import client_pages
@@ -306,6 +307,7 @@ def create_app(desk: Desk, token: str, lifespan: Lifespan[FastAPI] | None = None
         app.include_router(pages)
     app.mount("/static", static)
     problems.install(app)
+    mishaps.install(app)
     app.add_middleware(BodyLimit)
     app.add_middleware(Guard, sessions=app.state.sessions, token=token)
     app.add_middleware(Security, token=token)

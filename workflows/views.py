@@ -3,12 +3,14 @@
 Changes are additive (PRODUCT.md section 7.2).
 """
 
+from dataclasses import asdict
 from datetime import date, datetime
 from typing import Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, Field
 
 from workflows.domain.client import Activation
+from workflows.domain.commands import ChangeServices, Convert, PlannedCommand, Suspend, Unsuspend
 from workflows.domain.dates import at_site, local_day, local_time
 from workflows.domain.errors import Refusal
 from workflows.domain.lifecycle import Status
@@ -43,12 +45,27 @@ class HoldView(BaseModel):
 
 
 class PlannedView(BaseModel):
+    """A planned change. ``details`` is what its command says besides moment and reason, as its HTTP body does."""
+
     change_id: str
     kind: str
     at: datetime
     local_time: str
     by: str
     reason: str
+    details: dict[str, Any] = Field(default_factory=dict)
+
+    @classmethod
+    def of(cls, change: PlannedChange, zone: str) -> "PlannedView":
+        return cls(
+            change_id=change.change_id,
+            kind=change.kind,
+            at=at_site(change.at, zone),
+            local_time=local_time(change.at, zone),
+            by=change.command.by,
+            reason=change.command.reason,
+            details=_details(change.command),
+        )
 
 
 class SkippedView(BaseModel):
@@ -154,17 +171,7 @@ class ClientView(BaseModel):
                 HoldView(source=h.source, reason=h.reason, by=h.by, placed_at=at_site(h.placed_at, zone))
                 for h in sorted(client.holds.values(), key=lambda h: (h.placed_at, h.source))
             ],
-            planned=[
-                PlannedView(
-                    change_id=c.change_id,
-                    kind=c.kind,
-                    at=at_site(c.at, zone),
-                    local_time=local_time(c.at, zone),
-                    by=c.command.by,
-                    reason=c.command.reason,
-                )
-                for c in client.schedule
-            ],
+            planned=[PlannedView.of(change, zone) for change in client.schedule],
             systems=[_system(state, system) for system in SWITCHED],
             revision=client.revision,
             created_at=at_site(client.created_at, zone),
@@ -254,6 +261,24 @@ class PreviewView(BaseModel):
 def end_date_passed(end_date: date | None, now: datetime, timezone: str) -> bool:
     """Whether the day the client was due to move out is over at the site."""
     return end_date is not None and end_date < local_day(now, timezone)
+
+
+def _details(command: PlannedCommand) -> dict[str, Any]:
+    match command:
+        case Suspend() | Unsuspend():
+            return {"source": command.source}
+        case Convert():
+            said: dict[str, Any] = {"to": command.to.value}
+            if command.to is ClientType.RESIDENTIAL:
+                said |= {"lines": [asdict(line) for line in command.lines], "offices": list(command.offices)}
+            return said | ({"internet": asdict(command.internet)} if command.internet else {})
+        case ChangeServices():
+            said = {"add_lines": [asdict(line) for line in command.add_lines], "remove_lines": [*command.remove_lines]}
+            if command.internet == "keep":
+                return said
+            return said | {"internet": "none" if command.internet == "none" else asdict(command.internet)}
+        case _:
+            return {}
 
 
 def _system(state: ClientState, system: System) -> SystemView:

@@ -14,9 +14,9 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from starter.asking import AtDesk
+from starter.console.plans import plan_word, touched
 from starter.console.reads import Plan
 from starter.console.shell import reads_of
-from starter.console.words import kind_word
 from workflows.domain.dates import LAST_DAY, first_instant
 
 FEED = "/upcoming.ics"
@@ -116,14 +116,14 @@ def folded(line: str) -> Iterator[str]:
 def _event(plan: Plan, home: str, house: UUID) -> Iterator[str]:
     """One planned change. A client has at most one of a kind: planned anew, it is the same event at another time."""
     changed = _utc(plan.updated_at)
-    told = [plan.local_time, f"Reason: {plan.reason}" if plan.reason else "", f"By: {plan.by}" if plan.by else ""]
+    told = [plan.local_time, touched(plan), f"Reason: {plan.reason}" if plan.reason else "", f"By: {plan.by}" if plan.by else ""]
     yield "BEGIN:VEVENT"
     yield f"UID:{uuid5(house, f'{plan.client_id}/{plan.kind}')}"
     yield f"DTSTAMP:{changed}"
     yield f"LAST-MODIFIED:{changed}"
     yield f"SEQUENCE:{plan.revision}"
     yield f"DTSTART:{_utc(plan.at)}"
-    yield f"SUMMARY:{escaped(f'{kind_word(plan.kind).capitalize()}: {plan.name}')}"
+    yield f"SUMMARY:{escaped(f'{plan_word(plan).capitalize()}: {plan.name}')}"
     yield f"DESCRIPTION:{escaped(chr(10).join(line for line in told if line))}"
     yield f"LOCATION:{escaped(plan.site_name)}"
     yield f"URL:{home}clients/{plan.client_id}"

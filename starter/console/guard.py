@@ -8,7 +8,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from starter.console.sessions import COOKIE, Sessions
-from starter.console.shell import page
+from starter.console.shell import out_of_reach
 from starter.errors import DirectoryAway
 from starter.problems import ProblemResponse, problem
 from starter.security import GUARDED, identify
@@ -35,9 +35,7 @@ class Guard:
             if path.startswith("/static/"):
                 await self._app(scope, receive, send)
                 return
-            answer: Response = page(request, "error.html", 503, title="Something does not answer", told=str(away))
-            answer.headers["Retry-After"] = str(away.retry_after)
-            await answer(scope, receive, send)
+            await out_of_reach(request, away)(scope, receive, send)
             return
         scope.setdefault("state", {})["session"] = session
         headers = Headers(scope=scope)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from activities.database import Database
 from starter.queries import reaching
@@ -27,6 +28,8 @@ class Plan:
     local_time: str
     reason: str
     by: str
+    details: dict[str, Any]
+    numbers: list[str]
     revision: int
     updated_at: datetime
 
@@ -36,6 +39,12 @@ class Reads:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    async def site_names(self) -> dict[str, str]:
+        """What each site is called."""
+        async with reaching(GLANCE):
+            rows = await self._database.read("SELECT site_id, name FROM sites")
+        return {row["site_id"]: row["name"] for row in rows}
 
     async def status_changes(self, client_id: str) -> list[tuple[datetime, str]]:
         """Since when a client had which status, the oldest first."""
@@ -54,10 +63,12 @@ class Reads:
         without the first ``skip``."""
         async with reaching(GLANCE):
             rows = await self._database.read(
-                "SELECT c.client_id, c.name, c.site_id, s.name AS site_name, s.timezone, p.*, c.revision, c.updated_at "
+                "SELECT c.client_id, c.name, c.site_id, s.name AS site_name, s.timezone, p.*, "
+                "ARRAY(SELECT line->>'number' FROM jsonb_array_elements(c.document->'lines') "
+                "WITH ORDINALITY l(line, place) ORDER BY place) AS numbers, c.revision, c.updated_at "
                 "FROM clients c JOIN sites s USING (site_id), "
                 "jsonb_to_recordset(c.document->'planned') AS p(change_id text, kind text, at timestamptz, "
-                "local_time text, reason text, by text) "
+                "local_time text, reason text, by text, details jsonb) "
                 "WHERE c.next_change_at < $3 AND ($1::text IS NULL OR c.site_id = $1) "
                 "AND p.at >= $2 AND p.at < $3 ORDER BY p.at, c.sort_name, c.client_id, p.kind LIMIT $4 OFFSET $5",
                 site,
@@ -70,6 +81,7 @@ class Reads:
             Plan(
                 *(row["client_id"], row["name"], row["site_id"], row["site_name"], row["timezone"]),
                 *(row["change_id"], row["kind"], row["at"], row["local_time"], row["reason"], row["by"]),
+                *(row["details"] or {}, list(row["numbers"])),
                 *(row["revision"], row["updated_at"]),
             )
             for row in rows

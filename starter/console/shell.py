@@ -1,11 +1,12 @@
 """What every page of the console shares: who looks, how it is rendered, forms, and what is said after them."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 from uuid import uuid4
 
 from fastapi import Request
@@ -14,6 +15,7 @@ from fastapi.routing import APIRoute
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from starter.console import words
+from starter.console.plans import elsewhere, plan_word, touched
 from starter.console.reads import Reads
 from starter.console.sessions import Session
 from starter.errors import Away, NoSuchClient, NoSuchPage, StarterError
@@ -23,7 +25,9 @@ THEMES = ("auto", "light", "dark")
 THEME_COOKIE = "connect_theme"
 SITE_COOKIE = "connect_site"
 CSRF = "csrf"
-NOTICES = {"done": "Done."}
+LONGEST_NOTICE = 300
+NOTICE_COOKIE = "connect_notice"  # what came of a form, told once by the page that comes next
+REFRESH = "Connect-Refresh"  # a page that was left open looks for news (live.js): nobody chose anything
 
 templates = Environment(
     loader=PackageLoader("starter.console"),
@@ -32,8 +36,8 @@ templates = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-templates.filters.update(words.FILTERS)
-templates.globals.update(version=version("connect"), fresh=lambda: uuid4().hex)
+templates.filters.update(words.FILTERS, plan=plan_word, touched=touched)
+templates.globals.update(version=version("connect"), fresh=lambda: uuid4().hex, elsewhere=elsewhere)
 
 
 class Expired(Exception):
@@ -90,6 +94,8 @@ def page(request: Request, template: str, status: int = 200, **shown: Any) -> HT
     """A page, with what all of them need."""
     session = session_of(request)
     theme = request.cookies.get(THEME_COOKIE, THEMES[0])
+    looked = request.method == "GET" and REFRESH not in request.headers
+    notice = unquote(request.cookies.get(NOTICE_COOKIE, "")) if looked else ""
     context = {
         "path": request.url.path,
         "here": str(request.url.path) + (f"?{request.url.query}" if request.url.query else ""),
@@ -98,18 +104,39 @@ def page(request: Request, template: str, status: int = 200, **shown: Any) -> HT
         "theme": theme if theme in THEMES else THEMES[0],
         "now": datetime.now(UTC),
         "waiting": getattr(request.state, "waiting", (0, False)),
-        "notice": request.query_params.get("notice", "")[:300],
+        "site_names": getattr(request.state, "site_names", {}),
+        "notice": notice,
         **shown,
     }
     answer = HTMLResponse(templates.get_template(template).render(context), status)
     answer.headers["Cache-Control"] = "no-store"
+    if notice:
+        answer.delete_cookie(NOTICE_COOKIE)
     return answer
 
 
-def see(path: str, **query: str) -> RedirectResponse:
-    """Look there next (303): a reload then repeats no command."""
+def mishap(request: Request, status: int, title: str, told: str) -> HTMLResponse:
+    """A page that says what went wrong. What was only asked for can be asked for again; what was sent is in the page
+    before this one."""
+    looked, passes = request.method in ("GET", "HEAD"), status >= 500
+    return page(request, "error.html", status, title=title, told=told, again=looked and passes, sent=not looked)
+
+
+def out_of_reach(request: Request, away: Away) -> HTMLResponse:
+    """A page that says what does not answer."""
+    answer = mishap(request, 503, "Something does not answer", str(away))
+    answer.headers["Retry-After"] = str(away.retry_after)
+    return answer
+
+
+def see(path: str, notice: str = "", **query: str) -> RedirectResponse:
+    """Look there next (303): a reload then repeats no command. The page there tells what came of it, once."""
     said = urlencode({name: value for name, value in query.items() if value})
-    return RedirectResponse(f"{path}?{said}" if said else path, 303)
+    answer = RedirectResponse(f"{path}?{said}" if said else path, 303)
+    if notice:
+        told = quote(notice if len(notice) <= LONGEST_NOTICE else f"{notice[: LONGEST_NOTICE - 1]}…")
+        answer.set_cookie(NOTICE_COOKIE, told, max_age=60, httponly=True, samesite="lax")
+    return answer
 
 
 def inside(path: str) -> str:
@@ -128,20 +155,21 @@ class Page(APIRoute):
         async def answer(request: Request) -> Response:
             try:
                 if session_of(request) is not None:
-                    request.state.waiting = await reads_of(request).in_attention()
+                    reads = reads_of(request)
+                    request.state.waiting, request.state.site_names = await asyncio.gather(
+                        reads.in_attention(), reads.site_names()
+                    )
                 return await handle(request)
             except Expired:
-                return page(request, "error.html", 403, title="This form has expired", told=EXPIRED)
+                return mishap(request, 403, "This form has expired", EXPIRED)
             except NoSuchClient as unknown:
-                return page(request, "error.html", 404, title="There is no such client", told=str(unknown))
+                return mishap(request, 404, "There is no such client", str(unknown))
             except NoSuchPage as unknown:
-                return page(request, "error.html", 404, title="There is no such page", told=str(unknown))
+                return mishap(request, 404, "There is no such page", str(unknown))
             except Away as away:
-                answer = page(request, "error.html", 503, title="Something does not answer", told=str(away))
-                answer.headers["Retry-After"] = str(away.retry_after)
-                return answer
+                return out_of_reach(request, away)
             except (StarterError, Refusal) as refused:
-                return page(request, "error.html", 409, title="That cannot be done", told=str(refused))
+                return mishap(request, 409, "That cannot be done", str(refused))
 
         return answer
 

@@ -5,11 +5,10 @@ from collections.abc import Iterable
 from fastapi import Request
 from fastapi.responses import Response
 
-from starter.console.shell import SITE_COOKIE
+from starter.console.shell import REFRESH, SITE_COOKIE
 from starter.schemas import Site
 
 YEAR = 365 * 86400
-REFRESH = "Connect-Refresh"  # a page that was left open looks for news (live.js): nobody chose anything
 
 
 def site_of(request: Request, sites: Iterable[Site]) -> Site | None:

@@ -6,7 +6,7 @@ from calendar import Calendar
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
@@ -14,19 +14,18 @@ from fastapi.responses import Response
 
 from starter.asking import AtDesk
 from starter.console.calendar_feed import FOREVER, feed_path
+from starter.console.plans import A_DAY, At, elsewhere
 from starter.console.reads import MOST_PLANS, Plan
 from starter.console.shell import Page, page, reads_of
 from starter.console.sites import remembering, site_of
 from starter.schemas import Site
-from workflows.domain.dates import at_site, first_instant, local_day
+from workflows.domain.dates import at_site, local_day
 
 PATH = "/upcoming"
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-A_DAY = timedelta(days=1)
 FEW = 4  # changes that a day of the calendar names; the rest are in the list
 LISTED = 100  # on one page of the list
 YEARS = range(2000, 3000)
-ENDS = ("suspend", "decommission")  # what they end has a last day
 
 upcoming = APIRouter(include_in_schema=False, route_class=Page)
 
@@ -46,25 +45,12 @@ class Entry:
         return f"{at_site(self.plan.at, self.plan.timezone):%H:%M}"
 
     @property
-    def begins_a_day(self) -> bool:
-        return first_instant(self.day, self.plan.timezone) == self.plan.at
-
-    @property
     def last_day(self) -> date | None:
-        """The last day of what the change ends, when it comes with the first instant of a day."""
-        return self.day - A_DAY if self.begins_a_day and self.plan.kind in ENDS else None
+        return At(self.plan, self.plan.timezone).last_day
 
     @property
     def elsewhere(self) -> tuple[str, str]:
-        """What moves it, and where: an activation moves with the start date."""
-        if self.plan.kind == "activate":
-            return "Edit start date", f"/clients/{self.plan.client_id}/edit"
-        local = at_site(self.plan.at, self.plan.timezone)
-        moment = {"when": "at", "at": f"{local:%Y-%m-%dT%H:%M}"}
-        if self.begins_a_day:
-            moment = {"when": "day", "last_day": str(self.day - A_DAY)}
-        said = {"action": self.plan.kind, **moment, "reason": self.plan.reason}
-        return "Reschedule", f"/clients/{self.plan.client_id}/status?{urlencode(said)}"
+        return elsewhere(self.plan.client_id, self.plan, self.plan.timezone, self.plan.numbers)
 
 
 @dataclass(frozen=True)

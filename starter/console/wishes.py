@@ -24,7 +24,7 @@ from workflows.messages import BY_NAME, AnyMessage
 from workflows.views import ClientView
 
 NOW, DAY, AT = "now", "day", "at"
-ROWS = 3  # lines that can be added at once
+ROWS, MOST_ROWS = 3, 100  # rows for lines to add, at first and at most: there is always an empty one
 DETAIL = re.compile(r"reason|offices|down|up|vlan|internet|remove|(office|number|place|protected)-\d{1,3}")
 """The fields that say more than what is to be done and when."""
 
@@ -186,6 +186,14 @@ class Wish:
         return f"{moment.replace(tzinfo=None):%Y-%m-%dT%H:%M}" if moment else self.text("at")
 
     @property
+    def rows(self) -> int:
+        """How many rows there are for lines to add."""
+        filled = (
+            re.fullmatch(r"(?:number|place)-(\d{1,3})", name) for name, value in self.form.fields.items() if value
+        )
+        return min(max([ROWS, *(int(found[1]) + 2 for found in filled if found)]), MOST_ROWS)
+
+    @property
     def button(self) -> str:
         """What confirming does, in words."""
         if self.when == NOW or self.moment is None:
@@ -262,7 +270,7 @@ class Wish:
         """Lines to add, move or remove, and what becomes of internet access."""
         residential = self.client.type is ClientType.RESIDENTIAL
         added: list[dict[str, Any]] = []
-        for row in range(ROWS):
+        for row in range(self.rows):
             number = self._in_row("add_lines", "number", row)
             if not number:
                 if self.text(f"place-{row}"):

@@ -73,7 +73,7 @@ async def test_a_month_shows_what_is_planned_on_which_day(browsers: Browsers, me
     await expect(month.get_by_role("columnheader")).to_have_count(7)
     first = month.get_by_role("cell").filter(has=page.locator('time[datetime="2199-04-01"]'))
     await expect(first.get_by_role("link")).to_have_text(
-        ["00:00 Decommission Ash Partners", "00:00 Suspend Birch <Ltd>"]
+        ["00:00 Decommission Ash Partners", "00:00 Suspend (billing) Birch <Ltd>"]
     )
     await first.get_by_role("link", name="Ash Partners").click()
     await expect(page.get_by_role("heading", level=1)).to_have_text("Ash Partners")
@@ -108,7 +108,8 @@ async def test_a_plan_is_cancelled_from_the_list_and_the_page_comes_back(browser
     await planned(house, client_id, "decommission", "2199-05-31")
     page = await browsers.signed_in(f"/upcoming?site={site}")
     await page.get_by_role("button", name="Cancel the planned decommission of Fir Ltd").click()
-    await expect(page).to_have_url(re.compile(r"/upcoming\?notice="))
+    await expect(page.locator(".notice")).to_contain_text("Cancelled: decommission")
+    await expect(page).to_have_url(re.compile(rf"/upcoming\?site={site}$"))
     await expect(page.get_by_text(f"Nothing is planned at House {site}.")).to_be_visible()
     assert (await house.api.get(f"/clients/{client_id}")).json()["planned"] == []
 

@@ -132,7 +132,7 @@ async def test_a_last_day_shows_the_exact_instant_and_its_zone_as_one_types(
     await page.get_by_label("Type the client").fill(acme["name"])
     await page.get_by_role("button", name="Plan decommission for 1 Apr 2199, 00:00 Europe/London").click()
     await expect(page.locator("p.notice")).to_contain_text("Planned: decommission at 2199-04-01 00:00")
-    await expect(page.locator(".plans")).to_contain_text("Decommission on 2199-04-01 00:00 Europe/London")
+    await expect(page.locator(".plans")).to_contain_text("Decommission on 1 Apr 2199, 00:00 Europe/London")
 
 
 async def test_an_exact_moment_is_that_of_the_site(browsers: Browsers, house: House, acme: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import unquote, urlencode, urlsplit
 
 import httpx
 import pytest
@@ -16,6 +16,7 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from starter.api import create_app
+from starter.console.shell import NOTICE_COOKIE
 from starter.desk import Desk
 from starter.gateway import Gateway
 from tests.starter.house import LIMITS, SITE, TOKEN, House, number, serving, unique
@@ -107,7 +108,7 @@ class Somebody:
         answer = await self.send(path, form)
         assert answer.status_code == 303, answer.text
         there = urlsplit(answer.headers["Location"])
-        return there.path, parse_qs(there.query).get("notice", [""])[0]
+        return there.path, unquote(answer.cookies.get(NOTICE_COOKIE) or "")
 
 
 @asynccontextmanager
