@@ -77,6 +77,11 @@ class Settings(BaseSettings):
     probe_seconds: float = Field(2.0, gt=0, description="For an answer to such a probe")
     host: str = Field("127.0.0.1", description="Address the API listens on")
     port: int = Field(8000, ge=0, le=65535, description="TCP port the API listens on")
+    trusted_proxies: str = Field(
+        "",
+        description="Addresses or networks, with commas between, of the proxies in front of the API: what they say of "
+        "the caller's address and scheme (X-Forwarded-For, X-Forwarded-Proto) counts. Empty: nobody's word does",
+    )
     temporal_ui_url: str = Field("http://127.0.0.1:8233", description="Where operators reach the Temporal UI")
 
     pool_size: int = Field(8, ge=1, description="Connections to each database, per process, at most")

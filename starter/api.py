@@ -212,7 +212,7 @@ async def rotate_credentials(asked: Commanded, client_id: ClientId, said: Comman
     return await asked.tell(client_id, messages.RotateCredentials, said.model_dump(exclude_unset=True))
 
 
-@router.delete("/clients/{client_id}/planned/{change}", summary="Cancel a planned change", **_COMMAND)
+@router.delete("/clients/{client_id}/planned/{change:path}", summary="Cancel a planned change", **_COMMAND)
 async def cancel_planned(
     asked: Commanded,
     client_id: ClientId,

@@ -113,6 +113,7 @@ class NoSuchClient(StarterError):
     """There is no such client."""
 
     def __init__(self, client_id: str) -> None:
+        self.client_id = client_id
         super().__init__(f"There is no client {client_id}. GET /api/v1/clients lists those there are.")
 
 

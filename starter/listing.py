@@ -4,6 +4,7 @@ A page is picked from index entries alone (``clients_by_site``, ``clients_by_nam
 what it shows is read: the list stays quick over very many clients, however it is sorted and however far one pages.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,8 @@ SORTS = {
         "timestamptz",
     ),
 }
+PHONE = re.compile(r"\+?[0-9 ()./-]+", re.ASCII)
+SHORTEST_NUMBER = 5  # digits that are looked for as a number
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,19 @@ def filtered(wanted: ClientFilter, where: Where) -> Where:
         where.terms.append(f"c.provisioning = {where.given(wanted.provisioning.value)}")
     if wanted.site:
         where.terms.append(f"c.site_id = {where.given(wanted.site)}")
-    for word in (wanted.q or "").lower().split():
-        literal = word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-        where.terms.append(f"c.search LIKE {where.given(f'%{literal}%')}")
+    if words := (wanted.q or "").lower().split():
+        every = " AND ".join(f"c.search LIKE {where.given(f'%{_literal(word)}%')}" for word in words)
+        dialled = _dialled(wanted.q or "")
+        where.terms.append(f"({every} OR c.search LIKE {where.given(f'%{dialled}%')})" if dialled else every)
     return where
+
+
+def _literal(word: str) -> str:
+    return word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+def _dialled(text: str) -> str:
+    """The digits of what may be a telephone number as people write it, ``(020) 7946-0311``, without what stands before
+    the area code; empty for anything else."""
+    digits = re.sub(r"\D", "", text.replace("(0)", ""), flags=re.ASCII)
+    return digits.lstrip("0") if PHONE.fullmatch(text.strip()) and len(digits) >= SHORTEST_NUMBER else ""

@@ -226,6 +226,7 @@ class PreviewView(BaseModel):
 
     ``effects`` name each thing it would touch, before and after. ``at`` and ``local_time`` say when; null is now.
     ``goes`` and ``comes`` are planned changes. A ``refusal`` says that it would be refused, with its facts.
+    ``answered``: the same command was given before; given again it does nothing more.
     """
 
     changed: bool = False
@@ -238,6 +239,7 @@ class PreviewView(BaseModel):
     goes: list[PlanView] = Field(default_factory=list)
     comes: list[PlanView] = Field(default_factory=list)
     refusal: dict[str, Any] | None = None
+    answered: bool = False
 
     @classmethod
     def of(cls, preview: Preview, zone: str) -> "PreviewView":
@@ -251,6 +253,7 @@ class PreviewView(BaseModel):
             effects=list(preview.effects),
             goes=[PlanView.of(change, zone) for change in preview.goes],
             comes=[PlanView.of(change, zone) for change in preview.comes],
+            answered=preview.answered,
         )
 
     @classmethod

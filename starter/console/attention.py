@@ -5,15 +5,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
-from uuid import uuid4
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import ValidationError
 
 from starter.asking import AtDesk
-from starter.console.shell import Form, Page, caller_of, form_of, page, see
-from starter.console.sites import remembering, site_of
+from starter.console.checks import command_id_of
+from starter.console.shell import Page, caller_of, form_of, page, see
+from starter.console.sites import chosen_before, remembering
 from starter.desk import Desk
 from starter.errors import Away, NoSuchClient, StarterError
 from starter.schemas import AttentionFilter, AttentionPage, Site
@@ -50,6 +50,8 @@ class Asked:
 @attention.get(PATH)
 async def show_attention(request: Request, desk: AtDesk) -> Response:
     """The state of each system, then the clients that wait for a person, by system, the oldest first."""
+    if before := chosen_before(request, (await desk.directory.sites()).items):
+        return before
     return await _shown(request, desk, request.query_params)
 
 
@@ -75,10 +77,11 @@ async def retry_many(request: Request, desk: AtDesk) -> Response:
     if len(ids) > MOST:
         problem = f"{len(ids)} clients are too many at once. Choose at most {MOST}."
         return await _shown(request, desk, said, 422, problem=problem, chosen=ids)
-    asked = await ask(desk, System(about), ids, _command_id(form), caller_of(request))
+    asked = await ask(desk, System(about), ids, command_id_of(form), caller_of(request))
     if asked.refused:
         return await _shown(request, desk, said, 409, asked=asked, chosen=[who for who, _ in asked.refused])
-    return see(PATH, **said, notice=str(asked))
+    there = {name: value for name, value in said.items() if value or name == "site"}
+    return see(f"{PATH}?{urlencode(there)}", str(asked))
 
 
 async def ask(desk: Desk, system: System, client_ids: Iterable[str], command_id: str, by: str) -> Asked:
@@ -116,7 +119,7 @@ async def _shown(
     chosen: Iterable[str] = (),
 ) -> Response:
     sites = (await desk.directory.sites()).items
-    site = site_of(request, sites) if "site" not in said else _named(said["site"], sites)
+    site = next((site for site in sites if site.site_id == said.get("site")), None)
     only = next((system for system in SWITCHED if system == said.get("system")), None)
     skipped = said.get("skipped") == "true"
     systems = [only] if only else list(SWITCHED)
@@ -160,15 +163,6 @@ def address(site: Site | None, only: System | None, skipped: bool, **changed: An
     said = {"system": only, "skipped": "true" if skipped else "", **changed}
     told = {name: str(value) for name, value in said.items() if value}
     return f"{PATH}?{urlencode({'site': site.site_id if site else '', **told})}"
-
-
-def _named(site_id: str, sites: Iterable[Site]) -> Site | None:
-    return next((site for site in sites if site.site_id == site_id), None)
-
-
-def _command_id(form: Form) -> str:
-    """What the page gave its form: sent twice, it is one command for each client."""
-    return form.text("command_id")[:200] or uuid4().hex
 
 
 def _clients(number: int) -> str:

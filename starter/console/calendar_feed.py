@@ -116,7 +116,12 @@ def folded(line: str) -> Iterator[str]:
 def _event(plan: Plan, home: str, house: UUID) -> Iterator[str]:
     """One planned change. A client has at most one of a kind: planned anew, it is the same event at another time."""
     changed = _utc(plan.updated_at)
-    told = [plan.local_time, touched(plan), f"Reason: {plan.reason}" if plan.reason else "", f"By: {plan.by}" if plan.by else ""]
+    told = [
+        plan.local_time,
+        touched(plan),
+        f"Reason: {plan.reason}" if plan.reason else "",
+        f"By: {plan.by}" if plan.by else "",
+    ]
     yield "BEGIN:VEVENT"
     yield f"UID:{uuid5(house, f'{plan.client_id}/{plan.kind}')}"
     yield f"DTSTAMP:{changed}"

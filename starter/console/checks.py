@@ -52,6 +52,11 @@ RULES = {
     "down": ("The download rate", f"Give whole Mbit/s, 1 to {HIGHEST_RATE}"),
     "up": ("The upload rate", f"Give whole Mbit/s, 1 to {HIGHEST_RATE}"),
     "vlan": ("The VLAN", "Give a whole number from 1 to 4094, or leave it empty"),
+    "place": ("The office", f"Give a room label of 1 to {LONGEST_OFFICE} characters"),
+    "offices": ("An office", f"Give room labels of 1 to {LONGEST_OFFICE} characters"),
+    "source": ("The source", "Give 1 to 64 characters: operator, billing, security, …"),
+    "last_day": ("The last day", DAY),
+    "at": ("The moment", "Give a day and time, written 2027-03-31T18:00"),
     "reason": ("The reason", "Give at most 500 characters"),
 }
 """What each field is called, and what to give. Fields of a row go by the name before their place: ``number-2``."""
@@ -125,8 +130,7 @@ class Checks:
                 name = str(error["loc"][0])
                 name = BY_MODEL.get(name, name)
                 lacking = error["type"] == "missing" or error["input"] in (None, "")
-                told = _sentence(name, "missing" if lacking else error["type"], error["msg"], error["input"])
-                (self.miss if lacking else self.refuse)(f"{name}{place}", told)
+                (self.miss if lacking else self.refuse)(f"{name}{place}", sentence(name, error))
             return None
         except InvalidField as invalid:  # a rule of the domain that a model asks for
             self.refuse(invalid.field or "", str(invalid))
@@ -346,14 +350,20 @@ def _whole(text: str) -> int | str:
     return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else text
 
 
-def _sentence(name: str, kind: str, message: str, given: object) -> str:
+def field_of(place: str) -> str:
+    """The field of a row, without its place: ``number`` of ``number-2``."""
+    return re.sub(r"-\+?\d+$", "", place)
+
+
+def sentence(name: str, error: Mapping[str, Any]) -> str:
     """What is wrong with a field, its rule and the remedy, as one says it to a person."""
     called, remedy = RULES.get(name, (f"The field {name}", "Correct it"))
-    if kind in OWN_WORDS:
-        return message
-    if kind == "missing":
+    given = error["input"]
+    if error["type"] in OWN_WORDS:
+        return str(error["msg"])
+    if error["type"] == "missing" or given in (None, ""):
         return f"{called} is missing. {remedy}"
-    if kind == "string_too_long":
+    if error["type"] == "string_too_long":
         return f"{called} is too long. {remedy}"
     shown = str(given)
     return f"{called} cannot be “{shown[:40]}{'…' if len(shown) > 40 else ''}”. {remedy}"

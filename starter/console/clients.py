@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import io
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlencode
@@ -13,11 +14,12 @@ from pydantic import ValidationError
 
 from starter.asking import AtDesk
 from starter.console.shell import Page, page, see
-from starter.console.sites import remembering, site_of
+from starter.console.sites import chosen_before, remembering, site_of
 from starter.desk import Desk
 from starter.errors import NoSuchPage
 from starter.listing import total_of
 from starter.schemas import ClientFilter
+from workflows.domain.lifecycle import Status
 from workflows.views import ClientView
 
 COLUMNS = (
@@ -34,6 +36,7 @@ COLUMNS = (
 """The columns and, where the list can be sorted by them, the name of that."""
 OURS = ("site", "status", "type", "provisioning", "q", "inactive", "sort", "cursor")
 PAGE, EXPORT = 50, 500
+NUMBERS = re.compile(r"\+[0-9]{7,15}( \+[0-9]{7,15})*", re.ASCII)
 
 clients = APIRouter(include_in_schema=False, route_class=Page)
 
@@ -47,6 +50,8 @@ async def home() -> RedirectResponse:
 async def show_clients(request: Request, desk: AtDesk) -> Response:
     """The list, as its form asks for it. A site that was chosen is remembered."""
     sites = (await desk.directory.sites()).items
+    if before := chosen_before(request, sites):
+        return before
     site = site_of(request, sites)
     wanted = filter_of({**request.query_params, "site": site.site_id if site else ""})
     if wanted is None:
@@ -80,8 +85,10 @@ async def export_clients(request: Request, desk: AtDesk) -> Response:
 
 
 def filter_of(said: dict[str, str]) -> ClientFilter | None:
-    """The filter that an address says; None when it makes no sense."""
+    """The filter that an address says; None when it makes no sense. Inactive clients are not chosen while hidden."""
     given = {name: value for name, value in said.items() if name in OURS and value}
+    if given.get("status") == Status.DECOMMISSIONED and "inactive" not in given:
+        del given["status"]
     try:
         return ClientFilter.model_validate({**given, "limit": PAGE})
     except ValidationError:
@@ -89,11 +96,16 @@ def filter_of(said: dict[str, str]) -> ClientFilter | None:
 
 
 def address(wanted: ClientFilter, path: str = "/clients", **changed: Any) -> str:
-    """The address of this list with something else chosen; it then begins at its first page."""
+    """The address of this list with something else chosen; it then begins at its first page. It always says the site:
+    to say none means the one that was chosen last."""
     said = wanted.model_dump(mode="json", include={*OURS} - {"cursor"}, exclude_defaults=True)
-    said = {name: value for name, value in {**said, **changed}.items() if value not in (None, "", False)}
-    told = {name: "true" if value is True else value for name, value in said.items()}
-    return f"{path}?{urlencode(told)}" if told else path
+    said = {
+        name: value
+        for name, value in {"site": "", **said, **changed}.items()
+        if name == "site" or value not in (None, "", False)
+    }
+    told = {name: "true" if value is True else value or "" for name, value in said.items()}
+    return f"{path}?{urlencode(told)}"
 
 
 def _sorting(wanted: ClientFilter, key: str) -> tuple[str, str]:
@@ -106,7 +118,18 @@ def _sorting(wanted: ClientFilter, key: str) -> tuple[str, str]:
 
 
 async def _rows(desk: Desk, wanted: ClientFilter) -> AsyncIterator[str]:
-    heads = ["client_id", "name", "status", "provisioning", "type", "offices", "billing_ref", "start_date", "end_date"]
+    heads = [
+        "client_id",
+        "name",
+        "site",
+        "status",
+        "provisioning",
+        "type",
+        "offices",
+        "billing_ref",
+        "start_date",
+        "end_date",
+    ]
     yield _line([*heads, "next_change", "next_change_at", "numbers"])
     cursor: str | None = ""
     while cursor is not None:
@@ -122,7 +145,15 @@ async def _rows(desk: Desk, wanted: ClientFilter) -> AsyncIterator[str]:
 def _cells(client: ClientView) -> list[str]:
     planned = client.planned[0] if client.planned else None
     return [
-        *(client.client_id, client.name, client.status, client.provisioning, client.type, client.office_label),
+        *(
+            client.client_id,
+            client.name,
+            client.site,
+            client.status,
+            client.provisioning,
+            client.type,
+            client.office_label,
+        ),
         *(client.billing_ref, str(client.start_date), str(client.end_date or "")),
         *((planned.kind, planned.at.isoformat()) if planned else ("", "")),
         " ".join(line.number for line in client.lines),
@@ -137,5 +168,5 @@ def _line(cells: list[str]) -> str:
 
 def _harmless(cell: str) -> str:
     """A cell that no spreadsheet executes (OWASP, CSV injection). A telephone number's plus is not one."""
-    formula = cell.startswith(("=", "-", "@", "\t", "\r")) or (cell.startswith("+") and not cell[1:2].isdigit())
+    formula = cell.startswith(("=", "+", "-", "@", "\t", "\r")) and not NUMBERS.fullmatch(cell)
     return f"'{cell}" if formula else cell

@@ -3,14 +3,30 @@
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import structlog
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
 from starter.console.sessions import COOKIE, LASTS, LONGEST_NAME, Sessions, Throttle, is_link_key
-from starter.console.shell import THEME_COOKIE, THEMES, Page, form_of, inside, page, see, session_of
+from starter.console.shell import (
+    KEPT,
+    SIGNED_OUT,
+    THEME_COOKIE,
+    THEMES,
+    Page,
+    form_of,
+    inside,
+    kept,
+    out_of_reach,
+    page,
+    said_in,
+    see,
+    session_of,
+)
 
 OPERATOR = "operator"
 YEAR = 365 * 86400
@@ -18,7 +34,18 @@ YEAR = 365 * 86400
 log = structlog.get_logger(__name__)
 
 door = APIRouter(include_in_schema=False, route_class=Page)
-static = StaticFiles(directory=Path(__file__).parent / "static")
+
+
+class Static(StaticFiles):
+    """Files that browsers ask after each time: a new version counts at once."""
+
+    def file_response(self, *given: Any, **named: Any) -> Response:
+        answer = super().file_response(*given, **named)
+        answer.headers["Cache-Control"] = "no-cache"
+        return answer
+
+
+static = Static(directory=Path(__file__).parent / "static")
 
 
 def sessions_of(request: Request) -> Sessions:
@@ -50,6 +77,8 @@ async def show_sign_in(request: Request, next: str = "/", key: str = "") -> Resp
 
 @door.post("/sign-in")
 async def sign_in(request: Request) -> Response:
+    if session_of(request) is not None:  # in another tab, meanwhile
+        return see(inside((await said_in(request)).text("next") or "/"))
     form, throttle, sessions = await form_of(request), throttle_of(request), sessions_of(request)
     address, now = request.client.host if request.client else "", time.monotonic()
     name, after = form.text("name")[:LONGEST_NAME] or OPERATOR, form.text("next") or "/"
@@ -77,6 +106,18 @@ async def sign_out(request: Request) -> Response:
     answer = see("/sign-in")
     answer.delete_cookie(COOKIE)
     return answer
+
+
+@door.post(KEPT)
+async def keep(request: Request) -> Response:
+    """A form that the guard could not let through, kept to be sent again."""
+    path, away = getattr(request.state, "kept", ""), getattr(request.state, "away", None)
+    if not path:  # nobody comes here by themselves
+        await form_of(request)
+        raise HTTPException(404)
+    if away is not None:
+        return await out_of_reach(request, away, path)
+    return await kept(request, 401, "You are signed out", SIGNED_OUT, path)
 
 
 @door.post("/theme")

@@ -115,7 +115,7 @@ async def change_services(request: Request, desk: AtDesk, client_id: str) -> Res
     if body is None:
         await check_numbers(lines, reads_of(request), sheet.checks, client_id)
         return _asking(request, client, 422, services=sheet)
-    if _lines_overtaken(client, sheet):
+    if _services_overtaken(client, sheet):
         return _asking(request, client, 409, services=sheet)
     message = ChangeServices.model_validate({**_given(body), "by": caller_of(request), "command_id": sheet.command_id})
     status = await _told(desk, client, message, sheet)
@@ -222,25 +222,45 @@ def _services(client: ClientView, sheet: Sheet) -> tuple[ServicesBody | None, di
     return (body if said and not checks.stopped else None), lines
 
 
-def _lines_overtaken(client: ClientView, sheet: Sheet) -> bool:
-    """Whether somebody has changed the same lines meanwhile; it is told, and saving again is then meant."""
+def _services_overtaken(client: ClientView, sheet: Sheet) -> bool:
+    """Whether somebody has changed the same services meanwhile; it is told, and saving again is then meant."""
     now = {line.number: (line.office or "", line.protected) for line in client.lines}
     fresh: dict[str, str] = {}
     for row in sheet.rows:
-        if row.was is None or row.removed or not row.changed:
-            continue
         theirs = now.get(row.number)
+        if row.was is None or not (row.removed or row.changed) or (row.removed and theirs is None):
+            continue
         if theirs is None:
             sheet.checks.refuse(row.told_at, f"{row.number} was removed meanwhile. Reload the page, or add it anew")
-        elif theirs not in (row.was, (row.office, row.protected)):
+        elif theirs != row.was and (row.removed or theirs != (row.office, row.protected)):
             where = f"in {theirs[0]}" if theirs[0] else "in no office"
             kept = "protected" if theirs[1] else "not protected"
             text = f"{row.number} was changed meanwhile: {where}, {kept}. Send it again to have yours instead"
             sheet.checks.refuse(row.told_at, text)
             fresh[f"line-{row.place}"] = remembered(row.number, theirs[0], protected=theirs[1])
+    fresh |= _internet_overtaken(client, sheet)
     sheet.form = Form({**sheet.form.fields, **fresh}, sheet.form.many)
     sheet.rows = rows_of(sheet.form)
     return bool(sheet.checks.wrong)
+
+
+def _internet_overtaken(client: ClientView, sheet: Sheet) -> dict[str, str]:
+    """What the form is to remember of internet access that somebody else has changed meanwhile; it is told."""
+    form, theirs = sheet.form, _rates(client)
+    was, wanted = ({name: form.text(f"{before}{name}") for name in RATES} for before in ("was-", ""))
+    ours = bool(form.text("end-internet")) or wanted != was
+    if not ours or theirs in (was, wanted):
+        return {}
+    vlan = f", VLAN {theirs['vlan']}" if theirs["vlan"] else ""
+    told = f"changed to {theirs['down']}/{theirs['up']} Mbit/s{vlan}" if any(theirs.values()) else "ended"
+    sheet.checks.refuse("down", f"Internet access was {told} meanwhile. Send it again to have yours instead")
+    return {f"was-{name}": rate for name, rate in theirs.items()}
+
+
+def _rates(client: ClientView) -> dict[str, str]:
+    internet = client.internet
+    rates = (internet.down_mbps, internet.up_mbps, internet.vlan or "") if internet else ("", "", "")
+    return dict(zip(RATES, map(str, rates), strict=True))
 
 
 def _internet(form: Form, checks: Checks) -> InternetGiven | Literal["none"] | None:
@@ -321,10 +341,8 @@ def _services_of(client: ClientView) -> Sheet:
         fields[f"line-{place}"] = remembered(line.number, line.office or "", protected=line.protected)
         fields[f"office-{place}"] = line.office or ""
         fields[f"protected-{place}"] = "yes" if line.protected else ""
-    internet = client.internet
-    rates = (internet.down_mbps, internet.up_mbps, internet.vlan or "") if internet else ("", "", "")
-    for name, rate in zip(RATES, rates, strict=True):
-        fields[name] = fields[f"was-{name}"] = str(rate)
+    for name, rate in _rates(client).items():
+        fields[name] = fields[f"was-{name}"] = rate
     form = Form(fields, {})
     return Sheet(form, Checks(), new_command_id(), rows_of(form, more=1 if client.lines else ROWS))
 

@@ -8,7 +8,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from starter.console.sessions import COOKIE, Sessions
-from starter.console.shell import out_of_reach
+from starter.console.shell import KEPT, from_here, out_of_reach
 from starter.errors import DirectoryAway
 from starter.problems import ProblemResponse, problem
 from starter.security import GUARDED, identify
@@ -34,15 +34,19 @@ class Guard:
         except DirectoryAway as away:
             if path.startswith("/static/"):
                 await self._app(scope, receive, send)
-                return
-            await out_of_reach(request, away)(scope, receive, send)
+            elif _kept_by_the_app(request):
+                await self._app(_aside(scope, away), receive, send)
+            else:
+                await (await out_of_reach(request, away))(scope, receive, send)
             return
-        scope.setdefault("state", {})["session"] = session
-        headers = Headers(scope=scope)
-        if session is None and not path.startswith(OPEN) and identify(headers, self._token) is None:
+        headers, state = Headers(scope=scope), scope.setdefault("state", {})
+        state["session"], state["caller"] = session, identify(headers, self._token)
+        if session is not None or state["caller"] is not None or path.startswith(OPEN):
+            await self._app(scope, receive, send)
+        elif _kept_by_the_app(request):
+            await self._app(_aside(scope), receive, send)
+        else:
             await self._turned_away(request, headers)(scope, receive, send)
-            return
-        await self._app(scope, receive, send)
 
     @staticmethod
     def _turned_away(request: Request, headers: Headers) -> Response:
@@ -51,3 +55,13 @@ class Guard:
         asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         after = f"?next={quote(asked)}" if request.method == "GET" and asked != "/" else ""
         return RedirectResponse(f"/sign-in{after}", 303)
+
+
+def _kept_by_the_app(request: Request) -> bool:
+    """Whether this is a form of ours, which the app then keeps: it reads bodies, and limits them."""
+    return request.method == "POST" and from_here(request)
+
+
+def _aside(scope: Scope, away: DirectoryAway | None = None) -> Scope:
+    """The same request, to be kept instead of carried out."""
+    return {**scope, "path": KEPT, "raw_path": KEPT.encode(), "state": {"kept": scope["path"], "away": away}}

@@ -98,6 +98,9 @@ async def add_site(request: Request, desk: AtDesk) -> Response:
     )
     if name:
         checks.meet("name", check_name, name)
+    namesake = next((site for site in (await desk.directory.sites()).items if site.name == name), None)
+    if namesake is not None and given is not None and namesake.site_id != given.site_id:
+        checks.refuse("name", f"There is a site of this name already ({namesake.site_id}). Give it another")
     if given is None or checks.stopped:
         return _asking_site(request, form, checks, 422)
     try:

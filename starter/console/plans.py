@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Protocol
 from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
 
-from starter.console.words import kind_word
+from starter.console.words import comes_twice, kind_word
 from workflows.domain.dates import at_site, first_instant, local_day
 
 A_DAY = timedelta(days=1)
@@ -48,17 +49,17 @@ class At:
         return self.day - A_DAY if self.begins_a_day and self.plan.kind in ENDS else None
 
 
-def elsewhere(client_id: str, plan: Planned, timezone: str, numbers: list[str]) -> tuple[str, str]:
+def elsewhere(client_id: str, plan: Planned, timezone: str) -> tuple[str, str]:
     """What moves a planned change, and where: the Edit status page, filled in as it was. An activation moves with the
-    start date. ``numbers`` are the client's lines, as that page counts them."""
+    start date."""
     if plan.kind == "activate":
         return "Edit start date", f"/clients/{client_id}/edit"
     at = At(plan, timezone)
     local = at_site(plan.at, timezone)
-    moment = {"when": "at", "at": f"{local:%Y-%m-%dT%H:%M}"}
+    moment = {"when": "at", "at": f"{local:%Y-%m-%dT%H:%M}", "second": "yes" if _second(plan, timezone) else ""}
     if at.begins_a_day:
         moment = {"when": "day", "last_day": str(at.day - A_DAY)}
-    said = [("action", plan.kind), *moment.items(), *_said(plan, numbers), ("reason", plan.reason)]
+    said = [("action", plan.kind), *moment.items(), *_said(plan), ("reason", plan.reason)]
     return "Reschedule", f"/clients/{client_id}/status?{urlencode([(name, value) for name, value in said if value])}"
 
 
@@ -83,6 +84,11 @@ def touched(plan: Planned) -> str:
     return ", ".join([*added, *removed, *placed, *offices, *_internet_word(details.get("internet"))])
 
 
+def _second(plan: Planned, timezone: str) -> bool:
+    local = plan.at.astimezone(ZoneInfo(timezone))
+    return local.fold == 1 and comes_twice(local)
+
+
 def _line(line: dict[str, Any]) -> str:
     return f"{line['number']} in {line['office']}" if line.get("office") else str(line["number"])
 
@@ -94,13 +100,12 @@ def _internet_word(internet: object) -> list[str]:
     return [f"internet {internet['down_mbps']}/{internet['up_mbps']} Mbit/s{vlan}"]
 
 
-def _said(plan: Planned, numbers: list[str]) -> Said:
+def _said(plan: Planned) -> Said:
     """The fields of the Edit status page that say the same (wishes.py)."""
     details = plan.details
     yield "source", details.get("source")
     for line in details.get("lines", ()):
-        if line["number"] in numbers:
-            yield f"office-{numbers.index(line['number'])}", line["office"]
+        yield f"office-{line['number']}", line["office"]
     yield "offices", ", ".join(details.get("offices", ()))
     for row, line in enumerate(details.get("add_lines", ())):
         yield f"number-{row}", line["number"]

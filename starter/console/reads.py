@@ -29,7 +29,6 @@ class Plan:
     reason: str
     by: str
     details: dict[str, Any]
-    numbers: list[str]
     revision: int
     updated_at: datetime
 
@@ -63,9 +62,7 @@ class Reads:
         without the first ``skip``."""
         async with reaching(GLANCE):
             rows = await self._database.read(
-                "SELECT c.client_id, c.name, c.site_id, s.name AS site_name, s.timezone, p.*, "
-                "ARRAY(SELECT line->>'number' FROM jsonb_array_elements(c.document->'lines') "
-                "WITH ORDINALITY l(line, place) ORDER BY place) AS numbers, c.revision, c.updated_at "
+                "SELECT c.client_id, c.name, c.site_id, s.name AS site_name, s.timezone, p.*, c.revision, c.updated_at "
                 "FROM clients c JOIN sites s USING (site_id), "
                 "jsonb_to_recordset(c.document->'planned') AS p(change_id text, kind text, at timestamptz, "
                 "local_time text, reason text, by text, details jsonb) "
@@ -81,8 +78,7 @@ class Reads:
             Plan(
                 *(row["client_id"], row["name"], row["site_id"], row["site_name"], row["timezone"]),
                 *(row["change_id"], row["kind"], row["at"], row["local_time"], row["reason"], row["by"]),
-                *(row["details"] or {}, list(row["numbers"])),
-                *(row["revision"], row["updated_at"]),
+                *(row["details"] or {}, row["revision"], row["updated_at"]),
             )
             for row in rows
         ]

@@ -1,11 +1,10 @@
 """Who is signed in: sessions in our database, begun with the token or with a link made from it.
 
-A cookie carries a random secret; the database has its digest. Single sign-on and roles would begin a session here in
-another way, and nothing else would change.
+A cookie carries a random secret; the database has its digest, which takes the token to make: with another token no
+session lives. Single sign-on and roles would begin a session here in another way, and nothing else would change.
 """
 
 import base64
-import hashlib
 import hmac
 import secrets
 from dataclasses import dataclass, field
@@ -53,9 +52,9 @@ class Sessions:
     async def begin(self, name: str, link: str | None = None) -> str | None:
         """The cookie of a new session; None when the link was used before."""
         cookie = secrets.token_urlsafe(32)
-        digest = link and _digest(link)
+        digest = link and self._digest(link)
         async with reaching(GLANCE):
-            begun = await self._database.write(_BEGIN, _digest(cookie), digest, name, datetime.now(UTC) + LASTS)
+            begun = await self._database.write(_BEGIN, self._digest(cookie), digest, name, datetime.now(UTC) + LASTS)
         return cookie if begun else None
 
     async def find(self, cookie: str | None) -> Session | None:
@@ -63,7 +62,7 @@ class Sessions:
         if not cookie or len(cookie) > 100:
             return None
         async with reaching(GLANCE):
-            rows = await self._database.read(_FIND, _digest(cookie))
+            rows = await self._database.read(_FIND, self._digest(cookie))
         if not rows:
             return None
         return Session(Caller(rows[0]["caller"]), rows[0]["expires_at"], self._csrf(cookie))
@@ -71,7 +70,11 @@ class Sessions:
     async def end(self, cookie: str | None) -> None:
         """Sign out: the cookie is worth nothing from now on."""
         async with reaching(GLANCE):
-            await self._database.write(_END, _digest(cookie or ""))
+            await self._database.write(_END, self._digest(cookie or ""))
+
+    def _digest(self, secret: str) -> bytes:
+        """What the database knows of a secret. It takes the token to make it: with another token, no session lives."""
+        return hmac.digest(self._token.encode(), secret.encode(), "sha256")
 
     def _csrf(self, cookie: str) -> str:
         return hmac.digest(self._token.encode(), f"csrf\0{cookie}".encode(), "sha256").hex()[:32]
@@ -95,10 +98,6 @@ def is_link_key(token: str, key: str, now: datetime) -> bool:
 def _signature(token: str, until: str, once: str) -> str:
     digest = hmac.digest(token.encode(), f"console link\0{until}\0{once}".encode(), "sha256")
     return base64.urlsafe_b64encode(digest[:18]).decode()
-
-
-def _digest(secret: str) -> bytes:
-    return hashlib.sha256(secret.encode()).digest()
 
 
 @dataclass

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 from uuid import uuid4
@@ -19,9 +18,11 @@ from starter.console.plans import elsewhere, plan_word, touched
 from starter.console.reads import Reads
 from starter.console.sessions import Session
 from starter.errors import Away, NoSuchClient, NoSuchPage, StarterError
+from starter.security import Caller
 from workflows.domain.errors import Refusal
 
 THEMES = ("auto", "light", "dark")
+KEPT = "/kept"  # where the guard has forms kept that cannot be carried out
 THEME_COOKIE = "connect_theme"
 SITE_COOKIE = "connect_site"
 CSRF = "csrf"
@@ -37,7 +38,7 @@ templates = Environment(
     lstrip_blocks=True,
 )
 templates.filters.update(words.FILTERS, plan=plan_word, touched=touched)
-templates.globals.update(version=version("connect"), fresh=lambda: uuid4().hex, elsewhere=elsewhere)
+templates.globals.update(fresh=lambda: uuid4().hex, elsewhere=elsewhere)
 
 
 class Expired(Exception):
@@ -61,15 +62,20 @@ class Form:
 
 async def form_of(request: Request) -> Form:
     """The form that was sent, from one of our own pages. Raises Expired."""
-    pairs = parse_qsl((await request.body()).decode("utf-8", "replace"), keep_blank_values=True)
-    many: dict[str, list[str]] = {}
-    for name, value in pairs:
-        many.setdefault(name, []).append(value.replace("\r\n", "\n").strip())
-    form = Form({name: values[-1] for name, values in many.items()}, many)
+    form = await said_in(request)
     session = session_of(request)
     if session is not None and form.text(CSRF) != session.csrf:
         raise Expired
     return form
+
+
+async def said_in(request: Request) -> Form:
+    """What a form said, whoever sent it."""
+    pairs = parse_qsl((await request.body()).decode("utf-8", "replace"), keep_blank_values=True)
+    many: dict[str, list[str]] = {}
+    for name, value in pairs:
+        many.setdefault(name, []).append(value.replace("\r\n", "\n").strip())
+    return Form({name: values[-1] for name, values in many.items()}, many)
 
 
 def session_of(request: Request) -> Session | None:
@@ -85,9 +91,10 @@ def reads_of(request: Request) -> Reads:
 
 
 def caller_of(request: Request) -> str:
-    """By whom a command is given, as the history says it."""
+    """By whom a command is given, as the history says it: whoever is signed in, or sent the token."""
     session = session_of(request)
-    return session.caller.name if session else ""
+    caller: Caller | None = session.caller if session else getattr(request.state, "caller", None)
+    return caller.name if caller else ""
 
 
 def page(request: Request, template: str, status: int = 200, **shown: Any) -> HTMLResponse:
@@ -116,17 +123,42 @@ def page(request: Request, template: str, status: int = 200, **shown: Any) -> HT
 
 
 def mishap(request: Request, status: int, title: str, told: str) -> HTMLResponse:
-    """A page that says what went wrong. What was only asked for can be asked for again; what was sent is in the page
-    before this one."""
-    looked, passes = request.method in ("GET", "HEAD"), status >= 500
-    return page(request, "error.html", status, title=title, told=told, again=looked and passes, sent=not looked)
+    """A page that says what went wrong. What was only asked for can be asked for again, when that may help."""
+    return page(request, "error.html", status, title=title, told=told, again=request.method == "GET" and status >= 500)
 
 
-def out_of_reach(request: Request, away: Away) -> HTMLResponse:
-    """A page that says what does not answer."""
-    answer = mishap(request, 503, "Something does not answer", str(away))
+async def out_of_reach(request: Request, away: Away, path: str = "") -> HTMLResponse:
+    """A page that says what does not answer. What was sent is kept in it."""
+    title = f"{away.part} does not answer"
+    sent = request.method == "POST"
+    answer = await kept(request, 503, title, SEND_AGAIN, path) if sent else mishap(request, 503, title, str(away))
     answer.headers["Retry-After"] = str(away.retry_after)
     return answer
+
+
+async def kept(request: Request, status: int, title: str, told: str, path: str = "") -> HTMLResponse:
+    """A page that keeps the form that was sent, to be sent again: nothing that was typed is lost.
+
+    Only a form of our own pages is kept, as browsers say where it came from (Origin, Sec-Fetch-Site): no other page can
+    have its fields confirmed here.
+    """
+    form = await said_in(request) if from_here(request) else None
+    if form is None or not form.many:
+        return mishap(request, status, "This form has expired" if status == 403 else title, NOT_KEPT)
+    session = session_of(request)
+    secret = session.csrf if session else form.text(CSRF)
+    fields = [(name, value) for name, values in form.many.items() if name != CSRF for value in values]
+    typed = [(words.field_word(name), value) for name, value in fields if value and words.field_word(name)]
+    shown = {"title": title, "told": told, "fields": fields, "typed": typed, "secret": secret, "out": status == 401}
+    return page(request, "kept.html", status, at=path or request.url.path, **shown)
+
+
+def from_here(request: Request) -> bool:
+    """Whether a form was sent from one of our own pages, as the browser says."""
+    origin = urlsplit(request.headers.get("Origin", ""))
+    return request.headers.get("Sec-Fetch-Site") == "same-origin" or bool(
+        origin.netloc and origin.netloc == request.headers.get("Host")
+    )
 
 
 def see(path: str, notice: str = "", **query: str) -> RedirectResponse:
@@ -161,17 +193,23 @@ class Page(APIRoute):
                     )
                 return await handle(request)
             except Expired:
-                return mishap(request, 403, "This form has expired", EXPIRED)
+                return await kept(request, 403, "Send this once more", EXPIRED)
             except NoSuchClient as unknown:
-                return mishap(request, 404, "There is no such client", str(unknown))
+                return mishap(
+                    request, 404, "There is no such client", f"Nobody goes by {unknown.client_id!r}. {NO_CLIENT}"
+                )
             except NoSuchPage as unknown:
                 return mishap(request, 404, "There is no such page", str(unknown))
             except Away as away:
-                return out_of_reach(request, away)
+                return await out_of_reach(request, away)
             except (StarterError, Refusal) as refused:
                 return mishap(request, 409, "That cannot be done", str(refused))
 
         return answer
 
 
-EXPIRED = "It was opened before you signed in, or in another browser. Nothing was done. Go back, reload, and try again."
+SIGNED_OUT = "Sign in again in another tab. What you typed is kept here: then send it again."
+EXPIRED = "You have signed in anew since this form was opened. What you typed is kept here; nothing was done yet."
+SEND_AGAIN = "What you typed is kept here: send it again shortly, as it is. However often, it is done once."
+NOT_KEPT = "Nothing was done: it did not come from a page of this console. Open the page anew, and try again there."
+NO_CLIENT = "The address may be mistyped; the list has all clients, the inactive ones too."

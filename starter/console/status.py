@@ -1,6 +1,7 @@
 """The Edit status page: what can be done with a client, what that would do, and doing it."""
 
 import asyncio
+import hashlib
 from dataclasses import dataclass, replace
 from uuid import uuid4
 
@@ -8,6 +9,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
 from starter.asking import AtDesk
+from starter.console.checks import command_id_of
 from starter.console.shell import Form, Page, caller_of, form_of, page, see
 from starter.console.wishes import Action, NotSaid, Wish, actions_for
 from starter.desk import Desk, refusal_in
@@ -20,6 +22,10 @@ from workflows.views import ClientView, PreviewView
 
 THINGS = {"line": "Line", "account": "Internet", "office": "Office", "hold": "Hold", "detail": "Record"}
 """What a command touches, as the preview names it, in the order in which it is read."""
+OVERTAKEN = (
+    "The client has changed since this was previewed, and it would now do something else. Nothing was done. "
+    "Look at what would happen now, and confirm that."
+)
 NOT_THE_NAME = "That is not the client's name. Type it exactly as it is written above."
 
 status_pages = APIRouter(include_in_schema=False, route_class=Page)
@@ -60,9 +66,13 @@ async def change_status(request: Request, desk: AtDesk, client_id: str) -> Respo
     if wish.action.kind is Kind.DECOMMISSION and _plain(form.text("confirmed")) != _plain(client.name):
         turned = Turned(422, "", {"confirmed": NOT_THE_NAME})
         return await _shown(request, desk, client, form, turned)
-    command_id = form.text("command_id") or uuid4().hex
+    command_id = command_id_of(form)
     try:
-        answer = await desk.command(client_id, wish.message(caller_of(request), command_id))
+        message = wish.message(caller_of(request), command_id)
+        shown = await desk.preview(client_id, message)
+        if shown.changed and not shown.answered and seal(shown) != form.text("seen"):
+            return await _shown(request, desk, client, form, Turned(409, OVERTAKEN, {}))
+        answer = await desk.command(client_id, message)
     except NotSaid as unsaid:
         turned = Turned(422, str(unsaid), unsaid.wrong)
     except Refusal as refusal:
@@ -118,6 +128,7 @@ async def _shown(
         hint=hint,
         wrong=wrong,
         turned=turned,
+        seal=seal(shown),
         command_id=(turned.command_id if turned else "") or uuid4().hex,
     )
 
@@ -166,6 +177,14 @@ def in_order(shown: PreviewView | None) -> list[tuple[str, str, str, str]]:
     order = list(THINGS)
     effects = sorted(shown.effects, key=lambda effect: order.index(effect.kind)) if shown else []
     return [(THINGS[effect.kind], effect.subject, effect.before, effect.after) for effect in effects]
+
+
+def seal(shown: PreviewView | None) -> str:
+    """What stands for a preview in the form that confirms it: another one has another seal."""
+    if shown is None:
+        return ""
+    told = shown.model_dump_json(exclude={"goes": {"__all__": {"change_id"}}, "comes": {"__all__": {"change_id"}}})
+    return hashlib.sha256(told.encode()).hexdigest()[:32]
 
 
 def _plain(name: str) -> str:

@@ -17,7 +17,7 @@ from starter.console.calendar_feed import FOREVER, feed_path
 from starter.console.plans import A_DAY, At, elsewhere
 from starter.console.reads import MOST_PLANS, Plan
 from starter.console.shell import Page, page, reads_of
-from starter.console.sites import remembering, site_of
+from starter.console.sites import chosen_before, remembering, site_of
 from starter.schemas import Site
 from workflows.domain.dates import at_site, local_day
 
@@ -50,7 +50,7 @@ class Entry:
 
     @property
     def elsewhere(self) -> tuple[str, str]:
-        return elsewhere(self.plan.client_id, self.plan, self.plan.timezone, self.plan.numbers)
+        return elsewhere(self.plan.client_id, self.plan, self.plan.timezone)
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,8 @@ class Day:
 async def show_upcoming(request: Request, desk: AtDesk, month: str = "", day: str = "", skip: str = "") -> Response:
     """A month of the calendar and, below it, all that is ahead, or what is planned for one day."""
     sites = (await desk.directory.sites()).items
+    if before := chosen_before(request, sites):
+        return before
     site, now = site_of(request, sites), datetime.now(UTC)
     zones = {one.timezone for one in ([site] if site else sites)}
     today = local_day(now, min(zones) if len(zones) == 1 else "UTC")

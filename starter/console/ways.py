@@ -1,18 +1,18 @@
 """The ways out of attention, and cancelling what is planned: the small forms of a client's page and of others."""
 
 from typing import Literal
-from uuid import uuid4
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import ValidationError
 
 from starter.asking import AtDesk
+from starter.console.checks import command_id_of
 from starter.console.shell import Form, Page, caller_of, form_of, inside, page, see
 from starter.console.status import told
 from starter.desk import Desk
 from starter.problems import code_of
-from starter.schemas import Switched
+from starter.schemas import MarkDoneBody, SkipBody, Switched
 from workflows.domain.errors import NothingPlanned, Refusal
 from workflows.messages import AnyMessage, CancelPlanned, MarkDone, Retry, Skip
 
@@ -31,7 +31,7 @@ ways = APIRouter(include_in_schema=False, route_class=Page)
 async def retry(request: Request, desk: AtDesk, client_id: str, system: Switched) -> Response:
     """Attempt a system again at once."""
     form = await form_of(request)
-    said = {"system": system, "reason": form.text("reason")[:LONGEST]}
+    said = {"system": system, "reason": _reason(form)}
     return await _told(request, desk, client_id, form, Retry.model_validate({**said, **_envelope(request, form)}))
 
 
@@ -42,9 +42,10 @@ async def accept(
     """Leave a system as it is, or count it as done by hand: both say why, for good."""
     form = await form_of(request)
     name, field, question, rule = ASKED[way]
-    kind = Skip if way == "skip" else MarkDone
+    kind, body = (Skip, SkipBody) if way == "skip" else (MarkDone, MarkDoneBody)
     try:
-        message = kind.model_validate({"system": system, field: form.text(field), **_envelope(request, form)})
+        said = body.model_validate({field: form.text(field)}).model_dump(exclude_unset=True)
+        message = kind.model_validate({"system": system, **said, **_envelope(request, form)})
     except ValidationError:
         return page(
             request,
@@ -62,17 +63,22 @@ async def accept(
     return await _told(request, desk, client_id, form, message)
 
 
-@ways.post("/clients/{client_id}/planned/{change}/cancel")
+@ways.post("/clients/{client_id}/planned/{change:path}/cancel")
 async def cancel_planned(request: Request, desk: AtDesk, client_id: str, change: str) -> Response:
     """Cancel a planned change, by its id or kind."""
     form = await form_of(request)
-    said = {"change": change[:200], "reason": form.text("reason")[:LONGEST]}
+    said = {"change": change[:200], "reason": _reason(form)}
     message = CancelPlanned.model_validate({**said, **_envelope(request, form)})
     return await _told(request, desk, client_id, form, message)
 
 
+def _reason(form: Form) -> str:
+    """No form of ours asks for one here; whoever gives one has what can be kept of it kept."""
+    return form.text("reason").replace("\0", "")[:LONGEST]
+
+
 def _envelope(request: Request, form: Form) -> dict[str, str]:
-    return {"by": caller_of(request), "command_id": form.text("command_id")[:200] or uuid4().hex}
+    return {"by": caller_of(request), "command_id": command_id_of(form)}
 
 
 async def _told(request: Request, desk: Desk, client_id: str, form: Form, message: AnyMessage) -> Response:

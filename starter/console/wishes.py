@@ -12,9 +12,9 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from starter.console.checks import field_of, sentence
 from starter.console.shell import Form
-from starter.console.words import moment_word
-from starter.problems import of_invalid
+from starter.console.words import comes_twice, moment_word
 from starter.schemas import CommandBody, ConvertBody, PlannableBody, ServicesBody
 from workflows.domain.dates import at_site, end_of, zone
 from workflows.domain.errors import InvalidField
@@ -25,7 +25,9 @@ from workflows.views import ClientView
 
 NOW, DAY, AT = "now", "day", "at"
 ROWS, MOST_ROWS = 3, 100  # rows for lines to add, at first and at most: there is always an empty one
-DETAIL = re.compile(r"reason|offices|down|up|vlan|internet|remove|(office|number|place|protected)-\d{1,3}")
+DETAIL = re.compile(
+    r"reason|offices|down|up|vlan|internet|remove|office-\+\d{1,15}|(number|place|protected)-\d{1,3}|later"
+)
 """The fields that say more than what is to be done and when."""
 
 
@@ -96,15 +98,6 @@ BODIES: dict[Kind, type[BaseModel]] = {
     Kind.CONVERT: ConvertBody,
     Kind.CHANGE_SERVICES: ServicesBody,
 }
-LABELS = {
-    "last_day": "The last day",
-    "at": "The moment",
-    "internet.down_mbps": "The download rate",
-    "internet.up_mbps": "The upload rate",
-    "internet.vlan": "The VLAN",
-    "reason": "The reason",
-    "source": "The source",
-}
 PLACES = {"internet.down_mbps": "down", "internet.up_mbps": "up", "internet.vlan": "vlan"}
 
 
@@ -163,10 +156,19 @@ class Wish:
 
     @property
     def source(self) -> str:
-        """Who stands behind it; of an unsuspension, whose hold is lifted."""
-        holds = [hold.source for hold in self.client.holds]
-        usual = holds[0] if self.action.kind is Kind.UNSUSPEND and len(holds) == 1 else "operator"
-        return self.text("source") or ("all" if self.action.kind is Kind.UNSUSPEND and len(holds) != 1 else usual)
+        """Who stands behind it; of an unsuspension, whose hold is lifted: empty while that is to be chosen."""
+        if self.action.kind is not Kind.UNSUSPEND:
+            return self.text("source") or "operator"
+        return self.text("source") or (self.sources[0][0] if len(self.sources) == 1 else "")
+
+    @property
+    def sources(self) -> list[tuple[str, str]]:
+        """Whose holds can be lifted, and why they stand: those that do, those that are planned, and what was asked."""
+        known = {hold.source: hold.reason for hold in self.client.holds}
+        planned = [plan for plan in self.client.planned if plan.kind == Kind.SUSPEND and "source" in plan.details]
+        known = {plan.details["source"]: f"planned for {plan.local_time}" for plan in planned} | known
+        asked = self.text("source")
+        return [*known.items(), *([(asked, "")] if asked and asked not in known and asked != "all" else [])]
 
     @property
     def moment(self) -> datetime | None:
@@ -178,6 +180,25 @@ class Wish:
             return datetime.fromisoformat(said[AT]) if AT in said else None
         except (NotSaid, InvalidField, ValueError, OverflowError):
             return None
+
+    @property
+    def twice(self) -> tuple[str, str] | None:
+        """What the first and the second are called, of an exact moment whose time comes twice that day."""
+        moment = self.moment if self.when == AT else None
+        local = moment and moment.astimezone(zone(self.client.timezone))
+        if local is None or not comes_twice(local):
+            return None
+        first, second = (f"{local.replace(fold=fold):%H:%M %Z}" for fold in (0, 1))
+        return first, second
+
+    @property
+    def skipped(self) -> str:
+        """The time that was typed, where the clocks of the site skip it on that day."""
+        typed, moment = self.text("at"), self.moment if self.when == AT else None
+        if moment is None or "T" not in typed or datetime.fromisoformat(typed).tzinfo:
+            return ""
+        clock = f"{datetime.fromisoformat(typed):%H:%M}"
+        return clock if clock != f"{moment:%H:%M}" else ""
 
     @property
     def local_moment(self) -> str:
@@ -236,12 +257,14 @@ class Wish:
             at = self.text("at")
             if not at:
                 raise missing("at", "Give the day and time.")
-            return {AT: instant(at, self.client.timezone)}
+            return {AT: instant(at, self.client.timezone, second=bool(self.text("second")))}
         return {}
 
     def _details(self) -> dict[str, Any]:
         match self.action.kind:
             case Kind.SUSPEND | Kind.UNSUSPEND:
+                if not self.source:
+                    raise missing("source", "Choose whose hold is lifted.")
                 return {"source": self.source}
             case Kind.CONVERT if self.client.type is ClientType.RESIDENTIAL:
                 return {"to": other_type(self.client)}
@@ -256,12 +279,12 @@ class Wish:
         """Offices for every line, offices without one, and internet access."""
         lines = [
             {"number": line.number, "office": office, "protected": line.protected}
-            for number, line in enumerate(self.client.lines)
-            if (office := self._in_row("lines", "office", number))
+            for line in self.client.lines
+            if (office := self._in_row("lines", "office", line.number))
         ]
         offices = [office for part in self.text("offices").split(",") if (office := part.strip())]
         if not lines and not offices:
-            where = "office-0" if self.client.lines else "offices"
+            where = f"office-{self.client.lines[0].number}" if self.client.lines else "offices"
             raise missing(where, "Give each line its office." if self.client.lines else "Give at least one office.")
         internet = self._internet()
         return {"lines": lines, "offices": offices, **({"internet": internet} if internet else {})}
@@ -292,7 +315,7 @@ class Wish:
             raise missing("", "Say what is to change.")
         return said
 
-    def _in_row(self, list_: str, name: str, row: int) -> str:
+    def _in_row(self, list_: str, name: str, row: int | str) -> str:
         """A field of a row; a complaint about it in the body is then known to be about that field."""
         value = self.text(f"{name}-{row}")
         if value:
@@ -308,25 +331,23 @@ class Wish:
         return {name: int(text) for name, text in said.items()} or None
 
     def _told(self, invalid: ValidationError) -> dict[str, str]:
-        problem = of_invalid([{**error, "loc": ("body", *error["loc"])} for error in invalid.errors()])
-        errors = problem.errors or [{"field": problem.field or "", "detail": problem.detail}]
         told: dict[str, str] = {}
-        for error in errors:
-            name, detail = error["field"], error["detail"].rstrip(".")
+        for error in invalid.errors():
+            name = ".".join(str(part) for part in error["loc"] if part != "InternetGiven")
             place = {**PLACES, **self.names}.get(name, name)
-            label = LABELS.get(name, name.rpartition(".")[2].replace("_", " ").capitalize())
-            told.setdefault(place, f"{detail.replace(name, label, 1) if name else detail}.")
+            told.setdefault(place, f"{sentence(field_of(place), error)}.")
         return told
 
 
-def instant(text: str, timezone: str) -> str:
+def instant(text: str, timezone: str, *, second: bool = False) -> str:
     """A local day and time of the site, or an instant with offset, as an exact instant. Raises NotSaid.
 
-    A time that happens twice (clocks go back) is the first; one that never does is as long after the change.
+    A time that comes twice (clocks go back) is the first, or the ``second``; one that never does is as long after the
+    change.
     """
     try:
         at = datetime.fromisoformat(text)
-        at = at if at.tzinfo else at.replace(tzinfo=zone(timezone))
+        at = at if at.tzinfo else at.replace(tzinfo=zone(timezone), fold=int(second))
         return at_site(at.astimezone(UTC), timezone).isoformat()
     except (ValueError, OverflowError) as unreadable:
         raise NotSaid({"at": "That is not a day and time. Write it as 2027-03-31T18:00."}) from unreadable

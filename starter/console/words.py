@@ -1,5 +1,6 @@
 """How the console says things: statuses, moments, ages. The words are PRODUCT.md's."""
 
+import re
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -20,6 +21,7 @@ STATES = {
     "unknown": "Unknown",
 }
 KINDS = {"change_services": "change services", "cancel_scheduled_decommission": "cancel the planned decommission"}
+UNSEEN = {"command_id", "next", "seen", "line", "confirmed", "csrf", "shown", "about", "typing", "more"}
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
 
@@ -38,6 +40,12 @@ def kind_word(kind: str) -> str:
     return KINDS.get(kind, kind.replace("_", " "))
 
 
+def field_word(name: str) -> str:
+    """A field of a form as one reads it: ``number-2`` is a number; empty for what forms carry unseen."""
+    plain = re.sub(r"-\+?\d+$", "", name)
+    return "" if plain in UNSEEN or plain.startswith("was-") else plain.replace("_", " ").replace("-", " ").capitalize()
+
+
 def day_word(day: date | str | None) -> str:
     """A calendar day: ``31 Mar 2027``; empty for none."""
     if not day:
@@ -47,12 +55,20 @@ def day_word(day: date | str | None) -> str:
 
 
 def moment_word(at: datetime | str | None, zone: str = "") -> str:
-    """A moment at the site: ``31 Mar 2027, 00:00``. Without a zone, in the one that it is written in."""
+    """A moment at the site: ``31 Mar 2027, 00:00``. Without a zone, in the one that it is written in.
+
+    A time that comes twice there, when clocks go back, says which of both it is: ``7 Nov 2027, 01:30 (EST)``.
+    """
     shown = _read(at)
     if shown is None:
         return ""
     local = shown.astimezone(ZoneInfo(zone)) if zone else shown
-    return f"{local.day} {local:%b %Y, %H:%M}"
+    return f"{local.day} {local:%b %Y, %H:%M}" + (f" ({local.tzname()})" if zone and comes_twice(local) else "")
+
+
+def comes_twice(local: datetime) -> bool:
+    """Whether the clocks of its zone show this time twice on that day."""
+    return local.utcoffset() != local.replace(fold=1 - local.fold).utcoffset()
 
 
 def exact_word(at: datetime | str | None) -> str:

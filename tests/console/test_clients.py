@@ -96,7 +96,7 @@ async def test_searching_acts_as_one_types_and_finds_names_refs_numbers_and_offi
     await shows(page, "Elm & Sons")
     assert "q=" in page.url
     await search.fill("100%_nobody\\")
-    await expect(page.get_by_text("No client matches.")).to_be_visible()
+    await expect(page.locator("main").get_by_text("No client matches.")).to_be_visible()
     await page.get_by_role("link", name="Show all").click()
     await expect(page.locator("tbody th a.name")).to_have_count(5)
 
@@ -110,7 +110,7 @@ async def test_filters_act_at_once_and_stay_in_the_address(browsers: Browsers, m
     await expect(page.get_by_label("Type")).to_have_value("virtual")
     await page.get_by_label("Type").select_option("")
     await page.get_by_label("Provisioning").select_option("attention")
-    await expect(page.get_by_text("No client matches.")).to_be_visible()
+    await expect(page.locator("main").get_by_text("No client matches.")).to_be_visible()
 
 
 async def test_each_column_sorts_both_ways_below_the_management_client(browsers: Browsers, mews: Mews) -> None:

@@ -136,7 +136,7 @@ async def test_it_works_without_scripts(browsers: Browsers, house: House) -> Non
 
 
 async def test_a_session_that_ends_while_one_types_loses_nothing(browsers: Browsers, house: House) -> None:
-    browsers.expects("status of 403")
+    browsers.expects("status of 401", "status of 403")
     page = await browsers.signed_in("/clients/new", name=unique("long"))
     who, name = await page.locator(".account summary").inner_text(), unique("Patient")
     await page.get_by_label("Name").fill(name)

@@ -177,10 +177,12 @@ async def test_holds_are_lifted_one_or_all(browsers: Browsers, house: House, acm
         await house.post(acme["client_id"], "suspend", source=source, reason=f"{source} says so")
     page = await browsers.signed_in(address(acme, "?action=unsuspend"))
     assert await page.locator("#source option").all_inner_texts() == [
+        "Choose…",
         "billing: billing says so",
         "security: security says so",
         "All holds",
     ]
+    await expect(page.locator("[data-part=preview]")).to_contain_text("Choose whose hold is lifted.")
     await page.get_by_label("Whose hold is lifted").select_option("billing")
     await expect(page.locator(".outcome")).to_contain_text("stays")
     await page.get_by_label("Whose hold is lifted").select_option("all")

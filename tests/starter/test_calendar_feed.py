@@ -20,7 +20,7 @@ AT = datetime(2027, 3, 31, 23, 0, tzinfo=UTC)
 PLAN = Plan(
     *("acme", "Acme Ltd", "thames", "Thames House", "Europe/London", "c-1", "decommission"),
     *(AT, "2027-04-01 00:00 Europe/London", "contract\nnot renewed; see 7", "ann"),
-    *({}, [], 4, AT),
+    *({}, 4, AT),
 )
 
 # RFC 5545, section 3.1: name *(";" param "=" value) ":" value

@@ -576,8 +576,10 @@ async def test_a_site_is_added_once_and_its_id_made_of_its_name(ann: Somebody, h
     sites = (await house.api.get("/sites")).json()["items"]
     [site] = [site for site in sites if site["name"] == name]
     assert site["site_id"] == name.lower().replace(" ", "-")
-    page = await ann.sent("/sites/new", typed | {"site_id": SITE}, 409)
+    page = await ann.sent("/sites/new", typed | {"name": unique("Other"), "site_id": SITE}, 409)
     assert "There is another site" in page.said["said-site_id"]
+    page = await ann.sent("/sites/new", typed | {"site_id": unique("other")}, 422)
+    assert "a site of this name already" in page.said["said-name"]
 
 
 @pytest.mark.parametrize(

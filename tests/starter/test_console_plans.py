@@ -78,7 +78,10 @@ async def test_what_is_planned_is_listed_in_the_time_of_its_site(slow: House, br
     assert "&lt;b&gt;Markup&lt;/b&gt; &amp; Sons" in page
     assert "<b>Markup" not in page
     assert "<i>unpaid" not in page
-    assert f"/clients/{client_id}/status?action=suspend&amp;when=day&amp;last_day=2199-03-31&amp;source=billing&amp;reason=" in page
+    assert (
+        f"/clients/{client_id}/status?action=suspend&amp;when=day&amp;last_day=2199-03-31&amp;source=billing&amp;reason="
+        in page
+    )
     assert f"/clients/{client_id}/status?action=decommission&amp;when=at&amp;at=2199-05-01T02%3A30" in page
     squares = re.findall(r'<time datetime="(2199-0\d-\d\d)">(?:(?!</td>).)*?/clients/', page, re.DOTALL)
     assert squares == ["2199-04-01", "2199-05-01"], "both days are squares of the weeks of April there"
@@ -120,10 +123,25 @@ async def test_a_site_that_was_chosen_is_remembered_on_every_list(slow: House, b
     site = await site_of_its_own(slow)
     await shown(browser, f"/upcoming?site={site}")
     for path in ("/upcoming", "/attention", "/clients"):
-        assert f'value="{site}" selected' in await shown(browser, path), path
+        there = (await browser.get(path)).headers["location"]
+        assert there == f"{path}?site={site}", "its address says what it shows"
+        assert f'value="{site}" selected' in await shown(browser, there), path
     await shown(browser, "/attention?site=")
     for path in ("/upcoming", "/attention", "/clients"):
         assert f'value="{site}" selected' not in await shown(browser, path), path
+
+
+async def test_a_site_that_is_chosen_in_another_tab_does_not_reach_a_page_that_is_open(
+    slow: House, browser: httpx.AsyncClient
+) -> None:
+    site = await site_of_its_own(slow)
+    page = await shown(browser, "/clients?site=")
+    assert 'href="/clients?site=&amp;sort=-name"' in page, "every address of the page says the site"
+    await shown(browser, f"/clients?site={site}")
+    for path in ("/clients", "/upcoming", "/attention"):
+        news = await browser.get(path, headers={"Connect-Refresh": "1"})
+        assert news.status_code == 200, path
+        assert f'value="{site}" selected' not in news.text, path
 
 
 async def test_the_page_tells_the_address_of_the_calendar(slow: House, browser: httpx.AsyncClient) -> None:

@@ -27,7 +27,8 @@ class Preview:
     """What a command would do, and when: ``at`` is None for now.
 
     ``goes`` and ``comes`` are planned changes that would no longer, or newly, be planned. Whether a number or billing
-    reference is free is not looked up: only the directory knows.
+    reference is free is not looked up: only the directory knows. ``answered``: the same command was given before, and
+    this is what it was answered; given again, it does nothing more.
     """
 
     changed: bool
@@ -38,12 +39,16 @@ class Preview:
     effects: tuple[Effect, ...] = ()
     goes: tuple[PlannedChange, ...] = ()
     comes: tuple[PlannedChange, ...] = ()
+    answered: bool = False
 
 
 def preview(state: ClientState, command: AnyCommand, now: datetime) -> Preview:
     """What obeying the command now would do. Raises the Refusal that obeying it would raise."""
     before = copy.deepcopy(state)
     before.advance(now)
+    if known := before.answered(command):
+        status = before.client.status
+        return Preview(known.changed, known.message, None, status, status, answered=True)
     after = copy.deepcopy(before)
     answer = after.obey(command, now)
     old, new = list(before.client.schedule), list(after.client.schedule)

@@ -1,16 +1,19 @@
 // A form is looked at as one types: what it says is sent to be checked, nothing is done, and what there is to say about
-// it comes back. Without scripts the same is said when the form is sent.
+// it comes back. Without scripts the same is said when the form is sent. Whoever leaves with something typed is asked.
 
 import { morph } from "./morph.js";
+import { found, lost, signedOut } from "./news.js";
 
-const PAUSE = 300; // milliseconds without a key
-const ended = document.getElementById("session-ended");
+const TYPING = 300, PAUSE = 3000; // milliseconds
+const forms = [...document.querySelectorAll("form[data-check]")];
+let sending;
 
 async function sent(form, said, signal) {
   const body = new URLSearchParams([...new FormData(form), ...said]);
   const answer = await fetch(form.dataset.check, { method: "POST", headers: { Accept: "text/html" }, body, signal });
-  if (answer.redirected && new URL(answer.url).pathname === "/sign-in") {
-    ended.hidden = false;
+  found();
+  if (answer.status === 401) {
+    signedOut(true);
     return null;
   }
   return answer;
@@ -18,7 +21,7 @@ async function sent(form, said, signal) {
 
 // Somebody who signed in again has another secret; what was typed goes on with it.
 async function renewed(signal) {
-  const answer = await fetch(location.href, { headers: { Accept: "text/html" }, signal });
+  const answer = await fetch(location.href, { headers: { Accept: "text/html", "Connect-Refresh": "1" }, signal });
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const fresh = page.querySelector("form[data-check] input[name=csrf]");
   for (const field of document.querySelectorAll("input[name=csrf]")) if (fresh) field.value = fresh.value;
@@ -29,7 +32,7 @@ async function check(form, said, signal) {
   let answer = await sent(form, said, signal);
   if (answer?.status === 403 && (await renewed(signal))) answer = await sent(form, said, signal);
   if (!answer?.ok) return false;
-  ended.hidden = true;
+  signedOut(false);
   const coming = new DOMParser().parseFromString(await answer.text(), "text/html");
   for (const part of form.querySelectorAll("[data-part]")) {
     const fresh = coming.querySelector(`[data-part="${part.dataset.part}"]`);
@@ -39,7 +42,7 @@ async function check(form, said, signal) {
   return true;
 }
 
-for (const form of document.querySelectorAll("form[data-check]")) {
+for (const form of forms) {
   let waiting, under_way;
 
   async function look(said) {
@@ -48,18 +51,25 @@ for (const form of document.querySelectorAll("form[data-check]")) {
     under_way = new AbortController();
     try {
       return await check(form, said, under_way.signal);
-    } catch {
-      return false; // overtaken, or away: the form is checked again when it is sent
+    } catch (error) {
+      if (error.name === "AbortError") return false; // another one is on its way
+      lost();
+      waiting = setTimeout(look, PAUSE, []);
+      return false;
     }
   }
 
   form.addEventListener("input", ({ target }) => {
+    form.dataset.typed = "";
     delete form.dataset.checked;
     clearTimeout(waiting);
     const typed = target.matches("textarea, input:not([type=checkbox], [type=radio], [type=date])");
-    waiting = setTimeout(look, typed ? PAUSE : 0, typed ? [["typing", target.name]] : []);
+    waiting = setTimeout(look, typed ? TYPING : 0, typed ? [["typing", target.name]] : []);
   });
   form.addEventListener("change", () => look([]));
+  form.addEventListener("submit", () => {
+    sending = form;
+  });
   form.addEventListener("click", async (event) => {
     const button = event.target.closest("[data-more]");
     if (!button) return;
@@ -69,4 +79,12 @@ for (const form of document.querySelectorAll("form[data-check]")) {
     const first = [...form.elements].find((field) => field.id.startsWith("number-") && !before.has(field.id));
     if (added) first?.focus();
   });
+  addEventListener("pageshow", (event) => {
+    sending = undefined;
+    if (event.persisted) look([]);
+  });
 }
+
+addEventListener("beforeunload", (event) => {
+  if (forms.some((form) => form !== sending && "typed" in form.dataset)) event.preventDefault();
+});

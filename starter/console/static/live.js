@@ -1,47 +1,48 @@
 // What changes elsewhere appears here: the server says that something changed, and the page's parts are fetched anew.
+// A tab that nobody sees does not listen: browsers have few connections for all tabs of a host.
 
-import { fetched, put } from "./morph.js";
+import { found, lost, refresh } from "./news.js";
 
-const notice = document.getElementById("connection");
-let source, busy = false, again = false;
+const PATIENCE = 1500, PAUSE = 3000, LONG_PAUSE = 15000; // milliseconds
+const ended = document.getElementById("session-ended");
+let source, losing, retrying;
 
-async function refresh() {
-  if (busy) {
-    again = true;
-    return;
-  }
-  busy = true;
-  try {
-    do {
-      again = false;
-      const coming = await fetched(location.href);
-      if (coming) put(coming);
-    } while (again);
-  } catch {
-    // the connection says so itself
-  } finally {
-    busy = false;
-  }
+function calm() {
+  clearTimeout(losing);
+  losing = undefined;
+}
+
+function quiet() {
+  calm();
+  clearTimeout(retrying);
+  source?.close();
+  delete document.body.dataset.listening;
 }
 
 function listen() {
-  source?.close();
+  quiet();
+  if (document.hidden) return;
   source = new EventSource(document.body.dataset.live);
   source.addEventListener("open", () => {
-    notice.hidden = true;
+    calm();
+    found();
     document.body.dataset.listening = "";
     refresh();
   });
   source.addEventListener("changed", refresh);
-  source.addEventListener("error", () => {
-    notice.hidden = false;
+  source.addEventListener("error", async () => {
+    losing ??= setTimeout(lost, PATIENCE);
     delete document.body.dataset.listening;
-    if (source.readyState === EventSource.CLOSED) setTimeout(listen, 3000);
+    if (source.readyState !== EventSource.CLOSED) return; // it tries again by itself
+    await refresh(); // which finds out whether this browser is signed out
+    if (!ended.hidden) calm();
+    retrying = setTimeout(listen, ended.hidden ? PAUSE : LONG_PAUSE);
   });
 }
 
 if (document.body.dataset.live) {
   listen();
-  addEventListener("pagehide", () => source.close());
+  addEventListener("pagehide", quiet);
   addEventListener("pageshow", (event) => event.persisted && listen());
+  document.addEventListener("visibilitychange", listen);
 }
