@@ -35,7 +35,14 @@ def main(settings: Settings) -> None:
 
 async def serve(settings: Settings) -> None:
     """Serve until told to stop."""
-    app = await make_app(settings)
+    server = server_of(settings, await make_app(settings))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, server.handle_exit, number, None)
+    await server.serve()
+
+
+def server_of(settings: Settings, app: FastAPI) -> "Server":
+    """The app behind its port. Only proxies that the settings name are believed who calls, and by which scheme."""
     config = uvicorn.Config(
         app,
         host=settings.host,
@@ -47,10 +54,7 @@ async def serve(settings: Settings) -> None:
         forwarded_allow_ips=settings.trusted_proxies or None,
         timeout_graceful_shutdown=GRACE,
     )
-    server = Server(config, app.state.desk.watch)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, server.handle_exit, number, None)
-    await server.serve()
+    return Server(config, app.state.desk.watch)
 
 
 class Server(uvicorn.Server):

@@ -155,11 +155,17 @@ def waiting(seconds: int) -> dict[str, str]:
 async def serving(app: FastAPI) -> AsyncIterator[str]:
     """The app on a port of its own, as uvicorn serves it."""
     config = uvicorn.Config(app, host="127.0.0.1", port=free_port(), access_log=False, log_config=None)
-    server = Server(config)
+    async with running(Server(config)) as url:
+        yield url
+
+
+@asynccontextmanager
+async def running(server: Server) -> AsyncIterator[str]:
+    """The server's address, while it runs."""
     task = asyncio.create_task(server.serve())
     await eventually(lambda: server.started)
     try:
-        yield f"http://127.0.0.1:{config.port}"
+        yield f"http://127.0.0.1:{server.config.port}"
     finally:
         server.should_exit = True
         await task
