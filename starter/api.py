@@ -105,7 +105,7 @@ async def create_client(
     """Answers once the directory has the client: its billing reference and numbers are then its own."""
     if dry_run:  # better refused than taken for one
         raise InvalidField("A new client has no dry run", "Leave dry_run out to create it", field="dry_run")
-    view = await asked.waited(await asked.desk.create(client, asked.command_id))
+    view = await asked.waited(await asked.desk.create(client, asked.command_id, asked.by))
     asked.response.headers["Location"] = f"{router.prefix}/clients/{view.client_id}"
     return view
 

@@ -25,6 +25,11 @@ class Status(StrEnum):
     decommissioned = "decommissioned"
 
 
+class Activation(StrEnum):
+    automatic = "automatic"
+    manual = "manual"
+
+
 class Provisioning(StrEnum):
     settled = "settled"
     changing = "changing"
@@ -153,6 +158,9 @@ def edit(
     billing_ref: Annotated[str | None, typer.Option(metavar="REF", help='"" has one generated')] = None,
     start_date: Annotated[str | None, typer.Option(metavar="DATE", help="YYYY-MM-DD, at the site")] = None,
     end_date: Annotated[str | None, typer.Option(metavar="DATE", help='YYYY-MM-DD, or "" for none')] = None,
+    activation: Annotated[
+        Activation | None, typer.Option(help="Of a New client: on its start date, or by hand")
+    ] = None,
     reason: Reason = "",
     wait: Wait = 30,
     command_id: CommandId = "",
@@ -160,7 +168,8 @@ def edit(
     as_json: Json = False,
 ) -> None:
     """Edit details."""
-    details = {"name": name, "billing_ref": billing_ref, "start_date": start_date, "reason": reason or None}
+    details = {"name": name, "billing_ref": billing_ref, "start_date": start_date, "activation": activation}
+    details["reason"] = reason or None
     body: dict[str, Any] = {field: value for field, value in details.items() if value is not None}
     if end_date is not None:
         body["end_date"] = end_date or None

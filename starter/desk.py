@@ -48,8 +48,8 @@ class Desk:
         self._limits = limits
         self._keyring = keyring
 
-    async def create(self, given: ClientGiven, command_id: str) -> ClientView:
-        """The new client, which the directory has. Raises a Refusal, Away or NotDecided."""
+    async def create(self, given: ClientGiven, command_id: str, by: str = "") -> ClientView:
+        """The new client, which the directory has; ``by`` asked for it. Raises a Refusal, Away or NotDecided."""
         site = await self.directory.site(given.site)
         if site is None:
             known = ", ".join(site.site_id for site in (await self.directory.sites()).items)
@@ -77,7 +77,7 @@ class Desk:
             activation=given.activation,
             management=given.management,
         )
-        state = ClientState.of_new(client, self._limits, created_by=command_id)
+        state = ClientState.of_new(client, self._limits, created_by=command_id, by=by)
         return self._linked(await self.gateway.create(state, given))
 
     async def command(self, client_id: str, message: AnyMessage) -> CommandAnswer:

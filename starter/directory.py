@@ -88,14 +88,14 @@ def _proven_system(system: SystemView, row: asyncpg.Record, zone: str) -> System
                 "state": "proven",
                 "why": "",
                 "proven_at": shown if subject.subject in seen else subject.proven_at,
-                "seen": seen.get(subject.subject, {}),
+                "seen": seen.get(subject.subject, subject.seen),  # done by hand, its evidence is a note
             }
         )
         for subject in system.subjects
     ]
     news: dict[str, object] = {"actual": dict(system.desired), "proven_at": shown, "subjects": subjects}
     if row[f"{name}_method"]:
-        news |= {"method": row[f"{name}_method"], "by": ""}
+        news |= {"method": row[f"{name}_method"], "by": "", "note": ""}
     if system.state != "attention":  # the end of attention is published, and then shown
         news |= {"state": "settled", "attempts": 0, "last_error": "", "next_attempt_at": None}
     return system.model_copy(update=news)

@@ -28,6 +28,7 @@ EDITS = _named(
     name={"name": "Acme Holdings Ltd"},
     end_date={"end_date": "2027-12-31"},
     generated_billing_ref={"billing_ref": None},
+    activated_on_the_start_date={"activation": "automatic"},
 )
 CONVERSIONS = _named(
     to_virtual={"to": "virtual", "reason": "gives up the office"},
@@ -82,6 +83,8 @@ CLIENT = {
             "local_time": "2027-03-01 00:00 Europe/London",
             "by": "api",
             "reason": "moving out",
+            "details": {},
+            "status_after": "decommissioned",
         }
     ],
     "systems": [
@@ -97,6 +100,7 @@ CLIENT = {
             "attention_since": None,
             "method": method,
             "by": "",
+            "note": "",
             "skipped": None,
             "second_look_at": "2026-11-20T10:31:01Z",
             "subjects": [
@@ -193,6 +197,7 @@ PREVIEW = {
             "reason": "invoice 1042 unpaid",
         }
     ],
+    "goes_then": [],
     "refusal": None,
 }
 ANSWERS: dict[str, dict[str, Any]] = {

@@ -169,8 +169,8 @@ def _services(client: dict[str, Any], system: dict[str, Any]) -> Iterable[list[T
 
 
 def _proven(subject: dict[str, Any]) -> str:
-    """On or off for what is proven; else the word for why it is neither."""
-    words = {"proven": subject["actual"], "changing": "unknown"}
+    """On or off for what was proven of it last; else the word for why nothing is."""
+    words = {"proven": subject["actual"], "changing": subject["actual"]}
     return str(words.get(subject["state"], subject["state"].replace("_", " ")))
 
 
@@ -193,7 +193,8 @@ def _standing(system: dict[str, Any]) -> Iterable[tuple[Text, Text]]:
     if skipped := system["skipped"]:
         yield word("skipped"), Text(f"by {skipped['by'] or '-'} at {moment(skipped['at'])} UTC: {skipped['reason']}")
     if system["by"] and system["state"] == "settled":
-        yield Text(system["method"]), Text(f"by {system['by']} at {moment(system['proven_at'])} UTC")
+        how = f": {system['note']}" if system.get("note") else ""
+        yield Text(system["method"]), Text(f"by {system['by']} at {moment(system['proven_at'])} UTC{how}")
     if system["second_look_at"]:
         yield Text("second look"), Text(f"at {moment(system['second_look_at'])} UTC")
 

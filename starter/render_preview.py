@@ -26,7 +26,8 @@ def preview(shown: dict[str, Any]) -> None:
     ]
     if rows:
         show(["", *table([Column("what"), Column(""), Column("before", least=16), Column("after")], rows, wrap=True)])
-    planned = [("goes", plan) for plan in shown["goes"]] + [("comes", plan) for plan in shown["comes"]]
+    called = {"goes": "goes", "comes": "comes", "goes_then": "goes then"}
+    planned = [(words, plan) for name, words in called.items() for plan in shown.get(name, ())]
     if planned:
         told = [
             [Text(what), Text(plan["kind"].replace("_", " ")), Text(plan["local_time"]), Text(plan["reason"])]

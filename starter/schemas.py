@@ -25,9 +25,9 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from workflows import messages
-from workflows.domain.client import LONGEST_BILLING_REF, LONGEST_NAME, Activation
+from workflows.domain.client import LONGEST_BILLING_REF, LONGEST_NAME
 from workflows.domain.errors import InvalidField
-from workflows.domain.lifecycle import Status
+from workflows.domain.lifecycle import Activation, Status
 from workflows.domain.provisioning import Provisioned
 from workflows.domain.services import ClientType
 from workflows.messages import Office, Strict
@@ -78,7 +78,7 @@ def known_zone(name: str) -> str:
 def never_null(schema: dict[str, Any]) -> None:
     """Have a field described as one that may be left out, and is not null when it is given."""
     schema.pop("default", None)
-    schema.update(next(kind for kind in schema.pop("anyOf") if kind["type"] != "null"))
+    schema.update(next(kind for kind in schema.pop("anyOf") if kind.get("type") != "null"))
 
 
 Number = Annotated[
@@ -187,8 +187,14 @@ class EditBody(Clean, messages.EditBody):
 
     name: Name | None = Field(None, examples=["Acme Ltd"], json_schema_extra=never_null)
     start_date: date | None = Field(None, examples=["2027-01-01"], json_schema_extra=never_null)
+    activation: Activation | None = Field(
+        None,
+        description="Of a New client: automatic plans it for the start date anew, manual leaves it to a person",
+        examples=["automatic"],
+        json_schema_extra=never_null,
+    )
 
-    @field_validator("name", "start_date", mode="before")
+    @field_validator("name", "start_date", "activation", mode="before")
     @classmethod
     def _kept(cls, given: Any) -> Any:
         if given is None:

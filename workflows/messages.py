@@ -22,7 +22,7 @@ from pydantic import (
 
 from workflows.domain import commands
 from workflows.domain.client import LONGEST_NAME
-from workflows.domain.lifecycle import Kind
+from workflows.domain.lifecycle import Activation, Kind
 from workflows.domain.services import ClientType, Internet, Line
 from workflows.domain.standing import Limits
 from workflows.domain.state import ClientState
@@ -131,6 +131,9 @@ class EditBody(Body):
     billing_ref: Annotated[str, StringConstraints(max_length=64, strip_whitespace=True)] | None = None
     start_date: date | None = None
     end_date: date | None = Field(None, description="Null removes it. It never acts on services")
+    activation: Activation | None = Field(
+        None, description="Of a New client: automatic plans it for the start date anew, manual leaves it to a person"
+    )
 
     @model_serializer(mode="wrap")
     def _as_given(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -247,6 +250,7 @@ class Edit(EditBody, Envelope):
             start_date=self.start_date,
             end_date=self.end_date,
             clear_end_date="end_date" in given and self.end_date is None,
+            activation=self.activation,
             reason=self.reason,
             source=self.source,
             **self._who(),

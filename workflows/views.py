@@ -9,11 +9,10 @@ from typing import Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, Field
 
-from workflows.domain.client import Activation
 from workflows.domain.commands import ChangeServices, Convert, PlannedCommand, Suspend, Unsuspend
 from workflows.domain.dates import at_site, local_day, local_time
 from workflows.domain.errors import Refusal
-from workflows.domain.lifecycle import Status
+from workflows.domain.lifecycle import Activation, Status
 from workflows.domain.preview import Effect, Preview
 from workflows.domain.provisioning import Provisioned
 from workflows.domain.schedule import PlannedChange
@@ -45,7 +44,11 @@ class HoldView(BaseModel):
 
 
 class PlannedView(BaseModel):
-    """A planned change. ``details`` is what its command says besides moment and reason, as its HTTP body does."""
+    """A planned change. ``details`` is what its command says besides moment and reason, as its HTTP body does.
+
+    ``status_after`` is the client's status once it has come, if nothing else is decided. Null: it will not come, for
+    another one clears it before, or it is refused when it is due.
+    """
 
     change_id: str
     kind: str
@@ -54,9 +57,10 @@ class PlannedView(BaseModel):
     by: str
     reason: str
     details: dict[str, Any] = Field(default_factory=dict)
+    status_after: Status | None = None
 
     @classmethod
-    def of(cls, change: PlannedChange, zone: str) -> "PlannedView":
+    def of(cls, change: PlannedChange, zone: str, status_after: Status | None) -> "PlannedView":
         return cls(
             change_id=change.change_id,
             kind=change.kind,
@@ -65,6 +69,7 @@ class PlannedView(BaseModel):
             by=change.command.by,
             reason=change.command.reason,
             details=_details(change.command),
+            status_after=status_after,
         )
 
 
@@ -75,9 +80,11 @@ class SkippedView(BaseModel):
 
 
 class SubjectView(BaseModel):
-    """One line or account: on, off or unknown, whether that is proven and since when, or why not.
+    """One line or account: on, off or unknown, whether what is desired is proven and since when, or why not.
 
-    ``seen`` is what the last change read back of it (the evidence), as the directory has it.
+    ``proven_at`` is when it was last seen to be as desired; null while it is not proven to be, whatever was proven of
+    it before. ``seen`` is the evidence: what the last change read back of it, as the directory has it, or the note of
+    who marked it done by hand.
     """
 
     subject: str
@@ -94,7 +101,8 @@ class SystemView(BaseModel):
     """One provisioning system. ``desired`` and ``actual`` map numbers or accounts to on, off or unknown.
 
     ``state``: settled; changing; not_proven: changed, but what is true could not be seen yet; attention: a person is
-    needed; skipped: a person has accepted that it is not as decided. ``by`` marked it as done by hand.
+    needed; skipped: a person has accepted that it is not as decided. ``by`` marked it as done by hand, and ``note`` is
+    how it was done. ``proven_at`` is when all of it was last proven to be as was desired then.
     """
 
     system: str
@@ -108,6 +116,7 @@ class SystemView(BaseModel):
     attention_since: datetime | None = None
     method: str = ""
     by: str = ""
+    note: str = ""
     skipped: SkippedView | None = None
     second_look_at: datetime | None = None
     subjects: list[SubjectView] = Field(default_factory=list)
@@ -145,7 +154,7 @@ class ClientView(BaseModel):
     @classmethod
     def of(cls, state: ClientState, now: datetime) -> "ClientView":
         client, zone = state.client, state.client.timezone
-        internet = client.services.internet
+        internet, foreseen = client.services.internet, client.foreseen()
         return cls(
             client_id=client.client_id,
             name=client.name,
@@ -171,7 +180,7 @@ class ClientView(BaseModel):
                 HoldView(source=h.source, reason=h.reason, by=h.by, placed_at=at_site(h.placed_at, zone))
                 for h in sorted(client.holds.values(), key=lambda h: (h.placed_at, h.source))
             ],
-            planned=[PlannedView.of(change, zone) for change in client.schedule],
+            planned=[PlannedView.of(change, zone, foreseen.get(change.kind)) for change in client.schedule],
             systems=[_system(state, system) for system in SWITCHED],
             revision=client.revision,
             created_at=at_site(client.created_at, zone),
@@ -225,7 +234,8 @@ class PreviewView(BaseModel):
     """What a command would do: nothing was done.
 
     ``effects`` name each thing it would touch, before and after. ``at`` and ``local_time`` say when; null is now.
-    ``goes`` and ``comes`` are planned changes. A ``refusal`` says that it would be refused, with its facts.
+    ``goes`` and ``comes`` are planned changes; ``goes_then`` those that go when the command takes effect, and stay
+    planned until then. A ``refusal`` says that it would be refused, with its facts.
     ``answered``: the same command was given before; given again it does nothing more.
     """
 
@@ -238,6 +248,7 @@ class PreviewView(BaseModel):
     effects: list[Effect] = Field(default_factory=list)
     goes: list[PlanView] = Field(default_factory=list)
     comes: list[PlanView] = Field(default_factory=list)
+    goes_then: list[PlanView] = Field(default_factory=list)
     refusal: dict[str, Any] | None = None
     answered: bool = False
 
@@ -254,6 +265,7 @@ class PreviewView(BaseModel):
             goes=[PlanView.of(change, zone) for change in preview.goes],
             comes=[PlanView.of(change, zone) for change in preview.comes],
             answered=preview.answered,
+            goes_then=[PlanView.of(change, zone) for change in preview.goes_then],
         )
 
     @classmethod
@@ -289,10 +301,12 @@ def _system(state: ClientState, system: System) -> SystemView:
     if system is System.TELEPHONY:
         desired = {n: _word(on) for n, on in provisioning.lines_wanted.items()}
         actual = {n: _word(provisioning.lines.get(n)) for n in desired}
+        proven = {n for n, on in provisioning.lines_wanted.items() if provisioning.lines.get(n) is on}
     else:
         desired = {a: _word(access.on) for a, access in provisioning.access_wanted.items()}
-        proven = {a: access.on for a, access in provisioning.access.items()}
-        actual = {a: _word(proven.get(a)) for a in desired}
+        known = {a: access.on for a, access in provisioning.access.items()}
+        actual = {a: _word(known.get(a)) for a in desired}
+        proven = {a for a, access in provisioning.access_wanted.items() if provisioning.access.get(a) == access}
     standing = provisioning.standing[system]
     skipped = standing.skipped
     view = SystemView(
@@ -306,11 +320,15 @@ def _system(state: ClientState, system: System) -> SystemView:
         attention_since=standing.attention_since and at_site(standing.attention_since, zone),
         method=standing.method,
         by=standing.by,
+        note=standing.note,
         skipped=skipped and SkippedView(reason=skipped.reason, by=skipped.by, at=at_site(skipped.at, zone)),
         second_look_at=standing.look_at and at_site(standing.look_at, zone),
     )
     protected = {line.number for line in state.client.services.lines if line.protected}
-    subjects = [_subject(view, standing, name, name in protected, zone) for name in desired]
+    subjects = [
+        _subject(view, standing, name, proven=name in proven, protected=name in protected, zone=zone)
+        for name in desired
+    ]
     differs = provisioning.differs(system, state.client)
     return view.model_copy(update={"subjects": subjects, "state": _state(standing, differs=differs)})
 
@@ -327,17 +345,20 @@ def _state(
     return "not_proven" if standing.doubts else "changing"
 
 
-def _subject(view: SystemView, standing: Standing, name: str, protected: bool, zone: str) -> SubjectView:
-    desired, actual, doubt = view.desired[name], view.actual[name], standing.doubts.get(name)
-    proven_at = standing.proofs.get(name)
+def _subject(
+    view: SystemView, standing: Standing, name: str, *, proven: bool, protected: bool, zone: str
+) -> SubjectView:
+    doubt, proven_at = standing.doubts.get(name), standing.proofs.get(name) if proven else None
+    by_hand = standing.note and proven_at is not None and proven_at == standing.proven_at
     return SubjectView(
         subject=name,
-        desired=desired,
-        actual=actual,
-        state=_word_of(actual != "unknown", doubt, skipped=standing.skipped is not None),
+        desired=view.desired[name],
+        actual=view.actual[name],
+        state=_word_of(proven, doubt, skipped=standing.skipped is not None),
         proven_at=proven_at and at_site(proven_at, zone),
         protected=protected,
         why=doubt.why if doubt else "",
+        seen={"note": standing.note} if by_hand else {},
     )
 
 

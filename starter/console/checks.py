@@ -19,9 +19,10 @@ from starter.console.words import moment_word
 from starter.errors import Away, NotDecided, StarterError
 from starter.problems import code_of
 from starter.schemas import YEARS, InternetGiven, LineGiven
-from workflows.domain.client import LONGEST_BILLING_REF, LONGEST_NAME, Activation
+from workflows.domain.client import LONGEST_BILLING_REF, LONGEST_NAME
 from workflows.domain.dates import first_instant, local_day
 from workflows.domain.errors import CommandIdReused, InvalidField, Refusal
+from workflows.domain.lifecycle import Activation
 from workflows.domain.services import HIGHEST_RATE, LONGEST_OFFICE, ClientType, check_office
 
 TYPING = "typing"  # the field that is being typed in: what is not finished is not called wrong yet

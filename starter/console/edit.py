@@ -36,16 +36,16 @@ from starter.console.words import status_word
 from starter.desk import Desk, refusal_in
 from starter.errors import NoSuchClient, StarterError
 from starter.schemas import EditBody, InternetGiven, LineGiven, ServicesBody
-from workflows.domain.client import Activation, check_name
 from workflows.domain.client import check_billing_ref as meet_billing_ref
+from workflows.domain.client import check_name
 from workflows.domain.errors import Refusal
-from workflows.domain.lifecycle import Status
+from workflows.domain.lifecycle import Activation, Status
 from workflows.domain.preview import Effect
 from workflows.messages import AnyMessage, ChangeServices, Edit
 from workflows.views import ClientView, CommandAnswer
 
-DETAILS = ("name", "billing_ref", "start_date", "end_date")
-CALLED = {"name": "name", "billing_ref": "billing ref", "start_date": "start date", "end_date": "end date"}
+DETAILS = ("name", "billing_ref", "start_date", "end_date", "activation")
+CALLED = {name: name.replace("_", " ") for name in DETAILS}
 RATES = ("down", "up", "vlan")
 
 edit_pages = APIRouter(include_in_schema=False, route_class=Page)
@@ -157,7 +157,8 @@ def _tell_details(client: ClientView, form: Form, said: Mapping[str, Any], check
     start, end = (_day(form.text(name)) for name in ("start_date", "end_date"))
     if "start_date" in said and start is not None:
         if client.status is Status.NEW:
-            checks.tell("start_date", start_told(start, client.activation, client.timezone, now))
+            activation = form.text("activation") or client.activation
+            checks.tell("start_date", start_told(start, activation, client.timezone, now))
         else:
             text = f"Information only: the client is {status_word(client.status).lower()}, nothing is switched."
             checks.tell("start_date", text)
@@ -165,6 +166,8 @@ def _tell_details(client: ClientView, form: Form, said: Mapping[str, Any], check
         if end is None and not form.text("end_date"):
             checks.tell("end_date", "It is removed. Planned changes stay as they are.")
         check_days(start, end, client.timezone, now, checks)
+    if "activation" in said and start is not None:
+        checks.tell("activation", start_told(start, said["activation"], client.timezone, now))
     if said.get("billing_ref") == "":
         checks.tell("billing_ref", "A new one is generated when this is saved.")
 
@@ -323,7 +326,7 @@ def _asking(
         client=client,
         details=details,
         services=services,
-        manual=client.activation is Activation.MANUAL,
+        manual=(details.form.text("activation") or client.activation) == Activation.MANUAL,
         last_day=last_day,
         plan=f"/clients/{client.client_id}/status?{urlencode(plan)}",
     )

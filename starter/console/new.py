@@ -26,14 +26,15 @@ from starter.console.checks import (
     start_told,
 )
 from starter.console.reads import Reads
-from starter.console.shell import SITE_COOKIE, Form, Page, form_of, page, reads_of, see
+from starter.console.shell import SITE_COOKIE, Form, Page, caller_of, form_of, page, reads_of, see
 from starter.desk import Desk
 from starter.errors import StarterError
 from starter.schemas import NO_PLACES, ClientGiven, LineGiven, Site, SiteGiven
-from workflows.domain.client import Activation, check_client_id, check_name
 from workflows.domain.client import check_billing_ref as meet_billing_ref
+from workflows.domain.client import check_client_id, check_name
 from workflows.domain.dates import local_day
 from workflows.domain.errors import Refusal
+from workflows.domain.lifecycle import Activation
 from workflows.domain.services import ClientType, check_office
 
 OURS = {"new"}  # addresses beneath /clients that are pages of their own
@@ -66,7 +67,7 @@ async def create_client(request: Request, desk: AtDesk) -> Response:
         await _look_up(form, lines, reads_of(request), checks)
         return _asking(request, form, sites, rows, checks, 422)
     try:
-        client = await desk.create(given, command_id_of(form))
+        client = await desk.create(given, command_id_of(form), caller_of(request))
     except Refusal as refusal:
         await _look_up(form, lines, reads_of(request), checks)
         return _asking(request, form, sites, rows, checks, checks.turned_away(refusal, rows), again=True)

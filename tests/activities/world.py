@@ -14,8 +14,7 @@ from activities.internet import RadiusInternet
 from activities.settings import Settings
 from activities.telephony import KamailioTelephony
 from tests.waiting import eventually
-from workflows.domain.client import Activation
-from workflows.domain.lifecycle import Status
+from workflows.domain.lifecycle import Activation, Status
 from workflows.domain.provisioning import Access, Provisioned
 from workflows.domain.services import ClientType
 from workflows.domain.systems import System

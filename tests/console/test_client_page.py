@@ -1,10 +1,14 @@
 """One client's page and its history."""
 
+from datetime import UTC, datetime, timedelta
+
+import pytest
 import pytest_asyncio
 from playwright.async_api import expect
 
-from tests.console.browsing import Browsers, titled
-from tests.starter.house import House, number, unique
+from tests.console.browsing import NARROW, WIDE, Browsers, titled
+from tests.starter.house import House, number, unique, with_limits
+from workflows.domain.standing import Limits
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -65,6 +69,60 @@ async def test_no_label_of_the_timeline_is_cut_off(browsers: Browsers, house: Ho
             }).map(text => text.textContent) }"""
         )
         assert outside == []
+
+
+@pytest.mark.parametrize("width", [WIDE, NARROW])
+async def test_no_labels_of_the_timeline_touch_and_all_can_be_read(
+    browsers: Browsers, house: House, width: int
+) -> None:
+    crowded = (await house.create(unique("Crowded"), start_date="2019-05-01", end_date="2020-01-31"))["client_id"]
+    soon = datetime.now(UTC) + timedelta(days=3)
+    for command, at in (("suspend", soon), ("unsuspend", soon), ("decommission", soon.replace(year=2199))):
+        answer = await house.post(crowded, command, at=at.isoformat())
+        assert answer.status_code == 200, answer.text
+    page = await browsers.signed_in(f"/clients/{crowded}", width=width)
+    drawing = page.locator(".timeline svg")
+    await expect(drawing.locator(".today text")).to_be_in_viewport()
+    touching, smallest = await drawing.evaluate(
+        """svg => { const texts = [...svg.querySelectorAll("text")];
+        const boxes = texts.map(it => it.getBoundingClientRect());
+        const over = (a, b) => a.left < b.right && b.left < a.right && a.top + 2 < b.bottom && b.top + 2 < a.bottom;
+        const touching = boxes.flatMap((one, n) => boxes.slice(n + 1).flatMap((other, m) =>
+          over(one, other) ? [`${texts[n].textContent} / ${texts[n + 1 + m].textContent}`] : []));
+        const scale = svg.getBoundingClientRect().width / svg.viewBox.baseVal.width;
+        return [touching, Math.min(...texts.map(it => parseFloat(getComputedStyle(it).fontSize) * scale))] }"""
+    )
+    assert touching == []
+    assert smallest >= 12
+
+
+async def test_a_plan_that_will_not_come_is_drawn_so(browsers: Browsers, house: House) -> None:
+    client_id = (await house.create(unique("Void")))["client_id"]
+    await house.post(client_id, "suspend", last_day="2199-06-30")
+    await house.post(client_id, "decommission", last_day="2199-03-31")
+    page = await browsers.signed_in(f"/clients/{client_id}")
+    await expect(page.locator(".timeline .mark.suspend.void text")).to_have_text("Suspend")
+    await expect(page.locator(".timeline .band.ahead.suspended")).to_have_count(0)
+
+
+async def test_an_old_proof_is_not_shown_for_what_was_decided_since_and_a_note_is_evidence(
+    browsers: Browsers, house: House
+) -> None:
+    async with with_limits(house, Limits(attempt=8, first_pause=3600, longest_pause=3600)) as patient:
+        client = await patient.create(unique("Refused"))
+        client_id, line = client["client_id"], client["lines"][0]["number"]
+        async with patient.without(patient.telephony):
+            await patient.post(client_id, "suspend", wait=1)
+        page = await browsers.signed_in(f"/clients/{client_id}")
+        row = page.locator(f'.evidence tr[data-key="{line}"]')
+        await expect(row.locator("td").first).to_have_text("Off")
+        await expect(row.locator("time")).to_have_count(0)
+        await expect(page.get_by_text("How it was seen")).to_have_count(0)
+        await patient.post(client_id, "systems/telephony/mark-done", note="pulled the plug, ticket 4711")
+        await page.reload()
+        await expect(row.locator(".seen")).to_have_text("note pulled the plug, ticket 4711")
+        await expect(row.locator("time")).to_be_visible()
+        await expect(page.get_by_text("How it was seen: by hand, by api.")).to_be_visible()
 
 
 async def test_the_history_has_refusals_and_can_be_narrowed_to_them(browsers: Browsers, held: str) -> None:

@@ -144,6 +144,16 @@ async def test_an_exact_moment_is_that_of_the_site(browsers: Browsers, house: Ho
     assert [plan["at"] for plan in client["planned"]] == ["2199-07-01T09:30:00+01:00"]
 
 
+async def test_a_planned_decommission_shows_which_plans_go_then(
+    browsers: Browsers, house: House, acme: dict[str, Any]
+) -> None:
+    await house.post(acme["client_id"], "suspend", last_day="2199-08-31", reason="out of season")
+    page = await browsers.signed_in(address(acme, "?action=decommission&last_day=2199-06-30"))
+    await expect(page.locator(".comes")).to_contain_text("Decommission on 1 Jul 2199")
+    await expect(page.locator(".goes")).to_contain_text("Suspend on 1 Sep 2199, 00:00 Europe/London")
+    await expect(page.locator(".goes .badge")).to_have_text("Goes then")
+
+
 async def test_a_plan_is_rescheduled_and_then_cancelled(browsers: Browsers, house: House, acme: dict[str, Any]) -> None:
     await house.post(acme["client_id"], "decommission", last_day="2199-03-30", reason="moving out")
     page = await browsers.signed_in(address(acme, "?action=decommission&last_day=2199-06-30"))

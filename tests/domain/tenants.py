@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from workflows.domain.client import Activation, Client, Outcome
+from workflows.domain.client import Client, Outcome
 from workflows.domain.commands import ClientCommand, Decommission, Suspend
 from workflows.domain.dates import first_instant
 from workflows.domain.errors import Refusal
-from workflows.domain.lifecycle import Status
+from workflows.domain.lifecycle import Activation, Status
 from workflows.domain.services import ClientType, Internet, Line, Services
 from workflows.domain.standing import Found, Limits
 from workflows.domain.state import ClientState

@@ -20,7 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from pydantic import TypeAdapter
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from workflows.domain.client import Activation, Client
+from workflows.domain.client import Client
 from workflows.domain.commands import (
     Activate,
     AnyCommand,
@@ -39,7 +39,7 @@ from workflows.domain.commands import (
 )
 from workflows.domain.dates import local_day
 from workflows.domain.errors import NumberTaken, Refusal
-from workflows.domain.lifecycle import Kind, Status
+from workflows.domain.lifecycle import Activation, Kind, Status
 from workflows.domain.provisioning import Access, Provisioned
 from workflows.domain.services import ClientType, Internet, Line, Services
 from workflows.domain.standing import BLIND, FLAPPING, Doubt, Found, Limits, Proof

@@ -33,7 +33,7 @@ from workflows.domain.commands import (
     Unsuspend,
 )
 from workflows.domain.errors import IllegalTransition
-from workflows.domain.lifecycle import Status
+from workflows.domain.lifecycle import Activation, Status
 from workflows.domain.preview import Preview, preview
 from workflows.domain.services import ClientType, Services
 from workflows.domain.systems import System
@@ -91,6 +91,34 @@ def test_a_plan_that_replaces_another_shows_both() -> None:
     assert [change.at for change in shown.comes] == [AFTER_LAST_DAY + timedelta(days=1)]
     assert (shown.status_before, shown.status_after) == (Status.ACTIVE, Status.DECOMMISSIONED)
     assert effects[f"line {LINE.number}"] == ("in service, office 3.12", "ceased, office 3.12")
+
+
+def test_a_planned_decommission_says_which_plans_go_then() -> None:
+    client = tenant()
+    client.obey(Convert(to=ClientType.VIRTUAL, at=NOW + timedelta(days=2)), NOW)
+    client.obey(Suspend(at=AFTER_LAST_DAY + timedelta(days=99), command_id="later"), NOW)
+    shown, _ = seen(client, Decommission(last_day=LAST_DAY))
+    assert [change.change_id for change in shown.goes_then] == ["later"], "what comes before it is not cleared"
+    assert shown.goes == ()
+    shown, _ = seen(client, Unsuspend(at=AFTER_LAST_DAY))
+    assert shown.goes_then == ()
+    shown, _ = seen(client, Decommission())
+    assert [change.kind for change in shown.goes] == ["convert", "suspend"]
+    assert shown.goes_then == ()
+
+
+def test_a_change_of_the_activation_says_what_is_planned_then() -> None:
+    shown, effects = seen(tenant(Status.NEW), Edit(activation=Activation.MANUAL))
+    assert effects == {"detail activation": ("automatic", "manual")}
+    assert [change.kind for change in shown.goes] == ["activate"]
+    client = tenant(Status.NEW, activation=Activation.MANUAL)
+    shown, _ = seen(client, Edit(activation=Activation.AUTOMATIC))
+    assert [change.kind for change in shown.comes] == ["activate"]
+    assert shown.status_after is Status.NEW
+    client.obey(Edit(start_date=NOW.date()), NOW)
+    shown, effects = seen(client, Edit(activation=Activation.AUTOMATIC))
+    assert (shown.status_after, shown.comes) == (Status.ACTIVE, ())
+    assert effects["account acme"] == ("not in service yet", "on, 100/20 Mbit/s, VLAN 110")
 
 
 def test_a_plan_is_compared_with_what_would_be_then_without_it() -> None:

@@ -24,7 +24,6 @@ from tests.domain.tenants import (
     tenant,
     unchanged,
 )
-from workflows.domain.client import Activation
 from workflows.domain.commands import (
     Activate,
     CancelPlanned,
@@ -49,8 +48,9 @@ from workflows.domain.errors import (
     NothingPlanned,
 )
 from workflows.domain.journal import Event
-from workflows.domain.lifecycle import Kind, Status
+from workflows.domain.lifecycle import Activation, Kind, Status
 from workflows.domain.services import ClientType, Internet, Line
+from workflows.domain.state import fingerprint
 from workflows.domain.systems import System
 
 NEW, ACTIVE, SUSPENDED, DECOMMISSIONED = Status
@@ -736,6 +736,52 @@ def test_a_start_date_does_not_activate_a_client_that_waits_for_a_person() -> No
     client.obey(Edit(start_date=TODAY), NOW)
     client.advance(LATER)
     assert client.status is NEW
+
+
+def test_a_cancelled_activation_is_planned_again_for_the_start_date() -> None:
+    client = tenant(NEW)
+    client.obey(CancelPlanned(change="activate"), NOW)
+    outcome = client.obey(Edit(activation=Activation.AUTOMATIC), NOW)
+    assert outcome.message == "Edited: activation; activate at 2026-06-01 00:00 Europe/London"
+    assert planned(client) == ["activate"]
+    client.advance(STARTS)
+    assert client.status is ACTIVE
+
+
+def test_an_activation_that_becomes_automatic_happens_at_once_when_the_start_date_is_past() -> None:
+    state = in_directory(manual(start_date=TODAY - timedelta(days=3)))
+    state.obey(Edit(activation=Activation.AUTOMATIC), NOW)
+    assert state.client.status is ACTIVE
+    assert all(state.provisioning.lines_wanted.values())
+
+
+def test_an_activation_that_becomes_manual_waits_for_a_person() -> None:
+    client = tenant(NEW)
+    outcome = client.obey(Edit(activation=Activation.MANUAL), NOW)
+    assert outcome.message == "Edited: activation; the client now waits until somebody activates it"
+    assert planned(client) == []
+    client.advance(LATER)
+    assert client.status is NEW
+
+
+def test_activation_and_start_date_change_together() -> None:
+    client = manual()
+    client.obey(Edit(activation=Activation.AUTOMATIC, start_date=START + timedelta(days=30)), NOW)
+    (change,) = client.schedule
+    assert change.at == first_instant(START + timedelta(days=30), LONDON)
+
+
+@pytest.mark.parametrize("status", [ACTIVE, SUSPENDED])
+def test_only_the_activation_of_a_new_client_changes(status: Status) -> None:
+    client = tenant(status)
+    refused = refusal(client, Edit(name="Other", activation=Activation.MANUAL))
+    assert isinstance(refused, IllegalTransition)
+    assert refused.field == "activation"
+    unchanged(client, Edit(activation=Activation.AUTOMATIC))
+
+
+def test_an_edit_answered_before_activation_could_be_edited_is_still_the_same_command() -> None:
+    assert fingerprint(Edit(name="Other", command_id="e1")) == "a38d738b84b708fc"
 
 
 @pytest.mark.parametrize("status", [ACTIVE, SUSPENDED])

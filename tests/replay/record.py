@@ -13,7 +13,7 @@ from pathlib import Path
 from temporalio.client import WorkflowHistory
 
 from tests.workflows.conftest import House, running_server
-from workflows.domain.client import Activation
+from workflows.domain.lifecycle import Activation
 from workflows.domain.standing import Limits, Proof
 
 HISTORIES = Path(__file__).parent / "histories"

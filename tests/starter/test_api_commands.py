@@ -137,6 +137,35 @@ async def test_a_manual_client_stays_new_until_it_is_activated(house: House, api
     assert (answer.status_code, answer.json()["status"]) == (200, "active")
 
 
+async def test_a_cancelled_activation_is_planned_again_by_an_edit(house: House, api: httpx.AsyncClient) -> None:
+    client = await house.create(start_date="2199-01-01")
+    path = f"/clients/{client['client_id']}"
+    assert (await api.delete(f"{path}/planned/activate")).json()["activation"] == "manual"
+    dry = (await api.patch(path, json={"activation": "automatic"}, params={"dry_run": True})).json()
+    assert [plan["kind"] for plan in dry["comes"]] == ["activate"]
+    answer = await api.patch(path, json={"activation": "automatic"}, headers={"Prefer": "wait=20"})
+    assert (answer.status_code, answer.json()["activation"]) == (200, "automatic"), answer.text
+    (plan,) = answer.json()["planned"]
+    assert (plan["kind"], plan["local_time"]) == ("activate", "2199-01-01 00:00 Europe/London")
+    assert plan["status_after"] == "active"
+
+
+async def test_the_activation_of_a_client_that_was_activated_is_refused(house: House, api: httpx.AsyncClient) -> None:
+    client = await house.create()
+    path = f"/clients/{client['client_id']}"
+    refused = await api.patch(path, json={"activation": "manual"})
+    assert (refused.status_code, refused.json()["field"]) == (409, "activation")
+    for nonsense in (None, "perhaps", 7):
+        answer = await api.patch(path, json={"activation": nonsense})
+        assert (answer.status_code, answer.json()["field"]) == (422, "activation"), nonsense
+
+
+async def test_the_history_begins_with_who_created_the_client(house: House) -> None:
+    client = await house.create()
+    first = (await house.history(client["client_id"]))[-1]
+    assert (first["kind"], first["by"]) == ("create", "api")
+
+
 async def test_details_are_edited(house: House, api: httpx.AsyncClient) -> None:
     client = await house.create(end_date="2100-01-31")
     path = f"/clients/{client['client_id']}"

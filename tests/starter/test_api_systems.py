@@ -43,6 +43,19 @@ async def listed(house: House, client_id: str) -> dict[str, Any]:
     return told
 
 
+async def test_what_is_not_proven_off_has_no_time_of_proof_whatever_was_proven_before(slow: House) -> None:
+    client_id = (await slow.create())["client_id"]
+    assert system_of(await shown(slow, client_id))["subjects"][0]["proven_at"]
+    async with slow.without(slow.telephony):
+        await slow.post(client_id, "suspend", wait=1)
+    for view in (await shown(slow, client_id), await listed(slow, client_id)):
+        (subject,) = system_of(view)["subjects"]
+        assert (subject["desired"], subject["state"], subject["proven_at"]) == ("off", "changing", None)
+    answer = await slow.post(client_id, "systems/telephony/retry")
+    (subject,) = system_of(answer.json())["subjects"]
+    assert (subject["state"], bool(subject["proven_at"])) == ("proven", True)
+
+
 # -- retry ------------------------------------------------------------------------------------------------------------
 
 
@@ -152,13 +165,15 @@ async def test_what_is_marked_done_is_proven_by_hand_and_says_by_whom(slow: Hous
         telephony = system_of(view)
         assert (telephony["state"], telephony["method"], telephony["by"]) == ("settled", "by hand", "api")
         subject = telephony["subjects"][0]
-        assert (subject["actual"], subject["state"], subject["seen"]) == ("off", "proven", {}), "nobody looked"
+        assert (subject["actual"], subject["state"], subject["seen"]) == ("off", "proven", {"note": NOTE})
+        assert telephony["note"] == NOTE
         assert subject["proven_at"] == telephony["proven_at"]
     evidence = next(line for line in await slow.history(client_id) if line["kind"] == "mark_done")
     assert (evidence["by"], evidence["reason"]) == ("api", NOTE)
     back = await slow.post(client_id, "unsuspend")
     telephony = system_of(back.json())
     assert (telephony["method"], telephony["by"]) == ("memory", ""), "the next proof is nobody's word"
+    assert (telephony["note"], telephony["subjects"][0]["seen"]) == ("", {"row": "on"})
     assert telephony == system_of(await shown(slow, client_id)) | {"second_look_at": telephony["second_look_at"]}
 
 

@@ -58,6 +58,9 @@ async def test_a_client_from_its_first_day_to_its_last(terminal: Terminal) -> No
     edited = await terminal.json("client", "edit", client_id, "--name", "New", "--billing-ref", "", "--end-date", "")
     assert (edited["name"], edited["end_date"]) == ("New", None)
     assert edited["billing_ref"] not in ("", client_id)
+    refused = await terminal.connect("client", "edit", client_id, "--activation", "manual")
+    assert refused.status == 1
+    assert "Only a New client's activation can be changed" in refused.err
 
     planned = await terminal.connect("client", "decommission", client_id, "--last-day", "2100-02-28", "--reason", "bye")
     assert "planned decommission: 2100-03-01 00:00 Europe/London (2100-03-01T00:00:00Z): bye" in planned.out

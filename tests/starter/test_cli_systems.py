@@ -59,6 +59,7 @@ async def test_a_client_in_attention_is_found_and_helped(terminal: Terminal, slo
     accepted = (await terminal.connect("client", "show", client_id)).out
     assert f": {REASON}" in accepted
     assert "by hand  by api at " in accepted
+    assert "UTC: port pulled, 4711" in " ".join(accepted.split())
     assert (await terminal.connect("attention", "--site", site)).out.startswith(f"No client needs attention at {site}.")
     kept = await terminal.connect("attention", "--site", site, "--skipped")
     assert f"skipped by api: {REASON}" in " ".join(kept.out.split())

@@ -179,6 +179,7 @@ async def test_a_client_is_created_with_everything_that_the_form_says(ann: Someb
     assert client["offices"] == ["3.12", "4.01", "4.02", "4.03", "lift"]
     assert (client["status"], client["start_date"], client["end_date"]) == ("new", SOON, LATER)
     assert client["billing_ref"] == typed["billing_ref"]
+    assert (await house.history(client["client_id"]))[-1]["by"] == "ann"
 
 
 async def test_a_form_that_is_sent_twice_creates_one_client(ann: Somebody, house: House) -> None:
@@ -454,6 +455,35 @@ async def test_the_check_tells_what_a_start_date_does(ann: Somebody, house: Hous
     assert "information only" in page.said["help-start_date"]
     page = await ann.sent(at(active, "/check"), form | {"start_date": "2027-07-01"}, 200)
     assert "nothing is switched" in page.said["said-start_date"]
+
+
+async def test_a_new_client_s_activation_is_changed_there_and_back(ann: Somebody, house: House) -> None:
+    client = await house.create(start_date="2199-07-01")
+    form, _ = await ann.open(at(client))
+    page = await ann.sent(at(client, "/check"), form | {"activation": "manual"}, 200)
+    assert page.said["said-activation"] == "The client then stays New until somebody activates it."
+    _, notice = await ann.done(at(client), form | {"activation": "manual"})
+    assert "waits until somebody activates it" in notice
+    assert (await shown(house, client["client_id"]))["planned"] == []
+    form, page = await ann.open(at(client))
+    assert form["activation"] == "manual"
+    assert "waits to be activated by hand" in page.said["help-start_date"]
+    page = await ann.sent(at(client, "/check"), form | {"activation": "automatic"}, 200)
+    assert page.said["said-activation"] == "Activates on 1 Jul 2199, 00:00 Europe/London."
+    await ann.done(at(client), form | {"activation": "automatic"})
+    assert [plan["kind"] for plan in (await shown(house, client["client_id"]))["planned"]] == ["activate"]
+
+
+async def test_a_client_that_was_activated_meanwhile_keeps_its_activation_and_says_why(
+    ann: Somebody, house: House
+) -> None:
+    client = await house.create(start_date="2199-07-01")
+    form, _ = await ann.open(at(client))
+    await house.post(client["client_id"], "activate")
+    page = await ann.sent(at(client), form | {"activation": "manual"}, 409)
+    assert "Only a New client" in page.html
+    again, _ = await ann.open(at(client))
+    assert "activation" not in again, "there is nothing to choose any more"
 
 
 async def test_the_way_to_plan_a_decommission_follows_the_end_date(ann: Somebody, house: House) -> None:

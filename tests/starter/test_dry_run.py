@@ -175,6 +175,19 @@ async def test_the_command_line_shows_before_and_after(house: House, terminal: T
     assert await house.history(client["client_id"]) == before
 
 
+async def test_a_planned_decommission_tells_which_plans_go_then(house: House, terminal: Terminal) -> None:
+    client_id = (await house.create())["client_id"]
+    await house.post(client_id, "suspend", last_day="2199-06-30", reason="out of season")
+    said = {"last_day": "2199-03-31"}
+    answer = await house.api.post(f"/clients/{client_id}/decommission", params={"dry_run": True}, json=said)
+    told = answer.json()
+    assert [plan["kind"] for plan in told["comes"]] == ["decommission"]
+    assert [(plan["kind"], plan["reason"]) for plan in told["goes_then"]] == [("suspend", "out of season")]
+    assert told["goes"] == []
+    shown = await terminal.connect("client", "decommission", client_id, "--last-day", "2199-03-31", "--dry-run")
+    assert "goes then suspend 2199-07-01 00:00 Europe/London out of season" in " ".join(shown.out.split())
+
+
 async def test_the_command_line_says_what_would_change_nothing_and_what_would_be_refused(
     house: House, terminal: Terminal
 ) -> None:

@@ -21,7 +21,8 @@ from temporalio.worker import Replayer, Worker
 from tests.fakes import FakeDirectory, FakeInternet, FakeTelephony
 from tests.waiting import eventually
 from workflows.client_lifecycle import ClientLifecycle
-from workflows.domain.client import Activation, Client
+from workflows.domain.client import Client
+from workflows.domain.lifecycle import Activation
 from workflows.domain.services import ClientType, Internet, Line, Services
 from workflows.domain.standing import Limits
 from workflows.domain.state import ClientState

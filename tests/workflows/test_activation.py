@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from tests.workflows.conftest import House
-from workflows.domain.client import Activation
+from workflows.domain.lifecycle import Activation
 
 
 async def test_a_client_that_starts_months_ahead_is_activated_on_its_start_date(house: House) -> None:

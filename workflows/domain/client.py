@@ -8,7 +8,6 @@ import copy
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from enum import StrEnum
 from typing import assert_never
 
 from workflows.domain.commands import (
@@ -42,7 +41,7 @@ from workflows.domain.errors import (
 )
 from workflows.domain.holds import EVERY_SOURCE, Hold
 from workflows.domain.journal import Entry, Event, entry_for
-from workflows.domain.lifecycle import NEVER_FOR_MANAGEMENT, TABLE, Kind, Status, Verdict, allowed
+from workflows.domain.lifecycle import NEVER_FOR_MANAGEMENT, TABLE, Activation, Kind, Status, Verdict, allowed
 from workflows.domain.schedule import PlannedChange, Schedule
 from workflows.domain.services import ACCOUNT, ClientType, Services
 from workflows.domain.words import check_storable, written
@@ -50,13 +49,6 @@ from workflows.domain.words import check_storable, written
 LONGEST_NAME = 200
 LONGEST_BILLING_REF = 64
 MOST_HOLDS = 100
-
-
-class Activation(StrEnum):
-    """Whether the start date activates the client, or a person does."""
-
-    AUTOMATIC = "automatic"
-    MANUAL = "manual"
 
 
 @dataclass(frozen=True)
@@ -124,6 +116,19 @@ class Client:
     def next_moment(self) -> datetime | None:
         """When the next planned change is due."""
         return self.schedule.next_at
+
+    def foreseen(self) -> dict[Kind, Status]:
+        """The status after each planned change, if nothing else is decided.
+
+        A change that is missing will not come: it will have been cleared, or is refused when it is due.
+        """
+        if not self.schedule.changes:
+            return {}
+        trial, statuses = self._ahead(), {}
+        while (at := trial.schedule.next_at) and (due := trial.schedule.take_due(at)):
+            if trial._take_effect(due, at).event is not Event.REFUSED:
+                statuses[due.kind] = trial.status
+        return statuses
 
     # -- commands -----------------------------------------------------------------------------------------------
 
@@ -340,15 +345,24 @@ class Client:
         end_date = None if command.clear_end_date else command.end_date or self.end_date
         if end_date != self.end_date:
             changes.append("end date")
+        activation = self.activation if command.activation is None else command.activation
+        if activation is not self.activation:
+            self._check_activation()
+            changes.append("activation")
         if not changes:
             return self._unchanged("The details are so already", command, now)
-        moved = start_date != self.start_date
+        moved = start_date != self.start_date or activation is not self.activation
         self.name = self.name if command.name is None else command.name
         self.billing_ref = self.billing_ref if command.billing_ref is None else command.billing_ref
-        self.start_date, self.end_date = start_date, end_date
+        self.start_date, self.end_date, self.activation = start_date, end_date, activation
+        told = ""
         if moved and self.status is Status.NEW:
             self._plan_activation()
-        return self._decided(f"Edited: {', '.join(changes)}", command, now)
+            if "activation" in changes:
+                planned = self.schedule.find(Kind.ACTIVATE)
+                waits = "the client now waits until somebody activates it"
+                told = f"; {planned.told(self.timezone) if planned else waits}"
+        return self._decided(f"Edited: {', '.join(changes)}{told}", command, now)
 
     # -- planning -----------------------------------------------------------------------------------------------
 
@@ -443,7 +457,20 @@ class Client:
                 field="start_date",
             )
 
+    def _check_activation(self) -> None:
+        """Raises IllegalTransition for a client that was activated, or ended: its start is past changing."""
+        if self.status is not Status.NEW:
+            raise IllegalTransition(
+                "Only a New client's activation can be changed", "Leave activation out", field="activation"
+            )
+
     # -- small things -------------------------------------------------------------------------------------------
+
+    def _ahead(self) -> "Client":
+        """A copy to let time pass for. Only what changes in place is copied: all else of a client is values."""
+        trial = copy.copy(self)
+        trial.holds, trial.schedule = dict(self.holds), Schedule(list(self.schedule.changes))
+        return trial
 
     def _settle_status(self, now: datetime, *, started: bool = False) -> None:
         """A started client is Suspended while at least one hold stands, else Active."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal, TypeAlias
 
-from workflows.domain.lifecycle import Kind
+from workflows.domain.lifecycle import Activation, Kind
 from workflows.domain.services import ClientType, Internet, Line
 from workflows.domain.systems import System
 
@@ -100,13 +100,17 @@ class ChangeServices(Plannable):
 
 @dataclass(frozen=True, kw_only=True)
 class Edit(Command):
-    """Change details; what is None stays. An empty ``billing_ref`` asks for a generated one."""
+    """Change details; what is None stays. An empty ``billing_ref`` asks for a generated one.
+
+    ``activation`` can be changed while a client is New; automatic plans it for the start date anew.
+    """
 
     name: str | None = None
     billing_ref: str | None = None
     start_date: date | None = None
     end_date: date | None = None
     clear_end_date: bool = False
+    activation: Activation | None = None
     kind: Literal[Kind.EDIT] = Kind.EDIT
 
 

@@ -12,6 +12,13 @@ class Status(StrEnum):
     DECOMMISSIONED = "decommissioned"
 
 
+class Activation(StrEnum):
+    """Whether the start date activates the client, or a person does."""
+
+    AUTOMATIC = "automatic"
+    MANUAL = "manual"
+
+
 class Kind(StrEnum):
     """Every command there is, in the imperative."""
 

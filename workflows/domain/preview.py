@@ -26,9 +26,10 @@ class Effect:
 class Preview:
     """What a command would do, and when: ``at`` is None for now.
 
-    ``goes`` and ``comes`` are planned changes that would no longer, or newly, be planned. Whether a number or billing
-    reference is free is not looked up: only the directory knows. ``answered``: the same command was given before, and
-    this is what it was answered; given again, it does nothing more.
+    ``goes`` and ``comes`` are planned changes that would no longer, or newly, be planned; ``goes_then`` those that stay
+    planned until the command takes effect, which clears them. Whether a number or billing reference is free is not
+    looked up: only the directory knows. ``answered``: the same command was given before, and this is what it was
+    answered; given again, it does nothing more.
     """
 
     changed: bool
@@ -39,6 +40,7 @@ class Preview:
     effects: tuple[Effect, ...] = ()
     goes: tuple[PlannedChange, ...] = ()
     comes: tuple[PlannedChange, ...] = ()
+    goes_then: tuple[PlannedChange, ...] = ()
     answered: bool = False
 
 
@@ -53,11 +55,14 @@ def preview(state: ClientState, command: AnyCommand, now: datetime) -> Preview:
     answer = after.obey(command, now)
     old, new = list(before.client.schedule), list(after.client.schedule)
     goes, comes = _without(old, new), _without(new, old)
+    goes_then: tuple[PlannedChange, ...] = ()
     at = next((change.at for change in comes if change.command == command), None)
     if at is not None:  # a plan: compare the moment with and without it, and without the one that it replaces
         before.client.schedule.remove(command.kind)
         before.advance(at)
         after.advance(at)
+        later = [change for change in new if change.at > at]
+        goes_then = _without(later, list(after.client.schedule))
     return Preview(
         answer.changed,
         answer.message,
@@ -67,6 +72,7 @@ def preview(state: ClientState, command: AnyCommand, now: datetime) -> Preview:
         _effects(before, after, command) if answer.changed else (),
         goes,
         comes,
+        goes_then,
     )
 
 
@@ -93,6 +99,7 @@ def _shown(state: ClientState) -> dict[tuple[str, str], str]:
         "type": str(client.services.type),
         "start date": str(client.start_date),
         "end date": str(client.end_date or NEVER),
+        "activation": str(client.activation),
     }
     shown = {("detail", name): value for name, value in details.items()}
     shown |= {("hold", source): hold.reason or "stands" for source, hold in sorted(client.holds.items())}

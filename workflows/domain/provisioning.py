@@ -237,10 +237,12 @@ class Provisioning:
             standing.succeed(found.revision, found.seen, method=found.method)
         return standing
 
-    def by_hand(self, system: System, revision: int, now: datetime, by: str, contracted: Collection[str]) -> None:
+    def by_hand(
+        self, system: System, revision: int, now: datetime, by: str, note: str, contracted: Collection[str]
+    ) -> None:
         """Somebody says that the system does what is wanted, having seen to it: what is wanted counts as proven.
 
-        Nothing is looked at again: it is done by hand where we cannot see.
+        Their ``note`` is the evidence. Nothing is looked at again: it is done by hand where we cannot see.
         """
         standing = self.standing[system]
         standing.expect(revision)
@@ -252,7 +254,7 @@ class Provisioning:
             self.access = {a: x for a, x in self.access_wanted.items() if x.on or a in contracted}
             self.access_wanted = dict(self.access)
             standing.see(self.access, now, self.access)
-        standing.succeed(revision, now, method="by hand", by=by)
+        standing.succeed(revision, now, method="by hand", by=by, note=note)
         self.forget_look(system)
 
     def doubt(self, system: System, revision: int) -> None:

@@ -103,7 +103,8 @@ class Standing:
     """How one system's attempts went. ``wanted_since`` is the revision at which what is wanted last changed.
 
     ``proofs`` say when each line or account was last seen to be as wanted, ``doubts`` why others are not proven.
-    ``by`` is who marked the last proof done by hand, ``method`` how it came about. ``look_at`` is the second look's;
+    ``by`` is who marked the last proof done by hand, ``note`` how they say it was done, ``method`` how the proof came
+    about. ``look_at`` is the second look's;
     ``looks_failed`` of them in a row could not be taken, ``revived`` in a row found something alive again.
     """
 
@@ -124,6 +125,7 @@ class Standing:
     look_at: datetime | None = None
     looks_failed: int = 0
     revived: int = 0
+    note: str = ""
 
     def expect(self, revision: int) -> None:
         """Something else is wanted: what failed or was accepted before counts no more; the next attempt is due."""
@@ -136,10 +138,10 @@ class Standing:
         if self.skipped is None:
             self.attempts, self.retry_at, self.doubts, self.short_since = 0, None, {}, None
 
-    def succeed(self, revision: int, now: datetime, *, method: str = "", by: str = "") -> None:
+    def succeed(self, revision: int, now: datetime, *, method: str = "", by: str = "", note: str = "") -> None:
         """What was wanted at that revision is proven. After flapping, only a second look ends a person's attention."""
         self.proven_revision, self.proven_at = max(revision, self.proven_revision), now
-        self.method, self.by = method, by
+        self.method, self.by, self.note = method, by, note
         self.attempts, self.retry_at, self.doubts, self.skipped = 0, None, {}, None
         if self.revived < FLAPPING:
             self.last_error = ""

@@ -55,10 +55,13 @@ class ClientState:
     format: int = 1
 
     @classmethod
-    def of_new(cls, client: Client, limits: Limits, created_by: str = "") -> "ClientState":
-        """A client just asked for: its activation is planned, nothing is switched, the directory does not know it."""
+    def of_new(cls, client: Client, limits: Limits, created_by: str = "", by: str = "") -> "ClientState":
+        """A client just asked for: its activation is planned, nothing is switched, the directory does not know it.
+
+        ``created_by`` is the command_id of the request, ``by`` whoever sent it.
+        """
         state = cls(client, limits, created_by=created_by)
-        state.journal.write(replace(client.begin(), command_id=created_by))
+        state.journal.write(replace(client.begin(), command_id=created_by, by=shortened(by, 200)))
         return state
 
     # -- decisions ------------------------------------------------------------------------------------------------
@@ -347,7 +350,12 @@ class ClientState:
         self.journal.write(Entry(Event.ASKED, now, text, kind="report_drift", by=by, revision=self.client.revision))
 
 
+ADDED = frozenset({"activation"})
+"""What commands have gained since: while it says nothing, answers remembered from before still count."""
+
+
 def fingerprint(command: AnyCommand) -> str:
     """A short digest of everything a command says, the same whatever library its times came through."""
-    said = json.dumps(asdict(command), sort_keys=True, default=str)
+    fields = {name: value for name, value in asdict(command).items() if value is not None or name not in ADDED}
+    said = json.dumps(fields, sort_keys=True, default=str)
     return hashlib.sha256(said.encode()).hexdigest()[:16]

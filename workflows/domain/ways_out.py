@@ -47,7 +47,7 @@ def _taken(command: SystemCommand, client: Client, provisioning: Provisioning, n
             return f"The {command.system} is looked at again"
         case MarkDone():
             contracted = _contracted(command, client)
-            provisioning.by_hand(command.system, client.revision, now, command.by, contracted)
+            provisioning.by_hand(command.system, client.revision, now, command.by, command.reason, contracted)
             return f"The {command.system} is marked as done by hand"
 
 
