@@ -38,7 +38,8 @@ async def late(page: Page, pattern: str, arrived: asyncio.Event) -> None:
 
     async def hold(route: Any) -> None:
         answer = await route.fetch()
-        await arrived.wait()
+        async with asyncio.timeout(20):
+            await arrived.wait()
         await route.fulfill(response=answer)
 
     await page.route(pattern, hold)
