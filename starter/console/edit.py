@@ -38,6 +38,7 @@ from starter.errors import NoSuchClient, StarterError
 from starter.schemas import EditBody, InternetGiven, LineGiven, ServicesBody
 from workflows.domain.client import check_billing_ref as meet_billing_ref
 from workflows.domain.client import check_name
+from workflows.domain.dates import local_day
 from workflows.domain.errors import Refusal
 from workflows.domain.lifecycle import Activation, Status
 from workflows.domain.preview import Effect
@@ -318,6 +319,8 @@ def _asking(
     details = details or _details_of(client)
     services = services or _services_of(client)
     last_day = _day(details.form.text("end_date"))
+    if last_day is not None and last_day < local_day(datetime.now(UTC), client.timezone):
+        last_day = None  # it would be refused
     plan = {"action": "decommission", "when": "day", **({"last_day": last_day.isoformat()} if last_day else {})}
     return page(
         request,

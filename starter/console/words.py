@@ -23,6 +23,8 @@ STATES = {
 KINDS = {"change_services": "change services", "cancel_scheduled_decommission": "cancel the planned decommission"}
 UNSEEN = {"command_id", "next", "seen", "line", "confirmed", "csrf", "shown", "about", "typing", "more"}
 MINUTE, HOUR, DAY = 60, 3600, 86400
+MONTH, YEAR = 30 * DAY, 365 * DAY  # as long as an age needs to be
+SYSTEMS = {"telephony": "Telephone lines", "internet": "Internet access"}
 
 
 def status_word(status: str) -> str:
@@ -33,6 +35,11 @@ def status_word(status: str) -> str:
 def state_word(state: str) -> str:
     """Where a system, a line or provisioning stands."""
     return STATES.get(state, state)
+
+
+def system_word(system: str) -> str:
+    """What a system switches, as operators call it."""
+    return SYSTEMS.get(system, system)
 
 
 def kind_word(kind: str) -> str:
@@ -78,11 +85,14 @@ def exact_word(at: datetime | str | None) -> str:
 
 
 def age_word(at: datetime | str | None, now: datetime) -> str:
-    """How long ago, or until when, roughly: ``3 h 12 min``."""
+    """How long ago, or until when, roughly: ``3 h 12 min``; from two months on ``7 months``, then ``3 years``."""
     shown = _read(at)
     if shown is None:
         return ""
     seconds = int(abs((now - shown) / timedelta(seconds=1)))
+    for size, name, least in ((YEAR, "years", 2), (MONTH, "months", 2)):
+        if seconds >= least * size:
+            return f"{seconds // size} {name}"
     for size, name, smaller, lesser in ((DAY, "d", HOUR, "h"), (HOUR, "h", MINUTE, "min")):
         if seconds >= size:
             rest = seconds % size // smaller
@@ -97,6 +107,7 @@ def _read(at: datetime | str | None) -> datetime | None:
 FILTERS: dict[str, Callable[..., Any]] = {
     "status": status_word,
     "state": state_word,
+    "system": system_word,
     "kind": kind_word,
     "day": day_word,
     "moment": moment_word,

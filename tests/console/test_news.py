@@ -165,7 +165,7 @@ async def test_the_number_that_a_search_finds_is_told_to_whom_does_not_see_it(br
     await house.create(name)
     page = await browsers.signed_in("/clients")
     await page.get_by_label("Search").fill(name)
-    await expect(page.locator("#told")).to_have_text("1 of 1 clients")
+    await expect(page.locator("#told")).to_have_text("1 of 1 client")
     await page.get_by_label("Search").fill(f"{name} no more")
     await expect(page.locator("#told")).to_have_text("No client matches.")
 
