@@ -154,7 +154,9 @@ def waiting(seconds: int) -> dict[str, str]:
 @asynccontextmanager
 async def serving(app: FastAPI) -> AsyncIterator[str]:
     """The app on a port of its own, as uvicorn serves it."""
-    config = uvicorn.Config(app, host="127.0.0.1", port=free_port(), access_log=False, log_config=None)
+    config = uvicorn.Config(
+        app, host="127.0.0.1", port=free_port(), access_log=False, log_config=None, timeout_graceful_shutdown=3
+    )
     async with running(Server(config)) as url:
         yield url
 
