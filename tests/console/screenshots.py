@@ -53,10 +53,11 @@ async def _fill_in(page: Page) -> None:
     await page.get_by_label("Name", exact=True).fill("Juniper Analytics")
     await page.get_by_label("Billing ref (optional)").fill("C000002")
     await page.locator("#start_date").fill(str(_day(12)))
-    for row, (number, office) in enumerate((("+442079460370", "3.12"), ("+442079460310", "3.12"))):
+    for row, (number, office) in enumerate((("+442079460345", "3.12"), ("+442079460310", "3.12"))):
         await page.locator(f"#number-{row}").fill(number)
         await page.locator(f"#office-{row}").fill(office)
     await page.locator("#said-billing_ref").get_by_text("taken").wait_for()
+    await page.locator("#said-number-0").get_by_text("free").wait_for()
     await page.locator("#said-number-1").get_by_text("taken").wait_for()
 
 
@@ -128,6 +129,7 @@ async def take(browser: Browser, home: str, cookies: list[object], shot: Shot) -
             await page.evaluate("document.documentElement.style.scrollbarGutter = 'auto'")  # no bar is drawn here
             if shot.act is not None and width != NARROW:
                 await shot.act(page)
+                await page.evaluate("scrollTo(0, 0)")
             await page.screenshot(path=FOLDER / f"{shot.name}{suffix}.png", full_page=width != NARROW)
 
 
@@ -173,7 +175,7 @@ async def shoot(folder: Path) -> None:
 
 async def _take_telephones_away(data: Path) -> None:
     """Rename a table of Kamailio's: it then refuses everything."""
-    options = (data / "postgres" / "data" / "postmaster.pid").read_text().splitlines()
+    options = (data / "postgres" / "postmaster.pid").read_text().splitlines()
     password = (data / "postgres-password").read_text().strip()
     connection = await asyncpg.connect(
         host="127.0.0.1", port=int(options[3]), user="postgres", password=password, database="kamailio"
