@@ -143,7 +143,7 @@ async def kept(request: Request, status: int, title: str, told: str, path: str =
     have its fields confirmed here.
     """
     form = await said_in(request) if from_here(request) else None
-    if form is None or not form.many:
+    if form is None or not form.many or "token" in form.many:  # which is written nowhere
         return mishap(request, status, "This form has expired" if status == 403 else title, NOT_KEPT)
     session = session_of(request)
     secret = session.csrf if session else form.text(CSRF)

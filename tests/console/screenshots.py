@@ -166,7 +166,7 @@ async def shoot(folder: Path) -> None:
             await caller.post(f"{client}/{client_id}/suspend", json=body, headers={"Prefer": "wait=0"})
 
         async def all_wait() -> bool:
-            return (await caller.get(f"{home}/api/v1/attention")).json()["total"] >= len(WAITING)
+            return int((await caller.get(f"{home}/api/v1/attention")).json()["total"]) >= len(WAITING)
 
         await eventually(all_wait, within=PATIENCE, every=0.5, why="nobody needs a person")
         await take(browser, home, cookies, Shot("attention", "/attention", _choose_all, dark=True, narrow=True))

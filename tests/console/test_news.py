@@ -160,6 +160,17 @@ async def test_asking_without_a_connection_keeps_the_page_and_goes_on_with_it(br
     await expect(page.get_by_label("Search")).to_have_value(name)
 
 
+async def test_what_takes_a_while_is_seen_to_be_on_its_way(browsers: Browsers, house: House) -> None:
+    page = await browsers.signed_in("/clients?site=thames")
+    arrived = asyncio.Event()
+    await late(page, "**/clients?*q=slow*", arrived)
+    await page.get_by_label("Search").fill("slow")
+    await expect(page.locator("main[aria-busy=true]")).to_be_visible()
+    arrived.set()
+    await expect(page.locator("main[aria-busy]")).to_have_count(0)
+    await page.unroute_all(behavior="ignoreErrors")
+
+
 async def test_the_number_that_a_search_finds_is_told_to_whom_does_not_see_it(browsers: Browsers, house: House) -> None:
     name = unique("Told")
     await house.create(name)

@@ -99,6 +99,9 @@ async def test_a_form_that_meets_an_absent_database_is_kept(house: House) -> Non
             assert kept.status_code == 503
             assert int(kept.headers["retry-after"]) > 0
             assert fields_of(kept.text, "/clients/new") == {"name": "Patient Ltd", "csrf": "s", "command_id": "c" * 8}
+            token = await browser.post("/sign-in", data={"token": TOKEN})
+            assert token.status_code == 503
+            assert TOKEN not in token.text, "the token is written nowhere"
             looked = await browser.get("/clients")
             assert looked.status_code == 503
             assert 'href="/clients">Try again' in looked.text

@@ -2,19 +2,33 @@
 
 import { fetched, found, hold, lost, put } from "./news.js";
 
-const TYPING = 180, PAUSE = 3000; // milliseconds
+const TYPING = 180, PAUSE = 3000, PATIENCE = 400; // milliseconds
 const form = document.querySelector("form[data-filter]");
-const told = document.getElementById("told");
-let waiting, under_way, release;
+const told = document.getElementById("told"), main = document.getElementById("main");
+let waiting, under_way, release, slow;
+
+// What stands there is old while something else is on its way; when that takes a while, it is seen.
+function begin() {
+  release ??= hold();
+  slow ??= setTimeout(() => main.setAttribute("aria-busy", "true"), TYPING + PATIENCE);
+}
+
+function end() {
+  release?.();
+  clearTimeout(slow);
+  release = slow = undefined;
+  main.removeAttribute("aria-busy");
+}
 
 function soon(pause) {
-  release ??= hold(); // what stands there is old from now on
+  begin();
+  under_way?.abort(); // what it would show is not what is asked any more
   clearTimeout(waiting);
   waiting = setTimeout(show, pause);
 }
 
 async function show() {
-  release ??= hold();
+  begin();
   clearTimeout(waiting);
   under_way?.abort();
   under_way = new AbortController();
@@ -34,11 +48,18 @@ async function show() {
     soon(PAUSE);
     return;
   }
-  release?.();
-  release = undefined;
+  end();
+}
+
+// What somebody chose before this listened.
+function chosen(field) {
+  if (field.matches("select")) return field.selectedIndex > 0 && !field.options[field.selectedIndex].defaultSelected;
+  if (field.matches("[type=checkbox], [type=radio]")) return field.checked !== field.defaultChecked;
+  return field.matches("input:not([type=hidden])") && field.value !== field.defaultValue;
 }
 
 if (form) {
+  if ([...form.elements].some(chosen)) soon(0);
   form.querySelector("[data-go]")?.setAttribute("hidden", "");
   form.addEventListener("input", (event) => {
     soon(event.target.matches("select, [type=checkbox], [type=radio]") ? 0 : TYPING);
