@@ -38,7 +38,7 @@ async def visiting(house: House, url: str = "", name: str = "ann") -> AsyncItera
 
 def fields_of(page: str, action: str) -> dict[str, str]:
     """What the form with this action carries."""
-    begun = re.search(rf'<form[^>]* action="{re.escape(action)}"', page)
+    begun = re.search(rf'<form[^>]* method="post" action="{re.escape(action)}"', page)
     assert begun, page
     form = page[begun.start() :]
     return {unescape(name): unescape(value) for name, value in HIDDEN.findall(form[: form.index("</form>")])}
