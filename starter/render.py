@@ -210,7 +210,10 @@ def _end(client: dict[str, Any]) -> Text:
 
 
 def _kind(change: dict[str, Any]) -> str:
-    return str(change["kind"]).replace("_", " ")
+    details, kind = change.get("details", {}), str(change["kind"]).replace("_", " ")
+    if "to" in details:
+        return f"{kind} to {details['to']}"
+    return f"{kind} ({details['source']})" if details.get("source", "operator") != "operator" else kind
 
 
 def _next(client: dict[str, Any], *, with_zone: bool, with_time: bool) -> str:

@@ -63,6 +63,20 @@ def test_a_wide_list_shows_everything_and_says_the_zone_once(width: int, capsys:
     assert lines[2].endswith("2026-01-31")
 
 
+@pytest.mark.parametrize("width", [200], indirect=True)
+def test_a_planned_change_says_what_it_does(width: int, capsys: pytest.CaptureFixture[str]) -> None:
+    several = clients()
+    several[0]["planned"][0] |= {"kind": "convert", "details": {"to": "virtual"}}
+    several[1]["planned"][0] |= {"kind": "suspend", "details": {"source": "billing"}}
+    several[2]["planned"][0] |= {"kind": "unsuspend", "details": {"source": "operator"}}
+    render.clients(several, total=3)
+    said = capsys.readouterr().out
+    check(said, width)
+    assert "convert to virtual 2099-04-01" in said
+    assert "suspend (billing) 2099-04-01" in said
+    assert "unsuspend 2099-04-01" in said
+
+
 @pytest.mark.parametrize("width", [160], indirect=True)
 def test_several_zones_are_said_with_each_change(width: int, capsys: pytest.CaptureFixture[str]) -> None:
     several = clients()
