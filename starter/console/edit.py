@@ -252,8 +252,9 @@ def _internet_overtaken(client: ClientView, sheet: Sheet) -> dict[str, str]:
     """What the form is to remember of internet access that somebody else has changed meanwhile; it is told."""
     form, theirs = sheet.form, _rates(client)
     was, wanted = ({name: form.text(f"{before}{name}") for name in RATES} for before in ("was-", ""))
-    ours = bool(form.text("end-internet")) or wanted != was
-    if not ours or theirs in (was, wanted):
+    if form.text("end-internet"):
+        wanted = dict.fromkeys(RATES, "")
+    if wanted == was or theirs in (was, wanted):
         return {}
     vlan = f", VLAN {theirs['vlan']}" if theirs["vlan"] else ""
     told = f"changed to {theirs['down']}/{theirs['up']} Mbit/s{vlan}" if any(theirs.values()) else "ended"

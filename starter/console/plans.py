@@ -104,6 +104,7 @@ def _said(plan: Planned) -> Said:
     """The fields of the Edit status page that say the same (wishes.py)."""
     details = plan.details
     yield "source", details.get("source")
+    yield "to", details.get("to")
     for line in details.get("lines", ()):
         yield f"office-{line['number']}", line["office"]
     yield "offices", ", ".join(details.get("offices", ()))

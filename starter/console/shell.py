@@ -143,8 +143,10 @@ async def kept(request: Request, status: int, title: str, told: str, path: str =
     have its fields confirmed here.
     """
     form = await said_in(request) if from_here(request) else None
-    if form is None or not form.many or "token" in form.many:  # which is written nowhere
+    if form is None or not form.many:
         return mishap(request, status, "This form has expired" if status == 403 else title, NOT_KEPT)
+    if "token" in form.many:  # which is written nowhere
+        return mishap(request, status, title, "Nothing was done. Go back, and try again shortly.")
     session = session_of(request)
     secret = session.csrf if session else form.text(CSRF)
     fields = [(name, value) for name, values in form.many.items() if name != CSRF for value in values]

@@ -21,10 +21,10 @@ from workflows.domain.errors import InvalidField
 from workflows.domain.lifecycle import Kind
 from workflows.domain.services import ClientType
 from workflows.messages import BY_NAME, AnyMessage
-from workflows.views import ClientView
+from workflows.views import ClientView, LineView
 
 NOW, DAY, AT = "now", "day", "at"
-ROWS, MOST_ROWS = 3, 100  # rows for lines to add, at first and at most: there is always an empty one
+ROWS, MOST_ROWS = 3, 1000  # rows for lines to add, at first and at most: there is always an empty one
 DETAIL = re.compile(
     r"reason|offices|down|up|vlan|internet|remove|office-\+\d{1,15}|(number|place|protected)-\d{1,3}|later"
 )
@@ -192,6 +192,20 @@ class Wish:
         return first, second
 
     @property
+    def second(self) -> int:
+        """Which of both it is, of a time that comes twice: 0 or 1."""
+        moment = self.moment if self.when == AT else None
+        return moment.astimezone(zone(self.client.timezone)).fold if moment else 0
+
+    @property
+    def placed(self) -> list[LineView]:
+        """The lines that get an office: those that the client has, and those that it will have by then."""
+        plans = self.client.planned if self.when != NOW else ()
+        added = [line for plan in plans for line in plan.details.get("add_lines", ())]
+        lines = {line["number"]: LineView.model_validate(line) for line in added}
+        return list(({line.number: line for line in self.client.lines} | lines).values())
+
+    @property
     def skipped(self) -> str:
         """The time that was typed, where the clocks of the site skip it on that day."""
         typed, moment = self.text("at"), self.moment if self.when == AT else None
@@ -266,6 +280,8 @@ class Wish:
                 if not self.source:
                     raise missing("source", "Choose whose hold is lifted.")
                 return {"source": self.source}
+            case Kind.CONVERT if self.text("to") == self.client.type:
+                raise NotSaid({"": f"The client is {self.client.type} already: there is nothing to convert."})
             case Kind.CONVERT if self.client.type is ClientType.RESIDENTIAL:
                 return {"to": other_type(self.client)}
             case Kind.CONVERT:
@@ -279,7 +295,7 @@ class Wish:
         """Offices for every line, offices without one, and internet access."""
         lines = [
             {"number": line.number, "office": office, "protected": line.protected}
-            for line in self.client.lines
+            for line in self.placed
             if (office := self._in_row("lines", "office", line.number))
         ]
         offices = [office for part in self.text("offices").split(",") if (office := part.strip())]

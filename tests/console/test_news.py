@@ -9,7 +9,7 @@ from playwright.async_api import Page, expect
 
 from starter.console.sessions import COOKIE, Sessions
 from tests.console.browsing import Browsers, listening
-from tests.starter.house import TOKEN, House, unique
+from tests.starter.house import TOKEN, House, number, unique
 
 MORPHED = """async ([before, after]) => {
   const { morph } = await import("/static/morph.js");
@@ -108,6 +108,21 @@ async def test_news_does_not_let_one_confirm_what_is_being_previewed_anew(browse
     await expect(button).to_be_enabled()
     await expect(page.locator("[data-part=head]")).to_contain_text("Suspended")
     await page.unroute_all(behavior="ignoreErrors")
+
+
+async def test_what_is_ticked_stays_with_its_line_when_another_one_goes(browsers: Browsers, house: House) -> None:
+    lines = [{"number": number(), "office": "1"} for _ in range(3)]
+    first, second, _ = sorted(line["number"] for line in lines)
+    client_id = (await house.create(unique("Ticked"), lines=lines))["client_id"]
+    page = await listening(await browsers.signed_in(f"/clients/{client_id}/status?action=change_services"))
+    await page.get_by_label(second).check()
+    await expect(page.locator("[data-confirm]")).to_be_visible()
+    await house.post(client_id, "services", remove_lines=[first])
+    await expect(page.locator(f'label[data-key="{first}"]')).to_have_count(0)
+    await expect(page.get_by_label(second)).to_be_checked()
+    await page.get_by_label("Reason").fill("no more needed")
+    await expect(page.locator('[data-confirm] input[name="remove"]')).to_have_value(second)
+    await expect(page.locator('[data-confirm] input[name="remove"]')).to_have_count(1)
 
 
 async def test_a_tab_that_nobody_sees_leaves_its_connection_to_others(browsers: Browsers, house: House) -> None:

@@ -234,6 +234,40 @@ async def test_internet_access_that_somebody_else_changed_meanwhile_is_not_undon
     assert (await house.api.get(f"/clients/{client_id}")).json()["internet"]["down_mbps"] == 200
 
 
+async def test_ending_internet_access_twice_by_the_same_form_is_ending_it_once(house: House) -> None:
+    client_id = (await house.create(unique("Ended"), internet={"down_mbps": 100, "up_mbps": 20}))["client_id"]
+    at = f"/clients/{client_id}/edit/services"
+    async with visiting(house) as browser:
+        form = fields_of((await browser.get(f"/clients/{client_id}/edit")).text, at)
+        typed = form | {"down": "100", "up": "20", "office-0": "3.12", "end-internet": "yes"}
+        for _ in range(2):
+            answer = await browser.post(at, data=typed)
+            assert answer.status_code == 303, answer.text
+    assert (await house.api.get(f"/clients/{client_id}")).json()["internet"] is None
+
+
+async def test_a_planned_conversion_is_moved_with_the_lines_that_come_before_it(house: House) -> None:
+    here, coming = number(), number()
+    client = await house.create(unique("Growing"), type="virtual", lines=[{"number": here}])
+    client_id = client["client_id"]
+    await house.post(client_id, "services", add_lines=[{"number": coming}], at="2199-01-01T00:00:00+00:00")
+    lines = [{"number": here, "office": "1"}, {"number": coming, "office": "2"}]
+    planned = await house.post(client_id, "convert", to="residential", lines=lines, at="2199-02-01T00:00:00+00:00")
+    assert planned.status_code in (200, 202), planned.text
+    async with visiting(house) as browser:
+        page = (await browser.get(f"/clients/{client_id}")).text
+        where = next(found for found in re.findall(r'href="([^"]*)">Reschedule', page) if "action=convert" in found)
+        form = fields_of((await browser.get(unescape(where))).text, f"/clients/{client_id}/status")
+        assert (form[f"office-{here}"], form[f"office-{coming}"]) == ("1", "2")
+        assert (await browser.post(f"/clients/{client_id}/status", data=form)).status_code == 303
+        plans = (await house.api.get(f"/clients/{client_id}")).json()["planned"]
+        moved = next(plan for plan in plans if plan["kind"] == "convert")
+        assert {line["number"]: line["office"] for line in moved["details"]["lines"]} == {here: "1", coming: "2"}
+        await house.post(client_id, "convert", to="residential", lines=lines[:1])
+        overtaken = await browser.get(unescape(where))
+        assert "The client is residential already" in overtaken.text, "the opposite is not proposed"
+
+
 # -- who is believed --------------------------------------------------------------------------------------------------
 
 

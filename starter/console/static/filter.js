@@ -53,7 +53,9 @@ async function show() {
 
 // What somebody chose before this listened.
 function chosen(field) {
-  if (field.matches("select")) return field.selectedIndex > 0 && !field.options[field.selectedIndex].defaultSelected;
+  if (field.matches("select")) {
+    return field.selectedIndex !== Math.max(0, [...field.options].findIndex((option) => option.defaultSelected));
+  }
   if (field.matches("[type=checkbox], [type=radio]")) return field.checked !== field.defaultChecked;
   return field.matches("input:not([type=hidden])") && field.value !== field.defaultValue;
 }

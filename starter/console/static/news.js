@@ -35,8 +35,10 @@ export function hold() {
 
 const free = () => (holding ? new Promise((go) => waiting.push(go)) : Promise.resolve());
 
-// Parts are the elements with the attribute data-part.
+// Parts are the elements with the attribute data-part. Somebody who signed in again has another secret, everywhere.
 export function put(coming) {
+  const secret = coming.querySelector("input[name=csrf]")?.value;
+  for (const field of document.querySelectorAll("input[name=csrf]")) if (secret) field.value = secret;
   for (const part of document.querySelectorAll("[data-part]")) {
     const fresh = coming.querySelector(`[data-part="${part.dataset.part}"]`);
     if (fresh) morph(part, fresh);

@@ -5,8 +5,9 @@ document.querySelector("form.themes")?.addEventListener("submit", async (event) 
   const form = event.currentTarget, chosen = event.submitter;
   const body = new URLSearchParams([...new FormData(form), [chosen.name, chosen.value]]);
   try {
-    const answer = await fetch(form.action, { method: "POST", headers: { Accept: "text/html" }, body });
-    if (!answer.ok) throw new Error(`answered with ${answer.status}`);
+    const asked = { method: "POST", headers: { Accept: "text/html" }, body, redirect: "manual" };
+    const answer = await fetch(form.action, asked); // it leads back to this page, which is here already
+    if (answer.type !== "opaqueredirect") throw new Error(`answered with ${answer.status}`);
   } catch {
     return; // nothing was chosen, and the button says so
   }
