@@ -170,7 +170,7 @@ class Desk:
 
     async def settled(self, view: View, seconds: float) -> View:
         """The same client once what it decided is done and shown; as it stands when the time is over first."""
-        shown = await until_settled(self.directory, self.watch, view.client_id, view.revision, seconds)
+        shown = await until_settled(self.directory, self.watch, view, seconds)
         if shown is None:
             try:
                 shown = await self.directory.client(view.client_id, datetime.now(UTC))
