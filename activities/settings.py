@@ -4,10 +4,12 @@ How to reach Temporal is not here: that is temporalio.envconfig's (``TEMPORAL_AD
 ``TEMPORAL_API_KEY``, ``TEMPORAL_TLS_…``, or a profile in ``temporal.toml``), so that every Temporal tool agrees.
 """
 
+import re
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from workflows.domain.standing import Limits
@@ -16,6 +18,8 @@ from workflows.domain.systems import System
 KAMAILIO = "activities.telephony:KamailioTelephony"
 FREERADIUS = "activities.internet:RadiusInternet"
 UNSET = SecretStr("")
+HOST = r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?"
+"""A host name or address as URLs and Host headers have it, with or without a port."""
 
 ACTIVITIES = 4
 """So many times may an activity be started within an attempt (workflows/attempts.py)."""
@@ -77,6 +81,16 @@ class Settings(BaseSettings):
     probe_seconds: float = Field(2.0, gt=0, description="For an answer to such a probe")
     host: str = Field("127.0.0.1", description="Address the API listens on")
     port: int = Field(8000, ge=0, le=65535, description="TCP port the API listens on")
+    hosts: str = Field(
+        "",
+        description="Host names that the API and the console answer to, with commas between, each with a port or for "
+        "any port; besides the loopback names, the one of public_url and the address in host. Others are refused (421)",
+    )
+    public_url: str = Field(
+        "",
+        description="Where browsers and calendars reach this service, as https://connect.example. Empty: http, the "
+        "address in host (127.0.0.1 when that is every address) and the port",
+    )
     trusted_proxies: str = Field(
         "",
         description="Addresses or networks, with commas between, of the proxies in front of the API: what they say of "
@@ -108,6 +122,45 @@ class Settings(BaseSettings):
     worker_activities: int = Field(20, ge=1, description="Activities a worker runs at once")
     worker_cached_clients: int = Field(1000, ge=0, description="Clients a worker keeps in memory")
     json_logs: bool = Field(True, description="One JSON object a line; false: for reading in a terminal")
+
+    @field_validator("hosts")
+    @classmethod
+    def _host_names(cls, hosts: str) -> str:
+        for host in filter(None, map(str.strip, hosts.split(","))):
+            if not re.fullmatch(HOST, host):
+                raise ValueError(
+                    "must be host names or addresses with commas between, each with a port or without: "
+                    "connect.example,10.0.0.5:8000,[fd00::5]"
+                )
+        return hosts
+
+    @field_validator("public_url")
+    @classmethod
+    def _public_url(cls, url: str) -> str:
+        if url and not re.fullmatch(rf"https?://{HOST}/?", url):
+            raise ValueError("must be http:// or https://, a host name and no path: https://connect.example")
+        return url
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _proxies(cls, proxies: str) -> str:
+        """Whoever is believed what he says of callers must be named, or a caller could say it himself."""
+        for proxy in filter(None, map(str.strip, proxies.split(","))):
+            try:
+                everybody = ip_network(proxy).prefixlen == 0
+            except ValueError:
+                everybody = proxy == "*"
+                if not everybody:
+                    raise ValueError(
+                        f"{proxy[:60]!r} is no address or network. Give those of the proxies, with commas between: "
+                        "10.0.0.7,10.1.0.0/24,fd00::7"
+                    ) from None
+            if everybody:
+                raise ValueError(
+                    f"{proxy!r} is everybody: each caller could choose the address that is counted for him. "
+                    "Give the proxies' own addresses or networks: 10.0.0.7,10.1.0.0/24"
+                )
+        return proxies
 
     @model_validator(mode="after")
     def _lock_before_statement(self) -> Self:

@@ -30,6 +30,7 @@ from starter.console.upcoming import upcoming
 from starter.console.ways import ways
 from starter.desk import Desk
 from starter.errors import Away, NotReady
+from starter.names import Names
 from starter.reference import reference
 from starter.schemas import (
     CancelQuery,
@@ -275,20 +276,24 @@ def _route_name(route: APIRoute) -> str:
     return route.name
 
 
-def create_app(desk: Desk, token: str, lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
-    """The API, in front of a desk, for whoever holds the token."""
+def create_app(
+    desk: Desk, token: str, lifespan: Lifespan[FastAPI] | None = None, names: Names | None = None
+) -> FastAPI:
+    """The API and the console, in front of a desk, for whoever holds the token. They answer to these names alone."""
+    names = names or Names()
     app = Api(
         title="Connect",
         version=version("connect"),
         description=ABOUT,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # it would say the Host header in Location
         lifespan=lifespan,
         generate_unique_id_function=_route_name,
     )
     app.state.desk = desk
     app.state.sessions = Sessions(desk.directory.database, token)
-    app.state.throttle, app.state.token = Throttle(), token
+    app.state.throttle, app.state.token, app.state.names = Throttle(), token, names
     app.state.reads = Reads(desk.directory.database)
     app.include_router(router)
     app.include_router(checks)
@@ -312,6 +317,6 @@ def create_app(desk: Desk, token: str, lifespan: Lifespan[FastAPI] | None = None
     mishaps.install(app)
     app.add_middleware(BodyLimit)
     app.add_middleware(Guard, sessions=app.state.sessions, token=token)
-    app.add_middleware(Security, token=token)
+    app.add_middleware(Security, token=token, names=names)
     app.add_middleware(AccessLog)
     return app

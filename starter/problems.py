@@ -61,12 +61,15 @@ TITLES = {
     404: "No such thing",
     405: "Wrong method",
     409: "Not allowed now",
+    421: "Not our name",
     422: "Malformed request",
     500: "Connect made a mistake",
     503: "Not available",
 }
 MALFORMED = {400, 413, 415}  # what frameworks say; we say 422 (PRODUCT.md section 7.2)
 RETRY_AFTER = 5
+MOST_ERRORS = 20
+LONGEST_NAME, LONGEST_SENTENCE = 100, 400  # characters of a field and of what is wrong with it
 
 _SENTENCES = {
     "missing": "{field} is missing. Give it",
@@ -123,9 +126,17 @@ def of_starter(error: StarterError) -> Problem:
 
 
 def of_invalid(errors: list[Any]) -> Problem:
-    """A malformed request: the first wrong field in the detail, and every one in ``errors``."""
-    told = [{"field": _field(error), "detail": _sayable(_sentence(error))} for error in errors]
+    """A malformed request: the first wrong field in the detail, and the first ones in ``errors``, with how many more.
+
+    What a caller sent stands in it shortened: an answer is never much longer than what it answers.
+    """
+    told = [
+        {"field": _field(error), "detail": _cut(_sayable(_sentence(error)), LONGEST_SENTENCE)}
+        for error in errors[:MOST_ERRORS]
+    ]
     first = told[0]
+    if (more := len(errors) - MOST_ERRORS) > 0:
+        told.append({"field": "", "detail": f"There are {more:,} more errors. Correct these first"})
     return problem(
         422,
         f"{first['detail']}.",
@@ -221,7 +232,11 @@ def _field(error: Mapping[str, Any]) -> str:
         return ""
     inside = [part for part in where[:-1] if re.fullmatch(r"[a-z0-9_]+", part)]
     own = where[-1:] if where and ("'" not in where[-1] and where[-1] != "InternetGiven") else []
-    return _sayable(".".join([*inside, *own]))
+    return _cut(_sayable(".".join([*inside, *own])), LONGEST_NAME)
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def _sentence(error: Mapping[str, Any]) -> str:

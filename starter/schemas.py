@@ -408,7 +408,7 @@ class Problem(BaseModel):
     status: int
     detail: str
     field: str | None = None
-    errors: list[dict[str, str]] | None = Field(None, description="Every field that is wrong, when several are")
+    errors: list[dict[str, str]] | None = Field(None, description="The first 20 wrong fields, when several are")
     client_status: str | None = None
     planned: list[str] | None = None
     allowed: list[str] | None = None

@@ -20,6 +20,7 @@ from starter.credentials import Keyring
 from starter.desk import Desk
 from starter.directory import Directory
 from starter.gateway import Gateway
+from starter.names import Names
 from starter.watching import Watch
 
 log = structlog.get_logger(__name__)
@@ -95,7 +96,7 @@ async def make_app(settings: Settings) -> FastAPI:
                 helper.cancel()
             await asyncio.gather(*helpers, return_exceptions=True)
 
-    return create_app(desk, settings.read_token(), living)
+    return create_app(desk, settings.read_token(), living, Names.of(settings))
 
 
 async def introduce(temporal: Client) -> None:

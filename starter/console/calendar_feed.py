@@ -64,7 +64,9 @@ async def show_feed(request: Request, desk: AtDesk, key: str = "", site: str = _
             raise HTTPException(404)
         name = f"Connect: {known.name}"
     plans = await reads_of(request).plans(site or None, datetime.now(UTC), FOREVER)
-    written = calendar(name, plans, str(request.base_url), uuid5(NAMESPACE_URL, calendar_key(token))).encode()
+    written = calendar(
+        name, plans, request.app.state.names.public_url, uuid5(NAMESPACE_URL, calendar_key(token))
+    ).encode()
     tag = f'"{hashlib.sha256(written).hexdigest()[:32]}"'
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
     if _has(request.headers.get("If-None-Match", ""), tag):
@@ -131,7 +133,7 @@ def _event(plan: Plan, home: str, house: UUID) -> Iterator[str]:
     yield f"SUMMARY:{escaped(f'{plan_word(plan).capitalize()}: {plan.name}')}"
     yield f"DESCRIPTION:{escaped(chr(10).join(line for line in told if line))}"
     yield f"LOCATION:{escaped(plan.site_name)}"
-    yield f"URL:{home}clients/{plan.client_id}"
+    yield f"URL:{home}/clients/{plan.client_id}"
     yield "TRANSP:TRANSPARENT"
     yield "END:VEVENT"
 

@@ -1,7 +1,7 @@
 """The way in and out: the sign-in page, the link that `connect up` prints, signing out, and the theme."""
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,25 +11,35 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
-from starter.console.sessions import COOKIE, LASTS, LONGEST_NAME, Sessions, Throttle, is_link_key
+from starter.console.sessions import (
+    LASTS,
+    LONGEST_NAME,
+    Sessions,
+    Throttle,
+    address_of,
+    cookie_name,
+    is_link_key,
+)
 from starter.console.shell import (
     KEPT,
     SIGNED_OUT,
     THEME_COOKIE,
     THEMES,
     Page,
+    forget,
     form_of,
     inside,
     kept,
     out_of_reach,
     page,
-    said_in,
+    remember,
     see,
     session_of,
 )
 
 OPERATOR = "operator"
-YEAR = 365 * 86400
+UNSEEN_IN_NAME = "Your name has characters that cannot be seen. They are left out below: look at it, and sign in again."
+YEAR = timedelta(days=365)
 
 log = structlog.get_logger(__name__)
 
@@ -68,7 +78,7 @@ async def show_sign_in(request: Request, next: str = "/", key: str = "") -> Resp
     if not key:
         return _asking(request, next)
     if is_link_key(request.app.state.token, key, datetime.now(UTC)):
-        cookie = await sessions_of(request).begin(OPERATOR, link=key)
+        cookie = await sessions_of(request).begin(OPERATOR, address_of(request), link=key)
         if cookie is not None:
             log.info("signed_in", by=OPERATOR, with_="link")
             return _entered(request, cookie, inside(next))
@@ -77,34 +87,37 @@ async def show_sign_in(request: Request, next: str = "/", key: str = "") -> Resp
 
 @door.post("/sign-in")
 async def sign_in(request: Request) -> Response:
-    if session_of(request) is not None:  # in another tab, meanwhile
-        return see(inside((await said_in(request)).text("next") or "/"))
-    form, throttle, sessions = await form_of(request), throttle_of(request), sessions_of(request)
-    address, now = request.client.host if request.client else "", time.monotonic()
+    """The right token always goes through: nobody who guesses can keep out who knows it."""
+    form, sessions = await form_of(request), sessions_of(request)
     name, after = form.text("name")[:LONGEST_NAME] or OPERATOR, form.text("next") or "/"
-    if wait := throttle.wait(address, now):
-        answer = _asking(request, after, f"Too many attempts. Try again in {int(wait / 60) + 1} minutes.", 429, name)
-        answer.headers["Retry-After"] = str(int(wait) + 1)
-        return answer
-    if not name.isprintable() or not sessions.knows(form.text("token")):
-        throttle.failed(address, now)
-        log.warning("sign_in_refused", address=address)
-        return _asking(
-            request, after, "That is not the token. It lies in the data folder, in the file “token”.", 403, name
-        )
-    throttle.succeeded(address)
-    cookie = await sessions.begin(name)
+    if session_of(request) is not None:  # in another tab, meanwhile
+        return see(inside(after))
+    if not sessions.knows(form.text("token")):
+        return _wrong_token(request, after, name)
+    if not name.isprintable():
+        return _asking(request, after, UNSEEN_IN_NAME, 422, "".join(filter(str.isprintable, name)))
+    cookie = await sessions.begin(name, address_of(request))
     assert cookie is not None  # only a link can have been used before
     log.info("signed_in", by=name, with_="token")
     return _entered(request, cookie, inside(after))
 
 
+def _wrong_token(request: Request, after: str, name: str) -> HTMLResponse:
+    throttle, address, now = throttle_of(request), request.client.host if request.client else "", time.monotonic()
+    if wait := throttle.wait(address, now):
+        answer = _asking(request, after, f"Too many attempts. Try again in {int(wait / 60) + 1} minutes.", 429, name)
+        answer.headers["Retry-After"] = str(int(wait) + 1)
+        return answer
+    throttle.failed(address, now)
+    log.warning("sign_in_refused", address=address)
+    return _asking(request, after, "That is not the token. It lies in the data folder, in the file “token”.", 403, name)
+
+
 @door.post("/sign-out")
 async def sign_out(request: Request) -> Response:
-    await form_of(request)
-    await sessions_of(request).end(request.cookies.get(COOKIE))
+    await sessions_of(request).end(request)
     answer = see("/sign-in")
-    answer.delete_cookie(COOKIE)
+    forget(request, answer, cookie_name(request))
     return answer
 
 
@@ -113,7 +126,6 @@ async def keep(request: Request) -> Response:
     """A form that the guard could not let through, kept to be sent again."""
     path, away = getattr(request.state, "kept", ""), getattr(request.state, "away", None)
     if not path:  # nobody comes here by themselves
-        await form_of(request)
         raise HTTPException(404)
     if away is not None:
         return await out_of_reach(request, away, path)
@@ -127,15 +139,13 @@ async def choose_theme(request: Request) -> Response:
     theme = form.text("theme")
     answer = see(inside(form.text("next") or "/"))
     if theme in THEMES:
-        answer.set_cookie(THEME_COOKIE, theme, max_age=YEAR, httponly=True, samesite="lax")
+        remember(request, answer, THEME_COOKIE, theme, YEAR)
     return answer
 
 
 def _entered(request: Request, cookie: str, path: str) -> RedirectResponse:
     answer = see(path)
-    secure = request.url.scheme == "https"
-    seconds = int(LASTS.total_seconds())
-    answer.set_cookie(COOKIE, cookie, max_age=seconds, httponly=True, samesite="lax", secure=secure)
+    remember(request, answer, cookie_name(request), cookie, LASTS)
     return answer
 
 

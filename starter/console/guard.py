@@ -2,19 +2,19 @@
 
 from urllib.parse import quote
 
-from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from starter.console.sessions import COOKIE, Sessions
-from starter.console.shell import KEPT, from_here, out_of_reach
+from starter.console.sessions import Sessions
+from starter.console.shell import KEPT, out_of_reach
 from starter.errors import DirectoryAway
 from starter.problems import ProblemResponse, problem
-from starter.security import GUARDED, identify
+from starter.security import CHECKS, GUARDED, identify, wants_page
 
-OPEN = ("/healthz", "/readyz", "/sign-in", "/upcoming.ics", "/static/")
-"""Served to anybody: the checks, the way in and what it looks like; the calendar has a secret of its own."""
+STATIC = "/static/"
+OPEN = (*CHECKS, "/sign-in", "/upcoming.ics")
+"""Served to anybody, as what lies in STATIC: the checks, the way in; the calendar has a secret of its own."""
 
 
 class Guard:
@@ -25,32 +25,33 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope.get("path", "")
-        if scope["type"] != "http" or path.startswith(GUARDED) or path in ("/healthz", "/readyz"):
+        if scope["type"] != "http" or path.startswith(GUARDED) or path in CHECKS:
             await self._app(scope, receive, send)
             return
         request = Request(scope)
         try:
-            session = await self._sessions.find(request.cookies.get(COOKIE))
+            session = await self._sessions.find(request)
         except DirectoryAway as away:
-            if path.startswith("/static/"):
+            if path.startswith(STATIC):
                 await self._app(scope, receive, send)
             elif _kept_by_the_app(request):
                 await self._app(_aside(scope, away), receive, send)
             else:
                 await (await out_of_reach(request, away))(scope, receive, send)
             return
-        headers, state = Headers(scope=scope), scope.setdefault("state", {})
-        state["session"], state["caller"] = session, identify(headers, self._token)
-        if session is not None or state["caller"] is not None or path.startswith(OPEN):
+        state = scope.setdefault("state", {})
+        state["session"], state["caller"] = session, identify(request.headers, self._token)
+        known = session is not None or state["caller"] is not None
+        if known or path in OPEN or path.startswith(STATIC):
             await self._app(scope, receive, send)
         elif _kept_by_the_app(request):
             await self._app(_aside(scope), receive, send)
         else:
-            await self._turned_away(request, headers)(scope, receive, send)
+            await self._turned_away(request)(scope, receive, send)
 
     @staticmethod
-    def _turned_away(request: Request, headers: Headers) -> Response:
-        if "text/html" not in headers.get("Accept", ""):
+    def _turned_away(request: Request) -> Response:
+        if not wants_page(request.scope):
             return ProblemResponse(problem(401, "Sign in, or send the token"), {"WWW-Authenticate": "Bearer"})
         asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         after = f"?next={quote(asked)}" if request.method == "GET" and asked != "/" else ""
@@ -58,8 +59,8 @@ class Guard:
 
 
 def _kept_by_the_app(request: Request) -> bool:
-    """Whether this is a form of ours, which the app then keeps: it reads bodies, and limits them."""
-    return request.method == "POST" and from_here(request)
+    """Whether this is a form, which the app then keeps: it reads bodies, and limits them."""
+    return request.method == "POST" and wants_page(request.scope)
 
 
 def _aside(scope: Scope, away: DirectoryAway | None = None) -> Scope:

@@ -1,7 +1,7 @@
 """Server-sent events: the page hears that something changed, and looks for itself."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -9,11 +9,13 @@ from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 
 from starter.asking import AtDesk
+from starter.console.door import sessions_of
 from starter.console.shell import session_of
+from starter.errors import DirectoryAway
 from starter.watching import EVERY_CLIENT, Watch
 
 CALM = 0.15  # seconds in which many changes are one
-SIGN_OF_LIFE = 15.0  # seconds between them: a connection that is lost is then noticed
+SIGN_OF_LIFE = 5.0  # seconds between them: a connection that is lost is then noticed, and a session that has ended
 LONGEST = 3600.0  # seconds that one stream lasts; browsers come back by themselves
 
 live = APIRouter(include_in_schema=False)
@@ -25,21 +27,34 @@ async def changes(request: Request, desk: AtDesk, client: str = EVERY_CLIENT) ->
     session = session_of(request)
     until = (session.expires_at - datetime.now(UTC)).total_seconds() if session else LONGEST
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    stream = _told(desk.watch, client, min(until, LONGEST))
+
+    async def may_listen() -> bool:
+        """Not when the service is about to stop, nor who has signed out, in whichever process that was."""
+        if desk.watch.ended:
+            return False
+        try:
+            return session is None or await sessions_of(request).find(request) is not None
+        except DirectoryAway:  # nobody can say; browsers come back, and are told
+            return False
+
+    stream = _told(desk.watch, client, min(until, LONGEST), may_listen)
     return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
 
 
-async def _told(watch: Watch, client: str, seconds: float) -> AsyncIterator[str]:
+async def _told(
+    watch: Watch, client: str, seconds: float, may_listen: Callable[[], Awaitable[bool]]
+) -> AsyncIterator[str]:
     with watch.of(client) as changed, suppress(TimeoutError):
         yield "retry: 1000\n\n"
         async with asyncio.timeout(seconds):
-            while not watch.ended:
+            while True:
+                said = "event: changed\ndata:\n\n"
                 try:
                     await asyncio.wait_for(changed.wait(), SIGN_OF_LIFE)
+                    await asyncio.sleep(CALM)
+                    changed.clear()
                 except TimeoutError:
-                    yield ": still here\n\n"
-                    continue
-                await asyncio.sleep(CALM)
-                changed.clear()
-                if not watch.ended:
-                    yield "event: changed\ndata:\n\n"
+                    said = ": still here\n\n"
+                if not await may_listen():
+                    break
+                yield said

@@ -8,7 +8,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from starter.console.shell import mishap
-from starter.security import GUARDED, HEADERS
+from starter.security import HEADERS, wants_page
 
 Handler = Callable[[Request, Exception], Awaitable[Response]]
 
@@ -36,10 +36,10 @@ def install(app: FastAPI) -> None:
         otherwise: Handler = app.exception_handlers[kind]  # type: ignore[assignment]  # ours are all coroutines
 
         async def handle(request: Request, error: Exception) -> Response:
-            if not _looked_at(request):
-                return await otherwise(request, error)
-            status, title, why = told(error)
-            answer = mishap(request, status, title, why)
+            if wants_page(request.scope):
+                answer: Response = mishap(request, *told(error))
+            else:
+                answer = await otherwise(request, error)
             answer.headers.update(HEADERS)  # a mistake is answered outside of all that says them otherwise
             return answer
 
@@ -52,8 +52,3 @@ def install(app: FastAPI) -> None:
     shown(refused, HTTPException)
     shown(lambda _: (404, *NOWHERE), RequestValidationError)  # what no address or form of ours says
     shown(lambda _: (500, *OURS), Exception)
-
-
-def _looked_at(request: Request) -> bool:
-    """Whether a person sees the answer: a browser asks, and not for the API."""
-    return not request.url.path.startswith(GUARDED) and "text/html" in request.headers.get("Accept", "")

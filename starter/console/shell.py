@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+from urllib.parse import parse_qsl, unquote, urlencode
 from uuid import uuid4
 
 from fastapi import Request
@@ -25,8 +25,8 @@ THEMES = ("auto", "light", "dark")
 KEPT = "/kept"  # where the guard has forms kept that cannot be carried out
 THEME_COOKIE = "connect_theme"
 SITE_COOKIE = "connect_site"
-CSRF = "csrf"
 LONGEST_NOTICE = 300
+NOTICE_LASTS = timedelta(minutes=1)
 NOTICE_COOKIE = "connect_notice"  # what came of a form, told once by the page that comes next
 REFRESH = "Connect-Refresh"  # a page that was left open looks for news (live.js): nobody chose anything
 
@@ -39,10 +39,6 @@ templates = Environment(
 )
 templates.filters.update(words.FILTERS, plan=plan_word, touched=touched)
 templates.globals.update(fresh=lambda: uuid4().hex, elsewhere=elsewhere)
-
-
-class Expired(Exception):
-    """A form came without the session's secret: from another page, or after signing in anew."""
 
 
 @dataclass(frozen=True)
@@ -61,16 +57,7 @@ class Form:
 
 
 async def form_of(request: Request) -> Form:
-    """The form that was sent, from one of our own pages. Raises Expired."""
-    form = await said_in(request)
-    session = session_of(request)
-    if session is not None and form.text(CSRF) != session.csrf:
-        raise Expired
-    return form
-
-
-async def said_in(request: Request) -> Form:
-    """What a form said, whoever sent it."""
+    """The form that was sent. No other page's comes this far (``security.sent_by_another_page``)."""
     pairs = parse_qsl((await request.body()).decode("utf-8", "replace"), keep_blank_values=True)
     many: dict[str, list[str]] = {}
     for name, value in pairs:
@@ -102,23 +89,22 @@ def page(request: Request, template: str, status: int = 200, **shown: Any) -> HT
     session = session_of(request)
     theme = request.cookies.get(THEME_COOKIE, THEMES[0])
     looked = request.method == "GET" and REFRESH not in request.headers
-    notice = unquote(request.cookies.get(NOTICE_COOKIE, "")) if looked else ""
+    now, sealed = datetime.now(UTC), request.cookies.get(NOTICE_COOKIE, "") if looked else ""
     context = {
         "path": request.url.path,
         "here": str(request.url.path) + (f"?{request.url.query}" if request.url.query else ""),
         "session": session,
-        "csrf": session.csrf if session else "",
         "theme": theme if theme in THEMES else THEMES[0],
-        "now": datetime.now(UTC),
+        "now": now,
         "waiting": getattr(request.state, "waiting", (0, False)),
         "site_names": getattr(request.state, "site_names", {}),
-        "notice": notice,
+        "notice": session.unseal(sealed, now) if session else "",
         **shown,
     }
     answer = HTMLResponse(templates.get_template(template).render(context), status)
     answer.headers["Cache-Control"] = "no-store"
-    if notice:
-        answer.delete_cookie(NOTICE_COOKIE)
+    if sealed:
+        forget(request, answer, NOTICE_COOKIE)
     return answer
 
 
@@ -137,51 +123,54 @@ async def out_of_reach(request: Request, away: Away, path: str = "") -> HTMLResp
 
 
 async def kept(request: Request, status: int, title: str, told: str, path: str = "") -> HTMLResponse:
-    """A page that keeps the form that was sent, to be sent again: nothing that was typed is lost.
-
-    Only a form of our own pages is kept, as browsers say where it came from (Origin, Sec-Fetch-Site): no other page can
-    have its fields confirmed here.
-    """
-    form = await said_in(request) if from_here(request) else None
-    if form is None or not form.many:
-        return mishap(request, status, "This form has expired" if status == 403 else title, NOT_KEPT)
+    """A page that keeps the form that was sent, to be sent again: nothing that was typed is lost."""
+    form = await form_of(request)
     if "token" in form.many:  # which is written nowhere
         return mishap(request, status, title, "Nothing was done. Go back, and try again shortly.")
-    session = session_of(request)
-    secret = session.csrf if session else form.text(CSRF)
-    fields = [(name, value) for name, values in form.many.items() if name != CSRF for value in values]
+    fields = [(name, value) for name, values in form.many.items() for value in values]
     typed = [(words.field_word(name), value) for name, value in fields if value and words.field_word(name)]
-    shown = {"title": title, "told": told, "fields": fields, "typed": typed, "secret": secret, "out": status == 401}
+    shown = {"title": title, "told": told, "fields": fields, "typed": typed, "out": status == 401}
     return page(request, "kept.html", status, at=path or request.url.path, **shown)
 
 
-def from_here(request: Request) -> bool:
-    """Whether a form was sent from one of our own pages, as the browser says."""
-    origin = urlsplit(request.headers.get("Origin", ""))
-    return request.headers.get("Sec-Fetch-Site") == "same-origin" or bool(
-        origin.netloc and origin.netloc == request.headers.get("Host")
-    )
+class Redirect(RedirectResponse):
+    """Look there next (303): a reload then repeats no command. ``notice`` is told by the page there, once."""
+
+    def __init__(self, path: str, notice: str = "") -> None:
+        super().__init__(path, 303)
+        self.notice = notice if len(notice) <= LONGEST_NOTICE else f"{notice[: LONGEST_NOTICE - 1]}…"
 
 
-def see(path: str, notice: str = "", **query: str) -> RedirectResponse:
-    """Look there next (303): a reload then repeats no command. The page there tells what came of it, once."""
+def see(path: str, notice: str = "", **query: str) -> Redirect:
+    """Look at a path of ours next."""
     said = urlencode({name: value for name, value in query.items() if value})
-    answer = RedirectResponse(f"{path}?{said}" if said else path, 303)
-    if notice:
-        told = quote(notice if len(notice) <= LONGEST_NOTICE else f"{notice[: LONGEST_NOTICE - 1]}…")
-        answer.set_cookie(NOTICE_COOKIE, told, max_age=60, httponly=True, samesite="lax")
-    return answer
+    return Redirect(f"{path}?{said}" if said else path, notice)
 
 
-def inside(path: str) -> str:
-    """A path of ours to go to, whatever was given: never another host's."""
-    parts = urlsplit(path)
-    ours = path.startswith("/") and not path.startswith(("//", "/\\")) and not parts.scheme and not parts.netloc
-    return path if ours and "\\" not in path and path.isprintable() else "/"
+def inside(address: str) -> str:
+    """A path of ours to go to, whatever was given: never another host's, however it is written."""
+    path = address.partition("?")[0].partition("#")[0]
+    ours = address.startswith("/") and address.isprintable()
+    for written in (path, unquote(path)):  # some proxies decode what they pass on
+        doubtful = "//" in written or "\\" in written or "/../" in f"{written}/" or "/./" in f"{written}/"
+        ours = ours and not doubtful and written.isprintable()
+    return address if ours else "/"
+
+
+def remember(request: Request, answer: Response, name: str, value: str, lasts: timedelta) -> None:
+    """Have the browser keep a cookie: for us alone, out of scripts' reach, behind TLS only if it came so."""
+    secure = request.url.scheme == "https"
+    seconds = int(lasts.total_seconds())
+    answer.set_cookie(name, value, max_age=seconds, httponly=True, samesite="lax", secure=secure)
+
+
+def forget(request: Request, answer: Response, name: str) -> None:
+    """Have the browser drop a cookie."""
+    answer.delete_cookie(name, httponly=True, samesite="lax", secure=request.url.scheme == "https")
 
 
 class Page(APIRoute):
-    """A route whose errors are pages: what happened, and the way out."""
+    """A route whose errors are pages: what happened, and the way out. Its notices are sealed on their way."""
 
     def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]  # a coroutine
         handle = super().get_route_handler()
@@ -193,9 +182,7 @@ class Page(APIRoute):
                     request.state.waiting, request.state.site_names = await asyncio.gather(
                         reads.in_attention(), reads.site_names()
                     )
-                return await handle(request)
-            except Expired:
-                return await kept(request, 403, "Send this once more", EXPIRED)
+                return _with_notice(request, await handle(request))
             except NoSuchClient as unknown:
                 return mishap(
                     request, 404, "There is no such client", f"Nobody goes by {unknown.client_id!r}. {NO_CLIENT}"
@@ -210,8 +197,14 @@ class Page(APIRoute):
         return answer
 
 
+def _with_notice(request: Request, answer: Response) -> Response:
+    session = session_of(request)
+    if isinstance(answer, Redirect) and answer.notice and session is not None:
+        sealed = session.seal(answer.notice, datetime.now(UTC) + NOTICE_LASTS)
+        remember(request, answer, NOTICE_COOKIE, sealed, NOTICE_LASTS)
+    return answer
+
+
 SIGNED_OUT = "Sign in again in another tab. What you typed is kept here: then send it again."
-EXPIRED = "You have signed in anew since this form was opened. What you typed is kept here; nothing was done yet."
 SEND_AGAIN = "What you typed is kept here: send it again shortly, as it is. However often, it is done once."
-NOT_KEPT = "Nothing was done: it did not come from a page of this console. Open the page anew, and try again there."
 NO_CLIENT = "The address may be mistyped; the list has all clients, the inactive ones too."

@@ -1,15 +1,16 @@
 """Which site a page is about: its address says so, and a new page begins with the last one. None is all of them."""
 
 from collections.abc import Iterable
+from datetime import timedelta
 from urllib.parse import urlencode
 
 from fastapi import Request
 from fastapi.responses import RedirectResponse, Response
 
-from starter.console.shell import REFRESH, SITE_COOKIE
+from starter.console.shell import REFRESH, SITE_COOKIE, remember
 from starter.schemas import Site
 
-YEAR = 365 * 86400
+YEAR = timedelta(days=365)
 
 
 def chosen_before(request: Request, sites: Iterable[Site]) -> RedirectResponse | None:
@@ -33,6 +34,5 @@ def site_of(request: Request, sites: Iterable[Site]) -> Site | None:
 def remembering(request: Request, answer: Response, site: Site | None) -> Response:
     """The answer, which has the browser remember a site that was chosen just now."""
     if "site" in request.query_params and REFRESH not in request.headers:
-        chosen = site.site_id if site else ""
-        answer.set_cookie(SITE_COOKIE, chosen, max_age=YEAR, httponly=True, samesite="lax")
+        remember(request, answer, SITE_COOKIE, site.site_id if site else "", YEAR)
     return answer

@@ -107,7 +107,8 @@ async def show_upcoming(request: Request, desk: AtDesk, month: str = "", day: st
         before=_neighbour(first - A_DAY),
         after=_neighbour(first + 31 * A_DAY),
         address=lambda **said: address(site, first if first != today.replace(day=1) else None, **said),
-        feed=str(request.base_url).rstrip("/") + feed_path(request.app.state.token, where or ""),
+        home=request.app.state.names.public_url,
+        feed_path=feed_path(request.app.state.token, where or ""),
     )
     return remembering(request, answer, site)
 

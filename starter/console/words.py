@@ -21,7 +21,7 @@ STATES = {
     "unknown": "Unknown",
 }
 KINDS = {"change_services": "change services", "cancel_scheduled_decommission": "cancel the planned decommission"}
-UNSEEN = {"command_id", "next", "seen", "line", "confirmed", "csrf", "shown", "about", "typing", "more"}
+UNSEEN = {"command_id", "next", "seen", "line", "confirmed", "shown", "about", "typing", "more"}
 MINUTE, HOUR, DAY = 60, 3600, 86400
 MONTH, YEAR = 30 * DAY, 365 * DAY  # as long as an age needs to be
 SYSTEMS = {"telephony": "Telephone lines", "internet": "Internet access"}

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, async_playwright
 
 from starter.console.sessions import COOKIE, Sessions
-from tests.starter.house import TOKEN, House
+from tests.starter.house import HOME, TOKEN, House
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
@@ -92,7 +92,7 @@ class Browsers:
     ) -> Page:
         """A tab of a new browser in which ``name`` is signed in, at ``path``; empty without one."""
         page = await self.open(theme=theme, width=width, height=height, scripts=scripts, url=url)
-        cookie = await Sessions(self.house.desk.directory.database, TOKEN).begin(name)
+        cookie = await Sessions(self.house.desk.directory.database, TOKEN).begin(name, HOME)
         assert cookie is not None
         home = url or self.house.url
         await page.context.add_cookies(

@@ -9,7 +9,7 @@ from playwright.async_api import Page, expect
 
 from starter.console.sessions import COOKIE, Sessions
 from tests.console.browsing import Browsers, listening
-from tests.starter.house import TOKEN, House, number, unique
+from tests.starter.house import HOME, TOKEN, House, number, unique
 
 MORPHED = """async ([before, after]) => {
   const { morph } = await import("/static/morph.js");
@@ -65,7 +65,7 @@ async def test_any_list_becomes_any_other_and_the_focus_stays_in_its_row(browser
         ('<li data-key="a">1</li><li data-key="a">2</li>', '<li data-key="a">2</li>'),
         ("<p>1</p>text", "text<p>1</p><b>2</b>"),
         ('<select><option value="1">1</option></select>', '<select><option value="2">2</option></select>'),
-        ('<input type="hidden" name="csrf" value="1">', '<input type="hidden" name="csrf" value="2">'),
+        ('<input type="hidden" name="seen" value="1">', '<input type="hidden" name="seen" value="2">'),
     ],
 )
 async def test_whatever_comes_is_what_then_stands_there(browsers: Browsers, before: str, after: str) -> None:
@@ -151,7 +151,7 @@ async def test_who_is_signed_out_hears_so_and_goes_on_after_signing_in(browsers:
     await house.post(client["client_id"], "suspend")
     await expect(page.locator("#session-ended")).to_be_visible()
     await expect(page.get_by_role("heading", level=1)).to_have_text(client["name"])
-    cookie = await Sessions(database, TOKEN).begin(who)
+    cookie = await Sessions(database, TOKEN).begin(who, HOME)
     await page.context.add_cookies([{"name": COOKIE, "value": cookie or "", "url": house.url}])
     await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     await expect(page.locator("#session-ended")).to_be_hidden()

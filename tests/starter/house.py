@@ -40,6 +40,7 @@ from workflows.ports import EnsureAccess, EnsureLines, Evidence
 
 TEMPORAL = Path(sys.executable).with_name("temporal")
 TOKEN = "a-token-for-the-tests"
+HOME = "http://127.0.0.1"  # where sessions of the tests begin; they know no port
 MASTER_KEY = b"k" * 32
 SITE = "thames"
 KEYRING = Keyring(MASTER_KEY, Servers(sip="sip.test:5060", sip_domain="sip.test", radius=None))

@@ -14,7 +14,7 @@ from starter.api import create_app
 from starter.console.sessions import COOKIE, LINK_LASTS, Sessions, link_key
 from starter.console.shell import inside
 from starter.security import HEADERS
-from tests.starter.house import TOKEN, House, serving, unique
+from tests.starter.house import HOME, TOKEN, House, serving, unique
 
 HTML = {"Accept": "text/html"}
 ANYBODYS = {"/healthz", "/readyz", "/sign-in"}  # GET; the calendar asks for a secret of its own
@@ -26,7 +26,7 @@ async def visiting(house: House, name: str = "", url: str = "") -> AsyncIterator
     """A browser without a window; ``name`` is signed in."""
     async with httpx.AsyncClient(base_url=url or house.url, headers=HTML, trust_env=False, timeout=20) as browser:
         if name:
-            cookie = await Sessions(house.desk.directory.database, TOKEN).begin(name)
+            cookie = await Sessions(house.desk.directory.database, TOKEN).begin(name, HOME)
             browser.cookies.set(COOKIE, cookie or "")
         yield browser
 

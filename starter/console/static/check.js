@@ -19,18 +19,8 @@ async function sent(form, said, signal) {
   return answer;
 }
 
-// Somebody who signed in again has another secret; what was typed goes on with it.
-async function renewed(signal) {
-  const answer = await fetch(location.href, { headers: { Accept: "text/html", "Connect-Refresh": "1" }, signal });
-  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-  const fresh = page.querySelector("form[data-check] input[name=csrf]");
-  for (const field of document.querySelectorAll("input[name=csrf]")) if (fresh) field.value = fresh.value;
-  return Boolean(fresh);
-}
-
 async function check(form, said, signal) {
-  let answer = await sent(form, said, signal);
-  if (answer?.status === 403 && (await renewed(signal))) answer = await sent(form, said, signal);
+  const answer = await sent(form, said, signal);
   if (!answer?.ok) return false;
   signedOut(false);
   const coming = new DOMParser().parseFromString(await answer.text(), "text/html");

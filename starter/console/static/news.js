@@ -35,10 +35,8 @@ export function hold() {
 
 const free = () => (holding ? new Promise((go) => waiting.push(go)) : Promise.resolve());
 
-// Parts are the elements with the attribute data-part. Somebody who signed in again has another secret, everywhere.
+// Parts are the elements with the attribute data-part.
 export function put(coming) {
-  const secret = coming.querySelector("input[name=csrf]")?.value;
-  for (const field of document.querySelectorAll("input[name=csrf]")) if (secret) field.value = secret;
   for (const part of document.querySelectorAll("[data-part]")) {
     const fresh = coming.querySelector(`[data-part="${part.dataset.part}"]`);
     if (fresh) morph(part, fresh);
