@@ -34,10 +34,10 @@ def browser_file() -> Path:
 
 
 @asynccontextmanager
-async def running_browser() -> AsyncIterator[Browser]:
+async def running_browser(*arguments: str) -> AsyncIterator[Browser]:
     """One browser; its contexts are as good as browsers of their own."""
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=browser_file(), args=ARGUMENTS)
+        browser = await playwright.chromium.launch(executable_path=browser_file(), args=[*ARGUMENTS, *arguments])
         try:
             yield browser
         finally:

@@ -4,8 +4,12 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.exceptions import HTTPException
+from starlette.types import Message, Receive, Scope, Send
 
-from tests.starter.house import House, number, unique
+from starter.security import BodyLimit
+from tests.starter.house import TOKEN, House, number, unique
+from tests.starter.wire import said
 
 VIRTUAL = {"name": "Acme Ltd", "type": "virtual", "site": "thames"}
 RESIDENTIAL = {**VIRTUAL, "type": "residential"}
@@ -183,6 +187,56 @@ async def test_a_body_over_64_kib_is_malformed_and_the_next_request_is_answered(
     assert answer.status_code == 422, answer.text
     assert "64 KiB" in answer.json()["detail"]
     assert (await house.api.get("/sites")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["Content-Length: abc"],
+        ["Content-Length: -1"],
+        ["Content-Length: +2"],
+        ["Content-Length: 1_0"],
+        ["Content-Length: 2", "Content-Length: 3"],
+        ["Content-Length: 9999999999999999999999999999"],
+        ["Content-Length: 2", "Transfer-Encoding: chunked"],
+        ["Transfer-Encoding: chunked, gzip"],
+    ],
+    ids=str,
+)
+async def test_a_length_that_makes_no_sense_is_malformed(house: House, lines: list[str]) -> None:
+    head = ["POST /api/v1/clients HTTP/1.1", "Host: 127.0.0.1", f"Authorization: Bearer {TOKEN}"]
+    status, answer = await said(house.url, *head, "Content-Type: application/json", *lines, body="0\r\n\r\n")
+    assert status in (400, 422, 501), answer
+
+
+@pytest.mark.parametrize("length", ["abc", "-1", "+2", "1_0", "\u00b2", ""])
+async def test_such_a_length_is_malformed_also_where_a_server_lets_it_through(length: str) -> None:
+    """uvicorn's other parser is not as strict."""
+
+    async def reads(_: Scope, receive: Receive, __: Send) -> None:
+        await receive()
+
+    async def nothing() -> Message:
+        raise AssertionError("nothing of the body is asked for")
+
+    async def nowhere(_: Message) -> None:
+        raise AssertionError("nothing is answered here")
+
+    scope = {"type": "http", "headers": [(b"content-length", length.encode("latin-1"))]}
+    with pytest.raises(HTTPException) as refused:
+        await BodyLimit(reads)(scope, nothing, nowhere)
+    assert refused.value.status_code == 400
+
+
+async def test_however_many_fields_are_wrong_the_answer_is_short(api: httpx.AsyncClient) -> None:
+    answer = await api.post("/clients", json={f"f{n}": 1 for n in range(6000)})
+    assert answer.status_code == 422
+    errors = answer.json()["errors"]
+    assert len(errors) == 21
+    assert errors[-1]["detail"] == "There are 5,983 more errors. Correct these first"  # name, type and site are missing
+    long = await api.post("/clients", json={f"{n}{'x' * 6000}": "y" * 1000 for n in range(8)})
+    assert long.status_code == 422
+    assert max(len(answer.content), len(long.content)) < 10_000
 
 
 async def test_a_key_is_plain_text_of_at_most_200_characters(api: httpx.AsyncClient) -> None:

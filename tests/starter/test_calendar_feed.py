@@ -12,6 +12,7 @@ import pytest_asyncio
 
 from starter.console.calendar_feed import calendar, calendar_key, escaped, feed_path, folded
 from starter.console.reads import Plan
+from starter.names import Names
 from tests.starter.house import TOKEN, House, unique
 
 NAME = "Bar, Baz; \\ <b>Søns</b>"
@@ -87,7 +88,7 @@ def read(text: str) -> str:
 
 
 def test_an_event_says_what_happens_to_whom_and_when() -> None:
-    own, [event] = parsed(calendar("Connect: Thames House", [PLAN], "https://connect.test/", HOUSE))
+    own, [event] = parsed(calendar("Connect: Thames House", [PLAN], "https://connect.test", HOUSE))
     assert read(own["X-WR-CALNAME"]) == "Connect: Thames House"
     assert event["DTSTART"] == "20270331T230000Z"
     assert read(event["SUMMARY"]) == "Decommission: Acme Ltd"
@@ -160,7 +161,7 @@ async def test_whoever_has_the_address_reads_what_is_planned_at_its_site(house: 
         ("Activate: Starting", "21981231T150000Z"),
         (f"Decommission: {NAME}", "21990331T150000Z"),
     ]
-    assert events[1]["URL"].startswith(f"{house.url}/clients/")
+    assert events[1]["URL"].startswith(f"{Names().public_url}/clients/")
 
 
 async def test_the_calendar_of_all_sites_has_those_of_each(house: House, mews: str) -> None:

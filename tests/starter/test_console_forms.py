@@ -108,7 +108,7 @@ class Somebody:
         answer = await self.send(path, form)
         assert answer.status_code == 303, answer.text
         there = urlsplit(answer.headers["Location"])
-        return there.path, unquote(answer.cookies.get(NOTICE_COOKIE) or "")
+        return there.path, unquote((answer.cookies.get(NOTICE_COOKIE) or "").split(".", 2)[-1])
 
 
 @asynccontextmanager

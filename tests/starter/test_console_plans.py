@@ -12,6 +12,7 @@ import pytest_asyncio
 
 from starter.console.calendar_feed import calendar_key
 from starter.console.sessions import COOKIE, Sessions
+from starter.names import Names
 from tests.starter.house import HOME, TOKEN, House, unique
 from tests.waiting import eventually
 
@@ -147,7 +148,7 @@ async def test_a_site_that_is_chosen_in_another_tab_does_not_reach_a_page_that_i
 async def test_the_page_tells_the_address_of_the_calendar(slow: House, browser: httpx.AsyncClient) -> None:
     site = await site_of_its_own(slow)
     page = await shown(browser, f"/upcoming?site={site}")
-    assert f"{slow.url}/upcoming.ics?site={site}&amp;key={calendar_key(TOKEN, site)}" in page
+    assert f"{Names().public_url}/upcoming.ics?site={site}&amp;key={calendar_key(TOKEN, site)}" in page
     assert "webcal://" in page
 
 

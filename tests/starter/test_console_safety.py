@@ -1,14 +1,14 @@
 """What strangers, other pages and old tabs cannot do. Asked as a browser asks, without one."""
 
 import re
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import httpx
 import pytest
 from fastapi.routing import APIRoute
-from starlette.routing import BaseRoute, Mount
+from starlette.routing import BaseRoute, Mount, Route
 
 from starter.api import create_app
 from starter.console.sessions import COOKIE, LINK_LASTS, Sessions, link_key
@@ -17,8 +17,15 @@ from starter.security import HEADERS
 from tests.starter.house import HOME, TOKEN, House, serving, unique
 
 HTML = {"Accept": "text/html"}
-ANYBODYS = {"/healthz", "/readyz", "/sign-in"}  # GET; the calendar asks for a secret of its own
-SECRET = re.compile(r'name="csrf" value="([0-9a-f]+)"')
+ANYBODYS = {  # what is open without a token or a session, and what a stranger is answered there
+    ("GET", "/healthz"): 200,
+    ("GET", "/readyz"): 200,
+    ("GET", "/sign-in"): 200,
+    ("POST", "/sign-in"): 403,  # without the token
+    ("GET", "/upcoming.ics"): 404,  # without its own key
+    ("HEAD", "/upcoming.ics"): 404,
+    ("GET", "/static/"): 404,  # the files in it
+}
 
 
 @asynccontextmanager
@@ -31,88 +38,92 @@ async def visiting(house: House, name: str = "", url: str = "") -> AsyncIterator
         yield browser
 
 
-async def secret_of(browser: httpx.AsyncClient) -> str:
-    """What the forms of this session carry."""
-    found = SECRET.search((await browser.get("/clients")).text)
-    assert found
-    return found[1]
-
-
-def reached(routes: Iterable[BaseRoute], method: str) -> list[str]:
-    """The paths of all routes, with something put in for their parameters."""
-    paths: list[str] = []
+def reached(routes: Iterable[BaseRoute]) -> Iterator[tuple[str, str]]:
+    """The method and the path of every route, with something put in for parameters. A mount is its path, with GET."""
     for route in routes:
-        below = getattr(route, "routes", None) or getattr(getattr(route, "original_router", None), "routes", None)
-        if isinstance(route, APIRoute) and method in (route.methods or ()):
-            paths.append(re.sub(r"\{[^}]*\}", "some", route.path))
-        elif below and not isinstance(route, Mount):
-            paths += reached(below, method)
-    return paths
+        if isinstance(route, Mount):
+            yield "GET", f"{route.path}/"
+        elif isinstance(route, Route | APIRoute):
+            path = re.sub(r"\{[^}]*\}", "some", route.path)
+            yield from ((method, path) for method in sorted(route.methods or ()))
+        else:
+            below = getattr(route, "routes", None) or getattr(getattr(route, "original_router", None), "routes", None)
+            assert below, f"{route} is a kind of route that nobody thought of here"
+            yield from reached(below)
 
 
-def all_paths(house: House, method: str) -> list[str]:
-    return sorted(set(reached(create_app(house.desk, TOKEN).router.routes, method)))
+def all_routes(house: House) -> set[tuple[str, str]]:
+    return set(reached(create_app(house.desk, TOKEN).router.routes))
 
 
-async def test_nothing_is_served_without_signing_in_but_the_way_in_and_the_checks(house: House) -> None:
-    paths = all_paths(house, "GET")
-    assert {"/", "/clients", "/clients.csv", "/live", "/docs", "/clients/some", "/healthz", "/sign-in"} <= set(paths)
+async def test_nothing_is_served_without_signing_in_but_what_is_listed(house: House) -> None:
+    """A new route that nobody thought of fails here: it asks for a token or a session, or it is put into the list."""
+    routes = all_routes(house)
+    assert {("GET", "/clients.csv"), ("GET", "/live"), ("PATCH", "/api/v1/clients/some"), *ANYBODYS} <= routes
     async with visiting(house) as stranger:
-        for path in paths:
-            page = await stranger.get(path)
-            if path in ANYBODYS:
-                assert page.status_code == 200, path
+        for method, path in sorted(routes):
+            page = await stranger.request(method, path)
+            bare = await stranger.request(method, path, headers={"Accept": "*/*"})
+            if (method, path) in ANYBODYS:
+                assert (page.status_code, bare.status_code) == (ANYBODYS[method, path],) * 2, (method, path)
             elif path.startswith("/api/"):
-                assert page.status_code == 401, path
-            elif path == "/upcoming.ics":
-                assert page.status_code in (401, 403, 404), path
-            else:
-                assert page.status_code == 303, path
+                assert (page.status_code, bare.status_code) == (401, 401), (method, path)
+            elif method in ("GET", "HEAD"):
+                assert (page.status_code, bare.status_code) == (303, 401), (method, path)
                 assert page.headers["location"].startswith("/sign-in"), path
                 assert not page.text
-            bare = await stranger.get(path, headers={"Accept": "*/*"})
-            assert path in ANYBODYS or bare.status_code in (401, 403, 404), path
+            else:
+                assert (page.status_code, bare.status_code) == (401, 401), (method, path)
+                assert method != "POST" or "You are signed out" in page.text, path
 
 
-async def test_nothing_can_be_sent_without_signing_in(house: House) -> None:
-    paths = [path for path in all_paths(house, "POST") if path != "/sign-in"]
-    assert {"/sign-out", "/theme"} <= set(paths)
-    async with visiting(house) as stranger:
-        for path in paths:
-            answer = await stranger.post(path, data={"name": "x"})
-            assert answer.status_code == (401 if path.startswith("/api/") else 303), path
+FROM_ELSEWHERE = {
+    "another site": {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"},
+    "another port": {"Origin": "http://127.0.0.1:1", "Sec-Fetch-Site": "same-site"},
+    "another site, said by Origin alone": {"Origin": "http://evil.example"},
+    "another port, said by Origin alone": {"Origin": "http://127.0.0.1:1"},
+    "a sandbox": {"Origin": "null"},
+    "what no browser says": {"Sec-Fetch-Site": ""},
+}
 
 
-async def test_a_form_without_the_sessions_secret_changes_nothing(house: House) -> None:
+@pytest.mark.parametrize("headers", FROM_ELSEWHERE.values(), ids=FROM_ELSEWHERE)
+async def test_no_route_takes_a_change_from_another_page(house: House, headers: dict[str, str]) -> None:
+    """Whoever is signed in, or has the token: what a page of another origin sends is refused before it is looked at."""
     client = await house.create(unique("Forged"))
-    async with visiting(house, "ann") as browser, visiting(house, "bob") as other:
-        theirs = await secret_of(other)
-        paths = [path.replace("some", client["client_id"], 1) for path in all_paths(house, "POST")]
-        paths = [path for path in paths if not path.startswith("/api/") and path != "/sign-in"]
-        paths = [
-            path.replace("/systems/some/some", "/systems/telephony/skip").replace("/systems/some", "/systems/internet")
-            for path in paths
-        ]
-        for path in paths:
-            for secret in ({}, {"csrf": ""}, {"csrf": theirs}, {"csrf": "0" * 32}):
-                answer = await browser.post(
-                    path, data={"kind": "suspend", "reason": "forged", "theme": "dark", **secret}
-                )
-                assert answer.status_code == 403, (path, answer.status_code)
-                assert "expired" in answer.text
+    changing = sorted((m, p) for m, p in all_routes(house) if m not in ("GET", "HEAD"))
+    assert {("POST", "/sign-in"), ("POST", "/sign-out"), ("DELETE", "/api/v1/clients/some/planned/some")} <= set(
+        changing
+    )
+    async with visiting(house, "ann") as browser:
+        for method, route in changing:
+            path = route.replace("some", client["client_id"], 1).replace("/systems/some", "/systems/telephony")
+            form = {"kind": "suspend", "reason": "forged", "theme": "dark", "token": TOKEN}
+            for more in ({}, {"Authorization": f"Bearer {TOKEN}"}):
+                answer = await browser.request(method, path, data=form, headers=headers | more)
+                assert answer.status_code == 403, (method, path, answer.status_code)
+                assert "A page of another address sent this" in answer.text
                 assert "set-cookie" not in answer.headers
-        assert (await browser.get("/clients")).status_code == 200
+        assert (await browser.get("/clients")).status_code == 200, "still signed in"
     assert (await house.api.get(f"/clients/{client['client_id']}")).json()["status"] == "active"
     assert not any(line["reason"] == "forged" for line in await house.history(client["client_id"]))
 
 
-async def test_a_secret_that_is_not_ascii_is_only_a_wrong_one(house: House) -> None:
+async def test_a_form_of_ours_is_taken_whichever_of_the_two_a_browser_says(house: House) -> None:
     async with visiting(house, "ann") as browser:
-        assert (await browser.post("/sign-out", data={"csrf": "é\ud7ff"})).status_code == 403
+        for headers in ({"Origin": house.url}, {"Sec-Fetch-Site": "same-origin"}, {"Sec-Fetch-Site": "none"}, {}):
+            themed = await browser.post("/theme", data={"theme": "dark"}, headers=headers)
+            assert themed.status_code == 303, headers
+
+
+async def test_a_token_that_is_not_ascii_is_only_a_wrong_one(house: House) -> None:
     async with visiting(house) as stranger:
         assert (await stranger.post("/sign-in", data={"token": "é"})).status_code == 403
         assert (await stranger.get("/sign-in?key=é.é.é")).status_code == 403
         assert (await stranger.get("/sign-in?key=..")).status_code == 403
+        for wrong in ("Bearer é", "Bearer", "é", f"Basic {TOKEN}", f"Bearer {TOKEN}é"):
+            answer = await stranger.get("/api/v1/clients", headers={b"Authorization": wrong.encode()})
+            assert answer.status_code == 401, wrong
 
 
 @pytest.mark.parametrize(
@@ -124,6 +135,15 @@ async def test_a_secret_that_is_not_ascii_is_only_a_wrong_one(house: House) -> N
         "\\\\evil.example",
         "javascript:alert(1)",
         "/\t/evil",
+        "/%5cevil.example",
+        "/%2Fevil.example",
+        "/%09/evil.example",
+        "/..//evil.example",
+        "/.//evil.example",
+        "/clients/%2e%2e//evil.example",
+        "/clients/../../sign-out",
+        "/clients//evil.example",
+        " //evil.example",
     ],
 )
 async def test_nobody_is_sent_to_another_host(house: House, elsewhere: str) -> None:
@@ -132,7 +152,7 @@ async def test_nobody_is_sent_to_another_host(house: House, elsewhere: str) -> N
         entered = await stranger.post("/sign-in", data={"token": TOKEN, "next": elsewhere})
         assert (entered.status_code, entered.headers["location"]) == (303, "/")
         assert (await stranger.get("/sign-in", params={"next": elsewhere})).headers["location"] == "/"
-        themed = await stranger.post("/theme", data={"csrf": await secret_of(stranger), "next": elsewhere})
+        themed = await stranger.post("/theme", data={"next": elsewhere})
         assert themed.headers["location"] == "/"
 
 
@@ -170,15 +190,35 @@ async def test_every_page_forbids_what_it_does_not_need(house: House) -> None:
         assert (await browser.get("/clients")).headers["cache-control"] == "no-store"
 
 
-async def test_who_fails_too_often_waits_and_is_told_how_long(house: House) -> None:
+async def test_who_fails_too_often_waits_and_is_told_how_long_but_the_right_token_goes_through(house: House) -> None:
     async with serving(create_app(house.desk, TOKEN)) as url, visiting(house, url=url) as stranger:
         for _ in range(10):
             assert (await stranger.post("/sign-in", data={"token": "wrong"})).status_code == 403
-        refused = await stranger.post("/sign-in", data={"token": TOKEN, "name": "Cyd"})
+        refused = await stranger.post("/sign-in", data={"token": "wrong", "name": "Cyd"})
         assert refused.status_code == 429
         assert 0 < int(refused.headers["retry-after"]) <= 301
         assert "Too many attempts" in refused.text
         assert 'value="Cyd"' in refused.text
+        assert COOKIE not in stranger.cookies
+        assert (await stranger.post("/sign-in", data={"token": TOKEN})).status_code == 303
+        assert COOKIE in stranger.cookies
+
+
+async def test_what_another_page_sends_to_sign_in_is_not_counted(house: House) -> None:
+    async with serving(create_app(house.desk, TOKEN)) as url, visiting(house, url=url) as stranger:
+        for _ in range(11):
+            forged = await stranger.post("/sign-in", data={"token": "x"}, headers={"Origin": "https://evil.example"})
+            assert forged.status_code == 403
+        assert "not the token" in (await stranger.post("/sign-in", data={"token": "wrong"})).text
+
+
+@pytest.mark.parametrize("unseen", ["\x00", "\x1b", "\u202e", "\u200b", "\u2028", "\xad"], ids=ascii)
+async def test_a_name_that_shows_as_another_is_refused_and_shown_as_it_is_seen(house: House, unseen: str) -> None:
+    async with visiting(house) as stranger:
+        refused = await stranger.post("/sign-in", data={"token": TOKEN, "name": f"an{unseen}n"})
+        assert refused.status_code == 422
+        assert "characters that cannot be seen" in refused.text
+        assert 'value="ann"' in refused.text
         assert COOKIE not in stranger.cookies
 
 

@@ -1,0 +1,17 @@
+"""Requests as no library would send them."""
+
+import asyncio
+
+import httpx
+
+
+async def said(url: str, *lines: str, body: str = "") -> tuple[int, str]:
+    """What a request of these header lines is answered: its status, and all of it."""
+    address = httpx.URL(url)
+    reader, writer = await asyncio.open_connection(address.host, address.port)
+    try:
+        writer.write("\r\n".join([*lines, "Connection: close", "", body]).encode())
+        answer = (await asyncio.wait_for(reader.read(), 20)).decode()
+    finally:
+        writer.close()
+    return int(answer.split(" ", 2)[1]), answer
