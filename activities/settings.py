@@ -128,15 +128,6 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
-    def _databases_of_our_adapters(self) -> Self:
-        for system in self.prepared_systems:
-            dsn: SecretStr = getattr(self, f"{system}_dsn")
-            if not dsn.get_secret_value():
-                name = f"CONNECT_{system.upper()}"
-                raise ValueError(f"Set {name}_DSN to the PostgreSQL URL of its database, or {name}_ADAPTER to another")
-        return self
-
-    @model_validator(mode="after")
     def _limits_within_an_activity(self) -> Self:
         """What was set on purpose must fit; defaults are cut to fit (``activity_seconds``)."""
         needs = {"operation_seconds": self.operation_seconds, "probe_seconds": PROBES * self.probe_seconds}
@@ -157,6 +148,14 @@ class Settings(BaseSettings):
             System.INTERNET: self.internet_adapter == FREERADIUS,
         }
         return tuple(system for system, it_is in ours.items() if it_is)
+
+    def check_systems(self) -> None:
+        """Raises ValueError when a process that switches systems is not told where the database of one is."""
+        for system in self.prepared_systems:
+            dsn: SecretStr = getattr(self, f"{system}_dsn")
+            if not dsn.get_secret_value():
+                name = f"CONNECT_{system.upper()}"
+                raise ValueError(f"Set {name}_DSN to the PostgreSQL URL of its database, or {name}_ADAPTER to another")
 
     @property
     def disconnecting_seconds(self) -> float:
@@ -195,7 +194,7 @@ class Settings(BaseSettings):
 
 
 def _secret(value: SecretStr | None, file: Path | None, name: str, shortest: int) -> str:
-    text = value.get_secret_value() if value else file.read_text().strip() if file else ""
+    text = value.get_secret_value() if value else file.read_text(encoding="utf-8").strip() if file else ""
     if len(text) < shortest:
         raise ValueError(f"Set CONNECT_{name} or CONNECT_{name}_FILE to at least {shortest} characters")
     return text

@@ -5,7 +5,6 @@ walk to the data folder: each stands in its own folder below it, and names every
 """
 
 import os
-import pwd
 import shutil
 import signal
 import socket
@@ -15,6 +14,7 @@ from pathlib import Path
 from pyrad.client import Client, Timeout
 from pyrad.packet import PacketError, StatusServer
 
+from starter.accounts import account
 from starter.children import Child, Identity, StartFailed, signal_family
 from starter.data_folder import DataFolder
 from starter.databases import DEPLOY, kamailio_dsn, radius_conninfo
@@ -88,7 +88,7 @@ class FreeRadius(Daemon):
             "RADIUS_CLIENTS": "127.0.0.0/8",
             "RADIUS_SECRET": secret,
             "RADIUS_DB": database or radius_conninfo(server),
-            "PGPASSWORD": server.password,
+            "PGPASSWORD": server.password_of("radius_daemon"),
         }
         argv = ["freeradius", "-f", "-l", "stdout", "-d", HERE]
         super().__init__("FreeRADIUS", argv, folder, log, environment, "freerad")
@@ -195,15 +195,16 @@ def how_to_install(missing: list[str]) -> str:
     )
 
 
-def identity_of(account: str) -> Identity:
-    """Whom a daemon runs as: as we are, unless we are root; then as its package's account, else as nobody."""
+def identity_of(account_name: str) -> Identity:
+    """Whom a daemon runs as: as we are, unless we are root; then as its package's account. StartFailed."""
     if os.geteuid() != 0:
         return Identity()
-    try:
-        entry = pwd.getpwnam(account)
-    except KeyError:
-        entry = pwd.getpwnam("nobody")
-    return Identity(user=entry.pw_uid, group=entry.pw_gid, extra_groups=[])
+    if (found := account(account_name)) is None:
+        raise StartFailed(
+            f"There is no account {account_name}, which a package of {', '.join(PACKAGES)} makes: reinstall it, "
+            "or start Connect as an ordinary user"
+        )
+    return Identity(user=found.uid, group=found.gid, extra_groups=[])
 
 
 def _options(port: int, ours: int) -> bytes:
