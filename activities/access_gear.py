@@ -113,7 +113,7 @@ class AccessGear:
         """As CONNECT_NAS or CONNECT_NAS_FILE says. Raises ValueError, with what is wrong there."""
         name, text = "CONNECT_NAS", settings.nas.get_secret_value()
         if not text and settings.nas_file:
-            name, text = "CONNECT_NAS_FILE", settings.nas_file.read_text()
+            name, text = "CONNECT_NAS_FILE", settings.nas_file.read_text(encoding="utf-8")
         return cls(read_gear(text, name), settings.disconnect_seconds)
 
     async def disconnect(

@@ -50,7 +50,7 @@ class RadiusProbe:
             return None
         file = settings.radius_secret_file
         given = settings.radius_secret
-        secret = given.get_secret_value() if given else file.read_text().strip() if file else ""
+        secret = given.get_secret_value() if given else file.read_text(encoding="utf-8").strip() if file else ""
         if not secret:
             raise ValueError("CONNECT_PROBE_ACCOUNTS needs CONNECT_RADIUS_SECRET or CONNECT_RADIUS_SECRET_FILE")
         return cls(*_host_and_port(settings.radius_server or ""), secret.encode(), settings.probe_seconds)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import re
 import signal
@@ -12,6 +13,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import NAMESPACE_URL, uuid5
 
 import asyncpg
 import httpx
@@ -121,10 +123,11 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ter
 async def put(api: httpx.AsyncClient, path: str, body: dict[str, Any]) -> dict[str, Any]:
     """What a POST answers, asked again while a part is on its way back."""
     answers: list[httpx.Response] = []
+    key = str(uuid5(NAMESPACE_URL, f"{path} {json.dumps(body)}"))
 
     async def answered() -> bool:
         with contextlib.suppress(httpx.TransportError):
-            answers.append(await api.post(path, json=body, headers={"Idempotency-Key": f"{path} {sorted(body)}"}))
+            answers.append(await api.post(path, json=body, headers={"Idempotency-Key": key}))
         return bool(answers) and answers[-1].is_success
 
     await eventually(answered, within=40, every=0.2)
@@ -142,7 +145,8 @@ async def test_one_line_says_where_everything_is_and_one_who_can_reach_it(runnin
     said = re.fullmatch(
         rf"Connect is ready: (http://127\.0\.0\.1:{running.port}/sign-in\?key=\S+)  "
         rf"Temporal UI: http://127\.0\.0\.1:{running.ui_port}  token: {re.escape(str(running.data / 'token'))}\n"
-        rf"Every user of this machine can command clients at 127\.0\.0\.1:{running.temporal_port}, .* SECURITY\.md .*\n",
+        rf"Every user of this machine can command clients at 127\.0\.0\.1:{running.temporal_port}, .* SECURITY\.md .*"
+        r"\n",
         await eventually(lambda: running.said("SECURITY.md") and running.output.read_text(encoding="utf-8")),
     )
     assert said, running.output.read_text(encoding="utf-8")

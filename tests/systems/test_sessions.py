@@ -275,6 +275,6 @@ async def test_the_stock_schema_works_once_it_is_prepared(systems: Systems, tmp_
 async def load(dsn: str, script: Path) -> None:
     connection = await asyncpg.connect(dsn)
     try:
-        await connection.execute(script.read_text())  # noqa: ASYNC240  # a small local file
+        await connection.execute(script.read_text(encoding="utf-8"))  # noqa: ASYNC240  # a small local file
     finally:
         await connection.close()
