@@ -73,8 +73,11 @@ class DataFolder:
             made = self.path.stat()
             if made.st_uid == os.geteuid() and not (found and made.st_mode & OF_OTHERS):
                 self.path.chmod(0o700)  # somebody may have made it for us, open to all
+                if self._lock.exists() and not self._lock.is_symlink() and self._lock.stat().st_uid == made.st_uid:
+                    self._lock.chmod(0o600)  # an earlier version made it as the umask said; only its lock counts
             check_ours(self.path, ACCOUNTS)
-            return self._lock.open("a+", encoding="utf-8")
+            with _private_files():
+                return self._lock.open("a+", encoding="utf-8")
         except OSError as e:
             raise DataFolderRefused(
                 f"{self.path} cannot be the data folder ({e.strerror}): choose another with --data"

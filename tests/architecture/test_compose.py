@@ -20,6 +20,7 @@ from starter.postgres import EmbeddedPostgres, installed_wheel
 from tests.architecture.compose import ROOT, SCHEMA, compose, services, used_variables, variables
 from tests.waiting import free_port
 
+FOR_NOBODY = (("postgres", "connect"), ("template1", "radius_daemon"))
 OURS = ("migrate", "worker", "api")
 DOCKERFILES = sorted(
     path.relative_to(ROOT).as_posix() for path in [ROOT / "Dockerfile", *ROOT.glob("deploy/**/*.Dockerfile")]
@@ -168,6 +169,14 @@ async def test_the_databases_are_made_with_the_roles_that_the_services_use(tmp_p
             await connection.execute(question)
             await connection.close()
         await migrate(server.dsn("connect", "connect", "filled"))
+        for database, role in (
+            ("connect", "sip_prov"),
+            ("radius", "sip_daemon"),
+            ("kamailio", "temporal"),
+            *FOR_NOBODY,
+        ):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError, match="permission denied for database"):
+                await asyncpg.connect(server.dsn(database, role, "filled"))
     finally:
         server.stop()
 

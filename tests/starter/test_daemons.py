@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from starter.children import StartFailed
 from starter.daemons import PACKAGES, DaemonsMissing, check_installed, identity_of
 
 
@@ -24,9 +25,12 @@ def test_what_is_not_installed_is_named_with_the_way_to_it(tmp_path: Path) -> No
     check_installed(tmp_path)
 
 
-def test_an_account_that_is_not_there_is_replaced_by_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_daemon_whose_account_is_not_there_does_not_run_as_another(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 0)
-    assert identity_of("an-account-that-nobody-has") == identity_of("nobody")
-    assert identity_of("nobody")["extra_groups"] == []
+    with pytest.raises(
+        StartFailed, match=r"no account freerad-elsewhere, which a package of freeradius.* reinstall it"
+    ):
+        identity_of("freerad-elsewhere")
+    assert identity_of("daemon")["extra_groups"] == []
     monkeypatch.setattr("os.geteuid", lambda: 1000)
-    assert identity_of("nobody") == {}
+    assert identity_of("freerad-elsewhere") == {}

@@ -153,6 +153,17 @@ def test_a_file_that_others_could_write_to_is_refused(path: Path, place: str) ->
         pass
 
 
+def test_whoever_shares_his_files_with_a_group_can_start_again(path: Path) -> None:
+    umask = os.umask(0o002)
+    try:
+        for _ in range(2):
+            with DataFolder.held(path) as folder:
+                folder.make_secrets()
+            (path / "lock").chmod(0o664)  # as an earlier version left it
+    finally:
+        os.umask(umask)
+
+
 def test_a_folder_with_files_in_it_that_others_could_change_is_refused(path: Path) -> None:
     with DataFolder.held(path) as folder:
         folder.make_secrets()
