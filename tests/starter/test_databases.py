@@ -75,6 +75,17 @@ async def test_a_role_can_connect_to_the_database_it_works_in_and_to_no_other(
 
 
 @pytest.mark.parametrize("role", ROLES)
+async def test_a_role_has_no_right_to_another_database_even_if_it_could_reach_it(
+    prepared: EmbeddedPostgres, role: str
+) -> None:
+    open_to_it = "SELECT datname FROM pg_database WHERE datallowconn AND has_database_privilege(datname, 'CONNECT')"
+    async with session(prepared.dsn(OF[role], role)) as connection:
+        assert [row["datname"] for row in await connection.fetch(open_to_it)] == [OF[role]]
+        temporary = "SELECT has_database_privilege(current_database(), 'TEMPORARY')"
+        assert await connection.fetchval(temporary) is (role == "connect"), "which owns its database"
+
+
+@pytest.mark.parametrize("role", ROLES)
 async def test_a_roles_password_opens_no_other_role(prepared: EmbeddedPostgres, role: str) -> None:
     for other in {*ROLES, "postgres"} - {role}:
         with pytest.raises(WRONG_PASSWORD):

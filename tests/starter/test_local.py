@@ -21,7 +21,7 @@ import pytest
 
 from starter.children import birth, processes_in
 from starter.data_folder import DataFolder
-from starter.databases import prepare
+from starter.databases import ACCESS, ROLES, prepare
 from starter.local import UpOptions, up
 from starter.postgres import EmbeddedPostgres
 from tests.waiting import eventually, free_port
@@ -113,7 +113,7 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
 async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Terminal]:
     """A terminal in which it runs, for all tests of this module: each leaves it running. It is an old one, without
     UTF-8."""
-    it = Terminal(tmp_path_factory.mktemp("up") / "data")
+    it = Terminal(tmp_path_factory.mktemp("up") / "our data + yours")
     it.start(env=NO_UTF8)
     await it.ready()
     yield it
@@ -237,6 +237,29 @@ def test_data_of_a_newer_version_is_left_alone(terminal: Terminal) -> None:
     assert "connect up: The databases cannot be made ready: " in told.stderr
     assert "9999" in told.stderr
     assert "Traceback" not in told.stderr
+
+
+async def test_a_folder_with_one_password_for_all_goes_on_with_one_for_each(terminal: Terminal) -> None:
+    with DataFolder.held(terminal.data) as folder:
+        folder.make_secrets()
+        server = EmbeddedPostgres(folder.postgres, free_port(), "old", passwords=dict.fromkeys(ROLES, "old"))
+        server.start()
+        await asyncio.to_thread(prepare, server)
+        server.stop()
+        old = folder.path / "postgres-password"
+        old.write_text("old\n", encoding="utf-8")
+    terminal.start()
+    await terminal.ready()
+    assert not old.exists()
+    async with terminal.api() as api:
+        await create(api, "first", "+442079460901")
+    server.port = int((folder.postgres / "postmaster.pid").read_text(encoding="utf-8").splitlines()[3])
+    for database, role in (*ACCESS, ("postgres", "postgres")):
+        with pytest.raises(asyncpg.InvalidPasswordError):
+            await asyncpg.connect(server.dsn(database, role))
+    for database, role in ACCESS:
+        with_its_file = server.dsn(database, role).replace(":old@", "@")
+        await (await asyncpg.connect(with_its_file, passfile=folder.passfile_of(role))).close()
 
 
 async def execute(dsn: str, sql: str) -> None:

@@ -138,13 +138,15 @@ async def test_a_log_is_put_aside_while_its_writer_goes_on(tmp_path: Path, monke
             turned_over.add(old.stat().st_mtime_ns)
         return len(turned_over) > 3
 
-    await eventually(often_enough)
-    assert house.supervisor.pids() == {"The talker": pid}
-    assert house.said == []
+    try:
+        await eventually(often_enough)
+        assert house.supervisor.pids() == {"The talker": pid}
+        assert house.said == []
+    finally:
+        house.supervisor.stop()
     assert sorted(os.listdir(tmp_path)) == ["talker.log", "talker.log.1"]
     assert old.stat().st_size <= 2 * 100_000
     assert all(line.endswith("says much") for line in old.read_text(encoding="utf-8").splitlines()[1:-1])
-    house.supervisor.stop()
 
 
 def test_what_a_very_long_log_is_put_aside_with_is_its_end_and_little_memory(tmp_path: Path) -> None:

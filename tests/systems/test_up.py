@@ -128,7 +128,8 @@ NAS = json.dumps({"127.0.0.9": {"secret": "gear-secret"}})
 
 def secrets_in(data: Path) -> dict[str, str]:
     """Every secret of a data folder, by the name of its file."""
-    files = [data / "token", data / "master-key", data / "radius-secret", *(data / "passwords").iterdir()]
+    named = ("token", "master-key", "radius-secret", "kamailio-rpc-secret")
+    files = [*(data / name for name in named if (data / name).exists()), *(data / "passwords").iterdir()]
     return {str(f.relative_to(data)): f.read_text(encoding="utf-8").strip().rpartition(":")[2] for f in files}
 
 
