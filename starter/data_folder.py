@@ -30,6 +30,7 @@ class DataFolder:
         self.master_key = self.path / "master-key"
         self.postgres_password = self.path / "postgres-password"
         self.radius_secret = self.path / "radius-secret"
+        self.rpc_secret = self.path / "kamailio-rpc-secret"
         self.freeradius = self.path / "freeradius"
         self.kamailio = self.path / "kamailio"
         self._layout = self.path / "layout"
@@ -128,6 +129,10 @@ class DataFolder:
     def make_radius_secret(self) -> str:
         """The secret that FreeRADIUS shares with its clients on loopback: letters and digits, for any command line."""
         return _have_secret(self.radius_secret, secrets.token_hex(16))
+
+    def make_rpc_secret(self) -> str:
+        """The end of the path of Kamailio's JSON-RPC, for the workers alone."""
+        return _have_secret(self.rpc_secret, secrets.token_urlsafe(32))
 
 
 @contextmanager
