@@ -6,7 +6,7 @@ umask 077
 cd "${RUN:-/run/kamailio}"
 
 secret() { # name; letters, digits, - and _ only: nothing in it needs quoting
-  read -r value <"${SECRETS:-/run/secrets}/$1"
+  value=$(cat "${SECRETS:-/run/secrets}/$1")
   case $value in
     '' | *[!A-Za-z0-9_-]*) echo "secret $1: letters, digits, - and _ only" >&2 && exit 1 ;;
   esac

@@ -29,7 +29,8 @@ class Exchange:
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/RPC"
+        self.name = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        self.url = f"{self.name}/RPC"
         return self
 
     async def __aexit__(self, *_: object) -> None:

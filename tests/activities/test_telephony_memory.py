@@ -147,7 +147,7 @@ async def test_a_server_that_does_not_say_leaves_the_line_not_proven(
     fault(exchange)
     for found in (await ceased(world), await look(world)):
         assert found.proof is Proof.NOT_PROVEN
-        assert found.why.startswith(f"calls and registrations unknown: {exchange.url} ")
+        assert found.why.startswith(f"calls and registrations unknown: {exchange.name} ")
         assert told in found.why
         assert found.seen["calls"] == "unknown"
 
