@@ -9,10 +9,14 @@ from pyrad.packet import AccessAccept, AccessReject, AuthPacket, Packet
 
 from activities.radius import Unsigned, dictionary, exchange
 from activities.settings import Settings
+from workflows.domain.journal import shortened
 from workflows.domain.standing import Proof
 
 NAME = "connect-probe"
 """NAS-Identifier and Calling-Station-Id of a probe: by the latter ``radpostauth`` tells it from a router's login."""
+
+LONGEST_WHY = 400
+"""Characters that are kept of what a server said, quoted as Python writes it: without control characters."""
 
 _TOLD = (
     "Tunnel-Type",
@@ -86,7 +90,8 @@ class RadiusProbe:
             for name in _TOLD
             if told.get(name) != wanted.get(name)
         )
-        return Answer("Access-Accept", True, Proof.FAILED, f"a login was told other things than it should be: {wrong}")
+        why = shortened(f"a login was told other things than it should be: {wrong}", LONGEST_WHY)
+        return Answer("Access-Accept", True, Proof.FAILED, why)
 
     async def _log_in(self, account: str, password: str) -> Packet | Answer:
         """What was said; an Answer where nothing was that counts."""

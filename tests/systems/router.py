@@ -123,7 +123,7 @@ class Nas(asyncio.DatagramProtocol):
     ``server_port`` is the RADIUS server's, ``port`` where it takes Disconnect-Requests. ``sessions`` are the open ones:
     id to account; ``asked`` are the ids it was asked to end. Its moods: ``mute`` says nothing, ``refuses`` is an
     Error-Cause that it answers with, ``forgetful`` does not account for the end of a session, ``undead`` acknowledges
-    it and lets it live.
+    it and lets it live. It ``signs`` what it answers to who signs (RFC 5176 section 2.3).
     """
 
     server_port: int
@@ -134,6 +134,7 @@ class Nas(asyncio.DatagramProtocol):
     refuses: int = 0
     forgetful: bool = False
     undead: bool = False
+    signs: bool = True
     sessions: dict[str, str] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     _tasks: set["asyncio.Task[None]"] = field(default_factory=set)
@@ -194,6 +195,8 @@ class Nas(asyncio.DatagramProtocol):
             cause = SESSION_NOT_FOUND
         if cause:
             reply.code, reply["Error-Cause"] = DisconnectNAK, cause
+        if self.signs:
+            reply.add_message_authenticator()
         self._transport.sendto(reply.ReplyPacket(), addr)
         if not cause and not self.undead:
             self.end(session)
