@@ -1,13 +1,13 @@
 """The images of docker-compose.yml start FreeRADIUS and Kamailio by scripts: run on this machine, without an engine."""
 
 import asyncio
-import re
 import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -42,7 +42,7 @@ def secrets(tmp_path: Path, systems: Systems) -> dict[str, str]:
     """Every secret, by name, as Docker lays it down: in files below ``secrets``."""
 
     def password(database: str, role: str) -> str:
-        return re.findall(r"//\w+:(.+)@", systems.server.dsn(database, role))[0]
+        return str(urlsplit(systems.server.dsn(database, role)).password)
 
     given = {
         "sip-rpc-secret": "path" * 12,

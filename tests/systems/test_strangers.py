@@ -20,7 +20,7 @@ from tests.systems.phone import options
 from tests.systems.service import DOMAIN, Systems
 from tests.waiting import eventually
 
-LOOKUP = {"jsonrpc": "2.0", "id": 1, "method": "ul.lookup", "params": ["location", f"441632960001@{DOMAIN}"]}
+LINE = ("location", f"441632960001@{DOMAIN}")
 JSON = {"Content-Type": "application/json"}
 
 
@@ -49,16 +49,16 @@ async def rpc(systems: Systems) -> AsyncIterator[Rpc]:
 
 def told(method: str, *values: Any) -> bytes:
     """A command as activities/kamailio_rpc.py writes it."""
-    return json.dumps({**LOOKUP, "method": method, "params": values}, separators=(",", ":")).encode()
+    return json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": values}, separators=(",", ":")).encode()
 
 
 def with_another(text: str) -> bytes:
     """Our own question, and somewhere in it another method."""
-    return told("ul.lookup", *LOOKUP["params"]).replace(b'"method":"ul.lookup"', text.encode())
+    return told("ul.lookup", *LINE).replace(b'"method":"ul.lookup"', text.encode())
 
 
 async def test_who_knows_the_path_gets_an_answer(rpc: Rpc) -> None:
-    answer = await rpc.post(told("ul.lookup", *LOOKUP["params"]))
+    answer = await rpc.post(told("ul.lookup", *LINE))
     assert answer.json()["error"]["message"] == "AOR not found in location table"
 
 
@@ -67,7 +67,7 @@ async def test_who_knows_the_path_gets_an_answer(rpc: Rpc) -> None:
 )
 @pytest.mark.parametrize("method", ["core.ppdefines_full", "core.kill", "ul.lookup"])
 async def test_who_does_not_know_the_path_finds_nothing(rpc: Rpc, path: str, method: str) -> None:
-    answer = await rpc.post(told(method, *LOOKUP["params"]), path.format(secret=rpc.secret))
+    answer = await rpc.post(told(method, *LINE), path.format(secret=rpc.secret))
     assert (answer.status_code, answer.content) == (404, b"")
 
 
@@ -89,12 +89,12 @@ async def test_who_does_not_know_the_path_finds_nothing(rpc: Rpc, path: str, met
         with_another('"m\\u0065thod":"core.kill"'),
         with_another('"x":{"method":"ul.lookup"},"method":"core.kill"'),
         with_another('"method":["core.kill"]'),
-        b"[" + told("ul.lookup", *LOOKUP["params"]) + b"," + told("core.kill") + b"]",
-        told("ul.lookup", *LOOKUP["params"]) + told("core.kill"),
-        told("ul.lookup", *LOOKUP["params"]) + b"\n" + told("core.kill"),
-        told("core.kill") + b"\n" + told("ul.lookup", *LOOKUP["params"]),
+        b"[" + told("ul.lookup", *LINE) + b"," + told("core.kill") + b"]",
+        told("ul.lookup", *LINE) + told("core.kill"),
+        told("ul.lookup", *LINE) + b"\n" + told("core.kill"),
+        told("core.kill") + b"\n" + told("ul.lookup", *LINE),
         b"\0" + told("core.kill"),
-        told("ul.lookup", *LOOKUP["params"], "core.kill"),
+        told("ul.lookup", *LINE, "core.kill"),
         told("ul.lookup", "location", 'x","method":"core.kill'),
         told("dlg.list_match", "furi", "re", ".*", 0),
         told("dlg.end_dlg", 1, "2"),
@@ -129,13 +129,13 @@ async def test_who_knows_the_path_gets_no_other_method_however_it_is_written(
     ids=str,
 )
 async def test_a_page_that_knows_the_path_is_refused_all_the_same(rpc: Rpc, headers: dict[str, str]) -> None:
-    answer = await rpc.post(told("ul.lookup", *LOOKUP["params"]), **headers)
+    answer = await rpc.post(told("ul.lookup", *LINE), **headers)
     assert (answer.status_code, answer.content) == (403, b"")
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "OPTIONS", "HEAD"])
 async def test_only_a_post_is_taken(rpc: Rpc, method: str) -> None:
-    assert (await rpc.post(told("ul.lookup", *LOOKUP["params"]), method=method)).status_code == 403
+    assert (await rpc.post(told("ul.lookup", *LINE), method=method)).status_code == 403
 
 
 def test_the_port_of_json_rpc_is_not_for_telephones(systems: Systems) -> None:

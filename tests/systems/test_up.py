@@ -79,11 +79,24 @@ async def test_a_softphone_registers_and_both_daemons_come_back(terminal: Termin
         assert telephony["state"] == "settled"
         assert telephony["method"].endswith("asked of 1 Kamailio by JSON-RPC; a REGISTER without Contact")
         assert await phone.register() == 403
+        await nobody_is_shown(terminal, secret, terminal.data / "kamailio-rpc-secret")
     router = Router(radius, secret.read_text().strip())
     assert await router.log_in("acme", "virtual clients have no account") == REJECTED
     assert terminal.end() == 0
     assert terminal.leftovers() == []
     assert not DataFolder(terminal.data).noted_children()
+
+
+async def nobody_is_shown(terminal: Terminal, *secrets: Path) -> None:
+    """What lets its holder ask FreeRADIUS or Kamailio is in private files, and in nothing that others may see."""
+    async with terminal.api() as api:
+        answers = [(await api.get(path)).text for path in ("/clients/acme", "/clients/acme/timeline", "/systems")]
+    logs = [log.read_text(errors="replace") for log in (terminal.data / "logs").iterdir()]
+    processes = [Path(f"/proc/{pid}") for pid, _ in terminal.children().values()]
+    shown = [(it / name).read_text() for it in processes for name in ("cmdline", "environ")]
+    for secret in secrets:
+        assert stat.S_IMODE(secret.stat().st_mode) == 0o600
+        assert not any(secret.read_text().strip() in text for text in (*answers, *logs, *shown))
 
 
 async def test_a_port_that_is_taken_is_said_before_anything_starts(terminal: Terminal) -> None:
