@@ -79,14 +79,36 @@ async def test_who_tries_many_numbers_is_cut_and_telephones_behind_the_same_addr
     async with at(known, "127.0.0.22") as known, at(new, "127.0.0.22") as new:
         assert await known.register() == 200
         said = []
-        for n in range(OF_ALL + 20):
-            async with Phone(f"44163296{n:04}", "guessed", DOMAIN, known.proxy, address="127.0.0.22") as guesser:
+        others = [f"4416329680{n:03}" for n in range(OF_ALL + 20)]
+        await lines(ours, *others)
+        for username in others:
+            async with Phone(username, "guessed", DOMAIN, known.proxy, address="127.0.0.22") as guesser:
                 said.append(await guesser.register())
         assert said == [CHALLENGE] * OF_ALL + [TOO_MANY] * 20
         assert await known.register() == 200
         assert await new.register() == TOO_MANY, "it is not known there yet: from the next minute on"
         async with at(new, "127.0.0.23") as moved:
             assert await moved.register() == 200
+
+
+async def lines(building: Building, *usernames: str, password: str = "right") -> None:
+    """Have these lines on the server, whoever they are of."""
+    sql = """INSERT INTO subscriber (username, domain, ha1)
+        SELECT name, $1, md5(name || ':' || $1 || ':' || $3) FROM unnest($2::text[]) AS name"""
+    connection = await asyncpg.connect(building.databases["kamailio"])
+    try:
+        await connection.execute(sql, DOMAIN, usernames, password)
+    finally:
+        await connection.close()
+
+
+async def test_a_telephone_that_is_there_before_its_line_registers_as_soon_as_that_is(
+    ours: Building, fresh: Systems
+) -> None:
+    async with Phone("441632969999", "right", DOMAIN, ("127.0.0.1", fresh.kamailio.port)) as early:
+        assert await guessed(early, 3 * OF_ONE) == [CHALLENGE] * 3 * OF_ONE, "there is nothing to guess"
+        await lines(ours, early.username)
+        assert await early.register() == 200
 
 
 async def test_nobody_uses_up_the_guesses_of_an_address_that_is_not_theirs(ours: Building) -> None:
@@ -215,6 +237,13 @@ async def test_a_login_that_is_not_signed_is_not_answered(accounts: Accounts, ch
     assert signed.VerifyReply(answer, raw, enforce_ma=True), "it is the answer to the signed one, and signed"
     assert answer.code == AccessAccept
     assert await accounts.noted(name) == 1
+
+
+async def test_a_router_that_is_there_before_its_account_logs_in_as_soon_as_it_is(accounts: Accounts) -> None:
+    said = await asyncio.gather(*(accounts.ask("early", "right") for _ in range(30)))
+    assert set(said) == {AccessReject}
+    await accounts.add("early")
+    assert await accounts.ask("early", "right") == AccessAccept
 
 
 async def test_who_is_switched_off_is_told_so_at_once_and_counts_as_no_guess(
