@@ -103,7 +103,7 @@ class Daemon(Child):
         try:
             self.folder.mkdir(mode=0o700, exist_ok=True)
             self._hand_over(os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW))
-            for name, text in {configuration.name: configuration.read_text(), **secrets}.items():
+            for name, text in {configuration.name: configuration.read_text(encoding="utf-8"), **secrets}.items():
                 fresh = self.folder / f"{name}.new"
                 fresh.unlink(missing_ok=True)
                 made = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode=0o600)

@@ -160,8 +160,10 @@ def test_the_secrets_of_the_daemons_are_in_files_for_their_accounts_alone(system
         assert daemon.process
         shown = [(f"/proc/{pid}/environ", f"/proc/{pid}/cmdline") for pid in family(daemon)]
         assert shown
-        assert not [(path, it) for pair in shown for path in pair for it in kept if it in Path(path).read_text()]
-        assert "PASSWORD" not in "".join(Path(path).read_text() for path, _ in shown)
+        assert not [
+            (path, it) for pair in shown for path in pair for it in kept if it in Path(path).read_text(encoding="utf-8")
+        ]
+        assert "PASSWORD" not in "".join(Path(path).read_text(encoding="utf-8") for path, _ in shown)
         assert not any(it in daemon.log.read_text() for it in kept)
         assert daemon.folder
         mine = {path.name: path.stat() for path in daemon.folder.iterdir() if path.suffix != ".pid"}
@@ -194,13 +196,13 @@ def listening(daemon: FreeRadius | Kamailio) -> set[str]:
                 own.add(found[1])
     found_ = set()
     for kind, listens in (("tcp", "0A"), ("tcp6", "0A"), ("udp", "07"), ("udp6", "07")):
-        for row in Path(f"/proc/net/{kind}").read_text().splitlines()[1:]:
+        for row in Path(f"/proc/net/{kind}").read_text(encoding="utf-8").splitlines()[1:]:
             words = row.split()
             if words[9] in own and words[3] == listens:
                 address, _, port = words[1].partition(":")
                 octets = bytes.fromhex(address)[::-1]
                 found_.add(f"{kind} {'.'.join(map(str, octets))}:{int(port, 16)}")
-    for row in Path("/proc/net/unix").read_text().splitlines()[1:]:
+    for row in Path("/proc/net/unix").read_text(encoding="utf-8").splitlines()[1:]:
         words = row.split()
         if words[6] in own and len(words) > 7:
             found_.add(f"unix {words[7]}")
