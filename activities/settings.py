@@ -50,11 +50,13 @@ class Settings(BaseSettings):
     radius_server: str | None = Field(None, description="host:port where routers log in, as credentials show it")
     radius_secret_file: Path | None = Field(None, description="File with the secret we share with the RADIUS server")
     radius_secret: SecretStr | None = Field(None, description="The secret itself, where a file is not handy")
-    sip_rpc_urls: str = Field(
-        "",
+    sip_rpc_urls: SecretStr = Field(
+        UNSET,
         description="JSON-RPC addresses of every Kamailio, separated by commas, to end calls and what memory holds; "
         "without them a line counts as off by what the tables say: nobody looks for calls in progress, nor ends them",
     )
+    sip_rpc_secret_file: Path | None = Field(None, description="File with what each of these addresses ends in")
+    sip_rpc_secret: SecretStr | None = Field(None, description="The secret itself, where a file is not handy")
     calls_in_progress: Literal["end", "finish"] = Field(
         "end", description="What becomes of the calls in progress of a line that is switched off (needs sip_rpc_urls)"
     )
@@ -73,6 +75,10 @@ class Settings(BaseSettings):
     probe_accounts: bool = Field(
         False,
         description="Prove each account with an Access-Request of our own, too (needs radius_secret)",
+    )
+    radius_message_authenticator: bool = Field(
+        True,
+        description="An answer of the RADIUS server without Message-Authenticator proves nothing (CVE-2024-3596)",
     )
     probe_seconds: float = Field(2.0, gt=0, description="For an answer to such a probe")
     host: str = Field("127.0.0.1", description="Address the API listens on")
@@ -182,6 +188,12 @@ class Settings(BaseSettings):
     def read_master_key(self) -> bytes:
         """The master key's bytes. Raises ValueError when it is not set, or shorter than 32 characters."""
         return _secret(self.master_key, self.master_key_file, "MASTER_KEY", shortest=32).encode()
+
+    def read_rpc_secret(self) -> str:
+        """What the addresses of ``sip_rpc_urls`` end in; empty when it stands in them. ValueError for a short one."""
+        if not self.sip_rpc_secret and not self.sip_rpc_secret_file:
+            return ""
+        return _secret(self.sip_rpc_secret, self.sip_rpc_secret_file, "SIP_RPC_SECRET", shortest=16)
 
     def read_json_token(self, system: System) -> str:
         """The bearer token of a system that speaks activities/json_http.py. Raises ValueError when it is not set."""

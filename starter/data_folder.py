@@ -38,6 +38,7 @@ class DataFolder:
         self.master_key = self.path / "master-key"
         self.passwords = self.path / "passwords"
         self.radius_secret = self.path / "radius-secret"
+        self.rpc_secret = self.path / "kamailio-rpc-secret"
         self.freeradius = self.path / "freeradius"
         self.kamailio = self.path / "kamailio"
         self._layout = self.path / "layout"
@@ -157,6 +158,10 @@ class DataFolder:
     def password_of(self, role: str) -> str:
         """The password of a role: letters and digits. NotPrivate."""
         return read_private(self.passfile_of(role)).rpartition(":")[2]
+
+    def make_rpc_secret(self) -> str:
+        """The end of the path of Kamailio's JSON-RPC, for the workers alone."""
+        return _have_secret(self.rpc_secret, secrets.token_urlsafe(32))
 
 
 @contextmanager

@@ -70,19 +70,6 @@ def _read(file: Path) -> str:
     return file.read_text(encoding="utf-8")
 
 
-def kamailio_dsn(server: EmbeddedPostgres) -> str:
-    """Kamailio's own way to its database, in the words of its module db_postgres."""
-    return server.dsn("kamailio", "sip_daemon").replace("postgresql://", "postgres://", 1)
-
-
-def radius_conninfo(server: EmbeddedPostgres) -> str:
-    """FreeRADIUS's own way to its database, without the password: FreeRADIUS logs it."""
-    return (
-        f"host={server.host} port={server.port} dbname=radius user=radius_daemon connect_timeout=2 "
-        "application_name=freeradius"
-    )
-
-
 class PrepareFailed(RuntimeError):
     """The databases are not as this program needs them."""
 

@@ -168,6 +168,7 @@ class Local:
             servers = {
                 "CONNECT_SIP_SERVER": sip.address,
                 "CONNECT_SIP_RPC_URLS": sip.rpc_url,
+                "CONNECT_SIP_RPC_SECRET_FILE": str(self._folder.rpc_secret),
                 "CONNECT_PROBE_LINES": "true",
                 "CONNECT_RADIUS_SERVER": radius.address,
                 "CONNECT_RADIUS_SECRET_FILE": str(self._folder.radius_secret),

@@ -1,11 +1,11 @@
-"""FreeRADIUS and Kamailio that are not there: said, with the way to them, before anything starts."""
+"""FreeRADIUS and Kamailio that are not there, said before anything starts; and what they find in their folders."""
 
 from pathlib import Path
 
 import pytest
 
 from starter.children import StartFailed
-from starter.daemons import PACKAGES, DaemonsMissing, check_installed, identity_of
+from starter.daemons import PACKAGES, DaemonsMissing, Login, check_installed, identity_of
 
 
 def test_what_is_not_installed_is_named_with_the_way_to_it(tmp_path: Path) -> None:
@@ -34,3 +34,11 @@ def test_a_daemon_whose_account_is_not_there_does_not_run_as_another(monkeypatch
     assert identity_of("daemon")["extra_groups"] == []
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     assert identity_of("freerad-elsewhere") == {}
+
+
+def test_a_password_is_apart_from_the_way_to_its_database() -> None:
+    login = Login.read("postgresql://sip_daemon:a:b%5Cc@127.0.0.1:5432/kamailio")
+    assert login.url == "postgres://sip_daemon@127.0.0.1:5432/kamailio"
+    assert login.conninfo == "host=127.0.0.1 port=5432 dbname=kamailio user=sip_daemon"
+    assert login.passfile == "127.0.0.1:5432:kamailio:sip_daemon:a\\:b\\\\c\n"
+    assert "a:b" not in repr(login)
