@@ -143,6 +143,7 @@ def main() -> int:
     """The exit status of one worker process: 0 when it was asked to stop, 1 when it cannot start."""
     try:
         settings = Settings()
+        settings.check_systems()
         set_up(json=settings.json_logs)
         asyncio.run(run(settings))
     except (ValidationError, ValueError, OSError, NotMigrated, NotPrepared, SearchAttributesMissing) as error:

@@ -15,7 +15,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pyrad.packet import CoAPacket, DisconnectACK, DisconnectRequest, Packet
 
-from activities.radius import dictionary, exchange
+from activities.radius import Unsigned, dictionary, exchange
 from activities.settings import Settings
 from workflows.domain.standing import Proof
 
@@ -52,12 +52,14 @@ Network = IPv4Network | IPv6Network
 
 
 class Nas(BaseModel):
-    """How to reach one piece of access gear, or all in one network: the secret we share, and a UDP port."""
+    """How to reach one piece of access gear, or all in one network: the secret we share, a UDP port, and whether its
+    answers count only with a Message-Authenticator (where it sends one that is wrong, they never do)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     secret: SecretStr = Field(min_length=1)
     port: int = Field(PORT, ge=1, le=65535)
+    message_authenticator: bool = False
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ class AccessGear:
         """As CONNECT_NAS or CONNECT_NAS_FILE says. Raises ValueError, with what is wrong there."""
         name, text = "CONNECT_NAS", settings.nas.get_secret_value()
         if not text and settings.nas_file:
-            name, text = "CONNECT_NAS_FILE", settings.nas_file.read_text()
+            name, text = "CONNECT_NAS_FILE", settings.nas_file.read_text(encoding="utf-8")
         return cls(read_gear(text, name), settings.disconnect_seconds)
 
     async def disconnect(
@@ -148,7 +150,10 @@ class AccessGear:
         answered = nas.answers
         try:
             request = _request(session, known.secret.get_secret_value().encode())
-            answer = await exchange(request, session.nas, known.port, self.seconds)
+            answer = await exchange(request, session.nas, known.port, self.seconds, signed=known.message_authenticator)
+        except Unsigned:
+            nas.answers += 1
+            return _open(session, f"NAS {session.nas} answered the Disconnect-Request without Message-Authenticator")
         except TimeoutError:
             if nas.answers == answered:
                 nas.silent = True

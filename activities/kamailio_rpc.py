@@ -3,14 +3,20 @@
 Modules jsonrpcs and xhttp (one POST a command; batches are not understood), usrloc (``ul.*``) and dialog (``dlg.*``) as
 tried on Kamailio 5.6. ``dlg.list_match`` knows the keys ruri, furi and turi, and does not answer the ruri. A call that
 only rings cannot be ended: dialog does not support it, and ``tm.cancel`` lets go of its transaction twice.
+
+Who may ask for this may end every call, so the path of an address ends in a secret, and no text of ours has the path:
+a server is told by scheme, host and port. ``deploy/kamailio/kamailio.cfg`` takes a command only when its body is, octet
+for octet, what ``_question`` makes: change both together.
 """
 
 import asyncio
 import functools
+import json
+import re
 import ssl
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
@@ -38,6 +44,9 @@ _KEYS = ("furi", "turi", "ruri")  # caller, callee as dialled, callee as routed
 _RINGING, _TALKING = (1, 2), (3, 4)  # dialog's states; 5: over, and not forgotten yet
 _NOBODY = "not found"  # "AOR not found in location table" of usrloc, "Not found" of dialog
 _METHOD_UNKNOWN = "method not found"
+_JSON = {"Content-Type": "application/json"}
+_NOT_FOR_US = (401, 403, 404)  # HTTP
+_FIT_FOR_A_PATH = re.compile(r"[A-Za-z0-9._~-]{16,}")  # RFC 3986 section 2.3, unreserved
 
 
 class RpcFailed(Exception):
@@ -47,9 +56,9 @@ class RpcFailed(Exception):
 class RpcRefused(RpcFailed):
     """A server understood, and said no: ``message`` in its own words."""
 
-    def __init__(self, url: str, method: str, message: str) -> None:
+    def __init__(self, server: str, method: str, message: str) -> None:
         remedy = f". Load the module of {method} there" if message.lower() == _METHOD_UNKNOWN else ""
-        super().__init__(f"{url} refused {method}: {message}{remedy}")
+        super().__init__(f"{server} refused {method}: {message}{remedy}")
         self.message = message
 
 
@@ -85,26 +94,52 @@ class Call:
         return self.entry, self.number
 
 
+@dataclass(frozen=True)
+class Address:
+    """Where a server takes commands, and what it is called in texts: its path is for nobody to read."""
+
+    url: str = field(repr=False)
+    name: str
+
+    @classmethod
+    def read(cls, url: str, secret: str) -> "Address | None":
+        """None for what is no address."""
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError:
+            return None
+        if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+            return None
+        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        name = f"{parts.scheme}://{host}:{port}" if port else f"{parts.scheme}://{host}"
+        return cls(f"{url.rstrip('/')}/{secret}" if secret else url, name)
+
+
 class Servers:
     """Every Kamailio that serves the lines of one SIP domain; there may be none that we can ask."""
 
-    def __init__(self, urls: Sequence[str], domain: str) -> None:
-        self._urls, self._domain = urls, domain
+    def __init__(self, addresses: Sequence[Address], domain: str) -> None:
+        self._addresses, self._domain = addresses, domain
 
     def __bool__(self) -> bool:
-        return bool(self._urls)
+        return bool(self._addresses)
 
     def __len__(self) -> int:
-        return len(self._urls)
+        return len(self._addresses)
 
     @classmethod
-    def named(cls, urls: str, domain: str) -> Self:
-        """Those of CONNECT_SIP_RPC_URLS. Raises ValueError for what is no address."""
-        wanted = [url.strip() for url in urls.split(",") if url.strip()]
-        for url in wanted:
-            if not _is_address(url):
-                raise ValueError(f"CONNECT_SIP_RPC_URLS: {url!r} is no address such as http://10.0.0.1:8090/RPC")
-        return cls(list(dict.fromkeys(wanted)), domain)
+    def named(cls, urls: str, domain: str, secret: str = "") -> Self:
+        """Those of CONNECT_SIP_RPC_URLS, with the secret at the end of each. Raises ValueError for what is no address,
+        or no secret; no text says what was given."""
+        wanted = list(dict.fromkeys(url.strip() for url in urls.split(",") if url.strip()))
+        if wanted and secret and not _FIT_FOR_A_PATH.fullmatch(secret):
+            raise ValueError("CONNECT_SIP_RPC_SECRET must be 16 letters, digits, - or _ or more: it ends an address")
+        addresses = [Address.read(url, secret) for url in wanted]
+        if None in addresses:
+            which = f"address {addresses.index(None) + 1} of {len(wanted)}"
+            raise ValueError(f"CONNECT_SIP_RPC_URLS: {which} is no address such as http://10.0.0.1:8090/RPC")
+        return cls([address for address in addresses if address], domain)
 
     async def look(self, usernames: Collection[str], until: float) -> Mapping[str, Heard]:
         """What they know of these lines. Nothing is changed. ``until`` is by the loop's clock."""
@@ -126,26 +161,26 @@ class Servers:
     ) -> Mapping[str, Heard]:
         end = min(until, asyncio.get_running_loop().time() + ORDER)
 
-        async def one(url: str, client: httpx.AsyncClient) -> Mapping[str, Heard]:
+        async def one(address: Address, client: httpx.AsyncClient) -> Mapping[str, Heard]:
             try:
                 async with asyncio.timeout_at(end):
-                    return await ask(_Server(url, client, self._domain))
+                    return await ask(_Server(address, client, self._domain))
             except RpcFailed as failure:
                 trouble = str(failure)
             except TimeoutError:
-                trouble = f"{url} did not answer everything in time"
+                trouble = f"{address.name} did not answer everything in time"
             return dict.fromkeys(usernames, Heard(trouble=trouble))
 
         async with httpx.AsyncClient(timeout=ANSWER, trust_env=False, verify=_tls()) as client:
-            answers = await asyncio.gather(*(one(url, client) for url in self._urls))
+            answers = await asyncio.gather(*(one(address, client) for address in self._addresses))
         return {name: sum((heard[name] for heard in answers if name in heard), Heard()) for name in usernames}
 
 
 class _Server:
     """One Kamailio, for as long as one order takes. Everything raises RpcFailed."""
 
-    def __init__(self, url: str, client: httpx.AsyncClient, domain: str) -> None:
-        self._url, self._client, self._domain = url, client, domain
+    def __init__(self, address: Address, client: httpx.AsyncClient, domain: str) -> None:
+        self._address, self._name, self._client, self._domain = address, address.name, client, domain
         self._turns = asyncio.Semaphore(_AT_ONCE)
 
     async def look(self, usernames: Collection[str]) -> Mapping[str, Heard]:
@@ -241,23 +276,29 @@ class _Server:
         try:
             yield
         except (KeyError, TypeError, AttributeError) as error:
-            raise RpcFailed(f"{self._url} answered {method} with something that we do not understand") from error
+            raise RpcFailed(f"{self._name} answered {method} with something that we do not understand") from error
 
     async def _ask(self, method: str, *values: str | int) -> Any:
-        question = {"jsonrpc": "2.0", "id": 1, "method": method, "params": values}
+        question = _question(method, values)
         async with self._turns:
             try:
                 async with asyncio.timeout(ANSWER):
-                    answer = (await self._client.post(self._url, json=question)).json()
+                    reply = await self._client.post(self._address.url, content=question, headers=_JSON)
+                answer = reply.json()
             except (httpx.HTTPError, TimeoutError) as error:
-                raise RpcFailed(f"{self._url} did not answer") from error
+                raise RpcFailed(f"{self._name} did not answer") from error
             except ValueError as error:
-                raise RpcFailed(f"{self._url} answered {method} with something else than JSON") from error
+                if reply.status_code in _NOT_FOR_US:
+                    raise RpcFailed(
+                        f"{self._name} does not take {method} from us (HTTP {reply.status_code}). Check the path "
+                        "of its address, CONNECT_SIP_RPC_SECRET at its end, and SIP_RPC_HOST there"
+                    ) from error
+                raise RpcFailed(f"{self._name} answered {method} with something else than JSON") from error
         if not isinstance(answer, dict) or not {"result", "error"} & answer.keys():
-            raise RpcFailed(f"{self._url} answered {method} with something else than JSON-RPC")
+            raise RpcFailed(f"{self._name} answered {method} with something else than JSON-RPC")
         if "error" in answer:
             said = answer["error"]
-            raise RpcRefused(self._url, method, str(said.get("message", said) if isinstance(said, dict) else said))
+            raise RpcRefused(self._name, method, str(said.get("message", said) if isinstance(said, dict) else said))
         return answer["result"]
 
 
@@ -276,12 +317,10 @@ def _heard(name: str, calls: Sequence[Call], registrations: int) -> Heard:
     return Heard(registrations, theirs.count(True), theirs.count(False))
 
 
-def _is_address(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
+def _question(method: str, values: Sequence[str | int]) -> bytes:
+    """One command, in the only way of writing it that our kamailio.cfg takes."""
+    question = {"jsonrpc": "2.0", "id": 1, "method": method, "params": values}
+    return json.dumps(question, separators=(",", ":"), ensure_ascii=True).encode()
 
 
 @functools.cache

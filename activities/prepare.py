@@ -44,7 +44,7 @@ class Part:
 
 def parts_of(system: System) -> list[Part]:
     """All that Connect works with in a system's database."""
-    fence = Part("connect_fence", statement=FENCE.read_text())
+    fence = Part("connect_fence", statement=FENCE.read_text(encoding="utf-8"))
     if system is System.TELEPHONY:
         switches = [Part("subscriber", column, SWITCHES) for column in ("in_service", "may_call_out")]
         return [Part("subscriber"), Part("location"), fence, *switches]

@@ -38,23 +38,30 @@ END-VENDOR Mikrotik
 """
 
 
+class Unsigned(TimeoutError):
+    """What was answered had no Message-Authenticator: whoever can change packets on the way may have made it."""
+
+
 @cache
 def dictionary() -> Dictionary:
     """The attributes that Connect sends and reads."""
     return Dictionary(io.StringIO(_DICTIONARY))
 
 
-async def exchange(request: Packet, host: str, port: int, seconds: float) -> Packet:
+async def exchange(request: Packet, host: str, port: int, seconds: float, *, signed: bool = False) -> Packet:
     """The answer to a request, which is repeated while none comes. TimeoutError: nobody answered, we do not know.
 
     An answer counts when its authenticators were made with the request's secret: who knows another one is as silent as
-    who is not there. A packet that was repeated is the same packet, which its receiver obeys once (RFC 5080, 2.2.2).
+    who is not there. ``signed``: it must have a Message-Authenticator (RFC 3579 section 3.2), for the other one is MD5,
+    and can be forged on the way (CVE-2024-3596); Unsigned when only such came. A packet that was repeated is the same
+    packet, which its receiver obeys once (RFC 5080, 2.2.2).
     """
     raw = request.RequestPacket()
-    answer: asyncio.Future[Packet] = asyncio.get_running_loop().create_future()
+    listener = _Listener(request, signed)
+    answer = listener.answer
     try:
         transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
-            lambda: _Listener(request, answer), remote_addr=(host, port)
+            lambda: listener, remote_addr=(host, port)
         )
     except OSError as error:
         raise TimeoutError(f"{host}:{port} cannot be reached: {error.strerror}") from error
@@ -63,6 +70,8 @@ async def exchange(request: Packet, host: str, port: int, seconds: float) -> Pac
             transport.sendto(raw)
             with suppress(TimeoutError):
                 return await asyncio.wait_for(asyncio.shield(answer), seconds / TRIES)
+        if listener.unsigned:
+            raise Unsigned(f"no answer from {host}:{port} with a Message-Authenticator in {seconds:g} s")
         raise TimeoutError(f"no answer from {host}:{port} in {seconds:g} s")
     finally:
         transport.close()
@@ -71,13 +80,18 @@ async def exchange(request: Packet, host: str, port: int, seconds: float) -> Pac
 class _Listener(asyncio.DatagramProtocol):
     """Takes the first datagram that answers the request. A port that is closed now may be open for the next try."""
 
-    def __init__(self, request: Packet, answer: "asyncio.Future[Packet]") -> None:
-        self._request, self._answer = request, answer
+    def __init__(self, request: Packet, signed: bool) -> None:
+        self._request, self._signed, self.unsigned = request, signed, False
+        self.answer: asyncio.Future[Packet] = asyncio.get_running_loop().create_future()
 
     def datagram_received(self, data: bytes, addr: object) -> None:
         try:
             reply = self._request.CreateReply(packet=data)
         except PacketError:
             return
-        if not self._answer.done() and self._request.VerifyReply(reply, data):
-            self._answer.set_result(reply)
+        if self.answer.done() or not self._request.VerifyReply(reply, data):  # which looks at a signature that is there
+            return
+        if self._signed and "Message-Authenticator" not in reply:
+            self.unsigned = True  # the right one may be on its way
+        else:
+            self.answer.set_result(reply)

@@ -54,11 +54,13 @@ class Settings(BaseSettings):
     radius_server: str | None = Field(None, description="host:port where routers log in, as credentials show it")
     radius_secret_file: Path | None = Field(None, description="File with the secret we share with the RADIUS server")
     radius_secret: SecretStr | None = Field(None, description="The secret itself, where a file is not handy")
-    sip_rpc_urls: str = Field(
-        "",
+    sip_rpc_urls: SecretStr = Field(
+        UNSET,
         description="JSON-RPC addresses of every Kamailio, separated by commas, to end calls and what memory holds; "
         "without them a line counts as off by what the tables say: nobody looks for calls in progress, nor ends them",
     )
+    sip_rpc_secret_file: Path | None = Field(None, description="File with what each of these addresses ends in")
+    sip_rpc_secret: SecretStr | None = Field(None, description="The secret itself, where a file is not handy")
     calls_in_progress: Literal["end", "finish"] = Field(
         "end", description="What becomes of the calls in progress of a line that is switched off (needs sip_rpc_urls)"
     )
@@ -77,6 +79,10 @@ class Settings(BaseSettings):
     probe_accounts: bool = Field(
         False,
         description="Prove each account with an Access-Request of our own, too (needs radius_secret)",
+    )
+    radius_message_authenticator: bool = Field(
+        True,
+        description="An answer of the RADIUS server without Message-Authenticator proves nothing (CVE-2024-3596)",
     )
     probe_seconds: float = Field(2.0, gt=0, description="For an answer to such a probe")
     host: str = Field("127.0.0.1", description="Address the API listens on")
@@ -181,15 +187,6 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
-    def _databases_of_our_adapters(self) -> Self:
-        for system in self.prepared_systems:
-            dsn: SecretStr = getattr(self, f"{system}_dsn")
-            if not dsn.get_secret_value():
-                name = f"CONNECT_{system.upper()}"
-                raise ValueError(f"Set {name}_DSN to the PostgreSQL URL of its database, or {name}_ADAPTER to another")
-        return self
-
-    @model_validator(mode="after")
     def _limits_within_an_activity(self) -> Self:
         """What was set on purpose must fit; defaults are cut to fit (``activity_seconds``)."""
         needs = {"operation_seconds": self.operation_seconds, "probe_seconds": PROBES * self.probe_seconds}
@@ -210,6 +207,14 @@ class Settings(BaseSettings):
             System.INTERNET: self.internet_adapter == FREERADIUS,
         }
         return tuple(system for system, it_is in ours.items() if it_is)
+
+    def check_systems(self) -> None:
+        """Raises ValueError when a process that switches systems is not told where the database of one is."""
+        for system in self.prepared_systems:
+            dsn: SecretStr = getattr(self, f"{system}_dsn")
+            if not dsn.get_secret_value():
+                name = f"CONNECT_{system.upper()}"
+                raise ValueError(f"Set {name}_DSN to the PostgreSQL URL of its database, or {name}_ADAPTER to another")
 
     @property
     def disconnecting_seconds(self) -> float:
@@ -237,6 +242,12 @@ class Settings(BaseSettings):
         """The master key's bytes. Raises ValueError when it is not set, or shorter than 32 characters."""
         return _secret(self.master_key, self.master_key_file, "MASTER_KEY", shortest=32).encode()
 
+    def read_rpc_secret(self) -> str:
+        """What the addresses of ``sip_rpc_urls`` end in; empty when it stands in them. ValueError for a short one."""
+        if not self.sip_rpc_secret and not self.sip_rpc_secret_file:
+            return ""
+        return _secret(self.sip_rpc_secret, self.sip_rpc_secret_file, "SIP_RPC_SECRET", shortest=16)
+
     def read_json_token(self, system: System) -> str:
         """The bearer token of a system that speaks activities/json_http.py. Raises ValueError when it is not set."""
         name = f"json_{system}_token"
@@ -248,7 +259,7 @@ class Settings(BaseSettings):
 
 
 def _secret(value: SecretStr | None, file: Path | None, name: str, shortest: int) -> str:
-    text = value.get_secret_value() if value else file.read_text().strip() if file else ""
+    text = value.get_secret_value() if value else file.read_text(encoding="utf-8").strip() if file else ""
     if len(text) < shortest:
         raise ValueError(f"Set CONNECT_{name} or CONNECT_{name}_FILE to at least {shortest} characters")
     return text

@@ -142,7 +142,9 @@ class KamailioTelephony(Telephony):
             if not settings.sip_server:
                 raise ValueError("CONNECT_PROBE_LINES needs CONNECT_SIP_SERVER: host:port where telephones register")
             probe = Probe.of(settings.sip_server, settings.sip_domain, settings.probe_seconds)
-        servers = Servers.named(settings.sip_rpc_urls, settings.sip_domain)
+        servers = Servers.named(
+            settings.sip_rpc_urls.get_secret_value(), settings.sip_domain, settings.read_rpc_secret()
+        )
         end_calls = settings.calls_in_progress == "end"
         if end_calls and not servers:
             log.warning("calls_in_progress_are_not_ended", remedy="set CONNECT_SIP_RPC_URLS")

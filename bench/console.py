@@ -117,7 +117,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     console = Console(width=None if sys.stdout.isatty() else 100)
     result = _measured(QUICK if given.quick else CLIENTS, given.asked)
     console.print(_table(result))
-    given.json.write_text(json.dumps(result, indent=2) + "\n")
+    given.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     console.print(f"Written to {given.json}")
     return 0
 

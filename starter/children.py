@@ -13,7 +13,8 @@ from typing import TypedDict
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
-LONGEST_LOG = 10_000_000  # bytes
+LONGEST_LOG = 10_000_000  # bytes; an older log of the same length is kept beside it
+PIECE = 1 << 16
 
 
 class StartFailed(RuntimeError):
@@ -120,20 +121,20 @@ def birth(pid: int) -> str | None:
     """
     if sys.platform == "linux":
         try:
-            after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            after_name = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
         except OSError:
             return None
         state, started = after_name[0], after_name[19]  # proc(5): fields 3 and 22, ticks since boot
         return None if state == "Z" else f"{_boot_id()} {started}"
     told = subprocess.run(
-        ["/bin/ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
+        ["/bin/ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, encoding="utf-8", check=False
     )
     state, _, started = told.stdout.strip().partition(" ")
     return None if not state or state.startswith("Z") else started.strip()
 
 
 def _boot_id() -> str:
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
 
 
 def reachable(path: Path) -> bool:
@@ -155,14 +156,27 @@ def processes_in(folder: Path) -> list[int]:
 
 
 def turn_over(log: Path) -> None:
-    """Begin a new log when the old one has become too long; one old one is kept."""
-    if log.exists() and log.stat().st_size > LONGEST_LOG:
-        log.replace(log.with_name(log.name + ".1"))
+    """Put a log that has become too long aside, also while its writer goes on; one old one is kept.
+
+    Copied, then emptied: children know nothing of it, for they append to a file that stays the same. A pipe would lose
+    nothing, but then a child would wait for us whenever we are busy. What is written in the moment between the end of
+    the copy and the emptying is lost; so is the old log where the disk is too full to keep it.
+    """
+    if not log.exists() or log.stat().st_size <= LONGEST_LOG:
+        return
+    with log.open("rb+") as full:
+        with suppress(OSError), log.with_name(log.name + ".1").open("wb") as old:
+            full.seek(-LONGEST_LOG, os.SEEK_END)
+            left = 2 * LONGEST_LOG  # whatever is written meanwhile
+            while left > 0 and (piece := full.read(PIECE)):
+                old.write(piece)
+                left -= len(piece)
+        full.truncate(0)
 
 
 def tail(log: Path, lines: int = 15) -> str:
     """The last lines of a log, for a message that says why something ended."""
     try:
-        return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
+        return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
     except OSError:
         return ""

@@ -101,8 +101,9 @@ def prepare() -> None:
 
     settings = settings_or_leave("systems prepare")
     try:
+        settings.check_systems()
         done = asyncio.run(run(settings))
-    except NotPrepared as error:
+    except (NotPrepared, ValueError) as error:
         complain("systems prepare", error)
         leave(1)
     typer.echo("\n".join(done) or "Both systems have what Connect needs.")

@@ -131,7 +131,7 @@ class Service:
 
     def _token_here(self) -> str:
         try:
-            return TOKEN_FILE.read_text().strip()
+            return TOKEN_FILE.read_text(encoding="utf-8").strip()
         except OSError:
             self._fail(
                 UNREACHED,

@@ -2,24 +2,31 @@
 
 They are installed by the system's packages. As root they run as the packages' own accounts, which need not be able to
 walk to the data folder: each stands in its own folder below it, and names everything from there.
+
+What they must know and nobody else may stands in that folder too, in files that only their account reads, and never in
+an argument, an environment or a define: Kamailio's ``core.ppdefines_full`` shows those to whoever asks.
 """
 
 import os
-import pwd
 import shutil
 import signal
 import socket
 import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from pyrad.client import Client, Timeout
 from pyrad.packet import PacketError, StatusServer
 
+from starter.accounts import account
 from starter.children import Child, Identity, StartFailed, signal_family
 from starter.data_folder import DataFolder
-from starter.databases import DEPLOY, kamailio_dsn, radius_conninfo
+from starter.databases import DEPLOY
 from starter.listening import HOST, free_port
 from starter.postgres import HERE, EmbeddedPostgres
+from starter.private_files import write_private
 
 PROGRAMS = os.pathsep.join(("/usr/sbin", "/usr/bin", "/usr/local/sbin", "/usr/local/bin"))
 MODULES = Path("/usr")
@@ -30,6 +37,43 @@ PACKAGES = {  # Debian's names, and what each of them brings
     "kamailio-postgres-modules": "lib/*/kamailio/modules/db_postgres.so",
 }
 GLANCE = 0.5  # seconds that a living daemon has to answer
+PASSFILE = "pgpass"  # its password for PostgreSQL, as libpq reads it (PostgreSQL manual, 34.16)
+
+
+@dataclass(frozen=True)
+class Login:
+    """A daemon's way to its database, and its password apart from it."""
+
+    host: str
+    port: int
+    database: str
+    role: str
+    password: str = field(repr=False)
+
+    @classmethod
+    def read(cls, url: str) -> "Login":
+        parts = urlsplit(url)
+        assert parts.hostname
+        assert parts.port
+        return cls(
+            parts.hostname, parts.port, parts.path[1:], unquote(parts.username or ""), unquote(parts.password or "")
+        )
+
+    @property
+    def url(self) -> str:
+        """In the words of Kamailio's module db_postgres."""
+        return f"postgres://{self.role}@{self.host}:{self.port}/{self.database}"
+
+    @property
+    def conninfo(self) -> str:
+        """In the words of libpq, which FreeRADIUS logs."""
+        return f"host={self.host} port={self.port} dbname={self.database} user={self.role}"
+
+    @property
+    def passfile(self) -> str:
+        """The line in which libpq finds the password (PostgreSQL manual, 34.16)."""
+        escaped = self.password.replace("\\", "\\\\").replace(":", "\\:")
+        return f"{self.host}:{self.port}:{self.database}:{self.role}:{escaped}\n"
 
 
 class DaemonsMissing(StartFailed):
@@ -51,14 +95,22 @@ class Daemon(Child):
             signal_family(self.process.pid, signal.SIGKILL)
         super().start()
 
-    def furnish(self, configuration: Path) -> None:
-        """Have its folder, with its configuration, where its account may read and write. StartFailed."""
+    def furnish(self, configuration: Path, secrets: Mapping[str, str]) -> None:
+        """Have its folder, with its configuration and its secrets by file name, for its account alone. StartFailed.
+
+        The folder is the account's, and we may be root: nothing that lies there is followed or written to.
+        """
         assert self.folder is not None
         try:
             self.folder.mkdir(mode=0o700, exist_ok=True)
-            for path in (self.folder, Path(shutil.copy(configuration, self.folder))):
+            opened = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
                 if self.identity:
-                    os.chown(path, self.identity["user"], self.identity["group"])
+                    os.fchown(opened, self.identity["user"], self.identity["group"])
+            finally:
+                os.close(opened)
+            for name, text in {configuration.name: configuration.read_text(encoding="utf-8"), **secrets}.items():
+                write_private(self.folder / name, text, self.identity)
         except OSError as e:
             raise StartFailed(f"{self.name} cannot have its folder {self.folder} ({e.strerror})") from e
 
@@ -66,7 +118,7 @@ class Daemon(Child):
 class FreeRadius(Daemon):
     """Internet logins (UDP ``port``) and accounting (the port after it).
 
-    ``database`` is the libpq conninfo of another database than Connect's usual one, without its password.
+    ``database`` is the URL of another database than Connect's usual one.
     """
 
     def __init__(
@@ -80,21 +132,23 @@ class FreeRadius(Daemon):
         database: str | None = None,
     ) -> None:
         self.port, self._secret = port, secret
+        self._login = Login.read(database or server.dsn("radius", "radius_daemon"))
         environment = {
             "RADIUS_RUN": HERE,
             "RADIUS_LISTEN": HOST,
             "RADIUS_AUTH_PORT": str(port),
             "RADIUS_ACCT_PORT": str(port + 1),
             "RADIUS_CLIENTS": "127.0.0.0/8",
-            "RADIUS_SECRET": secret,
-            "RADIUS_DB": database or radius_conninfo(server),
-            "PGPASSWORD": server.password,
+            "RADIUS_MESSAGE_AUTHENTICATOR": "yes",
+            "RADIUS_DB": f"{self._login.conninfo} passfile={HERE}/{PASSFILE} connect_timeout=2 "
+            "application_name=freeradius",
         }
         argv = ["freeradius", "-f", "-l", "stdout", "-d", HERE]
         super().__init__("FreeRADIUS", argv, folder, log, environment, "freerad")
 
     def start(self) -> None:
-        self.furnish(DEPLOY / "freeradius/radiusd.conf")
+        secrets = {PASSFILE: self._login.passfile, "secret.conf": f'radius_secret = "{self._secret}"\n'}
+        self.furnish(DEPLOY / "freeradius/radiusd.conf", secrets)
         super().start()
 
     @property
@@ -102,8 +156,10 @@ class FreeRadius(Daemon):
         return f"{HOST}:{self.port}"
 
     def ready(self) -> bool:
-        """Whether it answers a Status-Server request (RFC 5997), for which it asks no database."""
-        client = Client(HOST, authport=self.port, secret=self._secret.encode(), retries=1, timeout=GLANCE)
+        """Whether it answers a Status-Server request (RFC 5997), and signs the answer. It asks no database for that."""
+        client = Client(
+            HOST, authport=self.port, secret=self._secret.encode(), retries=1, timeout=GLANCE, enforce_ma=True
+        )
         try:
             client.SendPacket(client.CreateAuthPacket(code=StatusServer))
         except (Timeout, PacketError, OSError):
@@ -114,10 +170,10 @@ class FreeRadius(Daemon):
 
 
 class Kamailio(Daemon):
-    """The registrar and call router of telephone lines (UDP ``port``).
+    """The registrar and call router of telephone lines (UDP ``port``), and its JSON-RPC, for who knows ``rpc_secret``.
 
-    ``db_mode`` is usrloc's: 3 keeps registrations in the table alone, 1 in memory as well. ``database`` is the address
-    of another database than Connect's usual one, in the words of Kamailio's module db_postgres.
+    ``db_mode`` is usrloc's: 3 keeps registrations in the table alone, 1 in memory as well. ``database`` is the URL of
+    another database than Connect's usual one.
     """
 
     def __init__(
@@ -125,6 +181,7 @@ class Kamailio(Daemon):
         server: EmbeddedPostgres,
         port: int,
         domain: str,
+        rpc_secret: str,
         folder: Path,
         log: Path,
         *,
@@ -132,13 +189,15 @@ class Kamailio(Daemon):
         database: str | None = None,
     ) -> None:
         self.port, rpc = port, free_port(besides={port})
-        self.rpc_url = f"http://{HOST}:{rpc}/RPC"
+        self.rpc_url, self._rpc_secret = f"http://{HOST}:{rpc}/RPC", rpc_secret
+        self._login = Login.read(database or server.dsn("kamailio", "sip_daemon"))
         environment = {
-            "SIP_DB_URL": database or kamailio_dsn(server),
+            "PGPASSFILE": f"{HERE}/{PASSFILE}",
+            "SIP_DB_URL": self._login.url,
             "SIP_DOMAIN": domain,
             "SIP_LISTEN": f"{HOST}:{port}",
             "SIP_RPC_LISTEN": f"{HOST}:{rpc}",
-            "SIP_RPC_PORT": str(rpc),
+            "SIP_RPC_HOST": f"{HOST}:{rpc}",
             "SIP_GATEWAY": HOST,
             "SIP_GATEWAY_PORT": "0",
             "SIP_USRLOC_DB_MODE": str(db_mode),
@@ -148,7 +207,8 @@ class Kamailio(Daemon):
         super().__init__("Kamailio", argv, folder, log, environment, "kamailio")
 
     def start(self) -> None:
-        self.furnish(DEPLOY / "kamailio/kamailio.cfg")
+        path = f'route[RPC_PATH] {{ $var(rpc_path) = "/RPC/{self._rpc_secret}"; }}\n'
+        self.furnish(DEPLOY / "kamailio/kamailio.cfg", {PASSFILE: self._login.passfile, "rpc-path.cfg": path})
         super().start()
 
     @property
@@ -175,7 +235,7 @@ def daemons(
     secret = folder.make_radius_secret()
     return (
         FreeRadius(server, radius_port, secret, folder.freeradius, folder.logs / "freeradius.log"),
-        Kamailio(server, sip_port, domain, folder.kamailio, folder.logs / "kamailio.log"),
+        Kamailio(server, sip_port, domain, folder.make_rpc_secret(), folder.kamailio, folder.logs / "kamailio.log"),
     )
 
 
@@ -195,15 +255,16 @@ def how_to_install(missing: list[str]) -> str:
     )
 
 
-def identity_of(account: str) -> Identity:
-    """Whom a daemon runs as: as we are, unless we are root; then as its package's account, else as nobody."""
+def identity_of(account_name: str) -> Identity:
+    """Whom a daemon runs as: as we are, unless we are root; then as its package's account. StartFailed."""
     if os.geteuid() != 0:
         return Identity()
-    try:
-        entry = pwd.getpwnam(account)
-    except KeyError:
-        entry = pwd.getpwnam("nobody")
-    return Identity(user=entry.pw_uid, group=entry.pw_gid, extra_groups=[])
+    if (found := account(account_name)) is None:
+        raise StartFailed(
+            f"There is no account {account_name}, which a package of {', '.join(PACKAGES)} makes: reinstall it, "
+            "or start Connect as an ordinary user"
+        )
+    return Identity(user=found.uid, group=found.gid, extra_groups=[])
 
 
 def _options(port: int, ours: int) -> bytes:

@@ -1,10 +1,11 @@
 """The three databases on the embedded server: ours, Kamailio's and FreeRADIUS's, with their schemas and roles."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
 from alembic.util import CommandError
@@ -12,10 +13,18 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from activities.database import DRIVER_ERRORS
 from activities.migrations import migrate
-from starter.postgres import EmbeddedPostgres
+from starter.postgres import SUPERUSER, UNSAID, EmbeddedPostgres
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
-ROLES = ("connect", "sip_prov", "sip_daemon", "radius_prov", "radius_daemon")  # as in deploy/*/grants.sql
+ACCESS = (  # each database, and a role that works in it, as in deploy/*/grants.sql
+    ("connect", "connect"),
+    ("kamailio", "sip_prov"),
+    ("kamailio", "sip_daemon"),
+    ("radius", "radius_prov"),
+    ("radius", "radius_daemon"),
+)
+ORDINARY = "LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS"
+ROLES = tuple(role for _, role in ACCESS)
 
 
 @dataclass(frozen=True)
@@ -32,7 +41,7 @@ class System:
 
     @classmethod
     def read(cls, database: str, landmark: str, folder: Path) -> "System":
-        return cls(database, landmark, (folder / "schema.sql").read_text(), (folder / "grants.sql").read_text())
+        return cls(database, landmark, _read(folder / "schema.sql"), _read(folder / "grants.sql"))
 
 
 @dataclass(frozen=True)
@@ -43,18 +52,22 @@ class Urls:
     telephony: str
     internet: str
 
+    def without_passwords(self, passfile_of: Callable[[str], Path]) -> "Urls":
+        """The same for programs that read each role's password from its file: nothing here need be kept secret."""
 
-def kamailio_dsn(server: EmbeddedPostgres) -> str:
-    """Kamailio's own way to its database, in the words of its module db_postgres."""
-    return server.dsn("kamailio", "sip_daemon").replace("postgresql://", "postgres://", 1)
+        def reading(url: str) -> str:
+            parts = urlsplit(url)
+            assert parts.username
+            address = f"{parts.username}@{parts.hostname}:{parts.port}"
+            return urlunsplit(
+                parts._replace(netloc=address, query=f"passfile={quote(str(passfile_of(parts.username)))}")
+            )
+
+        return Urls(reading(self.directory), reading(self.telephony), reading(self.internet))
 
 
-def radius_conninfo(server: EmbeddedPostgres) -> str:
-    """FreeRADIUS's own way to its database, without the password: FreeRADIUS logs it."""
-    return (
-        f"host={server.host} port={server.port} dbname=radius user=radius_daemon connect_timeout=2 "
-        "application_name=freeradius"
-    )
+def _read(file: Path) -> str:
+    return file.read_text(encoding="utf-8")
 
 
 class PrepareFailed(RuntimeError):
@@ -62,7 +75,11 @@ class PrepareFailed(RuntimeError):
 
 
 def prepare(server: EmbeddedPostgres) -> Urls:
-    """Have all three with the newest schema. What is there already stays as it is. PrepareFailed."""
+    """Have all three with the newest schema, and each role with its password and no more rights than it needs.
+
+    The data stays as it is; rights that an earlier version gave go. Killed half way, the next call goes on.
+    PrepareFailed.
+    """
     kamailio = System.read("kamailio", "dialog", DEPLOY / "kamailio")
     radius = System.read("radius", "radcheck", DEPLOY / "freeradius")
     try:
@@ -71,12 +88,29 @@ def prepare(server: EmbeddedPostgres) -> Urls:
         raise PrepareFailed(f"{type(e).__name__}: {e}") from e
 
 
+def lock_superuser(server: EmbeddedPostgres) -> None:
+    """Have no password that lets the superuser in, until the next start of `connect up`. PrepareFailed."""
+
+    async def lock() -> None:
+        async with _session(server.dsn()) as postgres:
+            await postgres.execute(f"ALTER ROLE {SUPERUSER} PASSWORD NULL")
+
+    try:
+        asyncio.run(lock())
+    except DRIVER_ERRORS as e:
+        raise PrepareFailed(f"{type(e).__name__}: {e}") from e
+
+
 async def _prepare(server: EmbeddedPostgres, kamailio: System, radius: System) -> Urls:
     async with _session(server.dsn()) as postgres:
+        await postgres.execute(f"SET {UNSAID.replace('=', ' TO ')}")
         for role in ROLES:
-            if not await postgres.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", role):
-                await postgres.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{server.password}'")
-    await server.ensure_database("connect", owner="connect")
+            await _have_role(postgres, role, server.password_of(role))
+    for database in ("postgres", "template1"):
+        async with _session(server.dsn(database)) as session:
+            await _close(session, database)
+    async with _session(await server.ensure_database("connect", owner="connect")) as session:
+        await _close(session, "connect")
     urls = Urls(
         directory=server.dsn("connect", "connect"),
         telephony=server.dsn(kamailio.database, "sip_prov"),
@@ -88,9 +122,29 @@ async def _prepare(server: EmbeddedPostgres, kamailio: System, radius: System) -
     return urls
 
 
+async def _have_role(session: asyncpg.Connection, role: str, password: str) -> None:
+    """Have a role that can log in with this password, and nothing else."""
+    if not await session.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", role):
+        await session.execute(f"CREATE ROLE {role}")
+    await session.execute(f"ALTER ROLE {role} {ORDINARY} PASSWORD '{password}'")
+
+
+async def _close(session: asyncpg.Connection, database: str) -> None:
+    """Have the database open to those roles alone that work in it. What they may do there is another question."""
+    await session.execute(f"REVOKE ALL ON DATABASE {database} FROM PUBLIC; REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+    for name, role in ACCESS:
+        how = (
+            f"GRANT CONNECT ON DATABASE {database} TO"
+            if name == database
+            else f"REVOKE ALL ON DATABASE {database} FROM"
+        )
+        await session.execute(f"{how} {role}")
+
+
 async def _furnish(server: EmbeddedPostgres, system: System) -> None:
     """Have the tables of a system and the rights to them, all or nothing."""
     async with _session(await server.ensure_database(system.database)) as session, session.transaction():
+        await _close(session, system.database)
         if await session.fetchval("SELECT to_regclass($1)", system.landmark) is None:
             await session.execute(system.schema)
         await session.execute(system.grants)

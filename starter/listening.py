@@ -43,7 +43,8 @@ def who_listens(port: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> str:
         try:
             if str(handle.readlink()) in sockets:
                 process = handle.parents[1]
-                return f"{(process / 'comm').read_text().strip()} (process {process.name})"
+                name = (process / "comm").read_text(encoding="utf-8", errors="replace").strip()
+                return f"{name} (process {process.name})"
         except OSError:  # gone meanwhile, or another account's
             continue
     return ""
@@ -58,7 +59,7 @@ def _listening_inodes(port: int, kind: socket.SocketKind) -> set[str]:
     found = set()
     for table in (f"/proc/net/{table_name}", f"/proc/net/{table_name}6"):
         try:
-            rows = Path(table).read_text().splitlines()[1:]
+            rows = Path(table).read_text(encoding="utf-8").splitlines()[1:]
         except OSError:
             continue
         for row in rows:

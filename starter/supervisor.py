@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from starter.children import StartFailed, tail
+from starter.children import StartFailed, tail, turn_over
 
 PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # seconds before the next start; then the last one again and again
 STEADY = 60.0  # seconds after which a part that runs is trusted again
@@ -71,7 +71,12 @@ class Supervisor:
         part.start()
 
     def look(self) -> bool:
-        """Start again what has ended and had its pause. Returns whether anything was started. GaveUp."""
+        """Start again what has ended and had its pause. Returns whether anything was started. GaveUp.
+
+        Logs that became too long are put aside.
+        """
+        for watched in self._watched:
+            turn_over(watched.part.log)
         started = [watched for watched in self._watched if self._look_after(watched)]
         return bool(started)
 

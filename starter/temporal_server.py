@@ -78,5 +78,5 @@ class TemporalServer(Child):
     def _told(self, *question: str) -> str | None:
         """The server's answer to its own command line, in JSON; None: it has none."""
         argv = [str(self.program), *question, "-n", NAMESPACE, "--address", self.address, "--command-timeout", "2s"]
-        answer = subprocess.run([*argv, "--output", "json"], capture_output=True, check=False, text=True)
+        answer = subprocess.run([*argv, "--output", "json"], capture_output=True, check=False, encoding="utf-8")
         return answer.stdout if answer.returncode == 0 else None

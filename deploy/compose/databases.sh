@@ -4,6 +4,16 @@ set -eu
 
 database() { # name, owner
   psql --quiet --set=ON_ERROR_STOP=1 --username=postgres --command="CREATE DATABASE $1 OWNER $2"
+  closed "$1"
+}
+
+closed() { # database: nobody but its owner and those named by `opened` may connect to it
+  psql --quiet --set=ON_ERROR_STOP=1 --username=postgres --dbname="$1" \
+    --command="REVOKE ALL ON DATABASE $1 FROM PUBLIC; REVOKE CREATE ON SCHEMA public FROM PUBLIC"
+}
+
+opened() { # database, roles
+  psql --quiet --set=ON_ERROR_STOP=1 --username=postgres --command="GRANT CONNECT ON DATABASE $1 TO $2"
 }
 
 role() { # name, password
@@ -28,5 +38,9 @@ database temporal temporal
 database temporal_visibility temporal
 database kamailio postgres
 database radius postgres
+closed postgres
+closed template1
+opened kamailio sip_prov,sip_daemon
+opened radius radius_prov,radius_daemon
 system kamailio "${DEPLOY:-/deploy}/kamailio"
 system radius "${DEPLOY:-/deploy}/freeradius"

@@ -13,7 +13,8 @@ TALKING, RINGING = 4, 2
 class Exchange:
     """``registered`` are addresses-of-record; ``calls`` are (caller, callee, state) by number.
 
-    ``silent`` takes questions and never answers; ``says`` is what it answers to everything, whatever was asked;
+    ``silent`` takes questions and never answers; ``says`` is what it answers to everything, whatever was asked, with
+    ``status``; ``paths`` are those that it was asked by;
     ``lacks`` are methods that it does not know. Calls do not end while it is ``stubborn``. Those ``disguised`` name
     somebody else as their callee than they are routed to.
     """
@@ -23,13 +24,16 @@ class Exchange:
     asked: list[tuple[str, list[Any]]] = field(default_factory=list)
     silent: bool = False
     says: bytes = b""
+    status: int = 200
+    paths: set[str] = field(default_factory=set)
     lacks: tuple[str, ...] = ()
     stubborn: bool = False
     disguised: set[int] = field(default_factory=set)
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/RPC"
+        self.name = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        self.url = f"{self.name}/RPC"
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -44,6 +48,7 @@ class Exchange:
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
+                self.paths.add(head.split()[1].decode())
                 question = json.loads(await reader.readexactly(int(length[1]) if length else 0))
                 if not self.silent:
                     status, body = self._answer(question["method"], question["params"])
@@ -57,7 +62,7 @@ class Exchange:
     def _answer(self, method: str, values: list[Any]) -> tuple[int, bytes]:
         self.asked.append((method, values))
         if self.says:
-            return 200, self.says
+            return self.status, self.says
         result = None if method in self.lacks else self._obey(method, values)
         if isinstance(result, str) or result is None:
             error = {"code": 500, "message": result or "Method Not Found"}

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Self
 
 import pytest
-from pydantic import ValidationError
 
 from activities.adapters import AdapterNotUsable, internet_of, telephony_of
 from activities.database import Databases
@@ -95,12 +94,11 @@ async def test_a_file_that_is_no_python_is_refused(
 
 
 def test_a_database_is_needed_only_by_our_own_adapters() -> None:
-    with pytest.raises(
-        ValidationError, match=r"Set CONNECT_INTERNET_DSN to .*, or CONNECT_INTERNET_ADAPTER to another"
-    ):
-        Settings.model_validate(DSNS)
+    with pytest.raises(ValueError, match=r"Set CONNECT_INTERNET_DSN to .*, or CONNECT_INTERNET_ADAPTER to another"):
+        Settings.model_validate(DSNS).check_systems()
     settings = Settings.model_validate({**DSNS, "internet_adapter": "ours:Network"})
     assert settings.prepared_systems == ("telephony",)
+    settings.check_systems()
 
 
 async def test_only_the_databases_of_our_own_adapters_are_prepared_and_checked(world: World) -> None:

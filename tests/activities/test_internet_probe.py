@@ -27,11 +27,17 @@ PLAN = replies_of(Access("acme", True, 100, 20, 110))
 
 @dataclass
 class Server(asyncio.DatagramProtocol):
-    """A RADIUS server that says the same to everybody who knows its secret. ``logins`` are the requests it had."""
+    """A RADIUS server that says the same to everybody who knows its secret. ``logins`` are the requests it had.
+
+    ``signs``: its answers have a Message-Authenticator; ``forges``: it is a wrong one. An answer that is right but for
+    the signature is what an attacker on the way can make (CVE-2024-3596).
+    """
 
     code: int = AccessReject
     replies: dict[str, str] = field(default_factory=dict)
     secret: bytes = SECRET.encode()
+    signs: bool = True
+    forges: bool = False
     logins: list[AuthPacket] = field(default_factory=list)
 
     def connection_made(self, transport: Any) -> None:
@@ -46,6 +52,10 @@ class Server(asyncio.DatagramProtocol):
         reply.code = self.code
         for name, value in self.replies.items():
             reply.AddAttribute(name, int(value) if value.isdecimal() and "WISPr" in name else value)
+        if not self.signs or self.forges:
+            reply.message_authenticator = None
+        if self.forges:
+            reply["Message-Authenticator"] = 16 * b"x"
         self.transport.sendto(reply.ReplyPacket(), addr)
 
 
@@ -54,16 +64,15 @@ async def server(world: World) -> AsyncIterator[Server]:
     """A server that the activities ask."""
     loop, port = asyncio.get_running_loop(), free_port()
     transport, server = await loop.create_datagram_endpoint(Server, local_addr=("127.0.0.1", port))
-    await world.open(
-        limits={
-            "probe_accounts": True,
-            "probe_seconds": 0.3,
-            "radius_server": f"127.0.0.1:{port}",
-            "radius_secret": SECRET,
-        }
-    )
+    await world.open(limits=probing(server))
     yield server
     transport.close()
+
+
+def probing(server: Server) -> dict[str, object]:
+    """The settings of a worker that asks it."""
+    address = "{}:{}".format(*server.transport.get_extra_info("sockname"))
+    return {"probe_accounts": True, "probe_seconds": 0.3, "radius_server": address, "radius_secret": SECRET}
 
 
 async def switch(world: World, *, on: bool) -> Finding:
@@ -112,6 +121,36 @@ async def test_a_server_that_is_silent_leaves_it_unknown(world: World, server: S
     finding = await switch(world, on=on)
     assert (finding.proof, finding.seen["probe"]) == (Proof.NOT_PROVEN, "no answer")
     assert "did not answer an Access-Request" in finding.why
+
+
+@pytest.mark.parametrize(("on", "code"), [(True, AccessAccept), (False, AccessReject)], ids=["on", "off"])
+async def test_an_answer_that_is_not_signed_is_no_evidence(world: World, server: Server, on: bool, code: int) -> None:
+    server.code, server.replies, server.signs = code, PLAN if on else {}, False
+    finding = await switch(world, on=on)
+    assert (finding.proof, finding.seen["probe"]) == (Proof.NOT_PROVEN, "no signed answer")
+    assert "without Message-Authenticator" in finding.why
+    assert "CONNECT_RADIUS_MESSAGE_AUTHENTICATOR=false" in finding.why
+
+
+async def test_a_server_that_cannot_sign_is_believed_where_an_operator_says_so(world: World, server: Server) -> None:
+    server.signs = False
+    await world.open(limits=probing(server) | {"radius_message_authenticator": False})
+    assert (await switch(world, on=False)).proof is Proof.PROVEN
+
+
+async def test_a_wrong_signature_is_worse_than_none(world: World, server: Server) -> None:
+    server.forges = True
+    await world.open(limits=probing(server) | {"radius_message_authenticator": False})
+    finding = await switch(world, on=False)
+    assert (finding.proof, finding.seen["probe"]) == (Proof.NOT_PROVEN, "no answer")
+
+
+async def test_what_a_server_says_is_cut_and_cleaned(world: World, server: Server) -> None:
+    server.code, server.replies = AccessAccept, {f"Tunnel-Private-Group-Id:{n}": "\x1b]0;\n" * 40 for n in range(1, 9)}
+    finding = await switch(world, on=True)
+    assert finding.proof is Proof.FAILED
+    assert len(finding.why) <= 500
+    assert finding.why.isprintable()
 
 
 async def test_an_account_with_its_own_secret_is_asked_about_only_when_it_is_off(world: World, server: Server) -> None:

@@ -157,6 +157,21 @@ async def test_a_session_that_the_nas_does_not_know_is_gone(world: World, nas: N
     assert (finding.proof, counted(finding)) == (Proof.PROVEN, ("1", "1 not found", "1 not found"))
 
 
+async def test_a_nas_that_must_sign_and_does_not_is_not_believed(world: World, nas: Nas) -> None:
+    """Anybody on the way could acknowledge for it (CVE-2024-3596)."""
+    await switch(world, 1, on=True)
+    await session(world, nas)
+    nas.signs = False
+    gear = {"secret": SECRET, "port": nas.port, "message_authenticator": True}
+    await reopen(world, nas, nas=json.dumps({nas.address: gear}))
+    finding = await switch(world, 2, on=False)
+    assert finding.proof is Proof.NOT_PROVEN
+    assert "without Message-Authenticator" in finding.why
+    nas.signs = True
+    nas.sessions["s1"] = "acme"
+    assert (await switch(world, 3, on=False)).proof is Proof.PROVEN
+
+
 async def test_a_nas_that_refuses_has_failed_and_its_reason_is_told(world: World, nas: Nas) -> None:
     await session(world, nas)
     nas.refuses = NOT_REMOVABLE

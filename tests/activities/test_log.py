@@ -4,11 +4,13 @@ import json
 import logging
 from collections.abc import Iterator
 
+import httpx
 import pytest
 import structlog
 from temporalio.testing import ActivityEnvironment
 
 from activities.log import set_up
+from tests.activities.exchange import Exchange
 
 
 @pytest.fixture(autouse=True)
@@ -47,3 +49,12 @@ def test_a_traceback_shows_no_local_variable(as_json: bool, capsys: pytest.Captu
     written = capsys.readouterr().err
     assert written.count("ValueError") >= 2
     assert "opensesame" not in written
+
+
+async def test_an_address_that_was_asked_is_not_logged(capsys: pytest.CaptureFixture[str]) -> None:
+    """That of Kamailio's JSON-RPC ends in a secret."""
+    set_up(json=True)
+    async with Exchange() as exchange, httpx.AsyncClient(trust_env=False) as client:
+        await client.post(f"{exchange.url}/open-sesame", json={"method": "ul.lookup", "params": ["location", "x"]})
+    assert exchange.paths == {"/RPC/open-sesame"}
+    assert "sesame" not in capsys.readouterr().err

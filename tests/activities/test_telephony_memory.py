@@ -127,6 +127,10 @@ def odd(exchange: Exchange) -> None:
     exchange.says = b'{"jsonrpc": "2.0", "id": 1, "result": [7]}'
 
 
+def refusing(exchange: Exchange) -> None:
+    exchange.says, exchange.status = b"no", 404
+
+
 def without_dialog(exchange: Exchange) -> None:
     exchange.lacks = ("dlg.list_match",)
 
@@ -147,7 +151,7 @@ async def test_a_server_that_does_not_say_leaves_the_line_not_proven(
     fault(exchange)
     for found in (await ceased(world), await look(world)):
         assert found.proof is Proof.NOT_PROVEN
-        assert found.why.startswith(f"calls and registrations unknown: {exchange.url} ")
+        assert found.why.startswith(f"calls and registrations unknown: {exchange.name} ")
         assert told in found.why
         assert found.seen["calls"] == "unknown"
 
@@ -303,10 +307,51 @@ def test_a_limit_that_no_activity_can_keep_is_refused_by_name(setting: str) -> N
         settings_for(dsns, {"attempt_seconds": 40, setting: 10.1})
 
 
-@pytest.mark.parametrize("wrong", ["10.0.0.1:8090", "ftp://10.0.0.1/RPC", "http://", "http://h:port/RPC"])
+@pytest.mark.parametrize("wrong", ["10.0.0.1:8090/hush", "ftp://10.0.0.1/hush", "http:///hush", "http://h:port/hush"])
 def test_an_address_that_is_none_is_refused_and_names_the_setting(wrong: str) -> None:
-    with pytest.raises(ValueError, match=r"CONNECT_SIP_RPC_URLS: .* is no address"):
+    with pytest.raises(ValueError, match=r"CONNECT_SIP_RPC_URLS: address 2 of 2 is no address") as refused:
         Servers.named(f"http://10.0.0.2:8090/RPC,{wrong}", DOMAIN)
+    assert "hush" not in str(refused.value), "there may be a secret in it"
+
+
+@pytest.mark.parametrize(
+    "wrong", ["short", "with a blank in it or two", "with/a/slash/or/more", "../../../../../../etc"]
+)
+def test_a_secret_that_cannot_end_an_address_is_refused_and_not_shown(wrong: str) -> None:
+    with pytest.raises(ValueError, match="CONNECT_SIP_RPC_SECRET must be 16 letters") as refused:
+        Servers.named("http://10.0.0.2:8090/RPC", DOMAIN, wrong)
+    assert wrong not in str(refused.value)
+
+
+async def test_the_path_of_a_server_is_in_no_text_of_ours(
+    world: World, exchange: Exchange, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It ends in the secret that lets whoever knows it end every call."""
+    await ceased(world)
+    exchange.paths, secret = set(), "s3cret-" * 5
+    for settings in ({"sip_rpc_secret": secret}, {"sip_rpc_urls": f"http://user:{secret}@{exchange.url[7:]}/{secret}"}):
+        limits = {"sip_rpc_urls": exchange.url, **settings}
+        assert secret not in repr(settings_for(world.dsns, limits))
+        await world.open(limits=limits)
+        for fault in (silent, garbled, foreign, odd, without_dialog, refusing):
+            exchange.silent, exchange.says, exchange.lacks, exchange.status = False, b"", (), 200
+            fault(exchange)
+            finding = await look(world)
+            assert finding.proof is Proof.NOT_PROVEN
+            assert secret not in str(finding)
+        exchange.silent, exchange.says, exchange.lacks, exchange.status = False, b"", (), 200
+        assert secret not in str(await look(world))
+    assert exchange.paths == {f"/RPC/{secret}"}
+    assert secret not in "".join(capfd.readouterr())
+
+
+async def test_a_server_that_does_not_take_our_path_is_told_with_what_to_check(
+    world: World, exchange: Exchange
+) -> None:
+    refusing(exchange)
+    said = (await ceased(world)).why
+    assert f"{exchange.name} does not take ul.lookup from us (HTTP 404)" in said
+    assert "CONNECT_SIP_RPC_SECRET" in said
 
 
 def test_no_address_is_no_server() -> None:

@@ -20,10 +20,12 @@ from starter.postgres import EmbeddedPostgres, installed_wheel
 from tests.architecture.compose import ROOT, SCHEMA, compose, services, used_variables, variables
 from tests.waiting import free_port
 
+FOR_NOBODY = (("postgres", "connect"), ("template1", "radius_daemon"))
 OURS = ("migrate", "worker", "api")
 DOCKERFILES = sorted(
     path.relative_to(ROOT).as_posix() for path in [ROOT / "Dockerfile", *ROOT.glob("deploy/**/*.Dockerfile")]
 )
+HAVE_DEFAULTS = {"SIP_GATEWAY", "SIP_GATEWAY_PORT", "RADIUS_MESSAGE_AUTHENTICATOR"}
 FOLDERS = {"kamailio": "deploy/kamailio/kamailio.cfg", "freeradius": "deploy/freeradius/radiusd.conf"}
 
 
@@ -106,7 +108,7 @@ def test_a_worker_is_given_time_to_end_the_work_in_its_hands() -> None:
 
 
 def test_no_secret_is_written_down_and_each_has_its_place() -> None:
-    assert used_variables() <= set(variables()) | {"SIP_GATEWAY", "SIP_GATEWAY_PORT"}, "those two have defaults"
+    assert used_variables() <= set(variables()) | HAVE_DEFAULTS
     secrets = {name for name, value in variables().items() if not value}
     assert {it["environment"] for it in compose()["secrets"].values()} <= secrets
     text = (ROOT / "docker-compose.yml").read_text()
@@ -129,7 +131,7 @@ def test_a_new_env_fills_in_every_secret(tmp_path: Path) -> None:
 def test_a_system_is_told_what_its_configuration_asks_for(system: str) -> None:
     text = (ROOT / FOLDERS[system]).read_text()
     asked = set(re.findall(r"^#!defenvs? (\w+)$", text, re.M)) | set(re.findall(r"\$ENV\{(\w+)\}", text))
-    assert asked == set(services()[system]["environment"]) - {"PGPASSWORD"}
+    assert asked == set(services()[system]["environment"])
     assert all(f"#   {name} " in text for name in asked), "and says what it is"
 
 
@@ -141,7 +143,28 @@ def test_lines_have_one_domain_everywhere() -> None:
 def test_workers_know_the_access_gear_that_freeradius_serves() -> None:
     freeradius = services()["freeradius"]["environment"]
     ((network, nas),) = read_gear(services()["worker"]["environment"]["CONNECT_NAS"]).items()
-    assert (str(network), nas.secret.get_secret_value()) == (freeradius["RADIUS_CLIENTS"], freeradius["RADIUS_SECRET"])
+    assert str(network) == freeradius["RADIUS_CLIENTS"]
+    assert nas.secret.get_secret_value() == "filled"
+    assert compose()["secrets"]["radius-secret"] == {"environment": "RADIUS_SECRET"}
+
+
+@pytest.mark.parametrize("system", FOLDERS)
+def test_no_secret_of_a_daemon_is_in_its_environment_or_in_what_starts_it(system: str) -> None:
+    it = services()[system]
+    for place in ("environment", "healthcheck"):
+        assert "filled" not in str(it[place]), "that stands for a secret"
+    started = (ROOT / f"deploy/compose/{system}.sh").read_text()
+    assert set(re.findall(r"\$\(secret (.+)\)", started)) == set(it["secrets"])
+    assert re.search(rf'^ENTRYPOINT \["{system}.sh"\]$', (ROOT / it["build"]["dockerfile"]).read_text(), re.M)
+
+
+def test_workers_ask_kamailio_by_the_name_and_with_the_secret_that_it_takes() -> None:
+    worker, kamailio = services()["worker"], services()["kamailio"]
+    told = worker["environment"]
+    assert told["CONNECT_SIP_RPC_URLS"] == f"http://{kamailio['environment']['SIP_RPC_HOST']}/RPC"
+    secret = told["CONNECT_SIP_RPC_SECRET_FILE"].removeprefix("/run/secrets/")
+    assert {secret} == set(worker["secrets"]) & set(kamailio["secrets"])
+    assert [name for name in OURS if secret in services()[name]["secrets"]] == ["worker"]
 
 
 @pytest.mark.parametrize("script", sorted((ROOT / "deploy/compose").glob("*.sh")), ids=lambda path: path.name)
@@ -168,6 +191,14 @@ async def test_the_databases_are_made_with_the_roles_that_the_services_use(tmp_p
             await connection.execute(question)
             await connection.close()
         await migrate(server.dsn("connect", "connect", "filled"))
+        for database, role in (
+            ("connect", "sip_prov"),
+            ("radius", "sip_daemon"),
+            ("kamailio", "temporal"),
+            *FOR_NOBODY,
+        ):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError, match="permission denied for database"):
+                await asyncpg.connect(server.dsn(database, role, "filled"))
     finally:
         server.stop()
 

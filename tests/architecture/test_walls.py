@@ -1,5 +1,6 @@
 """The walls between the rooms stand, and the repository names no machine that it was made on."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+ROOMS = ("workflows", "activities", "starter", "bench", "deploy")
 BIN = Path(sys.executable).parent
 BANNED = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["ruff"]["lint"]["flake8-tidy-imports"][
     "banned-api"
@@ -36,9 +38,31 @@ def test_nothing_is_printed_but_by_benches() -> None:
     assert "T201" in complaints_about("print(1)\n", "starter/x.py")
 
 
+def test_files_are_read_and_written_in_utf8_whatever_the_locale_says() -> None:
+    assert "PLW1514" in complaints_about('from pathlib import Path\n\nPath("x").read_text()\n', "starter/x.py")
+    files = [ROOT / "worker.py", *(f for room in ROOMS for f in (ROOT / room).rglob("*.py"))]
+    assert [f"{f.relative_to(ROOT)}:{line}" for f in files for line in in_the_locales_encoding(f)] == []
+
+
+def in_the_locales_encoding(file: Path) -> list[int]:
+    """Lines that open a text without saying its encoding. Ruff sees only what is a path beyond doubt."""
+    found = []
+    for call in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if not isinstance(call, ast.Call) or any(word.arg == "encoding" for word in call.keywords):
+            continue
+        name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+        mode = next((a.value for a in call.args if isinstance(a, ast.Constant) and isinstance(a.value, str)), "r")
+        os_open = name == "open" and ast.unparse(call.func) == "os.open"
+        if name in ("read_text", "write_text") or (name == "open" and "b" not in mode and not os_open):
+            found.append(call.lineno)
+        if any(ast.unparse(word) == "text=True" for word in call.keywords):  # subprocess
+            found.append(call.lineno)
+    return found
+
+
 def complaints_about(code: str, place: str) -> str:
     """What ruff says about code in a file of that name."""
-    ruff = [str(BIN / "ruff"), "check", "--no-cache", "--output-format", "concise", "--stdin-filename", place, "-"]
+    ruff = [str(BIN / "ruff"), "check", "--no-cache", "--output-format", "json", "--stdin-filename", place, "-"]
     told = subprocess.run(ruff, cwd=ROOT, input=code, capture_output=True, text=True, check=False)
     return told.stdout
 

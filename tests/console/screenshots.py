@@ -174,14 +174,16 @@ async def shoot(folder: Path) -> None:
 
 
 async def _take_telephones_away(data: Path) -> None:
-    """Rename a table of Kamailio's: it then refuses everything."""
-    options = (data / "postgres" / "postmaster.pid").read_text().splitlines()
-    password = (data / "postgres-password").read_text().strip()
+    """Have the worker find no table of Kamailio's: a role may say itself where it looks for them."""
+    port = (data / "postgres" / "postmaster.pid").read_text(encoding="utf-8").splitlines()[3]
     connection = await asyncpg.connect(
-        host="127.0.0.1", port=int(options[3]), user="postgres", password=password, database="kamailio"
+        f"postgresql://sip_prov@127.0.0.1:{port}/kamailio", passfile=data / "passwords" / "sip_prov"
     )
     try:
-        await connection.execute("ALTER TABLE subscriber RENAME TO subscriber_gone")
+        await connection.execute("ALTER ROLE sip_prov SET search_path TO nowhere")
+        await connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = user AND pid <> pg_backend_pid()"
+        )
     finally:
         await connection.close()
 

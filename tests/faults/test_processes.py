@@ -129,7 +129,7 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
 
 
 async def test_a_worker_killed_in_the_middle_of_a_change_is_carried_on_by_the_next(place: Place) -> None:
-    somebody = await asyncpg.connect(place.urls.telephony)
+    somebody = await asyncpg.connect(place.postgres.dsn("kamailio"))
     with place.worker() as first:
         await place.open("acme")
         lock = somebody.transaction()
@@ -155,7 +155,7 @@ async def test_a_worker_killed_in_the_middle_of_a_change_is_carried_on_by_the_ne
 async def test_a_temporal_server_that_ends_in_the_middle_of_a_change_goes_on_when_it_is_back(
     place: Place, how: signal.Signals
 ) -> None:
-    somebody = await asyncpg.connect(place.urls.telephony)
+    somebody = await asyncpg.connect(place.postgres.dsn("kamailio"))
     with place.worker():
         await place.open("acme")
         async with somebody.transaction():

@@ -1,6 +1,7 @@
 """One service for all tests of the starter: each makes its own clients in it."""
 
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import httpx
@@ -18,6 +19,14 @@ from tests.starter.terminal import Terminal
 from tests.workflows.conftest import replay_everything
 from workflows.domain.standing import Limits
 from workflows.visibility import KEYS
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every account can walk to; pytest's own are private."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
 
 
 @pytest_asyncio.fixture(scope="session")

@@ -1,10 +1,11 @@
-"""FreeRADIUS and Kamailio that are not there: said, with the way to them, before anything starts."""
+"""FreeRADIUS and Kamailio that are not there, said before anything starts; and what they find in their folders."""
 
 from pathlib import Path
 
 import pytest
 
-from starter.daemons import PACKAGES, DaemonsMissing, check_installed, identity_of
+from starter.children import StartFailed
+from starter.daemons import PACKAGES, DaemonsMissing, Login, check_installed, identity_of
 
 
 def test_what_is_not_installed_is_named_with_the_way_to_it(tmp_path: Path) -> None:
@@ -24,9 +25,20 @@ def test_what_is_not_installed_is_named_with_the_way_to_it(tmp_path: Path) -> No
     check_installed(tmp_path)
 
 
-def test_an_account_that_is_not_there_is_replaced_by_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_daemon_whose_account_is_not_there_does_not_run_as_another(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 0)
-    assert identity_of("an-account-that-nobody-has") == identity_of("nobody")
-    assert identity_of("nobody")["extra_groups"] == []
+    with pytest.raises(
+        StartFailed, match=r"no account freerad-elsewhere, which a package of freeradius.* reinstall it"
+    ):
+        identity_of("freerad-elsewhere")
+    assert identity_of("daemon")["extra_groups"] == []
     monkeypatch.setattr("os.geteuid", lambda: 1000)
-    assert identity_of("nobody") == {}
+    assert identity_of("freerad-elsewhere") == {}
+
+
+def test_a_password_is_apart_from_the_way_to_its_database() -> None:
+    login = Login.read("postgresql://sip_daemon:a:b%5Cc@127.0.0.1:5432/kamailio")
+    assert login.url == "postgres://sip_daemon@127.0.0.1:5432/kamailio"
+    assert login.conninfo == "host=127.0.0.1 port=5432 dbname=kamailio user=sip_daemon"
+    assert login.passfile == "127.0.0.1:5432:kamailio:sip_daemon:a\\:b\\\\c\n"
+    assert "a:b" not in repr(login)

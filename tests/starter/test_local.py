@@ -2,16 +2,18 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import re
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import NAMESPACE_URL, uuid5
 
 import asyncpg
 import httpx
@@ -19,12 +21,15 @@ import pytest
 
 from starter.children import birth, processes_in
 from starter.data_folder import DataFolder
-from starter.databases import prepare
+from starter.databases import ACCESS, ROLES, prepare
 from starter.local import UpOptions, up
 from starter.postgres import EmbeddedPostgres
 from tests.waiting import eventually, free_port
 
 CONNECT = [sys.executable, "-m", "starter.cli"]
+NOTHING: Mapping[str, str] = {}
+NO_UTF8 = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+"""Python then takes files to be in ASCII that are not said to be in UTF-8."""
 SITE = {"site_id": "bank-house", "name": "Bank House", "timezone": "Europe/London"}
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="asks /proc what still runs")
@@ -49,11 +54,15 @@ class Terminal:
     def output(self) -> Path:
         return self.data.with_name("output")
 
-    def start(self, *more: str) -> None:
+    def start(self, *more: str, env: Mapping[str, str] = NOTHING) -> None:
         foreign = {"CONNECT_TOKEN": "of-another-service", "TEMPORAL_ADDRESS": "temporal.example:7233"}
-        with self.output.open("w") as out:
+        with self.output.open("w", encoding="utf-8") as out:
             self.process = subprocess.Popen(
-                [*self.command, *more], stdout=out, stderr=subprocess.STDOUT, text=True, env=os.environ | foreign
+                [*self.command, *more],
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                encoding="utf-8",
+                env={**os.environ, **foreign, **env},
             )
 
     async def ready(self) -> str:
@@ -62,7 +71,7 @@ class Terminal:
 
     def said(self, what: str) -> str:
         assert self.process is not None
-        text = self.output.read_text()
+        text = self.output.read_text(encoding="utf-8")
         assert self.process.poll() is None or what in text, text
         return next((line for line in text.splitlines() if what in line), "")
 
@@ -87,7 +96,7 @@ class Terminal:
         return alive + processes_in(self.data / "postgres")
 
     def api(self) -> httpx.AsyncClient:
-        token = (self.data / "token").read_text().strip()
+        token = (self.data / "token").read_text(encoding="utf-8").strip()
         headers = {"Authorization": f"Bearer {token}", "Prefer": "wait=20"}
         return httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}/api/v1", headers=headers, timeout=40)
 
@@ -102,9 +111,10 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
 
 @pytest.fixture(scope="module")
 async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Terminal]:
-    """A terminal in which it runs, for all tests of this module: each leaves it running."""
-    it = Terminal(tmp_path_factory.mktemp("up") / "data")
-    it.start()
+    """A terminal in which it runs, for all tests of this module: each leaves it running. It is an old one, without
+    UTF-8."""
+    it = Terminal(tmp_path_factory.mktemp("up") / "our data + yours")
+    it.start(env=NO_UTF8)
     await it.ready()
     yield it
     it.close()
@@ -113,10 +123,11 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ter
 async def put(api: httpx.AsyncClient, path: str, body: dict[str, Any]) -> dict[str, Any]:
     """What a POST answers, asked again while a part is on its way back."""
     answers: list[httpx.Response] = []
+    key = str(uuid5(NAMESPACE_URL, f"{path} {json.dumps(body)}"))
 
     async def answered() -> bool:
         with contextlib.suppress(httpx.TransportError):
-            answers.append(await api.post(path, json=body, headers={"Idempotency-Key": f"{path} {sorted(body)}"}))
+            answers.append(await api.post(path, json=body, headers={"Idempotency-Key": key}))
         return bool(answers) and answers[-1].is_success
 
     await eventually(answered, within=40, every=0.2)
@@ -130,13 +141,15 @@ async def create(api: httpx.AsyncClient, client_id: str, number: str) -> None:
     await put(api, "/clients", record | {"lines": [{"number": number}]})
 
 
-async def test_one_line_says_where_everything_is(running: Terminal) -> None:
+async def test_one_line_says_where_everything_is_and_one_who_can_reach_it(running: Terminal) -> None:
     said = re.fullmatch(
         rf"Connect is ready: (http://127\.0\.0\.1:{running.port}/sign-in\?key=\S+)  "
-        rf"Temporal UI: http://127\.0\.0\.1:{running.ui_port}  token: {re.escape(str(running.data / 'token'))}\n",
-        running.output.read_text(),
+        rf"Temporal UI: http://127\.0\.0\.1:{running.ui_port}  token: {re.escape(str(running.data / 'token'))}\n"
+        rf"Every user of this machine can command clients at 127\.0\.0\.1:{running.temporal_port}, .* SECURITY\.md .*"
+        r"\n",
+        await eventually(lambda: running.said("SECURITY.md") and running.output.read_text(encoding="utf-8")),
     )
-    assert said, running.output.read_text()
+    assert said, running.output.read_text(encoding="utf-8")
     async with httpx.AsyncClient(trust_env=False, headers={"Accept": "text/html"}, follow_redirects=True) as browser:
         assert "<h1>Clients</h1>" in (await browser.get(said[1])).text, "the link signs in"
     assert tuple(running.children()) == ("PostgreSQL", "Temporal", "The worker", "The API")
@@ -173,7 +186,7 @@ async def test_killed_and_started_again_everything_goes_on(running: Terminal) ->
         await create(api, "fourth", "+442079460904")
     left = running.children()
     assert running.end(signal.SIGKILL) == -signal.SIGKILL
-    running.start()
+    running.start(env=NO_UTF8)
     await running.ready()
     assert not set(left.values()) & set(running.children().values())
     async with running.api() as api:
@@ -193,7 +206,7 @@ async def test_ctrl_c_while_starting_leaves_nothing_behind(terminal: Terminal) -
     await eventually(lambda: (terminal.data / "postgres/postmaster.pid").exists(), within=30)
     assert terminal.end() == 0
     assert terminal.leftovers() == []
-    assert "ready" not in terminal.output.read_text()
+    assert "ready" not in terminal.output.read_text(encoding="utf-8")
 
 
 def test_a_taken_port_is_named_with_its_owner_and_the_way_out(terminal: Terminal) -> None:
@@ -214,7 +227,7 @@ def test_what_is_no_port_is_refused(tmp_path: Path, port: int, capsys: pytest.Ca
 def test_data_of_a_newer_version_is_left_alone(terminal: Terminal) -> None:
     with DataFolder.held(terminal.data) as folder:
         folder.make_secrets()
-        server = EmbeddedPostgres(folder.postgres, free_port(), folder.postgres_password.read_text().strip())
+        server = EmbeddedPostgres(folder.postgres, free_port())
         server.start()
         urls = prepare(server)
         asyncio.run(execute(urls.directory, "UPDATE alembic_version SET version_num = '9999'"))
@@ -224,6 +237,29 @@ def test_data_of_a_newer_version_is_left_alone(terminal: Terminal) -> None:
     assert "connect up: The databases cannot be made ready: " in told.stderr
     assert "9999" in told.stderr
     assert "Traceback" not in told.stderr
+
+
+async def test_a_folder_with_one_password_for_all_goes_on_with_one_for_each(terminal: Terminal) -> None:
+    with DataFolder.held(terminal.data) as folder:
+        folder.make_secrets()
+        server = EmbeddedPostgres(folder.postgres, free_port(), "old", passwords=dict.fromkeys(ROLES, "old"))
+        server.start()
+        await asyncio.to_thread(prepare, server)
+        server.stop()
+        old = folder.path / "postgres-password"
+        old.write_text("old\n", encoding="utf-8")
+    terminal.start()
+    await terminal.ready()
+    assert not old.exists()
+    async with terminal.api() as api:
+        await create(api, "first", "+442079460901")
+    server.port = int((folder.postgres / "postmaster.pid").read_text(encoding="utf-8").splitlines()[3])
+    for database, role in (*ACCESS, ("postgres", "postgres")):
+        with pytest.raises(asyncpg.InvalidPasswordError):
+            await asyncpg.connect(server.dsn(database, role))
+    for database, role in ACCESS:
+        with_its_file = server.dsn(database, role).replace(":old@", "@")
+        await (await asyncpg.connect(with_its_file, passfile=folder.passfile_of(role))).close()
 
 
 async def execute(dsn: str, sql: str) -> None:

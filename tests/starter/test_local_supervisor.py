@@ -1,10 +1,12 @@
 """What keeps the parts of `connect up` running: pauses that grow, trust that comes back, and giving up."""
 
+import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
-from starter.children import Child, StartFailed, birth
+from starter.children import LONGEST_LOG, Child, StartFailed, birth, turn_over
 from starter.supervisor import PAUSES, STEADY, TRIES_AT_FIRST, GaveUp, Supervisor
 from tests.waiting import eventually
 
@@ -114,8 +116,59 @@ async def test_stopping_ends_also_what_a_part_has_started(tmp_path: Path) -> Non
 
 def test_a_log_that_became_too_long_is_put_aside(part: Child, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("starter.children.LONGEST_LOG", 100)
-    part.log.write_text("x" * 101)
+    part.log.write_text("x" * 101, encoding="utf-8")
     part.start()
     part.stop()
     assert part.log.stat().st_size == 0
-    assert part.log.with_name("sleeper.log.1").stat().st_size == 101
+    assert part.log.with_name("sleeper.log.1").stat().st_size == 100
+
+
+async def test_a_log_is_put_aside_while_its_writer_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("starter.children.LONGEST_LOG", 100_000)
+    script = "i=0; while :; do i=$((i+1)); echo line $i of a program that says much; done"
+    part = Child("The talker", ["sh", "-c", script], tmp_path / "talker.log")
+    house, old = House(part), part.log.with_name("talker.log.1")
+    pid = house.supervisor.pids()["The talker"]
+    turned_over: set[int] = set()
+
+    def often_enough() -> bool:
+        house.supervisor.look()
+        assert part.log.stat().st_size < 10_000_000, "the log is not sparse: its writer appends"
+        if old.exists():
+            turned_over.add(old.stat().st_mtime_ns)
+        return len(turned_over) > 3
+
+    try:
+        await eventually(often_enough)
+        assert house.supervisor.pids() == {"The talker": pid}
+        assert house.said == []
+    finally:
+        house.supervisor.stop()
+    assert sorted(os.listdir(tmp_path)) == ["talker.log", "talker.log.1"]
+    assert old.stat().st_size <= 2 * 100_000
+    assert all(line.endswith("says much") for line in old.read_text(encoding="utf-8").splitlines()[1:-1])
+
+
+def test_what_a_very_long_log_is_put_aside_with_is_its_end_and_little_memory(tmp_path: Path) -> None:
+    log = tmp_path / "long.log"
+    with log.open("wb") as long:
+        long.truncate(5 * LONGEST_LOG)
+        long.seek(0, os.SEEK_END)
+        long.write(b"the last line\n")
+    tracemalloc.start()
+    turn_over(log)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < LONGEST_LOG / 10
+    assert log.stat().st_size == 0
+    old = log.with_name("long.log.1").read_bytes()
+    assert len(old) == LONGEST_LOG
+    assert old.endswith(b"the last line\n")
+
+
+def test_where_the_disk_is_full_a_log_is_emptied_all_the_same(part: Child, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("starter.children.LONGEST_LOG", 100)
+    part.log.write_text("x" * 101, encoding="utf-8")
+    part.log.with_name("sleeper.log.1").symlink_to("/dev/full")
+    turn_over(part.log)
+    assert part.log.stat().st_size == 0

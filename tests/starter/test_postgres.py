@@ -6,7 +6,6 @@ import signal
 import stat
 import subprocess
 import sys
-import tempfile
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,20 +14,13 @@ import asyncpg
 import pytest
 
 from starter import postgres as launcher
+from starter.accounts import POSTGRES, SHARED, NoAccount, account
 from starter.children import processes_in, reachable
 from starter.postgres import EmbeddedPostgres, PostgresFailed
 from tests.waiting import eventually, free_port
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to become somebody else")
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="asks /proc")
-
-
-@pytest.fixture
-def open_folder() -> Iterator[Path]:
-    """A folder that every account can walk to; pytest's own are private."""
-    with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
-        Path(name).chmod(0o755)
-        yield Path(name)
 
 
 @pytest.fixture
@@ -166,6 +158,93 @@ def test_an_existing_cluster_is_served_by_the_account_that_owns_it(open_folder: 
 
 
 @root_only
+def test_root_has_it_run_as_an_account_of_its_own(own: EmbeddedPostgres) -> None:
+    own.start()
+    assert own.process
+    its_own = account(POSTGRES)
+    assert its_own
+    assert {Path(f"/proc/{pid}").stat().st_uid for pid in own.processes()} == {its_own.uid}
+    assert its_own.uid not in (0, nobody())
+
+
+@root_only
+async def test_a_cluster_of_nobodys_changes_hands(own: EmbeddedPostgres) -> None:
+    own.start()
+    await write_row(own)
+    own.stop()
+    stranger = own.data / "somebody-elses"
+    stranger.touch()
+    everything = [own.data, *own.data.rglob("*")]
+    for path in everything[::2]:  # half of it: a start that was killed half way had done the others
+        os.chown(path, nobody(), nobody(), follow_symlinks=False)
+    os.chown(own.data, nobody(), nobody())
+    again = EmbeddedPostgres(own.data, own.port)
+    again.start()
+    try:
+        assert await read_row(again) == 42
+        assert nobody() not in {path.lstat().st_uid for path in (own.data, *own.data.rglob("*"))}
+        assert stranger.stat().st_uid == 0, "only what was nobody's"
+    finally:
+        again.stop()
+
+
+@root_only
+def test_without_an_account_to_run_it_as_it_says_how_to_make_one(
+    private_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("starter.accounts.PROGRAMS", str(private_folder))
+    with pytest.raises(NoAccount, match=r"no account connect-elsewhere .*`useradd --system .* connect-elsewhere`"):
+        EmbeddedPostgres(private_folder / "postgres", free_port(), account="connect-elsewhere").start()
+    assert list(private_folder.iterdir()) == []
+
+
+async def test_the_superusers_password_is_the_one_of_the_last_start(own: EmbeddedPostgres) -> None:
+    own.start()
+    await write_row(own)
+    own.stop()
+    again = EmbeddedPostgres(own.data, own.port)
+    again.start()
+    try:
+        assert await read_row(again) == 42
+        with pytest.raises(asyncpg.InvalidPasswordError):
+            await read_row(own)
+    finally:
+        again.stop()
+
+
+async def test_only_the_pairs_of_database_and_role_that_were_named_can_be_connected(private_folder: Path) -> None:
+    server = EmbeddedPostgres(private_folder / "postgres", free_port(), access=[("kept", "clerk")])
+    server.start()
+    try:
+        await write_row(server)
+        superuser = await asyncpg.connect(server.dsn())
+        await superuser.execute(f"CREATE ROLE clerk LOGIN PASSWORD '{server.password_of('clerk')}'")
+        await superuser.close()
+        await (await asyncpg.connect(server.dsn("kept", "clerk"))).close()
+        for database, role in (("postgres", "clerk"), ("kept", "stranger"), ("template1", "clerk")):
+            with pytest.raises(asyncpg.InvalidAuthorizationSpecificationError, match=r"no pg_hba\.conf entry"):
+                await asyncpg.connect(server.dsn(database, role))
+    finally:
+        server.stop()
+
+
+@root_only
+def test_nothing_is_written_through_a_link_that_the_servers_account_made(
+    own: EmbeddedPostgres, private_folder: Path
+) -> None:
+    own.start()
+    own.stop()
+    victim = private_folder / "victim"
+    victim.write_text("mine", encoding="utf-8")
+    for name in ("pg_hba.conf", "pg_hba.conf.new"):
+        (own.data / name).unlink(missing_ok=True)
+        (own.data / name).symlink_to(victim)
+    own.start()
+    assert victim.read_text(encoding="utf-8") == "mine"
+    assert not (own.data / "pg_hba.conf").is_symlink()
+
+
+@root_only
 def test_binaries_below_a_private_home_are_run_from_a_copy(
     own: EmbeddedPostgres, private_folder: Path, open_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -184,6 +263,12 @@ def test_binaries_below_a_private_home_are_run_from_a_copy(
         server.stop()
     assert [f for f in (open_folder / "cache").iterdir() if f.name.startswith(".")] == [], "nothing half-copied is left"
     assert not reachable(hidden)
+
+
+def nobody() -> int:
+    found = account(SHARED)
+    assert found
+    return found.uid
 
 
 def run_python(code: str) -> "subprocess.Popen[str]":

@@ -31,8 +31,6 @@ async def process(settings: Settings, temporal: str, port: int) -> AsyncIterator
             "PATH": os.environ["PATH"],
             "TEMPORAL_ADDRESS": temporal,
             "CONNECT_DIRECTORY_DSN": dsn,
-            "CONNECT_TELEPHONY_DSN": dsn,
-            "CONNECT_INTERNET_DSN": dsn,
             "CONNECT_TOKEN": TOKEN,
             "CONNECT_PORT": str(port),
         },

@@ -41,8 +41,9 @@ class Call:
 class Phone(asyncio.DatagramProtocol):
     """A telephone of one line. ``proxy`` is the SIP server's host and port.
 
-    It takes every call that it hears, unless ``answers`` is false: then it rings until ``take``. ``rang`` has the
-    callers it heard, ``ended`` the Call-IDs of calls that somebody else ended (BYE, or CANCEL while it rang).
+    It takes every call that it hears, unless ``answers`` is false: then it rings until ``take``. ``address`` is its own
+    on loopback. ``rang`` has the callers it heard, ``ended`` the Call-IDs of calls that somebody else ended (BYE, or
+    CANCEL while it rang).
     """
 
     username: str
@@ -50,6 +51,7 @@ class Phone(asyncio.DatagramProtocol):
     domain: str
     proxy: tuple[str, int]
     answers: bool = True
+    address: str = "127.0.0.1"
     rang: list[str] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
     _ringing: dict[str, Headers] = field(default_factory=dict)
@@ -59,9 +61,9 @@ class Phone(asyncio.DatagramProtocol):
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
-        self._transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=("127.0.0.1", 0))
-        self._contact = f"<sip:{self.username}@127.0.0.1:{self._transport.get_extra_info('sockname')[1]}>"
-        self._via = f"127.0.0.1:{self._transport.get_extra_info('sockname')[1]}"
+        self._transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=(self.address, 0))
+        self._via = f"{self.address}:{self._transport.get_extra_info('sockname')[1]}"
+        self._contact = f"<sip:{self.username}@{self._via}>"
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -228,3 +230,18 @@ def _parsed(data: bytes) -> tuple[str, Headers]:
 
 def _md5(text: str) -> str:
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def options(uri: str, transport: str, via: str) -> bytes:
+    """An OPTIONS request, which needs no login (RFC 3261 section 11)."""
+    lines = (
+        f"OPTIONS {uri} SIP/2.0",
+        f"Via: SIP/2.0/{transport} {via};branch=z9hG4bKx",
+        "Max-Forwards: 5",
+        "From: <sip:x@127.0.0.1>;tag=1",
+        f"To: <{uri}>",
+        "Call-ID: x",
+        "CSeq: 1 OPTIONS",
+        "Content-Length: 0",
+    )
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()

@@ -1,5 +1,5 @@
 """Access gear in miniature: logs in over RADIUS (RFC 2865, PAP and CHAP), accounts for sessions (RFC 2866), and ends
-them when it is asked to (RFC 5176)."""
+them when it is asked to (RFC 5176). It signs what it says, and hears only what is signed (RFC 3579 section 3.2)."""
 
 import asyncio
 import hashlib
@@ -81,10 +81,11 @@ def admitted(down: int, up: int, vlan: int) -> Login:
 
 @dataclass(frozen=True)
 class Router:
-    """A router that only logs in. ``port`` and ``secret`` are the RADIUS server's on loopback."""
+    """A router that only logs in. ``port`` and ``secret`` are the RADIUS server's on loopback; ``address``: its own."""
 
     port: int
     secret: str
+    address: str = ""
 
     async def log_in(self, username: str, password: str, *, chap: bool = False) -> Login:
         """What the server says to a login with this password."""
@@ -92,9 +93,17 @@ class Router:
 
     def _log_in(self, username: str, password: str, chap: bool) -> Login:
         client = Client(
-            "127.0.0.1", authport=self.port, secret=self.secret.encode(), dict=dictionary(), retries=3, timeout=2
+            "127.0.0.1",
+            authport=self.port,
+            secret=self.secret.encode(),
+            dict=dictionary(),
+            retries=3,
+            timeout=2,
+            enforce_ma=True,
         )
-        request = client.CreateAuthPacket(User_Name=username, NAS_IP_Address="127.0.0.1")
+        if self.address:
+            client.bind((self.address, 0))
+        request = client.CreateAuthPacket(User_Name=username, NAS_IP_Address="127.0.0.1", message_authenticator=True)
         if chap:
             challenge, number = secrets.token_bytes(16), secrets.token_bytes(1)
             request["CHAP-Challenge"] = challenge
@@ -114,7 +123,7 @@ class Nas(asyncio.DatagramProtocol):
     ``server_port`` is the RADIUS server's, ``port`` where it takes Disconnect-Requests. ``sessions`` are the open ones:
     id to account; ``asked`` are the ids it was asked to end. Its moods: ``mute`` says nothing, ``refuses`` is an
     Error-Cause that it answers with, ``forgetful`` does not account for the end of a session, ``undead`` acknowledges
-    it and lets it live.
+    it and lets it live. It ``signs`` what it answers to who signs (RFC 5176 section 2.3).
     """
 
     server_port: int
@@ -125,6 +134,7 @@ class Nas(asyncio.DatagramProtocol):
     refuses: int = 0
     forgetful: bool = False
     undead: bool = False
+    signs: bool = True
     sessions: dict[str, str] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     _tasks: set["asyncio.Task[None]"] = field(default_factory=set)
@@ -135,7 +145,7 @@ class Nas(asyncio.DatagramProtocol):
         self._transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=(self.address, self.port))
         ports = {"auth_port": self.server_port, "acct_port": self.server_port + 1}
         self._client = ClientAsync(
-            "127.0.0.1", **ports, secret=self.secret.encode(), dict=dictionary(), retries=5, timeout=2
+            "127.0.0.1", **ports, secret=self.secret.encode(), dict=dictionary(), retries=5, timeout=2, enforce_ma=True
         )
         await self._client.initialize_transports(enable_auth=True, enable_acct=True, local_addr=self.address)
         return self
@@ -147,7 +157,9 @@ class Nas(asyncio.DatagramProtocol):
 
     async def log_in(self, username: str, password: str, session: str = "") -> Login:
         """What the server says to a login; when it is accepted, there is a session then, and it is accounted for."""
-        request = self._client.CreateAuthPacket(User_Name=username, NAS_IP_Address=self.address)
+        request = self._client.CreateAuthPacket(
+            User_Name=username, NAS_IP_Address=self.address, message_authenticator=True
+        )
         request["User-Password"] = request.PwCrypt(password)
         answer = login(await self._client.SendPacket(request))
         if answer.accepted:
@@ -183,6 +195,8 @@ class Nas(asyncio.DatagramProtocol):
             cause = SESSION_NOT_FOUND
         if cause:
             reply.code, reply["Error-Cause"] = DisconnectNAK, cause
+        if self.signs:
+            reply.add_message_authenticator()
         self._transport.sendto(reply.ReplyPacket(), addr)
         if not cause and not self.undead:
             self.end(session)

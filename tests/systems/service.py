@@ -39,12 +39,13 @@ KEY = "a master key that is long enough for the tests"
 
 @dataclass(frozen=True)
 class Systems:
-    """Both daemons, the server of their databases, and the RADIUS secret."""
+    """Both daemons, the server of their databases, the RADIUS secret, and that of Kamailio's JSON-RPC."""
 
     server: EmbeddedPostgres
     freeradius: FreeRadius
     kamailio: Kamailio
     secret: str
+    rpc_secret: str
 
     @property
     def daemons(self) -> tuple[FreeRadius, Kamailio]:
@@ -110,7 +111,7 @@ def running_systems(folder: Path) -> Iterator[Systems]:
             for it in (freeradius, kamailio):
                 started.append(it)
                 it.start()
-            yield Systems(server, freeradius, kamailio, held.make_radius_secret())
+            yield Systems(server, freeradius, kamailio, held.make_radius_secret(), held.make_rpc_secret())
         finally:
             for daemon in started:
                 daemon.stop()
@@ -132,6 +133,7 @@ async def running_service(systems: Systems, **changed: Any) -> AsyncIterator[Bui
             "sip_domain": DOMAIN,
             "sip_server": kamailio.address,
             "sip_rpc_urls": kamailio.rpc_url,
+            "sip_rpc_secret": systems.rpc_secret,
             "probe_lines": True,
             "radius_server": freeradius.address,
             "radius_secret": SecretStr(systems.secret),

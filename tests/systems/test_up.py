@@ -79,11 +79,85 @@ async def test_a_softphone_registers_and_both_daemons_come_back(terminal: Termin
         assert telephony["state"] == "settled"
         assert telephony["method"].endswith("asked of 1 Kamailio by JSON-RPC; a REGISTER without Contact")
         assert await phone.register() == 403
+        await nobody_is_shown(terminal, secret, terminal.data / "kamailio-rpc-secret")
     router = Router(radius, secret.read_text().strip())
     assert await router.log_in("acme", "virtual clients have no account") == REJECTED
     assert terminal.end() == 0
     assert terminal.leftovers() == []
     assert not DataFolder(terminal.data).noted_children()
+
+
+async def test_no_secret_is_in_an_environment_or_argument_of_what_does_not_need_it(terminal: Terminal) -> None:
+    """Arguments are for every user of the machine to see; environments for whatever a process starts, or logs."""
+    sip, radius = free_udp_port(), free_udp_port()
+    terminal.start("--systems", "--sip-port", str(sip), "--radius-port", str(radius), env={"CONNECT_NAS": NAS})
+    await terminal.ready()
+    pids = {name: family(pid) for name, (pid, _) in terminal.children().items()}
+    assert terminal.process
+    pids["connect up"] = {terminal.process.pid}
+    secrets = secrets_in(terminal.data) | {"the access gear's": "gear-secret"}
+    assert {"token", "master-key", "radius-secret", "passwords/connect", "passwords/radius_daemon"} <= secrets.keys()
+    found = {
+        (name, secret)
+        for name, family_of in pids.items()
+        for pid in family_of
+        for secret, text in secrets.items()
+        if text in cmdline(pid) or text in environ(pid)
+    }
+    assert found == {("connect up", "the access gear's"), ("The worker", "the access gear's")}
+    assert not {
+        (name, pid)
+        for name, family_of in pids.items()
+        for pid in family_of
+        if any(text in cmdline(pid) for text in secrets.values())
+    }
+    told = {name: environ(*pids[name]) for name in ("The worker", "The API", "Temporal")}
+    assert "CONNECT_TOKEN" not in told["The worker"]
+    for setting in ("CONNECT_TELEPHONY_", "CONNECT_INTERNET_", "CONNECT_RADIUS_SECRET", "CONNECT_NAS"):
+        assert setting not in told["The API"]
+    assert "CONNECT_" not in told["Temporal"]
+
+
+NAS = json.dumps({"127.0.0.9": {"secret": "gear-secret"}})
+
+
+def secrets_in(data: Path) -> dict[str, str]:
+    """Every secret of a data folder, by the name of its file."""
+    named = ("token", "master-key", "radius-secret", "kamailio-rpc-secret")
+    files = [*(data / name for name in named if (data / name).exists()), *(data / "passwords").iterdir()]
+    return {str(f.relative_to(data)): f.read_text(encoding="utf-8").strip().rpartition(":")[2] for f in files}
+
+
+def family(leader: int) -> set[int]:
+    """A process that leads a session, and all in it."""
+    return {pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if session_of(pid) == leader}
+
+
+def session_of(pid: int) -> int | None:
+    try:
+        return os.getsid(pid)
+    except ProcessLookupError:
+        return None
+
+
+def cmdline(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8", errors="replace")
+
+
+def environ(pid: int) -> str:
+    return Path(f"/proc/{pid}/environ").read_text(encoding="utf-8", errors="replace")
+
+
+async def nobody_is_shown(terminal: Terminal, *secrets: Path) -> None:
+    """What lets its holder ask FreeRADIUS or Kamailio is in private files, and in nothing that others may see."""
+    async with terminal.api() as api:
+        answers = [(await api.get(path)).text for path in ("/clients/acme", "/clients/acme/timeline", "/systems")]
+    logs = [log.read_text(errors="replace") for log in (terminal.data / "logs").iterdir()]
+    processes = [Path(f"/proc/{pid}") for pid, _ in terminal.children().values()]
+    shown = [(it / name).read_text() for it in processes for name in ("cmdline", "environ")]
+    for secret in secrets:
+        assert stat.S_IMODE(secret.stat().st_mode) == 0o600
+        assert not any(secret.read_text().strip() in text for text in (*answers, *logs, *shown))
 
 
 async def test_a_port_that_is_taken_is_said_before_anything_starts(terminal: Terminal) -> None:

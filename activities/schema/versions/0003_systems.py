@@ -10,7 +10,7 @@ down_revision = "0002"
 
 def upgrade() -> None:
     """Execute the file of the same name, as it stands."""
-    statements = Path(__file__).with_suffix(".sql").read_text()
+    statements = Path(__file__).with_suffix(".sql").read_text(encoding="utf-8")
     adapter = op.get_bind().connection.dbapi_connection
     assert adapter is not None
     adapter.run_async(lambda connection: connection.execute(statements))

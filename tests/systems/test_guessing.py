@@ -1,0 +1,259 @@
+"""Guesses of passwords are cut, of telephones and of routers, and lock out nobody but the guesser."""
+
+import asyncio
+import hashlib
+import socket
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+import pytest_asyncio
+from pyrad.packet import AccessAccept, AccessReject, AuthPacket
+
+from activities.radius import dictionary, exchange
+from starter.daemons import Kamailio
+from tests.starter.house import number
+from tests.systems.phone import Phone, options
+from tests.systems.router import REJECTED, Router
+from tests.systems.service import DOMAIN, Building, Systems, free_udp_port, running_service
+from tests.waiting import eventually
+
+CHALLENGE, TOO_MANY = 401, 503
+CHAP_PASSWORD, CHAP_CHALLENGE = 3, 60  # attributes
+OF_ONE, OF_ALL = 10, 100  # wrong passwords in a minute: of one number from one address, of one address
+
+# -- guessing a telephone's password ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def fresh(systems: Systems, tmp_path: Path) -> Iterator[Systems]:
+    """The same systems, with a Kamailio of this test alone, that has heard of no wrong password yet."""
+    here = (tmp_path / "kamailio", tmp_path / "kamailio.log")
+    kamailio = Kamailio(systems.server, free_udp_port(), DOMAIN, systems.rpc_secret, *here)
+    kamailio.start()
+    try:
+        yield replace(systems, kamailio=kamailio)
+    finally:
+        kamailio.stop()
+
+
+@pytest_asyncio.fixture
+async def ours(fresh: Systems) -> AsyncIterator[Building]:
+    async with running_service(fresh, probe_lines=False) as building:
+        yield building
+
+
+async def tenant(building: Building) -> str:
+    return await building.create(type="virtual", lines=[{"number": number()}])
+
+
+def at(phone: Phone, address: str, password: str = "") -> Phone:
+    """A telephone of the same line at another address."""
+    return Phone(phone.username, password or phone.password, phone.domain, phone.proxy, address=address)
+
+
+async def guessed(phone: Phone, times: int) -> list[int]:
+    """What is said to so many wrong passwords, one after the other."""
+    return [await phone.register() for _ in range(times)]
+
+
+async def test_three_hundred_guesses_are_ten_and_lock_out_nobody_else(ours: Building) -> None:
+    acme, other = await tenant(ours), await tenant(ours)
+    right, neighbour = await ours.phone(acme), await ours.phone(other)
+    async with at(right, "127.0.0.21", "guessed") as guesser:
+        said = await guessed(guesser, 300)
+    assert said == [CHALLENGE] * OF_ONE + [TOO_MANY] * (300 - OF_ONE)
+    async with at(right, "127.0.0.21") as lucky, at(neighbour, "127.0.0.21") as next_door, right as elsewhere:
+        assert await lucky.register() == TOO_MANY, "no guess says whether it was right"
+        assert await lucky.call(neighbour.username) == TOO_MANY
+        assert await next_door.register() == 200
+        assert await elsewhere.register() == 200
+        assert await elsewhere.call(neighbour.username) == 200
+
+
+async def test_who_tries_many_numbers_is_cut_and_telephones_behind_the_same_address_go_on(ours: Building) -> None:
+    known, new = await ours.phone(await tenant(ours)), await ours.phone(await tenant(ours))
+    async with at(known, "127.0.0.22") as known, at(new, "127.0.0.22") as new:
+        assert await known.register() == 200
+        said = []
+        others = [f"4416329680{n:03}" for n in range(OF_ALL + 20)]
+        await lines(ours, *others)
+        for username in others:
+            async with Phone(username, "guessed", DOMAIN, known.proxy, address="127.0.0.22") as guesser:
+                said.append(await guesser.register())
+        assert said == [CHALLENGE] * OF_ALL + [TOO_MANY] * 20
+        assert await known.register() == 200
+        assert await new.register() == TOO_MANY, "it is not known there yet: from the next minute on"
+        async with at(new, "127.0.0.23") as moved:
+            assert await moved.register() == 200
+
+
+async def lines(building: Building, *usernames: str) -> None:
+    """Have these lines on the server, with the password ``right``, whoever they are of."""
+    sql = """INSERT INTO subscriber (username, domain, ha1)
+        SELECT name, $1::text, md5(name || ':' || $1::text || ':right') FROM unnest($2::text[]) AS name"""
+    connection = await asyncpg.connect(building.databases["kamailio"])
+    try:
+        await connection.execute(sql, DOMAIN, usernames)
+    finally:
+        await connection.close()
+
+
+async def test_a_telephone_that_is_there_before_its_line_registers_as_soon_as_that_is(
+    ours: Building, fresh: Systems
+) -> None:
+    async with Phone("441632969999", "right", DOMAIN, ("127.0.0.1", fresh.kamailio.port)) as early:
+        assert await guessed(early, 3 * OF_ONE) == [CHALLENGE] * 3 * OF_ONE, "there is nothing to guess"
+        await lines(ours, early.username)
+        assert await early.register() == 200
+
+
+async def test_nobody_uses_up_the_guesses_of_an_address_that_is_not_theirs(ours: Building) -> None:
+    """A sender's address can be forged, but not what is sent to it: its challenge is not known."""
+    victim = await ours.phone(await tenant(ours))
+    uri, line = f"sip:{DOMAIN}", f"<sip:{victim.username}@{DOMAIN}>"
+    async with at(victim, "127.0.0.24") as attacker, at(victim, "127.0.0.25", "guessed") as forged:
+        challenge = (await attacker._asked("REGISTER", uri, line, "key", "tag", [])).headers
+        for _ in range(2 * OF_ONE):
+            answer = forged._login("REGISTER", uri, challenge)
+            assert (await forged._asked("REGISTER", uri, line, "key", "tag", [answer])).code == CHALLENGE
+    async with at(victim, "127.0.0.25") as victim:
+        assert await victim.register() == 200
+
+
+async def test_an_address_that_floods_is_not_heard_and_others_are(fresh: Systems) -> None:
+    await eventually(fresh.kamailio.ready)
+    answered = await asyncio.to_thread(flood, "127.0.0.26", fresh.kamailio, 4000)
+    assert 100 < answered < 4000
+    assert fresh.kamailio.ready(), "at another address"
+
+
+def flood(address: str, kamailio: Kamailio, most: int) -> int:
+    """How many requests, one after the other, it answered before it was silent."""
+    with socket.socket(type=socket.SOCK_DGRAM) as sending:
+        sending.bind((address, 0))
+        sending.connect(("127.0.0.1", kamailio.port))
+        sending.settimeout(1)
+        request = options(f"sip:{kamailio.address}", "UDP", f"{address}:{sending.getsockname()[1]}")
+        for answered in range(most):
+            sending.send(request)
+            try:
+                sending.recv(4096)
+            except TimeoutError:
+                return answered
+    return most
+
+
+# -- guessing a router's password -------------------------------------------------------------------------------------
+
+
+@dataclass
+class Accounts:
+    """FreeRADIUS with accounts of its own, whoever asks it."""
+
+    port: int
+    secret: str
+    database: str
+
+    async def add(self, account: str) -> None:
+        sql = "INSERT INTO radcheck (username, attribute, op, value) VALUES ($1, 'Cleartext-Password', ':=', 'right')"
+        await self.execute(sql, account)
+
+    async def noted(self, account: str) -> int:
+        """How many of its logins were looked at."""
+        return int(await self.execute("SELECT count(*) FROM radpostauth WHERE username = $1", account))
+
+    async def execute(self, sql: str, account: str) -> Any:
+        connection = await asyncpg.connect(self.database)
+        try:
+            return await connection.fetchval(sql, account)
+        finally:
+            await connection.close()
+
+    def request(self, account: str, password: str, device: str = "aa-bb", *, signed: bool = True) -> AuthPacket:
+        request = AuthPacket(secret=self.secret.encode(), dict=dictionary(), message_authenticator=signed or None)
+        request["User-Name"], request["Calling-Station-Id"] = account, device
+        request["User-Password"] = request.PwCrypt(password)
+        return request
+
+    async def ask(self, account: str, password: str, device: str = "aa-bb") -> int:
+        """What is said to a login from this device."""
+        answer = await exchange(self.request(account, password, device), "127.0.0.1", self.port, 9.0, signed=True)
+        return int(answer.code)
+
+
+@pytest_asyncio.fixture
+async def accounts(systems: Systems) -> Accounts:
+    await eventually(systems.freeradius.ready)
+    return Accounts(systems.freeradius.port, systems.secret, systems.server.dsn("radius"))
+
+
+async def test_two_hundred_guesses_at_an_account_are_a_few_and_lock_out_no_other_device(accounts: Accounts) -> None:
+    await accounts.add("guessed-at")
+    await accounts.add("next-door")
+    assert await accounts.ask("guessed-at", "wrong") == AccessReject
+    gate = asyncio.Semaphore(50)
+
+    async def guess(number: int) -> int:
+        async with gate:
+            return await accounts.ask("guessed-at", f"guess {number}")
+
+    assert set(await asyncio.gather(*map(guess, range(200)))) == {AccessReject}
+    assert await accounts.noted("guessed-at") == 10
+    assert await accounts.ask("guessed-at", "right") == AccessReject, "no guess says whether it was right"
+    assert await accounts.ask("guessed-at", "right", "cc-dd") == AccessAccept
+    assert await accounts.ask("next-door", "right") == AccessAccept
+
+
+async def test_a_right_password_forgets_the_wrong_ones_before_it(accounts: Accounts) -> None:
+    await accounts.add("forgetful")
+    for _ in range(3):
+        said = await asyncio.gather(*(accounts.ask("forgetful", "wrong") for _ in range(5)))
+        assert set(said) == {AccessReject}
+        assert await accounts.ask("forgetful", "right") == AccessAccept
+
+
+@pytest.mark.parametrize("chap", [False, True], ids=["PAP", "CHAP"])
+async def test_a_login_that_is_not_signed_is_not_answered(accounts: Accounts, chap: bool) -> None:
+    """With CHAP (RFC 2865 section 2.2) it takes no secret to make one, so anybody on this machine could guess."""
+    name = f"unsigned-{'chap' if chap else 'pap'}"
+    await accounts.add(name)
+    unsigned, signed = accounts.request(name, "right", signed=False), accounts.request(name, "right")
+    if chap:
+        challenge, number = b"16 random octets", b"7"
+        response = hashlib.md5(number + b"right" + challenge, usedforsecurity=False).digest()
+        del unsigned["User-Password"]
+        unsigned[CHAP_PASSWORD], unsigned[CHAP_CHALLENGE] = [number + response], [challenge]
+    with socket.socket(type=socket.SOCK_DGRAM) as asking:
+        asking.settimeout(5)
+        asking.connect(("127.0.0.1", accounts.port))
+        asking.send(unsigned.RequestPacket())
+        asking.send(signed.RequestPacket())
+        raw = await asyncio.to_thread(asking.recv, 4096)
+    answer = signed.CreateReply(packet=raw)
+    assert signed.VerifyReply(answer, raw, enforce_ma=True), "it is the answer to the signed one, and signed"
+    assert answer.code == AccessAccept
+    assert await accounts.noted(name) == 1
+
+
+async def test_a_router_that_is_there_before_its_account_logs_in_as_soon_as_it_is(accounts: Accounts) -> None:
+    said = await asyncio.gather(*(accounts.ask("early", "right") for _ in range(30)))
+    assert set(said) == {AccessReject}
+    await accounts.add("early")
+    assert await accounts.ask("early", "right") == AccessAccept
+
+
+async def test_who_is_switched_off_is_told_so_at_once_and_counts_as_no_guess(
+    systems: Systems, accounts: Accounts
+) -> None:
+    await accounts.add("suspended")
+    off = "INSERT INTO radcheck (username, attribute, op, value) VALUES ($1, 'Auth-Type', ':=', 'Reject')"
+    await accounts.execute(off, "suspended")
+    router = Router(accounts.port, accounts.secret)
+    for _ in range(30):
+        assert await router.log_in("suspended", "right") == REJECTED
+    await accounts.execute("DELETE FROM radcheck WHERE username = $1 AND attribute = 'Auth-Type'", "suspended")
+    assert (await router.log_in("suspended", "right")).accepted
