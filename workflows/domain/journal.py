@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from workflows.domain.commands import AnyCommand
+from workflows.domain.words import visible
 
 LONGEST_TEXT = 1000
 MANY = 300  # with the longest texts still well below Temporal's 2 MiB for one payload
@@ -100,6 +101,5 @@ def _counted(entry: Entry, count: int) -> Entry:
 
 
 def shortened(text: str, longest: int = LONGEST_TEXT) -> str:
-    """Text from outside, cut to a length that a history can carry, without the one character no database takes."""
-    text = text.replace("\0", "\N{REPLACEMENT CHARACTER}")
-    return text if len(text) <= longest else text[: longest - 1] + "…"
+    """Text from outside, cut to a length that a history can carry, with a mark for every character nobody would see."""
+    return visible(text if len(text) <= longest else text[: longest - 1] + "…")
