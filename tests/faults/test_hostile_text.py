@@ -1,13 +1,13 @@
-"""What a system says to us is cut and cleaned: neither a history nor an answer grows with it, and the client goes on."""
+"""What a system says is cut and cleaned: neither a history nor an answer grows with it, and the client goes on."""
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
 from activities.bounds import ALL_TEXTS, LONGEST_ERROR, Bounds, bounded
+from tests.fakes import FakeTelephony
 from tests.faults.conftest import RealHouse
 from tests.faults.test_systems_away import in_attention, settled_off
-from tests.fakes import FakeTelephony
 from tests.workflows.conftest import Handle, House
 from workflows.domain.standing import Limits, Proof
 from workflows.domain.words import LONGEST_FOREIGN, hidden_in
