@@ -141,7 +141,7 @@ def test_no_error_of_a_model_of_ours_quotes_a_value() -> None:
         activities.json_http,
         activities.access_gear,
         workflows.views,
-    )  # all there are come with them
+    )  # with all there are
     assert len({module.__name__ for module in loaded}) == len(loaded)
     packages = ("workflows", "activities", "starter")
     ours = {
