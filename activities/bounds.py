@@ -18,7 +18,7 @@ from workflows.ports import EnsureAccess, EnsureLines, Evidence, Finding, Observ
 
 LONGEST_SUBJECT = 100
 MOST_SEEN = 20
-ALL_TEXTS = 200_000
+ALL_TEXTS = 100_000
 """Characters of all texts of one evidence: the more lines or accounts, the less is told of each."""
 
 SHORTEST = 60

@@ -4,7 +4,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
-from activities.bounds import ALL_TEXTS, LONGEST_ERROR, Bounds, bounded
+from activities.bounds import ALL_TEXTS, LONGEST_ERROR, SHORTEST, Bounds, bounded
 from tests.fakes import FakeTelephony
 from tests.faults.conftest import RealHouse
 from tests.faults.test_systems_away import in_attention, settled_off
@@ -100,6 +100,7 @@ def test_of_many_lines_less_is_told_of_each() -> None:
     findings = [Finding(f"+4420{n:08}", True, {"a": "x" * 9000}, Proof.FAILED, "y" * 9000) for n in range(2000)]
     evidence = bounded(Evidence("telephony", 1, None, "", findings))  # type: ignore[arg-type]  # neither is looked at
     assert len(evidence.findings) == 2000
-    assert sum(len(f.why) + sum(map(len, f.seen.values())) for f in evidence.findings) <= 2 * ALL_TEXTS
+    assert sum(len(f.why) + sum(map(len, f.seen.values())) for f in evidence.findings) <= 2 * 2000 * SHORTEST
     assert bounded(evidence) == evidence, "once is enough"
     assert LONGEST_ERROR >= LONGEST_FOREIGN
+    assert ALL_TEXTS // 1000 > SHORTEST, "of a client's thousand lines each still says something"
