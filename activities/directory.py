@@ -11,6 +11,7 @@ from temporalio import activity
 from activities.claims import Holdings, Lost, not_valid
 from activities.database import Database
 from activities.errors import attempt_on, rejected, stale_revision
+from workflows.domain.answers import CREATE
 from workflows.domain.client import LONGEST_NAME
 from workflows.domain.provisioning import Provisioned
 from workflows.domain.systems import System
@@ -19,9 +20,15 @@ from workflows.views import ClientView
 
 _ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtextextended('client:' || $1, 0))"
 
+_ONE_KEY_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtextextended('key:' || $1, 0))"
+
+_CREATED_BY_KEY = """
+SELECT client_id FROM answers WHERE command_id = $1 AND kind = 'create' AND client_id <> $2 AND refusal IS NULL"""
+
 _KNOWN = "SELECT incarnation, revision, billing_ref FROM clients WHERE client_id = $1 FOR UPDATE"
 
-# The client's row, new lines of its history (an array of JSON objects), and word to whoever listens: one round trip.
+# The client's row, new lines of its history and the answers that they are of (arrays of JSON objects), and word to
+# whoever listens: one round trip. What was done counts over a refusal that the API wrote meanwhile under the same key.
 _SHOW = """
 WITH shown AS (
 INSERT INTO clients AS c (client_id, incarnation, revision, site_id, name, type, status, billing_ref, start_date,
@@ -47,7 +54,15 @@ INSERT INTO history (client_id, entry, event, at, kind, text, by, source, reason
 SELECT $1, e.entry, e.event, e.at, e.kind, e.text, e.by, e.source, e.reason, e.command_id, e.revision, e.facts
 FROM jsonb_to_recordset($25) AS e(entry bigint, event text, at timestamptz, kind text, text text, by text, source text,
   reason text, command_id text, revision bigint, facts jsonb)
-ORDER BY e.entry ON CONFLICT DO NOTHING)
+ORDER BY e.entry ON CONFLICT DO NOTHING),
+answered AS (
+INSERT INTO answers AS k (client_id, command_id, fingerprint, kind, changed, message, refusal)
+SELECT $1, a.command_id, a.fingerprint, a.kind, a.changed, a.message, a.refusal
+FROM jsonb_to_recordset($27) AS a(command_id text, fingerprint text, kind text, changed boolean, message text,
+  refusal jsonb)
+ON CONFLICT (client_id, command_id) DO UPDATE SET fingerprint = excluded.fingerprint, kind = excluded.kind,
+  changed = excluded.changed, message = excluded.message, refusal = NULL
+WHERE k.refusal IS NOT NULL AND excluded.refusal IS NULL)
 SELECT pg_notify('connect_clients', client_id) FROM shown"""
 
 log = structlog.get_logger(__name__)
@@ -95,6 +110,7 @@ class PostgresDirectory(Directory):
         numbers, lost = {*order.numbers, *claim.numbers}, None
         granted: str | None
         if order.register:
+            await _check_key(connection, order)
             ref = granted = await _registered(holdings, order, claim, known)
         else:
             ref = order.view.billing_ref
@@ -103,7 +119,7 @@ class PostgresDirectory(Directory):
             numbers = set(order.numbers) if lost else numbers
             await _hold(holdings, order, ref)
         await holdings.keep({ref, granted or ref}, numbers)
-        await connection.execute(_SHOW, *_columns(order, ref), _lines(order), order.priority)
+        await connection.execute(_SHOW, *_columns(order, ref), _lines(order), order.priority, _answers(order))
         return Published(order.revision, order.first_entry + len(order.entries) - 1, granted, lost)
 
     async def _known(self, connection: asyncpg.Connection, order: Publish) -> Known | None:
@@ -132,6 +148,22 @@ class PostgresDirectory(Directory):
 
 def _turned_away(order: Publish, lost: LostClaim) -> Published:
     return Published(order.revision, order.first_entry - 1, lost=lost)
+
+
+async def _check_key(connection: asyncpg.Connection, order: Publish) -> None:
+    """One key creates one client. Raises Lost."""
+    for answer in order.answers:
+        if answer.kind != CREATE:
+            continue
+        await connection.execute(_ONE_KEY_AT_A_TIME, answer.command_id)
+        if other := await connection.fetchval(_CREATED_BY_KEY, answer.command_id, order.client_id):
+            raise Lost(key_reused(answer.command_id, other))
+
+
+def key_reused(command_id: str, client_id: str) -> LostClaim:
+    """What is told when a key that has created one client comes with another."""
+    why = f"Idempotency-Key {command_id} was used before, to create client {client_id}"
+    return LostClaim("CommandIdReused", "Idempotency-Key", why, "Use a new one for each client")
 
 
 async def _registered(holdings: Holdings, order: Publish, claim: Claim, known: Known | None) -> str:
@@ -206,6 +238,11 @@ def sort_name(name: str) -> str:
     """
     letters = (mark for mark in unicodedata.normalize("NFKD", name.casefold()) if not unicodedata.combining(mark))
     return "".join(letters).strip()[:LONGEST_NAME]
+
+
+def _answers(order: Publish) -> list[dict[str, Any]]:
+    """The rows of table answers."""
+    return [dataclasses.asdict(answer) for answer in order.answers]
 
 
 def _lines(order: Publish) -> list[dict[str, Any]]:

@@ -55,7 +55,9 @@ from workflows.views import ClientView
 
 ABOUT = """The client lifecycle service of a serviced-office operator.
 
-Send the token as `Authorization: Bearer …`. `Idempotency-Key` makes a request one command, however often it is sent.
+Send the token as `Authorization: Bearer …`. `Idempotency-Key` makes a request one command, however often and however
+late it is sent: its first verdict stands for as long as the client's history is kept. What was obeyed is answered so
+again, with the client as it is now; what was refused stays refused; another request under the key is refused (409).
 `Prefer: wait=N` waits up to N seconds (at most 60) for the effect: 200 when the systems are proven to do it, 202 when
 it is accepted. `?dry_run=true` on a command answers what it would do, and does nothing. Errors are problem documents
 (RFC 9457) that say what is wrong, where, and what to do instead."""
@@ -105,7 +107,7 @@ async def create_client(
     """Answers once the directory has the client: its billing reference and numbers are then its own."""
     if dry_run:  # better refused than taken for one
         raise InvalidField("A new client has no dry run", "Leave dry_run out to create it", field="dry_run")
-    view = await asked.waited(await asked.desk.create(client, asked.command_id, asked.by))
+    view = await asked.waited(await asked.desk.create(client, asked.command_id, asked.by, fresh=asked.fresh))
     asked.response.headers["Location"] = f"{router.prefix}/clients/{view.client_id}"
     return view
 

@@ -27,7 +27,7 @@ Key = Annotated[
         alias="Idempotency-Key",
         max_length=200,
         pattern=r"^[\x20-\x7e]*$",
-        description="The command_id: the same one twice is one command",
+        description="The command_id: one command, however often it is sent; its first verdict stands",
         examples=["5f0c2f5e"],
     ),
 ]
@@ -52,7 +52,7 @@ class Asking:
     def __init__(self, request: Request, response: Response, key: Key = None, wait: Wait = None) -> None:
         self.desk = desk_of(request)
         self.by: str = request.state.caller.name
-        self.command_id = key or uuid4().hex
+        self.command_id, self.fresh = key or uuid4().hex, not key
         self.response = response
         self.seconds = seconds_of(wait)
 
@@ -84,7 +84,7 @@ class Telling(Asking):
             if refusal := refusal_in(shown):
                 raise refusal
             return shown
-        answer = await self.waited(await self.desk.command(client_id, message))
+        answer = await self.waited(await self.desk.command(client_id, message, fresh=self.fresh))
         self.response.status_code = 200 if answer.provisioning is Provisioned.SETTLED else 202
         return answer
 

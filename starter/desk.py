@@ -3,22 +3,34 @@
 import asyncio
 import hashlib
 import re
-import unicodedata
 from datetime import UTC, datetime
 from typing import TypeVar
 
 import structlog
+from pydantic import BaseModel
 
+from starter.answers import Answers, Key
 from starter.credentials import Keyring
 from starter.directory import Directory
 from starter.errors import DirectoryAway, NoSuchClient, NotRunning, WorkflowMissing
-from starter.gateway import Gateway, is_recorded, refusal_of
+from starter.gateway import Gateway, is_recorded
 from starter.listing import total_of
 from starter.schemas import CLIENT_ID, ClientFilter, ClientGiven, ClientPage, Credentials, HistoryPage, Servers
 from starter.watching import Watch, until_settled
+from workflows.domain.answers import CREATE, Answer, fingerprint
 from workflows.domain.client import Client
 from workflows.domain.dates import local_day, local_time
-from workflows.domain.errors import IllegalTransition, InvalidField, NumberNotValid, Refusal, Situation, Taken
+from workflows.domain.errors import (
+    CommandIdReused,
+    IllegalTransition,
+    InvalidField,
+    NumberNotValid,
+    Refusal,
+    Situation,
+    Taken,
+    TooManyWaiting,
+    refusal_of,
+)
 from workflows.domain.lifecycle import Status
 from workflows.domain.provisioning import Provisioned
 from workflows.domain.services import Services
@@ -33,6 +45,8 @@ log = structlog.get_logger(__name__)
 
 View = TypeVar("View", bound=ClientView)
 
+_CONSONANTS, _VOWELS = "bdfghjklmnprstvz", "aiou"
+
 RECORDED_BY_THE_WORKFLOW = (Taken, NumberNotValid)  # it had accepted the command: the directory decided against it
 
 
@@ -45,11 +59,27 @@ class Desk:
         self.gateway = gateway
         self.directory = directory
         self.watch = watch
+        self._answers = Answers(directory.database)
         self._limits = limits
         self._keyring = keyring
 
-    async def create(self, given: ClientGiven, command_id: str, by: str = "") -> ClientView:
-        """The new client, which the directory has; ``by`` asked for it. Raises a Refusal, Away or NotDecided."""
+    async def create(self, given: ClientGiven, command_id: str, by: str = "", *, fresh: bool = False) -> ClientView:
+        """The new client, which the directory has; ``by`` asked for it. Raises a Refusal, Away or NotDecided.
+
+        The first verdict on a ``command_id`` stands; ``fresh``: nobody has used this one before.
+        """
+        request = digest_of(given)
+        key = Key(given.client_id or client_id_for(command_id), command_id, request, CREATE)
+        if not fresh and await self._known(key):
+            return await self.client(key.client_id)
+        try:
+            return await self._create(given, key.client_id, command_id, by, request)
+        except Refusal as refusal:
+            if await self._keep(key, refusal, fresh=fresh):
+                return await self.client(key.client_id)
+            raise
+
+    async def _create(self, given: ClientGiven, client_id: str, command_id: str, by: str, request: str) -> ClientView:
         site = await self.directory.site(given.site)
         if site is None:
             known = ", ".join(site.site_id for site in (await self.directory.sites()).items)
@@ -60,7 +90,7 @@ class Desk:
             )
         now = datetime.now(UTC)
         client = Client(
-            client_id=given.client_id or client_id_for(given.name, command_id),
+            client_id=client_id,
             name=given.name,
             site=site.site_id,
             timezone=site.timezone,
@@ -77,18 +107,27 @@ class Desk:
             activation=given.activation,
             management=given.management,
         )
-        state = ClientState.of_new(client, self._limits, created_by=command_id, by=by)
-        return self._linked(await self.gateway.create(state, given))
+        state = ClientState.of_new(client, self._limits, created_by=command_id, by=by, request=request)
+        return self._linked(await self.gateway.create(state, request))
 
-    async def command(self, client_id: str, message: AnyMessage) -> CommandAnswer:
-        """What a client answers to a command. Raises a Refusal, NoSuchClient, Away or NotDecided."""
+    async def command(self, client_id: str, message: AnyMessage, *, fresh: bool = False) -> CommandAnswer:
+        """What a client answers to a command. Raises a Refusal, NoSuchClient, Away or NotDecided.
+
+        The first verdict on a ``command_id`` stands: what was obeyed is answered so, with the client as it is now;
+        what was refused is refused with what was said then. ``fresh``: nobody has used this one before.
+        """
         check_id(client_id)
+        key = Key(client_id, message.command_id, fingerprint(message.command()), message.kind)
+        if not fresh and (known := await self._known(key)):
+            return await self._again(known, client_id)
         try:
             try:
                 return self._linked(await self.gateway.command(client_id, message))
             except NotRunning:
                 return self._linked(await self._command_closed(client_id, message))
         except Refusal as refusal:
+            if known := await self._keep(key, refusal, fresh=fresh):
+                return await self._again(known, client_id)
             if not isinstance(refusal, RECORDED_BY_THE_WORKFLOW) and not is_recorded(refusal):
                 await self._note(client_id, message, refusal)
             raise
@@ -131,7 +170,7 @@ class Desk:
 
     async def settled(self, view: View, seconds: float) -> View:
         """The same client once what it decided is done and shown; as it stands when the time is over first."""
-        shown = await until_settled(self.directory, self.watch, view.client_id, view.revision, seconds)
+        shown = await until_settled(self.directory, self.watch, view, seconds)
         if shown is None:
             try:
                 shown = await self.directory.client(view.client_id, datetime.now(UTC))
@@ -163,6 +202,37 @@ class Desk:
         return page
 
     # -- inside -----------------------------------------------------------------------------------------------------
+
+    async def _known(self, key: Key) -> Answer | None:
+        """What this very command was answered before. Raises the refusal it met then, or CommandIdReused.
+
+        While the directory is away, what the client's workflow remembers must do.
+        """
+        try:
+            return await self._answers.find(key)
+        except DirectoryAway as away:
+            log.warning("answer_not_looked_up", client_id=key.client_id, command=key.kind, error=str(away))
+            return None
+
+    async def _again(self, known: Answer, client_id: str) -> CommandAnswer:
+        view = await self.client(client_id)
+        return CommandAnswer(**dict(view), changed=known.changed, message=known.message)
+
+    async def _keep(self, key: Key, refusal: Refusal, *, fresh: bool) -> Answer | None:
+        """Have a refusal stand. Returns what was answered under the same key meanwhile, if it was obeyed.
+
+        A refusal that may be over at the next attempt is not kept, nor is one of the key itself. Raises DirectoryAway:
+        a verdict that could not be kept is not given to who may ask again.
+        """
+        if isinstance(refusal, TooManyWaiting | CommandIdReused):
+            return None
+        try:
+            return await self._answers.keep(key, refusal)
+        except DirectoryAway as away:
+            if not fresh:
+                raise
+            log.warning("refusal_not_kept", client_id=key.client_id, command=key.kind, error=str(away))
+            return None
 
     def _linked(self, view: View) -> View:
         return view.model_copy(update={"temporal_ui_url": self.gateway.ui_link(view.client_id)})
@@ -215,8 +285,19 @@ def check_id(client_id: str) -> None:
         raise NoSuchClient(client_id)
 
 
-def client_id_for(name: str, command_id: str) -> str:
-    """An id a person recognises, and the same one for the same request sent again."""
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
-    slug = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:40].strip("-") or "client"
-    return f"{slug}-{hashlib.sha256(command_id.encode()).hexdigest()[:6]}"
+def client_id_for(command_id: str) -> str:
+    """An id that a person can read out, the same one for the same request sent again. It says nothing of the client:
+    ids stand in the clear in Temporal (PRODUCT.md section 6)."""
+    digest = hashlib.sha256(command_id.encode()).digest()
+    return "-".join(_spoken(int.from_bytes(digest[start : start + 2])) for start in (0, 2, 4))
+
+
+def _spoken(sixteen_bits: int) -> str:
+    """Five letters, consonants and vowels in turn, as proquints have them (arXiv 0901.4016)."""
+    shifts = ((12, 15, _CONSONANTS), (10, 3, _VOWELS), (6, 15, _CONSONANTS), (4, 3, _VOWELS), (0, 15, _CONSONANTS))
+    return "".join(letters[sixteen_bits >> shift & mask] for shift, mask, letters in shifts)
+
+
+def digest_of(request: BaseModel) -> str:
+    """A short digest of all that a request says."""
+    return hashlib.sha256(request.model_dump_json().encode()).hexdigest()[:16]

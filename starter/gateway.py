@@ -4,12 +4,11 @@ What Temporal answers is turned, once and here, into domain refusals and the err
 """
 
 import asyncio
-import hashlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 from uuid import uuid4
 
 from pydantic import BaseModel
@@ -30,7 +29,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from starter.errors import Malfunction, NotDecided, NotRunning, TemporalAway, TemporalRefused
 from workflows.client_lifecycle import UNDECIDED, ClientLifecycle
-from workflows.domain.errors import ClientIdTaken, CommandIdReused, Refusal, Situation
+from workflows.domain.errors import REFUSALS, ClientIdTaken, CommandIdReused, Refusal, refusal_of
 from workflows.domain.state import ClientState
 from workflows.messages import TASK_QUEUE, AnyMessage, ClientStart, Message, workflow_id
 from workflows.views import ClientView, CommandAnswer, PreviewAsked, PreviewView
@@ -77,15 +76,15 @@ class Gateway:
         async with reaching(self._glance):
             await self._client.service_client.check_health()
 
-    async def create(self, state: ClientState, request: BaseModel) -> ClientView:
-        """The client, once the directory has taken it; the same request twice is one client.
+    async def create(self, state: ClientState, request: str) -> ClientView:
+        """The client, once the directory has taken it; the same request twice is one client. ``request`` is its digest.
 
         Raises the Refusal of what is taken or not valid, CommandIdReused for another request under the same
         command_id, NotDecided.
         """
         asked = Asked(state.client.client_id, state.created_by)
         async with reaching(self._patience, asked):
-            handle = await self._started(state, asked, f"{asked.command_id}:{_digest(request)}")
+            handle = await self._started(state, asked, f"{asked.command_id}:{request}")
             asked.accepted = True
             try:
                 return await self._told(handle, asked, f"{asked.command_id}:registered", "wait_registered", ClientView)
@@ -98,10 +97,8 @@ class Gateway:
         Raises the Refusal, NotRunning for a client whose workflow is closed or never was, NotDecided.
         """
         asked = Asked(client_id, message.command_id)
-        # one key with another body is another update, so that the client itself refuses it
-        update_id = f"{asked.command_id}:{_digest(message)}"
         async with reaching(self._patience, asked):
-            return await self._told(self._handle(client_id), asked, update_id, "command", CommandAnswer, message)
+            return await self._told(self._handle(client_id), asked, asked.command_id, "command", CommandAnswer, message)
 
     async def client(self, client_id: str) -> ClientView:
         """The client as its workflow knows it. Raises NotRunning."""
@@ -165,14 +162,17 @@ class Gateway:
     async def _told(
         self, handle: Handle, asked: Asked, update_id: str, update: str, answer: type[T], *args: BaseModel
     ) -> T:
-        """The answer to an update. Ask again while it is only "not yet", or was lost to a renewal."""
-        attempt = ""
+        """The answer to an update. Ask again while it is only "not yet", or was lost to a renewal.
+
+        Each time it is another update: the server would answer as before, with the client as it was then. That a
+        command is one command, the client sees to itself.
+        """
         while True:
             try:
                 under_way: WorkflowUpdateHandle[T] = await handle.start_update(
                     update,
                     args=args,
-                    id=f"{update_id}{attempt}",
+                    id=f"{update_id}:{uuid4().hex[:8]}",
                     wait_for_stage=WorkflowUpdateStage.ACCEPTED,
                     result_type=answer,
                 )
@@ -184,7 +184,6 @@ class Gateway:
                     raise as_told(told) from failed
             except RPCError as error:
                 raise _unless_running(error, asked.client_id) from error
-            attempt = f":{uuid4().hex[:8]}"  # the server keeps an update's answer, "not yet" included
             await asyncio.sleep(PAUSE)
 
 
@@ -201,12 +200,6 @@ def as_told(cause: BaseException | None) -> Exception:
     if not isinstance(cause, ApplicationError) or cause.type not in REFUSALS or not cause.details:
         return Malfunction(f"The client's workflow answered: {cause}")
     return refusal_of(cause.type, cause.details[0])
-
-
-def refusal_of(kind: str, facts: Mapping[str, Any]) -> Refusal:
-    """The domain refusal of that kind, one of REFUSALS, with its facts."""
-    situation = Situation(facts["client_status"] or "", tuple(facts["planned"]), tuple(facts["allowed"]))
-    return REFUSALS[kind](facts["why"], facts["remedy"], facts["field"], situation)
 
 
 def is_recorded(refusal: Refusal) -> bool:
@@ -242,14 +235,3 @@ async def reaching(seconds: float, asked: Asked | None = None) -> AsyncIterator[
 
 def _unless_running(error: RPCError, client_id: str) -> Exception:
     return NotRunning(client_id) if error.status is RPCStatusCode.NOT_FOUND else error
-
-
-def _digest(request: BaseModel) -> str:
-    return hashlib.sha256(request.model_dump_json().encode()).hexdigest()[:12]
-
-
-def _kinds(kind: type[Refusal]) -> dict[str, type[Refusal]]:
-    return {kind.__name__: kind} | {k: v for below in kind.__subclasses__() for k, v in _kinds(below).items()}
-
-
-REFUSALS = _kinds(Refusal)

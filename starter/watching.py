@@ -15,6 +15,7 @@ import structlog
 
 from starter.directory import Directory, Shown
 from starter.errors import DirectoryAway
+from workflows.views import ClientView
 
 log = structlog.get_logger(__name__)
 
@@ -81,19 +82,29 @@ class Watch:
 
 
 async def until_settled(
-    directory: Directory, watch: Watch, client_id: str, revision: int, seconds: float, look_every: float = 2.0
+    directory: Directory, watch: Watch, decided: ClientView, seconds: float, look_every: float = 2.0
 ) -> Shown | None:
-    """The client once everything it decided up to ``revision`` is done and shown; None when the time is over first.
+    """The client once everything that was ``decided`` is done and shown; None when the time is over first.
 
     The directory's absence is waited through.
     """
+    client_id, revision = decided.client_id, decided.revision
     with watch.of(client_id) as changed, suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             while True:
                 changed.clear()
                 with suppress(DirectoryAway):
-                    if shown := await directory.settled(client_id, revision, datetime.now(UTC)):
+                    shown = await directory.settled(client_id, revision, datetime.now(UTC))
+                    if shown and (shown.revision > revision or _decisions(shown.view) == _decisions(decided)):
                         return shown
                 with suppress(TimeoutError):
                     await asyncio.wait_for(changed.wait(), look_every)
     return None
+
+
+def _decisions(view: ClientView) -> tuple[object, ...]:
+    """What makes a revision what it is. A workflow that was reset may decide otherwise under a revision that the
+    directory has already."""
+    plans = [(plan.change_id, plan.at) for plan in view.planned]
+    services = (view.type, view.lines, view.internet, view.secret_version)
+    return (view.status, view.name, view.billing_ref, view.start_date, view.end_date, *services, view.holds, plans)

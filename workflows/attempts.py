@@ -211,4 +211,5 @@ def _publication(state: ClientState) -> Publish:
         register=registering,
         claim=Claim(client.billing_ref, sorted(state.numbers)) if registering else claim,
         priority=state.priority,
+        answers=state.answers_to_publish(state.journal.first + MOST_ENTRIES - 1),
     )

@@ -11,19 +11,12 @@ from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from workflows.attempts import Attempts, Order, Report, failure_told, newer_revision
+    from workflows.domain.answers import Answer
     from workflows.domain.commands import AnyCommand
-    from workflows.domain.errors import (
-        BillingRefTaken,
-        ClientIdTaken,
-        NumberNotValid,
-        NumberTaken,
-        Refusal,
-        Taken,
-    )
+    from workflows.domain.errors import REFUSALS, Refusal, Taken
     from workflows.domain.journal import shortened
     from workflows.domain.preview import preview
     from workflows.domain.standing import Doubt, Found, Proof
-    from workflows.domain.state import Answer
     from workflows.domain.systems import System
     from workflows.inbox import read
     from workflows.messages import ClientStart, DriftReport, Message, Roll, WaitSettled
@@ -160,7 +153,7 @@ class ClientLifecycle:
                 case DriftReport() as drift:
                     self._state.doubted(System(drift.system), drift.reason, workflow.now(), drift.by or drift.source)
                 case message:
-                    self._take(message.command())
+                    self._take_signalled(message.command())
         except Refusal as refusal:
             self.record_refusal(name, refusal)
         self._news += 1
@@ -181,6 +174,13 @@ class ClientLifecycle:
             self._state.claim(command)
             return None
         return self._state.obey(command, now)
+
+    def _take_signalled(self, command: AnyCommand) -> None:
+        """Obey, or record the refusal: nobody waits for the answer."""
+        try:
+            self._take(command)
+        except Refusal as refusal:
+            self._state.turn_down(command, refusal, workflow.now())
 
     async def _decided(self, command: AnyCommand) -> Answer:
         """Wait for the directory's decision, but neither through its failure nor through a renewal."""
@@ -341,8 +341,7 @@ def _chance(evidence: Evidence) -> float:
 
 def as_refusal(lost: LostClaim) -> Refusal:
     """The domain error that a lost claim stands for."""
-    kinds = {kind.__name__: kind for kind in (BillingRefTaken, NumberTaken, ClientIdTaken, NumberNotValid)}
-    return kinds.get(lost.type, Taken)(lost.why, lost.remedy, lost.field)
+    return REFUSALS.get(lost.type, Taken)(lost.why, lost.remedy, lost.field)
 
 
 def undecided() -> ApplicationError:

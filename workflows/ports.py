@@ -11,6 +11,7 @@ from typing import Protocol
 
 from temporalio import activity
 
+from workflows.domain.answers import Answer
 from workflows.domain.journal import Entry
 from workflows.domain.provisioning import Access
 from workflows.domain.standing import Proof
@@ -148,7 +149,8 @@ class Publish:
     those of a claim it won; every other number of it is free. ``wanted`` gives, per switched system, the revision since
     when it is to do what it is to do: the directory derives "settled" by comparing it with what was proven (its own
     record, or ``proven``, if that is later). ``priority`` is that of the newest decision. ``entries`` are lines of the
-    history, numbered from ``first_entry``; each number is taken once.
+    history, numbered from ``first_entry``; each number is taken once. ``answers`` are the verdicts on the commands that
+    those lines are of; the first verdict on a command stands, but what was done counts over a refusal.
     """
 
     client_id: str
@@ -163,6 +165,7 @@ class Publish:
     register: bool = False
     claim: Claim | None = None
     priority: int = 2
+    answers: list[Answer] = field(default_factory=list)
 
     @property
     def summary(self) -> str:
@@ -171,7 +174,7 @@ class Publish:
 
 @dataclass(frozen=True)
 class LostClaim:
-    """Why a claim was not granted. ``type`` names one of the errors Taken or NumberNotValid."""
+    """Why a claim was not granted. ``type`` names one of the domain's refusals."""
 
     type: str
     field: str

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import AwareDatetime, Field
 
+from workflows.domain.answers import Answer
 from workflows.domain.commands import ChangeServices, Convert, PlannedCommand, Suspend, Unsuspend
 from workflows.domain.dates import at_site, local_day, local_time
 from workflows.domain.errors import Refusal
@@ -18,7 +19,7 @@ from workflows.domain.provisioning import Provisioned
 from workflows.domain.schedule import PlannedChange
 from workflows.domain.services import ClientType
 from workflows.domain.standing import Doubt, Proof, Standing
-from workflows.domain.state import Answer, ClientState
+from workflows.domain.state import ClientState
 from workflows.domain.systems import SWITCHED, System
 from workflows.messages import Message, Model
 
@@ -270,7 +271,7 @@ class PreviewView(Model):
 
     @classmethod
     def refused(cls, refusal: Refusal) -> "PreviewView":
-        return cls(message=str(refusal), refusal={**refusal.facts, "type": type(refusal).__name__})
+        return cls(message=str(refusal), refusal=refusal.typed_facts)
 
 
 def end_date_passed(end_date: date | None, now: datetime, timezone: str) -> bool:

@@ -8,6 +8,7 @@ import pytest
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from tests.activities.world import AT, ONE, TWO, World, publication, registration, view_of
+from workflows.domain.answers import Answer
 from workflows.domain.journal import Entry, Event
 from workflows.domain.provisioning import Provisioned
 from workflows.domain.systems import System
@@ -144,3 +145,39 @@ async def test_names_are_in_the_order_of_a_dictionary_and_the_longest_fits_an_in
         ref = await world.register(f"client-{number}")
         await world.directory.publish(publication(f"client-{number}", 2, billing_ref=ref, name=name))
     assert await world.rows("directory", "SELECT name FROM clients ORDER BY sort_name") == [(name,) for name in names]
+
+
+# -- what commands were answered --------------------------------------------------------------------------------------
+
+OBEYED = Answer("k1", "f1", True, "Suspended by billing", "suspend", 1)
+ANSWERS = """
+SELECT command_id, kind, changed, message, refusal->>'type' || ': ' || (refusal->>'why') FROM answers
+ORDER BY command_id"""
+
+
+async def test_answers_are_kept_with_the_lines_that_they_are_of_once(world: World) -> None:
+    ref = await world.register("acme")
+    turned = replace(OBEYED, command_id="k2", changed=False, message="no", refusal={"type": "Refusal", "why": "no"})
+    for revision in (2, 3):
+        await world.directory.publish(replace(publication("acme", revision, billing_ref=ref), answers=[OBEYED, turned]))
+    assert await world.rows("directory", ANSWERS) == [
+        ("k1", "suspend", True, "Suspended by billing", None),
+        ("k2", "suspend", False, "no", "Refusal: no"),
+    ]
+
+
+async def test_the_first_verdict_stands_but_what_was_done_counts_over_a_refusal(world: World) -> None:
+    ref = await world.register("acme")
+    refused = replace(OBEYED, changed=False, message="no", refusal={"type": "Refusal"})
+    for revision, answer in ((2, refused), (3, OBEYED), (4, refused), (5, replace(OBEYED, message="again"))):
+        await world.directory.publish(replace(publication("acme", revision, billing_ref=ref), answers=[answer]))
+    assert await world.rows("directory", ANSWERS) == [("k1", "suspend", True, "Suspended by billing", None)]
+
+
+async def test_one_key_makes_one_client(world: World) -> None:
+    made = Answer("k1", "f1", True, "Created", "create", 1)
+    first = await world.directory.publish(replace(registration("acme", ONE), answers=[made]))
+    second = await world.directory.publish(replace(registration("other", TWO), answers=[made]))
+    assert (first.lost, second.lost and second.lost.type) == (None, "CommandIdReused")
+    assert await world.rows("directory", "SELECT client_id FROM clients") == [("acme",)]
+    assert (await world.directory.publish(replace(registration("acme", ONE), answers=[made]))).lost is None

@@ -20,13 +20,14 @@ from tests.domain.tenants import (
     prove,
     tenant,
 )
+from workflows.domain.answers import fingerprint
 from workflows.domain.commands import ChangeServices, Convert, Decommission, Edit, Suspend, Unsuspend
 from workflows.domain.errors import Refusal
 from workflows.domain.lifecycle import Status
 from workflows.domain.provisioning import Access, Provisioned
 from workflows.domain.services import ClientType, Internet, Services
 from workflows.domain.standing import Limits, Standing
-from workflows.domain.state import ClientState, fingerprint
+from workflows.domain.state import ClientState
 from workflows.domain.systems import SWITCHED, System
 
 TELEPHONY, INTERNET, DIRECTORY = System

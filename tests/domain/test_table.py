@@ -24,6 +24,7 @@ from tests.domain.tenants import (
     tenant,
     unchanged,
 )
+from workflows.domain.answers import fingerprint
 from workflows.domain.commands import (
     Activate,
     CancelPlanned,
@@ -50,7 +51,6 @@ from workflows.domain.errors import (
 from workflows.domain.journal import Event
 from workflows.domain.lifecycle import Activation, Kind, Status
 from workflows.domain.services import ClientType, Internet, Line
-from workflows.domain.state import fingerprint
 from workflows.domain.systems import System
 
 NEW, ACTIVE, SUSPENDED, DECOMMISSIONED = Status

@@ -294,7 +294,9 @@ async def test_the_check_says_what_will_happen_and_does_nothing(ann: Somebody, h
     form, _ = await ann.open("/clients/new")
     name, free = unique("Checked"), number()
     page = await ann.sent(
-        "/clients/new/check", form | {"name": name, "number-0": free, "office-0": "1", "start_date": "2027-07-01"}, 200
+        "/clients/new/check",
+        form | {"site": SITE, "name": name, "number-0": free, "office-0": "1", "start_date": "2027-07-01"},
+        200,
     )
     assert page.said["said-start_date"] == "Activates on 1 Jul 2027, 00:00 Europe/London."
     assert page.said["said-number-0"] == f"{free} is free."

@@ -8,6 +8,7 @@ import asyncpg
 from starter.watching import CHANNEL, Watch, until_settled
 from tests.starter.house import House, watched
 from tests.waiting import eventually
+from workflows.domain.lifecycle import Status
 
 
 async def test_only_those_who_watch_a_client_or_all_hear_of_it(house: House) -> None:
@@ -46,17 +47,24 @@ async def test_a_lost_connection_is_made_anew_and_everybody_looks_again(house: H
 async def test_a_wait_ends_although_nothing_was_heard(house: House) -> None:
     client = await house.create(wait=0)
     deaf = Watch("postgresql://nobody@127.0.0.1:1/none")
-    shown = await until_settled(
-        house.desk.directory, deaf, client["client_id"], client["revision"], seconds=10, look_every=0.05
-    )
+    decided = await house.desk.client(client["client_id"])
+    shown = await until_settled(house.desk.directory, deaf, decided, seconds=10, look_every=0.05)
     assert shown is not None
     assert shown.view.status == "active"
 
 
 async def test_a_wait_for_what_never_comes_ends_in_time(house: House) -> None:
     client = await house.create()
-    shown = await until_settled(house.desk.directory, house.desk.watch, client["client_id"], 10**6, seconds=0.2)
-    assert shown is None
+    decided = (await house.desk.client(client["client_id"])).model_copy(update={"revision": 10**6})
+    assert await until_settled(house.desk.directory, house.desk.watch, decided, seconds=0.2) is None
+
+
+async def test_what_is_shown_is_not_taken_for_another_decision_of_the_same_revision(house: House) -> None:
+    """As when a workflow was reset, and decides otherwise."""
+    client = await house.desk.client((await house.create())["client_id"])
+    decided = client.model_copy(update={"status": Status.SUSPENDED})
+    assert await until_settled(house.desk.directory, house.desk.watch, client, seconds=5)
+    assert await until_settled(house.desk.directory, house.desk.watch, decided, seconds=0.2) is None
 
 
 async def _connected(house: House) -> asyncpg.Connection:

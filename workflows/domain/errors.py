@@ -20,9 +20,10 @@ Refusal                     what was asked cannot be done; carries the facts, ``
     └── NumberNotValid
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from dataclasses import field as attribute
-from typing import Self
+from typing import Any, Self
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,11 @@ class Refusal(Exception):
     def within(self, situation: Situation) -> Self:
         """The same refusal, told with what the client's state was."""
         return replace(self, situation=situation)
+
+    @property
+    def typed_facts(self) -> dict[str, object]:
+        """The facts, and which refusal it is: what ``refusal_of`` makes the refusal from again."""
+        return {**self.facts, "type": type(self).__name__}
 
     @property
     def facts(self) -> dict[str, object]:
@@ -145,3 +151,17 @@ class UnknownLine(InvalidField):
 
 class NumberNotValid(InvalidField):
     """Not a telephone number that can exist (E.164)."""
+
+
+def refusal_of(kind: str, facts: Mapping[str, Any]) -> Refusal:
+    """The refusal of that kind, one of REFUSALS, with its facts."""
+    situation = Situation(facts["client_status"] or "", tuple(facts["planned"]), tuple(facts["allowed"]))
+    return REFUSALS[kind](facts["why"], facts["remedy"], facts["field"], situation)
+
+
+def _kinds(kind: type[Refusal]) -> dict[str, type[Refusal]]:
+    return {kind.__name__: kind} | {k: v for below in kind.__subclasses__() for k, v in _kinds(below).items()}
+
+
+REFUSALS = _kinds(Refusal)
+"""Every kind of refusal that a command can meet, by its name."""

@@ -1,16 +1,15 @@
 """All that one workflow remembers: one value that survives every renewal."""
 
 import copy
-import hashlib
-import json
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from workflows.domain import ways_out
+from workflows.domain.answers import MOST_PAST, Answer, answered_long_ago, fingerprint, mark_of, refused
 from workflows.domain.client import Client, Needs, Outcome
 from workflows.domain.commands import AnyCommand, Edit, MarkDone, Retry, Skip
-from workflows.domain.errors import CommandIdReused, Refusal, TooManyWaiting
+from workflows.domain.errors import CommandIdReused, Refusal, TooManyWaiting, refusal_of
 from workflows.domain.journal import Entry, Event, Journal, shortened
 from workflows.domain.lifecycle import Status
 from workflows.domain.provisioning import Access, Provisioned, Provisioning
@@ -24,22 +23,13 @@ RECOVERY = "recovery"  # a system is back: what waited for it keeps the priority
 MOST_CLAIMS = 10
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What a command was answered, kept so that the same command gets the same answer."""
-
-    command_id: str
-    fingerprint: str
-    changed: bool
-    message: str
-
-
 @dataclass
 class ClientState:
     """A client, where its systems stand, and what still has to be told or decided.
 
     ``claims`` are commands that wait for the directory to decide on something unique. ``registered`` is false until the
     directory has the client itself. ``incarnation`` tells the directory one workflow from another of the same id.
+    ``recent`` are the newest answers, ``past`` the marks of commands answered before those (domain/answers.py).
     """
 
     client: Client
@@ -47,6 +37,7 @@ class ClientState:
     provisioning: Provisioning = field(default_factory=Provisioning)
     journal: Journal = field(default_factory=Journal)
     recent: list[Answer] = field(default_factory=list)
+    past: list[str] = field(default_factory=list)
     claims: list[AnyCommand] = field(default_factory=list)
     registered: bool = False
     created_by: str = ""
@@ -55,13 +46,18 @@ class ClientState:
     format: int = 1
 
     @classmethod
-    def of_new(cls, client: Client, limits: Limits, created_by: str = "", by: str = "") -> "ClientState":
+    def of_new(
+        cls, client: Client, limits: Limits, created_by: str = "", by: str = "", request: str = ""
+    ) -> "ClientState":
         """A client just asked for: its activation is planned, nothing is switched, the directory does not know it.
 
-        ``created_by`` is the command_id of the request, ``by`` whoever sent it.
+        ``created_by`` is the command_id of the request, ``request`` its fingerprint, ``by`` whoever sent it.
         """
         state = cls(client, limits, created_by=created_by)
-        state.journal.write(replace(client.begin(), command_id=created_by, by=shortened(by, 200)))
+        line = replace(client.begin(), command_id=created_by, by=shortened(by, 200))
+        state.journal.write(line)
+        if created_by:
+            state.recent = [Answer(created_by, request, True, line.text, line.kind, state.journal.written)]
         return state
 
     # -- decisions ------------------------------------------------------------------------------------------------
@@ -98,7 +94,10 @@ class ClientState:
         return self._answer(command, self.client.obey(command, now), now)
 
     def answered(self, command: AnyCommand) -> Answer | None:
-        """What the same command was answered before, if it was. Raises CommandIdReused for another command."""
+        """What the same command was answered before, if it was: the first verdict stands.
+
+        Raises the Refusal that it met then, or CommandIdReused for another command.
+        """
         if not command.command_id:
             return None
         answer = next((a for a in reversed(self.recent) if a.command_id == command.command_id), None)
@@ -109,7 +108,20 @@ class ClientState:
                 "Use a new one for each command",
                 field="command_id",
             ).within(self.client.situation())
+        if answer is not None and answer.refusal is not None:
+            raise refusal_of(str(answer.refusal["type"]), answer.refusal)
+        if answer is None and self.past and mark_of(command.command_id) in self.past:
+            return answered_long_ago(command)
         return answer
+
+    def turn_down(self, command: AnyCommand, refusal: Refusal, now: datetime) -> None:
+        """Record that a command without a caller to answer was refused. The same command again adds nothing."""
+        same = (command.command_id, fingerprint(command))
+        if any((known.command_id, known.fingerprint) == same and known.refusal for known in self.recent):
+            return
+        self.refuse(f"{command.kind}: {refusal}", command.kind, now, by=command.by, command_id=command.command_id)
+        if not isinstance(refusal, CommandIdReused | TooManyWaiting) and "\0" not in command.command_id:
+            self._remember(refused(*same, command.kind, refusal, self.journal.written))
 
     def refuse(self, refusal: str, kind: str, now: datetime, *, by: str = "", command_id: str = "") -> None:
         """Record that something that came in without a caller to answer was refused. Nothing else changes."""
@@ -125,15 +137,32 @@ class ClientState:
         self.journal.write(entry)
 
     def _answer(self, command: AnyCommand, outcome: Outcome, now: datetime) -> Answer:
-        answer = Answer(command.command_id, fingerprint(command), outcome.changed, shortened(outcome.message, 300))
-        if command.command_id:
-            self.recent = [*self.recent, answer][-self.limits.recent :]
         self.journal.write(outcome.entry)
+        answer = Answer(
+            command.command_id,
+            fingerprint(command),
+            outcome.changed,
+            shortened(outcome.message, 300),
+            command.kind,
+            self.journal.written,
+        )
+        self._remember(answer)
         self.advance(now)  # an edit may have made the activation due
         if command.source != RECOVERY:
             self.priority = BULK_LAST if command.source == BULK else OPERATOR_FIRST
         self.provisioning.follow(self.client)
         return answer
+
+    def _remember(self, answer: Answer) -> None:
+        """Keep an answer until newer ones have its place and the directory has it; then keep that there was one."""
+        if answer.command_id:
+            self.recent.append(answer)
+        while len(self.recent) > self.limits.recent and self.recent[0].entry < self.journal.first:
+            self.past = [*self.past, mark_of(self.recent.pop(0).command_id)][-MOST_PAST:]
+
+    def answers_to_publish(self, last: int) -> list[Answer]:
+        """The answers whose lines wait for the directory, up to the line of this number."""
+        return [answer for answer in self.recent if self.journal.first <= answer.entry <= last]
 
     def check_room(self, claims: int = 0) -> None:
         """Raises TooManyWaiting while the directory has been away for so long that no more can be remembered for it."""
@@ -193,7 +222,7 @@ class ClientState:
         """The directory gave what a command needs to somebody else. Whatever was claimed for it goes back."""
         self.claims = [claim for claim in self.claims if claim is not command]
         self.client.revision += 1
-        self.refuse(str(refusal), command.kind, now, by=command.by, command_id=command.command_id)
+        self.turn_down(command, refusal, now)
 
     # -- where things stand ---------------------------------------------------------------------------------------
 
@@ -348,14 +377,3 @@ class ClientState:
         self.provisioning.doubt(system, self.client.revision)
         text = shortened(f"Drift of {system} reported{f': {why}' if why else ''}")
         self.journal.write(Entry(Event.ASKED, now, text, kind="report_drift", by=by, revision=self.client.revision))
-
-
-ADDED = frozenset({"activation"})
-"""What commands have gained since: while it says nothing, answers remembered from before still count."""
-
-
-def fingerprint(command: AnyCommand) -> str:
-    """A short digest of everything a command says, the same whatever library its times came through."""
-    fields = {name: value for name, value in asdict(command).items() if value is not None or name not in ADDED}
-    said = json.dumps(fields, sort_keys=True, default=str)
-    return hashlib.sha256(said.encode()).hexdigest()[:16]

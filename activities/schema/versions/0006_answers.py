@@ -1,0 +1,16 @@
+"""What every command was answered."""
+
+from pathlib import Path
+
+from alembic import op
+
+revision = "0006"
+down_revision = "0005"
+
+
+def upgrade() -> None:
+    """Execute the file of the same name, as it stands."""
+    statements = Path(__file__).with_suffix(".sql").read_text()
+    adapter = op.get_bind().connection.dbapi_connection
+    assert adapter is not None
+    adapter.run_async(lambda connection: connection.execute(statements))

@@ -1,0 +1,66 @@
+"""What commands were answered: the same ``command_id`` is one command, however often and whenever it comes again.
+
+The client itself remembers its newest answers and, of many older ones, that there was one. The directory keeps every
+answer, as a row per client and ``command_id``, for as long as the client's history (ARCHITECTURE.md section 2).
+"""
+
+import base64
+import hashlib
+import json
+from dataclasses import asdict, dataclass, replace
+
+from workflows.domain.commands import AnyCommand
+from workflows.domain.errors import Refusal
+from workflows.domain.journal import shortened
+
+MOST_PAST = 5000
+"""So many older commands are still known to have been answered: 60 kB of a client's memory at most."""
+
+CREATE = "create"
+"""The kind of the command that makes a client."""
+
+ADDED = frozenset({"activation"})
+"""What commands have gained since: while it says nothing, answers remembered from before still count."""
+
+LONG_AGO = (
+    "This command_id was used long ago, and nothing was done for it now: what it was answered then is in the history"
+)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The verdict on a command. ``entry`` is the number of its line in the history, which is published with it.
+
+    ``refusal`` are the typed facts of a command that was refused, ``message`` then is its sentence.
+    """
+
+    command_id: str
+    fingerprint: str
+    changed: bool
+    message: str
+    kind: str = ""
+    entry: int = 0
+    refusal: dict[str, object] | None = None
+
+
+def refused(command_id: str, digest: str, kind: str, refusal: Refusal, entry: int = 0) -> Answer:
+    """The verdict on a command that was refused; ``digest`` is its fingerprint. Texts are cut, and can be stored."""
+    kept = replace(refusal, why=shortened(refusal.why), remedy=shortened(refusal.remedy))
+    return Answer(command_id, digest, False, shortened(str(kept)), kind, entry, kept.typed_facts)
+
+
+def answered_long_ago(command: AnyCommand) -> Answer:
+    """What is answered when only that there was an answer is remembered."""
+    return Answer(command.command_id, fingerprint(command), False, LONG_AGO, command.kind)
+
+
+def mark_of(command_id: str) -> str:
+    """Eleven characters that stand for a ``command_id`` of any length."""
+    return base64.urlsafe_b64encode(hashlib.sha256(command_id.encode()).digest()[:8]).decode().rstrip("=")
+
+
+def fingerprint(command: AnyCommand) -> str:
+    """A short digest of everything a command says, the same whatever library its times came through."""
+    fields = {name: value for name, value in asdict(command).items() if value is not None or name not in ADDED}
+    said = json.dumps(fields, sort_keys=True, default=str)
+    return hashlib.sha256(said.encode()).hexdigest()[:16]
