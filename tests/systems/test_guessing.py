@@ -91,13 +91,13 @@ async def test_who_tries_many_numbers_is_cut_and_telephones_behind_the_same_addr
             assert await moved.register() == 200
 
 
-async def lines(building: Building, *usernames: str, password: str = "right") -> None:
-    """Have these lines on the server, whoever they are of."""
+async def lines(building: Building, *usernames: str) -> None:
+    """Have these lines on the server, with the password ``right``, whoever they are of."""
     sql = """INSERT INTO subscriber (username, domain, ha1)
-        SELECT name, $1, md5(name || ':' || $1 || ':' || $3) FROM unnest($2::text[]) AS name"""
+        SELECT name, $1::text, md5(name || ':' || $1::text || ':right') FROM unnest($2::text[]) AS name"""
     connection = await asyncpg.connect(building.databases["kamailio"])
     try:
-        await connection.execute(sql, DOMAIN, usernames, password)
+        await connection.execute(sql, DOMAIN, usernames)
     finally:
         await connection.close()
 
