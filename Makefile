@@ -2,8 +2,9 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+PINNED := uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11
 
-.PHONY: setup run test lint bench bench-console screenshots lock clean
+.PHONY: setup run test lint bench bench-console screenshots lock audit clean
 
 setup: $(VENV)/.ready  ## the virtual environment with the pinned dependencies
 
@@ -35,8 +36,12 @@ bench-console: setup  ## the Clients page over 100,000 clients; ARGS=--quick for
 screenshots: setup  ## docs/screenshots/ anew, of the demonstration; needs Chromium
 	$(BIN)/python -m tests.console.screenshots
 
-lock:  ## write the pins anew; needs uv
-	uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11 --extra dev pyproject.toml -o requirements.lock
+lock:  ## write the pins anew, of everything and of what runs alone; needs uv (pip install uv)
+	$(PINNED) --extra local --extra dev pyproject.toml -o requirements.lock
+	$(PINNED) --constraint requirements.lock pyproject.toml -o requirements-run.lock
+
+audit:  ## hold every pin against a list of known vulnerabilities; ARGS="--vulnerability-service osv" for another list
+	$(PYTHON) .ci/audit.py $(ARGS)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -17,6 +17,7 @@ from temporalio.service import RPCError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.adapters import internet_of, telephony_of
+from activities.bounds import Bounds
 from activities.database import Databases, open_databases
 from activities.directory import PostgresDirectory
 from activities.evidence import Evidences
@@ -67,7 +68,7 @@ def build(
             *(internet.ensure_access, internet.observe_access),
             directory.publish,
         ],
-        interceptors=[Guard(), pacing or Pacing.of(settings)],
+        interceptors=[Guard(), pacing or Pacing.of(settings), Bounds()],
         # The sandbox stands guard in the tests, with the walls of ruff and the replay of every history; here it would
         # cost a fifth of the worker's work (README, "Speed").
         workflow_runner=UnsandboxedWorkflowRunner(),

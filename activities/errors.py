@@ -11,7 +11,7 @@ on-call engineer: which system, what failed, what to do. Those that come in swar
 says no, are BENIGN: the worker does not log a traceback for each, we log a line.
 
 Texts end up in evidence, histories and logs, and PostgreSQL quotes whole rows in a DETAIL: passwords are among them. So
-no text of the driver's is passed on but by ``told``, and no driver error is the cause of one of ours.
+no text of the driver's is passed on but by ``told``, and no driver error is the cause or the context of one of ours.
 """
 
 import asyncio
@@ -26,6 +26,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.database import DRIVER_ERRORS, Database
 from workflows.domain.systems import System
+from workflows.domain.words import safe_text
 from workflows.ports import STALE_REVISION
 
 SYSTEM_UNAVAILABLE = "SystemUnavailable"
@@ -61,6 +62,9 @@ _REMEDIES: dict[type[Exception], str] = {
 _VALUE = re.compile(r'".*"|: .*', re.DOTALL)
 """Where a message about data quotes them."""
 
+LONGEST_READ = 50_000
+"""Characters of a text of a system that are looked at: a trigger may raise one of many megabytes."""
+
 _SECRET = re.compile(r"\b[0-9A-Za-z]{32,}\b")
 """What looks like an HA1 or a password of ours: a trigger may say it in its own words."""
 
@@ -71,8 +75,8 @@ log = structlog.get_logger(__name__)
 async def attempt_on(database: Database, until: float = math.inf) -> AsyncIterator[None]:
     """Work on a database for no longer than an operation may take. Raises nothing of the driver's, only our errors.
 
-    ``until`` is when all of the activity must be over, by the loop's clock. Our errors have no cause: Temporal keeps a
-    cause with all of its words.
+    ``until`` is when all of the activity must be over, by the loop's clock. Our errors have neither a cause nor a
+    context: Temporal keeps both with all of their words.
     """
     try:
         async with asyncio.timeout_at(min(until, asyncio.get_running_loop().time() + database.operation)):
@@ -82,7 +86,7 @@ async def attempt_on(database: Database, until: float = math.inf) -> AsyncIterat
         log.warning("attempt_failed", system=database.name, type=failure.type, error=failure.message)
     else:
         return
-    raise failure
+    raise failure from None  # or the driver's error would be its context: Temporal keeps that with all of its words
 
 
 def translated(error: Exception, database: Database) -> ApplicationError:
@@ -134,13 +138,13 @@ def stale_revision(where: str, client_id: str, revision: int, newest: int) -> Ap
 
 
 def told(error: Exception) -> str:
-    """A driver error in one line: what went wrong where, without a word of what stands in the rows."""
+    """A driver error in one short line: what went wrong where, without a word of what stands in the rows."""
     if isinstance(error, TimeoutError):
         return "no answer in time"
     text = _without_values(error) if isinstance(error, asyncpg.PostgresError) else str(error)
     if isinstance(error, ValueError):  # of the driver's own checks: they quote what was to be sent
         text = _VALUE.sub("…", text)
-    return " ".join(_SECRET.sub("…", text or type(error).__name__).split())
+    return safe_text(_SECRET.sub("…", text[:LONGEST_READ] or type(error).__name__))
 
 
 def _without_values(error: asyncpg.PostgresError) -> str:
@@ -148,7 +152,7 @@ def _without_values(error: asyncpg.PostgresError) -> str:
 
     The only DETAIL that is passed on is of a key that another table lacks: it quotes that key, not the row.
     """
-    text = str(error.args[0]) if error.args else ""
+    text = str(error.args[0])[:LONGEST_READ] if error.args else ""
     if isinstance(error, asyncpg.ForeignKeyViolationError) and error.detail:
         return f"{text} ({error.detail})"
     if isinstance(error, asyncpg.DataError):

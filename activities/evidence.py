@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 
 import structlog
 
+from activities.bounds import bounded
 from activities.database import DRIVER_ERRORS, Database
 from activities.errors import told
 from workflows.domain.standing import Proof
@@ -48,6 +49,7 @@ class Evidences:
         What was found without proof of everything is kept as well; the history has it from the workflow. A second look
         that found something alive, or could not see, leaves no trace here: the workflow acts on it.
         """
+        evidence = bounded(evidence)
         if evidence.look and not evidence.complete:
             return evidence
         try:

@@ -38,7 +38,8 @@ that the system had before Connect may keep its own until the version rises.
 
 **Trouble**: 401, 403 and other 4xx mean that a person must look (SystemRejected); 429 is SystemBusy; 5xx, silence and
 answers that are not this protocol are SystemUnavailable, and are tried again. A ``why`` in the body of an error is
-shown to operators, like each ``why`` in ``refused``: none may contain a secret.
+shown to operators, like each ``why`` in ``refused``: none may contain a secret, and 300 characters of it are kept. An
+answer has at most 1 MiB, is not packed (Content-Encoding), and is no redirect.
 """
 
 import asyncio
@@ -47,23 +48,26 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Self, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 from urllib.parse import quote, urlsplit
 
 import httpx
 import structlog
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import Field, ValidationError
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.database import Databases
 from activities.errors import SYSTEM_BUSY, SYSTEM_UNAVAILABLE, rejected, stale_revision
 from activities.evidence import Evidences
+from activities.reading import PLAIN, TooLarge, as_json, read_up_to
 from activities.secrets import radius_password, sip_password, sip_username
 from activities.settings import Settings
 from workflows.domain.provisioning import Access
 from workflows.domain.standing import Proof
 from workflows.domain.systems import System
+from workflows.domain.words import safe_text
+from workflows.messages import Model
 from workflows.ports import (
     EnsureAccess,
     EnsureLines,
@@ -78,44 +82,56 @@ from workflows.ports import (
 METHOD = "JSON HTTP, read back in a request of its own"
 AT_ONCE = 50  # names in one GET: far below what servers take as an address
 LONGEST_WHY = 300
+LARGEST_ANSWER = 1024 * 1024  # bytes: a refusal, with a reason, of every line that a client can have
 _PLAN = ("down_mbps", "up_mbps", "vlan")
 
-A = TypeVar("A", bound=BaseModel)
+A = TypeVar("A", bound=Model)
+
+Count = Annotated[int, Field(ge=0, lt=2**53)]  # what every JSON library and every database can hold
 
 log = structlog.get_logger(__name__)
 
 
-class Taken(BaseModel):
+class Taken(Model):
     """The answer to a change."""
 
     refused: dict[str, str] = Field(default_factory=dict)
     needs_secret: list[str] = Field(default_factory=list)
 
 
-class Newer(BaseModel):
+class Newer(Model):
     """The answer to a change that came too late."""
 
-    newest: int
+    newest: Count
 
 
-class Item(BaseModel):
+class Item(Model):
     """One line or account, as the system says that it is."""
 
     name: str
     known: bool = True
     in_service: bool = False
     client_id: str | None = None
-    alive: int | None = None
-    secret_version: int | None = None
-    down_mbps: int | None = None
-    up_mbps: int | None = None
-    vlan: int | None = None
+    alive: Count | None = None
+    secret_version: Count | None = None
+    down_mbps: Count | None = None
+    up_mbps: Count | None = None
+    vlan: Count | None = None
 
 
-class Items(BaseModel):
+class Items(Model):
     """The answer to a look."""
 
     items: list[Item]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the system answered, as far as it is read."""
+
+    status: int
+    reason: str
+    body: bytes
 
 
 @dataclass(frozen=True)
@@ -163,7 +179,7 @@ class Api:
             if taken.needs_secret:
                 taken = await self._put(http, wanted, sorted({*taken.needs_secret} & wanted.things.keys()))
         still = dict.fromkeys(taken.needs_secret, "the system asks for its secret once more, having been given it")
-        return {**still, **taken.refused}
+        return {name: safe_text(why, LONGEST_WHY) for name, why in {**still, **taken.refused}.items()}
 
     async def look(self, names: Sequence[str]) -> dict[str, Item]:
         """What it knows of these."""
@@ -172,7 +188,8 @@ class Api:
             for first in range(0, len(names), AT_ONCE):
                 asked = [("name", name) for name in names[first : first + AT_ONCE]]
                 answer = await self._ask(http, "GET", f"/{self.things}", params=asked)
-                found |= {item.name: item for item in self._read(Items, answer).items}
+                items = self._read(Items, answer).items
+                found |= {item.name: item for item in items if item.name in names}
         return found
 
     async def _put(self, http: httpx.AsyncClient, wanted: Wanted, secrets: Sequence[str]) -> Taken:
@@ -184,7 +201,7 @@ class Api:
         }
         path = f"/clients/{quote(wanted.client_id, safe='')}/{self.things}"
         answer = await self._ask(http, "PUT", path, json=body)
-        if answer.status_code == httpx.codes.CONFLICT:
+        if answer.status == httpx.codes.CONFLICT:
             newest = self._read(Newer, answer).newest
             raise stale_revision(f"The {self}", wanted.client_id, wanted.revision, newest)
         return self._read(Taken, answer)
@@ -195,7 +212,9 @@ class Api:
     async def _reached(self) -> AsyncIterator[httpx.AsyncClient]:
         """Requests, for no longer than an operation may take. Raises nothing of the driver's, only our errors."""
         headers = {"Authorization": f"Bearer {self.token}", "Accept": "application/json"}
-        client = httpx.AsyncClient(base_url=self.url, headers=headers, timeout=self.seconds, verify=self.trust)
+        client = httpx.AsyncClient(
+            base_url=self.url, headers=headers | PLAIN, timeout=self.seconds, verify=self.trust, follow_redirects=False
+        )
         try:
             async with asyncio.timeout(self.longest), client as http:
                 yield http
@@ -203,29 +222,34 @@ class Api:
             late = isinstance(error, httpx.TimeoutException | TimeoutError)
             told = "no answer in time" if late else str(error) or type(error).__name__
             remedy = "Check that it runs and can be reached from the worker"
-            raise self._failure(SYSTEM_UNAVAILABLE, "is unavailable", told, remedy) from error
+            raise self._failure(SYSTEM_UNAVAILABLE, "is unavailable", told, remedy) from None
 
-    async def _ask(self, http: httpx.AsyncClient, method: str, path: str, **request: Any) -> httpx.Response:
+    async def _ask(self, http: httpx.AsyncClient, method: str, path: str, **request: Any) -> Answer:
         """An answer that says something: 200, or 409 to a change. Raises SystemUnavailable, SystemBusy and
-        SystemRejected."""
-        answer = await http.request(method, path, **request)
-        status, name = answer.status_code, self.system.upper()
+        SystemRejected. No more than LARGEST_ANSWER is read of it, and a redirect is not followed."""
+        async with http.stream(method, path, **request) as sent:
+            try:
+                answer = Answer(sent.status_code, sent.reason_phrase, await read_up_to(sent, LARGEST_ANSWER))
+            except TooLarge as error:
+                remedy = "Ask its vendor: no answer of this protocol is so large"
+                raise self._failure(SYSTEM_UNAVAILABLE, "is unavailable", str(error), remedy) from None
+        status, name = answer.status, self.system.upper()
         if status == httpx.codes.OK or (method == "PUT" and status == httpx.codes.CONFLICT):
             return answer
-        told = f"{method} of {self.things} got {status} {answer.reason_phrase}{_why(answer)}"
+        told = f"{method} of {self.things} got {status} {answer.reason}{_why(answer)}"
         if status == httpx.codes.TOO_MANY_REQUESTS:
             raise self._failure(SYSTEM_BUSY, "is busy", told, "It is asked more often than it allows")
-        if answer.is_server_error:
+        if httpx.codes.is_server_error(status):
             raise self._failure(SYSTEM_UNAVAILABLE, "is unavailable", told, "See its own log")
         barred = status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN)
         remedy = f"Correct CONNECT_JSON_{name}_{'TOKEN' if barred else 'URL'}, or see the log of the system"
-        failure = rejected(f"The {self} refused: {told}. {remedy}")
+        failure = rejected(f"The {self} refused: {safe_text(told)}. {remedy}")
         log.warning("attempt_failed", system=self.system, type=failure.type, error=failure.message)
         raise failure
 
-    def _read(self, kind: type[A], answer: httpx.Response) -> A:
+    def _read(self, kind: type[A], answer: Answer) -> A:
         try:
-            return kind.model_validate_json(answer.content)
+            return kind.model_validate_json(answer.body)
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False)[0]
             where = ".".join(map(str, first["loc"])) or "the body"
@@ -234,7 +258,7 @@ class Api:
             raise self._failure(SYSTEM_UNAVAILABLE, "is unavailable", told, remedy) from None
 
     def _failure(self, kind: str, word: str, told: str, remedy: str) -> ApplicationError:
-        message = f"The {self} {word}: {told}. {remedy}"
+        message = f"The {self} {word}: {safe_text(told)}. {remedy}"
         log.warning("attempt_failed", system=self.system, type=kind, error=message)
         return ApplicationError(message, type=kind, category=ApplicationErrorCategory.BENIGN)
 
@@ -324,7 +348,7 @@ def _finding(wanted: Wanted, name: str, item: Item | None, refused: str) -> Find
     thing, seen = wanted.things[name], _seen(wanted.client_id, item)
     on = _in_service(wanted.client_id, item)
     if refused:
-        return Finding(name, on, seen, Proof.FAILED, f"the system refused: {refused[:LONGEST_WHY]}")
+        return Finding(name, on, seen, Proof.FAILED, f"the system refused: {refused}")
     if not thing["in_service"]:
         why = _life(wanted.client_id, item)
         return Finding(name, on, seen, Proof.NOT_PROVEN if why else Proof.PROVEN, why)
@@ -382,11 +406,11 @@ def _seen(client_id: str, item: Item | None) -> dict[str, str]:
     return {"in_service": "1" if item.in_service else "0", "alive": alive, "secret": secret, **plan}
 
 
-def _why(answer: httpx.Response) -> str:
+def _why(answer: Answer) -> str:
     """What the body of an error says for operators, if it says it as agreed."""
     try:
-        body = answer.json()
+        body = as_json(answer.body)
     except ValueError:
         return ""
     why = body.get("why") if isinstance(body, dict) else None
-    return f": {' '.join(why.split())[:LONGEST_WHY]}" if isinstance(why, str) else ""
+    return f": {safe_text(why, LONGEST_WHY)}" if isinstance(why, str) else ""

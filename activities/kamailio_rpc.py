@@ -22,6 +22,9 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from activities.reading import PLAIN, TooLarge, as_json, read_up_to
+from workflows.domain.words import safe_text
+
 Still = Callable[[Collection[str]], Awaitable[Collection[str]]]
 """Which of these lines are still as the order that cuts them left them. Raises RpcFailed."""
 
@@ -36,6 +39,11 @@ ORDER = 15.0
 
 HANG_UP = 2.0
 """Seconds for both telephones to say that they have heard of the end of a call."""
+
+LARGEST_ANSWER = 8 * 1024 * 1024
+"""Bytes of an answer that are read: the calls of a hundred lines, many thousands of them."""
+
+LONGEST_SAID = 300
 
 _PAUSE = 0.05
 _AT_ONCE = 4  # commands under way at one server: they keep its one TCP worker busy, not waiting
@@ -58,7 +66,7 @@ class RpcRefused(RpcFailed):
 
     def __init__(self, server: str, method: str, message: str) -> None:
         remedy = f". Load the module of {method} there" if message.lower() == _METHOD_UNKNOWN else ""
-        super().__init__(f"{server} refused {method}: {message}{remedy}")
+        super().__init__(f"{server} refused {method}: {safe_text(message, LONGEST_SAID)}{remedy}")
         self.message = message
 
 
@@ -171,7 +179,7 @@ class Servers:
                 trouble = f"{address.name} did not answer everything in time"
             return dict.fromkeys(usernames, Heard(trouble=trouble))
 
-        async with httpx.AsyncClient(timeout=ANSWER, trust_env=False, verify=_tls()) as client:
+        async with httpx.AsyncClient(timeout=ANSWER, trust_env=False, verify=_tls(), headers=PLAIN) as client:
             answers = await asyncio.gather(*(one(address, client) for address in self._addresses))
         return {name: sum((heard[name] for heard in answers if name in heard), Heard()) for name in usernames}
 
@@ -282,11 +290,15 @@ class _Server:
         question = _question(method, values)
         async with self._turns:
             try:
-                async with asyncio.timeout(ANSWER):
-                    reply = await self._client.post(self._address.url, content=question, headers=_JSON)
-                answer = reply.json()
+                async with (
+                    asyncio.timeout(ANSWER),
+                    self._client.stream("POST", self._address.url, content=question, headers=_JSON) as reply,
+                ):
+                    answer = as_json(await read_up_to(reply, LARGEST_ANSWER))
             except (httpx.HTTPError, TimeoutError) as error:
                 raise RpcFailed(f"{self._name} did not answer") from error
+            except TooLarge as error:
+                raise RpcFailed(f"{self._name} answered {method}: {error}") from error
             except ValueError as error:
                 if reply.status_code in _NOT_FOR_US:
                     raise RpcFailed(

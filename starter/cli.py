@@ -49,11 +49,29 @@ def up(
 
 
 @app.command(short_help="Run one worker, for real deployments.")
-def worker() -> None:
+def worker(
+    check: Annotated[
+        bool, typer.Option("--check", help="Start none: leave with 0 when Temporal has heard of this machine's worker")
+    ] = False,
+) -> None:
     """Run one worker, for real deployments (the same as python worker.py)."""
+    if check:
+        leave(_check_worker())
     import worker as process
 
     leave(process.main())
+
+
+def _check_worker() -> int:
+    import asyncio
+    import socket
+
+    from starter.connection import why_not_heard_of
+
+    why = asyncio.run(why_not_heard_of(socket.gethostname()))
+    if why:
+        complain("worker", why)
+    return int(bool(why))
 
 
 @app.command()

@@ -4,14 +4,17 @@ from collections.abc import Iterable
 from typing import Any
 
 import structlog
-from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.enums.v1 import IndexedValueType, TaskQueueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 from temporalio.common import SearchAttributeKey
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 from temporalio.service import RPCError, RPCStatusCode
 
+from workflows.messages import TASK_QUEUE
 from workflows.visibility import KEYS
 
 log = structlog.get_logger(__name__)
@@ -63,6 +66,27 @@ async def ensure_search_attributes(client: Client, keys: Iterable[SearchAttribut
         ) from error
     if others := [name for name, kind in wanted.items() if name in known and known[name] != kind]:
         raise SearchAttributesMissing(f"Search attributes have another type than ours: {', '.join(others)}")
+
+
+async def why_not_heard_of(host: str) -> str:
+    """Why Temporal has not heard of a worker on this machine within the last minutes; empty when it has.
+
+    A worker's identity is process@host.
+    """
+    try:
+        client = await connect(lazy=False)
+        answer = await client.workflow_service.describe_task_queue(
+            DescribeTaskQueueRequest(
+                namespace=client.namespace,
+                task_queue=TaskQueue(name=TASK_QUEUE),
+                task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+            )
+        )
+    except (RuntimeError, RPCError) as error:
+        return f"Temporal cannot be asked: {error}"
+    if any(poller.identity.endswith(f"@{host}") for poller in answer.pollers):
+        return ""
+    return f"Temporal has not heard of a worker on {host}. See the worker's log"
 
 
 def _word(kind: IndexedValueType.ValueType) -> str:

@@ -76,6 +76,7 @@ _SENTENCES = {
     "extra_forbidden": "There is no field {field}. Leave it out, or correct its name",
     "string_too_long": "{field} is longer than {max_length} characters. Shorten it",
     "string_too_short": "{field} is blank. Give at least {min_length} character(s)",
+    "too_long": "{field} has more than {max_length} entries. Give at most {max_length} in one change",
     "timezone_aware": "{field} has no offset. Write the instant with it: 2027-03-01T09:00:00+00:00",
     "json_invalid": "The body is not JSON: {error}. Correct it",
     "model_attributes_type": "{field} is not a JSON object. Send one, as Content-Type: application/json",

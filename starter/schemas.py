@@ -12,7 +12,6 @@ from zoneinfo import available_timezones
 import phonenumbers
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     Field,
     StrictBool,
@@ -30,13 +29,15 @@ from workflows.domain.errors import InvalidField
 from workflows.domain.lifecycle import Activation, Status
 from workflows.domain.provisioning import Provisioned
 from workflows.domain.services import ClientType
-from workflows.messages import Office, Strict
+from workflows.domain.words import hidden_in
+from workflows.messages import MOST, Model, Office, Strict
 from workflows.views import ClientView, SkippedView
 
 CLIENT_ID = r"^[a-z0-9][a-z0-9-]{1,62}$"
 YEARS = range(1900, 2200)
 NO_PLACES = {"Factory", "localtime", "posixrules"}  # what else lies among the zones: of the machine, or of nowhere
 DATES = {"start_date", "end_date", "last_day", "at"}
+PROSE = {"reason", "note"}  # may have several lines
 WRITTEN_DATE = re.compile(r"^\d{4}-\d\d-\d\d")
 WRITTEN_NUMBER = re.compile(r"^\+[0-9 ()./-]{6,40}$")
 
@@ -45,6 +46,16 @@ def storable(text: str) -> str:
     """Text that a database and a page can hold. Raises PydanticCustomError for other."""
     if "\0" in text:
         raise PydanticCustomError("text_not_storable", "The text contains a NUL character. Leave it out")
+    return text
+
+
+def seen(text: str, *, lines: bool = False) -> str:
+    """Text in which nothing is hidden (workflows/domain/words.py). Raises PydanticCustomError for other."""
+    if hidden := hidden_in(text, lines=lines):
+        raise PydanticCustomError(
+            "hidden_character", "The text contains a character that cannot be seen: {hidden}. Leave it out",
+            {"hidden": hidden},
+        )  # fmt: skip
     return text
 
 
@@ -97,15 +108,15 @@ Switched = Literal["telephony", "internet"]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_NAME, pattern=r"\S")]
 
 
-class Clean(BaseModel):
-    """What comes in: every text can be stored, and every date is a text of a plausible year."""
+class Clean(Model):
+    """What comes in: nothing is hidden in a text, and every date is a text of a plausible year."""
 
     @field_validator("*", mode="before")
     @classmethod
     def _readable(cls, given: Any, info: ValidationInfo) -> Any:
         for text in given if isinstance(given, list) else [given]:
             if isinstance(text, str):
-                storable(text)
+                seen(text, lines=info.field_name in PROSE)
         if info.field_name in DATES and isinstance(given, str | int | float) and not WRITTEN_DATE.match(str(given)):
             raise PydanticCustomError(
                 "date_as_text", "Write the date as a text: 2027-02-28, an instant 2027-03-01T09:00:00+00:00"
@@ -155,15 +166,17 @@ class PlannableBody(Clean, messages.PlannableBody):
 class ConvertBody(Clean, messages.ConvertBody):
     """Become residential, with an office for each line, or virtual."""
 
-    lines: list[LineGiven] = Field(default_factory=list, description="Which line goes to which office")  # type: ignore[assignment]  # a list of a stricter kind
+    lines: list[LineGiven] = Field(  # type: ignore[assignment]  # a list of a stricter kind
+        default_factory=list, max_length=MOST, description="Which line goes to which office"
+    )
     internet: InternetGiven | None = None
 
 
 class ServicesBody(Clean, messages.ServicesBody):
     """A change of the contracted services. ``internet`` left out keeps it, ``"none"`` ends it."""
 
-    add_lines: list[LineGiven] = Field(default_factory=list)  # type: ignore[assignment]  # a list of a stricter kind
-    remove_lines: list[Number] = Field(default_factory=list)
+    add_lines: list[LineGiven] = Field(default_factory=list, max_length=MOST)  # type: ignore[assignment]  # a list of a stricter kind
+    remove_lines: list[Number] = Field(default_factory=list, max_length=MOST)
     internet: InternetGiven | Literal["none"] | None = None
 
 
@@ -226,8 +239,8 @@ class ClientGiven(Clean, Strict):
     end_date: date | None = Field(None, description="When the client is due to move out. Never acts on services")
     activation: Activation = Activation.AUTOMATIC
     management: StrictBool = Field(False, description="The operator's own client of the site")
-    offices: list[Office] = Field(default_factory=list, description="Offices without a telephone line")
-    lines: list[LineGiven] = Field(default_factory=list)
+    offices: list[Office] = Field(default_factory=list, max_length=MOST, description="Offices without a telephone line")
+    lines: list[LineGiven] = Field(default_factory=list, max_length=MOST)
     internet: InternetGiven | None = None
 
 
@@ -270,7 +283,7 @@ class HistoryFilter(Strict):
 # -- what goes out ----------------------------------------------------------------------------------------------------
 
 
-class Site(BaseModel):
+class Site(Model):
     """A building, with the time zone of everything in it."""
 
     site_id: str
@@ -279,19 +292,19 @@ class Site(BaseModel):
     created_at: datetime
 
 
-class SitePage(BaseModel):
+class SitePage(Model):
     items: list[Site]
     next: str | None
     total: int
 
 
-class ClientPage(BaseModel):
+class ClientPage(Model):
     items: list[ClientView]
     next: str | None
     total: int
 
 
-class HistoryEntry(BaseModel):
+class HistoryEntry(Model):
     """One line of a client's history: what was asked, refused, decided, attempted or proven."""
 
     history_id: int
@@ -307,13 +320,13 @@ class HistoryEntry(BaseModel):
     facts: dict[str, Any]
 
 
-class HistoryPage(BaseModel):
+class HistoryPage(Model):
     items: list[HistoryEntry]
     next: str | None
     total: int
 
 
-class Attention(BaseModel):
+class Attention(Model):
     """A client for which a system is not as decided, as the directory was last told of it.
 
     ``state``: attention: a person is needed; not_proven: changed, but what is true could not be seen yet; skipped: a
@@ -332,13 +345,13 @@ class Attention(BaseModel):
     skipped: SkippedView | None
 
 
-class AttentionPage(BaseModel):
+class AttentionPage(Model):
     items: list[Attention]
     next: str | None
     total: int
 
 
-class SystemState(BaseModel):
+class SystemState(Model):
     """How the workers find a system, and how many clients wait for it.
 
     ``state``: the worst that any worker says; unknown: none has said anything for a minute. ``since`` is when that
@@ -357,13 +370,13 @@ class SystemState(BaseModel):
     clients_changing: int
 
 
-class SystemPage(BaseModel):
+class SystemPage(Model):
     items: list[SystemState]
     next: str | None
     total: int
 
 
-class SipCredentials(BaseModel):
+class SipCredentials(Model):
     """What a telephone registers with. The password is null for a line that keeps a secret from before Connect."""
 
     number: str
@@ -371,14 +384,14 @@ class SipCredentials(BaseModel):
     password: str | None
 
 
-class RadiusCredentials(BaseModel):
+class RadiusCredentials(Model):
     """What a router logs in with. The password is null for an account that keeps a secret from before Connect."""
 
     username: str
     password: str | None
 
 
-class Servers(BaseModel):
+class Servers(Model):
     """Where telephones and routers are to go, as this process was told; null: it was not told."""
 
     sip: str | None = Field(description="host:port", examples=["127.0.0.1:5060"])
@@ -386,7 +399,7 @@ class Servers(BaseModel):
     radius: str | None = Field(description="host:port", examples=["127.0.0.1:1812"])
 
 
-class Credentials(BaseModel):
+class Credentials(Model):
     """What the telephones and the router of a client are configured with."""
 
     sip: list[SipCredentials]
@@ -394,13 +407,13 @@ class Credentials(BaseModel):
     servers: Servers
 
 
-class Readiness(BaseModel):
+class Readiness(Model):
     """Whether this process can work."""
 
     ready: bool
 
 
-class Problem(BaseModel):
+class Problem(Model):
     """RFC 9457, with what is known of the way out."""
 
     type: str

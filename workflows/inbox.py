@@ -3,14 +3,15 @@
 A typed handler would drop a malformed payload silently, and be wedged by a missing one (TEMPORAL.md section 2).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from temporalio import workflow
 from temporalio.common import RawValue
 
 from workflows.domain.errors import Refusal
-from workflows.messages import BY_NAME, AnyMessage, DriftReport, Roll
+from workflows.messages import BY_NAME, MOST, AnyMessage, DriftReport, Roll
 
 SignalMessage = AnyMessage | DriftReport | Roll
 TABLE: dict[str, type[SignalMessage]] = {**BY_NAME, "report_drift": DriftReport, "roll": Roll}
@@ -36,7 +37,14 @@ def read(name: str, args: Sequence[RawValue]) -> SignalMessage:
 def told(invalid: ValidationError) -> str:
     """Every error as ``field: what is wrong``, without echoing the input."""
     errors = invalid.errors(include_url=False, include_context=False, include_input=False)
-    return "; ".join(f"{'.'.join(str(part) for part in e['loc']) or 'it'}: {e['msg']}" for e in errors[:5])
+    return "; ".join(f"{'.'.join(str(part) for part in e['loc']) or 'it'}: {_rule(e)}" for e in errors[:5])
+
+
+def _rule(error: Mapping[str, Any]) -> str:
+    """The rule that a field breaks, and what to do where pydantic does not say it."""
+    if error["type"] == "too_long":
+        return f"more than {MOST} entries; give at most {MOST} in one change"
+    return str(error["msg"])
 
 
 def _decoded(value: RawValue, model: type[SignalMessage]) -> SignalMessage:

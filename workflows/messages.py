@@ -30,7 +30,7 @@ from workflows.domain.systems import System
 
 ID_PREFIX = "client-"
 TASK_QUEUE = "provisioning"
-MOST = 500  # lines or offices in one message
+MOST = 500  # lines or offices in one change; a client has at most MOST_LINES (workflows/domain/services.py)
 
 E164 = Annotated[
     str,
@@ -58,7 +58,13 @@ def client_id_of(workflow_id: str) -> str:
 # -- services -----------------------------------------------------------------------------------------------------
 
 
-class Strict(BaseModel):
+class Model(BaseModel):
+    """What every model of ours is: its errors quote no values, for they end up in logs and histories."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+
+class Strict(Model):
     """Unknown fields are refused: a misspelt one would otherwise be silently ignored."""
 
     model_config = ConfigDict(extra="forbid")
@@ -311,6 +317,8 @@ AnyMessage: TypeAlias = (
 class Message(RootModel[Annotated[AnyMessage, Field(discriminator="kind")]]):
     """Any command; its ``kind`` says which, and is never left out."""
 
+    model_config = ConfigDict(hide_input_in_errors=True)
+
     def command(self) -> commands.AnyCommand:
         return self.root.command()
 
@@ -339,7 +347,7 @@ def _planned(body: PlannableBody) -> dict[str, Any]:
 # -- other messages -------------------------------------------------------------------------------------------------
 
 
-class ClientStart(BaseModel):
+class ClientStart(Model):
     """What a run begins with: a new client's state, or the state the run before it passed on.
 
     A model, not a dataclass: pydantic compiles its schema once, and not anew for each client a worker takes up.

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import date, datetime
 from typing import Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, Field
 
 from workflows.domain.answers import Answer
 from workflows.domain.commands import ChangeServices, Convert, PlannedCommand, Suspend, Unsuspend
@@ -21,30 +21,30 @@ from workflows.domain.services import ClientType
 from workflows.domain.standing import Doubt, Proof, Standing
 from workflows.domain.state import ClientState
 from workflows.domain.systems import SWITCHED, System
-from workflows.messages import Message
+from workflows.messages import Message, Model
 
 
-class LineView(BaseModel):
+class LineView(Model):
     number: str
     office: str | None
     protected: bool
 
 
-class InternetView(BaseModel):
+class InternetView(Model):
     account: str
     down_mbps: int
     up_mbps: int
     vlan: int | None
 
 
-class HoldView(BaseModel):
+class HoldView(Model):
     source: str
     reason: str
     by: str
     placed_at: datetime
 
 
-class PlannedView(BaseModel):
+class PlannedView(Model):
     """A planned change. ``details`` is what its command says besides moment and reason, as its HTTP body does.
 
     ``status_after`` is the client's status once it has come, if nothing else is decided. Null: it will not come, for
@@ -74,13 +74,13 @@ class PlannedView(BaseModel):
         )
 
 
-class SkippedView(BaseModel):
+class SkippedView(Model):
     reason: str
     by: str
     at: datetime
 
 
-class SubjectView(BaseModel):
+class SubjectView(Model):
     """One line or account: on, off or unknown, whether what is desired is proven and since when, or why not.
 
     ``proven_at`` is when it was last seen to be as desired; null while it is not proven to be, whatever was proven of
@@ -98,7 +98,7 @@ class SubjectView(BaseModel):
     seen: dict[str, str] = Field(default_factory=dict)
 
 
-class SystemView(BaseModel):
+class SystemView(Model):
     """One provisioning system. ``desired`` and ``actual`` map numbers or accounts to on, off or unknown.
 
     ``state``: settled; changing; not_proven: changed, but what is true could not be seen yet; attention: a person is
@@ -123,7 +123,7 @@ class SystemView(BaseModel):
     subjects: list[SubjectView] = Field(default_factory=list)
 
 
-class ClientView(BaseModel):
+class ClientView(Model):
     """A client as every interface shows it (PRODUCT.md section 7.2). Times carry the site's offset."""
 
     client_id: str
@@ -204,7 +204,7 @@ class CommandAnswer(ClientView):
 # -- what a command would do ----------------------------------------------------------------------------------------
 
 
-class PlanView(BaseModel):
+class PlanView(Model):
     """A planned change that a command would make or remove."""
 
     change_id: str
@@ -224,14 +224,14 @@ class PlanView(BaseModel):
         )
 
 
-class PreviewAsked(BaseModel):
+class PreviewAsked(Model):
     """A command that is not given yet, and what time it is."""
 
     command: Message
     now: AwareDatetime
 
 
-class PreviewView(BaseModel):
+class PreviewView(Model):
     """What a command would do: nothing was done.
 
     ``effects`` name each thing it would touch, before and after. ``at`` and ``local_time`` say when; null is now.

@@ -59,10 +59,13 @@ RULES = {
     "last_day": ("The last day", DAY),
     "at": ("The moment", "Give a day and time, written 2027-03-31T18:00"),
     "reason": ("The reason", "Give at most 500 characters"),
+    "note": ("The note", "Give 1 to 500 characters"),
 }
 """What each field is called, and what to give. Fields of a row go by the name before their place: ``number-2``."""
+CALLED_MANY = {"lines": "lines", "add_lines": "lines", "remove_lines": "lines to remove", "rooms": "offices"}
 BY_MODEL = {"down_mbps": "down", "up_mbps": "up", "offices": "rooms"}
 OWN_WORDS = {"number_not_valid", "text_not_storable", "never_null"}
+HIDDEN, TOO_MANY = "hidden_character", "too_long"
 SENT_BEFORE = (
     "This form was sent before, with other content, and that was done. Look first whether it is enough; "
     "send this again to have it done too."
@@ -130,6 +133,9 @@ class Checks:
             for error in invalid.errors():
                 name = str(error["loc"][0])
                 name = BY_MODEL.get(name, name)
+                if error["type"] == TOO_MANY:
+                    self.problem = f"{sentence(name, error)}."
+                    continue
                 lacking = error["type"] == "missing" or error["input"] in (None, "")
                 (self.miss if lacking else self.refuse)(f"{name}{place}", sentence(name, error))
             return None
@@ -362,6 +368,11 @@ def sentence(name: str, error: Mapping[str, Any]) -> str:
     given = error["input"]
     if error["type"] in OWN_WORDS:
         return str(error["msg"])
+    if error["type"] == HIDDEN:
+        return f"{called} contains a character that cannot be seen: {error['ctx']['hidden']}. Leave it out"
+    if error["type"] == TOO_MANY:
+        most = error["ctx"]["max_length"]
+        return f"There are more than {most} {CALLED_MANY.get(name, 'entries')}. Give at most {most} in one change"
     if error["type"] == "missing" or given in (None, ""):
         return f"{called} is missing. {remedy}"
     if error["type"] == "string_too_long":

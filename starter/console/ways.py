@@ -7,16 +7,18 @@ from fastapi.responses import Response
 from pydantic import ValidationError
 
 from starter.asking import AtDesk
-from starter.console.checks import command_id_of
+from starter.console.checks import HIDDEN, command_id_of, sentence
 from starter.console.shell import Form, Page, caller_of, form_of, inside, page, see
 from starter.console.status import told
 from starter.desk import Desk
 from starter.problems import code_of
 from starter.schemas import MarkDoneBody, SkipBody, Switched
 from workflows.domain.errors import NothingPlanned, Refusal
+from workflows.domain.words import visible
 from workflows.messages import AnyMessage, CancelPlanned, MarkDone, Retry, Skip
 
 LONGEST = 500
+RULE = f"Say it in 1 to {LONGEST} characters: it stands in the history for good."
 GONE = "This change is not planned any more: it has happened, or somebody cancelled it. Nothing was done."
 ASKED = {
     "skip": ("Skip", "reason", "Why may it stay as it is?", "It is not attempted again until the next decision."),
@@ -46,7 +48,8 @@ async def accept(
     try:
         said = body.model_validate({field: form.text(field)}).model_dump(exclude_unset=True)
         message = kind.model_validate({"system": system, **said, **_envelope(request, form)})
-    except ValidationError:
+    except ValidationError as invalid:
+        hidden = [error for error in invalid.errors() if error["type"] == HIDDEN]
         return page(
             request,
             "way_out.html",
@@ -57,7 +60,7 @@ async def accept(
             question=question,
             rule=rule,
             said=form.text(field),
-            wrong=f"Say it in 1 to {LONGEST} characters: it stands in the history for good.",
+            wrong=f"{sentence(field, hidden[0])}." if hidden else RULE,
             next=form.text("next"),
         )
     return await _told(request, desk, client_id, form, message)
@@ -74,7 +77,7 @@ async def cancel_planned(request: Request, desk: AtDesk, client_id: str, change:
 
 def _reason(form: Form) -> str:
     """No form of ours asks for one here; whoever gives one has what can be kept of it kept."""
-    return form.text("reason").replace("\0", "")[:LONGEST]
+    return visible(form.text("reason"))[:LONGEST]
 
 
 def _envelope(request: Request, form: Form) -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from starter.console.checks import field_of, sentence
+from starter.console.checks import TOO_MANY, field_of, sentence
 from starter.console.shell import Form
 from starter.console.words import comes_twice, moment_word
 from starter.schemas import CommandBody, ConvertBody, PlannableBody, ServicesBody
@@ -350,8 +350,8 @@ class Wish:
         told: dict[str, str] = {}
         for error in invalid.errors():
             name = ".".join(str(part) for part in error["loc"] if part != "InternetGiven")
-            place = {**PLACES, **self.names}.get(name, name)
-            told.setdefault(place, f"{sentence(field_of(place), error)}.")
+            place = "" if error["type"] == TOO_MANY else {**PLACES, **self.names}.get(name, name)
+            told.setdefault(place, f"{sentence(field_of(place or name), error)}.")
         return told
 
 

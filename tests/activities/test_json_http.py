@@ -1,14 +1,15 @@
 """The example adapter: a system that speaks JSON over HTTP is switched and proven like any other."""
 
 import asyncio
+import gzip
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 
 import pytest
 import pytest_asyncio
 from fastapi import Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, StreamingResponse
 from temporalio.exceptions import ApplicationError
 
 from activities.errors import SYSTEM_BUSY, SYSTEM_REJECTED, SYSTEM_UNAVAILABLE
@@ -20,6 +21,7 @@ from tests.activities.world import AT, MASTER_KEY, ONE, TWO, World, access, line
 from tests.json_system import TOKEN, JsonSystem, Thing, json_system
 from tests.waiting import free_port
 from workflows.domain.standing import Proof
+from workflows.domain.words import hidden_in
 from workflows.ports import STALE_REVISION, Evidence, ObserveAccess, ObserveLines
 
 DATABASES = ("directory",)
@@ -189,6 +191,70 @@ async def test_trouble_of_the_system_says_what_it_is_and_what_to_do(
     assert told in failed.value.message
     assert failed.value.non_retryable is (kind == SYSTEM_REJECTED)
     assert (await telephony.ensure_lines(lines("acme", 1, one=True))).complete
+
+
+def fifty_megabytes() -> Iterator[bytes]:
+    for _ in range(800):
+        yield b" " * 65536
+
+
+HOSTILE = "\x1b]0;owned\x07\u202e" + "x" * 1_000_000
+NESTED = b'{"items": ' + b"[" * 200_000
+PACKED = gzip.compress(b" " * 20_000_000)
+ENDLESS = JSONResponse({"newest": 10**400}, 409)
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "told"),
+    [
+        (StreamingResponse(fifty_megabytes()), SYSTEM_UNAVAILABLE, "its answer is larger than 1024 KiB"),
+        (StreamingResponse(fifty_megabytes(), 503), SYSTEM_UNAVAILABLE, "its answer is larger than 1024 KiB"),
+        (Response(PACKED, headers={"Content-Encoding": "gzip"}), SYSTEM_UNAVAILABLE, "its answer is packed"),
+        (Response(NESTED), SYSTEM_UNAVAILABLE, "not of the protocol"),
+        (Response(NESTED, 400), SYSTEM_REJECTED, "got 400 Bad Request"),
+        (JSONResponse({"why": HOSTILE[:900_000]}, 500), SYSTEM_UNAVAILABLE, "]0;owned"),
+        (JSONResponse({"why": HOSTILE[:900_000]}, 422), SYSTEM_REJECTED, "]0;owned"),
+        (JSONResponse({"refused": {HOSTILE[:900_000]: 1}}), SYSTEM_UNAVAILABLE, "not of the protocol"),
+        (ENDLESS, SYSTEM_UNAVAILABLE, "newest"),
+    ],
+    ids=["50 MB", "50 MB of an error", "packed", "nested", "nested error", "1 MB", "1 MB refusal", "key", "revision"],
+)
+async def test_a_hostile_answer_fails_the_attempt_with_a_short_clean_text(
+    telephony: JsonHttpTelephony, system: JsonSystem, answer: Response, kind: str, told: str
+) -> None:
+    system.answers.append(answer)
+    with pytest.raises(ApplicationError) as failed:
+        await telephony.ensure_lines(lines("acme", 1, one=True))
+    assert failed.value.type == kind
+    assert told in failed.value.message
+    assert len(failed.value.message) < 1000
+    assert hidden_in(failed.value.message) is None
+    assert failed.value.__suppress_context__ or failed.value.__context__ is None, "Temporal keeps that, too"
+    assert (await telephony.ensure_lines(lines("acme", 1, one=True))).complete
+
+
+async def test_a_hostile_refusal_is_a_short_clean_finding_and_what_was_not_asked_is_not_kept(
+    world: World, telephony: JsonHttpTelephony, system: JsonSystem
+) -> None:
+    await world.register("acme", ONE)
+    system.refused[ONE] = HOSTILE[:400_000]
+    crowd = [{"name": f"+1555{n:07}"} for n in range(20_000)]
+    looked: list[Response | None] = [None, JSONResponse({"items": [*crowd, {"name": ONE, "client_id": "acme"}]})]
+    system.answers = looked  # type: ignore[assignment]  # None: as usual
+    evidence = await telephony.ensure_lines(lines("acme", 1, one=True))
+    ((subject, _, proof),) = proofs(evidence)
+    assert (subject, proof) == (ONE, Proof.FAILED)
+    assert len(evidence.findings[0].why) < 400
+    assert hidden_in(evidence.findings[0].why) is None
+    assert evidence.recorded
+
+
+async def test_a_redirect_is_not_followed(telephony: JsonHttpTelephony, system: JsonSystem) -> None:
+    async with json_system() as other:
+        system.answers.append(Response(status_code=307, headers={"Location": f"{other.url}/clients/acme/lines"}))
+        with pytest.raises(ApplicationError, match="got 307"):
+            await telephony.ensure_lines(lines("acme", 1, one=True))
+        assert other.asked == []
 
 
 async def test_a_silent_system_is_unavailable_in_time(telephony: JsonHttpTelephony, system: JsonSystem) -> None:

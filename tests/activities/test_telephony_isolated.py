@@ -98,8 +98,11 @@ async def test_no_word_of_a_refused_row_is_told(
 
 
 def everything_told(error: BaseException | None) -> list[str]:
-    """What Temporal keeps of an error: its words and those of its causes."""
-    return [str(error), *everything_told(error.__cause__)] if error else []
+    """What Temporal keeps of an error: its words and those of what it came from, as its SDK follows that."""
+    if error is None:
+        return []
+    came_from = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return [str(error), *everything_told(came_from)]
 
 
 async def test_a_check_is_told_by_its_name(world: World) -> None:

@@ -1,6 +1,7 @@
 """Calls and registrations in a server's memory: ended, counted, and unknown when a server does not say."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -15,6 +16,7 @@ from tests.activities.exchange import RINGING, TALKING, Exchange
 from tests.activities.world import AT, DOMAIN, ONE, THREE, TWO, World, lines, settings_for
 from tests.waiting import free_port
 from workflows.domain.standing import Proof
+from workflows.domain.words import LONGEST_FOREIGN, hidden_in
 from workflows.ports import Finding, ObserveLines
 
 DATABASES = ("telephony",)
@@ -135,9 +137,24 @@ def without_dialog(exchange: Exchange) -> None:
     exchange.lacks = ("dlg.list_match",)
 
 
+def endless(exchange: Exchange) -> None:
+    exchange.says = b'{"jsonrpc": "2.0", "id": 1, "result": "' + b"x" * 9_000_000 + b'"}'
+
+
+def nested(exchange: Exchange) -> None:
+    exchange.says = b'{"jsonrpc": "2.0", "id": 1, "result": ' + b"[" * 100_000
+
+
+def shouting(exchange: Exchange) -> None:
+    exchange.says = json.dumps({"error": {"message": "\x1b[2J\u202e" + "x" * 1_000_000}}).encode()
+
+
 @pytest.mark.parametrize(
     ("fault", "told"),
     [
+        (endless, "its answer is larger than 8192 KiB"),
+        (nested, "with something else than JSON"),
+        (shouting, "refused ul.lookup: [2Jxxx"),
         (silent, "did not answer"),
         (garbled, "with something else than JSON"),
         (foreign, "with something else than JSON-RPC"),
@@ -153,6 +170,8 @@ async def test_a_server_that_does_not_say_leaves_the_line_not_proven(
         assert found.proof is Proof.NOT_PROVEN
         assert found.why.startswith(f"calls and registrations unknown: {exchange.name} ")
         assert told in found.why
+        assert len(found.why) <= LONGEST_FOREIGN
+        assert hidden_in(found.why) is None
         assert found.seen["calls"] == "unknown"
 
 

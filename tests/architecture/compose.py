@@ -64,8 +64,28 @@ _health = _closed(
     *("test", "interval", "timeout", "retries"),
 )
 _needs = {"enum": ["service_started", "service_healthy", "service_completed_successfully"]}
+_size = {"type": "string", "pattern": "^[0-9]+[kmg]b?$"}
 _service = _closed(
     {
+        "user": {"type": "string", "pattern": r"^\d+:\d+$"},
+        "read_only": {"type": "boolean"},
+        "tmpfs": {**_words, "items": {"pattern": r"^/[a-z/-]+(:(uid|gid|mode)=\d+(,(uid|gid|mode)=\d+)*)?$"}},
+        "cap_drop": {"const": ["ALL"]},
+        "cap_add": {**_words, "items": {"pattern": "^[A-Z_]+$"}},
+        "security_opt": {"const": ["no-new-privileges:true"]},
+        "pids_limit": {"type": "integer", "minimum": 1},
+        "mem_limit": _size,
+        "cpus": {"type": "number", "exclusiveMinimum": 0},
+        "logging": _closed(
+            {"driver": {"const": "local"}, "options": _closed({"max-size": _size, "max-file": _text_}, "max-size")},
+            *("driver", "options"),
+        ),
+        "networks": {
+            "anyOf": [
+                _words,
+                {"type": "object", "additionalProperties": _closed({"aliases": _words})},
+            ]
+        },
         "image": _text_,
         "build": {"anyOf": [_text_, _closed({"context": _text_, "dockerfile": _text_}, "context")]},
         "init": {"type": "boolean"},
@@ -90,10 +110,11 @@ SCHEMA = {
         {
             "name": _text_,
             "services": {"type": "object", "additionalProperties": _service},
-            "secrets": {"type": "object", "additionalProperties": _closed({"environment": _text_}, "environment")},
+            "networks": {"type": "object", "additionalProperties": _closed({"internal": {"type": "boolean"}})},
+            "secrets": {"type": "object", "additionalProperties": _closed({"file": _text_}, "file")},
             "volumes": {"type": "object", "additionalProperties": {"type": "null"}},
         },
-        *("name", "services", "secrets", "volumes"),
+        *("name", "services", "networks", "secrets", "volumes"),
     ),
     "patternProperties": {"^x-": {}},
 }

@@ -58,18 +58,20 @@ def test_what_runs_for_ever_says_how_it_is(service: str) -> None:
 
 @pytest.mark.parametrize("service", services())
 def test_images_are_exact_versions(service: str) -> None:
-    assert re.fullmatch(r"[a-z/-]+:\d+\.\d+(\.\d+)?", services()[service]["image"])
+    assert re.fullmatch(r"[a-z/-]+:\d+\.\d+(\.\d+)?(@sha256:[0-9a-f]{64})?", services()[service]["image"])
 
 
 @pytest.mark.parametrize("dockerfile", DOCKERFILES)
 def test_what_images_are_built_from_is_pinned(dockerfile: str) -> None:
     text = (ROOT / dockerfile).read_text()
-    assert re.fullmatch(r"[a-z]+:\d+\.\d+(\.\d+)?-slim(-[a-z]+)?", re.findall(r"^FROM (\S+)$", text, re.M)[0])
+    bases = re.findall(r"^FROM (\S+)(?: AS \S+)?$", text, re.M)
+    assert bases
+    assert all(re.fullmatch(r"[a-z]+:\d+\.\d+(\.\d+)?-slim(-[a-z]+)?", base) for base in bases)
     assert "--require-hashes" in text or re.search(r"'[a-z]+=\d+\.\d+\.\d+\*'", text)
-    for source in re.findall(r"^COPY (.+) \S+$", text, re.M):
-        assert all((ROOT / name).exists() for name in source.split())
+    copied = [name for source in re.findall(r"^COPY (?!--from=)(.+) \S+$", text, re.M) for name in source.split()]
+    assert all((ROOT / name).exists() for name in copied)
     kept = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
-    assert {name.split("/")[0] for s in re.findall(r"^COPY (.+) \S+$", text, re.M) for name in s.split()} <= kept
+    assert {name.split("/")[0] for name in copied} <= kept
 
 
 @pytest.mark.parametrize("service", OURS)
@@ -110,7 +112,10 @@ def test_a_worker_is_given_time_to_end_the_work_in_its_hands() -> None:
 def test_no_secret_is_written_down_and_each_has_its_place() -> None:
     assert used_variables() <= set(variables()) | HAVE_DEFAULTS
     secrets = {name for name, value in variables().items() if not value}
-    assert {it["environment"] for it in compose()["secrets"].values()} <= secrets
+    assert set(files_of_secrets().values()) <= secrets
+    assert {it["file"] for it in compose()["secrets"].values()} == {f"./secrets/{name}" for name in files_of_secrets()}
+    given = {name for it in services().values() for name in it.get("secrets", [])}
+    assert given == set(files_of_secrets())
     text = (ROOT / "docker-compose.yml").read_text()
     for name in re.findall(r"(\S*(?:PASSWORD|PWD|SECRET)): (?!\$\{[A-Z_]+:\?|/run/secrets/)(.+)", text):
         pytest.fail(f"{name} is not a variable that must be given")
@@ -125,6 +130,34 @@ def test_a_new_env_fills_in_every_secret(tmp_path: Path) -> None:
     secrets = [values[name] for name, example in variables().items() if not example]
     assert all(re.fullmatch("[0-9a-f]{48}", secret) for secret in secrets), "safe in a URL, and long enough"
     assert len(set(secrets)) == len(secrets)
+
+
+def files_of_secrets() -> dict[str, str]:
+    """Which variable of .env each file has, as deploy/compose/secrets.sh writes them."""
+    written = (ROOT / "deploy/compose/secrets.sh").read_text(encoding="utf-8")
+    return dict(re.findall(r"^([a-z-]+) ([A-Z_]+)$", written, re.M))
+
+
+def test_secrets_are_written_for_the_containers_in_a_folder_of_ones_own(tmp_path: Path) -> None:
+    script = [ROOT / "deploy/compose/secrets.sh", tmp_path]
+    made = subprocess.run(["sh", ROOT / "deploy/compose/new-env.sh"], capture_output=True, text=True, check=True)
+    (tmp_path / ".env").write_text(made.stdout)
+    for _ in range(2):  # again, after a password was changed
+        subprocess.run(script, check=True)
+    values = dict(line.split("=", 1) for line in made.stdout.splitlines() if line and not line.startswith("#"))
+    folder = tmp_path / "secrets"
+    assert {file.name: file.read_text() for file in folder.iterdir()} == {
+        name: values[variable] for name, variable in files_of_secrets().items()
+    }
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert {file.stat().st_mode & 0o777 for file in folder.iterdir()} == {0o444}
+    ignored = (ROOT / ".gitignore").read_text().splitlines()
+    assert {"secrets/", ".env"} <= set(ignored)
+
+    (tmp_path / ".env").write_text(made.stdout.replace("API_TOKEN=", "TOKEN="))
+    refused = subprocess.run(script, capture_output=True, text=True, check=False)
+    assert refused.returncode == 1
+    assert "API_TOKEN is not set in .env" in refused.stderr
 
 
 @pytest.mark.parametrize("system", FOLDERS)
@@ -145,7 +178,7 @@ def test_workers_know_the_access_gear_that_freeradius_serves() -> None:
     ((network, nas),) = read_gear(services()["worker"]["environment"]["CONNECT_NAS"]).items()
     assert str(network) == freeradius["RADIUS_CLIENTS"]
     assert nas.secret.get_secret_value() == "filled"
-    assert compose()["secrets"]["radius-secret"] == {"environment": "RADIUS_SECRET"}
+    assert files_of_secrets()["radius-secret"] == "RADIUS_SECRET"
 
 
 @pytest.mark.parametrize("system", FOLDERS)
@@ -164,7 +197,7 @@ def test_workers_ask_kamailio_by_the_name_and_with_the_secret_that_it_takes() ->
     assert told["CONNECT_SIP_RPC_URLS"] == f"http://{kamailio['environment']['SIP_RPC_HOST']}/RPC"
     secret = told["CONNECT_SIP_RPC_SECRET_FILE"].removeprefix("/run/secrets/")
     assert {secret} == set(worker["secrets"]) & set(kamailio["secrets"])
-    assert [name for name in OURS if secret in services()[name]["secrets"]] == ["worker"]
+    assert [name for name in OURS if secret in services()[name].get("secrets", [])] == ["worker"]
 
 
 @pytest.mark.parametrize("script", sorted((ROOT / "deploy/compose").glob("*.sh")), ids=lambda path: path.name)

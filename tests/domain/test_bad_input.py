@@ -116,6 +116,17 @@ BAD: list[tuple[str, Client, ClientCommand, type[Refusal], str]] = [
     ("a blank source to lift", tenant(Status.SUSPENDED), Unsuspend(source=""), InvalidField, "source"),
     ("a reason with NUL", tenant(), Suspend(reason="un\0paid"), InvalidField, "reason"),
     ("a command_id with NUL", tenant(), Suspend(command_id="\0"), InvalidField, "command_id"),
+    ("a name that turns the direction", tenant(), Edit(name="Acme \u202edtL"), InvalidField, "name"),
+    ("a name with a zero-width character", tenant(), Edit(name="Ac\u200bme"), InvalidField, "name"),
+    ("a source of a zero-width character", tenant(), Suspend(source="billing\ufeff"), InvalidField, "source"),
+    ("a reason with an escape", tenant(), Suspend(reason="\x1b[2J"), InvalidField, "reason"),
+    (
+        "an office that turns the direction",
+        tenant(),
+        ChangeServices(add_lines=(Line(THIRD.number, "3\u202e21"),)),
+        InvalidField,
+        "add_lines",
+    ),
     ("no such plan", tenant(), CancelPlanned(change="x"), NothingPlanned, "change"),
 ]
 

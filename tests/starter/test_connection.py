@@ -1,11 +1,15 @@
 """Claims about the connection to Temporal."""
 
+import socket
+
 import pytest
 from temporalio.client import Client
 from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError, RPCStatusCode
 
-from starter.connection import SearchAttributesMissing, connect, ensure_search_attributes
+from starter.connection import SearchAttributesMissing, connect, ensure_search_attributes, why_not_heard_of
+from tests.starter.house import House
+from tests.starter.terminal import Terminal
 from tests.waiting import free_port
 from workflows.visibility import KEYS
 
@@ -28,6 +32,23 @@ async def test_the_environment_says_where_and_temporal_may_come_later(monkeypatc
     assert client.namespace == "elsewhere"
     with pytest.raises(RuntimeError, match="Failed client connect"):
         await ensure_search_attributes(client)
+
+
+async def test_a_worker_is_well_when_temporal_has_heard_of_it(house: House, terminal: Terminal) -> None:
+    """As docker-compose.yml asks, without another program than ours."""
+    terminal.environment["TEMPORAL_ADDRESS"] = house.temporal.service_client.config.target_host
+    said = await terminal.connect("worker", "--check")
+    assert (said.status, said.out, said.err) == (0, "", "")
+    terminal.environment["TEMPORAL_NAMESPACE"] = "elsewhere"
+    said = await terminal.connect("worker", "--check")
+    assert (said.status, said.out) == (1, "")
+    assert "Temporal cannot be asked" in said.err
+
+
+async def test_a_worker_on_another_machine_is_not_this_one(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEMPORAL_ADDRESS", house.temporal.service_client.config.target_host)
+    assert await why_not_heard_of(socket.gethostname()) == ""
+    assert "has not heard of a worker on nowhere" in await why_not_heard_of("nowhere")
 
 
 async def test_where_we_may_not_manage_attributes_the_message_says_which_are_needed(

@@ -87,8 +87,7 @@ class House:
                 *(self.internet.ensure_access, self.internet.observe_access),
                 self.directory.publish,
             ],
-            interceptors=[Guard()],
-            **options,
+            **{"interceptors": [Guard()], **options},
         )
 
     async def start(

@@ -26,6 +26,7 @@ from workflows.domain.commands import (
     RotateCredentials,
     Suspend,
     Unsuspend,
+    check_texts,
 )
 from workflows.domain.dates import check_day, end_of, first_instant, local_time
 from workflows.domain.errors import (
@@ -44,7 +45,7 @@ from workflows.domain.journal import Entry, Event, entry_for
 from workflows.domain.lifecycle import NEVER_FOR_MANAGEMENT, TABLE, Activation, Kind, Status, Verdict, allowed
 from workflows.domain.schedule import PlannedChange, Schedule
 from workflows.domain.services import ACCOUNT, ClientType, Services
-from workflows.domain.words import check_storable, written
+from workflows.domain.words import written
 
 LONGEST_NAME = 200
 LONGEST_BILLING_REF = 64
@@ -144,8 +145,7 @@ class Client:
         Raises a Refusal that names the status, what is planned and what is allowed; the client is then unchanged.
         """
         try:
-            for field in ("command_id", "by", "source", "reason"):
-                check_storable(getattr(command, field), field)
+            check_texts(command)
             self._check_table(command)
             if isinstance(command, Suspend | Unsuspend | Decommission | Convert | ChangeServices) and command.planned:
                 return self._plan(command, now)

@@ -1,5 +1,6 @@
 """What may be asked of a client. A command is a value: it can be planned, kept and compared."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal, TypeAlias
@@ -7,6 +8,7 @@ from typing import Literal, TypeAlias
 from workflows.domain.lifecycle import Activation, Kind
 from workflows.domain.services import ClientType, Internet, Line
 from workflows.domain.systems import System
+from workflows.domain.words import check_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,3 +167,23 @@ SystemCommand: TypeAlias = Retry | Skip | MarkDone
 AnyCommand: TypeAlias = ClientCommand | SystemCommand
 PlannableCommand: TypeAlias = Suspend | Unsuspend | Decommission | Convert | ChangeServices
 PlannedCommand: TypeAlias = Activate | PlannableCommand
+
+
+def check_texts(command: AnyCommand) -> None:
+    """Raises InvalidField where a command says something with a character that nobody would see."""
+    for field, text in _texts(command):
+        check_text(text, field, lines=field == "reason")
+
+
+def _texts(command: AnyCommand) -> Iterator[tuple[str, str]]:
+    """Every text of a command that people write, by its field."""
+    for field in ("command_id", "by", "source", "reason"):
+        yield field, getattr(command, field)
+    match command:
+        case Edit():
+            yield from (("name", command.name or ""), ("billing_ref", command.billing_ref or ""))
+        case Convert():
+            yield from (("lines", line.office or "") for line in command.lines)
+            yield from (("offices", office) for office in command.offices)
+        case ChangeServices():
+            yield from (("add_lines", line.office or "") for line in command.add_lines)

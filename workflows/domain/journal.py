@@ -5,9 +5,10 @@ from datetime import datetime
 from enum import StrEnum
 
 from workflows.domain.commands import AnyCommand
+from workflows.domain.words import visible
 
 LONGEST_TEXT = 1000
-MANY = 300  # with the longest texts still well below Temporal's 2 MiB for one payload
+MANY, MOST_BYTES = 300, 400_000  # of waiting lines: what a client carries is far below Temporal's 2 MiB for one payload
 UNTOLD = "untold"
 
 
@@ -76,7 +77,7 @@ class Journal:
     @property
     def full(self) -> bool:
         """Whether so much waits that nothing more should be accepted until the directory has taken some of it."""
-        return len(self.waiting) >= MANY
+        return len(self.waiting) >= MANY or sum(map(_bytes, self.waiting)) >= MOST_BYTES
 
     @property
     def first(self) -> int:
@@ -86,6 +87,12 @@ class Journal:
     def published(self, last: int) -> None:
         """The directory has every line up to this number."""
         del self.waiting[: max(0, last - self.first + 1)]
+
+
+def _bytes(entry: Entry) -> int:
+    """What a line takes, nearly: what people and systems say in it."""
+    said = (entry.text, entry.reason, entry.by, entry.source, entry.command_id, *entry.facts.values())
+    return sum(len(text.encode("utf-8", "replace")) for text in said)
 
 
 def _counted(entry: Entry, count: int) -> Entry:
@@ -100,6 +107,5 @@ def _counted(entry: Entry, count: int) -> Entry:
 
 
 def shortened(text: str, longest: int = LONGEST_TEXT) -> str:
-    """Text from outside, cut to a length that a history can carry, without the one character no database takes."""
-    text = text.replace("\0", "\N{REPLACEMENT CHARACTER}")
-    return text if len(text) <= longest else text[: longest - 1] + "…"
+    """Text from outside, cut to a length that a history can carry, with a mark for every character nobody would see."""
+    return visible(text if len(text) <= longest else text[: longest - 1] + "…")

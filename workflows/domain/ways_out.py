@@ -3,13 +3,12 @@
 from datetime import datetime
 
 from workflows.domain.client import Client, Outcome
-from workflows.domain.commands import MarkDone, Retry, Skip, SystemCommand
+from workflows.domain.commands import MarkDone, Retry, Skip, SystemCommand, check_texts
 from workflows.domain.errors import InvalidField
 from workflows.domain.journal import Event, entry_for
 from workflows.domain.provisioning import Provisioning
 from workflows.domain.standing import Skipped
 from workflows.domain.systems import SWITCHED
-from workflows.domain.words import check_storable
 
 LONGEST_REASON = 500
 
@@ -61,8 +60,7 @@ def _check(command: SystemCommand) -> None:
         raise InvalidField(
             f"The {command.system} is not switched for a client", f"Give one of: {', '.join(SWITCHED)}", field="system"
         )
-    for field in ("command_id", "by", "source", "reason"):
-        check_storable(getattr(command, field), field)
+    check_texts(command)
     field = "note" if isinstance(command, MarkDone) else "reason"
     if not isinstance(command, Retry) and not command.reason.strip():
         missing = "How it was done by hand is not said" if field == "note" else "No reason is given"

@@ -1,14 +1,73 @@
-"""Words that people and other services give: what can be written down and read again."""
+"""Text that people and other services give: what can be written down, read again and shown to somebody else.
+
+Which characters are refused is a list of code points, not a question to Python's Unicode tables: the answer is the same
+on every machine and in every replay.
+"""
+
+import re
+import unicodedata
 
 from workflows.domain.errors import InvalidField
 
+LONGEST_FOREIGN = 500
+"""Characters of one text of another system that are kept."""
+
+_CONTROL = r"\x00-\x1f\x7f-\x9f\u2028\u2029"
+_DIRECTION = r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # they turn the order of what is read (CVE-2021-42574)
+_UNSEEN = r"\xad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u2060-\u2065\u206a-\u206f\u3164\ufeff\uffa0"
+_NOT_TEXT = r"\ud800-\udfff\ufff0-\ufffb\ufffe\uffff\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+
+# Persian, Sinhala, Malayalam and emoji are written with joiners between their letters; elsewhere nobody sees them.
+_JOINED = (
+    r"[\u0600-\u109f\u1780-\u1cff\u2600-\u27bf\ua800-\uabff\ufb50-\ufdff\ufe0f\ufe70-\ufefc"
+    r"\U00010a00-\U00011fff\U0001f000-\U0001faff]"
+)
+_STRAY_JOINER = rf"(?:(?<!{_JOINED})[\u200c\u200d]|[\u200c\u200d](?!{_JOINED}))"
+
+_HIDDEN = re.compile(rf"[{_CONTROL}{_DIRECTION}{_UNSEEN}{_NOT_TEXT}]|{_STRAY_JOINER}")
+_NAMES = {"\0": "NUL", "\t": "tab", "\n": "line feed", "\r": "carriage return", "\x1b": "escape", "\x7f": "delete"}
+_LINE_ENDS = "\n\r\t"
+
 
 def written(text: str, longest: int) -> bool:
-    """Whether a name or label has letters, at most so many, and no control characters (line ends, NUL, …)."""
+    """Whether a name or label has letters, at most so many, and no control characters (line ends, NUL, …).
+
+    What is kept is read with this rule, also in years; what is given now must pass ``check_text`` as well.
+    """
     return bool(text.strip()) and len(text) <= longest and not any(ord(c) < 32 or ord(c) == 127 for c in text)
 
 
-def check_storable(text: str, field: str) -> None:
-    """Raises InvalidField for text with NUL, the one character that PostgreSQL does not store."""
-    if "\0" in text:
-        raise InvalidField(f"The {field} contains the character NUL", "Leave it out", field=field)
+def hidden_in(text: str, *, lines: bool = False) -> str | None:
+    """The first character of a text that nobody would see, named: ``U+202E, right-to-left override``.
+
+    Control characters, those that turn the direction of reading, and those without any width. With ``lines``, line ends
+    and tabs may be in it, as in a reason. None: there is none.
+    """
+    for found in _HIDDEN.finditer(text):
+        char = found[0]
+        if not (lines and char in _LINE_ENDS):
+            unnamed = "a control character" if char < "\xa0" else "no character"
+            return f"U+{ord(char):04X}, {_NAMES.get(char) or unicodedata.name(char, unnamed).lower()}"
+    return None
+
+
+def check_text(text: str, field: str, *, lines: bool = False) -> None:
+    """Raises InvalidField for text with a character that nobody would see (``hidden_in``)."""
+    if hidden := hidden_in(text, lines=lines):
+        raise InvalidField(f"The {field} contains a character that cannot be seen: {hidden}", "Leave it out", field)
+
+
+def visible(text: str) -> str:
+    """The text with every hidden character replaced by a visible mark. Line ends and tabs stay."""
+    return _HIDDEN.sub(lambda found: found[0] if found[0] in _LINE_ENDS else "\N{REPLACEMENT CHARACTER}", text)
+
+
+def safe_text(text: str, longest: int = LONGEST_FOREIGN) -> str:
+    """Text of another system on one line, cut to length: nothing in it is hidden, and it can be encoded.
+
+    Only for what is recorded, an activity's answer or error: composed forms (NFC) are those of this Unicode version.
+    """
+    head = text[: 20 * longest]
+    line = " ".join(_HIDDEN.sub(lambda found: " " if found[0] < "\xa0" else "", head).split())
+    line = unicodedata.normalize("NFC", line)
+    return line if len(line) <= longest and len(head) == len(text) else f"{line[: longest - 1]}…"

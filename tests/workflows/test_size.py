@@ -1,0 +1,47 @@
+"""What a client carries from run to run is one payload: whatever people and systems say, Temporal takes it (2 MiB)."""
+
+import pytest
+from temporalio.contrib.pydantic import pydantic_data_converter
+
+from activities.bounds import ALL_TEXTS
+from tests.domain.tenants import NOW, in_directory, tenant
+from workflows.domain.client import MOST_HOLDS
+from workflows.domain.commands import ChangeServices, Suspend
+from workflows.domain.errors import TooManyWaiting
+from workflows.domain.services import MOST_LINES, ClientType, Line, Services
+from workflows.domain.standing import Doubt, Found, Proof
+from workflows.domain.state import MOST_CLAIMS, ClientState
+from workflows.messages import MOST, ClientStart
+
+LIMIT = 2 * 1024 * 1024
+WIDE = "€"  # three bytes
+
+
+def carried(state: ClientState) -> int:
+    return pydantic_data_converter.payload_converter.to_payload(ClientStart(state=state)).ByteSize()
+
+
+def lines(how_many: int, prefix: str, office: str) -> tuple[Line, ...]:
+    return tuple(Line(f"+44{prefix}{n:07}", f"{n:04}{office}") for n in range(how_many))
+
+
+def test_the_largest_client_in_the_worst_of_times_can_be_renewed() -> None:
+    """A thousand lines, each refused by its system; a plan for as many; the directory away, and everybody asking."""
+    contracted = lines(MOST_LINES, "20", WIDE * 60)
+    state = in_directory(tenant(services=Services(ClientType.RESIDENTIAL, contracted)))
+    removed = tuple(line.number for line in contracted[:MOST])
+    plan = ChangeServices(add_lines=lines(MOST, "21", WIDE * 60), remove_lines=removed, at=NOW.replace(year=2100))
+    state.obey(plan, NOW)
+    why = WIDE * (ALL_TEXTS // MOST_LINES)
+    doubts = {line.number: Doubt(Proof.FAILED, why) for line in contracted}
+    state.lines_found(dict.fromkeys(doubts, True), Found(state.client.revision, NOW, WIDE * 500, doubts), 0.5)
+    for n in range(MOST_CLAIMS):
+        state.claim(ChangeServices(command_id=f"claim-{n}", add_lines=lines(MOST, f"3{n}", WIDE * 12)))
+    for n in range(MOST_HOLDS):
+        state.obey(Suspend(command_id=f"{n}", source=f"hold-{n}", reason=WIDE * 500, by=WIDE * 200), NOW)
+        state.journal.published(state.journal.written)
+    for n in range(500):
+        state.refuse(WIDE * 5000, "suspend", NOW, by=WIDE * 200, command_id=f"x{n}")
+    with pytest.raises(TooManyWaiting):
+        state.obey(Suspend(command_id="late"), NOW)
+    assert carried(state) < LIMIT
