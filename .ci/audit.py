@@ -68,7 +68,7 @@ def judged(answers: list[dict[str, Any]], lock: Path) -> int:
 
 def pinned(lock: Path) -> set[str]:
     """The packages of a lock that every machine has: those for other platforms are not looked up here."""
-    lines = [line for line in lock.read_text().splitlines() if "==" in line and " ; " not in line]
+    lines = [line for line in lock.read_text(encoding="utf-8").splitlines() if "==" in line and " ; " not in line]
     return {line.partition("==")[0].partition("[")[0] for line in lines}
 
 

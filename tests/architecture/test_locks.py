@@ -23,7 +23,7 @@ NEVER = {
 def pins(lock: Path) -> dict[str, tuple[str, frozenset[str]]]:
     """Of each package its version, with the machines it is for, and its hashes."""
     found = {}
-    for pin in re.split(r"\n(?=[a-z])", lock.read_text().replace("\\\n", " ").strip()):
+    for pin in re.split(r"\n(?=[a-z])", lock.read_text(encoding="utf-8").replace("\\\n", " ").strip()):
         wanted = re.sub(r"#.*", "", pin).split(" --hash=")[0].strip()
         name, _, version = wanted.partition("==")
         found[re.sub(r"\[.*\]", "", name)] = version, frozenset(re.findall(r"--hash=sha256:([0-9a-f]{64})", pin))
@@ -46,7 +46,7 @@ def test_no_tool_and_no_server_is_in_the_image() -> None:
 def imported(path: Path) -> set[str]:
     """The packages that a file imports, wherever in it that stands."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             found |= {name.name.partition(".")[0] for name in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
