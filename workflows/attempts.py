@@ -37,6 +37,9 @@ Report = Evidence | Published
 # A publication stays far below Temporal's 2 MiB for one payload; what is left is published next.
 MOST_ENTRIES = 200
 
+FARTHEST = 2**53
+"""No revision is as high: neither JSON nor a bigint of PostgreSQL may lose count."""
+
 
 @dataclass
 class Attempt:
@@ -189,7 +192,8 @@ def newer_revision(failure: ActivityError) -> int | None:
     """The revision a system has obeyed already, when it refused ours as too old."""
     if isinstance(failure.cause, ApplicationError) and failure.cause.type == STALE_REVISION:
         details = failure.cause.details
-        return int(details[0]["newest"]) if details else 0
+        newest = int(details[0]["newest"]) if details else 0
+        return newest if newest < FARTHEST else None  # nobody has decided so often: it is a failure like others
     return None
 
 

@@ -22,10 +22,10 @@ from tests.domain.tenants import (
 )
 from workflows.domain.answers import fingerprint
 from workflows.domain.commands import ChangeServices, Convert, Decommission, Edit, Suspend, Unsuspend
-from workflows.domain.errors import Refusal
+from workflows.domain.errors import Refusal, TooManyWaiting
 from workflows.domain.lifecycle import Status
 from workflows.domain.provisioning import Access, Provisioned
-from workflows.domain.services import ClientType, Internet, Services
+from workflows.domain.services import ClientType, Internet, Line, Services
 from workflows.domain.standing import Limits, Standing
 from workflows.domain.state import ClientState
 from workflows.domain.systems import SWITCHED, System
@@ -378,6 +378,32 @@ def test_a_system_that_obeyed_a_later_revision_is_decided_above_it() -> None:
     assert state.client.revision == 91
     assert state.provisioning.standing[TELEPHONY].wanted_since == 91
     assert state.may_attempt(TELEPHONY, NOW)
+
+
+def test_a_system_that_is_ahead_of_every_revision_is_tried_at_a_pace_and_shown() -> None:
+    state = settled()
+    state.obey(Suspend(), NOW)
+    standing = state.provisioning.standing[TELEPHONY]
+    due = []
+    for _ in range(5):
+        state.overtaken(TELEPHONY, state.client.revision + 1, NOW)
+        due.append(standing.retry_at or NOW)
+    assert due[0] == due[1] == NOW  # after a reset it is decided anew at once
+    assert NOW < due[2] < due[3] < due[4]
+    assert standing.attention
+    assert "has obeyed revision" in standing.last_error
+    prove(state)
+    assert (standing.outrun, standing.attention, state.settled) == (0, False, True)
+
+
+def test_lines_that_wait_for_the_directory_are_bounded_in_all() -> None:
+    state = settled()
+    many = [Line(f"+44207{n:07}", "1") for n in range(1200)]
+    for start in (0, 500):
+        state.claim(ChangeServices(add_lines=tuple(many[start : start + 500]), command_id=f"c{start}"))
+    with pytest.raises(TooManyWaiting):
+        state.claim(ChangeServices(add_lines=tuple(many[1000:]), command_id="more"))
+    assert len(state.claims) == 2
 
 
 def test_the_directory_drifts_while_it_does_not_show_the_newest_revision_or_line() -> None:

@@ -3,13 +3,17 @@
 import asyncio
 from datetime import timedelta
 
+import pytest
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
+from temporalio.exceptions import ActivityError, ApplicationError
 
 from tests.waiting import eventually
 from tests.workflows.conftest import Handle, House
+from workflows.attempts import newer_revision
 from workflows.client_lifecycle import ClientLifecycle
 from workflows.domain.standing import Limits
+from workflows.ports import STALE_REVISION
 
 PATIENT = Limits(attempt=8, first_pause=3600, longest_pause=3600)
 
@@ -169,3 +173,18 @@ async def test_a_workflow_that_is_reset_decides_above_what_its_systems_have_obey
     assert view.status == "suspended"
     assert not any(house.telephony.lines.values())
     assert house.directory.shown[view.client_id].view.status == "suspended"
+
+
+@pytest.mark.parametrize(("newest", "believed"), [(7, 7), (2**53 - 1, 2**53 - 1), (2**53, None), (2**63, None)])
+def test_a_revision_that_no_database_could_hold_is_a_failure_like_others(newest: int, believed: int | None) -> None:
+    failure = ActivityError(
+        "failed",
+        scheduled_event_id=1,
+        started_event_id=2,
+        identity="",
+        activity_type="",
+        activity_id="",
+        retry_state=None,
+    )
+    failure.__cause__ = ApplicationError("too old", {"newest": newest}, type=STALE_REVISION)
+    assert newer_revision(failure) == believed

@@ -105,7 +105,8 @@ class Standing:
     ``proofs`` say when each line or account was last seen to be as wanted, ``doubts`` why others are not proven.
     ``by`` is who marked the last proof done by hand, ``note`` how they say it was done, ``method`` how the proof came
     about. ``look_at`` is the second look's;
-    ``looks_failed`` of them in a row could not be taken, ``revived`` in a row found something alive again.
+    ``looks_failed`` of them in a row could not be taken, ``revived`` in a row found something alive again; ``outrun``
+    times in a row the system said that it has obeyed a later revision.
     """
 
     wanted_since: int = 0
@@ -125,12 +126,21 @@ class Standing:
     look_at: datetime | None = None
     looks_failed: int = 0
     revived: int = 0
+    outrun: int = 0
     note: str = ""
 
     def expect(self, revision: int) -> None:
         """Something else is wanted: what failed or was accepted before counts no more; the next attempt is due."""
         self.wanted_since, self.attempts, self.retry_at = revision, 0, None
         self.doubts, self.short_since, self.skipped, self.revived = {}, None, None, 0
+
+    def overtake(self, revision: int, why: str, now: datetime, limits: Limits) -> None:
+        """Decide anew above what the system has obeyed. A person must see a system that says so again and again."""
+        self.outrun += 1
+        self.expect(revision)
+        if self.outrun > FLAPPING:
+            self.retry_at, self.last_error = now + limits.pause(self.outrun - FLAPPING, 1), why
+            self._alarm(now)
 
     def distrust(self, revision: int) -> None:
         """The same is wanted, and is not so any more. What a person has accepted stays accepted."""
@@ -142,7 +152,7 @@ class Standing:
         """What was wanted at that revision is proven. After flapping, only a second look ends a person's attention."""
         self.proven_revision, self.proven_at = max(revision, self.proven_revision), now
         self.method, self.by, self.note = method, by, note
-        self.attempts, self.retry_at, self.doubts, self.skipped = 0, None, {}, None
+        self.attempts, self.retry_at, self.doubts, self.skipped, self.outrun = 0, None, {}, None, 0
         if self.revived < FLAPPING:
             self.last_error = ""
             self._calm()

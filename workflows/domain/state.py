@@ -8,7 +8,7 @@ from datetime import datetime
 from workflows.domain import ways_out
 from workflows.domain.answers import MOST_PAST, Answer, answered_long_ago, fingerprint, mark_of, refused
 from workflows.domain.client import Client, Needs, Outcome
-from workflows.domain.commands import AnyCommand, Edit, MarkDone, Retry, Skip
+from workflows.domain.commands import AnyCommand, ChangeServices, Edit, MarkDone, Retry, Skip
 from workflows.domain.errors import CommandIdReused, Refusal, TooManyWaiting, refusal_of
 from workflows.domain.journal import Entry, Event, Journal, shortened
 from workflows.domain.lifecycle import Status
@@ -21,6 +21,7 @@ OPERATOR_FIRST, TIMER_NEXT, BULK_LAST = 2, 3, 5
 BULK = "bulk"
 RECOVERY = "recovery"  # a system is back: what waited for it keeps the priority of the decision it waits with
 MOST_CLAIMS = 10
+MOST_LINES_CLAIMED = 1000  # by all commands that wait: a state must fit into one payload of Temporal (2 MiB)
 
 
 @dataclass
@@ -164,9 +165,9 @@ class ClientState:
         """The answers whose lines wait for the directory, up to the line of this number."""
         return [answer for answer in self.recent if self.journal.first <= answer.entry <= last]
 
-    def check_room(self, claims: int = 0) -> None:
+    def check_room(self, claims: int = 0, lines: int = 0) -> None:
         """Raises TooManyWaiting while the directory has been away for so long that no more can be remembered for it."""
-        if self.journal.full or claims > MOST_CLAIMS:
+        if self.journal.full or claims > MOST_CLAIMS or lines > MOST_LINES_CLAIMED:
             raise TooManyWaiting(
                 "The directory is away, and too much waits for it already", "Ask again when it is back"
             ).within(self.client.situation())
@@ -180,7 +181,7 @@ class ClientState:
     def claim(self, command: AnyCommand) -> None:
         """Let a command wait until the directory has decided on what it needs. Raises TooManyWaiting."""
         if not self.claiming(command):
-            self.check_room(claims=len(self.claims) + 1)
+            self.check_room(claims=len(self.claims) + 1, lines=sum(map(_lines, (*self.claims, command))))
             self.claims.append(command)
             self.client.revision += 1
             self.provisioning.follow(self.client)
@@ -363,8 +364,8 @@ class ClientState:
     def overtaken(self, system: System, newest: int, now: datetime) -> None:
         """A system has obeyed a later revision than ours (a workflow was reset, say): decide anew above it."""
         self.client.revision = max(self.client.revision, newest) + 1
-        self.provisioning.standing[system].expect(self.client.revision)
         text = f"The {system} has obeyed revision {newest}: decided anew above it"
+        self.provisioning.standing[system].overtake(self.client.revision, text, now, self.limits)
         self.journal.write(Entry(Event.DECIDED, now, text, system, "connect", revision=self.client.revision))
 
     def doubted(self, system: System, why: str, now: datetime, by: str) -> None:
@@ -377,3 +378,7 @@ class ClientState:
         self.provisioning.doubt(system, self.client.revision)
         text = shortened(f"Drift of {system} reported{f': {why}' if why else ''}")
         self.journal.write(Entry(Event.ASKED, now, text, kind="report_drift", by=by, revision=self.client.revision))
+
+
+def _lines(command: AnyCommand) -> int:
+    return len(command.add_lines) if isinstance(command, ChangeServices) else 0
