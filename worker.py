@@ -28,6 +28,7 @@ from activities.prepare import NotPrepared, check_systems
 from activities.settings import Settings
 from activities.system_states import SystemStates
 from starter.connection import SearchAttributesMissing, connect, ensure_search_attributes
+from starter.descriptors import raise_limit
 from starter.recovery import Drain
 from workflows.client_lifecycle import ClientLifecycle
 from workflows.guard import Guard
@@ -146,6 +147,7 @@ def main() -> int:
         settings = Settings()
         settings.check_systems()
         set_up(json=settings.json_logs)
+        raise_limit()
         asyncio.run(run(settings))
     except (ValidationError, ValueError, OSError, NotMigrated, NotPrepared, SearchAttributesMissing) as error:
         sys.stderr.write(f"connect worker: {error}\n")

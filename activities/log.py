@@ -1,14 +1,25 @@
 """Logging of a process: structlog and the standard library's loggers through one formatter, to standard error.
 
-Tracebacks never show local variables: passwords and keys are among them.
+Tracebacks never show local variables: passwords and keys are among them. Nor does any line show what pydantic, FastAPI
+or PostgreSQL quote of the input they refuse.
 """
 
 import logging
+import re
 import sys
+from io import StringIO
+from typing import Any, TextIO
 
 import structlog
-from structlog.typing import EventDict, Processor, WrappedLogger
+from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 from temporalio import activity, workflow
+
+QUOTED = re.compile(
+    r"^([\s|]*).*\[type=(\w+), input_value=.*$"  # pydantic's ValidationError, a line for each error
+    r"|^([\s|]*)\{'type': '(\w+)', 'loc': .*$"  # FastAPI's
+    r"|^([\s|]*DETAIL:) .*$",  # asyncpg's
+    re.MULTILINE,
+)
 
 
 def set_up(*, json: bool) -> None:
@@ -65,11 +76,40 @@ def temporal_context(_logger: WrappedLogger, _method: str, event: EventDict) -> 
     return event
 
 
+def without_input(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Leave out what error messages quote of somebody's input; say of which type the error is."""
+    return {name: _without_input(value) for name, value in event.items()}
+
+
+def _without_input(value: Any) -> Any:
+    match value:
+        case str():
+            return QUOTED.sub(_type_of_error, value)
+        case dict():
+            return {name: _without_input(part) for name, part in value.items()}
+        case list():
+            return [_without_input(part) for part in value]
+    return value
+
+
+def _type_of_error(found: re.Match[str]) -> str:
+    ours, kind, theirs, its_kind, detail = found.groups()
+    return f"{detail} …" if detail else f"{ours or theirs or ''}[type={kind or its_kind}]"
+
+
 def _json() -> list[Processor]:
     transformer = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
-    return [structlog.processors.ExceptionRenderer(transformer), structlog.processors.JSONRenderer()]
+    return [structlog.processors.ExceptionRenderer(transformer), without_input, structlog.processors.JSONRenderer()]
 
 
 def _plain() -> list[Processor]:
-    colors, plain = sys.stderr.isatty(), structlog.dev.plain_traceback
-    return [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain)]
+    return [
+        without_input,
+        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=_plain_traceback),
+    ]
+
+
+def _plain_traceback(to: TextIO, exc_info: ExcInfo) -> None:
+    text = StringIO()
+    structlog.dev.plain_traceback(text, exc_info)
+    to.write(QUOTED.sub(_type_of_error, text.getvalue()))

@@ -102,6 +102,15 @@ class Settings(BaseSettings):
         description="Addresses or networks, with commas between, of the proxies in front of the API: what they say of "
         "the caller's address and scheme (X-Forwarded-For, X-Forwarded-Proto) counts. Empty: nobody's word does",
     )
+    http_connections: int = Field(
+        1000,
+        ge=8,
+        description="Connections to the API at once, at most; fewer where the system allows few descriptors. A new one "
+        "takes the place of those that have kept us waiting longest",
+    )
+    http_header_seconds: float = Field(10.0, gt=0, description="For a caller to send the headers of a request")
+    http_body_seconds: float = Field(30.0, gt=0, description="For a caller to send its body")
+    http_reader_seconds: float = Field(60.0, gt=0, description="For a caller that reads nothing of his answer")
     temporal_ui_url: str = Field("http://127.0.0.1:8233", description="Where operators reach the Temporal UI")
 
     pool_size: int = Field(8, ge=1, description="Connections to each database, per process, at most")

@@ -39,11 +39,11 @@ from starter.desk import Desk
 from starter.directory import Directory
 from starter.examples import ANSWERS
 from starter.gateway import Gateway
+from starter.http_server import Server
 from starter.listening import free_port
 from starter.postgres import EmbeddedPostgres
 from starter.queries import sealed
 from starter.schemas import SiteGiven
-from starter.serve import Server
 from starter.watching import Watch
 from workflows.views import ClientView
 

@@ -35,7 +35,7 @@ class House:
         self.temporal_file = folder / "temporal.db"
         self._key = secrets.token_urlsafe(32)
         self.postgres = EmbeddedPostgres(folder / "postgres", free_port(), secrets.token_urlsafe(16))
-        self.temporal = TemporalServer(self.temporal_file, free_port(), free_port(), folder / "temporal.log")
+        self.temporal = TemporalServer(self.temporal_file, free_port(), folder / "temporal.log")
         self.worker = Child("The worker", [sys.executable, "-m", "bench.worker"], folder / "worker.log")
         self.settings: Settings
 

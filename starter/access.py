@@ -1,21 +1,31 @@
-"""One line of log per request. Query strings and headers stay out: they may hold names, or the token."""
+"""One line of log per request. Query strings and headers stay out: they may hold names, or the token.
+
+Of what strangers ask, a few lines are written per answer and address, and the others counted (``requests_repeated``).
+"""
 
 import time
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from starter.repeats import WINDOW, Repeats
+
 log = structlog.get_logger(__name__)
 
 CLIENTS = "/api/v1/clients/"
 CHECKS = ("/healthz", "/readyz")
+LONGEST_PATH = 200  # characters
+
+Stranger = tuple[int, str]
+"""A status and the address that was answered with it."""
 
 
 class AccessLog:
     """Log what was asked and how it was answered."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, window: float = WINDOW) -> None:
         self._app = app
+        self._repeats = Repeats[Stranger](_say_left_out, window)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -32,13 +42,30 @@ class AccessLog:
         try:
             await self._app(scope, receive, noting)
         finally:
-            path = scope["path"]
-            write = log.debug if path in CHECKS else log.info
-            write(
-                "request_answered",
-                method=scope["method"],
-                path=path,
-                status=status,
-                ms=round((time.perf_counter() - began) * 1000, 1),
-                client_id=path.removeprefix(CLIENTS).partition("/")[0] if path.startswith(CLIENTS) else None,
-            )
+            state, address = scope.get("state", {}), (scope.get("client") or ("",))[0]
+            known = state.get("caller") or state.get("session")
+            if known or self._repeats.few((status, address)):
+                path = printable(scope["path"])
+                write = log.debug if path in CHECKS else log.info
+                write(
+                    "request_answered",
+                    method=printable(scope["method"]),
+                    path=path,
+                    status=status,
+                    ms=round((time.perf_counter() - began) * 1000, 1),
+                    client_id=path.removeprefix(CLIENTS).partition("/")[0] if path.startswith(CLIENTS) else None,
+                    **({} if known else {"address": address}),
+                )
+
+
+def printable(text: str) -> str:
+    """The text as a line of log may have it: not long, and nothing in it that a terminal obeys."""
+    short = text if len(text) <= LONGEST_PATH else text[: LONGEST_PATH - 1] + "…"
+    return (
+        short if short.isprintable() else "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in short)
+    )
+
+
+def _say_left_out(stranger: Stranger | None, times: int) -> None:
+    status, address = stranger or (None, "others")
+    log.info("requests_repeated", status=status, address=address, times=times, seconds=WINDOW)

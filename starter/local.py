@@ -126,7 +126,7 @@ class Local:
             log=folder.logs / "postgres.log",
         )
         self._have(postgres, TRIES)
-        temporal = TemporalServer(folder.temporal, options.temporal_port, options.ui_port, folder.logs / "temporal.log")
+        temporal = TemporalServer(folder.temporal, options.temporal_port, folder.logs / "temporal.log")
         temporal.env = _without(os.environ, OF_OTHER_PROCESSES)
         self._have(temporal, TRIES)
         try:
@@ -139,6 +139,9 @@ class Local:
             self._have_systems(postgres)
         environment = self._environment(urls, temporal.address)
         python = [sys.executable, "-u", "-m"]
+        proxy = [*python, "starter.ui_proxy", str(options.ui_port), temporal.ui]
+        ui = Child("The Temporal UI", proxy, folder.logs / "temporal-ui.log", _without(os.environ, OF_OTHER_PROCESSES))
+        self._have(ui)
         for_worker, for_api = _without(environment, OF_THE_API), _without(environment, OF_THE_WORKER)
         worker = Child("The worker", [*python, "worker"], folder.logs / "worker.log", for_worker, LONGEST_WORK)
         api = Child("The API", [*python, "starter.cli", "serve"], folder.logs / "api.log", for_api, LONGEST_WORK)
@@ -146,6 +149,7 @@ class Local:
         self._have(api)
         with httpx.Client(trust_env=False, timeout=5) as probe:
             self._wait_until(lambda: _answers(probe, f"{options.url}/readyz"), "The API", api.log)
+            self._wait_until(lambda: _answers(probe, f"{options.ui_url}/healthz"), ui.name, ui.log)
         self._wait_until(lambda: temporal.has_worker(TASK_QUEUE), "The worker", worker.log)
 
     def _have_systems(self, postgres: EmbeddedPostgres) -> None:

@@ -1,10 +1,8 @@
 """One API process: settings -> directory, Temporal client -> app -> uvicorn. Starts also while those are away."""
 
 import asyncio
-import signal
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from types import FrameType
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import structlog
 import uvicorn
@@ -17,9 +15,11 @@ from activities.settings import Settings
 from starter.api import create_app
 from starter.connection import SearchAttributesMissing, connect, ensure_search_attributes
 from starter.credentials import Keyring
+from starter.descriptors import raise_limit
 from starter.desk import Desk
 from starter.directory import Directory
 from starter.gateway import Gateway
+from starter.http_server import HttpLimits, Server, run
 from starter.names import Names
 from starter.watching import Watch
 
@@ -36,14 +36,18 @@ def main(settings: Settings) -> None:
 
 async def serve(settings: Settings) -> None:
     """Serve until told to stop."""
-    server = server_of(settings, await make_app(settings))
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, server.handle_exit, number, None)
-    await server.serve()
+    raise_limit()
+    await run(server_of(settings, await make_app(settings)))
 
 
-def server_of(settings: Settings, app: FastAPI) -> "Server":
+def server_of(settings: Settings, app: FastAPI) -> Server:
     """The app behind its port. Only proxies that the settings name are believed who calls, and by which scheme."""
+    limits = HttpLimits(
+        settings.http_connections,
+        settings.http_header_seconds,
+        settings.http_body_seconds,
+        settings.http_reader_seconds,
+    )
     config = uvicorn.Config(
         app,
         host=settings.host,
@@ -51,31 +55,12 @@ def server_of(settings: Settings, app: FastAPI) -> "Server":
         access_log=False,
         log_config=None,
         server_header=False,
+        ws="none",
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=settings.trusted_proxies or None,
         timeout_graceful_shutdown=GRACE,
     )
-    return Server(config, app.state.desk.watch)
-
-
-class Server(uvicorn.Server):
-    """A server that leaves signals to whoever runs it: uvicorn would raise them again when it has stopped.
-
-    Told to stop, it lets go of browsers that listen for changes: they would keep it until its patience ends.
-    """
-
-    def __init__(self, config: uvicorn.Config, watch: Watch | None = None) -> None:
-        super().__init__(config)
-        self._watch = watch
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        if self._watch is not None:
-            self._watch.end()
-        super().handle_exit(sig, frame)
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
+    return Server(config, app.state.desk.watch, limits)
 
 
 async def make_app(settings: Settings) -> FastAPI:

@@ -1,6 +1,7 @@
 """Temporal's development server with its UI: the real server in one program, its state in one SQLite file."""
 
 import json
+import random
 import shutil
 import socket
 import subprocess
@@ -8,7 +9,7 @@ import sys
 from pathlib import Path
 
 from starter.children import Child, StartFailed
-from starter.listening import HOST
+from starter.listening import HOST, free_port
 from workflows.visibility import KEYS
 
 NAMESPACE = "default"
@@ -17,6 +18,9 @@ OPTIONS = (
     *("--sqlite-pragma", "journal_mode=wal", "--sqlite-pragma", "synchronous=normal"),  # safe together, and 10x faster
     # The server gathers timers for up to a second; a planned change is due at its instant, a retry after its pause.
     *("--dynamic-config-value", 'history.timerProcessorMaxTimeShift="1ms"'),
+    # Its HTTP API cannot be switched off, and takes what a web page posts without asking: it answers to no host at all.
+    *("--dynamic-config-value", "frontend.httpAllowedHosts=[]"),
+    "--ui-disable-news-fetch",
 )
 
 
@@ -38,10 +42,12 @@ def temporal_program() -> Path:
 
 
 class TemporalServer(Child):
-    """The server as a child of ours."""
+    """The server as a child of ours. Its UI answers to any name: only starter/ui_proxy.py is told where it is."""
 
-    def __init__(self, database: Path, port: int, ui_port: int, log: Path) -> None:
+    def __init__(self, database: Path, port: int, log: Path) -> None:
         self.port, self.program = port, temporal_program()
+        ui_host, ui_port = _hidden_host(), free_port(besides={port})
+        self.ui = f"{ui_host}:{ui_port}"
         attributes = [
             part for key in KEYS for part in ("--search-attribute", f"{key.name}={key.indexed_value_type.name.title()}")
         ]
@@ -53,6 +59,8 @@ class TemporalServer(Child):
             HOST,
             "--port",
             str(port),
+            "--ui-ip",
+            ui_host,
             "--ui-port",
             str(ui_port),
         ]
@@ -80,3 +88,10 @@ class TemporalServer(Child):
         argv = [str(self.program), *question, "-n", NAMESPACE, "--address", self.address, "--command-timeout", "2s"]
         answer = subprocess.run([*argv, "--output", "json"], capture_output=True, check=False, encoding="utf-8")
         return answer.stdout if answer.returncode == 0 else None
+
+
+def _hidden_host() -> str:
+    """An address of loopback that no web page guesses: Linux has 16 million, other systems one."""
+    if sys.platform != "linux":
+        return HOST
+    return ".".join(["127", *(str(random.SystemRandom().randint(1, 254)) for _ in range(3))])

@@ -2,11 +2,15 @@
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Annotated
 
 import httpx
 import pytest
 import structlog
+from asyncpg import UniqueViolationError
+from fastapi.exceptions import ResponseValidationError
+from pydantic import BaseModel, Field
 from temporalio.testing import ActivityEnvironment
 
 from activities.log import set_up
@@ -58,3 +62,44 @@ async def test_an_address_that_was_asked_is_not_logged(capsys: pytest.CaptureFix
         await client.post(f"{exchange.url}/open-sesame", json={"method": "ul.lookup", "params": ["location", "x"]})
     assert exchange.paths == {"/RPC/open-sesame"}
     assert "sesame" not in capsys.readouterr().err
+
+
+class Line(BaseModel):
+    number: Annotated[str, Field(pattern=r"^\+\d+$")]
+
+
+SECRET = "020-7946-0001"
+QUOTING: dict[str, Callable[[], object]] = {
+    "pydantic": lambda: Line(number=SECRET),
+    "fastapi": lambda: raise_(
+        ResponseValidationError([{"type": "x", "loc": ("number",), "msg": SECRET, "input": SECRET}])
+    ),
+    "a row that PostgreSQL refuses": lambda: raise_(
+        UniqueViolationError.new({"S": "ERROR", "C": "23505", "M": "taken", "D": f"Key (number)=({SECRET}) exists."})
+    ),
+}
+
+
+def raise_(error: BaseException) -> None:
+    raise error
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+@pytest.mark.parametrize("quoting", QUOTING)
+def test_what_an_error_quotes_of_the_input_is_not_logged(
+    quoting: str, as_json: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    set_up(json=as_json)
+    try:
+        try:
+            QUOTING[quoting]()
+        finally:
+            raise RuntimeError("it went wrong while another error was on its way")
+    except RuntimeError as error:
+        structlog.get_logger().exception("went_wrong", error=str(error.__context__))
+        logging.getLogger("theirs").exception("went wrong: %s", error.__context__)
+        group = ExceptionGroup("several", [error])
+        logging.getLogger("theirs").error("went wrong", exc_info=group)
+    written = capsys.readouterr().err
+    assert written.count("it went wrong while") >= 3
+    assert SECRET not in written

@@ -40,6 +40,7 @@ REACH = {
         ("postgres", "freeradius"),
         ("temporal", "temporal-namespace"),
         ("temporal", "temporal-ui"),
+        ("temporal-ui", "temporal-ui-proxy"),
         ("temporal", "worker"),
         ("temporal", "api"),
         ("worker", "kamailio"),
@@ -53,7 +54,8 @@ REACH = {
     )
 }
 OUTSIDE = {
-    "operators": {"temporal", "temporal-ui"},
+    "operators": {"temporal"},
+    "browsers": {"temporal-ui-proxy"},
     "api": {"api"},
     "telephones": {"kamailio"},
     "routers": {"freeradius"},

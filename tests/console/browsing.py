@@ -35,7 +35,7 @@ def browser_file() -> Path:
 
 @asynccontextmanager
 async def running_browser(*arguments: str) -> AsyncIterator[Browser]:
-    """One browser; its contexts are as good as browsers of their own."""
+    """One browser; its contexts are as good as browsers of their own. ``arguments`` are Chromium's, besides ours."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=browser_file(), args=[*ARGUMENTS, *arguments])
         try:

@@ -10,7 +10,7 @@ from playwright.async_api import expect
 
 from starter.api import create_app
 from starter.desk import Desk
-from starter.serve import Server
+from starter.http_server import Server
 from starter.watching import Watch
 from tests.console.browsing import Browsers, listening
 from tests.starter.house import KEYRING, LIMITS, TOKEN, House, unique, watched

@@ -17,8 +17,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from starter.api import create_app
 from starter.console.sessions import COOKIE, Sessions
+from starter.http_server import Server
 from starter.names import Names
-from starter.serve import Server
 from tests.console.browsing import running_browser, titled
 from tests.starter.house import HOME, TOKEN, House, running, serving, unique
 from tests.waiting import eventually, free_port

@@ -39,7 +39,7 @@ class Place:
 
     def __init__(self, folder: Path, postgres: EmbeddedPostgres) -> None:
         self.folder, self.postgres = folder, postgres
-        self.temporal = TemporalServer(folder / "temporal.db", free_port(), free_port(), folder / "temporal.log")
+        self.temporal = TemporalServer(folder / "temporal.db", free_port(), folder / "temporal.log")
         self.urls = Urls("", "", "")
 
     @contextmanager

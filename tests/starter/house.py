@@ -26,8 +26,8 @@ from starter.credentials import Keyring
 from starter.desk import Desk
 from starter.directory import Directory
 from starter.gateway import Gateway
+from starter.http_server import Server
 from starter.schemas import Servers
-from starter.serve import Server
 from starter.watching import Watch
 from tests.fakes import FakeInternet, FakeTelephony
 from tests.waiting import eventually, free_port

@@ -152,7 +152,7 @@ async def test_one_line_says_where_everything_is_and_one_who_can_reach_it(runnin
     assert said, running.output.read_text(encoding="utf-8")
     async with httpx.AsyncClient(trust_env=False, headers={"Accept": "text/html"}, follow_redirects=True) as browser:
         assert "<h1>Clients</h1>" in (await browser.get(said[1])).text, "the link signs in"
-    assert tuple(running.children()) == ("PostgreSQL", "Temporal", "The worker", "The API")
+    assert tuple(running.children()) == ("PostgreSQL", "Temporal", "The Temporal UI", "The worker", "The API")
     async with running.api() as api:
         await create(api, "first", "+442079460901")
         view = (await api.get("/clients/first")).json()

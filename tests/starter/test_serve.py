@@ -3,9 +3,10 @@
 import asyncio
 import json
 import os
+import resource
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -21,8 +22,10 @@ PROGRAM = Path(sys.executable).with_name("connect")
 
 
 @asynccontextmanager
-async def process(settings: Settings, temporal: str, port: int) -> AsyncIterator[asyncio.subprocess.Process]:
-    """``connect serve``, configured by its environment alone."""
+async def process(
+    settings: Settings, temporal: str, port: int, more: Mapping[str, str] = {}, descriptors: int = 1024
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """``connect serve``, configured by its environment alone. It may have so many descriptors."""
     dsn = settings.directory_dsn.get_secret_value()
     running = await asyncio.create_subprocess_exec(
         PROGRAM,
@@ -33,8 +36,10 @@ async def process(settings: Settings, temporal: str, port: int) -> AsyncIterator
             "CONNECT_DIRECTORY_DSN": dsn,
             "CONNECT_TOKEN": TOKEN,
             "CONNECT_PORT": str(port),
+            **more,
         },
         stderr=asyncio.subprocess.PIPE,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors)),
     )
     try:
         yield running

@@ -1,0 +1,22 @@
+"""How many files and connections a process may have open at once."""
+
+import resource
+from contextlib import suppress
+
+MOST = 10_240  # what macOS allows at most; more than we ever need
+OURS = 64  # what a process needs beside the connections it serves: databases, Temporal, logs
+
+
+def raise_limit() -> None:
+    """Have as many descriptors as the system lets us have without asking: shells often begin with 256 or 1024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST if hard == resource.RLIM_INFINITY else min(hard, MOST)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(OSError, ValueError):  # then it stays as it is, and fewer callers are served at once
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def room_for_connections() -> int:
+    """How many connections we can serve. As much again is left for those that come while others are being closed."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MOST if soft == resource.RLIM_INFINITY else max(8, (soft - OURS) // 2)
