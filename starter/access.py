@@ -43,10 +43,10 @@ class AccessLog:
             await self._app(scope, receive, noting)
         finally:
             state, address = scope.get("state", {}), (scope.get("client") or ("",))[0]
-            known = state.get("caller") or state.get("session")
-            if known or self._repeats.few((status, address)):
+            known, check = state.get("caller") or state.get("session"), scope["path"] in CHECKS
+            if known or check or self._repeats.few((status, address)):
                 path = printable(scope["path"])
-                write = log.debug if path in CHECKS else log.info
+                write = log.debug if check else log.info
                 write(
                     "request_answered",
                     method=printable(scope["method"]),

@@ -41,7 +41,10 @@ def up(
     radius_port: Annotated[int, typer.Option(metavar="PORT", help="FreeRADIUS's port, UDP; the next one too")] = 1812,
     demo: Annotated[bool, typer.Option("--demo", help="Add a site with a dozen clients in every state")] = False,
 ) -> None:
-    """Everything in one terminal: Postgres, Temporal with its UI, a worker and the API. Ctrl-C stops it."""
+    """Everything in one terminal: Postgres, Temporal with its UI, a worker and the API. Ctrl-C stops it.
+
+    For a machine whose users you trust: Temporal's development server asks none of them for a password.
+    """
     from starter.local import UpOptions
     from starter.local import up as run
 

@@ -10,6 +10,7 @@ import asyncpg
 import jsonschema
 import pytest
 import typer
+import yaml
 from temporalio.envconfig import ClientConfigProfile
 
 from activities.access_gear import read_gear
@@ -17,6 +18,7 @@ from activities.migrations import migrate
 from activities.settings import Settings
 from starter.cli import app
 from starter.postgres import EmbeddedPostgres, installed_wheel
+from starter.temporal_server import OPTIONS
 from tests.architecture.compose import ROOT, SCHEMA, compose, services, used_variables, variables
 from tests.waiting import free_port
 
@@ -245,3 +247,19 @@ def make_databases(server: EmbeddedPostgres) -> None:
         [ROOT / "deploy/compose/databases.sh"], env=environment, capture_output=True, text=True, check=False
     )
     assert made.returncode == 0, made.stderr
+
+
+def test_browsers_reach_temporals_ui_through_our_proxy_alone() -> None:
+    assert "ports" not in services()["temporal-ui"]
+    proxy = services()["temporal-ui-proxy"]
+    python, run, module, port, upstream, address = proxy["entrypoint"]
+    assert (python, run, module, address) == ("python", "-m", "starter.ui_proxy", "0.0.0.0")
+    assert upstream == "temporal-ui:8080"
+    assert [published.split(":")[-1] for published in proxy["ports"]] == [port]
+    assert proxy["command"] == [services()["api"]["environment"]["CONNECT_TEMPORAL_UI_URL"]]
+
+
+def test_temporals_http_api_answers_to_no_host() -> None:
+    text = (ROOT / "deploy/compose/temporal.yaml").read_text(encoding="utf-8")
+    assert yaml.safe_load(text)["frontend.httpAllowedHosts"] == [{"value": [], "constraints": {}}]
+    assert "frontend.httpAllowedHosts=[]" in OPTIONS, "as the tests of a page of another site have it"

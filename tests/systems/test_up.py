@@ -39,7 +39,7 @@ async def test_a_softphone_registers_and_both_daemons_come_back(terminal: Termin
     secret = terminal.data / "radius-secret"
     assert (await terminal.ready()).endswith(f"  SIP: 127.0.0.1:{sip}  RADIUS: 127.0.0.1:{radius}, secret: {secret}")
     assert stat.S_IMODE(secret.stat().st_mode) == 0o600
-    names = ("PostgreSQL", "Temporal", "FreeRADIUS", "Kamailio", "The worker", "The API")
+    names = ("PostgreSQL", "Temporal", "FreeRADIUS", "Kamailio", "The Temporal UI", "The worker", "The API")
     assert tuple(terminal.children()) == names
     async with terminal.api() as api:
         await create(api, "acme", "+442079460901")
