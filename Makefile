@@ -34,7 +34,7 @@ bench-console: setup  ## the Clients page over 100,000 clients; ARGS=--quick for
 	$(BIN)/python -m bench.console $(ARGS)
 
 screenshots: setup  ## docs/screenshots/ anew, of the demonstration; needs Chromium
-	$(BIN)/python -m tests.console.screenshots
+	$(BIN)/python -m tests.browser.screenshots
 
 lock:  ## write the pins anew, of everything and of what runs alone; needs uv (pip install uv)
 	$(PINNED) --extra local --extra dev pyproject.toml -o requirements.lock

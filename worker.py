@@ -19,20 +19,20 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from activities.adapters import internet_of, telephony_of
 from activities.bounds import Bounds
 from activities.database import Databases, open_databases
-from activities.directory import PostgresDirectory
-from activities.evidence import Evidences
+from activities.directory.evidence import Evidences
+from activities.directory.migrations import NotMigrated, check_migrated
+from activities.directory.publish import PostgresDirectory
 from activities.log import set_up
-from activities.migrations import NotMigrated, check_migrated
-from activities.pacing import Pacing
+from activities.pacing.interceptor import Pacing
+from activities.pacing.recovery import Drain
+from activities.pacing.states import SystemStates
 from activities.prepare import NotPrepared, check_systems
 from activities.settings import Settings
-from activities.system_states import SystemStates
-from starter.connection import SearchAttributesMissing, connect, ensure_search_attributes
-from starter.descriptors import raise_limit
-from starter.recovery import Drain
+from starter.temporal.connection import SearchAttributesMissing, connect, ensure_search_attributes
+from starter.web.descriptors import raise_limit
 from workflows.client_lifecycle import ClientLifecycle
 from workflows.guard import Guard
-from workflows.messages import TASK_QUEUE
+from workflows.wire.messages import TASK_QUEUE
 
 # A killed worker's cached clients answer again after this long instead of ten seconds (TEMPORAL.md section 16).
 STICKY = timedelta(seconds=2)

@@ -1,6 +1,6 @@
 """Which adapters switch the systems: a setting names a class, ``module:Class``, that implements the port.
 
-    CONNECT_TELEPHONY_ADAPTER=activities.json_http:JsonHttpTelephony
+    CONNECT_TELEPHONY_ADAPTER=activities.json_http.adapter:JsonHttpTelephony
 
 The class is a subclass of ``Telephony`` or ``Internet`` (workflows/ports.py) and has a classmethod
 ``of(settings, databases, evidences)`` that makes it.
@@ -11,7 +11,7 @@ import inspect
 from typing import Any
 
 from activities.database import Databases
-from activities.evidence import Evidences
+from activities.directory.evidence import Evidences
 from activities.settings import Settings
 from workflows.ports import Internet, Telephony
 
@@ -42,7 +42,7 @@ def _load(setting: str, name: str, port: type[Any]) -> Any:
 
     module, colon, wanted = name.partition(":")
     if not (module and colon and wanted):
-        raise unusable("it names no class", "Write module:Class, as in activities.json_http:JsonHttpTelephony")
+        raise unusable("it names no class", "Write module:Class, as in activities.json_http.adapter:JsonHttpTelephony")
     try:
         found = getattr(importlib.import_module(module), wanted, None)
     except (ImportError, SyntaxError) as error:

@@ -1,7 +1,7 @@
 """No text of another system is carried further than it is useful: what an activity answers, or fails with, is bounded.
 
 Temporal keeps every answer and error in the client's history, for years, and refuses one that is above 2 MiB: then the
-activity is never over. Our own adapters clean each text where it comes in (workflows/domain/words.py, ``safe_text``);
+activity is never over. Our own adapters clean each text where it comes in (workflows/domain/text.py, ``safe_text``);
 this is the last gate, for every adapter there is, also an operator's own.
 """
 
@@ -13,7 +13,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
-from workflows.domain.words import LONGEST_FOREIGN, safe_text
+from workflows.domain.text import LONGEST_FOREIGN, safe_text
 from workflows.ports import EnsureAccess, EnsureLines, Evidence, Finding, ObserveAccess, ObserveLines
 
 LONGEST_SUBJECT = 100

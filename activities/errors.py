@@ -26,7 +26,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.database import DRIVER_ERRORS, Database
 from workflows.domain.systems import System
-from workflows.domain.words import safe_text
+from workflows.domain.text import safe_text
 from workflows.ports import STALE_REVISION
 
 SYSTEM_UNAVAILABLE = "SystemUnavailable"

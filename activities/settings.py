@@ -12,11 +12,11 @@ from typing import Literal, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from workflows.domain.standing import Limits
+from workflows.domain.provisioning.standing import Limits
 from workflows.domain.systems import System
 
-KAMAILIO = "activities.telephony:KamailioTelephony"
-FREERADIUS = "activities.internet:RadiusInternet"
+KAMAILIO = "activities.telephony.adapter:KamailioTelephony"
+FREERADIUS = "activities.internet.adapter:RadiusInternet"
 UNSET = SecretStr("")
 HOST = r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?"
 """A host name or address as URLs and Host headers have it, with or without a port."""
@@ -38,10 +38,10 @@ class Settings(BaseSettings):
     internet_dsn: SecretStr = Field(UNSET, description="PostgreSQL URL of FreeRADIUS's database")
     telephony_adapter: str = Field(KAMAILIO, description="What switches telephone lines, as module:Class")
     internet_adapter: str = Field(FREERADIUS, description="What switches internet access, as module:Class")
-    json_telephony_url: str = Field("", description="Where a telephone system speaks activities/json_http.py")
+    json_telephony_url: str = Field("", description="Where a telephone system speaks activities/json_http/adapter.py")
     json_telephony_token_file: Path | None = Field(None, description="File with the bearer token it asks for")
     json_telephony_token: SecretStr | None = Field(None, description="The token itself, where a file is not handy")
-    json_internet_url: str = Field("", description="Where a network speaks activities/json_http.py")
+    json_internet_url: str = Field("", description="Where a network speaks activities/json_http/adapter.py")
     json_internet_token_file: Path | None = Field(None, description="File with the bearer token it asks for")
     json_internet_token: SecretStr | None = Field(None, description="The token itself, where a file is not handy")
     master_key_file: Path | None = Field(None, description="File with the key that SIP and RADIUS secrets derive from")
@@ -258,7 +258,7 @@ class Settings(BaseSettings):
         return _secret(self.sip_rpc_secret, self.sip_rpc_secret_file, "SIP_RPC_SECRET", shortest=16)
 
     def read_json_token(self, system: System) -> str:
-        """The bearer token of a system that speaks activities/json_http.py. Raises ValueError when it is not set."""
+        """The bearer token of a system that speaks our JSON protocol. Raises ValueError when it is not set."""
         name = f"json_{system}_token"
         return _secret(getattr(self, name), getattr(self, f"{name}_file"), name.upper(), shortest=16)
 

@@ -23,14 +23,14 @@ from bench.house import House, PartFailed
 from bench.report import as_json, show
 from bench.subjects import SITE, Bare, NotSettled, Ours, Verified, check_lines, check_proofs
 from bench.worker import FLOOR_DSN
-from starter.children import StartFailed
-from starter.connection import connect
-from starter.desk import Desk
-from starter.directory import Directory
+from starter.clients import Desk
+from starter.contract.schemas import SiteGiven
+from starter.directory.reads import Directory
+from starter.directory.watching import Watch
 from starter.errors import StarterError
-from starter.gateway import Gateway
-from starter.schemas import SiteGiven
-from starter.watching import Watch
+from starter.local.children import StartFailed
+from starter.temporal.connection import connect
+from starter.temporal.gateway import Gateway
 
 RESULTS = Path(__file__).with_name("results")
 AT_ONCE = 8

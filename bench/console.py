@@ -28,24 +28,24 @@ from rich.console import Console
 from rich.table import Table
 
 from activities.database import Database
-from activities.migrations import migrate
+from activities.directory.migrations import migrate
 from activities.settings import Settings
 from bench.report import machine
-from starter.api import create_app
-from starter.connection import connect
-from starter.console.sessions import COOKIE, Sessions
-from starter.console.shell import SITE_COOKIE
-from starter.desk import Desk
-from starter.directory import Directory
-from starter.examples import ANSWERS
-from starter.gateway import Gateway
-from starter.http_server import Server
-from starter.listening import free_port
-from starter.postgres import EmbeddedPostgres
-from starter.queries import sealed
-from starter.schemas import SiteGiven
-from starter.watching import Watch
-from workflows.views import ClientView
+from starter.api.examples import ANSWERS
+from starter.app import create_app
+from starter.clients import Desk
+from starter.console.auth.sessions import COOKIE, Sessions
+from starter.console.rendering import SITE_COOKIE
+from starter.contract.schemas import SiteGiven
+from starter.directory.paging import sealed
+from starter.directory.reads import Directory
+from starter.directory.watching import Watch
+from starter.local.ports import free_port
+from starter.local.postgres import EmbeddedPostgres
+from starter.temporal.connection import connect
+from starter.temporal.gateway import Gateway
+from starter.web.http_server import Server
+from workflows.wire.views import ClientView
 
 RESULTS = Path(__file__).with_name("results")
 CLIENTS, QUICK = 100_000, 5_000

@@ -14,12 +14,12 @@ import asyncpg
 from activities.settings import Settings
 from bench.floor import DATABASE, TABLE
 from bench.worker import FLOOR_DSN, STARTED
-from starter.children import Child, tail
-from starter.databases import Urls, prepare
-from starter.listening import free_port
-from starter.postgres import EmbeddedPostgres
-from starter.supervisor import Part
-from starter.temporal_server import NAMESPACE, TemporalServer
+from starter.local.children import Child, tail
+from starter.local.databases import Urls, prepare
+from starter.local.ports import free_port
+from starter.local.postgres import EmbeddedPostgres
+from starter.local.supervisor import Part
+from starter.local.temporal import NAMESPACE, TemporalServer
 
 OURS_TO_SAY = ("CONNECT_", "TEMPORAL_")
 

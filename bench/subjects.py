@@ -12,14 +12,14 @@ from temporalio.client import Client, WorkflowHandle
 from activities.secrets import sip_username
 from bench import floor
 from bench.floor import Floor
-from starter.desk import Desk
-from starter.schemas import ClientGiven, InternetGiven, LineGiven
+from starter.clients import Desk
+from starter.contract.schemas import ClientGiven, InternetGiven, LineGiven
 from workflows.domain.lifecycle import Status
-from workflows.domain.provisioning import Provisioned
+from workflows.domain.provisioning.ledger import Provisioned
 from workflows.domain.services import ClientType
 from workflows.domain.systems import SWITCHED
-from workflows.messages import Suspend, Unsuspend, workflow_id
-from workflows.views import ClientView
+from workflows.wire.messages import Suspend, Unsuspend, workflow_id
+from workflows.wire.views import ClientView
 
 SITE = "bench"
 PATIENCE = 30.0  # seconds that a change may take

@@ -16,7 +16,7 @@ from activities.database import open_databases
 from activities.log import set_up
 from activities.settings import Settings
 from bench.floor import TASK_QUEUE, Floor, Touches
-from starter.connection import connect
+from starter.temporal.connection import connect
 
 FLOOR_DSN = "BENCH_FLOOR_DSN"
 STARTED = "bench_worker_started"

@@ -4,10 +4,10 @@ from collections.abc import Collection
 
 from activities.secrets import radius_password, sip_password, sip_username
 from activities.settings import Settings
+from starter.contract.schemas import Credentials, RadiusCredentials, Servers, SipCredentials
 from starter.errors import NoMasterKey
-from starter.schemas import Credentials, RadiusCredentials, Servers, SipCredentials
 from workflows.domain.lifecycle import Status
-from workflows.views import ClientView
+from workflows.wire.views import ClientView
 
 
 class Keyring:

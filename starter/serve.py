@@ -12,16 +12,16 @@ from temporalio.service import RPCError
 
 from activities.database import Database
 from activities.settings import Settings
-from starter.api import create_app
-from starter.connection import SearchAttributesMissing, connect, ensure_search_attributes
+from starter.app import create_app
+from starter.clients import Desk
 from starter.credentials import Keyring
-from starter.descriptors import raise_limit
-from starter.desk import Desk
-from starter.directory import Directory
-from starter.gateway import Gateway
-from starter.http_server import HttpLimits, Server, run
-from starter.names import Names
-from starter.watching import Watch
+from starter.directory.reads import Directory
+from starter.directory.watching import Watch
+from starter.temporal.connection import SearchAttributesMissing, connect, ensure_search_attributes
+from starter.temporal.gateway import Gateway
+from starter.web.descriptors import raise_limit
+from starter.web.http_server import HttpLimits, Server, run
+from starter.web.names import Names
 
 log = structlog.get_logger(__name__)
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from starter.postgres import EmbeddedPostgres
-from tests.waiting import free_port
+from starter.local.postgres import EmbeddedPostgres
+from tests.support.waiting import free_port
 
 THROW_AWAY = {"fsync": "off", "full_page_writes": "off", "max_connections": "300"}
 

@@ -27,7 +27,7 @@ from workflows.ports import (
     Published,
     Telephony,
 )
-from workflows.views import ClientView
+from workflows.wire.views import ClientView
 
 Look = ObserveLines | ObserveAccess
 Order = EnsureLines | EnsureAccess | Look | Publish

@@ -16,10 +16,9 @@ with workflow.unsafe.imports_passed_through():
     from workflows.domain.errors import REFUSALS, Refusal, Taken
     from workflows.domain.journal import shortened
     from workflows.domain.preview import preview
-    from workflows.domain.standing import Doubt, Found, Proof
+    from workflows.domain.provisioning.standing import Doubt, Found, Proof
     from workflows.domain.systems import System
     from workflows.inbox import read
-    from workflows.messages import ClientStart, DriftReport, Message, Roll, WaitSettled
     from workflows.ports import (
         Claim,
         EnsureAccess,
@@ -31,9 +30,10 @@ with workflow.unsafe.imports_passed_through():
         Publish,
         Published,
     )
-    from workflows.views import ClientView, CommandAnswer, PreviewAsked, PreviewView
     from workflows.visibility import next_moment_told, show
     from workflows.waiting import Alarm, wait_until
+    from workflows.wire.messages import ClientStart, DriftReport, Message, Roll, WaitSettled
+    from workflows.wire.views import ClientView, CommandAnswer, PreviewAsked, PreviewView
 
 UNDECIDED = "Undecided"
 GRACE = timedelta(seconds=5)

@@ -11,7 +11,7 @@ from temporalio import workflow
 from temporalio.common import RawValue
 
 from workflows.domain.errors import Refusal
-from workflows.messages import BY_NAME, MOST, AnyMessage, DriftReport, Roll
+from workflows.wire.messages import BY_NAME, MOST, AnyMessage, DriftReport, Roll
 
 SignalMessage = AnyMessage | DriftReport | Roll
 TABLE: dict[str, type[SignalMessage]] = {**BY_NAME, "report_drift": DriftReport, "roll": Roll}

@@ -1,4 +1,4 @@
-"""What the workflow needs from the outside world. activities/ implements it, tests/fakes.py fakes it.
+"""What the workflow needs from the outside world. activities/ implements it, tests/support/fakes.py fakes it.
 
 Orders are imperatives and state a whole desired state of one client on one system; obeying twice is obeying once.
 Answers are nouns. Every order carries the client's revision: a system that has obeyed a later one refuses it with an
@@ -13,10 +13,10 @@ from temporalio import activity
 
 from workflows.domain.answers import Answer
 from workflows.domain.journal import Entry
-from workflows.domain.provisioning import Access
-from workflows.domain.standing import Proof
+from workflows.domain.provisioning.ledger import Access
+from workflows.domain.provisioning.standing import Proof
 from workflows.domain.systems import System
-from workflows.views import ClientView
+from workflows.wire.views import ClientView
 
 STALE_REVISION = "StaleRevision"
 

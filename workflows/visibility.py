@@ -7,7 +7,7 @@ from temporalio import workflow
 from temporalio.common import SearchAttributeKey, SearchAttributePair, SearchAttributeUpdate, TypedSearchAttributes
 
 from workflows.domain.dates import local_time
-from workflows.domain.provisioning import Provisioned
+from workflows.domain.provisioning.ledger import Provisioned
 from workflows.domain.state import ClientState
 from workflows.domain.systems import SWITCHED, System
 

@@ -13,10 +13,10 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from starter.asking import AtDesk
 from starter.console.plans import plan_word, touched
-from starter.console.reads import Plan
-from starter.console.shell import reads_of
+from starter.console.rendering import reads_of
+from starter.directory.console import Plan
+from starter.web.dependencies import AtDesk
 from workflows.domain.dates import LAST_DAY, first_instant
 
 FEED = "/upcoming.ics"

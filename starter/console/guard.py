@@ -6,11 +6,11 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from starter.console.sessions import Sessions
-from starter.console.shell import KEPT, out_of_reach
+from starter.console.auth.sessions import Sessions
+from starter.console.rendering import KEPT, out_of_reach
 from starter.errors import DirectoryAway
-from starter.problems import ProblemResponse, problem
-from starter.security import CHECKS, GUARDED, identify, wants_page
+from starter.web.problems import ProblemResponse, problem
+from starter.web.security import CHECKS, GUARDED, identify, wants_page
 
 STATIC = "/static/"
 OPEN = (*CHECKS, "/sign-in", "/upcoming.ics")

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 
-from starter.asking import AtDesk
-from starter.console.door import sessions_of
-from starter.console.shell import session_of
+from starter.console.auth.sessions import sessions_of
+from starter.console.rendering import session_of
+from starter.directory.watching import EVERY_CLIENT, Watch
 from starter.errors import DirectoryAway
-from starter.watching import EVERY_CLIENT, Watch
+from starter.web.dependencies import AtDesk
 
 CALM = 0.15  # seconds in which many changes are one
 SIGN_OF_LIFE = 5.0  # seconds between them: a connection that is lost is then noticed, and a session that has ended

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
-from starter.console.words import comes_twice, kind_word
+from starter.console.labels import comes_twice, kind_word
 from workflows.domain.dates import at_site, first_instant, local_day
 
 A_DAY = timedelta(days=1)

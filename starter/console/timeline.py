@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 
-from starter.console.words import day_word, kind_word, status_word
+from starter.console.labels import day_word, kind_word, status_word
 from workflows.domain.dates import FIRST_DAY, LAST_DAY, first_instant, local_day
-from workflows.views import ClientView
+from workflows.wire.views import ClientView
 
 WIDTH, LEFT = 1000.0, 8.0
 ROW = 16  # between two rows of labels

@@ -9,9 +9,9 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from activities.migrations import migrate
-from starter.postgres import EmbeddedPostgres
-from tests.activities.world import World
+from activities.directory.migrations import migrate
+from starter.local.postgres import EmbeddedPostgres
+from tests.activities.fixtures import World
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 

@@ -8,13 +8,13 @@ import pytest
 
 from activities.adapters import AdapterNotUsable, internet_of, telephony_of
 from activities.database import Databases
-from activities.evidence import Evidences
-from activities.internet import RadiusInternet
+from activities.directory.evidence import Evidences
+from activities.internet.adapter import RadiusInternet
 from activities.prepare import check_systems, prepare
 from activities.settings import Settings
-from activities.telephony import KamailioTelephony
-from tests.activities.world import MASTER_KEY, World
-from tests.fakes import FakeTelephony
+from activities.telephony.adapter import KamailioTelephony
+from tests.activities.fixtures import MASTER_KEY, World
+from tests.support.fakes import FakeTelephony
 
 HERE = "tests.activities.test_adapters"
 DSNS = {"directory_dsn": "postgresql://there/connect", "telephony_dsn": "postgresql://there/kamailio"}
@@ -64,12 +64,12 @@ async def test_a_class_in_one_file_is_used_when_the_setting_names_it(world: Worl
     ("name", "why", "remedy"),
     [
         ("", "it names no class", "Write module:Class"),
-        ("activities.telephony", "it names no class", "Write module:Class"),
+        ("activities.telephony.adapter", "it names no class", "Write module:Class"),
         ("no_such_module:Thing", "cannot be imported", "PYTHONPATH"),
         (f"{HERE}:Nobody", "has no Nobody", "Correct the name"),
         (f"{HERE}:HERE", "HERE does not implement Telephony", "Derive it from workflows.ports.Telephony"),
         (f"{HERE}:Stranger", "Stranger does not implement Telephony", "Derive it from workflows.ports.Telephony"),
-        ("activities.internet:RadiusInternet", "does not implement Telephony", "Derive it"),
+        ("activities.internet.adapter:RadiusInternet", "does not implement Telephony", "Derive it"),
         (f"{HERE}:Handmade", "no classmethod of", "def of(cls, settings, databases, evidences)"),
     ],
 )

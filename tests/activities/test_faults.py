@@ -12,9 +12,9 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.errors import SYSTEM_BUSY, SYSTEM_REJECTED, SYSTEM_UNAVAILABLE, attempt_on
 from activities.secrets import radius_password
-from tests.activities.world import MASTER_KEY, ONE, World, access, lines
-from tests.cut_proxy import CutProxy
-from tests.waiting import free_port
+from tests.activities.fixtures import MASTER_KEY, ONE, World, access, lines
+from tests.support.cut_proxy import CutProxy
+from tests.support.waiting import free_port
 
 HASTY = {"connect_seconds": 0.3, "lock_seconds": 0.2, "statement_seconds": 0.4, "operation_seconds": 1.0}
 SOON = 4.0

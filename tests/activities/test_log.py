@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from temporalio.testing import ActivityEnvironment
 
 from activities.log import set_up
-from tests.activities.exchange import Exchange
+from tests.support.exchange import Exchange
 
 
 @pytest.fixture(autouse=True)

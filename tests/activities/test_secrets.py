@@ -3,7 +3,7 @@
 import string
 
 from activities.secrets import ha1, radius_password, sip_password, sip_username
-from tests.activities.world import MASTER_KEY, ONE, TWO
+from tests.activities.fixtures import MASTER_KEY, ONE, TWO
 
 
 def test_a_secret_is_the_same_for_ever() -> None:

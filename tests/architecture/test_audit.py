@@ -13,7 +13,7 @@ import pytest
 from fastapi import FastAPI, Request
 
 from tests.architecture.compose import ROOT
-from tests.starter.house import serving
+from tests.support.service import serving
 
 JINJA = {"name": "jinja2", "version": "3.1.2", "vulns": [{"id": "GHSA-h5c8", "fix_versions": ["3.1.3"]}]}
 IDNA: dict[str, Any] = {"name": "idna", "version": "3.10", "vulns": []}

@@ -13,14 +13,14 @@ import typer
 import yaml
 from temporalio.envconfig import ClientConfigProfile
 
-from activities.access_gear import read_gear
-from activities.migrations import migrate
+from activities.directory.migrations import migrate
+from activities.internet.nas import read_gear
 from activities.settings import Settings
-from starter.cli import app
-from starter.postgres import EmbeddedPostgres, installed_wheel
-from starter.temporal_server import OPTIONS
+from starter.cli.main import app
+from starter.local.postgres import EmbeddedPostgres, installed_wheel
+from starter.local.temporal import OPTIONS
 from tests.architecture.compose import ROOT, SCHEMA, compose, services, used_variables, variables
-from tests.waiting import free_port
+from tests.support.waiting import free_port
 
 FOR_NOBODY = (("postgres", "connect"), ("template1", "radius_daemon"))
 OURS = ("migrate", "worker", "api")
@@ -101,7 +101,7 @@ def understood_by_temporal(environment: dict[str, str]) -> set[str]:
 def test_our_commands_exist(service: str) -> None:
     entrypoint = re.search(r'^ENTRYPOINT \["(.+)"\]$', (ROOT / "Dockerfile").read_text(), re.M)
     assert entrypoint
-    assert f'\n{entrypoint[1]} = "starter.cli:main"\n' in (ROOT / "pyproject.toml").read_text()
+    assert f'\n{entrypoint[1]} = "starter.cli.main:main"\n' in (ROOT / "pyproject.toml").read_text()
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]  # a group, as it has subcommands
     assert services()[service]["command"][0] in commands
 
@@ -253,7 +253,7 @@ def test_browsers_reach_temporals_ui_through_our_proxy_alone() -> None:
     assert "ports" not in services()["temporal-ui"]
     proxy = services()["temporal-ui-proxy"]
     python, run, module, port, upstream, address = proxy["entrypoint"]
-    assert (python, run, module, address) == ("python", "-m", "starter.ui_proxy", "0.0.0.0")
+    assert (python, run, module, address) == ("python", "-m", "starter.local.ui_proxy", "0.0.0.0")
     assert upstream == "temporal-ui:8080"
     assert [published.split(":")[-1] for published in proxy["ports"]] == [port]
     assert proxy["command"] == [services()["api"]["environment"]["CONNECT_TEMPORAL_UI_URL"]]

@@ -16,16 +16,16 @@ from temporalio.worker import Worker
 
 import worker
 from activities.database import Databases, open_databases
-from activities.migrations import migrate
+from activities.directory.migrations import migrate
 from activities.prepare import FENCE
 from activities.settings import Settings
-from starter.databases import DEPLOY
-from starter.postgres import EmbeddedPostgres
+from starter.local.databases import DEPLOY
+from starter.local.postgres import EmbeddedPostgres
 from tests.conftest import THROW_AWAY
-from tests.cut_proxy import CutProxy
-from tests.waiting import free_port
+from tests.support.cut_proxy import CutProxy
+from tests.support.waiting import free_port
 from tests.workflows.conftest import SERVICES, Handle, House, replay, running_server
-from workflows.domain.standing import Limits
+from workflows.domain.provisioning.standing import Limits
 
 QUICK = Limits(attempt=8, first_pause=0.3, longest_pause=0.6)
 KEY = "a master key that is long enough for the tests"

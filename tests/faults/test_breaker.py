@@ -14,28 +14,28 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 import worker
-from activities.breaker import Condition, Paces
 from activities.database import Databases, open_databases
-from activities.migrations import migrate
-from activities.pacing import Pacing
+from activities.directory.migrations import migrate
+from activities.pacing.breaker import Condition, Paces
+from activities.pacing.interceptor import Pacing
+from activities.pacing.recovery import Drain
 from activities.prepare import check_systems, prepare
 from activities.settings import Settings
-from starter.postgres import EmbeddedPostgres
-from starter.recovery import Drain
-from tests.cut_proxy import CutProxy
+from starter.local.postgres import EmbeddedPostgres
 from tests.faults.conftest import KEY, database, end
-from tests.json_system import TOKEN, JsonSystem, json_system
-from tests.waiting import eventually
+from tests.support.cut_proxy import CutProxy
+from tests.support.json_system import TOKEN, JsonSystem, json_system
+from tests.support.waiting import eventually
 from tests.workflows.conftest import Handle, House, replay
+from workflows.domain.provisioning.standing import Limits
 from workflows.domain.services import ClientType, Internet, Line, Services
-from workflows.domain.standing import Limits
 from workflows.domain.systems import System
-from workflows.messages import client_id_of
+from workflows.wire.messages import client_id_of
 
 PATIENT = Limits(attempt=6, first_pause=900, longest_pause=3600)  # only a person, or a recovery, wakes it
 ADAPTERS = {
-    "CONNECT_TELEPHONY_ADAPTER": "activities.json_http:JsonHttpTelephony",
-    "CONNECT_INTERNET_ADAPTER": "activities.json_http:JsonHttpInternet",
+    "CONNECT_TELEPHONY_ADAPTER": "activities.json_http.adapter:JsonHttpTelephony",
+    "CONNECT_INTERNET_ADAPTER": "activities.json_http.adapter:JsonHttpInternet",
 }
 
 _numbers = itertools.count(1000)

@@ -7,7 +7,7 @@ import asyncpg
 
 from tests.faults.test_processes import Place
 from tests.faults.test_processes import place as place  # the fixture
-from tests.waiting import eventually
+from tests.support.waiting import eventually
 
 
 async def test_a_worker_that_is_stopped_takes_its_word_back_and_one_that_is_killed_does_not(place: Place) -> None:

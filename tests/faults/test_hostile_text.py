@@ -5,12 +5,12 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
 from activities.bounds import ALL_TEXTS, LONGEST_ERROR, SHORTEST, Bounds, bounded
-from tests.fakes import FakeTelephony
 from tests.faults.conftest import RealHouse
 from tests.faults.test_systems_away import in_attention, settled_off
+from tests.support.fakes import FakeTelephony
 from tests.workflows.conftest import Handle, House
-from workflows.domain.standing import Limits, Proof
-from workflows.domain.words import LONGEST_FOREIGN, hidden_in
+from workflows.domain.provisioning.standing import Limits, Proof
+from workflows.domain.text import LONGEST_FOREIGN, hidden_in
 from workflows.guard import Guard
 from workflows.ports import EnsureLines, Evidence, Finding
 

@@ -15,21 +15,21 @@ import pytest_asyncio
 from temporalio.client import Client as TemporalClient
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from starter.children import Child, signal_family
-from starter.databases import Urls, prepare
-from starter.postgres import EmbeddedPostgres
-from starter.temporal_server import NAMESPACE, TemporalServer
+from starter.local.children import Child, signal_family
+from starter.local.databases import Urls, prepare
+from starter.local.postgres import EmbeddedPostgres
+from starter.local.temporal import NAMESPACE, TemporalServer
 from tests.conftest import THROW_AWAY
 from tests.faults.conftest import KEY
-from tests.waiting import eventually, free_port
+from tests.support.waiting import eventually, free_port
 from tests.workflows.conftest import SERVICES, replay_everything
 from workflows.client_lifecycle import ClientLifecycle
-from workflows.domain.client import Client
-from workflows.domain.standing import Limits
+from workflows.domain.client.client import Client
+from workflows.domain.provisioning.standing import Limits
 from workflows.domain.state import ClientState
-from workflows.messages import TASK_QUEUE, ClientStart, Message, workflow_id
-from workflows.views import ClientView, CommandAnswer
 from workflows.visibility import attributes_at_start
+from workflows.wire.messages import TASK_QUEUE, ClientStart, Message, workflow_id
+from workflows.wire.views import ClientView, CommandAnswer
 
 LIMITS = Limits(attempt=20, first_pause=0.5, longest_pause=1)
 

@@ -3,11 +3,11 @@
 import asyncpg
 import pytest
 
-from starter.postgres import EmbeddedPostgres
+from starter.local.postgres import EmbeddedPostgres
 from tests.faults.conftest import RealHouse, frozen
-from tests.waiting import eventually
+from tests.support.waiting import eventually
 from tests.workflows.conftest import Handle
-from workflows.views import ClientView
+from workflows.wire.views import ClientView
 
 
 async def in_attention(house: RealHouse, handle: Handle) -> ClientView:

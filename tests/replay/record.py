@@ -14,7 +14,7 @@ from temporalio.client import WorkflowHistory
 
 from tests.workflows.conftest import House, running_server
 from workflows.domain.lifecycle import Activation
-from workflows.domain.standing import Limits, Proof
+from workflows.domain.provisioning.standing import Limits, Proof
 
 HISTORIES = Path(__file__).parent / "histories"
 

@@ -11,13 +11,13 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
-from activities.migrations import migrate
+from activities.directory.migrations import migrate
 from activities.settings import Settings
-from starter.postgres import EmbeddedPostgres
-from tests.starter.house import TEMPORAL, TOKEN, House, furnished, with_limits
-from tests.starter.terminal import Terminal
+from starter.local.postgres import EmbeddedPostgres
+from tests.support.service import TEMPORAL, TOKEN, House, furnished, with_limits
+from tests.support.terminal import Terminal
 from tests.workflows.conftest import replay_everything
-from workflows.domain.standing import Limits
+from workflows.domain.provisioning.standing import Limits
 from workflows.visibility import KEYS
 
 

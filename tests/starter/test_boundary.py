@@ -9,12 +9,12 @@ from temporalio.client import WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from starter.asking import LONGEST_WAIT, seconds_of
-from starter.desk import check_id, client_id_for
+from starter.api.commanding import LONGEST_WAIT, seconds_of
+from starter.clients import check_id, client_id_for
+from starter.contract.schemas import read_number
 from starter.errors import Malfunction, StarterError, TemporalAway, TemporalRefused
-from starter.gateway import as_told, is_recorded, reaching
-from starter.problems import CODES, code_of, kinds
-from starter.schemas import read_number
+from starter.temporal.gateway import as_told, is_recorded, reaching
+from starter.web.problems import CODES, code_of, kinds
 from workflows.client_lifecycle import as_failure
 from workflows.domain.errors import (
     REFUSALS,

@@ -15,8 +15,8 @@ import pytest
 from temporalio.client import Client
 
 from activities.settings import Settings
-from tests.starter.house import TOKEN
-from tests.waiting import eventually, free_port
+from tests.support.service import TOKEN
+from tests.support.waiting import eventually, free_port
 
 PROGRAM = Path(sys.executable).with_name("connect")
 

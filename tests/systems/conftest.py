@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import pytest_asyncio
 
-from starter.daemons import DaemonsMissing, check_installed
+from starter.local.systems import DaemonsMissing, check_installed
 from tests.systems.service import Building, Systems, running_service, running_systems
 
 

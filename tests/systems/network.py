@@ -8,7 +8,7 @@ from typing import Any
 
 import asyncpg
 
-from tests.starter.house import waiting
+from tests.support.service import waiting
 from tests.systems.router import Nas
 from tests.systems.service import Building, Systems, free_udp_port, running_service
 

@@ -15,22 +15,22 @@ from temporalio.testing import WorkflowEnvironment
 import worker
 from activities.database import open_databases
 from activities.settings import Settings
-from starter.api import create_app
+from starter.app import create_app
+from starter.clients import Desk
 from starter.credentials import Keyring
-from starter.daemons import Daemon, FreeRadius, Kamailio, daemons
-from starter.data_folder import DataFolder
-from starter.databases import prepare
-from starter.desk import Desk
-from starter.directory import Directory
-from starter.gateway import Gateway
-from starter.listening import is_free
-from starter.postgres import EmbeddedPostgres
-from starter.watching import Watch
+from starter.directory.reads import Directory
+from starter.directory.watching import Watch
+from starter.local.data_folder import DataFolder
+from starter.local.databases import prepare
+from starter.local.ports import is_free
+from starter.local.postgres import EmbeddedPostgres
+from starter.local.systems import Daemon, FreeRadius, Kamailio, daemons
+from starter.temporal.gateway import Gateway
 from tests.conftest import THROW_AWAY
-from tests.starter.house import SITE, TEMPORAL, TOKEN, calling, serving, waiting, watched
+from tests.support.service import SITE, TEMPORAL, TOKEN, calling, serving, waiting, watched
+from tests.support.waiting import eventually, free_port
 from tests.systems.phone import Phone
 from tests.systems.router import Login, Router
-from tests.waiting import eventually, free_port
 from workflows.visibility import KEYS
 
 DOMAIN = "sip.test"

@@ -9,10 +9,10 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from tests.starter.house import number
+from tests.support.service import number
+from tests.support.waiting import eventually
 from tests.systems.phone import Call, Phone
 from tests.systems.service import Building, Systems, running_service
-from tests.waiting import eventually
 
 REFUSED = 403
 

@@ -5,10 +5,10 @@ import re
 import pytest
 from playwright.async_api import expect
 
-from tests.console.browsing import PATIENCE, BrowserMissing, browser_file, running_browser
-from tests.starter.house import SITE, TOKEN, number
+from tests.browser.browsing import PATIENCE, BrowserMissing, browser_file, running_browser
+from tests.support.service import SITE, TOKEN, number
+from tests.support.waiting import eventually
 from tests.systems.service import Building
-from tests.waiting import eventually
 
 CREATED = re.compile(r".*/clients/(?!new)([a-z0-9-]+)(\?.*)?$")
 

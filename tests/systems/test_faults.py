@@ -17,17 +17,17 @@ import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 
-from activities.migrations import migrate
-from starter.children import signal_family
-from starter.daemons import FreeRadius, Kamailio
-from starter.postgres import EmbeddedPostgres
-from tests.cut_proxy import CutProxy, Mode
+from activities.directory.migrations import migrate
+from starter.local.children import signal_family
+from starter.local.postgres import EmbeddedPostgres
+from starter.local.systems import FreeRadius, Kamailio
 from tests.faults.conftest import database, frozen
+from tests.support.cut_proxy import CutProxy, Mode
+from tests.support.waiting import eventually
 from tests.systems.phone import Phone
 from tests.systems.sampling import NOTHING, Samples, sampling
 from tests.systems.service import Building, Systems, running_service, running_systems
 from tests.systems.test_statuses import tenant
-from tests.waiting import eventually
 
 OK, NOT_IN_SERVICE, AWAY = 200, 403, 503
 ACCEPT, REJECT = 2, 3  # RFC 2865 section 4

@@ -13,13 +13,13 @@ import pytest
 import pytest_asyncio
 from pyrad.packet import AccessAccept, AccessReject, AuthPacket
 
-from activities.radius import dictionary, exchange
-from starter.daemons import Kamailio
-from tests.starter.house import number
+from activities.internet.radius import dictionary, exchange
+from starter.local.systems import Kamailio
+from tests.support.service import number
+from tests.support.waiting import eventually
 from tests.systems.phone import Phone, options
 from tests.systems.router import REJECTED, Router
 from tests.systems.service import DOMAIN, Building, Systems, free_udp_port, running_service
-from tests.waiting import eventually
 
 CHALLENGE, TOO_MANY = 401, 503
 CHAP_PASSWORD, CHAP_CHALLENGE = 3, 60  # attributes

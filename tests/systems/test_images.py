@@ -11,14 +11,14 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from activities.kamailio_rpc import Servers
-from starter.children import dying_with_us, signal_family
-from starter.daemons import PROGRAMS
-from starter.databases import DEPLOY
+from activities.telephony.kamailio_rpc import Servers
+from starter.local.children import dying_with_us, signal_family
+from starter.local.databases import DEPLOY
+from starter.local.systems import PROGRAMS
 from tests.architecture.compose import services
+from tests.support.waiting import eventually, free_port
 from tests.systems.router import Router
 from tests.systems.service import DOMAIN, Systems, free_udp_port
-from tests.waiting import eventually, free_port
 
 COMPOSE = DEPLOY / "compose"
 

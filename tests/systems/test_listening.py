@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.starter.test_local import Terminal
+from tests.starter.local.test_up import Terminal
 from tests.systems.service import free_udp_port
 from tests.systems.sockets import Socket, listening
 

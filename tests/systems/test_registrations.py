@@ -12,17 +12,17 @@ import asyncpg
 import pytest
 from pydantic import SecretStr
 
-from activities.kamailio_rpc import Servers
 from activities.prepare import prepare
 from activities.settings import Settings
-from starter.children import signal_family
-from starter.daemons import Kamailio
-from starter.databases import DEPLOY
-from starter.databases import prepare as prepare_databases
-from starter.postgres import EmbeddedPostgres
-from tests.starter.house import number
+from activities.telephony.kamailio_rpc import Servers
+from starter.local.children import signal_family
+from starter.local.databases import DEPLOY
+from starter.local.databases import prepare as prepare_databases
+from starter.local.postgres import EmbeddedPostgres
+from starter.local.systems import Kamailio
+from tests.support.service import number
+from tests.support.waiting import eventually
 from tests.systems.service import DOMAIN, KEY, Building, Systems, free_udp_port, running_service
-from tests.waiting import eventually
 
 REFUSED, UNKNOWN, AWAY, NO_SUCH_CALL = 403, 404, 480, 481
 STOCK = Path("/usr/share/kamailio/postgres")

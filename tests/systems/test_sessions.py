@@ -13,12 +13,12 @@ from pydantic import SecretStr
 
 from activities.prepare import prepare
 from activities.settings import Settings
-from starter.daemons import FreeRadius
-from starter.databases import DEPLOY
+from starter.local.databases import DEPLOY
+from starter.local.systems import FreeRadius
+from tests.support.waiting import eventually
 from tests.systems.network import Network, running_network
 from tests.systems.router import INTERIM, NOT_REMOVABLE, REJECTED, SESSION_NOT_FOUND, START, STOP, admitted
 from tests.systems.service import KEY, Systems, free_udp_port
-from tests.waiting import eventually
 
 ADMITTED = admitted(100, 20, 110)
 STOCK = Path("/etc/freeradius/3.0/mods-config/sql/main/postgresql/schema.sql")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.starter.house import number
+from tests.support.service import number
 from tests.systems.phone import Phone
 from tests.systems.service import DOMAIN, Building, free_udp_port
 

@@ -11,12 +11,12 @@ import pytest
 import pytest_asyncio
 
 from activities.secrets import ha1
-from tests.starter.house import number
+from tests.support.service import number
+from tests.support.waiting import eventually
 from tests.systems.phone import Phone
 from tests.systems.router import REJECTED, Login, Router, admitted
 from tests.systems.sampling import sampling
 from tests.systems.service import DOMAIN, Building
-from tests.waiting import eventually
 
 INTERNET = {"down_mbps": 100, "up_mbps": 20, "vlan": 110}
 ADMITTED = admitted(100, 20, 110)

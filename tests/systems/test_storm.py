@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 import asyncpg
 import pytest_asyncio
 
+from tests.support.waiting import eventually
 from tests.systems.network import Network, running_network
 from tests.systems.router import Nas
 from tests.systems.service import Systems
-from tests.waiting import eventually
 
 CLIENTS, GEAR = 40, 4
 AT_ONCE = 8

@@ -15,10 +15,10 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from starter.daemons import FreeRadius, Kamailio
+from starter.local.systems import FreeRadius, Kamailio
+from tests.support.waiting import eventually
 from tests.systems.phone import options
 from tests.systems.service import DOMAIN, Systems
-from tests.waiting import eventually
 
 LINE = ("location", f"441632960001@{DOMAIN}")
 JSON = {"Content-Type": "application/json"}
@@ -48,7 +48,7 @@ async def rpc(systems: Systems) -> AsyncIterator[Rpc]:
 
 
 def told(method: str, *values: Any) -> bytes:
-    """A command as activities/kamailio_rpc.py writes it."""
+    """A command as activities/telephony/kamailio_rpc.py writes it."""
     return json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": values}, separators=(",", ":")).encode()
 
 

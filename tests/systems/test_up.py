@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from starter.data_folder import DataFolder
-from tests.starter.test_local import CONNECT, Terminal, create
+from starter.local.data_folder import DataFolder
+from tests.starter.local.test_up import CONNECT, Terminal, create
+from tests.support.waiting import eventually
 from tests.systems.phone import Phone
 from tests.systems.router import REJECTED, Router
 from tests.systems.service import free_udp_port
-from tests.waiting import eventually
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="asks /proc what still runs")
 

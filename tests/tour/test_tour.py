@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.waiting import eventually, free_port
+from tests.support.waiting import eventually, free_port
 
 ROOT = Path(__file__).parents[2]
 PROMISED = (

@@ -18,20 +18,20 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 from temporalio.worker import Replayer, Worker
 
-from tests.fakes import FakeDirectory, FakeInternet, FakeTelephony
-from tests.waiting import eventually
+from tests.support.fakes import FakeDirectory, FakeInternet, FakeTelephony
+from tests.support.waiting import eventually
 from workflows.client_lifecycle import ClientLifecycle
-from workflows.domain.client import Client
+from workflows.domain.client.client import Client
 from workflows.domain.lifecycle import Activation
+from workflows.domain.provisioning.standing import Limits
 from workflows.domain.services import ClientType, Internet, Line, Services
-from workflows.domain.standing import Limits
 from workflows.domain.state import ClientState
 from workflows.domain.systems import System
 from workflows.guard import Guard
-from workflows.messages import ClientStart, Message, WaitSettled, client_id_of, workflow_id
 from workflows.ports import EnsureAccess, EnsureLines
-from workflows.views import ClientView, CommandAnswer
 from workflows.visibility import KEYS, attributes_at_start
+from workflows.wire.messages import ClientStart, Message, WaitSettled, client_id_of, workflow_id
+from workflows.wire.views import ClientView, CommandAnswer
 
 TEMPORAL = Path(sys.executable).parent / "temporal"
 LONDON = "Europe/London"

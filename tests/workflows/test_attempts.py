@@ -8,11 +8,11 @@ from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.exceptions import ActivityError, ApplicationError
 
-from tests.waiting import eventually
+from tests.support.waiting import eventually
 from tests.workflows.conftest import Handle, House
 from workflows.attempts import newer_revision
 from workflows.client_lifecycle import ClientLifecycle
-from workflows.domain.standing import Limits
+from workflows.domain.provisioning.standing import Limits
 from workflows.ports import STALE_REVISION
 
 PATIENT = Limits(attempt=8, first_pause=3600, longest_pause=3600)

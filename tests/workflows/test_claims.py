@@ -6,11 +6,11 @@ import pytest
 from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
-from tests.waiting import eventually
+from tests.support.waiting import eventually
 from tests.workflows.conftest import House, refusal_of
 from workflows.client_lifecycle import ClientLifecycle
+from workflows.domain.provisioning.standing import Limits
 from workflows.domain.services import ClientType, Line, Services
-from workflows.domain.standing import Limits
 
 VIRTUAL = Services(ClientType.VIRTUAL, (Line("+442079460100"),))
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from tests.waiting import eventually
+from tests.support.waiting import eventually
 from tests.workflows.conftest import Handle, House, refusal_of
-from workflows.domain.standing import Limits
+from workflows.domain.provisioning.standing import Limits
 
 TASKS = {"WORKFLOW_TASK_SCHEDULED", "WORKFLOW_TASK_STARTED", "WORKFLOW_TASK_COMPLETED"}
 UPDATE = {"WORKFLOW_EXECUTION_UPDATE_ACCEPTED": 1, "WORKFLOW_EXECUTION_UPDATE_COMPLETED": 1}

@@ -5,7 +5,7 @@ import asyncio
 from temporalio.testing import WorkflowEnvironment
 
 from tests.workflows.conftest import House
-from workflows.domain.standing import Limits
+from workflows.domain.provisioning.standing import Limits
 
 
 async def test_clients_put_away_in_the_middle_of_a_change_go_on_and_the_worker_stops_in_time(

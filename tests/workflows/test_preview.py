@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tests.workflows.conftest import OFFICE_LINE, Handle, House
-from workflows.messages import Message
-from workflows.views import PreviewAsked, PreviewView
+from workflows.wire.messages import Message
+from workflows.wire.views import PreviewAsked, PreviewView
 
 
 async def preview(handle: Handle, kind: str, **fields: Any) -> PreviewView:

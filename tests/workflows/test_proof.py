@@ -4,8 +4,8 @@ import asyncio
 from datetime import timedelta
 
 from tests.workflows.conftest import OFFICE_LINE, SECOND_LINE, Handle, House
-from workflows.domain.standing import Limits, Proof
-from workflows.views import ClientView
+from workflows.domain.provisioning.standing import Limits, Proof
+from workflows.wire.views import ClientView
 
 PATIENT = Limits(attempt=8, first_pause=3600, longest_pause=3600)
 LOOKING = Limits(attempt=8, first_pause=1, longest_pause=60, second_look=3600)

@@ -7,9 +7,9 @@ import pytest
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
-from tests.waiting import eventually
+from tests.support.waiting import eventually
 from tests.workflows.conftest import House
-from workflows.domain.standing import Limits
+from workflows.domain.provisioning.standing import Limits
 
 SHORT_RUNS = Limits(attempt=8, first_pause=1, longest_pause=60, renew_after=400)
 

@@ -4,14 +4,14 @@ import pytest
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from activities.bounds import ALL_TEXTS
-from tests.domain.tenants import NOW, in_directory, tenant
-from workflows.domain.client import MOST_HOLDS
+from tests.support.builders import NOW, in_directory, tenant
+from workflows.domain.client.client import MOST_HOLDS
 from workflows.domain.commands import ChangeServices, Suspend
 from workflows.domain.errors import TooManyWaiting
+from workflows.domain.provisioning.standing import Doubt, Found, Proof
 from workflows.domain.services import MOST_LINES, ClientType, Line, Services
-from workflows.domain.standing import Doubt, Found, Proof
 from workflows.domain.state import MOST_CLAIMS, ClientState
-from workflows.messages import MOST, ClientStart
+from workflows.wire.messages import MOST, ClientStart
 
 LIMIT = 2 * 1024 * 1024
 WIDE = "€"  # three bytes

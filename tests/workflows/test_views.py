@@ -5,7 +5,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from tests.domain.tenants import (
+from tests.support.builders import (
     AFTER_LAST_DAY,
     LAST_DAY,
     LINE,
@@ -18,7 +18,7 @@ from tests.domain.tenants import (
     prove,
     tenant,
 )
-from workflows.domain.client import Client
+from workflows.domain.client.client import Client
 from workflows.domain.commands import (
     ChangeServices,
     Decommission,
@@ -27,11 +27,11 @@ from workflows.domain.commands import (
     Unsuspend,
 )
 from workflows.domain.lifecycle import Status
+from workflows.domain.provisioning.standing import Doubt, Found, Limits, Proof
 from workflows.domain.services import Internet, Line, Services
-from workflows.domain.standing import Doubt, Found, Limits, Proof
 from workflows.domain.state import ClientState
 from workflows.domain.systems import System
-from workflows.views import ClientView, PlannedView, SubjectView, SystemView
+from workflows.wire.views import ClientView, PlannedView, SubjectView, SystemView
 
 TELEPHONY, INTERNET, DIRECTORY = System
 LATER = NOW + timedelta(days=9)

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 from temporalio.common import TypedSearchAttributes
 
-from tests.waiting import eventually
+from tests.support.waiting import eventually
 from tests.workflows.conftest import Handle, House
-from workflows.domain.standing import Limits
+from workflows.domain.provisioning.standing import Limits
 from workflows.visibility import NEXT_CHANGE_AT, PROVISIONING, SITE, STATUS, TYPE
 
 SECRETS = ("Acme", "unpaid", "+4420")

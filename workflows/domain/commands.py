@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 from workflows.domain.lifecycle import Activation, Kind
 from workflows.domain.services import ClientType, Internet, Line
 from workflows.domain.systems import System
-from workflows.domain.words import check_text
+from workflows.domain.text import check_text
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from workflows.domain.commands import AnyCommand
-from workflows.domain.words import visible
+from workflows.domain.text import visible
 
 LONGEST_TEXT = 1000
 MANY, MOST_BYTES = 300, 400_000  # of waiting lines: what a client carries is far below Temporal's 2 MiB for one payload

@@ -12,7 +12,7 @@ from workflows.domain.errors import (
     OfficeNotAllowed,
     UnknownLine,
 )
-from workflows.domain.words import written
+from workflows.domain.text import written
 
 E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 ACCOUNT = re.compile(r"[a-z0-9][a-z0-9-]{1,62}")

@@ -5,15 +5,15 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from workflows.domain import ways_out
 from workflows.domain.answers import MOST_PAST, Answer, answered_long_ago, fingerprint, mark_of, refused
-from workflows.domain.client import Client, Needs, Outcome
+from workflows.domain.client.client import Client, Needs, Outcome
 from workflows.domain.commands import AnyCommand, ChangeServices, Edit, MarkDone, Retry, Skip
 from workflows.domain.errors import CommandIdReused, Refusal, TooManyWaiting, refusal_of
 from workflows.domain.journal import Entry, Event, Journal, shortened
 from workflows.domain.lifecycle import Status
-from workflows.domain.provisioning import Access, Provisioned, Provisioning
-from workflows.domain.standing import Found, Limits, Proof
+from workflows.domain.provisioning import system_commands as ways_out
+from workflows.domain.provisioning.ledger import Access, Provisioned, Provisioning
+from workflows.domain.provisioning.standing import Found, Limits, Proof
 from workflows.domain.systems import SWITCHED, System
 
 # Temporal priority keys, lowest first: what an operator asked goes before what a timer did, and both before bulk work.

@@ -1,0 +1,91 @@
+"""What was proven, taken down in the directory: once per client, system, revision and kind of proof."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+
+import structlog
+
+from activities.bounds import bounded
+from activities.database import DRIVER_ERRORS, Database
+from activities.errors import told
+from workflows.domain.provisioning.standing import Proof
+from workflows.domain.systems import System
+from workflows.ports import Evidence
+
+# One statement, so one round trip. All of it hangs on the client's row, which is therefore locked first, and numbers
+# after it: the order in which a publication locks them. No row: the directory does not know the client (yet).
+_RECORD = """
+WITH client AS (
+  UPDATE clients SET {column} = CASE WHEN $10 = 'change' THEN greatest({column}, $3) ELSE {column} END
+  WHERE client_id = $1 RETURNING client_id),
+proof AS (
+  INSERT INTO proofs (client_id, system, revision, at, method, findings, kind)
+  SELECT client_id, $2, $3, $4, $5, $6, $10 FROM client ON CONFLICT DO NOTHING RETURNING client_id),
+line AS (
+  INSERT INTO history (client_id, event, at, kind, text, by, revision, facts)
+  SELECT client_id, 'proven', $4, $2, $7, 'connect', $3, $8 FROM proof WHERE $10 <> 'part'),
+released AS (
+  DELETE FROM numbers n USING client c WHERE n.client_id = c.client_id AND n.number = ANY($9) AND n.revision <= $3)
+SELECT pg_notify('connect_clients', client_id) FROM client"""
+
+_RECORDS = {
+    System.TELEPHONY: _RECORD.format(column="telephony_proven"),
+    System.INTERNET: _RECORD.format(column="internet_proven"),
+}
+
+log = structlog.get_logger(__name__)
+
+
+class Evidences:
+    """The directory's record of proofs. A directory that is away, or slower than ``seconds``, holds up no system."""
+
+    def __init__(self, directory: Database, seconds: float) -> None:
+        self._directory, self._seconds = directory, seconds
+
+    async def take_down(self, client_id: str, evidence: Evidence, release: Sequence[str] = ()) -> Evidence:
+        """Record what was proven and free the numbers that were proven off. ``recorded`` says whether it worked.
+
+        What was found without proof of everything is kept as well; the history has it from the workflow. A second look
+        that found something alive, or could not see, leaves no trace here: the workflow acts on it.
+        """
+        evidence = bounded(evidence)
+        if evidence.look and not evidence.complete:
+            return evidence
+        try:
+            async with asyncio.timeout(self._seconds):
+                known = await self._directory.write(
+                    _RECORDS[evidence.system], *_parameters(client_id, evidence, release)
+                )
+            failure = "" if known else "the directory does not know the client"
+        except DRIVER_ERRORS as error:
+            failure = told(error)
+        if not failure:
+            return evidence
+        log.warning(
+            "evidence_not_recorded",
+            client_id=client_id,
+            system=evidence.system,
+            revision=evidence.revision,
+            error=failure,
+        )
+        return replace(evidence, recorded=False)
+
+
+def _parameters(client_id: str, evidence: Evidence, release: Sequence[str]) -> tuple[object, ...]:
+    findings = [asdict(finding) for finding in evidence.findings]
+    facts = {finding.subject: "on" if finding.in_service else "off" for finding in evidence.findings}
+    kind = "look" if evidence.look else "change" if evidence.complete else "part"
+    off = {f.subject for f in evidence.findings if f.proof is Proof.PROVEN and not f.in_service}
+    proof = (client_id, evidence.system, evidence.revision, evidence.at, evidence.method, findings)
+    return (*proof, _told(evidence), facts, [number for number in release if number in off], kind)
+
+
+def _told(evidence: Evidence) -> str:
+    on = sum(finding.in_service for finding in evidence.findings)
+    off = len(evidence.findings) - on
+    if evidence.look:
+        return f"{evidence.system.capitalize()} looked at again: {off} still off"
+    protected = sum("protected" in finding.seen for finding in evidence.findings)
+    left = f", {protected} of them protected and left in service" if protected else ""
+    return f"{evidence.system.capitalize()} proven: {on} on{left}, {off} off"

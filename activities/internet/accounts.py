@@ -1,0 +1,203 @@
+"""Accounts as they are read back: what a router would be told now, and the sessions that are open.
+
+Tables of FreeRADIUS: ``radcheck``, ``radreply`` and ``radacct`` (rlm_sql).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import asyncpg
+
+from activities.database import Database
+from activities.fence import Owner, secret_told
+from activities.internet.nas import Outcome, Session, disowned, left_open
+from workflows.domain.provisioning.ledger import Access
+from workflows.domain.provisioning.standing import MOST_TOLD, Proof
+from workflows.ports import Finding
+
+OURS = (
+    "Tunnel-Type:1",
+    "Tunnel-Medium-Type:1",
+    "Tunnel-Private-Group-Id:1",
+    "Tunnel-Type",  # without a tag it would be a second VLAN beside ours: never set, only removed
+    "Tunnel-Medium-Type",
+    "Tunnel-Private-Group-Id",
+    "WISPr-Bandwidth-Max-Down",
+    "WISPr-Bandwidth-Max-Up",
+    "Mikrotik-Rate-Limit",
+)
+"""Reply attributes that Connect sets or removes. All others of an account are left alone."""
+
+LATE = timedelta(seconds=60)
+"""Accounting may be written so much later than what it tells of: packets are repeated, and gear queues them while their
+server is away, then sends them with the time of the event (Event-Timestamp, or an Acct-Delay-Time)."""
+
+_READ = """
+SELECT clock.at, w.account, f.client_id, f.secret_version, f.secret_derived,
+  extract(epoch FROM f.changed_at)::float8 AS owned_at,
+  EXISTS (SELECT FROM radcheck c WHERE c.username = w.account) AS known,
+  EXISTS (SELECT FROM radcheck c WHERE c.username = w.account AND c.attribute ILIKE '%password%') AS keyed,
+  coalesce((SELECT bool_and((c.op, c.value) = (':=', 'Reject')) FROM radcheck c
+    WHERE c.username = w.account AND c.attribute = 'Auth-Type'), false) AS rejected,
+  EXISTS (SELECT FROM radcheck c
+    WHERE c.username = w.account AND c.attribute = 'Auth-Type' AND c.value = 'Reject') AS barred,
+  ARRAY(SELECT ARRAY[r.attribute::text, r.op::text, r.value::text] FROM radreply r
+    WHERE r.username = w.account AND r.attribute = ANY($2) ORDER BY r.id) AS replies,
+  (SELECT jsonb_agg(jsonb_build_array(a.acctuniqueid, a.acctsessionid, a.username, host(a.nasipaddress),
+      extract(epoch FROM a.acctstarttime)::float8, extract(epoch FROM a.acctupdatetime)::float8) ORDER BY a.radacctid)
+    FROM radacct a WHERE a.username = w.account AND a.acctstoptime IS NULL) AS sessions
+FROM (VALUES (now())) AS clock(at) LEFT JOIN unnest($1::text[]) AS w(account) ON true
+LEFT JOIN connect_fence f ON f.system = 'internet' AND f.subject = 'account:' || w.account"""
+
+
+@dataclass(frozen=True)
+class Account:
+    """One account as it was read back. ``known``: ``radcheck`` has anything of it; ``keyed``: a password, too.
+
+    ``sessions`` are open in ``radacct``. ``secret_since``: Unix time until when a session may have begun with another
+    secret than the derived one; None where there was no other.
+    """
+
+    wanted: Access
+    known: bool
+    keyed: bool
+    rejected: bool
+    barred: bool
+    replies: list[list[str]]
+    sessions: list[Session]
+    owner: Owner | None
+    secret_since: float | None
+    client_id: str
+
+    @property
+    def elsewhere(self) -> bool:
+        return self.owner is not None and self.owner.client_id != self.client_id
+
+    @property
+    def is_off(self) -> bool:
+        """Wanted off, and ours to switch."""
+        return not self.wanted.on and not self.elsewhere
+
+    @property
+    def to_end(self) -> list[Session]:
+        """Sessions that may not go on: all of an account that is off, else those from before its present secret.
+
+        None of one that is admitted although it should be off: a later decision may have seen to that.
+        """
+        if self.is_off:
+            return self.sessions if self.denied else []
+        if self.elsewhere or self.secret_since is None:
+            return []
+        return [s for s in self.sessions if s.started is not None and s.started < self.secret_since]
+
+    @property
+    def denied(self) -> bool:
+        """Whether no login of this client comes off."""
+        return self.elsewhere or not self.known or self.rejected
+
+    @property
+    def as_wanted(self) -> bool:
+        """Admitted with exactly its rates and VLAN, or sure to be rejected."""
+        if self.elsewhere or not self.known:
+            return not self.wanted.on
+        if self.wanted.on and not self.keyed:
+            return False
+        replies = sorted([name, ":=", value] for name, value in replies_of(self.wanted).items())
+        return sorted(self.replies) == replies and (not self.barred if self.wanted.on else self.rejected)
+
+    def finding(self, outcomes: Mapping[str, Outcome]) -> Finding:
+        """What is proven of it, given what came of ending its sessions."""
+        name = self.wanted.account
+        seen = self._seen()
+        if mine := [outcome for outcome in outcomes.values() if outcome.session.account == name]:
+            still = {session.key for session in self.sessions}
+            seen["disconnected"] = disowned(mine)
+            seen["disowned"] = disowned([outcome for outcome in mine if outcome.session.key in still])
+        if not self.as_wanted:
+            return Finding(name, not self.denied, seen, Proof.NOT_PROVEN, self._difference(seen))
+        ends = [outcomes.get(s.key) or Outcome(s, Proof.NOT_PROVEN, why=f"{s} began meanwhile") for s in self.to_end]
+        left = sorted((o for o in ends if not o.gone), key=lambda o: [*Proof].index(o.proof), reverse=True)
+        proof = left[0].proof if left else Proof.PROVEN
+        return Finding(name, not self.denied, seen, proof, _told(left_open(left)))
+
+    def looked_at(self, since: datetime) -> Finding:
+        """What a second look finds of an account that was proven off then. Nothing is expected of another client's.
+
+        Sessions without a sign of life since, or since shortly before, were disowned by their NAS when it was proven.
+        """
+        moment = (since - LATE).timestamp()
+        alive = [] if self.elsewhere else [s for s in self.sessions if s.alive_after(moment)]
+        seen = self._seen()
+        found = [
+            *([] if self.denied else ["it is admitted again"]),
+            *(f"{s} was alive since, or shortly before" for s in alive),
+        ]
+        proof = Proof.FAILED if found else Proof.PROVEN
+        return Finding(self.wanted.account, not self.denied or bool(alive), seen, proof, _told(found))
+
+    def _seen(self) -> dict[str, str]:
+        if self.elsewhere:
+            return {"owner": "another client"}
+        open_sessions = str(len(self.sessions))
+        if not self.known:
+            return {"login": "absent", "open_sessions": open_sessions}
+        login = "rejected" if self.rejected else "doubtful" if self.barred or not self.keyed else "accepted"
+        seen = {"login": login, "open_sessions": open_sessions, "secret": secret_told(self.owner)}
+        return seen | {attribute: value for attribute, _, value in self.replies}
+
+    def _difference(self, seen: Mapping[str, str]) -> str:
+        told = ", ".join(f"{name}={value}" for name, value in seen.items())
+        return f"it should be {'on' if self.wanted.on else 'off'}, and reads back as {told}. Somebody else changes it"
+
+
+def replies_of(access: Access) -> dict[str, str]:
+    """What a router is told when it logs in: VLAN (RFC 3580), rates in bit/s (WISPr) and as up/down (Mikrotik)."""
+    vlan = {
+        "Tunnel-Type:1": "VLAN",
+        "Tunnel-Medium-Type:1": "IEEE-802",
+        "Tunnel-Private-Group-Id:1": str(access.vlan),
+    }
+    return (vlan if access.vlan is not None else {}) | {
+        "WISPr-Bandwidth-Max-Down": str(access.down_mbps * 1_000_000),
+        "WISPr-Bandwidth-Max-Up": str(access.up_mbps * 1_000_000),
+        "Mikrotik-Rate-Limit": f"{access.up_mbps}M/{access.down_mbps}M",
+    }
+
+
+def _told(whys: Sequence[str]) -> str:
+    more = f"; and {len(whys) - MOST_TOLD} more" if len(whys) > MOST_TOLD else ""
+    return "; ".join(whys[:MOST_TOLD]) + more
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Accounts as they were at one moment, by the clock of their database."""
+
+    at: datetime
+    accounts: list[Account]
+
+
+async def read_accounts(database: Database, client_id: str, accounts: Sequence[Access], margin: float) -> Reading:
+    """These accounts of a client as anybody else sees them now, in one round trip. A session that began within
+    ``margin`` seconds after a secret was set may have been let in before."""
+    wanted = {access.account: access for access in accounts}
+    rows = await database.read(_READ, sorted(wanted), list(OURS))
+    read = [_account(row, wanted[row["account"]], client_id, margin) for row in rows if row["account"] is not None]
+    return Reading(rows[0]["at"], read)
+
+
+def _account(row: asyncpg.Record, wanted: Access, client_id: str, margin: float) -> Account:
+    owner = Owner(row["client_id"], row["secret_version"], row["secret_derived"]) if row["client_id"] else None
+    return Account(
+        wanted,
+        row["known"],
+        row["keyed"],
+        row["rejected"],
+        row["barred"],
+        row["replies"],
+        [Session(*session) for session in row["sessions"] or []],
+        owner,
+        row["owned_at"] + margin if owner and owner.derived else None,
+        client_id,
+    )

@@ -1,0 +1,285 @@
+"""The network: FreeRADIUS's tables ``radcheck`` and ``radreply`` (rlm_sql), as they stand when a router logs in.
+
+Off is one row ``Auth-Type := Reject``: password and rates stay, PAP and CHAP are refused at once; the sessions that are
+open then are ended by the access gear that holds them. Works with and without constraints on these tables (FreeRADIUS's
+own schema has none): orders of one client wait at the fence.
+"""
+
+import asyncio
+from collections.abc import Collection
+from dataclasses import replace
+from typing import Self
+
+import asyncpg
+import structlog
+from temporalio import activity
+
+from activities.database import Database, Databases
+from activities.directory.evidence import Evidences
+from activities.errors import BUSY, UNAVAILABLE, attempt_on, translated
+from activities.fence import Fence, Verdict, judge
+from activities.internet.accounts import OURS, Account, Reading, read_accounts, replies_of
+from activities.internet.nas import AccessGear, Outcome
+from activities.internet.radius_probe import NOT_ASKED, RadiusProbe
+from activities.secrets import radius_password
+from activities.settings import Settings
+from workflows.domain.provisioning.ledger import Access
+from workflows.domain.provisioning.standing import Doubt, Proof
+from workflows.domain.systems import System
+from workflows.ports import EnsureAccess, Evidence, Finding, Internet, ObserveAccess
+
+METHOD = "radcheck, radreply and radacct, read back on another connection"
+ENDING = "sessions ended with Disconnect-Requests"
+PROBING = "a login of our own"
+MARGIN = 1.0
+"""Seconds that a session's first accounting may be late."""
+
+# Whether this client was switched within a minute, perhaps by an attempt that died before it was done: logins of that
+# moment may still be under way. Read under the lock at which orders of one client wait for each other.
+_LATELY = """
+SELECT changed_at > now() - interval '1 minute' FROM connect_fence
+WHERE system = 'internet' AND subject = 'client:' || $1 FOR UPDATE"""
+
+_LOCK = """
+SELECT username, attribute ILIKE '%password%' AS secret, attribute = 'Auth-Type' AS way,
+  (attribute, op, value) = ('Auth-Type', ':=', 'Reject') AS bar
+FROM radcheck WHERE username = ANY($1) ORDER BY username, id FOR UPDATE"""
+
+_FORGET_SECRETS = "DELETE FROM radcheck WHERE username = ANY($1) AND attribute ILIKE '%password%'"
+
+_SET_SECRETS = """
+INSERT INTO radcheck (username, attribute, op, value)
+SELECT w.username, 'Cleartext-Password', ':=', w.value FROM unnest($1::text[], $2::text[]) AS w(username, value)"""
+
+# Admit $1 and reject $2, in one round trip, which also tells what routers are told about all of them. The parts see the
+# tables as they were before: what is deleted here is never the one row that the insertion looks for. It waits for the
+# deletion, or an account could have two ways to log in for a moment, which a unique constraint forbids.
+_SWITCH = """
+WITH cleared AS (
+  DELETE FROM radcheck WHERE attribute = 'Auth-Type' AND (
+    (username = ANY($1) AND value = 'Reject') OR (username = ANY($2) AND (op, value) <> (':=', 'Reject')))
+  RETURNING id),
+rejected AS (
+  INSERT INTO radcheck (username, attribute, op, value) SELECT w.username, 'Auth-Type', ':=', 'Reject'
+  FROM unnest($2::text[]) AS w(username), (SELECT count(*) FROM cleared) AS first
+  WHERE NOT EXISTS (SELECT FROM radcheck c
+    WHERE (c.username, c.attribute, c.op, c.value) = (w.username, 'Auth-Type', ':=', 'Reject')))
+SELECT username, attribute, op, value FROM radreply WHERE username = ANY($1 || $2::text[]) AND attribute = ANY($3)"""
+
+# Drop what should not be there, and every copy but the first of what should; add what is not there in any copy.
+_REPLY = """
+WITH dropped AS (
+  DELETE FROM radreply r WHERE r.username = ANY($4) AND r.attribute = ANY($5) AND (
+    NOT EXISTS (SELECT FROM unnest($1::text[], $2::text[], $3::text[]) AS w(username, attribute, value)
+      WHERE (w.username, w.attribute, ':=', w.value) = (r.username, r.attribute, r.op, r.value))
+    OR EXISTS (SELECT FROM radreply e
+      WHERE (e.username, e.attribute, e.op, e.value) = (r.username, r.attribute, r.op, r.value) AND e.id < r.id)))
+INSERT INTO radreply (username, attribute, op, value)
+SELECT w.username, w.attribute, ':=', w.value
+FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS w(username, attribute, value, position)
+WHERE NOT EXISTS (SELECT FROM radreply r
+  WHERE (r.username, r.attribute, r.op, r.value) = (w.username, w.attribute, ':=', w.value))
+ORDER BY w.position"""
+
+log = structlog.get_logger(__name__)
+
+
+class RadiusInternet(Internet):
+    """Internet accounts, as one FreeRADIUS serves them. ``pause``: seconds between rounds of Disconnect-Requests;
+    ``within``: seconds after which none is waited for any more."""
+
+    def __init__(
+        self,
+        database: Database,
+        evidences: Evidences,
+        master_key: bytes,
+        gear: AccessGear,
+        pause: float,
+        within: float,
+        probe: RadiusProbe | None = None,
+    ) -> None:
+        self._database, self._evidences, self._master_key = database, evidences, master_key
+        self._gear, self._pause, self._within, self._probe = gear, pause, within, probe
+        self._fence = Fence(System.INTERNET, "account")
+
+    @classmethod
+    def of(cls, settings: Settings, databases: Databases, evidences: Evidences) -> Self:
+        """As the settings say. Raises ValueError where they are wrong."""
+        return cls(
+            databases.internet,
+            evidences,
+            settings.read_master_key(),
+            AccessGear.of(settings),
+            settings.disconnect_pause_seconds,
+            settings.disconnecting_seconds,
+            RadiusProbe.of(settings),
+        )
+
+    @activity.defn(name="ensure_access")
+    async def ensure_access(self, order: EnsureAccess) -> Evidence:
+        """Have the accounts admitted or rejected as ordered, and sessions that may not be ended; see that it is so, and
+        tell the directory."""
+        until = asyncio.get_running_loop().time() + self._within
+        async with attempt_on(self._database):
+            cut, doubts = await self._change(order)
+            reading = await self._read(order)
+        reading, outcomes = await self._end_sessions(order, reading, cut, until)
+        findings = [self._finding(account, outcomes, doubts) for account in reading.accounts]
+        if self._probe:
+            findings = await asyncio.gather(*map(self._probed, reading.accounts, findings))
+        method = ", ".join([METHOD, *([ENDING] if outcomes else []), *([PROBING] if self._probe else [])])
+        evidence = Evidence(System.INTERNET, order.revision, reading.at, method, findings)
+        log.info(
+            "access_ensured",
+            client_id=order.client_id,
+            revision=order.revision,
+            accounts=len(findings),
+            disconnected=sum(outcome.gone for outcome in outcomes.values()),
+            complete=evidence.complete,
+        )
+        return await self._evidences.take_down(order.client_id, evidence)
+
+    @activity.defn(name="observe_access")
+    async def observe_access(self, order: ObserveAccess) -> Evidence:
+        """Look whether accounts that are off are admitted again, or have a session that was alive since."""
+        off = EnsureAccess(order.client_id, order.revision, [Access(a, False, 0, 0) for a in order.accounts])
+        async with attempt_on(self._database):
+            reading = await self._read(off)
+        findings = [account.looked_at(order.since) for account in reading.accounts]
+        evidence = Evidence(System.INTERNET, order.revision, reading.at, METHOD, findings, look=True)
+        return await self._evidences.take_down(order.client_id, evidence)
+
+    # -- the rows -------------------------------------------------------------------------------------------------
+
+    async def _change(self, order: EnsureAccess) -> tuple[frozenset[str], dict[str, Doubt]]:
+        """Set all accounts in one transaction or, when that fails, each in its own: one that fails is in doubt, and
+        holds up no other. Returns which were cut, and the doubts."""
+        try:
+            return await self._change_together(order), {}
+        except asyncpg.PostgresError as error:
+            if len(order.accounts) == 1 or isinstance(error, UNAVAILABLE):
+                raise
+            cut, doubts = await self._change_one_by_one(order)
+            if len(doubts) == len(order.accounts):
+                raise
+            return cut, doubts
+
+    async def _change_one_by_one(self, order: EnsureAccess) -> tuple[frozenset[str], dict[str, Doubt]]:
+        cut: frozenset[str] = frozenset()
+        doubts = {}
+        for access in order.accounts:
+            try:
+                cut |= await self._change_together(replace(order, accounts=[access]))
+            except asyncpg.PostgresError as error:
+                if isinstance(error, UNAVAILABLE):
+                    raise
+                proof = Proof.NOT_PROVEN if isinstance(error, BUSY) else Proof.FAILED
+                doubts[access.account] = Doubt(proof, translated(error, self._database).message)
+        return cut, doubts
+
+    async def _change_together(self, order: EnsureAccess) -> frozenset[str]:
+        """Which accounts were cut: a login that was let in a moment ago would not be now. What is off was off before,
+        or is among them."""
+        off = {access.account for access in order.accounts if not access.on}
+        async with self._database.transaction() as connection:
+            lately = await connection.fetchval(_LATELY, order.client_id) if off else False
+            await self._fence.pass_through(connection, order.client_id, order.revision)
+            verdict, barred = await self._set(connection, order)
+        return (verdict.touched & (off if lately else off - barred)) | (verdict.rekeyed & verdict.owners.keys())
+
+    async def _set(self, connection: asyncpg.Connection, order: EnsureAccess) -> tuple[Verdict, frozenset[str]]:
+        """Returns also which accounts were rejected before.
+
+        Rows are locked in one order for everybody: those of the system first, then those that say whose they are. What
+        has rows but no password is known when it is to be off, for there are other ways in, and unknown when it is to
+        be on, for then it needs one.
+        """
+        wanted = {access.account: access for access in order.accounts}
+        rows = await connection.fetch(_LOCK, sorted(wanted))
+        known = {row["username"] for row in rows if row["secret"] or not wanted[row["username"]].on}
+        barred = {row["username"] for row in rows if row["bar"]}
+        barred -= {row["username"] for row in rows if row["way"] and not row["bar"]}
+        owners = await self._fence.owners(connection, wanted)
+        switches = {account: access.on for account, access in wanted.items()}
+        verdict = judge(order.client_id, order.secret_version, switches, known, owners)
+        await self._rekey(connection, order, verdict)
+        touched = [wanted[account] for account in sorted(verdict.touched)]
+        if touched:
+            await self._switch(connection, touched)
+        await self._fence.own(connection, order.client_id, order.revision, order.secret_version, verdict)
+        return verdict, frozenset(barred)
+
+    async def _switch(self, connection: asyncpg.Connection, touched: list[Access]) -> None:
+        """Admit or reject these accounts, and have their replies as they should be, which they mostly are."""
+        on, off = [a.account for a in touched if a.on], [a.account for a in touched if not a.on]
+        rows = await connection.fetch(_SWITCH, on, off, list(OURS))
+        replies = [(a.account, name, value) for a in touched for name, value in replies_of(a).items()]
+        if sorted(map(tuple, rows)) != sorted((account, name, ":=", value) for account, name, value in replies):
+            columns = [[reply[i] for reply in replies] for i in range(3)]
+            await connection.execute(_REPLY, *columns, [a.account for a in touched], list(OURS))
+
+    async def _rekey(self, connection: asyncpg.Connection, order: EnsureAccess, verdict: Verdict) -> None:
+        """Give new accounts, accounts of another client and rotated ones their derived secret, and no other."""
+        accounts = sorted(verdict.rekeyed)
+        if not accounts:
+            return
+        passwords = [radius_password(self._master_key, order.client_id, a, order.secret_version) for a in accounts]
+        await connection.execute(_FORGET_SECRETS, accounts)
+        await connection.execute(_SET_SECRETS, accounts, passwords)
+
+    async def _read(self, order: EnsureAccess) -> Reading:
+        """What any other client of the database sees now of these accounts."""
+        margin = self._pause + MARGIN
+        return await read_accounts(self._database, order.client_id, order.accounts, margin)
+
+    # -- the sessions -----------------------------------------------------------------------------------------------
+
+    async def _end_sessions(
+        self, order: EnsureAccess, reading: Reading, cut: Collection[str], until: float
+    ) -> tuple[Reading, dict[str, Outcome]]:
+        """Have the sessions ended that may not go on, in two rounds: one that was accepted just before the change may
+        be accounted for only after the first look (measured: 14 of 40; after a second round none), and nobody knows of
+        it before. Only where nothing was cut and nothing is open there is nothing to wait for.
+
+        Returns the accounts as they are then, and what came of each session that was to end.
+        """
+        if not cut and not any(account.to_end for account in reading.accounts):
+            return reading, {}
+        believed = not order.revived
+        early = [session for account in reading.accounts for session in account.to_end]
+        # the first round leaves the second its time
+        first_until = until - self._pause - self._gear.seconds
+        outcomes = await self._gear.disconnect(early, first_until, believed=believed)
+        await asyncio.sleep(self._pause)
+        async with attempt_on(self._database):
+            reading = await self._read(order)
+        open_now = [session for account in reading.accounts for session in account.to_end]
+        if late := [s for s in open_now if s.key not in outcomes or not outcomes[s.key].gone]:
+            outcomes |= await self._gear.disconnect(late, until, believed=believed)
+            async with attempt_on(self._database):
+                reading = await self._read(order)
+        return reading, outcomes
+
+    # -- the proof ------------------------------------------------------------------------------------------------
+
+    def _finding(self, account: Account, outcomes: dict[str, Outcome], doubts: dict[str, Doubt]) -> Finding:
+        finding = account.finding(outcomes)
+        doubt = doubts.get(account.wanted.account)
+        return replace(finding, proof=doubt.proof, why=doubt.why) if doubt else finding
+
+    async def _probed(self, account: Account, finding: Finding) -> Finding:
+        """What is proven by its rows is asked for by a login of our own, too."""
+        if self._probe is None or finding.proof is not Proof.PROVEN or account.elsewhere:
+            return finding
+        name, owner = account.wanted.account, account.owner
+        version = owner.secret_version if owner else 1
+        password = radius_password(self._master_key, account.client_id, name, version)
+        if not account.wanted.on:
+            answer = await self._probe.is_rejected(name, password)
+        elif owner is None or not owner.derived:
+            answer = NOT_ASKED
+        else:
+            answer = await self._probe.is_accepted(name, password, replies_of(account.wanted))
+        seen = finding.seen | {"probe": answer.told}
+        admitted = finding.in_service if answer.admitted is None else answer.admitted
+        return Finding(name, admitted, seen, answer.proof, answer.why)

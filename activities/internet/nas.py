@@ -1,0 +1,236 @@
+"""The access gear: the routers, switches and Wi-Fi controllers that hold sessions open, and end them when asked.
+
+A Disconnect-Request (RFC 5176) ends one session. Access-Rejects do not: they only keep the next one from beginning.
+"""
+
+import asyncio
+import json
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pyrad.packet import CoAPacket, DisconnectACK, DisconnectRequest, Packet
+
+from activities.internet.radius import Unsigned, dictionary, exchange
+from activities.settings import Settings
+from workflows.domain.provisioning.standing import Proof
+
+PORT = 3799
+"""Where access gear listens (RFC 5176 section 2.1), UDP."""
+
+AT_ONCE = 100
+"""Sessions that are asked about side by side: each takes a socket."""
+
+OF_ONE_NAS = 10
+"""Of these, on one NAS: it need not take more at once, and when none is answered, none will be."""
+
+ERROR_CAUSE = 101  # the attribute, and what it says of a session that is not there (any more)
+SESSION_NOT_FOUND = 503
+ERROR_CAUSES = {  # RFC 5176 section 3.5
+    401: "Unsupported Attribute",
+    402: "Missing Attribute",
+    403: "NAS Identification Mismatch",
+    404: "Invalid Request",
+    405: "Unsupported Service",
+    406: "Unsupported Extension",
+    407: "Invalid Attribute Value",
+    501: "Administratively Prohibited",
+    502: "Request Not Routable",
+    503: "Session Context Not Found",
+    504: "Session Context Not Removable",
+    505: "Other Proxy Processing Error",
+    506: "Resources Unavailable",
+    507: "Request Initiated",
+    508: "Multiple Session Selection Unsupported",
+}
+
+Network = IPv4Network | IPv6Network
+
+
+class Nas(BaseModel):
+    """How to reach one piece of access gear, or all in one network: the secret we share, a UDP port, and whether its
+    answers count only with a Message-Authenticator (where it sends one that is wrong, they never do)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    secret: SecretStr = Field(min_length=1)
+    port: int = Field(PORT, ge=1, le=65535)
+    message_authenticator: bool = False
+
+
+@dataclass(frozen=True)
+class Session:
+    """An open row of ``radacct``. ``key`` is unique, ``session`` what the NAS calls it; times are Unix times."""
+
+    key: str
+    session: str
+    account: str
+    nas: str
+    started: float | None
+    updated: float | None
+
+    def alive_after(self, moment: float) -> bool:
+        return any(at is not None and at > moment for at in (self.started, self.updated))
+
+    def __str__(self) -> str:
+        return f"session {self.session} on NAS {self.nas}"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of asking for the end of a session: ``how`` its NAS disowned it, ``why`` it may still be open."""
+
+    session: Session
+    proof: Proof
+    how: str = ""
+    why: str = ""
+
+    @property
+    def gone(self) -> bool:
+        return self.proof is Proof.PROVEN
+
+
+class Round:
+    """One NAS in one round of requests. ``gate`` lets a few in at once; it is ``silent`` when it answered none of those
+    that were in flight for all the time that one was given."""
+
+    def __init__(self) -> None:
+        self.gate, self.answers, self.silent = asyncio.Semaphore(OF_ONE_NAS), 0, False
+
+
+class AccessGear:
+    """All access gear that we share a secret with. ``seconds``: how long each is given to answer a request."""
+
+    def __init__(self, gear: Mapping[Network, Nas], seconds: float) -> None:
+        # the narrowest network that an address is in says how to reach it
+        self._gear = sorted(gear.items(), key=lambda item: item[0].prefixlen, reverse=True)
+        self.seconds = seconds
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """As CONNECT_NAS or CONNECT_NAS_FILE says. Raises ValueError, with what is wrong there."""
+        name, text = "CONNECT_NAS", settings.nas.get_secret_value()
+        if not text and settings.nas_file:
+            name, text = "CONNECT_NAS_FILE", settings.nas_file.read_text(encoding="utf-8")
+        return cls(read_gear(text, name), settings.disconnect_seconds)
+
+    async def disconnect(
+        self, sessions: Collection[Session], until: float, *, believed: bool = True
+    ) -> dict[str, Outcome]:
+        """Have these sessions ended, side by side. What came of each, by its key.
+
+        None is waited for after ``until``, by the clock of the loop. A NAS that is silent to the first few is not
+        asked about the rest. One whose sessions were alive after it acknowledged their end is not ``believed`` when it
+        does so again: only that it does not know them any more counts.
+        """
+        gate = asyncio.Semaphore(AT_ONCE)
+        rounds = {session.nas: Round() for session in sessions}
+
+        async def one(session: Session) -> Outcome:
+            try:
+                async with asyncio.timeout_at(until), rounds[session.nas].gate, gate:
+                    return await self._disconnect(session, rounds[session.nas], believed)
+            except TimeoutError:
+                return _open(session, f"NAS {session.nas} had not answered when the time for all of them was up")
+
+        outcomes = await asyncio.gather(*map(one, sessions))
+        return {outcome.session.key: outcome for outcome in outcomes}
+
+    async def _disconnect(self, session: Session, nas: Round, believed: bool) -> Outcome:
+        silence = f"NAS {session.nas} did not answer the Disconnect-Request"
+        known = self._nas(session.nas)
+        if known is None:
+            return _open(session, f"no secret is known for NAS {session.nas}. Add it to CONNECT_NAS")
+        if nas.silent:
+            return _open(session, silence)
+        answered = nas.answers
+        try:
+            request = _request(session, known.secret.get_secret_value().encode())
+            answer = await exchange(request, session.nas, known.port, self.seconds, signed=known.message_authenticator)
+        except Unsigned:
+            nas.answers += 1
+            return _open(session, f"NAS {session.nas} answered the Disconnect-Request without Message-Authenticator")
+        except TimeoutError:
+            if nas.answers == answered:
+                nas.silent = True
+            return _open(session, silence)
+        nas.answers += 1
+        return _judged(session, answer, believed)
+
+    def _nas(self, address: str) -> Nas | None:
+        return next((nas for network, nas in self._gear if ip_address(address) in network), None)
+
+
+def read_gear(text: str, name: str = "CONNECT_NAS") -> dict[Network, Nas]:
+    """Access gear by address or network, from JSON. Raises ValueError naming the setting and the key, and no secret."""
+    try:
+        given = json.loads(text or "{}")
+    except ValueError as error:
+        raise ValueError(f"{name} is not JSON: {error}") from error
+    if not isinstance(given, dict):
+        raise ValueError(f'{name} must be an object like {{"10.0.0.1": {{"secret": "…", "port": {PORT}}}}}')
+    return dict(_read_nas(key, value, name) for key, value in given.items())
+
+
+def disowned(outcomes: Iterable[Outcome]) -> str:
+    """How many sessions their NAS disowned, and how, for the evidence."""
+    counts = Counter(outcome.how for outcome in outcomes if outcome.how)
+    return ", ".join(f"{count} {how}" for how, count in sorted(counts.items())) or "0"
+
+
+def left_open(outcomes: Iterable[Outcome]) -> list[str]:
+    """Why sessions may still be open, counted where it is for the same reason."""
+    sessions: dict[str, list[Session]] = {}
+    for outcome in outcomes:
+        sessions.setdefault(outcome.why, []).append(outcome.session)
+    return [
+        f"{why}; {f'session {them[0].session}' if len(them) == 1 else f'{len(them)} sessions'} may still be open"
+        for why, them in sessions.items()
+    ]
+
+
+def _read_nas(key: str, value: Any, name: str) -> tuple[Network, Nas]:
+    try:
+        network = ip_network(key)
+    except ValueError as error:
+        raise ValueError(f"{name}: {key!r} is no address or network: {error}") from error
+    try:
+        return network, Nas.model_validate(value)
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))} {e['msg']}".strip() for e in error.errors())
+        raise ValueError(f"{name}: {key}: {wrong}") from error
+
+
+def _request(session: Session, secret: bytes) -> Packet:
+    """Whose session it is, its id and its NAS, and no more: everything that is named must match (RFC 5176 section 3),
+    so what had changed since its start would make the NAS deny a session that lives."""
+    request = CoAPacket(code=DisconnectRequest, secret=secret, dict=dictionary(), message_authenticator=True)
+    request["User-Name"] = session.account
+    request["Acct-Session-Id"] = _as_sent(session.session)
+    version = ip_address(session.nas).version
+    request["NAS-IP-Address" if version == 4 else "NAS-IPv6-Address"] = session.nas
+    return request
+
+
+def _as_sent(text: str) -> bytes:
+    """A text as the NAS wrote it: rlm_sql stores octets other than its ``safe_characters`` as =XX."""
+    return re.sub(rb"=([0-9A-F]{2})", lambda found: bytes.fromhex(found[1].decode()), text.encode())
+
+
+def _open(session: Session, why: str) -> Outcome:
+    return Outcome(session, Proof.NOT_PROVEN, why=why)
+
+
+def _judged(session: Session, answer: Packet, believed: bool) -> Outcome:
+    if answer.code == DisconnectACK:
+        why = f"NAS {session.nas} acknowledged the Disconnect-Request, but the session was seen alive afterwards"
+        return Outcome(session, Proof.PROVEN, "by ACK") if believed else replace(_open(session, why), how="by ACK")
+    cause = int.from_bytes(answer.get(ERROR_CAUSE, [b""])[0], "big")
+    if cause == SESSION_NOT_FOUND:
+        return Outcome(session, Proof.PROVEN, "not found")
+    told = f"Error-Cause {cause}, {ERROR_CAUSES.get(cause, 'not of RFC 5176')}" if cause else "without an Error-Cause"
+    return Outcome(session, Proof.FAILED, why=f"NAS {session.nas} refused the Disconnect-Request: {told}")

@@ -1,0 +1,191 @@
+"""Pacing of attempts on the systems: an interceptor around what switches them. Adapters know nothing of it.
+
+An attempt that is not admitted fails at once, as ``SystemPaced`` with the delay after which the server sends it again:
+it takes no slot of the worker while it waits.
+
+What counts as trouble of a system, and not of a line: an error in ``TROUBLE``, but for a row that was refused, and an
+evidence that proves nothing and refutes nothing, because nobody answered. Only a complete evidence counts as success.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import structlog
+from temporalio import activity
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
+
+from activities.errors import SYSTEM_BUSY, SYSTEM_REJECTED, SYSTEM_UNAVAILABLE, is_of_a_row
+from activities.pacing.breaker import Breaker, Condition, Paces, Rank
+from activities.settings import Settings
+from workflows.domain.journal import shortened
+from workflows.domain.provisioning.standing import Proof
+from workflows.domain.systems import SWITCHED, System
+from workflows.ports import STALE_REVISION, EnsureAccess, EnsureLines, Evidence, ObserveAccess, ObserveLines
+
+SYSTEM_PACED = "SystemPaced"
+
+TROUBLE = (SYSTEM_UNAVAILABLE, SYSTEM_BUSY, SYSTEM_REJECTED)
+"""Types of errors that a system failed with, whoever the client is; where it refuses a row, it is the client's."""
+
+ANSWERED = (STALE_REVISION,)
+"""Types of errors that only a system that works can lead to."""
+
+LONGEST_WHY = 200
+
+Order = EnsureLines | EnsureAccess | ObserveLines | ObserveAccess
+
+log = structlog.get_logger(__name__)
+
+
+class Pacing(Interceptor):
+    """One breaker per system, for one worker. ``clock`` and ``chance`` (0 to 1) are for tests to give."""
+
+    def __init__(
+        self,
+        paces: Paces,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self.clock, self.chance = clock, chance
+        self.breakers: Mapping[System, Breaker] = {system: Breaker(paces, clock()) for system in SWITCHED}
+        self._bells: list[asyncio.Event] = []
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Pacing":
+        paces = Paces(settings.breaker_clients, settings.breaker_pace_seconds, settings.breaker_drain_per_second)
+        return cls(paces)
+
+    def bell(self) -> asyncio.Event:
+        """An event that is set whenever the condition of a system has changed. Clear it before looking."""
+        event = asyncio.Event()
+        self._bells.append(event)
+        return event
+
+    def condition(self, system: System) -> Condition:
+        """How the system is found now."""
+        breaker, before = self.breakers[system], self.breakers[system].condition
+        breaker.pass_time(self.clock())
+        self._tell(system, before)
+        return breaker.condition
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002  # the SDK's name
+        return _Paced(next, self)
+
+    def admit(self, system: System, order: Order) -> None:
+        """Return when the attempt may begin. Raises SystemPaced when it is turned away."""
+        breaker, info = self.breakers[system], activity.info()
+        rank = Rank.of(info.priority.priority_key, look=isinstance(order, ObserveLines | ObserveAccess))
+        before = breaker.condition
+        delay = breaker.admit(order.client_id, rank, self.clock(), self.chance())
+        self._tell(system, before)
+        if delay is not None:
+            raise paced(system, breaker, self._within(delay, info))
+
+    def succeeded(self, system: System, client_id: str) -> None:
+        before = self.breakers[system].condition
+        self.breakers[system].succeeded(client_id, self.clock())
+        self._tell(system, before)
+
+    def failed(self, system: System, client_id: str, error: str, began: datetime) -> None:
+        before = self.breakers[system].condition
+        self.breakers[system].failed(client_id, error, began, self.clock())
+        self._tell(system, before)
+
+    def _within(self, delay: timedelta, info: activity.Info) -> timedelta:
+        """Come again within what is left of the attempt, if that is worth it; if not, the workflow makes a pause."""
+        if info.schedule_to_close_timeout is None:
+            return delay
+        left = info.scheduled_time + info.schedule_to_close_timeout - self.clock()
+        return delay if delay < left else max(left * self.chance(), timedelta(seconds=1))
+
+    def _tell(self, system: System, before: Condition) -> None:
+        breaker = self.breakers[system]
+        if breaker.condition is before:
+            return
+        told = log.info if breaker.condition is Condition.WORKING else log.warning
+        told("system_changed", system=system, state=breaker.condition, was=before, last_error=breaker.last_error)
+        for bell in self._bells:
+            bell.set()
+
+
+class _Paced(ActivityInboundInterceptor):
+    """Admit each attempt on a system, and learn from how it ends."""
+
+    def __init__(self, next: ActivityInboundInterceptor, pacing: Pacing) -> None:  # noqa: A002  # the SDK's name
+        super().__init__(next)
+        self._pacing = pacing
+
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002  # the SDK's name
+        order = input.args[0] if input.args else None
+        match order:
+            case EnsureLines() | ObserveLines():
+                return await self._attempt(System.TELEPHONY, order, input)
+            case EnsureAccess() | ObserveAccess():
+                return await self._attempt(System.INTERNET, order, input)
+        return await super().execute_activity(input)
+
+    async def _attempt(self, system: System, order: Order, work: ExecuteActivityInput) -> Any:
+        pacing, client_id = self._pacing, order.client_id
+        pacing.admit(system, order)
+        began = pacing.clock()
+        try:
+            evidence = await super().execute_activity(work)
+        except ApplicationError as error:
+            if error.type in TROUBLE and not is_of_a_row(error):
+                pacing.failed(system, client_id, f"{error.type}: {error.message}", began)
+            elif error.type in ANSWERED:
+                pacing.succeeded(system, client_id)
+            raise
+        except asyncio.CancelledError:
+            why = activity.cancellation_details()
+            if why is not None and why.timed_out:
+                pacing.failed(system, client_id, "did not answer in time", began)
+            raise
+        if evidence.complete:
+            pacing.succeeded(system, client_id)
+        elif told := silence(evidence):
+            pacing.failed(system, client_id, f"not proven: {told}", began)
+        return evidence
+
+
+def silence(evidence: Evidence) -> str:
+    """Why nothing of a client could be seen to be so or not; empty where something was.
+
+    Shown to everybody who waits for the system: it is short, and names no line or account of this client.
+    """
+    if not evidence.findings or any(finding.proof is not Proof.NOT_PROVEN for finding in evidence.findings):
+        return ""
+    why = evidence.findings[0].why or "nobody answered"
+    for finding in evidence.findings:
+        why = why.replace(finding.subject.removeprefix("+"), "…")
+    return shortened(why, LONGEST_WHY)
+
+
+def paced(system: System, breaker: Breaker, delay: timedelta) -> ApplicationError:
+    """An attempt was turned away, and comes again after ``delay``.
+
+    The text stays the same for as long as the system is failing: each new error of a client is a line of its history.
+    """
+    since = f"{breaker.failing_since or breaker.since:%Y-%m-%d %H:%M:%S} UTC"
+    if breaker.condition is Condition.FAILING:
+        told = f"The {system} system fails for many clients since {since}: attempts on it are paced, operators' first"
+    else:
+        told = f"The {system} system failed from {since} and has come back: what waited is let in by and by"
+    return ApplicationError(
+        f"{told}. It began with {breaker.broken_by}",
+        type=SYSTEM_PACED,
+        next_retry_delay=delay,
+        category=ApplicationErrorCategory.BENIGN,
+    )
+
+
+async def rung(bell: asyncio.Event, seconds: float) -> None:
+    """Wait until the bell rings, but no longer than this; it is clear afterwards."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(bell.wait(), seconds)
+    bell.clear()

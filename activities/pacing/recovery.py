@@ -1,0 +1,218 @@
+"""After a system has come back: wake the clients that wait for it, operators' commands first, at a settable rate.
+
+Clients in attention sleep in pauses of up to an hour, those that are not proven in shorter ones. When this worker's
+breaker of a system leaves *failing*, one drainer over all workers (an advisory lock, held by the directory connection
+that the list is read on) sends each of them ``retry``, until none is left that waited before the recovery, or the
+system fails again. Another worker that finds the lock taken tries again later, and then finds only those that nobody
+woke: a client's row is written anew when it obeys. A worker that starts wakes nobody: it cannot know of a recovery, and
+the clients' own pauses end within the hour.
+
+So that a return is noticed while few clients wait: when nobody has tried a failing system for a minute, one client in
+attention is told to, by one worker at a time (another lock). A minute later it is another's turn.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import asyncpg
+import structlog
+from temporalio.client import Client, RPCTimeoutOrCancelledError
+from temporalio.service import RPCError, RPCStatusCode
+
+from activities.database import DRIVER_ERRORS
+from activities.errors import told
+from activities.pacing.breaker import Condition
+from activities.pacing.interceptor import Pacing, rung
+from workflows.domain.state import RECOVERY
+from workflows.domain.systems import SWITCHED, System
+from workflows.wire.messages import workflow_id
+
+PAGE = 100
+_REMEMBERED = 100  # clients that were told last to try for all
+_CONNECT, _STATEMENT, _FAREWELL = 5.0, 10.0, 1.0  # seconds
+_GRACE = 3.0  # seconds in which those woken last show it in the directory, before another worker looks
+
+_PROBE_EVERY = 60.0
+"""Seconds without an attempt after which one client is told to make one."""
+
+_LOCK = "SELECT pg_try_advisory_lock(hashtextextended($1, 0))"
+
+# Who waited for the system at that moment, was told nothing since, and is not proven meanwhile; or was in attention
+# though all was proven, because nobody could look again. Nobody publishes when something began to be unproven: it
+# waits since its row was written.
+_WAITING = """
+SELECT c.client_id, c.priority, s.since FROM clients c
+CROSS JOIN LATERAL (
+  SELECT coalesce((e->>'attention_since')::timestamptz, c.updated_at) AS since, e->'desired' = e->'actual' AS proven
+  FROM jsonb_array_elements(c.document->'systems') e
+  WHERE e->>'system' = $1 AND e->>'state' IN ('attention', 'not_proven')) s
+WHERE c.provisioning <> 'settled' AND c.updated_at <= $2
+  AND (s.proven OR CASE $1 WHEN 'telephony' THEN c.telephony_proven < c.telephony_wanted
+    ELSE c.internet_proven < c.internet_wanted END)
+  AND (c.priority, s.since, c.client_id) > ($3, $4, $5)
+ORDER BY c.priority, s.since, c.client_id LIMIT $6"""
+
+# Who tries for all: those that were told to of late come last. Whoever is not in attention yet tries often enough, and
+# comes into attention if that leads to nothing, which a retry would put off.
+_PROBE = """
+SELECT c.client_id FROM clients c
+CROSS JOIN LATERAL (
+  SELECT (e->>'attention_since')::timestamptz AS since
+  FROM jsonb_array_elements(c.document->'systems') e WHERE e->>'system' = $1 AND e->>'state' = 'attention') s
+WHERE c.attention
+ORDER BY c.client_id = ANY($2::text[]), array_position($2, c.client_id), c.priority, s.since, c.client_id LIMIT 1"""
+
+FIRST = (0, datetime.min.replace(tzinfo=UTC), "")
+
+OF_ONE_CLIENT = (RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.FAILED_PRECONDITION)
+"""What Temporal answers about one workflow. Everything else it can fail with concerns all."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass
+class Recovery:
+    """One recovery of one system: when it was, by the directory's clock, and how far its drain has come."""
+
+    system: System
+    number: int
+    at: datetime | None = None
+    reached: tuple[int, datetime, str] = field(default=FIRST)
+    woken: int = 0
+
+
+class Drain:
+    """Wakes clients after each recovery that this worker sees, while ``run`` runs, and has one try until then.
+
+    ``rate`` is how many a second, ``pause`` how many seconds lie between two looks or tries; ``probe_every`` how many
+    must pass without an attempt before one is told to make one.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        dsn: str,
+        pacing: Pacing,
+        rate: float,
+        pause: float = 5.0,
+        probe_every: float = _PROBE_EVERY,
+    ) -> None:
+        self._client, self._dsn, self._pacing = client, dsn, pacing
+        self._rate, self._pause, self._probe_every = rate, pause, probe_every
+        self._bells: Mapping[System, asyncio.Event] = {system: pacing.bell() for system in SWITCHED}
+
+    async def run(self) -> None:
+        """See to both systems, side by side, for ever. What goes wrong is logged and tried again."""
+        async with asyncio.TaskGroup() as both:
+            for system in SWITCHED:
+                both.create_task(self._follow(system))
+
+    async def _follow(self, system: System) -> None:
+        breaker, done = self._pacing.breakers[system], 0
+        recovery = Recovery(system, 0)
+        while True:
+            try:
+                if self._untried(system):
+                    await self._probe(system)
+                if breaker.recoveries > done and not self._fails(system):
+                    if recovery.number != breaker.recoveries:
+                        recovery = Recovery(system, breaker.recoveries)
+                    if await self._drained(recovery):
+                        done = recovery.number
+                        log.info("recovery_drained", system=system, clients=recovery.woken)
+            except DRIVER_ERRORS as error:
+                log.warning("recovery_held_up", system=system, error=told(error))
+            except (RPCError, RPCTimeoutOrCancelledError) as error:
+                log.warning("recovery_held_up", system=system, error=f"{type(error).__name__}: {error}"[:300])
+            await rung(self._bells[system], self._pause)
+
+    def _fails(self, system: System) -> bool:
+        return self._pacing.condition(system) is Condition.FAILING
+
+    # -- while it fails ---------------------------------------------------------------------------------------------
+
+    def _untried(self, system: System, told_at: datetime | None = None) -> bool:
+        """Whether it fails, and nobody has tried it for a while, nor was told to."""
+        breaker = self._pacing.breakers[system]
+        last = max(at for at in (breaker.since, breaker.last_failure_at, told_at) if at is not None)
+        return self._fails(system) and self._pacing.clock() - last >= timedelta(seconds=self._probe_every)
+
+    async def _probe(self, system: System) -> None:
+        """As long as it fails, have one client after the other try it, where none does of itself.
+
+        One worker does so for all, until it finds the system working or its connection is lost.
+        """
+        told_at: datetime | None = None
+        before: list[str] = []
+        async with self._directory() as connection:
+            while self._fails(system):
+                if self._untried(system, told_at) and await connection.fetchval(_LOCK, f"probe:{system}"):
+                    told_at = self._pacing.clock()
+                    client_id = await connection.fetchval(_PROBE, system, before)
+                    if client_id is not None:
+                        before = [*(other for other in before if other != client_id), client_id][-_REMEMBERED:]
+                        await self._tell(system, client_id, f"the {system} system fails: is it back?", told_at)
+                await rung(self._bells[system], self._pause)
+
+    # -- once it is back --------------------------------------------------------------------------------------------
+
+    async def _drained(self, recovery: Recovery) -> bool:
+        """Whether everybody was woken; if not, go on later from where we came to."""
+        async with self._directory() as connection:
+            recovery.at = at = recovery.at or await connection.fetchval("SELECT now()")
+            if not await connection.fetchval(_LOCK, f"recovery:{recovery.system}"):
+                return False  # another worker is at it
+            return await self._wake_all(connection, recovery, at)
+
+    @asynccontextmanager
+    async def _directory(self) -> AsyncIterator[asyncpg.Connection]:
+        """A connection of our own: the lock is its session's, and goes with it."""
+        connection = await asyncpg.connect(
+            self._dsn,
+            timeout=_CONNECT,
+            command_timeout=_STATEMENT,
+            server_settings={"application_name": "connect recovery"},
+        )
+        try:
+            yield connection
+        finally:
+            with suppress(*DRIVER_ERRORS):
+                await connection.close(timeout=_FAREWELL)
+
+    async def _wake_all(self, connection: asyncpg.Connection, recovery: Recovery, at: datetime) -> bool:
+        system, back = recovery.system, f"the {recovery.system} system is back"
+        while True:
+            rows = await connection.fetch(_WAITING, system, at, *recovery.reached, PAGE)
+            if not rows:
+                await asyncio.sleep(_GRACE if recovery.woken else 0)
+                return True
+            for row in rows:
+                if self._fails(system):
+                    return False
+                recovery.woken += await self._tell(system, row["client_id"], back, at)
+                recovery.reached = row["priority"], row["since"], row["client_id"]
+                await asyncio.sleep(1 / self._rate)
+
+    # -- both ------------------------------------------------------------------------------------------------------
+
+    async def _tell(self, system: System, client_id: str, why: str, at: datetime) -> bool:
+        """Have the client try again now. One whose workflow is closed needs nothing. Whether it was told."""
+        message = {
+            "system": system.value,
+            "source": RECOVERY,
+            "by": "connect",
+            "reason": why,
+            "command_id": f"{RECOVERY}:{system}:{at:%Y%m%dT%H%M%S.%f}:{client_id}",
+        }
+        try:
+            await self._client.get_workflow_handle(workflow_id(client_id)).signal("retry", message)
+        except RPCError as error:
+            if error.status in OF_ONE_CLIENT:
+                log.warning("client_not_woken", client_id=client_id, error=str(error)[:300])
+            elif error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            return False
+        return True

@@ -1,0 +1,77 @@
+"""How this worker finds the systems, told to the directory: one row of ``system_states`` per worker and system.
+
+Best effort: a directory that is away disturbs nothing, and is told again.
+"""
+
+import asyncio
+import os
+import socket
+
+import structlog
+
+from activities.database import DRIVER_ERRORS, Database
+from activities.errors import told
+from activities.pacing.interceptor import Pacing, rung
+from workflows.domain.systems import System
+
+EVERY = 10.0
+"""Seconds between two tellings; whoever said nothing for a minute is gone."""
+
+_LONGEST = 2.0
+"""Seconds for one telling: a worker that stops does not wait for a directory that hangs."""
+
+# Workers that were killed leave their rows; nobody counts them, and after a day they go.
+_TELL = """
+WITH buried AS (DELETE FROM system_states WHERE updated_at < now() - interval '1 day' AND worker <> $2)
+INSERT INTO system_states
+  (system, worker, state, since, last_error, last_failure_at, last_success_at, updated_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, now())
+ON CONFLICT (system, worker) DO UPDATE SET state = excluded.state, since = excluded.since,
+  last_error = excluded.last_error, last_failure_at = excluded.last_failure_at,
+  last_success_at = excluded.last_success_at, updated_at = excluded.updated_at"""
+
+_FORGET = "DELETE FROM system_states WHERE worker = $1"
+
+log = structlog.get_logger(__name__)
+
+
+def this_worker() -> str:
+    """Host and process."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+class SystemStates:
+    """The rows of one worker, kept true while ``run`` runs."""
+
+    def __init__(self, pacing: Pacing, directory: Database, worker: str = "", every: float = EVERY) -> None:
+        self._pacing, self._directory, self._every = pacing, directory, every
+        self._worker = worker or this_worker()
+        self._bell = pacing.bell()
+        self._silent = False
+
+    async def run(self) -> None:
+        """Tell every few seconds, and at once when the condition of a system changes, for ever."""
+        while True:
+            for system in self._pacing.breakers:
+                await self._tell(system)
+            await rung(self._bell, self._every)
+
+    async def forget(self) -> None:
+        """A worker that has stopped finds nothing any more."""
+        await self._write(_FORGET, self._worker)
+
+    async def _tell(self, system: System) -> None:
+        breaker, condition = self._pacing.breakers[system], self._pacing.condition(system)
+        moments = breaker.last_failure_at, breaker.last_success_at
+        await self._write(_TELL, system, self._worker, condition, breaker.since, breaker.last_error[:1000], *moments)
+
+    async def _write(self, statement: str, *values: object) -> None:
+        try:
+            async with asyncio.timeout(_LONGEST):
+                await self._directory.write(statement, *values)
+            failure = ""
+        except DRIVER_ERRORS as error:
+            failure = told(error)
+        if failure and not self._silent:
+            log.warning("system_states_not_told", error=failure)
+        self._silent = bool(failure)

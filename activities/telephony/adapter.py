@@ -1,0 +1,375 @@
+"""The telephone system: Kamailio's tables ``subscriber`` (auth_db) and ``location`` (usrloc), and its memory.
+
+Both switches ride in the SELECT that Kamailio makes for every request, so what is committed counts at once; deleting
+its rows of ``location`` ends a line's registrations (db_mode 3). What servers keep in memory, calls and registrations
+(db_mode 1), is ended by JSON-RPC, where settings say where they are.
+"""
+
+import asyncio
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Self
+
+import asyncpg
+import structlog
+from temporalio import activity
+
+from activities.database import DRIVER_ERRORS, Database, Databases
+from activities.directory.evidence import Evidences
+from activities.errors import attempt_on, stale_revision, told
+from activities.fence import Fence, Owner, Verdict, judge
+from activities.secrets import ha1, sip_password, sip_username
+from activities.settings import Settings
+from activities.telephony.kamailio_rpc import Heard, RpcFailed, Servers
+from activities.telephony.observation import Line, Sight
+from activities.telephony.sip_probe import Login, Probe
+from workflows.domain.provisioning.standing import Doubt, Proof
+from workflows.domain.systems import System
+from workflows.ports import EnsureLines, Evidence, Finding, ObserveLines, Telephony
+
+METHOD = "subscriber and location, read back on another connection"
+
+LOCKED = (asyncpg.LockNotAvailableError, asyncpg.TransactionRollbackError)
+REFUSED = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError, asyncpg.RaiseError)
+OF_ONE_LINE = (*LOCKED, *REFUSED)
+"""What may be the trouble of a single row: somebody has it, or a CHECK or a trigger is against it."""
+
+_KNOWN = "SELECT username FROM subscriber WHERE domain = $1 AND username = ANY($2) ORDER BY username FOR UPDATE"
+
+# What nobody else has a lock on at the moment. A locked table is waited for, but not for long.
+_HASTEN = "SET LOCAL lock_timeout = '200ms'; SET CONSTRAINTS ALL IMMEDIATE"
+
+_ALL = "SELECT username FROM subscriber WHERE domain = $1 AND username = ANY($2)"
+
+_FREE = f"{_KNOWN} SKIP LOCKED"
+
+_OWNED = "SELECT subject FROM connect_fence WHERE system = 'telephony' AND subject = ANY($1)"
+
+_FREE_OWNED = f"{_OWNED} ORDER BY subject FOR UPDATE SKIP LOCKED"
+
+# A new secret is noted as seen to only when the servers have forgotten who had the old one. Until then, whoever comes
+# next makes it anew, the same, and has them forget: also after an answer to COMMIT that was lost.
+_DOUBT_SECRETS = """
+UPDATE connect_fence SET secret_version = $3 - 1
+WHERE system = 'telephony' AND subject = ANY($1) AND client_id = $2 AND secret_version = $3"""
+
+_TRUST_SECRETS = """
+UPDATE connect_fence SET secret_version = $3
+WHERE system = 'telephony' AND subject = ANY($1) AND client_id = $2 AND secret_version = $3 - 1"""
+
+# Those that are still off, or have a secret that was just made, as long as no later order of their client was obeyed.
+_STILL = """
+SELECT w.username FROM unnest($2::text[], $3::text[]) AS w(username, subject)
+LEFT JOIN subscriber s ON s.domain = $1 AND s.username = w.username
+LEFT JOIN connect_fence f ON f.system = 'telephony' AND f.subject = w.subject
+WHERE coalesce(f.client_id, $4) = $4 AND (w.username = ANY($6) OR s.in_service IS DISTINCT FROM 1)
+  AND NOT EXISTS (SELECT FROM connect_fence
+    WHERE system = 'telephony' AND subject = 'client:' || $4 AND revision > $5)"""
+
+_REKEY = """
+INSERT INTO subscriber (username, domain, password, ha1, ha1b)
+SELECT w.username, $1, '', w.ha1, w.ha1b
+FROM unnest($2::text[], $3::text[], $4::text[]) AS w(username, ha1, ha1b) ORDER BY w.username
+ON CONFLICT (username, domain) DO UPDATE SET password = '', ha1 = excluded.ha1, ha1b = excluded.ha1b"""
+
+# The registrations of what ended go in the same round trip.
+_SWITCH = """
+WITH unregistered AS (DELETE FROM location WHERE coalesce(domain, '') IN ($1, '') AND username = ANY($4))
+UPDATE subscriber s SET in_service = w.wanted::int
+FROM unnest($2::text[], $3::boolean[]) AS w(username, wanted)
+WHERE s.domain = $1 AND s.username = w.username AND s.in_service IS DISTINCT FROM w.wanted::int"""
+
+_READ = """
+SELECT w.number, s.in_service, f.client_id, f.secret_version, f.secret_derived,
+  (SELECT c.revision FROM connect_fence c
+    WHERE c.system = 'telephony' AND c.subject = 'client:' || $4) AS newest,
+  (SELECT count(*) FROM location l
+    WHERE l.username = w.username AND coalesce(l.domain, '') IN ($1, '')) AS registrations
+FROM unnest($2::text[], $3::text[]) AS w(number, username)
+LEFT JOIN subscriber s ON s.domain = $1 AND s.username = w.username
+LEFT JOIN connect_fence f ON f.system = 'telephony' AND f.subject = 'line:' || w.number"""
+
+_ALL_SAID = Heard()
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass
+class Switched:
+    """What an order has done to the tables: ``ended`` lines are off, ``rekeyed`` ones have a new secret.
+
+    ``doubts`` are of lines that could not be switched.
+    """
+
+    ended: set[str] = field(default_factory=set)
+    rekeyed: set[str] = field(default_factory=set)
+    doubts: dict[str, Doubt] = field(default_factory=dict)
+
+    def add(self, other: "Switched") -> None:
+        self.ended |= other.ended
+        self.rekeyed |= other.rekeyed
+
+
+class KamailioTelephony(Telephony):
+    """Telephone lines, as the Kamailios of one SIP domain serve them from one database."""
+
+    def __init__(
+        self,
+        database: Database,
+        evidences: Evidences,
+        master_key: bytes,
+        sip_domain: str,
+        servers: Servers,
+        probe: Probe | None,
+        *,
+        end_calls: bool,
+        seconds: float,
+        read_back: float,
+    ) -> None:
+        """``seconds`` are for all of one order, of which ``read_back`` are kept for reading it back."""
+        self._database, self._evidences = database, evidences
+        self._seconds, self._read_back = seconds, read_back
+        self._master_key, self._domain = master_key, sip_domain
+        self._servers, self._probe, self._end_calls = servers, probe, end_calls
+        self._fence = Fence(System.TELEPHONY, "line")
+
+    @classmethod
+    def of(cls, settings: Settings, databases: Databases, evidences: Evidences) -> Self:
+        """As the settings say. Raises ValueError, which names the setting that is wrong."""
+        probe = None
+        if settings.probe_lines:
+            if not settings.sip_server:
+                raise ValueError("CONNECT_PROBE_LINES needs CONNECT_SIP_SERVER: host:port where telephones register")
+            probe = Probe.of(settings.sip_server, settings.sip_domain, settings.probe_seconds)
+        servers = Servers.named(
+            settings.sip_rpc_urls.get_secret_value(), settings.sip_domain, settings.read_rpc_secret()
+        )
+        end_calls = settings.calls_in_progress == "end"
+        if end_calls and not servers:
+            log.warning("calls_in_progress_are_not_ended", remedy="set CONNECT_SIP_RPC_URLS")
+        return cls(
+            databases.telephony,
+            evidences,
+            settings.read_master_key(),
+            settings.sip_domain,
+            servers,
+            probe,
+            end_calls=end_calls,
+            seconds=settings.activity_seconds,
+            read_back=min(settings.statement_seconds, settings.activity_seconds / 3),
+        )
+
+    @activity.defn(name="ensure_lines")
+    async def ensure_lines(self, order: EnsureLines) -> Evidence:
+        """Have the lines in service or ceased as ordered, see that it is so, and tell the directory."""
+        until = self._until()
+        async with attempt_on(self._database, until - self._read_back):
+            switched = await self._switched(order)
+        heard = await self._cut(order, switched, until - self._read_back)
+        forgotten = [n for n in switched.rekeyed if not heard.get(sip_username(n), _ALL_SAID).trouble]
+        async with attempt_on(self._database, until):
+            lines = await self._read(order, switched.rekeyed)
+            await self._trust_secrets(order, forgotten)
+        sights = await self._probed([self._sight(line, order, switched, heard) for line in lines], until)
+        evidence = self._evidence(order.revision, [sight.finding() for sight in sights], sights)
+        log.info("lines_ensured", client_id=order.client_id, revision=order.revision, lines=len(lines))
+        return await self._evidences.take_down(order.client_id, evidence, order.release)
+
+    @activity.defn(name="observe_lines")
+    async def observe_lines(self, order: ObserveLines) -> Evidence:
+        """Look whether ceased lines are in service, registered or in a call, again."""
+        ceased, until = EnsureLines(order.client_id, order.revision, dict.fromkeys(order.lines, False)), self._until()
+        async with attempt_on(self._database, until):
+            lines = await self._read(ceased, look=True)
+        ours = {sip_username(line.number) for line in lines if not line.elsewhere}
+        heard = await self._servers.look(ours, until) if self._servers and ours else {}
+        sights = [self._sight(line, ceased, Switched(), heard) for line in lines]
+        evidence = self._evidence(order.revision, [sight.finding(look=True) for sight in sights], sights)
+        return await self._evidences.take_down(order.client_id, replace(evidence, look=True))
+
+    def _until(self) -> float:
+        """When an order that begins now must be over, by the loop's clock."""
+        return asyncio.get_running_loop().time() + self._seconds
+
+    # -- changing -------------------------------------------------------------------------------------------------
+
+    async def _switched(self, order: EnsureLines) -> Switched:
+        """All lines in one transaction; where one of them is in the way, each by itself."""
+        passed = False
+        try:
+            async with self._database.transaction() as connection:
+                await self._fence.pass_through(connection, order.client_id, order.revision)
+                passed = True
+                return await self._set(connection, order)
+        except OF_ONE_LINE as error:
+            if not passed or len(order.lines) < 2:
+                raise
+            return await self._switched_singly(order, error)
+
+    async def _switched_singly(self, order: EnsureLines, first: asyncpg.PostgresError) -> Switched:
+        """Every line that can be switched, behind the same fence. Raises the ``first`` error where none can."""
+        async with self._database.transaction() as connection:
+            await self._fence.pass_through(connection, order.client_id, order.revision)
+            await connection.execute(_HASTEN)
+            done = Switched()
+            locked = Doubt(Proof.NOT_PROVEN, "somebody else has a lock on this line: see pg_stat_activity")
+            done.doubts = dict.fromkeys(await self._locked(connection, order), locked)
+            for number in sorted(order.lines.keys() - done.doubts.keys()):
+                try:
+                    async with connection.transaction():
+                        done.add(await self._set(connection, replace(order, lines={number: order.lines[number]})))
+                except LOCKED:
+                    done.doubts[number] = locked
+                except REFUSED as error:
+                    done.doubts[number] = Doubt(Proof.FAILED, f"the {self._database} refused: {told(error)}")
+            if done.doubts.keys() >= order.lines.keys():
+                raise first
+        log.warning("lines_isolated", client_id=order.client_id, revision=order.revision, lines=len(done.doubts))
+        return done
+
+    async def _locked(self, connection: asyncpg.Connection, order: EnsureLines) -> set[str]:
+        """Lines whose rows somebody else has; those of the others are ours from here on, locked in the usual order."""
+        names = {sip_username(number): number for number in sorted(order.lines)}
+        subjects = {f"line:{number}": number for number in sorted(order.lines)}
+        free = {names[row["username"]] for row in await connection.fetch(_FREE, self._domain, sorted(names))}
+        known = {names[row["username"]] for row in await connection.fetch(_ALL, self._domain, sorted(names))}
+        free_owned = {subjects[row["subject"]] for row in await connection.fetch(_FREE_OWNED, sorted(subjects))}
+        owned = {subjects[row["subject"]] for row in await connection.fetch(_OWNED, sorted(subjects))}
+        return (known - free) | (owned - free_owned)
+
+    async def _set(self, connection: asyncpg.Connection, order: EnsureLines) -> Switched:
+        """Rows are locked in one order for everybody: those of the system first, then those that say whose they are."""
+        names = {sip_username(number): number for number in sorted(order.lines)}
+        rows = await connection.fetch(_KNOWN, self._domain, sorted(names))
+        known = {names[row["username"]] for row in rows}
+        owners = await self._fence.owners(connection, order.lines)
+        verdict = judge(order.client_id, order.secret_version, order.lines, known, owners)
+        await self._rekey(connection, order, verdict)
+        touched = sorted(verdict.touched)
+        ended = {n for n, on in order.lines.items() if not on} - verdict.elsewhere
+        if touched or ended:
+            switches = [sip_username(n) for n in touched], [order.lines[n] for n in touched]
+            unregistered = [sip_username(n) for n in sorted(ended | verdict.rekeyed)]
+            await connection.execute(_SWITCH, self._domain, *switches, unregistered)
+        await self._fence.own(connection, order.client_id, order.revision, order.secret_version, verdict)
+        rekeyed = verdict.rekeyed & known
+        if rekeyed and self._servers:
+            await connection.execute(_DOUBT_SECRETS, _subjects(rekeyed), order.client_id, order.secret_version)
+        return Switched(set(ended), set(rekeyed))
+
+    async def _rekey(self, connection: asyncpg.Connection, order: EnsureLines, verdict: Verdict) -> None:
+        """Give new lines, lines of another client and rotated ones their derived secret."""
+        usernames, plain, with_domain = [], [], []
+        for number in sorted(verdict.rekeyed):
+            username = sip_username(number)
+            password = sip_password(self._master_key, order.client_id, number, order.secret_version)
+            usernames.append(username)
+            plain.append(ha1(username, self._domain, password))
+            with_domain.append(ha1(f"{username}@{self._domain}", self._domain, password))
+        if usernames:
+            await connection.execute(_REKEY, self._domain, usernames, plain, with_domain)
+
+    async def _cut(self, order: EnsureLines, switched: Switched, until: float) -> Mapping[str, Heard]:
+        """What the servers have in memory of the lines that went off, or have a new secret, after it was ended."""
+        ceased, rekeyed = _usernames(switched.ended), _usernames(switched.rekeyed - switched.ended)
+        if not self._servers or not (ceased or rekeyed):
+            return {}
+
+        subjects = {sip_username(number): f"line:{number}" for number in order.lines}
+
+        async def still(usernames: Collection[str]) -> set[str]:
+            names = sorted(usernames)
+            asked = [subjects[name] for name in names]
+            values = self._domain, names, asked, order.client_id, order.revision, sorted(rekeyed)
+            try:
+                return {row["username"] for row in await self._database.read(_STILL, *values)}
+            except DRIVER_ERRORS as error:
+                raise RpcFailed(f"the {self._database} does not say what is still to be ended: {told(error)}") from None
+
+        return await self._servers.cut(ceased, rekeyed, still, until, end_calls=self._end_calls)
+
+    async def _trust_secrets(self, order: EnsureLines, numbers: list[str]) -> None:
+        """No server knows a telephone with the old secret of these any more."""
+        if numbers and self._servers:
+            await self._database.write(_TRUST_SECRETS, _subjects(numbers), order.client_id, order.secret_version)
+
+    # -- seeing ---------------------------------------------------------------------------------------------------
+
+    async def _read(self, order: EnsureLines, rekeyed: Collection[str] = (), *, look: bool = False) -> list[Line]:
+        """What the tables say. Those that were ``rekeyed`` have the secret of the order, also while it is in doubt.
+
+        Raises StaleRevision where a later order was obeyed since this one, unless it is only to ``look``.
+        """
+        numbers = sorted(order.lines)
+        usernames = [sip_username(number) for number in numbers]
+        rows = await self._database.read(_READ, self._domain, numbers, usernames, order.client_id)
+        newest = max((row["newest"] or 0 for row in rows), default=0)
+        if newest > order.revision and not look:
+            raise stale_revision(f"The {System.TELEPHONY} system", order.client_id, order.revision, newest)
+        return [
+            Line(
+                row["number"],
+                None if row["in_service"] is None else row["in_service"] == 1,
+                row["registrations"],
+                _owner(row, order, rekeyed),
+                order.client_id,
+            )
+            for row in rows
+        ]
+
+    def _sight(self, line: Line, order: EnsureLines, switched: Switched, heard: Mapping[str, Heard]) -> Sight:
+        wanted = order.lines[line.number]
+        return Sight(
+            line,
+            wanted,
+            heard.get(sip_username(line.number)),
+            protected=wanted and line.number in order.protected,
+            doubt=switched.doubts.get(line.number),
+            end_calls=self._end_calls,
+        )
+
+    async def _probed(self, sights: list[Sight], until: float) -> list[Sight]:
+        """Have a telephone of ours register on each line whose secret we know, where settings allow that."""
+        if self._probe is None:
+            return sights
+        logins = {sight.line.number: login for sight in sights if (login := self._login(sight))}
+        codes = await self._probe.answers(list(logins.values()), until)
+        return [
+            replace(sight, probing=True, probed=True, code=codes[logins[sight.line.number].username])
+            if sight.line.number in logins
+            else replace(sight, probing=True)
+            for sight in sights
+        ]
+
+    def _login(self, sight: Sight) -> Login | None:
+        line, owner = sight.line, sight.line.owner
+        if sight.doubt or line.absent or line.elsewhere or owner is None or not owner.derived:
+            return None
+        password = sip_password(self._master_key, owner.client_id, line.number, owner.secret_version)
+        return Login(sip_username(line.number), password)
+
+    def _evidence(self, revision: int, findings: list[Finding], sights: list[Sight]) -> Evidence:
+        method = METHOD
+        if any(not sight.wanted and not sight.line.elsewhere for sight in sights):
+            asked = f"calls and registrations asked of {len(self._servers)} Kamailio by JSON-RPC"
+            method += f"; {asked}" if self._servers else "; calls were not looked up"
+        if any(sight.probed for sight in sights):
+            method += "; a REGISTER without Contact"
+        return Evidence(System.TELEPHONY, revision, datetime.now(UTC), method, findings)
+
+
+def _owner(row: asyncpg.Record, order: EnsureLines, rekeyed: Collection[str]) -> Owner | None:
+    if row["client_id"] is None:
+        return None
+    ours = row["client_id"] == order.client_id and row["number"] in rekeyed
+    version = order.secret_version if ours else row["secret_version"]
+    return Owner(row["client_id"], version, row["secret_derived"])
+
+
+def _subjects(numbers: Collection[str]) -> list[str]:
+    return [f"line:{number}" for number in sorted(numbers)]
+
+
+def _usernames(numbers: Collection[str]) -> set[str]:
+    return {sip_username(number) for number in numbers}

@@ -1,0 +1,341 @@
+"""What Kamailio keeps in memory: calls, and registrations of a server in usrloc db_mode 1. Seen and ended by JSON-RPC.
+
+Modules jsonrpcs and xhttp (one POST a command; batches are not understood), usrloc (``ul.*``) and dialog (``dlg.*``) as
+tried on Kamailio 5.6. ``dlg.list_match`` knows the keys ruri, furi and turi, and does not answer the ruri. A call that
+only rings cannot be ended: dialog does not support it, and ``tm.cancel`` lets go of its transaction twice.
+
+Who may ask for this may end every call, so the path of an address ends in a secret, and no text of ours has the path:
+a server is told by scheme, host and port. ``deploy/kamailio/kamailio.cfg`` takes a command only when its body is, octet
+for octet, what ``_question`` makes: change both together.
+"""
+
+import asyncio
+import functools
+import json
+import re
+import ssl
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, Self, TypeVar
+from urllib.parse import urlsplit
+
+import httpx
+
+from activities.reading import PLAIN, TooLarge, as_json, read_up_to
+from workflows.domain.text import safe_text
+
+Still = Callable[[Collection[str]], Awaitable[Collection[str]]]
+"""Which of these lines are still as the order that cuts them left them. Raises RpcFailed."""
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+ANSWER = 2.0
+"""Seconds for a server to answer one command."""
+
+ORDER = 15.0
+"""Seconds for a server to answer all that one order asks of it."""
+
+HANG_UP = 2.0
+"""Seconds for both telephones to say that they have heard of the end of a call."""
+
+LARGEST_ANSWER = 8 * 1024 * 1024
+"""Bytes of an answer that are read: the calls of a hundred lines, many thousands of them."""
+
+LONGEST_SAID = 300
+
+_PAUSE = 0.05
+_AT_ONCE = 4  # commands under way at one server: they keep its one TCP worker busy, not waiting
+_NUMBERS_AT_ONCE = 100  # in one question about calls
+_KEYS = ("furi", "turi", "ruri")  # caller, callee as dialled, callee as routed
+_RINGING, _TALKING = (1, 2), (3, 4)  # dialog's states; 5: over, and not forgotten yet
+_NOBODY = "not found"  # "AOR not found in location table" of usrloc, "Not found" of dialog
+_METHOD_UNKNOWN = "method not found"
+_JSON = {"Content-Type": "application/json"}
+_NOT_FOR_US = (401, 403, 404)  # HTTP
+_FIT_FOR_A_PATH = re.compile(r"[A-Za-z0-9._~-]{16,}")  # RFC 3986 section 2.3, unreserved
+
+
+class RpcFailed(Exception):
+    """A server could not be asked. The text says which, and why."""
+
+
+class RpcRefused(RpcFailed):
+    """A server understood, and said no: ``message`` in its own words."""
+
+    def __init__(self, server: str, method: str, message: str) -> None:
+        remedy = f". Load the module of {method} there" if message.lower() == _METHOD_UNKNOWN else ""
+        super().__init__(f"{server} refused {method}: {safe_text(message, LONGEST_SAID)}{remedy}")
+        self.message = message
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What the servers know of one line. ``trouble``: who did not answer; the rest is then only a part of it."""
+
+    registrations: int = 0
+    calls: int = 0
+    ringing: int = 0
+    trouble: str = ""
+
+    def __add__(self, other: "Heard") -> "Heard":
+        return Heard(
+            self.registrations + other.registrations,
+            self.calls + other.calls,
+            self.ringing + other.ringing,
+            "; ".join(filter(None, (self.trouble, other.trouble))),
+        )
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call that is set up (``talking``) or rings: its entry in dialog's table, and those of our lines in it."""
+
+    entry: int
+    number: int
+    talking: bool
+    usernames: frozenset[str]
+
+    @property
+    def key(self) -> tuple[int, int]:
+        return self.entry, self.number
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a server takes commands, and what it is called in texts: its path is for nobody to read."""
+
+    url: str = field(repr=False)
+    name: str
+
+    @classmethod
+    def read(cls, url: str, secret: str) -> "Address | None":
+        """None for what is no address."""
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError:
+            return None
+        if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+            return None
+        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        name = f"{parts.scheme}://{host}:{port}" if port else f"{parts.scheme}://{host}"
+        return cls(f"{url.rstrip('/')}/{secret}" if secret else url, name)
+
+
+class Servers:
+    """Every Kamailio that serves the lines of one SIP domain; there may be none that we can ask."""
+
+    def __init__(self, addresses: Sequence[Address], domain: str) -> None:
+        self._addresses, self._domain = addresses, domain
+
+    def __bool__(self) -> bool:
+        return bool(self._addresses)
+
+    def __len__(self) -> int:
+        return len(self._addresses)
+
+    @classmethod
+    def named(cls, urls: str, domain: str, secret: str = "") -> Self:
+        """Those of CONNECT_SIP_RPC_URLS, with the secret at the end of each. Raises ValueError for what is no address,
+        or no secret; no text says what was given."""
+        wanted = list(dict.fromkeys(url.strip() for url in urls.split(",") if url.strip()))
+        if wanted and secret and not _FIT_FOR_A_PATH.fullmatch(secret):
+            raise ValueError("CONNECT_SIP_RPC_SECRET must be 16 letters, digits, - or _ or more: it ends an address")
+        addresses = [Address.read(url, secret) for url in wanted]
+        if None in addresses:
+            which = f"address {addresses.index(None) + 1} of {len(wanted)}"
+            raise ValueError(f"CONNECT_SIP_RPC_URLS: {which} is no address such as http://10.0.0.1:8090/RPC")
+        return cls([address for address in addresses if address], domain)
+
+    async def look(self, usernames: Collection[str], until: float) -> Mapping[str, Heard]:
+        """What they know of these lines. Nothing is changed. ``until`` is by the loop's clock."""
+        return await self._all(usernames, until, lambda server: server.look(usernames))
+
+    async def cut(
+        self, ceased: Collection[str], rekeyed: Collection[str], still: Still, until: float, *, end_calls: bool
+    ) -> Mapping[str, Heard]:
+        """End the registrations of all of these lines, and the calls of the ceased ones. What is then known of them.
+
+        A line is cut only while it is ``still`` as ordered: a later order may have switched it on again meanwhile.
+        """
+        return await self._all(
+            {*ceased, *rekeyed}, until, lambda server: server.cut(ceased, rekeyed, still, end_calls=end_calls)
+        )
+
+    async def _all(
+        self, usernames: Collection[str], until: float, ask: "Callable[[_Server], Awaitable[Mapping[str, Heard]]]"
+    ) -> Mapping[str, Heard]:
+        end = min(until, asyncio.get_running_loop().time() + ORDER)
+
+        async def one(address: Address, client: httpx.AsyncClient) -> Mapping[str, Heard]:
+            try:
+                async with asyncio.timeout_at(end):
+                    return await ask(_Server(address, client, self._domain))
+            except RpcFailed as failure:
+                trouble = str(failure)
+            except TimeoutError:
+                trouble = f"{address.name} did not answer everything in time"
+            return dict.fromkeys(usernames, Heard(trouble=trouble))
+
+        async with httpx.AsyncClient(timeout=ANSWER, trust_env=False, verify=_tls(), headers=PLAIN) as client:
+            answers = await asyncio.gather(*(one(address, client) for address in self._addresses))
+        return {name: sum((heard[name] for heard in answers if name in heard), Heard()) for name in usernames}
+
+
+class _Server:
+    """One Kamailio, for as long as one order takes. Everything raises RpcFailed."""
+
+    def __init__(self, address: Address, client: httpx.AsyncClient, domain: str) -> None:
+        self._address, self._name, self._client, self._domain = address, address.name, client, domain
+        self._turns = asyncio.Semaphore(_AT_ONCE)
+
+    async def look(self, usernames: Collection[str]) -> Mapping[str, Heard]:
+        names = sorted(usernames)
+        registrations = await self._each(self._registrations, names)
+        return await self._heard(names, registrations)
+
+    async def cut(
+        self, ceased: Collection[str], rekeyed: Collection[str], still: Still, *, end_calls: bool
+    ) -> Mapping[str, Heard]:
+        names = sorted({*ceased, *rekeyed})
+        registrations = await self._each(lambda name: self._unregistered(name, still), names)
+        if end_calls:
+            await self._end_calls(sorted(ceased), still)
+        return await self._heard(names, registrations)
+
+    async def _heard(self, names: Sequence[str], registrations: Sequence[int]) -> Mapping[str, Heard]:
+        calls = await self._calls(names)
+        return {name: _heard(name, calls, count) for name, count in zip(names, registrations, strict=True)}
+
+    async def _end_calls(self, names: Sequence[str], still: Still) -> None:
+        """Both telephones of each are sent BYE, once. One that does not answer it keeps the call for half a minute."""
+        clock, told = asyncio.get_running_loop().time, set[tuple[int, int]]()
+        end = clock() + HANG_UP
+        while (talking := [call for call in await self._calls(names) if call.talking]) and clock() < end:
+            ours = set(await still(names))
+            ending = [call for call in talking if call.usernames & ours]
+            if not ending:
+                return
+            await self._each(self._end, [call for call in ending if call.key not in told])
+            told |= {call.key for call in ending}
+            await asyncio.sleep(_PAUSE)
+
+    async def _end(self, call: Call) -> None:
+        try:
+            await self._ask("dlg.end_dlg", call.entry, call.number)
+        except RpcRefused:
+            return  # it has ended by itself; we look again
+
+    async def _unregistered(self, name: str, still: Still) -> int:
+        """Have nobody registered, and say who is all the same. Most often there was nobody: one round trip."""
+        registrations = await self._registrations(name)
+        if not registrations or name not in await still([name]):
+            return registrations
+        await self._ask("ul.rm", "location", f"{name}@{self._domain}")
+        return await self._registrations(name)
+
+    async def _registrations(self, name: str) -> int:
+        found = await self._found("ul.lookup", "location", f"{name}@{self._domain}")
+        with self._understanding("ul.lookup"):
+            contacts = [contact["Contact"] for contact in (found or {}).get("Contacts", [])]
+            return sum(contact["Expires"] not in ("deleted", "expired") for contact in contacts)
+
+    async def _calls(self, names: Sequence[str]) -> list[Call]:
+        """Calls from or to these lines. Whom a call is from or to is what the telephones say, but for the ruri."""
+        calls: dict[tuple[int, int], Call] = {}
+        for start in range(0, len(names), _NUMBERS_AT_ONCE):
+            some = names[start : start + _NUMBERS_AT_ONCE]
+            for key in _KEYS:
+                for call in await self._matching(key, some):
+                    known = calls.get(call.key, call)
+                    calls[call.key] = replace(call, usernames=known.usernames | call.usernames)
+        return list(calls.values())
+
+    async def _matching(self, key: str, names: Sequence[str]) -> list[Call]:
+        found = await self._found("dlg.list_match", key, "re", f"^(sips?|tel):[+]?({'|'.join(names)})([@;]|$)", 0)
+        with self._understanding("dlg.list_match"):
+            calls = [_call(dialog, names) for dialog in found or [] if dialog["state"] in (*_RINGING, *_TALKING)]
+        if all(call.usernames for call in calls) or len(names) == 1:
+            return [replace(call, usernames=call.usernames or frozenset(names)) for call in calls]
+        return [call for name in names for call in await self._matching(key, [name])]  # routed to another than dialled
+
+    async def _found(self, method: str, *values: str | int) -> Any:
+        """The answer; None when there is nobody of that name."""
+        try:
+            return await self._ask(method, *values)
+        except RpcRefused as refused:
+            if _NOBODY in refused.message.lower() and refused.message.lower() != _METHOD_UNKNOWN:
+                return None
+            raise
+
+    async def _each(self, do: Callable[[T], Coroutine[Any, Any, R]], things: Sequence[T]) -> list[R]:
+        """All of them; the first that fails stops the others. Raises what it failed with."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(do(thing)) for thing in things]
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from None
+        return [task.result() for task in tasks]
+
+    @contextmanager
+    def _understanding(self, method: str) -> Iterator[None]:
+        try:
+            yield
+        except (KeyError, TypeError, AttributeError) as error:
+            raise RpcFailed(f"{self._name} answered {method} with something that we do not understand") from error
+
+    async def _ask(self, method: str, *values: str | int) -> Any:
+        question = _question(method, values)
+        async with self._turns:
+            try:
+                async with (
+                    asyncio.timeout(ANSWER),
+                    self._client.stream("POST", self._address.url, content=question, headers=_JSON) as reply,
+                ):
+                    answer = as_json(await read_up_to(reply, LARGEST_ANSWER))
+            except (httpx.HTTPError, TimeoutError) as error:
+                raise RpcFailed(f"{self._name} did not answer") from error
+            except TooLarge as error:
+                raise RpcFailed(f"{self._name} answered {method}: {error}") from error
+            except ValueError as error:
+                if reply.status_code in _NOT_FOR_US:
+                    raise RpcFailed(
+                        f"{self._name} does not take {method} from us (HTTP {reply.status_code}). Check the path "
+                        "of its address, CONNECT_SIP_RPC_SECRET at its end, and SIP_RPC_HOST there"
+                    ) from error
+                raise RpcFailed(f"{self._name} answered {method} with something else than JSON") from error
+        if not isinstance(answer, dict) or not {"result", "error"} & answer.keys():
+            raise RpcFailed(f"{self._name} answered {method} with something else than JSON-RPC")
+        if "error" in answer:
+            said = answer["error"]
+            raise RpcRefused(self._name, method, str(said.get("message", said) if isinstance(said, dict) else said))
+        return answer["result"]
+
+
+def _call(dialog: Mapping[str, Any], names: Sequence[str]) -> Call:
+    parties = {_user(dialog["from_uri"]), _user(dialog["to_uri"])}
+    return Call(dialog["h_entry"], dialog["h_id"], dialog["state"] in _TALKING, frozenset(parties & set(names)))
+
+
+def _user(uri: str) -> str:
+    """Whose address it is: the number, without the plus."""
+    return uri.partition(":")[2].partition("@")[0].partition(";")[0].removeprefix("+")
+
+
+def _heard(name: str, calls: Sequence[Call], registrations: int) -> Heard:
+    theirs = [call.talking for call in calls if name in call.usernames]
+    return Heard(registrations, theirs.count(True), theirs.count(False))
+
+
+def _question(method: str, values: Sequence[str | int]) -> bytes:
+    """One command, in the only way of writing it that our kamailio.cfg takes."""
+    question = {"jsonrpc": "2.0", "id": 1, "method": method, "params": values}
+    return json.dumps(question, separators=(",", ":"), ensure_ascii=True).encode()
+
+
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    """Made once: it takes longer than a whole order."""
+    return ssl.create_default_context()

@@ -1,0 +1,133 @@
+"""One telephone line as it was seen, and whether that proves what was ordered of it."""
+
+from dataclasses import dataclass
+
+from activities.fence import OWN_SECRET, Owner, secret_told
+from activities.telephony.kamailio_rpc import Heard
+from workflows.domain.provisioning.standing import Doubt, Proof
+from workflows.ports import Finding
+
+SILENT = "no answer"
+NOT_LOOKED_UP = "not looked up"
+ANSWERS = {True: 200, False: 403}
+"""What a REGISTER of a line in service, and of a ceased one, is answered (deploy/kamailio/kamailio.cfg)."""
+
+_AWAY = (500, 503, 504)  # of the server, not of the line: Kamailio's database is away
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line as it was read back. ``in_service`` is None for a line the system does not know."""
+
+    number: str
+    in_service: bool | None
+    registrations: int
+    owner: Owner | None
+    client_id: str
+
+    @property
+    def elsewhere(self) -> bool:
+        return self.owner is not None and self.owner.client_id != self.client_id
+
+    @property
+    def absent(self) -> bool:
+        return self.in_service is None
+
+    def is_as(self, wanted: bool) -> bool:
+        """In service for this client, or neither able to register nor registered."""
+        if wanted:
+            return self.in_service is True and not self.elsewhere
+        return self.elsewhere or (not self.in_service and self.registrations == 0)
+
+    @property
+    def seen(self) -> dict[str, str]:
+        """What the tables say, in an operator's words."""
+        if self.elsewhere:
+            return {"owner": "another client"}
+        word = {None: "absent", True: "1", False: "0"}[self.in_service]
+        seen = {"in_service": word, "registrations": str(self.registrations)}
+        return seen if self.absent else seen | {"secret": secret_told(self.owner)}
+
+
+@dataclass(frozen=True)
+class Sight:
+    """All that was seen of a line that is to be in service (``wanted``) or ceased.
+
+    ``heard`` is what the servers say of it, None where they were not asked. ``probed`` says whether a REGISTER was
+    sent, ``code`` what it was answered. ``doubt`` is why it could not be switched. ``end_calls``: no call may go on.
+    """
+
+    line: Line
+    wanted: bool
+    heard: Heard | None = None
+    probed: bool = False
+    code: int | None = None
+    probing: bool = False
+    protected: bool = False
+    doubt: Doubt | None = None
+    end_calls: bool = True
+
+    def finding(self, *, look: bool = False) -> Finding:
+        """What was found. In a second look, what is alive is *failed*; else it may only not be so yet."""
+        doubt = self._of_order or self._of_tables(look) or self._of_memory(look) or self._of_probe() or _NONE
+        in_service = bool(self.line.in_service) and not self.line.elsewhere
+        return Finding(self.line.number, in_service, self._seen, doubt.proof, doubt.why)
+
+    @property
+    def _seen(self) -> dict[str, str]:
+        seen = self.line.seen
+        if self.line.elsewhere:
+            return seen
+        if self.heard is not None and not self.heard.trouble:
+            seen |= {"registrations_by_rpc": str(self.heard.registrations), "calls": str(self.heard.calls)}
+            seen |= {"ringing": str(self.heard.ringing)} if self.heard.ringing else {}
+        elif not self.wanted:
+            seen |= {"calls": NOT_LOOKED_UP if self.heard is None else "unknown"}
+        if self.probed:
+            seen |= {"register": SILENT if self.code is None else str(self.code)}
+        elif self.probing and seen.get("secret") == OWN_SECRET:
+            seen |= {"register": "not tried: the line has a secret of its own"}
+        return seen | ({"protected": "left in service"} if self.protected else {})
+
+    @property
+    def _of_order(self) -> Doubt | None:
+        """What another client has by now is off for this one, also where it could not be looked at."""
+        return None if self.line.elsewhere and not self.wanted else self.doubt
+
+    def _of_tables(self, look: bool) -> Doubt | None:
+        if self.line.is_as(self.wanted):
+            return None
+        return Doubt(Proof.FAILED if look else Proof.NOT_PROVEN, self._told)
+
+    @property
+    def _told(self) -> str:
+        seen = ", ".join(f"{name}={value}" for name, value in self._seen.items())
+        should = "in service" if self.wanted else "ceased"
+        return f"should be {should} and is {seen}; if this stays, somebody else changes it: look there"
+
+    def _of_memory(self, look: bool) -> Doubt | None:
+        """A line in service needs no server; one with a new secret needs to know that old telephones are out."""
+        heard = self.heard
+        if heard is None or self.line.elsewhere:
+            return None
+        alive = Proof.FAILED if look else Proof.NOT_PROVEN
+        if not self.wanted and heard.registrations:
+            return Doubt(alive, "should be ceased and is still registered, in the memory of a server")
+        if not self.wanted and self.end_calls and heard.calls:
+            return Doubt(alive, f"should be ceased and is in a call ({heard.calls}): a telephone has not said goodbye")
+        if not self.wanted and self.end_calls and heard.ringing:
+            return Doubt(Proof.NOT_PROVEN, "a call from before still rings: it can be ended when it is answered")
+        if heard.trouble and not self.line.absent:
+            return Doubt(Proof.NOT_PROVEN, f"calls and registrations unknown: {heard.trouble}")
+        return None
+
+    def _of_probe(self) -> Doubt | None:
+        if not self.probed or self.code == ANSWERS[self.wanted]:
+            return None
+        if self.code is None:
+            return Doubt(Proof.NOT_PROVEN, "nobody answered our REGISTER in time: is CONNECT_SIP_SERVER right, and up?")
+        said = f"a REGISTER was answered {self.code} instead of {ANSWERS[self.wanted]}"
+        return Doubt(Proof.NOT_PROVEN if self.code in _AWAY else Proof.FAILED, said)
+
+
+_NONE = Doubt(Proof.PROVEN, "")

@@ -1,0 +1,106 @@
+"""What requests of every kind say in their headers, and what a command is answered (PRODUCT.md section 7.2)."""
+
+import re
+from typing import Annotated, Any, TypeAlias, TypeVar
+from uuid import uuid4
+
+from fastapi import Body, Depends, Header, Query, Request, Response
+
+from starter.api import examples
+from starter.clients import refusal_in
+from starter.contract.schemas import CommandBody, PlannableBody
+from starter.web import problems
+from starter.web.dependencies import desk_of
+from workflows.domain.provisioning.ledger import Provisioned
+from workflows.wire.messages import AnyMessage
+from workflows.wire.views import ClientView, CommandAnswer, PreviewView
+
+LONGEST_WAIT = 60
+
+View = TypeVar("View", bound=ClientView)
+Wait = Annotated[
+    str | None,
+    Header(alias="Prefer", description="`wait=N`: wait up to N seconds for the effect", examples=["wait=30"]),
+]
+Key = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        max_length=200,
+        pattern=r"^[\x20-\x7e]*$",
+        description="The command_id: one command, however often it is sent; its first verdict stands",
+        examples=["5f0c2f5e"],
+    ),
+]
+DryRun = Annotated[
+    bool, Query(description="Answer what the command would do, before and after (`PreviewView`), and do nothing")
+]
+Told: TypeAlias = CommandAnswer | PreviewView
+
+
+class Asking:
+    """What every changing request says in its headers, and who sent it."""
+
+    def __init__(self, request: Request, response: Response, key: Key = None, wait: Wait = None) -> None:
+        self.desk = desk_of(request)
+        self.by: str = request.state.caller.name
+        self.command_id, self.fresh = key or uuid4().hex, not key
+        self.response = response
+        self.seconds = seconds_of(wait)
+
+    async def waited(self, view: View) -> View:
+        """The client, once it is settled or the time is over."""
+        if self.seconds:
+            self.response.headers["Preference-Applied"] = f"wait={self.seconds}"
+            return await self.desk.settled(view, self.seconds)
+        return view
+
+
+class Telling(Asking):
+    """What a command to a client says beside its body."""
+
+    def __init__(
+        self, request: Request, response: Response, key: Key = None, wait: Wait = None, dry_run: DryRun = False
+    ) -> None:
+        super().__init__(request, response, key, wait)
+        self.dry_run = dry_run
+
+    async def tell(self, client_id: str, kind: type[AnyMessage], said: dict[str, object]) -> Told:
+        """The answer to one command, waited for as asked: 200 when all is settled, 202 when it is accepted.
+
+        A dry run answers at once what the command would do. Raises what the command would be refused with.
+        """
+        message = kind.model_validate({**said, "command_id": self.command_id, "by": self.by})
+        if self.dry_run:
+            shown = await self.desk.preview(client_id, message)
+            if refusal := refusal_in(shown):
+                raise refusal
+            return shown
+        answer = await self.waited(await self.desk.command(client_id, message, fresh=self.fresh))
+        self.response.status_code = 200 if answer.provisioning is Provisioned.SETTLED else 202
+        return answer
+
+
+Asked = Annotated[Asking, Depends()]
+Commanded = Annotated[Telling, Depends()]
+
+
+def seconds_of(prefer: str | None) -> int:
+    """The ``wait`` of a Prefer header (RFC 7240), at most LONGEST_WAIT; what is not understood is ignored."""
+    found = re.search(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,9})\b", prefer or "", re.IGNORECASE)
+    return min(int(found[1]), LONGEST_WAIT) if found else 0
+
+
+ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "Done: the systems are proven to do it. With `dry_run=true`: what it would do; nothing was done",
+    },
+    202: {"model": CommandAnswer, "description": "Accepted: what it takes is under way"},
+    **problems.described(404, 409, 422),
+}
+COMMAND: dict[str, Any] = {"response_model": Told, "responses": ANSWERS}
+# a command without anything to say needs no body
+CommandGiven = Annotated[CommandBody, Body(default_factory=CommandBody)]
+PlannableGiven = Annotated[
+    PlannableBody, Body(default_factory=PlannableBody, openapi_examples=examples.PLANNABLE_COMMANDS)
+]

@@ -1,0 +1,71 @@
+"""The routes about the systems that Connect switches: how they are, who waits for a person, and the ways out."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Path, Query
+
+from starter.api import examples
+from starter.api.commanding import COMMAND, Commanded, Told
+from starter.contract.schemas import (
+    AttentionFilter,
+    AttentionPage,
+    CommandBody,
+    MarkDoneBody,
+    SkipBody,
+    Switched,
+    SystemPage,
+)
+from starter.web import problems
+from starter.web.dependencies import AtDesk, ClientId
+from workflows.wire import messages
+
+router = APIRouter(tags=["systems"])
+
+SystemName = Annotated[Switched, Path(description="Which system", examples=["telephony"])]
+
+
+@router.get("/systems", summary="How each system is, and who waits for it", responses=problems.described())
+async def list_systems(desk: AtDesk) -> SystemPage:
+    """The workers report; the worst of what they say counts. A system that none has spoken of for a minute is
+    `unknown`."""
+    return await desk.directory.systems()
+
+
+@router.get("/attention", summary="Every client that waits for a person", responses=problems.described(422))
+async def list_attention(desk: AtDesk, wanted: Annotated[AttentionFilter, Query()]) -> AttentionPage:
+    """Clients in attention or not proven, by system, the oldest first: as last published, which is at the first
+    failure and at every other error. `GET /clients/{client_id}` has the attempts of this moment."""
+    return await desk.directory.attention(wanted)
+
+
+@router.post("/clients/{client_id}/systems/{system}/retry", summary="Retry a system", **COMMAND)
+async def retry_system(
+    asked: Commanded,
+    client_id: ClientId,
+    system: SystemName,
+    said: Annotated[CommandBody, Body(default_factory=CommandBody, openapi_examples=examples.RETRIES)],
+) -> Told:
+    """Attempt at once, without the rest of the pause. Nothing changes for a system that is as decided."""
+    return await asked.tell(client_id, messages.Retry, {**said.model_dump(exclude_unset=True), "system": system})
+
+
+@router.post("/clients/{client_id}/systems/{system}/skip", summary="Skip a system", **COMMAND)
+async def skip_system(
+    asked: Commanded,
+    client_id: ClientId,
+    system: SystemName,
+    said: Annotated[SkipBody, Body(openapi_examples=examples.SKIPS)],
+) -> Told:
+    """Accept that the system is not as decided, until the next decision that concerns it. Nothing counts as proven."""
+    return await asked.tell(client_id, messages.Skip, {**said.model_dump(exclude_unset=True), "system": system})
+
+
+@router.post("/clients/{client_id}/systems/{system}/mark-done", summary="Mark a system done by hand", **COMMAND)
+async def mark_system_done(
+    asked: Commanded,
+    client_id: ClientId,
+    system: SystemName,
+    said: Annotated[MarkDoneBody, Body(openapi_examples=examples.MARKS)],
+) -> Told:
+    """Count the system as done, because somebody saw to it: the note is the evidence, with who gave it."""
+    return await asked.tell(client_id, messages.MarkDone, {**said.model_dump(exclude_unset=True), "system": system})

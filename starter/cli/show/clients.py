@@ -1,0 +1,241 @@
+"""What the command line shows people of sites and clients.
+
+Tables fit the terminal: columns that matter less are left out, long names end in an ellipsis, ids never break.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from rich.text import Text
+
+from starter.cli.show.tables import Column, count, fits, moment, note, say, show, table, word
+
+ESSENTIAL = 5  # columns of the list of clients that it has at any sensible width
+
+
+def sites(items: list[dict[str, Any]]) -> None:
+    if not items:
+        say("No sites yet: connect site add ID --name NAME --timezone Europe/London")
+        return
+    rows = [[Text(site["site_id"]), Text(site["name"]), Text(site["timezone"])] for site in items]
+    show(table([Column("site"), Column("name", least=12), Column("time zone")], rows))
+    note(count(len(items), "site"))
+
+
+def clients(items: list[dict[str, Any]], total: int) -> None:
+    """The clients that were asked for, of ``total`` that there are, Inactive ones included."""
+    if not items:
+        say(
+            f"None of {count(total, 'client')} matches. Inactive ones are listed with --inactive."
+            if total
+            else "No clients yet: connect client add --name NAME --type virtual --site ID --line +442079460001"
+        )
+        return
+    zones = {client["timezone"] for client in items if client["planned"]}
+    columns, rows = _clients_table(items, with_zone=len(zones) > 1, narrow=False)
+    most = len(columns)
+    if not fits(columns[:ESSENTIAL], rows):
+        columns, rows = _clients_table(items, with_zone=len(zones) > 1, narrow=True)
+        most = ESSENTIAL
+    shown = next((n for n in range(most, 3, -1) if fits(columns[:n], rows)), 3)
+    show(table(columns[:shown], [row[:shown] for row in rows]))
+    told = [f"{len(items)} of {count(total, 'client')}"]
+    if len(zones) == 1:
+        told.append(f"next changes in {zones.pop()} time")
+    if late := sum(client["end_date_passed"] for client in items):
+        told.append(f"{late} past the end date (!)")
+    left_out = ", ".join(column.head for column in columns[shown:])
+    note("; ".join(told), *([f"Not shown at this width: {left_out}"] if left_out else []))
+
+
+def client(client: dict[str, Any]) -> None:
+    show(
+        [
+            Text.assemble(
+                (client["name"], "bold"), f" ({client['client_id']})  ", _status(client), ", ",
+                word(client["provisioning"]), " (management)" if client["management"] else "",
+            )
+        ]
+    )  # fmt: skip
+    facts = [
+        ("type", Text(client["type"])),
+        ("site", Text(f"{client['site']} ({client['timezone']})")),
+        ("offices", Text(client["office_label"])),
+        ("billing ref", Text(client["billing_ref"])),
+        ("start", Text(f"{client['start_date']} ({client['activation']})")),
+        ("end", _end(client)),
+        ("internet", Text(_internet(client["internet"]))),
+        *((f"held by {hold['source']}", Text(_hold(hold))) for hold in client["holds"]),
+        *((f"planned {_kind(change)}", Text(_planned(change))) for change in client["planned"]),
+        ("in Temporal", Text(client["temporal_ui_url"], no_wrap=True, overflow="ignore")),
+    ]
+    show(table([Column(""), Column("")], [[Text(name, "dim"), fact] for name, fact in facts], wrap=True))
+    _show_systems(client)
+
+
+def _show_systems(client: dict[str, Any]) -> None:
+    services = [row for system in client["systems"] for row in _services(client, system)]
+    columns = [Column("service"), Column("wanted"), Column("proven"), Column("at (UTC)"), Column("remark")]
+    noted = any(row[-1].plain for row in services)
+    kept = len(columns) if noted else -1
+    show(["", *table(columns[:kept], [row[:kept] for row in services], wrap=noted)] if services else [])
+    told = [
+        [Text(system["system"], "dim"), what, about]
+        for system in client["systems"]
+        for what, about in _standing(system)
+    ]
+    show(["", *table([Column(""), Column(""), Column("")], told, wrap=True)] if told else [])
+
+
+def history(page: dict[str, Any]) -> None:
+    columns = [Column("time (UTC)"), Column("event"), Column("by", least=12), Column("what")]
+    rows = []
+    for line in page["items"]:
+        told = line["text"] + (f" ({line['reason']})" if line["reason"] else "")
+        rows.append([Text(moment(line["at"])), word(line["event"]), Text(line["by"] or "-"), Text(told)])
+    show(table(columns, rows, wrap=True))
+    note(f"{len(rows)} of {count(page['total'], 'line')}, newest first")
+
+
+def credentials(told: dict[str, Any]) -> None:
+    """Secrets and servers; what cannot be known here is said in words."""
+    servers = told["servers"]
+    rows = [("telephone", line, servers["sip"]) for line in told["sip"]]
+    rows += [("router", told["radius"], servers["radius"])] if told["radius"] else []
+    if not rows:
+        say("No lines and no internet access: nothing to configure.")
+        return
+    columns = [Column("for"), Column("username"), Column("password"), Column("server")]
+    cells = [(what, it["username"], it["password"] or "its own, from before", where or "-") for what, it, where in rows]
+    show(table(columns, [[Text(cell) for cell in row] for row in cells]))
+    if told["sip"]:
+        note(f"SIP domain {servers['sip_domain']}")
+
+
+def answer(client: dict[str, Any]) -> None:
+    """What a command did, and where the client now stands."""
+    said = client.get("message") or f"Created {client['client_id']}, billing ref {client['billing_ref']}"
+    told = Text(said if client.get("changed", True) else f"No change: {said}")
+    state = Text.assemble(f"{client['client_id']}: ", _status(client), ", ", word(client["provisioning"]))
+    show([told, state, *(f"planned {_kind(change)}: {_planned(change)}" for change in client["planned"])])
+
+
+# -- pieces -----------------------------------------------------------------------------------------------------------
+
+
+def _clients_table(
+    items: list[dict[str, Any]], *, with_zone: bool, narrow: bool
+) -> tuple[list[Column], list[list[Text]]]:
+    """Every column there is, the most important ones first."""
+    columns = [Column("client"), Column("name", least=8 if narrow else 16), Column("status")]
+    columns += [Column("provisioning", least=9 if narrow else None)]
+    columns += [Column("next change"), Column("type"), Column("offices", least=14), Column("billing ref")]
+    columns += [Column("start"), Column("end")]
+    rows = [
+        [
+            Text(client["client_id"]),
+            Text(client["name"] + (" (management)" if client["management"] else "")),
+            _status(client),
+            word(client["provisioning"]),
+            Text(_next(client, with_zone=with_zone, with_time=not narrow)),
+            Text(client["type"]),
+            Text(client["office_label"]),
+            Text(client["billing_ref"]),
+            Text(client["start_date"]),
+            _end(client) if client["end_date"] else Text(),
+        ]
+        for client in items
+    ]
+    return columns, rows
+
+
+def _services(client: dict[str, Any], system: dict[str, Any]) -> Iterable[list[Text]]:
+    """A row for every line and account: what is wanted, what is proven, since when, and why not."""
+    offices = {line["number"]: line["office"] for line in client["lines"]}
+    internet, telephony = client["internet"], system["system"] == "telephony"
+    contracted = list(offices) if telephony else [internet["account"]] if internet else []
+    found = {subject["subject"]: subject for subject in system["subjects"]}
+    for name in dict.fromkeys([*system["desired"], *contracted]):
+        office = f" in {offices[name]}" if telephony and offices.get(name) else ""
+        shown = Text(f"{name}{office}" if telephony else f"internet {name}")
+        subject = found.get(name)
+        if subject is None:  # a New client's services are not wanted, yet
+            wanted = system["desired"].get(name)
+            yield [shown, word(wanted or "-"), word(system["actual"].get(name, "unknown") if wanted else "-"),
+                   Text(moment(system["proven_at"] if wanted else None) or "-"), Text()]  # fmt: skip
+            continue
+        at = moment(subject["proven_at"]) or "-"
+        yield [shown, word(subject["desired"]), word(_proven(subject)), Text(at), Text(_why(client, subject))]
+
+
+def _proven(subject: dict[str, Any]) -> str:
+    """On or off for what was proven of it last; else the word for why nothing is."""
+    words = {"proven": subject["actual"], "changing": subject["actual"]}
+    return str(words.get(subject["state"], subject["state"].replace("_", " ")))
+
+
+def _why(client: dict[str, Any], subject: dict[str, Any]) -> str:
+    stays = client["status"] == "suspended" and subject["desired"] == "on"
+    protected = ("protected: left in service" if stays else "protected") if subject["protected"] else ""
+    return "; ".join(part for part in (protected, subject["why"]) if part)
+
+
+def _standing(system: dict[str, Any]) -> Iterable[tuple[Text, Text]]:
+    """What is to be said of a system as a whole: trouble, who has accepted or mended it, and what is still to come."""
+    if system["state"] in ("attention", "not_proven"):
+        since = f"since {moment(system['attention_since'])} UTC, " if system["attention_since"] else ""
+        again = f", next attempt {moment(system['next_attempt_at'])} UTC" if system["next_attempt_at"] else ""
+        attempts = count(system["attempts"], "attempt")
+        told = Text(f"{since}{attempts}{again}: {system['last_error']}")
+        yield word(system["state"].replace("_", " ")), told
+    elif system["last_error"] and not system["skipped"]:
+        yield word(system["state"]), Text(system["last_error"])
+    if skipped := system["skipped"]:
+        yield word("skipped"), Text(f"by {skipped['by'] or '-'} at {moment(skipped['at'])} UTC: {skipped['reason']}")
+    if system["by"] and system["state"] == "settled":
+        how = f": {system['note']}" if system.get("note") else ""
+        yield Text(system["method"]), Text(f"by {system['by']} at {moment(system['proven_at'])} UTC{how}")
+    if system["second_look_at"]:
+        yield Text("second look"), Text(f"at {moment(system['second_look_at'])} UTC")
+
+
+def _status(client: dict[str, Any]) -> Text:
+    return word("inactive" if client["status"] == "decommissioned" else client["status"])
+
+
+def _end(client: dict[str, Any]) -> Text:
+    if client["end_date_passed"]:
+        return Text(f"{client['end_date']} !", "red")
+    return Text(client["end_date"] or "none")
+
+
+def _kind(change: dict[str, Any]) -> str:
+    details, kind = change.get("details", {}), str(change["kind"]).replace("_", " ")
+    if "to" in details:
+        return f"{kind} to {details['to']}"
+    return f"{kind} ({details['source']})" if details.get("source", "operator") != "operator" else kind
+
+
+def _next(client: dict[str, Any], *, with_zone: bool, with_time: bool) -> str:
+    change = next(iter(client["planned"]), None)
+    if change is None:
+        return ""
+    day, _, rest = change["local_time"].partition(" ")
+    time, _, zone = rest.partition(" ")
+    return " ".join([_kind(change), day, *([time] if with_time else []), *([zone] if with_zone else [])])
+
+
+def _internet(internet: dict[str, Any] | None) -> str:
+    if internet is None:
+        return "none"
+    vlan = f", VLAN {internet['vlan']}" if internet["vlan"] else ""
+    return f"{internet['down_mbps']}/{internet['up_mbps']} Mbit/s{vlan}, account {internet['account']}"
+
+
+def _hold(hold: dict[str, Any]) -> str:
+    return f"since {moment(hold['placed_at'])} UTC{': ' if hold['reason'] else ''}{hold['reason']}"
+
+
+def _planned(change: dict[str, Any]) -> str:
+    reason = f": {change['reason']}" if change["reason"] else ""
+    return f"{change['local_time']} ({change['at']}){reason}"

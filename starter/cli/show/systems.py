@@ -1,0 +1,97 @@
+"""What the command line shows people of the systems, and of the clients that wait for a person."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from itertools import groupby
+from typing import Any
+
+from rich.text import Text
+
+from starter.cli.show.tables import LAST, Column, Row, age, count, fits, note, say, show, table, until, word
+
+MARKED = {"attention": "attention", "not_proven": "not proven", "skipped": "skipped"}
+
+
+def attention(items: list[dict[str, Any]], now: datetime, *, where: str = "", skipped: bool = False) -> None:
+    """Who waits, under the system they wait for. ``where`` says what the list was narrowed to."""
+    more = "" if skipped else " What is skipped is listed with --skipped."
+    if not items:
+        say(f"No client needs attention{where}.{more}")
+        return
+    for system, waiting in groupby(items, key=lambda item: item["system"]):
+        group = list(waiting)
+        show([Text(f"{system}: {count(len(group), 'client')}", "bold")])
+        columns, rows = _waiting_table(group, now, wide=True)
+        if not fits([*columns[:-1], Column("", least=LAST)], [[*row[:-1], Text(" " * LAST)] for row in rows]):
+            columns, rows = _waiting_table(group, now, wide=False)
+        show([*table(columns, rows, wrap=True), ""])
+    show(
+        [
+            Text("Ways out: connect client retry | skip | mark-done ID SYSTEM. As last published:", "dim"),
+            Text("connect client show ID has the attempts of this moment.", "dim"),
+        ]
+    )
+
+
+def _waiting_table(group: list[dict[str, Any]], now: datetime, *, wide: bool) -> tuple[list[Column], list[list[Text]]]:
+    columns = [Column("client"), *([Column("name", least=12), Column("site")] if wide else [])]
+    columns += [Column("state"), Column("age"), Column("next attempt"), Column("error")]
+    rows = [
+        [
+            Text(item["client_id"]),
+            *([Text(item["name"]), Text(item["site"])] if wide else []),
+            word(MARKED[item["state"]]),
+            Text(age(item["since"], now)),
+            Text(until(item["next_attempt_at"], now) or "-"),
+            Text(_error(item)),
+        ]
+        for item in group
+    ]
+    return columns, rows
+
+
+def _error(item: dict[str, Any]) -> str:
+    """What is in the way, and who has accepted it."""
+    skipped = item["skipped"]
+    accepted = f"skipped by {skipped['by'] or '-'}: {skipped['reason']}" if skipped else ""
+    return "; ".join(part for part in (accepted, item["last_error"]) if part)
+
+
+def systems(items: list[dict[str, Any]], now: datetime) -> None:
+    """A line for every system; below it the errors of those that are not well, and what an operator can do."""
+    columns = [Column(head) for head in ("system", "state", "for", "workers", "changing", "attention", "oldest")]
+    columns.append(Column("last success"))
+    rows = [_system_row(system, now) for system in items]
+    shown = next(n for n in range(len(columns), 0, -1) if n == 1 or fits(columns[:n], rows))
+    show(table(columns[:shown], [row[:shown] for row in rows]))
+    errors = [
+        [Text(system["system"], "dim"), Text(system["last_error"])]
+        for system in items
+        if system["last_error"] and system["state"] != "working"
+    ]
+    show(["", *table([Column(""), Column("")], errors, wrap=True)] if errors else [])
+    remedies = list(_remedies(items))
+    if remedies:
+        note(*remedies)
+
+
+def _system_row(system: dict[str, Any], now: datetime) -> Row:
+    succeeded = age(system["last_success_at"], now)
+    return [
+        Text(system["system"]),
+        word(system["state"]),
+        Text(age(system["since"], now) or "-"),
+        Text(str(system["workers"])),
+        Text(str(system["clients_changing"])),
+        Text(str(system["clients_in_attention"])),
+        Text(age(system["oldest_attention_at"], now) or "-"),
+        Text(f"{succeeded} ago" if succeeded else "-"),
+    ]
+
+
+def _remedies(items: list[dict[str, Any]]) -> Iterable[str]:
+    silent = [system["system"] for system in items if system["state"] == "unknown"]
+    if silent:
+        yield f"No worker has reported of {' and '.join(silent)} within a minute. Is one running? connect worker"
+    if any(system["clients_in_attention"] for system in items):
+        yield "Who needs attention: connect attention"

@@ -1,0 +1,41 @@
+"""``connect systems`` and ``connect attention``: how the systems are, and which clients wait for a person."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from starter.cli.http import Json, Service
+from starter.cli.values import System
+
+app = typer.Typer(help="The systems that Connect switches: how each is, and how many clients wait for it.")
+
+
+@app.callback(invoke_without_command=True)
+def systems(context: typer.Context, as_json: Json = False) -> None:
+    """The systems that Connect switches: how each is, and how many clients wait for it."""
+    if context.invoked_subcommand is not None:
+        return
+    from starter.cli.show import systems as render_systems
+    from starter.cli.show import tables
+
+    page = Service(as_json).get("systems")
+    tables.as_json(page) if as_json else render_systems.systems(page["items"], datetime.now(UTC))
+
+
+def attention(
+    site: Annotated[str | None, typer.Option(metavar="ID")] = None,
+    system: Annotated[System | None, typer.Option()] = None,
+    skipped: Annotated[bool, typer.Option("--skipped", help="Show also what a person has accepted as it is")] = False,
+    as_json: Json = False,
+) -> None:
+    """Every client that waits for a person, by system, the oldest first."""
+    from starter.cli.show import systems as render_systems
+    from starter.cli.show import tables
+
+    page = Service(as_json).whole("attention", site=site, system=system, skipped=skipped)
+    where = f"{f' at {site}' if site else ''}{f' on {system}' if system else ''}"
+    if as_json:
+        tables.as_json(page)
+    else:
+        render_systems.attention(page["items"], datetime.now(UTC), where=where, skipped=skipped)

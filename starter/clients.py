@@ -1,0 +1,303 @@
+"""What every interface asks for, put together from the workflows and the directory: create, command, look, wait."""
+
+import asyncio
+import hashlib
+import re
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import structlog
+from pydantic import BaseModel
+
+from starter.contract.schemas import CLIENT_ID, ClientFilter, ClientGiven, ClientPage, Credentials, HistoryPage, Servers
+from starter.credentials import Keyring
+from starter.directory.answers import Answers, Key
+from starter.directory.listing import total_of
+from starter.directory.reads import Directory
+from starter.directory.watching import Watch, until_settled
+from starter.errors import DirectoryAway, NoSuchClient, NotRunning, WorkflowMissing
+from starter.temporal.gateway import Gateway, is_recorded
+from workflows.domain.answers import CREATE, Answer, fingerprint
+from workflows.domain.client.client import Client
+from workflows.domain.dates import local_day, local_time
+from workflows.domain.errors import (
+    CommandIdReused,
+    IllegalTransition,
+    InvalidField,
+    NumberNotValid,
+    Refusal,
+    Situation,
+    Taken,
+    TooManyWaiting,
+    refusal_of,
+)
+from workflows.domain.lifecycle import Status
+from workflows.domain.provisioning.ledger import Provisioned
+from workflows.domain.provisioning.standing import Limits
+from workflows.domain.services import Services
+from workflows.domain.state import ClientState
+from workflows.wire.messages import AnyMessage, ChangeServices, Decommission, Edit, workflow_id
+from workflows.wire.views import ClientView, CommandAnswer, PreviewView, end_date_passed
+
+NO_KEYS = Keyring(None, Servers(sip=None, sip_domain="", radius=None))
+
+log = structlog.get_logger(__name__)
+
+View = TypeVar("View", bound=ClientView)
+
+_CONSONANTS, _VOWELS = "bdfghjklmnprstvz", "aiou"
+
+RECORDED_BY_THE_WORKFLOW = (Taken, NumberNotValid)  # it had accepted the command: the directory decided against it
+
+
+class Desk:
+    """Where requests of the API and the console come in. ``limits`` is what new clients are told about time."""
+
+    def __init__(
+        self, gateway: Gateway, directory: Directory, watch: Watch, limits: Limits, keyring: Keyring = NO_KEYS
+    ) -> None:
+        self.gateway = gateway
+        self.directory = directory
+        self.watch = watch
+        self._answers = Answers(directory.database)
+        self._limits = limits
+        self._keyring = keyring
+
+    async def create(self, given: ClientGiven, command_id: str, by: str = "", *, fresh: bool = False) -> ClientView:
+        """The new client, which the directory has; ``by`` asked for it. Raises a Refusal, Away or NotDecided.
+
+        The first verdict on a ``command_id`` stands; ``fresh``: nobody has used this one before.
+        """
+        request = digest_of(given)
+        key = Key(given.client_id or client_id_for(command_id), command_id, request, CREATE)
+        if not fresh and await self._known(key):
+            return await self.client(key.client_id)
+        try:
+            return await self._create(given, key.client_id, command_id, by, request)
+        except Refusal as refusal:
+            if await self._keep(key, refusal, fresh=fresh):
+                return await self.client(key.client_id)
+            raise
+
+    async def _create(self, given: ClientGiven, client_id: str, command_id: str, by: str, request: str) -> ClientView:
+        site = await self.directory.site(given.site)
+        if site is None:
+            known = ", ".join(site.site_id for site in (await self.directory.sites()).items)
+            raise InvalidField(
+                f"There is no site {given.site!r}",
+                f"Give one of: {known}" if known else "Add it first: connect site add",
+                field="site",
+            )
+        now = datetime.now(UTC)
+        client = Client(
+            client_id=client_id,
+            name=given.name,
+            site=site.site_id,
+            timezone=site.timezone,
+            services=Services(
+                given.type,
+                tuple(line.line() for line in given.lines),
+                given.internet.internet() if given.internet else None,
+                tuple(given.offices),
+            ),
+            start_date=given.start_date or local_day(now, site.timezone),
+            created_at=now,
+            billing_ref=given.billing_ref or "",
+            end_date=given.end_date,
+            activation=given.activation,
+            management=given.management,
+        )
+        state = ClientState.of_new(client, self._limits, created_by=command_id, by=by, request=request)
+        return self._linked(await self.gateway.create(state, request))
+
+    async def command(self, client_id: str, message: AnyMessage, *, fresh: bool = False) -> CommandAnswer:
+        """What a client answers to a command. Raises a Refusal, NoSuchClient, Away or NotDecided.
+
+        The first verdict on a ``command_id`` stands: what was obeyed is answered so, with the client as it is now;
+        what was refused is refused with what was said then. ``fresh``: nobody has used this one before.
+        """
+        check_id(client_id)
+        key = Key(client_id, message.command_id, fingerprint(message.command()), message.kind)
+        if not fresh and (known := await self._known(key)):
+            return await self._again(known, client_id)
+        try:
+            try:
+                return self._linked(await self.gateway.command(client_id, message))
+            except NotRunning:
+                return self._linked(await self._command_closed(client_id, message))
+        except Refusal as refusal:
+            if known := await self._keep(key, refusal, fresh=fresh):
+                return await self._again(known, client_id)
+            if not isinstance(refusal, RECORDED_BY_THE_WORKFLOW) and not is_recorded(refusal):
+                await self._note(client_id, message, refusal)
+            raise
+
+    async def preview(self, client_id: str, message: AnyMessage) -> PreviewView:
+        """What a command would do; nothing is done. A refusal is part of the answer. Raises NoSuchClient, Away."""
+        check_id(client_id)
+        try:
+            shown = await self.gateway.preview(client_id, message)
+            taken = await self._taken(client_id, message) if shown.changed else None
+            return PreviewView.refused(taken) if taken else shown
+        except NotRunning:
+            try:
+                answer = await self._command_closed(client_id, message)
+            except Refusal as refusal:
+                return PreviewView.refused(refusal)
+            return PreviewView(message=answer.message, status_before=answer.status, status_after=answer.status)
+
+    async def client(self, client_id: str) -> ClientView:
+        """A client, from its workflow while that runs, from the directory afterwards. Raises NoSuchClient, Away."""
+        check_id(client_id)
+        try:
+            view = await self.gateway.client(client_id)
+        except NotRunning as closed:
+            shown = await self.directory.client(client_id, datetime.now(UTC))
+            if shown is None:
+                raise NoSuchClient(client_id) from closed
+            return self._linked(_without_workflow(shown.view))
+        passed = end_date_passed(view.end_date, datetime.now(UTC), view.timezone)  # a query's clock may stand still
+        view = view.model_copy(update={"end_date_passed": passed})
+        try:
+            return self._linked(await self.directory.with_proofs(view))
+        except DirectoryAway:
+            return self._linked(view)
+
+    async def credentials(self, client_id: str) -> Credentials:
+        """What a client's telephones and router are configured with. Raises NoSuchClient, Away, NoMasterKey."""
+        client = await self.client(client_id)
+        return self._keyring.credentials(client, await self.directory.own_secrets(client_id))
+
+    async def settled(self, view: View, seconds: float) -> View:
+        """The same client once what it decided is done and shown; as it stands when the time is over first."""
+        shown = await until_settled(self.directory, self.watch, view, seconds)
+        if shown is None:
+            try:
+                shown = await self.directory.client(view.client_id, datetime.now(UTC))
+            except DirectoryAway:
+                return view
+        if shown is None or shown.revision < view.revision:
+            return view
+        return self._linked(view.model_copy(update=dict(shown.view)))
+
+    async def clients(self, wanted: ClientFilter) -> ClientPage:
+        """A page of the list, and how many there are in all. Raises NoSuchPage, DirectoryAway."""
+        (items, then), counts = await asyncio.gather(self.listed(wanted), self.directory.counts(wanted))
+        return ClientPage(items=items, next=then, total=total_of(counts, wanted))
+
+    async def listed(self, wanted: ClientFilter) -> tuple[list[ClientView], str | None]:
+        """A page of the list and the cursor of the next one; nothing is counted. Raises NoSuchPage, DirectoryAway."""
+        items, then = await self.directory.clients(wanted, datetime.now(UTC))
+        return [self._linked(view) for view in items], then
+
+    async def history(self, client_id: str, limit: int, cursor: str | None, event: str = "") -> HistoryPage:
+        """A page of a client's history, newest first, all of it or one kind of line.
+
+        Raises NoSuchClient, NoSuchPage, DirectoryAway.
+        """
+        check_id(client_id)
+        page = await self.directory.history(client_id, limit, cursor, event)
+        if page is None:
+            raise NoSuchClient(client_id)
+        return page
+
+    # -- inside -----------------------------------------------------------------------------------------------------
+
+    async def _known(self, key: Key) -> Answer | None:
+        """What this very command was answered before. Raises the refusal it met then, or CommandIdReused.
+
+        While the directory is away, what the client's workflow remembers must do.
+        """
+        try:
+            return await self._answers.find(key)
+        except DirectoryAway as away:
+            log.warning("answer_not_looked_up", client_id=key.client_id, command=key.kind, error=str(away))
+            return None
+
+    async def _again(self, known: Answer, client_id: str) -> CommandAnswer:
+        view = await self.client(client_id)
+        return CommandAnswer(**dict(view), changed=known.changed, message=known.message)
+
+    async def _keep(self, key: Key, refusal: Refusal, *, fresh: bool) -> Answer | None:
+        """Have a refusal stand. Returns what was answered under the same key meanwhile, if it was obeyed.
+
+        A refusal that may be over at the next attempt is not kept, nor is one of the key itself. Raises DirectoryAway:
+        a verdict that could not be kept is not given to who may ask again.
+        """
+        if isinstance(refusal, TooManyWaiting | CommandIdReused):
+            return None
+        try:
+            return await self._answers.keep(key, refusal)
+        except DirectoryAway as away:
+            if not fresh:
+                raise
+            log.warning("refusal_not_kept", client_id=key.client_id, command=key.kind, error=str(away))
+            return None
+
+    def _linked(self, view: View) -> View:
+        return view.model_copy(update={"temporal_ui_url": self.gateway.ui_link(view.client_id)})
+
+    async def _command_closed(self, client_id: str, message: AnyMessage) -> CommandAnswer:
+        """What a client answers whose workflow is over. Decommissioned is final; saying it again changes nothing."""
+        shown = await self.directory.client(client_id, datetime.now(UTC))
+        if shown is None:
+            raise NoSuchClient(client_id)
+        view = shown.view
+        if view.status is not Status.DECOMMISSIONED:
+            raise WorkflowMissing(client_id, workflow_id(client_id))
+        at = local_time(view.decommissioned_at, view.timezone) if view.decommissioned_at else "an earlier time"
+        if isinstance(message, Decommission) and not message.command().planned:
+            return CommandAnswer(**dict(view), changed=False, message=f"Already decommissioned at {at}")
+        raise IllegalTransition(
+            f"Cannot {message.kind.spoken}: the client was already decommissioned at {at}",
+            situation=Situation(view.status),
+        )
+
+    async def _taken(self, client_id: str, message: AnyMessage) -> Taken | None:
+        """What the directory would say to what a command claims, which only it knows."""
+        numbers = [line.number for line in message.add_lines] if isinstance(message, ChangeServices) else []
+        billing_ref = message.billing_ref if isinstance(message, Edit) else None
+        return await self.directory.taken(client_id, numbers, billing_ref) if numbers or billing_ref else None
+
+    async def _note(self, client_id: str, message: AnyMessage, refusal: Refusal) -> None:
+        """Keep what was refused in the history; the caller hears of it even when that cannot be done."""
+        try:
+            await self.directory.note_refusal(client_id, message, refusal, datetime.now(UTC))
+        except DirectoryAway as away:
+            log.warning("refusal_not_noted", client_id=client_id, command=message.kind, error=str(away))
+
+
+def refusal_in(shown: PreviewView) -> Refusal | None:
+    """The refusal that a preview tells of, if it does."""
+    return refusal_of(shown.refusal["type"], shown.refusal) if shown.refusal else None
+
+
+def _without_workflow(view: ClientView) -> ClientView:
+    """A client whose workflow does not run: as it was, unless nobody looks after one that is alive."""
+    if view.status is Status.DECOMMISSIONED:
+        return view
+    return view.model_copy(update={"provisioning": Provisioned.ATTENTION})
+
+
+def check_id(client_id: str) -> None:
+    """Raises NoSuchClient for what no client can be called."""
+    if not re.fullmatch(CLIENT_ID, client_id):
+        raise NoSuchClient(client_id)
+
+
+def client_id_for(command_id: str) -> str:
+    """An id that a person can read out, the same one for the same request sent again. It says nothing of the client:
+    ids stand in the clear in Temporal (PRODUCT.md section 6)."""
+    digest = hashlib.sha256(command_id.encode()).digest()
+    return "-".join(_spoken(int.from_bytes(digest[start : start + 2])) for start in (0, 2, 4))
+
+
+def _spoken(sixteen_bits: int) -> str:
+    """Five letters, consonants and vowels in turn, as proquints have them (arXiv 0901.4016)."""
+    shifts = ((12, 15, _CONSONANTS), (10, 3, _VOWELS), (6, 15, _CONSONANTS), (4, 3, _VOWELS), (0, 15, _CONSONANTS))
+    return "".join(letters[sixteen_bits >> shift & mask] for shift, mask, letters in shifts)
+
+
+def digest_of(request: BaseModel) -> str:
+    """A short digest of all that a request says."""
+    return hashlib.sha256(request.model_dump_json().encode()).hexdigest()[:16]

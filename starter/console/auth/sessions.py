@@ -1,0 +1,144 @@
+"""Who is signed in: sessions in our database, begun with the token or with a link made from it.
+
+A cookie carries a random secret; the database has its digest, which takes the token to make: with another token no
+session lives. The digest is of the scheme and the host name, too: a session begun behind TLS is nothing without it.
+(Not of the User-Agent: whoever is sent the cookie is sent that along with it.) Single sign-on and roles would begin a
+session here in another way, and nothing else would change.
+"""
+
+import base64
+import hmac
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from urllib.parse import quote, unquote
+
+from starlette.requests import Request
+
+from activities.database import Database
+from starter.directory.paging import reaching
+from starter.web.security import Caller
+
+COOKIE = "connect_session"
+LASTS = timedelta(hours=12)
+LINK_LASTS = timedelta(hours=24)
+LONGEST_NAME = 60  # characters
+GLANCE = 5.0  # seconds that the database has to answer
+
+_BEGIN = """
+WITH tidied AS (DELETE FROM console_sessions WHERE expires_at < now() - interval '2 days')
+INSERT INTO console_sessions (session_digest, link_digest, caller, expires_at) VALUES ($1, $2, $3, $4)
+ON CONFLICT DO NOTHING RETURNING caller"""
+_FIND = """
+SELECT caller, expires_at FROM console_sessions
+WHERE session_digest = $1 AND ended_at IS NULL AND expires_at > now()"""
+_END = "UPDATE console_sessions SET ended_at = now() WHERE session_digest = $1 AND ended_at IS NULL"
+
+
+@dataclass(frozen=True)
+class Session:
+    """One signed-in browser. ``key`` signs what it keeps for us, so that nobody else can have put it there."""
+
+    caller: Caller
+    expires_at: datetime
+    key: bytes
+
+    def seal(self, text: str, until: datetime) -> str:
+        """The text as a cookie's value, worth something to this session until then."""
+        return f"{int(until.timestamp())}.{self._signature(int(until.timestamp()), text)}.{quote(text)}"
+
+    def unseal(self, sealed: str, now: datetime) -> str:
+        """The text that was sealed by this session; empty for anything else, and when its time is over."""
+        until, _, rest = sealed.partition(".")
+        signature, _, quoted = rest.partition(".")
+        text = unquote(quoted)
+        if not until.isdecimal() or not until.isascii() or len(until) > 12 or int(until) < now.timestamp():
+            return ""
+        return text if hmac.compare_digest(signature.encode(), self._signature(int(until), text).encode()) else ""
+
+    def _signature(self, until: int, text: str) -> str:
+        return hmac.digest(self.key, f"{until}\0{text}".encode(), "sha256").hex()[:32]
+
+
+class Sessions:
+    """The sessions of the console. Its methods raise DirectoryAway when the database does not answer."""
+
+    def __init__(self, database: Database, token: str) -> None:
+        self._database, self._token = database, token
+
+    def knows(self, token: str) -> bool:
+        """Whether this is the token."""
+        return hmac.compare_digest(token.strip().encode(), self._token.encode())
+
+    async def begin(self, name: str, at: str, link: str | None = None) -> str | None:
+        """The cookie of a new session at an address (``address_of``); None when the link was used before."""
+        cookie = secrets.token_urlsafe(32)
+        digest = link and self._digest(link)
+        async with reaching(GLANCE):
+            begun = await self._database.write(
+                _BEGIN, self._digest(f"{at}\0{cookie}"), digest, name, datetime.now(UTC) + LASTS
+            )
+        return cookie if begun else None
+
+    async def find(self, request: Request) -> Session | None:
+        """The session that a request belongs to, while it lasts."""
+        secret = _secret(request)
+        if not secret:
+            return None
+        async with reaching(GLANCE):
+            rows = await self._database.read(_FIND, self._digest(secret))
+        if not rows:
+            return None
+        return Session(Caller(rows[0]["caller"]), rows[0]["expires_at"], self._digest(f"session\0{secret}"))
+
+    async def end(self, request: Request) -> None:
+        """Sign out: the cookie is worth nothing from now on."""
+        async with reaching(GLANCE):
+            await self._database.write(_END, self._digest(_secret(request)))
+
+    def _digest(self, secret: str) -> bytes:
+        """What the database knows of a secret. It takes the token to make it: with another token, no session lives."""
+        return hmac.digest(self._token.encode(), secret.encode(), "sha256")
+
+
+def cookie_name(request: Request) -> str:
+    """What the session's cookie is called. Behind TLS its name has browsers take it from this very host only, Secure
+    and for every path (RFC 6265bis, section 4.1.3.2: the prefix __Host-)."""
+    return f"__Host-{COOKIE}" if request.url.scheme == "https" else COOKIE
+
+
+def address_of(request: Request) -> str:
+    """What a session is bound to: ``https://connect.example``. No port: cookies know none (RFC 6265, section 8.5)."""
+    return f"{request.url.scheme}://{request.url.hostname}"
+
+
+def _secret(request: Request) -> str:
+    """What a browser knows its session by; empty when it has none, or something that never was ours."""
+    cookie = request.cookies.get(cookie_name(request), "")
+    return f"{address_of(request)}\0{cookie}" if cookie and len(cookie) <= 100 else ""
+
+
+def link_key(token: str, now: datetime) -> str:
+    """What signs its bearer in, once, until LINK_LASTS from now: for the link that `connect up` prints."""
+    until = str(int((now + LINK_LASTS).timestamp()))
+    once = secrets.token_urlsafe(6)
+    return f"{until}.{once}.{_signature(token, until, once)}"
+
+
+def is_link_key(token: str, key: str, now: datetime) -> bool:
+    """Whether a key was made from the token and is not too old. Whether it was used before is the database's to say."""
+    until, _, rest = key.partition(".")
+    once, _, signature = rest.partition(".")
+    made_here = hmac.compare_digest(signature.encode(), _signature(token, until, once).encode())
+    return made_here and until.isdigit() and int(until) >= now.timestamp()
+
+
+def _signature(token: str, until: str, once: str) -> str:
+    digest = hmac.digest(token.encode(), f"console link\0{until}\0{once}".encode(), "sha256")
+    return base64.urlsafe_b64encode(digest[:18]).decode()
+
+
+def sessions_of(request: Request) -> Sessions:
+    """The sessions that the app was made with."""
+    sessions: Sessions = request.app.state.sessions
+    return sessions

@@ -1,0 +1,192 @@
+"""The Edit status page: what can be done with a client, what that would do, and doing it."""
+
+import asyncio
+import hashlib
+from dataclasses import dataclass, replace
+from uuid import uuid4
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, Response
+
+from starter.clients import Desk, refusal_in
+from starter.console.forms.action import Action, NotSaid, Wish, actions_for
+from starter.console.forms.checks import command_id_of
+from starter.console.rendering import Form, Page, caller_of, form_of, page, see
+from starter.errors import NotDecided
+from starter.web.dependencies import AtDesk
+from starter.web.problems import code_of
+from workflows.domain.errors import InvalidField, Refusal, Situation
+from workflows.domain.lifecycle import Kind
+from workflows.wire.messages import BY_NAME
+from workflows.wire.views import ClientView, PreviewView
+
+THINGS = {"line": "Line", "account": "Internet", "office": "Office", "hold": "Hold", "detail": "Record"}
+"""What a command touches, as the preview names it, in the order in which it is read."""
+OVERTAKEN = (
+    "The client has changed since this was previewed, and it would now do something else. Nothing was done. "
+    "Look at what would happen now, and confirm that."
+)
+NOT_THE_NAME = "That is not the client's name. Type it exactly as it is written above."
+
+status_pages = APIRouter(include_in_schema=False, route_class=Page)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An action, and why it cannot be taken now; none: it can."""
+
+    action: Action
+    why_not: str
+
+
+@dataclass(frozen=True)
+class Turned:
+    """What was sent and could not be done: the answer's status, why, what is wrong in which field."""
+
+    status: int
+    problem: str
+    wrong: dict[str, str]
+    command_id: str = ""
+
+
+@status_pages.get("/clients/{client_id}/status")
+async def show_status(request: Request, desk: AtDesk, client_id: str) -> Response:
+    """What can be done, and a preview of what is chosen: as one types, nothing is done."""
+    return await _shown(request, desk, await desk.client(client_id), asked_in(request))
+
+
+@status_pages.post("/clients/{client_id}/status")
+async def change_status(request: Request, desk: AtDesk, client_id: str) -> Response:
+    """Do what was previewed. What is refused is shown with everything that was typed."""
+    form = await form_of(request)
+    client = await desk.client(client_id)
+    wish = wish_of(client, form)
+    if wish is None:
+        return see(f"/clients/{client_id}/status")
+    if wish.action.kind is Kind.DECOMMISSION and _plain(form.text("confirmed")) != _plain(client.name):
+        turned = Turned(422, "", {"confirmed": NOT_THE_NAME})
+        return await _shown(request, desk, client, form, turned)
+    command_id = command_id_of(form)
+    try:
+        message = wish.message(caller_of(request), command_id)
+        shown = await desk.preview(client_id, message)
+        if shown.changed and not shown.answered and seal(shown) != form.text("seen"):
+            return await _shown(request, desk, client, form, Turned(409, OVERTAKEN, {}))
+        answer = await desk.command(client_id, message)
+    except NotSaid as unsaid:
+        turned = Turned(422, str(unsaid), unsaid.wrong)
+    except Refusal as refusal:
+        wrong = {refusal.field: refusal.why} if refusal.field else {}
+        turned = Turned(code_of(type(refusal)), told(refusal), wrong)
+    except NotDecided as undecided:  # sent again with the same id, it is the same command
+        turned = Turned(code_of(NotDecided), str(undecided), {}, command_id)
+    else:
+        return see(f"/clients/{client_id}", notice=f"{answer.message}.")
+    return await _shown(request, desk, await desk.client(client_id), form, turned)
+
+
+def asked_in(request: Request) -> Form:
+    """What an address asks, read as a form is."""
+    many: dict[str, list[str]] = {}
+    for name, value in request.query_params.multi_items():
+        many.setdefault(name, []).append(value.strip())
+    return Form({name: values[-1] for name, values in many.items()}, many)
+
+
+def wish_of(client: ClientView, form: Form) -> Wish | None:
+    """What is wished for; None while no action is chosen."""
+    named = {action.kind.value: action for action in actions_for(client)}
+    action = named.get(form.text("action"))
+    return Wish(action, client, form) if action else None
+
+
+async def _shown(
+    request: Request, desk: Desk, client: ClientView, form: Form, turned: Turned | None = None
+) -> HTMLResponse:
+    wish, shown, hint = wish_of(client, form), None, ""
+    wrong = dict(turned.wrong) if turned else {}
+    if wish is not None:
+        try:
+            shown = await desk.preview(client.client_id, wish.message(caller_of(request), uuid4().hex))
+        except NotSaid as unsaid:
+            hint = str(unsaid) if unsaid.missing else ""
+            wrong |= {} if unsaid.missing and turned is None else unsaid.wrong
+    refusal = refusal_in(shown) if shown else None
+    if refusal is not None and refusal.field and turned is None:
+        wrong[refusal.field] = refusal.why
+    return page(
+        request,
+        "status.html",
+        turned.status if turned else 200,
+        client=client,
+        choices=await choices(desk, client),
+        wish=wish,
+        shown=shown,
+        effects=in_order(shown),
+        things=THINGS,
+        refused=told(refusal) if refusal else "",
+        hint=hint,
+        wrong=wrong,
+        turned=turned,
+        seal=seal(shown),
+        command_id=(turned.command_id if turned else "") or uuid4().hex,
+    )
+
+
+async def choices(desk: Desk, client: ClientView) -> list[Choice]:
+    """Every action, and whether the client would take it: asked of the client itself, with neutral values."""
+    actions = actions_for(client)
+    answers = await asyncio.gather(*(_neutral(desk, client, action.kind) for action in actions))
+    return [Choice(action, _why_not(client, action, answer)) for action, answer in zip(actions, answers, strict=True)]
+
+
+async def _neutral(desk: Desk, client: ClientView, kind: Kind) -> PreviewView:
+    held = {hold.source for hold in client.holds}
+    neutral: dict[str, object] = {}
+    if kind is Kind.SUSPEND:
+        neutral = {"source": next(name for n in range(len(held) + 1) if (name := f"source-{n}") not in held)}
+    elif kind is Kind.UNSUSPEND:
+        neutral = {"source": "all"}
+    elif kind is Kind.CONVERT:
+        neutral = {"to": "virtual" if client.type == "residential" else "residential"}
+    return await desk.preview(client.client_id, BY_NAME[kind].model_validate(neutral))
+
+
+def _why_not(client: ClientView, action: Action, answer: PreviewView) -> str:
+    """Why an action cannot be taken; empty when it can, if only with more said."""
+    refusal = refusal_in(answer)
+    if isinstance(refusal, InvalidField):
+        return ""
+    if refusal is not None:
+        return told(replace(refusal, situation=Situation()))
+    ahead = {plan.kind for plan in client.planned} & {"suspend", "unsuspend"}
+    if answer.changed or (action.kind is Kind.UNSUSPEND and ahead):
+        return ""
+    return action.idle or f"{answer.message}."
+
+
+def told(refusal: Refusal) -> str:
+    """A refusal in words; what is allowed instead stands beside it on this page."""
+    planned = "; ".join(refusal.situation.planned)
+    sentences = (refusal.why, planned and f"Planned: {planned}", refusal.remedy)
+    return " ".join(f"{sentence.rstrip('.')}." for sentence in sentences if sentence)
+
+
+def in_order(shown: PreviewView | None) -> list[tuple[str, str, str, str]]:
+    """What a command touches: a word for it, its name, before and after; lines and accounts first."""
+    order = list(THINGS)
+    effects = sorted(shown.effects, key=lambda effect: order.index(effect.kind)) if shown else []
+    return [(THINGS[effect.kind], effect.subject, effect.before, effect.after) for effect in effects]
+
+
+def seal(shown: PreviewView | None) -> str:
+    """What stands for a preview in the form that confirms it: another one has another seal."""
+    if shown is None:
+        return ""
+    told = shown.model_dump_json(exclude={"goes": {"__all__": {"change_id"}}, "comes": {"__all__": {"change_id"}}})
+    return hashlib.sha256(told.encode()).hexdigest()[:32]
+
+
+def _plain(name: str) -> str:
+    """A name as a page shows it: blanks that follow each other are one."""
+    return " ".join(name.split())

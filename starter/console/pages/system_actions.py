@@ -1,0 +1,96 @@
+"""The ways out of attention, and cancelling what is planned: the small forms of a client's page and of others."""
+
+from typing import Literal
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from pydantic import ValidationError
+
+from starter.clients import Desk
+from starter.console.forms.checks import HIDDEN, command_id_of, sentence
+from starter.console.pages.status import told
+from starter.console.rendering import Form, Page, caller_of, form_of, inside, page, see
+from starter.contract.schemas import MarkDoneBody, SkipBody, Switched
+from starter.web.dependencies import AtDesk
+from starter.web.problems import code_of
+from workflows.domain.errors import NothingPlanned, Refusal
+from workflows.domain.text import visible
+from workflows.wire.messages import AnyMessage, CancelPlanned, MarkDone, Retry, Skip
+
+LONGEST = 500
+RULE = f"Say it in 1 to {LONGEST} characters: it stands in the history for good."
+GONE = "This change is not planned any more: it has happened, or somebody cancelled it. Nothing was done."
+ASKED = {
+    "skip": ("Skip", "reason", "Why may it stay as it is?", "It is not attempted again until the next decision."),
+    "mark-done": ("Mark done", "note", "How was it done by hand?", "Stands as the evidence, with your name."),
+}
+"""What a way out asks for: its name, its field, the question, the rule."""
+
+ways = APIRouter(include_in_schema=False, route_class=Page)
+
+
+@ways.post("/clients/{client_id}/systems/{system}/retry")
+async def retry(request: Request, desk: AtDesk, client_id: str, system: Switched) -> Response:
+    """Attempt a system again at once."""
+    form = await form_of(request)
+    said = {"system": system, "reason": _reason(form)}
+    return await _told(request, desk, client_id, form, Retry.model_validate({**said, **_envelope(request, form)}))
+
+
+@ways.post("/clients/{client_id}/systems/{system}/{way}")
+async def accept(
+    request: Request, desk: AtDesk, client_id: str, system: Switched, way: Literal["skip", "mark-done"]
+) -> Response:
+    """Leave a system as it is, or count it as done by hand: both say why, for good."""
+    form = await form_of(request)
+    name, field, question, rule = ASKED[way]
+    kind, body = (Skip, SkipBody) if way == "skip" else (MarkDone, MarkDoneBody)
+    try:
+        said = body.model_validate({field: form.text(field)}).model_dump(exclude_unset=True)
+        message = kind.model_validate({"system": system, **said, **_envelope(request, form)})
+    except ValidationError as invalid:
+        hidden = [error for error in invalid.errors() if error["type"] == HIDDEN]
+        return page(
+            request,
+            "way_out.html",
+            422,
+            client=await desk.client(client_id),
+            name=name,
+            field=field,
+            question=question,
+            rule=rule,
+            said=form.text(field),
+            wrong=f"{sentence(field, hidden[0])}." if hidden else RULE,
+            next=form.text("next"),
+        )
+    return await _told(request, desk, client_id, form, message)
+
+
+@ways.post("/clients/{client_id}/planned/{change:path}/cancel")
+async def cancel_planned(request: Request, desk: AtDesk, client_id: str, change: str) -> Response:
+    """Cancel a planned change, by its id or kind."""
+    form = await form_of(request)
+    said = {"change": change[:200], "reason": _reason(form)}
+    message = CancelPlanned.model_validate({**said, **_envelope(request, form)})
+    return await _told(request, desk, client_id, form, message)
+
+
+def _reason(form: Form) -> str:
+    """No form of ours asks for one here; whoever gives one has what can be kept of it kept."""
+    return visible(form.text("reason"))[:LONGEST]
+
+
+def _envelope(request: Request, form: Form) -> dict[str, str]:
+    return {"by": caller_of(request), "command_id": command_id_of(form)}
+
+
+async def _told(request: Request, desk: Desk, client_id: str, form: Form, message: AnyMessage) -> Response:
+    """Do it and go back to where it was asked, which says what came of it."""
+    after = inside(form.text("next") or f"/clients/{client_id}")
+    try:
+        answer = await desk.command(client_id, message)
+    except Refusal as refusal:
+        client = await desk.client(client_id)
+        why = GONE if isinstance(refusal, NothingPlanned) else told(refusal)
+        return page(request, "refused.html", code_of(type(refusal)), client=client, told=why, next=after)
+    return see(after, notice=f"{answer.message}.")

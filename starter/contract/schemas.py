@@ -1,0 +1,430 @@
+"""The shapes of HTTP requests and answers, and what is checked at this boundary (PRODUCT.md sections 2, 4 and 7.2).
+
+Bodies of commands are those of workflows/wire/messages.py, made stricter where JSON and people are loose: telephone
+numbers are read as people write them and must be able to exist, dates are texts of a plausible year, and texts can be
+stored.
+"""
+
+import re
+from datetime import date, datetime
+from typing import Annotated, Any, Literal
+from zoneinfo import available_timezones
+
+import phonenumbers
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    StrictBool,
+    StrictInt,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from workflows.domain.client.client import LONGEST_BILLING_REF, LONGEST_NAME
+from workflows.domain.errors import InvalidField
+from workflows.domain.lifecycle import Activation, Status
+from workflows.domain.provisioning.ledger import Provisioned
+from workflows.domain.services import ClientType
+from workflows.domain.text import hidden_in
+from workflows.wire import messages
+from workflows.wire.messages import MOST, Model, Office, Strict
+from workflows.wire.views import ClientView, SkippedView
+
+CLIENT_ID = r"^[a-z0-9][a-z0-9-]{1,62}$"
+YEARS = range(1900, 2200)
+NO_PLACES = {"Factory", "localtime", "posixrules"}  # what else lies among the zones: of the machine, or of nowhere
+DATES = {"start_date", "end_date", "last_day", "at"}
+PROSE = {"reason", "note"}  # may have several lines
+WRITTEN_DATE = re.compile(r"^\d{4}-\d\d-\d\d")
+WRITTEN_NUMBER = re.compile(r"^\+[0-9 ()./-]{6,40}$")
+
+
+def storable(text: str) -> str:
+    """Text that a database and a page can hold. Raises PydanticCustomError for other."""
+    if "\0" in text:
+        raise PydanticCustomError("text_not_storable", "The text contains a NUL character. Leave it out")
+    return text
+
+
+def seen(text: str, *, lines: bool = False) -> str:
+    """Text in which nothing is hidden (workflows/domain/text.py). Raises PydanticCustomError for other."""
+    if hidden := hidden_in(text, lines=lines):
+        raise PydanticCustomError(
+            "hidden_character", "The text contains a character that cannot be seen: {hidden}. Leave it out",
+            {"hidden": hidden},
+        )  # fmt: skip
+    return text
+
+
+def read_number(given: object) -> object:
+    """A telephone number as people write it, in E.164. Raises PydanticCustomError when no such number can exist."""
+    if not isinstance(given, str):
+        return given
+    try:
+        if not WRITTEN_NUMBER.match(given.strip()):
+            raise ValueError
+        number = phonenumbers.parse(given, None)
+        if not phonenumbers.is_valid_number(number):
+            raise ValueError
+    except (ValueError, phonenumbers.NumberParseException) as wrong:
+        raise PydanticCustomError(
+            "number_not_valid",
+            "{given} is not a telephone number that can exist. Write it with a plus and the country code (E.164): "
+            "+442079460001",
+            {"given": repr(given[:40])},
+        ) from wrong
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def known_zone(name: str) -> str:
+    """A time zone of the IANA list. Raises InvalidField for other, be it one that this machine has a file for."""
+    if name not in available_timezones() - NO_PLACES:
+        raise InvalidField(f"{name!r} is not an IANA time zone", "Give a name such as Europe/London", field="timezone")
+    return name
+
+
+def never_null(schema: dict[str, Any]) -> None:
+    """Have a field described as one that may be left out, and is not null when it is given."""
+    schema.pop("default", None)
+    schema.update(next(kind for kind in schema.pop("anyOf") if kind.get("type") != "null"))
+
+
+Number = Annotated[
+    str,
+    BeforeValidator(read_number),
+    Field(description="A telephone number in E.164; spaces, dashes and parentheses are left out",
+          examples=["+442079460001"]),
+]  # fmt: skip
+Key = Annotated[
+    str,
+    StringConstraints(pattern=CLIENT_ID),
+    Field(description="Lower-case letters, digits and hyphens, 2 to 63 of them"),
+]
+Text = Annotated[str, AfterValidator(storable)]
+Switched = Literal["telephony", "internet"]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_NAME, pattern=r"\S")]
+
+
+class Clean(Model):
+    """What comes in: nothing is hidden in a text, and every date is a text of a plausible year."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _readable(cls, given: Any, info: ValidationInfo) -> Any:
+        for text in given if isinstance(given, list) else [given]:
+            if isinstance(text, str):
+                seen(text, lines=info.field_name in PROSE)
+        if info.field_name in DATES and isinstance(given, str | int | float) and not WRITTEN_DATE.match(str(given)):
+            raise PydanticCustomError(
+                "date_as_text", "Write the date as a text: 2027-02-28, an instant 2027-03-01T09:00:00+00:00"
+            )
+        return given
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _plausible(cls, given: Any) -> Any:
+        if isinstance(given, date) and given.year not in YEARS:
+            raise PydanticCustomError(
+                "date_out_of_range",
+                "The year {year} is not plausible. Give one from {first} to {last}",
+                {"year": given.year, "first": YEARS[0], "last": YEARS[-1]},
+            )
+        return given
+
+
+# -- what comes in ----------------------------------------------------------------------------------------------------
+
+
+class LineGiven(Clean, messages.LineGiven):
+    number: Number
+    protected: StrictBool = Field(False, description="Stays in service through a suspension: lift, alarm, door entry")
+
+
+class InternetGiven(Clean, messages.InternetGiven):
+    down_mbps: StrictInt = Field(ge=1, le=1_000_000, examples=[100])
+    up_mbps: StrictInt = Field(ge=1, le=1_000_000, examples=[20])
+    vlan: StrictInt | None = Field(None, ge=1, le=4094, examples=[110])
+
+
+class CommandBody(Clean, messages.Body):
+    """A command that happens now."""
+
+
+class CancelQuery(CommandBody):
+    """What the cancelling of a planned change says in its address."""
+
+    dry_run: bool = False
+
+
+class PlannableBody(Clean, messages.PlannableBody):
+    """A command that happens now, or at the moment given: one of ``last_day`` and ``at``."""
+
+
+class ConvertBody(Clean, messages.ConvertBody):
+    """Become residential, with an office for each line, or virtual."""
+
+    lines: list[LineGiven] = Field(  # type: ignore[assignment]  # a list of a stricter kind
+        default_factory=list, max_length=MOST, description="Which line goes to which office"
+    )
+    internet: InternetGiven | None = None
+
+
+class ServicesBody(Clean, messages.ServicesBody):
+    """A change of the contracted services. ``internet`` left out keeps it, ``"none"`` ends it."""
+
+    add_lines: list[LineGiven] = Field(default_factory=list, max_length=MOST)  # type: ignore[assignment]  # a list of a stricter kind
+    remove_lines: list[Number] = Field(default_factory=list, max_length=MOST)
+    internet: InternetGiven | Literal["none"] | None = None
+
+
+class SkipBody(Clean, messages.SkipBody):
+    """Accept that a system is not as decided, until the next decision that concerns it."""
+
+
+class MarkDoneBody(Clean, messages.MarkDoneBody):
+    """Count a system as done by hand. ``reason`` may be said for ``note``."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _said_once(cls, given: Any) -> Any:
+        if isinstance(given, dict) and {"note", "reason"} <= given.keys():
+            raise PydanticCustomError("said_twice", "Both note and reason are given. Leave one of them out")
+        return given
+
+
+class EditBody(Clean, messages.EditBody):
+    """Details. What is left out stays; ``billing_ref`` empty or null asks for a generated one."""
+
+    name: Name | None = Field(None, examples=["Acme Ltd"], json_schema_extra=never_null)
+    start_date: date | None = Field(None, examples=["2027-01-01"], json_schema_extra=never_null)
+    activation: Activation | None = Field(
+        None,
+        description="Of a New client: automatic plans it for the start date anew, manual leaves it to a person",
+        examples=["automatic"],
+        json_schema_extra=never_null,
+    )
+
+    @field_validator("name", "start_date", "activation", mode="before")
+    @classmethod
+    def _kept(cls, given: Any) -> Any:
+        if given is None:
+            raise PydanticCustomError("never_null", "Every client has one. Leave it out to keep it, or give another")
+        return given
+
+
+class SiteGiven(Clean, Strict):
+    """A building."""
+
+    site_id: Key = Field(examples=["thames-house"])
+    name: Name = Field(examples=["Thames House"])
+    timezone: Annotated[str, AfterValidator(known_zone)] = Field(description="IANA", examples=["Europe/London"])
+
+
+class ClientGiven(Clean, Strict):
+    """A new client (PRODUCT.md section 2)."""
+
+    client_id: Key | None = Field(None, description="Generated from the name when left out", examples=["acme"])
+    name: Name = Field(examples=["Acme Ltd"])
+    type: ClientType
+    site: Annotated[str, StringConstraints(max_length=63)] = Field(examples=["thames-house"])
+    billing_ref: Annotated[str, StringConstraints(max_length=LONGEST_BILLING_REF, strip_whitespace=True)] | None = (
+        Field(None, description="Unique in the operator; generated when left out")
+    )
+    start_date: date | None = Field(
+        None, description="The contract's first day at the site; today when left out", examples=["2027-01-01"]
+    )
+    end_date: date | None = Field(None, description="When the client is due to move out. Never acts on services")
+    activation: Activation = Activation.AUTOMATIC
+    management: StrictBool = Field(False, description="The operator's own client of the site")
+    offices: list[Office] = Field(default_factory=list, max_length=MOST, description="Offices without a telephone line")
+    lines: list[LineGiven] = Field(default_factory=list, max_length=MOST)
+    internet: InternetGiven | None = None
+
+
+class ClientFilter(Strict):
+    """Which clients a list shows, and which page of it."""
+
+    status: Status | None = None
+    type: ClientType | None = None
+    provisioning: Provisioned | None = None
+    site: Text | None = Field(None, max_length=63)
+    q: Text | None = Field(
+        None, max_length=200, description="In name, billing ref, id, numbers and offices: every word"
+    )
+    inactive: bool = Field(False, description="Show decommissioned clients too")
+    sort: Literal[
+        "name", "-name", "billing_ref", "-billing_ref", "status", "-status", "start_date", "-start_date",
+        "end_date", "-end_date", "next_change", "-next_change",
+    ] = Field("name", description="A minus sorts downwards; the management client is always first")  # fmt: skip
+    limit: int = Field(50, ge=1, le=500)
+    cursor: str | None = Field(None, max_length=2000, description="`next` of the page before")
+
+
+class AttentionFilter(Strict):
+    """Whom a list of those who wait for a person shows, and which page of it."""
+
+    site: Text | None = Field(None, max_length=63)
+    system: Switched | None = None
+    skipped: bool = Field(False, description="Show also what a person has accepted as it is")
+    limit: int = Field(50, ge=1, le=500)
+    cursor: str | None = Field(None, max_length=2000, description="`next` of the page before")
+
+
+class HistoryFilter(Strict):
+    """Which page of a history."""
+
+    limit: int = Field(100, ge=1, le=500)
+    cursor: str | None = Field(None, max_length=2000, description="`next` of the page before")
+
+
+# -- what goes out ----------------------------------------------------------------------------------------------------
+
+
+class Site(Model):
+    """A building, with the time zone of everything in it."""
+
+    site_id: str
+    name: str
+    timezone: str
+    created_at: datetime
+
+
+class SitePage(Model):
+    items: list[Site]
+    next: str | None
+    total: int
+
+
+class ClientPage(Model):
+    items: list[ClientView]
+    next: str | None
+    total: int
+
+
+class HistoryEntry(Model):
+    """One line of a client's history: what was asked, refused, decided, attempted or proven."""
+
+    history_id: int
+    event: str
+    at: datetime
+    kind: str
+    text: str
+    by: str
+    source: str
+    reason: str
+    command_id: str
+    revision: int
+    facts: dict[str, Any]
+
+
+class HistoryPage(Model):
+    items: list[HistoryEntry]
+    next: str | None
+    total: int
+
+
+class Attention(Model):
+    """A client for which a system is not as decided, as the directory was last told of it.
+
+    ``state``: attention: a person is needed; not_proven: changed, but what is true could not be seen yet; skipped: a
+    person accepts it. ``since`` is when that began. ``attempts`` and ``next_attempt_at`` are those of then.
+    """
+
+    client_id: str
+    name: str
+    site: str
+    system: Switched
+    state: Literal["attention", "not_proven", "skipped"]
+    since: datetime
+    attempts: int
+    last_error: str
+    next_attempt_at: datetime | None
+    skipped: SkippedView | None
+
+
+class AttentionPage(Model):
+    items: list[Attention]
+    next: str | None
+    total: int
+
+
+class SystemState(Model):
+    """How the workers find a system, and how many clients wait for it.
+
+    ``state``: the worst that any worker says; unknown: none has said anything for a minute. ``since`` is when that
+    began. ``clients_changing`` are those that wait for it without needing a person.
+    """
+
+    system: Switched
+    state: Literal["working", "failing", "recovering", "unknown"]
+    since: datetime | None
+    last_error: str
+    last_failure_at: datetime | None
+    last_success_at: datetime | None
+    workers: int = Field(description="How many have reported within the last minute")
+    clients_in_attention: int
+    oldest_attention_at: datetime | None
+    clients_changing: int
+
+
+class SystemPage(Model):
+    items: list[SystemState]
+    next: str | None
+    total: int
+
+
+class SipCredentials(Model):
+    """What a telephone registers with. The password is null for a line that keeps a secret from before Connect."""
+
+    number: str
+    username: str
+    password: str | None
+
+
+class RadiusCredentials(Model):
+    """What a router logs in with. The password is null for an account that keeps a secret from before Connect."""
+
+    username: str
+    password: str | None
+
+
+class Servers(Model):
+    """Where telephones and routers are to go, as this process was told; null: it was not told."""
+
+    sip: str | None = Field(description="host:port", examples=["127.0.0.1:5060"])
+    sip_domain: str
+    radius: str | None = Field(description="host:port", examples=["127.0.0.1:1812"])
+
+
+class Credentials(Model):
+    """What the telephones and the router of a client are configured with."""
+
+    sip: list[SipCredentials]
+    radius: RadiusCredentials | None
+    servers: Servers
+
+
+class Readiness(Model):
+    """Whether this process can work."""
+
+    ready: bool
+
+
+class Problem(Model):
+    """RFC 9457, with what is known of the way out."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    field: str | None = None
+    errors: list[dict[str, str]] | None = Field(None, description="The first 20 wrong fields, when several are")
+    client_status: str | None = None
+    planned: list[str] | None = None
+    allowed: list[str] | None = None
+    client_id: str | None = None
+    command_id: str | None = None

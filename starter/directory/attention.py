@@ -1,0 +1,123 @@
+"""Who waits for a person, and how the systems are: SELECTs on the read model and on what the workers report of them.
+
+Nothing is asked of workflows: what is listed is what they last published, less what was proven since.
+"""
+
+import asyncpg
+
+from activities.database import Database
+from starter.contract.schemas import Attention, AttentionFilter, AttentionPage, SystemPage, SystemState
+from starter.directory.paging import Where, opened, sealed
+from workflows.domain.dates import at_site
+from workflows.domain.systems import SWITCHED
+from workflows.wire.views import SkippedView
+
+SILENCE = 60  # seconds after which a worker that reports nothing is gone
+ORDER = "attention"  # what a cursor of this list is sealed with
+
+# Every system of every client that is not proven to be as decided: of the rest the documents are not even read.
+_WAITING = """
+SELECT c.client_id, c.name, c.site_id, c.updated_at, s.document, s.document->>'system' AS system, w.wanted
+FROM clients c, jsonb_array_elements(c.document->'systems') s(document),
+  LATERAL (SELECT CASE s.document->>'system' WHEN 'telephony' THEN c.telephony_wanted ELSE c.internet_wanted END,
+                  CASE s.document->>'system' WHEN 'telephony' THEN c.telephony_proven ELSE c.internet_proven END
+  ) w(wanted, proven)
+WHERE c.provisioning <> 'settled' AND w.proven < w.wanted AND s.document->>'state' <> 'skipped'
+"""
+
+# What is skipped does not keep a client from being settled.
+_SKIPPED = """
+SELECT c.client_id, c.name, c.site_id, c.updated_at, s.document, s.document->>'system' AS system, 0 AS wanted
+FROM clients c, jsonb_array_elements(c.document->'systems') s(document)
+WHERE c.document @? '$.systems[*] ? (@.state == "skipped")' AND s.document->>'state' = 'skipped'
+"""
+
+# Nobody publishes when something began to be unproven: the first evidence of it says so.
+_FOUND = """
+WITH found AS (
+  SELECT x.client_id, x.name, x.site_id AS site, x.system, x.document->>'state' AS state,
+    x.document->'skipped' AS skipped, (x.document->>'attempts')::int AS attempts,
+    x.document->>'last_error' AS last_error,
+    (x.document->>'next_attempt_at')::timestamptz AS next_attempt_at,
+    array_position(ARRAY['telephony', 'internet'], x.system) AS place,
+    coalesce((x.document->>'attention_since')::timestamptz, (x.document->'skipped'->>'at')::timestamptz,
+      (SELECT min(p.at) FROM proofs p WHERE (p.client_id, p.system, p.kind) = (x.client_id, x.system, 'part')
+        AND p.revision >= x.wanted), x.updated_at) AS since
+  FROM ({waiting}) x WHERE x.document->>'state' IN ('attention', 'not_proven', 'skipped'))
+"""
+
+_PAGE = "SELECT f.*, f.since::text AS sort_key, t.timezone FROM found f JOIN sites t ON t.site_id = f.site"
+
+_REPORTS = f"""
+WITH waiting AS ({_WAITING}),
+clients AS (
+  SELECT system, count(*) FILTER (WHERE document->>'state' = 'attention') AS clients_in_attention,
+    min((document->>'attention_since')::timestamptz) FILTER (WHERE document->>'state' = 'attention')
+      AS oldest_attention_at,
+    count(*) FILTER (WHERE document->>'state' <> 'attention') AS clients_changing
+  FROM waiting GROUP BY system),
+live AS (
+  SELECT *, array_position(ARRAY['working', 'recovering', 'failing'], state) AS badness
+  FROM system_states WHERE updated_at > now() - make_interval(secs => $1)),
+workers AS (
+  SELECT system, (array_agg(state ORDER BY badness DESC, since))[1] AS state,
+    (array_agg(since ORDER BY badness DESC, since))[1] AS since,
+    (array_agg(last_error ORDER BY last_failure_at DESC NULLS LAST, badness DESC))[1] AS last_error,
+    max(last_failure_at) AS last_failure_at, max(last_success_at) AS last_success_at, count(*) AS workers
+  FROM live GROUP BY system)
+SELECT s.system, coalesce(w.state, 'unknown') AS state, w.since, coalesce(w.last_error, '') AS last_error,
+  w.last_failure_at, w.last_success_at, coalesce(w.workers, 0) AS workers,
+  coalesce(c.clients_in_attention, 0) AS clients_in_attention, c.oldest_attention_at,
+  coalesce(c.clients_changing, 0) AS clients_changing
+FROM unnest($2::text[]) WITH ORDINALITY s(system, place)
+LEFT JOIN workers w USING (system) LEFT JOIN clients c USING (system) ORDER BY s.place
+"""  # noqa: S608  # put together from constants
+
+
+async def those_waiting(database: Database, wanted: AttentionFilter) -> AttentionPage:
+    """A page of those who wait, by system, the oldest first. Raises NoSuchPage."""
+    found = _FOUND.format(waiting=f"{_WAITING} UNION ALL {_SKIPPED}" if wanted.skipped else _WAITING)
+    where = Where()
+    if wanted.site:
+        where.terms.append(f"f.site = {where.given(wanted.site)}")
+    if wanted.system:
+        where.terms.append(f"f.system = {where.given(wanted.system)}")
+    # every name comes from here; what a caller gave is a parameter
+    counting = f"{found} SELECT count(*) AS total FROM found f {where}"  # noqa: S608  # see above
+    total = (await database.read(counting, *where.values))[0]["total"]
+    if wanted.cursor:
+        place, since, client_id = opened(wanted.cursor, ORDER, (int, str, str))
+        beyond = f"({where.given(place)}::bigint, {where.given(since)}::text::timestamptz, {where.given(client_id)})"
+        where.terms.append(f"(f.place, f.since, f.client_id) > {beyond}")
+    order = f"ORDER BY f.place, f.since, f.client_id LIMIT {where.given(wanted.limit + 1)}"
+    page = f"{found} {_PAGE} {where} {order}"
+    rows = await database.read(page, *where.values)
+    last = rows[wanted.limit - 1] if len(rows) > wanted.limit else None
+    return AttentionPage(
+        items=[_one(row) for row in rows[: wanted.limit]],
+        next=last and sealed(ORDER, (last["place"], last["sort_key"], last["client_id"])),
+        total=total,
+    )
+
+
+async def systems(database: Database) -> SystemPage:
+    """Every system that is switched, the silent ones too."""
+    rows = await database.read(_REPORTS, SILENCE, [system.value for system in SWITCHED])
+    items = [SystemState(**row) for row in rows]
+    return SystemPage(items=items, next=None, total=len(items))
+
+
+def _one(row: asyncpg.Record) -> Attention:
+    zone, skipped, again = row["timezone"], row["skipped"], row["next_attempt_at"]
+    return Attention(
+        client_id=row["client_id"],
+        name=row["name"],
+        site=row["site"],
+        system=row["system"],
+        state=row["state"],
+        since=at_site(row["since"], zone),
+        attempts=row["attempts"],
+        last_error=row["last_error"],
+        next_attempt_at=again and at_site(again, zone),
+        skipped=skipped and SkippedView.model_validate(skipped),
+    )

@@ -1,0 +1,116 @@
+"""What only the console asks of the directory: a life's statuses, what is coming, what is still free."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from activities.database import Database
+from starter.directory.paging import reaching
+
+GLANCE = 5.0  # seconds that the database has to answer
+MOST_PLANS = 2000
+MOST_LOOKED_AT = 1000
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A planned change of one client. ``revision`` and ``updated_at`` are the client's own: the plan may be older."""
+
+    client_id: str
+    name: str
+    site: str
+    site_name: str
+    timezone: str
+    change_id: str
+    kind: str
+    at: datetime
+    local_time: str
+    reason: str
+    by: str
+    details: dict[str, Any]
+    revision: int
+    updated_at: datetime
+
+
+class Reads:
+    """Its methods raise DirectoryAway when the database does not answer."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def site_names(self) -> dict[str, str]:
+        """What each site is called."""
+        async with reaching(GLANCE):
+            rows = await self._database.read("SELECT site_id, name FROM sites")
+        return {row["site_id"]: row["name"] for row in rows}
+
+    async def status_changes(self, client_id: str) -> list[tuple[datetime, str]]:
+        """Since when a client had which status, the oldest first."""
+        async with reaching(GLANCE):
+            rows = await self._database.read(
+                "SELECT at, facts->>'status' AS status FROM history "
+                "WHERE client_id = $1 AND event = 'decided' AND facts ? 'status' ORDER BY at, history_id",
+                client_id,
+            )
+        return [(row["at"], row["status"]) for row in rows]
+
+    async def plans(
+        self, site: str | None, begin: datetime, end: datetime, most: int = MOST_PLANS, skip: int = 0
+    ) -> list[Plan]:
+        """What is planned from ``begin`` until before ``end``, in order; of one site or of all. At most ``most``,
+        without the first ``skip``."""
+        async with reaching(GLANCE):
+            rows = await self._database.read(
+                "SELECT c.client_id, c.name, c.site_id, s.name AS site_name, s.timezone, p.*, c.revision, c.updated_at "
+                "FROM clients c JOIN sites s USING (site_id), "
+                "jsonb_to_recordset(c.document->'planned') AS p(change_id text, kind text, at timestamptz, "
+                "local_time text, reason text, by text, details jsonb) "
+                "WHERE c.next_change_at < $3 AND ($1::text IS NULL OR c.site_id = $1) "
+                "AND p.at >= $2 AND p.at < $3 ORDER BY p.at, c.sort_name, c.client_id, p.kind LIMIT $4 OFFSET $5",
+                site,
+                begin,
+                end,
+                most,
+                skip,
+            )
+        return [
+            Plan(
+                *(row["client_id"], row["name"], row["site_id"], row["site_name"], row["timezone"]),
+                *(row["change_id"], row["kind"], row["at"], row["local_time"], row["reason"], row["by"]),
+                *(row["details"] or {}, row["revision"], row["updated_at"]),
+            )
+            for row in rows
+        ]
+
+    async def numbers_taken(self, numbers: Sequence[str]) -> dict[str, str]:
+        """Which of these numbers somebody holds, and who."""
+        async with reaching(GLANCE):
+            rows = await self._database.read(
+                "SELECT number, client_id FROM numbers WHERE number = ANY($1)", list(numbers)
+            )
+        return {row["number"]: row["client_id"] for row in rows}
+
+    async def billing_ref_taken(self, ref: str) -> str | None:
+        """Which client goes, or went, by a billing reference."""
+        async with reaching(GLANCE):
+            rows = await self._database.read("SELECT client_id FROM billing_refs WHERE billing_ref = $1", ref)
+        return rows[0]["client_id"] if rows else None
+
+    async def client_id_taken(self, client_id: str) -> bool:
+        """Whether there is, or was, a client of this id."""
+        async with reaching(GLANCE):
+            return bool(await self._database.read("SELECT 1 FROM clients WHERE client_id = $1", client_id))
+
+    async def in_attention(self) -> tuple[int, bool]:
+        """With how many clients a system waits for a person, and whether there may be more than were looked at.
+
+        Every page asks: where all clients change at once, only some are looked at.
+        """
+        async with reaching(GLANCE):
+            rows = await self._database.read(
+                "SELECT count(*) FILTER (WHERE attention) AS number, count(*) AS looked "
+                "FROM (SELECT attention FROM clients WHERE provisioning <> 'settled' LIMIT $1) unsettled",
+                MOST_LOOKED_AT,
+            )
+        return rows[0]["number"], rows[0]["looked"] == MOST_LOOKED_AT

@@ -1,0 +1,126 @@
+"""The list of clients: which it shows, in what order, and how many there are of each status.
+
+A page is picked from index entries alone (``clients_by_site``, ``clients_by_name``), and only
+what it shows is read: the list stays quick over very many clients, however it is sorted and however far one pages.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from starter.contract.schemas import ClientFilter
+from starter.directory.paging import Where, opened, sealed
+from workflows.domain.lifecycle import Status
+
+# What a list can be sorted by: the expression ascending and descending (what is missing comes last), and its type.
+SORTS = {
+    "name": ("c.sort_name", "c.sort_name", "text"),
+    "billing_ref": ("c.billing_ref", "c.billing_ref", "text"),
+    "status": ("c.status", "c.status", "text"),
+    "start_date": ("c.start_date", "c.start_date", "date"),
+    "end_date": ("coalesce(c.end_date, 'infinity')", "coalesce(c.end_date, '-infinity')", "date"),
+    "next_change": (
+        "coalesce(c.next_change_at, 'infinity')",
+        "coalesce(c.next_change_at, '-infinity')",
+        "timestamptz",
+    ),
+}
+PHONE = re.compile(r"\+?[0-9 ()./-]+", re.ASCII)
+SHORTEST_NUMBER = 5  # digits that are looked for as a number
+
+
+@dataclass(frozen=True)
+class Picked:
+    """SQL that picks the clients of a page and one more, the order of them under the name ``l``, and its parameters."""
+
+    query: str
+    order: str
+    values: list[Any]
+
+
+def picking(wanted: ClientFilter) -> Picked:
+    """Pick ``client_id``, ``management`` and ``sort_key`` of a page. Raises NoSuchPage.
+
+    Management clients, which come first, are picked apart from the others: each part then has an order of an index.
+    """
+    falling = wanted.sort.startswith("-")
+    sort = SORTS[wanted.sort.removeprefix("-")]
+    key, kind = sort[falling], sort[2]
+    direction = "DESC" if falling else "ASC"
+    where = filtered(wanted, _listed(wanted))
+    beyond, after_management = "", False
+    if wanted.cursor:
+        management, value, client_id = opened(wanted.cursor, wanted.sort, (bool, str, str))
+        place = f"({where.given(value)}::text::{kind}, {where.given(client_id)})"
+        beyond, after_management = f"({key}, c.client_id) {'<' if falling else '>'} {place}", not management
+    most = where.given(wanted.limit + 1)
+
+    def part(ours: str, *terms: str) -> str:
+        conditions = Where([*where.terms, ours, *terms])
+        # every name comes from SORTS and the filter's own terms; what a caller gave is a parameter
+        return (
+            f"(SELECT c.client_id, c.management, {key} AS sort_key FROM clients c {conditions} "  # noqa: S608  # see above
+            f"ORDER BY sort_key {direction}, c.client_id {direction} LIMIT {most})"
+        )
+
+    beyond_first = [beyond] if beyond else []
+    parts = [part("NOT c.management", *(beyond_first if after_management else ()))]
+    if not after_management:
+        parts.append(part("c.management", *beyond_first))
+    order = f"l.management DESC, l.sort_key {direction}, l.client_id {direction}"
+    picked = f"SELECT * FROM ({' UNION ALL '.join(parts)}) l ORDER BY {order} LIMIT {most}"  # noqa: S608  # see above
+    return Picked(picked, order, where.values)
+
+
+def cursor_of(wanted: ClientFilter, row: Mapping[str, Any]) -> str:
+    """Where the page after this row begins."""
+    return sealed(wanted.sort, (row["management"], row["sort_text"], row["client_id"]))
+
+
+def counting(wanted: ClientFilter) -> tuple[str, list[Any]]:
+    """SQL that counts the clients of each status, of all that the filter lets through but for the status."""
+    where = filtered(wanted, Where())
+    return f"SELECT c.status, count(*) AS number FROM clients c {where} GROUP BY c.status", where.values  # noqa: S608  # the filter's own terms
+
+
+def total_of(counts: Mapping[str, int], wanted: ClientFilter) -> int:
+    """How many a filter lets through, of those that were counted by status."""
+    if wanted.status:
+        return counts.get(wanted.status.value, 0)
+    return sum(number for status, number in counts.items() if wanted.inactive or status != Status.DECOMMISSIONED)
+
+
+def _listed(wanted: ClientFilter) -> Where:
+    where = Where()
+    if wanted.status:
+        where.terms.append(f"c.status = {where.given(wanted.status.value)}")
+    elif not wanted.inactive:
+        where.terms.append(f"c.status <> {where.given(Status.DECOMMISSIONED.value)}")
+    return where
+
+
+def filtered(wanted: ClientFilter, where: Where) -> Where:
+    """The conditions of a filter, added to those that are there; what it says of the status is not among them."""
+    if wanted.type:
+        where.terms.append(f"c.type = {where.given(wanted.type.value)}")
+    if wanted.provisioning:
+        where.terms.append(f"c.provisioning = {where.given(wanted.provisioning.value)}")
+    if wanted.site:
+        where.terms.append(f"c.site_id = {where.given(wanted.site)}")
+    if words := (wanted.q or "").lower().split():
+        every = " AND ".join(f"c.search LIKE {where.given(f'%{_literal(word)}%')}" for word in words)
+        dialled = _dialled(wanted.q or "")
+        where.terms.append(f"({every} OR c.search LIKE {where.given(f'%{dialled}%')})" if dialled else every)
+    return where
+
+
+def _literal(word: str) -> str:
+    return word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+def _dialled(text: str) -> str:
+    """The digits of what may be a telephone number as people write it, ``(020) 7946-0311``, without what stands before
+    the area code; empty for anything else."""
+    digits = re.sub(r"\D", "", text.replace("(0)", ""), flags=re.ASCII)
+    return digits.lstrip("0") if PHONE.fullmatch(text.strip()) and len(digits) >= SHORTEST_NUMBER else ""

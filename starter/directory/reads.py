@@ -1,0 +1,300 @@
+"""What Connect shows without asking a workflow: SELECTs on the read model (PRODUCT.md sections 1 and 7.2).
+
+Two things alone are written here: a new site, and a refusal that no workflow could record.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import asyncpg
+
+from activities.database import Database
+from activities.directory.publish import sort_name
+from activities.fence import OWN_SECRET
+from starter.contract.schemas import (
+    AttentionFilter,
+    AttentionPage,
+    ClientFilter,
+    HistoryEntry,
+    HistoryPage,
+    Site,
+    SiteGiven,
+    SitePage,
+    SystemPage,
+)
+from starter.directory.attention import systems, those_waiting
+from starter.directory.listing import counting, cursor_of, picking
+from starter.directory.paging import Where, opened, paging, reaching, sealed
+from starter.errors import SiteIdTaken
+from workflows.domain.dates import at_site
+from workflows.domain.errors import BillingRefTaken, NumberTaken, Refusal, Taken
+from workflows.domain.provisioning.ledger import Provisioned
+from workflows.wire.messages import AnyMessage
+from workflows.wire.views import ClientView, SystemView, end_date_passed
+
+_CLIENT = """
+SELECT c.client_id, c.revision, c.document::text AS document, c.provisioning, c.management,
+       c.telephony_proven >= c.telephony_wanted AS telephony_done, t.at AS telephony_at,
+       t.method AS telephony_method, t.findings AS telephony_findings,
+       c.internet_proven >= c.internet_wanted AS internet_done, i.at AS internet_at,
+       i.method AS internet_method, i.findings AS internet_findings
+"""
+_PROOFS = """
+LEFT JOIN proofs t
+  ON (t.client_id, t.system, t.revision, t.kind) = (c.client_id, 'telephony', c.telephony_proven, 'change')
+LEFT JOIN proofs i
+  ON (i.client_id, i.system, i.revision, i.kind) = (c.client_id, 'internet', c.internet_proven, 'change')
+"""
+
+_LINE = """
+SELECT history_id, event, at, at::text AS sort_key, kind, text, by, source, reason, command_id, revision, facts
+FROM history h
+"""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A client as the directory shows it, with what was proven since it was published."""
+
+    view: ClientView
+    revision: int
+
+    @classmethod
+    def of(cls, row: asyncpg.Record, now: datetime) -> "Shown":
+        published = ClientView.model_validate_json(row["document"])
+        passed = end_date_passed(published.end_date, now, published.timezone)
+        return cls(proven(published.model_copy(update={"end_date_passed": passed}), row), row["revision"])
+
+
+def proven(view: ClientView, row: asyncpg.Record) -> ClientView:
+    """The client with the proofs that the directory has of what it wants: they are there before anyone publishes."""
+    systems = [_proven_system(system, row, view.timezone) for system in view.systems]
+    return view.model_copy(update={"systems": systems, "provisioning": Provisioned(row["provisioning"])})
+
+
+def _proven_system(system: SystemView, row: asyncpg.Record, zone: str) -> SystemView:
+    """The system with its newest proof. What is skipped counts as settled, but is not proven."""
+    name = system.system
+    if not row[f"{name}_done"] or system.skipped:
+        return system
+    at = row[f"{name}_at"]
+    shown = at_site(at, zone) if at is not None else system.proven_at
+    seen = {finding["subject"]: finding["seen"] for finding in row[f"{name}_findings"] or ()}
+    subjects = [
+        subject.model_copy(
+            update={
+                "actual": subject.desired,
+                "state": "proven",
+                "why": "",
+                "proven_at": shown if subject.subject in seen else subject.proven_at,
+                "seen": seen.get(subject.subject, subject.seen),  # done by hand, its evidence is a note
+            }
+        )
+        for subject in system.subjects
+    ]
+    news: dict[str, object] = {"actual": dict(system.desired), "proven_at": shown, "subjects": subjects}
+    if row[f"{name}_method"]:
+        news |= {"method": row[f"{name}_method"], "by": "", "note": ""}
+    if system.state != "attention":  # the end of attention is published, and then shown
+        news |= {"state": "settled", "attempts": 0, "last_error": "", "next_attempt_at": None}
+    return system.model_copy(update=news)
+
+
+class Directory:
+    """The read model. Every method raises DirectoryAway when its database does not answer.
+
+    ``glance`` is how long a look may take, in seconds.
+    """
+
+    def __init__(self, database: Database, glance: float = 5.0) -> None:
+        self._database = database
+        self._glance = glance
+
+    @property
+    def database(self) -> Database:
+        """Where it lies, for what else reads there."""
+        return self._database
+
+    async def ready(self) -> None:
+        """Return when the database answers and has our tables."""
+        await self._fetch("SELECT 1 FROM sites LIMIT 1")
+
+    # -- sites ------------------------------------------------------------------------------------------------------
+
+    async def sites(self) -> SitePage:
+        rows = await self._fetch("SELECT site_id, name, timezone, created_at FROM sites")
+        items = sorted(map(_site, rows), key=lambda site: (sort_name(site.name), site.site_id))
+        return SitePage(items=items, next=None, total=len(items))
+
+    async def site(self, site_id: str) -> Site | None:
+        rows = await self._fetch("SELECT site_id, name, timezone, created_at FROM sites WHERE site_id = $1", site_id)
+        return _site(rows[0]) if rows else None
+
+    async def add_site(self, given: SiteGiven) -> Site:
+        """The site, which is then there. Raises SiteIdTaken when the id is another one's."""
+        await self._write(
+            "INSERT INTO sites (site_id, name, timezone) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+            given.site_id,
+            given.name,
+            given.timezone,
+        )
+        site = await self.site(given.site_id)
+        if site is None or (site.name, site.timezone) != (given.name, given.timezone):
+            raise SiteIdTaken(f"There is another site {given.site_id}", "Choose another id", field="site_id")
+        return site
+
+    # -- clients ----------------------------------------------------------------------------------------------------
+
+    async def client(self, client_id: str, now: datetime) -> Shown | None:
+        rows = await self._fetch(f"{_CLIENT} FROM clients c {_PROOFS} WHERE c.client_id = $1", client_id)
+        return Shown.of(rows[0], now) if rows else None
+
+    async def with_proofs(self, view: ClientView) -> ClientView:
+        """A client as its workflow shows it, with the proofs that are ahead of the workflow."""
+        rows = await self._fetch(f"{_CLIENT} FROM clients c {_PROOFS} WHERE c.client_id = $1", view.client_id)
+        return proven(view, rows[0]) if rows and rows[0]["revision"] >= view.revision else view
+
+    async def clients(self, wanted: ClientFilter, now: datetime) -> tuple[list[ClientView], str | None]:
+        """A page of the list, the management client of a site first, and the cursor of the next one.
+
+        Raises NoSuchPage.
+        """
+        picked = picking(wanted)
+        async with reaching(self._glance), paging():
+            rows = await self._database.read(
+                f"{_CLIENT}, l.sort_key::text AS sort_text FROM ({picked.query}) l JOIN clients c USING (client_id) "
+                f"{_PROOFS} ORDER BY {picked.order}",
+                *picked.values,
+            )
+        shown = rows[: wanted.limit]
+        then = cursor_of(wanted, shown[-1]) if len(rows) > wanted.limit else None
+        return [Shown.of(row, now).view for row in shown], then
+
+    async def counts(self, wanted: ClientFilter) -> dict[str, int]:
+        """How many clients there are of each status, of all that a filter lets through but for the status."""
+        query, values = counting(wanted)
+        return {row["status"]: row["number"] for row in await self._fetch(query, *values)}
+
+    async def settled(self, client_id: str, revision: int, now: datetime) -> Shown | None:
+        """The client, if everything it decided up to ``revision`` is done and shown."""
+        done = f"WHERE c.client_id = $1 AND c.revision >= $2 AND c.provisioning = '{Provisioned.SETTLED.value}'"
+        rows = await self._fetch(f"{_CLIENT} FROM clients c {_PROOFS} {done}", client_id, revision)
+        return Shown.of(rows[0], now) if rows else None
+
+    async def own_secrets(self, client_id: str) -> frozenset[str]:
+        """The lines and accounts of a client that were last seen to keep a secret from before Connect."""
+        rows = await self._fetch(
+            f"SELECT f->>'subject' AS subject FROM clients c {_PROOFS}, "  # noqa: S608  # put together from constants
+            "LATERAL jsonb_array_elements(coalesce(t.findings, '[]') || coalesce(i.findings, '[]')) f "
+            "WHERE c.client_id = $1 AND f->'seen'->>'secret' = $2",
+            client_id,
+            OWN_SECRET,
+        )
+        return frozenset(row["subject"] for row in rows)
+
+    async def taken(self, client_id: str, numbers: Sequence[str], billing_ref: str | None) -> Taken | None:
+        """Why a client cannot have these numbers or this billing reference: another one holds them."""
+        rows = await self._fetch(
+            "SELECT number FROM numbers WHERE number = ANY($1) AND client_id <> $2 ORDER BY number",
+            list(numbers),
+            client_id,
+        )
+        if rows:
+            belong = "belongs" if len(rows) == 1 else "belong"
+            return NumberTaken(
+                f"{', '.join(row['number'] for row in rows)} {belong} to another client",
+                "Choose another number, or have it ceased there first",
+                field="lines",
+            )
+        if billing_ref and await self._fetch(
+            "SELECT 1 FROM billing_refs WHERE billing_ref = $1 AND client_id <> $2", billing_ref, client_id
+        ):
+            return BillingRefTaken(
+                f"Billing reference {billing_ref} belongs to another client",
+                "Choose another, or leave it blank to have one generated",
+                field="billing_ref",
+            )
+        return None
+
+    # -- systems ----------------------------------------------------------------------------------------------------
+
+    async def attention(self, wanted: AttentionFilter) -> AttentionPage:
+        """A page of the clients that wait for a person, by system, the oldest first. Raises NoSuchPage."""
+        async with reaching(self._glance), paging():
+            return await those_waiting(self._database, wanted)
+
+    async def systems(self) -> SystemPage:
+        """How the workers find each system, and how many clients wait for it."""
+        async with reaching(self._glance):
+            return await systems(self._database)
+
+    # -- history ----------------------------------------------------------------------------------------------------
+
+    async def history(self, client_id: str, limit: int, cursor: str | None, event: str = "") -> HistoryPage | None:
+        """A page of a client's history, or of its lines of one kind, newest first; None for an unknown client.
+
+        Raises NoSuchPage.
+        """
+        where = Where(["h.client_id = $1"], [client_id])
+        if event:
+            where.terms.append(f"h.event = {where.given(event)}")
+        counting = f"SELECT count(*) FROM history h {where}"  # noqa: S608  # the terms are ours, the values parameters
+        counted = list(where.values)
+        if cursor:
+            at, entry = opened(cursor, "history", (str, int))
+            beyond = f"({where.given(at)}::text::timestamptz, {where.given(entry)}::bigint)"
+            where.terms.append(f"(h.at, h.history_id) < {beyond}")
+        async with reaching(self._glance), paging():
+            known = await self._database.read(
+                f"SELECT s.timezone, ({counting}) AS total "  # noqa: S608  # see above
+                "FROM clients c JOIN sites s USING (site_id) WHERE c.client_id = $1",
+                *counted,
+            )
+            rows = await self._database.read(
+                f"{_LINE} {where} ORDER BY h.at DESC, h.history_id DESC LIMIT {where.given(limit + 1)}", *where.values
+            )
+        if not known:
+            return None
+        last = rows[limit - 1] if len(rows) > limit else None
+        return HistoryPage(
+            items=[_entry(row, known[0]["timezone"]) for row in rows[:limit]],
+            next=last and sealed("history", (last["sort_key"], last["history_id"])),
+            total=known[0]["total"],
+        )
+
+    async def note_refusal(self, client_id: str, message: AnyMessage, refusal: Refusal, now: datetime) -> None:
+        """Append to a client's history what was refused, to whom and why; the same command is noted once."""
+        await self._write(
+            "INSERT INTO history (client_id, event, at, kind, text, by, source, reason, command_id, revision, facts) "
+            "SELECT client_id, 'refused', $2, $3, $4, $5, $6, $7, $8, revision, $9 FROM clients "
+            "WHERE client_id = $1 AND NOT EXISTS (SELECT FROM history h WHERE h.client_id = $1 "
+            "AND (h.event, h.kind, h.command_id, h.text) = ('refused', $3, $8, $4))",
+            client_id,
+            now,
+            message.kind.value,
+            str(refusal),
+            message.by,
+            message.source,
+            message.reason,
+            message.command_id,
+            refusal.facts,
+        )
+
+    # -- inside -----------------------------------------------------------------------------------------------------
+
+    async def _fetch(self, query: str, *values: object) -> list[asyncpg.Record]:
+        async with reaching(self._glance):
+            return await self._database.read(query, *values)
+
+    async def _write(self, statement: str, *values: object) -> None:
+        async with reaching(self._glance):
+            await self._database.write(statement, *values)
+
+
+def _site(row: asyncpg.Record) -> Site:
+    return Site(**{**row, "created_at": at_site(row["created_at"], row["timezone"])})
+
+
+def _entry(row: asyncpg.Record, timezone: str) -> HistoryEntry:
+    return HistoryEntry(**{**row, "at": at_site(row["at"], timezone)})

@@ -1,0 +1,110 @@
+"""Hear of clients that changed, as the directory tells it (LISTEN), and wait until one is settled.
+
+One connection per process listens; whoever waits registers with it. A notification may be lost while the connection is
+made anew: every waiter looks again then, and now and then anyway.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+
+import asyncpg
+import structlog
+
+from starter.directory.reads import Directory, Shown
+from starter.errors import DirectoryAway
+from workflows.wire.views import ClientView
+
+log = structlog.get_logger(__name__)
+
+CHANNEL = "connect_clients"
+EVERY_CLIENT = ""
+
+
+class Watch:
+    """Tells of changed clients while ``run`` runs. ``pause`` seconds lie between attempts to connect."""
+
+    def __init__(self, dsn: str, pause: float = 1.0) -> None:
+        self._dsn = dsn
+        self._pause = pause
+        self._watchers: dict[str, set[asyncio.Event]] = defaultdict(set)
+        self.ended = False
+
+    @contextmanager
+    def of(self, client_id: str = EVERY_CLIENT) -> Iterator[asyncio.Event]:
+        """An event that is set whenever the client, or any client, may have changed. Clear it before looking."""
+        event = asyncio.Event()
+        self._watchers[client_id].add(event)
+        try:
+            yield event
+        finally:
+            self._watchers[client_id].discard(event)
+            if not self._watchers[client_id]:
+                del self._watchers[client_id]
+
+    def end(self) -> None:
+        """Let go of everybody who waits: the service is about to stop."""
+        self.ended = True
+        for client_id in list(self._watchers):
+            self._tell(client_id)
+
+    async def run(self) -> None:
+        """Listen for ever, through restarts of the database."""
+        while True:
+            try:
+                await self._listen()
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                log.warning("directory_watch_lost", error=type(error).__name__)
+            await asyncio.sleep(self._pause)
+
+    async def _listen(self) -> None:
+        lost = asyncio.Event()
+        connection = await asyncpg.connect(self._dsn, timeout=5)
+        try:
+            connection.add_termination_listener(lambda _: lost.set())
+            await connection.add_listener(CHANNEL, self._heard)
+            for client_id in list(self._watchers):
+                self._tell(client_id)
+            await lost.wait()
+        finally:
+            with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                await connection.close(timeout=1)
+
+    def _heard(self, _connection: object, _pid: int, _channel: str, client_id: str) -> None:
+        self._tell(client_id)
+        self._tell(EVERY_CLIENT)
+
+    def _tell(self, client_id: str) -> None:
+        for event in self._watchers.get(client_id, ()):
+            event.set()
+
+
+async def until_settled(
+    directory: Directory, watch: Watch, decided: ClientView, seconds: float, look_every: float = 2.0
+) -> Shown | None:
+    """The client once everything that was ``decided`` is done and shown; None when the time is over first.
+
+    The directory's absence is waited through.
+    """
+    client_id, revision = decided.client_id, decided.revision
+    with watch.of(client_id) as changed, suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            while True:
+                changed.clear()
+                with suppress(DirectoryAway):
+                    shown = await directory.settled(client_id, revision, datetime.now(UTC))
+                    if shown and (shown.revision > revision or _decisions(shown.view) == _decisions(decided)):
+                        return shown
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(changed.wait(), look_every)
+    return None
+
+
+def _decisions(view: ClientView) -> tuple[object, ...]:
+    """What makes a revision what it is. A workflow that was reset may decide otherwise under a revision that the
+    directory has already."""
+    plans = [(plan.change_id, plan.at) for plan in view.planned]
+    services = (view.type, view.lines, view.internet, view.secret_version)
+    return (view.status, view.name, view.billing_ref, view.start_date, view.end_date, *services, view.holds, plans)

@@ -1,0 +1,182 @@
+"""The folder that `connect up` keeps everything in: its layout, lock and secrets, and what still runs of it."""
+
+import fcntl
+import json
+import os
+import secrets
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, TextIO
+
+from starter.local.accounts import POSTGRES, SHARED
+from starter.local.children import birth, end_leftover
+from starter.local.private_files import LOST_AND_FOUND, OF_OTHERS, check_ours, read_private, write_private
+
+LAYOUT = "1"
+ACCOUNTS = {  # whom folders of daemons may belong to, when we are root; PostgreSQL's was once the shared account's
+    "postgres": (POSTGRES, SHARED),
+    "postgres.new": (POSTGRES, SHARED),
+    "freeradius": ("freerad",),
+    "kamailio": ("kamailio",),
+}
+
+
+class DataFolderRefused(RuntimeError):
+    """The folder cannot be used. The text says why, and what to do."""
+
+
+class DataFolder:
+    """The names of everything below the folder. Get one from ``held``."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.resolve()
+        self.logs = self.path / "logs"
+        self.postgres = self.path / "postgres"
+        self.temporal = self.path / "temporal.db"
+        self.token = self.path / "token"
+        self.master_key = self.path / "master-key"
+        self.passwords = self.path / "passwords"
+        self.radius_secret = self.path / "radius-secret"
+        self.rpc_secret = self.path / "kamailio-rpc-secret"
+        self.freeradius = self.path / "freeradius"
+        self.kamailio = self.path / "kamailio"
+        self._layout = self.path / "layout"
+        self._lock = self.path / "lock"
+        self._children = self.path / "children.json"
+
+    # -- having it to ourselves -----------------------------------------------------------------------------------
+
+    @classmethod
+    @contextmanager
+    def held(cls, path: Path) -> Iterator["DataFolder"]:
+        """Have the folder, in our layout, with nothing left running and nobody else at work. DataFolderRefused."""
+        folder = cls(path)
+        with folder._made() as lock, _private_files():
+            folder._take(lock.fileno())
+            folder._layout.write_text(LAYOUT + "\n", encoding="utf-8")
+            folder.logs.mkdir(exist_ok=True)
+            folder._end_leftovers()
+            try:
+                yield folder
+            finally:  # whoever has the folder leaves nothing running, however it ends
+                folder._children.unlink(missing_ok=True)
+
+    def _made(self) -> TextIO:
+        """Have the folder, with nothing of anybody else's in it, and nobody else able to look. Returns its lock, open.
+
+        NotPrivate, DataFolderRefused.
+        """
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            found = {entry.name for entry in self.path.iterdir()} - {self._lock.name, LOST_AND_FOUND}
+            self._check_layout(found)
+            made = self.path.stat()
+            if made.st_uid == os.geteuid() and not (found and made.st_mode & OF_OTHERS):
+                self.path.chmod(0o700)  # somebody may have made it for us, open to all
+                if self._lock.exists() and not self._lock.is_symlink() and self._lock.stat().st_uid == made.st_uid:
+                    self._lock.chmod(0o600)  # an earlier version made it as the umask said; only its lock counts
+            check_ours(self.path, ACCOUNTS)
+            with _private_files():
+                return self._lock.open("a+", encoding="utf-8")
+        except OSError as e:
+            raise DataFolderRefused(
+                f"{self.path} cannot be the data folder ({e.strerror}): choose another with --data"
+            ) from e
+
+    def _check_layout(self, found: set[str]) -> None:
+        if not found:
+            return
+        if self._layout.name not in found:
+            raise DataFolderRefused(
+                f"{self.path} holds something else ({', '.join(sorted(found)[:3])}): choose an empty folder with --data"
+            )
+        if (layout := self._layout.read_text(encoding="utf-8").strip()) != LAYOUT:
+            raise DataFolderRefused(
+                f"{self.path} has layout {layout!r}, and this version of Connect knows {LAYOUT!r}: "
+                "use the version that made it, or choose another folder with --data"
+            )
+
+    def _take(self, lock: int) -> None:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as e:
+            holder = self._lock.read_text(encoding="utf-8").strip() or "unknown"
+            raise DataFolderRefused(
+                f"Connect already runs on {self.path} (process {holder}): use that one, stop it, "
+                "or choose another folder with --data, and other ports"
+            ) from e
+        os.truncate(lock, 0)
+        os.write(lock, f"{os.getpid()}\n".encode())
+
+    # -- children -------------------------------------------------------------------------------------------------
+
+    def note_children(self, pids: Mapping[str, int]) -> None:
+        """Remember what runs, in the order of starting, for whoever comes after us should we be killed."""
+        write_private(self._children, json.dumps({name: [pid, birth(pid)] for name, pid in pids.items()}))
+
+    def noted_children(self) -> dict[str, tuple[int, str]]:
+        """What ran when it was last noted: numbers and births."""
+        try:
+            noted: dict[str, list[Any]] = json.loads(self._children.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        return {name: (pid, born) for name, (pid, born) in noted.items() if born is not None}
+
+    def _end_leftovers(self) -> None:
+        """Have nothing running that a killed predecessor started. On Linux these are ending already."""
+        for pid, born in reversed(self.noted_children().values()):
+            end_leftover(pid, born)
+
+    # -- secrets --------------------------------------------------------------------------------------------------
+
+    def make_secrets(self) -> None:
+        """Have a token and a master key. DataFolderRefused when the key was lost, that the data depends on."""
+        if (self.postgres / "PG_VERSION").exists() and not self.master_key.exists():
+            raise DataFolderRefused(
+                f"{self.master_key} is missing, and the data in {self.path} depends on it: put it back from a backup"
+            )
+        for file in (self.token, self.master_key):
+            _have_secret(file, secrets.token_urlsafe(32))
+
+    def make_radius_secret(self) -> str:
+        """The secret that FreeRADIUS shares with its clients on loopback: letters and digits, for any command line."""
+        return _have_secret(self.radius_secret, secrets.token_hex(16))
+
+    def make_passwords(self, roles: Iterable[str]) -> dict[str, str]:
+        """Have a password for each database role, by role. One that was lost is made anew: `prepare` sets them all."""
+        self.passwords.mkdir(exist_ok=True)
+        for role in roles:
+            _have_secret(self.passfile_of(role), f"*:*:*:{role}:{secrets.token_hex(24)}")
+        (self.path / "postgres-password").unlink(missing_ok=True)  # the one that every role had before
+        return {role: self.password_of(role) for role in roles}
+
+    def passfile_of(self, role: str) -> Path:
+        """Where a role's password lies, as libpq and asyncpg read it (PostgreSQL manual, "The Password File")."""
+        return self.passwords / role
+
+    def password_of(self, role: str) -> str:
+        """The password of a role: letters and digits. NotPrivate."""
+        return read_private(self.passfile_of(role)).rpartition(":")[2]
+
+    def make_rpc_secret(self) -> str:
+        """The end of the path of Kamailio's JSON-RPC, for the workers alone."""
+        return _have_secret(self.rpc_secret, secrets.token_urlsafe(32))
+
+
+@contextmanager
+def _private_files() -> Iterator[None]:
+    """Have what we and our children make be for nobody else to read."""
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+def _have_secret(file: Path, fresh: str) -> str:
+    """What is in the file: what was there, else ``fresh``. NotPrivate."""
+    with suppress(FileNotFoundError):
+        return read_private(file)
+    write_private(file, fresh + "\n")
+    return read_private(file)

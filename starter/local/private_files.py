@@ -1,0 +1,104 @@
+"""Files with secrets: nobody else can read them, and what somebody else put in their place is refused."""
+
+import os
+import stat
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from starter.local.accounts import account
+from starter.local.children import Identity, StartFailed
+
+OF_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+LOST_AND_FOUND = "lost+found"  # root's, at the top of a volume
+
+
+class NotPrivate(StartFailed):
+    """Somebody else made, or could have made, what we keep secrets in. The text names the path and what to do."""
+
+
+def read_private(file: Path) -> str:
+    """What is in a file of ours, without blanks around it. From now on nobody else can read it.
+
+    NotPrivate for a link, for anything but a file, for one of another account's, and for one that others can write to.
+    OSError when there is none.
+    """
+    try:
+        handle = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as e:
+        if file.is_symlink():
+            raise NotPrivate(f"{file} is a link, and must be the file itself: move the file here") from e
+        raise
+    with open(handle, encoding="utf-8") as opened:
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode):
+            raise NotPrivate(f"{file} is no file: remove it")
+        if found.st_uid != os.geteuid() or found.st_mode & OF_OTHERS:
+            raise NotPrivate(
+                f"{file} belongs to account {found.st_uid} and has mode {stat.S_IMODE(found.st_mode):o}, so others may "
+                "know what is in it, or have put it there: remove it, or put it back from a backup as yours, mode 600"
+            )
+        os.fchmod(handle, 0o600)
+        return opened.read().strip()
+
+
+def write_private(file: Path, text: str, identity: Identity | None = None) -> None:
+    """Have exactly this in the file, for ``identity`` alone to read (none: for us). Whole or not at all; OSError.
+
+    Whatever lies there is replaced, never written through: the folder may be another account's.
+    """
+    fresh = file.with_name(f"{file.name}.new")
+    with suppress(FileNotFoundError):
+        fresh.unlink()  # of somebody who was killed
+    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with open(handle, "w", encoding="utf-8") as opened:
+        if identity:
+            os.fchown(handle, identity["user"], identity["group"])
+        opened.write(text)
+        opened.flush()
+        os.fsync(handle)
+    fresh.replace(file)
+
+
+def check_ours(folder: Path, accounts: Mapping[str, Collection[str]]) -> None:
+    """Raises NotPrivate unless the folder and all that lies in it is ours, and nobody else can change any of it.
+
+    ``accounts`` names the folders in it that are a daemon's of ours, each with the accounts that may own it besides us;
+    what lies in those is that account's affair.
+    """
+    for above in folder.parents:
+        mode = above.stat().st_mode
+        if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+            raise NotPrivate(
+                f"Everybody may write to {above}, and put another folder in the place of {folder}: "
+                f"`chmod o-w {above}`, or choose another with --data"
+            )
+    us = os.geteuid()
+    _check_owner(folder, {us})
+    for entry in sorted(folder.iterdir()):
+        if entry.name in accounts:
+            _check_owner(entry, {us, *(it.uid for name in accounts[entry.name] if (it := account(name)))})
+        elif entry.name != LOST_AND_FOUND:
+            for path in _tree(entry):
+                _check_owner(path, {us})
+
+
+def _check_owner(path: Path, owners: Collection[int]) -> None:
+    try:
+        found = path.lstat()
+    except FileNotFoundError:  # gone meanwhile
+        return
+    writable = found.st_mode & OF_OTHERS and not stat.S_ISLNK(found.st_mode)
+    if found.st_uid not in owners or writable:
+        why = "others may write to it" if writable else f"it belongs to account {found.st_uid}"
+        raise NotPrivate(
+            f"{path} is not safe to use: {why}, so somebody else may know what is in it, or have chosen it. "
+            "Choose another folder with --data; or, if you know that all in it is yours: `chown`, `chmod go-w`"
+        )
+
+
+def _tree(top: Path) -> Iterator[Path]:
+    yield top
+    if top.is_dir() and not top.is_symlink():
+        for entry in sorted(top.iterdir()):
+            yield from _tree(entry)

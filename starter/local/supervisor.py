@@ -1,0 +1,121 @@
+"""Keeping programs running: what ends by itself is started again, with growing pauses, until there is no hope."""
+
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from starter.local.children import StartFailed, tail, turn_over
+
+PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # seconds before the next start; then the last one again and again
+STEADY = 60.0  # seconds after which a part that runs is trusted again
+TRIES_AT_FIRST = 3  # that any part gets before everything was ready once
+
+
+class GaveUp(RuntimeError):
+    """A part that everything rests on does not stay up. The text has the end of its log."""
+
+
+class Part(Protocol):
+    """A program that can be started again."""
+
+    name: str
+    log: Path
+    process: "subprocess.Popen[bytes] | None"
+
+    def start(self) -> None:
+        """Have it running. StartFailed."""
+
+    def stop(self) -> None:
+        """Have it not running."""
+
+
+@dataclass
+class Watched:
+    """A part, and what was seen of it. ``tries`` is how often in a row it may end; None: for ever."""
+
+    part: Part
+    tries: int | None
+    started_at: float
+    failures: int = 0
+    start_at: float | None = None
+    trouble: str = ""
+
+    @property
+    def running(self) -> bool:
+        process = self.part.process
+        return process is not None and process.poll() is None
+
+    @property
+    def how_it_ended(self) -> str:
+        code = self.part.process.returncode if self.part.process else None
+        return self.trouble or (f"killed by signal {-code}" if code and code < 0 else f"exit status {code}")
+
+
+class Supervisor:
+    """Starts parts in order, looks after them, and ends them in the opposite order.
+
+    Its caller must call ``look`` often, from the main thread (see ``children.dying_with_us``).
+    """
+
+    def __init__(self, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
+        self.ready = False  # everything has been up once: from now on parts get all their tries
+        self._say, self._clock = say, clock
+        self._watched: list[Watched] = []
+
+    def start(self, part: Part, tries: int | None = None) -> None:
+        """Have the part running, and look after it from now on. StartFailed."""
+        self._watched.append(Watched(part, tries, self._clock()))
+        part.start()
+
+    def look(self) -> bool:
+        """Start again what has ended and had its pause. Returns whether anything was started. GaveUp.
+
+        Logs that became too long are put aside.
+        """
+        for watched in self._watched:
+            turn_over(watched.part.log)
+        started = [watched for watched in self._watched if self._look_after(watched)]
+        return bool(started)
+
+    def stop(self) -> None:
+        """Have nothing running."""
+        for watched in reversed(self._watched):
+            watched.part.stop()
+
+    def pids(self) -> dict[str, int]:
+        """What runs, in the order of starting."""
+        return dict(self._pids())
+
+    def _pids(self) -> Iterator[tuple[str, int]]:
+        for watched in self._watched:
+            if watched.running and watched.part.process is not None:
+                yield watched.part.name, watched.part.process.pid
+
+    def _look_after(self, watched: Watched) -> bool:
+        now = self._clock()
+        if watched.running:
+            if now - watched.started_at > STEADY:
+                watched.failures = 0
+        elif watched.start_at is None:
+            self._plan_start(watched, now)
+        elif now >= watched.start_at:
+            watched.start_at, watched.started_at, watched.trouble = None, now, ""
+            try:
+                watched.part.start()
+            except StartFailed as e:  # counted as having ended at once
+                watched.trouble = str(e)
+            return True
+        return False
+
+    def _plan_start(self, watched: Watched, now: float) -> None:
+        watched.failures += 1
+        part, ended = watched.part, watched.how_it_ended
+        tries = watched.tries if self.ready else TRIES_AT_FIRST
+        if tries is not None and watched.failures > tries:
+            raise GaveUp(f"{part.name} ended {watched.failures} times ({ended}). {part.log} says:\n{tail(part.log)}")
+        pause = PAUSES[min(watched.failures, len(PAUSES)) - 1]
+        watched.start_at = now + pause
+        self._say(f"{part.name} ended ({ended}); it is started again in {pause:g} s. Its log: {part.log}")

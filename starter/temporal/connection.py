@@ -1,0 +1,93 @@
+"""The connection to Temporal, as every Temporal tool is configured: environment, or a profile in ``temporal.toml``."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import structlog
+from temporalio.api.enums.v1 import IndexedValueType, TaskQueueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.client import Client
+from temporalio.common import SearchAttributeKey
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.envconfig import ClientConfig
+from temporalio.service import RPCError, RPCStatusCode
+
+from workflows.visibility import KEYS
+from workflows.wire.messages import TASK_QUEUE
+
+log = structlog.get_logger(__name__)
+
+NOT_OURS_TO_ADD = {RPCStatusCode.UNIMPLEMENTED, RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED}
+
+
+class SearchAttributesMissing(Exception):
+    """Temporal does not have the search attributes, and does not let us add them."""
+
+
+async def connect(*, lazy: bool = True) -> Client:
+    """A client that connects when first used, so that a process can start while Temporal is away; or, for a worker,
+    one that is connected now: ``RuntimeError`` when Temporal is away.
+
+    ``TEMPORAL_ADDRESS``, ``TEMPORAL_NAMESPACE``, ``TEMPORAL_API_KEY``, ``TEMPORAL_TLS_…`` or ``TEMPORAL_PROFILE`` say
+    where. Until it is there, each call raises ``RuntimeError``; afterwards ``RPCError``.
+    """
+    config: dict[str, Any] = {**ClientConfig.load_client_connect_config()}
+    config.setdefault("target_host", "127.0.0.1:7233")
+    return await Client.connect(**config, data_converter=pydantic_data_converter, lazy=lazy)
+
+
+async def ensure_search_attributes(client: Client, keys: Iterable[SearchAttributeKey[Any]] = KEYS) -> None:
+    """Have the namespace know every search attribute that clients are started with.
+
+    Raises SearchAttributesMissing, with what to do, where the server does not let us look or add (Temporal Cloud), or
+    has one with another type; RuntimeError or RPCError when Temporal is away.
+    """
+    wanted = {key.name: IndexedValueType.ValueType(key.indexed_value_type) for key in keys}
+    try:
+        answer = await client.operator_service.list_search_attributes(
+            ListSearchAttributesRequest(namespace=client.namespace)
+        )
+        known = answer.custom_attributes
+        missing = {name: kind for name, kind in wanted.items() if name not in known}
+        if missing:
+            await client.operator_service.add_search_attributes(
+                AddSearchAttributesRequest(namespace=client.namespace, search_attributes=missing)
+            )
+            log.info("search_attributes_added", names=sorted(missing))
+    except RPCError as error:
+        if error.status not in NOT_OURS_TO_ADD:
+            raise
+        told = ", ".join(f"{name} ({_word(kind)})" for name, kind in wanted.items())
+        raise SearchAttributesMissing(
+            f"This Temporal does not let us manage search attributes. Have its administrator add them to namespace "
+            f"{client.namespace}: {told}"
+        ) from error
+    if others := [name for name, kind in wanted.items() if name in known and known[name] != kind]:
+        raise SearchAttributesMissing(f"Search attributes have another type than ours: {', '.join(others)}")
+
+
+async def why_not_heard_of(host: str) -> str:
+    """Why Temporal has not heard of a worker on this machine within the last minutes; empty when it has.
+
+    A worker's identity is process@host.
+    """
+    try:
+        client = await connect(lazy=False)
+        answer = await client.workflow_service.describe_task_queue(
+            DescribeTaskQueueRequest(
+                namespace=client.namespace,
+                task_queue=TaskQueue(name=TASK_QUEUE),
+                task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+            )
+        )
+    except (RuntimeError, RPCError) as error:
+        return f"Temporal cannot be asked: {error}"
+    if any(poller.identity.endswith(f"@{host}") for poller in answer.pollers):
+        return ""
+    return f"Temporal has not heard of a worker on {host}. See the worker's log"
+
+
+def _word(kind: IndexedValueType.ValueType) -> str:
+    return IndexedValueType.Name(kind).removeprefix("INDEXED_VALUE_TYPE_").capitalize()

@@ -1,0 +1,71 @@
+"""One line of log per request. Query strings and headers stay out: they may hold names, or the token.
+
+Of what strangers ask, a few lines are written per answer and address, and the others counted (``requests_repeated``).
+"""
+
+import time
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from starter.web.repeats import WINDOW, Repeats
+
+log = structlog.get_logger(__name__)
+
+CLIENTS = "/api/v1/clients/"
+CHECKS = ("/healthz", "/readyz")
+LONGEST_PATH = 200  # characters
+
+Stranger = tuple[int, str]
+"""A status and the address that was answered with it."""
+
+
+class AccessLog:
+    """Log what was asked and how it was answered."""
+
+    def __init__(self, app: ASGIApp, window: float = WINDOW) -> None:
+        self._app = app
+        self._repeats = Repeats[Stranger](_say_left_out, window)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began, status = time.perf_counter(), 500
+
+        async def noting(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        finally:
+            state, address = scope.get("state", {}), (scope.get("client") or ("",))[0]
+            known, check = state.get("caller") or state.get("session"), scope["path"] in CHECKS
+            if known or check or self._repeats.few((status, address)):
+                path = printable(scope["path"])
+                write = log.debug if check else log.info
+                write(
+                    "request_answered",
+                    method=printable(scope["method"]),
+                    path=path,
+                    status=status,
+                    ms=round((time.perf_counter() - began) * 1000, 1),
+                    client_id=path.removeprefix(CLIENTS).partition("/")[0] if path.startswith(CLIENTS) else None,
+                    **({} if known else {"address": address}),
+                )
+
+
+def printable(text: str) -> str:
+    """The text as a line of log may have it: not long, and nothing in it that a terminal obeys."""
+    short = text if len(text) <= LONGEST_PATH else text[: LONGEST_PATH - 1] + "…"
+    return (
+        short if short.isprintable() else "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in short)
+    )
+
+
+def _say_left_out(stranger: Stranger | None, times: int) -> None:
+    status, address = stranger or (None, "others")
+    log.info("requests_repeated", status=status, address=address, times=times, seconds=WINDOW)

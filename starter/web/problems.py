@@ -1,0 +1,251 @@
+"""Every error as a problem document (RFC 9457): the one table of HTTP codes, and the words of malformed requests."""
+
+import inspect
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from starter.contract.schemas import Problem
+from starter.errors import (
+    Away,
+    Malfunction,
+    NoMasterKey,
+    NoSuchClient,
+    NoSuchPage,
+    NotDecided,
+    NotReady,
+    NotRunning,
+    StarterError,
+    TemporalRefused,
+    WorkflowMissing,
+)
+from workflows.domain.errors import (
+    CommandIdReused,
+    IllegalTransition,
+    InvalidField,
+    ManagementClient,
+    NothingPlanned,
+    Refusal,
+    Taken,
+    TooManyWaiting,
+)
+
+CODES: dict[type[Exception], int] = {
+    IllegalTransition: 409,
+    ManagementClient: 409,
+    NothingPlanned: 404,
+    CommandIdReused: 409,
+    Taken: 409,
+    TooManyWaiting: 503,
+    InvalidField: 422,
+    Refusal: 409,
+    NoSuchClient: 404,
+    NoSuchPage: 422,
+    Away: 503,
+    NotReady: 503,
+    NoMasterKey: 503,
+    NotDecided: 503,
+    NotRunning: 503,
+    WorkflowMissing: 409,
+    TemporalRefused: 500,
+    Malfunction: 500,
+}
+TITLES = {
+    401: "Not signed in",
+    403: "Not allowed to you",
+    404: "No such thing",
+    405: "Wrong method",
+    409: "Not allowed now",
+    421: "Not our name",
+    422: "Malformed request",
+    500: "Connect made a mistake",
+    503: "Not available",
+}
+MALFORMED = {400, 413, 415}  # what frameworks say; we say 422 (PRODUCT.md section 7.2)
+RETRY_AFTER = 5
+MOST_ERRORS = 20
+LONGEST_NAME, LONGEST_SENTENCE = 100, 400  # characters of a field and of what is wrong with it
+
+_SENTENCES = {
+    "missing": "{field} is missing. Give it",
+    "extra_forbidden": "There is no field {field}. Leave it out, or correct its name",
+    "string_too_long": "{field} is longer than {max_length} characters. Shorten it",
+    "string_too_short": "{field} is blank. Give at least {min_length} character(s)",
+    "too_long": "{field} has more than {max_length} entries. Give at most {max_length} in one change",
+    "timezone_aware": "{field} has no offset. Write the instant with it: 2027-03-01T09:00:00+00:00",
+    "json_invalid": "The body is not JSON: {error}. Correct it",
+    "model_attributes_type": "{field} is not a JSON object. Send one, as Content-Type: application/json",
+    "said_twice": "Both note and reason are given. Leave one of them out",
+    "enum": "{field} is not one of {expected}. Give one of these",
+    "literal_error": "{field} is not one of {expected}. Give one of these",
+}
+
+
+class ProblemResponse(JSONResponse):
+    """A problem document."""
+
+    media_type = "application/problem+json"
+
+    def __init__(self, problem: Problem, headers: Mapping[str, str] | None = None) -> None:
+        waiting = {"Retry-After": str(RETRY_AFTER)} if problem.status == 503 else {}
+        super().__init__(problem.model_dump(exclude_none=True), problem.status, {**waiting, **(headers or {})})
+
+
+def problem(status: int, detail: str, kind: str = "", **facts: Any) -> Problem:
+    """A problem document of a kind; without one, of the status itself."""
+    title = kind or TITLES.get(status, "Error")
+    return Problem(type=f"/docs#{_anchor(title)}", title=title, status=status, detail=_sayable(detail), **facts)
+
+
+def code_of(kind: type[BaseException]) -> int:
+    """The HTTP code of an error: that of its nearest ancestor in the table."""
+    return next((CODES[ancestor] for ancestor in kind.__mro__ if ancestor in CODES), 500)
+
+
+def of_refusal(refusal: Refusal) -> Problem:
+    """A domain refusal, with the way out."""
+    situation = refusal.situation
+    facts: dict[str, Any] = {"field": refusal.field}
+    if situation.status:
+        facts |= {
+            "client_status": situation.status,
+            "planned": list(situation.planned),
+            "allowed": list(situation.allowed),
+        }
+    return problem(code_of(type(refusal)), str(refusal), _title(type(refusal)), **facts)
+
+
+def of_starter(error: StarterError) -> Problem:
+    """What kept a request from being carried out."""
+    facts = {"client_id": error.client_id, "command_id": error.command_id} if isinstance(error, NotDecided) else {}
+    return problem(code_of(type(error)), str(error), _title(type(error)), **facts)
+
+
+def of_invalid(errors: list[Any]) -> Problem:
+    """A malformed request: the first wrong field in the detail, and the first ones in ``errors``, with how many more.
+
+    What a caller sent stands in it shortened: an answer is never much longer than what it answers.
+    """
+    told = [
+        {"field": _field(error), "detail": _cut(_sayable(_sentence(error)), LONGEST_SENTENCE)}
+        for error in errors[:MOST_ERRORS]
+    ]
+    first = told[0]
+    if (more := len(errors) - MOST_ERRORS) > 0:
+        told.append({"field": "", "detail": f"There are {more:,} more errors. Correct these first"})
+    return problem(
+        422,
+        f"{first['detail']}.",
+        "Invalid field" if first["field"] else "",
+        field=first["field"] or None,
+        errors=told if len(told) > 1 else None,
+    )
+
+
+def install(app: FastAPI) -> None:
+    """Have every error of the app answered with a problem document."""
+
+    async def refused(_: Request, error: Exception) -> ProblemResponse:
+        assert isinstance(error, Refusal)
+        return ProblemResponse(of_refusal(error))
+
+    async def kept(_: Request, error: Exception) -> ProblemResponse:
+        assert isinstance(error, StarterError)
+        return ProblemResponse(of_starter(error))
+
+    async def malformed(_: Request, error: Exception) -> ProblemResponse:
+        assert isinstance(error, RequestValidationError)
+        return ProblemResponse(of_invalid(list(error.errors())))
+
+    async def by_framework(_: Request, error: Exception) -> ProblemResponse:
+        assert isinstance(error, HTTPException)
+        status = 422 if error.status_code in MALFORMED else error.status_code
+        return ProblemResponse(problem(status, f"{error.detail}."), error.headers)
+
+    async def unforeseen(_: Request, __: Exception) -> ProblemResponse:
+        return ProblemResponse(problem(500, "This is Connect's mistake, not yours. Its log says more."))
+
+    app.add_exception_handler(Refusal, refused)
+    app.add_exception_handler(StarterError, kept)
+    app.add_exception_handler(RequestValidationError, malformed)
+    app.add_exception_handler(HTTPException, by_framework)
+    app.add_exception_handler(Exception, unforeseen)
+
+
+def described(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """These error answers, for the OpenAPI document."""
+    return {status: _described(status) for status in sorted({*statuses, 401, 503})}
+
+
+def _described(status: int) -> dict[str, Any]:
+    example = problem(status, _EXAMPLES[status]).model_dump(exclude_none=True)
+    schema = {"$ref": "#/components/schemas/Problem"}
+    content = {ProblemResponse.media_type: {"schema": schema, "example": example}}
+    return {"description": TITLES[status], "content": content}
+
+
+_EXAMPLES = {
+    401: "Send the token: Authorization: Bearer …",
+    404: "There is no client acme. GET /api/v1/clients lists those there are.",
+    409: "A suspended client cannot be asked to activate. The client is suspended. Unsuspend it instead.",
+    422: "end_date is not a date. Write it as 2027-02-28.",
+    503: "Temporal cannot be reached: no connection. Try again shortly.",
+}
+
+
+def kinds() -> list[dict[str, Any]]:
+    """Every kind of problem that a request can meet, for the reference."""
+    named = [(code_of(kind), _title(kind), inspect.getdoc(kind) or "") for kind in _below(Refusal, StarterError)]
+    by_status = [(status, title, "") for status, title in TITLES.items()]
+    return [
+        {"status": status, "title": title, "anchor": _anchor(title), "meaning": meaning}
+        for status, title, meaning in sorted({*named, *by_status})
+    ]
+
+
+def _below(*kinds: type[BaseException]) -> list[type[BaseException]]:
+    return [found for kind in kinds for below in kind.__subclasses__() for found in (below, *_below(below))]
+
+
+def _title(kind: type[BaseException]) -> str:
+    """``BillingRefTaken`` as words: Billing ref taken."""
+    return re.sub(r"(?<=.)([A-Z])", r" \1", kind.__name__).capitalize()
+
+
+def _anchor(title: str) -> str:
+    return title.lower().replace(" ", "-")
+
+
+def _sayable(text: str) -> str:
+    """Text that can be encoded, whatever the caller sent."""
+    return text.encode(errors="replace").decode()
+
+
+def _field(error: Mapping[str, Any]) -> str:
+    """The path of a wrong field: ``lines.0.number``. Names of alternatives that pydantic puts in between go."""
+    where = [str(part) for part in error["loc"][1:]]
+    if error["type"] == "json_invalid":
+        return ""
+    inside = [part for part in where[:-1] if re.fullmatch(r"[a-z0-9_]+", part)]
+    own = where[-1:] if where and ("'" not in where[-1] and where[-1] != "InternetGiven") else []
+    return _cut(_sayable(".".join([*inside, *own])), LONGEST_NAME)
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def _sentence(error: Mapping[str, Any]) -> str:
+    field, context = _field(error) or "The body", error.get("ctx", {})
+    if context.get("pattern") == r"\S":
+        return f"{field} is blank. Give at least one visible character"
+    if error["type"] == "extra_forbidden" and error["loc"][0] == "query":
+        return f"There is no parameter {field}. Leave it out, or correct its name"
+    if error["type"] in _SENTENCES:
+        return _SENTENCES[error["type"]].format(field=field, **{k: v for k, v in context.items() if k != "field"})
+    return f"{field}: {error['msg']}"

@@ -1,0 +1,165 @@
+"""Billing references and numbers are held by one client; who is first decides; asking again gets the same answer."""
+
+import asyncio
+
+import pytest
+
+from tests.activities.fixtures import ONE, THREE, TWO, World, publication, registration
+from workflows.ports import Claim, Published
+
+DATABASES = ("directory",)
+
+NUMBERS = "SELECT number, client_id FROM numbers ORDER BY number"
+REFS = "SELECT billing_ref FROM billing_refs WHERE client_id = $1 ORDER BY billing_ref"
+
+
+async def claim(
+    world: World,
+    client_id: str,
+    revision: int,
+    *numbers: str,
+    ref: str,
+    billing_ref: str | None = None,
+    add: tuple[str, ...] = (),
+) -> Published:
+    """Publish a client that goes by ``ref`` and holds ``numbers``, with a claim for more."""
+    order = publication(client_id, revision, *numbers, billing_ref=ref, claim=Claim(billing_ref, list(add)))
+    return await world.directory.publish(order)
+
+
+# -- numbers ----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_free_number_is_won_and_held(world: World) -> None:
+    ref = await world.register("acme", ONE)
+    answer = await claim(world, "acme", 2, ONE, ref=ref, add=(TWO,))
+    assert answer.lost is None
+    assert await world.rows("directory", NUMBERS) == [(ONE, "acme"), (TWO, "acme")]
+
+
+async def test_a_number_of_another_client_is_lost_and_the_rest_of_the_publication_stands(world: World) -> None:
+    ref = await world.register("acme", ONE)
+    await world.register("bolt", TWO)
+    answer = await claim(world, "acme", 2, ONE, ref=ref, add=(THREE, TWO))
+    assert answer.lost is not None
+    assert (answer.lost.type, answer.lost.field) == ("NumberTaken", "lines")
+    assert TWO in answer.lost.why
+    assert THREE not in answer.lost.why
+    assert await world.rows("directory", NUMBERS) == [(ONE, "acme"), (TWO, "bolt")]
+    assert await world.rows("directory", "SELECT revision FROM clients WHERE client_id = 'acme'") == [(2,)]
+
+
+async def test_a_claim_made_twice_is_won_twice(world: World) -> None:
+    ref = await world.register("acme")
+    first = await claim(world, "acme", 2, ref=ref, add=(ONE,))
+    again = await claim(world, "acme", 2, ref=ref, add=(ONE,))
+    later = await claim(world, "acme", 3, ref=ref, add=(ONE,))
+    assert first == again
+    assert later.lost is None
+
+
+async def test_a_number_claimed_and_then_not_wanted_is_free(world: World) -> None:
+    ref = await world.register("acme")
+    await claim(world, "acme", 2, ref=ref, add=(ONE,))
+    await world.directory.publish(publication("acme", 3, billing_ref=ref))
+    assert await world.rows("directory", NUMBERS) == []
+
+
+async def test_of_many_clients_racing_for_one_number_exactly_one_wins(world: World) -> None:
+    clients = [f"client-{n}" for n in range(5)]
+    refs = [await world.register(client_id) for client_id in clients]
+    answers = await asyncio.gather(
+        *(claim(world, client_id, 2, ref=ref, add=(ONE,)) for client_id, ref in zip(clients, refs, strict=True))
+    )
+    assert sorted(a.lost.type if a.lost else "won" for a in answers) == ["NumberTaken"] * 4 + ["won"]
+    assert len(await world.rows("directory", NUMBERS)) == 1
+
+
+async def test_two_new_clients_racing_for_overlapping_numbers_end_with_one_and_nothing_of_the_other(
+    world: World,
+) -> None:
+    orders = [registration("acme", ONE, TWO), registration("bolt", TWO, ONE)]
+    answers = await asyncio.gather(*map(world.directory.publish, orders))
+    assert sorted(a.lost.type if a.lost else "won" for a in answers) == ["NumberTaken", "won"]
+    ((winner,),) = await world.rows("directory", "SELECT client_id FROM clients")
+    assert await world.rows("directory", NUMBERS) == [(ONE, winner), (TWO, winner)]
+    assert await world.rows("directory", "SELECT client_id FROM billing_refs") == [(winner,)]
+
+
+@pytest.mark.parametrize("number", ["+4420794600011", "+10", "+999123456789"])
+async def test_a_number_that_cannot_exist_is_not_granted(world: World, number: str) -> None:
+    turned_away = await world.directory.publish(registration("bolt", number))
+    assert turned_away.lost is not None
+    assert (turned_away.lost.type, turned_away.lost.field) == ("NumberNotValid", "lines")
+    assert await world.rows("directory", "SELECT FROM clients") == []
+    ref = await world.register("acme")
+    answer = await claim(world, "acme", 2, ref=ref, add=(ONE, number))
+    assert answer.lost is not None
+    assert number in answer.lost.why
+    assert await world.rows("directory", NUMBERS) == []
+
+
+# -- billing references -----------------------------------------------------------------------------------------------
+
+
+async def test_references_left_blank_are_generated_and_unique(world: World) -> None:
+    await world.register("taker", billing_ref="C000002")
+    refs = await asyncio.gather(*(world.register(f"client-{n}") for n in range(4)))
+    assert sorted(refs) == ["C000001", "C000003", "C000004", "C000005"]
+
+
+async def test_a_reference_of_another_client_is_lost(world: World) -> None:
+    await world.register("acme", billing_ref="R-1")
+    turned_away = await world.directory.publish(registration("bolt", ONE, billing_ref="R-1"))
+    assert turned_away.lost is not None
+    assert (turned_away.lost.type, turned_away.lost.field) == ("BillingRefTaken", "billing_ref")
+    assert await world.rows("directory", NUMBERS) == []
+    ref = await world.register("bolt")
+    answer = await claim(world, "bolt", 2, ref=ref, billing_ref="R-1")
+    assert answer.lost is not None
+    assert answer.billing_ref is None
+    assert await world.rows("directory", REFS, "bolt") == [(ref,)]
+
+
+async def test_a_claimed_reference_is_held_from_the_moment_it_is_granted(world: World) -> None:
+    await world.register("acme", billing_ref="R-1")
+    assert (await claim(world, "acme", 2, ref="R-1", billing_ref="R-2")).billing_ref == "R-2"
+    for taken in ("R-1", "R-2"):
+        assert (await world.directory.publish(registration("bolt", billing_ref=taken))).lost is not None
+    await world.directory.publish(publication("acme", 3, billing_ref="R-2"))
+    assert await world.rows("directory", REFS, "acme") == [("R-2",)]
+    await world.register("bolt", billing_ref="R-1")
+
+
+async def test_a_claimed_reference_no_longer_wanted_is_free_and_the_old_one_was_never_lost(world: World) -> None:
+    await world.register("acme", billing_ref="R-1")
+    await claim(world, "acme", 2, ref="R-1", billing_ref="R-2")
+    await world.directory.publish(publication("acme", 3, billing_ref="R-1"))
+    assert await world.rows("directory", REFS, "acme") == [("R-1",)]
+    await world.register("bolt", billing_ref="R-2")
+
+
+async def test_a_generated_reference_whose_answer_was_lost_is_the_same_when_asked_again(world: World) -> None:
+    order = registration("acme")
+    first = await world.directory.publish(order)
+    assert (await world.directory.publish(order)).billing_ref == first.billing_ref == "C000001"
+    granted = [(await claim(world, "acme", n, ref="C000001", billing_ref="")).billing_ref for n in (2, 2, 3)]
+    assert granted == ["C000002"] * 3
+
+
+async def test_clearing_a_reference_again_generates_another(world: World) -> None:
+    ref = await world.register("acme")
+    second = (await claim(world, "acme", 2, ref=ref, billing_ref="")).billing_ref
+    assert second
+    third = (await claim(world, "acme", 3, ref=second, billing_ref="")).billing_ref
+    assert (await claim(world, "acme", 3, ref=second, billing_ref="")).billing_ref == third
+    assert len({ref, second, third}) == 3
+
+
+async def test_when_part_of_a_claim_is_lost_nothing_of_it_is_held(world: World) -> None:
+    await world.register("bolt", TWO)
+    await world.register("acme", billing_ref="R-1")
+    answer = await claim(world, "acme", 2, ref="R-1", billing_ref="R-2", add=(ONE, TWO))
+    assert answer.lost is not None
+    assert await world.rows("directory", REFS, "acme") == [("R-1",)]
+    assert await world.rows("directory", NUMBERS) == [(TWO, "bolt")]

@@ -1,0 +1,366 @@
+"""Attempts on the systems are admitted, or turned away at once; the directory shows how each worker finds a system."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+import pytest
+import structlog
+from temporalio.activity import ActivityCancellationDetails
+from temporalio.common import Priority
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+from temporalio.testing import ActivityEnvironment
+from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
+
+from activities.database import open_databases
+from activities.errors import is_of_a_row, rejected, stale_revision, translated
+from activities.pacing.breaker import Condition, Paces
+from activities.pacing.interceptor import SYSTEM_PACED, Pacing
+from activities.pacing.states import SystemStates, this_worker
+from tests.activities.fixtures import AT, ONE, TWO, World, access, lines, registration
+from tests.support.waiting import eventually
+from workflows.domain.provisioning.standing import Proof
+from workflows.domain.systems import System
+from workflows.ports import EnsureLines, Evidence, Finding, ObserveLines
+
+DATABASES = ("directory",)
+PACES = Paces(clients=3, pace=5, drain=5)
+NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
+PROVEN = Evidence(System.TELEPHONY, 1, NOON, "read back", [Finding(ONE, False)])
+ROWS = "SELECT system, worker, state, last_error FROM system_states ORDER BY system"
+
+
+class Work(ActivityInboundInterceptor):
+    """What the interceptor stands around: it ends as it is told to."""
+
+    def __init__(self) -> None:
+        self.begun: list[Any] = []
+        self.evidence = PROVEN
+        self.error: BaseException | None = None
+        self.hold: asyncio.Event | None = None
+
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002  # the SDK's name
+        self.begun.append(input.args[0])
+        if self.hold:
+            await self.hold.wait()
+        if self.error:
+            raise self.error
+        return self.evidence
+
+
+class Desk:
+    """One worker's pacing, under a clock that the test turns."""
+
+    def __init__(self) -> None:
+        self.now = NOON
+        self.pacing = Pacing(PACES, clock=lambda: self.now, chance=lambda: 0.5)
+        self.work = Work()
+        self.inbound = self.pacing.intercept_activity(self.work)
+
+    async def attempt(self, order: object, key: int | None = 3, begun: float = 0) -> object:
+        """An attempt that the server scheduled so many seconds ago, with 120 seconds for all its tries."""
+        return await self.attempting(order, key, begun)[1]
+
+    def attempting(self, order: object, key: int | None = 3, begun: float = 0) -> tuple[ActivityEnvironment, Any]:
+        environment = ActivityEnvironment()
+        environment.info = replace(
+            environment.info,
+            priority=Priority(priority_key=key),
+            scheduled_time=self.now - timedelta(seconds=begun),
+            schedule_to_close_timeout=timedelta(seconds=120),
+        )
+        given = ExecuteActivityInput(fn=lambda: None, args=[order], executor=None, headers={})
+        return environment, environment.run(self.inbound.execute_activity, given)
+
+    async def fail(self, clients: int = 3, type_: str = "SystemUnavailable") -> None:
+        """So many clients fail on the telephone system."""
+        self.work.error = ApplicationError("the telephony database is away", type=type_)
+        for n in range(clients):
+            with pytest.raises(ApplicationError):
+                await self.attempt(lines(f"c{n}", 1, one=True))
+        self.work.error = None
+
+    @property
+    def telephony(self) -> Condition:
+        return self.pacing.condition(System.TELEPHONY)
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+async def turned_away(desk: Desk, order: object, key: int | None = 3, begun: float = 0) -> ApplicationError:
+    """The error that an attempt is turned away with; it is not begun."""
+    before = len(desk.work.begun)
+    with pytest.raises(ApplicationError) as failed:
+        await desk.attempt(order, key, begun)
+    assert failed.value.type == SYSTEM_PACED
+    assert len(desk.work.begun) == before
+    return failed.value
+
+
+async def test_an_attempt_on_a_failing_system_is_turned_away_at_once_and_says_why(desk: Desk) -> None:
+    await desk.fail()
+    told = await turned_away(desk, lines("acme", 1, one=True))
+    assert told.message == (
+        "The telephony system fails for many clients since 2026-11-01 12:00:00 UTC: attempts on it are paced, "
+        "operators' first. It began with SystemUnavailable: the telephony database is away"
+    )
+    assert told.category is ApplicationErrorCategory.BENIGN
+    assert not told.non_retryable
+    assert told.next_retry_delay
+    assert timedelta(0) < told.next_retry_delay <= timedelta(seconds=30)
+
+
+async def test_what_those_turned_away_are_told_stays_the_same_while_the_errors_change(desk: Desk) -> None:
+    await desk.fail()
+    first = await turned_away(desk, lines("acme", 1, one=True))
+    desk.now += timedelta(seconds=60)
+    desk.work.error = ApplicationError("and now a lock", type="SystemBusy")
+    with pytest.raises(ApplicationError, match="and now a lock"):
+        await desk.attempt(lines("bolt", 1, one=True))
+    again = await turned_away(desk, lines("acme", 1, one=True), key=5)
+    assert again.message == first.message
+    assert desk.pacing.breakers[System.TELEPHONY].last_error == "SystemBusy: and now a lock"
+
+
+@pytest.mark.parametrize("type_", ["SystemUnavailable", "SystemBusy", "SystemRejected"])
+async def test_trouble_of_the_system_counts(desk: Desk, type_: str) -> None:
+    await desk.fail(type_=type_)
+    assert desk.telephony is Condition.FAILING
+
+
+@pytest.mark.parametrize("type_", ["StaleRevision", "Whatever"])
+async def test_what_is_no_trouble_of_the_system_does_not(desk: Desk, type_: str) -> None:
+    await desk.fail(10, type_=type_)
+    assert desk.telephony is Condition.WORKING
+
+
+async def test_a_row_of_a_client_that_is_refused_is_that_clients_trouble(desk: Desk) -> None:
+    desk.work.error = rejected("The telephony database refused: a CHECK is against it", row=True)
+    for n in range(10):
+        with pytest.raises(ApplicationError, match="a CHECK"):
+            await desk.attempt(lines(f"c{n}", 1, one=True))
+    assert desk.pacing.condition(System.TELEPHONY) is Condition.WORKING
+    desk.work.error = rejected("The telephony database refused: no such table")
+    for n in range(3):
+        with pytest.raises(ApplicationError, match="no such table"):
+            await desk.attempt(lines(f"c{n}", 1, one=True))
+    assert desk.pacing.condition(System.TELEPHONY) is Condition.FAILING
+
+
+@pytest.mark.parametrize(
+    ("error", "of_a_row"),
+    [
+        (asyncpg.CheckViolationError("new row violates a check constraint"), True),
+        (asyncpg.StringDataRightTruncationError("value too long"), True),
+        (asyncpg.RaiseError("our trigger is against it"), True),
+        (asyncpg.UndefinedTableError("no such table"), False),
+        (asyncpg.InsufficientPrivilegeError("permission denied"), False),
+        (asyncpg.LockNotAvailableError("somebody has it"), False),
+        (ConnectionRefusedError("nobody listens"), False),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_a_database_has_against_a_row_is_told_from_what_it_has_against_us(
+    world: World, error: Exception, of_a_row: bool
+) -> None:
+    assert is_of_a_row(translated(error, world.databases.telephony)) is of_a_row
+
+
+def found(*proofs: Proof, look: bool = False) -> Evidence:
+    """An evidence with these proofs, of one line after the other."""
+    why = f"calls and registrations unknown: http://kamailio did not answer about {ONE.removeprefix('+')}"
+    findings = [
+        Finding(number, False, {}, proof, "" if proof is Proof.PROVEN else why)
+        for number, proof in zip((ONE, TWO), proofs, strict=False)
+    ]
+    return Evidence(System.TELEPHONY, 1, NOON, "asked", findings, look=look)
+
+
+NOTHING, SOMETHING, REFUSED = (
+    (Proof.NOT_PROVEN, Proof.NOT_PROVEN),
+    (Proof.NOT_PROVEN, Proof.PROVEN),
+    (Proof.NOT_PROVEN, Proof.FAILED),
+)
+
+
+@pytest.mark.parametrize("look", [False, True], ids=["change", "look"])
+@pytest.mark.parametrize(
+    ("proofs", "condition"),
+    [(NOTHING, Condition.FAILING), (SOMETHING, Condition.WORKING), (REFUSED, Condition.WORKING)],
+    ids=["nothing", "something", "refused"],
+)
+async def test_a_system_that_nothing_can_be_seen_of_fails(
+    desk: Desk, proofs: tuple[Proof, ...], condition: Condition, look: bool
+) -> None:
+    desk.work.evidence = found(*proofs, look=look)
+    for n in range(3):
+        await desk.attempt(order_of(f"c{n}", look=look))
+    assert desk.pacing.condition(System.TELEPHONY) is condition
+
+
+def order_of(client_id: str, *, look: bool) -> EnsureLines | ObserveLines:
+    return ObserveLines(client_id, 1, [ONE, TWO], AT) if look else lines(client_id, 1, one=False, two=False)
+
+
+async def test_what_is_told_of_silence_is_short_and_names_no_line(desk: Desk) -> None:
+    desk.work.evidence = found(*NOTHING)
+    for n in range(3):
+        await desk.attempt(lines(f"c{n}", 1, one=False))
+    told = await turned_away(desk, lines("acme", 1, one=True))
+    why = "not proven: calls and registrations unknown: http://kamailio did not answer about …"
+    assert told.message.endswith(f"It began with {why}")
+    assert desk.pacing.breakers[System.TELEPHONY].last_error == why
+    desk.work.evidence.findings[0] = Finding(ONE, False, {}, Proof.NOT_PROVEN, "very long " * 100)
+    desk.now += timedelta(seconds=60)
+    await desk.attempt(lines("bolt", 1, one=False))
+    assert len(desk.pacing.breakers[System.TELEPHONY].last_error) < 250
+
+
+async def test_what_is_proven_in_part_neither_breaks_nor_mends(desk: Desk) -> None:
+    for proofs in (NOTHING, SOMETHING, NOTHING, SOMETHING, NOTHING):
+        desk.work.evidence = found(*proofs)
+        await desk.attempt(lines(f"c{len(desk.work.begun)}", 1, one=False))
+    assert desk.pacing.condition(System.TELEPHONY) is Condition.FAILING
+    desk.now += timedelta(seconds=60)
+    desk.work.evidence = found(*SOMETHING)
+    await desk.attempt(lines("acme", 1, one=False))
+    assert desk.pacing.condition(System.TELEPHONY) is Condition.FAILING
+    desk.now += timedelta(seconds=60)
+    desk.work.evidence = PROVEN
+    await desk.attempt(lines("acme", 1, one=False))
+    assert desk.pacing.condition(System.TELEPHONY) is Condition.RECOVERING
+
+
+async def test_a_system_that_says_that_a_revision_is_stale_works(desk: Desk) -> None:
+    await desk.fail()
+    desk.now += timedelta(seconds=60)
+    desk.work.error = stale_revision("The telephony system", "acme", 1, 2)
+    with pytest.raises(ApplicationError, match="too old"):
+        await desk.attempt(lines("acme", 1, one=True))
+    assert desk.telephony is Condition.RECOVERING
+
+
+async def test_an_attempt_that_timed_out_counts_and_one_that_was_abandoned_does_not(desk: Desk) -> None:
+    for details, condition in (
+        (ActivityCancellationDetails(cancel_requested=True), Condition.WORKING),
+        (ActivityCancellationDetails(worker_shutdown=True), Condition.WORKING),
+        (ActivityCancellationDetails(timed_out=True), Condition.FAILING),
+    ):
+        for n in range(3):
+            desk.work.hold = asyncio.Event()
+            environment, work = desk.attempting(lines(f"c{n}", 1, one=True))
+            task = asyncio.create_task(work)
+            begun = len(desk.work.begun)
+            await eventually(lambda: len(desk.work.begun) > begun)  # noqa: B023  # awaited at once
+            environment.cancel(details)
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        assert desk.telephony is condition
+    assert desk.pacing.breakers[System.TELEPHONY].last_error == "did not answer in time"
+
+
+async def test_one_system_that_fails_does_not_pace_the_other_nor_the_directory(desk: Desk) -> None:
+    await desk.fail()
+    assert await desk.attempt(access("acme", 1, on=True)) == PROVEN
+    assert await desk.attempt(registration("acme")) == PROVEN
+    assert desk.pacing.condition(System.INTERNET) is Condition.WORKING
+
+
+async def test_an_operators_attempt_finds_a_token_before_those_of_timers_bulk_and_second_looks(desk: Desk) -> None:
+    await desk.fail()
+    desk.now += timedelta(seconds=5.1)
+    look = ObserveLines("seen", 1, [], AT)
+    for order, key in ((look, 2), (lines("bulk", 1, one=True), 5), (lines("timer", 1, one=True), None)):
+        await turned_away(desk, order, key)
+    assert await desk.attempt(lines("acme", 1, one=True), key=2) == PROVEN
+
+
+async def test_a_delay_ends_within_what_is_left_of_the_attempt(desk: Desk) -> None:
+    await desk.fail()
+    told = await turned_away(desk, lines("acme", 1, one=True), begun=116)
+    assert told.next_retry_delay == timedelta(seconds=2)
+    told = await turned_away(desk, lines("acme", 1, one=True), begun=119.9)
+    assert told.next_retry_delay == timedelta(seconds=1)  # too late: the workflow makes its pause
+
+
+async def test_while_it_recovers_the_message_says_that_it_is_back(desk: Desk) -> None:
+    await desk.fail()
+    desk.now += timedelta(seconds=60)
+    await desk.attempt(lines("acme", 1, one=True))
+    told = await turned_away(desk, lines("bolt", 1, one=True), key=5)
+    assert "The telephony system failed from 2026-11-01 12:00:00 UTC and has come back" in told.message
+
+
+@asynccontextmanager
+async def telling(states: SystemStates) -> AsyncIterator[None]:
+    task = asyncio.create_task(states.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_the_directory_shows_every_change_at_once_and_forgets_a_worker_that_stopped(
+    world: World, desk: Desk
+) -> None:
+    states, other = (SystemStates(desk.pacing, world.databases.directory, name) for name in ("", "elsewhere:1"))
+    me = this_worker()
+    async with telling(states):
+
+        async def shown(telephony: tuple[str, str]) -> bool:
+            rows = await world.rows("directory", ROWS)
+            return rows == [("internet", me, "working", ""), ("telephony", me, *telephony)]
+
+        await eventually(lambda: shown(("working", "")))
+        await desk.fail()
+        failing = ("failing", "SystemUnavailable: the telephony database is away")
+        await eventually(lambda: shown(failing), within=5)
+    async with telling(other):
+        await eventually(lambda: rows_are(world, 4))
+    await states.forget()
+    assert {row[1] for row in await world.rows("directory", ROWS)} == {"elsewhere:1"}
+
+
+async def rows_are(world: World, number: int) -> bool:
+    return len(await world.rows("directory", ROWS)) == number
+
+
+async def test_rows_of_workers_that_were_killed_go_after_a_day(world: World, desk: Desk) -> None:
+    await world.execute(
+        "directory",
+        """INSERT INTO system_states (system, worker, state, since, updated_at)
+        VALUES ('telephony', 'gone:1', 'failing', now(), now() - interval '2 days'),
+          ('telephony', 'here:1', 'failing', now(), now() - interval '2 days')""",
+    )
+    async with telling(SystemStates(desk.pacing, world.databases.directory, "here:1")):
+
+        async def only_the_living() -> bool:
+            told = {row[1:3] for row in await world.rows("directory", ROWS)}
+            return told == {("here:1", "working")}
+
+        await eventually(only_the_living)
+
+
+async def test_a_directory_that_is_away_disturbs_nothing_and_is_told_of_once(world: World) -> None:
+    asked: list[datetime] = []
+
+    def clock() -> datetime:
+        asked.append(NOON)
+        return NOON
+
+    nowhere = world.settings.model_copy(update={"directory_dsn": world.settings.telephony_dsn})  # not in this module
+    async with open_databases(nowhere) as databases:
+        states = SystemStates(Pacing(PACES, clock), databases.directory, every=0.02)
+        with structlog.testing.capture_logs() as said:
+            async with telling(states):
+                await eventually(lambda: len(asked) > 20)
+            await states.forget()
+    assert [line["event"] for line in said].count("system_states_not_told") == 1

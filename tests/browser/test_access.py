@@ -1,0 +1,113 @@
+"""Everybody can use every page: no violation that axe knows of, in both themes, on wide screens and narrow ones."""
+
+import re
+from typing import get_args
+
+import pytest
+import pytest_asyncio
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Page, expect
+
+from tests.browser.browsing import NARROW, WIDE, Browsers, Theme
+from tests.support.service import House, number, unique
+
+STANDARD = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+PAGES = (
+    "/clients?inactive=true",
+    "/clients?q=nobody-of-that-name",
+    "/clients/{client}",
+    "/clients/{client}/history",
+    "/clients/{client}/edit",
+    "/clients/{client}/status",
+    "/clients/new",
+    "/upcoming",
+    "/attention",
+)
+
+
+@pytest_asyncio.fixture(scope="module")
+async def client(house: House) -> str:
+    line = {"number": number(), "office": "2.07"}
+    made = await house.create(unique("Accessible"), lines=[line], internet={"down_mbps": 100, "up_mbps": 20})
+    client_id: str = made["client_id"]
+    assert (await house.post(client_id, "suspend", reason="unpaid")).status_code == 200
+    assert (await house.post(client_id, "decommission", last_day="2199-03-31", reason="leaves")).status_code == 200
+    return client_id
+
+
+async def violations(page: Page, where: str, part: str | None = None) -> list[str]:
+    """What axe finds on a page, or in a part of it."""
+    found = await Axe().run(page, context=part, options=STANDARD)
+    return [
+        f"{where}: {violation['id']}: {violation['help']}: {[node['html'][:200] for node in violation['nodes']]}"
+        for violation in found.response["violations"]
+    ]
+
+
+@pytest.mark.parametrize("theme", get_args(Theme))
+@pytest.mark.parametrize("width", [WIDE, NARROW])
+async def test_axe_finds_nothing_on_any_page(browsers: Browsers, client: str, theme: Theme, width: int) -> None:
+    page = await browsers.open(theme=theme, width=width)
+    await page.goto("/sign-in")
+    found = await violations(page, "/sign-in")
+    page = await browsers.signed_in(theme=theme, width=width)
+    for path in PAGES:
+        answer = await page.goto(path.format(client=client))
+        assert answer is not None
+        assert answer.status == 200, path
+        found += await violations(page, path)
+        if not await page.evaluate("document.documentElement.scrollWidth <= innerWidth"):
+            found.append(f"{path}: wider than the screen")
+    assert not found, found
+
+
+async def test_axe_finds_nothing_in_the_reference(browsers: Browsers) -> None:
+    page = await browsers.signed_in("/docs")
+    found = await violations(page, "/docs")
+    assert not found, found
+
+
+@pytest.mark.parametrize("theme", get_args(Theme))
+async def test_axe_finds_nothing_in_menus_problems_and_errors(
+    browsers: Browsers, house: House, client: str, theme: Theme
+) -> None:
+    browsers.expects("status of 404", "status of 403")
+    page = await browsers.signed_in("/clients", theme=theme)
+    await page.locator(".account summary").click()
+    found = await violations(page, "account menu")
+    await page.locator("tbody summary").first.click()
+    await expect(page.locator("tbody .menu[open]")).to_have_count(1)
+    found += await violations(page, "row menu", "tbody .menu[open]")  # it lies over other rows, which is its way
+    await page.goto("/clients/nobody-at-all")
+    found += await violations(page, "error")
+    stranger = await browsers.open(theme=theme)
+    await stranger.goto("/sign-in?key=used")
+    found += await violations(stranger, "refused link")
+    failing = await house.create(unique("Failing"))
+    async with house.without(house.telephony):
+        await house.post(failing["client_id"], "suspend", wait=0)
+        await page.goto(f"/clients/{failing['client_id']}")
+        await expect(page.locator(".axes .badge.attention")).to_be_visible(timeout=20_000)
+        found += await violations(page, "attention")
+        await page.goto("/attention")
+        found += await violations(page, "attention list")
+    assert not found, found
+
+
+async def test_the_keyboard_goes_everywhere_and_is_seen_where_it_is(browsers: Browsers, client: str) -> None:
+    page = await browsers.signed_in(f"/clients/{client}")
+    await page.keyboard.press("Tab")
+    await expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
+    await expect(page.get_by_role("link", name="Skip to content")).to_be_in_viewport()
+    seen: set[str] = set()
+    while "Open in Temporal" not in seen and len(seen) < 60:
+        await page.keyboard.press("Tab")
+        told = await page.evaluate(
+            """() => { const e = document.activeElement; const s = getComputedStyle(e);
+            return [(e.innerText || e.getAttribute('aria-label') || e.name || '').trim().split('\\n')[0],
+                    s.outlineStyle !== 'none' && parseFloat(s.outlineWidth) >= 2] }"""
+        )
+        if told[0]:
+            assert told[1], f"focus on {told[0]} cannot be seen"
+        seen.add(re.sub(r"\s*\d+\+?$", "", told[0]))  # beside Attention stands how many wait
+    assert {"Clients", "Upcoming", "Attention", "Edit client", "Edit status", "Open in Temporal"} <= seen

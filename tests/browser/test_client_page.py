@@ -1,0 +1,179 @@
+"""One client's page and its history."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import expect
+
+from tests.browser.browsing import NARROW, WIDE, Browsers, titled
+from tests.support.service import House, number, unique, with_limits
+from workflows.domain.provisioning.standing import Limits
+
+
+@pytest_asyncio.fixture(scope="module")
+async def held(house: House) -> str:
+    """A client that was suspended, asked for what it cannot do, and is to leave."""
+    line = {"number": number(), "office": "2.07"}
+    client = await house.create("Held & Sons", lines=[line], internet={"down_mbps": 100, "up_mbps": 20, "vlan": 42})
+    client_id: str = client["client_id"]
+    assert (await house.post(client_id, "suspend", source="billing", reason="invoice 1042 unpaid")).status_code == 200
+    assert (await house.post(client_id, "activate", reason="please")).status_code == 409
+    assert (await house.post(client_id, "decommission", last_day="2199-03-31")).status_code == 200
+    await house.known(client_id)
+    return client_id
+
+
+async def test_the_three_axes_are_kept_apart(browsers: Browsers, held: str) -> None:
+    page = await browsers.signed_in(f"/clients/{held}")
+    await expect(page.locator(".axes dt")).to_have_text(["Status", "Provisioning", "Planned"])
+    status, provisioning, planned = (page.locator(".axes dd").nth(n) for n in range(3))
+    await expect(status.locator(".badge")).to_have_text("Suspended")
+    await expect(status).to_contain_text("held by billing")
+    await expect(provisioning.locator(".badge")).to_have_text("Settled")
+    await expect(planned).to_contain_text("Decommission, 1 Apr 2199, 00:00")
+
+
+async def test_each_line_and_account_shows_what_was_seen_and_when(browsers: Browsers, house: House, held: str) -> None:
+    client = (await house.api.get(f"/clients/{held}")).json()
+    page = await browsers.signed_in(f"/clients/{held}")
+    for subject in (client["lines"][0]["number"], client["internet"]["account"]):
+        row = page.locator(f'.evidence tr[data-key="{subject}"]')
+        await expect(row.locator(".badge")).to_have_text("Proven")
+        await expect(row.locator("time")).to_be_visible()
+        await expect(row.locator(".seen")).to_contain_text("row off")
+        await expect(row.locator("td").first).to_have_text("Off")
+    holds = page.locator("section", has=page.get_by_role("heading", name="Holds"))
+    await expect(holds).to_contain_text("billing: invoice 1042 unpaid")
+
+
+async def test_the_timeline_is_drawn_and_told_in_words(browsers: Browsers, held: str) -> None:
+    page = await browsers.signed_in(f"/clients/{held}")
+    drawing = page.locator(".timeline svg")
+    await expect(drawing).to_have_role("img")
+    told = await drawing.locator("> title").inner_html()
+    for words in ("Active from", "Suspended from", "as planned", "Decommission planned for 2199-04-01"):
+        assert words in told, told
+    await expect(drawing.locator(".mark.decommission text")).to_have_text("Decommission")
+
+
+async def test_no_label_of_the_timeline_is_cut_off(browsers: Browsers, house: House, held: str) -> None:
+    fresh = await house.create(unique("Fresh"), start_date="2199-01-01", wait=0)
+    plain = await house.create(unique("Plain"))
+    for client_id in (held, fresh["client_id"], plain["client_id"]):
+        page = await browsers.signed_in(f"/clients/{client_id}")
+        outside = await page.locator(".timeline svg").evaluate(
+            """svg => { const box = svg.getBoundingClientRect();
+            return [...svg.querySelectorAll("text")].filter(text => { const own = text.getBoundingClientRect();
+            return own.left < box.left || own.right > box.right || own.top < box.top - 1 || own.bottom > box.bottom + 1;
+            }).map(text => text.textContent) }"""
+        )
+        assert outside == []
+
+
+@pytest.mark.parametrize("width", [WIDE, NARROW])
+async def test_no_labels_of_the_timeline_touch_and_all_can_be_read(
+    browsers: Browsers, house: House, width: int
+) -> None:
+    crowded = (await house.create(unique("Crowded"), start_date="2019-05-01", end_date="2020-01-31"))["client_id"]
+    soon = datetime.now(UTC) + timedelta(days=3)
+    for command, at in (("suspend", soon), ("unsuspend", soon), ("decommission", soon.replace(year=2199))):
+        answer = await house.post(crowded, command, at=at.isoformat())
+        assert answer.status_code == 200, answer.text
+    page = await browsers.signed_in(f"/clients/{crowded}", width=width)
+    drawing = page.locator(".timeline svg")
+    await expect(drawing.locator(".today text")).to_be_in_viewport()
+    touching, smallest = await drawing.evaluate(
+        """svg => { const texts = [...svg.querySelectorAll("text")];
+        const boxes = texts.map(it => it.getBoundingClientRect());
+        const over = (a, b) => a.left < b.right && b.left < a.right && a.top + 2 < b.bottom && b.top + 2 < a.bottom;
+        const touching = boxes.flatMap((one, n) => boxes.slice(n + 1).flatMap((other, m) =>
+          over(one, other) ? [`${texts[n].textContent} / ${texts[n + 1 + m].textContent}`] : []));
+        const scale = svg.getBoundingClientRect().width / svg.viewBox.baseVal.width;
+        return [touching, Math.min(...texts.map(it => parseFloat(getComputedStyle(it).fontSize) * scale))] }"""
+    )
+    assert touching == []
+    assert smallest >= 12
+
+
+async def test_a_plan_that_will_not_come_is_drawn_so(browsers: Browsers, house: House) -> None:
+    client_id = (await house.create(unique("Void")))["client_id"]
+    await house.post(client_id, "suspend", last_day="2199-06-30")
+    await house.post(client_id, "decommission", last_day="2199-03-31")
+    page = await browsers.signed_in(f"/clients/{client_id}")
+    await expect(page.locator(".timeline .mark.suspend.void text")).to_have_text("Suspend")
+    await expect(page.locator(".timeline .band.ahead.suspended")).to_have_count(0)
+
+
+async def test_an_old_proof_is_not_shown_for_what_was_decided_since_and_a_note_is_evidence(
+    browsers: Browsers, house: House
+) -> None:
+    async with with_limits(house, Limits(attempt=8, first_pause=3600, longest_pause=3600)) as patient:
+        client = await patient.create(unique("Refused"))
+        client_id, line = client["client_id"], client["lines"][0]["number"]
+        async with patient.without(patient.telephony):
+            await patient.post(client_id, "suspend", wait=1)
+        page = await browsers.signed_in(f"/clients/{client_id}")
+        row = page.locator(f'.evidence tr[data-key="{line}"]')
+        await expect(row.locator("td").first).to_have_text("Off")
+        await expect(row.locator("time")).to_have_count(0)
+        await expect(page.get_by_text("How it was seen")).to_have_count(0)
+        await patient.post(client_id, "systems/telephony/mark-done", note="pulled the plug, ticket 4711")
+        await page.reload()
+        await expect(row.locator(".seen")).to_have_text("note pulled the plug, ticket 4711")
+        await expect(row.locator("time")).to_be_visible()
+        await expect(page.get_by_text("How it was seen: by hand, by api.")).to_be_visible()
+
+
+async def test_the_history_has_refusals_and_can_be_narrowed_to_them(browsers: Browsers, held: str) -> None:
+    page = await browsers.signed_in(f"/clients/{held}")
+    await page.get_by_role("link", name="All").filter(has_text="lines").click()
+    await expect(page).to_have_title(titled("History of Held & Sons"))
+    for event in ("asked", "refused", "decided", "proven"):
+        await expect(page.locator(f"tbody tr.{event}").first).to_be_visible()
+    await page.get_by_label("Show").select_option("refused")
+    await expect(page.locator("tbody tr:not(.refused)")).to_have_count(0)
+    await expect(page.locator("tbody tr.refused")).to_contain_text("please")
+    await page.get_by_label("Show").select_option("attempted")
+    await expect(page.get_by_text("Nothing of this kind.")).to_be_visible()
+    await page.reload()
+    await expect(page.get_by_label("Show")).to_have_value("attempted")
+
+
+async def test_a_long_history_comes_page_by_page(browsers: Browsers, house: House) -> None:
+    client = await house.create(unique("Long"))
+    await house.desk.directory.database.write(
+        "INSERT INTO history (client_id, event, at, kind, text, by) SELECT $1, 'attempted', now() - n * interval "
+        "'1 hour', 'suspend', 'Tried ' || n, 'provisioning' FROM generate_series(1, 150) AS n",
+        client["client_id"],
+    )
+    page = await browsers.signed_in(f"/clients/{client['client_id']}/history?event=attempted")
+    await expect(page.locator("tbody tr")).to_have_count(100)
+    await page.get_by_role("link", name="Older").click()
+    await expect(page.locator("tbody tr")).to_have_count(50)
+    await expect(page.locator("tbody tr").last).to_contain_text("Tried 150")
+    await page.get_by_role("link", name="Newest").click()
+    await expect(page.locator("tbody tr").first).to_contain_text("Tried 1")
+
+
+async def test_a_client_nobody_knows_is_a_page_with_a_way_out(browsers: Browsers) -> None:
+    browsers.expects("status of 404")
+    page = await browsers.signed_in("/clients/nobody-at-all")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("There is no such client")
+    await page.get_by_role("link", name="To the clients").click()
+    await expect(page).to_have_title(titled("Clients"))
+
+
+async def test_a_decommissioned_client_still_has_its_page(browsers: Browsers, house: House) -> None:
+    gone = await house.closed(name=unique("Gone"))
+    page = await browsers.signed_in(f"/clients/{gone['client_id']}")
+    await expect(page.locator(".axes .badge").first).to_have_text("Inactive")
+    await expect(page.locator(".evidence .badge").first).to_have_text("Proven")
+
+
+async def test_a_change_appears_while_one_looks(browsers: Browsers, house: House) -> None:
+    client = await house.create(unique("Watched"))
+    page = await browsers.signed_in(f"/clients/{client['client_id']}")
+    await page.wait_for_selector("body[data-listening]")
+    assert (await house.post(client["client_id"], "suspend", reason="seen at once")).status_code == 200
+    await expect(page.locator("[data-part=latest]")).to_contain_text("seen at once", timeout=1000)

@@ -1,0 +1,251 @@
+"""New client, Edit client and New site, as an operator fills them in."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Page, expect
+
+from tests.browser.browsing import NARROW, Browsers
+from tests.support.service import SITE, House, number, unique
+from tests.support.waiting import eventually
+
+DAY = (datetime.now(UTC).date() + timedelta(60)).isoformat()
+
+
+async def checked(page: Page) -> None:
+    """Return when what was typed has been looked at."""
+    await expect(page.locator("form[data-checked]").first).to_be_visible()
+
+
+async def named(house: House, name: str) -> list[dict[str, Any]]:
+    answer = await house.api.get("/clients", params={"q": name, "inactive": "true"})
+    return [client for client in answer.json()["items"] if client["name"] == name]
+
+
+async def focused(page: Page, field: str) -> None:
+    """The cursor is in a field of the page, whichever of the browser's tabs is in front."""
+    await page.wait_for_function("field => document.activeElement?.id === field", arg=field)
+
+
+async def client_of(house: House, client_id: str) -> dict[str, Any]:
+    client: dict[str, Any] = (await house.api.get(f"/clients/{client_id}")).json()
+    return client
+
+
+async def test_a_client_is_created_as_one_types(browsers: Browsers, house: House) -> None:
+    page, name, line = await browsers.signed_in(f"/clients/new?site={SITE}"), unique("Typed"), number()
+    await page.get_by_label("Name").fill(name)
+    await page.locator("#number-0").fill(f"+44 20 {line[5:9]} {line[9:]}")
+    await expect(page.locator("#said-number-0")).to_have_text(f"{line} is free.")
+    await page.locator("#office-0").fill("3.12")
+    await page.get_by_label("Start date", exact=True).fill("2027-07-01")
+    await expect(page.locator("#said-start_date")).to_have_text("Activates on 1 Jul 2027, 00:00 Europe/London.")
+    await page.get_by_role("button", name="Create client").click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text(name)
+    await expect(page.locator(".notice")).to_have_text(f"Created {name}.")
+    [client] = await named(house, name)
+    assert client["lines"] == [{"number": line, "office": "3.12", "protected": False}]
+
+
+async def test_what_is_taken_or_wrong_is_told_as_one_types_and_the_first_is_focused(
+    browsers: Browsers, house: House
+) -> None:
+    browsers.expects("status of 422")
+    theirs = await house.create(unique("Theirs"), billing_ref=unique("R"))
+    page = await browsers.signed_in("/clients/new")
+    await page.locator("#number-1").fill(theirs["lines"][0]["number"])
+    await expect(page.locator("#said-number-1")).to_contain_text(f"taken by client {theirs['client_id']}")
+    await expect(page.locator("#number-1")).to_have_attribute("aria-invalid", "true")
+    await page.get_by_label("Billing ref").fill(theirs["billing_ref"])
+    await expect(page.locator("#said-billing_ref")).to_contain_text("is taken")
+    await page.locator("#number-0").press_sequentially("+4420", delay=1)
+    await expect(page.locator("#number-0")).to_have_value("+4420")
+    await expect(page.locator("#said-number-0")).to_have_text("")
+    await page.locator("#office-0").focus()
+    await expect(page.locator("#said-number-0")).to_contain_text("can exist")
+    await page.get_by_role("button", name="Create client").click()
+    await expect(page.get_by_role("alert").filter(has_text="Nothing was created")).to_be_visible()
+    await focused(page, "name")
+    await expect(page.locator("#number-0")).to_have_value("+4420")
+    await page.get_by_role("link", name="The name is missing").click()
+    await focused(page, "name")
+
+
+async def test_the_zone_and_the_type_change_what_the_form_asks(browsers: Browsers, house: House) -> None:
+    site = unique("akl")
+    answer = await house.api.post("/sites", json={"site_id": site, "name": site, "timezone": "Pacific/Auckland"})
+    assert answer.status_code == 201
+    page = await browsers.signed_in(f"/clients/new?site={SITE}")
+    await expect(page.locator(".zone")).to_have_text("Europe/London")
+    await page.get_by_label("Site", exact=True).select_option(site)
+    await expect(page.locator(".zone")).to_have_text("Pacific/Auckland")
+    await page.get_by_label("Virtual").check()
+    await expect(page.locator("#office-0")).to_be_hidden()
+    await expect(page.get_by_role("heading", name="In the building")).to_be_hidden()
+    await page.get_by_label("Residential").check()
+    await expect(page.locator("#office-0")).to_be_visible()
+
+
+async def test_more_lines_come_without_losing_what_was_typed(browsers: Browsers) -> None:
+    page = await browsers.signed_in("/clients/new")
+    await page.get_by_label("Name").fill("Kept")
+    await page.get_by_role("button", name="More lines").click()
+    await expect(page.locator("#number-3")).to_be_focused()
+    await expect(page.locator("#number-5")).to_be_visible()
+    await expect(page.get_by_label("Name")).to_have_value("Kept")
+
+
+async def test_enter_sends_the_form_and_a_double_click_creates_one(browsers: Browsers, house: House) -> None:
+    page, name = await browsers.signed_in("/clients/new"), unique("Double")
+    await page.get_by_label("Name").fill(name)
+    await page.get_by_role("button", name="Create client").dblclick()
+    await expect(page.get_by_role("heading", level=1)).to_have_text(name)
+    await page.reload()
+    assert len(await named(house, name)) == 1
+    await page.goto("/clients/new")
+    other = unique("Entered")
+    await page.get_by_label("Name").fill(other)
+    await page.get_by_label("Name").press("Enter")
+    await expect(page.get_by_role("heading", level=1)).to_have_text(other)
+
+
+async def test_going_back_and_sending_the_form_again_creates_nothing_twice(browsers: Browsers, house: House) -> None:
+    browsers.expects("status of 4")
+    page, name = await browsers.signed_in("/clients/new"), unique("Back")
+    await page.get_by_label("Name").fill(name)
+    await page.get_by_role("button", name="Create client").click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text(name)
+    await page.go_back()
+    await page.get_by_role("button", name="Create client").click()
+    await page.wait_for_load_state()
+    assert len(await named(house, name)) == 1
+
+
+async def test_it_works_without_scripts(browsers: Browsers, house: House) -> None:
+    browsers.expects("status of 422")
+    page, name = await browsers.signed_in("/clients/new", scripts=False), unique("Plain")
+    await page.get_by_role("button", name="More lines").click()
+    await page.locator("#number-5").fill("+4420")
+    await page.get_by_role("button", name="Create client").click()
+    await expect(page.locator("#said-number-5")).to_contain_text("can exist")
+    await page.locator("#number-5").fill("")
+    await page.get_by_label("Name").fill(name)
+    await page.get_by_role("button", name="Create client").click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text(name)
+
+
+async def test_a_session_that_ends_while_one_types_loses_nothing(browsers: Browsers, house: House) -> None:
+    browsers.expects("status of 401", "status of 403")
+    page = await browsers.signed_in("/clients/new", name=unique("long"))
+    who, name = await page.locator(".account summary").inner_text(), unique("Patient")
+    await page.get_by_label("Name").fill(name)
+    await checked(page)
+    await house.desk.directory.database.write("UPDATE console_sessions SET expires_at = now() WHERE caller = $1", who)
+    await page.locator("#rooms").fill("7.01")
+    await expect(page.locator("#session-ended")).to_be_visible()
+    other = await browsers.signed_in("/clients")
+    await page.context.add_cookies(await other.context.cookies())  # type: ignore[arg-type]  # set as read
+    await page.locator("#rooms").fill("7.02")
+    await expect(page.locator("#session-ended")).to_be_hidden()
+    await page.get_by_role("button", name="Create client").click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text(name)
+
+
+async def test_details_are_edited_and_the_way_to_a_decommission_follows_the_date(
+    browsers: Browsers, house: House
+) -> None:
+    client = await house.create(unique("Old name"))
+    page = await browsers.signed_in(f"/clients/{client['client_id']}/edit")
+    plan = page.get_by_role("link", name="Plan decommission")
+    await page.get_by_label("End date").fill(DAY)
+    await expect(plan).to_have_attribute(
+        "href", f"/clients/{client['client_id']}/status?action=decommission&when=day&last_day={DAY}"
+    )
+    name = unique("New name")
+    await page.get_by_label("Name").fill(name)
+    await page.get_by_role("button", name="Save details").click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text(name)
+    await expect(page.locator(".notice")).to_have_text("Edited: name, end date.")
+    assert (await client_of(house, client["client_id"]))["end_date"] == DAY
+
+
+async def test_services_say_what_will_happen_and_are_changed(browsers: Browsers, house: House) -> None:
+    client, line = await house.create(), number()
+    page = await browsers.signed_in(f"/clients/{client['client_id']}/edit")
+    await page.locator("#number-1").fill(line)
+    await page.locator("#office-1").fill("5.01")
+    await page.get_by_label("Download").fill("100")
+    await page.get_by_label("Upload").fill("50")
+    happens = page.locator(".happens")
+    await expect(happens).to_contain_text(line)
+    await expect(happens).to_contain_text("100/50 Mbit/s")
+    await page.get_by_role("button", name="Change services now").click()
+    await expect(page.locator(".notice")).to_contain_text(f"added {line}")
+
+    async def switched() -> bool:
+        after = await client_of(house, client["client_id"])
+        return after["provisioning"] == "settled" and after["internet"] is not None
+
+    await eventually(switched)
+
+
+async def test_a_site_is_added_and_its_zone_stands_beside_the_dates(browsers: Browsers) -> None:
+    page = await browsers.signed_in("/sites/new")
+    await page.get_by_label("Name").fill(unique("Plaza"))
+    await page.get_by_label("Time zone").fill("America/New_York")
+    await page.get_by_role("button", name="Add site").click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("New client")
+    await expect(page.locator(".zone")).to_have_text("America/New_York")
+
+
+async def test_the_forms_are_accessible_in_both_themes_and_on_a_narrow_screen(browsers: Browsers, house: House) -> None:
+    browsers.expects("status of 422")
+    client = await house.create(internet={"down_mbps": 10, "up_mbps": 10})
+    gone = await house.create(unique("Gone"))
+    await house.post(gone["client_id"], "decommission")
+    paths = ["/clients/new", "/sites/new", *(f"/clients/{c['client_id']}/edit" for c in (client, gone))]
+    page = await browsers.signed_in()
+    narrow = await browsers.signed_in(width=NARROW, theme="dark")
+    for tab in (page, narrow):
+        for path in paths:
+            await tab.goto(path)
+            found = await Axe().run(tab)
+            assert found.violations_count == 0, f"{path}: {found.generate_report()}"
+            width = await tab.evaluate("document.documentElement.scrollWidth")
+            assert width <= await tab.evaluate("document.documentElement.clientWidth"), path
+    await page.emulate_media(color_scheme="dark")
+    for tab in (page, narrow):
+        await tab.goto("/clients/new")
+        await tab.locator("#number-0").fill("+4420")
+        await tab.get_by_role("button", name="Create client").click()
+        await focused(tab, "name")
+        found = await Axe().run(tab)
+        assert found.violations_count == 0, found.generate_report()
+
+
+async def test_two_tabs_that_edit_the_same_field_hear_of_each_other(browsers: Browsers, house: House) -> None:
+    browsers.expects("status of 409")
+    client = await house.create(unique("Shared"))
+    address = f"/clients/{client['client_id']}/edit"
+    one, two = await browsers.signed_in(address), await browsers.signed_in(address, name="bob")
+    await one.get_by_label("Name").fill("By Ann")
+    await one.get_by_role("button", name="Save details").click()
+    await expect(one.get_by_role("heading", level=1)).to_have_text("By Ann")
+    await two.get_by_label("Name").fill("By Bob")
+    await two.get_by_role("button", name="Save details").click()
+    await expect(two.locator("#said-name")).to_contain_text("changed to “By Ann” meanwhile")
+    await focused(two, "name")
+    await two.get_by_role("button", name="Save details").click()
+    await expect(two.get_by_role("heading", level=1)).to_have_text("By Bob")
+
+
+async def test_markup_stays_text_while_one_types(browsers: Browsers, house: House) -> None:
+    name = f"<img src=x onerror=alert(1)> {unique('M')}"
+    client = await house.create(name)
+    page = await browsers.signed_in(f"/clients/{client['client_id']}/edit")
+    await expect(page.get_by_label("Name")).to_have_value(name)
+    await page.locator("#number-1").fill("<b>1</b>")
+    await page.locator("#office-1").fill("<i>2</i>")
+    await expect(page.locator("#said-number-1")).to_contain_text("<b>1</b>")
+    assert await page.locator("main img, main i").count() == 0

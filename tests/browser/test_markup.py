@@ -1,0 +1,45 @@
+"""What people write is text everywhere: no name, reason or office is ever taken for markup."""
+
+from typing import Any
+
+from playwright.async_api import expect
+
+from tests.browser.browsing import Browsers
+from tests.support.service import House, number
+
+EVIL = """<img src=x onerror="document.title='owned'"><b>"'&amp;{{ 7*7 }}</b>"""
+OFFICE = "<i>3&amp;</i>"
+
+
+async def test_markup_is_shown_as_text_on_every_page(browsers: Browsers, house: House) -> None:
+    line = {"number": number(), "office": OFFICE}
+    site = await house.api.post("/sites", json={"site_id": "markup", "name": EVIL[:60], "timezone": "Europe/London"})
+    assert site.status_code == 201, site.text
+    record: dict[str, Any] = {"site": "markup", "lines": [line], "billing_ref": "<u>1</u>"}
+    client_id = (await house.create(EVIL, client_id="markup", **record))["client_id"]
+    await house.post(client_id, "suspend", source="billing", reason=EVIL)
+    await house.post(client_id, "activate", reason=EVIL, by=EVIL)
+    await house.post(client_id, "decommission", last_day="2199-03-31", reason=EVIL)
+    await house.known(client_id)
+    page = await browsers.signed_in(name="<b>ann</b>")
+    for path in (
+        "/clients?site=markup",
+        f"/clients?q={EVIL[:30].replace(' ', '+')}",
+        f"/clients/{client_id}",
+        f"/clients/{client_id}/history",
+        f"/clients/{client_id}/edit",
+        f"/clients/{client_id}/status",
+        "/upcoming?site=markup&month=2199-04",
+        "/clients/new?site=markup",
+        "/attention",
+    ):
+        answer = await page.goto(path)
+        assert answer is not None
+        assert answer.status == 200, path
+        assert await page.locator("img, b > b, u, i, main b:text('{{ 7*7 }}')").count() == 0, path
+        assert await page.title() != "owned"
+        await expect(page.locator(".account summary")).to_have_text("<b>ann</b>")
+    await page.goto(f"/clients/{client_id}")
+    await expect(page.get_by_role("heading", level=1)).to_have_text(EVIL)
+    await expect(page.get_by_text(OFFICE).first).to_be_visible()
+    await expect(page.get_by_text(EVIL, exact=False).nth(1)).to_be_visible()

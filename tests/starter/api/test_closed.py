@@ -1,0 +1,103 @@
+"""Claims about clients whose workflow is over, or never was: the directory answers for them (PRODUCT.md 7.2)."""
+
+from typing import Any
+
+import asyncpg
+import httpx
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
+
+from tests.support.service import House, unique
+
+
+async def test_a_closed_client_is_shown_from_the_directory(house: House, api: httpx.AsyncClient) -> None:
+    client = await house.closed(end_date="2001-01-01")
+    shown = (await api.get(f"/clients/{client['client_id']}")).json()
+    assert (shown["status"], shown["provisioning"], shown["end_date_passed"]) == ("decommissioned", "settled", True)
+    assert set(shown["systems"][0]["actual"].values()) <= {"off"}
+    assert shown["decommissioned_at"]
+
+
+async def test_a_closed_client_is_decommissioned_again_without_change_and_refuses_all_else(house: House) -> None:
+    client_id = (await house.closed())["client_id"]
+    again = await house.post(client_id, "decommission")
+    assert (again.status_code, again.json()["changed"]) == (200, False)
+    assert "Already decommissioned at" in again.json()["message"]
+    refusals: dict[str, dict[str, Any]] = {
+        "suspend": {},
+        "decommission": {"last_day": "2100-01-01"},
+        "convert": {"to": "virtual"},
+    }
+    for command, said in refusals.items():
+        answer = await house.post(client_id, command, **said)
+        problem = answer.json()
+        assert (answer.status_code, problem["client_status"], problem["allowed"]) == (409, "decommissioned", [])
+    refused = [line["kind"] for line in await house.history(client_id) if line["event"] == "refused"]
+    assert sorted(refused) == ["convert", "decommission", "suspend"]
+
+
+async def test_a_client_that_temporal_has_forgotten_is_still_listed_and_shown(
+    house: House, api: httpx.AsyncClient
+) -> None:
+    client_id = (await house.closed())["client_id"]
+    connection = await asyncpg.connect(house.settings.directory_dsn.get_secret_value())
+    forgotten = unique("forgotten")
+    try:
+        await connection.execute(  # what the directory keeps of a client whose workflow is past its retention
+            "INSERT INTO clients (client_id, incarnation, revision, site_id, name, type, status, billing_ref, "
+            "start_date, management, offices, numbers, attention, telephony_wanted, internet_wanted, document, "
+            "search, sort_name, created_at)"
+            " SELECT $2, incarnation, revision, site_id, name, type, status, $2, start_date, "
+            "management, offices, numbers, attention, 0, 0, "
+            "jsonb_set(document, '{client_id}', to_jsonb($2::text)), $2, $2, created_at "
+            "FROM clients WHERE client_id = $1",
+            client_id,
+            forgotten,
+        )
+    finally:
+        await connection.close()
+    assert (await api.get(f"/clients/{forgotten}")).json()["status"] == "decommissioned"
+    page = (await api.get("/clients", params={"inactive": True, "q": forgotten})).json()
+    assert [client["client_id"] for client in page["items"]] == [forgotten]
+    assert (await house.post(forgotten, "decommission")).json()["changed"] is False
+
+
+async def test_an_unknown_client_is_unknown_to_every_route(house: House, api: httpx.AsyncClient) -> None:
+    for client_id in ("nobody-here", "NOT-AN-ID", "%00", "a" * 100):
+        for answer in (
+            await api.get(f"/clients/{client_id}"),
+            await api.get(f"/clients/{client_id}/history"),
+            await api.patch(f"/clients/{client_id}", json={"name": "x"}),
+            await api.delete(f"/clients/{client_id}/planned/suspend"),
+            await house.post(client_id, "suspend"),
+            await house.post(client_id, "decommission"),
+        ):
+            assert (answer.status_code, answer.json()["title"]) == (404, "No such client"), answer.text
+
+
+async def test_a_living_client_whose_workflow_was_terminated_asks_for_attention_until_it_is_revived(
+    house: House, api: httpx.AsyncClient
+) -> None:
+    client_id = (await house.create())["client_id"]
+    handle = house.temporal.get_workflow_handle(f"client-{client_id}")
+    await handle.terminate("by mistake")
+    shown = (await api.get(f"/clients/{client_id}")).json()
+    assert (shown["status"], shown["provisioning"]) == ("active", "attention")
+    answer = await house.post(client_id, "suspend")
+    assert (answer.status_code, answer.json()["title"]) == (409, "Workflow missing")
+    assert f"temporal workflow reset --workflow-id client-{client_id} " in answer.json()["detail"]
+    assert "cannot be reached" not in answer.json()["detail"]
+
+    history = await handle.fetch_history()
+    last = max(e.event_id for e in history.events if e.HasField("workflow_task_completed_event_attributes"))
+    await house.temporal.workflow_service.reset_workflow_execution(  # what the remedy does
+        ResetWorkflowExecutionRequest(
+            namespace="default",
+            workflow_execution=WorkflowExecution(workflow_id=handle.id),
+            reason="revived",
+            workflow_task_finish_event_id=last,
+            request_id=unique("reset"),
+        )
+    )
+    revived = await house.post(client_id, "suspend")
+    assert (revived.status_code, revived.json()["status"]) == (200, "suspended"), revived.text

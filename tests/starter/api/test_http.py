@@ -1,0 +1,242 @@
+"""Claims about the API as HTTP: who may, what is described, what is said when something is away."""
+
+from collections.abc import AsyncIterator
+from html.parser import HTMLParser
+from typing import Any
+
+import httpx
+import jsonschema
+import pytest
+import pytest_asyncio
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+
+from activities.database import Database
+from activities.settings import Settings
+from starter.api import examples
+from starter.app import create_app
+from starter.clients import Desk
+from starter.directory.reads import Directory
+from starter.directory.watching import Watch
+from starter.temporal.gateway import Gateway
+from tests.support.service import LIMITS, TOKEN, House, calling, serving, unique
+from tests.support.waiting import free_port
+
+
+@pytest_asyncio.fixture(scope="session")
+async def anyone(house: House) -> AsyncIterator[httpx.AsyncClient]:
+    """A caller without a token, at the root."""
+    async with httpx.AsyncClient(base_url=house.url, trust_env=False) as caller:
+        yield caller
+
+
+# -- who -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "header", ["", "Bearer", "Bearer wrong", f"Basic {TOKEN}", TOKEN, f"Bearer {TOKEN}x", "Bearer \xff"]
+)
+async def test_nothing_is_said_to_strangers(anyone: httpx.AsyncClient, header: str) -> None:
+    for method, path in (("GET", "sites"), ("GET", "clients"), ("POST", "clients"), ("GET", "no-such-route")):
+        answer = await anyone.request(
+            method, f"/api/v1/{path}", headers={b"Authorization": header.encode("latin-1")}, content=b"{not json"
+        )
+        assert answer.status_code == 401
+        assert answer.headers["WWW-Authenticate"] == "Bearer"
+        assert answer.json()["title"] == "Not signed in"
+
+
+async def test_the_name_of_the_scheme_may_be_written_in_any_case(anyone: httpx.AsyncClient) -> None:
+    answer = await anyone.get("/api/v1/sites", headers={"Authorization": f"bearer {TOKEN}"})
+    assert answer.status_code == 200
+
+
+async def test_health_is_told_to_anyone(anyone: httpx.AsyncClient) -> None:
+    assert (await anyone.get("/healthz")).json() == {"alive": True}
+    assert (await anyone.get("/readyz")).json() == {"ready": True}
+
+
+# -- what HTTP says ------------------------------------------------------------------------------------------------
+
+
+async def test_a_wrong_route_and_a_wrong_method_are_problems_too(api: httpx.AsyncClient) -> None:
+    unknown = await api.get("/rooms")
+    assert (unknown.status_code, unknown.headers["Content-Type"]) == (404, "application/problem+json")
+    wrong = await api.put("/sites", json={})
+    assert (wrong.status_code, wrong.json()["status"]) == (405, 405)
+    assert wrong.headers["Allow"]
+
+
+async def test_every_answer_tells_browsers_what_it_may_do(anyone: httpx.AsyncClient) -> None:
+    for path in ("/docs", "/healthz", "/api/v1/sites", "/no-such-page"):
+        headers = (await anyone.get(path)).headers
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert "default-src 'none'" in headers["Content-Security-Policy"]
+        assert "unsafe" not in headers["Content-Security-Policy"]
+
+
+# -- what is described ---------------------------------------------------------------------------------------------
+
+
+@pytest_asyncio.fixture(scope="session")
+async def document(anyone: httpx.AsyncClient) -> dict[str, Any]:
+    answer = await anyone.get("/openapi.json", headers={"Authorization": f"Bearer {TOKEN}"})
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+async def test_every_route_is_described_with_its_errors(document: dict[str, Any]) -> None:
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            assert operation["summary"], (method, path)
+            if path.startswith("/api/"):
+                assert {"401", "503"} <= operation["responses"].keys()
+                assert operation["security"]
+            if "{client_id}" in path:
+                assert "404" in operation["responses"]
+            for status, answer in operation["responses"].items():
+                kind = "application/json" if int(status) < 400 else "application/problem+json"
+                assert list(answer["content"]) == [kind], (method, path, status)
+    assert "HTTPValidationError" not in document["components"]["schemas"]
+
+
+async def test_what_is_about_systems_is_one_chapter(document: dict[str, Any]) -> None:
+    chapter = {
+        operation["operationId"]
+        for path in document["paths"].values()
+        for operation in path.values()
+        if operation["tags"][0] == "systems"
+    }
+    assert chapter == {"list_systems", "list_attention", "retry_system", "skip_system", "mark_system_done"}
+
+
+async def test_every_example_is_valid(document: dict[str, Any]) -> None:
+    checked = 0
+    for schema, example in _examples(document):
+        jsonschema.validate(example, {**schema, "components": document["components"]})
+        checked += 1
+    assert checked > 40
+
+
+def _examples(document: dict[str, Any]) -> list[tuple[dict[str, Any], Any]]:
+    found = [(document["components"]["schemas"][name], example) for name, example in examples.ANSWERS.items()]
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            contents = [answer["content"] for answer in operation["responses"].values()]
+            contents += [operation["requestBody"]["content"]] if "requestBody" in operation else []
+            for content in (media for kinds in contents for media in kinds.values()):
+                given = [example["value"] for example in content.get("examples", {}).values()]
+                given += [content["example"]] if "example" in content else []
+                found += [(content["schema"], example) for example in given]
+    return found
+
+
+class _Links(HTMLParser):
+    """Where a page leads, and the anchors it has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.anchors: set[str] = set()
+        self.tags: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        for name, value in attrs:
+            if name in ("href", "src") and value:
+                self.links.append(value)
+            if name == "id" and value:
+                self.anchors.add(value)
+
+
+async def test_the_reference_needs_no_other_host_and_explains_every_problem(
+    anyone: httpx.AsyncClient, document: dict[str, Any], house: House
+) -> None:
+    known = {"Authorization": f"Bearer {TOKEN}"}
+    home = await anyone.get("/docs", headers=known)
+    assert home.status_code == 200
+    page = _Links()
+    page.feed(home.text)
+    assert "script" not in page.tags
+    assert all(link.startswith(("/", "#")) for link in page.links), page.links
+    assert (await anyone.get("/docs.css", headers=known)).headers["Content-Type"].startswith("text/css")
+    assert {"sites", "clients", "commands", "systems", "health", "problems"} <= page.anchors, "its chapters"
+    for operations in document["paths"].values():
+        assert {operation["operationId"] for operation in operations.values()} <= page.anchors
+    client_id = (await house.create())["client_id"]
+    for problem in (
+        (await house.api.get("/clients/nobody-here")).json(),
+        (await house.api.post("/sites", json={})).json(),
+        (await house.post(client_id, "suspend", last_day="2000-01-01")).json(),
+    ):
+        assert problem["type"].removeprefix("/docs#") in page.anchors
+
+
+# -- what is away --------------------------------------------------------------------------------------------------
+
+
+async def test_temporal_away_is_said_and_lists_still_work(house: House) -> None:
+    nowhere = await Client.connect(f"127.0.0.1:{free_port()}", lazy=True, data_converter=pydantic_data_converter)
+    client_id = (await house.create())["client_id"]
+    desk = Desk(Gateway(nowhere), house.desk.directory, house.desk.watch, LIMITS)
+    async with serving(create_app(desk, TOKEN)) as url, calling(url) as api:
+        body = {"name": "Acme", "type": "virtual", "site": "thames"}
+        for answer in (
+            await api.post("/clients", json=body),
+            await api.get(f"/clients/{client_id}"),
+            await api.post(f"/clients/{client_id}/suspend"),
+            await api.get(f"{url}/readyz"),
+        ):
+            assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5"), answer.text
+            assert "Temporal cannot be reached" in answer.json()["detail"]
+        assert (await api.get("/clients")).status_code == 200
+        assert (await api.get(f"{url}/healthz")).status_code == 200
+
+
+async def test_no_worker_is_said_with_how_to_repeat_the_command(house: House) -> None:
+    other = await Client.connect(
+        house.temporal.service_client.config.target_host, namespace="default", data_converter=pydantic_data_converter
+    )
+    client_id, key = unique("orphan"), unique("key")
+    await other.start_workflow("ClientLifecycle", id=f"client-{client_id}", task_queue="nobody-works-here")
+    desk = Desk(Gateway(other, patience=0.5, glance=0.5), house.desk.directory, house.desk.watch, LIMITS)
+    async with serving(create_app(desk, TOKEN)) as url, calling(url) as api:
+        answer = await api.post(f"/clients/{client_id}/suspend", headers={"Idempotency-Key": key})
+        assert answer.status_code == 503, answer.text
+        assert "Is a worker running?" in answer.json()["detail"]
+        assert key in answer.json()["detail"]
+        assert (await api.get(f"/clients/{client_id}")).status_code == 503
+    await other.get_workflow_handle(f"client-{client_id}").terminate()
+
+
+async def test_the_directory_away_is_said_and_commands_still_work(house: House, settings: Settings) -> None:
+    client_id = (await house.create())["client_id"]
+    dsn = f"postgresql://nobody@127.0.0.1:{free_port()}/none"
+    async with Database("directory", dsn, settings) as nowhere:
+        desk = Desk(house.desk.gateway, Directory(nowhere), Watch(dsn), LIMITS)
+        async with serving(create_app(desk, TOKEN)) as url, calling(url) as api:
+            for answer in (
+                await api.get("/clients"),
+                await api.get("/sites"),
+                await api.get(f"/clients/{client_id}/history"),
+                await api.post("/clients", json={"name": "Acme", "type": "virtual", "site": "thames"}),
+                await api.get("/clients/nobody-here"),
+                await api.get(f"{url}/readyz"),
+            ):
+                assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5"), answer.text
+                assert "directory" in answer.json()["detail"]
+            suspended = await api.post(f"/clients/{client_id}/suspend", headers={"Prefer": "wait=1"})
+            assert (suspended.status_code, suspended.json()["status"]) == (202, "suspended")
+            refused = await api.post(f"/clients/{client_id}/activate")
+            assert refused.status_code == 409
+            assert (await api.get(f"/clients/{client_id}")).json()["status"] == "suspended"
+
+
+async def test_a_directory_without_tables_says_what_to_do(house: House, settings: Settings, postgres: Any) -> None:
+    await postgres.ensure_database("bare")
+    async with Database("directory", postgres.dsn("bare"), settings) as bare:
+        desk = Desk(house.desk.gateway, Directory(bare), house.desk.watch, LIMITS)
+        async with serving(create_app(desk, TOKEN)) as url, calling(url) as api:
+            answer = await api.get(f"{url}/readyz")
+            assert answer.status_code == 503
+            assert "connect migrate" in answer.json()["detail"]

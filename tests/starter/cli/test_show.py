@@ -1,0 +1,242 @@
+"""Claims about the tables of the command line: they are right at every width (PRODUCT.md section 7.1)."""
+
+from copy import deepcopy
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from starter.api.examples import ATTENTION, CLIENT, SYSTEM
+from starter.cli.show import clients as render
+from starter.cli.show import systems as render_systems
+from starter.cli.show import tables
+
+IDS = ["riverside-management", "acme", "a-client-whose-id-is-rather-long"]
+
+
+def clients() -> list[dict[str, Any]]:
+    made = []
+    for client_id in IDS:
+        client: dict[str, Any] = deepcopy(CLIENT)
+        client |= {"client_id": client_id, "name": f"The Company of {client_id}", "end_date": "2026-01-31"}
+        client["planned"][0] |= {"kind": "decommission", "local_time": "2099-04-01 00:00 Europe/London"}
+        made.append(client)
+    return made
+
+
+@pytest.fixture
+def width(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    columns = int(request.param)
+    monkeypatch.setattr(tables, "console", Console(highlight=False, soft_wrap=True, width=columns))
+    return columns
+
+
+def check(said: str, width: int) -> list[str]:
+    lines = said.splitlines()
+    assert [line for line in lines if len(line) > width] == []
+    assert [line for line in lines if line != line.rstrip()] == []
+    assert "\x1b" not in said
+    return lines
+
+
+@pytest.mark.parametrize("width", [80, 100, 140, 200], indirect=True)
+def test_a_list_has_one_line_for_each_client_at_any_width(width: int, capsys: pytest.CaptureFixture[str]) -> None:
+    render.clients(clients(), total=7)
+    lines = check(capsys.readouterr().out, width)
+    assert [line.split()[0] for line in lines[1 : len(IDS) + 1]] == IDS, "ids are neither broken nor cut"
+    assert all("suspended" in line for line in lines[1 : len(IDS) + 1])
+    assert lines[0].split()[:3] == ["client", "name", "status"]
+    assert "3 of 7 clients" in " ".join(lines)
+
+
+@pytest.mark.parametrize("width", [200], indirect=True)
+def test_a_wide_list_shows_everything_and_says_the_zone_once(width: int, capsys: pytest.CaptureFixture[str]) -> None:
+    late = clients()
+    late[0]["end_date_passed"] = True
+    render.clients(late, total=3)
+    said = capsys.readouterr().out
+    lines = check(said, width)
+    assert lines[0].split()[-4:] == ["billing", "ref", "start", "end"]
+    assert "decommission 2099-04-01 00:00  " in lines[1]
+    assert said.count("Europe/London") == 1
+    assert lines[1].endswith("2026-01-31 !")
+    assert "1 past the end date (!)" in said
+    assert lines[2].endswith("2026-01-31")
+
+
+@pytest.mark.parametrize("width", [200], indirect=True)
+def test_a_planned_change_says_what_it_does(width: int, capsys: pytest.CaptureFixture[str]) -> None:
+    several = clients()
+    several[0]["planned"][0] |= {"kind": "convert", "details": {"to": "virtual"}}
+    several[1]["planned"][0] |= {"kind": "suspend", "details": {"source": "billing"}}
+    several[2]["planned"][0] |= {"kind": "unsuspend", "details": {"source": "operator"}}
+    render.clients(several, total=3)
+    said = capsys.readouterr().out
+    check(said, width)
+    assert "convert to virtual 2099-04-01" in said
+    assert "suspend (billing) 2099-04-01" in said
+    assert "unsuspend 2099-04-01" in said
+
+
+@pytest.mark.parametrize("width", [160], indirect=True)
+def test_several_zones_are_said_with_each_change(width: int, capsys: pytest.CaptureFixture[str]) -> None:
+    several = clients()
+    several[1]["timezone"] = "Asia/Tokyo"
+    several[1]["planned"][0]["local_time"] = "2099-04-01 00:00 Asia/Tokyo"
+    render.clients(several, total=3)
+    said = capsys.readouterr().out
+    check(said, width)
+    assert "decommission 2099-04-01 00:00 Asia/Tokyo" in said
+    assert "decommission 2099-04-01 00:00 Europe/London" in said
+
+
+@pytest.mark.parametrize("width", [80, 140], indirect=True)
+def test_a_history_wraps_its_last_column_alone(width: int, capsys: pytest.CaptureFixture[str]) -> None:
+    entry = {
+        "event": "refused",
+        "at": "2026-11-20T10:30:00+01:00",
+        "by": "a-very-long-name-of-a-service",
+        "text": "No. " * 50,
+    }
+    render.history({"items": [{**entry, "reason": "a\x1b[31mb"}], "total": 1, "next": None})
+    first, second, *_ = lines = check(capsys.readouterr().out, width)
+    assert first.split() == ["time", "(UTC)", "event", "by", "what"]
+    assert second.startswith("2026-11-20 09:30:00  refused  ")
+    assert all(line.startswith(" " * first.index("what")) for line in lines[2:-2])
+    assert "a\N{REPLACEMENT CHARACTER}[31mb" in "".join(lines), "no text from outside commands the terminal"
+    assert lines[-1] == "1 of 1 line, newest first"
+
+
+@pytest.mark.parametrize("width", [80], indirect=True)
+def test_a_new_clients_lines_are_shown_before_they_are_wanted(width: int, capsys: pytest.CaptureFixture[str]) -> None:
+    client: dict[str, Any] = deepcopy(CLIENT)
+    for system in client["systems"]:
+        system |= {"desired": {}, "actual": {}, "proven_at": None, "subjects": [], "second_look_at": None}
+    render.client(client)
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.split() == ["internet", client["internet"]["account"], "-", "-", "-"] for line in lines)
+    assert any(line.startswith(client["lines"][0]["number"]) and line.endswith("-") for line in lines)
+
+
+@pytest.mark.usefixtures("width")
+@pytest.mark.parametrize("width", [160], indirect=True)
+def test_what_stands_in_the_way_is_shown_with_each_line(capsys: pytest.CaptureFixture[str]) -> None:
+    client: dict[str, Any] = deepcopy(CLIENT)
+    telephony, internet = client["systems"]
+    line = telephony["subjects"][0]
+    dark = {**line, "subject": "+442079460002", "state": "not_proven", "actual": "unknown", "proven_at": None}
+    bad = {**dark, "subject": "+442079460003", "state": "failed", "why": "the exchange keeps it"}
+    lift = {**line, "subject": "+442079460004", "desired": "on", "actual": "on", "protected": True}
+    telephony["subjects"] = [line, dark | {"why": "Kamailio is silent"}, bad, lift]
+    telephony["desired"] = {subject["subject"]: subject["desired"] for subject in telephony["subjects"]}
+    telephony |= {"state": "attention", "attempts": 3, "last_error": "not done", "second_look_at": None}
+    telephony |= {"attention_since": "2026-11-20T10:30:01Z", "next_attempt_at": "2026-11-20T10:38:00Z"}
+    skipped = {"reason": "on Monday", "by": "ada", "at": "2026-11-20T10:30:01Z"}
+    internet |= {"state": "skipped", "skipped": skipped}
+    internet["subjects"][0] |= {"state": "skipped", "actual": "unknown"}
+    render.client(client)
+    said = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    for told in (
+        "+442079460001 in 3.12 off off 2026-11-20 10:30:01",
+        "+442079460002 off not proven - Kamailio is silent",
+        "+442079460003 off failed - the exchange keeps it",
+        "+442079460004 on on 2026-11-20 10:30:01 protected: left in service",
+        "internet acme off skipped 2026-11-20 10:30:01",
+        "telephony attention since 2026-11-20 10:30:01 UTC, 3 attempts, next attempt 2026-11-20 10:38:00 UTC: not done",
+        "internet skipped by ada at 2026-11-20 10:30:01 UTC: on Monday",
+        "internet second look at 2026-11-20 10:31:01 UTC",
+    ):
+        assert told in said, said
+    client["status"] = "active"
+    internet |= {"state": "settled", "skipped": None, "method": "by hand", "by": "ada"}
+    render.client(client)
+    said = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert "+442079460004 on on 2026-11-20 10:30:01 protected" in said
+    assert "internet by hand by ada at 2026-11-20 10:30:01 UTC" in said
+
+
+NOW = datetime(2026, 11, 20, 13, 42, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("width", [80, 120, 200], indirect=True)
+def test_who_waits_is_told_under_its_system_with_its_age(width: int, capsys: pytest.CaptureFixture[str]) -> None:
+    skipped = {"reason": "on Monday", "by": "ada", "at": "2026-11-20T13:41:00Z"}
+    items: list[dict[str, Any]] = [
+        {**ATTENTION, "next_attempt_at": "2026-11-20T13:50:00Z"},
+        {**ATTENTION, "client_id": "b", "state": "not_proven", "since": "2026-11-20T13:41:30Z"},
+        {**ATTENTION, "system": "internet", "state": "skipped", "skipped": skipped, "next_attempt_at": None},
+    ]
+    render_systems.attention(items, NOW)
+    said = capsys.readouterr().out
+    lines = check(said, width)
+    assert [line for line in lines if line.endswith(("client", "clients"))] == [
+        "telephony: 2 clients",
+        "internet: 1 client",
+    ]
+    first, second = (line for line in lines if line.startswith(("acme  ", "b  ")) and "skipped" not in line)
+    assert "3 h 12 min  in 7 min" in first
+    assert "not proven" in second
+    assert "31 s" in second
+    assert "due" in second
+    assert "skipped by ada" in said
+    assert "connect client retry | skip | mark-done" in said
+    assert ("Acme Ltd" in said) == (width > 80), "a narrow terminal keeps what matters"
+
+
+@pytest.mark.parametrize("width", [80, 120, 200], indirect=True)
+def test_the_systems_have_a_line_each_and_a_remedy(width: int, capsys: pytest.CaptureFixture[str]) -> None:
+    silent: dict[str, Any] = {
+        "system": "internet",
+        "state": "unknown",
+        "since": None,
+        "last_error": "",
+        "last_success_at": None,
+    }
+    silent |= {"workers": 0, "clients_in_attention": 0, "oldest_attention_at": None, "clients_changing": 0}
+    render_systems.systems([SYSTEM, silent], NOW)
+    said = capsys.readouterr().out
+    lines = check(said, width)
+    assert lines[1].split()[:5] == ["telephony", "failing", "3", "h", "12"]
+    assert next(line for line in lines if line.startswith("internet ")).split()[:2] == ["internet", "unknown"]
+    assert "Is one running? connect worker" in " ".join(said.split())
+    assert "connect attention" in said
+    assert "does not answer" in " ".join(said.split())
+    render_systems.systems([{**SYSTEM, "state": "working", "clients_in_attention": 0}], NOW)
+    well = capsys.readouterr().out
+    check(well, width)
+    assert "does not answer" not in well, "that is over"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [(0, "0 s"), (-5, "0 s"), (59, "59 s"), (60, "1 min"), (3599, "59 min"), (3600, "1 h"), (11_520, "3 h 12 min"),
+     (86_400, "1 d"), (100_800, "1 d 4 h"), (86_460, "1 d")],
+)  # fmt: skip
+def test_a_span_is_told_in_its_two_largest_units(seconds: float, told: str) -> None:
+    assert tables.span(seconds) == told
+    then = NOW - timedelta(seconds=seconds)
+    assert tables.age(then.isoformat(), NOW) == told
+
+
+@pytest.mark.parametrize("width", [80], indirect=True)
+def test_what_is_empty_says_what_to_do(width: int, capsys: pytest.CaptureFixture[str]) -> None:
+    render.clients([], total=0)
+    assert "connect client add" in capsys.readouterr().out
+    render.clients([], total=2)
+    assert "--inactive" in capsys.readouterr().out
+    render_systems.attention([], NOW, where=" at thames on internet")
+    told = " ".join(capsys.readouterr().out.split())
+    assert told == "No client needs attention at thames on internet. What is skipped is listed with --skipped."
+    render_systems.attention([], NOW, skipped=True)
+    assert capsys.readouterr().out == "No client needs attention.\n"
+    render.sites([])
+    assert "connect site add" in capsys.readouterr().out
+
+
+def test_what_is_piped_is_as_wide_as_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "97")
+    assert tables.terminal_width() == 97
+    monkeypatch.delenv("COLUMNS")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: False, raising=False)
+    assert tables.terminal_width() == tables.PIPED

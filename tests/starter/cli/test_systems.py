@@ -1,0 +1,173 @@
+"""Claims about the command line's ways out, and its views of attention and of the systems (issue 3, point 4)."""
+
+import re
+
+import asyncpg
+import pytest
+
+from tests.support.service import House, number, unique
+from tests.support.terminal import Terminal
+from tests.support.waiting import eventually
+
+ACCESS = {"down_mbps": 100, "up_mbps": 20}
+REASON = "the line card is replaced on Monday"
+
+
+async def site_of(slow: House) -> str:
+    """A site of its own."""
+    site = unique("site")
+    answer = await slow.api.post("/sites", json={"site_id": site, "name": "House", "timezone": "Europe/London"})
+    assert answer.status_code == 201
+    return site
+
+
+async def stuck(slow: House, site: str) -> str:
+    """A suspended client of which neither system could be switched; the next attempt is an hour away."""
+    lines = [{"number": number(), "office": "1"}, {"number": number(), "office": "Lift", "protected": True}]
+    client_id = str((await slow.create(site=site, lines=lines, internet=ACCESS))["client_id"])
+    async with slow.without(slow.telephony, slow.internet):
+        await slow.post(client_id, "suspend", wait=1)
+
+        async def listed() -> bool:
+            page = (await slow.api.get("/attention", params={"site": site})).json()
+            return [item["client_id"] for item in page["items"]].count(client_id) == 2
+
+        await eventually(listed)
+    return client_id
+
+
+async def test_a_client_in_attention_is_found_and_helped(terminal: Terminal, slow: House) -> None:
+    site = await site_of(slow)
+    client_id = await stuck(slow, site)
+    found = await terminal.connect("attention", "--site", site)
+    assert (found.status, found.err) == (0, "")
+    lines = [line.split() for line in found.out.splitlines() if line.startswith(("telephony", "internet", client_id))]
+    assert [line[0] for line in lines] == ["telephony:", client_id, "internet:", client_id]
+    assert "does not answer" in found.out
+    assert re.search(r"in [45]\d min", found.out), "the next attempt is told: in 45 to 60 minutes, by chance"
+    only = await terminal.json("attention", "--site", site, "--system", "internet")
+    assert [item["system"] for item in only["items"]] == ["internet"]
+
+    shown = await terminal.connect("client", "show", client_id)
+    assert "attention  since" in shown.out
+    assert "unknown" in shown.out
+
+    by_hand = ("client", "mark-done", client_id, "internet", "--note", "port pulled, 4711")
+    marked = await terminal.connect(*by_hand, "--wait", "1")
+    assert (marked.status, marked.out.splitlines()[0]) == (4, "The internet is marked as done by hand")
+    skipped = await terminal.connect("client", "skip", client_id, "telephony", "--reason", REASON)
+    assert (skipped.status, skipped.err) == (0, ""), skipped
+    assert skipped.out.endswith(f"{client_id}: suspended, settled\n")
+    accepted = (await terminal.connect("client", "show", client_id)).out
+    assert f": {REASON}" in accepted
+    assert "by hand  by api at " in accepted
+    assert "UTC: port pulled, 4711" in " ".join(accepted.split())
+    assert (await terminal.connect("attention", "--site", site)).out.startswith(f"No client needs attention at {site}.")
+    kept = await terminal.connect("attention", "--site", site, "--skipped")
+    assert f"skipped by api: {REASON}" in " ".join(kept.out.split())
+
+    again = await terminal.connect("client", "retry", client_id, "telephony", "--reason", "it is back")
+    assert (again.status, again.out.splitlines()[0]) == (0, "The telephony is attempted again")
+    mended = (await terminal.connect("client", "show", client_id)).out
+    assert "protected: left in service" in mended
+    assert "second look  at " in mended
+    history = (await terminal.connect("client", "history", client_id)).out
+    for words in ("port pulled, 4711", REASON, "it is back"):
+        assert words in history
+
+
+async def test_what_is_as_decided_is_no_change(terminal: Terminal, house: House) -> None:
+    client_id = (await house.create())["client_id"]
+    await house.known(client_id)
+    said = await terminal.connect("client", "retry", client_id, "telephony")
+    assert (said.status, said.out.splitlines()[0]) == (0, "No change: The telephony is as decided")
+    told = await terminal.json("client", "skip", client_id, "internet", "--reason", "x", "--command-id", "once")
+    assert told["changed"] is False
+
+
+async def test_what_fails_again_is_status_4_and_a_closed_client_status_1(
+    terminal: Terminal, house: House, slow: House
+) -> None:
+    client_id = await stuck(slow, await site_of(slow))
+    async with slow.without(slow.telephony):
+        late = await terminal.connect("client", "retry", client_id, "telephony", "--wait", "1")
+    assert late.status == 4
+    assert "telephony does not answer" in late.err
+    assert (await terminal.connect("client", "retry", client_id, "telephony", "--wait", "0")).status == 0
+    closed = (await house.closed())["client_id"]
+    for unable, why in ((closed, "was already decommissioned at"), ("nobody-here", "There is no client nobody-here")):
+        refused = await terminal.connect("client", "retry", unable, "telephony")
+        assert (refused.status, refused.out) == (1, "")
+        assert why in refused.err
+
+
+@pytest.mark.parametrize(
+    ("words", "remedy"),
+    [
+        (("skip", "acme", "telephony"), "--reason"),
+        (("skip", "acme", "telephony", "--reason", " "), "--reason"),
+        (("mark-done", "acme", "internet"), "--note"),
+        (("mark-done", "acme", "internet", "--reason", "x"), "--reason"),
+        (("retry", "acme", "directory"), "'telephony', 'internet'"),
+        (("retry", "acme"), "SYSTEM"),
+    ],
+)
+async def test_a_way_out_that_is_not_said_whole_is_wrong_usage(
+    terminal: Terminal, words: tuple[str, ...], remedy: str
+) -> None:
+    said = await terminal.connect("client", *words)
+    assert (said.status, said.out) == (2, "")
+    assert "Usage" in said.err
+    assert remedy in said.err
+
+
+async def test_rotated_credentials_are_told_how_to_read(terminal: Terminal, house: House) -> None:
+    client_id = (await house.create())["client_id"]
+    before = await terminal.json("client", "credentials", client_id)
+    said = await terminal.connect("client", "rotate-credentials", client_id)
+    assert said.status == 0, said
+    assert "Credentials rotated" in said.out
+    assert f"configured anew, with: connect client credentials {client_id}" in " ".join(said.out.split())
+    after = await terminal.json("client", "credentials", client_id)
+    assert after["sip"][0]["password"] != before["sip"][0]["password"]
+    assert (await terminal.json("client", "rotate-credentials", client_id))["secret_version"] == 3
+
+
+async def test_the_systems_are_listed_and_can_still_be_prepared(terminal: Terminal, house: House) -> None:
+    connection = await asyncpg.connect(house.settings.directory_dsn.get_secret_value())
+    try:
+        await connection.execute(
+            "INSERT INTO system_states (system, worker, state, since, last_error, last_failure_at) "
+            "VALUES ('telephony', 'w', 'failing', now() - interval '4 hours', 'no route to host', now())"
+        )
+        said = await terminal.connect("systems")
+        listed = await terminal.json("systems")
+    finally:
+        await connection.execute("DELETE FROM system_states")
+        await connection.close()
+    assert said.status == 0, said
+    state, error = [line.split() for line in said.out.splitlines() if line.startswith("telephony")]
+    assert (state[1:4], error[1:]) == (["failing", "4", "h"], ["no", "route", "to", "host"])
+    assert "No worker has reported of internet within a minute" in said.out
+    assert [system["system"] for system in listed["items"]] == ["telephony", "internet"]
+    assert (await terminal.connect("systems", "dance")).status == 2
+    prepared = await terminal.connect("systems", "prepare")
+    assert prepared.status == 1
+    assert "CONNECT_DIRECTORY_DSN" in prepared.err
+    assert "prepare" in (await terminal.connect("systems", "--help")).out
+
+
+async def test_clients_are_listed_by_where_provisioning_stands(terminal: Terminal, slow: House) -> None:
+    site = await site_of(slow)
+    client_id = await stuck(slow, site)
+    found = await terminal.json("client", "list", "--site", site, "--provisioning", "attention")
+    assert [client["client_id"] for client in found["items"]] == [client_id]
+    assert (await terminal.json("client", "list", "--site", site, "--provisioning", "settled"))["items"] == []
+    assert (await terminal.connect("client", "list", "--provisioning", "lost")).status == 2
+
+
+async def test_help_names_the_new_commands(terminal: Terminal) -> None:
+    assert "attention" in (await terminal.connect("--help")).out
+    told = (await terminal.connect("client", "--help")).out
+    for name in ("retry", "skip", "mark-done", "rotate-credentials"):
+        assert name in told

@@ -1,0 +1,203 @@
+"""Claims about the calendar that one subscribes to: what RFC 5545 asks of the file, and who may have it."""
+
+import re
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from starter.console.calendar_feed import calendar, calendar_key, escaped, feed_path, folded
+from starter.directory.console import Plan
+from starter.web.names import Names
+from tests.support.service import TOKEN, House, unique
+
+NAME = "Bar, Baz; \\ <b>Søns</b>"
+HOUSE = UUID(int=7)
+AT = datetime(2027, 3, 31, 23, 0, tzinfo=UTC)
+PLAN = Plan(
+    *("acme", "Acme Ltd", "thames", "Thames House", "Europe/London", "c-1", "decommission"),
+    *(AT, "2027-04-01 00:00 Europe/London", "contract\nnot renewed; see 7", "ann"),
+    *({}, 4, AT),
+)
+
+# RFC 5545, section 3.1: name *(";" param "=" value) ":" value
+_LINE = re.compile(r'^([A-Z-]+)((?:;[A-Z-]+=(?:"[^"]*"|[^";:,]*))*):(.*)$')
+_UTC = re.compile(r"^\d{8}T\d{6}Z$")
+ONCE = {"UID", "DTSTAMP", "DTSTART", "SUMMARY", "DESCRIPTION", "URL", "SEQUENCE", "LAST-MODIFIED", "LOCATION"}
+
+Properties = dict[str, str]
+
+
+def parsed(text: str) -> tuple[Properties, list[Properties]]:
+    """The calendar's own properties and those of its events, of a file that keeps every rule that we know of."""
+    assert text.endswith("\r\n")
+    assert "\n" not in text.replace("\r\n", ""), "lines end with CRLF, and nothing else does"
+    pieces = text.removesuffix("\r\n").split("\r\n")
+    lines: list[str] = []
+    for piece in pieces:
+        assert 0 < len(piece.encode()) <= 75, piece
+        if piece.startswith(" "):
+            lines[-1] += piece[1:]
+        else:
+            lines.append(piece)
+    own: Properties = {}
+    events: list[Properties] = []
+    inside: list[str] = []
+    for line in lines:
+        found = _LINE.match(line)
+        assert found, line
+        name, _, value = found.groups()
+        assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f]", value), line
+        if name == "BEGIN":
+            inside.append(value)
+            if value == "VEVENT":
+                events.append({})
+        elif name == "END":
+            assert inside.pop() == value
+        elif inside == ["VCALENDAR"]:
+            assert name not in own, line
+            own[name] = value
+        elif inside[-1] == "VEVENT":
+            assert name not in events[-1], line
+            events[-1][name] = value
+    assert (inside, lines[0], lines[-1]) == ([], "BEGIN:VCALENDAR", "END:VCALENDAR")
+    assert own["VERSION"] == "2.0"
+    assert own["PRODID"]
+    assert len([line for line in lines if line.startswith("BEGIN:")]) > 1, "a calendar holds at least one thing"
+    for event in events:
+        assert set(event) >= ONCE
+        for name in ("DTSTAMP", "DTSTART", "LAST-MODIFIED"):
+            assert _UTC.match(event[name])
+        for name in ("SUMMARY", "DESCRIPTION", "LOCATION"):
+            assert not re.search(r"(?<!\\)(?:\\\\)*[;,]", event[name]), event[name]
+        assert event["SEQUENCE"].isdigit()
+    assert len({event["UID"] for event in events}) == len(events)
+    return own, events
+
+
+def read(text: str) -> str:
+    """What a value of type TEXT says."""
+    return re.sub(r"\\(.)", lambda found: "\n" if found[1] in "nN" else found[1], text)
+
+
+# -- the file -----------------------------------------------------------------------------------------------------
+
+
+def test_an_event_says_what_happens_to_whom_and_when() -> None:
+    own, [event] = parsed(calendar("Connect: Thames House", [PLAN], "https://connect.test", HOUSE))
+    assert read(own["X-WR-CALNAME"]) == "Connect: Thames House"
+    assert event["DTSTART"] == "20270331T230000Z"
+    assert read(event["SUMMARY"]) == "Decommission: Acme Ltd"
+    assert read(event["DESCRIPTION"]) == (
+        "2027-04-01 00:00 Europe/London\nReason: contract\nnot renewed; see 7\nBy: ann"
+    )
+    assert event["URL"] == "https://connect.test/clients/acme"
+
+
+def test_an_event_that_is_planned_anew_is_the_same_one_later() -> None:
+    moved = replace(PLAN, change_id="c-2", at=AT.replace(year=2028), revision=9)
+    [before] = parsed(calendar("Connect", [PLAN], "http://x/", HOUSE))[1]
+    [after] = parsed(calendar("Connect", [moved], "http://x/", HOUSE))[1]
+    assert before["UID"] == after["UID"]
+    assert int(before["SEQUENCE"]) < int(after["SEQUENCE"])
+    assert after["DTSTART"] == "20280331T230000Z"
+
+
+def test_an_empty_calendar_is_one_too() -> None:
+    assert parsed(calendar("Connect", [], "http://x/", HOUSE))[1] == []
+
+
+@pytest.mark.parametrize("name", [NAME, "a" * 300, "é" * 200, "😀" * 100, "a\r\nEND:VCALENDAR\r\n", "tab\tbell\a"])
+def test_no_name_breaks_the_file(name: str) -> None:
+    [event] = parsed(calendar(name, [replace(PLAN, name=name, reason=name)], "http://x/", HOUSE))[1]
+    said = read(event["SUMMARY"]).removeprefix("Decommission: ")
+    assert said == "".join(x for x in name.replace("\r\n", "\n") if x >= " " or x == "\n")
+
+
+def test_lines_are_folded_between_characters() -> None:
+    for length in range(70, 80):
+        line = "x" * length + "€uro" * 40
+        pieces = list(folded(line))
+        assert all(len(piece.encode()) <= 75 for piece in pieces)
+        assert pieces[0] + "".join(piece[1:] for piece in pieces[1:]) == line
+    assert list(folded("x" * 75)) == ["x" * 75]
+
+
+def test_text_is_escaped_and_nothing_else_is() -> None:
+    assert escaped('a\\b;c,d:e"f\ng\r\nh\x00') == 'a\\\\b\\;c\\,d:e"f\\ng\\nh'
+
+
+# -- who may have it ----------------------------------------------------------------------------------------------
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def mews(house: House) -> str:
+    site = unique("mews")
+    await house.api.post("/sites", json={"site_id": site, "name": "Mews, Old", "timezone": "Asia/Tokyo"})
+    leaving = await house.create(NAME, site=site)
+    answer = await house.post(leaving["client_id"], "decommission", last_day="2199-03-31")
+    assert answer.status_code == 200, answer.text
+    await house.create("Starting", site=site, start_date="2199-01-01", wait=0)
+    return site
+
+
+async def fetched(house: House, path: str, **headers: Any) -> httpx.Response:
+    """What somebody gets who has not signed in."""
+    async with httpx.AsyncClient(base_url=house.url, trust_env=False) as stranger:
+        return await stranger.get(path, headers=headers)
+
+
+async def test_whoever_has_the_address_reads_what_is_planned_at_its_site(house: House, mews: str) -> None:
+    answer = await fetched(house, feed_path(TOKEN, mews))
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "text/calendar; charset=utf-8"
+    own, events = parsed(answer.content.decode())
+    assert read(own["X-WR-CALNAME"]) == "Connect: Mews, Old"
+    assert [(read(event["SUMMARY"]), event["DTSTART"]) for event in events] == [
+        ("Activate: Starting", "21981231T150000Z"),
+        (f"Decommission: {NAME}", "21990331T150000Z"),
+    ]
+    assert events[1]["URL"].startswith(f"{Names().public_url}/clients/")
+
+
+async def test_the_calendar_of_all_sites_has_those_of_each(house: House, mews: str) -> None:
+    _, events = parsed((await fetched(house, feed_path(TOKEN))).content.decode())
+    assert f"Decommission: {NAME}" in [read(event["SUMMARY"]) for event in events]
+
+
+async def test_nobody_else_learns_that_there_is_one(house: House, mews: str) -> None:
+    for query in (
+        {"site": mews},
+        {"key": "", "site": mews},
+        {"key": calendar_key(TOKEN), "site": mews},
+        {"key": calendar_key(TOKEN, mews)},
+        {"key": calendar_key("another token", mews), "site": mews},
+        {"key": "é", "site": mews},
+        {"key": calendar_key(TOKEN, "nowhere"), "site": "nowhere"},
+    ):
+        answer = await fetched(house, f"/upcoming.ics?{httpx.QueryParams(query)}")
+        assert answer.status_code == 404, query
+        assert mews not in answer.text
+
+
+async def test_an_unchanged_calendar_is_not_sent_again(house: House, mews: str) -> None:
+    path = feed_path(TOKEN, mews)
+    tag = (await fetched(house, path)).headers["etag"]
+    for said in (tag, f"W/{tag}", f'"other", {tag}', "*"):
+        answer = await fetched(house, path, **{"If-None-Match": said})
+        assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", tag), said
+    assert (await fetched(house, path, **{"If-None-Match": '"other"'})).status_code == 200
+    starting = await house.create("Another", site=mews, start_date="2199-02-01", wait=0)
+    assert starting["planned"]
+    answer = await fetched(house, path, **{"If-None-Match": tag})
+    assert (answer.status_code, answer.headers["etag"] != tag) == (200, True)
+
+
+async def test_a_calendar_can_be_asked_for_without_its_body(house: House, mews: str) -> None:
+    async with httpx.AsyncClient(base_url=house.url, trust_env=False) as stranger:
+        answer = await stranger.head(feed_path(TOKEN, mews))
+    assert (answer.status_code, answer.content) == (200, b"")

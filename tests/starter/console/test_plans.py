@@ -1,0 +1,312 @@
+"""Claims about Upcoming and Attention over plain HTTP: what they show, and what asking many clients at once does."""
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from starter.console.auth.sessions import COOKIE, Sessions
+from starter.console.calendar_feed import calendar_key
+from starter.web.names import Names
+from tests.support.service import HOME, TOKEN, House, unique
+from tests.support.waiting import eventually
+
+ACCESS = {"down_mbps": 100, "up_mbps": 20}
+MARKUP = "<b>Markup</b> & Sons"
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def browser(slow: House) -> AsyncIterator[httpx.AsyncClient]:
+    async with signed_in(slow) as client:
+        yield client
+
+
+@asynccontextmanager
+async def signed_in(house: House) -> AsyncIterator[httpx.AsyncClient]:
+    """Somebody who is signed in, in a browser without scripts."""
+    cookie = await Sessions(house.desk.directory.database, TOKEN).begin("ann", HOME)
+    assert cookie is not None
+    async with httpx.AsyncClient(
+        base_url=house.url, cookies={COOKIE: cookie}, trust_env=False, headers={"Accept": "text/html"}, timeout=40
+    ) as client:
+        yield client
+
+
+async def shown(browser: httpx.AsyncClient, path: str, status: int = 200) -> str:
+    answer = await browser.get(path)
+    assert answer.status_code == status, answer.text
+    return answer.text
+
+
+def hidden(page: str, name: str, after: str = "") -> str:
+    """What the first field of that name says that comes after some words."""
+    found = re.search(rf'name="{name}" value="([^"]*)"', page[page.index(after) :])
+    assert found, page
+    return found[1]
+
+
+async def site_of_its_own(house: House, timezone: str = "Europe/London") -> str:
+    site = unique("plans")
+    answer = await house.api.post("/sites", json={"site_id": site, "name": f"House {site}", "timezone": timezone})
+    assert answer.status_code == 201, answer.text
+    return site
+
+
+# -- upcoming ---------------------------------------------------------------------------------------------------------
+
+
+async def test_a_site_without_plans_says_so(slow: House, browser: httpx.AsyncClient) -> None:
+    site = await site_of_its_own(slow)
+    page = await shown(browser, f"/upcoming?site={site}")
+    assert f"Nothing is planned at House {site}." in page
+    assert "To the clients" in page
+
+
+async def test_what_is_planned_is_listed_in_the_time_of_its_site(slow: House, browser: httpx.AsyncClient) -> None:
+    site = await site_of_its_own(slow, "Asia/Tokyo")
+    client_id = (await slow.create(MARKUP, site=site))["client_id"]
+    await slow.post(client_id, "suspend", last_day="2199-03-31", reason="<i>unpaid</i>", source="billing")
+    await slow.post(client_id, "decommission", at="2199-04-30T17:30:00+00:00")
+    page = await shown(browser, f"/upcoming?site={site}&month=2199-04")
+    assert "1 Apr 2199, 00:00" in page
+    assert "last day 31 Mar 2199" in page
+    assert "1 May 2199, 02:30" in page
+    assert "&lt;b&gt;Markup&lt;/b&gt; &amp; Sons" in page
+    assert "<b>Markup" not in page
+    assert "<i>unpaid" not in page
+    assert (
+        f"/clients/{client_id}/status?action=suspend&amp;when=day&amp;last_day=2199-03-31&amp;source=billing&amp;reason="
+        in page
+    )
+    assert f"/clients/{client_id}/status?action=decommission&amp;when=at&amp;at=2199-05-01T02%3A30" in page
+    squares = re.findall(r'<time datetime="(2199-0\d-\d\d)">(?:(?!</td>).)*?/clients/', page, re.DOTALL)
+    assert squares == ["2199-04-01", "2199-05-01"], "both days are squares of the weeks of April there"
+
+
+async def test_a_planned_start_moves_with_the_start_date(slow: House, browser: httpx.AsyncClient) -> None:
+    site = await site_of_its_own(slow)
+    client_id = (await slow.create(site=site, start_date="2199-01-01", wait=0))["client_id"]
+    page = await shown(browser, f"/upcoming?site={site}")
+    assert f'href="/clients/{client_id}/edit"' in page
+    assert "action=activate" not in page
+    assert f"/clients/{client_id}/planned/" in page
+
+
+async def test_a_crowded_day_names_a_few_and_leads_to_all(slow: House, browser: httpx.AsyncClient) -> None:
+    site = await site_of_its_own(slow)
+    for n in range(7):
+        await slow.create(f"Guest {n}", site=site, start_date="2199-07-10", wait=0)
+    page = await shown(browser, f"/upcoming?site={site}&month=2199-07")
+    assert ">3 more<" in page
+    day = re.search(r'href="([^"]*day=2199-07-10)#ahead"', page)
+    assert day, page
+    of_the_day = await shown(browser, day[1].replace("&amp;", "&"))
+    assert "On 10 Jul 2199" in of_the_day
+    assert of_the_day.count("Edit start date") == 7
+    other = await shown(browser, f"/upcoming?site={site}&day=2199-07-11")
+    assert "Nothing is planned for 11 Jul 2199." in other
+
+
+@pytest.mark.parametrize(
+    "query", ["month=2027-13", "month=soon", "month=0001-01", "day=2027-02-30", "skip=-1", "site=nowhere", "day=1"]
+)
+async def test_an_address_that_makes_no_sense_shows_this_month(browser: httpx.AsyncClient, query: str) -> None:
+    page = await shown(browser, f"/upcoming?{query}")
+    assert 'aria-current="date"' in page
+
+
+async def test_a_site_that_was_chosen_is_remembered_on_every_list(slow: House, browser: httpx.AsyncClient) -> None:
+    site = await site_of_its_own(slow)
+    await shown(browser, f"/upcoming?site={site}")
+    for path in ("/upcoming", "/attention", "/clients"):
+        there = (await browser.get(path)).headers["location"]
+        assert there == f"{path}?site={site}", "its address says what it shows"
+        assert f'value="{site}" selected' in await shown(browser, there), path
+    await shown(browser, "/attention?site=")
+    for path in ("/upcoming", "/attention", "/clients"):
+        assert f'value="{site}" selected' not in await shown(browser, path), path
+
+
+async def test_a_site_that_is_chosen_in_another_tab_does_not_reach_a_page_that_is_open(
+    slow: House, browser: httpx.AsyncClient
+) -> None:
+    site = await site_of_its_own(slow)
+    page = await shown(browser, "/clients?site=")
+    assert 'href="/clients?site=&amp;sort=-name"' in page, "every address of the page says the site"
+    await shown(browser, f"/clients?site={site}")
+    for path in ("/clients", "/upcoming", "/attention"):
+        news = await browser.get(path, headers={"Connect-Refresh": "1"})
+        assert news.status_code == 200, path
+        assert f'value="{site}" selected' not in news.text, path
+
+
+async def test_the_page_tells_the_address_of_the_calendar(slow: House, browser: httpx.AsyncClient) -> None:
+    site = await site_of_its_own(slow)
+    page = await shown(browser, f"/upcoming?site={site}")
+    assert f"{Names().public_url}/upcoming.ics?site={site}&amp;key={calendar_key(TOKEN, site)}" in page
+    assert "webcal://" in page
+
+
+# -- attention --------------------------------------------------------------------------------------------------------
+
+
+class Ward:
+    """A site with clients whose telephones do not do as decided."""
+
+    def __init__(self, house: House, site: str, ids: list[str]) -> None:
+        self.house, self.site, self.ids = house, site, ids
+
+    async def waiting(self) -> list[str]:
+        answer = await self.house.api.get("/attention", params={"site": self.site, "system": "telephony"})
+        return [item["client_id"] for item in answer.json()["items"]]
+
+
+async def ward_of(house: House, *names: str, **record: Any) -> Ward:
+    site = await site_of_its_own(house)
+    ids = [(await house.create(name, site=site, **record))["client_id"] for name in names]
+    ward = Ward(house, site, ids)
+    async with house.without(house.telephony, house.internet):
+        for client_id in ids:
+            await house.post(client_id, "suspend", wait=1)
+
+        async def all_wait() -> bool:
+            return len(await ward.waiting()) == len(ids)
+
+        await eventually(all_wait)
+    return ward
+
+
+async def retried(browser: httpx.AsyncClient, page: str, **said: Any) -> httpx.Response:
+    form = {"command_id": hidden(page, "command_id", "data-select"), "about": "telephony"}
+    return await browser.post("/attention/retry", data={**form, **said})
+
+
+async def test_a_site_in_order_says_that_nothing_is_needed(slow: House, browser: httpx.AsyncClient) -> None:
+    site = await site_of_its_own(slow)
+    page = await shown(browser, f"/attention?site={site}")
+    assert "Nothing needs you." in page
+    assert "Telephone lines" in page
+    assert "Internet access" in page
+
+
+async def test_those_who_wait_are_grouped_by_system_with_what_is_wrong(slow: House, browser: httpx.AsyncClient) -> None:
+    ward = await ward_of(slow, MARKUP, "Second", internet=ACCESS)
+    page = await shown(browser, f"/attention?site={ward.site}")
+    assert page.count('name="client"') == 4
+    assert "telephony does not answer" in page
+    assert "&lt;b&gt;Markup&lt;/b&gt;" in page
+    assert "<b>Markup" not in page
+    internet = await shown(browser, f"/attention?site={ward.site}&system=internet")
+    assert internet.count('name="client"') == 2
+    assert f'href="/clients/{ward.ids[0]}#internet"' in internet
+
+
+async def test_those_that_were_chosen_try_again_and_the_others_wait(slow: House, browser: httpx.AsyncClient) -> None:
+    ward = await ward_of(slow, "First", "Second", "Third")
+    page = await shown(browser, f"/attention?site={ward.site}")
+    answer = await retried(browser, page, client=ward.ids[:2], site=ward.site)
+    assert answer.status_code == 303, answer.text
+    assert "2 clients asked to try telephone lines again." in await shown(browser, answer.headers["location"])
+    assert "2 clients asked" not in await shown(browser, answer.headers["location"]), "it is said once"
+
+    async def one_waits() -> bool:
+        return await ward.waiting() == [ward.ids[2]]
+
+    await eventually(one_waits)
+    assert "ann" in {line["by"] for line in await slow.history(ward.ids[0]) if line["kind"] == "retry"}
+
+
+async def test_all_that_were_shown_try_again(slow: House, browser: httpx.AsyncClient) -> None:
+    ward = await ward_of(slow, "First", "Second")
+    page = await shown(browser, f"/attention?site={ward.site}")
+    everybody = re.findall(r'name="shown" value="([^"]*)"', page)
+    assert sorted(everybody) == sorted(ward.ids)
+    answer = await retried(browser, page, shown=everybody, all="yes")
+    assert answer.status_code == 303, answer.text
+
+    async def nobody_waits() -> bool:
+        return await ward.waiting() == []
+
+    await eventually(nobody_waits)
+
+
+async def test_a_form_that_is_sent_twice_asks_once(slow: House, browser: httpx.AsyncClient) -> None:
+    ward = await ward_of(slow, "First")
+    page = await shown(browser, f"/attention?site={ward.site}")
+    for _ in range(2):
+        answer = await retried(browser, page, client=ward.ids)
+        assert answer.status_code == 303, answer.text
+    await slow.known(ward.ids[0])
+
+    async def told() -> list[str]:
+        return [line["event"] for line in await slow.history(ward.ids[0]) if line["kind"] == "retry"]
+
+    events = await eventually(told)
+    assert len(events) == len(set(events)), events
+
+
+async def test_who_could_not_be_asked_is_named_with_the_reason(slow: House, browser: httpx.AsyncClient) -> None:
+    ward = await ward_of(slow, "First")
+    page = await shown(browser, f"/attention?site={ward.site}")
+    answer = await retried(browser, page, client=[*ward.ids, "nobody-here", "<b>"], site=ward.site)
+    assert answer.status_code == 409
+    assert "1 client asked to try telephone lines again. 2 clients could not be asked." in answer.text
+    assert "There is no such client." in answer.text
+    assert "<b>:" not in answer.text
+
+
+async def test_who_has_no_need_to_is_counted_apart(slow: House, browser: httpx.AsyncClient) -> None:
+    ward = await ward_of(slow, "First")
+    page = await shown(browser, f"/attention?site={ward.site}")
+    well = (await slow.create("Well", site=ward.site))["client_id"]
+    await slow.known(well)
+    answer = await retried(browser, page, client=[well])
+    assert answer.status_code == 303, answer.text
+    assert "1 client had no need to" in await shown(browser, answer.headers["location"])
+
+
+async def test_a_form_that_makes_no_sense_does_nothing(slow: House, browser: httpx.AsyncClient) -> None:
+    ward = await ward_of(slow, "First")
+    page = await shown(browser, f"/attention?site={ward.site}")
+    for said, words in (
+        ({"site": ward.site}, "No client was chosen."),
+        ({"client": ward.ids, "about": "directory"}, "That is no system of ours."),
+        ({"client": [f"c-{n}" for n in range(501)]}, "501 clients are too many at once. Choose at most 500."),
+    ):
+        answer = await retried(browser, page, **said)
+        assert (answer.status_code, words in answer.text) == (422, True), answer.text
+    assert await ward.waiting() == ward.ids
+
+
+async def test_what_was_skipped_is_shown_on_request(slow: House, browser: httpx.AsyncClient) -> None:
+    ward = await ward_of(slow, "First")
+    answer = await slow.post(ward.ids[0], "systems/telephony/skip", reason="replaced on <i>Monday</i>")
+    assert answer.json()["changed"], answer.text
+
+    async def gone() -> bool:
+        return "Nothing needs you." in await shown(browser, f"/attention?site={ward.site}")
+
+    await eventually(gone)
+    page = await shown(browser, f"/attention?site={ward.site}&skipped=true")
+    assert "replaced on &lt;i&gt;Monday&lt;/i&gt;" in page
+    assert 'name="shown"' not in page, "all that are shown are those that nobody has accepted"
+
+
+async def test_the_number_that_waits_stands_beside_the_page_everywhere(slow: House, browser: httpx.AsyncClient) -> None:
+    await ward_of(slow, "First")
+    for path in ("/clients", "/upcoming", "/attention"):
+        found = re.search(r'<b class="count">(\d+)', await shown(browser, path))
+        assert found, path
+        assert int(found[1]) >= 1
+
+
+async def test_the_calendar_of_the_past_is_empty_and_the_day_is_marked(browser: httpx.AsyncClient) -> None:
+    now = datetime.now(UTC)
+    page = await shown(browser, f"/upcoming?site=&month={now - timedelta(days=62):%Y-%m}")
+    assert 'class="inside gone"' in page
+    assert "This month" in page

@@ -1,0 +1,239 @@
+"""What strangers, other pages and old tabs cannot do. Asked as a browser asks, without one."""
+
+import re
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute, Mount, Route
+
+from starter.app import create_app
+from starter.console.auth.sessions import COOKIE, LINK_LASTS, Sessions, link_key
+from starter.console.rendering import inside
+from starter.web.security import HEADERS
+from tests.support.service import HOME, TOKEN, House, serving, unique
+
+HTML = {"Accept": "text/html"}
+ANYBODYS = {  # what is open without a token or a session, and what a stranger is answered there
+    ("GET", "/healthz"): 200,
+    ("GET", "/readyz"): 200,
+    ("GET", "/sign-in"): 200,
+    ("POST", "/sign-in"): 403,  # without the token
+    ("GET", "/upcoming.ics"): 404,  # without its own key
+    ("HEAD", "/upcoming.ics"): 404,
+    ("GET", "/static/"): 404,  # the files in it
+}
+
+
+@asynccontextmanager
+async def visiting(house: House, name: str = "", url: str = "") -> AsyncIterator[httpx.AsyncClient]:
+    """A browser without a window; ``name`` is signed in."""
+    async with httpx.AsyncClient(base_url=url or house.url, headers=HTML, trust_env=False, timeout=20) as browser:
+        if name:
+            cookie = await Sessions(house.desk.directory.database, TOKEN).begin(name, HOME)
+            browser.cookies.set(COOKIE, cookie or "")
+        yield browser
+
+
+def reached(routes: Iterable[BaseRoute]) -> Iterator[tuple[str, str]]:
+    """The method and the path of every route, with something put in for parameters. A mount is its path, with GET."""
+    for route in routes:
+        if isinstance(route, Mount):
+            yield "GET", f"{route.path}/"
+        elif isinstance(route, Route | APIRoute):
+            path = re.sub(r"\{[^}]*\}", "some", route.path)
+            yield from ((method, path) for method in sorted(route.methods or ()))
+        else:
+            below = getattr(route, "routes", None) or getattr(getattr(route, "original_router", None), "routes", None)
+            assert below, f"{route} is a kind of route that nobody thought of here"
+            yield from reached(below)
+
+
+def all_routes(house: House) -> set[tuple[str, str]]:
+    return set(reached(create_app(house.desk, TOKEN).router.routes))
+
+
+async def test_nothing_is_served_without_signing_in_but_what_is_listed(house: House) -> None:
+    """A new route that nobody thought of fails here: it asks for a token or a session, or it is put into the list."""
+    routes = all_routes(house)
+    assert {("GET", "/clients.csv"), ("GET", "/live"), ("PATCH", "/api/v1/clients/some"), *ANYBODYS} <= routes
+    async with visiting(house) as stranger:
+        for method, path in sorted(routes):
+            page = await stranger.request(method, path)
+            bare = await stranger.request(method, path, headers={"Accept": "*/*"})
+            if (method, path) in ANYBODYS:
+                assert (page.status_code, bare.status_code) == (ANYBODYS[method, path],) * 2, (method, path)
+            elif path.startswith("/api/"):
+                assert (page.status_code, bare.status_code) == (401, 401), (method, path)
+            elif method in ("GET", "HEAD"):
+                assert (page.status_code, bare.status_code) == (303, 401), (method, path)
+                assert page.headers["location"].startswith("/sign-in"), path
+                assert not page.text
+            else:
+                assert (page.status_code, bare.status_code) == (401, 401), (method, path)
+                assert method != "POST" or "You are signed out" in page.text, path
+
+
+FROM_ELSEWHERE = {
+    "another site": {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"},
+    "another port": {"Origin": "http://127.0.0.1:1", "Sec-Fetch-Site": "same-site"},
+    "another site, said by Origin alone": {"Origin": "http://evil.example"},
+    "another port, said by Origin alone": {"Origin": "http://127.0.0.1:1"},
+    "a sandbox": {"Origin": "null"},
+    "what no browser says": {"Sec-Fetch-Site": ""},
+}
+
+
+@pytest.mark.parametrize("headers", FROM_ELSEWHERE.values(), ids=FROM_ELSEWHERE)
+async def test_no_route_takes_a_change_from_another_page(house: House, headers: dict[str, str]) -> None:
+    """Whoever is signed in, or has the token: what a page of another origin sends is refused before it is looked at."""
+    client = await house.create(unique("Forged"))
+    changing = sorted((m, p) for m, p in all_routes(house) if m not in ("GET", "HEAD"))
+    assert {("POST", "/sign-in"), ("POST", "/sign-out"), ("DELETE", "/api/v1/clients/some/planned/some")} <= set(
+        changing
+    )
+    async with visiting(house, "ann") as browser:
+        for method, route in changing:
+            path = route.replace("some", client["client_id"], 1).replace("/systems/some", "/systems/telephony")
+            form = {"kind": "suspend", "reason": "forged", "theme": "dark", "token": TOKEN}
+            for more in ({}, {"Authorization": f"Bearer {TOKEN}"}):
+                answer = await browser.request(method, path, data=form, headers=headers | more)
+                assert answer.status_code == 403, (method, path, answer.status_code)
+                assert "A page of another address sent this" in answer.text
+                assert "set-cookie" not in answer.headers
+        assert (await browser.get("/clients")).status_code == 200, "still signed in"
+    assert (await house.api.get(f"/clients/{client['client_id']}")).json()["status"] == "active"
+    assert not any(line["reason"] == "forged" for line in await house.history(client["client_id"]))
+
+
+async def test_a_form_of_ours_is_taken_whichever_of_the_two_a_browser_says(house: House) -> None:
+    async with visiting(house, "ann") as browser:
+        for headers in ({"Origin": house.url}, {"Sec-Fetch-Site": "same-origin"}, {"Sec-Fetch-Site": "none"}, {}):
+            themed = await browser.post("/theme", data={"theme": "dark"}, headers=headers)
+            assert themed.status_code == 303, headers
+
+
+async def test_a_token_that_is_not_ascii_is_only_a_wrong_one(house: House) -> None:
+    async with visiting(house) as stranger:
+        assert (await stranger.post("/sign-in", data={"token": "é"})).status_code == 403
+        assert (await stranger.get("/sign-in?key=é.é.é")).status_code == 403
+        assert (await stranger.get("/sign-in?key=..")).status_code == 403
+        for wrong in ("Bearer é", "Bearer", "é", f"Basic {TOKEN}", f"Bearer {TOKEN}é"):
+            answer = await stranger.get("/api/v1/clients", headers={b"Authorization": wrong.encode()})
+            assert answer.status_code == 401, wrong
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        "//evil.example",
+        "https://evil.example",
+        "/\\evil.example",
+        "\\\\evil.example",
+        "javascript:alert(1)",
+        "/\t/evil",
+        "/%5cevil.example",
+        "/%2Fevil.example",
+        "/%09/evil.example",
+        "/..//evil.example",
+        "/.//evil.example",
+        "/clients/%2e%2e//evil.example",
+        "/clients/../../sign-out",
+        "/clients//evil.example",
+        " //evil.example",
+    ],
+)
+async def test_nobody_is_sent_to_another_host(house: House, elsewhere: str) -> None:
+    assert inside(elsewhere) == "/"
+    async with visiting(house) as stranger:
+        entered = await stranger.post("/sign-in", data={"token": TOKEN, "next": elsewhere})
+        assert (entered.status_code, entered.headers["location"]) == (303, "/")
+        assert (await stranger.get("/sign-in", params={"next": elsewhere})).headers["location"] == "/"
+        themed = await stranger.post("/theme", data={"next": elsewhere})
+        assert themed.headers["location"] == "/"
+
+
+async def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites_and_ends_by_itself(house: House) -> None:
+    async with visiting(house) as stranger:
+        entered = await stranger.post("/sign-in", data={"token": TOKEN})
+        cookie = entered.headers["set-cookie"]
+        for part in ("HttpOnly", "SameSite=lax", "Path=/", "Max-Age=43200"):
+            assert part in cookie, cookie
+        value = entered.cookies[COOKIE]
+    rows = await house.desk.directory.database.read("SELECT session_digest FROM console_sessions")
+    assert value.encode() not in {row["session_digest"] for row in rows}  # what lies there lets nobody in
+
+
+async def test_every_page_forbids_what_it_does_not_need(house: House) -> None:
+    client = await house.create(unique("Guarded"))
+    async with visiting(house, "ann") as browser:
+        pages = (
+            "/clients",
+            f"/clients/{client['client_id']}",
+            "/docs",
+            "/clients/nobody",
+            "/static/live.js",
+            "/no-page",
+        )
+        for path in (*pages, "/sign-in", "/clients.csv", f"/clients/{client['client_id']}/history"):
+            answer = await browser.get(path)
+            for name, value in HEADERS.items():
+                assert answer.headers.get(name) == value, (path, name)
+            policy = answer.headers["content-security-policy"]
+            assert "unsafe" not in policy
+            assert "default-src 'none'" in policy
+            if "text/html" in answer.headers.get("content-type", ""):
+                assert not re.search(r"\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)|<style", answer.text), path
+        assert (await browser.get("/clients")).headers["cache-control"] == "no-store"
+
+
+async def test_who_fails_too_often_waits_and_is_told_how_long_but_the_right_token_goes_through(house: House) -> None:
+    async with serving(create_app(house.desk, TOKEN)) as url, visiting(house, url=url) as stranger:
+        for _ in range(10):
+            assert (await stranger.post("/sign-in", data={"token": "wrong"})).status_code == 403
+        refused = await stranger.post("/sign-in", data={"token": "wrong", "name": "Cyd"})
+        assert refused.status_code == 429
+        assert 0 < int(refused.headers["retry-after"]) <= 301
+        assert "Too many attempts" in refused.text
+        assert 'value="Cyd"' in refused.text
+        assert COOKIE not in stranger.cookies
+        assert (await stranger.post("/sign-in", data={"token": TOKEN})).status_code == 303
+        assert COOKIE in stranger.cookies
+
+
+async def test_what_another_page_sends_to_sign_in_is_not_counted(house: House) -> None:
+    async with serving(create_app(house.desk, TOKEN)) as url, visiting(house, url=url) as stranger:
+        for _ in range(11):
+            forged = await stranger.post("/sign-in", data={"token": "x"}, headers={"Origin": "https://evil.example"})
+            assert forged.status_code == 403
+        assert "not the token" in (await stranger.post("/sign-in", data={"token": "wrong"})).text
+
+
+@pytest.mark.parametrize("unseen", ["\x00", "\x1b", "\u202e", "\u200b", "\u2028", "\xad"], ids=ascii)
+async def test_a_name_that_shows_as_another_is_refused_and_shown_as_it_is_seen(house: House, unseen: str) -> None:
+    async with visiting(house) as stranger:
+        refused = await stranger.post("/sign-in", data={"token": TOKEN, "name": f"an{unseen}n"})
+        assert refused.status_code == 422
+        assert "characters that cannot be seen" in refused.text
+        assert 'value="ann"' in refused.text
+        assert COOKIE not in stranger.cookies
+
+
+async def test_a_link_is_no_good_when_it_is_old_or_made_up(house: House) -> None:
+    old = link_key(TOKEN, datetime.now(UTC) - LINK_LASTS * 1.01)
+    mine = link_key("another token", datetime.now(UTC))
+    async with visiting(house) as stranger:
+        for key in (old, mine, old.replace(old.split(".")[0], "9999999999"), "9" * 5000):
+            answer = await stranger.get("/sign-in", params={"key": key})
+            assert answer.status_code == 403
+            assert "too old" in answer.text
+            assert COOKIE not in stranger.cookies
+
+
+async def test_the_token_still_opens_the_reference(house: House) -> None:
+    async with visiting(house) as stranger:
+        assert (await stranger.get("/docs", headers={"Authorization": f"Bearer {TOKEN}"})).status_code == 200
+        assert (await stranger.get("/docs", headers={"Authorization": "Bearer wrong"})).status_code == 303

@@ -1,0 +1,44 @@
+"""FreeRADIUS and Kamailio that are not there, said before anything starts; and what they find in their folders."""
+
+from pathlib import Path
+
+import pytest
+
+from starter.local.children import StartFailed
+from starter.local.systems import PACKAGES, DaemonsMissing, Login, check_installed, identity_of
+
+
+def test_what_is_not_installed_is_named_with_the_way_to_it(tmp_path: Path) -> None:
+    for brings in list(PACKAGES.values())[:3]:
+        file = tmp_path / brings
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    with pytest.raises(DaemonsMissing) as missing:
+        check_installed(tmp_path)
+    said = str(missing.value)
+    assert "there is no kamailio-postgres-modules here" in said
+    assert f"apt-get install --no-install-recommends {' '.join(PACKAGES)}" in said
+    assert "/usr/sbin/policy-rc.d" in said
+    there = tmp_path / "lib/x86_64-linux-gnu/kamailio/modules/db_postgres.so"
+    there.parent.mkdir(parents=True)
+    there.touch()
+    check_installed(tmp_path)
+
+
+def test_a_daemon_whose_account_is_not_there_does_not_run_as_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    with pytest.raises(
+        StartFailed, match=r"no account freerad-elsewhere, which a package of freeradius.* reinstall it"
+    ):
+        identity_of("freerad-elsewhere")
+    assert identity_of("daemon")["extra_groups"] == []
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    assert identity_of("freerad-elsewhere") == {}
+
+
+def test_a_password_is_apart_from_the_way_to_its_database() -> None:
+    login = Login.read("postgresql://sip_daemon:a:b%5Cc@127.0.0.1:5432/kamailio")
+    assert login.url == "postgres://sip_daemon@127.0.0.1:5432/kamailio"
+    assert login.conninfo == "host=127.0.0.1 port=5432 dbname=kamailio user=sip_daemon"
+    assert login.passfile == "127.0.0.1:5432:kamailio:sip_daemon:a\\:b\\\\c\n"
+    assert "a:b" not in repr(login)

@@ -1,0 +1,281 @@
+"""`connect up`, the real one: everything in one terminal, whatever is killed, started again on the same folder."""
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+
+import asyncpg
+import httpx
+import pytest
+
+from starter.local.children import birth, processes_in
+from starter.local.data_folder import DataFolder
+from starter.local.databases import ACCESS, ROLES, prepare
+from starter.local.postgres import EmbeddedPostgres
+from starter.local.up import UpOptions, up
+from tests.support.waiting import eventually, free_port
+
+CONNECT = [sys.executable, "-m", "starter.cli.main"]
+NOTHING: Mapping[str, str] = {}
+NO_UTF8 = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+"""Python then takes files to be in ASCII that are not said to be in UTF-8."""
+SITE = {"site_id": "bank-house", "name": "Bank House", "timezone": "Europe/London"}
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="asks /proc what still runs")
+
+
+@dataclass
+class Terminal:
+    """A terminal in which `connect up` runs, and what an operator does elsewhere meanwhile."""
+
+    data: Path
+    port: int = field(default_factory=free_port)
+    temporal_port: int = field(default_factory=free_port)
+    ui_port: int = field(default_factory=free_port)
+    process: "subprocess.Popen[str] | None" = None
+
+    @property
+    def command(self) -> list[str]:
+        ports = {"--port": self.port, "--temporal-port": self.temporal_port, "--ui-port": self.ui_port}
+        return [*CONNECT, "up", "--data", str(self.data), *(str(x) for pair in ports.items() for x in pair)]
+
+    @property
+    def output(self) -> Path:
+        return self.data.with_name("output")
+
+    def start(self, *more: str, env: Mapping[str, str] = NOTHING) -> None:
+        foreign = {"CONNECT_TOKEN": "of-another-service", "TEMPORAL_ADDRESS": "temporal.example:7233"}
+        with self.output.open("w", encoding="utf-8") as out:
+            self.process = subprocess.Popen(
+                [*self.command, *more],
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                encoding="utf-8",
+                env={**os.environ, **foreign, **env},
+            )
+
+    async def ready(self) -> str:
+        """Its one line, once there."""
+        return await eventually(lambda: self.said("Connect is ready"), within=60)
+
+    def said(self, what: str) -> str:
+        assert self.process is not None
+        text = self.output.read_text(encoding="utf-8")
+        assert self.process.poll() is None or what in text, text
+        return next((line for line in text.splitlines() if what in line), "")
+
+    def children(self) -> dict[str, tuple[int, str]]:
+        return DataFolder(self.data).noted_children()
+
+    def kill(self, child: str) -> None:
+        os.kill(self.children()[child][0], signal.SIGKILL)
+
+    def end(self, how: signal.Signals = signal.SIGINT) -> int:
+        """Its exit status."""
+        assert self.process is not None
+        self.process.send_signal(how)
+        return self.process.wait(60)
+
+    def close(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.end(signal.SIGTERM)
+
+    def leftovers(self) -> list[int]:
+        alive = [pid for pid, born in self.children().values() if birth(pid) == born]
+        return alive + processes_in(self.data / "postgres")
+
+    def api(self) -> httpx.AsyncClient:
+        token = (self.data / "token").read_text(encoding="utf-8").strip()
+        headers = {"Authorization": f"Bearer {token}", "Prefer": "wait=20"}
+        return httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}/api/v1", headers=headers, timeout=40)
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Iterator[Terminal]:
+    """A terminal of the test's own, in which nothing runs yet."""
+    it = Terminal(tmp_path / "data")
+    yield it
+    it.close()
+
+
+@pytest.fixture(scope="module")
+async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Terminal]:
+    """A terminal in which it runs, for all tests of this module: each leaves it running. It is an old one, without
+    UTF-8."""
+    it = Terminal(tmp_path_factory.mktemp("up") / "our data + yours")
+    it.start(env=NO_UTF8)
+    await it.ready()
+    yield it
+    it.close()
+
+
+async def put(api: httpx.AsyncClient, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    """What a POST answers, asked again while a part is on its way back."""
+    answers: list[httpx.Response] = []
+    key = str(uuid5(NAMESPACE_URL, f"{path} {json.dumps(body)}"))
+
+    async def answered() -> bool:
+        with contextlib.suppress(httpx.TransportError):
+            answers.append(await api.post(path, json=body, headers={"Idempotency-Key": key}))
+        return bool(answers) and answers[-1].is_success
+
+    await eventually(answered, within=40, every=0.2)
+    view: dict[str, Any] = answers[-1].json()
+    return view
+
+
+async def create(api: httpx.AsyncClient, client_id: str, number: str) -> None:
+    await put(api, "/sites", SITE)
+    record = {"client_id": client_id, "name": "Acme", "type": "virtual", "site": SITE["site_id"]}
+    await put(api, "/clients", record | {"lines": [{"number": number}]})
+
+
+async def test_one_line_says_where_everything_is_and_one_who_can_reach_it(running: Terminal) -> None:
+    said = re.fullmatch(
+        rf"Connect is ready: (http://127\.0\.0\.1:{running.port}/sign-in\?key=\S+)  "
+        rf"Temporal UI: http://127\.0\.0\.1:{running.ui_port}  token: {re.escape(str(running.data / 'token'))}\n"
+        rf"Every user of this machine can command clients at 127\.0\.0\.1:{running.temporal_port}, .* SECURITY\.md .*"
+        r"\n",
+        await eventually(lambda: running.said("SECURITY.md") and running.output.read_text(encoding="utf-8")),
+    )
+    assert said, running.output.read_text(encoding="utf-8")
+    async with httpx.AsyncClient(trust_env=False, headers={"Accept": "text/html"}, follow_redirects=True) as browser:
+        assert "<h1>Clients</h1>" in (await browser.get(said[1])).text, "the link signs in"
+    assert tuple(running.children()) == ("PostgreSQL", "Temporal", "The Temporal UI", "The worker", "The API")
+    async with running.api() as api:
+        await create(api, "first", "+442079460901")
+        view = (await api.get("/clients/first")).json()
+        assert (view["status"], view["provisioning"]) == ("active", "settled")
+        assert (await api.get("/clients", headers={"Authorization": "Bearer guess"})).status_code == 401
+        assert (await api.get(f"http://127.0.0.1:{running.ui_port}/")).is_success
+
+
+async def test_the_worker_comes_back_when_it_was_killed(running: Terminal) -> None:
+    before = running.children()["The worker"]
+    running.kill("The worker")
+    await eventually(lambda: running.said("The worker ended (killed by signal 9); it is started again in 0.5 s"))
+    async with running.api() as api:
+        await create(api, "second", "+442079460902")
+        assert (await put(api, "/clients/second/suspend", {"source": "billing"}))["status"] == "suspended"
+    assert running.children()["The worker"] != before
+
+
+async def test_clients_go_on_when_the_servers_were_killed(running: Terminal) -> None:
+    async with running.api() as api:
+        await create(api, "third", "+442079460903")
+        running.kill("Temporal")
+        running.kill("PostgreSQL")
+        view = await put(api, "/clients/third/suspend", {"source": "billing", "reason": "invoice 1042"})
+        assert view["status"] == "suspended"
+        await eventually(lambda: settled(api, "third"), within=30)
+
+
+async def test_killed_and_started_again_everything_goes_on(running: Terminal) -> None:
+    async with running.api() as api:
+        await create(api, "fourth", "+442079460904")
+    left = running.children()
+    assert running.end(signal.SIGKILL) == -signal.SIGKILL
+    running.start(env=NO_UTF8)
+    await running.ready()
+    assert not set(left.values()) & set(running.children().values())
+    async with running.api() as api:
+        assert (await api.get("/clients/fourth")).json()["status"] == "active"
+        assert (await put(api, "/clients/fourth/suspend", {"source": "billing"}))["provisioning"] == "settled"
+
+
+def test_a_second_one_on_the_same_folder_is_told_of_the_first(running: Terminal) -> None:
+    second = subprocess.run(running.command, capture_output=True, text=True, check=False, timeout=60)
+    assert running.process
+    assert second.returncode == 1
+    assert re.search(rf"already runs on .*\(process {running.process.pid}\).*--data", second.stderr)
+
+
+async def test_ctrl_c_while_starting_leaves_nothing_behind(terminal: Terminal) -> None:
+    terminal.start()
+    await eventually(lambda: (terminal.data / "postgres/postmaster.pid").exists(), within=30)
+    assert terminal.end() == 0
+    assert terminal.leftovers() == []
+    assert "ready" not in terminal.output.read_text(encoding="utf-8")
+
+
+def test_a_taken_port_is_named_with_its_owner_and_the_way_out(terminal: Terminal) -> None:
+    with socket.create_server(("127.0.0.1", terminal.ui_port)):
+        told = subprocess.run(terminal.command, capture_output=True, text=True, check=False, timeout=60)
+    assert told.returncode == 1
+    owner = rf"taken by .*\(process {os.getpid()}\)"
+    assert re.search(rf"Port {terminal.ui_port} for the Temporal UI is {owner}.* --ui-port\n", told.stderr)
+    assert "Traceback" not in told.stderr
+
+
+@pytest.mark.parametrize("port", [0, 65536])
+def test_what_is_no_port_is_refused(tmp_path: Path, port: int, capsys: pytest.CaptureFixture[str]) -> None:
+    assert up(UpOptions(tmp_path / "data", port=port)) == 1
+    assert f"{port} is no TCP port: choose one from 1 to 65535 with --port" in capsys.readouterr().err
+
+
+def test_data_of_a_newer_version_is_left_alone(terminal: Terminal) -> None:
+    with DataFolder.held(terminal.data) as folder:
+        folder.make_secrets()
+        server = EmbeddedPostgres(folder.postgres, free_port())
+        server.start()
+        urls = prepare(server)
+        asyncio.run(execute(urls.directory, "UPDATE alembic_version SET version_num = '9999'"))
+        server.stop()
+    told = subprocess.run(terminal.command, capture_output=True, text=True, check=False, timeout=60)
+    assert told.returncode == 1
+    assert "connect up: The databases cannot be made ready: " in told.stderr
+    assert "9999" in told.stderr
+    assert "Traceback" not in told.stderr
+
+
+async def test_a_folder_with_one_password_for_all_goes_on_with_one_for_each(terminal: Terminal) -> None:
+    with DataFolder.held(terminal.data) as folder:
+        folder.make_secrets()
+        server = EmbeddedPostgres(folder.postgres, free_port(), "old", passwords=dict.fromkeys(ROLES, "old"))
+        server.start()
+        await asyncio.to_thread(prepare, server)
+        server.stop()
+        old = folder.path / "postgres-password"
+        old.write_text("old\n", encoding="utf-8")
+    terminal.start()
+    await terminal.ready()
+    assert not old.exists()
+    async with terminal.api() as api:
+        await create(api, "first", "+442079460901")
+    server.port = int((folder.postgres / "postmaster.pid").read_text(encoding="utf-8").splitlines()[3])
+    for database, role in (*ACCESS, ("postgres", "postgres")):
+        with pytest.raises(asyncpg.InvalidPasswordError):
+            await asyncpg.connect(server.dsn(database, role))
+    for database, role in ACCESS:
+        with_its_file = server.dsn(database, role).replace(":old@", "@")
+        await (await asyncpg.connect(with_its_file, passfile=folder.passfile_of(role))).close()
+
+
+async def execute(dsn: str, sql: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    await connection.execute(sql)
+    await connection.close()
+
+
+def test_a_folder_with_something_else_in_it_is_refused(terminal: Terminal) -> None:
+    terminal.data.mkdir()
+    (terminal.data / "thesis.txt").touch()
+    told = subprocess.run(terminal.command, capture_output=True, text=True, check=False, timeout=60)
+    assert told.returncode == 1
+    assert "holds something else (thesis.txt): choose an empty folder with --data" in told.stderr
+
+
+async def settled(api: httpx.AsyncClient, client_id: str) -> bool:
+    answer = await api.get(f"/clients/{client_id}")
+    return answer.is_success and answer.json()["provisioning"] == "settled"

@@ -1,0 +1,62 @@
+"""Claims about the connection to Temporal."""
+
+import socket
+
+import pytest
+from temporalio.client import Client
+from temporalio.common import SearchAttributeKey
+from temporalio.service import RPCError, RPCStatusCode
+
+from starter.temporal.connection import SearchAttributesMissing, connect, ensure_search_attributes, why_not_heard_of
+from tests.support.service import House
+from tests.support.terminal import Terminal
+from tests.support.waiting import free_port
+from workflows.visibility import KEYS
+
+
+async def test_search_attributes_are_added_once(temporal: Client) -> None:
+    key = SearchAttributeKey.for_keyword("StarterTest")
+    for _ in range(2):
+        await ensure_search_attributes(temporal, [*KEYS, key])
+
+
+async def test_a_search_attribute_of_another_type_is_said(temporal: Client) -> None:
+    with pytest.raises(SearchAttributesMissing, match="another type than ours: ClientStatus"):
+        await ensure_search_attributes(temporal, [SearchAttributeKey.for_bool("ClientStatus")])
+
+
+async def test_the_environment_says_where_and_temporal_may_come_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEMPORAL_ADDRESS", f"127.0.0.1:{free_port()}")
+    monkeypatch.setenv("TEMPORAL_NAMESPACE", "elsewhere")
+    client = await connect()
+    assert client.namespace == "elsewhere"
+    with pytest.raises(RuntimeError, match="Failed client connect"):
+        await ensure_search_attributes(client)
+
+
+async def test_a_worker_is_well_when_temporal_has_heard_of_it(house: House, terminal: Terminal) -> None:
+    """As docker-compose.yml asks, without another program than ours."""
+    terminal.environment["TEMPORAL_ADDRESS"] = house.temporal.service_client.config.target_host
+    said = await terminal.connect("worker", "--check")
+    assert (said.status, said.out, said.err) == (0, "", "")
+    terminal.environment["TEMPORAL_NAMESPACE"] = "elsewhere"
+    said = await terminal.connect("worker", "--check")
+    assert (said.status, said.out) == (1, "")
+    assert "Temporal cannot be asked" in said.err
+
+
+async def test_a_worker_on_another_machine_is_not_this_one(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEMPORAL_ADDRESS", house.temporal.service_client.config.target_host)
+    assert await why_not_heard_of(socket.gethostname()) == ""
+    assert "has not heard of a worker on nowhere" in await why_not_heard_of("nowhere")
+
+
+async def test_where_we_may_not_manage_attributes_the_message_says_which_are_needed(
+    temporal: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def forbidden(*_: object, **__: object) -> None:
+        raise RPCError("not for you", RPCStatusCode.PERMISSION_DENIED, b"")
+
+    monkeypatch.setattr(temporal.operator_service, "list_search_attributes", forbidden)
+    with pytest.raises(SearchAttributesMissing, match=r"ClientNextChangeAt \(Datetime\)"):
+        await ensure_search_attributes(temporal)

@@ -1,0 +1,52 @@
+"""A line of log per request: short, of printable text, and but few for what strangers ask again and again."""
+
+import httpx
+from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
+from structlog.testing import capture_logs
+
+from starter.web.access import LONGEST_PATH, AccessLog
+from starter.web.repeats import FEW, KINDS, Repeats
+from tests.support.waiting import eventually
+
+
+async def closed(scope: Scope, receive: Receive, send: Send) -> None:
+    """An app that knows whoever asks for /mine."""
+    if scope["path"] == "/mine":
+        scope.setdefault("state", {})["caller"] = "ann"
+    await PlainTextResponse("", 200 if scope["path"] == "/mine" else 401)(scope, receive, send)
+
+
+def asking(log: AccessLog, address: str = "192.0.2.1") -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(log, client=(address, 1)), base_url="http://connect")
+
+
+async def test_what_a_stranger_asks_again_and_again_is_counted_in_one_line() -> None:
+    log = AccessLog(closed, window=0.5)
+    with capture_logs() as lines:
+        async with asking(log) as one, asking(log, "192.0.2.2") as other:
+            for number in range(FEW + 30):
+                await one.get(f"/guess/{number}")
+            await other.get("/guess")
+            for _ in range(FEW + 5):
+                await one.get("/mine")
+        written = [(line["path"], line.get("address")) for line in lines]
+        assert written[FEW] == ("/guess", "192.0.2.2"), "each address has lines of its own"
+        assert written[FEW + 1 :] == [("/mine", None)] * (FEW + 5), "who is known has every line"
+        (summary,) = await eventually(lambda: [line for line in lines if line["event"] == "requests_repeated"])
+    assert (summary["status"], summary["address"], summary["times"]) == (401, "192.0.2.1", 30)
+
+
+async def test_a_path_in_the_log_is_short_and_printable() -> None:
+    with capture_logs() as lines:
+        async with asking(AccessLog(closed)) as stranger:
+            await stranger.get("/%0d%0a%1b[31mforged=line" + "x" * 10_000)
+    assert len(lines[0]["path"]) == LONGEST_PATH
+    assert lines[0]["path"].startswith("/���[31mforged=line")
+
+
+async def test_kinds_without_end_are_one_kind() -> None:
+    summaries: list[tuple[int | None, int]] = []
+    repeats = Repeats[int](lambda kind, times: summaries.append((kind, times)), window=0.5)
+    assert sum(repeats.few(kind) for kind in range(2 * KINDS)) == KINDS + FEW
+    await eventually(lambda: summaries == [(None, KINDS - FEW)])

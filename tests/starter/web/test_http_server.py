@@ -1,0 +1,221 @@
+"""Callers that keep us waiting: half a request, half a body, an answer nobody reads, and more than we have room for."""
+
+import asyncio
+import json
+import logging
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import httpx
+import pytest
+import uvicorn
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+from temporalio.client import Client
+
+from activities.settings import Settings
+from starter.web.http_server import HttpLimits, Server
+from starter.web.repeats import FEW, count_repeats
+from tests.starter.test_serve import process
+from tests.support.service import running
+from tests.support.waiting import eventually, free_port
+
+HALF = b"GET / HTTP/1.1\r\nHost: connect\r\nX-Slow: "
+SHORT = HttpLimits(headers=0.5, body=0.5, reader=0.5)
+Pair = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+class App:
+    """An app that works for as long as the test likes, streams, says much, or echoes a body."""
+
+    def __init__(self) -> None:
+        self.go_on = asyncio.Event()
+        self.streaming = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await (await self.answer(Request(scope, receive)))(scope, receive, send)
+
+    async def answer(self, request: Request) -> Response:
+        match request.url.path:
+            case "/work":  # and reads no body, as a handler may
+                await self.go_on.wait()
+                return PlainTextResponse("done")
+            case "/stream":
+                return StreamingResponse(self._stream())
+            case "/much":
+                return PlainTextResponse("x" * 20_000_000)
+            case "/echo":
+                return PlainTextResponse(await request.body())
+        return PlainTextResponse("here")
+
+    async def _stream(self) -> AsyncIterator[str]:
+        self.streaming += 1
+        try:
+            yield "begun\n"
+            await self.go_on.wait()
+            yield "done\n"
+        finally:
+            self.streaming -= 1
+
+
+@asynccontextmanager
+async def served(limits: HttpLimits) -> AsyncIterator[tuple[App, Server, httpx.AsyncClient]]:
+    app = App()
+    config = uvicorn.Config(
+        app, host="127.0.0.1", port=free_port(), lifespan="off", log_config=None, timeout_graceful_shutdown=1
+    )
+    server = Server(config, limits=limits)
+    async with running(server) as url, httpx.AsyncClient(base_url=url, trust_env=False, timeout=30) as caller:
+        yield app, server, caller
+
+
+async def sent(server: Server, data: bytes, stack: AsyncExitStack) -> Pair:
+    """A connection on which this was sent, and nothing more."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.config.port)
+    stack.callback(writer.close)
+    writer.write(data)
+    await writer.drain()
+    return reader, writer
+
+
+async def the_end(pair: Pair) -> bytes:
+    """What comes until the server closes the connection."""
+    try:
+        return await asyncio.wait_for(pair[0].read(), 30)
+    except ConnectionResetError:
+        return b"reset"
+
+
+async def test_half_a_request_is_not_waited_for_however_slowly_it_goes_on() -> None:
+    async with served(SHORT) as (_, server, _), AsyncExitStack() as stack:
+        silent, half = await sent(server, b"", stack), await sent(server, HALF, stack)
+        slow = await sent(server, HALF, stack)
+
+        async def drip() -> None:
+            while not slow[1].is_closing():
+                slow[1].write(b"x")
+                await asyncio.sleep(0.05)
+
+        dripping = asyncio.create_task(drip())
+        for pair in (silent, half, slow):
+            await the_end(pair)
+        dripping.cancel()
+
+
+async def test_half_a_body_is_told_that_it_is_late() -> None:
+    async with served(SHORT) as (_, server, _), AsyncExitStack() as stack:
+        late = await sent(server, b"POST /echo HTTP/1.1\r\nHost: connect\r\nContent-Length: 9\r\n\r\nhalf", stack)
+        head, _, text = (await the_end(late)).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 408 ")
+    assert f"Content-Length: {len(text)}".encode() in head
+    assert b"did not come in time" in text
+
+
+async def test_what_we_work_on_is_not_cut() -> None:
+    async with served(SHORT) as (app, server, caller), AsyncExitStack() as stack:
+        working = asyncio.create_task(caller.post("/work", content="a body that nobody reads"))
+        stream = await stack.enter_async_context(caller.stream("GET", "/stream"))
+        lines = stream.aiter_lines()
+        assert await anext(lines) == "begun"
+        for _ in range(3):  # three times as long as a caller is waited for
+            await the_end(await sent(server, HALF, stack))
+        app.go_on.set()
+        assert await anext(lines) == "done"
+        assert (await working).text == "done"
+
+
+async def test_an_answer_that_nobody_reads_is_given_up() -> None:
+    async with served(SHORT) as (_, server, caller), AsyncExitStack() as stack:
+        deaf = stack.enter_context(socket.socket())
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.connect(("127.0.0.1", server.config.port))
+        deaf.sendall(b"GET /much HTTP/1.1\r\nHost: connect\r\n\r\n")
+        await eventually(lambda: server.server_state.total_requests)
+        await eventually(lambda: not server.server_state.connections, within=30)
+        assert len((await caller.get("/much")).text) == 20_000_000, "who reads has all of it"
+
+
+async def test_who_kept_us_waiting_longest_makes_room_for_others() -> None:
+    patient = HttpLimits(connections=8, headers=600, body=600, reader=600)
+    async with served(patient) as (app, server, caller), AsyncExitStack() as stack:
+        stream = await stack.enter_async_context(caller.stream("GET", "/stream"))
+        await eventually(lambda: app.streaming)
+        oldest = await sent(server, HALF, stack)
+        await eventually(lambda: len(server.server_state.connections) == 2)
+        for _ in range(30):
+            await sent(server, HALF, stack)
+            async with httpx.AsyncClient(base_url=caller.base_url, trust_env=False) as another:
+                assert (await another.get("/")).text == "here"
+        await the_end(oldest)
+        assert len(server.server_state.connections) <= 8 + server.config.backlog
+        app.go_on.set()
+        assert "done" in [line async for line in stream.aiter_lines()]
+
+
+async def test_when_we_work_for_all_of_them_a_new_one_is_told_so() -> None:
+    async with served(HttpLimits(connections=8)) as (app, server, caller):
+        most = 8 + server.config.backlog
+        working = list[asyncio.Task[httpx.Response]]()
+        while len(working) < most:
+            working.append(asyncio.create_task(caller.get("/work")))
+            await eventually(lambda: len(server.server_state.tasks) == len(working))
+        assert (await caller.get("/")).status_code == 503
+        app.go_on.set()
+        assert {(await answer).text for answer in working} == {"done"}
+
+
+async def test_two_hundred_half_sent_requests_with_few_descriptors_keep_nobody_out(
+    settings: Settings, temporal: Client
+) -> None:
+    port, host = free_port(), temporal.service_client.config.target_host
+    few = {"CONNECT_HTTP_HEADER_SECONDS": "2"}
+    async with process(settings, host, port, few, descriptors=128) as api, AsyncExitStack() as stack:
+        log = asyncio.create_task(api.stderr.read()) if api.stderr else None
+        url = f"http://127.0.0.1:{port}/readyz"
+        await eventually(lambda: ready(url), within=30)
+        held = []
+        for _ in range(200):
+            held.append(await asyncio.open_connection("127.0.0.1", port))
+            stack.callback(held[-1][1].close)
+            held[-1][1].write(HALF)
+        for _ in range(20):
+            assert await ready(url)
+        for pair in held:
+            await the_end(pair)
+        api.terminate()
+        assert log
+        lines = [json.loads(line) for line in (await log).splitlines()]
+    assert sum(line.get("headers", 0) + line.get("room", 0) for line in lines) >= 200
+    assert len(lines) < 100, [line["event"] for line in lines]
+
+
+async def ready(url: str) -> bool:
+    async with httpx.AsyncClient(trust_env=False, timeout=10) as caller:
+        try:
+            return (await caller.get(url)).is_success
+        except httpx.ConnectError:  # it does not listen yet
+            return False
+
+
+async def test_malformed_requests_are_counted_not_logged_one_by_one(caplog: pytest.LogCaptureFixture) -> None:
+    count_repeats()
+    async with served(HttpLimits()) as (_, server, _), AsyncExitStack() as stack:
+        for _ in range(5 * FEW):
+            assert b" 400 " in await the_end(await sent(server, b"\0\r\n\r\n", stack))
+    lines = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert 0 < len(lines) <= FEW
+
+
+def test_a_process_has_as_many_descriptors_as_it_may_have() -> None:
+    script = (
+        "import resource as r; from starter.web.descriptors import raise_limit, room_for_connections as room\n"
+        "r.setrlimit(r.RLIMIT_NOFILE, (100, 400)); few = room(); raise_limit()\n"
+        "print(*r.getrlimit(r.RLIMIT_NOFILE), few, room())"
+    )
+    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert said.split() == ["400", "400", "18", "168"]

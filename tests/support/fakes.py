@@ -1,0 +1,189 @@
+"""The three systems, in memory: they implement the ports, keep a fence as the real ones do, and fail on command."""
+
+import asyncio
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+
+from workflows.domain.provisioning.ledger import Access
+from workflows.domain.provisioning.standing import Proof
+from workflows.domain.systems import System
+from workflows.ports import (
+    STALE_REVISION,
+    Claim,
+    Directory,
+    EnsureAccess,
+    EnsureLines,
+    Evidence,
+    Finding,
+    Internet,
+    LostClaim,
+    ObserveAccess,
+    ObserveLines,
+    Publish,
+    Published,
+    Telephony,
+)
+
+
+@dataclass
+class Faults:
+    """What a fake system suffers from. ``hold`` keeps attempts from ending until it is set."""
+
+    down: bool = False
+    retryable: bool = False
+    hold: asyncio.Event | None = None
+    reached: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def suffer(self, name: str) -> None:
+        self.reached.set()
+        if self.hold is not None:
+            await self.hold.wait()
+        if self.down:
+            raise ApplicationError(
+                f"{name} does not answer",
+                type="SystemUnavailable",
+                non_retryable=not self.retryable,
+                category=ApplicationErrorCategory.BENIGN,
+            )
+
+
+@dataclass
+class Fence:
+    """The newest revision obeyed, per client."""
+
+    newest: dict[str, int] = field(default_factory=dict)
+
+    def pass_through(self, client_id: str, revision: int) -> None:
+        newest = self.newest.get(client_id, 0)
+        if revision < newest:
+            raise ApplicationError(
+                f"revision {revision} is older than {newest}",
+                {"newest": newest},
+                type=STALE_REVISION,
+                non_retryable=True,
+                category=ApplicationErrorCategory.BENIGN,
+            )
+        self.newest[client_id] = revision
+
+
+class FakeTelephony(Telephony):
+    """A telephone system in memory."""
+
+    def __init__(self) -> None:
+        self.lines: dict[str, bool] = {}
+        self.orders: list[EnsureLines] = []
+        self.looks: list[ObserveLines] = []
+        self.doubts: dict[str, tuple[Proof, str]] = {}
+        self.faults, self.fence = Faults(), Fence()
+
+    @activity.defn(name="ensure_lines")
+    async def ensure_lines(self, order: EnsureLines) -> Evidence:
+        await self.faults.suffer("telephony")
+        self.fence.pass_through(order.client_id, order.revision)
+        self.orders.append(order)
+        self.lines |= {n: on for n, on in order.lines.items() if n not in self.doubts}
+        findings = [
+            Finding(number, self.lines.get(number, False), {}, *self.doubts.get(number, ())) for number in order.lines
+        ]
+        return Evidence(System.TELEPHONY, order.revision, datetime.now(UTC), "memory", findings)
+
+    @activity.defn(name="observe_lines")
+    async def observe_lines(self, order: ObserveLines) -> Evidence:
+        await self.faults.suffer("telephony")
+        self.looks.append(order)
+        alive = (Proof.FAILED, "in service again")
+        findings = [
+            Finding(n, self.lines.get(n, False), {}, *(alive if self.lines.get(n) else self.doubts.get(n, ())))
+            for n in order.lines
+        ]
+        return Evidence(System.TELEPHONY, order.revision, datetime.now(UTC), "memory", findings, look=True)
+
+
+class FakeInternet(Internet):
+    """A network in memory."""
+
+    def __init__(self) -> None:
+        self.accounts: dict[str, Access] = {}
+        self.orders: list[EnsureAccess] = []
+        self.looks: list[ObserveAccess] = []
+        self.doubts: dict[str, tuple[Proof, str]] = {}
+        self.faults, self.fence = Faults(), Fence()
+
+    @activity.defn(name="ensure_access")
+    async def ensure_access(self, order: EnsureAccess) -> Evidence:
+        await self.faults.suffer("internet")
+        self.fence.pass_through(order.client_id, order.revision)
+        self.orders.append(order)
+        self.accounts |= {access.account: access for access in order.accounts if access.account not in self.doubts}
+        findings = [Finding(x.account, x.on, {}, *self.doubts.get(x.account, ())) for x in order.accounts]
+        return Evidence(System.INTERNET, order.revision, datetime.now(UTC), "memory", findings)
+
+    @activity.defn(name="observe_access")
+    async def observe_access(self, order: ObserveAccess) -> Evidence:
+        await self.faults.suffer("internet")
+        self.looks.append(order)
+        on = {account for account in order.accounts if account in self.accounts and self.accounts[account].on}
+        findings = [
+            Finding(a, a in on, {}, *((Proof.FAILED, "admitted again") if a in on else self.doubts.get(a, ())))
+            for a in order.accounts
+        ]
+        return Evidence(System.INTERNET, order.revision, datetime.now(UTC), "memory", findings, look=True)
+
+
+class FakeDirectory(Directory):
+    """A read model in memory, with the same rules of uniqueness."""
+
+    def __init__(self) -> None:
+        self.shown: dict[str, Publish] = {}
+        self.orders: list[Publish] = []
+        self.billing_refs: dict[str, str] = {}
+        self.numbers: dict[str, str] = {}
+        self.history: dict[tuple[str, int], str] = {}
+        self.faults, self.fence = Faults(), Fence()
+
+    @activity.defn(name="publish")
+    async def publish(self, order: Publish) -> Published:
+        await self.faults.suffer("directory")
+        self.fence.pass_through(order.client_id, order.revision)
+        self.orders.append(order)
+        granted, lost = self._decide(order.client_id, order.claim) if order.claim else (None, None)
+        last = order.first_entry + len(order.entries) - 1
+        if not (order.register and lost):
+            shown = replace(order, view=order.view.model_copy(update={"billing_ref": granted})) if granted else order
+            self.shown[order.client_id] = shown if order.register else order
+            self._hold(order.client_id, {*order.numbers, *(order.claim.numbers if order.claim and not lost else ())})
+            for number, entry in enumerate(order.entries, order.first_entry):
+                self.history[order.client_id, number] = f"{entry.event}: {entry.text}"
+        return Published(order.revision, last, granted, lost)
+
+    def word(self, client_id: str, proven: dict[System, int]) -> str:
+        """Where the directory says that provisioning stands, given the newest revisions the systems have recorded."""
+        shown = self.shown[client_id]
+        if shown.view.provisioning == "attention":
+            return "attention"
+        done = [max(shown.proven.get(s, 0), proven.get(s, 0)) >= since for s, since in shown.wanted.items()]
+        return "settled" if all(done) else "changing"
+
+    def told(self, client_id: str) -> list[str]:
+        """The history of a client, oldest first."""
+        return [text for (owner, _), text in sorted(self.history.items()) if owner == client_id]
+
+    def _decide(self, client_id: str, claim: Claim) -> tuple[str | None, LostClaim | None]:
+        for number in claim.numbers:
+            if self.numbers.get(number, client_id) != client_id:
+                return None, LostClaim("NumberTaken", "lines", f"{number} is in use", "Choose another")
+        if claim.billing_ref is None:
+            return None, None
+        mine = next((ref for ref, owner in self.billing_refs.items() if owner == client_id), None)
+        wanted = claim.billing_ref or mine or f"C{len(self.billing_refs) + 1:06}"
+        if self.billing_refs.get(wanted, client_id) != client_id:
+            return None, LostClaim("BillingRefTaken", "billing_ref", f"{wanted} is taken", "Choose another")
+        self.billing_refs[wanted] = client_id
+        return wanted, None
+
+    def _hold(self, client_id: str, numbers: set[str]) -> None:
+        others = {number: owner for number, owner in self.numbers.items() if owner != client_id}
+        self.numbers = others | dict.fromkeys(numbers, client_id)

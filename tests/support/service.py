@@ -1,0 +1,231 @@
+"""A whole service under test: the real API on a real port, the real directory, a real Temporal server, fake systems."""
+
+import asyncio
+import itertools
+import sys
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvicorn
+from fastapi import FastAPI
+from temporalio import activity
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from activities.database import Database
+from activities.directory.evidence import Evidences
+from activities.directory.publish import PostgresDirectory
+from activities.settings import Settings
+from starter.app import create_app
+from starter.clients import Desk
+from starter.contract.schemas import Servers
+from starter.credentials import Keyring
+from starter.directory.reads import Directory
+from starter.directory.watching import Watch
+from starter.temporal.gateway import Gateway
+from starter.web.http_server import Server
+from tests.support.fakes import FakeInternet, FakeTelephony
+from tests.support.waiting import eventually, free_port
+from workflows.client_lifecycle import ClientLifecycle
+from workflows.domain.provisioning.ledger import Provisioned
+from workflows.domain.provisioning.standing import Limits
+from workflows.guard import Guard
+from workflows.ports import EnsureAccess, EnsureLines, Evidence
+from workflows.wire.messages import TASK_QUEUE
+
+TEMPORAL = Path(sys.executable).with_name("temporal")
+TOKEN = "a-token-for-the-tests"
+HOME = "http://127.0.0.1"  # where sessions of the tests begin; they know no port
+MASTER_KEY = b"k" * 32
+SITE = "thames"
+KEYRING = Keyring(MASTER_KEY, Servers(sip="sip.test:5060", sip_domain="sip.test", radius=None))
+LIMITS = Limits(attempt=8, first_pause=0.2, longest_pause=1)
+
+_numbers = itertools.count(1000)
+
+
+def number() -> str:
+    """A number nobody has yet."""
+    return f"+44207946{next(_numbers):04}"
+
+
+class RecordedTelephony(FakeTelephony):
+    """The fake telephone system, whose evidence is taken down in the real directory."""
+
+    def __init__(self, evidences: Evidences) -> None:
+        super().__init__()
+        self._evidences = evidences
+
+    @activity.defn(name="ensure_lines")
+    async def ensure_lines(self, order: EnsureLines) -> Evidence:
+        evidence = read_back(await super().ensure_lines(order))
+        return await self._evidences.take_down(order.client_id, evidence, order.release)
+
+
+class RecordedInternet(FakeInternet):
+    """The fake network, whose evidence is taken down in the real directory."""
+
+    def __init__(self, evidences: Evidences) -> None:
+        super().__init__()
+        self._evidences = evidences
+
+    @activity.defn(name="ensure_access")
+    async def ensure_access(self, order: EnsureAccess) -> Evidence:
+        return await self._evidences.take_down(order.client_id, read_back(await super().ensure_access(order)))
+
+
+def read_back(evidence: Evidence) -> Evidence:
+    """The evidence, with what a real system would have shown of each line or account."""
+    findings = [replace(x, seen={"row": "on" if x.in_service else "off"}) for x in evidence.findings]
+    return replace(evidence, findings=findings)
+
+
+@dataclass
+class House:
+    """What a test needs of the service: its address, its API, and what lies behind it."""
+
+    url: str
+    api: httpx.AsyncClient
+    desk: Desk
+    temporal: Client
+    telephony: FakeTelephony
+    internet: FakeInternet
+    settings: Settings
+
+    async def create(self, name: str = "Acme Ltd", wait: int = 20, **record: Any) -> dict[str, Any]:
+        """A new client; settled, residential and active unless said otherwise."""
+        body = {"name": name, "type": "residential", "site": SITE, **record}
+        if "lines" not in record:
+            body["lines"] = [{"number": number(), **({"office": "3.12"} if body["type"] == "residential" else {})}]
+        answer = await self.api.post("/clients", json=body, headers=waiting(wait))
+        assert answer.status_code == 201, answer.text
+        client: dict[str, Any] = answer.json()
+        assert not wait or client["provisioning"] == "settled", client
+        return client
+
+    async def post(self, client_id: str, command: str, wait: int = 20, key: str = "", **body: Any) -> httpx.Response:
+        """The answer to a command."""
+        headers = waiting(wait) | ({"Idempotency-Key": key} if key else {})
+        return await self.api.post(f"/clients/{client_id}/{command}", json=body, headers=headers)
+
+    async def known(self, client_id: str) -> None:
+        """Return when the client's workflow knows what the directory shows: proofs are there a moment before."""
+
+        async def settled() -> bool:
+            return (await self.desk.gateway.client(client_id)).provisioning is Provisioned.SETTLED
+
+        await eventually(settled)
+
+    async def history(self, client_id: str) -> list[dict[str, Any]]:
+        """A client's history, newest first."""
+        answer = await self.api.get(f"/clients/{client_id}/history")
+        assert answer.status_code == 200, answer.text
+        items: list[dict[str, Any]] = answer.json()["items"]
+        return items
+
+    @asynccontextmanager
+    async def without(self, *systems: FakeTelephony | FakeInternet) -> AsyncIterator[None]:
+        """The service while these systems do not answer."""
+        for system in systems:
+            system.faults.down = True
+        try:
+            yield
+        finally:
+            for system in systems:
+                system.faults.down = False
+
+    async def closed(self, **record: Any) -> dict[str, Any]:
+        """A client that was decommissioned, and whose workflow is over."""
+        client = await self.create(**record)
+        assert (await self.post(client["client_id"], "decommission")).status_code == 200
+        handle = self.temporal.get_workflow_handle(f"client-{client['client_id']}")
+        await asyncio.wait_for(handle.result(), 10)
+        return client
+
+
+def waiting(seconds: int) -> dict[str, str]:
+    return {"Prefer": f"wait={seconds}"} if seconds else {}
+
+
+@asynccontextmanager
+async def serving(app: FastAPI) -> AsyncIterator[str]:
+    """The app on a port of its own, as uvicorn serves it."""
+    config = uvicorn.Config(
+        app, host="127.0.0.1", port=free_port(), access_log=False, log_config=None, timeout_graceful_shutdown=3
+    )
+    async with running(Server(config)) as url:
+        yield url
+
+
+@asynccontextmanager
+async def running(server: Server) -> AsyncIterator[str]:
+    """The server's address, while it runs."""
+    task = asyncio.create_task(server.serve())
+    await eventually(lambda: server.started)
+    try:
+        yield f"http://127.0.0.1:{server.config.port}"
+    finally:
+        server.should_exit = True
+        await task
+
+
+@asynccontextmanager
+async def calling(url: str, token: str = TOKEN) -> AsyncIterator[httpx.AsyncClient]:
+    """A caller with the token."""
+    async with httpx.AsyncClient(
+        base_url=f"{url}/api/v1", headers={"Authorization": f"Bearer {token}"}, timeout=40, trust_env=False
+    ) as api:
+        yield api
+
+
+@asynccontextmanager
+async def furnished(temporal: Client, settings: Settings) -> AsyncIterator[House]:
+    """The service with one worker and one site."""
+    dsn = settings.directory_dsn.get_secret_value()
+    async with Database("directory", dsn, settings) as database:
+        evidences = Evidences(database, 5)
+        telephony, internet = RecordedTelephony(evidences), RecordedInternet(evidences)
+        worker = Worker(
+            temporal,
+            task_queue=TASK_QUEUE,
+            workflows=[ClientLifecycle],
+            activities=[telephony.ensure_lines, internet.ensure_access, PostgresDirectory(database).publish],
+            interceptors=[Guard()],
+        )
+        watch = Watch(dsn, pause=0.1)
+        desk = Desk(Gateway(temporal, "http://ui"), Directory(database), watch, LIMITS, KEYRING)
+        async with worker, watched(watch), serving(create_app(desk, TOKEN)) as url, calling(url) as api:
+            answer = await api.post(
+                "/sites", json={"site_id": SITE, "name": "Thames House", "timezone": "Europe/London"}
+            )
+            assert answer.status_code == 201, answer.text
+            yield House(url, api, desk, temporal, telephony, internet, settings)
+
+
+@asynccontextmanager
+async def with_limits(house: House, limits: Limits) -> AsyncIterator[House]:
+    """The same service, whose new clients are told other limits."""
+    desk = Desk(house.desk.gateway, house.desk.directory, house.desk.watch, limits, KEYRING)
+    async with serving(create_app(desk, TOKEN)) as url, calling(url) as api:
+        yield replace(house, url=url, api=api, desk=desk)
+
+
+@asynccontextmanager
+async def watched(watch: Watch) -> AsyncIterator[None]:
+    """The watch, while it listens."""
+    task = asyncio.create_task(watch.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def unique(prefix: str) -> str:
+    """An id nobody has yet."""
+    return f"{prefix}-{uuid.uuid4().hex[:8]}"

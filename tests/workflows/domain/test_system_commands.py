@@ -1,0 +1,177 @@
+"""Retry, skip and mark done: what a person may do about a system that is not as decided (PRODUCT.md section 5)."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.support.builders import LINE, NOW, SECOND, in_directory, prove, tenant
+from workflows.domain.commands import Decommission, MarkDone, Retry, Skip, Suspend, SystemCommand, Unsuspend
+from workflows.domain.errors import InvalidField
+from workflows.domain.lifecycle import Status
+from workflows.domain.provisioning.ledger import Provisioned
+from workflows.domain.provisioning.standing import Found, Limits, Skipped
+from workflows.domain.state import BULK_LAST, OPERATOR_FIRST, ClientState
+from workflows.domain.systems import SWITCHED, System
+
+TELEPHONY, INTERNET, DIRECTORY = System
+WAYS_OUT: list[type[SystemCommand]] = [Retry, Skip, MarkDone]
+
+
+def in_attention(status: Status = Status.ACTIVE) -> ClientState:
+    """A client that was just told to end its services, which the telephone system does not do."""
+    state = in_directory(tenant(status), Limits(second_look=60))
+    prove(state)
+    state.obey(Suspend(source="operator"), NOW) if status is Status.ACTIVE else state.obey(Decommission(), NOW)
+    state.provisioning.begin(TELEPHONY)
+    state.failed(TELEPHONY, "SystemUnavailable: no answer", NOW, 1.0)
+    prove(state, INTERNET, DIRECTORY)
+    assert state.provisioned is Provisioned.ATTENTION
+    assert not state.may_attempt(TELEPHONY, NOW)
+    return state
+
+
+def ask(state: ClientState, kind: type[SystemCommand], system: System = TELEPHONY, **said: Any) -> str:
+    reason = said.pop("reason", "" if kind is Retry else "ticket 4711")
+    answer = state.obey(kind(system=system, reason=reason, by="ann", command_id=f"{kind.__name__}-1"), NOW)
+    assert answer.changed
+    return answer.message
+
+
+def test_a_retry_is_due_at_once_and_stays_attention_until_proven() -> None:
+    state = in_attention()
+    assert ask(state, Retry) == "The telephony is attempted again"
+    assert state.may_attempt(TELEPHONY, NOW)
+    assert state.provisioned is Provisioned.ATTENTION
+    prove(state)
+    assert state.settled
+
+
+def test_a_retry_abandons_what_is_under_way() -> None:
+    state = in_attention()
+    before = state.client.revision
+    ask(state, Retry)
+    assert state.provisioning.standing[TELEPHONY].wanted_since > before
+
+
+def test_a_skipped_system_is_settled_with_its_difference_shown_and_is_not_attempted() -> None:
+    state = in_attention()
+    ask(state, Skip)
+    assert state.provisioning.standing[TELEPHONY].skipped == Skipped("ticket 4711", "ann", NOW)
+    prove(state, DIRECTORY)
+    assert state.settled
+    assert state.provisioned is Provisioned.SETTLED
+    assert state.provisioning.differs(TELEPHONY, state.client)
+    assert not state.may_attempt(TELEPHONY, NOW + timedelta(days=365))
+    assert state.provisioning.numbers_in_use == {LINE.number, SECOND.number}
+
+
+def test_a_skip_ends_with_the_next_decision_that_concerns_the_system() -> None:
+    state = in_attention()
+    ask(state, Skip)
+    state.obey(Unsuspend(), NOW)
+    assert state.provisioning.standing[TELEPHONY].skipped is None
+    assert state.may_attempt(TELEPHONY, NOW)
+
+
+def test_a_skip_ends_with_a_retry() -> None:
+    state = in_attention()
+    ask(state, Skip)
+    ask(state, Retry)
+    assert state.may_attempt(TELEPHONY, NOW)
+
+
+def test_a_decommissioned_client_whose_system_is_skipped_does_not_end_until_it_is_done() -> None:
+    state = in_attention(Status.SUSPENDED)
+    ask(state, Skip)
+    prove(state, DIRECTORY)
+    state.looked(INTERNET, Found(state.client.revision, NOW), 0.5)
+    assert state.settled
+    assert not state.finished
+    assert state.numbers == {LINE.number, SECOND.number}, "what is not proven off is not free"
+    ask(state, MarkDone)
+    prove(state, DIRECTORY)
+    assert state.finished
+    assert not state.numbers
+
+
+def test_a_system_marked_done_counts_as_proven_by_hand_and_by_whom() -> None:
+    state = in_attention()
+    assert ask(state, MarkDone) == "The telephony is marked as done by hand"
+    standing = state.provisioning.standing[TELEPHONY]
+    assert (standing.method, standing.by, standing.proven_at) == ("by hand", "ann", NOW)
+    assert standing.proofs == {LINE.number: NOW, SECOND.number: NOW}
+    assert state.provisioning.lines == {LINE.number: False, SECOND.number: False}
+    assert state.journal.waiting[-1].reason == "ticket 4711"
+    prove(state, DIRECTORY)
+    assert state.settled
+    assert state.next_look() is not None, "the network was switched off by us, and is looked at again"
+    assert state.provisioning.to_look_at[TELEPHONY] == []
+
+
+def test_what_is_marked_done_is_switched_again_by_the_next_decision() -> None:
+    state = in_attention()
+    ask(state, MarkDone)
+    state.obey(Unsuspend(), NOW)
+    assert state.may_attempt(TELEPHONY, NOW)
+    prove(state)
+    assert state.provisioning.standing[TELEPHONY].by == ""
+
+
+@pytest.mark.parametrize("kind", WAYS_OUT)
+def test_a_system_that_is_as_decided_needs_no_way_out(kind: type[SystemCommand]) -> None:
+    state = in_attention()
+    revision = state.client.revision
+    answer = state.obey(kind(system=INTERNET, reason="why not"), NOW)
+    assert not answer.changed
+    assert answer.message == "The internet is as decided"
+    assert state.client.revision == revision
+
+
+@pytest.mark.parametrize(
+    ("command", "field"),
+    [
+        (Skip(system=TELEPHONY), "reason"),
+        (Skip(system=TELEPHONY, reason="   "), "reason"),
+        (MarkDone(system=TELEPHONY), "note"),
+        (MarkDone(system=TELEPHONY, reason="x" * 501), "note"),
+        (Skip(system=TELEPHONY, reason="\0"), "reason"),
+        (Retry(system=DIRECTORY), "system"),
+    ],
+)
+def test_a_way_out_that_is_not_well_said_is_refused_and_changes_nothing(command: SystemCommand, field: str) -> None:
+    state = in_attention()
+    with pytest.raises(InvalidField) as foretold:
+        state.check(command, NOW)
+    with pytest.raises(InvalidField) as refused:
+        state.obey(command, NOW)
+    assert refused.value.field == foretold.value.field == field
+    assert refused.value.situation.status is Status.SUSPENDED
+    assert state.provisioned is Provisioned.ATTENTION
+
+
+def test_the_same_way_out_twice_is_one() -> None:
+    state = in_attention()
+    skip = Skip(system=TELEPHONY, reason="ticket 4711", command_id="s1")
+    first = state.obey(skip, NOW)
+    revision = state.client.revision
+    assert state.obey(skip, NOW) == first
+    assert state.client.revision == revision
+
+
+def test_a_recovered_system_keeps_the_priority_of_the_decision_that_waits_for_it() -> None:
+    state = in_attention()
+    state.priority = BULK_LAST
+    state.obey(Retry(system=TELEPHONY, source="recovery"), NOW)
+    assert state.priority == BULK_LAST
+    state.obey(Retry(system=TELEPHONY), NOW)
+    assert state.priority == OPERATOR_FIRST
+
+
+def test_one_skipped_system_leaves_the_other_alone() -> None:
+    state = in_directory(tenant())
+    for system in SWITCHED:
+        state.failed(system, "no answer", NOW, 1.0)
+    ask(state, Skip)
+    assert state.drifts(INTERNET)
+    assert state.provisioned is Provisioned.ATTENTION

@@ -1,0 +1,71 @@
+"""Ways out for a person when a system is not as decided: retry, skip, mark done by hand (PRODUCT.md section 5)."""
+
+from datetime import datetime
+
+from workflows.domain.client.client import Client, Outcome
+from workflows.domain.commands import MarkDone, Retry, Skip, SystemCommand, check_texts
+from workflows.domain.errors import InvalidField
+from workflows.domain.journal import Event, entry_for
+from workflows.domain.provisioning.ledger import Provisioning
+from workflows.domain.provisioning.standing import Skipped
+from workflows.domain.systems import SWITCHED
+
+LONGEST_REASON = 500
+
+
+def take(command: SystemCommand, client: Client, provisioning: Provisioning, now: datetime) -> Outcome:
+    """Carry it out. Raises InvalidField for a system that is not switched, or a reason that is not given."""
+    try:
+        _check(command)
+    except InvalidField as invalid:
+        raise invalid.within(client.situation()) from None
+    standing = provisioning.standing[command.system]
+    if not provisioning.differs(command.system, client) and not standing.attention:
+        text = f"The {command.system} is as decided"
+        entry = entry_for(command, Event.ASKED, f"{text}; nothing changed", now, client.revision)
+        return Outcome(False, text, entry)
+    client.revision += 1
+    text = _taken(command, client, provisioning, now)
+    return Outcome(True, text, entry_for(command, Event.DECIDED, text, now, client.revision))
+
+
+def _taken(command: SystemCommand, client: Client, provisioning: Provisioning, now: datetime) -> str:
+    standing = provisioning.standing[command.system]
+    match command:
+        case Retry() if provisioning.differs(command.system, client):
+            standing.expect(client.revision)
+            return f"The {command.system} is attempted again"
+        case Skip():
+            differs = provisioning.differs(command.system, client)
+            standing.expect(client.revision)
+            provisioning.forget_look(command.system)
+            standing.accept(Skipped(command.reason, command.by, now) if differs else None)
+            return f"The {command.system} is left as it is, until the next decision that concerns it"
+        case Retry():
+            standing.look_at = now
+            return f"The {command.system} is looked at again"
+        case MarkDone():
+            contracted = _contracted(command, client)
+            provisioning.by_hand(command.system, client.revision, now, command.by, command.reason, contracted)
+            return f"The {command.system} is marked as done by hand"
+
+
+def _contracted(command: MarkDone, client: Client) -> tuple[str, ...]:
+    has_internet = client.services.internet is not None
+    return (*client.services.numbers, *((client.client_id,) if has_internet else ()))
+
+
+def _check(command: SystemCommand) -> None:
+    if command.system not in SWITCHED:
+        raise InvalidField(
+            f"The {command.system} is not switched for a client", f"Give one of: {', '.join(SWITCHED)}", field="system"
+        )
+    check_texts(command)
+    field = "note" if isinstance(command, MarkDone) else "reason"
+    if not isinstance(command, Retry) and not command.reason.strip():
+        missing = "How it was done by hand is not said" if field == "note" else "No reason is given"
+        raise InvalidField(missing, f"Give a {field}: it stands in the client's history", field=field)
+    if len(command.reason) > LONGEST_REASON:
+        raise InvalidField(
+            f"The {field} has {len(command.reason)} characters", f"Give at most {LONGEST_REASON}", field=field
+        )

@@ -1,0 +1,392 @@
+"""The wire contract of ClientLifecycle (PRODUCT.md sections 7.2 and 7.3): start, commands, signals.
+
+Changes are additive. Commands are checked here for shape and turned into domain commands; what they mean is the
+domain's.
+"""
+
+from dataclasses import replace
+from datetime import date
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import (
+    AliasChoices,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    RootModel,
+    SerializerFunctionWrapHandler,
+    StringConstraints,
+    model_serializer,
+)
+
+from workflows.domain import commands
+from workflows.domain.client.client import LONGEST_NAME
+from workflows.domain.lifecycle import Activation, Kind
+from workflows.domain.provisioning.standing import Limits
+from workflows.domain.services import ClientType, Internet, Line
+from workflows.domain.state import ClientState
+from workflows.domain.systems import System
+
+ID_PREFIX = "client-"
+TASK_QUEUE = "provisioning"
+MOST = 500  # lines or offices in one change; a client has at most MOST_LINES (workflows/domain/services.py)
+
+E164 = Annotated[
+    str,
+    StringConstraints(pattern=r"^\+[1-9]\d{6,14}$"),
+    Field(description="A telephone number in E.164", examples=["+442079460001"]),
+]
+Office = Annotated[str, StringConstraints(min_length=1, max_length=64), Field(examples=["3.12"])]
+ShortText = Annotated[str, StringConstraints(max_length=500)]
+Reason = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"\S")]
+Seconds = Annotated[float, Field(ge=1, le=86400, allow_inf_nan=False)]
+Word = Annotated[str, StringConstraints(min_length=1, max_length=64, strip_whitespace=True)]
+CommandId = Annotated[str, StringConstraints(max_length=200)]
+
+
+def workflow_id(client_id: str) -> str:
+    """The id of a client's workflow."""
+    return f"{ID_PREFIX}{client_id}"
+
+
+def client_id_of(workflow_id: str) -> str:
+    """The client whose workflow this is."""
+    return workflow_id.removeprefix(ID_PREFIX)
+
+
+# -- services -----------------------------------------------------------------------------------------------------
+
+
+class Model(BaseModel):
+    """What every model of ours is: its errors quote no values, for they end up in logs and histories."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+
+class Strict(Model):
+    """Unknown fields are refused: a misspelt one would otherwise be silently ignored."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class LineGiven(Strict):
+    """One telephone line. A residential client's is in an office, a virtual client's in none."""
+
+    number: E164
+    office: Office | None = None
+    protected: bool = Field(False, description="Stays in service through a suspension: lift, alarm, door entry")
+
+    def line(self) -> Line:
+        return Line(self.number, self.office, self.protected)
+
+
+class InternetGiven(Strict):
+    """Internet access of a residential client."""
+
+    down_mbps: int = Field(ge=1, le=1_000_000, examples=[100])
+    up_mbps: int = Field(ge=1, le=1_000_000, examples=[20])
+    vlan: int | None = Field(None, ge=1, le=4094, examples=[110])
+
+    def internet(self) -> Internet:
+        return Internet(self.down_mbps, self.up_mbps, self.vlan)
+
+
+# -- commands: the body of a request, and with who and which id the whole message -----------------------------------
+
+
+class Body(Strict):
+    """What every command may say."""
+
+    reason: ShortText = Field("", examples=["invoice 1042 unpaid"])
+    source: Word = Field("operator", description="Who stands behind it: operator, billing, security, …")
+
+
+class PlannableBody(Body):
+    """A command that may be planned: at most one of ``last_day`` and ``at``."""
+
+    last_day: date | None = Field(
+        None, description="The last day of the present state, inclusive, at the site", examples=["2027-02-28"]
+    )
+    at: AwareDatetime | None = Field(
+        None, description="An exact instant, with offset", examples=["2027-03-01T09:00:00+00:00"]
+    )
+
+
+class ConvertBody(PlannableBody):
+    """Become residential or virtual."""
+
+    to: ClientType
+    lines: list[LineGiven] = Field(default_factory=list, max_length=MOST, description="Which line goes to which office")
+    offices: list[Office] = Field(default_factory=list, max_length=MOST, description="Offices without a telephone line")
+    internet: InternetGiven | None = None
+
+
+class ServicesBody(PlannableBody):
+    """A change of the contracted services. ``internet`` left out keeps it, ``"none"`` ends it."""
+
+    add_lines: list[LineGiven] = Field(default_factory=list, max_length=MOST)
+    remove_lines: list[E164] = Field(default_factory=list, max_length=MOST)
+    internet: InternetGiven | Literal["none"] | None = None
+
+
+class EditBody(Body):
+    """Details. What is left out stays; ``billing_ref`` empty or null asks for a generated one."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_NAME, pattern=r"\S")] | None = None
+    billing_ref: Annotated[str, StringConstraints(max_length=64, strip_whitespace=True)] | None = None
+    start_date: date | None = None
+    end_date: date | None = Field(None, description="Null removes it. It never acts on services")
+    activation: Activation | None = Field(
+        None, description="Of a New client: automatic plans it for the start date anew, manual leaves it to a person"
+    )
+
+    @model_serializer(mode="wrap")
+    def _as_given(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Only what was given crosses the wire: a null that nobody wrote would clear a field."""
+        return {name: value for name, value in plain(self).items() if name == "kind" or name in self.model_fields_set}
+
+
+class SkipBody(Body):
+    """Accept that a system is not as decided, until the next decision that concerns it."""
+
+    reason: Reason = Field(description="Why", examples=["the line card is being replaced on Monday"])
+
+
+class MarkDoneBody(Body):
+    """Count a system as done by hand."""
+
+    reason: Reason = Field(
+        validation_alias=AliasChoices("note", "reason"),
+        description="How it was done: stands as evidence",
+        examples=["switched off at the exchange, ticket 4711"],
+    )
+
+
+class Envelope(Strict):
+    """Who asks, and under which id: the same ``command_id`` twice is one command."""
+
+    command_id: CommandId = ""
+    by: Annotated[str, StringConstraints(max_length=200)] = ""
+
+    def _who(self) -> dict[str, Any]:
+        return {"command_id": self.command_id, "by": self.by}
+
+
+class Activate(Body, Envelope):
+    kind: Literal[Kind.ACTIVATE] = Kind.ACTIVATE
+
+    def command(self) -> commands.Activate:
+        return commands.Activate(reason=self.reason, source=self.source, **self._who())
+
+
+class Suspend(PlannableBody, Envelope):
+    kind: Literal[Kind.SUSPEND] = Kind.SUSPEND
+
+    def command(self) -> commands.Suspend:
+        return commands.Suspend(**_planned(self), **self._who())
+
+
+class Unsuspend(PlannableBody, Envelope):
+    kind: Literal[Kind.UNSUSPEND] = Kind.UNSUSPEND
+
+    def command(self) -> commands.Unsuspend:
+        return commands.Unsuspend(**_planned(self), **self._who())
+
+
+class Decommission(PlannableBody, Envelope):
+    kind: Literal[Kind.DECOMMISSION] = Kind.DECOMMISSION
+
+    def command(self) -> commands.Decommission:
+        return commands.Decommission(**_planned(self), **self._who())
+
+
+class CancelScheduledDecommission(Body, Envelope):
+    kind: Literal[Kind.CANCEL_SCHEDULED_DECOMMISSION] = Kind.CANCEL_SCHEDULED_DECOMMISSION
+
+    def command(self) -> commands.CancelScheduledDecommission:
+        return commands.CancelScheduledDecommission(reason=self.reason, source=self.source, **self._who())
+
+
+class CancelPlanned(Body, Envelope):
+    """``change`` is the kind or the change_id of the planned change."""
+
+    change: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    kind: Literal[Kind.CANCEL_PLANNED] = Kind.CANCEL_PLANNED
+
+    def command(self) -> commands.CancelPlanned:
+        return commands.CancelPlanned(change=self.change, reason=self.reason, source=self.source, **self._who())
+
+
+class Convert(ConvertBody, Envelope):
+    kind: Literal[Kind.CONVERT] = Kind.CONVERT
+
+    def command(self) -> commands.Convert:
+        return commands.Convert(
+            to=self.to,
+            lines=tuple(line.line() for line in self.lines),
+            offices=tuple(self.offices),
+            internet=self.internet.internet() if self.internet else None,
+            **_planned(self),
+            **self._who(),
+        )
+
+
+class ChangeServices(ServicesBody, Envelope):
+    kind: Literal[Kind.CHANGE_SERVICES] = Kind.CHANGE_SERVICES
+
+    def command(self) -> commands.ChangeServices:
+        return commands.ChangeServices(
+            add_lines=tuple(line.line() for line in self.add_lines),
+            remove_lines=tuple(self.remove_lines),
+            internet=self.internet.internet() if isinstance(self.internet, InternetGiven) else self.internet or "keep",
+            **_planned(self),
+            **self._who(),
+        )
+
+
+class Edit(EditBody, Envelope):
+    kind: Literal[Kind.EDIT] = Kind.EDIT
+
+    def command(self) -> commands.Edit:
+        given = self.model_fields_set
+        return commands.Edit(
+            name=self.name,
+            billing_ref=(self.billing_ref or "") if "billing_ref" in given else None,
+            start_date=self.start_date,
+            end_date=self.end_date,
+            clear_end_date="end_date" in given and self.end_date is None,
+            activation=self.activation,
+            reason=self.reason,
+            source=self.source,
+            **self._who(),
+        )
+
+
+class RotateCredentials(Body, Envelope):
+    kind: Literal[Kind.ROTATE_CREDENTIALS] = Kind.ROTATE_CREDENTIALS
+
+    def command(self) -> commands.RotateCredentials:
+        return commands.RotateCredentials(reason=self.reason, source=self.source, **self._who())
+
+
+class AboutSystem(Envelope):
+    """Which system a way out is about."""
+
+    system: Literal[System.TELEPHONY, System.INTERNET]
+
+
+class Retry(Body, AboutSystem):
+    kind: Literal[Kind.RETRY] = Kind.RETRY
+
+    def command(self) -> commands.Retry:
+        return commands.Retry(system=self.system, reason=self.reason, source=self.source, **self._who())
+
+
+class Skip(SkipBody, AboutSystem):
+    kind: Literal[Kind.SKIP] = Kind.SKIP
+
+    def command(self) -> commands.Skip:
+        return commands.Skip(system=self.system, reason=self.reason, source=self.source, **self._who())
+
+
+class MarkDone(MarkDoneBody, AboutSystem):
+    kind: Literal[Kind.MARK_DONE] = Kind.MARK_DONE
+
+    def command(self) -> commands.MarkDone:
+        return commands.MarkDone(system=self.system, reason=self.reason, source=self.source, **self._who())
+
+
+AnyMessage: TypeAlias = (
+    Activate
+    | Suspend
+    | Unsuspend
+    | Decommission
+    | CancelScheduledDecommission
+    | CancelPlanned
+    | Convert
+    | ChangeServices
+    | Edit
+    | RotateCredentials
+    | Retry
+    | Skip
+    | MarkDone
+)
+
+
+class Message(RootModel[Annotated[AnyMessage, Field(discriminator="kind")]]):
+    """Any command; its ``kind`` says which, and is never left out."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    def command(self) -> commands.AnyCommand:
+        return self.root.command()
+
+
+BY_NAME: dict[str, type[AnyMessage]] = {
+    Kind.ACTIVATE: Activate,
+    Kind.SUSPEND: Suspend,
+    Kind.UNSUSPEND: Unsuspend,
+    Kind.DECOMMISSION: Decommission,
+    Kind.CANCEL_SCHEDULED_DECOMMISSION: CancelScheduledDecommission,
+    Kind.CANCEL_PLANNED: CancelPlanned,
+    Kind.CONVERT: Convert,
+    Kind.CHANGE_SERVICES: ChangeServices,
+    Kind.EDIT: Edit,
+    Kind.ROTATE_CREDENTIALS: RotateCredentials,
+    Kind.RETRY: Retry,
+    Kind.SKIP: Skip,
+    Kind.MARK_DONE: MarkDone,
+}
+
+
+def _planned(body: PlannableBody) -> dict[str, Any]:
+    return {"reason": body.reason, "source": body.source, "last_day": body.last_day, "at": body.at}
+
+
+# -- other messages -------------------------------------------------------------------------------------------------
+
+
+class ClientStart(Model):
+    """What a run begins with: a new client's state, or the state the run before it passed on.
+
+    A model, not a dataclass: pydantic compiles its schema once, and not anew for each client a worker takes up.
+    """
+
+    state: ClientState
+
+
+class DriftReport(Envelope):
+    """Somebody found a system not as it was left."""
+
+    system: Literal["telephony", "internet"]
+    reason: ShortText = ""
+    source: Word = "monitoring"
+
+
+class LimitsGiven(Strict):
+    """Time limits in seconds; what is left out stays as it is. Bounded: no limit may keep a client from working."""
+
+    attempt: Seconds | None = None
+    first_pause: Seconds | None = None
+    longest_pause: Seconds | None = None
+    second_look: Annotated[float, Field(ge=0, le=7 * 86400, allow_inf_nan=False)] | None = None
+
+    def over(self, present: Limits) -> Limits:
+        """The present limits with these in their place."""
+        return replace(present, **self.model_dump(exclude_none=True))
+
+
+class Roll(Envelope):
+    """Ask for renewal, so that an idle client takes new code after a deploy, and new ``limits``, if they are given."""
+
+    reason: ShortText = ""
+    source: Word = "operator"
+    limits: LimitsGiven | None = None
+
+
+class WaitSettled(Strict):
+    """Wait until nothing at or before ``revision`` is left to do, for at most ``patience`` seconds."""
+
+    revision: int = 0
+    patience: float = Field(30.0, gt=0, le=60)

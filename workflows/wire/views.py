@@ -1,0 +1,379 @@
+"""What a client's workflow shows: the client as every interface has it, and what a command would do to it.
+
+Changes are additive (PRODUCT.md section 7.2).
+"""
+
+from dataclasses import asdict
+from datetime import date, datetime
+from typing import Any, Literal
+
+from pydantic import AwareDatetime, Field
+
+from workflows.domain.answers import Answer
+from workflows.domain.commands import ChangeServices, Convert, PlannedCommand, Suspend, Unsuspend
+from workflows.domain.dates import at_site, local_day, local_time
+from workflows.domain.errors import Refusal
+from workflows.domain.lifecycle import Activation, Status
+from workflows.domain.preview import Effect, Preview
+from workflows.domain.provisioning.ledger import Provisioned
+from workflows.domain.provisioning.standing import Doubt, Proof, Standing
+from workflows.domain.schedule import PlannedChange
+from workflows.domain.services import ClientType
+from workflows.domain.state import ClientState
+from workflows.domain.systems import SWITCHED, System
+from workflows.wire.messages import Message, Model
+
+
+class LineView(Model):
+    number: str
+    office: str | None
+    protected: bool
+
+
+class InternetView(Model):
+    account: str
+    down_mbps: int
+    up_mbps: int
+    vlan: int | None
+
+
+class HoldView(Model):
+    source: str
+    reason: str
+    by: str
+    placed_at: datetime
+
+
+class PlannedView(Model):
+    """A planned change. ``details`` is what its command says besides moment and reason, as its HTTP body does.
+
+    ``status_after`` is the client's status once it has come, if nothing else is decided. Null: it will not come, for
+    another one clears it before, or it is refused when it is due.
+    """
+
+    change_id: str
+    kind: str
+    at: datetime
+    local_time: str
+    by: str
+    reason: str
+    details: dict[str, Any] = Field(default_factory=dict)
+    status_after: Status | None = None
+
+    @classmethod
+    def of(cls, change: PlannedChange, zone: str, status_after: Status | None) -> "PlannedView":
+        return cls(
+            change_id=change.change_id,
+            kind=change.kind,
+            at=at_site(change.at, zone),
+            local_time=local_time(change.at, zone),
+            by=change.command.by,
+            reason=change.command.reason,
+            details=_details(change.command),
+            status_after=status_after,
+        )
+
+
+class SkippedView(Model):
+    reason: str
+    by: str
+    at: datetime
+
+
+class SubjectView(Model):
+    """One line or account: on, off or unknown, whether what is desired is proven and since when, or why not.
+
+    ``proven_at`` is when it was last seen to be as desired; null while it is not proven to be, whatever was proven of
+    it before. ``seen`` is the evidence: what the last change read back of it, as the directory has it, or the note of
+    who marked it done by hand.
+    """
+
+    subject: str
+    desired: str
+    actual: str
+    state: Literal["proven", "changing", "not_proven", "failed", "skipped"]
+    proven_at: datetime | None
+    protected: bool
+    why: str
+    seen: dict[str, str] = Field(default_factory=dict)
+
+
+class SystemView(Model):
+    """One provisioning system. ``desired`` and ``actual`` map numbers or accounts to on, off or unknown.
+
+    ``state``: settled; changing; not_proven: changed, but what is true could not be seen yet; attention: a person is
+    needed; skipped: a person has accepted that it is not as decided. ``by`` marked it as done by hand, and ``note`` is
+    how it was done. ``proven_at`` is when all of it was last proven to be as was desired then.
+    """
+
+    system: str
+    desired: dict[str, str]
+    actual: dict[str, str]
+    proven_at: datetime | None
+    attempts: int
+    last_error: str
+    next_attempt_at: datetime | None
+    state: Literal["settled", "changing", "not_proven", "attention", "skipped"] = "settled"
+    attention_since: datetime | None = None
+    method: str = ""
+    by: str = ""
+    note: str = ""
+    skipped: SkippedView | None = None
+    second_look_at: datetime | None = None
+    subjects: list[SubjectView] = Field(default_factory=list)
+
+
+class ClientView(Model):
+    """A client as every interface shows it (PRODUCT.md section 7.2). Times carry the site's offset."""
+
+    client_id: str
+    name: str
+    type: ClientType
+    site: str
+    timezone: str
+    status: Status
+    provisioning: Provisioned
+    billing_ref: str
+    start_date: date
+    end_date: date | None
+    end_date_passed: bool
+    activation: Activation
+    management: bool
+    offices: list[str]
+    office_label: str
+    lines: list[LineView]
+    internet: InternetView | None
+    holds: list[HoldView]
+    planned: list[PlannedView]
+    systems: list[SystemView]
+    revision: int
+    created_at: datetime
+    decommissioned_at: datetime | None
+    temporal_ui_url: str = ""
+    secret_version: int = 1
+
+    @classmethod
+    def of(cls, state: ClientState, now: datetime) -> "ClientView":
+        client, zone = state.client, state.client.timezone
+        internet, foreseen = client.services.internet, client.foreseen()
+        return cls(
+            client_id=client.client_id,
+            name=client.name,
+            type=client.services.type,
+            site=client.site,
+            timezone=zone,
+            status=client.status,
+            provisioning=state.provisioned,
+            billing_ref=client.billing_ref,
+            start_date=client.start_date,
+            end_date=client.end_date,
+            end_date_passed=end_date_passed(client.end_date, now, zone),
+            activation=client.activation,
+            management=client.management,
+            offices=list(client.services.offices),
+            office_label=client.services.office_label,
+            lines=[LineView(number=x.number, office=x.office, protected=x.protected) for x in client.services.lines],
+            internet=internet
+            and InternetView(
+                account=client.client_id, down_mbps=internet.down_mbps, up_mbps=internet.up_mbps, vlan=internet.vlan
+            ),
+            holds=[
+                HoldView(source=h.source, reason=h.reason, by=h.by, placed_at=at_site(h.placed_at, zone))
+                for h in sorted(client.holds.values(), key=lambda h: (h.placed_at, h.source))
+            ],
+            planned=[PlannedView.of(change, zone, foreseen.get(change.kind)) for change in client.schedule],
+            systems=[_system(state, system) for system in SWITCHED],
+            revision=client.revision,
+            created_at=at_site(client.created_at, zone),
+            decommissioned_at=client.decommissioned_at and at_site(client.decommissioned_at, zone),
+            secret_version=client.secret_version,
+        )
+
+
+class CommandAnswer(ClientView):
+    """The client after a command, and whether the command changed anything."""
+
+    changed: bool
+    message: str
+
+    @classmethod
+    def to(cls, answer: Answer, view: ClientView) -> "CommandAnswer":
+        return cls(**dict(view), changed=answer.changed, message=answer.message)
+
+
+# -- what a command would do ----------------------------------------------------------------------------------------
+
+
+class PlanView(Model):
+    """A planned change that a command would make or remove."""
+
+    change_id: str
+    kind: str
+    at: datetime
+    local_time: str
+    reason: str
+
+    @classmethod
+    def of(cls, change: PlannedChange, zone: str) -> "PlanView":
+        return cls(
+            change_id=change.change_id,
+            kind=change.kind,
+            at=at_site(change.at, zone),
+            local_time=local_time(change.at, zone),
+            reason=change.command.reason,
+        )
+
+
+class PreviewAsked(Model):
+    """A command that is not given yet, and what time it is."""
+
+    command: Message
+    now: AwareDatetime
+
+
+class PreviewView(Model):
+    """What a command would do: nothing was done.
+
+    ``effects`` name each thing it would touch, before and after. ``at`` and ``local_time`` say when; null is now.
+    ``goes`` and ``comes`` are planned changes; ``goes_then`` those that go when the command takes effect, and stay
+    planned until then. A ``refusal`` says that it would be refused, with its facts.
+    ``answered``: the same command was given before; given again it does nothing more.
+    """
+
+    changed: bool = False
+    message: str = ""
+    at: datetime | None = None
+    local_time: str = ""
+    status_before: Status | None = None
+    status_after: Status | None = None
+    effects: list[Effect] = Field(default_factory=list)
+    goes: list[PlanView] = Field(default_factory=list)
+    comes: list[PlanView] = Field(default_factory=list)
+    goes_then: list[PlanView] = Field(default_factory=list)
+    refusal: dict[str, Any] | None = None
+    answered: bool = False
+
+    @classmethod
+    def of(cls, preview: Preview, zone: str) -> "PreviewView":
+        return cls(
+            changed=preview.changed,
+            message=preview.message,
+            at=preview.at and at_site(preview.at, zone),
+            local_time=local_time(preview.at, zone) if preview.at else "",
+            status_before=preview.status_before,
+            status_after=preview.status_after,
+            effects=list(preview.effects),
+            goes=[PlanView.of(change, zone) for change in preview.goes],
+            comes=[PlanView.of(change, zone) for change in preview.comes],
+            answered=preview.answered,
+            goes_then=[PlanView.of(change, zone) for change in preview.goes_then],
+        )
+
+    @classmethod
+    def refused(cls, refusal: Refusal) -> "PreviewView":
+        return cls(message=str(refusal), refusal=refusal.typed_facts)
+
+
+def end_date_passed(end_date: date | None, now: datetime, timezone: str) -> bool:
+    """Whether the day the client was due to move out is over at the site."""
+    return end_date is not None and end_date < local_day(now, timezone)
+
+
+def _details(command: PlannedCommand) -> dict[str, Any]:
+    match command:
+        case Suspend() | Unsuspend():
+            return {"source": command.source}
+        case Convert():
+            said: dict[str, Any] = {"to": command.to.value}
+            if command.to is ClientType.RESIDENTIAL:
+                said |= {"lines": [asdict(line) for line in command.lines], "offices": list(command.offices)}
+            return said | ({"internet": asdict(command.internet)} if command.internet else {})
+        case ChangeServices():
+            said = {"add_lines": [asdict(line) for line in command.add_lines], "remove_lines": [*command.remove_lines]}
+            if command.internet == "keep":
+                return said
+            return said | {"internet": "none" if command.internet == "none" else asdict(command.internet)}
+        case _:
+            return {}
+
+
+def _system(state: ClientState, system: System) -> SystemView:
+    provisioning, zone = state.provisioning, state.client.timezone
+    if system is System.TELEPHONY:
+        desired = {n: _word(on) for n, on in provisioning.lines_wanted.items()}
+        actual = {n: _word(provisioning.lines.get(n)) for n in desired}
+        proven = {n for n, on in provisioning.lines_wanted.items() if provisioning.lines.get(n) is on}
+    else:
+        desired = {a: _word(access.on) for a, access in provisioning.access_wanted.items()}
+        known = {a: access.on for a, access in provisioning.access.items()}
+        actual = {a: _word(known.get(a)) for a in desired}
+        proven = {a for a, access in provisioning.access_wanted.items() if provisioning.access.get(a) == access}
+    standing = provisioning.standing[system]
+    skipped = standing.skipped
+    view = SystemView(
+        system=system,
+        desired=desired,
+        actual=actual,
+        proven_at=standing.proven_at and at_site(standing.proven_at, zone),
+        attempts=standing.attempts,
+        last_error=standing.last_error,
+        next_attempt_at=standing.retry_at and at_site(standing.retry_at, zone),
+        attention_since=standing.attention_since and at_site(standing.attention_since, zone),
+        method=standing.method,
+        by=standing.by,
+        note=standing.note,
+        skipped=skipped and SkippedView(reason=skipped.reason, by=skipped.by, at=at_site(skipped.at, zone)),
+        second_look_at=standing.look_at and at_site(standing.look_at, zone),
+    )
+    protected = {line.number for line in state.client.services.lines if line.protected}
+    subjects = [
+        _subject(view, standing, name, proven=name in proven, protected=name in protected, zone=zone)
+        for name in desired
+    ]
+    differs = provisioning.differs(system, state.client)
+    return view.model_copy(update={"subjects": subjects, "state": _state(standing, differs=differs)})
+
+
+def _state(
+    standing: Standing, *, differs: bool
+) -> Literal["settled", "changing", "not_proven", "attention", "skipped"]:
+    if standing.attention:
+        return "attention"
+    if not differs:
+        return "settled"
+    if standing.skipped:
+        return "skipped"
+    return "not_proven" if standing.doubts else "changing"
+
+
+def _subject(
+    view: SystemView, standing: Standing, name: str, *, proven: bool, protected: bool, zone: str
+) -> SubjectView:
+    doubt, proven_at = standing.doubts.get(name), standing.proofs.get(name) if proven else None
+    by_hand = standing.note and proven_at is not None and proven_at == standing.proven_at
+    return SubjectView(
+        subject=name,
+        desired=view.desired[name],
+        actual=view.actual[name],
+        state=_word_of(proven, doubt, skipped=standing.skipped is not None),
+        proven_at=proven_at and at_site(proven_at, zone),
+        protected=protected,
+        why=doubt.why if doubt else "",
+        seen={"note": standing.note} if by_hand else {},
+    )
+
+
+def _word_of(
+    proven: bool, doubt: Doubt | None, *, skipped: bool
+) -> Literal["proven", "changing", "not_proven", "failed", "skipped"]:
+    if proven:
+        return "proven"
+    if skipped:
+        return "skipped"
+    if doubt is None:
+        return "changing"
+    return "failed" if doubt.proof is Proof.FAILED else "not_proven"
+
+
+def _word(on: bool | None) -> str:
+    return "unknown" if on is None else "on" if on else "off"
