@@ -38,18 +38,18 @@ async def visiting(house: House, name: str = "", url: str = "") -> AsyncIterator
         yield browser
 
 
-def reached(routes: Iterable[BaseRoute]) -> Iterator[tuple[str, str]]:
+def reached(routes: Iterable[BaseRoute], prefix: str = "") -> Iterator[tuple[str, str]]:
     """The method and the path of every route, with something put in for parameters. A mount is its path, with GET."""
     for route in routes:
         if isinstance(route, Mount):
             yield "GET", f"{route.path}/"
         elif isinstance(route, Route | APIRoute):
-            path = re.sub(r"\{[^}]*\}", "some", route.path)
+            path = re.sub(r"\{[^}]*\}", "some", prefix + route.path)
             yield from ((method, path) for method in sorted(route.methods or ()))
         else:
-            below = getattr(route, "routes", None) or getattr(getattr(route, "original_router", None), "routes", None)
-            assert below, f"{route} is a kind of route that nobody thought of here"
-            yield from reached(below)
+            router, included = getattr(route, "original_router", None), getattr(route, "include_context", None)
+            assert router and included, f"{route} is a kind of route that nobody thought of here"
+            yield from reached(router.routes, prefix + included.prefix)
 
 
 def all_routes(house: House) -> set[tuple[str, str]]:
