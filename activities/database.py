@@ -15,7 +15,7 @@ from activities.settings import Settings
 DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 """Everything a database can fail with. TimeoutError is an OSError."""
 
-_FAREWELL = 1.0
+CLOSE_TIMEOUT = 1.0
 """Seconds for a rollback, or for the server to stop a statement, before the connection is dropped instead."""
 
 _READ_ONLY = {"default_transaction_read_only": "on"}
@@ -60,12 +60,12 @@ class Database:
 
     async def __aenter__(self) -> Self:
         self._changes = await self._pool(max(1, self._size - self._size // 2), self._session)
-        self._witnesses = await self._pool(max(1, self._size // 2), self._session | _READ_ONLY)
+        self._read_only = await self._pool(max(1, self._size // 2), self._session | _READ_ONLY)
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         """Let work under way end, but not for longer than an operation may take."""
-        for pool in (self._changes, self._witnesses):
+        for pool in (self._changes, self._read_only):
             try:
                 async with asyncio.timeout(self.operation):
                     await pool.close()
@@ -79,14 +79,14 @@ class Database:
             yield connection
 
     @asynccontextmanager
-    async def witness(self) -> AsyncIterator[asyncpg.Connection]:
+    async def read_only(self) -> AsyncIterator[asyncpg.Connection]:
         """Look at what is committed, on a connection that changes nothing."""
-        async with self._transaction(self._witnesses) as connection:
+        async with self._transaction(self._read_only) as connection:
             yield connection
 
     async def read(self, query: str, *values: object) -> list[asyncpg.Record]:
         """What one SELECT finds of what is committed, on a connection that changes nothing. One round trip."""
-        return await self._once(self._witnesses, query, values)
+        return await self._once(self._read_only, query, values)
 
     async def write(self, statement: str, *values: object) -> list[asyncpg.Record]:
         """What one statement returns that commits by itself. One round trip.
@@ -154,7 +154,7 @@ class Database:
     async def _give_back(self, pool: asyncpg.Pool, connection: asyncpg.Connection) -> None:
         """A connection that cannot be given back is closed by the pool; what was done on it stays done."""
         try:
-            await pool.release(connection, timeout=_FAREWELL)
+            await pool.release(connection, timeout=CLOSE_TIMEOUT)
         except DRIVER_ERRORS:
             return
 
@@ -184,7 +184,7 @@ async def _abandon(connection: asyncpg.Connection, transaction: asyncpg.transact
     if connection.is_closed():
         return
     try:
-        async with asyncio.timeout(_FAREWELL):
+        async with asyncio.timeout(CLOSE_TIMEOUT):
             await transaction.rollback()
     except DRIVER_ERRORS:
         connection.terminate()

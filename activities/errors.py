@@ -93,20 +93,22 @@ def translated(error: Exception, database: Database) -> ApplicationError:
     """What a driver error means."""
     if isinstance(error, BUSY):
         return ApplicationError(
-            f"The {database} is busy: {told(error)}. Somebody holds a lock, or it is overloaded: see pg_stat_activity",
+            f"The {database} is busy: {safe_message(error)}. Somebody holds a lock, or it is overloaded: "
+            "see pg_stat_activity",
             type=SYSTEM_BUSY,
             category=ApplicationErrorCategory.BENIGN,
         )
     if isinstance(error, UNAVAILABLE) and not isinstance(error, ValueError):
         return ApplicationError(
-            f"The {database} is unavailable: {told(error)}. Check that it runs and can be reached from the worker",
+            f"The {database} is unavailable: {safe_message(error)}. Check that it runs and can be reached from the "
+            "worker",
             type=SYSTEM_UNAVAILABLE,
             category=ApplicationErrorCategory.BENIGN,
         )
     remedies = (remedy for kind, remedy in _REMEDIES.items() if isinstance(error, kind))
     prepare = "connect migrate" if database.name == System.DIRECTORY else "connect systems prepare"
     remedy = next(remedies, "See the log of the database").format(NAME=database.name.upper(), PREPARE=prepare)
-    return rejected(f"The {database} refused: {told(error)}. {remedy}", row=isinstance(error, OF_A_ROW))
+    return rejected(f"The {database} refused: {safe_message(error)}. {remedy}", row=isinstance(error, OF_A_ROW))
 
 
 def rejected(why: str, *, row: bool = False) -> ApplicationError:
@@ -137,7 +139,7 @@ def stale_revision(where: str, client_id: str, revision: int, newest: int) -> Ap
     )
 
 
-def told(error: Exception) -> str:
+def safe_message(error: Exception) -> str:
     """A driver error in one short line: what went wrong where, without a word of what stands in the rows."""
     if isinstance(error, TimeoutError):
         return "no answer in time"

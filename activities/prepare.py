@@ -72,7 +72,7 @@ async def check_systems(databases: Databases, systems: Iterable[System] = SWITCH
     for system in systems:
         database = _of(system, databases)
         try:
-            async with attempt_on(database), database.witness() as connection:
+            async with attempt_on(database), database.read_only() as connection:
                 missing = await _missing(connection, system)
         except ApplicationError as error:
             if error.type == SYSTEM_REJECTED:

@@ -23,9 +23,9 @@ from bench.house import House, PartFailed
 from bench.report import as_json, show
 from bench.subjects import SITE, Bare, NotSettled, Ours, Verified, check_lines, check_proofs
 from bench.worker import FLOOR_DSN
-from starter.clients import Desk
+from starter.clients import ClientService
 from starter.contract.schemas import SiteGiven
-from starter.directory.reads import Directory
+from starter.directory.reads import DirectoryReads
 from starter.directory.watching import Watch
 from starter.errors import StarterError
 from starter.local.children import StartFailed
@@ -87,10 +87,13 @@ async def _run(house: House, size: Size, say: Callable[[str], None]) -> dict[str
     settings, temporal, end = house.settings, await connect(), time.monotonic() + size.seconds
     dsn = settings.directory_dsn.get_secret_value()
     async with Database("directory", dsn, settings) as database:
-        directory, watch = Directory(database), Watch(dsn)
+        directory, watch = DirectoryReads(database), Watch(dsn)
         listening = asyncio.create_task(watch.run())
         await directory.add_site(SiteGiven(site_id=SITE, name="The bench", timezone="Europe/London"))
-        ours, floor = Ours(Desk(Gateway(temporal, patience=SLOWEST), directory, watch, settings.limits)), Bare(temporal)
+        ours, floor = (
+            Ours(ClientService(Gateway(temporal, patience=SLOWEST), directory, watch, settings.limits)),
+            Bare(temporal),
+        )
         say(f"{size.name}: {size.workflows} clients, and as many workflows of the floor")
         await _some_at_once(ours.create, size.workflows)
         await _some_at_once(floor.create, size.workflows)

@@ -33,12 +33,12 @@ from activities.settings import Settings
 from bench.report import machine
 from starter.api.examples import ANSWERS
 from starter.app import create_app
-from starter.clients import Desk
+from starter.clients import ClientService
 from starter.console.auth.sessions import COOKIE, Sessions
 from starter.console.rendering import SITE_COOKIE
 from starter.contract.schemas import SiteGiven
 from starter.directory.paging import sealed
-from starter.directory.reads import Directory
+from starter.directory.reads import DirectoryReads
 from starter.directory.watching import Watch
 from starter.local.ports import free_port
 from starter.local.postgres import EmbeddedPostgres
@@ -140,7 +140,7 @@ async def _run(postgres: EmbeddedPostgres, clients: int, asked: int) -> dict[str
     await migrate(dsn)
     settings = Settings(directory_dsn=dsn, telephony_dsn=dsn, internet_dsn=dsn, token=token)
     async with Database("directory", dsn, settings) as database:
-        directory = Directory(database, glance=60)
+        directory = DirectoryReads(database, timeout=60)
         for number in range(SITES):
             await directory.add_site(
                 SiteGiven(site_id=f"bench-{number}", name=f"Bench {number}", timezone="Europe/London")
@@ -153,9 +153,11 @@ async def _run(postgres: EmbeddedPostgres, clients: int, asked: int) -> dict[str
             await database.write(_FILL, document, clients, SITES, first, AT_ONCE)
             await database.write(_PROVE, findings, first, AT_ONCE)
         await _vacuumed(dsn)
-        desk = Desk(Gateway(await connect(), "http://ui"), directory, Watch(dsn), settings.limits)
+        service = ClientService(Gateway(await connect(), "http://ui"), directory, Watch(dsn), settings.limits)
         cookie = await Sessions(database, token).begin("bench", "http://127.0.0.1")
-        async with _serving(Server(uvicorn.Config(create_app(desk, token), port=free_port(), log_config=None))) as url:
+        async with _serving(
+            Server(uvicorn.Config(create_app(service, token), port=free_port(), log_config=None))
+        ) as url:
             cookies = {COOKIE: cookie or ""}
             async with httpx.AsyncClient(base_url=url, cookies=cookies, trust_env=False, timeout=90) as browser:
                 return await _ask(browser, database, clients, asked)

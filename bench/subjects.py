@@ -12,7 +12,7 @@ from temporalio.client import Client, WorkflowHandle
 from activities.secrets import sip_username
 from bench import floor
 from bench.floor import Floor
-from starter.clients import Desk
+from starter.clients import ClientService
 from starter.contract.schemas import ClientGiven, InternetGiven, LineGiven
 from workflows.domain.lifecycle import Status
 from workflows.domain.provisioning.ledger import Provisioned
@@ -46,8 +46,8 @@ class Ours:
 
     name = "ours"
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, clients: ClientService) -> None:
+        self._desk = clients
         self.changes: list[ClientView] = []
         self.now: dict[str, ClientView] = {}
 

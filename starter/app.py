@@ -10,7 +10,7 @@ from starlette.types import Lifespan
 from starter.api import examples, health
 from starter.api.reference import reference
 from starter.api.routes import router as api
-from starter.clients import Desk
+from starter.clients import ClientService
 from starter.console import errors
 from starter.console.auth.sessions import Sessions
 from starter.console.auth.throttle import Throttle
@@ -19,15 +19,15 @@ from starter.console.guard import Guard
 from starter.console.live import live
 from starter.console.pages.attention import attention
 from starter.console.pages.client import client_pages
-from starter.console.pages.clients import clients
+from starter.console.pages.clients import client_list
 from starter.console.pages.edit import edit_pages
 from starter.console.pages.new import new_pages
-from starter.console.pages.sign_in import door, static
+from starter.console.pages.sign_in import sign_in_pages, static
 from starter.console.pages.status import status_pages
-from starter.console.pages.system_actions import ways
+from starter.console.pages.system_actions import system_actions
 from starter.console.pages.upcoming import upcoming
 from starter.contract.schemas import Problem
-from starter.directory.console import Reads
+from starter.directory.console import ConsoleReads
 from starter.web import problems
 from starter.web.access import AccessLog
 from starter.web.names import Names
@@ -60,7 +60,7 @@ def _route_name(route: APIRoute) -> str:
 
 
 def create_app(
-    desk: Desk, token: str, lifespan: Lifespan[FastAPI] | None = None, names: Names | None = None
+    clients: ClientService, token: str, lifespan: Lifespan[FastAPI] | None = None, names: Names | None = None
 ) -> FastAPI:
     """The API and the console, in front of a desk, for whoever holds the token. They answer to these names alone."""
     names = names or Names()
@@ -74,21 +74,21 @@ def create_app(
         lifespan=lifespan,
         generate_unique_id_function=_route_name,
     )
-    app.state.desk = desk
-    app.state.sessions = Sessions(desk.directory.database, token)
+    app.state.clients = clients
+    app.state.sessions = Sessions(clients.directory.database, token)
     app.state.throttle, app.state.token, app.state.names = Throttle(), token, names
-    app.state.reads = Reads(desk.directory.database)
+    app.state.reads = ConsoleReads(clients.directory.database)
     for routes in (api, health.router, reference):
         app.include_router(routes)
     for pages in (
-        door,
+        sign_in_pages,
         live,
-        clients,
+        client_list,
         new_pages,
         edit_pages,
         client_pages,
         status_pages,
-        ways,
+        system_actions,
         upcoming,
         calendar_feed,
         attention,

@@ -13,7 +13,7 @@ from starter.contract.schemas import CLIENT_ID, ClientFilter, ClientGiven, Clien
 from starter.credentials import Keyring
 from starter.directory.answers import Answers, Key
 from starter.directory.listing import total_of
-from starter.directory.reads import Directory
+from starter.directory.reads import DirectoryReads
 from starter.directory.watching import Watch, until_settled
 from starter.errors import DirectoryAway, NoSuchClient, NotRunning, WorkflowMissing
 from starter.temporal.gateway import Gateway, is_recorded
@@ -50,11 +50,11 @@ _CONSONANTS, _VOWELS = "bdfghjklmnprstvz", "aiou"
 RECORDED_BY_THE_WORKFLOW = (Taken, NumberNotValid)  # it had accepted the command: the directory decided against it
 
 
-class Desk:
+class ClientService:
     """Where requests of the API and the console come in. ``limits`` is what new clients are told about time."""
 
     def __init__(
-        self, gateway: Gateway, directory: Directory, watch: Watch, limits: Limits, keyring: Keyring = NO_KEYS
+        self, gateway: Gateway, directory: DirectoryReads, watch: Watch, limits: Limits, keyring: Keyring = NO_KEYS
     ) -> None:
         self.gateway = gateway
         self.directory = directory

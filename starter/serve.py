@@ -13,9 +13,9 @@ from temporalio.service import RPCError
 from activities.database import Database
 from activities.settings import Settings
 from starter.app import create_app
-from starter.clients import Desk
+from starter.clients import ClientService
 from starter.credentials import Keyring
-from starter.directory.reads import Directory
+from starter.directory.reads import DirectoryReads
 from starter.directory.watching import Watch
 from starter.temporal.connection import SearchAttributesMissing, connect, ensure_search_attributes
 from starter.temporal.gateway import Gateway
@@ -60,7 +60,7 @@ def server_of(settings: Settings, app: FastAPI) -> Server:
         forwarded_allow_ips=settings.trusted_proxies or None,
         timeout_graceful_shutdown=GRACE,
     )
-    return Server(config, app.state.desk.watch, limits)
+    return Server(config, app.state.clients.watch, limits)
 
 
 async def make_app(settings: Settings) -> FastAPI:
@@ -70,7 +70,7 @@ async def make_app(settings: Settings) -> FastAPI:
     database = Database("directory", dsn, settings)
     watch = Watch(dsn)
     gateway = Gateway(temporal, settings.temporal_ui_url)
-    desk = Desk(gateway, Directory(database), watch, settings.limits, Keyring.of(settings))
+    clients = ClientService(gateway, DirectoryReads(database), watch, settings.limits, Keyring.of(settings))
 
     @asynccontextmanager
     async def living(_: FastAPI) -> AsyncIterator[None]:
@@ -81,7 +81,7 @@ async def make_app(settings: Settings) -> FastAPI:
                 helper.cancel()
             await asyncio.gather(*helpers, return_exceptions=True)
 
-    return create_app(desk, settings.read_token(), living, Names.of(settings))
+    return create_app(clients, settings.read_token(), living, Names.of(settings))
 
 
 async def introduce(temporal: Client) -> None:

@@ -40,7 +40,7 @@ GRACE = timedelta(seconds=5)
 MOST_FINDINGS = 50
 
 
-class Ticket:
+class Waiter:
     """A caller waiting for the directory's decision on one command."""
 
     def __init__(self, command: AnyCommand) -> None:
@@ -56,13 +56,13 @@ class ClientLifecycle:
     def __init__(self, start: ClientStart) -> None:
         self._state = start.state
         self._state.incarnation = self._state.incarnation or workflow.info().first_execution_run_id
-        self._attempts = Attempts(self._state, self._heard)
+        self._attempts = Attempts(self._state, self._on_report)
         self._alarm, self._second_look = Alarm(), Alarm()
-        self._tickets: list[Ticket] = []
-        self._turned_away: Refusal | None = None
+        self._waiters: list[Waiter] = []
+        self._rejected: Refusal | None = None
         self._renew_by: datetime | None = None
         self._rolling = self._cancelled = False
-        self._news = 0
+        self._changes = 0
 
     # -- the loop: each pass decides from the whole state, never from the message that woke it ----------------------
 
@@ -73,13 +73,13 @@ class ClientLifecycle:
             self._attempts.abandon_outdated()
             if self._must_renew():
                 self._give_way()
-            elif not self._turned_away:
+            elif not self._rejected:
                 self._attempts.begin()
             show(self._state)
             await self._rest()
         show(self._state)
-        if self._turned_away:
-            raise as_failure(self._turned_away)
+        if self._rejected:
+            raise as_failure(self._rejected)
         if not self._state.finished:
             workflow.continue_as_new(
                 ClientStart(state=self._state),
@@ -90,13 +90,13 @@ class ClientLifecycle:
 
     async def _rest(self) -> None:
         """Sleep until anything changes, or until the next moment that matters."""
-        seen, told = self._news, "renewal" if self._renew_by else next_moment_told(self._state)
+        seen, told = self._changes, "renewal" if self._renew_by else next_moment_told(self._state)
         self._alarm.set(self._renew_by or self._state.next_moment(), told)
         look_at = None if self._renew_by else self._state.next_look(self._attempts.busy)
         self._second_look.set(look_at, "second look at what is off")
         try:
             await workflow.wait_condition(
-                lambda: self._news != seen or self._may_leave() or self._alarm.rung or self._second_look.rung
+                lambda: self._changes != seen or self._may_leave() or self._alarm.rung or self._second_look.rung
             )
         except asyncio.CancelledError:
             if self._cancelled or workflow.cancellation_reason() is None:
@@ -105,7 +105,7 @@ class ClientLifecycle:
             self.record_refusal("cancel", Refusal("A client's workflow is not cancelled", "Decommission the client"))
 
     def _may_leave(self) -> bool:
-        over = self._state.finished or self._turned_away is not None or self._must_renew()
+        over = self._state.finished or self._rejected is not None or self._must_renew()
         return over and not self._attempts and workflow.all_handlers_finished()
 
     def _give_way(self) -> None:
@@ -128,7 +128,7 @@ class ClientLifecycle:
 
     @workflow.update(description="Carry out or plan one command; refused ones change nothing")
     async def command(self, message: Message) -> CommandAnswer:
-        command = self._named(message)
+        command = self._with_id(message)
         try:
             answer = self._take(command) or await self._decided(command)
         except Refusal as refusal:
@@ -138,7 +138,7 @@ class ClientLifecycle:
     @command.validator
     def check_command(self, message: Message) -> None:
         try:
-            self._state.check(self._named(message), workflow.now())
+            self._state.check(self._with_id(message), workflow.now())
         except Refusal as refusal:
             raise as_failure(refusal) from refusal
 
@@ -156,18 +156,18 @@ class ClientLifecycle:
                     self._take_signalled(message.command())
         except Refusal as refusal:
             self.record_refusal(name, refusal)
-        self._news += 1
+        self._changes += 1
 
     def record_refusal(self, name: str, error: Exception) -> None:
         """Note what came in and could not be done; nothing else changes."""
         told = str(error) if isinstance(error, Refusal) else f"{type(error).__name__}: {error}"
         self._state.refuse(f"{name[:100]}: {told}", name, workflow.now())
-        self._news += 1
+        self._changes += 1
 
     def _take(self, command: AnyCommand) -> Answer | None:
         """Obey at once, or let the command wait for the directory and answer None."""
         now = workflow.now()
-        self._news += 1
+        self._changes += 1
         self._state.advance(now)
         if self._state.answered(command) is None and self._state.needs_of(command):
             self._state.check(command, now)
@@ -184,22 +184,22 @@ class ClientLifecycle:
 
     async def _decided(self, command: AnyCommand) -> Answer:
         """Wait for the directory's decision, but neither through its failure nor through a renewal."""
-        ticket, directory = Ticket(command), self._state.provisioning.standing[System.DIRECTORY]
+        waiter, directory = Waiter(command), self._state.provisioning.standing[System.DIRECTORY]
         failures = directory.attempts
-        self._tickets.append(ticket)
+        self._waiters.append(waiter)
         await wait_until(
-            lambda: bool(ticket.outcome or self._turned_away) or directory.attempts > failures or self._must_renew(),
+            lambda: bool(waiter.outcome or self._rejected) or directory.attempts > failures or self._must_renew(),
             deadline=None,
         )
-        self._tickets.remove(ticket)
-        outcome = ticket.outcome or self._turned_away
+        self._waiters.remove(waiter)
+        outcome = waiter.outcome or self._rejected
         if outcome is None:
             raise undecided()
         if isinstance(outcome, Refusal):
             raise as_failure(outcome, recorded=True)
         return outcome
 
-    def _named(self, message: Message) -> AnyCommand:
+    def _with_id(self, message: Message) -> AnyCommand:
         """The command, under the update's id when it has none of its own."""
         command, update = message.command(), workflow.current_update_info()
         return command if command.command_id or update is None else replace(command, command_id=update.id)
@@ -209,10 +209,10 @@ class ClientLifecycle:
     @workflow.update(description="Answer once the directory knows the client, or why it does not take it")
     async def wait_registered(self) -> ClientView:
         await wait_until(
-            lambda: self._state.registered or self._turned_away is not None or self._must_renew(), deadline=None
+            lambda: self._state.registered or self._rejected is not None or self._must_renew(), deadline=None
         )
-        if self._turned_away:
-            raise as_failure(self._turned_away)
+        if self._rejected:
+            raise as_failure(self._rejected)
         if not self._state.registered:
             raise undecided()
         return self.client()
@@ -248,9 +248,9 @@ class ClientLifecycle:
 
     # -- reports ----------------------------------------------------------------------------------------------------
 
-    def _heard(self, system: System, order: Order, outcome: Report | ActivityError) -> None:
+    def _on_report(self, system: System, order: Order, outcome: Report | ActivityError) -> None:
         """An attempt ended: what is proven is known, what failed is tried again later."""
-        self._news += 1
+        self._changes += 1
         match outcome, order:
             case ActivityError(), ObserveLines() | ObserveAccess():
                 why = failure_told(outcome)
@@ -277,7 +277,7 @@ class ClientLifecycle:
         """The directory shows the client, and has decided on what it was asked for."""
         state, now = self._state, workflow.now()
         if order.register and published.lost:
-            self._turned_away = as_refusal(published.lost)
+            self._rejected = as_refusal(published.lost)
             return
         state.provisioning.published = max(published.revision, state.provisioning.published)
         state.provisioning.standing[System.DIRECTORY].succeed(published.revision, now)
@@ -299,9 +299,9 @@ class ClientLifecycle:
             state.lost(command, outcome, now)
         else:
             outcome = state.won(published.billing_ref, now)
-        for ticket in self._tickets:
-            if ticket.command == command:
-                ticket.outcome = outcome
+        for waiter in self._waiters:
+            if waiter.command == command:
+                waiter.outcome = outcome
 
 
 def _found(evidence: Evidence, order: Order) -> Found:

@@ -31,10 +31,10 @@ def read(name: str, args: Sequence[RawValue]) -> SignalMessage:
     try:
         return _decoded(args[0], model) if args else model.model_validate({})
     except ValidationError as invalid:
-        raise Malformed(f"Signal {name} is not valid: {told(invalid)}") from invalid
+        raise Malformed(f"Signal {name} is not valid: {refusal_text(invalid)}") from invalid
 
 
-def told(invalid: ValidationError) -> str:
+def refusal_text(invalid: ValidationError) -> str:
     """Every error as ``field: what is wrong``, without echoing the input."""
     errors = invalid.errors(include_url=False, include_context=False, include_input=False)
     return "; ".join(f"{'.'.join(str(part) for part in e['loc']) or 'it'}: {_rule(e)}" for e in errors[:5])

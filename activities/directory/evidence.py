@@ -8,7 +8,7 @@ import structlog
 
 from activities.bounds import bounded
 from activities.database import DRIVER_ERRORS, Database
-from activities.errors import told
+from activities.errors import safe_message
 from workflows.domain.provisioning.standing import Proof
 from workflows.domain.systems import System
 from workflows.ports import Evidence
@@ -43,7 +43,7 @@ class Evidences:
     def __init__(self, directory: Database, seconds: float) -> None:
         self._directory, self._seconds = directory, seconds
 
-    async def take_down(self, client_id: str, evidence: Evidence, release: Sequence[str] = ()) -> Evidence:
+    async def record(self, client_id: str, evidence: Evidence, release: Sequence[str] = ()) -> Evidence:
         """Record what was proven and free the numbers that were proven off. ``recorded`` says whether it worked.
 
         What was found without proof of everything is kept as well; the history has it from the workflow. A second look
@@ -59,7 +59,7 @@ class Evidences:
                 )
             failure = "" if known else "the directory does not know the client"
         except DRIVER_ERRORS as error:
-            failure = told(error)
+            failure = safe_message(error)
         if not failure:
             return evidence
         log.warning(
@@ -78,10 +78,10 @@ def _parameters(client_id: str, evidence: Evidence, release: Sequence[str]) -> t
     kind = "look" if evidence.look else "change" if evidence.complete else "part"
     off = {f.subject for f in evidence.findings if f.proof is Proof.PROVEN and not f.in_service}
     proof = (client_id, evidence.system, evidence.revision, evidence.at, evidence.method, findings)
-    return (*proof, _told(evidence), facts, [number for number in release if number in off], kind)
+    return (*proof, _describe(evidence), facts, [number for number in release if number in off], kind)
 
 
-def _told(evidence: Evidence) -> str:
+def _describe(evidence: Evidence) -> str:
     on = sum(finding.in_service for finding in evidence.findings)
     off = len(evidence.findings) - on
     if evidence.look:

@@ -119,7 +119,7 @@ class Account:
         ends = [outcomes.get(s.key) or Outcome(s, Proof.NOT_PROVEN, why=f"{s} began meanwhile") for s in self.to_end]
         left = sorted((o for o in ends if not o.gone), key=lambda o: [*Proof].index(o.proof), reverse=True)
         proof = left[0].proof if left else Proof.PROVEN
-        return Finding(name, not self.denied, seen, proof, _told(left_open(left)))
+        return Finding(name, not self.denied, seen, proof, _describe(left_open(left)))
 
     def looked_at(self, since: datetime) -> Finding:
         """What a second look finds of an account that was proven off then. Nothing is expected of another client's.
@@ -134,7 +134,7 @@ class Account:
             *(f"{s} was alive since, or shortly before" for s in alive),
         ]
         proof = Proof.FAILED if found else Proof.PROVEN
-        return Finding(self.wanted.account, not self.denied or bool(alive), seen, proof, _told(found))
+        return Finding(self.wanted.account, not self.denied or bool(alive), seen, proof, _describe(found))
 
     def _seen(self) -> dict[str, str]:
         if self.elsewhere:
@@ -165,7 +165,7 @@ def replies_of(access: Access) -> dict[str, str]:
     }
 
 
-def _told(whys: Sequence[str]) -> str:
+def _describe(whys: Sequence[str]) -> str:
     more = f"; and {len(whys) - MOST_TOLD} more" if len(whys) > MOST_TOLD else ""
     return "; ".join(whys[:MOST_TOLD]) + more
 

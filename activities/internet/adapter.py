@@ -19,7 +19,7 @@ from activities.directory.evidence import Evidences
 from activities.errors import BUSY, UNAVAILABLE, attempt_on, translated
 from activities.fence import Fence, Verdict, judge
 from activities.internet.accounts import OURS, Account, Reading, read_accounts, replies_of
-from activities.internet.nas import AccessGear, Outcome
+from activities.internet.nas import NasFleet, Outcome
 from activities.internet.radius_probe import NOT_ASKED, RadiusProbe
 from activities.secrets import radius_password
 from activities.settings import Settings
@@ -93,7 +93,7 @@ class RadiusInternet(Internet):
         database: Database,
         evidences: Evidences,
         master_key: bytes,
-        gear: AccessGear,
+        gear: NasFleet,
         pause: float,
         within: float,
         probe: RadiusProbe | None = None,
@@ -109,7 +109,7 @@ class RadiusInternet(Internet):
             databases.internet,
             evidences,
             settings.read_master_key(),
-            AccessGear.of(settings),
+            NasFleet.of(settings),
             settings.disconnect_pause_seconds,
             settings.disconnecting_seconds,
             RadiusProbe.of(settings),
@@ -137,7 +137,7 @@ class RadiusInternet(Internet):
             disconnected=sum(outcome.gone for outcome in outcomes.values()),
             complete=evidence.complete,
         )
-        return await self._evidences.take_down(order.client_id, evidence)
+        return await self._evidences.record(order.client_id, evidence)
 
     @activity.defn(name="observe_access")
     async def observe_access(self, order: ObserveAccess) -> Evidence:
@@ -147,7 +147,7 @@ class RadiusInternet(Internet):
             reading = await self._read(off)
         findings = [account.looked_at(order.since) for account in reading.accounts]
         evidence = Evidence(System.INTERNET, order.revision, reading.at, METHOD, findings, look=True)
-        return await self._evidences.take_down(order.client_id, evidence)
+        return await self._evidences.record(order.client_id, evidence)
 
     # -- the rows -------------------------------------------------------------------------------------------------
 

@@ -94,7 +94,7 @@ class Outcome:
         return self.proof is Proof.PROVEN
 
 
-class Round:
+class DisconnectRound:
     """One NAS in one round of requests. ``gate`` lets a few in at once; it is ``silent`` when it answered none of those
     that were in flight for all the time that one was given."""
 
@@ -102,7 +102,7 @@ class Round:
         self.gate, self.answers, self.silent = asyncio.Semaphore(OF_ONE_NAS), 0, False
 
 
-class AccessGear:
+class NasFleet:
     """All access gear that we share a secret with. ``seconds``: how long each is given to answer a request."""
 
     def __init__(self, gear: Mapping[Network, Nas], seconds: float) -> None:
@@ -128,7 +128,7 @@ class AccessGear:
         does so again: only that it does not know them any more counts.
         """
         gate = asyncio.Semaphore(AT_ONCE)
-        rounds = {session.nas: Round() for session in sessions}
+        rounds = {session.nas: DisconnectRound() for session in sessions}
 
         async def one(session: Session) -> Outcome:
             try:
@@ -140,7 +140,7 @@ class AccessGear:
         outcomes = await asyncio.gather(*map(one, sessions))
         return {outcome.session.key: outcome for outcome in outcomes}
 
-    async def _disconnect(self, session: Session, nas: Round, believed: bool) -> Outcome:
+    async def _disconnect(self, session: Session, nas: DisconnectRound, believed: bool) -> Outcome:
         silence = f"NAS {session.nas} did not answer the Disconnect-Request"
         known = self._nas(session.nas)
         if known is None:

@@ -82,7 +82,7 @@ class RadiusProbe:
             return reply
         if reply.code != AccessAccept:
             return _contrary(reply, "on")
-        told, wanted = _told(reply), _told(_accept(replies))
+        told, wanted = _attributes_of(reply), _attributes_of(_accept(replies))
         if told == wanted:
             return Answer("Access-Accept", True)
         wrong = ", ".join(
@@ -132,7 +132,7 @@ def _accept(replies: Mapping[str, str]) -> Packet:
     return accept
 
 
-def _told(accept: Packet) -> dict[str, list[Any]]:
+def _attributes_of(accept: Packet) -> dict[str, list[Any]]:
     """What an Access-Accept says of VLAN and rates, whatever the tags."""
     return {name: accept[name] for name in _TOLD if name in accept}
 

@@ -276,13 +276,13 @@ class _JsonHttp:
         evidence = Evidence(self._api.system, wanted.revision, datetime.now(UTC), METHOD, findings)
         doubts = sum(finding.proof is not Proof.PROVEN for finding in findings)
         log.info(f"{self._api.things}_ensured", client_id=wanted.client_id, revision=wanted.revision, doubts=doubts)
-        return await self._evidences.take_down(wanted.client_id, evidence, release)
+        return await self._evidences.record(wanted.client_id, evidence, release)
 
     async def _observe(self, client_id: str, revision: int, names: Sequence[str]) -> Evidence:
         items = await self._api.look(sorted(names))
         findings = [_second_finding(client_id, name, items.get(name)) for name in sorted(names)]
         evidence = Evidence(self._api.system, revision, datetime.now(UTC), METHOD, findings, look=True)
-        return await self._evidences.take_down(client_id, evidence)
+        return await self._evidences.record(client_id, evidence)
 
 
 class JsonHttpTelephony(_JsonHttp, Telephony):

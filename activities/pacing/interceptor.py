@@ -70,7 +70,7 @@ class Pacing(Interceptor):
         """How the system is found now."""
         breaker, before = self.breakers[system], self.breakers[system].condition
         breaker.pass_time(self.clock())
-        self._tell(system, before)
+        self._report(system, before)
         return breaker.condition
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002  # the SDK's name
@@ -82,19 +82,19 @@ class Pacing(Interceptor):
         rank = Rank.of(info.priority.priority_key, look=isinstance(order, ObserveLines | ObserveAccess))
         before = breaker.condition
         delay = breaker.admit(order.client_id, rank, self.clock(), self.chance())
-        self._tell(system, before)
+        self._report(system, before)
         if delay is not None:
             raise paced(system, breaker, self._within(delay, info))
 
     def succeeded(self, system: System, client_id: str) -> None:
         before = self.breakers[system].condition
         self.breakers[system].succeeded(client_id, self.clock())
-        self._tell(system, before)
+        self._report(system, before)
 
     def failed(self, system: System, client_id: str, error: str, began: datetime) -> None:
         before = self.breakers[system].condition
         self.breakers[system].failed(client_id, error, began, self.clock())
-        self._tell(system, before)
+        self._report(system, before)
 
     def _within(self, delay: timedelta, info: activity.Info) -> timedelta:
         """Come again within what is left of the attempt, if that is worth it; if not, the workflow makes a pause."""
@@ -103,12 +103,12 @@ class Pacing(Interceptor):
         left = info.scheduled_time + info.schedule_to_close_timeout - self.clock()
         return delay if delay < left else max(left * self.chance(), timedelta(seconds=1))
 
-    def _tell(self, system: System, before: Condition) -> None:
+    def _report(self, system: System, before: Condition) -> None:
         breaker = self.breakers[system]
         if breaker.condition is before:
             return
-        told = log.info if breaker.condition is Condition.WORKING else log.warning
-        told("system_changed", system=system, state=breaker.condition, was=before, last_error=breaker.last_error)
+        write = log.info if breaker.condition is Condition.WORKING else log.warning
+        write("system_changed", system=system, state=breaker.condition, was=before, last_error=breaker.last_error)
         for bell in self._bells:
             bell.set()
 

@@ -23,7 +23,7 @@ from temporalio.client import Client, RPCTimeoutOrCancelledError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.database import DRIVER_ERRORS
-from activities.errors import told
+from activities.errors import safe_message
 from activities.pacing.breaker import Condition
 from activities.pacing.interceptor import Pacing, rung
 from workflows.domain.state import RECOVERY
@@ -32,7 +32,7 @@ from workflows.wire.messages import workflow_id
 
 PAGE = 100
 _REMEMBERED = 100  # clients that were told last to try for all
-_CONNECT, _STATEMENT, _FAREWELL = 5.0, 10.0, 1.0  # seconds
+_CONNECT, _STATEMENT, CLOSE_TIMEOUT = 5.0, 10.0, 1.0  # seconds
 _GRACE = 3.0  # seconds in which those woken last show it in the directory, before another worker looks
 
 _PROBE_EVERY = 60.0
@@ -124,7 +124,7 @@ class Drain:
                         done = recovery.number
                         log.info("recovery_drained", system=system, clients=recovery.woken)
             except DRIVER_ERRORS as error:
-                log.warning("recovery_held_up", system=system, error=told(error))
+                log.warning("recovery_held_up", system=system, error=safe_message(error))
             except (RPCError, RPCTimeoutOrCancelledError) as error:
                 log.warning("recovery_held_up", system=system, error=f"{type(error).__name__}: {error}"[:300])
             await rung(self._bells[system], self._pause)
@@ -154,7 +154,7 @@ class Drain:
                     client_id = await connection.fetchval(_PROBE, system, before)
                     if client_id is not None:
                         before = [*(other for other in before if other != client_id), client_id][-_REMEMBERED:]
-                        await self._tell(system, client_id, f"the {system} system fails: is it back?", told_at)
+                        await self._wake(system, client_id, f"the {system} system fails: is it back?", told_at)
                 await rung(self._bells[system], self._pause)
 
     # -- once it is back --------------------------------------------------------------------------------------------
@@ -180,7 +180,7 @@ class Drain:
             yield connection
         finally:
             with suppress(*DRIVER_ERRORS):
-                await connection.close(timeout=_FAREWELL)
+                await connection.close(timeout=CLOSE_TIMEOUT)
 
     async def _wake_all(self, connection: asyncpg.Connection, recovery: Recovery, at: datetime) -> bool:
         system, back = recovery.system, f"the {recovery.system} system is back"
@@ -192,13 +192,13 @@ class Drain:
             for row in rows:
                 if self._fails(system):
                     return False
-                recovery.woken += await self._tell(system, row["client_id"], back, at)
+                recovery.woken += await self._wake(system, row["client_id"], back, at)
                 recovery.reached = row["priority"], row["since"], row["client_id"]
                 await asyncio.sleep(1 / self._rate)
 
     # -- both ------------------------------------------------------------------------------------------------------
 
-    async def _tell(self, system: System, client_id: str, why: str, at: datetime) -> bool:
+    async def _wake(self, system: System, client_id: str, why: str, at: datetime) -> bool:
         """Have the client try again now. One whose workflow is closed needs nothing. Whether it was told."""
         message = {
             "system": system.value,

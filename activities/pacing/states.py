@@ -10,7 +10,7 @@ import socket
 import structlog
 
 from activities.database import DRIVER_ERRORS, Database
-from activities.errors import told
+from activities.errors import safe_message
 from activities.pacing.interceptor import Pacing, rung
 from workflows.domain.systems import System
 
@@ -53,14 +53,14 @@ class SystemStates:
         """Tell every few seconds, and at once when the condition of a system changes, for ever."""
         while True:
             for system in self._pacing.breakers:
-                await self._tell(system)
+                await self._report(system)
             await rung(self._bell, self._every)
 
     async def forget(self) -> None:
         """A worker that has stopped finds nothing any more."""
         await self._write(_FORGET, self._worker)
 
-    async def _tell(self, system: System) -> None:
+    async def _report(self, system: System) -> None:
         breaker, condition = self._pacing.breakers[system], self._pacing.condition(system)
         moments = breaker.last_failure_at, breaker.last_success_at
         await self._write(_TELL, system, self._worker, condition, breaker.since, breaker.last_error[:1000], *moments)
@@ -71,7 +71,7 @@ class SystemStates:
                 await self._directory.write(statement, *values)
             failure = ""
         except DRIVER_ERRORS as error:
-            failure = told(error)
+            failure = safe_message(error)
         if failure and not self._silent:
             log.warning("system_states_not_told", error=failure)
         self._silent = bool(failure)

@@ -17,12 +17,12 @@ from temporalio import activity
 
 from activities.database import DRIVER_ERRORS, Database, Databases
 from activities.directory.evidence import Evidences
-from activities.errors import attempt_on, stale_revision, told
+from activities.errors import attempt_on, safe_message, stale_revision
 from activities.fence import Fence, Owner, Verdict, judge
 from activities.secrets import ha1, sip_password, sip_username
 from activities.settings import Settings
-from activities.telephony.kamailio_rpc import Heard, RpcFailed, Servers
-from activities.telephony.observation import Line, Sight
+from activities.telephony.kamailio_rpc import RpcFailed, Servers, ServerState
+from activities.telephony.observation import Line, LineObservation
 from activities.telephony.sip_probe import Login, Probe
 from workflows.domain.provisioning.standing import Doubt, Proof
 from workflows.domain.systems import System
@@ -90,7 +90,7 @@ FROM unnest($2::text[], $3::text[]) AS w(number, username)
 LEFT JOIN subscriber s ON s.domain = $1 AND s.username = w.username
 LEFT JOIN connect_fence f ON f.system = 'telephony' AND f.subject = 'line:' || w.number"""
 
-_ALL_SAID = Heard()
+_ALL_SAID = ServerState()
 
 log = structlog.get_logger(__name__)
 
@@ -174,7 +174,7 @@ class KamailioTelephony(Telephony):
         sights = await self._probed([self._sight(line, order, switched, heard) for line in lines], until)
         evidence = self._evidence(order.revision, [sight.finding() for sight in sights], sights)
         log.info("lines_ensured", client_id=order.client_id, revision=order.revision, lines=len(lines))
-        return await self._evidences.take_down(order.client_id, evidence, order.release)
+        return await self._evidences.record(order.client_id, evidence, order.release)
 
     @activity.defn(name="observe_lines")
     async def observe_lines(self, order: ObserveLines) -> Evidence:
@@ -186,7 +186,7 @@ class KamailioTelephony(Telephony):
         heard = await self._servers.look(ours, until) if self._servers and ours else {}
         sights = [self._sight(line, ceased, Switched(), heard) for line in lines]
         evidence = self._evidence(order.revision, [sight.finding(look=True) for sight in sights], sights)
-        return await self._evidences.take_down(order.client_id, replace(evidence, look=True))
+        return await self._evidences.record(order.client_id, replace(evidence, look=True))
 
     def _until(self) -> float:
         """When an order that begins now must be over, by the loop's clock."""
@@ -222,7 +222,7 @@ class KamailioTelephony(Telephony):
                 except LOCKED:
                     done.doubts[number] = locked
                 except REFUSED as error:
-                    done.doubts[number] = Doubt(Proof.FAILED, f"the {self._database} refused: {told(error)}")
+                    done.doubts[number] = Doubt(Proof.FAILED, f"the {self._database} refused: {safe_message(error)}")
             if done.doubts.keys() >= order.lines.keys():
                 raise first
         log.warning("lines_isolated", client_id=order.client_id, revision=order.revision, lines=len(done.doubts))
@@ -270,7 +270,7 @@ class KamailioTelephony(Telephony):
         if usernames:
             await connection.execute(_REKEY, self._domain, usernames, plain, with_domain)
 
-    async def _cut(self, order: EnsureLines, switched: Switched, until: float) -> Mapping[str, Heard]:
+    async def _cut(self, order: EnsureLines, switched: Switched, until: float) -> Mapping[str, ServerState]:
         """What the servers have in memory of the lines that went off, or have a new secret, after it was ended."""
         ceased, rekeyed = _usernames(switched.ended), _usernames(switched.rekeyed - switched.ended)
         if not self._servers or not (ceased or rekeyed):
@@ -285,7 +285,9 @@ class KamailioTelephony(Telephony):
             try:
                 return {row["username"] for row in await self._database.read(_STILL, *values)}
             except DRIVER_ERRORS as error:
-                raise RpcFailed(f"the {self._database} does not say what is still to be ended: {told(error)}") from None
+                raise RpcFailed(
+                    f"the {self._database} does not say what is still to be ended: {safe_message(error)}"
+                ) from None
 
         return await self._servers.cut(ceased, rekeyed, still, until, end_calls=self._end_calls)
 
@@ -318,9 +320,11 @@ class KamailioTelephony(Telephony):
             for row in rows
         ]
 
-    def _sight(self, line: Line, order: EnsureLines, switched: Switched, heard: Mapping[str, Heard]) -> Sight:
+    def _sight(
+        self, line: Line, order: EnsureLines, switched: Switched, heard: Mapping[str, ServerState]
+    ) -> LineObservation:
         wanted = order.lines[line.number]
-        return Sight(
+        return LineObservation(
             line,
             wanted,
             heard.get(sip_username(line.number)),
@@ -329,7 +333,7 @@ class KamailioTelephony(Telephony):
             end_calls=self._end_calls,
         )
 
-    async def _probed(self, sights: list[Sight], until: float) -> list[Sight]:
+    async def _probed(self, sights: list[LineObservation], until: float) -> list[LineObservation]:
         """Have a telephone of ours register on each line whose secret we know, where settings allow that."""
         if self._probe is None:
             return sights
@@ -342,14 +346,14 @@ class KamailioTelephony(Telephony):
             for sight in sights
         ]
 
-    def _login(self, sight: Sight) -> Login | None:
+    def _login(self, sight: LineObservation) -> Login | None:
         line, owner = sight.line, sight.line.owner
         if sight.doubt or line.absent or line.elsewhere or owner is None or not owner.derived:
             return None
         password = sip_password(self._master_key, owner.client_id, line.number, owner.secret_version)
         return Login(sip_username(line.number), password)
 
-    def _evidence(self, revision: int, findings: list[Finding], sights: list[Sight]) -> Evidence:
+    def _evidence(self, revision: int, findings: list[Finding], sights: list[LineObservation]) -> Evidence:
         method = METHOD
         if any(not sight.wanted and not sight.line.elsewhere for sight in sights):
             asked = f"calls and registrations asked of {len(self._servers)} Kamailio by JSON-RPC"

@@ -71,7 +71,7 @@ class RpcRefused(RpcFailed):
 
 
 @dataclass(frozen=True)
-class Heard:
+class ServerState:
     """What the servers know of one line. ``trouble``: who did not answer; the rest is then only a part of it."""
 
     registrations: int = 0
@@ -79,8 +79,8 @@ class Heard:
     ringing: int = 0
     trouble: str = ""
 
-    def __add__(self, other: "Heard") -> "Heard":
-        return Heard(
+    def __add__(self, other: "ServerState") -> "ServerState":
+        return ServerState(
             self.registrations + other.registrations,
             self.calls + other.calls,
             self.ringing + other.ringing,
@@ -149,13 +149,13 @@ class Servers:
             raise ValueError(f"CONNECT_SIP_RPC_URLS: {which} is no address such as http://10.0.0.1:8090/RPC")
         return cls([address for address in addresses if address], domain)
 
-    async def look(self, usernames: Collection[str], until: float) -> Mapping[str, Heard]:
+    async def look(self, usernames: Collection[str], until: float) -> Mapping[str, ServerState]:
         """What they know of these lines. Nothing is changed. ``until`` is by the loop's clock."""
         return await self._all(usernames, until, lambda server: server.look(usernames))
 
     async def cut(
         self, ceased: Collection[str], rekeyed: Collection[str], still: Still, until: float, *, end_calls: bool
-    ) -> Mapping[str, Heard]:
+    ) -> Mapping[str, ServerState]:
         """End the registrations of all of these lines, and the calls of the ceased ones. What is then known of them.
 
         A line is cut only while it is ``still`` as ordered: a later order may have switched it on again meanwhile.
@@ -165,11 +165,11 @@ class Servers:
         )
 
     async def _all(
-        self, usernames: Collection[str], until: float, ask: "Callable[[_Server], Awaitable[Mapping[str, Heard]]]"
-    ) -> Mapping[str, Heard]:
+        self, usernames: Collection[str], until: float, ask: "Callable[[_Server], Awaitable[Mapping[str, ServerState]]]"
+    ) -> Mapping[str, ServerState]:
         end = min(until, asyncio.get_running_loop().time() + ORDER)
 
-        async def one(address: Address, client: httpx.AsyncClient) -> Mapping[str, Heard]:
+        async def one(address: Address, client: httpx.AsyncClient) -> Mapping[str, ServerState]:
             try:
                 async with asyncio.timeout_at(end):
                     return await ask(_Server(address, client, self._domain))
@@ -177,11 +177,11 @@ class Servers:
                 trouble = str(failure)
             except TimeoutError:
                 trouble = f"{address.name} did not answer everything in time"
-            return dict.fromkeys(usernames, Heard(trouble=trouble))
+            return dict.fromkeys(usernames, ServerState(trouble=trouble))
 
         async with httpx.AsyncClient(timeout=ANSWER, trust_env=False, verify=_tls(), headers=PLAIN) as client:
             answers = await asyncio.gather(*(one(address, client) for address in self._addresses))
-        return {name: sum((heard[name] for heard in answers if name in heard), Heard()) for name in usernames}
+        return {name: sum((heard[name] for heard in answers if name in heard), ServerState()) for name in usernames}
 
 
 class _Server:
@@ -191,23 +191,23 @@ class _Server:
         self._address, self._name, self._client, self._domain = address, address.name, client, domain
         self._turns = asyncio.Semaphore(_AT_ONCE)
 
-    async def look(self, usernames: Collection[str]) -> Mapping[str, Heard]:
+    async def look(self, usernames: Collection[str]) -> Mapping[str, ServerState]:
         names = sorted(usernames)
         registrations = await self._each(self._registrations, names)
-        return await self._heard(names, registrations)
+        return await self._state_of(names, registrations)
 
     async def cut(
         self, ceased: Collection[str], rekeyed: Collection[str], still: Still, *, end_calls: bool
-    ) -> Mapping[str, Heard]:
+    ) -> Mapping[str, ServerState]:
         names = sorted({*ceased, *rekeyed})
         registrations = await self._each(lambda name: self._unregistered(name, still), names)
         if end_calls:
             await self._end_calls(sorted(ceased), still)
-        return await self._heard(names, registrations)
+        return await self._state_of(names, registrations)
 
-    async def _heard(self, names: Sequence[str], registrations: Sequence[int]) -> Mapping[str, Heard]:
+    async def _state_of(self, names: Sequence[str], registrations: Sequence[int]) -> Mapping[str, ServerState]:
         calls = await self._calls(names)
-        return {name: _heard(name, calls, count) for name, count in zip(names, registrations, strict=True)}
+        return {name: _state_of(name, calls, count) for name, count in zip(names, registrations, strict=True)}
 
     async def _end_calls(self, names: Sequence[str], still: Still) -> None:
         """Both telephones of each are sent BYE, once. One that does not answer it keeps the call for half a minute."""
@@ -324,9 +324,9 @@ def _user(uri: str) -> str:
     return uri.partition(":")[2].partition("@")[0].partition(";")[0].removeprefix("+")
 
 
-def _heard(name: str, calls: Sequence[Call], registrations: int) -> Heard:
+def _state_of(name: str, calls: Sequence[Call], registrations: int) -> ServerState:
     theirs = [call.talking for call in calls if name in call.usernames]
-    return Heard(registrations, theirs.count(True), theirs.count(False))
+    return ServerState(registrations, theirs.count(True), theirs.count(False))
 
 
 def _question(method: str, values: Sequence[str | int]) -> bytes:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from activities.fence import OWN_SECRET, Owner, secret_told
-from activities.telephony.kamailio_rpc import Heard
+from activities.telephony.kamailio_rpc import ServerState
 from workflows.domain.provisioning.standing import Doubt, Proof
 from workflows.ports import Finding
 
@@ -50,7 +50,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Sight:
+class LineObservation:
     """All that was seen of a line that is to be in service (``wanted``) or ceased.
 
     ``heard`` is what the servers say of it, None where they were not asked. ``probed`` says whether a REGISTER was
@@ -59,7 +59,7 @@ class Sight:
 
     line: Line
     wanted: bool
-    heard: Heard | None = None
+    heard: ServerState | None = None
     probed: bool = False
     code: int | None = None
     probing: bool = False
@@ -97,10 +97,10 @@ class Sight:
     def _of_tables(self, look: bool) -> Doubt | None:
         if self.line.is_as(self.wanted):
             return None
-        return Doubt(Proof.FAILED if look else Proof.NOT_PROVEN, self._told)
+        return Doubt(Proof.FAILED if look else Proof.NOT_PROVEN, self._describe)
 
     @property
-    def _told(self) -> str:
+    def _describe(self) -> str:
         seen = ", ".join(f"{name}={value}" for name, value in self._seen.items())
         should = "in service" if self.wanted else "ceased"
         return f"should be {should} and is {seen}; if this stays, somebody else changes it: look there"

@@ -5,10 +5,10 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Query, Response
 
 from starter.api import examples
-from starter.api.commanding import Asked
+from starter.api.commanding import Options
 from starter.contract.schemas import ClientFilter, ClientGiven, ClientPage, Credentials, HistoryFilter, HistoryPage
 from starter.web import problems
-from starter.web.dependencies import API, AtDesk, ClientId
+from starter.web.dependencies import API, ClientId, Clients
 from workflows.domain.errors import InvalidField
 from workflows.wire.views import ClientView
 
@@ -16,9 +16,9 @@ router = APIRouter(tags=["clients"])
 
 
 @router.get("/clients", summary="A page of the directory", responses=problems.described(422))
-async def list_clients(desk: AtDesk, wanted: Annotated[ClientFilter, Query()]) -> ClientPage:
+async def list_clients(clients: Clients, wanted: Annotated[ClientFilter, Query()]) -> ClientPage:
     """The management client of a site comes first. `next` is the cursor of the next page, null on the last."""
-    return await desk.clients(wanted)
+    return await clients.clients(wanted)
 
 
 @router.post(
@@ -31,22 +31,24 @@ async def list_clients(desk: AtDesk, wanted: Annotated[ClientFilter, Query()]) -
     },
 )
 async def create_client(
-    asked: Asked,
+    options: Options,
     client: Annotated[ClientGiven, Body(openapi_examples=examples.NEW_CLIENTS)],
     dry_run: Annotated[bool, Query(include_in_schema=False)] = False,
 ) -> ClientView:
     """Answers once the directory has the client: its billing reference and numbers are then its own."""
     if dry_run:  # better refused than taken for one
         raise InvalidField("A new client has no dry run", "Leave dry_run out to create it", field="dry_run")
-    view = await asked.waited(await asked.desk.create(client, asked.command_id, asked.by, fresh=asked.fresh))
-    asked.response.headers["Location"] = f"{API}/clients/{view.client_id}"
+    view = await options.waited(
+        await options.clients.create(client, options.command_id, options.by, fresh=options.fresh)
+    )
+    options.response.headers["Location"] = f"{API}/clients/{view.client_id}"
     return view
 
 
 @router.get("/clients/{client_id}", summary="One client", responses=problems.described(404, 422))
-async def show_client(desk: AtDesk, client_id: ClientId) -> ClientView:
+async def show_client(clients: Clients, client_id: ClientId) -> ClientView:
     """From its workflow while that runs, from the directory afterwards."""
-    return await desk.client(client_id)
+    return await clients.client(client_id)
 
 
 @router.get(
@@ -55,12 +57,12 @@ async def show_client(desk: AtDesk, client_id: ClientId) -> ClientView:
     responses=problems.described(404, 422),
 )
 async def show_history(
-    desk: AtDesk,
+    clients: Clients,
     client_id: ClientId,
     wanted: Annotated[HistoryFilter, Query()],
 ) -> HistoryPage:
     """Everything that was asked, refused, decided, tried and proven, newest first."""
-    return await desk.history(client_id, wanted.limit, wanted.cursor)
+    return await clients.history(client_id, wanted.limit, wanted.cursor)
 
 
 @router.get(
@@ -68,8 +70,8 @@ async def show_history(
     summary="What a client's telephones and router are configured with",
     responses=problems.described(404, 422),
 )
-async def show_credentials(desk: AtDesk, response: Response, client_id: ClientId) -> Credentials:
+async def show_credentials(clients: Clients, response: Response, client_id: ClientId) -> Credentials:
     """Derived for this answer from the master key. Lines and accounts that keep a secret from before Connect have no
     password here, once a change has shown that they do."""
     response.headers["Cache-Control"] = "no-store"
-    return await desk.credentials(client_id)
+    return await clients.credentials(client_id)

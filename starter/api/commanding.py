@@ -10,7 +10,7 @@ from starter.api import examples
 from starter.clients import refusal_in
 from starter.contract.schemas import CommandBody, PlannableBody
 from starter.web import problems
-from starter.web.dependencies import desk_of
+from starter.web.dependencies import clients_of
 from workflows.domain.provisioning.ledger import Provisioned
 from workflows.wire.messages import AnyMessage
 from workflows.wire.views import ClientView, CommandAnswer, PreviewView
@@ -35,14 +35,14 @@ Key = Annotated[
 DryRun = Annotated[
     bool, Query(description="Answer what the command would do, before and after (`PreviewView`), and do nothing")
 ]
-Told: TypeAlias = CommandAnswer | PreviewView
+CommandResponse: TypeAlias = CommandAnswer | PreviewView
 
 
-class Asking:
+class RequestOptions:
     """What every changing request says in its headers, and who sent it."""
 
     def __init__(self, request: Request, response: Response, key: Key = None, wait: Wait = None) -> None:
-        self.desk = desk_of(request)
+        self.clients = clients_of(request)
         self.by: str = request.state.caller.name
         self.command_id, self.fresh = key or uuid4().hex, not key
         self.response = response
@@ -52,11 +52,11 @@ class Asking:
         """The client, once it is settled or the time is over."""
         if self.seconds:
             self.response.headers["Preference-Applied"] = f"wait={self.seconds}"
-            return await self.desk.settled(view, self.seconds)
+            return await self.clients.settled(view, self.seconds)
         return view
 
 
-class Telling(Asking):
+class CommandOptions(RequestOptions):
     """What a command to a client says beside its body."""
 
     def __init__(
@@ -65,24 +65,24 @@ class Telling(Asking):
         super().__init__(request, response, key, wait)
         self.dry_run = dry_run
 
-    async def tell(self, client_id: str, kind: type[AnyMessage], said: dict[str, object]) -> Told:
+    async def send(self, client_id: str, kind: type[AnyMessage], said: dict[str, object]) -> CommandResponse:
         """The answer to one command, waited for as asked: 200 when all is settled, 202 when it is accepted.
 
         A dry run answers at once what the command would do. Raises what the command would be refused with.
         """
         message = kind.model_validate({**said, "command_id": self.command_id, "by": self.by})
         if self.dry_run:
-            shown = await self.desk.preview(client_id, message)
+            shown = await self.clients.preview(client_id, message)
             if refusal := refusal_in(shown):
                 raise refusal
             return shown
-        answer = await self.waited(await self.desk.command(client_id, message, fresh=self.fresh))
+        answer = await self.waited(await self.clients.command(client_id, message, fresh=self.fresh))
         self.response.status_code = 200 if answer.provisioning is Provisioned.SETTLED else 202
         return answer
 
 
-Asked = Annotated[Asking, Depends()]
-Commanded = Annotated[Telling, Depends()]
+Options = Annotated[RequestOptions, Depends()]
+Command = Annotated[CommandOptions, Depends()]
 
 
 def seconds_of(prefer: str | None) -> int:
@@ -98,7 +98,7 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
     202: {"model": CommandAnswer, "description": "Accepted: what it takes is under way"},
     **problems.described(404, 409, 422),
 }
-COMMAND: dict[str, Any] = {"response_model": Told, "responses": ANSWERS}
+COMMAND: dict[str, Any] = {"response_model": CommandResponse, "responses": ANSWERS}
 # a command without anything to say needs no body
 CommandGiven = Annotated[CommandBody, Body(default_factory=CommandBody)]
 PlannableGiven = Annotated[

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from starter.contract.schemas import Readiness
 from starter.errors import Away, NotReady
 from starter.web import problems
-from starter.web.dependencies import AtDesk
+from starter.web.dependencies import Clients
 
 router = APIRouter(tags=["health"])
 
@@ -19,10 +19,12 @@ async def healthz() -> dict[str, bool]:
 
 
 @router.get("/readyz", summary="Able to work", responses={503: problems.described()[503]})
-async def readyz(desk: AtDesk) -> Readiness:
+async def readyz(clients: Clients) -> Readiness:
     """Temporal and the directory's database answer. The problem document says which does not."""
     away = [
-        part for part in await asyncio.gather(_absence(desk.gateway.ready()), _absence(desk.directory.ready())) if part
+        part
+        for part in await asyncio.gather(_absence(clients.gateway.ready()), _absence(clients.directory.ready()))
+        if part
     ]
     if away:
         raise NotReady(away)

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Path, Query
 
 from starter.api import examples
-from starter.api.commanding import COMMAND, Commanded, Told
+from starter.api.commanding import COMMAND, Command, CommandResponse
 from starter.contract.schemas import (
     AttentionFilter,
     AttentionPage,
@@ -16,7 +16,7 @@ from starter.contract.schemas import (
     SystemPage,
 )
 from starter.web import problems
-from starter.web.dependencies import AtDesk, ClientId
+from starter.web.dependencies import ClientId, Clients
 from workflows.wire import messages
 
 router = APIRouter(tags=["systems"])
@@ -25,47 +25,47 @@ SystemName = Annotated[Switched, Path(description="Which system", examples=["tel
 
 
 @router.get("/systems", summary="How each system is, and who waits for it", responses=problems.described())
-async def list_systems(desk: AtDesk) -> SystemPage:
+async def list_systems(clients: Clients) -> SystemPage:
     """The workers report; the worst of what they say counts. A system that none has spoken of for a minute is
     `unknown`."""
-    return await desk.directory.systems()
+    return await clients.directory.systems()
 
 
 @router.get("/attention", summary="Every client that waits for a person", responses=problems.described(422))
-async def list_attention(desk: AtDesk, wanted: Annotated[AttentionFilter, Query()]) -> AttentionPage:
+async def list_attention(clients: Clients, wanted: Annotated[AttentionFilter, Query()]) -> AttentionPage:
     """Clients in attention or not proven, by system, the oldest first: as last published, which is at the first
     failure and at every other error. `GET /clients/{client_id}` has the attempts of this moment."""
-    return await desk.directory.attention(wanted)
+    return await clients.directory.attention(wanted)
 
 
 @router.post("/clients/{client_id}/systems/{system}/retry", summary="Retry a system", **COMMAND)
 async def retry_system(
-    asked: Commanded,
+    command: Command,
     client_id: ClientId,
     system: SystemName,
     said: Annotated[CommandBody, Body(default_factory=CommandBody, openapi_examples=examples.RETRIES)],
-) -> Told:
+) -> CommandResponse:
     """Attempt at once, without the rest of the pause. Nothing changes for a system that is as decided."""
-    return await asked.tell(client_id, messages.Retry, {**said.model_dump(exclude_unset=True), "system": system})
+    return await command.send(client_id, messages.Retry, {**said.model_dump(exclude_unset=True), "system": system})
 
 
 @router.post("/clients/{client_id}/systems/{system}/skip", summary="Skip a system", **COMMAND)
 async def skip_system(
-    asked: Commanded,
+    command: Command,
     client_id: ClientId,
     system: SystemName,
     said: Annotated[SkipBody, Body(openapi_examples=examples.SKIPS)],
-) -> Told:
+) -> CommandResponse:
     """Accept that the system is not as decided, until the next decision that concerns it. Nothing counts as proven."""
-    return await asked.tell(client_id, messages.Skip, {**said.model_dump(exclude_unset=True), "system": system})
+    return await command.send(client_id, messages.Skip, {**said.model_dump(exclude_unset=True), "system": system})
 
 
 @router.post("/clients/{client_id}/systems/{system}/mark-done", summary="Mark a system done by hand", **COMMAND)
 async def mark_system_done(
-    asked: Commanded,
+    command: Command,
     client_id: ClientId,
     system: SystemName,
     said: Annotated[MarkDoneBody, Body(openapi_examples=examples.MARKS)],
-) -> Told:
+) -> CommandResponse:
     """Count the system as done, because somebody saw to it: the note is the evidence, with who gave it."""
-    return await asked.tell(client_id, messages.MarkDone, {**said.model_dump(exclude_unset=True), "system": system})
+    return await command.send(client_id, messages.MarkDone, {**said.model_dump(exclude_unset=True), "system": system})

@@ -152,7 +152,7 @@ def add(
         activation="manual" if manual else None,
         management=management,
     )
-    _tell("POST", "clients", body=body, wait=wait, command_id=command_id, as_json=as_json)
+    _send("POST", "clients", body=body, wait=wait, command_id=command_id, as_json=as_json)
 
 
 @app.command()
@@ -177,7 +177,7 @@ def edit(
     body: dict[str, Any] = {field: value for field, value in details.items() if value is not None}
     if end_date is not None:
         body["end_date"] = end_date or None
-    _tell("PATCH", "clients", client_id, body=body, wait=wait, command_id=command_id, as_json=as_json, dry_run=dry_run)
+    _send("PATCH", "clients", client_id, body=body, wait=wait, command_id=command_id, as_json=as_json, dry_run=dry_run)
 
 
 @app.command(short_help="Provide all services, ahead of the start date too.")
@@ -326,7 +326,7 @@ def cancel_planned(
 ) -> None:
     """Cancel a planned change."""
     path = ("clients", client_id, "planned", kind(change))
-    _tell(
+    _send(
         "DELETE",
         *path,
         wait=wait,
@@ -408,10 +408,10 @@ def _command(
     then: str = "",
 ) -> None:
     path = ("clients", client_id, *route.split("/"))
-    _tell("POST", *path, body=body, wait=wait, command_id=command_id, as_json=as_json, dry_run=dry_run, then=then)
+    _send("POST", *path, body=body, wait=wait, command_id=command_id, as_json=as_json, dry_run=dry_run, then=then)
 
 
-def _tell(
+def _send(
     method: str, *path: str, wait: float, as_json: bool, dry_run: bool = False, then: str = "", **rest: Any
 ) -> None:
     """Tell, and show the answer, or what it would be; ``then`` is what a person has to do when something changed."""
@@ -421,10 +421,10 @@ def _tell(
 
     service = Service(as_json)
     if dry_run:
-        shown = service.tell(method, *path, dry_run="true", **rest)
+        shown = service.send(method, *path, dry_run="true", **rest)
         tables.as_json(shown) if as_json else render_preview.preview(shown)
         return
-    answer = service.tell(method, *path, wait=wait, **rest)
+    answer = service.send(method, *path, wait=wait, **rest)
     if as_json:
         tables.as_json(answer)
     else:

@@ -46,7 +46,7 @@ class Service:
             items += page["items"]
         return {**page, "items": items}
 
-    def tell(
+    def send(
         self,
         method: str,
         *path: str,

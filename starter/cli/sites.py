@@ -20,7 +20,7 @@ def add(
     from starter.cli.show import tables
 
     body = {"site_id": site_id, "name": name, "timezone": timezone}
-    site = Service(as_json).tell("POST", "sites", body=body)
+    site = Service(as_json).send("POST", "sites", body=body)
     tables.as_json(site) if as_json else tables.say(f"Site {site['site_id']}: {site['name']}, {site['timezone']}")
 
 

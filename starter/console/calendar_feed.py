@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starter.console.plans import plan_word, touched
 from starter.console.rendering import reads_of
 from starter.directory.console import Plan
-from starter.web.dependencies import AtDesk
+from starter.web.dependencies import Clients
 from workflows.domain.dates import LAST_DAY, first_instant
 
 FEED = "/upcoming.ics"
@@ -52,14 +52,14 @@ def feed_path(token: str, site: str = _ALL) -> str:
 
 
 @calendar_feed.api_route(FEED, methods=["GET", "HEAD"])
-async def show_feed(request: Request, desk: AtDesk, key: str = "", site: str = _ALL) -> Response:
+async def show_feed(request: Request, clients: Clients, key: str = "", site: str = _ALL) -> Response:
     """Everything planned. Whoever has the address may read it; whoever has not learns nothing."""
     token: str = request.app.state.token
     if not hmac.compare_digest(key.encode(), calendar_key(token, site).encode()):
         raise HTTPException(404)
     name = "Connect"
     if site:
-        known = await desk.directory.site(site)
+        known = await clients.directory.site(site)
         if known is None:
             raise HTTPException(404)
         name = f"Connect: {known.name}"

@@ -7,7 +7,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from starter.console.rendering import mishap
+from starter.console.rendering import error_page
 from starter.web.security import HEADERS, wants_page
 
 Handler = Callable[[Request, Exception], Awaitable[Response]]
@@ -37,7 +37,7 @@ def install(app: FastAPI) -> None:
 
         async def handle(request: Request, error: Exception) -> Response:
             if wants_page(request.scope):
-                answer: Response = mishap(request, *told(error))
+                answer: Response = error_page(request, *told(error))
             else:
                 answer = await otherwise(request, error)
             answer.headers.update(HEADERS)  # a mistake is answered outside of all that says them otherwise

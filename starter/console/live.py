@@ -12,7 +12,7 @@ from starter.console.auth.sessions import sessions_of
 from starter.console.rendering import session_of
 from starter.directory.watching import EVERY_CLIENT, Watch
 from starter.errors import DirectoryAway
-from starter.web.dependencies import AtDesk
+from starter.web.dependencies import Clients
 
 CALM = 0.15  # seconds in which many changes are one
 SIGN_OF_LIFE = 5.0  # seconds between them: a connection that is lost is then noticed, and a session that has ended
@@ -22,7 +22,7 @@ live = APIRouter(include_in_schema=False)
 
 
 @live.get("/live")
-async def changes(request: Request, desk: AtDesk, client: str = EVERY_CLIENT) -> StreamingResponse:
+async def changes(request: Request, clients: Clients, client: str = EVERY_CLIENT) -> StreamingResponse:
     """``changed`` whenever the client, or any client, may have changed; until the session or the service ends."""
     session = session_of(request)
     until = (session.expires_at - datetime.now(UTC)).total_seconds() if session else LONGEST
@@ -30,18 +30,18 @@ async def changes(request: Request, desk: AtDesk, client: str = EVERY_CLIENT) ->
 
     async def may_listen() -> bool:
         """Not when the service is about to stop, nor who has signed out, in whichever process that was."""
-        if desk.watch.ended:
+        if clients.watch.ended:
             return False
         try:
             return session is None or await sessions_of(request).find(request) is not None
         except DirectoryAway:  # nobody can say; browsers come back, and are told
             return False
 
-    stream = _told(desk.watch, client, min(until, LONGEST), may_listen)
+    stream = _stream(clients.watch, client, min(until, LONGEST), may_listen)
     return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
 
 
-async def _told(
+async def _stream(
     watch: Watch, client: str, seconds: float, may_listen: Callable[[], Awaitable[bool]]
 ) -> AsyncIterator[str]:
     with watch.of(client) as changed, suppress(TimeoutError):

@@ -16,7 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starter.console import labels as words
 from starter.console.auth.sessions import Session
 from starter.console.plans import elsewhere, plan_word, touched
-from starter.directory.console import Reads
+from starter.directory.console import ConsoleReads
 from starter.errors import Away, NoSuchClient, NoSuchPage, StarterError
 from starter.web.security import Caller
 from workflows.domain.errors import Refusal
@@ -56,7 +56,7 @@ class Form:
         return self.fields.get(name) or None
 
 
-async def form_of(request: Request) -> Form:
+async def read_form(request: Request) -> Form:
     """The form that was sent. No other page's comes this far (``security.sent_by_another_page``)."""
     pairs = parse_qsl((await request.body()).decode("utf-8", "replace"), keep_blank_values=True)
     many: dict[str, list[str]] = {}
@@ -71,9 +71,9 @@ def session_of(request: Request) -> Session | None:
     return session
 
 
-def reads_of(request: Request) -> Reads:
+def reads_of(request: Request) -> ConsoleReads:
     """What the pages read of the directory, besides what everybody does."""
-    reads: Reads = request.app.state.reads
+    reads: ConsoleReads = request.app.state.reads
     return reads
 
 
@@ -108,7 +108,7 @@ def page(request: Request, template: str, status: int = 200, **shown: Any) -> HT
     return answer
 
 
-def mishap(request: Request, status: int, title: str, told: str) -> HTMLResponse:
+def error_page(request: Request, status: int, title: str, told: str) -> HTMLResponse:
     """A page that says what went wrong. What was only asked for can be asked for again, when that may help."""
     return page(request, "error.html", status, title=title, told=told, again=request.method == "GET" and status >= 500)
 
@@ -117,16 +117,20 @@ async def out_of_reach(request: Request, away: Away, path: str = "") -> HTMLResp
     """A page that says what does not answer. What was sent is kept in it."""
     title = f"{away.part} does not answer"
     sent = request.method == "POST"
-    answer = await kept(request, 503, title, SEND_AGAIN, path) if sent else mishap(request, 503, title, str(away))
+    answer = (
+        await resubmit_page(request, 503, title, SEND_AGAIN, path)
+        if sent
+        else error_page(request, 503, title, str(away))
+    )
     answer.headers["Retry-After"] = str(away.retry_after)
     return answer
 
 
-async def kept(request: Request, status: int, title: str, told: str, path: str = "") -> HTMLResponse:
+async def resubmit_page(request: Request, status: int, title: str, told: str, path: str = "") -> HTMLResponse:
     """A page that keeps the form that was sent, to be sent again: nothing that was typed is lost."""
-    form = await form_of(request)
+    form = await read_form(request)
     if "token" in form.many:  # which is written nowhere
-        return mishap(request, status, title, "Nothing was done. Go back, and try again shortly.")
+        return error_page(request, status, title, "Nothing was done. Go back, and try again shortly.")
     fields = [(name, value) for name, values in form.many.items() for value in values]
     typed = [(words.field_word(name), value) for name, value in fields if value and words.field_word(name)]
     shown = {"title": title, "told": told, "fields": fields, "typed": typed, "out": status == 401}
@@ -141,13 +145,13 @@ class Redirect(RedirectResponse):
         self.notice = notice if len(notice) <= LONGEST_NOTICE else f"{notice[: LONGEST_NOTICE - 1]}…"
 
 
-def see(path: str, notice: str = "", **query: str) -> Redirect:
+def redirect(path: str, notice: str = "", **query: str) -> Redirect:
     """Look at a path of ours next."""
     said = urlencode({name: value for name, value in query.items() if value})
     return Redirect(f"{path}?{said}" if said else path, notice)
 
 
-def inside(address: str) -> str:
+def safe_path(address: str) -> str:
     """A path of ours to go to, whatever was given: never another host's, however it is written."""
     path = address.partition("?")[0].partition("#")[0]
     ours = address.startswith("/") and address.isprintable()
@@ -184,15 +188,15 @@ class Page(APIRoute):
                     )
                 return _with_notice(request, await handle(request))
             except NoSuchClient as unknown:
-                return mishap(
+                return error_page(
                     request, 404, "There is no such client", f"Nobody goes by {unknown.client_id!r}. {NO_CLIENT}"
                 )
             except NoSuchPage as unknown:
-                return mishap(request, 404, "There is no such page", str(unknown))
+                return error_page(request, 404, "There is no such page", str(unknown))
             except Away as away:
                 return await out_of_reach(request, away)
             except (StarterError, Refusal) as refused:
-                return mishap(request, 409, "That cannot be done", str(refused))
+                return error_page(request, 409, "That cannot be done", str(refused))
 
         return answer
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from activities.database import Database
-from starter.directory.paging import reaching
+from starter.directory.paging import directory_errors
 from workflows.domain.answers import CREATE, Answer, refused
 from workflows.domain.errors import CommandIdReused, Refusal, refusal_of
 
@@ -44,7 +44,7 @@ class Answers:
 
         Raises the refusal that it met, or CommandIdReused where the key was used for something else.
         """
-        async with reaching(self._timeout):
+        async with directory_errors(self._timeout):
             rows = await self._database.read(_FIND, key.client_id, key.command_id, key.kind == CREATE)
         return _verdict(rows[0], key) if rows else None
 
@@ -52,7 +52,7 @@ class Answers:
         """Have a refusal stand, unless there is a verdict already; then it is as ``find`` has it."""
         answer = refused(key.command_id, key.fingerprint, key.kind, refusal)
         values = (key.client_id, key.command_id, key.fingerprint, key.kind, answer.message, answer.refusal)
-        async with reaching(self._timeout):
+        async with directory_errors(self._timeout):
             await self._database.write(_KEEP, *values)
         try:
             return await self.find(key)

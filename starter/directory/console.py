@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Any
 
 from activities.database import Database
-from starter.directory.paging import reaching
+from starter.directory.paging import directory_errors
 
-GLANCE = 5.0  # seconds that the database has to answer
+TIMEOUT = 5.0  # seconds that the database has to answer
 MOST_PLANS = 2000
 MOST_LOOKED_AT = 1000
 
@@ -33,7 +33,7 @@ class Plan:
     updated_at: datetime
 
 
-class Reads:
+class ConsoleReads:
     """Its methods raise DirectoryAway when the database does not answer."""
 
     def __init__(self, database: Database) -> None:
@@ -41,13 +41,13 @@ class Reads:
 
     async def site_names(self) -> dict[str, str]:
         """What each site is called."""
-        async with reaching(GLANCE):
+        async with directory_errors(TIMEOUT):
             rows = await self._database.read("SELECT site_id, name FROM sites")
         return {row["site_id"]: row["name"] for row in rows}
 
     async def status_changes(self, client_id: str) -> list[tuple[datetime, str]]:
         """Since when a client had which status, the oldest first."""
-        async with reaching(GLANCE):
+        async with directory_errors(TIMEOUT):
             rows = await self._database.read(
                 "SELECT at, facts->>'status' AS status FROM history "
                 "WHERE client_id = $1 AND event = 'decided' AND facts ? 'status' ORDER BY at, history_id",
@@ -60,7 +60,7 @@ class Reads:
     ) -> list[Plan]:
         """What is planned from ``begin`` until before ``end``, in order; of one site or of all. At most ``most``,
         without the first ``skip``."""
-        async with reaching(GLANCE):
+        async with directory_errors(TIMEOUT):
             rows = await self._database.read(
                 "SELECT c.client_id, c.name, c.site_id, s.name AS site_name, s.timezone, p.*, c.revision, c.updated_at "
                 "FROM clients c JOIN sites s USING (site_id), "
@@ -85,7 +85,7 @@ class Reads:
 
     async def numbers_taken(self, numbers: Sequence[str]) -> dict[str, str]:
         """Which of these numbers somebody holds, and who."""
-        async with reaching(GLANCE):
+        async with directory_errors(TIMEOUT):
             rows = await self._database.read(
                 "SELECT number, client_id FROM numbers WHERE number = ANY($1)", list(numbers)
             )
@@ -93,13 +93,13 @@ class Reads:
 
     async def billing_ref_taken(self, ref: str) -> str | None:
         """Which client goes, or went, by a billing reference."""
-        async with reaching(GLANCE):
+        async with directory_errors(TIMEOUT):
             rows = await self._database.read("SELECT client_id FROM billing_refs WHERE billing_ref = $1", ref)
         return rows[0]["client_id"] if rows else None
 
     async def client_id_taken(self, client_id: str) -> bool:
         """Whether there is, or was, a client of this id."""
-        async with reaching(GLANCE):
+        async with directory_errors(TIMEOUT):
             return bool(await self._database.read("SELECT 1 FROM clients WHERE client_id = $1", client_id))
 
     async def in_attention(self) -> tuple[int, bool]:
@@ -107,7 +107,7 @@ class Reads:
 
         Every page asks: where all clients change at once, only some are looked at.
         """
-        async with reaching(GLANCE):
+        async with directory_errors(TIMEOUT):
             rows = await self._database.read(
                 "SELECT count(*) FILTER (WHERE attention) AS number, count(*) AS looked "
                 "FROM (SELECT attention FROM clients WHERE provisioning <> 'settled' LIMIT $1) unsettled",

@@ -23,7 +23,7 @@ _AWAY = (
 
 
 @asynccontextmanager
-async def reaching(seconds: float) -> AsyncIterator[None]:
+async def directory_errors(seconds: float) -> AsyncIterator[None]:
     """Turn the database's absence into DirectoryAway."""
     try:
         async with asyncio.timeout(seconds):

@@ -25,7 +25,7 @@ from starter.contract.schemas import (
 )
 from starter.directory.attention import systems, those_waiting
 from starter.directory.listing import counting, cursor_of, picking
-from starter.directory.paging import Where, opened, paging, reaching, sealed
+from starter.directory.paging import Where, directory_errors, opened, paging, sealed
 from starter.errors import SiteIdTaken
 from workflows.domain.dates import at_site
 from workflows.domain.errors import BillingRefTaken, NumberTaken, Refusal, Taken
@@ -101,15 +101,15 @@ def _proven_system(system: SystemView, row: asyncpg.Record, zone: str) -> System
     return system.model_copy(update=news)
 
 
-class Directory:
+class DirectoryReads:
     """The read model. Every method raises DirectoryAway when its database does not answer.
 
     ``glance`` is how long a look may take, in seconds.
     """
 
-    def __init__(self, database: Database, glance: float = 5.0) -> None:
+    def __init__(self, database: Database, timeout: float = 5.0) -> None:
         self._database = database
-        self._glance = glance
+        self._timeout = timeout
 
     @property
     def database(self) -> Database:
@@ -161,7 +161,7 @@ class Directory:
         Raises NoSuchPage.
         """
         picked = picking(wanted)
-        async with reaching(self._glance), paging():
+        async with directory_errors(self._timeout), paging():
             rows = await self._database.read(
                 f"{_CLIENT}, l.sort_key::text AS sort_text FROM ({picked.query}) l JOIN clients c USING (client_id) "
                 f"{_PROOFS} ORDER BY {picked.order}",
@@ -221,12 +221,12 @@ class Directory:
 
     async def attention(self, wanted: AttentionFilter) -> AttentionPage:
         """A page of the clients that wait for a person, by system, the oldest first. Raises NoSuchPage."""
-        async with reaching(self._glance), paging():
+        async with directory_errors(self._timeout), paging():
             return await those_waiting(self._database, wanted)
 
     async def systems(self) -> SystemPage:
         """How the workers find each system, and how many clients wait for it."""
-        async with reaching(self._glance):
+        async with directory_errors(self._timeout):
             return await systems(self._database)
 
     # -- history ----------------------------------------------------------------------------------------------------
@@ -245,7 +245,7 @@ class Directory:
             at, entry = opened(cursor, "history", (str, int))
             beyond = f"({where.given(at)}::text::timestamptz, {where.given(entry)}::bigint)"
             where.terms.append(f"(h.at, h.history_id) < {beyond}")
-        async with reaching(self._glance), paging():
+        async with directory_errors(self._timeout), paging():
             known = await self._database.read(
                 f"SELECT s.timezone, ({counting}) AS total "  # noqa: S608  # see above
                 "FROM clients c JOIN sites s USING (site_id) WHERE c.client_id = $1",
@@ -284,11 +284,11 @@ class Directory:
     # -- inside -----------------------------------------------------------------------------------------------------
 
     async def _fetch(self, query: str, *values: object) -> list[asyncpg.Record]:
-        async with reaching(self._glance):
+        async with directory_errors(self._timeout):
             return await self._database.read(query, *values)
 
     async def _write(self, statement: str, *values: object) -> None:
-        async with reaching(self._glance):
+        async with directory_errors(self._timeout):
             await self._database.write(statement, *values)
 
 

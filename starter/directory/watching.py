@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 import asyncpg
 import structlog
 
-from starter.directory.reads import Directory, Shown
+from starter.directory.reads import DirectoryReads, Shown
 from starter.errors import DirectoryAway
 from workflows.wire.views import ClientView
 
@@ -48,7 +48,7 @@ class Watch:
         """Let go of everybody who waits: the service is about to stop."""
         self.ended = True
         for client_id in list(self._watchers):
-            self._tell(client_id)
+            self._wake(client_id)
 
     async def run(self) -> None:
         """Listen for ever, through restarts of the database."""
@@ -64,25 +64,25 @@ class Watch:
         connection = await asyncpg.connect(self._dsn, timeout=5)
         try:
             connection.add_termination_listener(lambda _: lost.set())
-            await connection.add_listener(CHANNEL, self._heard)
+            await connection.add_listener(CHANNEL, self._on_notification)
             for client_id in list(self._watchers):
-                self._tell(client_id)
+                self._wake(client_id)
             await lost.wait()
         finally:
             with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 await connection.close(timeout=1)
 
-    def _heard(self, _connection: object, _pid: int, _channel: str, client_id: str) -> None:
-        self._tell(client_id)
-        self._tell(EVERY_CLIENT)
+    def _on_notification(self, _connection: object, _pid: int, _channel: str, client_id: str) -> None:
+        self._wake(client_id)
+        self._wake(EVERY_CLIENT)
 
-    def _tell(self, client_id: str) -> None:
+    def _wake(self, client_id: str) -> None:
         for event in self._watchers.get(client_id, ()):
             event.set()
 
 
 async def until_settled(
-    directory: Directory, watch: Watch, decided: ClientView, seconds: float, look_every: float = 2.0
+    directory: DirectoryReads, watch: Watch, decided: ClientView, seconds: float, look_every: float = 2.0
 ) -> Shown | None:
     """The client once everything that was ``decided`` is done and shown; None when the time is over first.
 

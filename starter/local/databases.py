@@ -118,7 +118,7 @@ async def _prepare(server: EmbeddedPostgres, kamailio: System, radius: System) -
     )
     await migrate(urls.directory)
     for system in (kamailio, radius):
-        await _furnish(server, system)
+        await _make_tables(server, system)
     return urls
 
 
@@ -141,7 +141,7 @@ async def _close(session: asyncpg.Connection, database: str) -> None:
         await session.execute(f"{how} {role}")
 
 
-async def _furnish(server: EmbeddedPostgres, system: System) -> None:
+async def _make_tables(server: EmbeddedPostgres, system: System) -> None:
     """Have the tables of a system and the rights to them, all or nothing."""
     async with _session(await server.ensure_database(system.database)) as session, session.transaction():
         await _close(session, system.database)

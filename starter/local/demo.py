@@ -24,7 +24,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Guest:
+class DemoClient:
     """One client of the demonstration: its record, and what has happened to it."""
 
     client_id: str
@@ -32,9 +32,9 @@ class Guest:
     steps: tuple[Step, ...] = ()
 
 
-def furnish(url: str, token: str) -> int:
+def seed(url: str, token: str) -> int:
     """Have the demonstration there. Returns how many clients it has. DemoFailed."""
-    guests = _guests(datetime.now(UTC).astimezone(ZoneInfo(SITE["timezone"])).date())
+    demo_clients = _guests(datetime.now(UTC).astimezone(ZoneInfo(SITE["timezone"])).date())
     with httpx.Client(
         base_url=f"{url.rstrip('/')}/api/v1",
         headers={"Authorization": f"Bearer {token}", "Prefer": f"wait={PATIENCE}"},
@@ -43,23 +43,23 @@ def furnish(url: str, token: str) -> int:
     ) as api:
         try:
             _post(api, "/sites", SITE, "demo-site", taken_is_fine=True)
-            for guest in guests:
-                _welcome(api, guest)
+            for demo_client in demo_clients:
+                _welcome(api, demo_client)
         except httpx.HTTPError as e:
             raise DemoFailed(f"{type(e).__name__} {e}") from e
-    return len(guests)
+    return len(demo_clients)
 
 
-def _welcome(api: httpx.Client, guest: Guest) -> None:
-    present = api.get(f"/clients/{guest.client_id}")
+def _welcome(api: httpx.Client, demo_client: DemoClient) -> None:
+    present = api.get(f"/clients/{demo_client.client_id}")
     if present.status_code == httpx.codes.OK and present.json()["status"] == "decommissioned":
         return
     if present.status_code == httpx.codes.NOT_FOUND:
-        record = {"client_id": guest.client_id, "site": SITE["site_id"], **guest.record}
-        _post(api, "/clients", record, f"demo-{guest.client_id}")
-    for number, step in enumerate(guest.steps, start=1):
-        path = f"/clients/{guest.client_id}/{step.command}"
-        _post(api, path, step.body, f"demo-{guest.client_id}-{number}")
+        record = {"client_id": demo_client.client_id, "site": SITE["site_id"], **demo_client.record}
+        _post(api, "/clients", record, f"demo-{demo_client.client_id}")
+    for number, step in enumerate(demo_client.steps, start=1):
+        path = f"/clients/{demo_client.client_id}/{step.command}"
+        _post(api, path, step.body, f"demo-{demo_client.client_id}-{number}")
 
 
 def _post(api: httpx.Client, path: str, body: dict[str, Any], key: str, *, taken_is_fine: bool = False) -> None:
@@ -70,69 +70,69 @@ def _post(api: httpx.Client, path: str, body: dict[str, Any], key: str, *, taken
     raise DemoFailed(f"POST {path}: {answer.status_code} {answer.text}")
 
 
-def _guests(today: date) -> list[Guest]:
+def _guests(today: date) -> list[DemoClient]:
     def day(days: int) -> str:
         return (today + timedelta(days)).isoformat()
 
     billing = {"source": "billing", "reason": "invoice 1042 unpaid"}
     security = {"source": "security", "reason": "access cards not returned"}
     return [
-        Guest(
+        DemoClient(
             "riverside-management",
             _residential("Riverside House", day(-900), ("00", "Reception"), ("01", "Plant room"), management=True),
         ),
-        Guest(
+        DemoClient(
             "harbour-legal",
             _residential("Harbour Legal LLP", day(-400), ("10", "1.10"), ("11", "1.10"), ("12", "1.11"))
             | {"internet": _internet(500, 100, 110), "end_date": day(330)},
         ),
-        Guest(
+        DemoClient(
             "northlight-studio",
             _residential("Northlight Studio", day(-730), ("20", "2.04"))
             | {"internet": _internet(100, 20, 204), "end_date": day(-9)},
         ),
-        Guest("quill-and-partners", _virtual("Quill & Partners", day(-200), "30")),
-        Guest("kestrel-translations", _virtual("Kestrel Translations", day(-35), "31", "32")),
-        Guest(
+        DemoClient("quill-and-partners", _virtual("Quill & Partners", day(-200), "30")),
+        DemoClient("kestrel-translations", _virtual("Kestrel Translations", day(-35), "31", "32")),
+        DemoClient(
             "meridian-search",
             _residential("Meridian Search Ltd", day(21), ("40", "3.01"), ("41", "3.01"))
             | {"internet": _internet(200, 50, 301)},
         ),
-        Guest(
+        DemoClient(
             "tern-robotics",
             _residential("Tern Robotics", day(-1), ("50", "3.07"))
             | {"activation": "manual", "internet": _internet(1000, 1000, 307)},
         ),
-        Guest(
+        DemoClient(
             "oakwell-interiors",
             _residential("Oakwell Interiors", day(-320), ("60", "2.11"), protected=("61", "Lift"))
             | {"internet": _internet(100, 20, 211)},
             (Step("suspend", billing),),
         ),
-        Guest(
+        DemoClient(
             "saffron-travel",
             _residential("Saffron Travel Group", day(-510), ("70", "2.15"), ("71", "2.15"))
             | {"internet": _internet(100, 20, 215)},
             (Step("suspend", billing), Step("suspend", security)),
         ),
-        Guest(
+        DemoClient(
             "fable-audio",
             _residential("Fable Audio", day(-260), ("80", "4.02"))
             | {"internet": _internet(200, 50, 402), "end_date": day(45)},
             (Step("decommission", {"last_day": day(45), "reason": "contract not renewed"}),),
         ),
-        Guest(
+        DemoClient(
             "lumen-clinic",
             _residential("Lumen Clinic", day(-120), ("85", "4.10")) | {"internet": _internet(100, 20, 410)},
             (Step("suspend", {"last_day": day(10), "source": "billing", "reason": "last reminder sent"}),),
         ),
-        Guest(
+        DemoClient(
             "atlas-freight",
             _residential("Atlas Freight Forwarding", day(-610), ("90", "5.01"), ("91", "5.02"))
             | {"internet": _internet(100, 20, 501)},
             (Step("convert", {"to": "virtual", "last_day": day(30), "reason": "team works from home"}),),
         ),
-        Guest(
+        DemoClient(
             "bramble-foods",
             _residential("Bramble Foods", day(-450), ("99", "1.02")),
             (Step("decommission", {"reason": "moved out"}),),

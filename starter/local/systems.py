@@ -36,7 +36,7 @@ PACKAGES = {  # Debian's names, and what each of them brings
     "kamailio": "sbin/kamailio",
     "kamailio-postgres-modules": "lib/*/kamailio/modules/db_postgres.so",
 }
-GLANCE = 0.5  # seconds that a living daemon has to answer
+TIMEOUT = 0.5  # seconds that a living daemon has to answer
 PASSFILE = "pgpass"  # its password for PostgreSQL, as libpq reads it (PostgreSQL manual, 34.16)
 
 
@@ -95,7 +95,7 @@ class Daemon(Child):
             signal_family(self.process.pid, signal.SIGKILL)
         super().start()
 
-    def furnish(self, configuration: Path, secrets: Mapping[str, str]) -> None:
+    def make_folder(self, configuration: Path, secrets: Mapping[str, str]) -> None:
         """Have its folder, with its configuration and its secrets by file name, for its account alone. StartFailed.
 
         The folder is the account's, and we may be root: nothing that lies there is followed or written to.
@@ -148,7 +148,7 @@ class FreeRadius(Daemon):
 
     def start(self) -> None:
         secrets = {PASSFILE: self._login.passfile, "secret.conf": f'radius_secret = "{self._secret}"\n'}
-        self.furnish(DEPLOY / "freeradius/radiusd.conf", secrets)
+        self.make_folder(DEPLOY / "freeradius/radiusd.conf", secrets)
         super().start()
 
     @property
@@ -158,7 +158,7 @@ class FreeRadius(Daemon):
     def ready(self) -> bool:
         """Whether it answers a Status-Server request (RFC 5997), and signs the answer. It asks no database for that."""
         client = Client(
-            HOST, authport=self.port, secret=self._secret.encode(), retries=1, timeout=GLANCE, enforce_ma=True
+            HOST, authport=self.port, secret=self._secret.encode(), retries=1, timeout=TIMEOUT, enforce_ma=True
         )
         try:
             client.SendPacket(client.CreateAuthPacket(code=StatusServer))
@@ -208,7 +208,7 @@ class Kamailio(Daemon):
 
     def start(self) -> None:
         path = f'route[RPC_PATH] {{ $var(rpc_path) = "/RPC/{self._rpc_secret}"; }}\n'
-        self.furnish(DEPLOY / "kamailio/kamailio.cfg", {PASSFILE: self._login.passfile, "rpc-path.cfg": path})
+        self.make_folder(DEPLOY / "kamailio/kamailio.cfg", {PASSFILE: self._login.passfile, "rpc-path.cfg": path})
         super().start()
 
     @property
@@ -218,7 +218,7 @@ class Kamailio(Daemon):
     def ready(self) -> bool:
         """Whether it answers OPTIONS (RFC 3261 section 11)."""
         with socket.socket(type=socket.SOCK_DGRAM) as s:
-            s.settimeout(GLANCE)
+            s.settimeout(TIMEOUT)
             try:
                 s.connect((HOST, self.port))
                 s.send(_options(self.port, s.getsockname()[1]))

@@ -76,14 +76,14 @@ class TemporalServer(Child):
             s.settimeout(1)
             if s.connect_ex((HOST, self.port)):
                 return False
-        return self._told("operator", "namespace", "describe") is not None
+        return self._ask_server("operator", "namespace", "describe") is not None
 
     def has_worker(self, task_queue: str) -> bool:
         """Whether a worker asks for tasks."""
-        told = self._told("task-queue", "describe", "--task-queue", task_queue)
+        told = self._ask_server("task-queue", "describe", "--task-queue", task_queue)
         return bool(told and json.loads(told)["pollers"])
 
-    def _told(self, *question: str) -> str | None:
+    def _ask_server(self, *question: str) -> str | None:
         """The server's answer to its own command line, in JSON; None: it has none."""
         argv = [str(self.program), *question, "-n", NAMESPACE, "--address", self.address, "--command-timeout", "2s"]
         answer = subprocess.run([*argv, "--output", "json"], capture_output=True, check=False, encoding="utf-8")

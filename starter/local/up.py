@@ -21,7 +21,7 @@ from starter.console.auth.sessions import link_key
 from starter.local.children import Child, StartFailed, tail
 from starter.local.data_folder import DataFolder, DataFolderRefused
 from starter.local.databases import ACCESS, ROLES, PrepareFailed, Urls, lock_superuser, prepare
-from starter.local.demo import DemoFailed, furnish
+from starter.local.demo import DemoFailed, seed
 from starter.local.ports import HOST, free_port, is_free, who_listens
 from starter.local.postgres import EmbeddedPostgres
 from starter.local.private_files import read_private
@@ -108,7 +108,7 @@ class Local:
             self._say(self._ready_line())
             self._say(OPEN_TO_THE_MACHINE.format(address=f"{HOST}:{self._options.temporal_port}"))
             if self._options.demo:
-                threading.Thread(target=self._furnish, daemon=True).start()
+                threading.Thread(target=self._seed, daemon=True).start()
             while True:
                 self._pause(0.1)
         finally:
@@ -218,14 +218,14 @@ class Local:
         radius, sip = self._systems
         return f"{line}  SIP: {sip.address}  RADIUS: {radius.address}, secret: {_near(self._folder.radius_secret)}"
 
-    def _furnish(self) -> None:
+    def _seed(self) -> None:
         try:
-            guests = furnish(self._options.url, self._token)
+            demo_clients = seed(self._options.url, self._token)
         except DemoFailed as e:
             if not self._stop_requested():
                 self._say(f"The demonstration is not complete: {e}")
         else:
-            self._say(f"The demonstration is there: {guests} clients at Riverside House")
+            self._say(f"The demonstration is there: {demo_clients} clients at Riverside House")
 
     def _say(self, line: str) -> None:
         _write(sys.stdout, line)

@@ -46,7 +46,7 @@ PAUSE = 0.1
 
 
 @dataclass
-class Asked:
+class Request:
     """One request to one client, its idempotency key, and whether it is known to be in Temporal's hands."""
 
     client_id: str
@@ -61,11 +61,11 @@ class Gateway:
     every worker, is away, and TemporalRefused when it answers and will not.
     """
 
-    def __init__(self, client: Client, ui_url: str = "", *, patience: float = 10.0, glance: float = 5.0) -> None:
+    def __init__(self, client: Client, ui_url: str = "", *, patience: float = 10.0, timeout: float = 5.0) -> None:
         self._client = client
         self._ui = f"{ui_url.rstrip('/')}/namespaces/{client.namespace}/workflows" if ui_url else ""
         self._patience = patience
-        self._glance = glance
+        self._timeout = timeout
 
     def ui_link(self, client_id: str) -> str:
         """Where operators see the client's workflow in the Temporal UI."""
@@ -73,7 +73,7 @@ class Gateway:
 
     async def ready(self) -> None:
         """Return when Temporal answers."""
-        async with reaching(self._glance):
+        async with temporal_errors(self._timeout):
             await self._client.service_client.check_health()
 
     async def create(self, state: ClientState, request: str) -> ClientView:
@@ -82,12 +82,14 @@ class Gateway:
         Raises the Refusal of what is taken or not valid, CommandIdReused for another request under the same
         command_id, NotDecided.
         """
-        asked = Asked(state.client.client_id, state.created_by)
-        async with reaching(self._patience, asked):
+        asked = Request(state.client.client_id, state.created_by)
+        async with temporal_errors(self._patience, asked):
             handle = await self._started(state, asked, f"{asked.command_id}:{request}")
             asked.accepted = True
             try:
-                return await self._told(handle, asked, f"{asked.command_id}:registered", "wait_registered", ClientView)
+                return await self._update(
+                    handle, asked, f"{asked.command_id}:registered", "wait_registered", ClientView
+                )
             except NotRunning:
                 return await _ending(handle)
 
@@ -96,9 +98,11 @@ class Gateway:
 
         Raises the Refusal, NotRunning for a client whose workflow is closed or never was, NotDecided.
         """
-        asked = Asked(client_id, message.command_id)
-        async with reaching(self._patience, asked):
-            return await self._told(self._handle(client_id), asked, asked.command_id, "command", CommandAnswer, message)
+        asked = Request(client_id, message.command_id)
+        async with temporal_errors(self._patience, asked):
+            return await self._update(
+                self._handle(client_id), asked, asked.command_id, "command", CommandAnswer, message
+            )
 
     async def client(self, client_id: str) -> ClientView:
         """The client as its workflow knows it. Raises NotRunning."""
@@ -119,7 +123,7 @@ class Gateway:
 
     @asynccontextmanager
     async def _looking_at(self, client_id: str) -> AsyncIterator[None]:
-        async with reaching(self._glance):
+        async with temporal_errors(self._timeout):
             try:
                 yield
             except WorkflowQueryRejectedError as closed:
@@ -130,7 +134,7 @@ class Gateway:
     def _handle(self, client_id: str) -> Handle:
         return self._client.get_workflow_handle_for(ClientLifecycle.run, workflow_id(client_id))
 
-    async def _started(self, state: ClientState, asked: Asked, signature: str) -> Handle:
+    async def _started(self, state: ClientState, asked: Request, signature: str) -> Handle:
         """The client's workflow, started by this very request now or before."""
         try:
             return await self._client.start_workflow(
@@ -159,8 +163,8 @@ class Gateway:
                 f"There is, or was, a client {asked.client_id}", "Choose another id", field="client_id"
             ) from taken
 
-    async def _told(
-        self, handle: Handle, asked: Asked, update_id: str, update: str, answer: type[T], *args: BaseModel
+    async def _update(
+        self, handle: Handle, asked: Request, update_id: str, update: str, answer: type[T], *args: BaseModel
     ) -> T:
         """The answer to an update. Ask again while it is only "not yet", or was lost to a renewal.
 
@@ -181,7 +185,7 @@ class Gateway:
             except WorkflowUpdateFailedError as failed:
                 told = failed.cause
                 if not isinstance(told, ApplicationError) or told.type not in NOT_YET:
-                    raise as_told(told) from failed
+                    raise refusal_from(told) from failed
             except RPCError as error:
                 raise _unless_running(error, asked.client_id) from error
             await asyncio.sleep(PAUSE)
@@ -192,10 +196,10 @@ async def _ending(handle: Handle) -> ClientView:
     try:
         return await handle.result()
     except WorkflowFailureError as failed:
-        raise as_told(failed.cause) from failed
+        raise refusal_from(failed.cause) from failed
 
 
-def as_told(cause: BaseException | None) -> Exception:
+def refusal_from(cause: BaseException | None) -> Exception:
     """The domain refusal that crossed the wire as a type and its facts."""
     if not isinstance(cause, ApplicationError) or cause.type not in REFUSALS or not cause.details:
         return Malfunction(f"The client's workflow answered: {cause}")
@@ -210,7 +214,7 @@ def is_recorded(refusal: Refusal) -> bool:
 
 
 @asynccontextmanager
-async def reaching(seconds: float, asked: Asked | None = None) -> AsyncIterator[None]:
+async def temporal_errors(seconds: float, asked: Request | None = None) -> AsyncIterator[None]:
     """Turn Temporal's absence into TemporalAway, and lateness into NotDecided for what it has accepted."""
     try:
         async with asyncio.timeout(seconds):

@@ -4,17 +4,17 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Request
 
-from starter.clients import Desk
+from starter.clients import ClientService
 
 API = "/api/v1"
 
 ClientId = Annotated[str, Path(description="The client's id", examples=["acme"])]
 
 
-def desk_of(request: Request) -> Desk:
+def clients_of(request: Request) -> ClientService:
     """The service that the app was made with."""
-    desk: Desk = request.app.state.desk
-    return desk
+    clients: ClientService = request.app.state.clients
+    return clients
 
 
-AtDesk = Annotated[Desk, Depends(desk_of)]
+Clients = Annotated[ClientService, Depends(clients_of)]

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, async_playwright
 
 from starter.console.auth.sessions import COOKIE, Sessions
-from tests.support.service import HOME, TOKEN, House
+from tests.support.service import HOME, TOKEN, Service
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
@@ -52,7 +52,7 @@ class Browsers:
     """
 
     browser: Browser
-    house: House
+    service: Service
     complaints: list[str] = field(default_factory=list)
     _contexts: list[BrowserContext] = field(default_factory=list)
     _expected: list[str] = field(default_factory=list)
@@ -61,7 +61,7 @@ class Browsers:
         self, *, theme: Theme = "light", width: int = WIDE, height: int = 900, scripts: bool = True, url: str = ""
     ) -> Page:
         """An empty tab of a new browser, where nobody is signed in. Addresses are the service's, or begin with /."""
-        home = url or self.house.url
+        home = url or self.service.url
         context = await self.browser.new_context(
             base_url=home,
             color_scheme=theme,
@@ -92,9 +92,9 @@ class Browsers:
     ) -> Page:
         """A tab of a new browser in which ``name`` is signed in, at ``path``; empty without one."""
         page = await self.open(theme=theme, width=width, height=height, scripts=scripts, url=url)
-        cookie = await Sessions(self.house.desk.directory.database, TOKEN).begin(name, HOME)
+        cookie = await Sessions(self.service.clients.directory.database, TOKEN).begin(name, HOME)
         assert cookie is not None
-        home = url or self.house.url
+        home = url or self.service.url
         await page.context.add_cookies(
             [{"name": COOKIE, "value": cookie, "url": home, "httpOnly": True, "sameSite": "Lax"}]
         )

@@ -14,7 +14,7 @@ from activities.directory.migrations import migrate
 from activities.settings import Settings
 from starter.local.postgres import EmbeddedPostgres
 from tests.browser.browsing import PATIENCE, BrowserMissing, Browsers, browser_file, running_browser
-from tests.support.service import TEMPORAL, TOKEN, House, furnished
+from tests.support.service import TEMPORAL, TOKEN, Service, running_service
 from workflows.visibility import KEYS
 
 expect.set_options(timeout=PATIENCE)
@@ -53,10 +53,10 @@ async def temporal() -> AsyncIterator[Client]:
 
 
 @pytest_asyncio.fixture(scope="session")
-async def house(temporal: Client, settings: Settings) -> AsyncIterator[House]:
+async def service(temporal: Client, settings: Settings) -> AsyncIterator[Service]:
     """The whole service: the real API and console, the real directory, a real Temporal server, fake systems."""
-    async with furnished(temporal, settings) as house:
-        yield house
+    async with running_service(temporal, settings) as service:
+        yield service
 
 
 @pytest_asyncio.fixture(scope="session")
@@ -66,9 +66,9 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @pytest_asyncio.fixture
-async def browsers(browser: Browser, house: House) -> AsyncIterator[Browsers]:
+async def browsers(browser: Browser, service: Service) -> AsyncIterator[Browsers]:
     """Browsers of the console. The test fails on any error in a console or a page, refusal of the content security
     policy, or request to another host that it did not say it expects."""
-    browsers = Browsers(browser, house)
+    browsers = Browsers(browser, service)
     yield browsers
     await browsers.close()

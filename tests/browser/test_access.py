@@ -9,7 +9,7 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, expect
 
 from tests.browser.browsing import NARROW, WIDE, Browsers, Theme
-from tests.support.service import House, number, unique
+from tests.support.service import Service, number, unique
 
 STANDARD = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 PAGES = (
@@ -26,12 +26,12 @@ PAGES = (
 
 
 @pytest_asyncio.fixture(scope="module")
-async def client(house: House) -> str:
+async def client(service: Service) -> str:
     line = {"number": number(), "office": "2.07"}
-    made = await house.create(unique("Accessible"), lines=[line], internet={"down_mbps": 100, "up_mbps": 20})
+    made = await service.create(unique("Accessible"), lines=[line], internet={"down_mbps": 100, "up_mbps": 20})
     client_id: str = made["client_id"]
-    assert (await house.post(client_id, "suspend", reason="unpaid")).status_code == 200
-    assert (await house.post(client_id, "decommission", last_day="2199-03-31", reason="leaves")).status_code == 200
+    assert (await service.post(client_id, "suspend", reason="unpaid")).status_code == 200
+    assert (await service.post(client_id, "decommission", last_day="2199-03-31", reason="leaves")).status_code == 200
     return client_id
 
 
@@ -69,7 +69,7 @@ async def test_axe_finds_nothing_in_the_reference(browsers: Browsers) -> None:
 
 @pytest.mark.parametrize("theme", get_args(Theme))
 async def test_axe_finds_nothing_in_menus_problems_and_errors(
-    browsers: Browsers, house: House, client: str, theme: Theme
+    browsers: Browsers, service: Service, client: str, theme: Theme
 ) -> None:
     browsers.expects("status of 404", "status of 403")
     page = await browsers.signed_in("/clients", theme=theme)
@@ -83,9 +83,9 @@ async def test_axe_finds_nothing_in_menus_problems_and_errors(
     stranger = await browsers.open(theme=theme)
     await stranger.goto("/sign-in?key=used")
     found += await violations(stranger, "refused link")
-    failing = await house.create(unique("Failing"))
-    async with house.without(house.telephony):
-        await house.post(failing["client_id"], "suspend", wait=0)
+    failing = await service.create(unique("Failing"))
+    async with service.without(service.telephony):
+        await service.post(failing["client_id"], "suspend", wait=0)
         await page.goto(f"/clients/{failing['client_id']}")
         await expect(page.locator(".axes .badge.attention")).to_be_visible(timeout=20_000)
         found += await violations(page, "attention")

@@ -7,20 +7,20 @@ import pytest_asyncio
 from playwright.async_api import expect
 
 from tests.browser.browsing import NARROW, WIDE, Browsers, titled
-from tests.support.service import House, number, unique, with_limits
+from tests.support.service import Service, number, unique, with_limits
 from workflows.domain.provisioning.standing import Limits
 
 
 @pytest_asyncio.fixture(scope="module")
-async def held(house: House) -> str:
+async def held(service: Service) -> str:
     """A client that was suspended, asked for what it cannot do, and is to leave."""
     line = {"number": number(), "office": "2.07"}
-    client = await house.create("Held & Sons", lines=[line], internet={"down_mbps": 100, "up_mbps": 20, "vlan": 42})
+    client = await service.create("Held & Sons", lines=[line], internet={"down_mbps": 100, "up_mbps": 20, "vlan": 42})
     client_id: str = client["client_id"]
-    assert (await house.post(client_id, "suspend", source="billing", reason="invoice 1042 unpaid")).status_code == 200
-    assert (await house.post(client_id, "activate", reason="please")).status_code == 409
-    assert (await house.post(client_id, "decommission", last_day="2199-03-31")).status_code == 200
-    await house.known(client_id)
+    assert (await service.post(client_id, "suspend", source="billing", reason="invoice 1042 unpaid")).status_code == 200
+    assert (await service.post(client_id, "activate", reason="please")).status_code == 409
+    assert (await service.post(client_id, "decommission", last_day="2199-03-31")).status_code == 200
+    await service.known(client_id)
     return client_id
 
 
@@ -34,8 +34,10 @@ async def test_the_three_axes_are_kept_apart(browsers: Browsers, held: str) -> N
     await expect(planned).to_contain_text("Decommission, 1 Apr 2199, 00:00")
 
 
-async def test_each_line_and_account_shows_what_was_seen_and_when(browsers: Browsers, house: House, held: str) -> None:
-    client = (await house.api.get(f"/clients/{held}")).json()
+async def test_each_line_and_account_shows_what_was_seen_and_when(
+    browsers: Browsers, service: Service, held: str
+) -> None:
+    client = (await service.api.get(f"/clients/{held}")).json()
     page = await browsers.signed_in(f"/clients/{held}")
     for subject in (client["lines"][0]["number"], client["internet"]["account"]):
         row = page.locator(f'.evidence tr[data-key="{subject}"]')
@@ -57,9 +59,9 @@ async def test_the_timeline_is_drawn_and_told_in_words(browsers: Browsers, held:
     await expect(drawing.locator(".mark.decommission text")).to_have_text("Decommission")
 
 
-async def test_no_label_of_the_timeline_is_cut_off(browsers: Browsers, house: House, held: str) -> None:
-    fresh = await house.create(unique("Fresh"), start_date="2199-01-01", wait=0)
-    plain = await house.create(unique("Plain"))
+async def test_no_label_of_the_timeline_is_cut_off(browsers: Browsers, service: Service, held: str) -> None:
+    fresh = await service.create(unique("Fresh"), start_date="2199-01-01", wait=0)
+    plain = await service.create(unique("Plain"))
     for client_id in (held, fresh["client_id"], plain["client_id"]):
         page = await browsers.signed_in(f"/clients/{client_id}")
         outside = await page.locator(".timeline svg").evaluate(
@@ -73,12 +75,12 @@ async def test_no_label_of_the_timeline_is_cut_off(browsers: Browsers, house: Ho
 
 @pytest.mark.parametrize("width", [WIDE, NARROW])
 async def test_no_labels_of_the_timeline_touch_and_all_can_be_read(
-    browsers: Browsers, house: House, width: int
+    browsers: Browsers, service: Service, width: int
 ) -> None:
-    crowded = (await house.create(unique("Crowded"), start_date="2019-05-01", end_date="2020-01-31"))["client_id"]
+    crowded = (await service.create(unique("Crowded"), start_date="2019-05-01", end_date="2020-01-31"))["client_id"]
     soon = datetime.now(UTC) + timedelta(days=3)
     for command, at in (("suspend", soon), ("unsuspend", soon), ("decommission", soon.replace(year=2199))):
-        answer = await house.post(crowded, command, at=at.isoformat())
+        answer = await service.post(crowded, command, at=at.isoformat())
         assert answer.status_code == 200, answer.text
     page = await browsers.signed_in(f"/clients/{crowded}", width=width)
     drawing = page.locator(".timeline svg")
@@ -96,19 +98,19 @@ async def test_no_labels_of_the_timeline_touch_and_all_can_be_read(
     assert smallest >= 12
 
 
-async def test_a_plan_that_will_not_come_is_drawn_so(browsers: Browsers, house: House) -> None:
-    client_id = (await house.create(unique("Void")))["client_id"]
-    await house.post(client_id, "suspend", last_day="2199-06-30")
-    await house.post(client_id, "decommission", last_day="2199-03-31")
+async def test_a_plan_that_will_not_come_is_drawn_so(browsers: Browsers, service: Service) -> None:
+    client_id = (await service.create(unique("Void")))["client_id"]
+    await service.post(client_id, "suspend", last_day="2199-06-30")
+    await service.post(client_id, "decommission", last_day="2199-03-31")
     page = await browsers.signed_in(f"/clients/{client_id}")
     await expect(page.locator(".timeline .mark.suspend.void text")).to_have_text("Suspend")
     await expect(page.locator(".timeline .band.ahead.suspended")).to_have_count(0)
 
 
 async def test_an_old_proof_is_not_shown_for_what_was_decided_since_and_a_note_is_evidence(
-    browsers: Browsers, house: House
+    browsers: Browsers, service: Service
 ) -> None:
-    async with with_limits(house, Limits(attempt=8, first_pause=3600, longest_pause=3600)) as patient:
+    async with with_limits(service, Limits(attempt=8, first_pause=3600, longest_pause=3600)) as patient:
         client = await patient.create(unique("Refused"))
         client_id, line = client["client_id"], client["lines"][0]["number"]
         async with patient.without(patient.telephony):
@@ -140,9 +142,9 @@ async def test_the_history_has_refusals_and_can_be_narrowed_to_them(browsers: Br
     await expect(page.get_by_label("Show")).to_have_value("attempted")
 
 
-async def test_a_long_history_comes_page_by_page(browsers: Browsers, house: House) -> None:
-    client = await house.create(unique("Long"))
-    await house.desk.directory.database.write(
+async def test_a_long_history_comes_page_by_page(browsers: Browsers, service: Service) -> None:
+    client = await service.create(unique("Long"))
+    await service.clients.directory.database.write(
         "INSERT INTO history (client_id, event, at, kind, text, by) SELECT $1, 'attempted', now() - n * interval "
         "'1 hour', 'suspend', 'Tried ' || n, 'provisioning' FROM generate_series(1, 150) AS n",
         client["client_id"],
@@ -164,16 +166,16 @@ async def test_a_client_nobody_knows_is_a_page_with_a_way_out(browsers: Browsers
     await expect(page).to_have_title(titled("Clients"))
 
 
-async def test_a_decommissioned_client_still_has_its_page(browsers: Browsers, house: House) -> None:
-    gone = await house.closed(name=unique("Gone"))
+async def test_a_decommissioned_client_still_has_its_page(browsers: Browsers, service: Service) -> None:
+    gone = await service.closed(name=unique("Gone"))
     page = await browsers.signed_in(f"/clients/{gone['client_id']}")
     await expect(page.locator(".axes .badge").first).to_have_text("Inactive")
     await expect(page.locator(".evidence .badge").first).to_have_text("Proven")
 
 
-async def test_a_change_appears_while_one_looks(browsers: Browsers, house: House) -> None:
-    client = await house.create(unique("Watched"))
+async def test_a_change_appears_while_one_looks(browsers: Browsers, service: Service) -> None:
+    client = await service.create(unique("Watched"))
     page = await browsers.signed_in(f"/clients/{client['client_id']}")
     await page.wait_for_selector("body[data-listening]")
-    assert (await house.post(client["client_id"], "suspend", reason="seen at once")).status_code == 200
+    assert (await service.post(client["client_id"], "suspend", reason="seen at once")).status_code == 200
     await expect(page.locator("[data-part=latest]")).to_contain_text("seen at once", timeout=1000)

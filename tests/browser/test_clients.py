@@ -8,7 +8,7 @@ import pytest_asyncio
 from playwright.async_api import Page, expect
 
 from tests.browser.browsing import Browsers, listening, titled
-from tests.support.service import House, number, unique
+from tests.support.service import Service, number, unique
 
 PLACE = "Bright House"
 
@@ -16,11 +16,11 @@ PLACE = "Bright House"
 class Mews:
     """A site of these tests, with a client in each state."""
 
-    def __init__(self, house: House, site: str) -> None:
-        self.house, self.site = house, site
+    def __init__(self, service: Service, site: str) -> None:
+        self.service, self.site = service, site
 
     async def create(self, name: str, **record: Any) -> str:
-        client = await self.house.create(name, site=self.site, **record)
+        client = await self.service.create(name, site=self.site, **record)
         return str(client["client_id"])
 
     def address(self, query: str = "") -> str:
@@ -28,20 +28,20 @@ class Mews:
 
 
 @pytest_asyncio.fixture(scope="module")
-async def mews(house: House) -> Mews:
+async def mews(service: Service) -> Mews:
     site = unique("mews")
-    answer = await house.api.post("/sites", json={"site_id": site, "name": PLACE, "timezone": "Europe/London"})
+    answer = await service.api.post("/sites", json={"site_id": site, "name": PLACE, "timezone": "Europe/London"})
     assert answer.status_code == 201, answer.text
-    mews = Mews(house, site)
+    mews = Mews(service, site)
     await mews.create("Zed Own Office", management=True, billing_ref=unique("OWN"))
     await mews.create("Ash Partners", billing_ref=unique("B-7"), end_date="2026-01-31", start_date="2025-01-01")
     held = await mews.create("Birch Ltd", type="virtual", billing_ref=unique("A-9"))
-    assert (await house.post(held, "suspend", reason="unpaid")).status_code == 200
+    assert (await service.post(held, "suspend", reason="unpaid")).status_code == 200
     await mews.create("Cedar Co", start_date="2199-01-01", wait=0)
     gone = await mews.create("Dogwood LLP", billing_ref=unique("C-1"))
-    assert (await house.post(gone, "decommission")).status_code == 200
+    assert (await service.post(gone, "decommission")).status_code == 200
     leaving = await mews.create("Elm & Sons", lines=[{"number": number(), "office": "9.99"}])
-    assert (await house.post(leaving, "decommission", last_day="2199-03-31")).status_code == 200
+    assert (await service.post(leaving, "decommission", last_day="2199-03-31")).status_code == 200
     return mews
 
 
@@ -91,7 +91,7 @@ async def test_searching_acts_as_one_types_and_finds_names_refs_numbers_and_offi
         await search.press_sequentially(typed)
         await shows(page, found)
         await expect(search).to_be_focused()
-    numbered = (await mews.house.api.get("/clients", params={"site": mews.site, "q": "elm"})).json()["items"][0]
+    numbered = (await mews.service.api.get("/clients", params={"site": mews.site, "q": "elm"})).json()["items"][0]
     await search.fill(numbered["lines"][0]["number"][-6:])
     await shows(page, "Elm & Sons")
     assert "q=" in page.url
@@ -194,11 +194,11 @@ async def test_one_row_menu_is_open_at_a_time_and_none_is_cut_off(browsers: Brow
             assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-async def test_many_clients_come_page_by_page_each_once(browsers: Browsers, house: House) -> None:
+async def test_many_clients_come_page_by_page_each_once(browsers: Browsers, service: Service) -> None:
     site = unique("tower")
-    answer = await house.api.post("/sites", json={"site_id": site, "name": "The Tower", "timezone": "Europe/Paris"})
+    answer = await service.api.post("/sites", json={"site_id": site, "name": "The Tower", "timezone": "Europe/Paris"})
     assert answer.status_code == 201, answer.text
-    await copies(house, site, 120)
+    await copies(service, site, 120)
     page = await browsers.signed_in(f"/clients?site={site}&sort=billing_ref")
     seen: list[str] = []
     for expected in (50, 50, 20):
@@ -220,10 +220,10 @@ async def test_many_clients_come_page_by_page_each_once(browsers: Browsers, hous
     assert len(list(csv.DictReader(io.StringIO(exported)))) == 120
 
 
-async def copies(house: House, site: str, count: int) -> None:
+async def copies(service: Service, site: str, count: int) -> None:
     """As many rows of the directory, made from one client's: workflows of their own would take long."""
-    client = await house.create(unique("Copied"))
-    await house.desk.directory.database.write(
+    client = await service.create(unique("Copied"))
+    await service.clients.directory.database.write(
         "INSERT INTO clients (client_id, incarnation, revision, site_id, name, sort_name, type, status, billing_ref, "
         "start_date, management, offices, numbers, attention, telephony_wanted, telephony_proven, internet_wanted, "
         "internet_proven, document, search, created_at) "
@@ -238,9 +238,11 @@ async def copies(house: House, site: str, count: int) -> None:
     )
 
 
-async def test_what_is_shown_can_be_had_as_csv_without_formulas(browsers: Browsers, house: House, mews: Mews) -> None:
+async def test_what_is_shown_can_be_had_as_csv_without_formulas(
+    browsers: Browsers, service: Service, mews: Mews
+) -> None:
     evil = unique("=HYPERLINK")
-    await house.create(
+    await service.create(
         f'{evil}("http://x")', site=mews.site, billing_ref=unique("@SUM"), start_date="2199-01-01", wait=0
     )
     page = await browsers.signed_in(mews.address(f"q={evil[1:]}"))

@@ -7,7 +7,7 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, expect
 
 from tests.browser.browsing import NARROW, Browsers
-from tests.support.service import SITE, House, number, unique
+from tests.support.service import SITE, Service, number, unique
 from tests.support.waiting import eventually
 
 DAY = (datetime.now(UTC).date() + timedelta(60)).isoformat()
@@ -18,8 +18,8 @@ async def checked(page: Page) -> None:
     await expect(page.locator("form[data-checked]").first).to_be_visible()
 
 
-async def named(house: House, name: str) -> list[dict[str, Any]]:
-    answer = await house.api.get("/clients", params={"q": name, "inactive": "true"})
+async def named(service: Service, name: str) -> list[dict[str, Any]]:
+    answer = await service.api.get("/clients", params={"q": name, "inactive": "true"})
     return [client for client in answer.json()["items"] if client["name"] == name]
 
 
@@ -28,12 +28,12 @@ async def focused(page: Page, field: str) -> None:
     await page.wait_for_function("field => document.activeElement?.id === field", arg=field)
 
 
-async def client_of(house: House, client_id: str) -> dict[str, Any]:
-    client: dict[str, Any] = (await house.api.get(f"/clients/{client_id}")).json()
+async def client_of(service: Service, client_id: str) -> dict[str, Any]:
+    client: dict[str, Any] = (await service.api.get(f"/clients/{client_id}")).json()
     return client
 
 
-async def test_a_client_is_created_as_one_types(browsers: Browsers, house: House) -> None:
+async def test_a_client_is_created_as_one_types(browsers: Browsers, service: Service) -> None:
     page, name, line = await browsers.signed_in(f"/clients/new?site={SITE}"), unique("Typed"), number()
     await page.get_by_label("Name").fill(name)
     await page.locator("#number-0").fill(f"+44 20 {line[5:9]} {line[9:]}")
@@ -44,15 +44,15 @@ async def test_a_client_is_created_as_one_types(browsers: Browsers, house: House
     await page.get_by_role("button", name="Create client").click()
     await expect(page.get_by_role("heading", level=1)).to_have_text(name)
     await expect(page.locator(".notice")).to_have_text(f"Created {name}.")
-    [client] = await named(house, name)
+    [client] = await named(service, name)
     assert client["lines"] == [{"number": line, "office": "3.12", "protected": False}]
 
 
 async def test_what_is_taken_or_wrong_is_told_as_one_types_and_the_first_is_focused(
-    browsers: Browsers, house: House
+    browsers: Browsers, service: Service
 ) -> None:
     browsers.expects("status of 422")
-    theirs = await house.create(unique("Theirs"), billing_ref=unique("R"))
+    theirs = await service.create(unique("Theirs"), billing_ref=unique("R"))
     page = await browsers.signed_in("/clients/new")
     await page.locator("#number-1").fill(theirs["lines"][0]["number"])
     await expect(page.locator("#said-number-1")).to_contain_text(f"taken by client {theirs['client_id']}")
@@ -72,9 +72,9 @@ async def test_what_is_taken_or_wrong_is_told_as_one_types_and_the_first_is_focu
     await focused(page, "name")
 
 
-async def test_the_zone_and_the_type_change_what_the_form_asks(browsers: Browsers, house: House) -> None:
+async def test_the_zone_and_the_type_change_what_the_form_asks(browsers: Browsers, service: Service) -> None:
     site = unique("akl")
-    answer = await house.api.post("/sites", json={"site_id": site, "name": site, "timezone": "Pacific/Auckland"})
+    answer = await service.api.post("/sites", json={"site_id": site, "name": site, "timezone": "Pacific/Auckland"})
     assert answer.status_code == 201
     page = await browsers.signed_in(f"/clients/new?site={SITE}")
     await expect(page.locator(".zone")).to_have_text("Europe/London")
@@ -96,13 +96,13 @@ async def test_more_lines_come_without_losing_what_was_typed(browsers: Browsers)
     await expect(page.get_by_label("Name")).to_have_value("Kept")
 
 
-async def test_enter_sends_the_form_and_a_double_click_creates_one(browsers: Browsers, house: House) -> None:
+async def test_enter_sends_the_form_and_a_double_click_creates_one(browsers: Browsers, service: Service) -> None:
     page, name = await browsers.signed_in("/clients/new"), unique("Double")
     await page.get_by_label("Name").fill(name)
     await page.get_by_role("button", name="Create client").dblclick()
     await expect(page.get_by_role("heading", level=1)).to_have_text(name)
     await page.reload()
-    assert len(await named(house, name)) == 1
+    assert len(await named(service, name)) == 1
     await page.goto("/clients/new")
     other = unique("Entered")
     await page.get_by_label("Name").fill(other)
@@ -110,7 +110,9 @@ async def test_enter_sends_the_form_and_a_double_click_creates_one(browsers: Bro
     await expect(page.get_by_role("heading", level=1)).to_have_text(other)
 
 
-async def test_going_back_and_sending_the_form_again_creates_nothing_twice(browsers: Browsers, house: House) -> None:
+async def test_going_back_and_sending_the_form_again_creates_nothing_twice(
+    browsers: Browsers, service: Service
+) -> None:
     browsers.expects("status of 4")
     page, name = await browsers.signed_in("/clients/new"), unique("Back")
     await page.get_by_label("Name").fill(name)
@@ -119,10 +121,10 @@ async def test_going_back_and_sending_the_form_again_creates_nothing_twice(brows
     await page.go_back()
     await page.get_by_role("button", name="Create client").click()
     await page.wait_for_load_state()
-    assert len(await named(house, name)) == 1
+    assert len(await named(service, name)) == 1
 
 
-async def test_it_works_without_scripts(browsers: Browsers, house: House) -> None:
+async def test_it_works_without_scripts(browsers: Browsers, service: Service) -> None:
     browsers.expects("status of 422")
     page, name = await browsers.signed_in("/clients/new", scripts=False), unique("Plain")
     await page.get_by_role("button", name="More lines").click()
@@ -135,13 +137,15 @@ async def test_it_works_without_scripts(browsers: Browsers, house: House) -> Non
     await expect(page.get_by_role("heading", level=1)).to_have_text(name)
 
 
-async def test_a_session_that_ends_while_one_types_loses_nothing(browsers: Browsers, house: House) -> None:
+async def test_a_session_that_ends_while_one_types_loses_nothing(browsers: Browsers, service: Service) -> None:
     browsers.expects("status of 401", "status of 403")
     page = await browsers.signed_in("/clients/new", name=unique("long"))
     who, name = await page.locator(".account summary").inner_text(), unique("Patient")
     await page.get_by_label("Name").fill(name)
     await checked(page)
-    await house.desk.directory.database.write("UPDATE console_sessions SET expires_at = now() WHERE caller = $1", who)
+    await service.clients.directory.database.write(
+        "UPDATE console_sessions SET expires_at = now() WHERE caller = $1", who
+    )
     await page.locator("#rooms").fill("7.01")
     await expect(page.locator("#session-ended")).to_be_visible()
     other = await browsers.signed_in("/clients")
@@ -153,9 +157,9 @@ async def test_a_session_that_ends_while_one_types_loses_nothing(browsers: Brows
 
 
 async def test_details_are_edited_and_the_way_to_a_decommission_follows_the_date(
-    browsers: Browsers, house: House
+    browsers: Browsers, service: Service
 ) -> None:
-    client = await house.create(unique("Old name"))
+    client = await service.create(unique("Old name"))
     page = await browsers.signed_in(f"/clients/{client['client_id']}/edit")
     plan = page.get_by_role("link", name="Plan decommission")
     await page.get_by_label("End date").fill(DAY)
@@ -167,11 +171,11 @@ async def test_details_are_edited_and_the_way_to_a_decommission_follows_the_date
     await page.get_by_role("button", name="Save details").click()
     await expect(page.get_by_role("heading", level=1)).to_have_text(name)
     await expect(page.locator(".notice")).to_have_text("Edited: name, end date.")
-    assert (await client_of(house, client["client_id"]))["end_date"] == DAY
+    assert (await client_of(service, client["client_id"]))["end_date"] == DAY
 
 
-async def test_services_say_what_will_happen_and_are_changed(browsers: Browsers, house: House) -> None:
-    client, line = await house.create(), number()
+async def test_services_say_what_will_happen_and_are_changed(browsers: Browsers, service: Service) -> None:
+    client, line = await service.create(), number()
     page = await browsers.signed_in(f"/clients/{client['client_id']}/edit")
     await page.locator("#number-1").fill(line)
     await page.locator("#office-1").fill("5.01")
@@ -184,7 +188,7 @@ async def test_services_say_what_will_happen_and_are_changed(browsers: Browsers,
     await expect(page.locator(".notice")).to_contain_text(f"added {line}")
 
     async def switched() -> bool:
-        after = await client_of(house, client["client_id"])
+        after = await client_of(service, client["client_id"])
         return after["provisioning"] == "settled" and after["internet"] is not None
 
     await eventually(switched)
@@ -199,11 +203,13 @@ async def test_a_site_is_added_and_its_zone_stands_beside_the_dates(browsers: Br
     await expect(page.locator(".zone")).to_have_text("America/New_York")
 
 
-async def test_the_forms_are_accessible_in_both_themes_and_on_a_narrow_screen(browsers: Browsers, house: House) -> None:
+async def test_the_forms_are_accessible_in_both_themes_and_on_a_narrow_screen(
+    browsers: Browsers, service: Service
+) -> None:
     browsers.expects("status of 422")
-    client = await house.create(internet={"down_mbps": 10, "up_mbps": 10})
-    gone = await house.create(unique("Gone"))
-    await house.post(gone["client_id"], "decommission")
+    client = await service.create(internet={"down_mbps": 10, "up_mbps": 10})
+    gone = await service.create(unique("Gone"))
+    await service.post(gone["client_id"], "decommission")
     paths = ["/clients/new", "/sites/new", *(f"/clients/{c['client_id']}/edit" for c in (client, gone))]
     page = await browsers.signed_in()
     narrow = await browsers.signed_in(width=NARROW, theme="dark")
@@ -224,9 +230,9 @@ async def test_the_forms_are_accessible_in_both_themes_and_on_a_narrow_screen(br
         assert found.violations_count == 0, found.generate_report()
 
 
-async def test_two_tabs_that_edit_the_same_field_hear_of_each_other(browsers: Browsers, house: House) -> None:
+async def test_two_tabs_that_edit_the_same_field_hear_of_each_other(browsers: Browsers, service: Service) -> None:
     browsers.expects("status of 409")
-    client = await house.create(unique("Shared"))
+    client = await service.create(unique("Shared"))
     address = f"/clients/{client['client_id']}/edit"
     one, two = await browsers.signed_in(address), await browsers.signed_in(address, name="bob")
     await one.get_by_label("Name").fill("By Ann")
@@ -240,9 +246,9 @@ async def test_two_tabs_that_edit_the_same_field_hear_of_each_other(browsers: Br
     await expect(two.get_by_role("heading", level=1)).to_have_text("By Bob")
 
 
-async def test_markup_stays_text_while_one_types(browsers: Browsers, house: House) -> None:
+async def test_markup_stays_text_while_one_types(browsers: Browsers, service: Service) -> None:
     name = f"<img src=x onerror=alert(1)> {unique('M')}"
-    client = await house.create(name)
+    client = await service.create(name)
     page = await browsers.signed_in(f"/clients/{client['client_id']}/edit")
     await expect(page.get_by_label("Name")).to_have_value(name)
     await page.locator("#number-1").fill("<b>1</b>")

@@ -10,7 +10,7 @@ from playwright.async_api import FloatRect, Locator, Page, expect
 from starter.console.rendering import templates
 from tests.browser.browsing import NARROW, WIDE, Browsers
 from tests.browser.test_clients import copies
-from tests.support.service import House, number, unique, with_limits
+from tests.support.service import Service, number, unique, with_limits
 from workflows.domain.provisioning.standing import Limits
 
 NARROWEST = 320  # WCAG 2.2, 1.4.10: 1280 pixels at four times the size
@@ -20,30 +20,30 @@ OFFICE = "Reception,-ground-floor-beside-the-lifts"
 
 
 @pytest_asyncio.fixture(scope="module")
-async def row(house: House) -> str:
+async def row(service: Service) -> str:
     """A site with many clients, the first of which has the longest of everything."""
     site = unique("row")
-    answer = await house.api.post("/sites", json={"site_id": site, "name": "Row House", "timezone": "Europe/London"})
+    answer = await service.api.post("/sites", json={"site_id": site, "name": "Row House", "timezone": "Europe/London"})
     assert answer.status_code == 201, answer.text
     lines = [{"number": number(), "office": OFFICE, "protected": True}, {"number": number(), "office": "2.07"}]
     record: dict[str, Any] = {"billing_ref": f"{LONGEST_REF}{unique('')}"[-52:], "end_date": "2199-12-31"}
-    await house.create("Alpha" + "gesellschaft" * 6, site=site, lines=lines, client_id=unique("alpha"), **record)
-    await copies(house, site, 30)
+    await service.create("Alpha" + "gesellschaft" * 6, site=site, lines=lines, client_id=unique("alpha"), **record)
+    await copies(service, site, 30)
     return site
 
 
 @pytest_asyncio.fixture(scope="module")
-async def tenant(house: House, row: str) -> dict[str, Any]:
+async def tenant(service: Service, row: str) -> dict[str, Any]:
     """The client with the longest of everything."""
-    found = await house.api.get("/clients", params={"site": row, "q": "alpha"})
+    found = await service.api.get("/clients", params={"site": row, "q": "alpha"})
     client: dict[str, Any] = found.json()["items"][0]
     return client
 
 
 @pytest_asyncio.fixture(scope="module")
-async def hourly(house: House) -> AsyncIterator[House]:
+async def hourly(service: Service) -> AsyncIterator[Service]:
     """The same service, for new clients with an hour between attempts."""
-    async with with_limits(house, Limits(attempt=8, first_pause=3600, longest_pause=3600)) as hourly:
+    async with with_limits(service, Limits(attempt=8, first_pause=3600, longest_pause=3600)) as hourly:
         yield hourly
 
 
@@ -197,7 +197,7 @@ async def test_nobody_scrolls_sideways(browsers: Browsers, row: str, tenant: dic
     assert wide == []
 
 
-async def test_a_long_error_stays_inside_the_page(browsers: Browsers, hourly: House) -> None:
+async def test_a_long_error_stays_inside_the_page(browsers: Browsers, hourly: Service) -> None:
     client = await hourly.create(unique("Failing"))
     address = f"/clients/{client['client_id']}"
     async with hourly.without(hourly.telephony):
@@ -245,12 +245,12 @@ async def test_history_and_evidence_are_read_without_scrolling_sideways(
     await expect(page.locator("tbody td.text").first).to_be_in_viewport()
 
 
-async def test_one_box_that_ticks_all_says_so_on_a_narrow_screen(browsers: Browsers, house: House) -> None:
+async def test_one_box_that_ticks_all_says_so_on_a_narrow_screen(browsers: Browsers, service: Service) -> None:
     site = unique("tick")
-    await house.api.post("/sites", json={"site_id": site, "name": "Tick House", "timezone": "Europe/London"})
-    client = await house.create(unique("Ticked"), site=site)
-    async with house.without(house.telephony):
-        await house.post(client["client_id"], "suspend", wait=1)
+    await service.api.post("/sites", json={"site_id": site, "name": "Tick House", "timezone": "Europe/London"})
+    client = await service.create(unique("Ticked"), site=site)
+    async with service.without(service.telephony):
+        await service.post(client["client_id"], "suspend", wait=1)
         page = await browsers.signed_in(f"/attention?site={site}", width=NARROW)
         await expect(page.get_by_label(f"Choose {client['name']}")).to_be_visible(timeout=20_000)
         told = page.locator("thead").get_by_text("Choose all shown")
@@ -289,9 +289,9 @@ async def test_a_moment_is_told_beside_the_choice_that_it_belongs_to(
 
 
 async def test_no_decommission_is_offered_for_a_day_that_is_past(
-    browsers: Browsers, house: House, tenant: dict[str, Any]
+    browsers: Browsers, service: Service, tenant: dict[str, Any]
 ) -> None:
-    late = await house.create(unique("Late"), start_date="2025-01-01", end_date="2026-01-31")
+    late = await service.create(unique("Late"), start_date="2025-01-01", end_date="2026-01-31")
     page = await browsers.signed_in(f"/clients/{late['client_id']}/edit")
     offer = page.get_by_role("link", name="Plan decommission")
     await expect(offer).to_have_text("Plan decommission…")
@@ -316,9 +316,9 @@ async def test_the_record_stands_beside_the_services_where_there_is_room(
     assert (await box(record))["y"] >= (await box(services))["y"] + (await box(services))["height"]
 
 
-async def test_an_empty_page_says_so_in_its_middle(browsers: Browsers, house: House) -> None:
+async def test_an_empty_page_says_so_in_its_middle(browsers: Browsers, service: Service) -> None:
     site = unique("idle")
-    await house.api.post("/sites", json={"site_id": site, "name": "Idle House", "timezone": "Europe/London"})
+    await service.api.post("/sites", json={"site_id": site, "name": "Idle House", "timezone": "Europe/London"})
     page = await browsers.signed_in(f"/attention?site={site}")
     heading = page.get_by_role("heading", name="Nothing needs you.")
     assert await heading.evaluate("h => [getComputedStyle(h).display, getComputedStyle(h).textAlign]") == [
@@ -327,17 +327,17 @@ async def test_an_empty_page_says_so_in_its_middle(browsers: Browsers, house: Ho
     ]
 
 
-async def test_what_is_wrong_with_a_system_is_said_once(browsers: Browsers, house: House) -> None:
+async def test_what_is_wrong_with_a_system_is_said_once(browsers: Browsers, service: Service) -> None:
     site = unique("once")
-    await house.api.post("/sites", json={"site_id": site, "name": "Once House", "timezone": "Europe/London"})
-    client = await house.create(unique("Once"), site=site)
-    async with house.without(house.telephony):
-        await house.post(client["client_id"], "suspend", wait=1)
+    await service.api.post("/sites", json={"site_id": site, "name": "Once House", "timezone": "Europe/London"})
+    client = await service.create(unique("Once"), site=site)
+    async with service.without(service.telephony):
+        await service.post(client["client_id"], "suspend", wait=1)
         page = await browsers.signed_in(f"/attention?site={site}")
         wrong = page.locator(".waiting-for td.text")
         await expect(wrong).not_to_be_empty(timeout=20_000)
-        error = (await house.api.get("/attention", params={"site": site})).json()["items"][0]["last_error"]
-        database = house.desk.directory.database
+        error = (await service.api.get("/attention", params={"site": site})).json()["items"][0]["last_error"]
+        database = service.clients.directory.database
         await database.write(
             "INSERT INTO system_states (system, worker, state, since, last_error, last_failure_at) "
             "VALUES ('telephony', 'w', 'failing', now(), $1, now())",

@@ -5,22 +5,22 @@ from typing import Any
 from playwright.async_api import expect
 
 from tests.browser.browsing import Browsers
-from tests.support.service import House, number
+from tests.support.service import Service, number
 
 EVIL = """<img src=x onerror="document.title='owned'"><b>"'&amp;{{ 7*7 }}</b>"""
 OFFICE = "<i>3&amp;</i>"
 
 
-async def test_markup_is_shown_as_text_on_every_page(browsers: Browsers, house: House) -> None:
+async def test_markup_is_shown_as_text_on_every_page(browsers: Browsers, service: Service) -> None:
     line = {"number": number(), "office": OFFICE}
-    site = await house.api.post("/sites", json={"site_id": "markup", "name": EVIL[:60], "timezone": "Europe/London"})
+    site = await service.api.post("/sites", json={"site_id": "markup", "name": EVIL[:60], "timezone": "Europe/London"})
     assert site.status_code == 201, site.text
     record: dict[str, Any] = {"site": "markup", "lines": [line], "billing_ref": "<u>1</u>"}
-    client_id = (await house.create(EVIL, client_id="markup", **record))["client_id"]
-    await house.post(client_id, "suspend", source="billing", reason=EVIL)
-    await house.post(client_id, "activate", reason=EVIL, by=EVIL)
-    await house.post(client_id, "decommission", last_day="2199-03-31", reason=EVIL)
-    await house.known(client_id)
+    client_id = (await service.create(EVIL, client_id="markup", **record))["client_id"]
+    await service.post(client_id, "suspend", source="billing", reason=EVIL)
+    await service.post(client_id, "activate", reason=EVIL, by=EVIL)
+    await service.post(client_id, "decommission", last_day="2199-03-31", reason=EVIL)
+    await service.known(client_id)
     page = await browsers.signed_in(name="<b>ann</b>")
     for path in (
         "/clients?site=markup",

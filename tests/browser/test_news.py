@@ -9,7 +9,7 @@ from playwright.async_api import Page, expect
 
 from starter.console.auth.sessions import COOKIE, Sessions
 from tests.browser.browsing import Browsers, listening
-from tests.support.service import HOME, TOKEN, House, number, unique
+from tests.support.service import HOME, TOKEN, Service, number, unique
 
 MORPHED = """async ([before, after]) => {
   const { morph } = await import("/static/morph.js");
@@ -73,14 +73,16 @@ async def test_whatever_comes_is_what_then_stands_there(browsers: Browsers, befo
     assert (await page.evaluate(MORPHED, [before, after]))[0]
 
 
-async def test_a_late_answer_never_overwrites_what_was_asked_for_meanwhile(browsers: Browsers, house: House) -> None:
+async def test_a_late_answer_never_overwrites_what_was_asked_for_meanwhile(
+    browsers: Browsers, service: Service
+) -> None:
     name = unique("Late")
-    await house.create(name)
+    await service.create(name)
     page = await listening(await browsers.signed_in("/clients?site=thames"))
     arrived = asyncio.Event()
     await late(page, "**/clients?site=thames", arrived)
     async with page.expect_request("**/clients?site=thames"):
-        await house.create(unique("Elsewhere"))
+        await service.create(unique("Elsewhere"))
     await page.get_by_label("Search").fill(name)
     await expect(page.locator("tbody tr")).to_have_count(1)
     async with page.expect_response("**/clients?site=thames"):
@@ -90,8 +92,8 @@ async def test_a_late_answer_never_overwrites_what_was_asked_for_meanwhile(brows
     await page.unroute_all(behavior="ignoreErrors")
 
 
-async def test_news_does_not_let_one_confirm_what_is_being_previewed_anew(browsers: Browsers, house: House) -> None:
-    client = await house.create(unique("Slow"))
+async def test_news_does_not_let_one_confirm_what_is_being_previewed_anew(browsers: Browsers, service: Service) -> None:
+    client = await service.create(unique("Slow"))
     at = f"/clients/{client['client_id']}/status?action=suspend"
     page = await listening(await browsers.signed_in(at))
     arrived = asyncio.Event()
@@ -100,7 +102,7 @@ async def test_news_does_not_let_one_confirm_what_is_being_previewed_anew(browse
         await page.get_by_label("Reason").fill("late")
     button = page.get_by_role("button", name="Suspend now")
     await expect(button).to_be_disabled()
-    await house.post(client["client_id"], "suspend", source="billing")
+    await service.post(client["client_id"], "suspend", source="billing")
     other = await browsers.signed_in(at)
     await expect(other.locator("[data-part=head]")).to_contain_text("Suspended")
     await expect(button).to_be_disabled()
@@ -110,14 +112,14 @@ async def test_news_does_not_let_one_confirm_what_is_being_previewed_anew(browse
     await page.unroute_all(behavior="ignoreErrors")
 
 
-async def test_what_is_ticked_stays_with_its_line_when_another_one_goes(browsers: Browsers, house: House) -> None:
+async def test_what_is_ticked_stays_with_its_line_when_another_one_goes(browsers: Browsers, service: Service) -> None:
     lines = [{"number": number(), "office": "1"} for _ in range(3)]
     first, second, _ = sorted(line["number"] for line in lines)
-    client_id = (await house.create(unique("Ticked"), lines=lines))["client_id"]
+    client_id = (await service.create(unique("Ticked"), lines=lines))["client_id"]
     page = await listening(await browsers.signed_in(f"/clients/{client_id}/status?action=change_services"))
     await page.get_by_label(second).check()
     await expect(page.locator("[data-confirm]")).to_be_visible()
-    await house.post(client_id, "services", remove_lines=[first])
+    await service.post(client_id, "services", remove_lines=[first])
     await expect(page.locator(f'label[data-key="{first}"]')).to_have_count(0)
     await expect(page.get_by_label(second)).to_be_checked()
     await page.get_by_label("Reason").fill("no more needed")
@@ -125,8 +127,8 @@ async def test_what_is_ticked_stays_with_its_line_when_another_one_goes(browsers
     await expect(page.locator('[data-confirm] input[name="remove"]')).to_have_count(1)
 
 
-async def test_a_tab_that_nobody_sees_leaves_its_connection_to_others(browsers: Browsers, house: House) -> None:
-    client = await house.create(unique("Hidden"))
+async def test_a_tab_that_nobody_sees_leaves_its_connection_to_others(browsers: Browsers, service: Service) -> None:
+    client = await service.create(unique("Hidden"))
     page = await listening(await browsers.signed_in(f"/clients/{client['client_id']}"))
     turn = """hidden => {
       Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
@@ -134,37 +136,39 @@ async def test_a_tab_that_nobody_sees_leaves_its_connection_to_others(browsers: 
     }"""
     await page.evaluate(turn, True)
     await expect(page.locator("body[data-listening]")).to_have_count(0)
-    await house.post(client["client_id"], "suspend")
+    await service.post(client["client_id"], "suspend")
     await expect(page.locator("[data-part=head] .badge").first).to_have_text("Active")
     await page.evaluate(turn, False)
     await listening(page)
     await expect(page.locator("[data-part=head] .badge").first).to_have_text("Suspended")
 
 
-async def test_who_is_signed_out_hears_so_and_goes_on_after_signing_in(browsers: Browsers, house: House) -> None:
+async def test_who_is_signed_out_hears_so_and_goes_on_after_signing_in(browsers: Browsers, service: Service) -> None:
     browsers.expects("status of 401")
-    client = await house.create(unique("Out"))
+    client = await service.create(unique("Out"))
     who = unique("gone")
     page = await listening(await browsers.signed_in(f"/clients/{client['client_id']}", name=who))
-    database = house.desk.directory.database
+    database = service.clients.directory.database
     await database.write("UPDATE console_sessions SET expires_at = now() WHERE caller = $1", who)
-    await house.post(client["client_id"], "suspend")
+    await service.post(client["client_id"], "suspend")
     await expect(page.locator("#session-ended")).to_be_visible()
     await expect(page.get_by_role("heading", level=1)).to_have_text(client["name"])
     cookie = await Sessions(database, TOKEN).begin(who, HOME)
-    await page.context.add_cookies([{"name": COOKIE, "value": cookie or "", "url": house.url}])
+    await page.context.add_cookies([{"name": COOKIE, "value": cookie or "", "url": service.url}])
     await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     await expect(page.locator("#session-ended")).to_be_hidden()
     await expect(page.locator("[data-part=head] .badge").first).to_have_text("Suspended")
-    await house.post(client["client_id"], "suspend", last_day="2199-01-31", source="billing")
+    await service.post(client["client_id"], "suspend", last_day="2199-01-31", source="billing")
     await page.get_by_role("button", name="Cancel the planned suspend").click()
     await expect(page.locator("p.notice")).to_contain_text("Cancelled: suspend")
 
 
-async def test_asking_without_a_connection_keeps_the_page_and_goes_on_with_it(browsers: Browsers, house: House) -> None:
+async def test_asking_without_a_connection_keeps_the_page_and_goes_on_with_it(
+    browsers: Browsers, service: Service
+) -> None:
     browsers.expects("ERR_INTERNET_DISCONNECTED")
     name = unique("Offline")
-    await house.create(name)
+    await service.create(name)
     page = await listening(await browsers.signed_in("/clients"))
     await page.context.set_offline(True)
     await page.get_by_label("Search").fill(name)
@@ -175,7 +179,7 @@ async def test_asking_without_a_connection_keeps_the_page_and_goes_on_with_it(br
     await expect(page.get_by_label("Search")).to_have_value(name)
 
 
-async def test_what_takes_a_while_is_seen_to_be_on_its_way(browsers: Browsers, house: House) -> None:
+async def test_what_takes_a_while_is_seen_to_be_on_its_way(browsers: Browsers, service: Service) -> None:
     page = await browsers.signed_in("/clients?site=thames")
     arrived = asyncio.Event()
     await late(page, "**/clients?*q=slow*", arrived)
@@ -186,9 +190,11 @@ async def test_what_takes_a_while_is_seen_to_be_on_its_way(browsers: Browsers, h
     await page.unroute_all(behavior="ignoreErrors")
 
 
-async def test_the_number_that_a_search_finds_is_told_to_whom_does_not_see_it(browsers: Browsers, house: House) -> None:
+async def test_the_number_that_a_search_finds_is_told_to_whom_does_not_see_it(
+    browsers: Browsers, service: Service
+) -> None:
     name = unique("Told")
-    await house.create(name)
+    await service.create(name)
     page = await browsers.signed_in("/clients")
     await page.get_by_label("Search").fill(name)
     await expect(page.locator("#told")).to_have_text("1 of 1 client")
@@ -206,8 +212,8 @@ async def test_choosing_a_theme_loses_nothing_that_was_typed(browsers: Browsers)
     await expect(page.get_by_role("button", name="Dark")).to_have_attribute("aria-pressed", "true")
 
 
-async def test_who_leaves_with_something_typed_is_asked_first(browsers: Browsers, house: House) -> None:
-    client = await house.create(unique("Leaving"))
+async def test_who_leaves_with_something_typed_is_asked_first(browsers: Browsers, service: Service) -> None:
+    client = await service.create(unique("Leaving"))
     page = await browsers.signed_in(f"/clients/{client['client_id']}/edit")
     asked: list[str] = []
 

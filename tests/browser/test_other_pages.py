@@ -20,7 +20,7 @@ from starter.console.auth.sessions import COOKIE, Sessions
 from starter.web.http_server import Server
 from starter.web.names import Names
 from tests.browser.browsing import running_browser, titled
-from tests.support.service import HOME, TOKEN, House, running, serving, unique
+from tests.support.service import HOME, TOKEN, Service, running, serving, unique
 from tests.support.waiting import eventually, free_port
 
 EVIL, OURS = "evil.example", "connect.example"
@@ -80,12 +80,12 @@ async def elsewhere() -> AsyncIterator[int]:
 
 
 @asynccontextmanager
-async def victim(browser: Browser, house: House, url: str) -> AsyncIterator[tuple[BrowserContext, list[Response]]]:
+async def victim(browser: Browser, service: Service, url: str) -> AsyncIterator[tuple[BrowserContext, list[Response]]]:
     """The browser of somebody who is signed in, and what it is answered."""
     context = await browser.new_context()
     answers: list[Response] = []
     context.on("response", lambda answer: answers.append(answer))  # playwright marks what it is given
-    cookie = await Sessions(house.desk.directory.database, TOKEN).begin("ann", HOME) or ""
+    cookie = await Sessions(service.clients.directory.database, TOKEN).begin("ann", HOME) or ""
     await context.add_cookies([{"name": COOKIE, "value": cookie, "url": url, "httpOnly": True, "sameSite": "Lax"}])
     try:
         yield context, answers
@@ -94,8 +94,8 @@ async def victim(browser: Browser, house: House, url: str) -> AsyncIterator[tupl
 
 
 @pytest.mark.parametrize("host", [EVIL, "127.0.0.1"], ids=["another host", "another port, which is sent the cookie"])
-async def test_a_page_of_another_origin_cannot_change_anything(misled: Browser, house: House, host: str) -> None:
-    client_id = (await house.create(unique("Victim")))["client_id"]
+async def test_a_page_of_another_origin_cannot_change_anything(misled: Browser, service: Service, host: str) -> None:
+    client_id = (await service.create(unique("Victim")))["client_id"]
     attempts: list[tuple[str, dict[str, Any]]] = [
         (f"/clients/{client_id}/status", {"action": "suspend", "reason": "forged", "command_id": unique("forged")}),
         (f"/clients/{client_id}/edit", {"name": "Forged", "reason": "forged"}),
@@ -104,10 +104,10 @@ async def test_a_page_of_another_origin_cannot_change_anything(misled: Browser, 
         ("/theme", {"theme": "dark"}),
         *[("/sign-in", {"token": "guess"})] * 11,
     ]
-    app, seen, cookies = create_app(house.desk, TOKEN), list[tuple[str, int]](), list[str]()
+    app, seen, cookies = create_app(service.clients, TOKEN), list[tuple[str, int]](), list[str]()
     app.add_middleware(Recorder, seen=seen, cookies=cookies)
     async with elsewhere() as port, serving(app) as url:
-        async with victim(misled, house, url) as (context, _):
+        async with victim(misled, service, url) as (context, _):
             page = await context.new_page()
             await page.goto(f"http://{host}:{port}/")
             for path, form in attempts:
@@ -125,15 +125,15 @@ async def test_a_page_of_another_origin_cannot_change_anything(misled: Browser, 
         async with httpx.AsyncClient(base_url=url, trust_env=False) as ann:
             wrong = await ann.post("/sign-in", data={"token": "mistyped"})
             assert wrong.status_code == 403, "nobody is locked out by what pages sent"
-    shown = (await house.api.get(f"/clients/{client_id}")).json()
+    shown = (await service.api.get(f"/clients/{client_id}")).json()
     assert (shown["status"], shown["name"].startswith("Victim")) == ("active", True)
-    assert not any(line["reason"] == "forged" for line in await house.history(client_id))
+    assert not any(line["reason"] == "forged" for line in await service.history(client_id))
 
 
-async def test_a_name_that_comes_to_lead_to_us_reads_nothing(misled: Browser, house: House) -> None:
+async def test_a_name_that_comes_to_lead_to_us_reads_nothing(misled: Browser, service: Service) -> None:
     """DNS rebinding: to the browser the attacker's page and our service are then one origin."""
-    port = urlsplit(house.url).port
-    async with victim(misled, house, f"http://{EVIL}:{port}") as (context, _):
+    port = urlsplit(service.url).port
+    async with victim(misled, service, f"http://{EVIL}:{port}") as (context, _):
         page = await context.new_page()
         answer = await page.goto(f"http://{EVIL}:{port}/clients")
         assert answer is not None
@@ -146,9 +146,9 @@ async def test_a_name_that_comes_to_lead_to_us_reads_nothing(misled: Browser, ho
             assert EVIL not in told
 
 
-async def test_our_own_pages_work_under_a_name_of_ours_without_tls(misled: Browser, house: House) -> None:
+async def test_our_own_pages_work_under_a_name_of_ours_without_tls(misled: Browser, service: Service) -> None:
     """Browsers then send no Sec-Fetch-Site, and Origin says it all: so our pages must have them send it."""
-    app = create_app(house.desk, TOKEN, names=Names(hosts=frozenset({OURS})))
+    app = create_app(service.clients, TOKEN, names=Names(hosts=frozenset({OURS})))
     async with serving(app) as url:
         context = await misled.new_context(base_url=f"http://{OURS}:{urlsplit(url).port}")
         page = await context.new_page()
@@ -174,12 +174,12 @@ async def signs_in(page: Page) -> None:
     await expect(page.get_by_role("heading", name="Clients", exact=True)).to_be_visible()
 
 
-async def test_a_page_that_is_left_open_hears_nothing_after_signing_out(misled: Browser, house: House) -> None:
-    async with victim(misled, house, house.url) as (context, answers):
+async def test_a_page_that_is_left_open_hears_nothing_after_signing_out(misled: Browser, service: Service) -> None:
+    async with victim(misled, service, service.url) as (context, answers):
         page, other = await context.new_page(), await context.new_page()
-        await page.goto(f"{house.url}/clients")
+        await page.goto(f"{service.url}/clients")
         await page.wait_for_selector("body[data-listening]")
-        await other.goto(f"{house.url}/clients")
+        await other.goto(f"{service.url}/clients")
         await other.locator(".account summary").click()
         await other.get_by_role("button", name="Sign out").click()
         await expect(other).to_have_title(titled("Sign in"))

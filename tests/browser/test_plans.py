@@ -10,34 +10,34 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, expect
 
 from tests.browser.browsing import NARROW, Browsers, Theme, listening
-from tests.support.service import House, unique, with_limits
+from tests.support.service import Service, unique, with_limits
 from tests.support.waiting import eventually
 from workflows.domain.provisioning.standing import Limits
 
 ACCESS = {"down_mbps": 100, "up_mbps": 20}
 
 
-async def site_of_its_own(house: House, timezone: str = "Europe/London") -> str:
+async def site_of_its_own(service: Service, timezone: str = "Europe/London") -> str:
     site = unique("plans")
-    answer = await house.api.post("/sites", json={"site_id": site, "name": f"House {site}", "timezone": timezone})
+    answer = await service.api.post("/sites", json={"site_id": site, "name": f"House {site}", "timezone": timezone})
     assert answer.status_code == 201, answer.text
     return site
 
 
-async def planned(house: House, client_id: str, command: str, last_day: str, **said: Any) -> None:
-    answer = await house.post(client_id, command, last_day=last_day, **said)
+async def planned(service: Service, client_id: str, command: str, last_day: str, **said: Any) -> None:
+    answer = await service.post(client_id, command, last_day=last_day, **said)
     assert answer.status_code == 200, answer.text
 
 
-async def in_trouble(house: House, site: str, *names: str) -> list[str]:
+async def in_trouble(service: Service, site: str, *names: str) -> list[str]:
     """Clients whose telephones could not be switched, and that are not tried again before an hour is over."""
-    ids = [(await house.create(name, site=site))["client_id"] for name in names]
-    async with house.without(house.telephony):
+    ids = [(await service.create(name, site=site))["client_id"] for name in names]
+    async with service.without(service.telephony):
         for client_id in ids:
-            await house.post(client_id, "suspend", wait=1)
+            await service.post(client_id, "suspend", wait=1)
 
         async def all_wait() -> bool:
-            page = (await house.api.get("/attention", params={"site": site})).json()
+            page = (await service.api.get("/attention", params={"site": site})).json()
             return {*ids} <= {item["client_id"] for item in page["items"]}
 
         await eventually(all_wait)
@@ -45,22 +45,22 @@ async def in_trouble(house: House, site: str, *names: str) -> list[str]:
 
 
 @pytest_asyncio.fixture(scope="module")
-async def hourly(house: House) -> AsyncIterator[House]:
+async def hourly(service: Service) -> AsyncIterator[Service]:
     """The same service, for new clients with an hour between attempts and before the second look."""
     limits = Limits(attempt=8, first_pause=3600, longest_pause=3600, second_look=3600)
-    async with with_limits(house, limits) as hourly:
+    async with with_limits(service, limits) as hourly:
         yield hourly
 
 
 @pytest_asyncio.fixture(scope="module")
-async def mews(house: House) -> str:
+async def mews(service: Service) -> str:
     """A site with three planned changes, two of them on one day."""
-    site = await site_of_its_own(house)
-    leaving = (await house.create("Ash Partners", site=site))["client_id"]
-    held = (await house.create("Birch <Ltd>", site=site))["client_id"]
-    await planned(house, leaving, "decommission", "2199-03-31", reason="contract not renewed")
-    await planned(house, held, "suspend", "2199-03-31", reason="<b>unpaid</b>", source="billing")
-    await house.create("Cedar Co", site=site, start_date="2199-04-20", wait=0)
+    site = await site_of_its_own(service)
+    leaving = (await service.create("Ash Partners", site=site))["client_id"]
+    held = (await service.create("Birch <Ltd>", site=site))["client_id"]
+    await planned(service, leaving, "decommission", "2199-03-31", reason="contract not renewed")
+    await planned(service, held, "suspend", "2199-03-31", reason="<b>unpaid</b>", source="billing")
+    await service.create("Cedar Co", site=site, start_date="2199-04-20", wait=0)
     return site
 
 
@@ -90,40 +90,42 @@ async def test_one_goes_from_month_to_month(browsers: Browsers, mews: str) -> No
     await expect(page.get_by_role("heading", name="April 2199")).to_be_visible()
 
 
-async def test_a_plan_is_moved_from_the_list(browsers: Browsers, house: House) -> None:
-    site = await site_of_its_own(house)
-    client_id = (await house.create("Elm & Sons", site=site))["client_id"]
-    await planned(house, client_id, "decommission", "2199-05-31", reason="moves out")
+async def test_a_plan_is_moved_from_the_list(browsers: Browsers, service: Service) -> None:
+    site = await site_of_its_own(service)
+    client_id = (await service.create("Elm & Sons", site=site))["client_id"]
+    await planned(service, client_id, "decommission", "2199-05-31", reason="moves out")
     page = await browsers.signed_in(f"/upcoming?site={site}")
     await page.get_by_role("link", name="Reschedule").click()
     await expect(page.locator('input[name="last_day"]').first).to_have_value("2199-05-31")
     await expect(page.locator("main")).to_contain_text("Decommission")
 
 
-async def test_a_plan_is_cancelled_from_the_list_and_the_page_comes_back(browsers: Browsers, house: House) -> None:
-    site = await site_of_its_own(house)
-    client_id = (await house.create("Fir Ltd", site=site))["client_id"]
-    await planned(house, client_id, "decommission", "2199-05-31")
+async def test_a_plan_is_cancelled_from_the_list_and_the_page_comes_back(browsers: Browsers, service: Service) -> None:
+    site = await site_of_its_own(service)
+    client_id = (await service.create("Fir Ltd", site=site))["client_id"]
+    await planned(service, client_id, "decommission", "2199-05-31")
     page = await browsers.signed_in(f"/upcoming?site={site}")
     await page.get_by_role("button", name="Cancel the planned decommission of Fir Ltd").click()
     await expect(page.locator(".notice")).to_contain_text("Cancelled: decommission")
     await expect(page).to_have_url(re.compile(rf"/upcoming\?site={site}$"))
     await expect(page.get_by_text(f"Nothing is planned at House {site}.")).to_be_visible()
-    assert (await house.api.get(f"/clients/{client_id}")).json()["planned"] == []
+    assert (await service.api.get(f"/clients/{client_id}")).json()["planned"] == []
 
 
-async def test_what_somebody_else_plans_appears_by_itself(browsers: Browsers, house: House) -> None:
-    site = await site_of_its_own(house)
-    client_id = (await house.create("Gorse Ltd", site=site))["client_id"]
+async def test_what_somebody_else_plans_appears_by_itself(browsers: Browsers, service: Service) -> None:
+    site = await site_of_its_own(service)
+    client_id = (await service.create("Gorse Ltd", site=site))["client_id"]
     page = await listening(await browsers.signed_in(f"/upcoming?site={site}&month=2199-06"))
     await expect(page.get_by_text("Nothing is planned")).to_be_visible()
-    await planned(house, client_id, "decommission", "2199-06-09")
+    await planned(service, client_id, "decommission", "2199-06-09")
     await expect(page.locator(".ahead tbody tr")).to_have_count(1, timeout=2000)
     await expect(page.locator(".month li")).to_contain_text("Gorse Ltd")
 
 
-async def test_choosing_a_site_shows_its_plans_and_its_calendar(browsers: Browsers, house: House, mews: str) -> None:
-    other = await site_of_its_own(house)
+async def test_choosing_a_site_shows_its_plans_and_its_calendar(
+    browsers: Browsers, service: Service, mews: str
+) -> None:
+    other = await site_of_its_own(service)
     page = await browsers.signed_in(f"/upcoming?site={mews}")
     await expect(page.locator(".ahead tbody tr")).to_have_count(3)
     await page.get_by_label("Site").select_option(other)
@@ -148,7 +150,7 @@ async def no_sideways_scrolling(page: Page) -> None:
 # -- attention --------------------------------------------------------------------------------------------------------
 
 
-async def test_those_that_are_ticked_try_again(browsers: Browsers, hourly: House) -> None:
+async def test_those_that_are_ticked_try_again(browsers: Browsers, hourly: Service) -> None:
     site = await site_of_its_own(hourly)
     await in_trouble(hourly, site, "First", "Second", "Third")
     page = await browsers.signed_in(f"/attention?site={site}", url=hourly.url)
@@ -166,7 +168,7 @@ async def test_those_that_are_ticked_try_again(browsers: Browsers, hourly: House
     await expect(rows).to_contain_text("Third")
 
 
-async def test_one_tick_ticks_all_and_stays_through_changes(browsers: Browsers, hourly: House) -> None:
+async def test_one_tick_ticks_all_and_stays_through_changes(browsers: Browsers, hourly: Service) -> None:
     site = await site_of_its_own(hourly)
     await in_trouble(hourly, site, "First", "Second")
     page = await listening(await browsers.signed_in(f"/attention?site={site}", url=hourly.url))
@@ -180,13 +182,13 @@ async def test_one_tick_ticks_all_and_stays_through_changes(browsers: Browsers, 
     assert await every.evaluate("box => box.indeterminate")
 
 
-async def more_trouble(house: House, site: str) -> None:
-    client_id = (await house.create("Third", site=site))["client_id"]
-    async with house.without(house.telephony):
-        await house.post(client_id, "suspend", wait=1)
+async def more_trouble(service: Service, site: str) -> None:
+    client_id = (await service.create("Third", site=site))["client_id"]
+    async with service.without(service.telephony):
+        await service.post(client_id, "suspend", wait=1)
 
 
-async def test_without_scripts_all_that_are_shown_try_again(browsers: Browsers, hourly: House) -> None:
+async def test_without_scripts_all_that_are_shown_try_again(browsers: Browsers, hourly: Service) -> None:
     site = await site_of_its_own(hourly)
     await in_trouble(hourly, site, "First", "Second")
     page = await browsers.signed_in(f"/attention?site={site}", scripts=False, url=hourly.url)
@@ -200,7 +202,7 @@ async def test_without_scripts_all_that_are_shown_try_again(browsers: Browsers, 
     await eventually(nobody_waits)
 
 
-async def test_who_needs_nobody_any_more_goes_by_itself(browsers: Browsers, hourly: House) -> None:
+async def test_who_needs_nobody_any_more_goes_by_itself(browsers: Browsers, hourly: Service) -> None:
     site = await site_of_its_own(hourly)
     [client_id] = await in_trouble(hourly, site, "Only")
     page = await listening(await browsers.signed_in(f"/attention?site={site}", url=hourly.url))
@@ -220,7 +222,7 @@ async def test_who_needs_nobody_any_more_goes_by_itself(browsers: Browsers, hour
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-async def test_everybody_can_use_both_pages(browsers: Browsers, hourly: House, mews: str, theme: Theme) -> None:
+async def test_everybody_can_use_both_pages(browsers: Browsers, hourly: Service, mews: str, theme: Theme) -> None:
     await in_trouble(hourly, mews, unique("Trouble"))
     for path in (f"/upcoming?site={mews}&month=2199-04", "/upcoming?site=", f"/attention?site={mews}"):
         page = await browsers.signed_in(path, theme=theme, url=hourly.url)

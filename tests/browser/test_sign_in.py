@@ -6,7 +6,7 @@ from playwright.async_api import Page, expect
 
 from starter.console.auth.sessions import COOKIE, link_key
 from tests.browser.browsing import Browsers, titled
-from tests.support.service import TOKEN, House, unique
+from tests.support.service import TOKEN, Service, unique
 
 
 def link(path: str = "") -> str:
@@ -42,8 +42,8 @@ async def test_the_link_opened_again_where_one_is_signed_in_does_no_harm(browser
     await expect(page.get_by_role("heading", name="Clients", exact=True)).to_be_visible()
 
 
-async def test_the_token_signs_in_and_leads_to_where_one_was_going(browsers: Browsers, house: House) -> None:
-    client = await house.create(unique("Reached"))
+async def test_the_token_signs_in_and_leads_to_where_one_was_going(browsers: Browsers, service: Service) -> None:
+    client = await service.create(unique("Reached"))
     page = await browsers.open()
     await page.goto(f"/clients/{client['client_id']}?a=1&b=2")
     await expect(page).to_have_title(titled("Sign in"))
@@ -83,9 +83,11 @@ async def test_signing_out_ends_the_session_in_every_tab_and_for_a_kept_cookie(b
     await expect(page).to_have_title(titled("Sign in"))
 
 
-async def test_an_expired_session_leads_to_the_door_and_back_to_where_one_was(browsers: Browsers, house: House) -> None:
+async def test_an_expired_session_leads_to_the_door_and_back_to_where_one_was(
+    browsers: Browsers, service: Service
+) -> None:
     page = await browsers.signed_in("/clients?sort=-name&inactive=true", name=unique("late"))
-    database = house.desk.directory.database
+    database = service.clients.directory.database
     name = await page.locator(".account summary").inner_text()
     await database.write("UPDATE console_sessions SET expires_at = now() WHERE caller = $1", name)
     await page.reload()
@@ -95,10 +97,12 @@ async def test_an_expired_session_leads_to_the_door_and_back_to_where_one_was(br
     assert page.url.endswith("/clients?sort=-name&inactive=true")
 
 
-async def test_a_session_that_expires_while_one_types_leads_to_the_door(browsers: Browsers, house: House) -> None:
+async def test_a_session_that_expires_while_one_types_leads_to_the_door(browsers: Browsers, service: Service) -> None:
     page = await browsers.signed_in("/clients", name=unique("typing"))
     name = await page.locator(".account summary").inner_text()
-    await house.desk.directory.database.write("UPDATE console_sessions SET expires_at = now() WHERE caller = $1", name)
+    await service.clients.directory.database.write(
+        "UPDATE console_sessions SET expires_at = now() WHERE caller = $1", name
+    )
     await page.get_by_label("Search").fill("acme")
     await expect(page).to_have_title(titled("Sign in"))
 

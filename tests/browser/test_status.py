@@ -10,18 +10,18 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, expect
 
 from tests.browser.browsing import NARROW, Browsers, listening
-from tests.support.service import House, number
+from tests.support.service import Service, number
 from tests.support.waiting import eventually
 
 ACCESS = {"down_mbps": 100, "up_mbps": 20, "vlan": 110}
 
 
 @pytest_asyncio.fixture
-async def acme(house: House) -> dict[str, Any]:
+async def acme(service: Service) -> dict[str, Any]:
     """An active client with two lines and internet access."""
     lines = [{"number": number(), "office": "3.12"}, {"number": number(), "office": "3.14"}]
-    client = await house.create(lines=lines, internet=ACCESS)
-    await house.known(client["client_id"])
+    client = await service.create(lines=lines, internet=ACCESS)
+    await service.known(client["client_id"])
     return client
 
 
@@ -29,8 +29,8 @@ def address(client: dict[str, Any], asked: str = "") -> str:
     return f"/clients/{client['client_id']}/status{asked}"
 
 
-async def status_of(house: House, client: dict[str, Any]) -> str:
-    answer = await house.api.get(f"/clients/{client['client_id']}")
+async def status_of(service: Service, client: dict[str, Any]) -> str:
+    answer = await service.api.get(f"/clients/{client['client_id']}")
     return str(answer.json()["status"])
 
 
@@ -56,8 +56,8 @@ async def test_what_is_not_allowed_is_shown_disabled_with_its_reason(browsers: B
         await expect(page.get_by_role("link", name=name)).to_be_enabled()
 
 
-async def test_the_management_client_is_refused_in_words(browsers: Browsers, house: House) -> None:
-    ours = await house.create(name="Thames House", management=True)
+async def test_the_management_client_is_refused_in_words(browsers: Browsers, service: Service) -> None:
+    ours = await service.create(name="Thames House", management=True)
     page = await browsers.signed_in(address(ours))
     choice = page.get_by_role("link", name="Decommission The")
     await expect(choice).to_be_disabled()
@@ -65,7 +65,7 @@ async def test_the_management_client_is_refused_in_words(browsers: Browsers, hou
 
 
 async def test_a_suspension_is_previewed_as_one_types_and_done_once(
-    browsers: Browsers, house: House, acme: dict[str, Any]
+    browsers: Browsers, service: Service, acme: dict[str, Any]
 ) -> None:
     page = await browsers.signed_in(address(acme))
     await page.get_by_role("link", name="Suspend Cease").click()
@@ -79,19 +79,19 @@ async def test_a_suspension_is_previewed_as_one_types_and_done_once(
         [f"Internet {acme['client_id']}", "on, 100/20 Mbit/s, VLAN 110", "off"],
         ["Hold billing", "none", "unpaid <b>42</b>"],
     ]
-    assert await status_of(house, acme) == "active"
+    assert await status_of(service, acme) == "active"
     await page.get_by_role("button", name="Suspend now").dblclick()
     await expect(page.locator("p.notice")).to_have_text("Suspended by billing.")
     await expect(page.locator("[data-part=services] .evidence .badge")).to_have_text(["Proven"] * 3)
     await expect(page.locator("[data-part=services] .evidence td:nth-child(2)")).to_have_text(["Off"] * 3)
-    history = await house.history(acme["client_id"])
+    history = await service.history(acme["client_id"])
     assert [(line["by"], line["reason"]) for line in history if line["kind"] == "suspend"] == [
         ("ann", "unpaid <b>42</b>")
     ]
 
 
 async def test_what_is_confirmed_is_what_was_previewed_last(
-    browsers: Browsers, house: House, acme: dict[str, Any]
+    browsers: Browsers, service: Service, acme: dict[str, Any]
 ) -> None:
     page = await browsers.signed_in(address(acme, "?action=suspend"))
     for source in ("billing", "security"):
@@ -121,7 +121,7 @@ async def test_nothing_can_be_confirmed_while_its_preview_is_on_its_way(
 
 
 async def test_a_last_day_shows_the_exact_instant_and_its_zone_as_one_types(
-    browsers: Browsers, house: House, acme: dict[str, Any]
+    browsers: Browsers, service: Service, acme: dict[str, Any]
 ) -> None:
     page = await browsers.signed_in(address(acme, "?action=decommission"))
     await page.get_by_label("After a last day of service").check()
@@ -135,27 +135,29 @@ async def test_a_last_day_shows_the_exact_instant_and_its_zone_as_one_types(
     await expect(page.locator(".plans")).to_contain_text("Decommission on 1 Apr 2199, 00:00 Europe/London")
 
 
-async def test_an_exact_moment_is_that_of_the_site(browsers: Browsers, house: House, acme: dict[str, Any]) -> None:
+async def test_an_exact_moment_is_that_of_the_site(browsers: Browsers, service: Service, acme: dict[str, Any]) -> None:
     page = await browsers.signed_in(address(acme, "?action=suspend&at=2199-07-01T09:30"))
     await expect(page.get_by_label("Day and time in Europe/London")).to_have_value("2199-07-01T09:30")
     await page.get_by_role("button", name="Plan suspension for 1 Jul 2199, 09:30 Europe/London").click()
     await expect(page.locator("p.notice")).to_be_visible()
-    client = (await house.api.get(f"/clients/{acme['client_id']}")).json()
+    client = (await service.api.get(f"/clients/{acme['client_id']}")).json()
     assert [plan["at"] for plan in client["planned"]] == ["2199-07-01T09:30:00+01:00"]
 
 
 async def test_a_planned_decommission_shows_which_plans_go_then(
-    browsers: Browsers, house: House, acme: dict[str, Any]
+    browsers: Browsers, service: Service, acme: dict[str, Any]
 ) -> None:
-    await house.post(acme["client_id"], "suspend", last_day="2199-08-31", reason="out of season")
+    await service.post(acme["client_id"], "suspend", last_day="2199-08-31", reason="out of season")
     page = await browsers.signed_in(address(acme, "?action=decommission&last_day=2199-06-30"))
     await expect(page.locator(".comes")).to_contain_text("Decommission on 1 Jul 2199")
     await expect(page.locator(".goes")).to_contain_text("Suspend on 1 Sep 2199, 00:00 Europe/London")
     await expect(page.locator(".goes .badge")).to_have_text("Goes then")
 
 
-async def test_a_plan_is_rescheduled_and_then_cancelled(browsers: Browsers, house: House, acme: dict[str, Any]) -> None:
-    await house.post(acme["client_id"], "decommission", last_day="2199-03-30", reason="moving out")
+async def test_a_plan_is_rescheduled_and_then_cancelled(
+    browsers: Browsers, service: Service, acme: dict[str, Any]
+) -> None:
+    await service.post(acme["client_id"], "decommission", last_day="2199-03-30", reason="moving out")
     page = await browsers.signed_in(address(acme, "?action=decommission&last_day=2199-06-30"))
     await expect(page.get_by_label("After a last day of service")).to_be_checked()
     await expect(page.locator(".goes")).to_contain_text("Decommission on 31 Mar 2199, 00:00 Europe/London")
@@ -168,7 +170,9 @@ async def test_a_plan_is_rescheduled_and_then_cancelled(browsers: Browsers, hous
     await expect(page.locator(".plans li")).to_have_count(0)
 
 
-async def test_a_decommission_asks_for_the_exact_name(browsers: Browsers, house: House, acme: dict[str, Any]) -> None:
+async def test_a_decommission_asks_for_the_exact_name(
+    browsers: Browsers, service: Service, acme: dict[str, Any]
+) -> None:
     browsers.expects("status of 422")
     page = await browsers.signed_in(address(acme, "?action=decommission&reason=moved"))
     await page.get_by_label("Type the client").fill("acme ltd")
@@ -176,15 +180,15 @@ async def test_a_decommission_asks_for_the_exact_name(browsers: Browsers, house:
     await expect(page.get_by_role("alert")).to_contain_text("That is not the client's name.")
     await expect(page.get_by_label("Type the client")).to_have_value("acme ltd")
     await expect(page.get_by_label("Reason")).to_have_value("moved")
-    assert await status_of(house, acme) == "active"
+    assert await status_of(service, acme) == "active"
     await page.get_by_label("Type the client").fill(acme["name"])
     await page.get_by_role("button", name="Decommission now").click()
     await expect(page.locator("[data-part=head] .badge").first).to_have_text("Inactive")
 
 
-async def test_holds_are_lifted_one_or_all(browsers: Browsers, house: House, acme: dict[str, Any]) -> None:
+async def test_holds_are_lifted_one_or_all(browsers: Browsers, service: Service, acme: dict[str, Any]) -> None:
     for source in ("billing", "security"):
-        await house.post(acme["client_id"], "suspend", source=source, reason=f"{source} says so")
+        await service.post(acme["client_id"], "suspend", source=source, reason=f"{source} says so")
     page = await browsers.signed_in(address(acme, "?action=unsuspend"))
     assert await page.locator("#source option").all_inner_texts() == [
         "Choose…",
@@ -201,8 +205,10 @@ async def test_holds_are_lifted_one_or_all(browsers: Browsers, house: House, acm
     await expect(page.locator("[data-part=head] .badge").first).to_have_text("Active")
 
 
-async def test_a_virtual_client_becomes_residential_with_an_office_per_line(browsers: Browsers, house: House) -> None:
-    client = await house.create(type="virtual")
+async def test_a_virtual_client_becomes_residential_with_an_office_per_line(
+    browsers: Browsers, service: Service
+) -> None:
+    client = await service.create(type="virtual")
     page = await browsers.signed_in(address(client, "?action=convert"))
     await expect(page.locator("[data-part=preview]")).to_contain_text("Give each line its office.")
     await page.get_by_label(client["lines"][0]["number"]).fill("4.01")
@@ -217,9 +223,9 @@ async def test_a_virtual_client_becomes_residential_with_an_office_per_line(brow
 
 
 async def test_a_number_of_another_client_is_refused_before_anything_is_done(
-    browsers: Browsers, house: House, acme: dict[str, Any]
+    browsers: Browsers, service: Service, acme: dict[str, Any]
 ) -> None:
-    theirs = (await house.create())["lines"][0]["number"]
+    theirs = (await service.create())["lines"][0]["number"]
     page = await browsers.signed_in(address(acme, "?action=change_services"))
     await page.get_by_label("Number").first.fill(theirs)
     await page.get_by_label("Office").first.fill("3.12")
@@ -228,25 +234,25 @@ async def test_a_number_of_another_client_is_refused_before_anything_is_done(
 
 
 async def test_what_was_decided_meanwhile_is_refused_with_all_that_was_typed(
-    browsers: Browsers, house: House, acme: dict[str, Any]
+    browsers: Browsers, service: Service, acme: dict[str, Any]
 ) -> None:
     browsers.expects("status of 409")
     page = await browsers.signed_in(address(acme, "?action=suspend&reason=typed"), scripts=False)
-    await house.post(acme["client_id"], "decommission")
+    await service.post(acme["client_id"], "decommission")
     await page.get_by_role("button", name="Suspend now").click()
     await expect(page.get_by_role("alert")).to_contain_text("already decommissioned")
     await expect(page.get_by_label("Reason")).to_have_value("typed")
 
 
-async def test_the_preview_follows_what_others_do(browsers: Browsers, house: House, acme: dict[str, Any]) -> None:
+async def test_the_preview_follows_what_others_do(browsers: Browsers, service: Service, acme: dict[str, Any]) -> None:
     page = await listening(await browsers.signed_in(address(acme, "?action=suspend&source=billing")))
     await page.get_by_label("Reason").focus()
-    await house.post(acme["client_id"], "services", internet="none")
+    await service.post(acme["client_id"], "services", internet="none")
     await expect(page.locator("table.effects")).not_to_contain_text("Mbit/s")
     await expect(page.get_by_label("Reason")).to_be_focused()
 
 
-async def test_it_works_without_scripts(browsers: Browsers, house: House, acme: dict[str, Any]) -> None:
+async def test_it_works_without_scripts(browsers: Browsers, service: Service, acme: dict[str, Any]) -> None:
     page = await browsers.signed_in(address(acme, "?action=suspend"), scripts=False)
     await page.get_by_label("After a last day of service").check()
     await page.get_by_label("Last day, inclusive").fill("2199-03-31")
@@ -255,13 +261,13 @@ async def test_it_works_without_scripts(browsers: Browsers, house: House, acme: 
     await expect(page.locator("p.notice")).to_contain_text("Planned: suspend")
 
 
-async def test_a_system_in_attention_is_retried_skipped_and_marked_done(browsers: Browsers, house: House) -> None:
-    client = await house.create()
-    async with house.without(house.telephony):
-        await house.post(client["client_id"], "suspend", wait=0)
+async def test_a_system_in_attention_is_retried_skipped_and_marked_done(browsers: Browsers, service: Service) -> None:
+    client = await service.create()
+    async with service.without(service.telephony):
+        await service.post(client["client_id"], "suspend", wait=0)
 
         async def attention() -> bool:
-            shown = (await house.api.get(f"/clients/{client['client_id']}")).json()
+            shown = (await service.api.get(f"/clients/{client['client_id']}")).json()
             return bool(shown["provisioning"] == "attention")
 
         await eventually(attention, within=20)
@@ -278,9 +284,9 @@ async def test_a_system_in_attention_is_retried_skipped_and_marked_done(browsers
         await expect(page.locator("[data-part=services]")).to_contain_text("by ann")
 
 
-async def test_a_way_out_without_its_reason_is_asked_for_it_again(house: House) -> None:
-    client = await house.create()
-    async with httpx.AsyncClient(base_url=house.url, trust_env=False) as browser:
+async def test_a_way_out_without_its_reason_is_asked_for_it_again(service: Service) -> None:
+    client = await service.create()
+    async with httpx.AsyncClient(base_url=service.url, trust_env=False) as browser:
         await browser.post("/sign-in", data={"token": "a-token-for-the-tests", "name": "ann"})
         answer = await browser.post(
             f"/clients/{client['client_id']}/systems/telephony/skip", data={"reason": "x" * 501}
@@ -291,13 +297,13 @@ async def test_a_way_out_without_its_reason_is_asked_for_it_again(house: House) 
 
 
 async def test_a_plan_that_is_gone_is_not_cancelled_twice(
-    browsers: Browsers, house: House, acme: dict[str, Any]
+    browsers: Browsers, service: Service, acme: dict[str, Any]
 ) -> None:
     browsers.expects("status of 404")
-    await house.post(acme["client_id"], "suspend", last_day="2199-03-30")
+    await service.post(acme["client_id"], "suspend", last_day="2199-03-30")
     page = await browsers.signed_in(f"/clients/{acme['client_id']}", scripts=False)
-    plan = (await house.api.get(f"/clients/{acme['client_id']}")).json()["planned"][0]["change_id"]
-    await house.api.delete(f"/clients/{acme['client_id']}/planned/{plan}")
+    plan = (await service.api.get(f"/clients/{acme['client_id']}")).json()["planned"][0]["change_id"]
+    await service.api.delete(f"/clients/{acme['client_id']}/planned/{plan}")
     await page.get_by_role("button", name="Cancel the planned suspend").click()
     await expect(page.get_by_role("alert")).to_contain_text("This change is not planned any more")
 

@@ -24,7 +24,7 @@ from starter.local.postgres import EmbeddedPostgres
 from tests.conftest import THROW_AWAY
 from tests.support.cut_proxy import CutProxy
 from tests.support.waiting import free_port
-from tests.workflows.conftest import SERVICES, Handle, House, replay, running_server
+from tests.workflows.conftest import SERVICES, Handle, Service, replay, running_server
 from workflows.domain.provisioning.standing import Limits
 
 QUICK = Limits(attempt=8, first_pause=0.3, longest_pause=0.6)
@@ -49,7 +49,7 @@ def telephony_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embed
         server.stop()
 
 
-class RealHouse(House):
+class RealHouse(Service):
     """A house whose systems are real. ``proxy`` stands between the adapters and the telephone system's database."""
 
     def __init__(
@@ -64,13 +64,13 @@ class RealHouse(House):
     async def lines_on(self, *numbers: str) -> list[bool]:
         """Whether Kamailio would serve these lines now."""
         names = [number.removeprefix("+") for number in numbers]
-        async with self.databases.telephony.witness() as connection:
+        async with self.databases.telephony.read_only() as connection:
             rows = await connection.fetch("SELECT in_service FROM subscriber WHERE username = ANY($1)", names)
         return [row["in_service"] == 1 for row in rows]
 
     async def internet_on(self, account: str) -> bool:
         """Whether FreeRADIUS would admit this account now."""
-        async with self.databases.internet.witness() as connection:
+        async with self.databases.internet.read_only() as connection:
             barred = await connection.fetchval(
                 "SELECT count(*) FROM radcheck WHERE username = $1 AND attribute = 'Auth-Type'", account
             )
@@ -81,7 +81,7 @@ class RealHouse(House):
 
     async def shown(self, client_id: str) -> asyncpg.Record:
         """The client's row in the directory."""
-        async with self.databases.directory.witness() as connection:
+        async with self.databases.directory.read_only() as connection:
             return await connection.fetchrow("SELECT * FROM clients WHERE client_id = $1", client_id)
 
     async def start_real(self) -> tuple[Handle, str, list[str]]:
@@ -103,7 +103,7 @@ async def database(server: EmbeddedPostgres, name: str) -> AsyncIterator[str]:
 
 
 @pytest_asyncio.fixture
-async def real_house(
+async def real_service(
     faulty_temporal: WorkflowEnvironment, postgres: EmbeddedPostgres, telephony_server: EmbeddedPostgres
 ) -> AsyncIterator[RealHouse]:
     """The worker as it is built for production, on fresh databases; at the end every history is replayed."""
@@ -129,16 +129,16 @@ async def real_house(
         async with open_databases(settings) as databases:
             async with databases.directory.transaction() as connection:
                 await connection.execute("INSERT INTO sites VALUES ('thames', 'Thames House', 'Europe/London')")
-            house = RealHouse(faulty_temporal, settings, databases, proxy)
-            async with house.worker():
-                yield house
-                histories = await house.histories()
-                for handle in house.handles:
-                    await end(house, handle)
+            service = RealHouse(faulty_temporal, settings, databases, proxy)
+            async with service.worker():
+                yield service
+                histories = await service.histories()
+                for handle in service.handles:
+                    await end(service, handle)
             await replay(histories)
 
 
-async def end(house: House, handle: Handle) -> None:
+async def end(service: Service, handle: Handle) -> None:
     """The test is over for this client."""
     if (await handle.describe()).close_time is None:
         await handle.terminate("the test is over")

@@ -26,7 +26,7 @@ from tests.faults.conftest import KEY, database, end
 from tests.support.cut_proxy import CutProxy
 from tests.support.json_system import TOKEN, JsonSystem, json_system
 from tests.support.waiting import eventually
-from tests.workflows.conftest import Handle, House, replay
+from tests.workflows.conftest import Handle, Service, replay
 from workflows.domain.provisioning.standing import Limits
 from workflows.domain.services import ClientType, Internet, Line, Services
 from workflows.domain.systems import System
@@ -49,7 +49,7 @@ class Systems:
     internet: JsonSystem
 
 
-class JsonHouse(House):
+class JsonHouse(Service):
     """A house whose systems have an API."""
 
     def __init__(
@@ -92,7 +92,7 @@ class JsonHouse(House):
 
 
 @pytest_asyncio.fixture
-async def json_house(
+async def json_service(
     faulty_temporal: WorkflowEnvironment,
     postgres: EmbeddedPostgres,
     monkeypatch: pytest.MonkeyPatch,
@@ -121,40 +121,42 @@ async def json_house(
         async with open_databases(settings) as databases:
             await check_systems(databases, settings.prepared_systems)
             await databases.directory.write("INSERT INTO sites VALUES ('thames', 'Thames House', 'Europe/London')")
-            house = JsonHouse(faulty_temporal, settings, databases, Systems(telephony, internet))
-            async with worker.watching(house.temporal, databases, settings, house.pacing), house.worker():
-                yield house
-                histories = await house.histories()
-                for handle in house.handles:
-                    await end(house, handle)
+            service = JsonHouse(faulty_temporal, settings, databases, Systems(telephony, internet))
+            async with worker.watching(service.temporal, databases, settings, service.pacing), service.worker():
+                yield service
+                histories = await service.histories()
+                for handle in service.handles:
+                    await end(service, handle)
             await replay(histories)
 
 
-async def test_other_systems_are_one_setting_away(json_house: JsonHouse) -> None:
+async def test_other_systems_are_one_setting_away(json_service: JsonHouse) -> None:
     number = "+442079460999"
     services = Services(ClientType.RESIDENTIAL, (Line(number, "3.12"),), Internet(100, 20, 110))
-    handle = await json_house.start(services=services, limits=PATIENT)
+    handle = await json_service.start(services=services, limits=PATIENT)
     client_id = client_id_of(handle.id)
-    line, account = json_house.systems.telephony.things[number], json_house.systems.internet.things[client_id]
+    line, account = json_service.systems.telephony.things[number], json_service.systems.internet.things[client_id]
     assert (line.in_service, account.in_service) == (True, True)
-    await json_house.command(handle, "suspend", source="billing")
-    view = await json_house.settled(handle)
+    await json_service.command(handle, "suspend", source="billing")
+    view = await json_service.settled(handle)
     assert (line.in_service, account.in_service) == (False, False)
     assert {system.method for system in view.systems} == {"JSON HTTP, read back in a request of its own"}
-    await json_house.command(handle, "unsuspend", source="billing")
-    await json_house.settled(handle)
+    await json_service.command(handle, "unsuspend", source="billing")
+    await json_service.settled(handle)
     assert (line.in_service, account.in_service) == (True, True)
-    proofs = await json_house.rows("SELECT FROM proofs WHERE client_id = $1", client_id)
+    proofs = await json_service.rows("SELECT FROM proofs WHERE client_id = $1", client_id)
     assert len(proofs) == 6
-    assert await prepare(json_house.settings) == ["Other adapters than our own switch both systems: nothing to prepare"]
+    assert await prepare(json_service.settings) == [
+        "Other adapters than our own switch both systems: nothing to prepare"
+    ]
 
 
 @asynccontextmanager
-async def another_worker(house: JsonHouse, dsn: str = "") -> AsyncIterator[Pacing]:
+async def another_worker(service: JsonHouse, dsn: str = "") -> AsyncIterator[Pacing]:
     """What another worker knows of the systems, and does after a recovery. ``dsn`` leads it to the directory."""
     pacing = Pacing(Paces(clients=3, pace=1, drain=2))
-    dsn = dsn or house.settings.directory_dsn.get_secret_value()
-    task = asyncio.create_task(Drain(house.temporal, dsn, pacing, rate=2, pause=0.2).run())
+    dsn = dsn or service.settings.directory_dsn.get_secret_value()
+    task = asyncio.create_task(Drain(service.temporal, dsn, pacing, rate=2, pause=0.2).run())
     try:
         yield pacing
     finally:
@@ -163,36 +165,36 @@ async def another_worker(house: JsonHouse, dsn: str = "") -> AsyncIterator[Pacin
 
 
 @pytest.mark.parametrize("json_house", [{"CONNECT_BREAKER_DRAIN_PER_SECOND": "2"}], indirect=True, ids=["two-a-second"])
-async def test_a_storm_on_a_failing_system_is_paced_shown_and_drained_operators_first(json_house: JsonHouse) -> None:
-    telephony = json_house.systems.telephony
-    probe, *others = await json_house.tenants(11)
+async def test_a_storm_on_a_failing_system_is_paced_shown_and_drained_operators_first(json_service: JsonHouse) -> None:
+    telephony = json_service.systems.telephony
+    probe, *others = await json_service.tenants(11)
     bulk, operators = others[:5], others[5:]
     telephony.down = True
     for handle in (probe, *bulk):
-        await json_house.command(handle, "suspend", source="bulk")
-    await eventually(lambda: json_house.pacing.condition(System.TELEPHONY) is Condition.FAILING)
+        await json_service.command(handle, "suspend", source="bulk")
+    await eventually(lambda: json_service.pacing.condition(System.TELEPHONY) is Condition.FAILING)
 
     before = len(telephony.asked)
     for handle in operators:
-        await json_house.command(handle, "suspend")
-    await json_house.in_attention(json_house.handles)
+        await json_service.command(handle, "suspend")
+    await json_service.in_attention(json_service.handles)
     assert len(telephony.asked) - before <= 12, "one a second, not one for each of eleven clients again and again"
-    (state,) = await json_house.rows("SELECT * FROM system_states WHERE system = 'telephony'")
+    (state,) = await json_service.rows("SELECT * FROM system_states WHERE system = 'telephony'")
     assert state["state"] == "failing"
     assert "the exchange is being rebooted" in state["last_error"]
 
     telephony.down = False
-    async with another_worker(json_house) as pacing:
+    async with another_worker(json_service) as pacing:
         for n in range(3):
             pacing.failed(System.TELEPHONY, f"c{n}", "SystemUnavailable: as here", pacing.clock())
-        await json_house.command(probe, "retry", system="telephony", reason="it was rebooted")
-        await json_house.settled(probe)
+        await json_service.command(probe, "retry", system="telephony", reason="it was rebooted")
+        await json_service.settled(probe)
         pacing.succeeded(System.TELEPHONY, "c0")
         async with asyncio.timeout(60):
-            for handle in json_house.handles:
-                assert (await json_house.settled(handle)).status == "suspended"
+            for handle in json_service.handles:
+                assert (await json_service.settled(handle)).status == "suspended"
     assert not any(thing.in_service for thing in telephony.things.values())
-    woken = await json_house.rows("SELECT client_id FROM history WHERE source = 'recovery' ORDER BY at")
+    woken = await json_service.rows("SELECT client_id FROM history WHERE source = 'recovery' ORDER BY at")
     order = [row["client_id"] for row in woken]
     assert len(order) == len(set(order)), "two workers saw the recovery, one drained"
     assert set(order[:5]) == {client_id_of(handle.id) for handle in operators}
@@ -200,53 +202,53 @@ async def test_a_storm_on_a_failing_system_is_paced_shown_and_drained_operators_
 
 
 @pytest.mark.parametrize("json_house", [{"CONNECT_BREAKER_DRAIN_PER_SECOND": "1"}], indirect=True, ids=["slowly"])
-async def test_a_drain_stops_when_the_system_fails_again_and_the_next_one_goes_on(json_house: JsonHouse) -> None:
-    telephony = json_house.systems.telephony
-    probe, gone, *others = await json_house.tenants(12)
+async def test_a_drain_stops_when_the_system_fails_again_and_the_next_one_goes_on(json_service: JsonHouse) -> None:
+    telephony = json_service.systems.telephony
+    probe, gone, *others = await json_service.tenants(12)
     telephony.down = True
     for handle in (probe, gone, *others):
-        await json_house.command(handle, "suspend")
-    await json_house.in_attention(json_house.handles)
+        await json_service.command(handle, "suspend")
+    await json_service.in_attention(json_service.handles)
     await gone.terminate("its workflow is gone, its row is not")
 
     telephony.down = False
-    await json_house.command(probe, "retry", system="telephony", reason="is it back?")
-    await eventually(lambda: json_house.pacing.condition(System.TELEPHONY) is Condition.RECOVERING)
+    await json_service.command(probe, "retry", system="telephony", reason="is it back?")
+    await eventually(lambda: json_service.pacing.condition(System.TELEPHONY) is Condition.RECOVERING)
     telephony.down = True
-    await eventually(lambda: json_house.pacing.condition(System.TELEPHONY) is Condition.FAILING, within=20)
-    asleep = {row["client_id"] for row in await json_house.rows("SELECT client_id FROM clients WHERE attention")}
-    woken = await json_house.rows("SELECT client_id FROM history WHERE source = 'recovery'")
+    await eventually(lambda: json_service.pacing.condition(System.TELEPHONY) is Condition.FAILING, within=20)
+    asleep = {row["client_id"] for row in await json_service.rows("SELECT client_id FROM clients WHERE attention")}
+    woken = await json_service.rows("SELECT client_id FROM history WHERE source = 'recovery'")
     assert 0 < len(woken) < len(others)
     assert len(asleep) > len(others) / 2
 
     telephony.down = False
     sleeper = next(handle for handle in others if client_id_of(handle.id) in asleep)
-    await json_house.command(sleeper, "retry", system="telephony", reason="it is back")
+    await json_service.command(sleeper, "retry", system="telephony", reason="it is back")
     async with asyncio.timeout(60):
         for handle in (probe, *others):
-            assert (await json_house.settled(handle)).status == "suspended"
+            assert (await json_service.settled(handle)).status == "suspended"
 
 
 @pytest.mark.parametrize("json_house", [{"CONNECT_BREAKER_CLIENTS": "1000"}], indirect=True, ids=["only-the-other"])
 async def test_a_drain_that_loses_the_directory_goes_on_where_it_was(
-    json_house: JsonHouse, postgres: EmbeddedPostgres
+    json_service: JsonHouse, postgres: EmbeddedPostgres
 ) -> None:
-    telephony = json_house.systems.telephony
-    handles = await json_house.tenants(5)
+    telephony = json_service.systems.telephony
+    handles = await json_service.tenants(5)
     telephony.down = True
     for handle in handles:
-        await json_house.command(handle, "suspend")
-    await json_house.in_attention(handles)
+        await json_service.command(handle, "suspend")
+    await json_service.in_attention(handles)
     telephony.down = False
 
     async def woken() -> list[str]:
-        rows = await json_house.rows("SELECT client_id FROM history WHERE source = 'recovery'")
+        rows = await json_service.rows("SELECT client_id FROM history WHERE source = 'recovery'")
         return [row["client_id"] for row in rows]
 
-    dsn = json_house.settings.directory_dsn.get_secret_value()
+    dsn = json_service.settings.directory_dsn.get_secret_value()
     async with CutProxy("127.0.0.1", postgres.port) as proxy:
         through = dsn.replace(f":{postgres.port}/", f":{proxy.port}/")
-        async with another_worker(json_house, through) as pacing:
+        async with another_worker(json_service, through) as pacing:
             proxy.hang()
             for n in range(3):
                 pacing.failed(System.TELEPHONY, f"c{n}", "SystemUnavailable: as here", pacing.clock())
@@ -258,56 +260,56 @@ async def test_a_drain_that_loses_the_directory_goes_on_where_it_was(
             proxy.cut()
             async with asyncio.timeout(60):
                 for handle in handles:
-                    assert (await json_house.settled(handle)).status == "suspended"
+                    assert (await json_service.settled(handle)).status == "suspended"
     assert sorted(await woken()) == sorted(client_id_of(handle.id) for handle in handles)
 
 
 @pytest.mark.parametrize("json_house", [{"CONNECT_STATEMENT_SECONDS": "15"}], indirect=True, ids=["patiently"])
 async def test_a_system_that_is_silent_for_longer_than_an_attempt_may_take_is_failing_too(
-    json_house: JsonHouse,
+    json_service: JsonHouse,
 ) -> None:
-    telephony = json_house.systems.telephony
-    handles = await json_house.tenants(4)
+    telephony = json_service.systems.telephony
+    handles = await json_service.tenants(4)
     telephony.silent = asyncio.Event()
     for handle in handles:
-        await json_house.command(handle, "suspend")
-    await eventually(lambda: json_house.pacing.condition(System.TELEPHONY) is Condition.FAILING, within=20)
-    assert json_house.pacing.breakers[System.TELEPHONY].last_error == "did not answer in time"
+        await json_service.command(handle, "suspend")
+    await eventually(lambda: json_service.pacing.condition(System.TELEPHONY) is Condition.FAILING, within=20)
+    assert json_service.pacing.breakers[System.TELEPHONY].last_error == "did not answer in time"
     telephony.silent.set()
     telephony.silent = None
     async with asyncio.timeout(60):
         for handle in handles:
-            await json_house.command(handle, "retry", system="telephony", reason="it answers")
-            await json_house.settled(handle)
+            await json_service.command(handle, "retry", system="telephony", reason="it answers")
+            await json_service.settled(handle)
 
 
 async def test_a_system_that_answers_for_nothing_is_failing_and_those_not_proven_are_woken_when_it_is_back(
-    json_house: JsonHouse,
+    json_service: JsonHouse,
 ) -> None:
-    telephony = json_house.systems.telephony
-    probe, *others = await json_house.tenants(6)
+    telephony = json_service.systems.telephony
+    probe, *others = await json_service.tenants(6)
     telephony.deaf = True
     for handle in (probe, *others):
-        await json_house.command(handle, "suspend")
-    await eventually(lambda: json_house.pacing.condition(System.TELEPHONY) is Condition.FAILING, within=20)
-    assert json_house.pacing.breakers[System.TELEPHONY].last_error == "not proven: it is in service"
-    await json_house.shown("not_proven", 2)
+        await json_service.command(handle, "suspend")
+    await eventually(lambda: json_service.pacing.condition(System.TELEPHONY) is Condition.FAILING, within=20)
+    assert json_service.pacing.breakers[System.TELEPHONY].last_error == "not proven: it is in service"
+    await json_service.shown("not_proven", 2)
 
     telephony.deaf = False
-    await json_house.command(probe, "retry", system="telephony", reason="it does as it is told again")
+    await json_service.command(probe, "retry", system="telephony", reason="it does as it is told again")
     async with asyncio.timeout(60):
-        for handle in json_house.handles:
-            assert (await json_house.settled(handle)).status == "suspended"
-    assert await json_house.rows("SELECT FROM history WHERE source = 'recovery'")
+        for handle in json_service.handles:
+            assert (await json_service.settled(handle)).status == "suspended"
+    assert await json_service.rows("SELECT FROM history WHERE source = 'recovery'")
 
 
 async def test_those_in_attention_for_want_of_a_second_look_are_woken_and_nobody_who_is_settled(
-    json_house: JsonHouse,
+    json_service: JsonHouse,
 ) -> None:
-    blind, _ = await json_house.tenants(2)
+    blind, _ = await json_service.tenants(2)
     client_id = client_id_of(blind.id)
     # as it is published after many second looks that could not be taken
-    (row,) = await json_house.databases.directory.write(
+    (row,) = await json_service.databases.directory.write(
         """UPDATE clients SET attention = true, document = jsonb_set(document, '{systems,0}',
           document->'systems'->0
             || jsonb_build_object('state', 'attention', 'actual', document->'systems'->0->'desired'))
@@ -315,47 +317,47 @@ async def test_those_in_attention_for_want_of_a_second_look_are_woken_and_nobody
         client_id,
     )
     assert tuple(row) == ("telephony", True)
-    async with another_worker(json_house) as pacing:
+    async with another_worker(json_service) as pacing:
         for n in range(3):
             pacing.failed(System.TELEPHONY, f"c{n}", "not proven: silence", pacing.clock())
         pacing.succeeded(System.TELEPHONY, "c0")
 
         async def woken() -> list[str]:
-            return [r["client_id"] for r in await json_house.rows("SELECT * FROM history WHERE source = 'recovery'")]
+            return [r["client_id"] for r in await json_service.rows("SELECT * FROM history WHERE source = 'recovery'")]
 
         assert await eventually(woken) == [client_id]
 
 
 async def test_a_failing_system_that_nobody_tries_is_tried_by_one_client_after_the_other_until_it_is_back(
-    json_house: JsonHouse,
+    json_service: JsonHouse,
 ) -> None:
-    telephony = json_house.systems.telephony
-    handles = await json_house.tenants(4)
+    telephony = json_service.systems.telephony
+    handles = await json_service.tenants(4)
     telephony.down = True
     for handle in handles:
-        await json_house.command(handle, "suspend")
-    await json_house.in_attention(handles)
+        await json_service.command(handle, "suspend")
+    await json_service.in_attention(handles)
 
-    dsn = json_house.settings.directory_dsn.get_secret_value()
+    dsn = json_service.settings.directory_dsn.get_secret_value()
     drains = [
-        Drain(json_house.temporal, dsn, json_house.pacing, rate=5, pause=0.1, probe_every=1.5) for _ in range(2)
+        Drain(json_service.temporal, dsn, json_service.pacing, rate=5, pause=0.1, probe_every=1.5) for _ in range(2)
     ]  # of two workers: one of them tells for both
     tasks = [asyncio.create_task(drain.run()) for drain in drains]
     told = "SELECT client_id, at FROM history WHERE source = 'recovery' AND reason LIKE '%is it back?' ORDER BY at"
 
     async def two_were_told() -> bool:
-        return len(await json_house.rows(told)) >= 2
+        return len(await json_service.rows(told)) >= 2
 
     try:
         await eventually(two_were_told, within=20)
         telephony.down = False
         async with asyncio.timeout(60):
             for handle in handles:
-                assert (await json_house.settled(handle)).status == "suspended"
+                assert (await json_service.settled(handle)).status == "suspended"
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-    rows = await json_house.rows(told)
+    rows = await json_service.rows(told)
     assert len({row["client_id"] for row in rows}) == min(len(rows), len(handles)), "each in its turn"
     assert all((late["at"] - early["at"]).total_seconds() >= 1 for early, late in itertools.pairwise(rows))

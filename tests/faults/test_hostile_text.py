@@ -8,7 +8,7 @@ from activities.bounds import ALL_TEXTS, LONGEST_ERROR, SHORTEST, Bounds, bounde
 from tests.faults.conftest import RealHouse
 from tests.faults.test_systems_away import in_attention, settled_off
 from tests.support.fakes import FakeTelephony
-from tests.workflows.conftest import Handle, House
+from tests.workflows.conftest import Handle, Service
 from workflows.domain.provisioning.standing import Limits, Proof
 from workflows.domain.text import LONGEST_FOREIGN, hidden_in
 from workflows.guard import Guard
@@ -28,25 +28,25 @@ async def kept(handle: Handle) -> tuple[int, int]:
     return sum(event.ByteSize() for event in events), max(event.ByteSize() for event in events)
 
 
-async def test_a_trigger_that_raises_five_megabytes_is_told_in_five_hundred_characters(real_house: RealHouse) -> None:
-    handle, client_id, numbers = await real_house.start_real()
-    async with real_house.databases.telephony.transaction() as connection:
+async def test_a_trigger_that_raises_five_megabytes_is_told_in_five_hundred_characters(real_service: RealHouse) -> None:
+    handle, client_id, numbers = await real_service.start_real()
+    async with real_service.databases.telephony.transaction() as connection:
         await connection.execute(RAISE)
-    await real_house.command(handle, "suspend", source="billing")
-    view = await in_attention(real_house, handle)
+    await real_service.command(handle, "suspend", source="billing")
+    view = await in_attention(real_service, handle)
     error = view.systems[0].last_error
     assert "The telephony database" in error
     assert "gnp.exe" in error
     assert len(error) <= LONGEST_FOREIGN
     assert hidden_in(error) is None
-    assert not await real_house.internet_on(client_id), "the other system was switched"
-    await real_house.until(handle, lambda view: view.systems[0].attempts >= 3)
+    assert not await real_service.internet_on(client_id), "the other system was switched"
+    await real_service.until(handle, lambda view: view.systems[0].attempts >= 3)
     whole, largest = await kept(handle)
     assert whole < SMALL
     assert largest < SMALL / 4
-    async with real_house.databases.telephony.transaction() as connection:
+    async with real_service.databases.telephony.transaction() as connection:
         await connection.execute("DROP TRIGGER shout ON subscriber")
-    await settled_off(real_house, handle, client_id, numbers)
+    await settled_off(real_service, handle, client_id, numbers)
 
 
 class Shouting(FakeTelephony):
@@ -68,17 +68,17 @@ class Shouting(FakeTelephony):
 
 async def test_no_adapter_can_fill_a_history(faulty_temporal: WorkflowEnvironment) -> None:
     """Not with its errors, nor with a hundred thousand findings: the last gate is around every activity."""
-    house, telephony = House(faulty_temporal), Shouting()
-    house.telephony = telephony
-    async with house.worker(interceptors=[Guard(), Bounds()]):
-        handle = await house.start(limits=Limits(attempt=30, first_pause=0.3, longest_pause=0.6))
-        number = (await house.view(handle)).lines[0].number
+    service, telephony = Service(faulty_temporal), Shouting()
+    service.telephony = telephony
+    async with service.worker(interceptors=[Guard(), Bounds()]):
+        handle = await service.start(limits=Limits(attempt=30, first_pause=0.3, longest_pause=0.6))
+        number = (await service.view(handle)).lines[0].number
         shout = HOSTILE * 400_000
         caused, handled = ValueError("short"), ValueError("short, too")
         caused.__cause__ = handled.__context__ = ValueError(shout)
         crowd = [Finding(f"+1555{n:07}", True, {"a": shout[:50]}, Proof.FAILED, "why") for n in range(100_000)]
         crowd.append(Finding(number, True, dict.fromkeys(map(str, range(10_000)), shout), Proof.FAILED, shout))
-        view = await house.view(handle)
+        view = await service.view(handle)
         telephony.words = [
             Evidence("telephony", view.revision + 1, view.created_at, shout, crowd),  # type: ignore[arg-type]  # its own
             ApplicationError(shout, type="SystemBusy", next_retry_delay=None),
@@ -86,8 +86,8 @@ async def test_no_adapter_can_fill_a_history(faulty_temporal: WorkflowEnvironmen
             handled,
             RuntimeError(shout),
         ]
-        await house.command(handle, "suspend", source="billing")
-        await house.settled(handle)
+        await service.command(handle, "suspend", source="billing")
+        await service.settled(handle)
         assert not telephony.words
         assert telephony.lines[number] is False
         whole, largest = await kept(handle)

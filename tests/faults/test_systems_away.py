@@ -10,86 +10,86 @@ from tests.workflows.conftest import Handle
 from workflows.wire.views import ClientView
 
 
-async def in_attention(house: RealHouse, handle: Handle) -> ClientView:
+async def in_attention(service: RealHouse, handle: Handle) -> ClientView:
     """The client once its telephone system has been given up on for now."""
-    return await house.until(handle, lambda view: view.provisioning == "attention" and view.systems[0].last_error)
+    return await service.until(handle, lambda view: view.provisioning == "attention" and view.systems[0].last_error)
 
 
-async def settled_off(house: RealHouse, handle: Handle, client_id: str, numbers: list[str]) -> None:
+async def settled_off(service: RealHouse, handle: Handle, client_id: str, numbers: list[str]) -> None:
     """It recovers by itself, and all is off and shown so."""
-    view = await house.settled(handle)
+    view = await service.settled(handle)
     assert view.status == "suspended"
-    assert await house.lines_on(*numbers) == [False, False]
-    assert not await house.internet_on(client_id)
+    assert await service.lines_on(*numbers) == [False, False]
+    assert not await service.internet_on(client_id)
 
     async def shown() -> bool:
-        row = await house.shown(client_id)
+        row = await service.shown(client_id)
         return (row["status"], row["provisioning"]) == ("suspended", "settled")
 
     await eventually(shown)
 
 
 async def test_a_database_that_is_down_during_a_change_is_shown_and_recovers_by_itself(
-    real_house: RealHouse, telephony_server: EmbeddedPostgres
+    real_service: RealHouse, telephony_server: EmbeddedPostgres
 ) -> None:
-    handle, client_id, numbers = await real_house.start_real()
+    handle, client_id, numbers = await real_service.start_real()
     telephony_server.stop()
     try:
-        await real_house.command(handle, "suspend", source="billing")
-        view = await in_attention(real_house, handle)
+        await real_service.command(handle, "suspend", source="billing")
+        view = await in_attention(real_service, handle)
         assert "SystemUnavailable" in view.systems[0].last_error
         assert "telephony database" in view.systems[0].last_error
-        assert not await real_house.internet_on(client_id)
+        assert not await real_service.internet_on(client_id)
 
         async def shown() -> bool:
-            return bool((await real_house.shown(client_id))["provisioning"] == "attention")
+            return bool((await real_service.shown(client_id))["provisioning"] == "attention")
 
         await eventually(shown)
     finally:
         telephony_server.start()
-    await settled_off(real_house, handle, client_id, numbers)
+    await settled_off(real_service, handle, client_id, numbers)
 
 
 async def test_a_database_that_is_frozen_during_a_change_is_shown_and_recovers_by_itself(
-    real_house: RealHouse, telephony_server: EmbeddedPostgres
+    real_service: RealHouse, telephony_server: EmbeddedPostgres
 ) -> None:
-    handle, client_id, numbers = await real_house.start_real()
+    handle, client_id, numbers = await real_service.start_real()
     with frozen(telephony_server):
-        await real_house.command(handle, "suspend", source="billing")
-        await in_attention(real_house, handle)
-        assert not await real_house.internet_on(client_id)
-    await settled_off(real_house, handle, client_id, numbers)
+        await real_service.command(handle, "suspend", source="billing")
+        await in_attention(real_service, handle)
+        assert not await real_service.internet_on(client_id)
+    await settled_off(real_service, handle, client_id, numbers)
 
 
 async def test_a_locked_table_is_shown_as_busy_and_the_change_follows_when_it_is_free(
-    real_house: RealHouse, telephony_server: EmbeddedPostgres
+    real_service: RealHouse, telephony_server: EmbeddedPostgres
 ) -> None:
-    handle, client_id, numbers = await real_house.start_real()
+    handle, client_id, numbers = await real_service.start_real()
     somebody = await asyncpg.connect(
-        real_house.settings.telephony_dsn.get_secret_value().replace(
-            f":{real_house.proxy.port}/", f":{telephony_server.port}/"
+        real_service.settings.telephony_dsn.get_secret_value().replace(
+            f":{real_service.proxy.port}/", f":{telephony_server.port}/"
         )
     )
     try:
         async with somebody.transaction():
             await somebody.execute("LOCK TABLE subscriber IN ACCESS EXCLUSIVE MODE")
-            await real_house.command(handle, "suspend", source="billing")
-            view = await in_attention(real_house, handle)
+            await real_service.command(handle, "suspend", source="billing")
+            view = await in_attention(real_service, handle)
             assert "SystemBusy" in view.systems[0].last_error
-            assert not await real_house.internet_on(client_id)
+            assert not await real_service.internet_on(client_id)
     finally:
         await somebody.close()
-    await settled_off(real_house, handle, client_id, numbers)
+    await settled_off(real_service, handle, client_id, numbers)
 
 
-async def test_a_lost_answer_to_commit_is_found_out_and_changes_nothing_twice(real_house: RealHouse) -> None:
-    handle, client_id, numbers = await real_house.start_real()
-    real_house.proxy.lose_after(b"COMMIT")
-    await real_house.command(handle, "suspend", source="billing")
-    await in_attention(real_house, handle)
-    real_house.proxy.recover()
-    await settled_off(real_house, handle, client_id, numbers)
-    async with real_house.databases.directory.witness() as connection:
+async def test_a_lost_answer_to_commit_is_found_out_and_changes_nothing_twice(real_service: RealHouse) -> None:
+    handle, client_id, numbers = await real_service.start_real()
+    real_service.proxy.lose_after(b"COMMIT")
+    await real_service.command(handle, "suspend", source="billing")
+    await in_attention(real_service, handle)
+    real_service.proxy.recover()
+    await settled_off(real_service, handle, client_id, numbers)
+    async with real_service.databases.directory.read_only() as connection:
         proofs = await connection.fetch(
             "SELECT revision FROM proofs WHERE client_id = $1 AND system = 'telephony'", client_id
         )
@@ -98,37 +98,37 @@ async def test_a_lost_answer_to_commit_is_found_out_and_changes_nothing_twice(re
 
 @pytest.mark.parametrize("order", [("suspend", "unsuspend"), ("unsuspend", "suspend")], ids=["then on", "then off"])
 async def test_decisions_made_during_an_outage_end_in_the_last_one(
-    real_house: RealHouse, telephony_server: EmbeddedPostgres, order: tuple[str, str]
+    real_service: RealHouse, telephony_server: EmbeddedPostgres, order: tuple[str, str]
 ) -> None:
-    handle, client_id, numbers = await real_house.start_real()
+    handle, client_id, numbers = await real_service.start_real()
     if order[0] == "unsuspend":
-        await real_house.command(handle, "suspend")
-        await real_house.settled(handle)
+        await real_service.command(handle, "suspend")
+        await real_service.settled(handle)
     with frozen(telephony_server):
         for kind in order:
-            await real_house.command(handle, kind)
-        await in_attention(real_house, handle)
-    await real_house.settled(handle)
+            await real_service.command(handle, kind)
+        await in_attention(real_service, handle)
+    await real_service.settled(handle)
     on = order[1] == "unsuspend"
-    assert await real_house.lines_on(*numbers) == [on, on]
-    assert await real_house.internet_on(client_id) is on
+    assert await real_service.lines_on(*numbers) == [on, on]
+    assert await real_service.internet_on(client_id) is on
 
 
 async def test_a_directory_that_is_down_holds_up_no_switch_and_shows_everything_afterwards(
-    real_house: RealHouse,
+    real_service: RealHouse,
 ) -> None:
-    handle, client_id, numbers = await real_house.start_real()
-    directory = await asyncpg.connect(real_house.settings.directory_dsn.get_secret_value())
+    handle, client_id, numbers = await real_service.start_real()
+    directory = await asyncpg.connect(real_service.settings.directory_dsn.get_secret_value())
     try:
         async with directory.transaction():
             await directory.execute("LOCK TABLE clients, history, proofs IN ACCESS EXCLUSIVE MODE")
-            await real_house.command(handle, "suspend", source="billing")
-            await real_house.until(handle, lambda view: all(set(s.actual.values()) == {"off"} for s in view.systems))
-            assert await real_house.lines_on(*numbers) == [False, False]
+            await real_service.command(handle, "suspend", source="billing")
+            await real_service.until(handle, lambda view: all(set(s.actual.values()) == {"off"} for s in view.systems))
+            assert await real_service.lines_on(*numbers) == [False, False]
     finally:
         await directory.close()
-    await settled_off(real_house, handle, client_id, numbers)
-    async with real_house.databases.directory.witness() as connection:
+    await settled_off(real_service, handle, client_id, numbers)
+    async with real_service.databases.directory.read_only() as connection:
         told = [r["text"] for r in await connection.fetch("SELECT text FROM history WHERE client_id = $1", client_id)]
     assert [text for text in told if "Suspended by billing" in text]
     assert [text for text in told if "Telephony proven" in text]

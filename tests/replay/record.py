@@ -12,94 +12,94 @@ from pathlib import Path
 
 from temporalio.client import WorkflowHistory
 
-from tests.workflows.conftest import House, running_server
+from tests.workflows.conftest import Service, running_server
 from workflows.domain.lifecycle import Activation
 from workflows.domain.provisioning.standing import Limits, Proof
 
 HISTORIES = Path(__file__).parent / "histories"
 
 
-async def a_whole_life(house: House) -> None:
+async def a_whole_life(service: Service) -> None:
     """Months ahead, activated, suspended by two, planned and cancelled, converted, decommissioned on a day."""
-    handle = await house.start("whole-life", starts_in=90)
-    await house.command(handle, "edit", start_date=str(house.day(30)))
-    await house.skip(handle, timedelta(days=31))
-    await house.settled(handle)
-    await house.command(handle, "suspend", source="billing", reason="invoice 1042 unpaid")
-    await house.command(handle, "suspend", source="security")
-    await house.command(handle, "unsuspend", source="all")
-    await house.command(handle, "change_services", add_lines=[{"number": "+442079460009", "office": "4.1"}])
-    await house.command(handle, "decommission", last_day=str(house.day(200)))
-    await house.command(handle, "cancel_scheduled_decommission")
-    await house.command(handle, "convert", to="virtual")
-    await house.settled(handle)
-    await house.command(handle, "decommission", last_day=str(house.day(60)))
-    await house.skip(handle, timedelta(days=45))
+    handle = await service.start("whole-life", starts_in=90)
+    await service.command(handle, "edit", start_date=str(service.day(30)))
+    await service.skip(handle, timedelta(days=31))
+    await service.settled(handle)
+    await service.command(handle, "suspend", source="billing", reason="invoice 1042 unpaid")
+    await service.command(handle, "suspend", source="security")
+    await service.command(handle, "unsuspend", source="all")
+    await service.command(handle, "change_services", add_lines=[{"number": "+442079460009", "office": "4.1"}])
+    await service.command(handle, "decommission", last_day=str(service.day(200)))
+    await service.command(handle, "cancel_scheduled_decommission")
+    await service.command(handle, "convert", to="virtual")
+    await service.settled(handle)
+    await service.command(handle, "decommission", last_day=str(service.day(60)))
+    await service.skip(handle, timedelta(days=45))
     await handle.result()
 
 
-async def a_troubled_life(house: House) -> None:
+async def a_troubled_life(service: Service) -> None:
     """Systems that fail and recover, an abandoned attempt, garbage for signals, a claim lost, a cancel refused."""
     limits = Limits(attempt=8, first_pause=60, longest_pause=600)
-    await house.start("neighbour", activation=Activation.MANUAL)
-    handle = await house.start("troubled-life", services=house.virtual("+442079460200"), limits=limits)
-    house.telephony.faults.down = True
-    await house.command(handle, "suspend")
-    await house.until(handle, lambda view: view.provisioning == "attention")
-    house.telephony.faults.down = False
-    await house.skip(handle, timedelta(minutes=3))
-    await house.settled(handle)
-    await house.signal(handle, "explode", 1, 2)
-    await house.signal(handle, "suspend", {"sauce": "billing"})
-    await house.signal(handle, "change_services", {"add_lines": [{"number": "+442079460001"}]})
-    await house.signal(handle, "report_drift", {"system": "telephony"})
+    await service.start("neighbour", activation=Activation.MANUAL)
+    handle = await service.start("troubled-life", services=service.virtual("+442079460200"), limits=limits)
+    service.telephony.faults.down = True
+    await service.command(handle, "suspend")
+    await service.until(handle, lambda view: view.provisioning == "attention")
+    service.telephony.faults.down = False
+    await service.skip(handle, timedelta(minutes=3))
+    await service.settled(handle)
+    await service.signal(handle, "explode", 1, 2)
+    await service.signal(handle, "suspend", {"sauce": "billing"})
+    await service.signal(handle, "change_services", {"add_lines": [{"number": "+442079460001"}]})
+    await service.signal(handle, "report_drift", {"system": "telephony"})
     await handle.cancel()
-    await house.settled(handle)
-    house.telephony.faults.hold = asyncio.Event()
-    house.telephony.faults.reached.clear()
-    await house.command(handle, "unsuspend")
-    await house.telephony.faults.reached.wait()
-    house.telephony.faults.hold = None
-    await house.command(handle, "decommission")
+    await service.settled(handle)
+    service.telephony.faults.hold = asyncio.Event()
+    service.telephony.faults.reached.clear()
+    await service.command(handle, "unsuspend")
+    await service.telephony.faults.reached.wait()
+    service.telephony.faults.hold = None
+    await service.command(handle, "decommission")
     await handle.result()
 
 
-async def a_long_life(house: House) -> None:
+async def a_long_life(service: Service) -> None:
     """Renewed by the number of its events, and by being asked to roll."""
-    handle = await house.start("long-life", limits=Limits(attempt=8, renew_after=60))
+    handle = await service.start("long-life", limits=Limits(attempt=8, renew_after=60))
     for number in range(8):
-        await house.command(handle, "suspend", source=f"source-{number}", command_id=f"id-{number}")
-        await house.settled(handle)
-    await house.signal(handle, "roll")
-    await house.command(handle, "unsuspend", source="all")
-    await house.settled(handle)
+        await service.command(handle, "suspend", source=f"source-{number}", command_id=f"id-{number}")
+        await service.settled(handle)
+    await service.signal(handle, "roll")
+    await service.command(handle, "unsuspend", source="all")
+    await service.settled(handle)
 
 
-async def a_proven_life(house: House) -> None:
+async def a_proven_life(service: Service) -> None:
     """Lines refused and routers silent, every way out, rotated credentials, second looks, one of them not in vain."""
     limits = Limits(attempt=8, first_pause=60, longest_pause=600, second_look=3600)
-    handle = await house.start("proven-life", limits=limits)
-    house.telephony.doubts["+442079460002"] = (Proof.FAILED, "the row is refused")
-    house.internet.doubts["proven-life"] = (Proof.NOT_PROVEN, "10.0.0.1 did not answer")
-    await house.command(handle, "suspend")
-    await house.until(handle, lambda view: view.systems[0].state == "attention")
-    house.telephony.doubts.clear()
-    await house.command(handle, "retry", system="telephony")
-    await house.until(handle, lambda view: view.systems[0].state == "settled")
-    await house.command(handle, "skip", system="internet", reason="the router is replaced on Monday")
-    await house.settled(handle)
-    await house.command(handle, "mark_done", system="internet", note="pulled the plug")
-    await house.settled(handle)
-    house.internet.doubts.clear()
-    house.telephony.lines["+442079460001"] = True
-    await house.skip(handle, timedelta(hours=1))
-    await house.until(handle, lambda _: not house.telephony.lines["+442079460001"])
-    await house.command(handle, "rotate_credentials")
-    await house.settled(handle)
-    await house.signal(handle, "roll", {"limits": {"attempt": 8, "second_look": 600}})
-    await house.command(handle, "decommission")
-    await house.settled(handle)
-    await house.skip(house.latest(handle), timedelta(minutes=10))
+    handle = await service.start("proven-life", limits=limits)
+    service.telephony.doubts["+442079460002"] = (Proof.FAILED, "the row is refused")
+    service.internet.doubts["proven-life"] = (Proof.NOT_PROVEN, "10.0.0.1 did not answer")
+    await service.command(handle, "suspend")
+    await service.until(handle, lambda view: view.systems[0].state == "attention")
+    service.telephony.doubts.clear()
+    await service.command(handle, "retry", system="telephony")
+    await service.until(handle, lambda view: view.systems[0].state == "settled")
+    await service.command(handle, "skip", system="internet", reason="the router is replaced on Monday")
+    await service.settled(handle)
+    await service.command(handle, "mark_done", system="internet", note="pulled the plug")
+    await service.settled(handle)
+    service.internet.doubts.clear()
+    service.telephony.lines["+442079460001"] = True
+    await service.skip(handle, timedelta(hours=1))
+    await service.until(handle, lambda _: not service.telephony.lines["+442079460001"])
+    await service.command(handle, "rotate_credentials")
+    await service.settled(handle)
+    await service.signal(handle, "roll", {"limits": {"attempt": 8, "second_look": 600}})
+    await service.command(handle, "decommission")
+    await service.settled(handle)
+    await service.skip(service.latest(handle), timedelta(minutes=10))
     await handle.result()
 
 
@@ -107,10 +107,10 @@ async def main(name: str) -> None:
     HISTORIES.mkdir(exist_ok=True)
     async with running_server() as environment:
         for life in (a_whole_life, a_troubled_life, a_long_life, a_proven_life):
-            house = House(environment)
-            async with house.worker():
-                await life(house)
-                _write(name, await house.histories())
+            service = Service(environment)
+            async with service.worker():
+                await life(service)
+                _write(name, await service.histories())
 
 
 def _write(name: str, histories: list[WorkflowHistory]) -> None:

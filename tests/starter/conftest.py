@@ -14,7 +14,7 @@ from temporalio.testing import WorkflowEnvironment
 from activities.directory.migrations import migrate
 from activities.settings import Settings
 from starter.local.postgres import EmbeddedPostgres
-from tests.support.service import TEMPORAL, TOKEN, House, furnished, with_limits
+from tests.support.service import TEMPORAL, TOKEN, Service, running_service, with_limits
 from tests.support.terminal import Terminal
 from tests.workflows.conftest import replay_everything
 from workflows.domain.provisioning.standing import Limits
@@ -51,28 +51,28 @@ async def temporal() -> AsyncIterator[Client]:
 
 
 @pytest_asyncio.fixture(scope="session")
-async def house(temporal: Client, settings: Settings) -> AsyncIterator[House]:
+async def service(temporal: Client, settings: Settings) -> AsyncIterator[Service]:
     """The whole service. At the end every history that the tests made in it is replayed."""
-    async with furnished(temporal, settings) as house:
-        yield house
+    async with running_service(temporal, settings) as service:
+        yield service
         assert await replay_everything(temporal)
 
 
 @pytest_asyncio.fixture(scope="session")
-async def slow(house: House) -> AsyncIterator[House]:
+async def slow(service: Service) -> AsyncIterator[Service]:
     """The same service, for new clients with an hour between attempts and before the second look."""
     limits = Limits(attempt=8, first_pause=3600, longest_pause=3600, second_look=3600)
-    async with with_limits(house, limits) as slow:
+    async with with_limits(service, limits) as slow:
         yield slow
 
 
 @pytest.fixture
-def terminal(house: House, tmp_path: Path) -> Terminal:
+def terminal(service: Service, tmp_path: Path) -> Terminal:
     """A command line that talks to the service."""
-    return Terminal(tmp_path, {"CONNECT_URL": house.url, "CONNECT_TOKEN": TOKEN})
+    return Terminal(tmp_path, {"CONNECT_URL": service.url, "CONNECT_TOKEN": TOKEN})
 
 
 @pytest.fixture
-def api(house: House) -> httpx.AsyncClient:
+def api(service: Service) -> httpx.AsyncClient:
     """A caller with the token, at /api/v1."""
-    return house.api
+    return service.api

@@ -13,7 +13,7 @@ from starter.api.commanding import LONGEST_WAIT, seconds_of
 from starter.clients import check_id, client_id_for
 from starter.contract.schemas import read_number
 from starter.errors import Malfunction, StarterError, TemporalAway, TemporalRefused
-from starter.temporal.gateway import as_told, is_recorded, reaching
+from starter.temporal.gateway import is_recorded, refusal_from, temporal_errors
 from starter.web.problems import CODES, code_of, kinds
 from workflows.client_lifecycle import as_failure
 from workflows.domain.errors import (
@@ -65,7 +65,7 @@ def test_every_key_gives_an_id_that_a_client_can_have_and_that_can_be_read_out(k
 @pytest.mark.parametrize("kind", REFUSALS.values())
 def test_a_refusal_crosses_the_wire_whole(kind: type[Refusal]) -> None:
     refusal = kind("why", "remedy", "field", Situation("active", ("planned",), ("suspend",)))
-    told = as_told(as_failure(refusal))
+    told = refusal_from(as_failure(refusal))
     assert isinstance(told, kind)
     assert (str(told), told.facts) == (str(refusal), refusal.facts)
 
@@ -77,7 +77,7 @@ def test_what_is_no_refusal_is_a_malfunction() -> None:
         ApplicationError("x", type="InternalError"),
         ApplicationError("x", type="Taken"),
     ):
-        assert isinstance(as_told(failure), Malfunction)
+        assert isinstance(refusal_from(failure), Malfunction)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_what_is_no_refusal_is_a_malfunction() -> None:
 )
 async def test_what_temporal_answered_is_said(status: RPCStatusCode, error: type[StarterError]) -> None:
     with pytest.raises(error, match=f"{status.name.lower()}: what it said") as told:
-        async with reaching(1):
+        async with temporal_errors(1):
             raise RPCError("what it said", status, b"")
     assert ("cannot be reached" in str(told.value)) == (error is TemporalAway)
 
@@ -100,7 +100,7 @@ def test_a_refusal_that_does_not_say_that_it_is_recorded_is_not() -> None:
     refusal = InvalidField("why")
     for facts, recorded in (({**refusal.facts, "recorded": True}, True), (refusal.facts, False)):
         cause = ApplicationError("why", facts, type="InvalidField")
-        told = as_told(cause)
+        told = refusal_from(cause)
         told.__cause__ = WorkflowUpdateFailedError(cause)
         assert isinstance(told, InvalidField)
         assert is_recorded(told) == recorded

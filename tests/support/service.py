@@ -22,10 +22,10 @@ from activities.directory.evidence import Evidences
 from activities.directory.publish import PostgresDirectory
 from activities.settings import Settings
 from starter.app import create_app
-from starter.clients import Desk
+from starter.clients import ClientService
 from starter.contract.schemas import Servers
 from starter.credentials import Keyring
-from starter.directory.reads import Directory
+from starter.directory.reads import DirectoryReads
 from starter.directory.watching import Watch
 from starter.temporal.gateway import Gateway
 from starter.web.http_server import Server
@@ -64,7 +64,7 @@ class RecordedTelephony(FakeTelephony):
     @activity.defn(name="ensure_lines")
     async def ensure_lines(self, order: EnsureLines) -> Evidence:
         evidence = read_back(await super().ensure_lines(order))
-        return await self._evidences.take_down(order.client_id, evidence, order.release)
+        return await self._evidences.record(order.client_id, evidence, order.release)
 
 
 class RecordedInternet(FakeInternet):
@@ -76,7 +76,7 @@ class RecordedInternet(FakeInternet):
 
     @activity.defn(name="ensure_access")
     async def ensure_access(self, order: EnsureAccess) -> Evidence:
-        return await self._evidences.take_down(order.client_id, read_back(await super().ensure_access(order)))
+        return await self._evidences.record(order.client_id, read_back(await super().ensure_access(order)))
 
 
 def read_back(evidence: Evidence) -> Evidence:
@@ -86,12 +86,12 @@ def read_back(evidence: Evidence) -> Evidence:
 
 
 @dataclass
-class House:
+class Service:
     """What a test needs of the service: its address, its API, and what lies behind it."""
 
     url: str
     api: httpx.AsyncClient
-    desk: Desk
+    clients: ClientService
     temporal: Client
     telephony: FakeTelephony
     internet: FakeInternet
@@ -117,7 +117,7 @@ class House:
         """Return when the client's workflow knows what the directory shows: proofs are there a moment before."""
 
         async def settled() -> bool:
-            return (await self.desk.gateway.client(client_id)).provisioning is Provisioned.SETTLED
+            return (await self.clients.gateway.client(client_id)).provisioning is Provisioned.SETTLED
 
         await eventually(settled)
 
@@ -184,7 +184,7 @@ async def calling(url: str, token: str = TOKEN) -> AsyncIterator[httpx.AsyncClie
 
 
 @asynccontextmanager
-async def furnished(temporal: Client, settings: Settings) -> AsyncIterator[House]:
+async def running_service(temporal: Client, settings: Settings) -> AsyncIterator[Service]:
     """The service with one worker and one site."""
     dsn = settings.directory_dsn.get_secret_value()
     async with Database("directory", dsn, settings) as database:
@@ -198,21 +198,21 @@ async def furnished(temporal: Client, settings: Settings) -> AsyncIterator[House
             interceptors=[Guard()],
         )
         watch = Watch(dsn, pause=0.1)
-        desk = Desk(Gateway(temporal, "http://ui"), Directory(database), watch, LIMITS, KEYRING)
-        async with worker, watched(watch), serving(create_app(desk, TOKEN)) as url, calling(url) as api:
+        clients = ClientService(Gateway(temporal, "http://ui"), DirectoryReads(database), watch, LIMITS, KEYRING)
+        async with worker, watched(watch), serving(create_app(clients, TOKEN)) as url, calling(url) as api:
             answer = await api.post(
                 "/sites", json={"site_id": SITE, "name": "Thames House", "timezone": "Europe/London"}
             )
             assert answer.status_code == 201, answer.text
-            yield House(url, api, desk, temporal, telephony, internet, settings)
+            yield Service(url, api, clients, temporal, telephony, internet, settings)
 
 
 @asynccontextmanager
-async def with_limits(house: House, limits: Limits) -> AsyncIterator[House]:
+async def with_limits(service: Service, limits: Limits) -> AsyncIterator[Service]:
     """The same service, whose new clients are told other limits."""
-    desk = Desk(house.desk.gateway, house.desk.directory, house.desk.watch, limits, KEYRING)
-    async with serving(create_app(desk, TOKEN)) as url, calling(url) as api:
-        yield replace(house, url=url, api=api, desk=desk)
+    clients = ClientService(service.clients.gateway, service.clients.directory, service.clients.watch, limits, KEYRING)
+    async with serving(create_app(clients, TOKEN)) as url, calling(url) as api:
+        yield replace(service, url=url, api=api, clients=clients)
 
 
 @asynccontextmanager

@@ -16,9 +16,9 @@ import worker
 from activities.database import open_databases
 from activities.settings import Settings
 from starter.app import create_app
-from starter.clients import Desk
+from starter.clients import ClientService
 from starter.credentials import Keyring
-from starter.directory.reads import Directory
+from starter.directory.reads import DirectoryReads
 from starter.directory.watching import Watch
 from starter.local.data_folder import DataFolder
 from starter.local.databases import prepare
@@ -155,9 +155,11 @@ async def running_service(systems: Systems, **changed: Any) -> AsyncIterator[Bui
         open_databases(settings) as pools,
         worker.build(environment.client, pools, settings),
     ):
-        directory = Directory(pools.directory)
-        desk = Desk(Gateway(environment.client, "http://ui"), directory, watch, settings.limits, Keyring.of(settings))
-        async with watched(watch), serving(create_app(desk, TOKEN)) as url, calling(url) as api:
+        directory = DirectoryReads(pools.directory)
+        clients = ClientService(
+            Gateway(environment.client, "http://ui"), directory, watch, settings.limits, Keyring.of(settings)
+        )
+        async with watched(watch), serving(create_app(clients, TOKEN)) as url, calling(url) as api:
             site = {"site_id": SITE, "name": "Thames House", "timezone": "Europe/London"}
             assert (await api.post("/sites", json=site)).status_code in (201, 409)  # services on the same systems
             yield Building(api, kamailio, freeradius, Router(freeradius.port, systems.secret), databases)

@@ -134,23 +134,23 @@ async def test_a_protected_line_keeps_its_call_and_its_registration_through_a_su
     acme, other = await tenant(building, True, False), await tenant(building)
     async with (
         await building.phone(acme, 0) as lift,
-        await building.phone(acme, 1) as desk,
+        await building.phone(acme, 1) as clients,
         await building.phone(other) as theirs,
     ):
-        for phone in (lift, desk, theirs):
+        for phone in (lift, clients, theirs):
             assert await phone.register() == 200
         call = await lift.dial(theirs.username)
         assert call.code == 200
         await building.tell(acme, "suspend")
-        assert await desk.register() == REFUSED
+        assert await clients.register() == REFUSED
         assert await lift.hang_up(call) == 200
         assert lift.ended == []
         assert await theirs.call(lift.username) == 200, "still registered"
     found = await evidence(building, acme)
     assert found[f"+{lift.username}"]["seen"]["protected"] == "left in service"
     assert found[f"+{lift.username}"]["seen"]["register"] == "200"
-    assert "protected" not in found[f"+{desk.username}"]["seen"]
-    assert [found[f"+{phone.username}"]["in_service"] for phone in (lift, desk)] == [True, False]
+    assert "protected" not in found[f"+{clients.username}"]["seen"]
+    assert [found[f"+{phone.username}"]["in_service"] for phone in (lift, clients)] == [True, False]
 
 
 async def test_a_line_switched_on_by_hand_is_found_by_the_second_look_and_switched_off_again(lenient: Building) -> None:

@@ -68,7 +68,7 @@ async def temporal() -> AsyncIterator[WorkflowEnvironment]:
         yield environment
 
 
-class House:
+class Service:
     """One worker, three fake systems, and the clients started in it."""
 
     def __init__(self, environment: WorkflowEnvironment) -> None:
@@ -250,15 +250,15 @@ async def refusal_of(asked: Awaitable[Any]) -> ApplicationError:
 
 
 @pytest_asyncio.fixture
-async def house(temporal: WorkflowEnvironment) -> AsyncIterator[House]:
+async def service(temporal: WorkflowEnvironment) -> AsyncIterator[Service]:
     """A worker with fake systems. At the end every history made in it is replayed."""
-    house = House(temporal)
-    async with house.worker():
-        yield house
-        await house.directory_agrees()
-        histories = await house.histories()
-        for handle in house.handles:
-            await _terminate(house.temporal, handle.id)
+    service = Service(temporal)
+    async with service.worker():
+        yield service
+        await service.directory_agrees()
+        histories = await service.histories()
+        for handle in service.handles:
+            await _terminate(service.temporal, handle.id)
     await replay(histories)
 
 

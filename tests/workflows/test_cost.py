@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.support.waiting import eventually
-from tests.workflows.conftest import Handle, House, refusal_of
+from tests.workflows.conftest import Handle, Service, refusal_of
 from workflows.domain.provisioning.standing import Limits
 
 TASKS = {"WORKFLOW_TASK_SCHEDULED", "WORKFLOW_TASK_STARTED", "WORKFLOW_TASK_COMPLETED"}
@@ -25,28 +25,28 @@ def activities(count: int) -> dict[str, int]:
     return {f"ACTIVITY_TASK_{word}": count for word in ("SCHEDULED", "STARTED", "COMPLETED")}
 
 
-async def cost(house: House, handle: Handle, change: Callable[[], Awaitable[object]]) -> list[str]:
+async def cost(service: Service, handle: Handle, change: Callable[[], Awaitable[object]]) -> list[str]:
     """The events of one change until nothing is left to do, watched without adding any."""
-    before = len(await house.events(handle))
+    before = len(await service.events(handle))
     await change()
 
     async def quiet() -> bool:
-        view = await house.view(handle)
-        events = await house.events(handle)
+        view = await service.view(handle)
+        events = await service.events(handle)
         scheduled = events.count("ACTIVITY_TASK_SCHEDULED")
         done = events.count("WORKFLOW_TASK_SCHEDULED") == events.count("WORKFLOW_TASK_COMPLETED")
         return view.provisioning == "settled" and scheduled == events.count("ACTIVITY_TASK_COMPLETED") and done
 
     await eventually(quiet)
-    return (await house.events(handle))[before:]
+    return (await service.events(handle))[before:]
 
 
-async def test_a_suspension_that_settles_at_the_first_attempt_costs_at_most_22_events(house: House) -> None:
-    handle = await house.start()
+async def test_a_suspension_that_settles_at_the_first_attempt_costs_at_most_22_events(service: Service) -> None:
+    handle = await service.start()
     costs = []
     for _ in range(CHEAPEST_OF):
         for kind in ("suspend", "unsuspend"):
-            events = await cost(house, handle, partial(house.command, handle, kind))
+            events = await cost(service, handle, partial(service.command, handle, kind))
             assert Counter(e for e in events if e not in TASKS) == Counter({**UPDATE, **UPSERT, **activities(3)})
             costs.append(len(events))
         if min(costs) <= 22:
@@ -55,15 +55,17 @@ async def test_a_suspension_that_settles_at_the_first_attempt_costs_at_most_22_e
     assert max(costs) <= 24, costs
 
 
-async def test_a_second_look_adds_one_timer_to_a_suspension_which_still_costs_at_most_22_events(house: House) -> None:
-    handle = await house.start(limits=Limits(attempt=8, second_look=3600))
+async def test_a_second_look_adds_one_timer_to_a_suspension_which_still_costs_at_most_22_events(
+    service: Service,
+) -> None:
+    handle = await service.start(limits=Limits(attempt=8, second_look=3600))
     costs = []
     for _ in range(CHEAPEST_OF):
-        events = await cost(house, handle, partial(house.command, handle, "suspend"))
+        events = await cost(service, handle, partial(service.command, handle, "suspend"))
         expected = Counter({**UPDATE, **UPSERT, **activities(3), "TIMER_STARTED": 1})
         assert Counter(e for e in events if e not in TASKS) == expected
         costs.append(len(events))
-        events = await cost(house, handle, partial(house.command, handle, "unsuspend"))
+        events = await cost(service, handle, partial(service.command, handle, "unsuspend"))
         assert Counter(e for e in events if e not in TASKS) == Counter(
             {**UPDATE, **UPSERT, **activities(3), "TIMER_CANCELED": 1}
         )
@@ -72,10 +74,10 @@ async def test_a_second_look_adds_one_timer_to_a_suspension_which_still_costs_at
     assert min(costs) <= 22, costs
 
 
-async def test_a_plan_far_ahead_adds_no_timer_events_to_other_commands(house: House) -> None:
-    handle = await house.start()
-    await house.command(handle, "decommission", last_day=str(house.day(300)))
-    events = await cost(house, handle, lambda: house.command(handle, "suspend"))
+async def test_a_plan_far_ahead_adds_no_timer_events_to_other_commands(service: Service) -> None:
+    handle = await service.start()
+    await service.command(handle, "decommission", last_day=str(service.day(300)))
+    events = await cost(service, handle, lambda: service.command(handle, "suspend"))
     assert not [event for event in events if event.startswith("TIMER")]
 
 
@@ -97,26 +99,26 @@ async def test_a_plan_far_ahead_adds_no_timer_events_to_other_commands(house: Ho
     ids=["rename", "new billing ref", "plan", "no change", "convert", "remove a line", "add a line"],
 )
 async def test_every_other_change_costs_what_it_must_and_at_most_22(
-    house: House, kind: str, fields: dict[str, Any], expected: dict[str, int]
+    service: Service, kind: str, fields: dict[str, Any], expected: dict[str, int]
 ) -> None:
     costs = []
     for _ in range(CHEAPEST_OF):
-        handle = await house.start()
-        events = await cost(house, handle, partial(house.command, handle, kind, **fields))
+        handle = await service.start()
+        events = await cost(service, handle, partial(service.command, handle, kind, **fields))
         assert Counter(event for event in events if event not in TASKS) == Counter(expected)
         costs.append(len(events))
-        await house.command(handle, "decommission")
+        await service.command(handle, "decommission")
         await handle.result()
-        house.directory.numbers.clear()
-        house.directory.billing_refs.clear()
+        service.directory.numbers.clear()
+        service.directory.billing_refs.clear()
         if costs[-1] <= 22:
             break
     assert min(costs) <= 22, costs
 
 
-async def test_a_refused_command_costs_nothing(house: House) -> None:
-    handle = await house.start()
-    before = await house.events(handle)
-    await refusal_of(house.command(handle, "convert", to="virtual", offices=["1"]))
-    await refusal_of(house.command(handle, "decommission", last_day="2020-01-01"))
-    assert await house.events(handle) == before
+async def test_a_refused_command_costs_nothing(service: Service) -> None:
+    handle = await service.start()
+    before = await service.events(handle)
+    await refusal_of(service.command(handle, "convert", to="virtual", offices=["1"]))
+    await refusal_of(service.command(handle, "decommission", last_day="2020-01-01"))
+    assert await service.events(handle) == before

@@ -4,30 +4,32 @@ import asyncio
 
 from temporalio.testing import WorkflowEnvironment
 
-from tests.workflows.conftest import House
+from tests.workflows.conftest import Service
 from workflows.domain.provisioning.standing import Limits
 
 
 async def test_clients_put_away_in_the_middle_of_a_change_go_on_and_the_worker_stops_in_time(
     temporal: WorkflowEnvironment,
 ) -> None:
-    house = House(temporal)
+    service = Service(temporal)
     async with asyncio.timeout(40):
-        async with house.worker(max_cached_workflows=2):
+        async with service.worker(max_cached_workflows=2):
             limits = Limits(attempt=8, first_pause=0.2, longest_pause=0.2)
-            handles = [await house.start(services=house.virtual(f"+44207946030{n}"), limits=limits) for n in range(5)]
-            house.telephony.faults.down = True
+            handles = [
+                await service.start(services=service.virtual(f"+44207946030{n}"), limits=limits) for n in range(5)
+            ]
+            service.telephony.faults.down = True
             for handle in handles:
-                await house.command(handle, "decommission", last_day="2099-03-31")
+                await service.command(handle, "decommission", last_day="2099-03-31")
                 if handle is handles[0]:
                     await handle.cancel()
-                await house.command(handle, "suspend")
-            house.telephony.faults.down = False
+                await service.command(handle, "suspend")
+            service.telephony.faults.down = False
             for handle in handles:
-                assert (await house.settled(handle)).status == "suspended"
-            house.telephony.faults.down = True
+                assert (await service.settled(handle)).status == "suspended"
+            service.telephony.faults.down = True
             for handle in handles:
-                await house.command(handle, "unsuspend")
+                await service.command(handle, "unsuspend")
         for handle in handles:
             await handle.terminate("the test is over")
 
@@ -35,12 +37,12 @@ async def test_clients_put_away_in_the_middle_of_a_change_go_on_and_the_worker_s
 async def test_a_client_put_away_while_it_is_about_to_be_renewed_does_not_hold_up_its_worker(
     temporal: WorkflowEnvironment,
 ) -> None:
-    house = House(temporal)
+    service = Service(temporal)
     async with asyncio.timeout(40):
-        async with house.worker():
+        async with service.worker():
             limits = Limits(attempt=30, renew_after=30)
-            handle = await house.start(services=house.virtual("+442079460310"), limits=limits)
-            house.telephony.faults.hold = asyncio.Event()
+            handle = await service.start(services=service.virtual("+442079460310"), limits=limits)
+            service.telephony.faults.hold = asyncio.Event()
             for number in range(8):
-                await house.command(handle, "suspend", source=f"source-{number}")
+                await service.command(handle, "suspend", source=f"source-{number}")
         await handle.terminate("the test is over")

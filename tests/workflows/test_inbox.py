@@ -7,7 +7,7 @@ import pytest
 from temporalio.api.common.v1 import Payload, Payloads, WorkflowExecution
 from temporalio.api.workflowservice.v1 import SignalWorkflowExecutionRequest
 
-from tests.workflows.conftest import Handle, House
+from tests.workflows.conftest import Handle, Service
 
 
 def raw(data: bytes, encoding: bytes = b"json/plain") -> Payload:
@@ -43,10 +43,10 @@ MALFORMED: list[tuple[str, str, list[Payload]]] = [
 ]
 
 
-async def send(house: House, handle: Handle, name: str, payloads: list[Payload]) -> None:
-    await house.temporal.workflow_service.signal_workflow_execution(
+async def send(service: Service, handle: Handle, name: str, payloads: list[Payload]) -> None:
+    await service.temporal.workflow_service.signal_workflow_execution(
         SignalWorkflowExecutionRequest(
-            namespace=house.temporal.namespace,
+            namespace=service.temporal.namespace,
             workflow_execution=WorkflowExecution(workflow_id=handle.id),
             signal_name=name,
             input=Payloads(payloads=payloads),
@@ -56,62 +56,62 @@ async def send(house: House, handle: Handle, name: str, payloads: list[Payload])
 
 @pytest.mark.parametrize(("what", "name", "payloads"), MALFORMED, ids=[what for what, _, _ in MALFORMED])
 async def test_a_malformed_signal_is_recorded_as_refused_and_the_client_still_obeys(
-    house: House, what: str, name: str, payloads: list[Payload]
+    service: Service, what: str, name: str, payloads: list[Payload]
 ) -> None:
-    handle = await house.start()
-    before = await house.view(handle)
-    await send(house, handle, name, payloads)
-    await house.settled(handle)
-    after = await house.view(handle)
+    handle = await service.start()
+    before = await service.view(handle)
+    await send(service, handle, name, payloads)
+    await service.settled(handle)
+    after = await service.view(handle)
     assert (after.status, after.revision, after.holds) == (before.status, before.revision, before.holds), what
-    refused = [text for text in house.directory.told(after.client_id) if text.startswith("refused")]
+    refused = [text for text in service.directory.told(after.client_id) if text.startswith("refused")]
     assert len(refused) == 1, what
     assert name in refused[0]
-    await house.signal(handle, "suspend", {"source": "billing", "reason": "invoice 1042 unpaid", "by": "billing"})
-    assert (await house.until(handle, lambda view: view.status == "suspended")).holds[0].source == "billing"
-    assert "WORKFLOW_TASK_FAILED" not in await house.events(handle)
+    await service.signal(handle, "suspend", {"source": "billing", "reason": "invoice 1042 unpaid", "by": "billing"})
+    assert (await service.until(handle, lambda view: view.status == "suspended")).holds[0].source == "billing"
+    assert "WORKFLOW_TASK_FAILED" not in await service.events(handle)
 
 
-async def test_every_kind_of_garbage_together_leaves_a_client_that_keeps_its_dates(house: House) -> None:
-    handle = await house.start()
+async def test_every_kind_of_garbage_together_leaves_a_client_that_keeps_its_dates(service: Service) -> None:
+    handle = await service.start()
     for _, name, payloads in MALFORMED * 2:
-        await send(house, handle, name, payloads)
-    await house.command(handle, "decommission", command_id="end")
+        await send(service, handle, name, payloads)
+    await service.command(handle, "decommission", command_id="end")
     assert (await handle.result()).status == "decommissioned"
-    client_id = house.directory.orders[-1].client_id
-    refused = [text for text in house.directory.told(client_id) if text.startswith("refused")]
+    client_id = service.directory.orders[-1].client_id
+    refused = [text for text in service.directory.told(client_id) if text.startswith("refused")]
     assert len(refused) == 2 * len(MALFORMED)
 
 
-async def test_a_signal_without_an_argument_does_where_nothing_is_needed(house: House) -> None:
-    handle = await house.start(starts_in=30)
-    await house.signal(handle, "activate")
-    await house.until(handle, lambda view: view.status == "active")
+async def test_a_signal_without_an_argument_does_where_nothing_is_needed(service: Service) -> None:
+    handle = await service.start(starts_in=30)
+    await service.signal(handle, "activate")
+    await service.until(handle, lambda view: view.status == "active")
 
 
-async def test_a_signal_sent_twice_with_one_command_id_is_one_command(house: House) -> None:
-    handle = await house.start()
+async def test_a_signal_sent_twice_with_one_command_id_is_one_command(service: Service) -> None:
+    handle = await service.start()
     for _ in range(3):
-        await house.signal(handle, "suspend", {"source": "billing", "command_id": "run-7"})
-    view = await house.settled(handle)
-    told = [text for text in house.directory.told(view.client_id) if "billing" in text]
+        await service.signal(handle, "suspend", {"source": "billing", "command_id": "run-7"})
+    view = await service.settled(handle)
+    told = [text for text in service.directory.told(view.client_id) if "billing" in text]
     assert told == ["decided: Suspended by billing"]
 
 
-async def test_a_workflow_that_somebody_cancels_in_the_ui_goes_on_and_says_so(house: House) -> None:
-    handle = await house.start()
+async def test_a_workflow_that_somebody_cancels_in_the_ui_goes_on_and_says_so(service: Service) -> None:
+    handle = await service.start()
     await handle.cancel()
-    await house.command(handle, "suspend")
-    view = await house.settled(handle)
+    await service.command(handle, "suspend")
+    view = await service.settled(handle)
     assert view.status == "suspended"
-    assert [t for t in house.directory.told(view.client_id) if t.startswith("refused: cancel")]
+    assert [t for t in service.directory.told(view.client_id) if t.startswith("refused: cancel")]
 
 
-async def test_reported_drift_is_removed_and_proven_anew(house: House) -> None:
-    handle = await house.start()
-    before = len(house.telephony.orders)
-    await house.signal(handle, "report_drift", {"system": "telephony", "reason": "line rang while suspended"})
-    await house.until(handle, lambda _: len(house.telephony.orders) == before + 1)
-    view = await house.settled(handle)
+async def test_reported_drift_is_removed_and_proven_anew(service: Service) -> None:
+    handle = await service.start()
+    before = len(service.telephony.orders)
+    await service.signal(handle, "report_drift", {"system": "telephony", "reason": "line rang while suspended"})
+    await service.until(handle, lambda _: len(service.telephony.orders) == before + 1)
+    view = await service.settled(handle)
     assert set(view.systems[0].actual.values()) == {"on"}
-    assert [t for t in house.directory.told(view.client_id) if "Drift of telephony" in t]
+    assert [t for t in service.directory.told(view.client_id) if "Drift of telephony" in t]

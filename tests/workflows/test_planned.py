@@ -2,99 +2,103 @@
 
 from datetime import timedelta
 
-from tests.workflows.conftest import House
+from tests.workflows.conftest import Service
 
 
-async def test_a_planned_decommission_happens_after_the_last_day_and_ends_the_workflow_proven_off(house: House) -> None:
-    handle = await house.start()
-    planned = await house.command(handle, "decommission", last_day=str(house.day(20)))
+async def test_a_planned_decommission_happens_after_the_last_day_and_ends_the_workflow_proven_off(
+    service: Service,
+) -> None:
+    handle = await service.start()
+    planned = await service.command(handle, "decommission", last_day=str(service.day(20)))
     assert planned.status == "active"
-    assert planned.planned[0].local_time == f"{house.day(21)} 00:00 Europe/London"
+    assert planned.planned[0].local_time == f"{service.day(21)} 00:00 Europe/London"
 
-    await house.skip(handle, timedelta(days=20))
-    assert (await house.view(handle)).status == "active"
-    await house.skip(handle, timedelta(days=2))
+    await service.skip(handle, timedelta(days=20))
+    assert (await service.view(handle)).status == "active"
+    await service.skip(handle, timedelta(days=2))
 
     ended = await handle.result()
     assert (ended.status, ended.provisioning, ended.planned) == ("decommissioned", "settled", [])
-    assert not any(house.telephony.lines.values())
-    assert not house.internet.accounts[ended.client_id].on
-    assert house.telephony.orders[-1].release == ["+442079460001", "+442079460002"]
+    assert not any(service.telephony.lines.values())
+    assert not service.internet.accounts[ended.client_id].on
+    assert service.telephony.orders[-1].release == ["+442079460001", "+442079460002"]
 
 
-async def test_a_decommission_planned_again_replaces_the_date_and_both_are_in_the_history(house: House) -> None:
-    handle = await house.start()
-    await house.command(handle, "decommission", last_day=str(house.day(5)))
-    again = await house.command(handle, "decommission", last_day=str(house.day(50)))
+async def test_a_decommission_planned_again_replaces_the_date_and_both_are_in_the_history(service: Service) -> None:
+    handle = await service.start()
+    await service.command(handle, "decommission", last_day=str(service.day(5)))
+    again = await service.command(handle, "decommission", last_day=str(service.day(50)))
     assert [p.kind for p in again.planned] == ["decommission"]
-    await house.skip(handle, timedelta(days=20))
-    view = await house.settled(handle)
+    await service.skip(handle, timedelta(days=20))
+    view = await service.settled(handle)
     assert view.status == "active"
-    told = [text for text in house.directory.told(view.client_id) if "decommission" in text]
-    assert [str(house.day(6)) in told[0], str(house.day(51)) in told[1], str(house.day(6)) in told[1]] == [True] * 3
+    told = [text for text in service.directory.told(view.client_id) if "decommission" in text]
+    assert [str(service.day(6)) in told[0], str(service.day(51)) in told[1], str(service.day(6)) in told[1]] == [
+        True
+    ] * 3
 
 
-async def test_a_cancelled_decommission_never_happens(house: House) -> None:
-    handle = await house.start()
-    await house.command(handle, "decommission", last_day=str(house.day(5)))
-    cancelled = await house.command(handle, "cancel_scheduled_decommission")
+async def test_a_cancelled_decommission_never_happens(service: Service) -> None:
+    handle = await service.start()
+    await service.command(handle, "decommission", last_day=str(service.day(5)))
+    cancelled = await service.command(handle, "cancel_scheduled_decommission")
     assert (cancelled.changed, cancelled.planned) == (True, [])
-    await house.skip(handle, timedelta(days=10))
-    assert (await house.settled(handle)).status == "active"
+    await service.skip(handle, timedelta(days=10))
+    assert (await service.settled(handle)).status == "active"
 
 
 async def test_a_suspended_client_keeps_its_planned_decommission_and_cancelling_it_keeps_the_suspension(
-    house: House,
+    service: Service,
 ) -> None:
-    handle = await house.start()
-    await house.command(handle, "decommission", last_day=str(house.day(5)))
-    suspended = await house.command(handle, "suspend", source="billing")
+    handle = await service.start()
+    await service.command(handle, "decommission", last_day=str(service.day(5)))
+    suspended = await service.command(handle, "suspend", source="billing")
     assert [p.kind for p in suspended.planned] == ["decommission"]
-    cancelled = await house.command(handle, "cancel_scheduled_decommission")
+    cancelled = await service.command(handle, "cancel_scheduled_decommission")
     assert (cancelled.status, cancelled.planned) == ("suspended", [])
 
 
-async def test_a_decommission_that_is_due_while_suspended_ends_the_client(house: House) -> None:
-    handle = await house.start()
-    await house.command(handle, "decommission", last_day=str(house.day(5)))
-    await house.command(handle, "suspend", source="billing")
-    await house.skip(handle, timedelta(days=7))
+async def test_a_decommission_that_is_due_while_suspended_ends_the_client(service: Service) -> None:
+    handle = await service.start()
+    await service.command(handle, "decommission", last_day=str(service.day(5)))
+    await service.command(handle, "suspend", source="billing")
+    await service.skip(handle, timedelta(days=7))
     ended = await handle.result()
     assert (ended.status, ended.holds) == ("decommissioned", [])
-    assert house.telephony.orders[-1].revision > house.telephony.orders[-2].revision
+    assert service.telephony.orders[-1].revision > service.telephony.orders[-2].revision
 
 
-async def test_a_plan_that_became_illegal_is_recorded_as_refused_when_it_is_due(house: House) -> None:
-    handle = await house.start()
-    await house.command(
-        handle, "change_services", remove_lines=["+442079460002"], last_day=str(house.day(5)), command_id="later"
+async def test_a_plan_that_became_illegal_is_recorded_as_refused_when_it_is_due(service: Service) -> None:
+    handle = await service.start()
+    await service.command(
+        handle, "change_services", remove_lines=["+442079460002"], last_day=str(service.day(5)), command_id="later"
     )
-    await house.command(handle, "change_services", remove_lines=["+442079460002"])
-    await house.skip(handle, timedelta(days=7))
-    view = await house.settled(handle)
+    await service.command(handle, "change_services", remove_lines=["+442079460002"])
+    await service.skip(handle, timedelta(days=7))
+    view = await service.settled(handle)
     assert view.status == "active"
-    refused = [text for text in house.directory.told(view.client_id) if text.startswith("refused")]
+    refused = [text for text in service.directory.told(view.client_id) if text.startswith("refused")]
     assert len(refused) == 1
     assert "+442079460002" in refused[0]
 
 
-async def test_a_suspension_and_its_end_can_both_be_planned(house: House) -> None:
-    handle = await house.start()
-    await house.command(handle, "suspend", last_day=str(house.day(2)), source="operator", reason="refit")
-    await house.command(handle, "unsuspend", last_day=str(house.day(6)), source="operator")
-    await house.skip(handle, timedelta(days=4))
-    assert (await house.settled(handle)).status == "suspended"
-    assert not any(house.telephony.lines.values())
-    await house.skip(handle, timedelta(days=5))
-    assert (await house.settled(handle)).status == "active"
-    assert all(house.telephony.lines.values())
+async def test_a_suspension_and_its_end_can_both_be_planned(service: Service) -> None:
+    handle = await service.start()
+    await service.command(handle, "suspend", last_day=str(service.day(2)), source="operator", reason="refit")
+    await service.command(handle, "unsuspend", last_day=str(service.day(6)), source="operator")
+    await service.skip(handle, timedelta(days=4))
+    assert (await service.settled(handle)).status == "suspended"
+    assert not any(service.telephony.lines.values())
+    await service.skip(handle, timedelta(days=5))
+    assert (await service.settled(handle)).status == "active"
+    assert all(service.telephony.lines.values())
 
 
-async def test_changes_that_came_due_while_no_worker_ran_happen_at_once_when_one_runs(house: House) -> None:
-    handle = await house.start()
-    await house.command(handle, "suspend", last_day=str(house.day(1)))
-    await house.command(handle, "decommission", last_day=str(house.day(9)))
-    await house.skip(handle, timedelta(days=30))
+async def test_changes_that_came_due_while_no_worker_ran_happen_at_once_when_one_runs(service: Service) -> None:
+    handle = await service.start()
+    await service.command(handle, "suspend", last_day=str(service.day(1)))
+    await service.command(handle, "decommission", last_day=str(service.day(9)))
+    await service.skip(handle, timedelta(days=30))
     ended = await handle.result()
     assert ended.status == "decommissioned"
-    assert [t for t in house.directory.told(ended.client_id) if "Suspended by" in t]
+    assert [t for t in service.directory.told(ended.client_id) if "Suspended by" in t]

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.workflows.conftest import OFFICE_LINE, Handle, House
+from tests.workflows.conftest import OFFICE_LINE, Handle, Service
 from workflows.wire.messages import Message
 from workflows.wire.views import PreviewAsked, PreviewView
 
@@ -14,19 +14,19 @@ async def preview(handle: Handle, kind: str, **fields: Any) -> PreviewView:
     return shown
 
 
-async def test_a_preview_shows_each_effect_and_costs_no_event(house: House) -> None:
-    handle = await house.start()
-    before = await house.events(handle)
+async def test_a_preview_shows_each_effect_and_costs_no_event(service: Service) -> None:
+    handle = await service.start()
+    before = await service.events(handle)
     shown = await preview(handle, "suspend", source="billing")
     assert (shown.changed, shown.status_after) == (True, "suspended")
     lines = {effect.subject: effect.after for effect in shown.effects if effect.kind == "line"}
     assert lines[OFFICE_LINE.number] == "ceased, office 3.12"
-    assert await house.events(handle) == before
-    assert (await house.view(handle)).status == "active"
+    assert await service.events(handle) == before
+    assert (await service.view(handle)).status == "active"
 
 
-async def test_the_preview_of_a_plan_says_the_exact_instant_at_the_site(house: House) -> None:
-    handle = await house.start()
+async def test_the_preview_of_a_plan_says_the_exact_instant_at_the_site(service: Service) -> None:
+    handle = await service.start()
     shown = await preview(handle, "decommission", last_day="2099-03-31")
     assert shown.local_time == "2099-04-01 00:00 Europe/London"
     assert shown.at is not None
@@ -34,8 +34,8 @@ async def test_the_preview_of_a_plan_says_the_exact_instant_at_the_site(house: H
     assert [plan.kind for plan in shown.comes] == ["decommission"]
 
 
-async def test_the_preview_of_what_is_refused_is_the_refusal_with_its_facts(house: House) -> None:
-    handle = await house.start()
+async def test_the_preview_of_what_is_refused_is_the_refusal_with_its_facts(service: Service) -> None:
+    handle = await service.start()
     shown = await preview(handle, "convert", to="virtual", offices=["3.12"])
     assert shown.refusal is not None
     assert (shown.refusal["type"], shown.refusal["field"]) == ("InvalidField", "offices")

@@ -3,7 +3,7 @@
 import asyncio
 from datetime import timedelta
 
-from tests.workflows.conftest import OFFICE_LINE, SECOND_LINE, Handle, House
+from tests.workflows.conftest import OFFICE_LINE, SECOND_LINE, Handle, Service
 from workflows.domain.provisioning.standing import Limits, Proof
 from workflows.wire.views import ClientView
 
@@ -16,139 +16,139 @@ def states(view: ClientView) -> dict[str, str]:
     return {subject.subject: subject.state for subject in view.systems[0].subjects}
 
 
-async def timers(house: House, handle: Handle) -> int:
-    return (await house.events(handle)).count("TIMER_STARTED")
+async def timers(service: Service, handle: Handle) -> int:
+    return (await service.events(handle)).count("TIMER_STARTED")
 
 
-async def test_one_refused_line_gets_attention_and_the_others_are_proven(house: House) -> None:
-    handle = await house.start(limits=PATIENT)
-    house.telephony.doubts[SECOND_LINE.number] = (Proof.FAILED, "the row is refused")
-    await house.command(handle, "suspend")
-    view = await house.until(handle, lambda view: view.provisioning == "attention")
+async def test_one_refused_line_gets_attention_and_the_others_are_proven(service: Service) -> None:
+    handle = await service.start(limits=PATIENT)
+    service.telephony.doubts[SECOND_LINE.number] = (Proof.FAILED, "the row is refused")
+    await service.command(handle, "suspend")
+    view = await service.until(handle, lambda view: view.provisioning == "attention")
     assert states(view) == {OFFICE_LINE.number: "proven", SECOND_LINE.number: "failed"}
     assert view.systems[0].actual == {OFFICE_LINE.number: "off", SECOND_LINE.number: "unknown"}
     assert view.systems[0].last_error == f"not done: {SECOND_LINE.number}: the row is refused"
     assert view.systems[0].attention_since is not None
     assert view.systems[1].state == "settled"
-    await house.until(handle, lambda _: house.directory.orders[-1].view.systems[0].state == "attention")
-    house.telephony.doubts.clear()
-    await house.command(handle, "retry", system="telephony")
-    view = await house.settled(handle)
+    await service.until(handle, lambda _: service.directory.orders[-1].view.systems[0].state == "attention")
+    service.telephony.doubts.clear()
+    await service.command(handle, "retry", system="telephony")
+    view = await service.settled(handle)
     assert set(states(view).values()) == {"proven"}
 
 
-async def test_a_silent_router_is_not_proven_and_needs_a_person_only_when_patience_ends(house: House) -> None:
-    handle = await house.start(limits=Limits(attempt=8, first_pause=6, longest_pause=6))
-    account = (await house.view(handle)).client_id
-    house.internet.doubts[account] = (Proof.NOT_PROVEN, "10.0.0.1 did not answer")
-    await house.command(handle, "suspend")
-    view = await house.until(handle, lambda view: view.systems[1].state == "not_proven")
+async def test_a_silent_router_is_not_proven_and_needs_a_person_only_when_patience_ends(service: Service) -> None:
+    handle = await service.start(limits=Limits(attempt=8, first_pause=6, longest_pause=6))
+    account = (await service.view(handle)).client_id
+    service.internet.doubts[account] = (Proof.NOT_PROVEN, "10.0.0.1 did not answer")
+    await service.command(handle, "suspend")
+    view = await service.until(handle, lambda view: view.systems[1].state == "not_proven")
     assert view.provisioning == "changing"
     assert view.systems[1].subjects[0].why == "10.0.0.1 did not answer"
     assert view.systems[1].last_error == f"not proven: {account}: 10.0.0.1 did not answer"
-    await house.skip(handle, timedelta(seconds=20))
-    await house.until(handle, lambda view: view.systems[1].state == "attention")
-    house.internet.doubts.clear()
-    await house.skip(handle, timedelta(seconds=20))
-    view = await house.settled(handle)
+    await service.skip(handle, timedelta(seconds=20))
+    await service.until(handle, lambda view: view.systems[1].state == "attention")
+    service.internet.doubts.clear()
+    await service.skip(handle, timedelta(seconds=20))
+    view = await service.settled(handle)
     assert view.systems[1].state == "settled"
-    told = house.directory.told(view.client_id)
+    told = service.directory.told(view.client_id)
     assert sum("10.0.0.1 did not answer" in line for line in told) == 2
 
 
-async def test_what_is_off_is_looked_at_again_with_one_timer_and_nothing_else_happens(house: House) -> None:
-    handle = await house.start(limits=LOOKING)
-    before = await timers(house, handle)
-    await house.command(handle, "suspend")
-    view = await house.until(handle, lambda view: view.provisioning == "settled")
+async def test_what_is_off_is_looked_at_again_with_one_timer_and_nothing_else_happens(service: Service) -> None:
+    handle = await service.start(limits=LOOKING)
+    before = await timers(service, handle)
+    await service.command(handle, "suspend")
+    view = await service.until(handle, lambda view: view.provisioning == "settled")
     assert view.systems[0].second_look_at is not None
-    assert await timers(house, handle) == before + 1
-    assert not house.telephony.looks
-    await house.skip(handle, timedelta(hours=1))
-    await house.until(handle, lambda view: view.systems[0].second_look_at is view.systems[1].second_look_at is None)
-    assert [sorted(look.lines) for look in house.telephony.looks] == [[OFFICE_LINE.number, SECOND_LINE.number]]
-    assert [look.accounts for look in house.internet.looks] == [[view.client_id]]
-    assert len(house.telephony.orders) == len(house.internet.orders) == 2
+    assert await timers(service, handle) == before + 1
+    assert not service.telephony.looks
+    await service.skip(handle, timedelta(hours=1))
+    await service.until(handle, lambda view: view.systems[0].second_look_at is view.systems[1].second_look_at is None)
+    assert [sorted(look.lines) for look in service.telephony.looks] == [[OFFICE_LINE.number, SECOND_LINE.number]]
+    assert [look.accounts for look in service.internet.looks] == [[view.client_id]]
+    assert len(service.telephony.orders) == len(service.internet.orders) == 2
 
 
-async def test_a_line_found_alive_is_drift_in_the_history_and_is_switched_off_again(house: House) -> None:
-    handle = await house.start(limits=LOOKING)
-    await house.command(handle, "suspend")
-    await house.settled(handle)
-    house.telephony.lines[SECOND_LINE.number] = True
-    await house.skip(handle, timedelta(hours=1))
-    await house.until(handle, lambda _: len(house.telephony.orders) == 3)
-    view = await house.settled(handle)
-    assert house.telephony.lines[SECOND_LINE.number] is False
+async def test_a_line_found_alive_is_drift_in_the_history_and_is_switched_off_again(service: Service) -> None:
+    handle = await service.start(limits=LOOKING)
+    await service.command(handle, "suspend")
+    await service.settled(handle)
+    service.telephony.lines[SECOND_LINE.number] = True
+    await service.skip(handle, timedelta(hours=1))
+    await service.until(handle, lambda _: len(service.telephony.orders) == 3)
+    view = await service.settled(handle)
+    assert service.telephony.lines[SECOND_LINE.number] is False
     assert view.systems[0].second_look_at is not None
     found = f"attempted: Telephony found alive at the second look: {SECOND_LINE.number}: in service again"
-    await house.until(handle, lambda _: found in house.directory.told(view.client_id))
+    await service.until(handle, lambda _: found in service.directory.told(view.client_id))
 
 
-async def test_a_second_look_that_fails_is_taken_again_and_nobody_is_alarmed(house: House) -> None:
-    handle = await house.start(limits=LOOKING)
-    await house.command(handle, "suspend")
-    await house.settled(handle)
-    house.internet.faults.down = True
-    await house.skip(handle, timedelta(hours=1))
-    await house.until(handle, lambda _: house.internet.faults.reached.is_set() and bool(house.telephony.looks))
-    assert (await house.view(handle)).provisioning == "settled"
-    house.internet.faults.down = False
-    await house.skip(handle, timedelta(minutes=1))
-    await house.until(handle, lambda view: view.systems[1].second_look_at is None)
+async def test_a_second_look_that_fails_is_taken_again_and_nobody_is_alarmed(service: Service) -> None:
+    handle = await service.start(limits=LOOKING)
+    await service.command(handle, "suspend")
+    await service.settled(handle)
+    service.internet.faults.down = True
+    await service.skip(handle, timedelta(hours=1))
+    await service.until(handle, lambda _: service.internet.faults.reached.is_set() and bool(service.telephony.looks))
+    assert (await service.view(handle)).provisioning == "settled"
+    service.internet.faults.down = False
+    await service.skip(handle, timedelta(minutes=1))
+    await service.until(handle, lambda view: view.systems[1].second_look_at is None)
 
 
-async def test_a_second_look_that_takes_long_starts_no_timers_meanwhile(house: House) -> None:
-    handle = await house.start(limits=LOOKING)
-    await house.command(handle, "suspend")
-    await house.until(handle, lambda view: view.provisioning == "settled")
-    hold = house.telephony.faults.hold = house.internet.faults.hold = asyncio.Event()
-    house.telephony.faults.reached.clear()
-    house.internet.faults.reached.clear()
-    await house.skip(handle, timedelta(hours=1))
-    await house.telephony.faults.reached.wait()
-    await house.internet.faults.reached.wait()
-    before = await timers(house, handle)
-    await house.signal(handle, "suspend", {"source": "billing"})
-    await house.until(handle, lambda view: len(view.holds) == 2)
-    assert await timers(house, handle) == before
+async def test_a_second_look_that_takes_long_starts_no_timers_meanwhile(service: Service) -> None:
+    handle = await service.start(limits=LOOKING)
+    await service.command(handle, "suspend")
+    await service.until(handle, lambda view: view.provisioning == "settled")
+    hold = service.telephony.faults.hold = service.internet.faults.hold = asyncio.Event()
+    service.telephony.faults.reached.clear()
+    service.internet.faults.reached.clear()
+    await service.skip(handle, timedelta(hours=1))
+    await service.telephony.faults.reached.wait()
+    await service.internet.faults.reached.wait()
+    before = await timers(service, handle)
+    await service.signal(handle, "suspend", {"source": "billing"})
+    await service.until(handle, lambda view: len(view.holds) == 2)
+    assert await timers(service, handle) == before
     assert before <= 3
     hold.set()
-    await house.until(handle, lambda view: view.systems[0].second_look_at is view.systems[1].second_look_at is None)
+    await service.until(handle, lambda view: view.systems[0].second_look_at is view.systems[1].second_look_at is None)
 
 
-async def test_a_decommissioned_client_ends_after_its_second_look(house: House) -> None:
-    handle = await house.start(limits=LOOKING)
-    await house.command(handle, "decommission")
-    await house.settled(handle)
+async def test_a_decommissioned_client_ends_after_its_second_look(service: Service) -> None:
+    handle = await service.start(limits=LOOKING)
+    await service.command(handle, "decommission")
+    await service.settled(handle)
     assert (await handle.describe()).close_time is None
-    await house.skip(handle, timedelta(hours=1))
+    await service.skip(handle, timedelta(hours=1))
     assert (await handle.result()).status == "decommissioned"
-    assert len(house.telephony.looks) == len(house.internet.looks) == 1
+    assert len(service.telephony.looks) == len(service.internet.looks) == 1
 
 
-async def test_a_second_look_survives_a_renewal(house: House) -> None:
-    handle = await house.start(limits=LOOKING)
-    await house.command(handle, "suspend")
-    at = (await house.settled(handle)).systems[0].second_look_at
-    await house.signal(handle, "roll")
-    view = await house.settled(handle)
+async def test_a_second_look_survives_a_renewal(service: Service) -> None:
+    handle = await service.start(limits=LOOKING)
+    await service.command(handle, "suspend")
+    at = (await service.settled(handle)).systems[0].second_look_at
+    await service.signal(handle, "roll")
+    view = await service.settled(handle)
     assert view.systems[0].second_look_at == at
-    await house.skip(house.latest(handle), timedelta(hours=1))
-    await house.until(handle, lambda view: view.systems[0].second_look_at is None)
+    await service.skip(service.latest(handle), timedelta(hours=1))
+    await service.until(handle, lambda view: view.systems[0].second_look_at is None)
 
 
-async def test_a_roll_brings_new_limits_to_a_client_of_old(house: House) -> None:
-    handle = await house.start(limits=Limits(attempt=8))
-    await house.signal(handle, "roll", {"limits": {"second_look": 3600}})
-    await house.command(handle, "suspend")
-    view = await house.settled(handle)
+async def test_a_roll_brings_new_limits_to_a_client_of_old(service: Service) -> None:
+    handle = await service.start(limits=Limits(attempt=8))
+    await service.signal(handle, "roll", {"limits": {"second_look": 3600}})
+    await service.command(handle, "suspend")
+    view = await service.settled(handle)
     assert view.systems[0].second_look_at is not None
 
 
-async def test_limits_that_would_keep_a_client_from_working_are_refused(house: House) -> None:
-    handle = await house.start()
-    client_id = (await house.view(handle)).client_id
+async def test_limits_that_would_keep_a_client_from_working_are_refused(service: Service) -> None:
+    handle = await service.start()
+    client_id = (await service.view(handle)).client_id
     for limits in (
         {"attempt": 0},
         {"attempt": -1},
@@ -156,102 +156,102 @@ async def test_limits_that_would_keep_a_client_from_working_are_refused(house: H
         {"second_look": float("inf")},
         {"recent": 0},
     ):
-        await house.signal(handle, "roll", {"limits": limits})
-    await house.command(handle, "suspend")
-    assert (await house.settled(handle)).status == "suspended"
-    await house.until(handle, lambda _: sum("refused: roll" in x for x in house.directory.told(client_id)) == 5)
+        await service.signal(handle, "roll", {"limits": limits})
+    await service.command(handle, "suspend")
+    assert (await service.settled(handle)).status == "suspended"
+    await service.until(handle, lambda _: sum("refused: roll" in x for x in service.directory.told(client_id)) == 5)
 
 
-async def test_rotated_credentials_reach_both_systems_with_their_version(house: House) -> None:
-    handle = await house.start()
-    answer = await house.command(handle, "rotate_credentials", reason="a telephone was stolen")
+async def test_rotated_credentials_reach_both_systems_with_their_version(service: Service) -> None:
+    handle = await service.start()
+    answer = await service.command(handle, "rotate_credentials", reason="a telephone was stolen")
     assert (answer.changed, answer.secret_version) == (True, 2)
-    await house.settled(handle)
-    assert house.telephony.orders[-1].secret_version == house.internet.orders[-1].secret_version == 2
-    assert set(house.telephony.lines.values()) == {True}
+    await service.settled(handle)
+    assert service.telephony.orders[-1].secret_version == service.internet.orders[-1].secret_version == 2
+    assert set(service.telephony.lines.values()) == {True}
 
 
-async def test_protected_lines_are_named_in_the_order_of_a_suspension(house: House) -> None:
+async def test_protected_lines_are_named_in_the_order_of_a_suspension(service: Service) -> None:
     lift = {"number": "+442079460009", "office": "Lift", "protected": True}
-    handle = await house.start()
-    await house.command(handle, "change_services", add_lines=[lift])
-    await house.settled(handle)
-    assert house.telephony.orders[-1].protected == []
-    await house.command(handle, "suspend")
-    view = await house.settled(handle)
-    assert house.telephony.orders[-1].protected == ["+442079460009"]
-    assert house.telephony.lines["+442079460009"] is True
+    handle = await service.start()
+    await service.command(handle, "change_services", add_lines=[lift])
+    await service.settled(handle)
+    assert service.telephony.orders[-1].protected == []
+    await service.command(handle, "suspend")
+    view = await service.settled(handle)
+    assert service.telephony.orders[-1].protected == ["+442079460009"]
+    assert service.telephony.lines["+442079460009"] is True
     assert [s.protected for s in view.systems[0].subjects if s.desired == "on"] == [True]
-    await house.command(handle, "decommission")
+    await service.command(handle, "decommission")
     await handle.result()
-    assert not any(house.telephony.lines.values())
+    assert not any(service.telephony.lines.values())
 
 
 # -- ways out ---------------------------------------------------------------------------------------------------------
 
 
-async def in_attention(house: House) -> Handle:
-    handle = await house.start(limits=PATIENT)
-    house.telephony.faults.down = True
-    await house.command(handle, "suspend")
-    await house.until(handle, lambda view: view.provisioning == "attention")
+async def in_attention(service: Service) -> Handle:
+    handle = await service.start(limits=PATIENT)
+    service.telephony.faults.down = True
+    await service.command(handle, "suspend")
+    await service.until(handle, lambda view: view.provisioning == "attention")
     return handle
 
 
-async def test_a_retry_needs_no_patience(house: House) -> None:
-    handle = await in_attention(house)
-    house.telephony.faults.down = False
-    answer = await house.command(handle, "retry", system="telephony", reason="the exchange is back")
+async def test_a_retry_needs_no_patience(service: Service) -> None:
+    handle = await in_attention(service)
+    service.telephony.faults.down = False
+    answer = await service.command(handle, "retry", system="telephony", reason="the exchange is back")
     assert answer.message == "The telephony is attempted again"
-    assert (await house.settled(handle)).provisioning == "settled"
+    assert (await service.settled(handle)).provisioning == "settled"
 
 
-async def test_a_retry_does_not_wait_for_an_attempt_that_hangs(house: House) -> None:
-    handle = await house.start()
-    house.telephony.faults.hold = hold = asyncio.Event()
-    await house.command(handle, "suspend")
-    await house.telephony.faults.reached.wait()
-    house.telephony.faults.hold = None
-    await house.command(handle, "retry", system="telephony")
-    assert (await house.settled(handle)).provisioning == "settled"
+async def test_a_retry_does_not_wait_for_an_attempt_that_hangs(service: Service) -> None:
+    handle = await service.start()
+    service.telephony.faults.hold = hold = asyncio.Event()
+    await service.command(handle, "suspend")
+    await service.telephony.faults.reached.wait()
+    service.telephony.faults.hold = None
+    await service.command(handle, "retry", system="telephony")
+    assert (await service.settled(handle)).provisioning == "settled"
     hold.set()
 
 
-async def test_a_skipped_system_is_settled_in_the_directory_with_who_and_why(house: House) -> None:
-    handle = await in_attention(house)
-    await house.command(handle, "skip", system="telephony", reason="line card on Monday")
-    view = await house.settled(handle)
+async def test_a_skipped_system_is_settled_in_the_directory_with_who_and_why(service: Service) -> None:
+    handle = await in_attention(service)
+    await service.command(handle, "skip", system="telephony", reason="line card on Monday")
+    view = await service.settled(handle)
     assert view.systems[0].state == "skipped"
     assert view.systems[0].skipped is not None
     assert (view.systems[0].skipped.reason, view.systems[0].skipped.by) == ("line card on Monday", "tester")
-    await house.until(handle, lambda _: house.directory.orders[-1].view.systems[0].state == "skipped")
-    house.telephony.faults.down = False
-    await house.command(handle, "unsuspend")
-    view = await house.settled(handle)
+    await service.until(handle, lambda _: service.directory.orders[-1].view.systems[0].state == "skipped")
+    service.telephony.faults.down = False
+    await service.command(handle, "unsuspend")
+    view = await service.settled(handle)
     assert view.systems[0].state == "settled"
 
 
-async def test_a_system_marked_done_says_by_whom(house: House) -> None:
-    handle = await in_attention(house)
-    await house.command(handle, "mark_done", system="telephony", note="pulled the plug")
-    view = await house.settled(handle)
+async def test_a_system_marked_done_says_by_whom(service: Service) -> None:
+    handle = await in_attention(service)
+    await service.command(handle, "mark_done", system="telephony", note="pulled the plug")
+    view = await service.settled(handle)
     assert (view.systems[0].state, view.systems[0].method, view.systems[0].by) == ("settled", "by hand", "tester")
     assert set(view.systems[0].actual.values()) == {"off"}
-    house.telephony.faults.down = False
+    service.telephony.faults.down = False
 
 
-async def test_a_way_out_without_its_reason_changes_nothing_and_is_in_the_history(house: House) -> None:
-    handle = await in_attention(house)
-    await house.signal(handle, "skip", {"system": "telephony", "by": "crm"})
+async def test_a_way_out_without_its_reason_changes_nothing_and_is_in_the_history(service: Service) -> None:
+    handle = await in_attention(service)
+    await service.signal(handle, "skip", {"system": "telephony", "by": "crm"})
     refused = "refused: skip: Signal skip is not valid: reason: Field required"
-    client_id = (await house.view(handle)).client_id
-    await house.until(handle, lambda _: any(refused in line for line in house.directory.told(client_id)))
-    assert (await house.view(handle)).provisioning == "attention"
-    house.telephony.faults.down = False
+    client_id = (await service.view(handle)).client_id
+    await service.until(handle, lambda _: any(refused in line for line in service.directory.told(client_id)))
+    assert (await service.view(handle)).provisioning == "attention"
+    service.telephony.faults.down = False
 
 
-async def test_a_way_out_by_signal_is_taken_too(house: House) -> None:
-    handle = await in_attention(house)
-    house.telephony.faults.down = False
-    await house.signal(handle, "retry", {"system": "telephony", "by": "connect", "source": "recovery"})
-    assert (await house.settled(handle)).provisioning == "settled"
+async def test_a_way_out_by_signal_is_taken_too(service: Service) -> None:
+    handle = await in_attention(service)
+    service.telephony.faults.down = False
+    await service.signal(handle, "retry", {"system": "telephony", "by": "connect", "source": "recovery"})
+    assert (await service.settled(handle)).provisioning == "settled"

@@ -8,111 +8,113 @@ from temporalio.client import WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
 from tests.support.waiting import eventually
-from tests.workflows.conftest import House
+from tests.workflows.conftest import Service
 from workflows.domain.provisioning.standing import Limits
 
 SHORT_RUNS = Limits(attempt=8, first_pause=1, longest_pause=60, renew_after=400)
 
 
-async def test_three_hundred_commands_across_renewals_are_all_obeyed_and_still_deduplicated(house: House) -> None:
-    handle = await house.start(limits=SHORT_RUNS)
+async def test_three_hundred_commands_across_renewals_are_all_obeyed_and_still_deduplicated(service: Service) -> None:
+    handle = await service.start(limits=SHORT_RUNS)
 
     async def ask(number: int) -> bool:
         source = f"source-{number % 50}"
         return (
-            await house.command(handle, "suspend", command_id=f"id-{number}", source=source, reason=f"{number}")
+            await service.command(handle, "suspend", command_id=f"id-{number}", source=source, reason=f"{number}")
         ).changed
 
     for first in range(0, 300, 5):
         assert await asyncio.gather(*(ask(number) for number in range(first, first + 5))) == [True] * 5
-    view = await house.settled(handle)
+    view = await service.settled(handle)
     assert {hold.reason for hold in view.holds} == {str(number) for number in range(250, 300)}
-    assert len({history.run_id for history in await house.histories()}) >= 3
+    assert len({history.run_id for history in await service.histories()}) >= 3
 
     revision = view.revision
-    repeated = await house.command(handle, "suspend", command_id="id-17", source="source-17", reason="17")
+    repeated = await service.command(handle, "suspend", command_id="id-17", source="source-17", reason="17")
     assert (repeated.changed, repeated.revision) == (True, revision)
-    told = [text for text in house.directory.told(view.client_id) if "source-" in text]
+    told = [text for text in service.directory.told(view.client_id) if "source-" in text]
     assert len(told) == 300
 
 
-async def test_an_idle_client_takes_new_code_when_it_is_asked_to_roll(house: House) -> None:
-    handle = await house.start()
-    run = (await house.temporal.get_workflow_handle(handle.id).describe()).run_id
-    await house.signal(handle, "roll")
-    current = house.temporal.get_workflow_handle(handle.id)
+async def test_an_idle_client_takes_new_code_when_it_is_asked_to_roll(service: Service) -> None:
+    handle = await service.start()
+    run = (await service.temporal.get_workflow_handle(handle.id).describe()).run_id
+    await service.signal(handle, "roll")
+    current = service.temporal.get_workflow_handle(handle.id)
 
     async def renewed() -> bool:
         return (await current.describe()).run_id != run
 
     await eventually(renewed)
-    view = await house.settled(handle)
+    view = await service.settled(handle)
     assert view.status == "active"
-    assert len(house.telephony.orders) == 1
+    assert len(service.telephony.orders) == 1
     assert await (await current.describe()).memo() == {"created_by": "the tests"}
 
 
-async def test_signals_amid_renewals_are_not_lost(house: House) -> None:
-    handle = await house.start(limits=Limits(attempt=8, renew_after=60))
+async def test_signals_amid_renewals_are_not_lost(service: Service) -> None:
+    handle = await service.start(limits=Limits(attempt=8, renew_after=60))
     for number in range(60):
-        await house.signal(handle, "suspend", {"source": f"source-{number}", "command_id": f"s-{number}"})
-    await house.until(handle, lambda view: len(view.holds) == 60)
+        await service.signal(handle, "suspend", {"source": f"source-{number}", "command_id": f"s-{number}"})
+    await service.until(handle, lambda view: len(view.holds) == 60)
 
 
-async def test_callers_waiting_through_a_renewal_hear_an_answer(house: House) -> None:
-    handle = await house.start(limits=Limits(attempt=8, renew_after=60))
+async def test_callers_waiting_through_a_renewal_hear_an_answer(service: Service) -> None:
+    handle = await service.start(limits=Limits(attempt=8, renew_after=60))
 
     async def ask(number: int) -> None:
-        await house.command(handle, "suspend", command_id=f"w-{number}", source=f"w-{number}")
-        assert (await house.settled(handle)).provisioning == "settled"
+        await service.command(handle, "suspend", command_id=f"w-{number}", source=f"w-{number}")
+        assert (await service.settled(handle)).provisioning == "settled"
 
     for first in range(0, 24, 4):
         await asyncio.gather(*(ask(number) for number in range(first, first + 4)))
-    assert len((await house.view(handle)).holds) == 24
+    assert len((await service.view(handle)).holds) == 24
 
 
-async def test_a_renewal_does_not_wait_for_a_system_that_hangs_and_retries_the_other_meanwhile(house: House) -> None:
-    handle = await house.start(limits=Limits(attempt=60, first_pause=0.2, longest_pause=0.5))
-    hold = house.internet.faults.hold = asyncio.Event()
-    house.telephony.faults.down = True
-    await house.command(handle, "suspend")
-    await house.until(handle, lambda view: view.provisioning == "attention")
-    before = len(await house.events(handle))
-    run = (await house.temporal.get_workflow_handle(handle.id).describe()).run_id
-    await house.signal(handle, "roll")
-    current = house.temporal.get_workflow_handle(handle.id)
+async def test_a_renewal_does_not_wait_for_a_system_that_hangs_and_retries_the_other_meanwhile(
+    service: Service,
+) -> None:
+    handle = await service.start(limits=Limits(attempt=60, first_pause=0.2, longest_pause=0.5))
+    hold = service.internet.faults.hold = asyncio.Event()
+    service.telephony.faults.down = True
+    await service.command(handle, "suspend")
+    await service.until(handle, lambda view: view.provisioning == "attention")
+    before = len(await service.events(handle))
+    run = (await service.temporal.get_workflow_handle(handle.id).describe()).run_id
+    await service.signal(handle, "roll")
+    current = service.temporal.get_workflow_handle(handle.id)
 
     async def renewed() -> bool:
         return (await current.describe()).run_id != run
 
     await eventually(renewed, within=15)
-    old = [event async for event in house.temporal.get_workflow_handle(handle.id, run_id=run).fetch_history_events()]
+    old = [event async for event in service.temporal.get_workflow_handle(handle.id, run_id=run).fetch_history_events()]
     assert len(old) < before + 60
-    house.telephony.faults.down = False
-    house.internet.faults.hold = None
+    service.telephony.faults.down = False
+    service.internet.faults.hold = None
     hold.set()
-    view = await house.settled(handle)
+    view = await service.settled(handle)
     assert {word for system in view.systems for word in system.actual.values()} == {"off"}
 
 
-async def test_a_client_renewed_with_all_it_can_remember_goes_on(house: House) -> None:
-    handle = await house.start(limits=Limits(attempt=8, first_pause=3600, longest_pause=3600))
-    house.directory.faults.down = True
+async def test_a_client_renewed_with_all_it_can_remember_goes_on(service: Service) -> None:
+    handle = await service.start(limits=Limits(attempt=8, first_pause=3600, longest_pause=3600))
+    service.directory.faults.down = True
     for number in range(400):
         reason = f"{number}: " + "x" * 480
-        await house.signal(
+        await service.signal(
             handle, "suspend", {"source": f"s-{number % 90}", "reason": reason, "command_id": f"{number}"}
         )
-    await house.until(handle, lambda view: len(view.holds) == 90)
+    await service.until(handle, lambda view: len(view.holds) == 90)
     with pytest.raises(WorkflowUpdateFailedError) as full:
-        await house.command(handle, "suspend", source="one-more")
+        await service.command(handle, "suspend", source="one-more")
     assert isinstance(full.value.cause, ApplicationError)
     assert full.value.cause.type == "TooManyWaiting"
-    await house.signal(handle, "roll")
-    house.directory.faults.down = False
-    await house.skip(handle, timedelta(hours=2))
-    view = await house.settled(handle)
+    await service.signal(handle, "roll")
+    service.directory.faults.down = False
+    await service.skip(handle, timedelta(hours=2))
+    view = await service.settled(handle)
     assert view.status == "suspended"
-    told = house.directory.told(view.client_id)
+    told = service.directory.told(view.client_id)
     assert [text for text in told if "more refused while the directory was away" in text]
-    assert (await house.command(handle, "unsuspend", source="all")).status == "active"
+    assert (await service.command(handle, "unsuspend", source="all")).status == "active"

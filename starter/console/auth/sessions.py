@@ -16,14 +16,14 @@ from urllib.parse import quote, unquote
 from starlette.requests import Request
 
 from activities.database import Database
-from starter.directory.paging import reaching
+from starter.directory.paging import directory_errors
 from starter.web.security import Caller
 
 COOKIE = "connect_session"
 LASTS = timedelta(hours=12)
 LINK_LASTS = timedelta(hours=24)
 LONGEST_NAME = 60  # characters
-GLANCE = 5.0  # seconds that the database has to answer
+TIMEOUT = 5.0  # seconds that the database has to answer
 
 _BEGIN = """
 WITH tidied AS (DELETE FROM console_sessions WHERE expires_at < now() - interval '2 days')
@@ -74,7 +74,7 @@ class Sessions:
         """The cookie of a new session at an address (``address_of``); None when the link was used before."""
         cookie = secrets.token_urlsafe(32)
         digest = link and self._digest(link)
-        async with reaching(GLANCE):
+        async with directory_errors(TIMEOUT):
             begun = await self._database.write(
                 _BEGIN, self._digest(f"{at}\0{cookie}"), digest, name, datetime.now(UTC) + LASTS
             )
@@ -85,7 +85,7 @@ class Sessions:
         secret = _secret(request)
         if not secret:
             return None
-        async with reaching(GLANCE):
+        async with directory_errors(TIMEOUT):
             rows = await self._database.read(_FIND, self._digest(secret))
         if not rows:
             return None
@@ -93,7 +93,7 @@ class Sessions:
 
     async def end(self, request: Request) -> None:
         """Sign out: the cookie is worth nothing from now on."""
-        async with reaching(GLANCE):
+        async with directory_errors(TIMEOUT):
             await self._database.write(_END, self._digest(_secret(request)))
 
     def _digest(self, secret: str) -> bytes:

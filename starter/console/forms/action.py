@@ -101,7 +101,7 @@ BODIES: dict[Kind, type[BaseModel]] = {
 PLACES = {"internet.down_mbps": "down", "internet.up_mbps": "up", "internet.vlan": "vlan"}
 
 
-class NotSaid(Exception):
+class FormError(Exception):
     """The form cannot be read. ``wrong`` tells why, by field; ``missing``: it is only not filled in yet."""
 
     def __init__(self, wrong: Mapping[str, str], *, missing: bool = False) -> None:
@@ -109,9 +109,9 @@ class NotSaid(Exception):
         self.wrong, self.missing = dict(wrong), missing
 
 
-def missing(field_: str, sentence: str) -> NotSaid:
+def missing(field_: str, sentence: str) -> FormError:
     """Something is to be filled in first."""
-    return NotSaid({field_: sentence}, missing=True)
+    return FormError({field_: sentence}, missing=True)
 
 
 def actions_for(client: ClientView) -> list[Action]:
@@ -128,7 +128,7 @@ def other_type(client: ClientView) -> ClientType:
 
 
 @dataclass(frozen=True)
-class Wish:
+class ActionForm:
     """An action, with what the form says of it."""
 
     action: Action
@@ -178,7 +178,7 @@ class Wish:
             if DAY in said:
                 return at_site(end_of(date.fromisoformat(said[DAY]), self.client.timezone), self.client.timezone)
             return datetime.fromisoformat(said[AT]) if AT in said else None
-        except (NotSaid, InvalidField, ValueError, OverflowError):
+        except (FormError, InvalidField, ValueError, OverflowError):
             return None
 
     @property
@@ -255,7 +255,7 @@ class Wish:
         try:
             body = BODIES.get(self.action.kind, CommandBody).model_validate(said)
         except ValidationError as invalid:
-            raise NotSaid(self._told(invalid)) from invalid
+            raise FormError(self._told(invalid)) from invalid
         given = body.model_dump(exclude_unset=True)
         return BY_NAME[self.action.kind].model_validate({**given, "command_id": command_id, "by": by})
 
@@ -281,7 +281,7 @@ class Wish:
                     raise missing("source", "Choose whose hold is lifted.")
                 return {"source": self.source}
             case Kind.CONVERT if self.text("to") == self.client.type:
-                raise NotSaid({"": f"The client is {self.client.type} already: there is nothing to convert."})
+                raise FormError({"": f"The client is {self.client.type} already: there is nothing to convert."})
             case Kind.CONVERT if self.client.type is ClientType.RESIDENTIAL:
                 return {"to": other_type(self.client)}
             case Kind.CONVERT:
@@ -313,7 +313,9 @@ class Wish:
             number = self._in_row("add_lines", "number", row)
             if not number:
                 if self.text(f"place-{row}"):
-                    raise NotSaid({f"number-{row}": "An office is given without a telephone number. Give the number."})
+                    raise FormError(
+                        {f"number-{row}": "An office is given without a telephone number. Give the number."}
+                    )
                 continue
             office = self.text(f"place-{row}") or None
             if residential and not office:
@@ -343,7 +345,7 @@ class Wish:
         names = {"down_mbps": "down", "up_mbps": "up", "vlan": "vlan"}
         said = {name: self.text(place) for name, place in names.items() if self.text(place)}
         if unread := {names[name]: text for name, text in said.items() if not re.fullmatch(r"[0-9]{1,7}", text)}:
-            raise NotSaid(dict.fromkeys(unread, "Write it as a whole number, such as 100."))
+            raise FormError(dict.fromkeys(unread, "Write it as a whole number, such as 100."))
         return {name: int(text) for name, text in said.items()} or None
 
     def _told(self, invalid: ValidationError) -> dict[str, str]:
@@ -366,4 +368,4 @@ def instant(text: str, timezone: str, *, second: bool = False) -> str:
         at = at if at.tzinfo else at.replace(tzinfo=zone(timezone), fold=int(second))
         return at_site(at.astimezone(UTC), timezone).isoformat()
     except (ValueError, OverflowError) as unreadable:
-        raise NotSaid({"at": "That is not a day and time. Write it as 2027-03-31T18:00."}) from unreadable
+        raise FormError({"at": "That is not a day and time. Write it as 2027-03-31T18:00."}) from unreadable

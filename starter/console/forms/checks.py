@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from starter.console.labels import moment_word
 from starter.console.rendering import Form
 from starter.contract.schemas import YEARS, InternetGiven, LineGiven
-from starter.directory.console import Reads
+from starter.directory.console import ConsoleReads
 from starter.errors import Away, NotDecided, StarterError
 from starter.web.problems import code_of
 from workflows.domain.client.client import LONGEST_BILLING_REF, LONGEST_NAME
@@ -76,7 +76,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 @dataclass(frozen=True)
-class Told:
+class Hint:
     """Something to know about a field. ``tone``: right, caution, or none."""
 
     text: str
@@ -84,7 +84,7 @@ class Told:
 
 
 @dataclass
-class Checks:
+class FormErrors:
     """What was found of a form, by field. ``wrong`` keeps it from being sent; ``problem`` is about all of it, under
     its ``heading``.
 
@@ -96,7 +96,7 @@ class Checks:
     typing: str = ""
     sent: bool = True
     wrong: dict[str, str] = field(default_factory=dict)
-    told: dict[str, Told] = field(default_factory=dict)
+    told: dict[str, Hint] = field(default_factory=dict)
     problem: str = ""
     heading: str = ""
     unfinished: bool = False
@@ -116,7 +116,7 @@ class Checks:
             self.unfinished = True
 
     def tell(self, name: str, text: str, tone: str = "") -> None:
-        self.told[name] = Told(text, tone)
+        self.told[name] = Hint(text, tone)
 
     def meet(self, name: str, check: Callable[[str], None], value: str) -> None:
         """Hold a value against a rule of the domain."""
@@ -156,8 +156,8 @@ class Checks:
             self.problem = str(refusal)
         return code_of(type(refusal))
 
-    def kept(self, error: StarterError) -> int:
-        """What kept a form from being carried out, if it was: sent again as it is, it is still done once."""
+    def undone(self, error: StarterError) -> int:
+        """Say what kept the form from being carried out, and return its HTTP code. Sent again, it is done once."""
         self.problem = str(error)
         if isinstance(error, Away):
             self.heading, self.problem = "This may not be done yet.", f"{error.part} does not answer. {SEND_AGAIN}"
@@ -258,7 +258,7 @@ def _row(form: Form, place: int) -> LineRow:
     return LineRow(place, number, office, protected, was, bool(form.text(f"remove-{place}")))
 
 
-def lines_of(rows: Iterable[LineRow], kind: ClientType, checks: Checks) -> dict[str, LineGiven]:
+def lines_of(rows: Iterable[LineRow], kind: ClientType, checks: FormErrors) -> dict[str, LineGiven]:
     """The new and changed lines that the rows say, by the field that each is told at; what is wrong is told."""
     lines: dict[str, LineGiven] = {}
     seen: set[str] = set()
@@ -290,7 +290,7 @@ def lines_of(rows: Iterable[LineRow], kind: ClientType, checks: Checks) -> dict[
     return lines
 
 
-def internet_of(form: Form, checks: Checks) -> InternetGiven | None:
+def internet_of(form: Form, checks: FormErrors) -> InternetGiven | None:
     """The internet access that a form says; None when it says none, or none that can be, which is told."""
     down, up, vlan = (form.text(name) for name in ("down", "up", "vlan"))
     if not (down or up or vlan):
@@ -299,7 +299,7 @@ def internet_of(form: Form, checks: Checks) -> InternetGiven | None:
     return checks.read(InternetGiven, {name: _whole(value) for name, value in said.items() if value})
 
 
-async def check_numbers(lines: Mapping[str, LineGiven], reads: Reads, checks: Checks, own: str = "") -> None:
+async def check_numbers(lines: Mapping[str, LineGiven], reads: ConsoleReads, checks: FormErrors, own: str = "") -> None:
     """Say of each new number whether it is free."""
     new = {at: line.number for at, line in lines.items() if at.startswith("number-") and at not in checks.wrong}
     taken = await reads.numbers_taken(list(new.values())) if new else {}
@@ -311,7 +311,7 @@ async def check_numbers(lines: Mapping[str, LineGiven], reads: Reads, checks: Ch
             checks.refuse(at, f"{number} is taken by client {holder}. Give another", finished=True)
 
 
-async def check_billing_ref(ref: str, reads: Reads, checks: Checks, own: str = "") -> None:
+async def check_billing_ref(ref: str, reads: ConsoleReads, checks: FormErrors, own: str = "") -> None:
     """Say whether a billing reference is free."""
     if not ref or "billing_ref" in checks.wrong:
         return
@@ -334,7 +334,7 @@ def start_told(start: date | None, activation: str, zone: str, now: datetime) ->
     return f"Activates on {moment_word(at, zone)} {zone}."
 
 
-def check_days(start: date | None, end: date | None, zone: str, now: datetime, checks: Checks) -> None:
+def check_days(start: date | None, end: date | None, zone: str, now: datetime, checks: FormErrors) -> None:
     """Say what is odd about dates that are allowed."""
     today = local_day(now, zone)
     if end is not None and end < (start or today):

@@ -10,13 +10,13 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import ValidationError
 
-from starter.clients import Desk
+from starter.clients import ClientService
 from starter.console.forms.checks import command_id_of
 from starter.console.pages.sites import chosen_before, remembering
-from starter.console.rendering import Page, caller_of, form_of, page, see
+from starter.console.rendering import Page, caller_of, page, read_form, redirect
 from starter.contract.schemas import AttentionFilter, AttentionPage, Site
 from starter.errors import Away, NoSuchClient, StarterError
-from starter.web.dependencies import AtDesk
+from starter.web.dependencies import Clients
 from workflows.domain.errors import Refusal
 from workflows.domain.systems import SWITCHED, System
 from workflows.wire.messages import Retry
@@ -31,7 +31,7 @@ attention = APIRouter(include_in_schema=False, route_class=Page)
 
 
 @dataclass
-class Asked:
+class BulkRetry:
     """What became of asking many clients to try again: who does, who had no need to, and who refused, with why."""
 
     system: System
@@ -48,46 +48,46 @@ class Asked:
 
 
 @attention.get(PATH)
-async def show_attention(request: Request, desk: AtDesk) -> Response:
+async def show_attention(request: Request, clients: Clients) -> Response:
     """The state of each system, then the clients that wait for a person, by system, the oldest first."""
-    if before := chosen_before(request, (await desk.directory.sites()).items):
+    if before := chosen_before(request, (await clients.directory.sites()).items):
         return before
-    return await _shown(request, desk, request.query_params)
+    return await _shown(request, clients, request.query_params)
 
 
 @attention.get(f"{PATH}/retry")
 async def show_again() -> Response:
     """Where an answer to a form stood, asked for anew."""
-    return see(PATH)
+    return redirect(PATH)
 
 
 @attention.post(f"{PATH}/retry")
-async def retry_many(request: Request, desk: AtDesk) -> Response:
+async def retry_many(request: Request, clients: Clients) -> Response:
     """Ask each client that was chosen, or all that were shown, to attempt a system at once."""
-    form = await form_of(request)
+    form = await read_form(request)
     said = {name: form.text(name) for name in ("site", "system", "skipped")}
     about = form.text("about")
     if about not in tuple(SWITCHED):
-        return await _shown(request, desk, said, 422, problem="That is no system of ours. Choose clients below.")
+        return await _shown(request, clients, said, 422, problem="That is no system of ours. Choose clients below.")
     chosen = form.many.get("shown" if form.text("all") else "client", [])
     ids = list(dict.fromkeys(client_id for client_id in chosen if client_id))
     if not ids:
         problem = f"No client was chosen. Mark some under {NAMES[System(about)]}, or take “Retry all shown”."
-        return await _shown(request, desk, said, 422, problem=problem)
+        return await _shown(request, clients, said, 422, problem=problem)
     if len(ids) > MOST:
         problem = f"{len(ids)} clients are too many at once. Choose at most {MOST}."
-        return await _shown(request, desk, said, 422, problem=problem, chosen=ids)
-    asked = await ask(desk, System(about), ids, command_id_of(form), caller_of(request))
+        return await _shown(request, clients, said, 422, problem=problem, chosen=ids)
+    asked = await ask(clients, System(about), ids, command_id_of(form), caller_of(request))
     if asked.refused:
-        return await _shown(request, desk, said, 409, asked=asked, chosen=[who for who, _ in asked.refused])
+        return await _shown(request, clients, said, 409, asked=asked, chosen=[who for who, _ in asked.refused])
     there = {name: value for name, value in said.items() if value or name == "site"}
-    return see(f"{PATH}?{urlencode(there)}", str(asked))
+    return redirect(f"{PATH}?{urlencode(there)}", str(asked))
 
 
-async def ask(desk: Desk, system: System, client_ids: Iterable[str], command_id: str, by: str) -> Asked:
+async def ask(clients: ClientService, system: System, client_ids: Iterable[str], command_id: str, by: str) -> BulkRetry:
     """Give each of these clients a Retry. Once something is away, the rest are told so and not asked."""
     message = Retry.model_validate({"system": system, "command_id": command_id, "by": by})
-    asked, gate = Asked(system), asyncio.Semaphore(AT_ONCE)
+    asked, gate = BulkRetry(system), asyncio.Semaphore(AT_ONCE)
     away: list[str] = []
 
     async def one(client_id: str) -> None:
@@ -96,7 +96,7 @@ async def ask(desk: Desk, system: System, client_ids: Iterable[str], command_id:
                 asked.refused.append((client_id, away[0]))
                 return
             try:
-                answer = await desk.command(client_id, message)
+                answer = await clients.command(client_id, message)
                 (asked.trying if answer.changed else asked.needless).append(client_id)
             except (StarterError, Refusal) as refused:
                 unknown = isinstance(refused, NoSuchClient)
@@ -110,23 +110,23 @@ async def ask(desk: Desk, system: System, client_ids: Iterable[str], command_id:
 
 async def _shown(
     request: Request,
-    desk: Desk,
+    clients: ClientService,
     said: Mapping[str, str],
     status: int = 200,
     *,
     problem: str = "",
-    asked: Asked | None = None,
+    asked: BulkRetry | None = None,
     chosen: Iterable[str] = (),
 ) -> Response:
-    sites = (await desk.directory.sites()).items
+    sites = (await clients.directory.sites()).items
     site = next((site for site in sites if site.site_id == said.get("site")), None)
     only = next((system for system in SWITCHED if system == said.get("system")), None)
     skipped = said.get("skipped") == "true"
     systems = [only] if only else list(SWITCHED)
     cursor = said.get("cursor", "") if only else ""
     states, pages = await asyncio.gather(
-        desk.directory.systems(),
-        asyncio.gather(*(_waiting(desk, site, system, skipped, cursor) for system in systems)),
+        clients.directory.systems(),
+        asyncio.gather(*(_waiting(clients, site, system, skipped, cursor) for system in systems)),
     )
     answer = page(
         request,
@@ -149,13 +149,15 @@ async def _shown(
     return remembering(request, answer, site)
 
 
-async def _waiting(desk: Desk, site: Site | None, system: System, skipped: bool, cursor: str) -> AttentionPage:
+async def _waiting(
+    clients: ClientService, site: Site | None, system: System, skipped: bool, cursor: str
+) -> AttentionPage:
     given = {"site": site and site.site_id, "system": system, "skipped": skipped, "limit": SHOWN}
     try:
         wanted = AttentionFilter.model_validate({**given, "cursor": cursor or None})
     except ValidationError:  # only a cursor can be wrong here
         wanted = AttentionFilter.model_validate(given)
-    return await desk.directory.attention(wanted)
+    return await clients.directory.attention(wanted)
 
 
 def address(site: Site | None, only: System | None, skipped: bool, **changed: Any) -> str:

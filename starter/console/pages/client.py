@@ -7,7 +7,7 @@ from fastapi.responses import Response
 
 from starter.console.rendering import Page, page, reads_of
 from starter.console.timeline import timeline_of
-from starter.web.dependencies import AtDesk
+from starter.web.dependencies import Clients
 from workflows.domain.journal import Event
 
 LATEST = 8
@@ -18,10 +18,10 @@ client_pages = APIRouter(include_in_schema=False, route_class=Page)
 
 
 @client_pages.get("/clients/{client_id}")
-async def show_client(request: Request, desk: AtDesk, client_id: str) -> Response:
+async def show_client(request: Request, clients: Clients, client_id: str) -> Response:
     """Everything about a client that one looks for, live."""
-    client = await desk.client(client_id)
-    latest = await desk.history(client_id, LATEST, None)
+    client = await clients.client(client_id)
+    latest = await clients.history(client_id, LATEST, None)
     changes = await reads_of(request).status_changes(client_id)
     drawing = timeline_of(client, changes, datetime.now(UTC))
     return page(request, "client.html", client=client, history=latest, timeline=drawing)
@@ -29,10 +29,10 @@ async def show_client(request: Request, desk: AtDesk, client_id: str) -> Respons
 
 @client_pages.get("/clients/{client_id}/history")
 async def show_history(
-    request: Request, desk: AtDesk, client_id: str, event: str = "", cursor: str | None = None
+    request: Request, clients: Clients, client_id: str, event: str = "", cursor: str | None = None
 ) -> Response:
     """All that was asked, refused, decided, tried and proven; or only what is of one kind."""
-    client = await desk.client(client_id)
+    client = await clients.client(client_id)
     chosen = event if event in EVENTS else ""
-    found = await desk.history(client_id, PAGE, cursor, chosen)
+    found = await clients.history(client_id, PAGE, cursor, chosen)
     return page(request, "history.html", client=client, history=found, events=EVENTS, chosen=chosen, cursor=cursor)

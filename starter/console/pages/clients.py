@@ -12,13 +12,13 @@ from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response, StreamingResponse
 from pydantic import ValidationError
 
-from starter.clients import Desk
+from starter.clients import ClientService
 from starter.console.pages.sites import chosen_before, remembering, site_of
-from starter.console.rendering import Page, page, see
+from starter.console.rendering import Page, page, redirect
 from starter.contract.schemas import ClientFilter
 from starter.directory.listing import total_of
 from starter.errors import NoSuchPage
-from starter.web.dependencies import AtDesk
+from starter.web.dependencies import Clients
 from workflows.domain.lifecycle import Status
 from workflows.wire.views import ClientView
 
@@ -38,25 +38,25 @@ OURS = ("site", "status", "type", "provisioning", "q", "inactive", "sort", "curs
 PAGE, EXPORT = 50, 500
 NUMBERS = re.compile(r"\+[0-9]{7,15}( \+[0-9]{7,15})*", re.ASCII)
 
-clients = APIRouter(include_in_schema=False, route_class=Page)
+client_list = APIRouter(include_in_schema=False, route_class=Page)
 
 
-@clients.get("/")
+@client_list.get("/")
 async def home() -> RedirectResponse:
     return RedirectResponse("/clients")
 
 
-@clients.get("/clients")
-async def show_clients(request: Request, desk: AtDesk) -> Response:
+@client_list.get("/clients")
+async def show_clients(request: Request, clients: Clients) -> Response:
     """The list, as its form asks for it. A site that was chosen is remembered."""
-    sites = (await desk.directory.sites()).items
+    sites = (await clients.directory.sites()).items
     if before := chosen_before(request, sites):
         return before
     site = site_of(request, sites)
     wanted = filter_of({**request.query_params, "site": site.site_id if site else ""})
     if wanted is None:
-        return see("/clients")
-    (items, then), counts = await asyncio.gather(desk.listed(wanted), desk.directory.counts(wanted))
+        return redirect("/clients")
+    (items, then), counts = await asyncio.gather(clients.listed(wanted), clients.directory.counts(wanted))
     answer = page(
         request,
         "clients.html",
@@ -74,14 +74,14 @@ async def show_clients(request: Request, desk: AtDesk) -> Response:
     return remembering(request, answer, site)
 
 
-@clients.get("/clients.csv")
-async def export_clients(request: Request, desk: AtDesk) -> Response:
+@client_list.get("/clients.csv")
+async def export_clients(request: Request, clients: Clients) -> Response:
     """What the list shows, all pages of it. Cells that a spreadsheet would take for formulas are quoted for it."""
     wanted = filter_of(dict(request.query_params))
     if wanted is None:
-        return see("/clients")
+        return redirect("/clients")
     headers = {"Content-Disposition": 'attachment; filename="clients.csv"', "Cache-Control": "no-store"}
-    return StreamingResponse(_rows(desk, wanted), media_type="text/csv; charset=utf-8", headers=headers)
+    return StreamingResponse(_rows(clients, wanted), media_type="text/csv; charset=utf-8", headers=headers)
 
 
 def filter_of(said: dict[str, str]) -> ClientFilter | None:
@@ -117,7 +117,7 @@ def _sorting(wanted: ClientFilter, key: str) -> tuple[str, str]:
     return address(wanted, sort=None if key == "name" else key), "descending" if wanted.sort == f"-{key}" else "none"
 
 
-async def _rows(desk: Desk, wanted: ClientFilter) -> AsyncIterator[str]:
+async def _rows(clients: ClientService, wanted: ClientFilter) -> AsyncIterator[str]:
     heads = [
         "client_id",
         "name",
@@ -135,7 +135,7 @@ async def _rows(desk: Desk, wanted: ClientFilter) -> AsyncIterator[str]:
     while cursor is not None:
         asked = wanted.model_copy(update={"cursor": cursor or None, "limit": EXPORT})
         try:
-            items, cursor = await desk.listed(asked)
+            items, cursor = await clients.listed(asked)
         except NoSuchPage:
             return
         for client in items:

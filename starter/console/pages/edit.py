@@ -13,12 +13,12 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from starter.clients import Desk, refusal_in
+from starter.clients import ClientService, refusal_in
 from starter.console.forms.checks import (
     MORE,
     ROWS,
     TYPING,
-    Checks,
+    FormErrors,
     LineRow,
     check_billing_ref,
     check_days,
@@ -32,10 +32,10 @@ from starter.console.forms.checks import (
     start_told,
 )
 from starter.console.labels import status_word
-from starter.console.rendering import Form, Page, caller_of, form_of, page, reads_of, see
+from starter.console.rendering import Form, Page, caller_of, page, read_form, reads_of, redirect
 from starter.contract.schemas import EditBody, InternetGiven, LineGiven, ServicesBody
 from starter.errors import NoSuchClient, StarterError
-from starter.web.dependencies import AtDesk
+from starter.web.dependencies import Clients
 from workflows.domain.client.client import check_billing_ref as meet_billing_ref
 from workflows.domain.client.client import check_name
 from workflows.domain.dates import local_day
@@ -53,80 +53,80 @@ edit_pages = APIRouter(include_in_schema=False, route_class=Page)
 
 
 @dataclass
-class Sheet:
+class BoundForm:
     """One form of the page: as it was typed, what there is to say about it, and the command that it is."""
 
     form: Form
-    checks: Checks
+    checks: FormErrors
     command_id: str
     rows: Sequence[LineRow] = ()
     effects: Sequence[Effect] = ()
 
 
 @edit_pages.get("/clients/{client_id}/edit")
-async def show_edit(request: Request, desk: AtDesk, client_id: str) -> Response:
-    return _asking(request, await desk.client(client_id))
+async def show_edit(request: Request, clients: Clients, client_id: str) -> Response:
+    return _asking(request, await clients.client(client_id))
 
 
 @edit_pages.post("/clients/{client_id}/edit")
-async def edit_client(request: Request, desk: AtDesk, client_id: str) -> Response:
+async def edit_client(request: Request, clients: Clients, client_id: str) -> Response:
     """The details that were changed; or the same form, with what is wrong beside its fields."""
-    form, client = await form_of(request), await desk.client(client_id)
-    sheet = Sheet(form, Checks((*DETAILS, "reason")), command_id_of(form))
+    form, client = await read_form(request), await clients.client(client_id)
+    bound = BoundForm(form, FormErrors((*DETAILS, "reason")), command_id_of(form))
     said = _edited(form)
-    body = _details(client, form, said, sheet.checks)
+    body = _details(client, form, said, bound.checks)
     if not said:
-        return see(f"/clients/{client_id}", notice="Nothing was changed: the details are as they were.")
+        return redirect(f"/clients/{client_id}", notice="Nothing was changed: the details are as they were.")
     if body is None:
-        await check_billing_ref(said.get("billing_ref") or "", reads_of(request), sheet.checks, client_id)
-        return _asking(request, client, 422, details=sheet)
-    if _overtaken(client, form, said, sheet.checks):
-        sheet.form = _renewed(form, client)
-        return _asking(request, client, 409, details=sheet)
-    message = Edit.model_validate({**_given(body), "by": caller_of(request), "command_id": sheet.command_id})
-    status = await _told(desk, client, message, sheet)
-    return _asking(request, client, status, details=sheet) if isinstance(status, int) else _done(status)
+        await check_billing_ref(said.get("billing_ref") or "", reads_of(request), bound.checks, client_id)
+        return _asking(request, client, 422, details=bound)
+    if _overtaken(client, form, said, bound.checks):
+        bound.form = _renewed(form, client)
+        return _asking(request, client, 409, details=bound)
+    message = Edit.model_validate({**_given(body), "by": caller_of(request), "command_id": bound.command_id})
+    status = await _told(clients, client, message, bound)
+    return _asking(request, client, status, details=bound) if isinstance(status, int) else _done(status)
 
 
 @edit_pages.post("/clients/{client_id}/edit/check")
-async def check_edit(request: Request, desk: AtDesk, client_id: str) -> Response:
+async def check_edit(request: Request, clients: Clients, client_id: str) -> Response:
     """The form as it is, with what there is to say about it. Nothing is done."""
-    form, client = await form_of(request), await desk.client(client_id)
-    sheet = Sheet(form, Checks((*DETAILS, "reason"), form.text(TYPING), sent=False), command_id_of(form))
+    form, client = await read_form(request), await clients.client(client_id)
+    bound = BoundForm(form, FormErrors((*DETAILS, "reason"), form.text(TYPING), sent=False), command_id_of(form))
     said = _edited(form)
-    body = _details(client, form, said, sheet.checks)
+    body = _details(client, form, said, bound.checks)
     ref = said.get("billing_ref") or ""
-    await check_billing_ref(ref, reads_of(request), sheet.checks, client_id)
-    if said and body is not None and not sheet.checks.stopped:
-        refusal = refusal_in(await desk.preview(client_id, Edit.model_validate(_given(body))))
+    await check_billing_ref(ref, reads_of(request), bound.checks, client_id)
+    if said and body is not None and not bound.checks.stopped:
+        refusal = refusal_in(await clients.preview(client_id, Edit.model_validate(_given(body))))
         if refusal is not None:
-            sheet.checks.turned_away(refusal)
-    return _asking(request, client, details=sheet)
+            bound.checks.turned_away(refusal)
+    return _asking(request, client, details=bound)
 
 
 @edit_pages.post("/clients/{client_id}/edit/services")
-async def change_services(request: Request, desk: AtDesk, client_id: str) -> Response:
+async def change_services(request: Request, clients: Clients, client_id: str) -> Response:
     """The change of services, now; or the same form, with what is wrong beside its fields."""
-    form, client = await form_of(request), await desk.client(client_id)
+    form, client = await read_form(request), await clients.client(client_id)
     if form.text(MORE):
-        return await _services_checked(request, desk, client, form)
+        return await _services_checked(request, clients, client, form)
     rows = rows_of(form)
-    sheet = Sheet(form, Checks(_order(rows)), command_id_of(form), rows)
-    body, lines = _services(client, sheet)
+    bound = BoundForm(form, FormErrors(_order(rows)), command_id_of(form), rows)
+    body, lines = _services(client, bound)
     if body is None:
-        await check_numbers(lines, reads_of(request), sheet.checks, client_id)
-        return _asking(request, client, 422, services=sheet)
-    if _services_overtaken(client, sheet):
-        return _asking(request, client, 409, services=sheet)
-    message = ChangeServices.model_validate({**_given(body), "by": caller_of(request), "command_id": sheet.command_id})
-    status = await _told(desk, client, message, sheet)
-    return _asking(request, client, status, services=sheet) if isinstance(status, int) else _done(status)
+        await check_numbers(lines, reads_of(request), bound.checks, client_id)
+        return _asking(request, client, 422, services=bound)
+    if _services_overtaken(client, bound):
+        return _asking(request, client, 409, services=bound)
+    message = ChangeServices.model_validate({**_given(body), "by": caller_of(request), "command_id": bound.command_id})
+    status = await _told(clients, client, message, bound)
+    return _asking(request, client, status, services=bound) if isinstance(status, int) else _done(status)
 
 
 @edit_pages.post("/clients/{client_id}/edit/services/check")
-async def check_services(request: Request, desk: AtDesk, client_id: str) -> Response:
+async def check_services(request: Request, clients: Clients, client_id: str) -> Response:
     """The form as it is, with what there is to say about it. Nothing is done."""
-    return await _services_checked(request, desk, await desk.client(client_id), await form_of(request))
+    return await _services_checked(request, clients, await clients.client(client_id), await read_form(request))
 
 
 # -- details ----------------------------------------------------------------------------------------------------------
@@ -141,7 +141,7 @@ def _edited(form: Form) -> dict[str, str | None]:
     return said
 
 
-def _details(client: ClientView, form: Form, said: Mapping[str, Any], checks: Checks) -> EditBody | None:
+def _details(client: ClientView, form: Form, said: Mapping[str, Any], checks: FormErrors) -> EditBody | None:
     """The edit that the form says; None when there cannot be such a one, which is told."""
     for name, check in (("name", check_name), ("billing_ref", meet_billing_ref)):
         if said.get(name):
@@ -152,7 +152,7 @@ def _details(client: ClientView, form: Form, said: Mapping[str, Any], checks: Ch
     return None if checks.stopped else body
 
 
-def _tell_details(client: ClientView, form: Form, said: Mapping[str, Any], checks: Checks) -> None:
+def _tell_details(client: ClientView, form: Form, said: Mapping[str, Any], checks: FormErrors) -> None:
     """Say what each change would mean."""
     now = datetime.now(UTC)
     start, end = (_day(form.text(name)) for name in ("start_date", "end_date"))
@@ -173,7 +173,7 @@ def _tell_details(client: ClientView, form: Form, said: Mapping[str, Any], check
         checks.tell("billing_ref", "A new one is generated when this is saved.")
 
 
-def _overtaken(client: ClientView, form: Form, said: Mapping[str, Any], checks: Checks) -> bool:
+def _overtaken(client: ClientView, form: Form, said: Mapping[str, Any], checks: FormErrors) -> bool:
     """Whether somebody has changed the same field meanwhile; it is told, and saving again is then meant."""
     now = _fields(client)
     for name, wanted in said.items():
@@ -197,25 +197,25 @@ def _fields(client: ClientView) -> dict[str, str]:
 # -- services ---------------------------------------------------------------------------------------------------------
 
 
-async def _services_checked(request: Request, desk: Desk, client: ClientView, form: Form) -> Response:
+async def _services_checked(request: Request, clients: ClientService, client: ClientView, form: Form) -> Response:
     rows = rows_of(form, more=ROWS if form.text(MORE) else 0)
-    sheet = Sheet(form, Checks(_order(rows), form.text(TYPING), sent=False), command_id_of(form), rows)
-    body, lines = _services(client, sheet)
-    await check_numbers(lines, reads_of(request), sheet.checks, client.client_id)
-    if body is not None and not sheet.checks.stopped:
-        shown = await desk.preview(client.client_id, ChangeServices.model_validate(_given(body)))
+    bound = BoundForm(form, FormErrors(_order(rows), form.text(TYPING), sent=False), command_id_of(form), rows)
+    body, lines = _services(client, bound)
+    await check_numbers(lines, reads_of(request), bound.checks, client.client_id)
+    if body is not None and not bound.checks.stopped:
+        shown = await clients.preview(client.client_id, ChangeServices.model_validate(_given(body)))
         refusal = refusal_in(shown)
         if refusal is not None:
-            sheet.checks.turned_away(refusal, rows)
-        sheet.effects = shown.effects
-    return _asking(request, client, services=sheet)
+            bound.checks.turned_away(refusal, rows)
+        bound.effects = shown.effects
+    return _asking(request, client, services=bound)
 
 
-def _services(client: ClientView, sheet: Sheet) -> tuple[ServicesBody | None, dict[str, LineGiven]]:
+def _services(client: ClientView, bound: BoundForm) -> tuple[ServicesBody | None, dict[str, LineGiven]]:
     """The change that the form says, None when there is none or cannot be such a one, which is told; and its lines."""
-    checks, form = sheet.checks, sheet.form
-    lines = lines_of(sheet.rows, client.type, checks)
-    removed = [row.number for row in sheet.rows if row.removed]
+    checks, form = bound.checks, bound.form
+    lines = lines_of(bound.rows, client.type, checks)
+    removed = [row.number for row in bound.rows if row.removed]
     internet = _internet(form, checks)
     said: dict[str, Any] = {"add_lines": list(lines.values()), "remove_lines": removed, "internet": internet}
     said = {name: value for name, value in said.items() if value}
@@ -226,31 +226,31 @@ def _services(client: ClientView, sheet: Sheet) -> tuple[ServicesBody | None, di
     return (body if said and not checks.stopped else None), lines
 
 
-def _services_overtaken(client: ClientView, sheet: Sheet) -> bool:
+def _services_overtaken(client: ClientView, bound: BoundForm) -> bool:
     """Whether somebody has changed the same services meanwhile; it is told, and saving again is then meant."""
     now = {line.number: (line.office or "", line.protected) for line in client.lines}
     fresh: dict[str, str] = {}
-    for row in sheet.rows:
+    for row in bound.rows:
         theirs = now.get(row.number)
         if row.was is None or not (row.removed or row.changed) or (row.removed and theirs is None):
             continue
         if theirs is None:
-            sheet.checks.refuse(row.told_at, f"{row.number} was removed meanwhile. Reload the page, or add it anew")
+            bound.checks.refuse(row.told_at, f"{row.number} was removed meanwhile. Reload the page, or add it anew")
         elif theirs != row.was and (row.removed or theirs != (row.office, row.protected)):
             where = f"in {theirs[0]}" if theirs[0] else "in no office"
             kept = "protected" if theirs[1] else "not protected"
             text = f"{row.number} was changed meanwhile: {where}, {kept}. Send it again to have yours instead"
-            sheet.checks.refuse(row.told_at, text)
+            bound.checks.refuse(row.told_at, text)
             fresh[f"line-{row.place}"] = remembered(row.number, theirs[0], protected=theirs[1])
-    fresh |= _internet_overtaken(client, sheet)
-    sheet.form = Form({**sheet.form.fields, **fresh}, sheet.form.many)
-    sheet.rows = rows_of(sheet.form)
-    return bool(sheet.checks.wrong)
+    fresh |= _internet_overtaken(client, bound)
+    bound.form = Form({**bound.form.fields, **fresh}, bound.form.many)
+    bound.rows = rows_of(bound.form)
+    return bool(bound.checks.wrong)
 
 
-def _internet_overtaken(client: ClientView, sheet: Sheet) -> dict[str, str]:
+def _internet_overtaken(client: ClientView, bound: BoundForm) -> dict[str, str]:
     """What the form is to remember of internet access that somebody else has changed meanwhile; it is told."""
-    form, theirs = sheet.form, _rates(client)
+    form, theirs = bound.form, _rates(client)
     was, wanted = ({name: form.text(f"{before}{name}") for name in RATES} for before in ("was-", ""))
     if form.text("end-internet"):
         wanted = dict.fromkeys(RATES, "")
@@ -258,7 +258,7 @@ def _internet_overtaken(client: ClientView, sheet: Sheet) -> dict[str, str]:
         return {}
     vlan = f", VLAN {theirs['vlan']}" if theirs["vlan"] else ""
     told = f"changed to {theirs['down']}/{theirs['up']} Mbit/s{vlan}" if any(theirs.values()) else "ended"
-    sheet.checks.refuse("down", f"Internet access was {told} meanwhile. Send it again to have yours instead")
+    bound.checks.refuse("down", f"Internet access was {told} meanwhile. Send it again to have yours instead")
     return {f"was-{name}": rate for name, rate in theirs.items()}
 
 
@@ -268,7 +268,7 @@ def _rates(client: ClientView) -> dict[str, str]:
     return dict(zip(RATES, map(str, rates), strict=True))
 
 
-def _internet(form: Form, checks: Checks) -> InternetGiven | Literal["none"] | None:
+def _internet(form: Form, checks: FormErrors) -> InternetGiven | Literal["none"] | None:
     """What becomes of internet access; None when it stays."""
     was, now = (tuple(form.text(f"{before}{name}") for name in RATES) for before in ("was-", ""))
     if form.text("end-internet"):
@@ -291,21 +291,23 @@ def _given(body: EditBody | ServicesBody) -> dict[str, Any]:
     return body.model_dump(exclude_unset=True)
 
 
-async def _told(desk: Desk, client: ClientView, message: AnyMessage, sheet: Sheet) -> CommandAnswer | int:
+async def _told(
+    clients: ClientService, client: ClientView, message: AnyMessage, bound: BoundForm
+) -> CommandAnswer | int:
     """The client's answer; when it refuses, or something is away, the code of that, told in the sheet."""
     try:
-        return await desk.command(client.client_id, message)
+        return await clients.command(client.client_id, message)
     except Refusal as refusal:
-        sheet.command_id = new_command_id()  # that command was refused; what is sent next is another one
-        return sheet.checks.turned_away(refusal, sheet.rows)
+        bound.command_id = new_command_id()  # that command was refused; what is sent next is another one
+        return bound.checks.turned_away(refusal, bound.rows)
     except NoSuchClient:
         raise
     except StarterError as kept:  # it may be under way: the same form then answers
-        return sheet.checks.kept(kept)
+        return bound.checks.undone(kept)
 
 
 def _done(answer: CommandAnswer) -> Response:
-    return see(f"/clients/{answer.client_id}", notice=f"{answer.message.rstrip('.')}.")
+    return redirect(f"/clients/{answer.client_id}", notice=f"{answer.message.rstrip('.')}.")
 
 
 def _asking(
@@ -313,8 +315,8 @@ def _asking(
     client: ClientView,
     status: int = 200,
     *,
-    details: Sheet | None = None,
-    services: Sheet | None = None,
+    details: BoundForm | None = None,
+    services: BoundForm | None = None,
 ) -> Response:
     """Both forms; the one that was typed in as it was typed, the other as the client is."""
     details = details or _details_of(client)
@@ -336,13 +338,13 @@ def _asking(
     )
 
 
-def _details_of(client: ClientView) -> Sheet:
+def _details_of(client: ClientView) -> BoundForm:
     fields = _fields(client)
     form = Form({**fields, **{f"was-{name}": value for name, value in fields.items()}}, {})
-    return Sheet(form, Checks(), new_command_id())
+    return BoundForm(form, FormErrors(), new_command_id())
 
 
-def _services_of(client: ClientView) -> Sheet:
+def _services_of(client: ClientView) -> BoundForm:
     fields: dict[str, str] = {}
     for place, line in enumerate(client.lines):
         fields[f"line-{place}"] = remembered(line.number, line.office or "", protected=line.protected)
@@ -351,7 +353,7 @@ def _services_of(client: ClientView) -> Sheet:
     for name, rate in _rates(client).items():
         fields[name] = fields[f"was-{name}"] = rate
     form = Form(fields, {})
-    return Sheet(form, Checks(), new_command_id(), rows_of(form, more=1 if client.lines else ROWS))
+    return BoundForm(form, FormErrors(), new_command_id(), rows_of(form, more=1 if client.lines else ROWS))
 
 
 def _order(rows: Sequence[LineRow]) -> tuple[str, ...]:

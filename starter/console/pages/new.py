@@ -8,12 +8,12 @@ from zoneinfo import available_timezones
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from starter.clients import Desk
+from starter.clients import ClientService
 from starter.console.forms.checks import (
     MORE,
     ROWS,
     TYPING,
-    Checks,
+    FormErrors,
     LineRow,
     check_billing_ref,
     check_days,
@@ -25,11 +25,11 @@ from starter.console.forms.checks import (
     rows_of,
     start_told,
 )
-from starter.console.rendering import SITE_COOKIE, Form, Page, caller_of, form_of, page, reads_of, see
+from starter.console.rendering import SITE_COOKIE, Form, Page, caller_of, page, read_form, reads_of, redirect
 from starter.contract.schemas import NO_PLACES, ClientGiven, LineGiven, Site, SiteGiven
-from starter.directory.console import Reads
+from starter.directory.console import ConsoleReads
 from starter.errors import StarterError
-from starter.web.dependencies import AtDesk
+from starter.web.dependencies import Clients
 from workflows.domain.client.client import check_billing_ref as meet_billing_ref
 from workflows.domain.client.client import check_client_id, check_name
 from workflows.domain.dates import local_day
@@ -44,54 +44,54 @@ new_pages = APIRouter(include_in_schema=False, route_class=Page)
 
 
 @new_pages.get("/clients/new")
-async def show_new(request: Request, desk: AtDesk, site: str = "") -> Response:
+async def show_new(request: Request, clients: Clients, site: str = "") -> Response:
     """An empty form, for the site that one comes from."""
-    sites = (await desk.directory.sites()).items
+    sites = (await clients.directory.sites()).items
     known = [found.site_id for found in sites]
     remembered = request.cookies.get(SITE_COOKIE, "")
     chosen = next((asked for asked in (site, remembered) if asked in known), known[0] if known else "")
     form = Form({"type": ClientType.RESIDENTIAL, "activation": Activation.AUTOMATIC, "site": chosen}, {})
-    return _asking(request, form, sites, rows_of(form, more=ROWS), Checks())
+    return _asking(request, form, sites, rows_of(form, more=ROWS), FormErrors())
 
 
 @new_pages.post("/clients/new")
-async def create_client(request: Request, desk: AtDesk) -> Response:
+async def create_client(request: Request, clients: Clients) -> Response:
     """The client, once; or the same form, with what is wrong beside its fields."""
-    form, sites = await form_of(request), (await desk.directory.sites()).items
+    form, sites = await read_form(request), (await clients.directory.sites()).items
     if form.text(MORE):
-        return await _checked(request, desk, form, sites)
+        return await _checked(request, clients, form, sites)
     rows = rows_of(form)
-    checks = Checks(_order(rows))
+    checks = FormErrors(_order(rows))
     given, lines = _read(form, sites, rows, checks)
     if given is None or checks.stopped:
         await _look_up(form, lines, reads_of(request), checks)
         return _asking(request, form, sites, rows, checks, 422)
     try:
-        client = await desk.create(given, command_id_of(form), caller_of(request))
+        client = await clients.create(given, command_id_of(form), caller_of(request))
     except Refusal as refusal:
         await _look_up(form, lines, reads_of(request), checks)
         return _asking(request, form, sites, rows, checks, checks.turned_away(refusal, rows), again=True)
     except StarterError as kept:  # it may be under way: the same form then answers
-        return _asking(request, form, sites, rows, checks, checks.kept(kept))
-    return see(f"/clients/{client.client_id}", notice=f"Created {client.name}.")
+        return _asking(request, form, sites, rows, checks, checks.undone(kept))
+    return redirect(f"/clients/{client.client_id}", notice=f"Created {client.name}.")
 
 
 @new_pages.post("/clients/new/check")
-async def check_client(request: Request, desk: AtDesk) -> Response:
+async def check_client(request: Request, clients: Clients) -> Response:
     """The form as it is, with what there is to say about it. Nothing is done."""
-    return await _checked(request, desk, await form_of(request), (await desk.directory.sites()).items)
+    return await _checked(request, clients, await read_form(request), (await clients.directory.sites()).items)
 
 
 @new_pages.get("/sites/new")
 async def show_new_site(request: Request) -> Response:
-    return _asking_site(request, Form({}, {}), Checks())
+    return _asking_site(request, Form({}, {}), FormErrors())
 
 
 @new_pages.post("/sites/new")
-async def add_site(request: Request, desk: AtDesk) -> Response:
+async def add_site(request: Request, clients: Clients) -> Response:
     """The site; the same one twice is one. Its id is made of its name when none is given."""
-    form = await form_of(request)
-    checks = Checks(("name", "site_id", "timezone"))
+    form = await read_form(request)
+    checks = FormErrors(("name", "site_id", "timezone"))
     name, zone = form.text("name"), form.text("timezone")
     slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:63]
     given = checks.read(
@@ -99,31 +99,31 @@ async def add_site(request: Request, desk: AtDesk) -> Response:
     )
     if name:
         checks.meet("name", check_name, name)
-    namesake = next((site for site in (await desk.directory.sites()).items if site.name == name), None)
+    namesake = next((site for site in (await clients.directory.sites()).items if site.name == name), None)
     if namesake is not None and given is not None and namesake.site_id != given.site_id:
         checks.refuse("name", f"There is a site of this name already ({namesake.site_id}). Give it another")
     if given is None or checks.stopped:
         return _asking_site(request, form, checks, 422)
     try:
-        site = await desk.directory.add_site(given)
+        site = await clients.directory.add_site(given)
     except Refusal as refusal:
         return _asking_site(request, form, checks, checks.turned_away(refusal))
-    return see("/clients/new", site=site.site_id, notice=f"Added {site.name}. Now its first client.")
+    return redirect("/clients/new", site=site.site_id, notice=f"Added {site.name}. Now its first client.")
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------
 
 
-async def _checked(request: Request, desk: Desk, form: Form, sites: Sequence[Site]) -> Response:
+async def _checked(request: Request, clients: ClientService, form: Form, sites: Sequence[Site]) -> Response:
     rows = rows_of(form, more=ROWS if form.text(MORE) else 0)
-    checks = Checks(_order(rows), form.text(TYPING), sent=False)
+    checks = FormErrors(_order(rows), form.text(TYPING), sent=False)
     _, lines = _read(form, sites, rows, checks)
     await _look_up(form, lines, reads_of(request), checks)
     return _asking(request, form, sites, rows, checks)
 
 
 def _read(
-    form: Form, sites: Sequence[Site], rows: Sequence[LineRow], checks: Checks
+    form: Form, sites: Sequence[Site], rows: Sequence[LineRow], checks: FormErrors
 ) -> tuple[ClientGiven | None, dict[str, LineGiven]]:
     """The client that the form says, None when there cannot be such a one, which is told; and its lines by field."""
     kind = ClientType.VIRTUAL if form.text("type") == ClientType.VIRTUAL else ClientType.RESIDENTIAL
@@ -157,7 +157,7 @@ def _read(
     return given, lines
 
 
-def _tell(form: Form, sites: Sequence[Site], checks: Checks) -> None:
+def _tell(form: Form, sites: Sequence[Site], checks: FormErrors) -> None:
     """Say what will happen, and when."""
     site = next((site for site in sites if site.site_id == form.text("site")), None)
     if site is None:
@@ -169,7 +169,7 @@ def _tell(form: Form, sites: Sequence[Site], checks: Checks) -> None:
     check_days(start, end, site.timezone, now, checks)
 
 
-async def _look_up(form: Form, lines: Mapping[str, LineGiven], reads: Reads, checks: Checks) -> None:
+async def _look_up(form: Form, lines: Mapping[str, LineGiven], reads: ConsoleReads, checks: FormErrors) -> None:
     """Say what is taken, and what is free."""
     await check_numbers(lines, reads, checks)
     await check_billing_ref(form.text("billing_ref"), reads, checks)
@@ -186,7 +186,7 @@ def _asking(
     form: Form,
     sites: Sequence[Site],
     rows: Sequence[LineRow],
-    checks: Checks,
+    checks: FormErrors,
     status: int = 200,
     *,
     again: bool = False,
@@ -209,7 +209,7 @@ def _asking(
     )
 
 
-def _asking_site(request: Request, form: Form, checks: Checks, status: int = 200) -> Response:
+def _asking_site(request: Request, form: Form, checks: FormErrors, status: int = 200) -> Response:
     zones = sorted(available_timezones() - NO_PLACES)
     return page(request, "new_site.html", status, form=form, checks=checks, zones=zones)
 

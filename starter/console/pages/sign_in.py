@@ -27,13 +27,13 @@ from starter.console.rendering import (
     THEMES,
     Page,
     forget,
-    form_of,
-    inside,
-    kept,
     out_of_reach,
     page,
+    read_form,
+    redirect,
     remember,
-    see,
+    resubmit_page,
+    safe_path,
     session_of,
 )
 
@@ -43,7 +43,7 @@ YEAR = timedelta(days=365)
 
 log = structlog.get_logger(__name__)
 
-door = APIRouter(include_in_schema=False, route_class=Page)
+sign_in_pages = APIRouter(include_in_schema=False, route_class=Page)
 
 
 class Static(StaticFiles):
@@ -64,28 +64,28 @@ def throttle_of(request: Request) -> Throttle:
     return throttle
 
 
-@door.get("/sign-in")
+@sign_in_pages.get("/sign-in")
 async def show_sign_in(request: Request, next: str = "/", key: str = "") -> Response:  # noqa: A002  # as addresses say it
     """The sign-in page; with the key of a link, straight in."""
     if session_of(request) is not None:
-        return see(inside(next))
+        return redirect(safe_path(next))
     if not key:
         return _asking(request, next)
     if is_link_key(request.app.state.token, key, datetime.now(UTC)):
         cookie = await sessions_of(request).begin(OPERATOR, address_of(request), link=key)
         if cookie is not None:
             log.info("signed_in", by=OPERATOR, with_="link")
-            return _entered(request, cookie, inside(next))
+            return _entered(request, cookie, safe_path(next))
     return _asking(request, next, "This link has been used already, or is too old. Paste the token instead.", 403)
 
 
-@door.post("/sign-in")
+@sign_in_pages.post("/sign-in")
 async def sign_in(request: Request) -> Response:
     """The right token always goes through: nobody who guesses can keep out who knows it."""
-    form, sessions = await form_of(request), sessions_of(request)
+    form, sessions = await read_form(request), sessions_of(request)
     name, after = form.text("name")[:LONGEST_NAME] or OPERATOR, form.text("next") or "/"
     if session_of(request) is not None:  # in another tab, meanwhile
-        return see(inside(after))
+        return redirect(safe_path(after))
     if not sessions.knows(form.text("token")):
         return _wrong_token(request, after, name)
     if not name.isprintable():
@@ -93,7 +93,7 @@ async def sign_in(request: Request) -> Response:
     cookie = await sessions.begin(name, address_of(request))
     assert cookie is not None  # only a link can have been used before
     log.info("signed_in", by=name, with_="token")
-    return _entered(request, cookie, inside(after))
+    return _entered(request, cookie, safe_path(after))
 
 
 def _wrong_token(request: Request, after: str, name: str) -> HTMLResponse:
@@ -107,15 +107,15 @@ def _wrong_token(request: Request, after: str, name: str) -> HTMLResponse:
     return _asking(request, after, "That is not the token. It lies in the data folder, in the file “token”.", 403, name)
 
 
-@door.post("/sign-out")
+@sign_in_pages.post("/sign-out")
 async def sign_out(request: Request) -> Response:
     await sessions_of(request).end(request)
-    answer = see("/sign-in")
+    answer = redirect("/sign-in")
     forget(request, answer, cookie_name(request))
     return answer
 
 
-@door.post(KEPT)
+@sign_in_pages.post(KEPT)
 async def keep(request: Request) -> Response:
     """A form that the guard could not let through, kept to be sent again."""
     path, away = getattr(request.state, "kept", ""), getattr(request.state, "away", None)
@@ -123,25 +123,25 @@ async def keep(request: Request) -> Response:
         raise HTTPException(404)
     if away is not None:
         return await out_of_reach(request, away, path)
-    return await kept(request, 401, "You are signed out", SIGNED_OUT, path)
+    return await resubmit_page(request, 401, "You are signed out", SIGNED_OUT, path)
 
 
-@door.post("/theme")
+@sign_in_pages.post("/theme")
 async def choose_theme(request: Request) -> Response:
     """Light, dark, or as the system has it; a cookie remembers."""
-    form = await form_of(request)
+    form = await read_form(request)
     theme = form.text("theme")
-    answer = see(inside(form.text("next") or "/"))
+    answer = redirect(safe_path(form.text("next") or "/"))
     if theme in THEMES:
         remember(request, answer, THEME_COOKIE, theme, YEAR)
     return answer
 
 
 def _entered(request: Request, cookie: str, path: str) -> RedirectResponse:
-    answer = see(path)
+    answer = redirect(path)
     remember(request, answer, cookie_name(request), cookie, LASTS)
     return answer
 
 
 def _asking(request: Request, after: str, problem: str = "", status: int = 200, name: str = "") -> HTMLResponse:
-    return page(request, "sign_in.html", status, next=inside(after), problem=problem, name=name)
+    return page(request, "sign_in.html", status, next=safe_path(after), problem=problem, name=name)

@@ -8,12 +8,12 @@ from uuid import uuid4
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
-from starter.clients import Desk, refusal_in
-from starter.console.forms.action import Action, NotSaid, Wish, actions_for
+from starter.clients import ClientService, refusal_in
+from starter.console.forms.action import Action, ActionForm, FormError, actions_for
 from starter.console.forms.checks import command_id_of
-from starter.console.rendering import Form, Page, caller_of, form_of, page, see
+from starter.console.rendering import Form, Page, caller_of, page, read_form, redirect
 from starter.errors import NotDecided
-from starter.web.dependencies import AtDesk
+from starter.web.dependencies import Clients
 from starter.web.problems import code_of
 from workflows.domain.errors import InvalidField, Refusal, Situation
 from workflows.domain.lifecycle import Kind
@@ -50,39 +50,39 @@ class Turned:
 
 
 @status_pages.get("/clients/{client_id}/status")
-async def show_status(request: Request, desk: AtDesk, client_id: str) -> Response:
+async def show_status(request: Request, clients: Clients, client_id: str) -> Response:
     """What can be done, and a preview of what is chosen: as one types, nothing is done."""
-    return await _shown(request, desk, await desk.client(client_id), asked_in(request))
+    return await _shown(request, clients, await clients.client(client_id), asked_in(request))
 
 
 @status_pages.post("/clients/{client_id}/status")
-async def change_status(request: Request, desk: AtDesk, client_id: str) -> Response:
+async def change_status(request: Request, clients: Clients, client_id: str) -> Response:
     """Do what was previewed. What is refused is shown with everything that was typed."""
-    form = await form_of(request)
-    client = await desk.client(client_id)
+    form = await read_form(request)
+    client = await clients.client(client_id)
     wish = wish_of(client, form)
     if wish is None:
-        return see(f"/clients/{client_id}/status")
+        return redirect(f"/clients/{client_id}/status")
     if wish.action.kind is Kind.DECOMMISSION and _plain(form.text("confirmed")) != _plain(client.name):
         turned = Turned(422, "", {"confirmed": NOT_THE_NAME})
-        return await _shown(request, desk, client, form, turned)
+        return await _shown(request, clients, client, form, turned)
     command_id = command_id_of(form)
     try:
         message = wish.message(caller_of(request), command_id)
-        shown = await desk.preview(client_id, message)
+        shown = await clients.preview(client_id, message)
         if shown.changed and not shown.answered and seal(shown) != form.text("seen"):
-            return await _shown(request, desk, client, form, Turned(409, OVERTAKEN, {}))
-        answer = await desk.command(client_id, message)
-    except NotSaid as unsaid:
+            return await _shown(request, clients, client, form, Turned(409, OVERTAKEN, {}))
+        answer = await clients.command(client_id, message)
+    except FormError as unsaid:
         turned = Turned(422, str(unsaid), unsaid.wrong)
     except Refusal as refusal:
         wrong = {refusal.field: refusal.why} if refusal.field else {}
-        turned = Turned(code_of(type(refusal)), told(refusal), wrong)
+        turned = Turned(code_of(type(refusal)), refusal_text(refusal), wrong)
     except NotDecided as undecided:  # sent again with the same id, it is the same command
         turned = Turned(code_of(NotDecided), str(undecided), {}, command_id)
     else:
-        return see(f"/clients/{client_id}", notice=f"{answer.message}.")
-    return await _shown(request, desk, await desk.client(client_id), form, turned)
+        return redirect(f"/clients/{client_id}", notice=f"{answer.message}.")
+    return await _shown(request, clients, await clients.client(client_id), form, turned)
 
 
 def asked_in(request: Request) -> Form:
@@ -93,22 +93,22 @@ def asked_in(request: Request) -> Form:
     return Form({name: values[-1] for name, values in many.items()}, many)
 
 
-def wish_of(client: ClientView, form: Form) -> Wish | None:
+def wish_of(client: ClientView, form: Form) -> ActionForm | None:
     """What is wished for; None while no action is chosen."""
     named = {action.kind.value: action for action in actions_for(client)}
     action = named.get(form.text("action"))
-    return Wish(action, client, form) if action else None
+    return ActionForm(action, client, form) if action else None
 
 
 async def _shown(
-    request: Request, desk: Desk, client: ClientView, form: Form, turned: Turned | None = None
+    request: Request, clients: ClientService, client: ClientView, form: Form, turned: Turned | None = None
 ) -> HTMLResponse:
     wish, shown, hint = wish_of(client, form), None, ""
     wrong = dict(turned.wrong) if turned else {}
     if wish is not None:
         try:
-            shown = await desk.preview(client.client_id, wish.message(caller_of(request), uuid4().hex))
-        except NotSaid as unsaid:
+            shown = await clients.preview(client.client_id, wish.message(caller_of(request), uuid4().hex))
+        except FormError as unsaid:
             hint = str(unsaid) if unsaid.missing else ""
             wrong |= {} if unsaid.missing and turned is None else unsaid.wrong
     refusal = refusal_in(shown) if shown else None
@@ -119,12 +119,12 @@ async def _shown(
         "status.html",
         turned.status if turned else 200,
         client=client,
-        choices=await choices(desk, client),
+        choices=await choices(clients, client),
         wish=wish,
         shown=shown,
         effects=in_order(shown),
         things=THINGS,
-        refused=told(refusal) if refusal else "",
+        refused=refusal_text(refusal) if refusal else "",
         hint=hint,
         wrong=wrong,
         turned=turned,
@@ -133,14 +133,14 @@ async def _shown(
     )
 
 
-async def choices(desk: Desk, client: ClientView) -> list[Choice]:
+async def choices(clients: ClientService, client: ClientView) -> list[Choice]:
     """Every action, and whether the client would take it: asked of the client itself, with neutral values."""
     actions = actions_for(client)
-    answers = await asyncio.gather(*(_neutral(desk, client, action.kind) for action in actions))
+    answers = await asyncio.gather(*(_neutral(clients, client, action.kind) for action in actions))
     return [Choice(action, _why_not(client, action, answer)) for action, answer in zip(actions, answers, strict=True)]
 
 
-async def _neutral(desk: Desk, client: ClientView, kind: Kind) -> PreviewView:
+async def _neutral(clients: ClientService, client: ClientView, kind: Kind) -> PreviewView:
     held = {hold.source for hold in client.holds}
     neutral: dict[str, object] = {}
     if kind is Kind.SUSPEND:
@@ -149,7 +149,7 @@ async def _neutral(desk: Desk, client: ClientView, kind: Kind) -> PreviewView:
         neutral = {"source": "all"}
     elif kind is Kind.CONVERT:
         neutral = {"to": "virtual" if client.type == "residential" else "residential"}
-    return await desk.preview(client.client_id, BY_NAME[kind].model_validate(neutral))
+    return await clients.preview(client.client_id, BY_NAME[kind].model_validate(neutral))
 
 
 def _why_not(client: ClientView, action: Action, answer: PreviewView) -> str:
@@ -158,14 +158,14 @@ def _why_not(client: ClientView, action: Action, answer: PreviewView) -> str:
     if isinstance(refusal, InvalidField):
         return ""
     if refusal is not None:
-        return told(replace(refusal, situation=Situation()))
+        return refusal_text(replace(refusal, situation=Situation()))
     ahead = {plan.kind for plan in client.planned} & {"suspend", "unsuspend"}
     if answer.changed or (action.kind is Kind.UNSUSPEND and ahead):
         return ""
     return action.idle or f"{answer.message}."
 
 
-def told(refusal: Refusal) -> str:
+def refusal_text(refusal: Refusal) -> str:
     """A refusal in words; what is allowed instead stands beside it on this page."""
     planned = "; ".join(refusal.situation.planned)
     sentences = (refusal.why, planned and f"Planned: {planned}", refusal.remedy)

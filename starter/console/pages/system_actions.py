@@ -6,12 +6,12 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import ValidationError
 
-from starter.clients import Desk
+from starter.clients import ClientService
 from starter.console.forms.checks import HIDDEN, command_id_of, sentence
-from starter.console.pages.status import told
-from starter.console.rendering import Form, Page, caller_of, form_of, inside, page, see
+from starter.console.pages.status import refusal_text
+from starter.console.rendering import Form, Page, caller_of, page, read_form, redirect, safe_path
 from starter.contract.schemas import MarkDoneBody, SkipBody, Switched
-from starter.web.dependencies import AtDesk
+from starter.web.dependencies import Clients
 from starter.web.problems import code_of
 from workflows.domain.errors import NothingPlanned, Refusal
 from workflows.domain.text import visible
@@ -26,23 +26,23 @@ ASKED = {
 }
 """What a way out asks for: its name, its field, the question, the rule."""
 
-ways = APIRouter(include_in_schema=False, route_class=Page)
+system_actions = APIRouter(include_in_schema=False, route_class=Page)
 
 
-@ways.post("/clients/{client_id}/systems/{system}/retry")
-async def retry(request: Request, desk: AtDesk, client_id: str, system: Switched) -> Response:
+@system_actions.post("/clients/{client_id}/systems/{system}/retry")
+async def retry(request: Request, clients: Clients, client_id: str, system: Switched) -> Response:
     """Attempt a system again at once."""
-    form = await form_of(request)
+    form = await read_form(request)
     said = {"system": system, "reason": _reason(form)}
-    return await _told(request, desk, client_id, form, Retry.model_validate({**said, **_envelope(request, form)}))
+    return await _told(request, clients, client_id, form, Retry.model_validate({**said, **_envelope(request, form)}))
 
 
-@ways.post("/clients/{client_id}/systems/{system}/{way}")
+@system_actions.post("/clients/{client_id}/systems/{system}/{way}")
 async def accept(
-    request: Request, desk: AtDesk, client_id: str, system: Switched, way: Literal["skip", "mark-done"]
+    request: Request, clients: Clients, client_id: str, system: Switched, way: Literal["skip", "mark-done"]
 ) -> Response:
     """Leave a system as it is, or count it as done by hand: both say why, for good."""
-    form = await form_of(request)
+    form = await read_form(request)
     name, field, question, rule = ASKED[way]
     kind, body = (Skip, SkipBody) if way == "skip" else (MarkDone, MarkDoneBody)
     try:
@@ -54,7 +54,7 @@ async def accept(
             request,
             "way_out.html",
             422,
-            client=await desk.client(client_id),
+            client=await clients.client(client_id),
             name=name,
             field=field,
             question=question,
@@ -63,16 +63,16 @@ async def accept(
             wrong=f"{sentence(field, hidden[0])}." if hidden else RULE,
             next=form.text("next"),
         )
-    return await _told(request, desk, client_id, form, message)
+    return await _told(request, clients, client_id, form, message)
 
 
-@ways.post("/clients/{client_id}/planned/{change:path}/cancel")
-async def cancel_planned(request: Request, desk: AtDesk, client_id: str, change: str) -> Response:
+@system_actions.post("/clients/{client_id}/planned/{change:path}/cancel")
+async def cancel_planned(request: Request, clients: Clients, client_id: str, change: str) -> Response:
     """Cancel a planned change, by its id or kind."""
-    form = await form_of(request)
+    form = await read_form(request)
     said = {"change": change[:200], "reason": _reason(form)}
     message = CancelPlanned.model_validate({**said, **_envelope(request, form)})
-    return await _told(request, desk, client_id, form, message)
+    return await _told(request, clients, client_id, form, message)
 
 
 def _reason(form: Form) -> str:
@@ -84,13 +84,13 @@ def _envelope(request: Request, form: Form) -> dict[str, str]:
     return {"by": caller_of(request), "command_id": command_id_of(form)}
 
 
-async def _told(request: Request, desk: Desk, client_id: str, form: Form, message: AnyMessage) -> Response:
+async def _told(request: Request, clients: ClientService, client_id: str, form: Form, message: AnyMessage) -> Response:
     """Do it and go back to where it was asked, which says what came of it."""
-    after = inside(form.text("next") or f"/clients/{client_id}")
+    after = safe_path(form.text("next") or f"/clients/{client_id}")
     try:
-        answer = await desk.command(client_id, message)
+        answer = await clients.command(client_id, message)
     except Refusal as refusal:
-        client = await desk.client(client_id)
-        why = GONE if isinstance(refusal, NothingPlanned) else told(refusal)
+        client = await clients.client(client_id)
+        why = GONE if isinstance(refusal, NothingPlanned) else refusal_text(refusal)
         return page(request, "refused.html", code_of(type(refusal)), client=client, told=why, next=after)
-    return see(after, notice=f"{answer.message}.")
+    return redirect(after, notice=f"{answer.message}.")

@@ -18,7 +18,7 @@ from starter.console.plans import A_DAY, At, elsewhere
 from starter.console.rendering import Page, page, reads_of
 from starter.contract.schemas import Site
 from starter.directory.console import MOST_PLANS, Plan
-from starter.web.dependencies import AtDesk
+from starter.web.dependencies import Clients
 from workflows.domain.dates import at_site, local_day
 
 PATH = "/upcoming"
@@ -71,9 +71,9 @@ class Day:
 
 
 @upcoming.get(PATH)
-async def show_upcoming(request: Request, desk: AtDesk, month: str = "", day: str = "", skip: str = "") -> Response:
+async def show_upcoming(request: Request, clients: Clients, month: str = "", day: str = "", skip: str = "") -> Response:
     """A month of the calendar and, below it, all that is ahead, or what is planned for one day."""
-    sites = (await desk.directory.sites()).items
+    sites = (await clients.directory.sites()).items
     if before := chosen_before(request, sites):
         return before
     site, now = site_of(request, sites), datetime.now(UTC)

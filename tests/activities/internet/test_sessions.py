@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from activities.internet.nas import OF_ONE_NAS, AccessGear, Session, left_open, read_gear
+from activities.internet.nas import OF_ONE_NAS, NasFleet, Session, left_open, read_gear
 from tests.activities.fixtures import World, access, settings_for
 from tests.support.waiting import eventually, free_port
 from tests.systems.router import NOT_REMOVABLE, SESSION_NOT_FOUND, Nas
@@ -449,7 +449,7 @@ async def test_no_nas_is_waited_for_beyond_the_time_for_all(world: World, nas: N
     await reopen(world, nas, attempt_seconds=5, disconnect_seconds=0.4)
     await stale_sessions(world, 3)
     nas.mute = True
-    gear = AccessGear.of(world.settings)
+    gear = NasFleet.of(world.settings)
     sessions = [Session(f"s{n}", f"s{n}", "acme", "127.0.0.2", None, None) for n in range(30)]
     began = asyncio.get_running_loop().time()
     outcomes = await gear.disconnect(sessions, began + 0.1)

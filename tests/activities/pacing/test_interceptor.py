@@ -52,7 +52,7 @@ class Work(ActivityInboundInterceptor):
         return self.evidence
 
 
-class Desk:
+class ClientService:
     """One worker's pacing, under a clock that the test turns."""
 
     def __init__(self) -> None:
@@ -90,11 +90,11 @@ class Desk:
 
 
 @pytest.fixture
-def desk() -> Desk:
-    return Desk()
+def desk() -> ClientService:
+    return ClientService()
 
 
-async def turned_away(desk: Desk, order: object, key: int | None = 3, begun: float = 0) -> ApplicationError:
+async def turned_away(desk: ClientService, order: object, key: int | None = 3, begun: float = 0) -> ApplicationError:
     """The error that an attempt is turned away with; it is not begun."""
     before = len(desk.work.begun)
     with pytest.raises(ApplicationError) as failed:
@@ -104,7 +104,7 @@ async def turned_away(desk: Desk, order: object, key: int | None = 3, begun: flo
     return failed.value
 
 
-async def test_an_attempt_on_a_failing_system_is_turned_away_at_once_and_says_why(desk: Desk) -> None:
+async def test_an_attempt_on_a_failing_system_is_turned_away_at_once_and_says_why(desk: ClientService) -> None:
     await desk.fail()
     told = await turned_away(desk, lines("acme", 1, one=True))
     assert told.message == (
@@ -117,7 +117,7 @@ async def test_an_attempt_on_a_failing_system_is_turned_away_at_once_and_says_wh
     assert timedelta(0) < told.next_retry_delay <= timedelta(seconds=30)
 
 
-async def test_what_those_turned_away_are_told_stays_the_same_while_the_errors_change(desk: Desk) -> None:
+async def test_what_those_turned_away_are_told_stays_the_same_while_the_errors_change(desk: ClientService) -> None:
     await desk.fail()
     first = await turned_away(desk, lines("acme", 1, one=True))
     desk.now += timedelta(seconds=60)
@@ -130,18 +130,18 @@ async def test_what_those_turned_away_are_told_stays_the_same_while_the_errors_c
 
 
 @pytest.mark.parametrize("type_", ["SystemUnavailable", "SystemBusy", "SystemRejected"])
-async def test_trouble_of_the_system_counts(desk: Desk, type_: str) -> None:
+async def test_trouble_of_the_system_counts(desk: ClientService, type_: str) -> None:
     await desk.fail(type_=type_)
     assert desk.telephony is Condition.FAILING
 
 
 @pytest.mark.parametrize("type_", ["StaleRevision", "Whatever"])
-async def test_what_is_no_trouble_of_the_system_does_not(desk: Desk, type_: str) -> None:
+async def test_what_is_no_trouble_of_the_system_does_not(desk: ClientService, type_: str) -> None:
     await desk.fail(10, type_=type_)
     assert desk.telephony is Condition.WORKING
 
 
-async def test_a_row_of_a_client_that_is_refused_is_that_clients_trouble(desk: Desk) -> None:
+async def test_a_row_of_a_client_that_is_refused_is_that_clients_trouble(desk: ClientService) -> None:
     desk.work.error = rejected("The telephony database refused: a CHECK is against it", row=True)
     for n in range(10):
         with pytest.raises(ApplicationError, match="a CHECK"):
@@ -197,7 +197,7 @@ NOTHING, SOMETHING, REFUSED = (
     ids=["nothing", "something", "refused"],
 )
 async def test_a_system_that_nothing_can_be_seen_of_fails(
-    desk: Desk, proofs: tuple[Proof, ...], condition: Condition, look: bool
+    desk: ClientService, proofs: tuple[Proof, ...], condition: Condition, look: bool
 ) -> None:
     desk.work.evidence = found(*proofs, look=look)
     for n in range(3):
@@ -209,7 +209,7 @@ def order_of(client_id: str, *, look: bool) -> EnsureLines | ObserveLines:
     return ObserveLines(client_id, 1, [ONE, TWO], AT) if look else lines(client_id, 1, one=False, two=False)
 
 
-async def test_what_is_told_of_silence_is_short_and_names_no_line(desk: Desk) -> None:
+async def test_what_is_told_of_silence_is_short_and_names_no_line(desk: ClientService) -> None:
     desk.work.evidence = found(*NOTHING)
     for n in range(3):
         await desk.attempt(lines(f"c{n}", 1, one=False))
@@ -223,7 +223,7 @@ async def test_what_is_told_of_silence_is_short_and_names_no_line(desk: Desk) ->
     assert len(desk.pacing.breakers[System.TELEPHONY].last_error) < 250
 
 
-async def test_what_is_proven_in_part_neither_breaks_nor_mends(desk: Desk) -> None:
+async def test_what_is_proven_in_part_neither_breaks_nor_mends(desk: ClientService) -> None:
     for proofs in (NOTHING, SOMETHING, NOTHING, SOMETHING, NOTHING):
         desk.work.evidence = found(*proofs)
         await desk.attempt(lines(f"c{len(desk.work.begun)}", 1, one=False))
@@ -238,7 +238,7 @@ async def test_what_is_proven_in_part_neither_breaks_nor_mends(desk: Desk) -> No
     assert desk.pacing.condition(System.TELEPHONY) is Condition.RECOVERING
 
 
-async def test_a_system_that_says_that_a_revision_is_stale_works(desk: Desk) -> None:
+async def test_a_system_that_says_that_a_revision_is_stale_works(desk: ClientService) -> None:
     await desk.fail()
     desk.now += timedelta(seconds=60)
     desk.work.error = stale_revision("The telephony system", "acme", 1, 2)
@@ -247,7 +247,7 @@ async def test_a_system_that_says_that_a_revision_is_stale_works(desk: Desk) -> 
     assert desk.telephony is Condition.RECOVERING
 
 
-async def test_an_attempt_that_timed_out_counts_and_one_that_was_abandoned_does_not(desk: Desk) -> None:
+async def test_an_attempt_that_timed_out_counts_and_one_that_was_abandoned_does_not(desk: ClientService) -> None:
     for details, condition in (
         (ActivityCancellationDetails(cancel_requested=True), Condition.WORKING),
         (ActivityCancellationDetails(worker_shutdown=True), Condition.WORKING),
@@ -266,14 +266,16 @@ async def test_an_attempt_that_timed_out_counts_and_one_that_was_abandoned_does_
     assert desk.pacing.breakers[System.TELEPHONY].last_error == "did not answer in time"
 
 
-async def test_one_system_that_fails_does_not_pace_the_other_nor_the_directory(desk: Desk) -> None:
+async def test_one_system_that_fails_does_not_pace_the_other_nor_the_directory(desk: ClientService) -> None:
     await desk.fail()
     assert await desk.attempt(access("acme", 1, on=True)) == PROVEN
     assert await desk.attempt(registration("acme")) == PROVEN
     assert desk.pacing.condition(System.INTERNET) is Condition.WORKING
 
 
-async def test_an_operators_attempt_finds_a_token_before_those_of_timers_bulk_and_second_looks(desk: Desk) -> None:
+async def test_an_operators_attempt_finds_a_token_before_those_of_timers_bulk_and_second_looks(
+    desk: ClientService,
+) -> None:
     await desk.fail()
     desk.now += timedelta(seconds=5.1)
     look = ObserveLines("seen", 1, [], AT)
@@ -282,7 +284,7 @@ async def test_an_operators_attempt_finds_a_token_before_those_of_timers_bulk_an
     assert await desk.attempt(lines("acme", 1, one=True), key=2) == PROVEN
 
 
-async def test_a_delay_ends_within_what_is_left_of_the_attempt(desk: Desk) -> None:
+async def test_a_delay_ends_within_what_is_left_of_the_attempt(desk: ClientService) -> None:
     await desk.fail()
     told = await turned_away(desk, lines("acme", 1, one=True), begun=116)
     assert told.next_retry_delay == timedelta(seconds=2)
@@ -290,7 +292,7 @@ async def test_a_delay_ends_within_what_is_left_of_the_attempt(desk: Desk) -> No
     assert told.next_retry_delay == timedelta(seconds=1)  # too late: the workflow makes its pause
 
 
-async def test_while_it_recovers_the_message_says_that_it_is_back(desk: Desk) -> None:
+async def test_while_it_recovers_the_message_says_that_it_is_back(desk: ClientService) -> None:
     await desk.fail()
     desk.now += timedelta(seconds=60)
     await desk.attempt(lines("acme", 1, one=True))
@@ -309,7 +311,7 @@ async def telling(states: SystemStates) -> AsyncIterator[None]:
 
 
 async def test_the_directory_shows_every_change_at_once_and_forgets_a_worker_that_stopped(
-    world: World, desk: Desk
+    world: World, desk: ClientService
 ) -> None:
     states, other = (SystemStates(desk.pacing, world.databases.directory, name) for name in ("", "elsewhere:1"))
     me = this_worker()
@@ -333,7 +335,7 @@ async def rows_are(world: World, number: int) -> bool:
     return len(await world.rows("directory", ROWS)) == number
 
 
-async def test_rows_of_workers_that_were_killed_go_after_a_day(world: World, desk: Desk) -> None:
+async def test_rows_of_workers_that_were_killed_go_after_a_day(world: World, desk: ClientService) -> None:
     await world.execute(
         "directory",
         """INSERT INTO system_states (system, worker, state, since, updated_at)

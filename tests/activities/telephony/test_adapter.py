@@ -139,7 +139,7 @@ async def test_an_off_order_does_not_cut_the_line_of_another_client(world: World
 async def test_evidence_comes_from_another_connection_than_the_change(world: World) -> None:
     async with world.databases.telephony.transaction() as one:
         changing = await one.fetchval("SELECT pg_backend_pid()")
-    async with world.databases.telephony.witness() as other:
+    async with world.databases.telephony.read_only() as other:
         assert await other.fetchval("SELECT pg_backend_pid()") != changing
         assert await other.fetchval("SHOW transaction_read_only") == "on"
 

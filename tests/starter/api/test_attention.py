@@ -10,7 +10,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from tests.support.service import House, number, unique
+from tests.support.service import Service, number, unique
 from tests.support.waiting import eventually
 from workflows.domain.provisioning.standing import Proof
 
@@ -31,7 +31,7 @@ class Ward:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def ward(slow: House) -> Ward:
+async def ward(slow: Service) -> Ward:
     site = unique("ward")
     await slow.api.post("/sites", json={"site_id": site, "name": "Ward", "timezone": "Asia/Tokyo"})
     line = number()
@@ -50,8 +50,8 @@ async def ward(slow: House) -> Ward:
     return ward
 
 
-async def _is_full(house: House, site: str) -> bool:
-    return len(await _waiting(house.api, site)) == 5
+async def _is_full(service: Service, site: str) -> bool:
+    return len(await _waiting(service.api, site)) == 5
 
 
 async def _waiting(api: httpx.AsyncClient, site: str, **query: Any) -> list[dict[str, Any]]:
@@ -137,7 +137,7 @@ async def test_a_malformed_question_names_its_field(api: httpx.AsyncClient, fiel
     assert (answer.status_code, answer.json()["field"]) == (422, field), answer.text
 
 
-async def test_who_is_proven_waits_no_more(slow: House) -> None:
+async def test_who_is_proven_waits_no_more(slow: Service) -> None:
     site = unique("clinic")
     await slow.api.post("/sites", json={"site_id": site, "name": "Clinic", "timezone": "UTC"})
     client_id = (await slow.create(site=site))["client_id"]
@@ -164,8 +164,8 @@ async def test_clients_are_listed_by_where_provisioning_stands(api: httpx.AsyncC
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def workers(house: House) -> AsyncIterator["Workers"]:
-    connection = await asyncpg.connect(house.settings.directory_dsn.get_secret_value())
+async def workers(service: Service) -> AsyncIterator["Workers"]:
+    connection = await asyncpg.connect(service.settings.directory_dsn.get_secret_value())
     await connection.execute("DELETE FROM system_states")
     try:
         yield Workers(connection)
@@ -236,7 +236,7 @@ async def test_of_several_workers_the_worst_word_counts(api: httpx.AsyncClient, 
     assert _ago(workers, telephony["last_success_at"]) == 2
 
 
-async def test_a_system_says_how_many_clients_wait_for_it(api: httpx.AsyncClient, slow: House, ward: Ward) -> None:
+async def test_a_system_says_how_many_clients_wait_for_it(api: httpx.AsyncClient, slow: Service, ward: Ward) -> None:
     before = await _systems(api)
     for name, system in before.items():
         oldest = (await _waiting(api, ward.site, system=name))[0]["since"]

@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive, Scope, Send
 
 from starter.web.security import BodyLimit
-from tests.support.service import TOKEN, House, number, unique
+from tests.support.service import TOKEN, Service, number, unique
 from tests.support.wire import said
 
 VIRTUAL = {"name": "Acme Ltd", "type": "virtual", "site": "thames"}
@@ -91,13 +91,13 @@ async def test_a_malformed_client_is_not_created(api: httpx.AsyncClient, what: s
 
 
 @pytest.fixture
-async def victim(house: House) -> dict[str, Any]:
-    return await house.create(type="virtual", activation="manual", start_date="2100-01-01")
+async def victim(service: Service) -> dict[str, Any]:
+    return await service.create(type="virtual", activation="manual", start_date="2100-01-01")
 
 
 @pytest.mark.parametrize("what", COMMANDS)
 async def test_a_malformed_command_changes_nothing(
-    house: House, api: httpx.AsyncClient, victim: dict[str, Any], what: str
+    service: Service, api: httpx.AsyncClient, victim: dict[str, Any], what: str
 ) -> None:
     command, body, field, words = COMMANDS[what]
     path = f"/clients/{victim['client_id']}"
@@ -174,19 +174,21 @@ async def test_a_form_is_not_json(api: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-async def test_a_body_over_64_kib_is_malformed_and_the_next_request_is_answered(house: House, chunked: bool) -> None:
+async def test_a_body_over_64_kib_is_malformed_and_the_next_request_is_answered(
+    service: Service, chunked: bool
+) -> None:
     content = b'{"reason": "' + b"x" * 100_000 + b'"}'
 
     async def pieces() -> Any:
         for start in range(0, len(content), 8192):
             yield content[start : start + 8192]
 
-    answer = await house.api.post(
+    answer = await service.api.post(
         "/clients", content=pieces() if chunked else content, headers={"Content-Type": "application/json"}
     )
     assert answer.status_code == 422, answer.text
     assert "64 KiB" in answer.json()["detail"]
-    assert (await house.api.get("/sites")).status_code == 200
+    assert (await service.api.get("/sites")).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -203,9 +205,9 @@ async def test_a_body_over_64_kib_is_malformed_and_the_next_request_is_answered(
     ],
     ids=str,
 )
-async def test_a_length_that_makes_no_sense_is_malformed(house: House, lines: list[str]) -> None:
+async def test_a_length_that_makes_no_sense_is_malformed(service: Service, lines: list[str]) -> None:
     head = ["POST /api/v1/clients HTTP/1.1", "Host: 127.0.0.1", f"Authorization: Bearer {TOKEN}"]
-    status, answer = await said(house.url, *head, "Content-Type: application/json", *lines, body="0\r\n\r\n")
+    status, answer = await said(service.url, *head, "Content-Type: application/json", *lines, body="0\r\n\r\n")
     assert status in (400, 422, 501), answer
 
 

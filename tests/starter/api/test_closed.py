@@ -7,20 +7,20 @@ import httpx
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 
-from tests.support.service import House, unique
+from tests.support.service import Service, unique
 
 
-async def test_a_closed_client_is_shown_from_the_directory(house: House, api: httpx.AsyncClient) -> None:
-    client = await house.closed(end_date="2001-01-01")
+async def test_a_closed_client_is_shown_from_the_directory(service: Service, api: httpx.AsyncClient) -> None:
+    client = await service.closed(end_date="2001-01-01")
     shown = (await api.get(f"/clients/{client['client_id']}")).json()
     assert (shown["status"], shown["provisioning"], shown["end_date_passed"]) == ("decommissioned", "settled", True)
     assert set(shown["systems"][0]["actual"].values()) <= {"off"}
     assert shown["decommissioned_at"]
 
 
-async def test_a_closed_client_is_decommissioned_again_without_change_and_refuses_all_else(house: House) -> None:
-    client_id = (await house.closed())["client_id"]
-    again = await house.post(client_id, "decommission")
+async def test_a_closed_client_is_decommissioned_again_without_change_and_refuses_all_else(service: Service) -> None:
+    client_id = (await service.closed())["client_id"]
+    again = await service.post(client_id, "decommission")
     assert (again.status_code, again.json()["changed"]) == (200, False)
     assert "Already decommissioned at" in again.json()["message"]
     refusals: dict[str, dict[str, Any]] = {
@@ -29,18 +29,18 @@ async def test_a_closed_client_is_decommissioned_again_without_change_and_refuse
         "convert": {"to": "virtual"},
     }
     for command, said in refusals.items():
-        answer = await house.post(client_id, command, **said)
+        answer = await service.post(client_id, command, **said)
         problem = answer.json()
         assert (answer.status_code, problem["client_status"], problem["allowed"]) == (409, "decommissioned", [])
-    refused = [line["kind"] for line in await house.history(client_id) if line["event"] == "refused"]
+    refused = [line["kind"] for line in await service.history(client_id) if line["event"] == "refused"]
     assert sorted(refused) == ["convert", "decommission", "suspend"]
 
 
 async def test_a_client_that_temporal_has_forgotten_is_still_listed_and_shown(
-    house: House, api: httpx.AsyncClient
+    service: Service, api: httpx.AsyncClient
 ) -> None:
-    client_id = (await house.closed())["client_id"]
-    connection = await asyncpg.connect(house.settings.directory_dsn.get_secret_value())
+    client_id = (await service.closed())["client_id"]
+    connection = await asyncpg.connect(service.settings.directory_dsn.get_secret_value())
     forgotten = unique("forgotten")
     try:
         await connection.execute(  # what the directory keeps of a client whose workflow is past its retention
@@ -59,38 +59,38 @@ async def test_a_client_that_temporal_has_forgotten_is_still_listed_and_shown(
     assert (await api.get(f"/clients/{forgotten}")).json()["status"] == "decommissioned"
     page = (await api.get("/clients", params={"inactive": True, "q": forgotten})).json()
     assert [client["client_id"] for client in page["items"]] == [forgotten]
-    assert (await house.post(forgotten, "decommission")).json()["changed"] is False
+    assert (await service.post(forgotten, "decommission")).json()["changed"] is False
 
 
-async def test_an_unknown_client_is_unknown_to_every_route(house: House, api: httpx.AsyncClient) -> None:
+async def test_an_unknown_client_is_unknown_to_every_route(service: Service, api: httpx.AsyncClient) -> None:
     for client_id in ("nobody-here", "NOT-AN-ID", "%00", "a" * 100):
         for answer in (
             await api.get(f"/clients/{client_id}"),
             await api.get(f"/clients/{client_id}/history"),
             await api.patch(f"/clients/{client_id}", json={"name": "x"}),
             await api.delete(f"/clients/{client_id}/planned/suspend"),
-            await house.post(client_id, "suspend"),
-            await house.post(client_id, "decommission"),
+            await service.post(client_id, "suspend"),
+            await service.post(client_id, "decommission"),
         ):
             assert (answer.status_code, answer.json()["title"]) == (404, "No such client"), answer.text
 
 
 async def test_a_living_client_whose_workflow_was_terminated_asks_for_attention_until_it_is_revived(
-    house: House, api: httpx.AsyncClient
+    service: Service, api: httpx.AsyncClient
 ) -> None:
-    client_id = (await house.create())["client_id"]
-    handle = house.temporal.get_workflow_handle(f"client-{client_id}")
+    client_id = (await service.create())["client_id"]
+    handle = service.temporal.get_workflow_handle(f"client-{client_id}")
     await handle.terminate("by mistake")
     shown = (await api.get(f"/clients/{client_id}")).json()
     assert (shown["status"], shown["provisioning"]) == ("active", "attention")
-    answer = await house.post(client_id, "suspend")
+    answer = await service.post(client_id, "suspend")
     assert (answer.status_code, answer.json()["title"]) == (409, "Workflow missing")
     assert f"temporal workflow reset --workflow-id client-{client_id} " in answer.json()["detail"]
     assert "cannot be reached" not in answer.json()["detail"]
 
     history = await handle.fetch_history()
     last = max(e.event_id for e in history.events if e.HasField("workflow_task_completed_event_attributes"))
-    await house.temporal.workflow_service.reset_workflow_execution(  # what the remedy does
+    await service.temporal.workflow_service.reset_workflow_execution(  # what the remedy does
         ResetWorkflowExecutionRequest(
             namespace="default",
             workflow_execution=WorkflowExecution(workflow_id=handle.id),
@@ -99,5 +99,5 @@ async def test_a_living_client_whose_workflow_was_terminated_asks_for_attention_
             request_id=unique("reset"),
         )
     )
-    revived = await house.post(client_id, "suspend")
+    revived = await service.post(client_id, "suspend")
     assert (revived.status_code, revived.json()["status"]) == (200, "suspended"), revived.text

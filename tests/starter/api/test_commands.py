@@ -7,8 +7,8 @@ import httpx
 import pytest
 from temporalio.client import WorkflowUpdateFailedError
 
-from starter.temporal.gateway import Gateway, as_told
-from tests.support.service import House, number, unique
+from starter.temporal.gateway import Gateway, refusal_from
+from tests.support.service import Service, number, unique
 from tests.support.waiting import eventually
 from workflows.client_lifecycle import as_failure
 from workflows.domain.errors import IllegalTransition
@@ -41,22 +41,22 @@ async def test_a_new_client_is_answered_with_its_place_and_becomes_active(api: h
     assert (await api.get(f"/clients/{client_id}")).json() == client
 
 
-async def test_an_id_that_is_made_says_nothing_of_the_client(house: House) -> None:
-    client = await house.create(name="Dr Jane Doe Psychiatry", wait=0)
+async def test_an_id_that_is_made_says_nothing_of_the_client(service: Service) -> None:
+    client = await service.create(name="Dr Jane Doe Psychiatry", wait=0)
     words = client["client_id"].split("-")
     assert [len(word) for word in words] == [5, 5, 5]
     assert not {"dr", "jane", "doe", "psychiatry"} & set(words)
 
 
-async def test_a_number_written_with_spaces_is_kept_in_e164(house: House) -> None:
+async def test_a_number_written_with_spaces_is_kept_in_e164(service: Service) -> None:
     written = number()
     spaced = f"{written[:3]} (0){written[3:5]} {written[5:9]}-{written[9:]}"
-    client = await house.create(lines=[{"number": spaced, "office": "3.12"}])
+    client = await service.create(lines=[{"number": spaced, "office": "3.12"}])
     assert client["lines"][0]["number"] == written
 
 
-async def test_a_client_of_the_future_is_new_and_shows_when_it_starts(house: House) -> None:
-    client = await house.create(start_date="2199-07-01")
+async def test_a_client_of_the_future_is_new_and_shows_when_it_starts(service: Service) -> None:
+    client = await service.create(start_date="2199-07-01")
     assert (client["status"], client["provisioning"]) == ("new", "settled")
     assert client["planned"][0]["kind"] == "activate"
     assert client["planned"][0]["local_time"] == "2199-07-01 00:00 Europe/London"
@@ -80,16 +80,18 @@ async def test_one_key_for_two_different_clients_is_refused(api: httpx.AsyncClie
     assert (answer.status_code, answer.json()["title"]) == (409, "Command id reused")
 
 
-async def test_an_id_is_never_used_twice(house: House, api: httpx.AsyncClient) -> None:
-    for client in (await house.create(), await house.closed()):
+async def test_an_id_is_never_used_twice(service: Service, api: httpx.AsyncClient) -> None:
+    for client in (await service.create(), await service.closed()):
         body = {"client_id": client["client_id"], "name": "Another", "type": "virtual", "site": "thames"}
         answer = await api.post("/clients", json=body)
         assert (answer.status_code, answer.json()["field"]) == (409, "client_id"), answer.text
         assert answer.json()["type"] == "/docs#client-id-taken"
 
 
-async def test_what_another_client_has_is_refused_and_the_id_stays_free(house: House, api: httpx.AsyncClient) -> None:
-    theirs = await house.create(billing_ref=unique("REF"))
+async def test_what_another_client_has_is_refused_and_the_id_stays_free(
+    service: Service, api: httpx.AsyncClient
+) -> None:
+    theirs = await service.create(billing_ref=unique("REF"))
     body = {"client_id": unique("late"), "name": "Late", "type": "virtual", "site": "thames"}
     for field, wanted in (
         ("billing_ref", {"billing_ref": theirs["billing_ref"]}),
@@ -105,9 +107,9 @@ async def test_what_another_client_has_is_refused_and_the_id_stays_free(house: H
 # -- what each command does -------------------------------------------------------------------------------------------
 
 
-async def test_a_suspension_is_answered_when_it_is_proven(house: House) -> None:
-    client = await house.create(internet=ACCESS)
-    answer = await house.post(client["client_id"], "suspend", source="billing", reason="unpaid")
+async def test_a_suspension_is_answered_when_it_is_proven(service: Service) -> None:
+    client = await service.create(internet=ACCESS)
+    answer = await service.post(client["client_id"], "suspend", source="billing", reason="unpaid")
     assert answer.status_code == 200, answer.text
     told = answer.json()
     assert (told["status"], told["provisioning"], told["changed"]) == ("suspended", "settled", True)
@@ -120,27 +122,27 @@ async def test_a_suspension_is_answered_when_it_is_proven(house: House) -> None:
     for system in told["systems"]:
         assert set(system["actual"].values()) == {"off"}
         assert system["proven_at"]
-    assert house.telephony.lines[client["lines"][0]["number"]] is False
-    assert house.internet.accounts[client["client_id"]].on is False
+    assert service.telephony.lines[client["lines"][0]["number"]] is False
+    assert service.internet.accounts[client["client_id"]].on is False
 
 
-async def test_services_come_back_when_the_hold_is_lifted(house: House) -> None:
-    client = await house.create()
-    await house.post(client["client_id"], "suspend", source="billing")
-    answer = await house.post(client["client_id"], "unsuspend", source="billing")
+async def test_services_come_back_when_the_hold_is_lifted(service: Service) -> None:
+    client = await service.create()
+    await service.post(client["client_id"], "suspend", source="billing")
+    answer = await service.post(client["client_id"], "unsuspend", source="billing")
     assert (answer.status_code, answer.json()["status"]) == (200, "active")
-    assert house.telephony.lines[client["lines"][0]["number"]] is True
+    assert service.telephony.lines[client["lines"][0]["number"]] is True
 
 
-async def test_a_manual_client_stays_new_until_it_is_activated(house: House, api: httpx.AsyncClient) -> None:
-    client = await house.create(activation="manual")
+async def test_a_manual_client_stays_new_until_it_is_activated(service: Service, api: httpx.AsyncClient) -> None:
+    client = await service.create(activation="manual")
     assert client["status"] == "new"
     answer = await api.post(f"/clients/{client['client_id']}/activate", headers={"Prefer": "wait=20"})  # no body at all
     assert (answer.status_code, answer.json()["status"]) == (200, "active")
 
 
-async def test_a_cancelled_activation_is_planned_again_by_an_edit(house: House, api: httpx.AsyncClient) -> None:
-    client = await house.create(start_date="2199-01-01")
+async def test_a_cancelled_activation_is_planned_again_by_an_edit(service: Service, api: httpx.AsyncClient) -> None:
+    client = await service.create(start_date="2199-01-01")
     path = f"/clients/{client['client_id']}"
     assert (await api.delete(f"{path}/planned/activate")).json()["activation"] == "manual"
     dry = (await api.patch(path, json={"activation": "automatic"}, params={"dry_run": True})).json()
@@ -152,8 +154,10 @@ async def test_a_cancelled_activation_is_planned_again_by_an_edit(house: House, 
     assert plan["status_after"] == "active"
 
 
-async def test_the_activation_of_a_client_that_was_activated_is_refused(house: House, api: httpx.AsyncClient) -> None:
-    client = await house.create()
+async def test_the_activation_of_a_client_that_was_activated_is_refused(
+    service: Service, api: httpx.AsyncClient
+) -> None:
+    client = await service.create()
     path = f"/clients/{client['client_id']}"
     refused = await api.patch(path, json={"activation": "manual"})
     assert (refused.status_code, refused.json()["field"]) == (409, "activation")
@@ -162,14 +166,14 @@ async def test_the_activation_of_a_client_that_was_activated_is_refused(house: H
         assert (answer.status_code, answer.json()["field"]) == (422, "activation"), nonsense
 
 
-async def test_the_history_begins_with_who_created_the_client(house: House) -> None:
-    client = await house.create()
-    first = (await house.history(client["client_id"]))[-1]
+async def test_the_history_begins_with_who_created_the_client(service: Service) -> None:
+    client = await service.create()
+    first = (await service.history(client["client_id"]))[-1]
     assert (first["kind"], first["by"]) == ("create", "api")
 
 
-async def test_details_are_edited(house: House, api: httpx.AsyncClient) -> None:
-    client = await house.create(end_date="2100-01-31")
+async def test_details_are_edited(service: Service, api: httpx.AsyncClient) -> None:
+    client = await service.create(end_date="2100-01-31")
     path = f"/clients/{client['client_id']}"
     ref = unique("REF")
     said = {"name": "New name", "billing_ref": ref, "end_date": None}
@@ -180,10 +184,10 @@ async def test_details_are_edited(house: House, api: httpx.AsyncClient) -> None:
     assert generated not in ("", ref)
 
 
-async def test_services_are_changed(house: House) -> None:
-    client = await house.create()
+async def test_services_are_changed(service: Service) -> None:
+    client = await service.create()
     old, new = client["lines"][0]["number"], number()
-    answer = await house.post(
+    answer = await service.post(
         client["client_id"],
         "services",
         add_lines=[{"number": new, "office": "3.14"}],
@@ -193,63 +197,65 @@ async def test_services_are_changed(house: House) -> None:
     assert answer.status_code == 200, answer.text
     assert [line["number"] for line in answer.json()["lines"]] == [new]
     assert answer.json()["offices"] == ["3.14"]
-    assert house.telephony.lines[old] is False
-    assert house.telephony.lines[new] is True
-    ended = await house.post(client["client_id"], "services", internet="none")
+    assert service.telephony.lines[old] is False
+    assert service.telephony.lines[new] is True
+    ended = await service.post(client["client_id"], "services", internet="none")
     assert (ended.status_code, ended.json()["internet"]) == (200, None)
 
 
-async def test_a_client_becomes_virtual_and_residential_again(house: House) -> None:
-    client = await house.create(internet=ACCESS)
-    virtual = (await house.post(client["client_id"], "convert", to="virtual")).json()
+async def test_a_client_becomes_virtual_and_residential_again(service: Service) -> None:
+    client = await service.create(internet=ACCESS)
+    virtual = (await service.post(client["client_id"], "convert", to="virtual")).json()
     assert (virtual["type"], virtual["offices"], virtual["internet"]) == ("virtual", [], None)
     line = {"number": client["lines"][0]["number"], "office": "4.1"}
-    back = await house.post(client["client_id"], "convert", to="residential", lines=[line], internet=ACCESS)
+    back = await service.post(client["client_id"], "convert", to="residential", lines=[line], internet=ACCESS)
     assert (back.status_code, back.json()["offices"], back.json()["provisioning"]) == (200, ["4.1"], "settled")
 
 
-async def test_a_planned_decommission_is_shown_replaced_and_cancelled(house: House, api: httpx.AsyncClient) -> None:
-    client_id = (await house.create())["client_id"]
-    planned = await house.post(client_id, "decommission", last_day="2100-02-28", reason="moving out")
+async def test_a_planned_decommission_is_shown_replaced_and_cancelled(service: Service, api: httpx.AsyncClient) -> None:
+    client_id = (await service.create())["client_id"]
+    planned = await service.post(client_id, "decommission", last_day="2100-02-28", reason="moving out")
     assert planned.status_code == 200, planned.text
     change = planned.json()["planned"][0]
     assert (change["local_time"], change["reason"]) == ("2100-03-01 00:00 Europe/London", "moving out")
-    replaced = (await house.post(client_id, "decommission", at="2100-04-01T09:00:00+01:00")).json()["planned"]
+    replaced = (await service.post(client_id, "decommission", at="2100-04-01T09:00:00+01:00")).json()["planned"]
     assert [c["at"] for c in replaced] == ["2100-04-01T09:00:00+01:00"]
-    cancelled = (await house.post(client_id, "cancel-scheduled-decommission")).json()
+    cancelled = (await service.post(client_id, "cancel-scheduled-decommission")).json()
     assert (cancelled["planned"], cancelled["status"], cancelled["changed"]) == ([], "active", True)
-    again = (await house.post(client_id, "cancel-scheduled-decommission")).json()
+    again = (await service.post(client_id, "cancel-scheduled-decommission")).json()
     assert again["changed"] is False
 
 
 @pytest.mark.parametrize("by", ["kind", "change_id"])
-async def test_a_planned_change_is_cancelled_by_kind_or_id(house: House, api: httpx.AsyncClient, by: str) -> None:
-    client_id = (await house.create())["client_id"]
-    planned = (await house.post(client_id, "suspend", last_day="2100-01-31")).json()["planned"][0]
+async def test_a_planned_change_is_cancelled_by_kind_or_id(service: Service, api: httpx.AsyncClient, by: str) -> None:
+    client_id = (await service.create())["client_id"]
+    planned = (await service.post(client_id, "suspend", last_day="2100-01-31")).json()["planned"][0]
     answer = await api.delete(f"/clients/{client_id}/planned/{planned[by]}?reason=not+needed")
     assert answer.status_code in (200, 202), answer.text
     assert answer.json()["planned"] == []
-    cancelled = await eventually(lambda: _first(house, client_id, "Cancelled"))
+    cancelled = await eventually(lambda: _first(service, client_id, "Cancelled"))
     assert cancelled is not None
     assert cancelled["reason"] == "not needed"
 
 
-async def test_why_a_planned_change_is_cancelled_may_be_said_in_a_body(house: House, api: httpx.AsyncClient) -> None:
-    client_id = (await house.create())["client_id"]
-    await house.post(client_id, "suspend", last_day="2100-01-31")
+async def test_why_a_planned_change_is_cancelled_may_be_said_in_a_body(
+    service: Service, api: httpx.AsyncClient
+) -> None:
+    client_id = (await service.create())["client_id"]
+    await service.post(client_id, "suspend", last_day="2100-01-31")
     path = f"/clients/{client_id}/planned/suspend"
     wrong = {"colour": "blue"}
     for refused in (await api.request("DELETE", path, json=wrong), await api.delete(path, params=wrong)):
         assert (refused.status_code, refused.json()["field"]) == (422, "colour"), refused.text
     answer = await api.request("DELETE", path, json={"reason": "paid", "source": "billing"})
     assert answer.json()["planned"] == [], answer.text
-    cancelled = await eventually(lambda: _first(house, client_id, "Cancelled"))
+    cancelled = await eventually(lambda: _first(service, client_id, "Cancelled"))
     assert cancelled is not None
     assert (cancelled["reason"], cancelled["source"]) == ("paid", "billing")
 
 
-async def test_a_planned_change_that_is_not_there_is_unknown(house: House, api: httpx.AsyncClient) -> None:
-    client_id = (await house.create())["client_id"]
+async def test_a_planned_change_that_is_not_there_is_unknown(service: Service, api: httpx.AsyncClient) -> None:
+    client_id = (await service.create())["client_id"]
     answer = await api.delete(f"/clients/{client_id}/planned/no-such-thing")
     assert (answer.status_code, answer.json()["title"]) == (404, "Nothing planned")
 
@@ -257,28 +263,28 @@ async def test_a_planned_change_that_is_not_there_is_unknown(house: House, api: 
 # -- once, and refused ------------------------------------------------------------------------------------------------
 
 
-async def test_the_same_command_twice_gives_the_same_answer_and_one_line_of_history(house: House) -> None:
-    client_id, key = (await house.create())["client_id"], unique("key")
-    first = await house.post(client_id, "suspend", key=key, reason="unpaid")
-    second = await house.post(client_id, "suspend", key=key, reason="unpaid")
+async def test_the_same_command_twice_gives_the_same_answer_and_one_line_of_history(service: Service) -> None:
+    client_id, key = (await service.create())["client_id"], unique("key")
+    first = await service.post(client_id, "suspend", key=key, reason="unpaid")
+    second = await service.post(client_id, "suspend", key=key, reason="unpaid")
     assert first.json()["changed"] is second.json()["changed"] is True
     assert first.json()["message"] == second.json()["message"]
-    lines = [line for line in await house.history(client_id) if line["command_id"] == key]
+    lines = [line for line in await service.history(client_id) if line["command_id"] == key]
     assert [line["event"] for line in lines] == ["decided"]
 
 
-async def test_one_key_for_two_different_commands_is_refused(house: House) -> None:
-    client_id, key = (await house.create())["client_id"], unique("key")
-    await house.post(client_id, "suspend", key=key, reason="unpaid")
-    answer = await house.post(client_id, "suspend", key=key, reason="something else")
+async def test_one_key_for_two_different_commands_is_refused(service: Service) -> None:
+    client_id, key = (await service.create())["client_id"], unique("key")
+    await service.post(client_id, "suspend", key=key, reason="unpaid")
+    answer = await service.post(client_id, "suspend", key=key, reason="something else")
     assert (answer.status_code, answer.json()["title"]) == (409, "Command id reused")
 
 
-async def test_a_refusal_names_the_status_the_plans_and_the_way_out(house: House) -> None:
-    client_id = (await house.create())["client_id"]
-    await house.post(client_id, "suspend", source="billing")
-    await house.post(client_id, "decommission", last_day="2100-02-28")
-    answer = await house.post(client_id, "activate", reason="please")
+async def test_a_refusal_names_the_status_the_plans_and_the_way_out(service: Service) -> None:
+    client_id = (await service.create())["client_id"]
+    await service.post(client_id, "suspend", source="billing")
+    await service.post(client_id, "decommission", last_day="2100-02-28")
+    answer = await service.post(client_id, "activate", reason="please")
     problem = answer.json()
     assert answer.status_code == 409
     assert answer.headers["Content-Type"] == "application/problem+json"
@@ -289,12 +295,12 @@ async def test_a_refusal_names_the_status_the_plans_and_the_way_out(house: House
     assert "Unsuspend it instead" in problem["detail"]
 
 
-async def test_a_refusal_is_history_too_and_only_once(house: House) -> None:
-    client_id, key = (await house.create())["client_id"], unique("key")
-    await house.post(client_id, "suspend")
+async def test_a_refusal_is_history_too_and_only_once(service: Service) -> None:
+    client_id, key = (await service.create())["client_id"], unique("key")
+    await service.post(client_id, "suspend")
     for _ in range(2):
-        assert (await house.post(client_id, "activate", key=key, reason="please")).status_code == 409
-    refused = [line for line in await house.history(client_id) if line["event"] == "refused"]
+        assert (await service.post(client_id, "activate", key=key, reason="please")).status_code == 409
+    refused = [line for line in await service.history(client_id) if line["event"] == "refused"]
     assert len(refused) == 1
     assert refused[0] | {"history_id": 0, "at": ""} == {
         "history_id": 0,
@@ -312,13 +318,13 @@ async def test_a_refusal_is_history_too_and_only_once(house: House) -> None:
     assert "Unsuspend it instead" in refused[0]["text"]
 
 
-async def test_a_lost_claim_is_one_refusal_in_the_history(house: House) -> None:
-    theirs, mine = await house.create(), await house.create()
+async def test_a_lost_claim_is_one_refusal_in_the_history(service: Service) -> None:
+    theirs, mine = await service.create(), await service.create()
     line = {"number": theirs["lines"][0]["number"], "office": "1"}
-    answer = await house.post(mine["client_id"], "services", add_lines=[line])
+    answer = await service.post(mine["client_id"], "services", add_lines=[line])
     assert (answer.status_code, answer.json()["title"]) == (409, "Number taken")
-    await eventually(lambda: _first(house, mine["client_id"], theirs["lines"][0]["number"]))
-    refused = [entry for entry in await house.history(mine["client_id"]) if entry["event"] == "refused"]
+    await eventually(lambda: _first(service, mine["client_id"], theirs["lines"][0]["number"]))
+    refused = [entry for entry in await service.history(mine["client_id"]) if entry["event"] == "refused"]
     assert len(refused) == 1
 
 
@@ -329,71 +335,71 @@ class Refusing(Gateway):
 
     async def command(self, client_id: str, message: AnyMessage) -> CommandAnswer:
         told = as_failure(IllegalTransition("It became illegal meanwhile"), recorded=self.recorded)
-        raise as_told(told) from WorkflowUpdateFailedError(told)
+        raise refusal_from(told) from WorkflowUpdateFailedError(told)
 
 
 @pytest.mark.parametrize("recorded", [True, False])
-async def test_what_the_workflow_has_recorded_is_not_noted_again(house: House, recorded: bool) -> None:
-    client_id = (await house.create())["client_id"]
-    real, house.desk.gateway = house.desk.gateway, (refusing := Refusing(house.temporal))
+async def test_what_the_workflow_has_recorded_is_not_noted_again(service: Service, recorded: bool) -> None:
+    client_id = (await service.create())["client_id"]
+    real, service.clients.gateway = service.clients.gateway, (refusing := Refusing(service.temporal))
     refusing.recorded = recorded
     try:
-        assert (await house.post(client_id, "suspend")).status_code == 409
+        assert (await service.post(client_id, "suspend")).status_code == 409
     finally:
-        house.desk.gateway = real
-    noted = [line["text"] for line in await house.history(client_id) if line["event"] == "refused"]
+        service.clients.gateway = real
+    noted = [line["text"] for line in await service.history(client_id) if line["event"] == "refused"]
     assert noted == ([] if recorded else ["It became illegal meanwhile."])
 
 
-async def test_the_management_client_is_neither_suspended_nor_decommissioned(house: House) -> None:
-    client_id = (await house.create(management=True))["client_id"]
+async def test_the_management_client_is_neither_suspended_nor_decommissioned(service: Service) -> None:
+    client_id = (await service.create(management=True))["client_id"]
     for command in ("suspend", "decommission"):
-        assert (await house.post(client_id, command)).status_code == 409
+        assert (await service.post(client_id, command)).status_code == 409
 
 
 # -- waiting ----------------------------------------------------------------------------------------------------------
 
 
-async def test_what_is_not_waited_for_is_accepted(house: House) -> None:
-    client_id = (await house.create())["client_id"]
-    house.telephony.faults.hold = asyncio.Event()
+async def test_what_is_not_waited_for_is_accepted(service: Service) -> None:
+    client_id = (await service.create())["client_id"]
+    service.telephony.faults.hold = asyncio.Event()
     try:
-        answer = await house.post(client_id, "suspend", wait=0)
+        answer = await service.post(client_id, "suspend", wait=0)
         assert (answer.status_code, answer.json()["provisioning"]) == (202, "changing")
         assert "Preference-Applied" not in answer.headers
-        late = await house.post(client_id, "suspend", wait=1)
+        late = await service.post(client_id, "suspend", wait=1)
         assert (late.status_code, late.json()["changed"]) == (202, False)
         assert late.json()["systems"][0]["actual"] != late.json()["systems"][0]["desired"]
     finally:
-        house.telephony.faults.hold.set()
-        house.telephony.faults.hold = None
-    settled = await house.post(client_id, "suspend")
+        service.telephony.faults.hold.set()
+        service.telephony.faults.hold = None
+    settled = await service.post(client_id, "suspend")
     assert (settled.status_code, settled.json()["changed"]) == (200, False)
 
 
-async def test_a_system_that_fails_is_shown_with_its_error(house: House, api: httpx.AsyncClient) -> None:
-    client_id = (await house.create())["client_id"]
-    house.telephony.faults.down = True
+async def test_a_system_that_fails_is_shown_with_its_error(service: Service, api: httpx.AsyncClient) -> None:
+    client_id = (await service.create())["client_id"]
+    service.telephony.faults.down = True
     try:
-        answer = await house.post(client_id, "suspend", wait=2)
+        answer = await service.post(client_id, "suspend", wait=2)
         assert (answer.status_code, answer.json()["provisioning"]) == (202, "attention")
         shown = (await api.get(f"/clients/{client_id}")).json()["systems"][0]
         assert "does not answer" in shown["last_error"]
     finally:
-        house.telephony.faults.down = False
-    assert (await house.post(client_id, "suspend")).status_code == 200
+        service.telephony.faults.down = False
+    assert (await service.post(client_id, "suspend")).status_code == 200
 
 
 # -- decided elsewhere ------------------------------------------------------------------------------------------------
 
 
 async def test_a_claim_not_decided_in_time_is_accepted_and_answered_when_it_is_asked_again(
-    house: House, api: httpx.AsyncClient
+    service: Service, api: httpx.AsyncClient
 ) -> None:
-    client_id, key, ref = (await house.create())["client_id"], unique("key"), unique("REF")
-    patient, house.desk.gateway = house.desk.gateway, Gateway(house.temporal, patience=1)
+    client_id, key, ref = (await service.create())["client_id"], unique("key"), unique("REF")
+    patient, service.clients.gateway = service.clients.gateway, Gateway(service.temporal, patience=1)
     headers = {"Idempotency-Key": key}
-    connection = await asyncpg.connect(house.settings.directory_dsn.get_secret_value())
+    connection = await asyncpg.connect(service.settings.directory_dsn.get_secret_value())
     try:
         async with connection.transaction():
             await connection.execute("LOCK TABLE clients IN SHARE MODE")
@@ -404,22 +410,22 @@ async def test_a_claim_not_decided_in_time_is_accepted_and_answered_when_it_is_a
             assert (answer.json()["client_id"], answer.json()["command_id"]) == (client_id, key)
     finally:
         await connection.close()
-        house.desk.gateway = patient
+        service.clients.gateway = patient
     again = await api.patch(
         f"/clients/{client_id}", json={"billing_ref": ref}, headers={**headers, "Prefer": "wait=20"}
     )
     assert (again.status_code, again.json()["billing_ref"], again.json()["changed"]) == (200, ref, True), again.text
 
 
-async def test_a_command_survives_the_renewal_of_its_client(house: House) -> None:
-    client_id = (await house.create())["client_id"]
-    handle = house.temporal.get_workflow_handle(f"client-{client_id}")
+async def test_a_command_survives_the_renewal_of_its_client(service: Service) -> None:
+    client_id = (await service.create())["client_id"]
+    handle = service.temporal.get_workflow_handle(f"client-{client_id}")
     key = unique("key")
-    first = await house.post(client_id, "suspend", key=key)
+    first = await service.post(client_id, "suspend", key=key)
     await handle.signal("roll", {})
-    again = await house.post(client_id, "suspend", key=key)
+    again = await service.post(client_id, "suspend", key=key)
     assert (again.status_code, again.json()["message"]) == (200, first.json()["message"])
 
 
-async def _first(house: House, client_id: str, words: str) -> dict[str, str] | None:
-    return next((line for line in await house.history(client_id) if words in line["text"]), None)
+async def _first(service: Service, client_id: str, words: str) -> dict[str, str] | None:
+    return next((line for line in await service.history(client_id) if words in line["text"]), None)

@@ -4,17 +4,17 @@ import pytest
 
 from activities.secrets import radius_password, sip_password
 from starter.app import create_app
-from starter.clients import Desk
-from tests.support.service import LIMITS, MASTER_KEY, TOKEN, House, calling, number, serving
+from starter.clients import ClientService
+from tests.support.service import LIMITS, MASTER_KEY, TOKEN, Service, calling, number, serving
 
 
-async def test_they_are_what_the_systems_were_given(house: House, capfd: pytest.CaptureFixture[str]) -> None:
+async def test_they_are_what_the_systems_were_given(service: Service, capfd: pytest.CaptureFixture[str]) -> None:
     first, second = number(), number()
     lines = [{"number": first, "office": "1"}, {"number": second, "office": "2"}]
-    client = await house.create(lines=lines, internet={"down_mbps": 100, "up_mbps": 20})
+    client = await service.create(lines=lines, internet={"down_mbps": 100, "up_mbps": 20})
     assert client["secret_version"] == 1
     key = client["client_id"]
-    answer = await house.api.get(f"/clients/{key}/credentials")
+    answer = await service.api.get(f"/clients/{key}/credentials")
     assert answer.headers["Cache-Control"] == "no-store"
     sip = [
         {"number": n, "username": n.removeprefix("+"), "password": sip_password(MASTER_KEY, key, n, 1)}
@@ -25,21 +25,21 @@ async def test_they_are_what_the_systems_were_given(house: House, capfd: pytest.
     assert answer.json() == {"sip": sip, "radius": radius, "servers": servers}
     logged = "".join(capfd.readouterr())
     assert "/credentials" in logged
-    kept = logged + str(await house.history(key))
+    kept = logged + str(await service.history(key))
     assert not any(secret["password"] in kept for secret in (*sip, radius))
 
 
-async def test_a_client_that_is_over_has_none_and_an_unknown_one_is_not_found(house: House) -> None:
-    closed = await house.closed(internet={"down_mbps": 100, "up_mbps": 20})
-    told = (await house.api.get(f"/clients/{closed['client_id']}/credentials")).json()
+async def test_a_client_that_is_over_has_none_and_an_unknown_one_is_not_found(service: Service) -> None:
+    closed = await service.closed(internet={"down_mbps": 100, "up_mbps": 20})
+    told = (await service.api.get(f"/clients/{closed['client_id']}/credentials")).json()
     assert (told["sip"], told["radius"]) == ([], None)
-    assert (await house.api.get("/clients/nobody/credentials")).status_code == 404
+    assert (await service.api.get("/clients/nobody/credentials")).status_code == 404
 
 
-async def test_a_process_without_the_master_key_says_so(house: House) -> None:
-    client = await house.create()
-    desk = Desk(house.desk.gateway, house.desk.directory, house.desk.watch, LIMITS)
-    async with serving(create_app(desk, TOKEN)) as url, calling(url) as api:
+async def test_a_process_without_the_master_key_says_so(service: Service) -> None:
+    client = await service.create()
+    clients = ClientService(service.clients.gateway, service.clients.directory, service.clients.watch, LIMITS)
+    async with serving(create_app(clients, TOKEN)) as url, calling(url) as api:
         answer = await api.get(f"/clients/{client['client_id']}/credentials")
     assert answer.status_code == 503
     assert "CONNECT_MASTER_KEY_FILE" in answer.json()["detail"]

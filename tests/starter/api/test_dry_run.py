@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.service import House, number, unique
+from tests.support.service import Service, number, unique
 from tests.support.terminal import Terminal
 
 ACCESS = {"down_mbps": 100, "up_mbps": 20, "vlan": 110}
@@ -27,33 +27,33 @@ COMMANDS: list[tuple[str, str, dict[str, Any]]] = [
 ]
 
 
-async def everything(house: House, client_id: str) -> tuple[Any, Any]:
+async def everything(service: Service, client_id: str) -> tuple[Any, Any]:
     """What is known of a client, and all that was ever said of it."""
-    await house.known(client_id)
-    return (await house.api.get(f"/clients/{client_id}")).json(), await house.history(client_id)
+    await service.known(client_id)
+    return (await service.api.get(f"/clients/{client_id}")).json(), await service.history(client_id)
 
 
 async def dry(
-    house: House, client_id: str, command: str, method: str = "POST", **body: Any
+    service: Service, client_id: str, command: str, method: str = "POST", **body: Any
 ) -> tuple[int, dict[str, Any]]:
-    answer = await house.api.request(method, f"/clients/{client_id}{command}", params=DRY, json=body)
+    answer = await service.api.request(method, f"/clients/{client_id}{command}", params=DRY, json=body)
     told: dict[str, Any] = answer.json()
     return answer.status_code, told
 
 
-async def test_no_dry_run_does_anything(house: House) -> None:
-    client_id = (await house.create(internet=ACCESS))["client_id"]
-    before = await everything(house, client_id)
+async def test_no_dry_run_does_anything(service: Service) -> None:
+    client_id = (await service.create(internet=ACCESS))["client_id"]
+    before = await everything(service, client_id)
     for method, command, body in COMMANDS:
-        status, told = await dry(house, client_id, command, method, **body)
+        status, told = await dry(service, client_id, command, method, **body)
         assert status == 200, (command, told)
         assert {"changed", "effects", "goes", "comes"} <= told.keys(), command
-    assert await everything(house, client_id) == before
+    assert await everything(service, client_id) == before
 
 
-async def test_a_dry_run_names_every_line_and_account_before_and_after(house: House) -> None:
-    client = await house.create(internet=ACCESS)
-    _, told = await dry(house, client["client_id"], "/suspend", source="billing", reason="unpaid")
+async def test_a_dry_run_names_every_line_and_account_before_and_after(service: Service) -> None:
+    client = await service.create(internet=ACCESS)
+    _, told = await dry(service, client["client_id"], "/suspend", source="billing", reason="unpaid")
     assert (told["status_before"], told["status_after"], told["at"]) == ("active", "suspended", None)
     assert told["effects"] == [
         {
@@ -72,10 +72,10 @@ async def test_a_dry_run_names_every_line_and_account_before_and_after(house: Ho
     ]
 
 
-async def test_a_dry_run_of_a_plan_tells_its_moment_and_what_it_replaces(house: House) -> None:
-    client_id = (await house.create())["client_id"]
-    assert (await house.post(client_id, "decommission", last_day="2199-03-30")).status_code == 200
-    _, told = await dry(house, client_id, "/decommission", last_day="2199-06-30")
+async def test_a_dry_run_of_a_plan_tells_its_moment_and_what_it_replaces(service: Service) -> None:
+    client_id = (await service.create())["client_id"]
+    assert (await service.post(client_id, "decommission", last_day="2199-03-30")).status_code == 200
+    _, told = await dry(service, client_id, "/decommission", last_day="2199-06-30")
     assert (told["at"], told["local_time"]) == ("2199-07-01T00:00:00+01:00", "2199-07-01 00:00 Europe/London")
     assert [plan["local_time"] for plan in told["goes"]] == ["2199-03-31 00:00 Europe/London"]
     assert [plan["local_time"] for plan in told["comes"]] == ["2199-07-01 00:00 Europe/London"]
@@ -91,75 +91,75 @@ async def test_a_dry_run_of_a_plan_tells_its_moment_and_what_it_replaces(house: 
     ],
 )
 async def test_a_dry_run_is_refused_as_its_command_would_be(
-    house: House, command: str, body: dict[str, Any], status: int
+    service: Service, command: str, body: dict[str, Any], status: int
 ) -> None:
-    client_id = (await house.create())["client_id"]
-    before = await house.history(client_id)
-    answered, told = await dry(house, client_id, command, **body)
+    client_id = (await service.create())["client_id"]
+    before = await service.history(client_id)
+    answered, told = await dry(service, client_id, command, **body)
     assert answered == status, told
-    assert await house.history(client_id) == before
-    real = await house.api.post(f"/clients/{client_id}{command}", json=body)
+    assert await service.history(client_id) == before
+    real = await service.api.post(f"/clients/{client_id}{command}", json=body)
     assert (real.status_code, real.json()) == (answered, told)
 
 
-async def test_a_refusal_in_a_dry_run_is_not_history(house: House) -> None:
-    client_id = (await house.create())["client_id"]
-    assert (await house.post(client_id, "suspend")).status_code == 200
-    before = await house.history(client_id)
-    status, told = await dry(house, client_id, "/activate")
+async def test_a_refusal_in_a_dry_run_is_not_history(service: Service) -> None:
+    client_id = (await service.create())["client_id"]
+    assert (await service.post(client_id, "suspend")).status_code == 200
+    before = await service.history(client_id)
+    status, told = await dry(service, client_id, "/activate")
     assert (status, told["client_status"], told["title"]) == (409, "suspended", "Illegal transition")
-    assert await house.history(client_id) == before
+    assert await service.history(client_id) == before
 
 
-async def test_what_another_client_holds_is_refused_in_a_dry_run_too(house: House) -> None:
-    theirs = await house.create(billing_ref=unique("REF"))
-    client_id = (await house.create())["client_id"]
+async def test_what_another_client_holds_is_refused_in_a_dry_run_too(service: Service) -> None:
+    theirs = await service.create(billing_ref=unique("REF"))
+    client_id = (await service.create())["client_id"]
     line = {"number": theirs["lines"][0]["number"], "office": "3.12"}
     for method, command, body in (
         ("POST", "/services", {"add_lines": [line]}),
         ("PATCH", "", {"billing_ref": theirs["billing_ref"]}),
     ):
-        status, told = await dry(house, client_id, command, method, **body)
-        real = await house.api.request(method, f"/clients/{client_id}{command}", json=body)
+        status, told = await dry(service, client_id, command, method, **body)
+        real = await service.api.request(method, f"/clients/{client_id}{command}", json=body)
         assert (status, real.status_code) == (409, 409)
         assert (told["type"], told["field"]) == (real.json()["type"], real.json()["field"])
         assert "to another client" in told["detail"]
 
 
-async def test_one_s_own_number_is_not_another_s(house: House) -> None:
-    client = await house.create()
+async def test_one_s_own_number_is_not_another_s(service: Service) -> None:
+    client = await service.create()
     line = {"number": client["lines"][0]["number"], "office": "4.01"}
-    status, told = await dry(house, client["client_id"], "/services", add_lines=[line, {**line, "number": number()}])
+    status, told = await dry(service, client["client_id"], "/services", add_lines=[line, {**line, "number": number()}])
     assert status == 200, told
 
 
-async def test_a_dry_run_of_an_inactive_client_says_that_it_is_over(house: House) -> None:
-    client_id = (await house.closed())["client_id"]
-    status, told = await dry(house, client_id, "/suspend")
+async def test_a_dry_run_of_an_inactive_client_says_that_it_is_over(service: Service) -> None:
+    client_id = (await service.closed())["client_id"]
+    status, told = await dry(service, client_id, "/suspend")
     assert (status, told["client_status"]) == (409, "decommissioned")
-    status, told = await dry(house, client_id, "/decommission")
+    status, told = await dry(service, client_id, "/decommission")
     assert (status, told["changed"]) == (200, False)
 
 
-async def test_nobody_gets_a_new_client_for_a_dry_run(house: House, api: httpx.AsyncClient) -> None:
+async def test_nobody_gets_a_new_client_for_a_dry_run(service: Service, api: httpx.AsyncClient) -> None:
     body = {"client_id": unique("dry"), "name": "Dry", "type": "virtual", "site": "thames"}
     answer = await api.post("/clients", params=DRY, json=body)
     assert (answer.status_code, answer.json()["field"]) == (422, "dry_run")
     assert (await api.get(f"/clients/{body['client_id']}")).status_code == 404
 
 
-async def test_a_dry_run_that_is_neither_true_nor_false_is_refused(house: House) -> None:
-    client_id = (await house.create())["client_id"]
-    answer = await house.api.post(f"/clients/{client_id}/suspend", params={"dry_run": "perhaps"})
+async def test_a_dry_run_that_is_neither_true_nor_false_is_refused(service: Service) -> None:
+    client_id = (await service.create())["client_id"]
+    answer = await service.api.post(f"/clients/{client_id}/suspend", params={"dry_run": "perhaps"})
     assert (answer.status_code, answer.json()["field"]) == (422, "dry_run")
 
 
 # -- on the command line ----------------------------------------------------------------------------------------------
 
 
-async def test_the_command_line_shows_before_and_after(house: House, terminal: Terminal) -> None:
-    client = await house.create(internet=ACCESS)
-    before = await house.history(client["client_id"])
+async def test_the_command_line_shows_before_and_after(service: Service, terminal: Terminal) -> None:
+    client = await service.create(internet=ACCESS)
+    before = await service.history(client["client_id"])
     said = await terminal.connect(
         *("client", "suspend", client["client_id"], "--source", "billing", "--reason", "unpaid"),
         *("--last-day", "2199-06-30", "--dry-run"),
@@ -172,14 +172,14 @@ async def test_the_command_line_shows_before_and_after(house: House, terminal: T
     assert f"internet | {client['client_id']} | on, 100/20 Mbit/s, VLAN 110 | off" in told
     assert "comes | suspend | 2199-07-01 00:00 Europe/London | unpaid" in told
     assert told[-1] == "A dry run: nothing was done."
-    assert await house.history(client["client_id"]) == before
+    assert await service.history(client["client_id"]) == before
 
 
-async def test_a_planned_decommission_tells_which_plans_go_then(house: House, terminal: Terminal) -> None:
-    client_id = (await house.create())["client_id"]
-    await house.post(client_id, "suspend", last_day="2199-06-30", reason="out of season")
+async def test_a_planned_decommission_tells_which_plans_go_then(service: Service, terminal: Terminal) -> None:
+    client_id = (await service.create())["client_id"]
+    await service.post(client_id, "suspend", last_day="2199-06-30", reason="out of season")
     said = {"last_day": "2199-03-31"}
-    answer = await house.api.post(f"/clients/{client_id}/decommission", params={"dry_run": True}, json=said)
+    answer = await service.api.post(f"/clients/{client_id}/decommission", params={"dry_run": True}, json=said)
     told = answer.json()
     assert [plan["kind"] for plan in told["comes"]] == ["decommission"]
     assert [(plan["kind"], plan["reason"]) for plan in told["goes_then"]] == [("suspend", "out of season")]
@@ -189,9 +189,9 @@ async def test_a_planned_decommission_tells_which_plans_go_then(house: House, te
 
 
 async def test_the_command_line_says_what_would_change_nothing_and_what_would_be_refused(
-    house: House, terminal: Terminal
+    service: Service, terminal: Terminal
 ) -> None:
-    client_id = (await house.create())["client_id"]
+    client_id = (await service.create())["client_id"]
     said = await terminal.connect("client", "activate", client_id, "--dry-run")
     assert (said.status, said.out) == (0, "Nothing would change: Already active.\n")
     said = await terminal.connect("client", "decommission", client_id, "--last-day", "2001-01-01", "--dry-run")

@@ -13,7 +13,7 @@ from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance
 from schemathesis.specs.openapi.checks import status_code_conformance as described_status
 
-from tests.support.service import TOKEN, House
+from tests.support.service import TOKEN, Service
 
 CALLER = {"Authorization": f"Bearer {TOKEN}"}
 NOT_THE_BODYS_FAULT = {500, 502, 503, 504}
@@ -29,9 +29,9 @@ bounded = settings(
 
 
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
-async def test_no_request_breaks_the_api(house: House, mode: GenerationMode) -> None:
-    client_id = (await house.create(name="Fuzzed"))["client_id"]
-    await asyncio.to_thread(_fuzz, house.url, client_id, mode)
+async def test_no_request_breaks_the_api(service: Service, mode: GenerationMode) -> None:
+    client_id = (await service.create(name="Fuzzed"))["client_id"]
+    await asyncio.to_thread(_fuzz, service.url, client_id, mode)
 
 
 def _fuzz(url: str, client_id: str, mode: GenerationMode) -> None:

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from tests.starter.console.test_forms import Somebody, ann, at
-from tests.support.service import SITE, House, unique
+from tests.support.service import SITE, Service, unique
 from tests.support.terminal import Terminal
 
 __all__ = ["ann"]
@@ -34,8 +34,8 @@ NEW = {"name": "Acme", "type": "residential", "site": SITE, "lines": [], "office
 
 
 @pytest.fixture
-async def victim(house: House) -> dict[str, Any]:
-    return await house.create(activation="manual", start_date="2100-01-01")
+async def victim(service: Service) -> dict[str, Any]:
+    return await service.create(activation="manual", start_date="2100-01-01")
 
 
 @pytest.mark.parametrize("char", HIDDEN, ids=ascii)
@@ -82,13 +82,13 @@ async def test_a_site_is_held_to_it(api: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize("name", VISIBLE)
-async def test_names_of_every_script_are_kept_as_they_were_typed(house: House, name: str) -> None:
-    client = await house.create(name=name, activation="manual", start_date="2100-01-01")
+async def test_names_of_every_script_are_kept_as_they_were_typed(service: Service, name: str) -> None:
+    client = await service.create(name=name, activation="manual", start_date="2100-01-01")
     assert client["name"] == name
 
 
-async def test_a_reason_may_have_several_lines(house: House, victim: dict[str, Any]) -> None:
-    answer = await house.post(victim["client_id"], "suspend", reason="first\n\tsecond")
+async def test_a_reason_may_have_several_lines(service: Service, victim: dict[str, Any]) -> None:
+    answer = await service.post(victim["client_id"], "suspend", reason="first\n\tsecond")
     assert answer.status_code == 200
     assert answer.json()["holds"][0]["reason"] == "first\n\tsecond"
 
@@ -99,8 +99,8 @@ async def test_the_command_line_says_it(terminal: Terminal, victim: dict[str, An
     assert said.err == f"name: The text contains a character that cannot be seen: {HIDDEN[OVERRIDE]}. Leave it out.\n"
 
 
-async def test_the_console_says_it_beside_the_field(ann: Somebody, house: House) -> None:
-    client = await house.create()
+async def test_the_console_says_it_beside_the_field(ann: Somebody, service: Service) -> None:
+    client = await service.create()
     form, _ = await ann.open(at(client))
     page = await ann.sent(at(client), form | {"name": BIDI, "reason": "\u200bx"}, 422)
     told = f"contains a character that cannot be seen: {HIDDEN[OVERRIDE]}. Leave it out."
@@ -123,22 +123,22 @@ async def test_the_console_says_it_beside_the_field(ann: Somebody, house: House)
     ],
 )
 async def test_a_signal_with_one_is_a_recorded_refusal_in_which_it_can_be_seen(
-    house: House, victim: dict[str, Any], signal: str, said: dict[str, Any], field: str
+    service: Service, victim: dict[str, Any], signal: str, said: dict[str, Any], field: str
 ) -> None:
-    handle = house.temporal.get_workflow_handle(f"client-{victim['client_id']}")
+    handle = service.temporal.get_workflow_handle(f"client-{victim['client_id']}")
     await handle.signal(signal, said)
-    await house.known(victim["client_id"])
-    (refused,) = [line for line in await house.history(victim["client_id"]) if line["event"] == "refused"]
+    await service.known(victim["client_id"])
+    (refused,) = [line for line in await service.history(victim["client_id"]) if line["event"] == "refused"]
     assert f"The {field} contains a character that cannot be seen: U+" in refused["text"]
-    shown = (await house.api.get(f"/clients/{victim['client_id']}")).json()
+    shown = (await service.api.get(f"/clients/{victim['client_id']}")).json()
     assert (shown["name"], shown["holds"], shown["lines"]) == (victim["name"], [], victim["lines"])
 
 
 async def test_what_a_monitor_reports_is_kept_with_a_mark_for_what_cannot_be_seen(
-    house: House, victim: dict[str, Any]
+    service: Service, victim: dict[str, Any]
 ) -> None:
-    handle = house.temporal.get_workflow_handle(f"client-{victim['client_id']}")
+    handle = service.temporal.get_workflow_handle(f"client-{victim['client_id']}")
     await handle.signal("report_drift", {"system": "telephony", "reason": "down\x1b[2J\u202e"})
-    await house.known(victim["client_id"])
-    texts = [line["text"] for line in await house.history(victim["client_id"])]
+    await service.known(victim["client_id"])
+    texts = [line["text"] for line in await service.history(victim["client_id"])]
     assert "Drift of telephony reported: down\N{REPLACEMENT CHARACTER}[2J\N{REPLACEMENT CHARACTER}" in texts

@@ -15,18 +15,18 @@ from activities.database import Database
 from activities.settings import Settings
 from starter.api import examples
 from starter.app import create_app
-from starter.clients import Desk
-from starter.directory.reads import Directory
+from starter.clients import ClientService
+from starter.directory.reads import DirectoryReads
 from starter.directory.watching import Watch
 from starter.temporal.gateway import Gateway
-from tests.support.service import LIMITS, TOKEN, House, calling, serving, unique
+from tests.support.service import LIMITS, TOKEN, Service, calling, serving, unique
 from tests.support.waiting import free_port
 
 
 @pytest_asyncio.fixture(scope="session")
-async def anyone(house: House) -> AsyncIterator[httpx.AsyncClient]:
+async def anyone(service: Service) -> AsyncIterator[httpx.AsyncClient]:
     """A caller without a token, at the root."""
-    async with httpx.AsyncClient(base_url=house.url, trust_env=False) as caller:
+    async with httpx.AsyncClient(base_url=service.url, trust_env=False) as caller:
         yield caller
 
 
@@ -150,7 +150,7 @@ class _Links(HTMLParser):
 
 
 async def test_the_reference_needs_no_other_host_and_explains_every_problem(
-    anyone: httpx.AsyncClient, document: dict[str, Any], house: House
+    anyone: httpx.AsyncClient, document: dict[str, Any], service: Service
 ) -> None:
     known = {"Authorization": f"Bearer {TOKEN}"}
     home = await anyone.get("/docs", headers=known)
@@ -163,11 +163,11 @@ async def test_the_reference_needs_no_other_host_and_explains_every_problem(
     assert {"sites", "clients", "commands", "systems", "health", "problems"} <= page.anchors, "its chapters"
     for operations in document["paths"].values():
         assert {operation["operationId"] for operation in operations.values()} <= page.anchors
-    client_id = (await house.create())["client_id"]
+    client_id = (await service.create())["client_id"]
     for problem in (
-        (await house.api.get("/clients/nobody-here")).json(),
-        (await house.api.post("/sites", json={})).json(),
-        (await house.post(client_id, "suspend", last_day="2000-01-01")).json(),
+        (await service.api.get("/clients/nobody-here")).json(),
+        (await service.api.post("/sites", json={})).json(),
+        (await service.post(client_id, "suspend", last_day="2000-01-01")).json(),
     ):
         assert problem["type"].removeprefix("/docs#") in page.anchors
 
@@ -175,11 +175,11 @@ async def test_the_reference_needs_no_other_host_and_explains_every_problem(
 # -- what is away --------------------------------------------------------------------------------------------------
 
 
-async def test_temporal_away_is_said_and_lists_still_work(house: House) -> None:
+async def test_temporal_away_is_said_and_lists_still_work(service: Service) -> None:
     nowhere = await Client.connect(f"127.0.0.1:{free_port()}", lazy=True, data_converter=pydantic_data_converter)
-    client_id = (await house.create())["client_id"]
-    desk = Desk(Gateway(nowhere), house.desk.directory, house.desk.watch, LIMITS)
-    async with serving(create_app(desk, TOKEN)) as url, calling(url) as api:
+    client_id = (await service.create())["client_id"]
+    clients = ClientService(Gateway(nowhere), service.clients.directory, service.clients.watch, LIMITS)
+    async with serving(create_app(clients, TOKEN)) as url, calling(url) as api:
         body = {"name": "Acme", "type": "virtual", "site": "thames"}
         for answer in (
             await api.post("/clients", json=body),
@@ -193,14 +193,16 @@ async def test_temporal_away_is_said_and_lists_still_work(house: House) -> None:
         assert (await api.get(f"{url}/healthz")).status_code == 200
 
 
-async def test_no_worker_is_said_with_how_to_repeat_the_command(house: House) -> None:
+async def test_no_worker_is_said_with_how_to_repeat_the_command(service: Service) -> None:
     other = await Client.connect(
-        house.temporal.service_client.config.target_host, namespace="default", data_converter=pydantic_data_converter
+        service.temporal.service_client.config.target_host, namespace="default", data_converter=pydantic_data_converter
     )
     client_id, key = unique("orphan"), unique("key")
     await other.start_workflow("ClientLifecycle", id=f"client-{client_id}", task_queue="nobody-works-here")
-    desk = Desk(Gateway(other, patience=0.5, glance=0.5), house.desk.directory, house.desk.watch, LIMITS)
-    async with serving(create_app(desk, TOKEN)) as url, calling(url) as api:
+    clients = ClientService(
+        Gateway(other, patience=0.5, timeout=0.5), service.clients.directory, service.clients.watch, LIMITS
+    )
+    async with serving(create_app(clients, TOKEN)) as url, calling(url) as api:
         answer = await api.post(f"/clients/{client_id}/suspend", headers={"Idempotency-Key": key})
         assert answer.status_code == 503, answer.text
         assert "Is a worker running?" in answer.json()["detail"]
@@ -209,12 +211,12 @@ async def test_no_worker_is_said_with_how_to_repeat_the_command(house: House) ->
     await other.get_workflow_handle(f"client-{client_id}").terminate()
 
 
-async def test_the_directory_away_is_said_and_commands_still_work(house: House, settings: Settings) -> None:
-    client_id = (await house.create())["client_id"]
+async def test_the_directory_away_is_said_and_commands_still_work(service: Service, settings: Settings) -> None:
+    client_id = (await service.create())["client_id"]
     dsn = f"postgresql://nobody@127.0.0.1:{free_port()}/none"
     async with Database("directory", dsn, settings) as nowhere:
-        desk = Desk(house.desk.gateway, Directory(nowhere), Watch(dsn), LIMITS)
-        async with serving(create_app(desk, TOKEN)) as url, calling(url) as api:
+        clients = ClientService(service.clients.gateway, DirectoryReads(nowhere), Watch(dsn), LIMITS)
+        async with serving(create_app(clients, TOKEN)) as url, calling(url) as api:
             for answer in (
                 await api.get("/clients"),
                 await api.get("/sites"),
@@ -232,11 +234,11 @@ async def test_the_directory_away_is_said_and_commands_still_work(house: House, 
             assert (await api.get(f"/clients/{client_id}")).json()["status"] == "suspended"
 
 
-async def test_a_directory_without_tables_says_what_to_do(house: House, settings: Settings, postgres: Any) -> None:
+async def test_a_directory_without_tables_says_what_to_do(service: Service, settings: Settings, postgres: Any) -> None:
     await postgres.ensure_database("bare")
     async with Database("directory", postgres.dsn("bare"), settings) as bare:
-        desk = Desk(house.desk.gateway, Directory(bare), house.desk.watch, LIMITS)
-        async with serving(create_app(desk, TOKEN)) as url, calling(url) as api:
+        clients = ClientService(service.clients.gateway, DirectoryReads(bare), service.clients.watch, LIMITS)
+        async with serving(create_app(clients, TOKEN)) as url, calling(url) as api:
             answer = await api.get(f"{url}/readyz")
             assert answer.status_code == 503
             assert "connect migrate" in answer.json()["detail"]

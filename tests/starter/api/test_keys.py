@@ -7,10 +7,10 @@ import httpx
 import pytest
 
 from activities.database import Database
-from starter.clients import Desk
-from starter.directory.reads import Directory
+from starter.clients import ClientService
+from starter.directory.reads import DirectoryReads
 from starter.errors import DirectoryAway
-from tests.support.service import KEYRING, LIMITS, House, number, unique
+from tests.support.service import KEYRING, LIMITS, Service, number, unique
 from tests.support.waiting import eventually, free_port
 from workflows.domain.errors import IllegalTransition
 from workflows.wire.messages import Activate, workflow_id
@@ -19,37 +19,37 @@ MANY = 2000
 
 
 async def test_a_key_used_again_after_two_thousand_commands_and_two_renewals_is_answered_as_the_first_time(
-    house: House,
+    service: Service,
 ) -> None:
-    client_id = (await house.create())["client_id"]
+    client_id = (await service.create())["client_id"]
     obeyed, refused = unique("obeyed"), unique("refused")
-    first = await house.post(client_id, "suspend", key=obeyed, source="first", reason="kept")
-    denied = await house.post(client_id, "activate", key=refused)
+    first = await service.post(client_id, "suspend", key=obeyed, source="first", reason="kept")
+    denied = await service.post(client_id, "activate", key=refused)
     assert (first.status_code, denied.status_code) == (200, 409)
 
-    handle = house.temporal.get_workflow_handle(workflow_id(client_id))
+    handle = service.temporal.get_workflow_handle(workflow_id(client_id))
     for start in range(0, MANY, 100):
         commands = [
             {"source": f"s-{n % 50}", "reason": f"{n}", "command_id": f"later-{n}"} for n in range(start, start + 100)
         ]
         await asyncio.gather(*(handle.signal("suspend", command) for command in commands))
-        await _taken(house, client_id, start + 100)
+        await _taken(service, client_id, start + 100)
         if start in (600, 1400):
-            await _renewed(house, client_id)
-    assert (await house.post(client_id, "unsuspend", source="all")).json()["status"] == "active"
+            await _renewed(service, client_id)
+    assert (await service.post(client_id, "unsuspend", source="all")).json()["status"] == "active"
 
-    again = await house.post(client_id, "suspend", key=obeyed, source="first", reason="kept")
+    again = await service.post(client_id, "suspend", key=obeyed, source="first", reason="kept")
     assert (again.status_code, again.json()["changed"]) == (200, True)
     assert (again.json()["message"], again.json()["status"]) == (first.json()["message"], "active")
-    assert (await house.post(client_id, "activate", key=refused)).json() == denied.json()
-    assert (await house.desk.client(client_id)).holds == []
-    state = await _said(house, client_id, obeyed)
+    assert (await service.post(client_id, "activate", key=refused)).json() == denied.json()
+    assert (await service.clients.client(client_id)).holds == []
+    state = await _said(service, client_id, obeyed)
     assert [line["event"] for line in state] == ["decided"]
 
 
-async def test_the_workflow_itself_obeys_nothing_twice_that_it_answered_long_ago(house: House) -> None:
-    client_id = (await house.create())["client_id"]
-    handle = house.temporal.get_workflow_handle(workflow_id(client_id))
+async def test_the_workflow_itself_obeys_nothing_twice_that_it_answered_long_ago(service: Service) -> None:
+    client_id = (await service.create())["client_id"]
+    handle = service.temporal.get_workflow_handle(workflow_id(client_id))
     await handle.signal("suspend", {"source": "first", "command_id": "first"})
     for start in range(0, 600, 100):
         await asyncio.gather(
@@ -58,8 +58,8 @@ async def test_the_workflow_itself_obeys_nothing_twice_that_it_answered_long_ago
                 for n in range(start, start + 100)
             )
         )
-        await _taken(house, client_id, start + 100)
-    await house.post(client_id, "unsuspend", source="all")
+        await _taken(service, client_id, start + 100)
+    await service.post(client_id, "unsuspend", source="all")
     await handle.signal("suspend", {"source": "first", "command_id": "first"})
     answer = await handle.execute_update(
         "command", {"kind": "suspend", "source": "first", "command_id": "first"}, id=unique("u")
@@ -68,45 +68,45 @@ async def test_the_workflow_itself_obeys_nothing_twice_that_it_answered_long_ago
     assert "long ago" in answer["message"]
 
 
-async def test_a_refused_key_stays_refused_when_the_command_would_be_allowed(house: House) -> None:
-    client_id, key = (await house.create())["client_id"], unique("key")
-    await house.post(client_id, "suspend")
-    first = await house.post(client_id, "activate", key=key)
-    await house.post(client_id, "decommission", last_day="2199-01-01")
-    await house.post(client_id, "unsuspend")
-    again = await house.post(client_id, "activate", key=key)
+async def test_a_refused_key_stays_refused_when_the_command_would_be_allowed(service: Service) -> None:
+    client_id, key = (await service.create())["client_id"], unique("key")
+    await service.post(client_id, "suspend")
+    first = await service.post(client_id, "activate", key=key)
+    await service.post(client_id, "decommission", last_day="2199-01-01")
+    await service.post(client_id, "unsuspend")
+    again = await service.post(client_id, "activate", key=key)
     assert (first.status_code, again.status_code) == (409, 409)
     assert again.json() == first.json()  # with the status and the plans of then
-    assert [line["event"] for line in await _said(house, client_id, key)] == ["refused"]
-    assert (await house.post(client_id, "activate", key=unique("key"))).status_code == 200
+    assert [line["event"] for line in await _said(service, client_id, key)] == ["refused"]
+    assert (await service.post(client_id, "activate", key=unique("key"))).status_code == 200
 
 
-async def test_an_answer_given_again_shows_the_client_as_it_is_now(house: House) -> None:
-    client_id, key = (await house.create())["client_id"], unique("key")
-    first = (await house.post(client_id, "suspend", key=key, source="billing")).json()
-    await house.post(client_id, "unsuspend", source="billing")
-    again = (await house.post(client_id, "suspend", key=key, source="billing")).json()
+async def test_an_answer_given_again_shows_the_client_as_it_is_now(service: Service) -> None:
+    client_id, key = (await service.create())["client_id"], unique("key")
+    first = (await service.post(client_id, "suspend", key=key, source="billing")).json()
+    await service.post(client_id, "unsuspend", source="billing")
+    again = (await service.post(client_id, "suspend", key=key, source="billing")).json()
     assert (first["status"], again["status"], again["holds"]) == ("suspended", "active", [])
     assert (again["changed"], again["message"]) == (True, first["message"])
 
 
-async def test_a_key_is_answered_as_before_when_the_client_has_ended(house: House) -> None:
-    client_id, key = (await house.create())["client_id"], unique("key")
-    first = (await house.post(client_id, "suspend", key=key)).json()
-    await house.post(client_id, "decommission")
-    await asyncio.wait_for(house.temporal.get_workflow_handle(workflow_id(client_id)).result(), 20)
-    again = await house.post(client_id, "suspend", key=key)
+async def test_a_key_is_answered_as_before_when_the_client_has_ended(service: Service) -> None:
+    client_id, key = (await service.create())["client_id"], unique("key")
+    first = (await service.post(client_id, "suspend", key=key)).json()
+    await service.post(client_id, "decommission")
+    await asyncio.wait_for(service.temporal.get_workflow_handle(workflow_id(client_id)).result(), 20)
+    again = await service.post(client_id, "suspend", key=key)
     assert (again.status_code, again.json()["message"]) == (200, first["message"])
     assert again.json()["status"] == "decommissioned"
 
 
-async def test_one_key_with_another_body_is_refused_and_changes_nothing(house: House) -> None:
-    client_id, key = (await house.create())["client_id"], unique("key")
-    await house.post(client_id, "suspend", key=key, source="billing")
-    await _kept(house, client_id, key)
-    answer = await house.post(client_id, "suspend", key=key, source="security")
+async def test_one_key_with_another_body_is_refused_and_changes_nothing(service: Service) -> None:
+    client_id, key = (await service.create())["client_id"], unique("key")
+    await service.post(client_id, "suspend", key=key, source="billing")
+    await _kept(service, client_id, key)
+    answer = await service.post(client_id, "suspend", key=key, source="security")
     assert (answer.status_code, answer.json()["title"]) == (409, "Command id reused")
-    assert [hold.source for hold in (await house.desk.client(client_id)).holds] == ["billing"]
+    assert [hold.source for hold in (await service.clients.client(client_id)).holds] == ["billing"]
 
 
 async def test_one_key_creates_one_client_whatever_id_the_second_request_names(api: httpx.AsyncClient) -> None:
@@ -129,8 +129,10 @@ async def test_two_clients_asked_for_at_once_under_one_key_are_one_client(api: h
     assert sorted(known) == [200, 404, 404, 404]
 
 
-async def test_a_new_client_that_was_refused_stays_refused_under_its_key(house: House, api: httpx.AsyncClient) -> None:
-    theirs = await house.create(billing_ref=unique("REF"))
+async def test_a_new_client_that_was_refused_stays_refused_under_its_key(
+    service: Service, api: httpx.AsyncClient
+) -> None:
+    theirs = await service.create(billing_ref=unique("REF"))
     body: dict[str, Any] = {"name": "Late", "type": "virtual", "site": "thames", "billing_ref": theirs["billing_ref"]}
     headers = {"Idempotency-Key": unique("key")}
     first = await api.post("/clients", json=body, headers=headers)
@@ -140,49 +142,49 @@ async def test_a_new_client_that_was_refused_stays_refused_under_its_key(house: 
     assert (await api.post("/clients", json=body, headers={"Idempotency-Key": unique("key")})).status_code == 201
 
 
-async def test_a_client_made_long_ago_is_answered_again_under_its_key(house: House, api: httpx.AsyncClient) -> None:
+async def test_a_client_made_long_ago_is_answered_again_under_its_key(service: Service, api: httpx.AsyncClient) -> None:
     body = {"name": "Once", "type": "virtual", "site": "thames", "lines": [{"number": number()}]}
     headers = {"Idempotency-Key": unique("key")}
     client_id = (await api.post("/clients", json=body, headers=headers)).json()["client_id"]
-    await house.post(client_id, "decommission")
-    await asyncio.wait_for(house.temporal.get_workflow_handle(workflow_id(client_id)).result(), 20)
+    await service.post(client_id, "decommission")
+    await asyncio.wait_for(service.temporal.get_workflow_handle(workflow_id(client_id)).result(), 20)
     again = await api.post("/clients", json=body, headers=headers)
     assert (again.status_code, again.json()["client_id"]) == (201, client_id)
     assert again.json()["status"] == "decommissioned"
 
 
-async def test_a_signal_that_was_refused_is_not_obeyed_later_nor_by_another_way_in(house: House) -> None:
-    client_id, key = (await house.create())["client_id"], unique("key")
-    handle = house.temporal.get_workflow_handle(workflow_id(client_id))
-    await house.post(client_id, "suspend")
+async def test_a_signal_that_was_refused_is_not_obeyed_later_nor_by_another_way_in(service: Service) -> None:
+    client_id, key = (await service.create())["client_id"], unique("key")
+    handle = service.temporal.get_workflow_handle(workflow_id(client_id))
+    await service.post(client_id, "suspend")
     await handle.signal("activate", {"command_id": key})
-    await _kept(house, client_id, key)
-    await house.post(client_id, "unsuspend")
+    await _kept(service, client_id, key)
+    await service.post(client_id, "unsuspend")
     await handle.signal("activate", {"command_id": key})
-    answer = await house.post(client_id, "activate", key=key)
+    answer = await service.post(client_id, "activate", key=key)
     assert answer.status_code == 409, answer.text
-    assert [line["event"] for line in await _said(house, client_id, key)] == ["refused"]
+    assert [line["event"] for line in await _said(service, client_id, key)] == ["refused"]
 
 
-async def test_a_refusal_that_cannot_be_kept_is_not_given_to_who_may_ask_again(house: House) -> None:
-    client_id = (await house.create())["client_id"]
-    await house.post(client_id, "suspend")
-    settings = house.settings.model_copy(update={"connect_seconds": 1.0})
+async def test_a_refusal_that_cannot_be_kept_is_not_given_to_who_may_ask_again(service: Service) -> None:
+    client_id = (await service.create())["client_id"]
+    await service.post(client_id, "suspend")
+    settings = service.settings.model_copy(update={"connect_seconds": 1.0})
     dsn = f"postgresql://nobody@127.0.0.1:{free_port()}/nothing"
     async with Database("directory", dsn, settings) as away:
-        desk = Desk(house.desk.gateway, Directory(away), house.desk.watch, LIMITS, KEYRING)
+        clients = ClientService(service.clients.gateway, DirectoryReads(away), service.clients.watch, LIMITS, KEYRING)
         message = Activate(command_id=unique("key"), by="billing")
         with pytest.raises(DirectoryAway):
-            await desk.command(client_id, message)
+            await clients.command(client_id, message)
         with pytest.raises(IllegalTransition):  # a key that was made for this request alone
-            await desk.command(client_id, message, fresh=True)
+            await clients.command(client_id, message, fresh=True)
 
 
-async def _taken(house: House, client_id: str, commands: int) -> None:
+async def _taken(service: Service, client_id: str, commands: int) -> None:
     """Return when the directory has so many of the later commands: no more are remembered for it than it can take."""
 
     async def shown() -> bool:
-        rows = await house.desk.directory.database.read(
+        rows = await service.clients.directory.database.read(
             "SELECT count(*) FROM answers WHERE client_id = $1 AND command_id ~ '^(later-)?[0-9]+$'", client_id
         )
         return bool(rows[0]["count"] >= commands)
@@ -190,8 +192,8 @@ async def _taken(house: House, client_id: str, commands: int) -> None:
     await eventually(shown, within=60)
 
 
-async def _renewed(house: House, client_id: str) -> None:
-    handle = house.temporal.get_workflow_handle(workflow_id(client_id))
+async def _renewed(service: Service, client_id: str) -> None:
+    handle = service.temporal.get_workflow_handle(workflow_id(client_id))
     run = (await handle.describe()).run_id
     await handle.signal("roll", {})
 
@@ -201,9 +203,9 @@ async def _renewed(house: House, client_id: str) -> None:
     await eventually(another, within=30)
 
 
-async def _kept(house: House, client_id: str, key: str) -> None:
+async def _kept(service: Service, client_id: str, key: str) -> None:
     async def there() -> bool:
-        rows = await house.desk.directory.database.read(
+        rows = await service.clients.directory.database.read(
             "SELECT 1 FROM answers WHERE client_id = $1 AND command_id = $2", client_id, key
         )
         return bool(rows)
@@ -211,12 +213,12 @@ async def _kept(house: House, client_id: str, key: str) -> None:
     await eventually(there)
 
 
-async def _said(house: House, client_id: str, key: str) -> list[dict[str, Any]]:
+async def _said(service: Service, client_id: str, key: str) -> list[dict[str, Any]]:
     """The lines of the history under one key."""
     lines: list[dict[str, Any]] = []
     cursor = ""
     while True:
-        page = (await house.api.get(f"/clients/{client_id}/history?limit=200&cursor={cursor}")).json()
+        page = (await service.api.get(f"/clients/{client_id}/history?limit=200&cursor={cursor}")).json()
         lines += [line for line in page["items"] if line["command_id"] == key]
         cursor = page["next"]
         if not cursor:

@@ -6,15 +6,15 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from tests.support.service import House, number, unique
+from tests.support.service import Service, number, unique
 
 
 @pytest_asyncio.fixture(scope="session")
-async def tower(house: House) -> str:
+async def tower(service: Service) -> str:
     """A site of its own with seven clients, one of them the operator's own and one decommissioned."""
     site = unique("tower")
     body = {"site_id": site, "name": "Tower", "timezone": "Asia/Tokyo"}
-    assert (await house.api.post("/sites", json=body)).status_code == 201
+    assert (await service.api.post("/sites", json=body)).status_code == 201
     for name, record in (
         ("Delta", {"end_date": "2001-01-01"}),
         ("Alpha 100%", {"end_date": "2100-01-01"}),
@@ -24,9 +24,9 @@ async def tower(house: House) -> str:
         ("Echo", {"type": "virtual", "billing_ref": f"{site}-ECHO", "start_date": "2100-05-01"}),
         ("Foxtrot", {}),
     ):
-        client = await house.create(site=site, name=name, **record)
+        client = await service.create(site=site, name=name, **record)
         if name == "Foxtrot":
-            await house.post(client["client_id"], "decommission")
+            await service.post(client["client_id"], "decommission")
     return site
 
 
@@ -140,10 +140,12 @@ async def test_a_malformed_question_names_its_field(api: httpx.AsyncClient, fiel
     assert (answer.status_code, answer.json()["field"]) == (422, field), answer.text
 
 
-async def test_a_history_is_newest_first_and_its_pages_join_without_gap(house: House, api: httpx.AsyncClient) -> None:
-    client_id = (await house.create())["client_id"]
+async def test_a_history_is_newest_first_and_its_pages_join_without_gap(
+    service: Service, api: httpx.AsyncClient
+) -> None:
+    client_id = (await service.create())["client_id"]
     for reason in "abc":
-        await house.post(client_id, "suspend", source=reason, reason=reason)
+        await service.post(client_id, "suspend", source=reason, reason=reason)
     path = f"/clients/{client_id}/history"
     whole = (await api.get(path)).json()
     assert whole["next"] is None
@@ -175,18 +177,18 @@ async def test_sites_are_listed_and_the_same_site_twice_is_one(api: httpx.AsyncC
     assert page["total"] == len(page["items"])
 
 
-async def test_a_number_may_be_searched_as_it_is_written(house: House, api: httpx.AsyncClient) -> None:
+async def test_a_number_may_be_searched_as_it_is_written(service: Service, api: httpx.AsyncClient) -> None:
     taken = number()
-    client = await house.create(lines=[{"number": taken, "office": "1"}])
+    client = await service.create(lines=[{"number": taken, "office": "1"}])
     found = await api.get("/clients", params={"q": f"{taken[:3]} {taken[3:5]} {taken[5:9]} {taken[9:]}"})
     assert client["client_id"] in [item["client_id"] for item in found.json()["items"]]
 
 
-async def test_names_are_listed_as_in_a_dictionary_page_by_page(house: House, api: httpx.AsyncClient) -> None:
+async def test_names_are_listed_as_in_a_dictionary_page_by_page(service: Service, api: httpx.AsyncClient) -> None:
     site = unique("order")
     await api.post("/sites", json={"site_id": site, "name": "Order", "timezone": "UTC"})
     for name in ("Zeta", "Ärger", "alpha ltd", "Acme"):
-        await house.create(site=site, name=name, type="virtual", lines=[], wait=0)
+        await service.create(site=site, name=name, type="virtual", lines=[], wait=0)
     names = ["Acme", "alpha ltd", "Ärger", "Zeta"]
     for sort, wanted in (("name", names), ("-name", names[::-1])):
         assert await _names(api, site=site, sort=sort) == wanted
@@ -207,8 +209,8 @@ async def test_sites_are_listed_as_in_a_dictionary(api: httpx.AsyncClient) -> No
     assert listed == ["Acme", "alpha", "Ärger", "Zeta"]
 
 
-async def test_an_unknown_parameter_of_a_question_is_named(house: House, api: httpx.AsyncClient) -> None:
-    client_id = (await house.create(type="virtual", lines=[], wait=0))["client_id"]
+async def test_an_unknown_parameter_of_a_question_is_named(service: Service, api: httpx.AsyncClient) -> None:
+    client_id = (await service.create(type="virtual", lines=[], wait=0))["client_id"]
     for path in ("/clients", f"/clients/{client_id}/history"):
         answer = await api.get(path, params={"limit": 1, "colour": "blue"})
         assert (answer.status_code, answer.json()["field"]) == (422, "colour"), answer.text

@@ -14,7 +14,7 @@ import workflows.wire.views
 from activities.settings import Settings
 from starter.contract.schemas import ClientGiven
 from tests.starter.console.test_forms import Somebody, ann, at
-from tests.support.service import SITE, House, unique
+from tests.support.service import SITE, Service, unique
 from tests.support.terminal import Terminal
 from workflows.domain.services import MOST_LINES
 from workflows.wire.messages import MOST, Message, Model
@@ -34,8 +34,8 @@ def lines(how_many: int, first: int = 0, **more: str) -> list[dict[str, str]]:
 
 
 @pytest.fixture
-async def victim(house: House) -> dict[str, Any]:
-    return await house.create(type="virtual", activation="manual", start_date="2100-01-01")
+async def victim(service: Service) -> dict[str, Any]:
+    return await service.create(type="virtual", activation="manual", start_date="2100-01-01")
 
 
 TOO_MANY: dict[str, tuple[str, dict[str, Any], str]] = {
@@ -81,19 +81,19 @@ async def test_a_client_is_not_created_with_more(api: httpx.AsyncClient, field: 
     assert (await api.get(f"/clients/{client_id}")).status_code == 404
 
 
-async def test_five_hundred_at_a_time_go_up_to_the_most_of_a_client(house: House) -> None:
-    client = await house.create(type="virtual", lines=lines(MOST, first=10_000))
+async def test_five_hundred_at_a_time_go_up_to_the_most_of_a_client(service: Service) -> None:
+    client = await service.create(type="virtual", lines=lines(MOST, first=10_000))
     path = client["client_id"]
-    more = await house.post(path, "services", add_lines=lines(MOST, first=20_000))
+    more = await service.post(path, "services", add_lines=lines(MOST, first=20_000))
     assert (more.status_code, len(more.json()["lines"])) == (200, MOST_LINES)
-    over = await house.post(path, "services", add_lines=lines(1, first=30_000))
+    over = await service.post(path, "services", add_lines=lines(1, first=30_000))
     assert (over.status_code, over.json()["field"]) == (422, "add_lines")
     assert f"Give at most {MOST_LINES}" in over.json()["detail"]
-    swapped = await house.post(
+    swapped = await service.post(
         path, "services", add_lines=lines(MOST, first=30_000), remove_lines=numbers(MOST, first=20_000)
     )
     assert (swapped.status_code, len(swapped.json()["lines"])) == (200, MOST_LINES)
-    assert (await house.post(path, "decommission")).status_code == 200
+    assert (await service.post(path, "decommission")).status_code == 200
 
 
 async def test_the_command_line_says_it_and_is_refused(terminal: Terminal, victim: dict[str, Any]) -> None:
@@ -103,8 +103,8 @@ async def test_the_command_line_says_it_and_is_refused(terminal: Terminal, victi
     assert said.err == f"add_lines has more than {MOST} entries. {REMEDY}.\n"
 
 
-async def test_the_console_says_it_and_keeps_what_was_typed(ann: Somebody, house: House) -> None:
-    client = await house.create(type="virtual")
+async def test_the_console_says_it_and_keeps_what_was_typed(ann: Somebody, service: Service) -> None:
+    client = await service.create(type="virtual")
     form, _ = await ann.open(at(client), at(client, "/services"))
     typed = form | {f"number-{n}": number for n, number in enumerate(numbers(MOST + 1), start=1)}
     page = await ann.sent(at(client, "/services"), typed, 422)
@@ -122,13 +122,13 @@ async def test_the_console_says_it_and_keeps_what_was_typed(ann: Somebody, house
     assert f"There are more than {MOST} lines. {REMEDY}." in answer.text
 
 
-async def test_a_signal_with_more_is_a_recorded_refusal(house: House, victim: dict[str, Any]) -> None:
-    handle = house.temporal.get_workflow_handle(f"client-{victim['client_id']}")
+async def test_a_signal_with_more_is_a_recorded_refusal(service: Service, victim: dict[str, Any]) -> None:
+    handle = service.temporal.get_workflow_handle(f"client-{victim['client_id']}")
     await handle.signal("change_services", {"add_lines": lines(MOST + 1)})
-    await house.known(victim["client_id"])
-    (refused,) = [line for line in await house.history(victim["client_id"]) if line["event"] == "refused"]
+    await service.known(victim["client_id"])
+    (refused,) = [line for line in await service.history(victim["client_id"]) if line["event"] == "refused"]
     assert f"add_lines: more than {MOST} entries; give at most {MOST} in one change" in refused["text"]
-    assert (await house.api.get(f"/clients/{victim['client_id']}")).json()["lines"] == victim["lines"]
+    assert (await service.api.get(f"/clients/{victim['client_id']}")).json()["lines"] == victim["lines"]
 
 
 def _kinds(of: type[BaseModel]) -> set[type[BaseModel]]:

@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.service import House, number, unique
+from tests.support.service import Service, number, unique
 from tests.support.waiting import eventually
 from workflows.domain.provisioning.standing import Proof
 
@@ -19,7 +19,7 @@ def system_of(client: dict[str, Any], name: str = "telephony") -> dict[str, Any]
     return found
 
 
-async def stuck(slow: House, **record: Any) -> dict[str, Any]:
+async def stuck(slow: Service, **record: Any) -> dict[str, Any]:
     """A suspended client whose telephones could not be switched off; the next attempt is an hour away."""
     client = await slow.create(**record)
     async with slow.without(slow.telephony):
@@ -29,21 +29,21 @@ async def stuck(slow: House, **record: Any) -> dict[str, Any]:
     return told
 
 
-async def shown(house: House, client_id: str) -> dict[str, Any]:
-    answer = await house.api.get(f"/clients/{client_id}")
+async def shown(service: Service, client_id: str) -> dict[str, Any]:
+    answer = await service.api.get(f"/clients/{client_id}")
     assert answer.status_code == 200, answer.text
     told: dict[str, Any] = answer.json()
     return told
 
 
-async def listed(house: House, client_id: str) -> dict[str, Any]:
+async def listed(service: Service, client_id: str) -> dict[str, Any]:
     """The client as the directory alone shows it."""
-    page = (await house.api.get("/clients", params={"q": client_id, "inactive": True})).json()
+    page = (await service.api.get("/clients", params={"q": client_id, "inactive": True})).json()
     told: dict[str, Any] = next(item for item in page["items"] if item["client_id"] == client_id)
     return told
 
 
-async def test_what_is_not_proven_off_has_no_time_of_proof_whatever_was_proven_before(slow: House) -> None:
+async def test_what_is_not_proven_off_has_no_time_of_proof_whatever_was_proven_before(slow: Service) -> None:
     client_id = (await slow.create())["client_id"]
     assert system_of(await shown(slow, client_id))["subjects"][0]["proven_at"]
     async with slow.without(slow.telephony):
@@ -59,7 +59,7 @@ async def test_what_is_not_proven_off_has_no_time_of_proof_whatever_was_proven_b
 # -- retry ------------------------------------------------------------------------------------------------------------
 
 
-async def test_a_retry_does_not_wait_for_its_time_and_is_settled_when_proven(slow: House) -> None:
+async def test_a_retry_does_not_wait_for_its_time_and_is_settled_when_proven(slow: Service) -> None:
     client = await stuck(slow)
     telephony = system_of(client)
     assert (telephony["state"], telephony["attempts"]) == ("attention", 1)
@@ -82,7 +82,7 @@ async def test_a_retry_does_not_wait_for_its_time_and_is_settled_when_proven(slo
     assert (asked["event"], asked["by"], asked["reason"]) == ("decided", "api", "it is back")
 
 
-async def test_a_retry_that_fails_again_is_accepted_and_shows_the_error(slow: House) -> None:
+async def test_a_retry_that_fails_again_is_accepted_and_shows_the_error(slow: Service) -> None:
     client = await stuck(slow)
     async with slow.without(slow.telephony):
         answer = await slow.post(client["client_id"], "systems/telephony/retry", wait=1)
@@ -91,7 +91,7 @@ async def test_a_retry_that_fails_again_is_accepted_and_shows_the_error(slow: Ho
     assert (await slow.post(client["client_id"], "systems/telephony/retry")).status_code == 200
 
 
-async def test_the_same_retry_twice_is_one_retry(slow: House) -> None:
+async def test_the_same_retry_twice_is_one_retry(slow: Service) -> None:
     client, key = await stuck(slow), unique("key")
     answers = [await slow.post(client["client_id"], "systems/telephony/retry", key=key) for _ in range(2)]
     assert [answer.json()["changed"] for answer in answers] == [True, True]
@@ -101,7 +101,7 @@ async def test_the_same_retry_twice_is_one_retry(slow: House) -> None:
     assert (other.status_code, other.json()["title"]) == (409, "Command id reused")
 
 
-async def test_one_system_is_retried_and_the_other_left_alone(slow: House) -> None:
+async def test_one_system_is_retried_and_the_other_left_alone(slow: Service) -> None:
     client = await slow.create(internet=ACCESS)
     client_id = client["client_id"]
     async with slow.without(slow.telephony, slow.internet):
@@ -114,14 +114,14 @@ async def test_one_system_is_retried_and_the_other_left_alone(slow: House) -> No
     assert (await slow.post(client_id, "systems/telephony/retry")).status_code == 200
 
 
-async def _both_in_attention(house: House, client_id: str) -> bool:
-    return all(system["state"] == "attention" for system in (await shown(house, client_id))["systems"])
+async def _both_in_attention(service: Service, client_id: str) -> bool:
+    return all(system["state"] == "attention" for system in (await shown(service, client_id))["systems"])
 
 
 # -- skip -------------------------------------------------------------------------------------------------------------
 
 
-async def test_what_is_skipped_is_settled_but_not_proven_until_the_next_decision(slow: House) -> None:
+async def test_what_is_skipped_is_settled_but_not_proven_until_the_next_decision(slow: Service) -> None:
     client = await stuck(slow)
     client_id = client["client_id"]
     answer = await slow.post(client_id, "systems/telephony/skip", reason=REASON)
@@ -139,7 +139,7 @@ async def test_what_is_skipped_is_settled_but_not_proven_until_the_next_decision
     )
 
 
-async def test_a_decommission_of_which_a_system_is_skipped_stays_open_until_it_is_proven(slow: House) -> None:
+async def test_a_decommission_of_which_a_system_is_skipped_stays_open_until_it_is_proven(slow: Service) -> None:
     client_id = (await slow.create(internet=ACCESS))["client_id"]
     await slow.post(client_id, "suspend")
     async with slow.without(slow.telephony):
@@ -155,7 +155,7 @@ async def test_a_decommission_of_which_a_system_is_skipped_stays_open_until_it_i
 
 
 @pytest.mark.parametrize("name", ["note", "reason"])
-async def test_what_is_marked_done_is_proven_by_hand_and_says_by_whom(slow: House, name: str) -> None:
+async def test_what_is_marked_done_is_proven_by_hand_and_says_by_whom(slow: Service, name: str) -> None:
     client = await stuck(slow)
     client_id = client["client_id"]
     said: dict[str, Any] = {name: NOTE}
@@ -177,7 +177,7 @@ async def test_what_is_marked_done_is_proven_by_hand_and_says_by_whom(slow: Hous
     assert telephony == system_of(await shown(slow, client_id)) | {"second_look_at": telephony["second_look_at"]}
 
 
-async def test_a_decommission_marked_done_by_hand_closes_the_client(slow: House) -> None:
+async def test_a_decommission_marked_done_by_hand_closes_the_client(slow: Service) -> None:
     client = await slow.create()
     client_id = client["client_id"]
     async with slow.without(slow.telephony):
@@ -191,7 +191,7 @@ async def test_a_decommission_marked_done_by_hand_closes_the_client(slow: House)
 # -- seen -------------------------------------------------------------------------------------------------------------
 
 
-async def test_one_line_that_cannot_be_seen_is_told_apart_from_the_others(slow: House) -> None:
+async def test_one_line_that_cannot_be_seen_is_told_apart_from_the_others(slow: Service) -> None:
     dark, fine = number(), number()
     client = await slow.create(lines=[{"number": n, "office": "1"} for n in (dark, fine)])
     slow.telephony.doubts[dark] = (Proof.NOT_PROVEN, "Kamailio does not say whether a call is left")
@@ -214,7 +214,7 @@ async def test_one_line_that_cannot_be_seen_is_told_apart_from_the_others(slow: 
         assert {subject["actual"] for subject in telephony["subjects"]} == {"off"}
 
 
-async def test_a_line_that_is_refused_needs_a_person_and_the_rest_is_switched(slow: House) -> None:
+async def test_a_line_that_is_refused_needs_a_person_and_the_rest_is_switched(slow: Service) -> None:
     bad, fine = number(), number()
     client = await slow.create(lines=[{"number": n, "office": "1"} for n in (bad, fine)])
     slow.telephony.doubts[bad] = (Proof.FAILED, "the exchange keeps it")
@@ -226,7 +226,7 @@ async def test_a_line_that_is_refused_needs_a_person_and_the_rest_is_switched(sl
     del slow.telephony.doubts[bad]
 
 
-async def test_evidence_is_shown_with_each_line_and_the_second_look_with_its_time(slow: House) -> None:
+async def test_evidence_is_shown_with_each_line_and_the_second_look_with_its_time(slow: Service) -> None:
     client = await slow.create(internet=ACCESS)
     suspended = (await slow.post(client["client_id"], "suspend")).json()
     for view in (suspended, await shown(slow, client["client_id"]), await listed(slow, client["client_id"])):
@@ -238,18 +238,18 @@ async def test_evidence_is_shown_with_each_line_and_the_second_look_with_its_tim
     assert telephony["second_look_at"] > telephony["proven_at"]
 
 
-async def test_a_protected_line_is_shown_as_left_in_service(house: House) -> None:
-    lift, desk = number(), number()
-    lines = [{"number": lift, "office": "Lift", "protected": True}, {"number": desk, "office": "1"}]
-    client = await house.create(lines=lines)
-    suspended = (await house.post(client["client_id"], "suspend")).json()
+async def test_a_protected_line_is_shown_as_left_in_service(service: Service) -> None:
+    lift, clients = number(), number()
+    lines = [{"number": lift, "office": "Lift", "protected": True}, {"number": clients, "office": "1"}]
+    client = await service.create(lines=lines)
+    suspended = (await service.post(client["client_id"], "suspend")).json()
     subjects = {s["subject"]: (s["protected"], s["desired"], s["actual"]) for s in system_of(suspended)["subjects"]}
-    assert subjects == {lift: (True, "on", "on"), desk: (False, "off", "off")}
+    assert subjects == {lift: (True, "on", "on"), clients: (False, "off", "off")}
 
 
-async def test_the_evidence_of_a_closed_client_is_still_shown(house: House) -> None:
-    client = await house.closed(internet=ACCESS)
-    for system in (await shown(house, client["client_id"]))["systems"]:
+async def test_the_evidence_of_a_closed_client_is_still_shown(service: Service) -> None:
+    client = await service.closed(internet=ACCESS)
+    for system in (await shown(service, client["client_id"]))["systems"]:
         assert system["subjects"]
         for subject in system["subjects"]:
             assert (subject["state"], subject["actual"], subject["seen"]) == ("proven", "off", {"row": "off"})
@@ -258,16 +258,16 @@ async def test_the_evidence_of_a_closed_client_is_still_shown(house: House) -> N
 # -- rotate -----------------------------------------------------------------------------------------------------------
 
 
-async def test_rotated_credentials_are_others_and_proven(house: House) -> None:
-    client = await house.create(internet=ACCESS)
+async def test_rotated_credentials_are_others_and_proven(service: Service) -> None:
+    client = await service.create(internet=ACCESS)
     path = f"/clients/{client['client_id']}/credentials"
-    before = (await house.api.get(path)).json()
+    before = (await service.api.get(path)).json()
     key = unique("key")
     for _ in range(2):
-        answer = await house.post(client["client_id"], "rotate-credentials", key=key, reason="a telephone was lost")
+        answer = await service.post(client["client_id"], "rotate-credentials", key=key, reason="a telephone was lost")
         assert (answer.status_code, answer.json()["secret_version"]) == (200, 2), answer.text
         assert (answer.json()["provisioning"], answer.json()["changed"]) == ("settled", True)
-    after = (await house.api.get(path)).json()
+    after = (await service.api.get(path)).json()
     assert after["sip"][0]["password"] != before["sip"][0]["password"]
     assert after["radius"]["password"] != before["radius"]["password"]
     assert after["sip"][0]["username"] == before["sip"][0]["username"]
@@ -283,28 +283,28 @@ WAYS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_a_system_that_is_as_decided_needs_no_way_out(house: House, way: str) -> None:
-    client_id = (await house.create(internet=ACCESS))["client_id"]
-    await house.known(client_id)
-    answer = await house.post(client_id, way, **WAYS[way])
+async def test_a_system_that_is_as_decided_needs_no_way_out(service: Service, way: str) -> None:
+    client_id = (await service.create(internet=ACCESS))["client_id"]
+    await service.known(client_id)
+    answer = await service.post(client_id, way, **WAYS[way])
     assert (answer.status_code, answer.json()["changed"]) == (200, False), answer.text
     assert answer.json()["message"] == f"The {way.split('/')[1]} is as decided"
 
 
-async def test_a_closed_client_has_no_way_out_and_its_history_says_who_tried(house: House) -> None:
-    client_id = (await house.closed())["client_id"]
+async def test_a_closed_client_has_no_way_out_and_its_history_says_who_tried(service: Service) -> None:
+    client_id = (await service.closed())["client_id"]
     for way, said in {**WAYS, "rotate-credentials": {}}.items():
-        answer = await house.post(client_id, way, **said)
+        answer = await service.post(client_id, way, **said)
         assert (answer.status_code, answer.json()["client_status"]) == (409, "decommissioned"), answer.text
         assert "_" not in answer.json()["detail"]
         assert "was already decommissioned at" in answer.json()["detail"]
-    refused = {line["kind"]: line["reason"] for line in await house.history(client_id) if line["event"] == "refused"}
+    refused = {line["kind"]: line["reason"] for line in await service.history(client_id) if line["event"] == "refused"}
     assert refused == {"retry": "", "skip": REASON, "mark_done": NOTE, "rotate_credentials": ""}
 
 
-async def test_an_unknown_client_has_no_way_out(house: House) -> None:
+async def test_an_unknown_client_has_no_way_out(service: Service) -> None:
     for way, said in {**WAYS, "rotate-credentials": {}}.items():
-        answer = await house.post("nobody-here", way, **said)
+        answer = await service.post("nobody-here", way, **said)
         assert (answer.status_code, answer.json()["title"]) == (404, "No such client"), answer.text
 
 

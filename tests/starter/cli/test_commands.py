@@ -9,7 +9,7 @@ from fastapi import FastAPI
 
 from starter.errors import StarterError, TemporalAway, TemporalRefused
 from starter.web import problems
-from tests.support.service import SITE, TOKEN, House, number, serving, unique
+from tests.support.service import SITE, TOKEN, Service, number, serving, unique
 from tests.support.terminal import Terminal
 from tests.support.waiting import free_port
 
@@ -80,9 +80,9 @@ async def test_a_client_from_its_first_day_to_its_last(terminal: Terminal) -> No
         assert words in history
 
 
-async def test_clients_are_listed_by_what_is_asked(terminal: Terminal, house: House) -> None:
+async def test_clients_are_listed_by_what_is_asked(terminal: Terminal, service: Service) -> None:
     name = unique("Needle")
-    client = await house.create(name=name, activation="manual")
+    client = await service.create(name=name, activation="manual")
     asked = ("client", "list", "--status", "new", "--type", "residential", "--site", SITE, "--search", name)
     found = await terminal.json(*asked)
     assert [item["client_id"] for item in found["items"]] == [client["client_id"]]
@@ -108,9 +108,9 @@ async def test_a_malformed_client_is_refused_with_status_1(terminal: Terminal, w
 
 
 async def test_what_is_taken_or_past_or_contradictory_is_refused_with_status_1(
-    terminal: Terminal, house: House
+    terminal: Terminal, service: Service
 ) -> None:
-    client = await house.create(billing_ref=unique("REF"))
+    client = await service.create(billing_ref=unique("REF"))
     new = ("client", "add", "--name", "Late", "--type", "virtual", "--site", SITE)
     for words in (
         (*new, "--line", client["lines"][0]["number"]),
@@ -133,9 +133,9 @@ async def test_for_machines_a_refusal_is_the_problem_document(terminal: Terminal
     assert (said.status, said.out, problem["status"], problem["title"]) == (1, "", 404, "No such client")
 
 
-async def test_a_history_longer_than_a_page_is_told_whole(terminal: Terminal, house: House) -> None:
-    client_id = (await house.create())["client_id"]
-    connection = await asyncpg.connect(house.settings.directory_dsn.get_secret_value())
+async def test_a_history_longer_than_a_page_is_told_whole(terminal: Terminal, service: Service) -> None:
+    client_id = (await service.create())["client_id"]
+    connection = await asyncpg.connect(service.settings.directory_dsn.get_secret_value())
     try:
         await connection.execute(
             "INSERT INTO history (client_id, event, at, kind, text) "
@@ -152,10 +152,10 @@ async def test_a_history_longer_than_a_page_is_told_whole(terminal: Terminal, ho
 
 
 async def test_a_client_whose_workflow_was_terminated_is_refused_with_status_1(
-    terminal: Terminal, house: House
+    terminal: Terminal, service: Service
 ) -> None:
-    client_id = (await house.create())["client_id"]
-    await house.temporal.get_workflow_handle(f"client-{client_id}").terminate()
+    client_id = (await service.create())["client_id"]
+    await service.temporal.get_workflow_handle(f"client-{client_id}").terminate()
     said = await terminal.connect("client", "suspend", client_id)
     assert (said.status, said.out) == (1, "")
     assert "temporal workflow reset" in said.err
@@ -213,9 +213,11 @@ async def test_without_a_token_the_way_to_one_is_said(terminal: Terminal) -> Non
     assert (await terminal.connect("client", "list")).status == 0
 
 
-async def test_what_is_not_settled_in_time_is_status_4_unless_nobody_waits(terminal: Terminal, house: House) -> None:
-    client_id = (await house.create())["client_id"]
-    house.telephony.faults.down = True
+async def test_what_is_not_settled_in_time_is_status_4_unless_nobody_waits(
+    terminal: Terminal, service: Service
+) -> None:
+    client_id = (await service.create())["client_id"]
+    service.telephony.faults.down = True
     try:
         late = await terminal.connect("client", "suspend", client_id, "--wait", "1")
         assert late.status == 4
@@ -223,15 +225,15 @@ async def test_what_is_not_settled_in_time_is_status_4_unless_nobody_waits(termi
         assert "telephony does not answer" in late.err
         assert (await terminal.connect("client", "suspend", client_id, "--wait", "0")).status == 0
     finally:
-        house.telephony.faults.down = False
+        service.telephony.faults.down = False
     assert (await terminal.connect("client", "suspend", client_id)).status == 0
 
 
-async def test_the_same_command_id_is_one_command(terminal: Terminal, house: House) -> None:
-    client_id = (await house.create())["client_id"]
+async def test_the_same_command_id_is_one_command(terminal: Terminal, service: Service) -> None:
+    client_id = (await service.create())["client_id"]
     said = [await terminal.connect("client", "suspend", client_id, "--command-id", "once") for _ in range(2)]
     assert said[0].out == said[1].out
-    decided = [line for line in await house.history(client_id) if line["command_id"] == "once"]
+    decided = [line for line in await service.history(client_id) if line["command_id"] == "once"]
     assert len(decided) == 1
 
 

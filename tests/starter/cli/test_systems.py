@@ -5,7 +5,7 @@ import re
 import asyncpg
 import pytest
 
-from tests.support.service import House, number, unique
+from tests.support.service import Service, number, unique
 from tests.support.terminal import Terminal
 from tests.support.waiting import eventually
 
@@ -13,7 +13,7 @@ ACCESS = {"down_mbps": 100, "up_mbps": 20}
 REASON = "the line card is replaced on Monday"
 
 
-async def site_of(slow: House) -> str:
+async def site_of(slow: Service) -> str:
     """A site of its own."""
     site = unique("site")
     answer = await slow.api.post("/sites", json={"site_id": site, "name": "House", "timezone": "Europe/London"})
@@ -21,7 +21,7 @@ async def site_of(slow: House) -> str:
     return site
 
 
-async def stuck(slow: House, site: str) -> str:
+async def stuck(slow: Service, site: str) -> str:
     """A suspended client of which neither system could be switched; the next attempt is an hour away."""
     lines = [{"number": number(), "office": "1"}, {"number": number(), "office": "Lift", "protected": True}]
     client_id = str((await slow.create(site=site, lines=lines, internet=ACCESS))["client_id"])
@@ -36,7 +36,7 @@ async def stuck(slow: House, site: str) -> str:
     return client_id
 
 
-async def test_a_client_in_attention_is_found_and_helped(terminal: Terminal, slow: House) -> None:
+async def test_a_client_in_attention_is_found_and_helped(terminal: Terminal, slow: Service) -> None:
     site = await site_of(slow)
     client_id = await stuck(slow, site)
     found = await terminal.connect("attention", "--site", site)
@@ -76,9 +76,9 @@ async def test_a_client_in_attention_is_found_and_helped(terminal: Terminal, slo
         assert words in history
 
 
-async def test_what_is_as_decided_is_no_change(terminal: Terminal, house: House) -> None:
-    client_id = (await house.create())["client_id"]
-    await house.known(client_id)
+async def test_what_is_as_decided_is_no_change(terminal: Terminal, service: Service) -> None:
+    client_id = (await service.create())["client_id"]
+    await service.known(client_id)
     said = await terminal.connect("client", "retry", client_id, "telephony")
     assert (said.status, said.out.splitlines()[0]) == (0, "No change: The telephony is as decided")
     told = await terminal.json("client", "skip", client_id, "internet", "--reason", "x", "--command-id", "once")
@@ -86,7 +86,7 @@ async def test_what_is_as_decided_is_no_change(terminal: Terminal, house: House)
 
 
 async def test_what_fails_again_is_status_4_and_a_closed_client_status_1(
-    terminal: Terminal, house: House, slow: House
+    terminal: Terminal, service: Service, slow: Service
 ) -> None:
     client_id = await stuck(slow, await site_of(slow))
     async with slow.without(slow.telephony):
@@ -94,7 +94,7 @@ async def test_what_fails_again_is_status_4_and_a_closed_client_status_1(
     assert late.status == 4
     assert "telephony does not answer" in late.err
     assert (await terminal.connect("client", "retry", client_id, "telephony", "--wait", "0")).status == 0
-    closed = (await house.closed())["client_id"]
+    closed = (await service.closed())["client_id"]
     for unable, why in ((closed, "was already decommissioned at"), ("nobody-here", "There is no client nobody-here")):
         refused = await terminal.connect("client", "retry", unable, "telephony")
         assert (refused.status, refused.out) == (1, "")
@@ -121,8 +121,8 @@ async def test_a_way_out_that_is_not_said_whole_is_wrong_usage(
     assert remedy in said.err
 
 
-async def test_rotated_credentials_are_told_how_to_read(terminal: Terminal, house: House) -> None:
-    client_id = (await house.create())["client_id"]
+async def test_rotated_credentials_are_told_how_to_read(terminal: Terminal, service: Service) -> None:
+    client_id = (await service.create())["client_id"]
     before = await terminal.json("client", "credentials", client_id)
     said = await terminal.connect("client", "rotate-credentials", client_id)
     assert said.status == 0, said
@@ -133,8 +133,8 @@ async def test_rotated_credentials_are_told_how_to_read(terminal: Terminal, hous
     assert (await terminal.json("client", "rotate-credentials", client_id))["secret_version"] == 3
 
 
-async def test_the_systems_are_listed_and_can_still_be_prepared(terminal: Terminal, house: House) -> None:
-    connection = await asyncpg.connect(house.settings.directory_dsn.get_secret_value())
+async def test_the_systems_are_listed_and_can_still_be_prepared(terminal: Terminal, service: Service) -> None:
+    connection = await asyncpg.connect(service.settings.directory_dsn.get_secret_value())
     try:
         await connection.execute(
             "INSERT INTO system_states (system, worker, state, since, last_error, last_failure_at) "
@@ -157,7 +157,7 @@ async def test_the_systems_are_listed_and_can_still_be_prepared(terminal: Termin
     assert "prepare" in (await terminal.connect("systems", "--help")).out
 
 
-async def test_clients_are_listed_by_where_provisioning_stands(terminal: Terminal, slow: House) -> None:
+async def test_clients_are_listed_by_where_provisioning_stands(terminal: Terminal, slow: Service) -> None:
     site = await site_of(slow)
     client_id = await stuck(slow, site)
     found = await terminal.json("client", "list", "--site", site, "--provisioning", "attention")

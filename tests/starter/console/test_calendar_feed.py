@@ -13,7 +13,7 @@ import pytest_asyncio
 from starter.console.calendar_feed import calendar, calendar_key, escaped, feed_path, folded
 from starter.directory.console import Plan
 from starter.web.names import Names
-from tests.support.service import TOKEN, House, unique
+from tests.support.service import TOKEN, Service, unique
 
 NAME = "Bar, Baz; \\ <b>Søns</b>"
 HOUSE = UUID(int=7)
@@ -135,24 +135,24 @@ def test_text_is_escaped_and_nothing_else_is() -> None:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def mews(house: House) -> str:
+async def mews(service: Service) -> str:
     site = unique("mews")
-    await house.api.post("/sites", json={"site_id": site, "name": "Mews, Old", "timezone": "Asia/Tokyo"})
-    leaving = await house.create(NAME, site=site)
-    answer = await house.post(leaving["client_id"], "decommission", last_day="2199-03-31")
+    await service.api.post("/sites", json={"site_id": site, "name": "Mews, Old", "timezone": "Asia/Tokyo"})
+    leaving = await service.create(NAME, site=site)
+    answer = await service.post(leaving["client_id"], "decommission", last_day="2199-03-31")
     assert answer.status_code == 200, answer.text
-    await house.create("Starting", site=site, start_date="2199-01-01", wait=0)
+    await service.create("Starting", site=site, start_date="2199-01-01", wait=0)
     return site
 
 
-async def fetched(house: House, path: str, **headers: Any) -> httpx.Response:
+async def fetched(service: Service, path: str, **headers: Any) -> httpx.Response:
     """What somebody gets who has not signed in."""
-    async with httpx.AsyncClient(base_url=house.url, trust_env=False) as stranger:
+    async with httpx.AsyncClient(base_url=service.url, trust_env=False) as stranger:
         return await stranger.get(path, headers=headers)
 
 
-async def test_whoever_has_the_address_reads_what_is_planned_at_its_site(house: House, mews: str) -> None:
-    answer = await fetched(house, feed_path(TOKEN, mews))
+async def test_whoever_has_the_address_reads_what_is_planned_at_its_site(service: Service, mews: str) -> None:
+    answer = await fetched(service, feed_path(TOKEN, mews))
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == "text/calendar; charset=utf-8"
     own, events = parsed(answer.content.decode())
@@ -164,12 +164,12 @@ async def test_whoever_has_the_address_reads_what_is_planned_at_its_site(house: 
     assert events[1]["URL"].startswith(f"{Names().public_url}/clients/")
 
 
-async def test_the_calendar_of_all_sites_has_those_of_each(house: House, mews: str) -> None:
-    _, events = parsed((await fetched(house, feed_path(TOKEN))).content.decode())
+async def test_the_calendar_of_all_sites_has_those_of_each(service: Service, mews: str) -> None:
+    _, events = parsed((await fetched(service, feed_path(TOKEN))).content.decode())
     assert f"Decommission: {NAME}" in [read(event["SUMMARY"]) for event in events]
 
 
-async def test_nobody_else_learns_that_there_is_one(house: House, mews: str) -> None:
+async def test_nobody_else_learns_that_there_is_one(service: Service, mews: str) -> None:
     for query in (
         {"site": mews},
         {"key": "", "site": mews},
@@ -179,25 +179,25 @@ async def test_nobody_else_learns_that_there_is_one(house: House, mews: str) -> 
         {"key": "é", "site": mews},
         {"key": calendar_key(TOKEN, "nowhere"), "site": "nowhere"},
     ):
-        answer = await fetched(house, f"/upcoming.ics?{httpx.QueryParams(query)}")
+        answer = await fetched(service, f"/upcoming.ics?{httpx.QueryParams(query)}")
         assert answer.status_code == 404, query
         assert mews not in answer.text
 
 
-async def test_an_unchanged_calendar_is_not_sent_again(house: House, mews: str) -> None:
+async def test_an_unchanged_calendar_is_not_sent_again(service: Service, mews: str) -> None:
     path = feed_path(TOKEN, mews)
-    tag = (await fetched(house, path)).headers["etag"]
+    tag = (await fetched(service, path)).headers["etag"]
     for said in (tag, f"W/{tag}", f'"other", {tag}', "*"):
-        answer = await fetched(house, path, **{"If-None-Match": said})
+        answer = await fetched(service, path, **{"If-None-Match": said})
         assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", tag), said
-    assert (await fetched(house, path, **{"If-None-Match": '"other"'})).status_code == 200
-    starting = await house.create("Another", site=mews, start_date="2199-02-01", wait=0)
+    assert (await fetched(service, path, **{"If-None-Match": '"other"'})).status_code == 200
+    starting = await service.create("Another", site=mews, start_date="2199-02-01", wait=0)
     assert starting["planned"]
-    answer = await fetched(house, path, **{"If-None-Match": tag})
+    answer = await fetched(service, path, **{"If-None-Match": tag})
     assert (answer.status_code, answer.headers["etag"] != tag) == (200, True)
 
 
-async def test_a_calendar_can_be_asked_for_without_its_body(house: House, mews: str) -> None:
-    async with httpx.AsyncClient(base_url=house.url, trust_env=False) as stranger:
+async def test_a_calendar_can_be_asked_for_without_its_body(service: Service, mews: str) -> None:
+    async with httpx.AsyncClient(base_url=service.url, trust_env=False) as stranger:
         answer = await stranger.head(feed_path(TOKEN, mews))
     assert (answer.status_code, answer.content) == (200, b"")

@@ -16,10 +16,10 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from starter.app import create_app
-from starter.clients import Desk
+from starter.clients import ClientService
 from starter.console.rendering import NOTICE_COOKIE
 from starter.temporal.gateway import Gateway
-from tests.support.service import LIMITS, SITE, TOKEN, House, number, serving, unique
+from tests.support.service import LIMITS, SITE, TOKEN, Service, number, serving, unique
 from tests.support.waiting import free_port
 
 TODAY = datetime.now(UTC).date()
@@ -121,21 +121,21 @@ async def signed_in(url: str) -> AsyncIterator[Somebody]:
 
 
 @pytest_asyncio.fixture(scope="session")
-async def ann(house: House) -> AsyncIterator[Somebody]:
-    async with signed_in(house.url) as ann:
+async def ann(service: Service) -> AsyncIterator[Somebody]:
+    async with signed_in(service.url) as ann:
         yield ann
 
 
-async def shown(house: House, client_id: str) -> dict[str, Any]:
-    answer = await house.api.get(f"/clients/{client_id}")
+async def shown(service: Service, client_id: str) -> dict[str, Any]:
+    answer = await service.api.get(f"/clients/{client_id}")
     assert answer.status_code == 200, answer.text
     client: dict[str, Any] = answer.json()
     return client
 
 
-async def named(house: House, name: str) -> list[dict[str, Any]]:
+async def named(service: Service, name: str) -> list[dict[str, Any]]:
     """Every client of this name."""
-    answer = await house.api.get("/clients", params={"q": name, "inactive": "true"})
+    answer = await service.api.get("/clients", params={"q": name, "inactive": "true"})
     return [client for client in answer.json()["items"] if client["name"] == name]
 
 
@@ -146,7 +146,7 @@ def at(client: dict[str, Any], what: str = "") -> str:
 # -- new clients ------------------------------------------------------------------------------------------------------
 
 
-async def test_a_client_is_created_with_everything_that_the_form_says(ann: Somebody, house: House) -> None:
+async def test_a_client_is_created_with_everything_that_the_form_says(ann: Somebody, service: Service) -> None:
     form, page = await ann.open(f"/clients/new?site={SITE}")
     assert form["site"] == SITE
     assert "Europe/London" in page.said["help-site"]
@@ -170,7 +170,7 @@ async def test_a_client_is_created_with_everything_that_the_form_says(ann: Someb
     path, notice = await ann.done("/clients/new", typed)
     assert path == f"/clients/{typed['client_id']}"
     assert notice == f"Created {name}."
-    client = await shown(house, typed["client_id"])
+    client = await shown(service, typed["client_id"])
     assert client["lines"] == [
         {"number": first, "office": "3.12", "protected": False},
         {"number": second, "office": "lift", "protected": True},
@@ -179,24 +179,24 @@ async def test_a_client_is_created_with_everything_that_the_form_says(ann: Someb
     assert client["offices"] == ["3.12", "4.01", "4.02", "4.03", "lift"]
     assert (client["status"], client["start_date"], client["end_date"]) == ("new", SOON, LATER)
     assert client["billing_ref"] == typed["billing_ref"]
-    assert (await house.history(client["client_id"]))[-1]["by"] == "ann"
+    assert (await service.history(client["client_id"]))[-1]["by"] == "ann"
 
 
-async def test_a_form_that_is_sent_twice_creates_one_client(ann: Somebody, house: House) -> None:
+async def test_a_form_that_is_sent_twice_creates_one_client(ann: Somebody, service: Service) -> None:
     form, _ = await ann.open("/clients/new")
     name = unique("Twice")
     typed = form | {"name": name, "number-0": number(), "office-0": "1.01"}
     both = await asyncio.gather(ann.done("/clients/new", typed), ann.done("/clients/new", typed))
     assert both[0] == both[1] == await ann.done("/clients/new", typed)
-    assert len(await named(house, name)) == 1
+    assert len(await named(service, name)) == 1
 
 
-async def test_a_virtual_client_that_waits_to_be_activated_is_created(ann: Somebody, house: House) -> None:
+async def test_a_virtual_client_that_waits_to_be_activated_is_created(ann: Somebody, service: Service) -> None:
     form, _ = await ann.open("/clients/new")
     name = unique("Virtual")
     typed = form | {"name": name, "type": "virtual", "activation": "manual", "number-0": number()}
     await ann.done("/clients/new", typed)
-    [client] = await named(house, name)
+    [client] = await named(service, name)
     assert (client["type"], client["status"], client["activation"]) == ("virtual", "new", "manual")
     assert client["office_label"] == "Virtual Client"
 
@@ -229,7 +229,7 @@ WRONG = [
 
 @pytest.mark.parametrize(("typed", "where", "why"), WRONG)
 async def test_what_is_wrong_is_told_at_its_field_and_nothing_is_created(
-    ann: Somebody, house: House, typed: dict[str, str], where: str, why: str
+    ann: Somebody, service: Service, typed: dict[str, str], where: str, why: str
 ) -> None:
     form, _ = await ann.open("/clients/new")
     name = unique("Wrong")
@@ -241,11 +241,11 @@ async def test_what_is_wrong_is_told_at_its_field_and_nothing_is_created(
     for field_, value in typed.items():
         if field_ not in ("type", "site") and "\0" not in value:
             assert page.forms["/clients/new"][field_] == value.strip()
-    assert not await named(house, name)
+    assert not await named(service, name)
 
 
-async def test_what_others_have_is_told_at_its_field(ann: Somebody, house: House) -> None:
-    theirs = await house.create(unique("Holder"), billing_ref=unique("H"))
+async def test_what_others_have_is_told_at_its_field(ann: Somebody, service: Service) -> None:
+    theirs = await service.create(unique("Holder"), billing_ref=unique("H"))
     form, _ = await ann.open("/clients/new")
     taken = theirs["lines"][0]["number"]
     typed = form | {"name": unique("Late"), "number-0": number(), "office-0": "1", "number-1": taken, "office-1": "2"}
@@ -280,17 +280,17 @@ async def test_a_number_given_twice_is_told_at_the_second(ann: Somebody) -> None
     assert "said-number-0" not in page.said or "twice" not in page.said["said-number-0"]
 
 
-async def test_more_lines_keeps_what_was_typed_and_creates_nothing(ann: Somebody, house: House) -> None:
+async def test_more_lines_keeps_what_was_typed_and_creates_nothing(ann: Somebody, service: Service) -> None:
     form, _ = await ann.open("/clients/new")
     name = unique("More")
     page = await ann.sent("/clients/new", form | {"name": name, "number-2": "+4420", "more": "lines"}, 200)
     sent = page.forms["/clients/new"]
     assert (sent["name"], sent["number-2"], sent["number-5"]) == (name, "+4420", "")
     assert sent["command_id"] == form["command_id"]
-    assert not await named(house, name)
+    assert not await named(service, name)
 
 
-async def test_the_check_says_what_will_happen_and_does_nothing(ann: Somebody, house: House) -> None:
+async def test_the_check_says_what_will_happen_and_does_nothing(ann: Somebody, service: Service) -> None:
     form, _ = await ann.open("/clients/new")
     name, free = unique("Checked"), number()
     page = await ann.sent(
@@ -306,7 +306,7 @@ async def test_the_check_says_what_will_happen_and_does_nothing(ann: Somebody, h
     assert "before the start date" in page.said["said-end_date"]
     page = await ann.sent("/clients/new/check", form | {"activation": "manual"}, 200)
     assert "until somebody activates it" in page.said["said-start_date"]
-    assert not await named(house, name)
+    assert not await named(service, name)
 
 
 async def test_what_is_not_finished_is_not_called_wrong_while_one_types(ann: Somebody) -> None:
@@ -318,12 +318,14 @@ async def test_what_is_not_finished_is_not_called_wrong_while_one_types(ann: Som
     assert "can exist" in page.said["said-number-0"]
 
 
-async def test_what_was_typed_is_kept_while_something_is_away_and_then_done_once(ann: Somebody, house: House) -> None:
+async def test_what_was_typed_is_kept_while_something_is_away_and_then_done_once(
+    ann: Somebody, service: Service
+) -> None:
     nowhere = await Client.connect(f"127.0.0.1:{free_port()}", lazy=True, data_converter=pydantic_data_converter)
-    desk = Desk(Gateway(nowhere), house.desk.directory, house.desk.watch, LIMITS)
+    clients = ClientService(Gateway(nowhere), service.clients.directory, service.clients.watch, LIMITS)
     form, _ = await ann.open("/clients/new")
     name = unique("Patient")
-    async with serving(create_app(desk, TOKEN)) as url, signed_in(url) as elsewhere:
+    async with serving(create_app(clients, TOKEN)) as url, signed_in(url) as elsewhere:
         there, _ = await elsewhere.open("/clients/new")
         page = await elsewhere.sent("/clients/new", there | {"name": name, "command_id": form["command_id"]}, 503)
     assert "Temporal does not answer" in page.html
@@ -331,10 +333,10 @@ async def test_what_was_typed_is_kept_while_something_is_away_and_then_done_once
     assert (kept["name"], kept["command_id"]) == (name, form["command_id"])
     for _ in range(2):
         await ann.done("/clients/new", kept)
-    assert len(await named(house, name)) == 1
+    assert len(await named(service, name)) == 1
 
 
-async def test_markup_is_shown_as_text(ann: Somebody, house: House) -> None:
+async def test_markup_is_shown_as_text(ann: Somebody, service: Service) -> None:
     form, _ = await ann.open("/clients/new")
     name = f"<script>alert(1)</script> & {unique('M')}"
     page = await ann.sent("/clients/new", form | {"name": name, "number-0": '"><b>', "office-0": "<i>"}, 422)
@@ -350,49 +352,49 @@ async def test_markup_is_shown_as_text(ann: Somebody, house: House) -> None:
 # -- details ----------------------------------------------------------------------------------------------------------
 
 
-async def test_only_what_was_changed_is_sent(ann: Somebody, house: House) -> None:
-    client = await house.create(unique("Before"), billing_ref=unique("E"))
+async def test_only_what_was_changed_is_sent(ann: Somebody, service: Service) -> None:
+    client = await service.create(unique("Before"), billing_ref=unique("E"))
     form, _ = await ann.open(at(client))
     assert (form["name"], form["billing_ref"]) == (client["name"], client["billing_ref"])
     other = unique("Meanwhile")
-    answer = await house.api.patch(f"/clients/{client['client_id']}", json={"name": other})
+    answer = await service.api.patch(f"/clients/{client['client_id']}", json={"name": other})
     assert answer.status_code in (200, 202)
     path, notice = await ann.done(at(client), form | {"end_date": LATER, "reason": "moves out"})
     assert (path, notice) == (f"/clients/{client['client_id']}", "Edited: end date.")
-    after = await shown(house, client["client_id"])
+    after = await shown(service, client["client_id"])
     assert (after["name"], after["end_date"]) == (other, LATER)
-    [line] = [line for line in await house.history(client["client_id"]) if line["text"] == "Edited: end date"]
+    [line] = [line for line in await service.history(client["client_id"]) if line["text"] == "Edited: end date"]
     assert (line["by"], line["reason"]) == ("ann", "moves out")
 
 
-async def test_what_somebody_else_changed_meanwhile_is_not_undone_unseen(ann: Somebody, house: House) -> None:
-    client = await house.create()
+async def test_what_somebody_else_changed_meanwhile_is_not_undone_unseen(ann: Somebody, service: Service) -> None:
+    client = await service.create()
     form, _ = await ann.open(at(client))
-    await house.api.patch(f"/clients/{client['client_id']}", json={"name": "Theirs"})
+    await service.api.patch(f"/clients/{client['client_id']}", json={"name": "Theirs"})
     page = await ann.sent(at(client), form | {"name": "Mine"}, 409)
     assert "changed to “Theirs” meanwhile" in page.said["said-name"]
-    assert (await shown(house, client["client_id"]))["name"] == "Theirs"
+    assert (await shown(service, client["client_id"]))["name"] == "Theirs"
     await ann.done(at(client), page.forms[at(client)])
-    assert (await shown(house, client["client_id"]))["name"] == "Mine"
+    assert (await shown(service, client["client_id"]))["name"] == "Mine"
 
 
-async def test_an_edit_that_is_sent_twice_is_one(ann: Somebody, house: House) -> None:
-    client = await house.create(billing_ref=unique("T"))
+async def test_an_edit_that_is_sent_twice_is_one(ann: Somebody, service: Service) -> None:
+    client = await service.create(billing_ref=unique("T"))
     form, _ = await ann.open(at(client))
     typed = form | {"billing_ref": "", "name": unique("Edited")}
     first = await ann.done(at(client), typed)
     assert await ann.done(at(client), typed) == first
-    after = await shown(house, client["client_id"])
+    after = await shown(service, client["client_id"])
     assert after["billing_ref"] not in ("", client["billing_ref"])
-    assert len([line for line in await house.history(client["client_id"]) if line["kind"] == "edit"]) == 1
+    assert len([line for line in await service.history(client["client_id"]) if line["kind"] == "edit"]) == 1
 
 
-async def test_an_edit_of_nothing_says_so(ann: Somebody, house: House) -> None:
-    client = await house.create()
+async def test_an_edit_of_nothing_says_so(ann: Somebody, service: Service) -> None:
+    client = await service.create()
     form, _ = await ann.open(at(client))
     _, notice = await ann.done(at(client), form)
     assert notice.startswith("Nothing was changed")
-    assert (await shown(house, client["client_id"]))["revision"] == client["revision"]
+    assert (await shown(service, client["client_id"]))["revision"] == client["revision"]
 
 
 @pytest.mark.parametrize(
@@ -407,19 +409,19 @@ async def test_an_edit_of_nothing_says_so(ann: Somebody, house: House) -> None:
     ],
 )
 async def test_a_wrong_detail_is_told_at_its_field_and_changes_nothing(
-    ann: Somebody, house: House, typed: dict[str, str], where: str, why: str
+    ann: Somebody, service: Service, typed: dict[str, str], where: str, why: str
 ) -> None:
-    client = await house.create()
+    client = await service.create()
     form, _ = await ann.open(at(client))
     page = await ann.sent(at(client), form | typed, 422)
     assert why in page.said[f"said-{where}"]
     assert page.forms[at(client)][where] == typed[where]
     assert "autofocus" in page.tags[where]
-    assert (await shown(house, client["client_id"]))["revision"] == client["revision"]
+    assert (await shown(service, client["client_id"]))["revision"] == client["revision"]
 
 
-async def test_a_taken_billing_ref_is_told_at_its_field(ann: Somebody, house: House) -> None:
-    theirs, client = await house.create(billing_ref=unique("B")), await house.create()
+async def test_a_taken_billing_ref_is_told_at_its_field(ann: Somebody, service: Service) -> None:
+    theirs, client = await service.create(billing_ref=unique("B")), await service.create()
     form, _ = await ann.open(at(client))
     page = await ann.sent(at(client, "/check"), form | {"billing_ref": theirs["billing_ref"]}, 200)
     assert f"taken by client {theirs['client_id']}" in page.said["said-billing_ref"]
@@ -428,19 +430,21 @@ async def test_a_taken_billing_ref_is_told_at_its_field(ann: Somebody, house: Ho
     await ann.done(at(client), page.forms[at(client)] | {"billing_ref": unique("B")})
 
 
-async def test_a_start_date_after_the_planned_decommission_is_refused_at_its_field(ann: Somebody, house: House) -> None:
-    client = await house.create(start_date=SOON, wait=0)
-    assert (await house.post(client["client_id"], "decommission", last_day=LATER)).status_code in (200, 202)
+async def test_a_start_date_after_the_planned_decommission_is_refused_at_its_field(
+    ann: Somebody, service: Service
+) -> None:
+    client = await service.create(start_date=SOON, wait=0)
+    assert (await service.post(client["client_id"], "decommission", last_day=LATER)).status_code in (200, 202)
     form, _ = await ann.open(at(client))
     late = form | {"start_date": (TODAY + timedelta(200)).isoformat()}
     for path, status in ((at(client, "/check"), 200), (at(client), 422)):
         page = await ann.sent(path, late, status)
         assert "A decommission is planned before" in page.said["said-start_date"]
-    assert (await shown(house, client["client_id"]))["start_date"] == SOON
+    assert (await shown(service, client["client_id"]))["start_date"] == SOON
 
 
-async def test_the_check_tells_what_a_start_date_does(ann: Somebody, house: House) -> None:
-    new, active = await house.create(start_date=SOON, wait=0), await house.create()
+async def test_the_check_tells_what_a_start_date_does(ann: Somebody, service: Service) -> None:
+    new, active = await service.create(start_date=SOON, wait=0), await service.create()
     form, page = await ann.open(at(new))
     assert "moves its activation" in page.said["help-start_date"]
     page = await ann.sent(at(new, "/check"), form | {"start_date": "2027-07-01"}, 200)
@@ -451,52 +455,52 @@ async def test_the_check_tells_what_a_start_date_does(ann: Somebody, house: Hous
     assert "nothing is switched" in page.said["said-start_date"]
 
 
-async def test_a_new_client_s_activation_is_changed_there_and_back(ann: Somebody, house: House) -> None:
-    client = await house.create(start_date="2199-07-01")
+async def test_a_new_client_s_activation_is_changed_there_and_back(ann: Somebody, service: Service) -> None:
+    client = await service.create(start_date="2199-07-01")
     form, _ = await ann.open(at(client))
     page = await ann.sent(at(client, "/check"), form | {"activation": "manual"}, 200)
     assert page.said["said-activation"] == "The client then stays New until somebody activates it."
     _, notice = await ann.done(at(client), form | {"activation": "manual"})
     assert "waits until somebody activates it" in notice
-    assert (await shown(house, client["client_id"]))["planned"] == []
+    assert (await shown(service, client["client_id"]))["planned"] == []
     form, page = await ann.open(at(client))
     assert form["activation"] == "manual"
     assert "waits to be activated by hand" in page.said["help-start_date"]
     page = await ann.sent(at(client, "/check"), form | {"activation": "automatic"}, 200)
     assert page.said["said-activation"] == "Activates on 1 Jul 2199, 00:00 Europe/London."
     await ann.done(at(client), form | {"activation": "automatic"})
-    assert [plan["kind"] for plan in (await shown(house, client["client_id"]))["planned"]] == ["activate"]
+    assert [plan["kind"] for plan in (await shown(service, client["client_id"]))["planned"]] == ["activate"]
 
 
 async def test_a_client_that_was_activated_meanwhile_keeps_its_activation_and_says_why(
-    ann: Somebody, house: House
+    ann: Somebody, service: Service
 ) -> None:
-    client = await house.create(start_date="2199-07-01")
+    client = await service.create(start_date="2199-07-01")
     form, _ = await ann.open(at(client))
-    await house.post(client["client_id"], "activate")
+    await service.post(client["client_id"], "activate")
     page = await ann.sent(at(client), form | {"activation": "manual"}, 409)
     assert "Only a New client" in page.html
     again, _ = await ann.open(at(client))
     assert "activation" not in again, "there is nothing to choose any more"
 
 
-async def test_the_way_to_plan_a_decommission_follows_the_end_date(ann: Somebody, house: House) -> None:
-    client = await house.create()
+async def test_the_way_to_plan_a_decommission_follows_the_end_date(ann: Somebody, service: Service) -> None:
+    client = await service.create()
     form, page = await ann.open(at(client))
     plan = f"/clients/{client['client_id']}/status?action=decommission&when=day"
     assert plan in page.links
     page = await ann.sent(at(client, "/check"), form | {"end_date": "2027-02-28"}, 200)
     assert f"{plan}&last_day=2027-02-28" in page.links
-    management = await house.create(management=True)
+    management = await service.create(management=True)
     _, page = await ann.open(at(management))
     assert not any("action=decommission" in link for link in page.links)
 
 
-async def test_a_decommissioned_client_is_shown_and_not_edited(ann: Somebody, house: House) -> None:
-    client = await house.create(unique("Gone"))
+async def test_a_decommissioned_client_is_shown_and_not_edited(ann: Somebody, service: Service) -> None:
+    client = await service.create(unique("Gone"))
     form, _ = await ann.open(at(client))
     services, _ = await ann.open(at(client), at(client, "/services"))
-    await house.post(client["client_id"], "decommission")
+    await service.post(client["client_id"], "decommission")
     answer = await ann.http.get(at(client))
     assert "That is final" in answer.text
     assert at(client) not in Read(answer.text).forms
@@ -504,7 +508,7 @@ async def test_a_decommissioned_client_is_shown_and_not_edited(ann: Somebody, ho
     assert "already decommissioned" in page.html
     page = await ann.sent(at(client, "/services"), services | {"number-1": number(), "office-1": "1"}, 409)
     assert "already decommissioned" in page.html
-    assert (await shown(house, client["client_id"]))["name"] == client["name"]
+    assert (await shown(service, client["client_id"]))["name"] == client["name"]
 
 
 async def test_there_is_no_page_to_edit_nobody(ann: Somebody) -> None:
@@ -518,38 +522,38 @@ def lines(client: dict[str, Any]) -> Iterable[tuple[str, str | None, bool]]:
     return [(line["number"], line["office"], line["protected"]) for line in client["lines"]]
 
 
-async def test_lines_are_added_moved_protected_and_removed_at_once(ann: Somebody, house: House) -> None:
+async def test_lines_are_added_moved_protected_and_removed_at_once(ann: Somebody, service: Service) -> None:
     one, two, three, four = number(), number(), number(), number()
-    client = await house.create(lines=[{"number": n, "office": "1"} for n in (one, two, three)])
+    client = await service.create(lines=[{"number": n, "office": "1"} for n in (one, two, three)])
     form, _ = await ann.open(at(client), at(client, "/services"))
     typed = form | {"office-0": "2", "remove-1": "yes", "protected-2": "yes", "number-3": four, "office-3": "4"}
     page = await ann.sent(at(client, "/services/check"), typed, 200)
     assert f"{two}" in page.html
     assert "What will happen" in page.html
-    assert (await shown(house, client["client_id"]))["revision"] == client["revision"]
+    assert (await shown(service, client["client_id"]))["revision"] == client["revision"]
     path, notice = await ann.done(at(client, "/services"), typed)
     assert path == f"/clients/{client['client_id']}"
     assert notice.startswith("Services: added")
     assert await ann.done(at(client, "/services"), typed) == (path, notice)
-    after = await shown(house, client["client_id"])
+    after = await shown(service, client["client_id"])
     assert lines(after) == [(one, "2", False), (three, "1", True), (four, "4", False)]
-    assert len([line for line in await house.history(client["client_id"]) if line["kind"] == "change_services"]) == 1
+    assert len([line for line in await service.history(client["client_id"]) if line["kind"] == "change_services"]) == 1
 
 
-async def test_internet_is_set_and_ended(ann: Somebody, house: House) -> None:
-    client = await house.create()
+async def test_internet_is_set_and_ended(ann: Somebody, service: Service) -> None:
+    client = await service.create()
     form, _ = await ann.open(at(client), at(client, "/services"))
     await ann.done(at(client, "/services"), form | {"down": "50", "up": "10"})
-    assert (await shown(house, client["client_id"]))["internet"]["down_mbps"] == 50
+    assert (await shown(service, client["client_id"]))["internet"]["down_mbps"] == 50
     form, _ = await ann.open(at(client), at(client, "/services"))
     page = await ann.sent(at(client, "/services"), form | {"down": "", "up": ""}, 422)
     assert "End internet access" in page.said["said-down"]
     await ann.done(at(client, "/services"), form | {"end-internet": "yes"})
-    assert (await shown(house, client["client_id"]))["internet"] is None
+    assert (await shown(service, client["client_id"]))["internet"] is None
 
 
-async def test_wrong_lines_are_told_at_their_row_and_change_nothing(ann: Somebody, house: House) -> None:
-    theirs, client = await house.create(), await house.create()
+async def test_wrong_lines_are_told_at_their_row_and_change_nothing(ann: Somebody, service: Service) -> None:
+    theirs, client = await service.create(), await service.create()
     form, _ = await ann.open(at(client), at(client, "/services"))
     path = at(client, "/services")
     for typed, status, where, why in (
@@ -569,27 +573,29 @@ async def test_wrong_lines_are_told_at_their_row_and_change_nothing(ann: Somebod
         assert "autofocus" in page.tags[where], typed
     page = await ann.sent(path, form, 422)
     assert "Change one first" in page.html
-    assert (await shown(house, client["client_id"]))["lines"] == client["lines"]
+    assert (await shown(service, client["client_id"]))["lines"] == client["lines"]
 
 
-async def test_a_line_that_somebody_else_changed_meanwhile_is_not_undone_unseen(ann: Somebody, house: House) -> None:
+async def test_a_line_that_somebody_else_changed_meanwhile_is_not_undone_unseen(
+    ann: Somebody, service: Service
+) -> None:
     one, two = number(), number()
-    client = await house.create(lines=[{"number": n, "office": "1"} for n in (one, two)])
+    client = await service.create(lines=[{"number": n, "office": "1"} for n in (one, two)])
     form, _ = await ann.open(at(client), at(client, "/services"))
     theirs: dict[str, Any] = {"add_lines": [{"number": one, "office": "9"}], "remove_lines": [two]}
-    await house.post(client["client_id"], "services", **theirs)
+    await service.post(client["client_id"], "services", **theirs)
     path = at(client, "/services")
     page = await ann.sent(path, form | {"office-0": "2", "office-1": "2"}, 409)
     assert "changed meanwhile: in 9" in page.said["said-office-0"]
     assert "removed meanwhile" in page.said["said-office-1"]
     await ann.done(path, page.forms[path] | {"office-1": "1"})
-    assert lines(await shown(house, client["client_id"])) == [(one, "2", False)]
+    assert lines(await shown(service, client["client_id"])) == [(one, "2", False)]
 
 
 # -- sites ------------------------------------------------------------------------------------------------------------
 
 
-async def test_a_site_is_added_once_and_its_id_made_of_its_name(ann: Somebody, house: House) -> None:
+async def test_a_site_is_added_once_and_its_id_made_of_its_name(ann: Somebody, service: Service) -> None:
     form, page = await ann.open("/sites/new")
     assert "Pacific/Auckland" in page.html
     name = unique("Harbour View")
@@ -597,7 +603,7 @@ async def test_a_site_is_added_once_and_its_id_made_of_its_name(ann: Somebody, h
     for _ in range(2):
         path, notice = await ann.done("/sites/new", typed)
         assert (path, notice) == ("/clients/new", f"Added {name}. Now its first client.")
-    sites = (await house.api.get("/sites")).json()["items"]
+    sites = (await service.api.get("/sites")).json()["items"]
     [site] = [site for site in sites if site["name"] == name]
     assert site["site_id"] == name.lower().replace(" ", "-")
     page = await ann.sent("/sites/new", typed | {"name": unique("Other"), "site_id": SITE}, 409)

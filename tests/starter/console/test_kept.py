@@ -15,24 +15,24 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from activities.database import Database
 from activities.settings import Settings
 from starter.app import create_app
-from starter.clients import Desk
+from starter.clients import ClientService
 from starter.console.auth.sessions import COOKIE, Sessions
-from starter.directory.reads import Directory
+from starter.directory.reads import DirectoryReads
 from starter.serve import server_of
 from starter.temporal.gateway import Gateway
-from tests.support.service import HOME, LIMITS, TOKEN, House, number, running, serving, unique
+from tests.support.service import HOME, LIMITS, TOKEN, Service, number, running, serving, unique
 from tests.support.waiting import eventually, free_port
 
 HIDDEN = re.compile(r'<input type="hidden" name="([^"]*)" value="([^"]*)">')
 
 
 @asynccontextmanager
-async def visiting(house: House, url: str = "", name: str = "ann") -> AsyncIterator[httpx.AsyncClient]:
+async def visiting(service: Service, url: str = "", name: str = "ann") -> AsyncIterator[httpx.AsyncClient]:
     """A browser without a window, which says where its forms come from; ``name`` is signed in."""
-    home = url or house.url
+    home = url or service.url
     headers = {"Accept": "text/html", "Origin": home}
     async with httpx.AsyncClient(base_url=home, headers=headers, trust_env=False, timeout=30) as browser:
-        browser.cookies.set(COOKIE, await Sessions(house.desk.directory.database, TOKEN).begin(name, HOME) or "")
+        browser.cookies.set(COOKIE, await Sessions(service.clients.directory.database, TOKEN).begin(name, HOME) or "")
         yield browser
 
 
@@ -54,9 +54,9 @@ async def previewed(browser: httpx.AsyncClient, client_id: str, **said: str) -> 
 # -- kept -------------------------------------------------------------------------------------------------------------
 
 
-async def test_a_form_that_meets_an_ended_session_is_kept_and_sent_again(house: House) -> None:
+async def test_a_form_that_meets_an_ended_session_is_kept_and_sent_again(service: Service) -> None:
     name = unique("Kept & <b>")
-    async with visiting(house, name=unique("late")) as browser:
+    async with visiting(service, name=unique("late")) as browser:
         form = fields_of((await browser.get("/clients/new")).text, "/clients/new")
         browser.cookies.delete(COOKIE)
         typed = form | {"name": name, "site": "thames", "type": "virtual", "activation": "automatic"}
@@ -64,10 +64,10 @@ async def test_a_form_that_meets_an_ended_session_is_kept_and_sent_again(house: 
         assert kept.status_code == 401
         assert "You are signed out" in kept.text
         assert "Kept &amp; &lt;b&gt;" in kept.text
-        browser.cookies.set(COOKIE, await Sessions(house.desk.directory.database, TOKEN).begin("ann", HOME) or "")
+        browser.cookies.set(COOKIE, await Sessions(service.clients.directory.database, TOKEN).begin("ann", HOME) or "")
         done = await browser.post("/clients/new", data=fields_of(kept.text, "/clients/new"))
         assert done.status_code == 303, done.text
-    found = (await house.api.get("/clients", params={"q": name})).json()["items"]
+    found = (await service.api.get("/clients", params={"q": name})).json()["items"]
     assert [client["name"] for client in found] == [name]
 
 
@@ -76,8 +76,8 @@ async def test_a_form_that_meets_an_ended_session_is_kept_and_sent_again(house: 
     [{"Origin": "https://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}],
     ids=["another host", "a sandbox", "another site"],
 )
-async def test_nothing_of_a_form_from_elsewhere_is_kept(house: House, headers: dict[str, str]) -> None:
-    async with visiting(house) as browser:
+async def test_nothing_of_a_form_from_elsewhere_is_kept(service: Service, headers: dict[str, str]) -> None:
+    async with visiting(service) as browser:
         for _ in range(2):
             answer = await browser.post("/clients/new", data={"name": "Forged Ltd"}, headers=headers)
             assert answer.status_code == 403
@@ -85,12 +85,12 @@ async def test_nothing_of_a_form_from_elsewhere_is_kept(house: House, headers: d
             browser.cookies.clear()
 
 
-async def test_a_form_that_meets_an_absent_database_is_kept(house: House) -> None:
-    settings = house.settings.model_copy(update={"connect_seconds": 0.5, "statement_seconds": 1})
+async def test_a_form_that_meets_an_absent_database_is_kept(service: Service) -> None:
+    settings = service.settings.model_copy(update={"connect_seconds": 0.5, "statement_seconds": 1})
     nowhere = f"postgresql://nobody:x@127.0.0.1:{free_port()}/none"
     async with Database("directory", nowhere, settings) as database:
-        desk = Desk(house.desk.gateway, Directory(database), house.desk.watch, LIMITS)
-        async with serving(create_app(desk, TOKEN)) as url, visiting(house, url) as browser:
+        clients = ClientService(service.clients.gateway, DirectoryReads(database), service.clients.watch, LIMITS)
+        async with serving(create_app(clients, TOKEN)) as url, visiting(service, url) as browser:
             kept = await browser.post("/clients/new", data={"name": "Patient Ltd", "command_id": "c" * 8})
             assert kept.status_code == 503
             assert int(kept.headers["retry-after"]) > 0
@@ -103,14 +103,14 @@ async def test_a_form_that_meets_an_absent_database_is_kept(house: House) -> Non
             assert 'href="/clients">Try again' in looked.text
 
 
-async def test_a_confirmation_that_meets_an_absent_temporal_is_kept_and_then_done_once(house: House) -> None:
-    client_id = (await house.create(unique("Turned")))["client_id"]
+async def test_a_confirmation_that_meets_an_absent_temporal_is_kept_and_then_done_once(service: Service) -> None:
+    client_id = (await service.create(unique("Turned")))["client_id"]
     nowhere = await Client.connect(f"127.0.0.1:{free_port()}", lazy=True, data_converter=pydantic_data_converter)
-    away = Desk(Gateway(nowhere), house.desk.directory, house.desk.watch, LIMITS)
+    away = ClientService(Gateway(nowhere), service.clients.directory, service.clients.watch, LIMITS)
     at = f"/clients/{client_id}/status"
-    async with serving(create_app(away, TOKEN)) as url, visiting(house) as browser:
+    async with serving(create_app(away, TOKEN)) as url, visiting(service) as browser:
         form = await previewed(browser, client_id, action="rotate_credentials", reason="a telephone was stolen")
-        async with visiting(house, url) as elsewhere:
+        async with visiting(service, url) as elsewhere:
             elsewhere.cookies = browser.cookies
             kept = await elsewhere.post(at, data=form)
         assert kept.status_code == 503
@@ -119,49 +119,49 @@ async def test_a_confirmation_that_meets_an_absent_temporal_is_kept_and_then_don
         assert again == form
         for _ in range(2):
             assert (await browser.post(at, data=again)).status_code == 303
-    await house.known(client_id)
-    assert (await house.api.get(f"/clients/{client_id}")).json()["secret_version"] == 2
+    await service.known(client_id)
+    assert (await service.api.get(f"/clients/{client_id}")).json()["secret_version"] == 2
 
 
 # -- previews ---------------------------------------------------------------------------------------------------------
 
 
-async def test_what_has_changed_since_its_preview_is_shown_again_instead_of_done(house: House) -> None:
-    client_id = (await house.create(unique("Held")))["client_id"]
-    await house.post(client_id, "suspend", source="billing")
-    async with visiting(house) as browser:
+async def test_what_has_changed_since_its_preview_is_shown_again_instead_of_done(service: Service) -> None:
+    client_id = (await service.create(unique("Held")))["client_id"]
+    await service.post(client_id, "suspend", source="billing")
+    async with visiting(service) as browser:
         form = await previewed(browser, client_id, action="unsuspend", source="all")
-        await house.post(client_id, "suspend", source="security", reason="doors forced")
+        await service.post(client_id, "suspend", source="security", reason="doors forced")
         answer = await browser.post(f"/clients/{client_id}/status", data=form)
         assert answer.status_code == 409
         assert "has changed since this was previewed" in answer.text
         assert "security" in answer.text
-        assert len((await house.api.get(f"/clients/{client_id}")).json()["holds"]) == 2
+        assert len((await service.api.get(f"/clients/{client_id}")).json()["holds"]) == 2
         anew = fields_of(answer.text, f"/clients/{client_id}/status")
         assert (await browser.post(f"/clients/{client_id}/status", data=anew)).status_code == 303
-    assert (await house.api.get(f"/clients/{client_id}")).json()["holds"] == []
+    assert (await service.api.get(f"/clients/{client_id}")).json()["holds"] == []
 
 
-async def test_offices_go_to_the_lines_that_they_were_given_to(house: House) -> None:
+async def test_offices_go_to_the_lines_that_they_were_given_to(service: Service) -> None:
     numbers = sorted(number() for _ in range(3))
     lines = [{"number": number} for number in numbers]
-    client_id = (await house.create(unique("Moving"), type="virtual", lines=lines))["client_id"]
+    client_id = (await service.create(unique("Moving"), type="virtual", lines=lines))["client_id"]
     said = {f"office-{number}": f"{row}.0" for row, number in enumerate(numbers, 1)}
-    async with visiting(house) as browser:
+    async with visiting(service) as browser:
         await previewed(browser, client_id, action="convert", **said)
-        await house.post(client_id, "services", remove_lines=[numbers[0]])
+        await service.post(client_id, "services", remove_lines=[numbers[0]])
         form = await previewed(browser, client_id, action="convert", **said)
         assert (await browser.post(f"/clients/{client_id}/status", data=form)).status_code == 303
-    client = (await house.api.get(f"/clients/{client_id}")).json()
+    client = (await service.api.get(f"/clients/{client_id}")).json()
     assert {line["number"]: line["office"] for line in client["lines"]} == {numbers[1]: "2.0", numbers[2]: "3.0"}
 
 
-async def test_of_a_time_that_comes_twice_either_can_be_chosen(house: House) -> None:
+async def test_of_a_time_that_comes_twice_either_can_be_chosen(service: Service) -> None:
     site = unique("york")
-    await house.api.post("/sites", json={"site_id": site, "name": site, "timezone": "America/New_York"})
-    client_id = (await house.create(unique("Twice"), site=site))["client_id"]
+    await service.api.post("/sites", json={"site_id": site, "name": site, "timezone": "America/New_York"})
+    client_id = (await service.create(unique("Twice"), site=site))["client_id"]
     said = {"action": "suspend", "when": "at", "at": "2199-11-03T01:30"}
-    async with visiting(house) as browser:
+    async with visiting(service) as browser:
         page = (await browser.get(f"/clients/{client_id}/status", params=said)).text
         assert "this time comes twice" in page
         assert "The first, 01:30 EDT" in page
@@ -169,7 +169,7 @@ async def test_of_a_time_that_comes_twice_either_can_be_chosen(house: House) -> 
         assert (await previewed(browser, client_id, **said, second="yes"))["at"] == "2199-11-03T01:30:00-05:00"
         gap = await browser.get(f"/clients/{client_id}/status", params=said | {"at": "2199-03-10T02:30"})
         assert "there is no 02:30" in gap.text
-        await house.post(client_id, "suspend", at="2199-11-03T01:30:00-05:00")
+        await service.post(client_id, "suspend", at="2199-11-03T01:30:00-05:00")
         plans = (await browser.get("/upcoming", params={"site": site})).text
         assert "3 Nov 2199, 01:30 (EST)" in plans
         [where] = re.findall(r'href="(/clients/[^"]*action=suspend[^"]*)"', plans)
@@ -190,17 +190,17 @@ async def test_of_a_time_that_comes_twice_either_can_be_chosen(house: House) -> 
     ids=["whose hold", "a conversion", "a change of services"],
 )
 async def test_a_plan_is_moved_with_all_that_it_says(
-    house: House, command: str, body: dict[str, Any], carried: dict[str, str]
+    service: Service, command: str, body: dict[str, Any], carried: dict[str, str]
 ) -> None:
     access = {"down_mbps": 100, "up_mbps": 20}
-    client_id = (await house.create(unique("Planned"), internet=access))["client_id"]
+    client_id = (await service.create(unique("Planned"), internet=access))["client_id"]
     for source in ("billing", "security"):
-        await house.post(client_id, "suspend", source=source)
-    answer = await house.post(client_id, command, at="2199-05-01T09:00:00+00:00", reason="as agreed", **body)
+        await service.post(client_id, "suspend", source=source)
+    answer = await service.post(client_id, command, at="2199-05-01T09:00:00+00:00", reason="as agreed", **body)
     assert answer.status_code in (200, 202), answer.text
     [plan] = answer.json()["planned"]
     assert body.items() <= plan["details"].items()
-    async with visiting(house) as browser:
+    async with visiting(service) as browser:
         page = (await browser.get(f"/clients/{client_id}")).text
         [where] = re.findall(r'href="([^"]*)">Reschedule', page)
         form = fields_of((await browser.get(unescape(where))).text, f"/clients/{client_id}/status")
@@ -208,7 +208,7 @@ async def test_a_plan_is_moved_with_all_that_it_says(
         assert form["at"] == "2199-05-01T10:00:00+01:00"
         moved = await previewed(browser, client_id, **{**form, "at": "2199-05-02T09:00"})
         assert (await browser.post(f"/clients/{client_id}/status", data=moved)).status_code == 303
-    [after] = (await house.api.get(f"/clients/{client_id}")).json()["planned"]
+    [after] = (await service.api.get(f"/clients/{client_id}")).json()["planned"]
     assert (after["at"], after["details"], after["reason"]) == (
         "2199-05-02T09:00:00+01:00",
         plan["details"],
@@ -216,50 +216,50 @@ async def test_a_plan_is_moved_with_all_that_it_says(
     )
 
 
-async def test_internet_access_that_somebody_else_changed_meanwhile_is_not_undone_unseen(house: House) -> None:
+async def test_internet_access_that_somebody_else_changed_meanwhile_is_not_undone_unseen(service: Service) -> None:
     access = {"down_mbps": 100, "up_mbps": 20}
-    client_id = (await house.create(unique("Raced"), internet=access))["client_id"]
+    client_id = (await service.create(unique("Raced"), internet=access))["client_id"]
     at = f"/clients/{client_id}/edit/services"
-    async with visiting(house) as browser:
+    async with visiting(service) as browser:
         opened = fields_of((await browser.get(f"/clients/{client_id}/edit")).text, at)
-        await house.post(client_id, "services", internet={"down_mbps": 200, "up_mbps": 50})
+        await service.post(client_id, "services", internet={"down_mbps": 200, "up_mbps": 50})
         typed = opened | {"down": "30", "up": "20", "vlan": "", "office-0": "3.12"}
         answer = await browser.post(at, data=typed)
         assert answer.status_code == 409
         assert "Internet access was changed to 200/50 Mbit/s meanwhile" in answer.text
-    assert (await house.api.get(f"/clients/{client_id}")).json()["internet"]["down_mbps"] == 200
+    assert (await service.api.get(f"/clients/{client_id}")).json()["internet"]["down_mbps"] == 200
 
 
-async def test_ending_internet_access_twice_by_the_same_form_is_ending_it_once(house: House) -> None:
-    client_id = (await house.create(unique("Ended"), internet={"down_mbps": 100, "up_mbps": 20}))["client_id"]
+async def test_ending_internet_access_twice_by_the_same_form_is_ending_it_once(service: Service) -> None:
+    client_id = (await service.create(unique("Ended"), internet={"down_mbps": 100, "up_mbps": 20}))["client_id"]
     at = f"/clients/{client_id}/edit/services"
-    async with visiting(house) as browser:
+    async with visiting(service) as browser:
         form = fields_of((await browser.get(f"/clients/{client_id}/edit")).text, at)
         typed = form | {"down": "100", "up": "20", "office-0": "3.12", "end-internet": "yes"}
         for _ in range(2):
             answer = await browser.post(at, data=typed)
             assert answer.status_code == 303, answer.text
-    assert (await house.api.get(f"/clients/{client_id}")).json()["internet"] is None
+    assert (await service.api.get(f"/clients/{client_id}")).json()["internet"] is None
 
 
-async def test_a_planned_conversion_is_moved_with_the_lines_that_come_before_it(house: House) -> None:
+async def test_a_planned_conversion_is_moved_with_the_lines_that_come_before_it(service: Service) -> None:
     here, coming = number(), number()
-    client = await house.create(unique("Growing"), type="virtual", lines=[{"number": here}])
+    client = await service.create(unique("Growing"), type="virtual", lines=[{"number": here}])
     client_id = client["client_id"]
-    await house.post(client_id, "services", add_lines=[{"number": coming}], at="2199-01-01T00:00:00+00:00")
+    await service.post(client_id, "services", add_lines=[{"number": coming}], at="2199-01-01T00:00:00+00:00")
     lines = [{"number": here, "office": "1"}, {"number": coming, "office": "2"}]
-    planned = await house.post(client_id, "convert", to="residential", lines=lines, at="2199-02-01T00:00:00+00:00")
+    planned = await service.post(client_id, "convert", to="residential", lines=lines, at="2199-02-01T00:00:00+00:00")
     assert planned.status_code in (200, 202), planned.text
-    async with visiting(house) as browser:
+    async with visiting(service) as browser:
         page = (await browser.get(f"/clients/{client_id}")).text
         where = next(found for found in re.findall(r'href="([^"]*)">Reschedule', page) if "action=convert" in found)
         form = fields_of((await browser.get(unescape(where))).text, f"/clients/{client_id}/status")
         assert (form[f"office-{here}"], form[f"office-{coming}"]) == ("1", "2")
         assert (await browser.post(f"/clients/{client_id}/status", data=form)).status_code == 303
-        plans = (await house.api.get(f"/clients/{client_id}")).json()["planned"]
+        plans = (await service.api.get(f"/clients/{client_id}")).json()["planned"]
         moved = next(plan for plan in plans if plan["kind"] == "convert")
         assert {line["number"]: line["office"] for line in moved["details"]["lines"]} == {here: "1", coming: "2"}
-        await house.post(client_id, "convert", to="residential", lines=lines[:1])
+        await service.post(client_id, "convert", to="residential", lines=lines[:1])
         overtaken = await browser.get(unescape(where))
         assert "The client is residential already" in overtaken.text, "the opposite is not proposed"
 
@@ -267,20 +267,20 @@ async def test_a_planned_conversion_is_moved_with_the_lines_that_come_before_it(
 # -- who is believed --------------------------------------------------------------------------------------------------
 
 
-async def test_another_token_ends_every_session(house: House) -> None:
-    async with visiting(house) as browser:
+async def test_another_token_ends_every_session(service: Service) -> None:
+    async with visiting(service) as browser:
         assert (await browser.get("/clients")).status_code == 200
-        async with serving(create_app(house.desk, "another-token")) as url, visiting(house, url) as elsewhere:
+        async with serving(create_app(service.clients, "another-token")) as url, visiting(service, url) as elsewhere:
             elsewhere.cookies = browser.cookies
             assert (await elsewhere.get("/clients")).status_code == 303
 
 
-async def test_nobody_says_by_himself_from_where_he_comes(house: House, settings: Settings) -> None:
+async def test_nobody_says_by_himself_from_where_he_comes(service: Service, settings: Settings) -> None:
     """Attempts to sign in are counted by address: only named proxies are believed what they say of it."""
     for trusted, status in (("", 429), ("127.0.0.1", 403)):
         apart = settings.model_copy(update={"trusted_proxies": trusted, "port": free_port()})
-        server = server_of(apart, create_app(house.desk, TOKEN))
-        async with running(server) as url, visiting(house, url) as stranger:
+        server = server_of(apart, create_app(service.clients, TOKEN))
+        async with running(server) as url, visiting(service, url) as stranger:
             stranger.cookies.clear()
             for attempt in range(11):
                 headers = {"X-Forwarded-For": f"192.0.2.{attempt}"}
@@ -288,15 +288,15 @@ async def test_nobody_says_by_himself_from_where_he_comes(house: House, settings
             assert answer.status_code == status, trusted
 
 
-async def test_what_the_token_does_in_the_console_has_a_name_in_the_history(house: House) -> None:
-    client_id = (await house.create(unique("Token")))["client_id"]
+async def test_what_the_token_does_in_the_console_has_a_name_in_the_history(service: Service) -> None:
+    client_id = (await service.create(unique("Token")))["client_id"]
     headers = {"Authorization": f"Bearer {TOKEN}", "Accept": "text/html"}
-    async with httpx.AsyncClient(base_url=house.url, headers=headers, trust_env=False) as caller:
+    async with httpx.AsyncClient(base_url=service.url, headers=headers, trust_env=False) as caller:
         form = await previewed(caller, client_id, action="suspend")
         assert (await caller.post(f"/clients/{client_id}/status", data=form)).status_code == 303
 
     async def by() -> set[str]:
-        return {line["by"] for line in await house.history(client_id) if line["kind"] == "suspend"}
+        return {line["by"] for line in await service.history(client_id) if line["kind"] == "suspend"}
 
     assert await eventually(by) == {"api"}
 
@@ -315,9 +315,9 @@ async def test_what_the_token_does_in_the_console_has_a_name_in_the_history(hous
     ],
 )
 async def test_a_browser_is_shown_a_page_and_a_program_a_problem(
-    house: House, method: str, path: str, status: int, words: str
+    service: Service, method: str, path: str, status: int, words: str
 ) -> None:
-    async with visiting(house) as browser:
+    async with visiting(service) as browser:
         answer = await browser.request(method, path)
         assert answer.status_code == status
         assert answer.headers["content-type"].startswith("text/html")
@@ -327,14 +327,14 @@ async def test_a_browser_is_shown_a_page_and_a_program_a_problem(
         assert problem.headers["content-type"] == "application/problem+json"
 
 
-async def test_a_mistake_of_ours_is_a_page_that_keeps_every_promise_of_the_others(house: House) -> None:
-    app: FastAPI = create_app(house.desk, TOKEN)
+async def test_a_mistake_of_ours_is_a_page_that_keeps_every_promise_of_the_others(service: Service) -> None:
+    app: FastAPI = create_app(service.clients, TOKEN)
 
     async def broken() -> dict[str, tuple[float, str]]:
         raise LookupError("secret detail")
 
     app.state.reads.site_names = broken
-    async with serving(app) as url, visiting(house, url) as browser:
+    async with serving(app) as url, visiting(service, url) as browser:
         answer = await browser.get("/clients")
         assert answer.status_code == 500
         assert "Connect made a mistake" in answer.text
@@ -342,12 +342,12 @@ async def test_a_mistake_of_ours_is_a_page_that_keeps_every_promise_of_the_other
         assert "default-src 'none'" in answer.headers["content-security-policy"]
 
 
-async def test_a_plan_is_cancelled_whatever_its_id_holds(house: House) -> None:
-    client_id = (await house.create(unique("Slashed")))["client_id"]
-    await house.post(client_id, "suspend", key="invoice/1042", last_day="2199-01-31")
-    async with visiting(house) as browser:
+async def test_a_plan_is_cancelled_whatever_its_id_holds(service: Service) -> None:
+    client_id = (await service.create(unique("Slashed")))["client_id"]
+    await service.post(client_id, "suspend", key="invoice/1042", last_day="2199-01-31")
+    async with visiting(service) as browser:
         page = (await browser.get(f"/clients/{client_id}")).text
         [action] = re.findall(r'action="(/clients/[^"]*/cancel)"', page)
         answer = await browser.post(unescape(action), data=fields_of(page, action))
         assert answer.status_code == 303, answer.text
-    assert (await house.api.get(f"/clients/{client_id}")).json()["planned"] == []
+    assert (await service.api.get(f"/clients/{client_id}")).json()["planned"] == []

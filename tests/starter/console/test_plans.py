@@ -13,7 +13,7 @@ import pytest_asyncio
 from starter.console.auth.sessions import COOKIE, Sessions
 from starter.console.calendar_feed import calendar_key
 from starter.web.names import Names
-from tests.support.service import HOME, TOKEN, House, unique
+from tests.support.service import HOME, TOKEN, Service, unique
 from tests.support.waiting import eventually
 
 ACCESS = {"down_mbps": 100, "up_mbps": 20}
@@ -21,18 +21,18 @@ MARKUP = "<b>Markup</b> & Sons"
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def browser(slow: House) -> AsyncIterator[httpx.AsyncClient]:
+async def browser(slow: Service) -> AsyncIterator[httpx.AsyncClient]:
     async with signed_in(slow) as client:
         yield client
 
 
 @asynccontextmanager
-async def signed_in(house: House) -> AsyncIterator[httpx.AsyncClient]:
+async def signed_in(service: Service) -> AsyncIterator[httpx.AsyncClient]:
     """Somebody who is signed in, in a browser without scripts."""
-    cookie = await Sessions(house.desk.directory.database, TOKEN).begin("ann", HOME)
+    cookie = await Sessions(service.clients.directory.database, TOKEN).begin("ann", HOME)
     assert cookie is not None
     async with httpx.AsyncClient(
-        base_url=house.url, cookies={COOKIE: cookie}, trust_env=False, headers={"Accept": "text/html"}, timeout=40
+        base_url=service.url, cookies={COOKIE: cookie}, trust_env=False, headers={"Accept": "text/html"}, timeout=40
     ) as client:
         yield client
 
@@ -50,9 +50,9 @@ def hidden(page: str, name: str, after: str = "") -> str:
     return found[1]
 
 
-async def site_of_its_own(house: House, timezone: str = "Europe/London") -> str:
+async def site_of_its_own(service: Service, timezone: str = "Europe/London") -> str:
     site = unique("plans")
-    answer = await house.api.post("/sites", json={"site_id": site, "name": f"House {site}", "timezone": timezone})
+    answer = await service.api.post("/sites", json={"site_id": site, "name": f"House {site}", "timezone": timezone})
     assert answer.status_code == 201, answer.text
     return site
 
@@ -60,14 +60,14 @@ async def site_of_its_own(house: House, timezone: str = "Europe/London") -> str:
 # -- upcoming ---------------------------------------------------------------------------------------------------------
 
 
-async def test_a_site_without_plans_says_so(slow: House, browser: httpx.AsyncClient) -> None:
+async def test_a_site_without_plans_says_so(slow: Service, browser: httpx.AsyncClient) -> None:
     site = await site_of_its_own(slow)
     page = await shown(browser, f"/upcoming?site={site}")
     assert f"Nothing is planned at House {site}." in page
     assert "To the clients" in page
 
 
-async def test_what_is_planned_is_listed_in_the_time_of_its_site(slow: House, browser: httpx.AsyncClient) -> None:
+async def test_what_is_planned_is_listed_in_the_time_of_its_site(slow: Service, browser: httpx.AsyncClient) -> None:
     site = await site_of_its_own(slow, "Asia/Tokyo")
     client_id = (await slow.create(MARKUP, site=site))["client_id"]
     await slow.post(client_id, "suspend", last_day="2199-03-31", reason="<i>unpaid</i>", source="billing")
@@ -88,7 +88,7 @@ async def test_what_is_planned_is_listed_in_the_time_of_its_site(slow: House, br
     assert squares == ["2199-04-01", "2199-05-01"], "both days are squares of the weeks of April there"
 
 
-async def test_a_planned_start_moves_with_the_start_date(slow: House, browser: httpx.AsyncClient) -> None:
+async def test_a_planned_start_moves_with_the_start_date(slow: Service, browser: httpx.AsyncClient) -> None:
     site = await site_of_its_own(slow)
     client_id = (await slow.create(site=site, start_date="2199-01-01", wait=0))["client_id"]
     page = await shown(browser, f"/upcoming?site={site}")
@@ -97,7 +97,7 @@ async def test_a_planned_start_moves_with_the_start_date(slow: House, browser: h
     assert f"/clients/{client_id}/planned/" in page
 
 
-async def test_a_crowded_day_names_a_few_and_leads_to_all(slow: House, browser: httpx.AsyncClient) -> None:
+async def test_a_crowded_day_names_a_few_and_leads_to_all(slow: Service, browser: httpx.AsyncClient) -> None:
     site = await site_of_its_own(slow)
     for n in range(7):
         await slow.create(f"Guest {n}", site=site, start_date="2199-07-10", wait=0)
@@ -120,7 +120,7 @@ async def test_an_address_that_makes_no_sense_shows_this_month(browser: httpx.As
     assert 'aria-current="date"' in page
 
 
-async def test_a_site_that_was_chosen_is_remembered_on_every_list(slow: House, browser: httpx.AsyncClient) -> None:
+async def test_a_site_that_was_chosen_is_remembered_on_every_list(slow: Service, browser: httpx.AsyncClient) -> None:
     site = await site_of_its_own(slow)
     await shown(browser, f"/upcoming?site={site}")
     for path in ("/upcoming", "/attention", "/clients"):
@@ -133,7 +133,7 @@ async def test_a_site_that_was_chosen_is_remembered_on_every_list(slow: House, b
 
 
 async def test_a_site_that_is_chosen_in_another_tab_does_not_reach_a_page_that_is_open(
-    slow: House, browser: httpx.AsyncClient
+    slow: Service, browser: httpx.AsyncClient
 ) -> None:
     site = await site_of_its_own(slow)
     page = await shown(browser, "/clients?site=")
@@ -145,7 +145,7 @@ async def test_a_site_that_is_chosen_in_another_tab_does_not_reach_a_page_that_i
         assert f'value="{site}" selected' not in news.text, path
 
 
-async def test_the_page_tells_the_address_of_the_calendar(slow: House, browser: httpx.AsyncClient) -> None:
+async def test_the_page_tells_the_address_of_the_calendar(slow: Service, browser: httpx.AsyncClient) -> None:
     site = await site_of_its_own(slow)
     page = await shown(browser, f"/upcoming?site={site}")
     assert f"{Names().public_url}/upcoming.ics?site={site}&amp;key={calendar_key(TOKEN, site)}" in page
@@ -158,21 +158,21 @@ async def test_the_page_tells_the_address_of_the_calendar(slow: House, browser: 
 class Ward:
     """A site with clients whose telephones do not do as decided."""
 
-    def __init__(self, house: House, site: str, ids: list[str]) -> None:
-        self.house, self.site, self.ids = house, site, ids
+    def __init__(self, service: Service, site: str, ids: list[str]) -> None:
+        self.service, self.site, self.ids = service, site, ids
 
     async def waiting(self) -> list[str]:
-        answer = await self.house.api.get("/attention", params={"site": self.site, "system": "telephony"})
+        answer = await self.service.api.get("/attention", params={"site": self.site, "system": "telephony"})
         return [item["client_id"] for item in answer.json()["items"]]
 
 
-async def ward_of(house: House, *names: str, **record: Any) -> Ward:
-    site = await site_of_its_own(house)
-    ids = [(await house.create(name, site=site, **record))["client_id"] for name in names]
-    ward = Ward(house, site, ids)
-    async with house.without(house.telephony, house.internet):
+async def ward_of(service: Service, *names: str, **record: Any) -> Ward:
+    site = await site_of_its_own(service)
+    ids = [(await service.create(name, site=site, **record))["client_id"] for name in names]
+    ward = Ward(service, site, ids)
+    async with service.without(service.telephony, service.internet):
         for client_id in ids:
-            await house.post(client_id, "suspend", wait=1)
+            await service.post(client_id, "suspend", wait=1)
 
         async def all_wait() -> bool:
             return len(await ward.waiting()) == len(ids)
@@ -186,7 +186,7 @@ async def retried(browser: httpx.AsyncClient, page: str, **said: Any) -> httpx.R
     return await browser.post("/attention/retry", data={**form, **said})
 
 
-async def test_a_site_in_order_says_that_nothing_is_needed(slow: House, browser: httpx.AsyncClient) -> None:
+async def test_a_site_in_order_says_that_nothing_is_needed(slow: Service, browser: httpx.AsyncClient) -> None:
     site = await site_of_its_own(slow)
     page = await shown(browser, f"/attention?site={site}")
     assert "Nothing needs you." in page
@@ -194,7 +194,9 @@ async def test_a_site_in_order_says_that_nothing_is_needed(slow: House, browser:
     assert "Internet access" in page
 
 
-async def test_those_who_wait_are_grouped_by_system_with_what_is_wrong(slow: House, browser: httpx.AsyncClient) -> None:
+async def test_those_who_wait_are_grouped_by_system_with_what_is_wrong(
+    slow: Service, browser: httpx.AsyncClient
+) -> None:
     ward = await ward_of(slow, MARKUP, "Second", internet=ACCESS)
     page = await shown(browser, f"/attention?site={ward.site}")
     assert page.count('name="client"') == 4
@@ -206,7 +208,7 @@ async def test_those_who_wait_are_grouped_by_system_with_what_is_wrong(slow: Hou
     assert f'href="/clients/{ward.ids[0]}#internet"' in internet
 
 
-async def test_those_that_were_chosen_try_again_and_the_others_wait(slow: House, browser: httpx.AsyncClient) -> None:
+async def test_those_that_were_chosen_try_again_and_the_others_wait(slow: Service, browser: httpx.AsyncClient) -> None:
     ward = await ward_of(slow, "First", "Second", "Third")
     page = await shown(browser, f"/attention?site={ward.site}")
     answer = await retried(browser, page, client=ward.ids[:2], site=ward.site)
@@ -221,7 +223,7 @@ async def test_those_that_were_chosen_try_again_and_the_others_wait(slow: House,
     assert "ann" in {line["by"] for line in await slow.history(ward.ids[0]) if line["kind"] == "retry"}
 
 
-async def test_all_that_were_shown_try_again(slow: House, browser: httpx.AsyncClient) -> None:
+async def test_all_that_were_shown_try_again(slow: Service, browser: httpx.AsyncClient) -> None:
     ward = await ward_of(slow, "First", "Second")
     page = await shown(browser, f"/attention?site={ward.site}")
     everybody = re.findall(r'name="shown" value="([^"]*)"', page)
@@ -235,7 +237,7 @@ async def test_all_that_were_shown_try_again(slow: House, browser: httpx.AsyncCl
     await eventually(nobody_waits)
 
 
-async def test_a_form_that_is_sent_twice_asks_once(slow: House, browser: httpx.AsyncClient) -> None:
+async def test_a_form_that_is_sent_twice_asks_once(slow: Service, browser: httpx.AsyncClient) -> None:
     ward = await ward_of(slow, "First")
     page = await shown(browser, f"/attention?site={ward.site}")
     for _ in range(2):
@@ -250,7 +252,7 @@ async def test_a_form_that_is_sent_twice_asks_once(slow: House, browser: httpx.A
     assert len(events) == len(set(events)), events
 
 
-async def test_who_could_not_be_asked_is_named_with_the_reason(slow: House, browser: httpx.AsyncClient) -> None:
+async def test_who_could_not_be_asked_is_named_with_the_reason(slow: Service, browser: httpx.AsyncClient) -> None:
     ward = await ward_of(slow, "First")
     page = await shown(browser, f"/attention?site={ward.site}")
     answer = await retried(browser, page, client=[*ward.ids, "nobody-here", "<b>"], site=ward.site)
@@ -260,7 +262,7 @@ async def test_who_could_not_be_asked_is_named_with_the_reason(slow: House, brow
     assert "<b>:" not in answer.text
 
 
-async def test_who_has_no_need_to_is_counted_apart(slow: House, browser: httpx.AsyncClient) -> None:
+async def test_who_has_no_need_to_is_counted_apart(slow: Service, browser: httpx.AsyncClient) -> None:
     ward = await ward_of(slow, "First")
     page = await shown(browser, f"/attention?site={ward.site}")
     well = (await slow.create("Well", site=ward.site))["client_id"]
@@ -270,7 +272,7 @@ async def test_who_has_no_need_to_is_counted_apart(slow: House, browser: httpx.A
     assert "1 client had no need to" in await shown(browser, answer.headers["location"])
 
 
-async def test_a_form_that_makes_no_sense_does_nothing(slow: House, browser: httpx.AsyncClient) -> None:
+async def test_a_form_that_makes_no_sense_does_nothing(slow: Service, browser: httpx.AsyncClient) -> None:
     ward = await ward_of(slow, "First")
     page = await shown(browser, f"/attention?site={ward.site}")
     for said, words in (
@@ -283,7 +285,7 @@ async def test_a_form_that_makes_no_sense_does_nothing(slow: House, browser: htt
     assert await ward.waiting() == ward.ids
 
 
-async def test_what_was_skipped_is_shown_on_request(slow: House, browser: httpx.AsyncClient) -> None:
+async def test_what_was_skipped_is_shown_on_request(slow: Service, browser: httpx.AsyncClient) -> None:
     ward = await ward_of(slow, "First")
     answer = await slow.post(ward.ids[0], "systems/telephony/skip", reason="replaced on <i>Monday</i>")
     assert answer.json()["changed"], answer.text
@@ -297,7 +299,9 @@ async def test_what_was_skipped_is_shown_on_request(slow: House, browser: httpx.
     assert 'name="shown"' not in page, "all that are shown are those that nobody has accepted"
 
 
-async def test_the_number_that_waits_stands_beside_the_page_everywhere(slow: House, browser: httpx.AsyncClient) -> None:
+async def test_the_number_that_waits_stands_beside_the_page_everywhere(
+    slow: Service, browser: httpx.AsyncClient
+) -> None:
     await ward_of(slow, "First")
     for path in ("/clients", "/upcoming", "/attention"):
         found = re.search(r'<b class="count">(\d+)', await shown(browser, path))

@@ -12,9 +12,9 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from starter.app import create_app
 from starter.console.auth.sessions import COOKIE, LINK_LASTS, Sessions, link_key
-from starter.console.rendering import inside
+from starter.console.rendering import safe_path
 from starter.web.security import HEADERS
-from tests.support.service import HOME, TOKEN, House, serving, unique
+from tests.support.service import HOME, TOKEN, Service, serving, unique
 
 HTML = {"Accept": "text/html"}
 ANYBODYS = {  # what is open without a token or a session, and what a stranger is answered there
@@ -29,11 +29,11 @@ ANYBODYS = {  # what is open without a token or a session, and what a stranger i
 
 
 @asynccontextmanager
-async def visiting(house: House, name: str = "", url: str = "") -> AsyncIterator[httpx.AsyncClient]:
+async def visiting(service: Service, name: str = "", url: str = "") -> AsyncIterator[httpx.AsyncClient]:
     """A browser without a window; ``name`` is signed in."""
-    async with httpx.AsyncClient(base_url=url or house.url, headers=HTML, trust_env=False, timeout=20) as browser:
+    async with httpx.AsyncClient(base_url=url or service.url, headers=HTML, trust_env=False, timeout=20) as browser:
         if name:
-            cookie = await Sessions(house.desk.directory.database, TOKEN).begin(name, HOME)
+            cookie = await Sessions(service.clients.directory.database, TOKEN).begin(name, HOME)
             browser.cookies.set(COOKIE, cookie or "")
         yield browser
 
@@ -48,19 +48,20 @@ def reached(routes: Iterable[BaseRoute], prefix: str = "") -> Iterator[tuple[str
             yield from ((method, path) for method in sorted(route.methods or ()))
         else:
             router, included = getattr(route, "original_router", None), getattr(route, "include_context", None)
-            assert router and included, f"{route} is a kind of route that nobody thought of here"
+            assert router, f"{route} is a kind of route that nobody thought of here"
+            assert included
             yield from reached(router.routes, prefix + included.prefix)
 
 
-def all_routes(house: House) -> set[tuple[str, str]]:
-    return set(reached(create_app(house.desk, TOKEN).router.routes))
+def all_routes(service: Service) -> set[tuple[str, str]]:
+    return set(reached(create_app(service.clients, TOKEN).router.routes))
 
 
-async def test_nothing_is_served_without_signing_in_but_what_is_listed(house: House) -> None:
+async def test_nothing_is_served_without_signing_in_but_what_is_listed(service: Service) -> None:
     """A new route that nobody thought of fails here: it asks for a token or a session, or it is put into the list."""
-    routes = all_routes(house)
+    routes = all_routes(service)
     assert {("GET", "/clients.csv"), ("GET", "/live"), ("PATCH", "/api/v1/clients/some"), *ANYBODYS} <= routes
-    async with visiting(house) as stranger:
+    async with visiting(service) as stranger:
         for method, path in sorted(routes):
             page = await stranger.request(method, path)
             bare = await stranger.request(method, path, headers={"Accept": "*/*"})
@@ -88,14 +89,14 @@ FROM_ELSEWHERE = {
 
 
 @pytest.mark.parametrize("headers", FROM_ELSEWHERE.values(), ids=FROM_ELSEWHERE)
-async def test_no_route_takes_a_change_from_another_page(house: House, headers: dict[str, str]) -> None:
+async def test_no_route_takes_a_change_from_another_page(service: Service, headers: dict[str, str]) -> None:
     """Whoever is signed in, or has the token: what a page of another origin sends is refused before it is looked at."""
-    client = await house.create(unique("Forged"))
-    changing = sorted((m, p) for m, p in all_routes(house) if m not in ("GET", "HEAD"))
+    client = await service.create(unique("Forged"))
+    changing = sorted((m, p) for m, p in all_routes(service) if m not in ("GET", "HEAD"))
     assert {("POST", "/sign-in"), ("POST", "/sign-out"), ("DELETE", "/api/v1/clients/some/planned/some")} <= set(
         changing
     )
-    async with visiting(house, "ann") as browser:
+    async with visiting(service, "ann") as browser:
         for method, route in changing:
             path = route.replace("some", client["client_id"], 1).replace("/systems/some", "/systems/telephony")
             form = {"kind": "suspend", "reason": "forged", "theme": "dark", "token": TOKEN}
@@ -105,19 +106,19 @@ async def test_no_route_takes_a_change_from_another_page(house: House, headers: 
                 assert "A page of another address sent this" in answer.text
                 assert "set-cookie" not in answer.headers
         assert (await browser.get("/clients")).status_code == 200, "still signed in"
-    assert (await house.api.get(f"/clients/{client['client_id']}")).json()["status"] == "active"
-    assert not any(line["reason"] == "forged" for line in await house.history(client["client_id"]))
+    assert (await service.api.get(f"/clients/{client['client_id']}")).json()["status"] == "active"
+    assert not any(line["reason"] == "forged" for line in await service.history(client["client_id"]))
 
 
-async def test_a_form_of_ours_is_taken_whichever_of_the_two_a_browser_says(house: House) -> None:
-    async with visiting(house, "ann") as browser:
-        for headers in ({"Origin": house.url}, {"Sec-Fetch-Site": "same-origin"}, {"Sec-Fetch-Site": "none"}, {}):
+async def test_a_form_of_ours_is_taken_whichever_of_the_two_a_browser_says(service: Service) -> None:
+    async with visiting(service, "ann") as browser:
+        for headers in ({"Origin": service.url}, {"Sec-Fetch-Site": "same-origin"}, {"Sec-Fetch-Site": "none"}, {}):
             themed = await browser.post("/theme", data={"theme": "dark"}, headers=headers)
             assert themed.status_code == 303, headers
 
 
-async def test_a_token_that_is_not_ascii_is_only_a_wrong_one(house: House) -> None:
-    async with visiting(house) as stranger:
+async def test_a_token_that_is_not_ascii_is_only_a_wrong_one(service: Service) -> None:
+    async with visiting(service) as stranger:
         assert (await stranger.post("/sign-in", data={"token": "é"})).status_code == 403
         assert (await stranger.get("/sign-in?key=é.é.é")).status_code == 403
         assert (await stranger.get("/sign-in?key=..")).status_code == 403
@@ -146,9 +147,9 @@ async def test_a_token_that_is_not_ascii_is_only_a_wrong_one(house: House) -> No
         " //evil.example",
     ],
 )
-async def test_nobody_is_sent_to_another_host(house: House, elsewhere: str) -> None:
-    assert inside(elsewhere) == "/"
-    async with visiting(house) as stranger:
+async def test_nobody_is_sent_to_another_host(service: Service, elsewhere: str) -> None:
+    assert safe_path(elsewhere) == "/"
+    async with visiting(service) as stranger:
         entered = await stranger.post("/sign-in", data={"token": TOKEN, "next": elsewhere})
         assert (entered.status_code, entered.headers["location"]) == (303, "/")
         assert (await stranger.get("/sign-in", params={"next": elsewhere})).headers["location"] == "/"
@@ -156,20 +157,20 @@ async def test_nobody_is_sent_to_another_host(house: House, elsewhere: str) -> N
         assert themed.headers["location"] == "/"
 
 
-async def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites_and_ends_by_itself(house: House) -> None:
-    async with visiting(house) as stranger:
+async def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites_and_ends_by_itself(service: Service) -> None:
+    async with visiting(service) as stranger:
         entered = await stranger.post("/sign-in", data={"token": TOKEN})
         cookie = entered.headers["set-cookie"]
         for part in ("HttpOnly", "SameSite=lax", "Path=/", "Max-Age=43200"):
             assert part in cookie, cookie
         value = entered.cookies[COOKIE]
-    rows = await house.desk.directory.database.read("SELECT session_digest FROM console_sessions")
+    rows = await service.clients.directory.database.read("SELECT session_digest FROM console_sessions")
     assert value.encode() not in {row["session_digest"] for row in rows}  # what lies there lets nobody in
 
 
-async def test_every_page_forbids_what_it_does_not_need(house: House) -> None:
-    client = await house.create(unique("Guarded"))
-    async with visiting(house, "ann") as browser:
+async def test_every_page_forbids_what_it_does_not_need(service: Service) -> None:
+    client = await service.create(unique("Guarded"))
+    async with visiting(service, "ann") as browser:
         pages = (
             "/clients",
             f"/clients/{client['client_id']}",
@@ -190,8 +191,10 @@ async def test_every_page_forbids_what_it_does_not_need(house: House) -> None:
         assert (await browser.get("/clients")).headers["cache-control"] == "no-store"
 
 
-async def test_who_fails_too_often_waits_and_is_told_how_long_but_the_right_token_goes_through(house: House) -> None:
-    async with serving(create_app(house.desk, TOKEN)) as url, visiting(house, url=url) as stranger:
+async def test_who_fails_too_often_waits_and_is_told_how_long_but_the_right_token_goes_through(
+    service: Service,
+) -> None:
+    async with serving(create_app(service.clients, TOKEN)) as url, visiting(service, url=url) as stranger:
         for _ in range(10):
             assert (await stranger.post("/sign-in", data={"token": "wrong"})).status_code == 403
         refused = await stranger.post("/sign-in", data={"token": "wrong", "name": "Cyd"})
@@ -204,8 +207,8 @@ async def test_who_fails_too_often_waits_and_is_told_how_long_but_the_right_toke
         assert COOKIE in stranger.cookies
 
 
-async def test_what_another_page_sends_to_sign_in_is_not_counted(house: House) -> None:
-    async with serving(create_app(house.desk, TOKEN)) as url, visiting(house, url=url) as stranger:
+async def test_what_another_page_sends_to_sign_in_is_not_counted(service: Service) -> None:
+    async with serving(create_app(service.clients, TOKEN)) as url, visiting(service, url=url) as stranger:
         for _ in range(11):
             forged = await stranger.post("/sign-in", data={"token": "x"}, headers={"Origin": "https://evil.example"})
             assert forged.status_code == 403
@@ -213,8 +216,8 @@ async def test_what_another_page_sends_to_sign_in_is_not_counted(house: House) -
 
 
 @pytest.mark.parametrize("unseen", ["\x00", "\x1b", "\u202e", "\u200b", "\u2028", "\xad"], ids=ascii)
-async def test_a_name_that_shows_as_another_is_refused_and_shown_as_it_is_seen(house: House, unseen: str) -> None:
-    async with visiting(house) as stranger:
+async def test_a_name_that_shows_as_another_is_refused_and_shown_as_it_is_seen(service: Service, unseen: str) -> None:
+    async with visiting(service) as stranger:
         refused = await stranger.post("/sign-in", data={"token": TOKEN, "name": f"an{unseen}n"})
         assert refused.status_code == 422
         assert "characters that cannot be seen" in refused.text
@@ -222,10 +225,10 @@ async def test_a_name_that_shows_as_another_is_refused_and_shown_as_it_is_seen(h
         assert COOKIE not in stranger.cookies
 
 
-async def test_a_link_is_no_good_when_it_is_old_or_made_up(house: House) -> None:
+async def test_a_link_is_no_good_when_it_is_old_or_made_up(service: Service) -> None:
     old = link_key(TOKEN, datetime.now(UTC) - LINK_LASTS * 1.01)
     mine = link_key("another token", datetime.now(UTC))
-    async with visiting(house) as stranger:
+    async with visiting(service) as stranger:
         for key in (old, mine, old.replace(old.split(".")[0], "9999999999"), "9" * 5000):
             answer = await stranger.get("/sign-in", params={"key": key})
             assert answer.status_code == 403
@@ -233,7 +236,7 @@ async def test_a_link_is_no_good_when_it_is_old_or_made_up(house: House) -> None
             assert COOKIE not in stranger.cookies
 
 
-async def test_the_token_still_opens_the_reference(house: House) -> None:
-    async with visiting(house) as stranger:
+async def test_the_token_still_opens_the_reference(service: Service) -> None:
+    async with visiting(service) as stranger:
         assert (await stranger.get("/docs", headers={"Authorization": f"Bearer {TOKEN}"})).status_code == 200
         assert (await stranger.get("/docs", headers={"Authorization": "Bearer wrong"})).status_code == 303

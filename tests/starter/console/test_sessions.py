@@ -12,21 +12,26 @@ from starter.console import live
 from starter.console.auth.sessions import COOKIE, Session, Sessions, link_key
 from starter.console.rendering import NOTICE_COOKIE, NOTICE_LASTS, SITE_COOKIE, THEME_COOKIE
 from starter.web.security import Caller
-from tests.support.service import HOME, TOKEN, House, serving, unique
+from tests.support.service import HOME, TOKEN, Service, serving, unique
 
 NOW = datetime(2027, 3, 1, tzinfo=UTC)
 ANN = Session(Caller("ann"), NOW, b"a key")
 
 
-async def cookie_of(house: House, name: str = "ann") -> dict[str, str]:
+async def cookie_of(service: Service, name: str = "ann") -> dict[str, str]:
     """The cookie of a new session."""
-    return {COOKIE: await Sessions(house.desk.directory.database, TOKEN).begin(name, HOME) or ""}
+    return {COOKIE: await Sessions(service.clients.directory.database, TOKEN).begin(name, HOME) or ""}
 
 
-def browsing(house: House, cookies: dict[str, str], url: str = "") -> httpx.AsyncClient:
+def browsing(service: Service, cookies: dict[str, str], url: str = "") -> httpx.AsyncClient:
     headers = {"Accept": "text/html"}
     return httpx.AsyncClient(
-        base_url=url or house.url, cookies=cookies, headers=headers, trust_env=False, timeout=30, follow_redirects=True
+        base_url=url or service.url,
+        cookies=cookies,
+        headers=headers,
+        trust_env=False,
+        timeout=30,
+        follow_redirects=True,
     )
 
 
@@ -41,39 +46,41 @@ async def ends(lines: AsyncIterator[str], most: int = 200) -> bool:
 
 
 async def test_a_stream_ends_when_its_session_is_ended_in_another_process(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(live, "SIGN_OF_LIFE", 0.05)
-    cookies = await cookie_of(house)
-    async with serving(create_app(house.desk, TOKEN)) as other, browsing(house, cookies) as browser:
+    cookies = await cookie_of(service)
+    async with serving(create_app(service.clients, TOKEN)) as other, browsing(service, cookies) as browser:
         async with browser.stream("GET", "/live") as stream:
             lines = stream.aiter_lines()
             async for line in lines:
                 if line == ": still here":
                     break
-            async with browsing(house, cookies, other) as elsewhere:
+            async with browsing(service, cookies, other) as elsewhere:
                 assert (await elsewhere.post("/sign-out")).status_code == 200
             assert await ends(lines)
         assert (await browser.get("/live", headers={"Accept": "text/event-stream"})).status_code == 401
 
 
-async def test_who_has_signed_out_hears_of_no_change_any_more(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_who_has_signed_out_hears_of_no_change_any_more(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(live, "SIGN_OF_LIFE", 20.0)  # longer than the change takes to be heard
-    client, cookies = await house.create(unique("Unheard")), await cookie_of(house)
+    client, cookies = await service.create(unique("Unheard")), await cookie_of(service)
     async with (
-        browsing(house, cookies) as browser,
+        browsing(service, cookies) as browser,
         browser.stream("GET", f"/live?client={client['client_id']}") as stream,
     ):
         lines = stream.aiter_lines()
         assert await anext(lines) == "retry: 1000"
-        async with browsing(house, cookies) as elsewhere:
+        async with browsing(service, cookies) as elsewhere:
             assert (await elsewhere.post("/sign-out")).status_code == 200
-        await house.post(client["client_id"], "suspend")
+        await service.post(client["client_id"], "suspend")
         assert await ends(lines)
 
 
-async def test_the_text_of_a_cookie_that_somebody_else_set_is_not_shown_as_ours(house: House) -> None:
-    async with browsing(house, await cookie_of(house)) as browser:
+async def test_the_text_of_a_cookie_that_somebody_else_set_is_not_shown_as_ours(service: Service) -> None:
+    async with browsing(service, await cookie_of(service)) as browser:
         bob = Session(Caller("bob"), NOW, b"another key")
         soon = datetime.now(UTC) + NOTICE_LASTS
         for forged in ("Pay at evil.example", quote("Pay at evil.example"), bob.seal("Pay at evil.example", soon)):
@@ -85,8 +92,8 @@ async def test_the_text_of_a_cookie_that_somebody_else_set_is_not_shown_as_ours(
             browser.cookies.delete(NOTICE_COOKIE)
 
 
-async def test_a_notice_of_ours_is_shown_once(house: House) -> None:
-    async with browsing(house, await cookie_of(house)) as browser:
+async def test_a_notice_of_ours_is_shown_once(service: Service) -> None:
+    async with browsing(service, await cookie_of(service)) as browser:
         name = unique("Noticed & Söhne")
         form = {"name": name, "site": "thames", "type": "virtual", "activation": "automatic"}
         page = await browser.post("/clients/new", data=form)
@@ -110,8 +117,8 @@ def test_what_is_sealed_is_worth_something_to_its_session_for_its_time() -> None
         assert not ANN.unseal(nothing, NOW), nothing
 
 
-async def test_what_a_cookie_says_of_theme_and_site_counts_only_when_there_is_such_a_one(house: House) -> None:
-    async with browsing(house, await cookie_of(house)) as browser:
+async def test_what_a_cookie_says_of_theme_and_site_counts_only_when_there_is_such_a_one(service: Service) -> None:
+    async with browsing(service, await cookie_of(service)) as browser:
         for name in (THEME_COOKIE, SITE_COOKIE):
             browser.cookies.set(name, "evil'%22%3E", domain="127.0.0.1")
         for path in ("/clients", "/clients/new", "/upcoming", "/attention"):
@@ -121,20 +128,20 @@ async def test_what_a_cookie_says_of_theme_and_site_counts_only_when_there_is_su
             assert "evil" not in page.text + str(page.url)
 
 
-async def test_the_key_of_a_link_stays_in_no_address(house: House) -> None:
+async def test_the_key_of_a_link_stays_in_no_address(service: Service) -> None:
     """Nor does it work again, in another process either: the database has it, longer than a link lasts."""
     link = f"/sign-in?key={link_key(TOKEN, datetime.now(UTC))}&next=/upcoming"
-    async with httpx.AsyncClient(base_url=house.url, trust_env=False) as browser:
+    async with httpx.AsyncClient(base_url=service.url, trust_env=False) as browser:
         entered = await browser.get(link)
         assert (entered.status_code, entered.headers["location"]) == (303, "/upcoming")
         assert entered.headers["referrer-policy"] == "same-origin"
         assert entered.headers["cache-control"] == "no-store"
-    async with serving(create_app(house.desk, TOKEN)) as url, httpx.AsyncClient(trust_env=False) as another:
+    async with serving(create_app(service.clients, TOKEN)) as url, httpx.AsyncClient(trust_env=False) as another:
         assert (await another.get(f"{url}{link}")).status_code == 403
 
 
-async def test_nothing_but_the_files_is_kept_by_a_browser(house: House) -> None:
-    async with browsing(house, await cookie_of(house)) as browser:
+async def test_nothing_but_the_files_is_kept_by_a_browser(service: Service) -> None:
+    async with browsing(service, await cookie_of(service)) as browser:
         for path in ("/clients", "/clients.csv", "/docs", "/docs.css", "/openapi.json", "/sign-in", "/nowhere"):
             assert (await browser.get(path)).headers["cache-control"] == "no-store", path
         assert (await browser.get("/static/live.js")).headers["cache-control"] == "no-cache"

@@ -6,14 +6,14 @@ from typing import Any
 import asyncpg
 
 from starter.directory.watching import CHANNEL, Watch, until_settled
-from tests.support.service import House, watched
+from tests.support.service import Service, watched
 from tests.support.waiting import eventually
 from workflows.domain.lifecycle import Status
 
 
-async def test_only_those_who_watch_a_client_or_all_hear_of_it(house: House) -> None:
-    watch = house.desk.watch
-    connection = await _connected(house)
+async def test_only_those_who_watch_a_client_or_all_hear_of_it(service: Service) -> None:
+    watch = service.clients.watch
+    connection = await _connected(service)
     with watch.of("acme") as mine, watch.of("other") as other, watch.of() as every:
 
         async def heard() -> bool:
@@ -25,10 +25,10 @@ async def test_only_those_who_watch_a_client_or_all_hear_of_it(house: House) -> 
     await connection.close()
 
 
-async def test_a_lost_connection_is_made_anew_and_everybody_looks_again(house: House) -> None:
-    dsn = house.settings.directory_dsn.get_secret_value()
+async def test_a_lost_connection_is_made_anew_and_everybody_looks_again(service: Service) -> None:
+    dsn = service.settings.directory_dsn.get_secret_value()
     watch = Watch(f"{dsn}?application_name=watched", pause=0.05)
-    connection = await _connected(house)
+    connection = await _connected(service)
     async with watched(watch):
         with watch.of("acme") as changed:
             await asyncio.wait_for(changed.wait(), 5)  # connected
@@ -44,28 +44,28 @@ async def test_a_lost_connection_is_made_anew_and_everybody_looks_again(house: H
     await connection.close()
 
 
-async def test_a_wait_ends_although_nothing_was_heard(house: House) -> None:
-    client = await house.create(wait=0)
+async def test_a_wait_ends_although_nothing_was_heard(service: Service) -> None:
+    client = await service.create(wait=0)
     deaf = Watch("postgresql://nobody@127.0.0.1:1/none")
-    decided = await house.desk.client(client["client_id"])
-    shown = await until_settled(house.desk.directory, deaf, decided, seconds=10, look_every=0.05)
+    decided = await service.clients.client(client["client_id"])
+    shown = await until_settled(service.clients.directory, deaf, decided, seconds=10, look_every=0.05)
     assert shown is not None
     assert shown.view.status == "active"
 
 
-async def test_a_wait_for_what_never_comes_ends_in_time(house: House) -> None:
-    client = await house.create()
-    decided = (await house.desk.client(client["client_id"])).model_copy(update={"revision": 10**6})
-    assert await until_settled(house.desk.directory, house.desk.watch, decided, seconds=0.2) is None
+async def test_a_wait_for_what_never_comes_ends_in_time(service: Service) -> None:
+    client = await service.create()
+    decided = (await service.clients.client(client["client_id"])).model_copy(update={"revision": 10**6})
+    assert await until_settled(service.clients.directory, service.clients.watch, decided, seconds=0.2) is None
 
 
-async def test_what_is_shown_is_not_taken_for_another_decision_of_the_same_revision(house: House) -> None:
+async def test_what_is_shown_is_not_taken_for_another_decision_of_the_same_revision(service: Service) -> None:
     """As when a workflow was reset, and decides otherwise."""
-    client = await house.desk.client((await house.create())["client_id"])
+    client = await service.clients.client((await service.create())["client_id"])
     decided = client.model_copy(update={"status": Status.SUSPENDED})
-    assert await until_settled(house.desk.directory, house.desk.watch, client, seconds=5)
-    assert await until_settled(house.desk.directory, house.desk.watch, decided, seconds=0.2) is None
+    assert await until_settled(service.clients.directory, service.clients.watch, client, seconds=5)
+    assert await until_settled(service.clients.directory, service.clients.watch, decided, seconds=0.2) is None
 
 
-async def _connected(house: House) -> asyncpg.Connection:
-    return await asyncpg.connect(house.settings.directory_dsn.get_secret_value())
+async def _connected(service: Service) -> asyncpg.Connection:
+    return await asyncpg.connect(service.settings.directory_dsn.get_secret_value())

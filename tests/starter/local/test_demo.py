@@ -20,7 +20,7 @@ async def test_the_demonstration_shows_every_state_and_is_made_once(tmp_path: Pa
         )
         async with terminal.api() as api:
             first = (await api.get("/clients", params={"inactive": True})).json()
-            demo.furnish(f"http://127.0.0.1:{terminal.port}", (terminal.data / "token").read_text().strip())
+            demo.seed(f"http://127.0.0.1:{terminal.port}", (terminal.data / "token").read_text().strip())
             assert (await api.get("/clients", params={"inactive": True})).json() == first
         born = terminal.children()
         assert terminal.end() == 0

@@ -21,7 +21,7 @@ class Clock:
         return self.now
 
 
-class House:
+class Service:
     """A supervisor with one part, a clock, and what was said."""
 
     def __init__(self, part: Child, tries: int | None = None, *, ready: bool = True) -> None:
@@ -47,60 +47,60 @@ def part(tmp_path: Path) -> Child:
 
 
 def test_what_ended_comes_back_after_a_pause_and_one_line_says_so(part: Child) -> None:
-    house = House(part)
-    house.let_it_end()
-    assert house.said == [
+    service = Service(part)
+    service.let_it_end()
+    assert service.said == [
         f"The sleeper ended (killed by signal 9); it is started again in {PAUSES[0]:g} s. Its log: {part.log}"
     ]
-    assert not house.come_back(after=PAUSES[0] / 2), "not before its pause is over"
-    assert house.come_back(after=PAUSES[0])
-    assert list(house.supervisor.pids()) == ["The sleeper"]
-    house.supervisor.stop()
-    assert house.supervisor.pids() == {}
+    assert not service.come_back(after=PAUSES[0] / 2), "not before its pause is over"
+    assert service.come_back(after=PAUSES[0])
+    assert list(service.supervisor.pids()) == ["The sleeper"]
+    service.supervisor.stop()
+    assert service.supervisor.pids() == {}
 
 
 def test_pauses_grow_until_the_part_has_run_for_a_while(part: Child) -> None:
-    house = House(part)
+    service = Service(part)
     for pause in (*PAUSES, PAUSES[-1]):
-        house.let_it_end()
-        assert f"again in {pause:g} s" in house.said[-1]
-        assert house.come_back(after=pause)
-    assert not house.come_back(after=STEADY + 1)
-    house.let_it_end()
-    assert f"again in {PAUSES[0]:g} s" in house.said[-1], "it is trusted again"
-    house.supervisor.stop()
+        service.let_it_end()
+        assert f"again in {pause:g} s" in service.said[-1]
+        assert service.come_back(after=pause)
+    assert not service.come_back(after=STEADY + 1)
+    service.let_it_end()
+    assert f"again in {PAUSES[0]:g} s" in service.said[-1], "it is trusted again"
+    service.supervisor.stop()
 
 
 def test_what_everything_rests_on_is_given_up_with_the_end_of_its_log(part: Child) -> None:
     part.log.write_text("the disk is full\n")
-    house = House(part, tries=2)
+    service = Service(part, tries=2)
     for _ in range(2):
-        house.let_it_end()
-        house.come_back(after=PAUSES[-1])
+        service.let_it_end()
+        service.come_back(after=PAUSES[-1])
     with pytest.raises(GaveUp, match=r"(?s)ended 3 times .*sleeper\.log says:.*the disk is full"):
-        house.let_it_end()
+        service.let_it_end()
 
 
 def test_at_first_nothing_gets_many_tries(part: Child) -> None:
-    house = House(part, tries=None, ready=False)
+    service = Service(part, tries=None, ready=False)
     for _ in range(TRIES_AT_FIRST):
-        house.let_it_end()
-        house.come_back(after=PAUSES[-1])
+        service.let_it_end()
+        service.come_back(after=PAUSES[-1])
     with pytest.raises(GaveUp):
-        house.let_it_end()
+        service.let_it_end()
 
 
 def test_a_part_that_cannot_even_start_says_why(part: Child, monkeypatch: pytest.MonkeyPatch) -> None:
-    house = House(part)
-    house.let_it_end()
+    service = Service(part)
+    service.let_it_end()
 
     def refuse() -> None:
         raise StartFailed("no such port")
 
     monkeypatch.setattr(part, "start", refuse)
-    house.come_back(after=PAUSES[0])
-    house.come_back(after=0)
-    assert "ended (no such port)" in house.said[-1]
+    service.come_back(after=PAUSES[0])
+    service.come_back(after=0)
+    assert "ended (no such port)" in service.said[-1]
 
 
 async def test_stopping_ends_also_what_a_part_has_started(tmp_path: Path) -> None:
@@ -127,12 +127,12 @@ async def test_a_log_is_put_aside_while_its_writer_goes_on(tmp_path: Path, monke
     monkeypatch.setattr("starter.local.children.LONGEST_LOG", 100_000)
     script = "i=0; while :; do i=$((i+1)); echo line $i of a program that says much; done"
     part = Child("The talker", ["sh", "-c", script], tmp_path / "talker.log")
-    house, old = House(part), part.log.with_name("talker.log.1")
-    pid = house.supervisor.pids()["The talker"]
+    service, old = Service(part), part.log.with_name("talker.log.1")
+    pid = service.supervisor.pids()["The talker"]
     turned_over: set[int] = set()
 
     def often_enough() -> bool:
-        house.supervisor.look()
+        service.supervisor.look()
         assert part.log.stat().st_size < 10_000_000, "the log is not sparse: its writer appends"
         if old.exists():
             turned_over.add(old.stat().st_mtime_ns)
@@ -140,10 +140,10 @@ async def test_a_log_is_put_aside_while_its_writer_goes_on(tmp_path: Path, monke
 
     try:
         await eventually(often_enough)
-        assert house.supervisor.pids() == {"The talker": pid}
-        assert house.said == []
+        assert service.supervisor.pids() == {"The talker": pid}
+        assert service.said == []
     finally:
-        house.supervisor.stop()
+        service.supervisor.stop()
     assert sorted(os.listdir(tmp_path)) == ["talker.log", "talker.log.1"]
     assert old.stat().st_size <= 2 * 100_000
     assert all(line.endswith("says much") for line in old.read_text(encoding="utf-8").splitlines()[1:-1])

@@ -8,7 +8,7 @@ from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError, RPCStatusCode
 
 from starter.temporal.connection import SearchAttributesMissing, connect, ensure_search_attributes, why_not_heard_of
-from tests.support.service import House
+from tests.support.service import Service
 from tests.support.terminal import Terminal
 from tests.support.waiting import free_port
 from workflows.visibility import KEYS
@@ -34,9 +34,9 @@ async def test_the_environment_says_where_and_temporal_may_come_later(monkeypatc
         await ensure_search_attributes(client)
 
 
-async def test_a_worker_is_well_when_temporal_has_heard_of_it(house: House, terminal: Terminal) -> None:
+async def test_a_worker_is_well_when_temporal_has_heard_of_it(service: Service, terminal: Terminal) -> None:
     """As docker-compose.yml asks, without another program than ours."""
-    terminal.environment["TEMPORAL_ADDRESS"] = house.temporal.service_client.config.target_host
+    terminal.environment["TEMPORAL_ADDRESS"] = service.temporal.service_client.config.target_host
     said = await terminal.connect("worker", "--check")
     assert (said.status, said.out, said.err) == (0, "", "")
     terminal.environment["TEMPORAL_NAMESPACE"] = "elsewhere"
@@ -45,8 +45,8 @@ async def test_a_worker_is_well_when_temporal_has_heard_of_it(house: House, term
     assert "Temporal cannot be asked" in said.err
 
 
-async def test_a_worker_on_another_machine_is_not_this_one(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TEMPORAL_ADDRESS", house.temporal.service_client.config.target_host)
+async def test_a_worker_on_another_machine_is_not_this_one(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEMPORAL_ADDRESS", service.temporal.service_client.config.target_host)
     assert await why_not_heard_of(socket.gethostname()) == ""
     assert "has not heard of a worker on nowhere" in await why_not_heard_of("nowhere")
 

@@ -15,7 +15,7 @@ from starter.console.calendar_feed import feed_path
 from starter.serve import server_of
 from starter.web.names import Names
 from starter.web.security import HSTS
-from tests.support.service import HOME, TOKEN, House, running, unique
+from tests.support.service import HOME, TOKEN, Service, running, unique
 from tests.support.waiting import free_port
 from tests.support.wire import said
 
@@ -41,19 +41,19 @@ NOT_OURS = [
 
 
 @asynccontextmanager
-async def behind(house: House, **given: Any) -> AsyncIterator[str]:
+async def behind(service: Service, **given: Any) -> AsyncIterator[str]:
     """The service as a process with these settings serves it."""
-    settings = Settings(**{**house.settings.model_dump(), "port": free_port(), **given})
-    app = create_app(house.desk, TOKEN, names=Names.of(settings))
+    settings = Settings(**{**service.settings.model_dump(), "port": free_port(), **given})
+    app = create_app(service.clients, TOKEN, names=Names.of(settings))
     async with running(server_of(settings, app)) as url:
         yield url
 
 
 @pytest.mark.parametrize("host", NOT_OURS, ids=ascii)
-async def test_nothing_is_answered_under_a_name_that_is_not_ours(house: House, host: str) -> None:
+async def test_nothing_is_answered_under_a_name_that_is_not_ours(service: Service, host: str) -> None:
     for path in ("/sign-in", "/clients", "/api/v1/clients", "/static/console.css", "/upcoming.ics", "/nowhere"):
         lines = [f"GET {path} HTTP/1.1", f"Host: {host}", f"Authorization: Bearer {TOKEN}"]
-        status, answer = await said(house.url, *lines)
+        status, answer = await said(service.url, *lines)
         assert status in (400, 421), (path, answer)  # 400: what no server reads
         assert "evil" not in answer
         assert "client_id" not in answer
@@ -66,18 +66,18 @@ async def test_nothing_is_answered_under_a_name_that_is_not_ours(house: House, h
     ids=["none", "two", "the same twice"],
 )
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
-async def test_a_request_says_one_host(house: House, hosts: list[str], version: str) -> None:
-    status, _ = await said(house.url, f"GET /sign-in HTTP/{version}", *hosts)
+async def test_a_request_says_one_host(service: Service, hosts: list[str], version: str) -> None:
+    status, _ = await said(service.url, f"GET /sign-in HTTP/{version}", *hosts)
     assert status in (400, 421)
 
 
-async def test_a_stranger_is_refused_before_his_body_is_read(house: House) -> None:
+async def test_a_stranger_is_refused_before_his_body_is_read(service: Service) -> None:
     lines = ["POST /sign-in HTTP/1.1", "Host: evil.example", "Content-Length: 60000"]
-    assert (await said(house.url, *lines))[0] == 421, "without waiting for what never comes"
+    assert (await said(service.url, *lines))[0] == 421, "without waiting for what never comes"
 
 
-async def test_a_person_is_shown_a_page_and_a_program_a_problem(house: House) -> None:
-    async with httpx.AsyncClient(base_url=house.url, headers={"Host": "evil.example"}, trust_env=False) as browser:
+async def test_a_person_is_shown_a_page_and_a_program_a_problem(service: Service) -> None:
+    async with httpx.AsyncClient(base_url=service.url, headers={"Host": "evil.example"}, trust_env=False) as browser:
         page = await browser.get("/clients", headers=HTML)
         assert (page.status_code, page.headers["content-type"]) == (421, "text/html; charset=utf-8")
         assert "<h1>Connect has another name</h1>" in page.text
@@ -87,8 +87,8 @@ async def test_a_person_is_shown_a_page_and_a_program_a_problem(house: House) ->
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost:1", "LOCALHOST:65535", "[::1]:8000"])
-async def test_loopback_names_are_always_ours_and_stand_in_no_answer(house: House, host: str) -> None:
-    async with httpx.AsyncClient(base_url=house.url, headers={"Host": host}, trust_env=False) as browser:
+async def test_loopback_names_are_always_ours_and_stand_in_no_answer(service: Service, host: str) -> None:
+    async with httpx.AsyncClient(base_url=service.url, headers={"Host": host}, trust_env=False) as browser:
         for path in ("/sign-in", "/clients/", "/nowhere", "/clients?x=1", feed_path(TOKEN), "/static", "/api/v1/"):
             for headers in (HTML, HTML | BEARER, BEARER):
                 answer = await browser.get(path, headers=headers)
@@ -98,16 +98,16 @@ async def test_loopback_names_are_always_ours_and_stand_in_no_answer(house: Hous
                 assert host.lower() not in told.lower(), (path, told)
 
 
-async def test_the_checks_are_answered_to_a_load_balancer_that_asks_by_address(house: House) -> None:
+async def test_the_checks_are_answered_to_a_load_balancer_that_asks_by_address(service: Service) -> None:
     for path, answer in (("/healthz", {"alive": True}), ("/readyz", {"ready": True})):
         async with httpx.AsyncClient(trust_env=False) as balancer:
-            checked = await balancer.get(f"{house.url}{path}", headers={"Host": "10.1.2.3:8000"})
+            checked = await balancer.get(f"{service.url}{path}", headers={"Host": "10.1.2.3:8000"})
             assert (checked.status_code, checked.json()) == (200, answer)
 
 
-async def test_names_are_a_setting(house: House) -> None:
+async def test_names_are_a_setting(service: Service) -> None:
     url_, hosts = "https://connect.example", "other.example, third.example:8443"
-    async with behind(house, public_url=url_, hosts=hosts) as url, httpx.AsyncClient(trust_env=False) as caller:
+    async with behind(service, public_url=url_, hosts=hosts) as url, httpx.AsyncClient(trust_env=False) as caller:
         for host, status in (
             ("connect.example", 200),
             ("connect.example:444", 200),
@@ -121,11 +121,11 @@ async def test_names_are_a_setting(house: House) -> None:
             assert answer.status_code == status, host
 
 
-async def test_feeds_say_the_public_address_whatever_the_host_header_says(house: House) -> None:
-    client = await house.create(unique("Feed"))
-    await house.post(client["client_id"], "suspend", last_day="2199-01-31")
+async def test_feeds_say_the_public_address_whatever_the_host_header_says(service: Service) -> None:
+    client = await service.create(unique("Feed"))
+    await service.post(client["client_id"], "suspend", last_day="2199-01-31")
     given = {"public_url": "https://connect.example/", "hosts": "evil.example"}
-    async with behind(house, **given) as url, httpx.AsyncClient(base_url=url, trust_env=False) as caller:
+    async with behind(service, **given) as url, httpx.AsyncClient(base_url=url, trust_env=False) as caller:
         host = {"Host": "evil.example", "X-Forwarded-Host": "evil.example"}
         feed = (await caller.get(feed_path(TOKEN), headers=host)).text
         assert f"URL:https://connect.example/clients/{client['client_id']}" in feed.replace("\r\n ", "")
@@ -151,21 +151,21 @@ async def test_feeds_say_the_public_address_whatever_the_host_header_says(house:
     ],
 )
 def test_a_setting_that_lets_strangers_in_is_refused_at_the_start(
-    house: House, given: dict[str, str], name: str, words: str
+    service: Service, given: dict[str, str], name: str, words: str
 ) -> None:
     with pytest.raises(ValidationError) as refused:
-        Settings(**{**house.settings.model_dump(), **given})
+        Settings(**{**service.settings.model_dump(), **given})
     [wrong] = refused.value.errors()
     assert wrong["loc"] == (name,)
     assert words in wrong["msg"]
 
 
 @pytest.mark.parametrize("proxies", ["", "127.0.0.1", "10.0.0.7, 10.1.0.0/24,fd00::7"])
-def test_a_setting_that_names_its_proxies_is_taken(house: House, proxies: str) -> None:
-    assert Settings(**{**house.settings.model_dump(), "trusted_proxies": proxies}).trusted_proxies == proxies
+def test_a_setting_that_names_its_proxies_is_taken(service: Service, proxies: str) -> None:
+    assert Settings(**{**service.settings.model_dump(), "trusted_proxies": proxies}).trusted_proxies == proxies
 
 
-def test_a_process_answers_to_the_address_it_listens_on(house: House) -> None:
+def test_a_process_answers_to_the_address_it_listens_on(service: Service) -> None:
     for listens, host, url in (
         ("127.0.0.1", "127.0.0.1:1", "http://127.0.0.1:8000"),
         ("0.0.0.0", "127.0.0.1:1", "http://127.0.0.1:8000"),
@@ -173,7 +173,7 @@ def test_a_process_answers_to_the_address_it_listens_on(house: House) -> None:
         ("10.0.0.5", "10.0.0.5:8000", "http://10.0.0.5:8000"),
         ("fd00::5", "[fd00::5]:8000", "http://[fd00::5]:8000"),
     ):
-        names = Names.of(Settings(**{**house.settings.model_dump(), "host": listens}))
+        names = Names.of(Settings(**{**service.settings.model_dump(), "host": listens}))
         assert names.answer_to([host]), listens
         assert not names.answer_to(["0.0.0.0"])
         assert names.public_url == url
@@ -185,9 +185,9 @@ TLS = {"Host": "connect.example", "X-Forwarded-Proto": "https"}
 SERVED = {"public_url": "https://connect.example", "trusted_proxies": "127.0.0.1"}
 
 
-async def test_behind_tls_the_cookie_is_for_this_host_and_tls_alone(house: House) -> None:
+async def test_behind_tls_the_cookie_is_for_this_host_and_tls_alone(service: Service) -> None:
     async with (
-        behind(house, **SERVED) as url,
+        behind(service, **SERVED) as url,
         httpx.AsyncClient(base_url=url, trust_env=False, headers=HTML) as browser,
     ):
         headers = TLS | {"Origin": "https://connect.example"}
@@ -217,9 +217,9 @@ async def test_behind_tls_the_cookie_is_for_this_host_and_tls_alone(house: House
         assert not await opened(f"__Host-{COOKIE}", TLS)
 
 
-async def test_a_session_begun_without_tls_is_nothing_behind_it(house: House) -> None:
-    cookie = await Sessions(house.desk.directory.database, TOKEN).begin("ann", HOME) or ""
-    async with behind(house, **SERVED) as url, httpx.AsyncClient(base_url=url, trust_env=False) as browser:
+async def test_a_session_begun_without_tls_is_nothing_behind_it(service: Service) -> None:
+    cookie = await Sessions(service.clients.directory.database, TOKEN).begin("ann", HOME) or ""
+    async with behind(service, **SERVED) as url, httpx.AsyncClient(base_url=url, trust_env=False) as browser:
         for name in (COOKIE, f"__Host-{COOKIE}"):
             headers = HTML | {"Cookie": f"{name}={cookie}", "X-Forwarded-Proto": "https", "Host": "127.0.0.1"}
             assert (await browser.get("/clients", headers=headers)).status_code == 303
@@ -228,9 +228,9 @@ async def test_a_session_begun_without_tls_is_nothing_behind_it(house: House) ->
         assert "strict-transport-security" not in plain.headers
 
 
-async def test_only_a_named_proxy_says_that_there_is_tls(house: House) -> None:
+async def test_only_a_named_proxy_says_that_there_is_tls(service: Service) -> None:
     given = {**SERVED, "trusted_proxies": ""}
-    async with behind(house, **given) as url, httpx.AsyncClient(base_url=url, trust_env=False) as browser:
+    async with behind(service, **given) as url, httpx.AsyncClient(base_url=url, trust_env=False) as browser:
         entered = await browser.post("/sign-in", data={"token": TOKEN}, headers=TLS)
         assert entered.headers["set-cookie"].startswith(f"{COOKIE}=")
         assert "strict-transport-security" not in entered.headers

@@ -63,7 +63,7 @@ ANY = (*NOW * 200, *FUTURE, *BOTH)
 
 
 @dataclass(frozen=True)
-class Wish:
+class ActionForm:
     """Commands of one kind that may be asked for: what each field may be, and when, counted from the asking."""
 
     kind: Callable[..., AnyCommand]
@@ -72,9 +72,9 @@ class Wish:
 
 
 KINDS = tuple(kind.value for kind in Kind)
-SUSPENSIONS = Wish(Suspend, ANY, {"source": SOURCES, "reason": ("", "unpaid", "x" * 600)})
-LIFTINGS = Wish(Unsuspend, ANY, {"source": SOURCES})
-CHANGES = Wish(
+SUSPENSIONS = ActionForm(Suspend, ANY, {"source": SOURCES, "reason": ("", "unpaid", "x" * 600)})
+LIFTINGS = ActionForm(Unsuspend, ANY, {"source": SOURCES})
+CHANGES = ActionForm(
     ChangeServices,
     ANY,
     {
@@ -84,7 +84,7 @@ CHANGES = Wish(
         "internet": ("keep", "keep", "keep", "none", *INTERNET),
     },
 )
-CONVERSIONS = Wish(
+CONVERSIONS = ActionForm(
     Convert,
     ANY,
     {
@@ -94,7 +94,7 @@ CONVERSIONS = Wish(
         "internet": (None, *INTERNET),
     },
 )
-EDITS = Wish(
+EDITS = ActionForm(
     Edit,
     NOW,
     {
@@ -109,14 +109,14 @@ WISHES = (
     *[CHANGES] * 4,
     *[CONVERSIONS] * 2,
     *[EDITS] * 2,
-    Wish(Activate, NOW, {"source": SOURCES}),
-    Wish(Decommission, (*FUTURE, *BOTH)),
-    Wish(CancelScheduledDecommission),
-    Wish(CancelPlanned, NOW, {"change": (*KINDS, "activation", "c1", "nonsense")}),
-    Wish(RotateCredentials),
-    Wish(Retry, NOW, {"system": SWITCHED}),
-    Wish(Skip, NOW, {"system": SWITCHED, "reason": ("on Monday", "on Monday", "")}),
-    Wish(MarkDone, NOW, {"system": SWITCHED, "reason": ("ticket 4711", "ticket 4711", " ")}),
+    ActionForm(Activate, NOW, {"source": SOURCES}),
+    ActionForm(Decommission, (*FUTURE, *BOTH)),
+    ActionForm(CancelScheduledDecommission),
+    ActionForm(CancelPlanned, NOW, {"change": (*KINDS, "activation", "c1", "nonsense")}),
+    ActionForm(RotateCredentials),
+    ActionForm(Retry, NOW, {"system": SWITCHED}),
+    ActionForm(Skip, NOW, {"system": SWITCHED, "reason": ("on Monday", "on Monday", "")}),
+    ActionForm(MarkDone, NOW, {"system": SWITCHED, "reason": ("ticket 4711", "ticket 4711", " ")}),
 )
 
 
