@@ -31,6 +31,7 @@ from starter.schemas import Servers
 from starter.watching import Watch
 from tests.fakes import FakeInternet, FakeTelephony
 from tests.waiting import eventually, free_port
+from worker import hearing_all_at_once
 from workflows.client_lifecycle import ClientLifecycle
 from workflows.domain.provisioning import Provisioned
 from workflows.domain.standing import Limits
@@ -197,6 +198,7 @@ async def furnished(temporal: Client, settings: Settings) -> AsyncIterator[House
             activities=[telephony.ensure_lines, internet.ensure_access, PostgresDirectory(database).publish],
             interceptors=[Guard()],
         )
+        hearing_all_at_once(worker)
         watch = Watch(dsn, pause=0.1)
         desk = Desk(Gateway(temporal, "http://ui"), Directory(database), watch, LIMITS, KEYRING)
         async with worker, watched(watch), serving(create_app(desk, TOKEN)) as url, calling(url) as api:
