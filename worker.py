@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from temporalio.client import Client
 from temporalio.service import RPCError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+from temporalio.worker._workflow_instance import _WorkflowLogicFlag  # there is no public way to it yet
 
 from activities.adapters import internet_of, telephony_of
 from activities.bounds import Bounds
@@ -60,7 +61,7 @@ def build(
     telephony = telephony_of(settings, databases, evidences)
     internet = internet_of(settings, databases, evidences)
     directory = PostgresDirectory(databases.directory)
-    return Worker(
+    worker = Worker(
         client,
         task_queue=task_queue,
         workflows=[ClientLifecycle],
@@ -78,6 +79,21 @@ def build(
         sticky_queue_schedule_to_start_timeout=STICKY,
         graceful_shutdown_timeout=timedelta(seconds=settings.operation_seconds),
     )
+    return hearing_all_at_once(worker)
+
+
+def hearing_all_at_once(worker: Worker) -> Worker:
+    """Have a client hear all that a task brings, messages and results, before it acts on any of it.
+
+    The SDK has it act on the messages first. When another worker takes a client up, a result that asked for nothing is
+    brought together with the update after it, but not so in any later replay (temporalio/sdk-rust, issue 1146): the
+    client then did in one order what it does in another, and never runs again. Acting once on all of it is the same in
+    both. The SDK records the choice in each history: older ones replay as they were made.
+    """
+    worker._set_default_workflow_logic_flag(
+        _WorkflowLogicFlag.PROCESS_WORKFLOW_ACTIVATION_JOBS_AS_SINGLE_BATCH, enabled=True
+    )
+    return worker
 
 
 async def run(settings: Settings) -> None:

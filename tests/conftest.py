@@ -1,4 +1,4 @@
-"""What every test folder shares: one PostgreSQL server for the whole session."""
+"""What every test folder shares: one PostgreSQL server for the whole session, and options for runs of one's own."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,22 @@ import pytest
 from starter.local.postgres import EmbeddedPostgres
 from tests.support.waiting import free_port
 
+KILLS, COMMANDS = 10, 100
 THROW_AWAY = {"fsync": "off", "full_page_writes": "off", "max_connections": "300"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("connect")
+    group.addoption("--kills", type=int, default=KILLS, help="how often test_kills kills a part")
+    group.addoption("--commands", type=int, default=COMMANDS, help="how many commands its callers send")
+    group.addoption("--seed", type=int, help="of its chances, to repeat a run")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Have the figures that tests recorded printed, whether they passed or not."""
+    for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
+        for name, value in report.user_properties:
+            terminalreporter.write_line(f"{name}: {value}")
 
 
 @pytest.fixture(scope="session")

@@ -71,9 +71,12 @@ class Attempts:
         """A newer decision abandons what was begun for an older one; the systems' fences make that safe."""
         for system in SWITCHED:
             attempt = self._under_way.get(system)
-            if attempt and attempt.order.revision < self._state.provisioning.standing[system].wanted_since:
+            if attempt and self._outdated(system, attempt):
                 del self._under_way[system]
                 attempt.handle.cancel()
+
+    def _outdated(self, system: System, attempt: Attempt) -> bool:
+        return system in SWITCHED and attempt.order.revision < self._state.provisioning.standing[system].wanted_since
 
     def abandon(self) -> None:
         """Leave every attempt to itself; what it was for is attempted again."""
@@ -128,7 +131,8 @@ class Attempts:
             outcome = failure
         if self._under_way.get(system) is attempt:  # else it was abandoned
             del self._under_way[system]
-            self._report(system, attempt.order, outcome)
+            if not self._outdated(system, attempt):  # one that ended in the very task that brought a newer decision
+                self._report(system, attempt.order, outcome)
 
 
 def order_for(state: ClientState, system: System) -> Order:

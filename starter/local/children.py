@@ -114,6 +114,27 @@ def end_leftover(pid: int, born: str, within: float = 10.0) -> None:
         time.sleep(0.02)
 
 
+def end_orphans(folder: Path) -> None:
+    """End what a killed daemon of ours had started itself and left standing in its folder, on Linux.
+
+    Kamailio's workers outlive their main process: they keep its ports, and answer. Whoever else stands there has a
+    session whose leader lives.
+    """
+    while left := [pid for pid in processes_in(folder) if _leaderless(pid)] if folder.exists() else []:
+        for pid in left:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.02)
+
+
+def _leaderless(pid: int) -> bool:
+    try:
+        leader = os.getsid(pid)  # 0: beyond our own namespace
+        return leader > 0 and birth(leader) is None
+    except ProcessLookupError:
+        return False
+
+
 def birth(pid: int) -> str | None:
     """When a living process was born, in the system's own words; None: it is not there, or dead and not buried.
 

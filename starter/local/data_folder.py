@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from starter.local.accounts import POSTGRES, SHARED
-from starter.local.children import birth, end_leftover
+from starter.local.children import birth, end_leftover, end_orphans
 from starter.local.private_files import LOST_AND_FOUND, OF_OTHERS, check_ours, read_private, write_private
 
 LAYOUT = "1"
@@ -127,6 +127,8 @@ class DataFolder:
         """Have nothing running that a killed predecessor started. On Linux these are ending already."""
         for pid, born in reversed(self.noted_children().values()):
             end_leftover(pid, born)
+        for folder in (self.kamailio, self.freeradius):
+            end_orphans(folder)
 
     # -- secrets --------------------------------------------------------------------------------------------------
 

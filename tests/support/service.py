@@ -31,6 +31,7 @@ from starter.temporal.gateway import Gateway
 from starter.web.http_server import Server
 from tests.support.fakes import FakeInternet, FakeTelephony
 from tests.support.waiting import eventually, free_port
+from worker import hearing_all_at_once
 from workflows.client_lifecycle import ClientLifecycle
 from workflows.domain.provisioning.ledger import Provisioned
 from workflows.domain.provisioning.standing import Limits
@@ -197,6 +198,7 @@ async def running_service(temporal: Client, settings: Settings) -> AsyncIterator
             activities=[telephony.ensure_lines, internet.ensure_access, PostgresDirectory(database).publish],
             interceptors=[Guard()],
         )
+        hearing_all_at_once(worker)
         watch = Watch(dsn, pause=0.1)
         clients = ClientService(Gateway(temporal, "http://ui"), DirectoryReads(database), watch, LIMITS, KEYRING)
         async with worker, watched(watch), serving(create_app(clients, TOKEN)) as url, calling(url) as api:

@@ -2,7 +2,7 @@
 
 import sys
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -20,6 +20,7 @@ from temporalio.worker import Replayer, Worker
 
 from tests.support.fakes import FakeDirectory, FakeInternet, FakeTelephony
 from tests.support.waiting import eventually
+from worker import hearing_all_at_once
 from workflows.client_lifecycle import ClientLifecycle
 from workflows.domain.client.client import Client
 from workflows.domain.lifecycle import Activation
@@ -77,18 +78,24 @@ class Service:
         self.telephony, self.internet, self.directory = FakeTelephony(), FakeInternet(), FakeDirectory()
         self.handles: list[Handle] = []
 
+    @property
+    def activities(self) -> list[Callable[..., Any]]:
+        """What the fake systems do."""
+        return [
+            *(self.telephony.ensure_lines, self.telephony.observe_lines),
+            *(self.internet.ensure_access, self.internet.observe_access),
+            self.directory.publish,
+        ]
+
     def worker(self, **options: Any) -> Worker:
-        return Worker(
+        worker = Worker(
             self.temporal,
             task_queue=self.queue,
             workflows=[ClientLifecycle],
-            activities=[
-                *(self.telephony.ensure_lines, self.telephony.observe_lines),
-                *(self.internet.ensure_access, self.internet.observe_access),
-                self.directory.publish,
-            ],
+            activities=self.activities,
             **{"interceptors": [Guard()], **options},
         )
+        return hearing_all_at_once(worker)
 
     async def start(
         self,

@@ -110,6 +110,23 @@ def test_a_stranger_with_the_number_of_a_dead_child_is_left_alone(path: Path) ->
     stranger.wait()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="asks /proc who stands where")
+def test_workers_of_a_daemon_that_was_killed_before_its_supervisor_are_ended(path: Path) -> None:
+    with DataFolder.held(path) as folder:
+        folder.kamailio.mkdir()
+    forks = "import os, time; worker = os.fork(); worker and print(worker, flush=True); time.sleep(600)"
+    command = [sys.executable, "-c", forks]
+    daemon = subprocess.Popen(command, cwd=path / "kamailio", start_new_session=True, stdout=subprocess.PIPE)
+    assert daemon.stdout
+    with daemon.stdout:
+        worker = int(daemon.stdout.readline())
+    daemon.kill()
+    daemon.wait()
+    assert birth(worker), "it outlives the daemon"
+    with DataFolder.held(path):
+        assert not birth(worker)
+
+
 def test_a_port_in_use_is_known_with_its_user() -> None:
     port = free_port()
     assert is_free(port)

@@ -1,0 +1,127 @@
+"""Callers who write down what they ask and what they hear, and ask again until there is a verdict."""
+
+import asyncio
+import json
+import time
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.faults.workload import Request
+from tests.waiting import eventually
+
+PATIENCE = 120.0  # seconds for one verdict, all restarts included
+LONGEST_STANDSTILL = 300.0  # seconds between two kills
+QUICKLY = 0.003  # seconds between two looks
+PAUSE = 0.1  # seconds before a request is sent again
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a command was answered for good: done (2xx) or refused (4xx)."""
+
+    status: int
+    said: str
+    changed: bool | None = None
+    client_id: str = ""
+
+    @classmethod
+    def of(cls, answer: httpx.Response) -> "Verdict | None":
+        """None for an answer that leaves it open (5xx)."""
+        if answer.is_server_error:
+            return None
+        told = answer.json()
+        if answer.is_success:
+            return cls(200, told.get("message", ""), told.get("changed"), told["client_id"])
+        return cls(answer.status_code, f"{told['title']}: {told['detail']}")
+
+    @property
+    def accepted(self) -> bool:
+        return self.status == httpx.codes.OK
+
+
+@dataclass
+class CallersLog:
+    """Everything that was sent and heard, in order, in a file too, and how many requests were begun and answered."""
+
+    file: Path
+    started: float = field(default_factory=time.monotonic)
+    begun: int = 0
+    answered: int = 0
+    verdicts: dict[Request, list[Verdict]] = field(default_factory=lambda: defaultdict(list))
+    heard: Counter[str] = field(default_factory=Counter)
+
+    def note(self, what: str, request: Request | None = None, **facts: Any) -> None:
+        """Write down one line."""
+        self.heard[what] += 1
+        line = {
+            "at": round(time.monotonic() - self.started, 3),
+            "what": what,
+            **({"key": request.key} if request else {}),
+            **facts,
+        }
+        with self.file.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def verdict(self, request: Request, verdict: Verdict) -> None:
+        self.answered += 1
+        self.verdicts[request].append(verdict)
+        self.note("accepted" if verdict.accepted else "refused", request, said=verdict.said, changed=verdict.changed)
+
+    @property
+    def accepted(self) -> list[Request]:
+        """What was accepted the first time that it was answered."""
+        return [request for request, verdicts in self.verdicts.items() if verdicts[0].accepted]
+
+    @property
+    def refused(self) -> list[Request]:
+        return [request for request, verdicts in self.verdicts.items() if not verdicts[0].accepted]
+
+
+class Callers:
+    """Several callers at once, each asking one thing after another. ``allowed`` is how many they may begin by now."""
+
+    def __init__(self, api: httpx.AsyncClient, log: CallersLog) -> None:
+        self._api, self._log = api, log
+        self.allowed = 0.0
+
+    async def work(self, turns: list[list[Request]]) -> None:
+        """Have every caller ask all of its requests."""
+        async with asyncio.TaskGroup() as group:
+            for requests in turns:
+                group.create_task(self._ask_all(requests))
+
+    async def _ask_all(self, requests: list[Request]) -> None:
+        for request in requests:
+            await eventually(lambda: self._log.begun < self.allowed, LONGEST_STANDSTILL, QUICKLY)
+            self._log.begun += 1
+            self._log.verdict(request, await self.ask(request))
+
+    async def in_the_middle(self, begun: int, answered: int) -> None:
+        """Let the callers begin so many requests, and wait until they have, and so many are answered."""
+        self.allowed = begun
+        await eventually(
+            lambda: self._log.begun >= begun and self._log.answered >= answered, LONGEST_STANDSTILL, QUICKLY
+        )
+
+    async def ask(self, request: Request) -> Verdict:
+        """Send a request until it has a verdict, always with the same key and body."""
+
+        async def answered() -> Verdict | None:
+            headers = {"Idempotency-Key": request.key}
+            self._log.note("sent", request, method=request.method, path=request.path, body=request.body)
+            try:
+                answer = await self._api.request(request.method, request.path, json=request.body, headers=headers)
+            except httpx.TransportError as lost:
+                self._log.note("lost", request, why=type(lost).__name__)
+                return None
+            if (verdict := Verdict.of(answer)) is None:
+                self._log.note(f"answered {answer.status_code}", request, said=answer.text)
+            return verdict
+
+        verdict = await eventually(answered, PATIENCE, PAUSE, f"no verdict on {request}")
+        assert verdict is not None
+        return verdict
