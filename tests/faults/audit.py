@@ -12,7 +12,7 @@ import httpx
 
 from tests.faults.callers import CallersLog
 from tests.faults.workload import Request, begun
-from workflows.domain.client import Client
+from workflows.domain.client.client import Client
 from workflows.domain.errors import Refusal
 from workflows.domain.lifecycle import Status
 

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from tests.faults.workload import Request
-from tests.waiting import eventually
+from tests.support.waiting import eventually
 
 PATIENCE = 120.0  # seconds for one verdict, all restarts included
 LONGEST_STANDSTILL = 300.0  # seconds between two kills

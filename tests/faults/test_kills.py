@@ -25,14 +25,14 @@ import pytest
 from temporalio.client import Client as TemporalClient
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from starter.children import birth
-from starter.daemons import DaemonsMissing, check_installed
+from starter.local.children import birth
+from starter.local.systems import DaemonsMissing, check_installed
 from tests.faults.audit import Account, Audit, Tables, account_of
 from tests.faults.callers import Callers, CallersLog
 from tests.faults.workload import CREATE, SITE, Workload, records
-from tests.starter.test_local import Terminal, put
+from tests.starter.local.test_up import Terminal, put
+from tests.support.waiting import eventually
 from tests.systems.service import free_udp_port
-from tests.waiting import eventually
 from tests.workflows.conftest import replay_everything
 
 CLIENTS, CALLERS = 8, 4

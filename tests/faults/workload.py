@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
 
-from workflows.domain.client import Client
+from workflows.domain.client.client import Client
 from workflows.domain.commands import ClientCommand
 from workflows.domain.errors import NumberTaken, Refusal
 from workflows.domain.lifecycle import Kind
 from workflows.domain.services import ClientType, Line, Services
-from workflows.messages import BY_NAME
+from workflows.wire.messages import BY_NAME
 
 SITE = {"site_id": "bank-house", "name": "Bank House", "timezone": "Europe/London"}
 BEGUN = date(2025, 1, 1)

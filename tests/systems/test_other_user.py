@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.starter.test_local import Terminal, create
+from tests.starter.local.test_up import Terminal, create
 from tests.systems.other_user import REFUSED
 from tests.systems.service import free_udp_port
 

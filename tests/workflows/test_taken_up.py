@@ -6,11 +6,11 @@ import pytest
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
-from tests.waiting import eventually
-from tests.workflows.conftest import SERVICES, House, replay
+from tests.support.waiting import eventually
+from tests.workflows.conftest import SERVICES, Service, replay
 from worker import hearing_all_at_once
 from workflows.client_lifecycle import ClientLifecycle
-from workflows.domain.standing import Proof
+from workflows.domain.provisioning.standing import Proof
 from workflows.guard import Guard
 
 FIRST_TOLD = {"suspend": {}, "convert": {"to": "virtual"}, "decommission": {}, "edit": {"name": "Acme Europe Ltd"}}
@@ -21,50 +21,50 @@ FIRST_TOLD = {"suspend": {}, "convert": {"to": "virtual"}, "decommission": {}, "
 async def test_the_first_command_that_a_new_worker_brings_replays(
     temporal: WorkflowEnvironment, kind: str, last: str
 ) -> None:
-    house = House(temporal)
-    async with house.worker():
-        handle = await house.start()
-        hold = getattr(house, last).faults.hold = asyncio.Event()
-        await house.command(handle, "rotate_credentials")
-        await eventually(lambda: _heard(house, 2))  # each in a task of its own, which asks for nothing
+    service = Service(temporal)
+    async with service.worker():
+        handle = await service.start()
+        hold = getattr(service, last).faults.hold = asyncio.Event()
+        await service.command(handle, "rotate_credentials")
+        await eventually(lambda: _heard(service, 2))  # each in a task of its own, which asks for nothing
         hold.set()
-        await house.until(handle, lambda view: view.provisioning == "settled")
-    async with house.worker():
-        await house.command(handle, kind, **FIRST_TOLD[kind])
-        await house.until(handle, lambda view: view.provisioning == "settled")
-    await replay(await house.histories())
+        await service.until(handle, lambda view: view.provisioning == "settled")
+    async with service.worker():
+        await service.command(handle, kind, **FIRST_TOLD[kind])
+        await service.until(handle, lambda view: view.provisioning == "settled")
+    await replay(await service.histories())
 
 
 async def test_a_result_that_comes_together_with_a_newer_decision_counts_no_more(temporal: WorkflowEnvironment) -> None:
-    house = House(temporal)
-    async with house.worker():
-        handle = await house.start()
-    async with Worker(house.temporal, task_queue=house.queue, activities=house.activities):
-        hold = house.telephony.faults.hold = asyncio.Event()
-        house.telephony.faults.reached.clear()
-        house.telephony.doubts[SERVICES.numbers[0]] = Proof.FAILED, "somebody has its row"
-        async with _thinking(house):
-            await house.command(handle, "rotate_credentials")
-            await house.telephony.faults.reached.wait()
-            await eventually(lambda: _heard(house, 2))
+    service = Service(temporal)
+    async with service.worker():
+        handle = await service.start()
+    async with Worker(service.temporal, task_queue=service.queue, activities=service.activities):
+        hold = service.telephony.faults.hold = asyncio.Event()
+        service.telephony.faults.reached.clear()
+        service.telephony.doubts[SERVICES.numbers[0]] = Proof.FAILED, "somebody has its row"
+        async with _thinking(service):
+            await service.command(handle, "rotate_credentials")
+            await service.telephony.faults.reached.wait()
+            await eventually(lambda: _heard(service, 2))
         hold.set()
-        await eventually(lambda: _heard(house, 3))
-        house.telephony.doubts.clear()
-        await house.signal(handle, "suspend", {"source": "billing"})
-        async with _thinking(house):
-            await house.until(handle, lambda view: (view.status, view.provisioning) == ("suspended", "settled"))
-    assert not [line for line in house.directory.told(handle.id.removeprefix("client-")) if "attempted" in line]
-    await replay(await house.histories())
+        await eventually(lambda: _heard(service, 3))
+        service.telephony.doubts.clear()
+        await service.signal(handle, "suspend", {"source": "billing"})
+        async with _thinking(service):
+            await service.until(handle, lambda view: (view.status, view.provisioning) == ("suspended", "settled"))
+    assert not [line for line in service.directory.told(handle.id.removeprefix("client-")) if "attempted" in line]
+    await replay(await service.histories())
 
 
-def _thinking(house: House) -> Worker:
+def _thinking(service: Service) -> Worker:
     """A worker for the clients alone: what they order is done elsewhere."""
-    worker = Worker(house.temporal, task_queue=house.queue, workflows=[ClientLifecycle], interceptors=[Guard()])
+    worker = Worker(service.temporal, task_queue=service.queue, workflows=[ClientLifecycle], interceptors=[Guard()])
     return hearing_all_at_once(worker)
 
 
-async def _heard(house: House, results: int) -> bool:
+async def _heard(service: Service, results: int) -> bool:
     """Whether so many orders have been carried out since the last command, as the history has it."""
-    events = await house.events(house.handles[0])
+    events = await service.events(service.handles[0])
     since = max(n for n, event in enumerate(events) if event == "WORKFLOW_EXECUTION_UPDATE_COMPLETED")
     return events[since:].count("ACTIVITY_TASK_COMPLETED") >= results
