@@ -164,7 +164,7 @@ async def another_worker(service: JsonHouse, dsn: str = "") -> AsyncIterator[Pac
         await asyncio.gather(task, return_exceptions=True)
 
 
-@pytest.mark.parametrize("json_house", [{"CONNECT_BREAKER_DRAIN_PER_SECOND": "2"}], indirect=True, ids=["two-a-second"])
+@pytest.mark.parametrize("json_service", [{"CONNECT_BREAKER_DRAIN_PER_SECOND": "2"}], indirect=True, ids=["two-each"])
 async def test_a_storm_on_a_failing_system_is_paced_shown_and_drained_operators_first(json_service: JsonHouse) -> None:
     telephony = json_service.systems.telephony
     probe, *others = await json_service.tenants(11)
@@ -201,7 +201,7 @@ async def test_a_storm_on_a_failing_system_is_paced_shown_and_drained_operators_
     assert set(order) == {client_id_of(handle.id) for handle in others}
 
 
-@pytest.mark.parametrize("json_house", [{"CONNECT_BREAKER_DRAIN_PER_SECOND": "1"}], indirect=True, ids=["slowly"])
+@pytest.mark.parametrize("json_service", [{"CONNECT_BREAKER_DRAIN_PER_SECOND": "1"}], indirect=True, ids=["slowly"])
 async def test_a_drain_stops_when_the_system_fails_again_and_the_next_one_goes_on(json_service: JsonHouse) -> None:
     telephony = json_service.systems.telephony
     probe, gone, *others = await json_service.tenants(12)
@@ -229,7 +229,7 @@ async def test_a_drain_stops_when_the_system_fails_again_and_the_next_one_goes_o
             assert (await json_service.settled(handle)).status == "suspended"
 
 
-@pytest.mark.parametrize("json_house", [{"CONNECT_BREAKER_CLIENTS": "1000"}], indirect=True, ids=["only-the-other"])
+@pytest.mark.parametrize("json_service", [{"CONNECT_BREAKER_CLIENTS": "1000"}], indirect=True, ids=["only-the-other"])
 async def test_a_drain_that_loses_the_directory_goes_on_where_it_was(
     json_service: JsonHouse, postgres: EmbeddedPostgres
 ) -> None:
@@ -264,7 +264,7 @@ async def test_a_drain_that_loses_the_directory_goes_on_where_it_was(
     assert sorted(await woken()) == sorted(client_id_of(handle.id) for handle in handles)
 
 
-@pytest.mark.parametrize("json_house", [{"CONNECT_STATEMENT_SECONDS": "15"}], indirect=True, ids=["patiently"])
+@pytest.mark.parametrize("json_service", [{"CONNECT_STATEMENT_SECONDS": "15"}], indirect=True, ids=["patiently"])
 async def test_a_system_that_is_silent_for_longer_than_an_attempt_may_take_is_failing_too(
     json_service: JsonHouse,
 ) -> None:

@@ -139,6 +139,12 @@ async def test_a_server_that_does_not_answer_leaves_lines_not_proven_until_it_do
             assert await phone.register() == REFUSED
 
 
+async def confirmed(building: Building) -> bool:
+    """Whether every call is written down with both its telephones, the ACK included (module dialog: state 4)."""
+    calls = await execute(building.databases["kamailio"], "SELECT state, callee_contact FROM dialog")
+    return bool(calls) and all(call["state"] == 4 and call["callee_contact"] for call in calls)
+
+
 async def killed_and_started(kamailio: Kamailio) -> None:
     """The whole family dies at once, and a new one is there."""
     assert kamailio.process
@@ -159,6 +165,7 @@ async def test_a_call_that_outlives_its_server_ends_at_suspension_and_both_hear_
             caller, callee = (ours, theirs) if as_caller else (theirs, ours)
             call = await caller.dial(callee.username)
             assert call.code == 200
+            await eventually(lambda: confirmed(building))
             await killed_and_started(building.kamailio)
             assert await caller.hold(call) == 200, "it goes on"
             await building.tell(acme, "suspend")

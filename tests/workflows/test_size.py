@@ -10,7 +10,7 @@ from workflows.domain.commands import ChangeServices, Suspend
 from workflows.domain.errors import TooManyWaiting
 from workflows.domain.provisioning.standing import Doubt, Found, Proof
 from workflows.domain.services import MOST_LINES, ClientType, Line, Services
-from workflows.domain.state import MOST_CLAIMS, ClientState
+from workflows.domain.state import MOST_CLAIMS, MOST_LINES_CLAIMED, ClientState
 from workflows.wire.messages import MOST, ClientStart
 
 LIMIT = 2 * 1024 * 1024
@@ -35,8 +35,9 @@ def test_the_largest_client_in_the_worst_of_times_can_be_renewed() -> None:
     why = WIDE * (ALL_TEXTS // MOST_LINES)
     doubts = {line.number: Doubt(Proof.FAILED, why) for line in contracted}
     state.lines_found(dict.fromkeys(doubts, True), Found(state.client.revision, NOW, WIDE * 500, doubts), 0.5)
+    each = MOST_LINES_CLAIMED // MOST_CLAIMS
     for n in range(MOST_CLAIMS):
-        state.claim(ChangeServices(command_id=f"claim-{n}", add_lines=lines(MOST, f"3{n}", WIDE * 12)))
+        state.claim(ChangeServices(command_id=f"claim-{n}", add_lines=lines(each, f"3{n}", WIDE * 60)))
     for n in range(MOST_HOLDS):
         state.obey(Suspend(command_id=f"{n}", source=f"hold-{n}", reason=WIDE * 500, by=WIDE * 200), NOW)
         state.journal.published(state.journal.written)

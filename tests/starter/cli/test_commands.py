@@ -15,7 +15,7 @@ from tests.support.waiting import free_port
 
 
 async def test_a_client_from_its_first_day_to_its_last(terminal: Terminal) -> None:
-    client_id, site, first, second = unique("tour"), unique("house"), number(), number()
+    client_id, site, first, second = unique("tour"), unique("service"), number(), number()
     said = await terminal.connect("site", "add", site, "--name", "The House", "--timezone", "Europe/London")
     assert (said.status, said.err) == (0, "")
     assert site in (await terminal.connect("site", "list")).out

@@ -20,7 +20,7 @@ from starter.clients import ClientService
 from starter.console.rendering import NOTICE_COOKIE
 from starter.temporal.gateway import Gateway
 from tests.support.service import LIMITS, SITE, TOKEN, Service, number, serving, unique
-from tests.support.waiting import free_port
+from tests.support.waiting import eventually, free_port
 
 TODAY = datetime.now(UTC).date()
 SOON, LATER = ((TODAY + timedelta(days)).isoformat() for days in (40, 90))
@@ -363,7 +363,7 @@ async def test_only_what_was_changed_is_sent(ann: Somebody, service: Service) ->
     assert (path, notice) == (f"/clients/{client['client_id']}", "Edited: end date.")
     after = await shown(service, client["client_id"])
     assert (after["name"], after["end_date"]) == (other, LATER)
-    [line] = [line for line in await service.history(client["client_id"]) if line["text"] == "Edited: end date"]
+    [line] = await lines_of(service, client, text="Edited: end date")
     assert (line["by"], line["reason"]) == ("ann", "moves out")
 
 
@@ -386,7 +386,18 @@ async def test_an_edit_that_is_sent_twice_is_one(ann: Somebody, service: Service
     assert await ann.done(at(client), typed) == first
     after = await shown(service, client["client_id"])
     assert after["billing_ref"] not in ("", client["billing_ref"])
-    assert len([line for line in await service.history(client["client_id"]) if line["kind"] == "edit"]) == 1
+    assert len(await lines_of(service, client, kind="edit")) == 1
+
+
+async def lines_of(service: Service, client: dict[str, Any], **fields: str) -> list[dict[str, Any]]:
+    """The lines of the history that have these fields, once there are some and the client is settled."""
+    await service.known(client["client_id"])
+
+    async def found() -> list[dict[str, Any]]:
+        lines = await service.history(client["client_id"])
+        return [line for line in lines if all(line[name] == value for name, value in fields.items())]
+
+    return await eventually(found)
 
 
 async def test_an_edit_of_nothing_says_so(ann: Somebody, service: Service) -> None:
