@@ -146,6 +146,26 @@ def test_the_port_of_json_rpc_is_not_for_telephones(systems: Systems) -> None:
         assert connection.recv(4096).startswith(b"HTTP/1.1 404"), "the other was not answered"
 
 
+def test_the_port_of_telephones_is_not_for_json_rpc(systems: Systems) -> None:
+    """Kamailio takes HTTP over UDP, too."""
+    body, host = told("ul.lookup", *LINE), systems.kamailio.rpc_url.removeprefix("http://").removesuffix("/RPC")
+    with socket.socket(type=socket.SOCK_DGRAM) as stranger:
+        stranger.bind(("127.0.0.1", 0))
+        stranger.settimeout(5)
+        stranger.connect(("127.0.0.1", systems.kamailio.port))
+        via = f"127.0.0.1:{stranger.getsockname()[1]}"
+        request = (
+            f"POST /RPC/{systems.rpc_secret} HTTP/1.1",
+            f"Via: SIP/2.0/UDP {via};branch=z9hG4bKx",
+            f"Host: {host}",
+            "Content-Type: application/json",
+            f"Content-Length: {len(body)}",
+        )
+        stranger.send("\r\n".join(request).encode() + b"\r\n\r\n" + body)
+        stranger.send(options(f"sip:{systems.kamailio.address}", "UDP", via))
+        assert stranger.recv(4096).startswith(b"SIP/2.0 200"), "the other was answered"
+
+
 # -- where secrets stand, and what listens ----------------------------------------------------------------------------
 
 
