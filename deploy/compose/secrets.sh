@@ -1,9 +1,11 @@
 #!/bin/sh
 # The secrets of .env that services read as files, in ./secrets: docker compose gives a container whose file system is
-# read-only no other kind. The folder is its owner's alone; the files in it are for the accounts in the containers.
+# read-only no other kind. The folder is its owner's alone; the files in it are for the accounts in the containers. So is
+# .env from now on: the shell that wrote it most likely let everybody read it.
 set -eu
 cd "${1:-$(dirname "$0")/../..}"
 umask 077
+chmod 600 .env
 mkdir -p secrets
 while read -r name variable; do
   value=$(sed -n "s/^$variable=//p" .env)

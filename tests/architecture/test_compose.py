@@ -87,6 +87,13 @@ def test_our_processes_are_told_what_they_know(service: str) -> None:
     assert understood_by_temporal(others) == set(others)
 
 
+@pytest.mark.parametrize("service", ["migrate", "api"])
+def test_only_workers_are_told_of_the_systems_databases(service: str) -> None:
+    told = {"CONNECT_TELEPHONY_DSN", "CONNECT_INTERNET_DSN"}
+    assert told <= set(services()["worker"]["environment"])
+    assert not told & set(services()[service]["environment"])
+
+
 def understood_by_temporal(environment: dict[str, str]) -> set[str]:
     """Variables that temporalio.envconfig does not ignore."""
 
@@ -152,6 +159,7 @@ def test_secrets_are_written_for_the_containers_in_a_folder_of_ones_own(tmp_path
         name: values[variable] for name, variable in files_of_secrets().items()
     }
     assert folder.stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / ".env").stat().st_mode & 0o777 == 0o600, "every secret is in it"
     assert {file.stat().st_mode & 0o777 for file in folder.iterdir()} == {0o444}
     ignored = (ROOT / ".gitignore").read_text().splitlines()
     assert {"secrets/", ".env"} <= set(ignored)
