@@ -38,7 +38,7 @@ def suspend(
     client_id: Id,
     options: PlanOptions,
     source: Annotated[
-        str, typer.Option(metavar="WHO", help="Who stands behind it: operator, billing, security, …")
+        str, typer.Option(metavar="WHO", help="Source of the hold: operator, billing, security, …")
     ] = "operator",
 ) -> None:
     """Place a hold: every service is ceased while one stands."""
@@ -50,7 +50,7 @@ def suspend(
 def unsuspend(
     client_id: Id,
     options: PlanOptions,
-    source: Annotated[str, typer.Option(metavar="WHO", help="Whose hold to lift; all: every one")] = "operator",
+    source: Annotated[str, typer.Option(metavar="WHO", help="Source of the hold to lift; all: every one")] = "operator",
 ) -> None:
     """Lift a hold. Services come back when the last one goes."""
     _command(options, client_id, "unsuspend", source=source)
