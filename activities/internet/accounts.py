@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import asyncpg
 
 from activities.database import Database
-from activities.fence import Owner, secret_told
+from activities.fence import Owner, describe_secret
 from activities.internet import sql
 from activities.internet.nas import Outcome, Session, disowned, left_open
 from workflows.domain.provisioning.ledger import Access
@@ -127,12 +127,12 @@ class Account:
         if not self.known:
             return {"login": "absent", "open_sessions": open_sessions}
         login = "rejected" if self.rejected else "doubtful" if self.barred or not self.keyed else "accepted"
-        seen = {"login": login, "open_sessions": open_sessions, "secret": secret_told(self.owner)}
+        seen = {"login": login, "open_sessions": open_sessions, "secret": describe_secret(self.owner)}
         return seen | {attribute: value for attribute, _, value in self.replies}
 
     def _difference(self, seen: Mapping[str, str]) -> str:
-        told = ", ".join(f"{name}={value}" for name, value in seen.items())
-        return f"it should be {'on' if self.wanted.on else 'off'}, and reads back as {told}. Somebody else changes it"
+        found = ", ".join(f"{name}={value}" for name, value in seen.items())
+        return f"it should be {'on' if self.wanted.on else 'off'}, and reads back as {found}. Somebody else changes it"
 
 
 def replies_of(access: Access) -> dict[str, str]:

@@ -234,6 +234,6 @@ class RadiusInternet(Internet):
             answer = NOT_ASKED
         else:
             answer = await self._probe.is_accepted(name, password, replies_of(account.wanted))
-        seen = finding.seen | {"probe": answer.told}
+        seen = finding.seen | {"probe": answer.summary}
         admitted = finding.in_service if answer.admitted is None else answer.admitted
         return Finding(name, admitted, seen, answer.proof, answer.why)

@@ -23,7 +23,7 @@ from activities.secrets import ha1, sip_password, sip_username
 from activities.settings import Settings
 from activities.telephony import sql
 from activities.telephony.kamailio_rpc import RpcFailed, Servers, ServerState
-from activities.telephony.observation import Line, LineObservation
+from activities.telephony.observation import LineObservation, LineRow
 from activities.telephony.sip_probe import Login, Probe
 from workflows.domain.provisioning.standing import Doubt, Proof
 from workflows.domain.systems import System
@@ -36,7 +36,7 @@ REFUSED = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError, asyncpg
 OF_ONE_LINE = (*LOCKED, *REFUSED)
 """What may be the trouble of a single row: somebody has it, or a CHECK or a trigger is against it."""
 
-_ALL_SAID = ServerState()
+_NO_TROUBLE = ServerState()
 
 log = structlog.get_logger(__name__)
 
@@ -112,13 +112,13 @@ class KamailioTelephony(Telephony):
         until = self._until()
         async with attempt_on(self._database, until - self._read_back):
             switched = await self._switched(order)
-        heard = await self._cut(order, switched, until - self._read_back)
-        forgotten = [n for n in switched.rekeyed if not heard.get(sip_username(n), _ALL_SAID).trouble]
+        servers = await self._cut(order, switched, until - self._read_back)
+        forgotten = [n for n in switched.rekeyed if not servers.get(sip_username(n), _NO_TROUBLE).trouble]
         async with attempt_on(self._database, until):
             lines = await self._read(order, switched.rekeyed)
             await self._trust_secrets(order, forgotten)
-        sights = await self._probed([self._sight(line, order, switched, heard) for line in lines], until)
-        evidence = self._evidence(order.revision, [sight.finding() for sight in sights], sights)
+        observations = await self._probed([self._observation(line, order, switched, servers) for line in lines], until)
+        evidence = self._evidence(order.revision, [it.finding() for it in observations], observations)
         log.info("lines_ensured", client_id=order.client_id, revision=order.revision, lines=len(lines))
         return await self._evidences.record(order.client_id, evidence, order.release)
 
@@ -129,9 +129,9 @@ class KamailioTelephony(Telephony):
         async with attempt_on(self._database, until):
             lines = await self._read(ceased, look=True)
         ours = {sip_username(line.number) for line in lines if not line.elsewhere}
-        heard = await self._servers.look(ours, until) if self._servers and ours else {}
-        sights = [self._sight(line, ceased, Switched(), heard) for line in lines]
-        evidence = self._evidence(order.revision, [sight.finding(look=True) for sight in sights], sights)
+        servers = await self._servers.look(ours, until) if self._servers and ours else {}
+        observations = [self._observation(line, ceased, Switched(), servers) for line in lines]
+        evidence = self._evidence(order.revision, [it.finding(look=True) for it in observations], observations)
         return await self._evidences.record(order.client_id, replace(evidence, look=True))
 
     def _until(self) -> float:
@@ -244,7 +244,7 @@ class KamailioTelephony(Telephony):
 
     # -- seeing ---------------------------------------------------------------------------------------------------
 
-    async def _read(self, order: EnsureLines, rekeyed: Collection[str] = (), *, look: bool = False) -> list[Line]:
+    async def _read(self, order: EnsureLines, rekeyed: Collection[str] = (), *, look: bool = False) -> list[LineRow]:
         """What the tables say. Those that were ``rekeyed`` have the secret of the order, also while it is in doubt.
 
         Raises StaleRevision where a later order was obeyed since this one, unless it is only to ``look``.
@@ -256,7 +256,7 @@ class KamailioTelephony(Telephony):
         if newest > order.revision and not look:
             raise stale_revision(f"The {System.TELEPHONY} system", order.client_id, order.revision, newest)
         return [
-            Line(
+            LineRow(
                 row["number"],
                 None if row["in_service"] is None else row["in_service"] == 1,
                 row["registrations"],
@@ -266,45 +266,45 @@ class KamailioTelephony(Telephony):
             for row in rows
         ]
 
-    def _sight(
-        self, line: Line, order: EnsureLines, switched: Switched, heard: Mapping[str, ServerState]
+    def _observation(
+        self, line: LineRow, order: EnsureLines, switched: Switched, servers: Mapping[str, ServerState]
     ) -> LineObservation:
         wanted = order.lines[line.number]
         return LineObservation(
             line,
             wanted,
-            heard.get(sip_username(line.number)),
+            servers.get(sip_username(line.number)),
             protected=wanted and line.number in order.protected,
             doubt=switched.doubts.get(line.number),
             end_calls=self._end_calls,
         )
 
-    async def _probed(self, sights: list[LineObservation], until: float) -> list[LineObservation]:
+    async def _probed(self, observations: list[LineObservation], until: float) -> list[LineObservation]:
         """Have a telephone of ours register on each line whose secret we know, where settings allow that."""
         if self._probe is None:
-            return sights
-        logins = {sight.line.number: login for sight in sights if (login := self._login(sight))}
+            return observations
+        logins = {it.line.number: login for it in observations if (login := self._login(it))}
         codes = await self._probe.answers(list(logins.values()), until)
         return [
-            replace(sight, probing=True, probed=True, code=codes[logins[sight.line.number].username])
-            if sight.line.number in logins
-            else replace(sight, probing=True)
-            for sight in sights
+            replace(it, probing=True, probed=True, code=codes[logins[it.line.number].username])
+            if it.line.number in logins
+            else replace(it, probing=True)
+            for it in observations
         ]
 
-    def _login(self, sight: LineObservation) -> Login | None:
-        line, owner = sight.line, sight.line.owner
-        if sight.doubt or line.absent or line.elsewhere or owner is None or not owner.derived:
+    def _login(self, observation: LineObservation) -> Login | None:
+        line, owner = observation.line, observation.line.owner
+        if observation.doubt or line.absent or line.elsewhere or owner is None or not owner.derived:
             return None
         password = sip_password(self._master_key, owner.client_id, line.number, owner.secret_version)
         return Login(sip_username(line.number), password)
 
-    def _evidence(self, revision: int, findings: list[Finding], sights: list[LineObservation]) -> Evidence:
+    def _evidence(self, revision: int, findings: list[Finding], observations: list[LineObservation]) -> Evidence:
         method = METHOD
-        if any(not sight.wanted and not sight.line.elsewhere for sight in sights):
+        if any(not it.wanted and not it.line.elsewhere for it in observations):
             asked = f"calls and registrations asked of {len(self._servers)} Kamailio by JSON-RPC"
             method += f"; {asked}" if self._servers else "; calls were not looked up"
-        if any(sight.probed for sight in sights):
+        if any(it.probed for it in observations):
             method += "; a REGISTER without Contact"
         return Evidence(System.TELEPHONY, revision, datetime.now(UTC), method, findings)
 
