@@ -11,7 +11,8 @@ on-call engineer: which system, what failed, what to do. Those that come in swar
 says no, are BENIGN: the worker does not log a traceback for each, we log a line.
 
 Texts end up in evidence, histories and logs, and PostgreSQL quotes whole rows in a DETAIL: passwords are among them. So
-no text of the driver's is passed on but by ``told``, and no driver error is the cause or the context of one of ours.
+no text of the driver's is passed on but by ``safe_message``, and no driver error is the cause or the context of one of
+ours.
 """
 
 import asyncio

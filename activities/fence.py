@@ -129,7 +129,7 @@ def _needs_secret(known: bool, owner: Owner | None, client_id: str, version: int
     return owner.client_id != client_id or owner.secret_version < version
 
 
-def secret_told(owner: Owner | None) -> str:
+def describe_secret(owner: Owner | None) -> str:
     """Which secret a line or account has, for its evidence."""
     if owner is None:
         return "unknown"

@@ -65,8 +65,8 @@ def drop_replayed(_logger: WrappedLogger, _method: str, event: EventDict) -> Eve
 def temporal_context(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Say which workflow or activity a line comes from."""
     if workflow.in_workflow():
-        told = workflow.info()
-        event.update(workflow_id=told.workflow_id, run_id=told.run_id, workflow_time=workflow.now().isoformat())
+        run = workflow.info()
+        event.update(workflow_id=run.workflow_id, run_id=run.run_id, workflow_time=workflow.now().isoformat())
         if update := workflow.current_update_info():
             event.update(update=update.name, update_id=update.id)
     elif activity.in_activity():

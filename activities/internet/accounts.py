@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 import asyncpg
 
 from activities.database import Database
-from activities.fence import Owner, secret_told
+from activities.fence import Owner, describe_secret
+from activities.internet import sql
 from activities.internet.nas import Outcome, Session, disowned, left_open
 from workflows.domain.provisioning.ledger import Access
 from workflows.domain.provisioning.standing import MOST_TOLD, Proof
@@ -32,23 +33,6 @@ OURS = (
 LATE = timedelta(seconds=60)
 """Accounting may be written so much later than what it tells of: packets are repeated, and gear queues them while their
 server is away, then sends them with the time of the event (Event-Timestamp, or an Acct-Delay-Time)."""
-
-_READ = """
-SELECT clock.at, w.account, f.client_id, f.secret_version, f.secret_derived,
-  extract(epoch FROM f.changed_at)::float8 AS owned_at,
-  EXISTS (SELECT FROM radcheck c WHERE c.username = w.account) AS known,
-  EXISTS (SELECT FROM radcheck c WHERE c.username = w.account AND c.attribute ILIKE '%password%') AS keyed,
-  coalesce((SELECT bool_and((c.op, c.value) = (':=', 'Reject')) FROM radcheck c
-    WHERE c.username = w.account AND c.attribute = 'Auth-Type'), false) AS rejected,
-  EXISTS (SELECT FROM radcheck c
-    WHERE c.username = w.account AND c.attribute = 'Auth-Type' AND c.value = 'Reject') AS barred,
-  ARRAY(SELECT ARRAY[r.attribute::text, r.op::text, r.value::text] FROM radreply r
-    WHERE r.username = w.account AND r.attribute = ANY($2) ORDER BY r.id) AS replies,
-  (SELECT jsonb_agg(jsonb_build_array(a.acctuniqueid, a.acctsessionid, a.username, host(a.nasipaddress),
-      extract(epoch FROM a.acctstarttime)::float8, extract(epoch FROM a.acctupdatetime)::float8) ORDER BY a.radacctid)
-    FROM radacct a WHERE a.username = w.account AND a.acctstoptime IS NULL) AS sessions
-FROM (VALUES (now())) AS clock(at) LEFT JOIN unnest($1::text[]) AS w(account) ON true
-LEFT JOIN connect_fence f ON f.system = 'internet' AND f.subject = 'account:' || w.account"""
 
 
 @dataclass(frozen=True)
@@ -143,12 +127,12 @@ class Account:
         if not self.known:
             return {"login": "absent", "open_sessions": open_sessions}
         login = "rejected" if self.rejected else "doubtful" if self.barred or not self.keyed else "accepted"
-        seen = {"login": login, "open_sessions": open_sessions, "secret": secret_told(self.owner)}
+        seen = {"login": login, "open_sessions": open_sessions, "secret": describe_secret(self.owner)}
         return seen | {attribute: value for attribute, _, value in self.replies}
 
     def _difference(self, seen: Mapping[str, str]) -> str:
-        told = ", ".join(f"{name}={value}" for name, value in seen.items())
-        return f"it should be {'on' if self.wanted.on else 'off'}, and reads back as {told}. Somebody else changes it"
+        found = ", ".join(f"{name}={value}" for name, value in seen.items())
+        return f"it should be {'on' if self.wanted.on else 'off'}, and reads back as {found}. Somebody else changes it"
 
 
 def replies_of(access: Access) -> dict[str, str]:
@@ -182,7 +166,7 @@ async def read_accounts(database: Database, client_id: str, accounts: Sequence[A
     """These accounts of a client as anybody else sees them now, in one round trip. A session that began within
     ``margin`` seconds after a secret was set may have been let in before."""
     wanted = {access.account: access for access in accounts}
-    rows = await database.read(_READ, sorted(wanted), list(OURS))
+    rows = await database.read(sql.READ, sorted(wanted), list(OURS))
     read = [_account(row, wanted[row["account"]], client_id, margin) for row in rows if row["account"] is not None]
     return Reading(rows[0]["at"], read)
 

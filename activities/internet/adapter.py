@@ -18,6 +18,7 @@ from activities.database import Database, Databases
 from activities.directory.evidence import Evidences
 from activities.errors import BUSY, UNAVAILABLE, attempt_on, translated
 from activities.fence import Fence, Verdict, judge
+from activities.internet import sql
 from activities.internet.accounts import OURS, Account, Reading, read_accounts, replies_of
 from activities.internet.nas import NasFleet, Outcome
 from activities.internet.radius_probe import NOT_ASKED, RadiusProbe
@@ -33,53 +34,6 @@ ENDING = "sessions ended with Disconnect-Requests"
 PROBING = "a login of our own"
 MARGIN = 1.0
 """Seconds that a session's first accounting may be late."""
-
-# Whether this client was switched within a minute, perhaps by an attempt that died before it was done: logins of that
-# moment may still be under way. Read under the lock at which orders of one client wait for each other.
-_LATELY = """
-SELECT changed_at > now() - interval '1 minute' FROM connect_fence
-WHERE system = 'internet' AND subject = 'client:' || $1 FOR UPDATE"""
-
-_LOCK = """
-SELECT username, attribute ILIKE '%password%' AS secret, attribute = 'Auth-Type' AS way,
-  (attribute, op, value) = ('Auth-Type', ':=', 'Reject') AS bar
-FROM radcheck WHERE username = ANY($1) ORDER BY username, id FOR UPDATE"""
-
-_FORGET_SECRETS = "DELETE FROM radcheck WHERE username = ANY($1) AND attribute ILIKE '%password%'"
-
-_SET_SECRETS = """
-INSERT INTO radcheck (username, attribute, op, value)
-SELECT w.username, 'Cleartext-Password', ':=', w.value FROM unnest($1::text[], $2::text[]) AS w(username, value)"""
-
-# Admit $1 and reject $2, in one round trip, which also tells what routers are told about all of them. The parts see the
-# tables as they were before: what is deleted here is never the one row that the insertion looks for. It waits for the
-# deletion, or an account could have two ways to log in for a moment, which a unique constraint forbids.
-_SWITCH = """
-WITH cleared AS (
-  DELETE FROM radcheck WHERE attribute = 'Auth-Type' AND (
-    (username = ANY($1) AND value = 'Reject') OR (username = ANY($2) AND (op, value) <> (':=', 'Reject')))
-  RETURNING id),
-rejected AS (
-  INSERT INTO radcheck (username, attribute, op, value) SELECT w.username, 'Auth-Type', ':=', 'Reject'
-  FROM unnest($2::text[]) AS w(username), (SELECT count(*) FROM cleared) AS first
-  WHERE NOT EXISTS (SELECT FROM radcheck c
-    WHERE (c.username, c.attribute, c.op, c.value) = (w.username, 'Auth-Type', ':=', 'Reject')))
-SELECT username, attribute, op, value FROM radreply WHERE username = ANY($1 || $2::text[]) AND attribute = ANY($3)"""
-
-# Drop what should not be there, and every copy but the first of what should; add what is not there in any copy.
-_REPLY = """
-WITH dropped AS (
-  DELETE FROM radreply r WHERE r.username = ANY($4) AND r.attribute = ANY($5) AND (
-    NOT EXISTS (SELECT FROM unnest($1::text[], $2::text[], $3::text[]) AS w(username, attribute, value)
-      WHERE (w.username, w.attribute, ':=', w.value) = (r.username, r.attribute, r.op, r.value))
-    OR EXISTS (SELECT FROM radreply e
-      WHERE (e.username, e.attribute, e.op, e.value) = (r.username, r.attribute, r.op, r.value) AND e.id < r.id)))
-INSERT INTO radreply (username, attribute, op, value)
-SELECT w.username, w.attribute, ':=', w.value
-FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS w(username, attribute, value, position)
-WHERE NOT EXISTS (SELECT FROM radreply r
-  WHERE (r.username, r.attribute, r.op, r.value) = (w.username, w.attribute, ':=', w.value))
-ORDER BY w.position"""
 
 log = structlog.get_logger(__name__)
 
@@ -182,7 +136,7 @@ class RadiusInternet(Internet):
         or is among them."""
         off = {access.account for access in order.accounts if not access.on}
         async with self._database.transaction() as connection:
-            lately = await connection.fetchval(_LATELY, order.client_id) if off else False
+            lately = await connection.fetchval(sql.LATELY, order.client_id) if off else False
             await self._fence.pass_through(connection, order.client_id, order.revision)
             verdict, barred = await self._set(connection, order)
         return (verdict.touched & (off if lately else off - barred)) | (verdict.rekeyed & verdict.owners.keys())
@@ -195,7 +149,7 @@ class RadiusInternet(Internet):
         be on, for then it needs one.
         """
         wanted = {access.account: access for access in order.accounts}
-        rows = await connection.fetch(_LOCK, sorted(wanted))
+        rows = await connection.fetch(sql.LOCK, sorted(wanted))
         known = {row["username"] for row in rows if row["secret"] or not wanted[row["username"]].on}
         barred = {row["username"] for row in rows if row["bar"]}
         barred -= {row["username"] for row in rows if row["way"] and not row["bar"]}
@@ -212,11 +166,11 @@ class RadiusInternet(Internet):
     async def _switch(self, connection: asyncpg.Connection, touched: list[Access]) -> None:
         """Admit or reject these accounts, and have their replies as they should be, which they mostly are."""
         on, off = [a.account for a in touched if a.on], [a.account for a in touched if not a.on]
-        rows = await connection.fetch(_SWITCH, on, off, list(OURS))
+        rows = await connection.fetch(sql.SWITCH, on, off, list(OURS))
         replies = [(a.account, name, value) for a in touched for name, value in replies_of(a).items()]
         if sorted(map(tuple, rows)) != sorted((account, name, ":=", value) for account, name, value in replies):
             columns = [[reply[i] for reply in replies] for i in range(3)]
-            await connection.execute(_REPLY, *columns, [a.account for a in touched], list(OURS))
+            await connection.execute(sql.REPLY, *columns, [a.account for a in touched], list(OURS))
 
     async def _rekey(self, connection: asyncpg.Connection, order: EnsureAccess, verdict: Verdict) -> None:
         """Give new accounts, accounts of another client and rotated ones their derived secret, and no other."""
@@ -224,8 +178,8 @@ class RadiusInternet(Internet):
         if not accounts:
             return
         passwords = [radius_password(self._master_key, order.client_id, a, order.secret_version) for a in accounts]
-        await connection.execute(_FORGET_SECRETS, accounts)
-        await connection.execute(_SET_SECRETS, accounts, passwords)
+        await connection.execute(sql.FORGET_SECRETS, accounts)
+        await connection.execute(sql.SET_SECRETS, accounts, passwords)
 
     async def _read(self, order: EnsureAccess) -> Reading:
         """What any other client of the database sees now of these accounts."""
@@ -280,6 +234,6 @@ class RadiusInternet(Internet):
             answer = NOT_ASKED
         else:
             answer = await self._probe.is_accepted(name, password, replies_of(account.wanted))
-        seen = finding.seen | {"probe": answer.told}
+        seen = finding.seen | {"probe": answer.summary}
         admitted = finding.in_service if answer.admitted is None else answer.admitted
         return Finding(name, admitted, seen, answer.proof, answer.why)

@@ -168,12 +168,12 @@ class NasFleet:
 def read_gear(text: str, name: str = "CONNECT_NAS") -> dict[Network, Nas]:
     """Access gear by address or network, from JSON. Raises ValueError naming the setting and the key, and no secret."""
     try:
-        given = json.loads(text or "{}")
+        document = json.loads(text or "{}")
     except ValueError as error:
         raise ValueError(f"{name} is not JSON: {error}") from error
-    if not isinstance(given, dict):
+    if not isinstance(document, dict):
         raise ValueError(f'{name} must be an object like {{"10.0.0.1": {{"secret": "…", "port": {PORT}}}}}')
-    return dict(_read_nas(key, value, name) for key, value in given.items())
+    return dict(_read_nas(key, value, name) for key, value in document.items())
 
 
 def disowned(outcomes: Iterable[Outcome]) -> str:
@@ -232,5 +232,5 @@ def _judged(session: Session, answer: Packet, believed: bool) -> Outcome:
     cause = int.from_bytes(answer.get(ERROR_CAUSE, [b""])[0], "big")
     if cause == SESSION_NOT_FOUND:
         return Outcome(session, Proof.PROVEN, "not found")
-    told = f"Error-Cause {cause}, {ERROR_CAUSES.get(cause, 'not of RFC 5176')}" if cause else "without an Error-Cause"
-    return Outcome(session, Proof.FAILED, why=f"NAS {session.nas} refused the Disconnect-Request: {told}")
+    named = f"Error-Cause {cause}, {ERROR_CAUSES.get(cause, 'not of RFC 5176')}" if cause else "without an Error-Cause"
+    return Outcome(session, Proof.FAILED, why=f"NAS {session.nas} refused the Disconnect-Request: {named}")

@@ -32,7 +32,7 @@ _TOLD = (
 class Answer:
     """What was said to a probe, and what that proves of the account. ``admitted`` is None where it was not said."""
 
-    told: str
+    summary: str
     admitted: bool | None = None
     proof: Proof = Proof.PROVEN
     why: str = ""
@@ -55,8 +55,8 @@ class RadiusProbe:
         if not settings.probe_accounts:
             return None
         file = settings.radius_secret_file
-        given = settings.radius_secret
-        secret = given.get_secret_value() if given else file.read_text(encoding="utf-8").strip() if file else ""
+        inline = settings.radius_secret
+        secret = inline.get_secret_value() if inline else file.read_text(encoding="utf-8").strip() if file else ""
         if not secret:
             raise ValueError("CONNECT_PROBE_ACCOUNTS needs CONNECT_RADIUS_SECRET or CONNECT_RADIUS_SECRET_FILE")
         return cls(
@@ -82,13 +82,13 @@ class RadiusProbe:
             return reply
         if reply.code != AccessAccept:
             return _contrary(reply, "on")
-        told, wanted = _attributes_of(reply), _attributes_of(_accept(replies))
-        if told == wanted:
+        attributes, wanted = _attributes_of(reply), _attributes_of(_accept(replies))
+        if attributes == wanted:
             return Answer("Access-Accept", True)
         wrong = ", ".join(
-            f"{name} {told.get(name, 'missing')} instead of {wanted.get(name, 'nothing')}"
+            f"{name} {attributes.get(name, 'missing')} instead of {wanted.get(name, 'nothing')}"
             for name in _TOLD
-            if told.get(name) != wanted.get(name)
+            if attributes.get(name) != wanted.get(name)
         )
         why = shortened(f"a login was told other things than it should be: {wrong}", LONGEST_WHY)
         return Answer("Access-Accept", True, Proof.FAILED, why)

@@ -1,72 +1,27 @@
-"""Systems that have an API instead of a database: both ports over a plain JSON HTTP protocol, as the example adapter.
+"""Systems that have an API instead of a database: both ports over the protocol of ``protocol.py``, an example adapter.
 
     CONNECT_TELEPHONY_ADAPTER=activities.json_http.adapter:JsonHttpTelephony   CONNECT_JSON_TELEPHONY_URL=https://pbx.example/v1
     CONNECT_INTERNET_ADAPTER=activities.json_http.adapter:JsonHttpInternet     CONNECT_JSON_INTERNET_URL=https://aaa.example/v1
 
-Every request has ``Authorization: Bearer …`` (CONNECT_JSON_TELEPHONY_TOKEN_FILE, CONNECT_JSON_INTERNET_TOKEN_FILE).
-
-**A change** states all that is wanted of one client; twice is once.
-
-    PUT {url}/clients/{client_id}/lines
-        {"revision": 7, "secret_version": 1, "lines": {"+442079460001": {"in_service": true, "protected": false}},
-         "secrets": {}}
-    PUT {url}/clients/{client_id}/accounts
-        {"revision": 7, "secret_version": 1, "secrets": {},
-         "accounts": {"acme": {"in_service": true, "down_mbps": 100, "up_mbps": 20, "vlan": 110}}}
-
-    200 {"refused": {"+442079460001": "why, for an operator"}, "needs_secret": ["+442079460001"]}
-    409 {"newest": 8}     a later revision of this client was obeyed; this one changed nothing
-
-Off means denied *and* ended: registrations, calls and sessions go. What is wanted off and is unknown, or belongs to
-another client, is left alone; what is wanted on belongs to this client from then on. What is wanted on and has no
-secret of this client and version yet is named in ``needs_secret`` and stays as it is: the same PUT comes again with
-``"secrets": {"+442079460001": {"username": "442079460001", "password": "…"}}``. So secrets travel only to be set. One
-that the system had before Connect may keep its own until the version rises.
-
-**Proof** is read back in a request of its own, with up to 50 names. What an answer does not mention is not proven.
-
-    GET {url}/lines?name=%2B442079460001&name=…
-    GET {url}/accounts?name=acme
-
-    200 {"items": [{"name": "+442079460001", "in_service": true, "client_id": "acme", "alive": 1, "secret_version": 1},
-                   {"name": "acme", "in_service": true, "client_id": "acme", "alive": 1, "secret_version": 1,
-                    "down_mbps": 100, "up_mbps": 20, "vlan": 110},
-                   {"name": "+442079460002", "known": false}]}
-
-``alive`` counts registrations and calls, or open sessions; null: the system cannot say, which is not a proof of off.
-``secret_version`` is null for a secret from before Connect. Members that are not named here are ignored.
-
-**Trouble**: 401, 403 and other 4xx mean that a person must look (SystemRejected); 429 is SystemBusy; 5xx, silence and
-answers that are not this protocol are SystemUnavailable, and are tried again. A ``why`` in the body of an error is
-shown to operators, like each ``why`` in ``refused``: none may contain a secret, and 300 characters of it are kept. An
-answer has at most 1 MiB, is not packed (Content-Encoding), and is no redirect.
+Their bearer tokens: CONNECT_JSON_TELEPHONY_TOKEN_FILE, CONNECT_JSON_INTERNET_TOKEN_FILE.
 """
 
-import asyncio
-import ssl
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, Self, TypeVar
-from urllib.parse import quote, urlsplit
+from typing import ClassVar, Self
 
-import httpx
 import structlog
-from pydantic import Field, ValidationError
 from temporalio import activity
-from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.database import Databases
 from activities.directory.evidence import Evidences
-from activities.errors import SYSTEM_BUSY, SYSTEM_UNAVAILABLE, rejected, stale_revision
-from activities.reading import PLAIN, TooLarge, as_json, read_up_to
+from activities.json_http.client import Api, Wanted
+from activities.json_http.protocol import PLAN, Item
 from activities.secrets import radius_password, sip_password, sip_username
 from activities.settings import Settings
 from workflows.domain.provisioning.ledger import Access
 from workflows.domain.provisioning.standing import Proof
 from workflows.domain.systems import System
-from workflows.domain.text import safe_text
 from workflows.ports import (
     EnsureAccess,
     EnsureLines,
@@ -77,197 +32,25 @@ from workflows.ports import (
     ObserveLines,
     Telephony,
 )
-from workflows.wire.messages import Model
 
 METHOD = "JSON HTTP, read back in a request of its own"
-AT_ONCE = 50  # names in one GET: far below what servers take as an address
-LONGEST_WHY = 300
-LARGEST_ANSWER = 1024 * 1024  # bytes: a refusal, with a reason, of every line that a client can have
-_PLAN = ("down_mbps", "up_mbps", "vlan")
-
-A = TypeVar("A", bound=Model)
-
-Count = Annotated[int, Field(ge=0, lt=2**53)]  # what every JSON library and every database can hold
 
 log = structlog.get_logger(__name__)
 
 
-class Taken(Model):
-    """The answer to a change."""
-
-    refused: dict[str, str] = Field(default_factory=dict)
-    needs_secret: list[str] = Field(default_factory=list)
-
-
-class Newer(Model):
-    """The answer to a change that came too late."""
-
-    newest: Count
-
-
-class Item(Model):
-    """One line or account, as the system says that it is."""
-
-    name: str
-    known: bool = True
-    in_service: bool = False
-    client_id: str | None = None
-    alive: Count | None = None
-    secret_version: Count | None = None
-    down_mbps: Count | None = None
-    up_mbps: Count | None = None
-    vlan: Count | None = None
-
-
-class Items(Model):
-    """The answer to a look."""
-
-    items: list[Item]
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What the system answered, as far as it is read."""
-
-    status: int
-    reason: str
-    body: bytes
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What is wanted of a client: each line or account as the protocol describes it, and how its secret is derived."""
-
-    client_id: str
-    revision: int
-    secret_version: int
-    things: Mapping[str, Mapping[str, Any]]
-    secret_of: Callable[[str], dict[str, str]]
-    marks: Mapping[str, dict[str, str]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Api:
-    """One system's API. ``things`` is what it switches: the last part of its addresses. ``seconds`` bounds a request,
-    ``longest`` all of one activity's work."""
-
-    system: System
-    things: str
-    url: str
-    token: str = field(repr=False)
-    seconds: float
-    longest: float
-    trust: ssl.SSLContext = field(default_factory=ssl.create_default_context, repr=False)
-
-    @classmethod
-    def of(cls, settings: Settings, system: System, things: str, url: str) -> Self:
-        """Raises ValueError when its address or token is not set."""
-        if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc:
-            raise ValueError(
-                f"Set CONNECT_JSON_{system.upper()}_URL to the address of the system's API (http or https)"
-            )
-        token = settings.read_json_token(system)
-        return cls(system, things, url.rstrip("/"), token, settings.statement_seconds, settings.operation_seconds)
-
-    def __str__(self) -> str:
-        return f"{self.system} system at {urlsplit(self.url).netloc.rpartition('@')[2]}"
-
-    async def change(self, wanted: Wanted) -> dict[str, str]:
-        """Have it as wanted. Answers what was refused, and why. Raises StaleRevision and what ``_ask`` does."""
-        async with self._reached() as http:
-            taken = await self._put(http, wanted, ())
-            if taken.needs_secret:
-                taken = await self._put(http, wanted, sorted({*taken.needs_secret} & wanted.things.keys()))
-        still = dict.fromkeys(taken.needs_secret, "the system asks for its secret once more, having been given it")
-        return {name: safe_text(why, LONGEST_WHY) for name, why in {**still, **taken.refused}.items()}
-
-    async def look(self, names: Sequence[str]) -> dict[str, Item]:
-        """What it knows of these."""
-        found: dict[str, Item] = {}
-        async with self._reached() as http:
-            for first in range(0, len(names), AT_ONCE):
-                asked = [("name", name) for name in names[first : first + AT_ONCE]]
-                answer = await self._ask(http, "GET", f"/{self.things}", params=asked)
-                items = self._read(Items, answer).items
-                found |= {item.name: item for item in items if item.name in names}
-        return found
-
-    async def _put(self, http: httpx.AsyncClient, wanted: Wanted, secrets: Sequence[str]) -> Taken:
-        body = {
-            "revision": wanted.revision,
-            "secret_version": wanted.secret_version,
-            self.things: wanted.things,
-            "secrets": {name: wanted.secret_of(name) for name in secrets},
-        }
-        path = f"/clients/{quote(wanted.client_id, safe='')}/{self.things}"
-        answer = await self._ask(http, "PUT", path, json=body)
-        if answer.status == httpx.codes.CONFLICT:
-            newest = self._read(Newer, answer).newest
-            raise stale_revision(f"The {self}", wanted.client_id, wanted.revision, newest)
-        return self._read(Taken, answer)
-
-    # -- requests and what goes wrong with them -----------------------------------------------------------------------
-
-    @asynccontextmanager
-    async def _reached(self) -> AsyncIterator[httpx.AsyncClient]:
-        """Requests, for no longer than an operation may take. Raises nothing of the driver's, only our errors."""
-        headers = {"Authorization": f"Bearer {self.token}", "Accept": "application/json"}
-        client = httpx.AsyncClient(
-            base_url=self.url, headers=headers | PLAIN, timeout=self.seconds, verify=self.trust, follow_redirects=False
-        )
-        try:
-            async with asyncio.timeout(self.longest), client as http:
-                yield http
-        except (httpx.HTTPError, TimeoutError) as error:
-            late = isinstance(error, httpx.TimeoutException | TimeoutError)
-            told = "no answer in time" if late else str(error) or type(error).__name__
-            remedy = "Check that it runs and can be reached from the worker"
-            raise self._failure(SYSTEM_UNAVAILABLE, "is unavailable", told, remedy) from None
-
-    async def _ask(self, http: httpx.AsyncClient, method: str, path: str, **request: Any) -> Answer:
-        """An answer that says something: 200, or 409 to a change. Raises SystemUnavailable, SystemBusy and
-        SystemRejected. No more than LARGEST_ANSWER is read of it, and a redirect is not followed."""
-        async with http.stream(method, path, **request) as sent:
-            try:
-                answer = Answer(sent.status_code, sent.reason_phrase, await read_up_to(sent, LARGEST_ANSWER))
-            except TooLarge as error:
-                remedy = "Ask its vendor: no answer of this protocol is so large"
-                raise self._failure(SYSTEM_UNAVAILABLE, "is unavailable", str(error), remedy) from None
-        status, name = answer.status, self.system.upper()
-        if status == httpx.codes.OK or (method == "PUT" and status == httpx.codes.CONFLICT):
-            return answer
-        told = f"{method} of {self.things} got {status} {answer.reason}{_why(answer)}"
-        if status == httpx.codes.TOO_MANY_REQUESTS:
-            raise self._failure(SYSTEM_BUSY, "is busy", told, "It is asked more often than it allows")
-        if httpx.codes.is_server_error(status):
-            raise self._failure(SYSTEM_UNAVAILABLE, "is unavailable", told, "See its own log")
-        barred = status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN)
-        remedy = f"Correct CONNECT_JSON_{name}_{'TOKEN' if barred else 'URL'}, or see the log of the system"
-        failure = rejected(f"The {self} refused: {safe_text(told)}. {remedy}")
-        log.warning("attempt_failed", system=self.system, type=failure.type, error=failure.message)
-        raise failure
-
-    def _read(self, kind: type[A], answer: Answer) -> A:
-        try:
-            return kind.model_validate_json(answer.body)
-        except ValidationError as error:
-            first = error.errors(include_input=False, include_url=False)[0]
-            where = ".".join(map(str, first["loc"])) or "the body"
-            told = f"its answer is not of the protocol ({where}: {first['msg']})"
-            remedy = f"Does CONNECT_JSON_{self.system.upper()}_URL lead to it, or to something in between?"
-            raise self._failure(SYSTEM_UNAVAILABLE, "is unavailable", told, remedy) from None
-
-    def _failure(self, kind: str, word: str, told: str, remedy: str) -> ApplicationError:
-        message = f"The {self} {word}: {safe_text(told)}. {remedy}"
-        log.warning("attempt_failed", system=self.system, type=kind, error=message)
-        return ApplicationError(message, type=kind, category=ApplicationErrorCategory.BENIGN)
-
-
 class _JsonHttp:
-    """What both systems have in common."""
+    """What both systems have in common. ``_things`` is what the system switches, as its addresses call it."""
+
+    _system: ClassVar[System]
+    _things: ClassVar[str]
 
     def __init__(self, api: Api, evidences: Evidences, master_key: bytes) -> None:
         self._api, self._evidences, self._master_key = api, evidences, master_key
+
+    @classmethod
+    def of(cls, settings: Settings, databases: Databases, evidences: Evidences) -> Self:
+        """As the settings say. Raises ValueError for one that is not set."""
+        return cls(Api.of(settings, cls._system, cls._things), evidences, settings.read_master_key())
 
     async def _ensure(self, wanted: Wanted, release: Sequence[str] = ()) -> Evidence:
         refused = await self._api.change(wanted)
@@ -288,11 +71,7 @@ class _JsonHttp:
 class JsonHttpTelephony(_JsonHttp, Telephony):
     """Telephone lines of a system with an API."""
 
-    @classmethod
-    def of(cls, settings: Settings, databases: Databases, evidences: Evidences) -> Self:
-        """As the settings say. Raises ValueError for one that is not set."""
-        api = Api.of(settings, System.TELEPHONY, "lines", settings.json_telephony_url)
-        return cls(api, evidences, settings.read_master_key())
+    _system, _things = System.TELEPHONY, "lines"
 
     @activity.defn(name="ensure_lines")
     async def ensure_lines(self, order: EnsureLines) -> Evidence:
@@ -316,11 +95,7 @@ class JsonHttpTelephony(_JsonHttp, Telephony):
 class JsonHttpInternet(_JsonHttp, Internet):
     """Internet accounts of a network with an API."""
 
-    @classmethod
-    def of(cls, settings: Settings, databases: Databases, evidences: Evidences) -> Self:
-        """As the settings say. Raises ValueError for one that is not set."""
-        api = Api.of(settings, System.INTERNET, "accounts", settings.json_internet_url)
-        return cls(api, evidences, settings.read_master_key())
+    _system, _things = System.INTERNET, "accounts"
 
     @activity.defn(name="ensure_access")
     async def ensure_access(self, order: EnsureAccess) -> Evidence:
@@ -353,14 +128,14 @@ def _finding(wanted: Wanted, name: str, item: Item | None, refused: str) -> Find
         why = _life(wanted.client_id, item)
         return Finding(name, on, seen, Proof.NOT_PROVEN if why else Proof.PROVEN, why)
     if not on or item is None:
-        told = ", ".join(f"{key} {value}" for key, value in seen.items())
-        return Finding(name, on, seen, Proof.NOT_PROVEN, f"should be in service and reads back as {told}")
+        state = ", ".join(f"{key} {value}" for key, value in seen.items())
+        return Finding(name, on, seen, Proof.NOT_PROVEN, f"should be in service and reads back as {state}")
     if item.secret_version is not None and item.secret_version < wanted.secret_version:
-        told = f"version {item.secret_version} instead of {wanted.secret_version}"
-        return Finding(name, on, seen, Proof.NOT_PROVEN, f"reads back with the secret of {told}")
-    if different := [key for key, value in thing.items() if key in _PLAN and getattr(item, key) != value]:
-        told = ", ".join(f"{key} {getattr(item, key)} instead of {thing[key]}" for key in different)
-        return Finding(name, on, seen, Proof.NOT_PROVEN, f"reads back with {told}")
+        why = f"reads back with the secret of version {item.secret_version} instead of {wanted.secret_version}"
+        return Finding(name, on, seen, Proof.NOT_PROVEN, why)
+    if different := [key for key, value in thing.items() if key in PLAN and getattr(item, key) != value]:
+        differences = ", ".join(f"{key} {getattr(item, key)} instead of {thing[key]}" for key in different)
+        return Finding(name, on, seen, Proof.NOT_PROVEN, f"reads back with {differences}")
     return Finding(name, on, seen | wanted.marks.get(name, {}))
 
 
@@ -402,15 +177,5 @@ def _seen(client_id: str, item: Item | None) -> dict[str, str]:
         return {"owner": "another client"}
     alive = "unknown" if item.alive is None else str(item.alive)
     secret = "its own" if item.secret_version is None else f"derived, version {item.secret_version}"
-    plan = {key: str(getattr(item, key)) for key in _PLAN if getattr(item, key) is not None}
+    plan = {key: str(getattr(item, key)) for key in PLAN if getattr(item, key) is not None}
     return {"in_service": "1" if item.in_service else "0", "alive": alive, "secret": secret, **plan}
-
-
-def _why(answer: Answer) -> str:
-    """What the body of an error says for operators, if it says it as agreed."""
-    try:
-        body = as_json(answer.body)
-    except ValueError:
-        return ""
-    why = body.get("why") if isinstance(body, dict) else None
-    return f": {safe_text(why, LONGEST_WHY)}" if isinstance(why, str) else ""

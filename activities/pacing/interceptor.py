@@ -53,17 +53,17 @@ class Pacing(Interceptor):
     ) -> None:
         self.clock, self.chance = clock, chance
         self.breakers: Mapping[System, Breaker] = {system: Breaker(paces, clock()) for system in SWITCHED}
-        self._bells: list[asyncio.Event] = []
+        self._changed: list[asyncio.Event] = []
 
     @classmethod
     def of(cls, settings: Settings) -> "Pacing":
         paces = Paces(settings.breaker_clients, settings.breaker_pace_seconds, settings.breaker_drain_per_second)
         return cls(paces)
 
-    def bell(self) -> asyncio.Event:
+    def changed(self) -> asyncio.Event:
         """An event that is set whenever the condition of a system has changed. Clear it before looking."""
         event = asyncio.Event()
-        self._bells.append(event)
+        self._changed.append(event)
         return event
 
     def condition(self, system: System) -> Condition:
@@ -109,8 +109,8 @@ class Pacing(Interceptor):
             return
         write = log.info if breaker.condition is Condition.WORKING else log.warning
         write("system_changed", system=system, state=breaker.condition, was=before, last_error=breaker.last_error)
-        for bell in self._bells:
-            bell.set()
+        for changed in self._changed:
+            changed.set()
 
 
 class _Paced(ActivityInboundInterceptor):
@@ -148,8 +148,8 @@ class _Paced(ActivityInboundInterceptor):
             raise
         if evidence.complete:
             pacing.succeeded(system, client_id)
-        elif told := silence(evidence):
-            pacing.failed(system, client_id, f"not proven: {told}", began)
+        elif doubt := silence(evidence):
+            pacing.failed(system, client_id, f"not proven: {doubt}", began)
         return evidence
 
 
@@ -173,19 +173,19 @@ def paced(system: System, breaker: Breaker, delay: timedelta) -> ApplicationErro
     """
     since = f"{breaker.failing_since or breaker.since:%Y-%m-%d %H:%M:%S} UTC"
     if breaker.condition is Condition.FAILING:
-        told = f"The {system} system fails for many clients since {since}: attempts on it are paced, operators' first"
+        state = f"The {system} system fails for many clients since {since}: attempts on it are paced, operators' first"
     else:
-        told = f"The {system} system failed from {since} and has come back: what waited is let in by and by"
+        state = f"The {system} system failed from {since} and has come back: what waited is let in by and by"
     return ApplicationError(
-        f"{told}. It began with {breaker.broken_by}",
+        f"{state}. It began with {breaker.broken_by}",
         type=SYSTEM_PACED,
         next_retry_delay=delay,
         category=ApplicationErrorCategory.BENIGN,
     )
 
 
-async def rung(bell: asyncio.Event, seconds: float) -> None:
-    """Wait until the bell rings, but no longer than this; it is clear afterwards."""
+async def wait_changed(changed: asyncio.Event, seconds: float) -> None:
+    """Wait until the condition of a system has changed, but no longer than this; the event is clear afterwards."""
     with suppress(TimeoutError):
-        await asyncio.wait_for(bell.wait(), seconds)
-    bell.clear()
+        await asyncio.wait_for(changed.wait(), seconds)
+    changed.clear()

@@ -25,7 +25,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.database import DRIVER_ERRORS
 from activities.errors import safe_message
 from activities.pacing.breaker import Condition
-from activities.pacing.interceptor import Pacing, rung
+from activities.pacing.interceptor import Pacing, wait_changed
 from workflows.domain.state import RECOVERY
 from workflows.domain.systems import SWITCHED, System
 from workflows.wire.messages import workflow_id
@@ -102,7 +102,7 @@ class Drain:
     ) -> None:
         self._client, self._dsn, self._pacing = client, dsn, pacing
         self._rate, self._pause, self._probe_every = rate, pause, probe_every
-        self._bells: Mapping[System, asyncio.Event] = {system: pacing.bell() for system in SWITCHED}
+        self._changed: Mapping[System, asyncio.Event] = {system: pacing.changed() for system in SWITCHED}
 
     async def run(self) -> None:
         """See to both systems, side by side, for ever. What goes wrong is logged and tried again."""
@@ -127,7 +127,7 @@ class Drain:
                 log.warning("recovery_held_up", system=system, error=safe_message(error))
             except (RPCError, RPCTimeoutOrCancelledError) as error:
                 log.warning("recovery_held_up", system=system, error=f"{type(error).__name__}: {error}"[:300])
-            await rung(self._bells[system], self._pause)
+            await wait_changed(self._changed[system], self._pause)
 
     def _fails(self, system: System) -> bool:
         return self._pacing.condition(system) is Condition.FAILING
@@ -155,7 +155,7 @@ class Drain:
                     if client_id is not None:
                         before = [*(other for other in before if other != client_id), client_id][-_REMEMBERED:]
                         await self._wake(system, client_id, f"the {system} system fails: is it back?", told_at)
-                await rung(self._bells[system], self._pause)
+                await wait_changed(self._changed[system], self._pause)
 
     # -- once it is back --------------------------------------------------------------------------------------------
 

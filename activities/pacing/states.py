@@ -11,7 +11,7 @@ import structlog
 
 from activities.database import DRIVER_ERRORS, Database
 from activities.errors import safe_message
-from activities.pacing.interceptor import Pacing, rung
+from activities.pacing.interceptor import Pacing, wait_changed
 from workflows.domain.systems import System
 
 EVERY = 10.0
@@ -46,7 +46,7 @@ class SystemStates:
     def __init__(self, pacing: Pacing, directory: Database, worker: str = "", every: float = EVERY) -> None:
         self._pacing, self._directory, self._every = pacing, directory, every
         self._worker = worker or this_worker()
-        self._bell = pacing.bell()
+        self._changed = pacing.changed()
         self._silent = False
 
     async def run(self) -> None:
@@ -54,7 +54,7 @@ class SystemStates:
         while True:
             for system in self._pacing.breakers:
                 await self._report(system)
-            await rung(self._bell, self._every)
+            await wait_changed(self._changed, self._every)
 
     async def forget(self) -> None:
         """A worker that has stopped finds nothing any more."""

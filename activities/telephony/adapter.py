@@ -21,8 +21,9 @@ from activities.errors import attempt_on, safe_message, stale_revision
 from activities.fence import Fence, Owner, Verdict, judge
 from activities.secrets import ha1, sip_password, sip_username
 from activities.settings import Settings
+from activities.telephony import sql
 from activities.telephony.kamailio_rpc import RpcFailed, Servers, ServerState
-from activities.telephony.observation import Line, LineObservation
+from activities.telephony.observation import LineObservation, LineRow
 from activities.telephony.sip_probe import Login, Probe
 from workflows.domain.provisioning.standing import Doubt, Proof
 from workflows.domain.systems import System
@@ -35,62 +36,7 @@ REFUSED = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError, asyncpg
 OF_ONE_LINE = (*LOCKED, *REFUSED)
 """What may be the trouble of a single row: somebody has it, or a CHECK or a trigger is against it."""
 
-_KNOWN = "SELECT username FROM subscriber WHERE domain = $1 AND username = ANY($2) ORDER BY username FOR UPDATE"
-
-# What nobody else has a lock on at the moment. A locked table is waited for, but not for long.
-_HASTEN = "SET LOCAL lock_timeout = '200ms'; SET CONSTRAINTS ALL IMMEDIATE"
-
-_ALL = "SELECT username FROM subscriber WHERE domain = $1 AND username = ANY($2)"
-
-_FREE = f"{_KNOWN} SKIP LOCKED"
-
-_OWNED = "SELECT subject FROM connect_fence WHERE system = 'telephony' AND subject = ANY($1)"
-
-_FREE_OWNED = f"{_OWNED} ORDER BY subject FOR UPDATE SKIP LOCKED"
-
-# A new secret is noted as seen to only when the servers have forgotten who had the old one. Until then, whoever comes
-# next makes it anew, the same, and has them forget: also after an answer to COMMIT that was lost.
-_DOUBT_SECRETS = """
-UPDATE connect_fence SET secret_version = $3 - 1
-WHERE system = 'telephony' AND subject = ANY($1) AND client_id = $2 AND secret_version = $3"""
-
-_TRUST_SECRETS = """
-UPDATE connect_fence SET secret_version = $3
-WHERE system = 'telephony' AND subject = ANY($1) AND client_id = $2 AND secret_version = $3 - 1"""
-
-# Those that are still off, or have a secret that was just made, as long as no later order of their client was obeyed.
-_STILL = """
-SELECT w.username FROM unnest($2::text[], $3::text[]) AS w(username, subject)
-LEFT JOIN subscriber s ON s.domain = $1 AND s.username = w.username
-LEFT JOIN connect_fence f ON f.system = 'telephony' AND f.subject = w.subject
-WHERE coalesce(f.client_id, $4) = $4 AND (w.username = ANY($6) OR s.in_service IS DISTINCT FROM 1)
-  AND NOT EXISTS (SELECT FROM connect_fence
-    WHERE system = 'telephony' AND subject = 'client:' || $4 AND revision > $5)"""
-
-_REKEY = """
-INSERT INTO subscriber (username, domain, password, ha1, ha1b)
-SELECT w.username, $1, '', w.ha1, w.ha1b
-FROM unnest($2::text[], $3::text[], $4::text[]) AS w(username, ha1, ha1b) ORDER BY w.username
-ON CONFLICT (username, domain) DO UPDATE SET password = '', ha1 = excluded.ha1, ha1b = excluded.ha1b"""
-
-# The registrations of what ended go in the same round trip.
-_SWITCH = """
-WITH unregistered AS (DELETE FROM location WHERE coalesce(domain, '') IN ($1, '') AND username = ANY($4))
-UPDATE subscriber s SET in_service = w.wanted::int
-FROM unnest($2::text[], $3::boolean[]) AS w(username, wanted)
-WHERE s.domain = $1 AND s.username = w.username AND s.in_service IS DISTINCT FROM w.wanted::int"""
-
-_READ = """
-SELECT w.number, s.in_service, f.client_id, f.secret_version, f.secret_derived,
-  (SELECT c.revision FROM connect_fence c
-    WHERE c.system = 'telephony' AND c.subject = 'client:' || $4) AS newest,
-  (SELECT count(*) FROM location l
-    WHERE l.username = w.username AND coalesce(l.domain, '') IN ($1, '')) AS registrations
-FROM unnest($2::text[], $3::text[]) AS w(number, username)
-LEFT JOIN subscriber s ON s.domain = $1 AND s.username = w.username
-LEFT JOIN connect_fence f ON f.system = 'telephony' AND f.subject = 'line:' || w.number"""
-
-_ALL_SAID = ServerState()
+_NO_TROUBLE = ServerState()
 
 log = structlog.get_logger(__name__)
 
@@ -166,13 +112,13 @@ class KamailioTelephony(Telephony):
         until = self._until()
         async with attempt_on(self._database, until - self._read_back):
             switched = await self._switched(order)
-        heard = await self._cut(order, switched, until - self._read_back)
-        forgotten = [n for n in switched.rekeyed if not heard.get(sip_username(n), _ALL_SAID).trouble]
+        servers = await self._cut(order, switched, until - self._read_back)
+        forgotten = [n for n in switched.rekeyed if not servers.get(sip_username(n), _NO_TROUBLE).trouble]
         async with attempt_on(self._database, until):
             lines = await self._read(order, switched.rekeyed)
             await self._trust_secrets(order, forgotten)
-        sights = await self._probed([self._sight(line, order, switched, heard) for line in lines], until)
-        evidence = self._evidence(order.revision, [sight.finding() for sight in sights], sights)
+        observations = await self._probed([self._observation(line, order, switched, servers) for line in lines], until)
+        evidence = self._evidence(order.revision, [it.finding() for it in observations], observations)
         log.info("lines_ensured", client_id=order.client_id, revision=order.revision, lines=len(lines))
         return await self._evidences.record(order.client_id, evidence, order.release)
 
@@ -183,9 +129,9 @@ class KamailioTelephony(Telephony):
         async with attempt_on(self._database, until):
             lines = await self._read(ceased, look=True)
         ours = {sip_username(line.number) for line in lines if not line.elsewhere}
-        heard = await self._servers.look(ours, until) if self._servers and ours else {}
-        sights = [self._sight(line, ceased, Switched(), heard) for line in lines]
-        evidence = self._evidence(order.revision, [sight.finding(look=True) for sight in sights], sights)
+        servers = await self._servers.look(ours, until) if self._servers and ours else {}
+        observations = [self._observation(line, ceased, Switched(), servers) for line in lines]
+        evidence = self._evidence(order.revision, [it.finding(look=True) for it in observations], observations)
         return await self._evidences.record(order.client_id, replace(evidence, look=True))
 
     def _until(self) -> float:
@@ -211,7 +157,7 @@ class KamailioTelephony(Telephony):
         """Every line that can be switched, behind the same fence. Raises the ``first`` error where none can."""
         async with self._database.transaction() as connection:
             await self._fence.pass_through(connection, order.client_id, order.revision)
-            await connection.execute(_HASTEN)
+            await connection.execute(sql.HASTEN)
             done = Switched()
             locked = Doubt(Proof.NOT_PROVEN, "somebody else has a lock on this line: see pg_stat_activity")
             done.doubts = dict.fromkeys(await self._locked(connection, order), locked)
@@ -232,16 +178,16 @@ class KamailioTelephony(Telephony):
         """Lines whose rows somebody else has; those of the others are ours from here on, locked in the usual order."""
         names = {sip_username(number): number for number in sorted(order.lines)}
         subjects = {f"line:{number}": number for number in sorted(order.lines)}
-        free = {names[row["username"]] for row in await connection.fetch(_FREE, self._domain, sorted(names))}
-        known = {names[row["username"]] for row in await connection.fetch(_ALL, self._domain, sorted(names))}
-        free_owned = {subjects[row["subject"]] for row in await connection.fetch(_FREE_OWNED, sorted(subjects))}
-        owned = {subjects[row["subject"]] for row in await connection.fetch(_OWNED, sorted(subjects))}
+        free = {names[row["username"]] for row in await connection.fetch(sql.FREE, self._domain, sorted(names))}
+        known = {names[row["username"]] for row in await connection.fetch(sql.ALL, self._domain, sorted(names))}
+        free_owned = {subjects[row["subject"]] for row in await connection.fetch(sql.FREE_OWNED, sorted(subjects))}
+        owned = {subjects[row["subject"]] for row in await connection.fetch(sql.OWNED, sorted(subjects))}
         return (known - free) | (owned - free_owned)
 
     async def _set(self, connection: asyncpg.Connection, order: EnsureLines) -> Switched:
         """Rows are locked in one order for everybody: those of the system first, then those that say whose they are."""
         names = {sip_username(number): number for number in sorted(order.lines)}
-        rows = await connection.fetch(_KNOWN, self._domain, sorted(names))
+        rows = await connection.fetch(sql.KNOWN, self._domain, sorted(names))
         known = {names[row["username"]] for row in rows}
         owners = await self._fence.owners(connection, order.lines)
         verdict = judge(order.client_id, order.secret_version, order.lines, known, owners)
@@ -251,11 +197,11 @@ class KamailioTelephony(Telephony):
         if touched or ended:
             switches = [sip_username(n) for n in touched], [order.lines[n] for n in touched]
             unregistered = [sip_username(n) for n in sorted(ended | verdict.rekeyed)]
-            await connection.execute(_SWITCH, self._domain, *switches, unregistered)
+            await connection.execute(sql.SWITCH, self._domain, *switches, unregistered)
         await self._fence.own(connection, order.client_id, order.revision, order.secret_version, verdict)
         rekeyed = verdict.rekeyed & known
         if rekeyed and self._servers:
-            await connection.execute(_DOUBT_SECRETS, _subjects(rekeyed), order.client_id, order.secret_version)
+            await connection.execute(sql.DOUBT_SECRETS, _subjects(rekeyed), order.client_id, order.secret_version)
         return Switched(set(ended), set(rekeyed))
 
     async def _rekey(self, connection: asyncpg.Connection, order: EnsureLines, verdict: Verdict) -> None:
@@ -268,7 +214,7 @@ class KamailioTelephony(Telephony):
             plain.append(ha1(username, self._domain, password))
             with_domain.append(ha1(f"{username}@{self._domain}", self._domain, password))
         if usernames:
-            await connection.execute(_REKEY, self._domain, usernames, plain, with_domain)
+            await connection.execute(sql.REKEY, self._domain, usernames, plain, with_domain)
 
     async def _cut(self, order: EnsureLines, switched: Switched, until: float) -> Mapping[str, ServerState]:
         """What the servers have in memory of the lines that went off, or have a new secret, after it was ended."""
@@ -283,7 +229,7 @@ class KamailioTelephony(Telephony):
             asked = [subjects[name] for name in names]
             values = self._domain, names, asked, order.client_id, order.revision, sorted(rekeyed)
             try:
-                return {row["username"] for row in await self._database.read(_STILL, *values)}
+                return {row["username"] for row in await self._database.read(sql.STILL, *values)}
             except DRIVER_ERRORS as error:
                 raise RpcFailed(
                     f"the {self._database} does not say what is still to be ended: {safe_message(error)}"
@@ -294,23 +240,23 @@ class KamailioTelephony(Telephony):
     async def _trust_secrets(self, order: EnsureLines, numbers: list[str]) -> None:
         """No server knows a telephone with the old secret of these any more."""
         if numbers and self._servers:
-            await self._database.write(_TRUST_SECRETS, _subjects(numbers), order.client_id, order.secret_version)
+            await self._database.write(sql.TRUST_SECRETS, _subjects(numbers), order.client_id, order.secret_version)
 
     # -- seeing ---------------------------------------------------------------------------------------------------
 
-    async def _read(self, order: EnsureLines, rekeyed: Collection[str] = (), *, look: bool = False) -> list[Line]:
+    async def _read(self, order: EnsureLines, rekeyed: Collection[str] = (), *, look: bool = False) -> list[LineRow]:
         """What the tables say. Those that were ``rekeyed`` have the secret of the order, also while it is in doubt.
 
         Raises StaleRevision where a later order was obeyed since this one, unless it is only to ``look``.
         """
         numbers = sorted(order.lines)
         usernames = [sip_username(number) for number in numbers]
-        rows = await self._database.read(_READ, self._domain, numbers, usernames, order.client_id)
+        rows = await self._database.read(sql.READ, self._domain, numbers, usernames, order.client_id)
         newest = max((row["newest"] or 0 for row in rows), default=0)
         if newest > order.revision and not look:
             raise stale_revision(f"The {System.TELEPHONY} system", order.client_id, order.revision, newest)
         return [
-            Line(
+            LineRow(
                 row["number"],
                 None if row["in_service"] is None else row["in_service"] == 1,
                 row["registrations"],
@@ -320,45 +266,45 @@ class KamailioTelephony(Telephony):
             for row in rows
         ]
 
-    def _sight(
-        self, line: Line, order: EnsureLines, switched: Switched, heard: Mapping[str, ServerState]
+    def _observation(
+        self, line: LineRow, order: EnsureLines, switched: Switched, servers: Mapping[str, ServerState]
     ) -> LineObservation:
         wanted = order.lines[line.number]
         return LineObservation(
             line,
             wanted,
-            heard.get(sip_username(line.number)),
+            servers.get(sip_username(line.number)),
             protected=wanted and line.number in order.protected,
             doubt=switched.doubts.get(line.number),
             end_calls=self._end_calls,
         )
 
-    async def _probed(self, sights: list[LineObservation], until: float) -> list[LineObservation]:
+    async def _probed(self, observations: list[LineObservation], until: float) -> list[LineObservation]:
         """Have a telephone of ours register on each line whose secret we know, where settings allow that."""
         if self._probe is None:
-            return sights
-        logins = {sight.line.number: login for sight in sights if (login := self._login(sight))}
+            return observations
+        logins = {it.line.number: login for it in observations if (login := self._login(it))}
         codes = await self._probe.answers(list(logins.values()), until)
         return [
-            replace(sight, probing=True, probed=True, code=codes[logins[sight.line.number].username])
-            if sight.line.number in logins
-            else replace(sight, probing=True)
-            for sight in sights
+            replace(it, probing=True, probed=True, code=codes[logins[it.line.number].username])
+            if it.line.number in logins
+            else replace(it, probing=True)
+            for it in observations
         ]
 
-    def _login(self, sight: LineObservation) -> Login | None:
-        line, owner = sight.line, sight.line.owner
-        if sight.doubt or line.absent or line.elsewhere or owner is None or not owner.derived:
+    def _login(self, observation: LineObservation) -> Login | None:
+        line, owner = observation.line, observation.line.owner
+        if observation.doubt or line.absent or line.elsewhere or owner is None or not owner.derived:
             return None
         password = sip_password(self._master_key, owner.client_id, line.number, owner.secret_version)
         return Login(sip_username(line.number), password)
 
-    def _evidence(self, revision: int, findings: list[Finding], sights: list[LineObservation]) -> Evidence:
+    def _evidence(self, revision: int, findings: list[Finding], observations: list[LineObservation]) -> Evidence:
         method = METHOD
-        if any(not sight.wanted and not sight.line.elsewhere for sight in sights):
+        if any(not it.wanted and not it.line.elsewhere for it in observations):
             asked = f"calls and registrations asked of {len(self._servers)} Kamailio by JSON-RPC"
             method += f"; {asked}" if self._servers else "; calls were not looked up"
-        if any(sight.probed for sight in sights):
+        if any(it.probed for it in observations):
             method += "; a REGISTER without Contact"
         return Evidence(System.TELEPHONY, revision, datetime.now(UTC), method, findings)
 

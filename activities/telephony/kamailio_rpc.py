@@ -181,7 +181,7 @@ class Servers:
 
         async with httpx.AsyncClient(timeout=ANSWER, trust_env=False, verify=_tls(), headers=PLAIN) as client:
             answers = await asyncio.gather(*(one(address, client) for address in self._addresses))
-        return {name: sum((heard[name] for heard in answers if name in heard), ServerState()) for name in usernames}
+        return {name: sum((state[name] for state in answers if name in state), ServerState()) for name in usernames}
 
 
 class _Server:
@@ -211,15 +211,15 @@ class _Server:
 
     async def _end_calls(self, names: Sequence[str], still: Still) -> None:
         """Both telephones of each are sent BYE, once. One that does not answer it keeps the call for half a minute."""
-        clock, told = asyncio.get_running_loop().time, set[tuple[int, int]]()
+        clock, ended = asyncio.get_running_loop().time, set[tuple[int, int]]()
         end = clock() + HANG_UP
         while (talking := [call for call in await self._calls(names) if call.talking]) and clock() < end:
             ours = set(await still(names))
             ending = [call for call in talking if call.usernames & ours]
             if not ending:
                 return
-            await self._each(self._end, [call for call in ending if call.key not in told])
-            told |= {call.key for call in ending}
+            await self._each(self._end, [call for call in ending if call.key not in ended])
+            ended |= {call.key for call in ending}
             await asyncio.sleep(_PAUSE)
 
     async def _end(self, call: Call) -> None:
@@ -309,8 +309,9 @@ class _Server:
         if not isinstance(answer, dict) or not {"result", "error"} & answer.keys():
             raise RpcFailed(f"{self._name} answered {method} with something else than JSON-RPC")
         if "error" in answer:
-            said = answer["error"]
-            raise RpcRefused(self._name, method, str(said.get("message", said) if isinstance(said, dict) else said))
+            refusal = answer["error"]
+            message = refusal.get("message", refusal) if isinstance(refusal, dict) else refusal
+            raise RpcRefused(self._name, method, str(message))
         return answer["result"]
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from activities.fence import OWN_SECRET, Owner, secret_told
+from activities.fence import OWN_SECRET, Owner, describe_secret
 from activities.telephony.kamailio_rpc import ServerState
 from workflows.domain.provisioning.standing import Doubt, Proof
 from workflows.ports import Finding
@@ -16,7 +16,7 @@ _AWAY = (500, 503, 504)  # of the server, not of the line: Kamailio's database i
 
 
 @dataclass(frozen=True)
-class Line:
+class LineRow:
     """One line as it was read back. ``in_service`` is None for a line the system does not know."""
 
     number: str
@@ -46,20 +46,20 @@ class Line:
             return {"owner": "another client"}
         word = {None: "absent", True: "1", False: "0"}[self.in_service]
         seen = {"in_service": word, "registrations": str(self.registrations)}
-        return seen if self.absent else seen | {"secret": secret_told(self.owner)}
+        return seen if self.absent else seen | {"secret": describe_secret(self.owner)}
 
 
 @dataclass(frozen=True)
 class LineObservation:
     """All that was seen of a line that is to be in service (``wanted``) or ceased.
 
-    ``heard`` is what the servers say of it, None where they were not asked. ``probed`` says whether a REGISTER was
+    ``server`` is what the servers say of it, None where they were not asked. ``probed`` says whether a REGISTER was
     sent, ``code`` what it was answered. ``doubt`` is why it could not be switched. ``end_calls``: no call may go on.
     """
 
-    line: Line
+    line: LineRow
     wanted: bool
-    heard: ServerState | None = None
+    server: ServerState | None = None
     probed: bool = False
     code: int | None = None
     probing: bool = False
@@ -78,11 +78,11 @@ class LineObservation:
         seen = self.line.seen
         if self.line.elsewhere:
             return seen
-        if self.heard is not None and not self.heard.trouble:
-            seen |= {"registrations_by_rpc": str(self.heard.registrations), "calls": str(self.heard.calls)}
-            seen |= {"ringing": str(self.heard.ringing)} if self.heard.ringing else {}
+        if self.server is not None and not self.server.trouble:
+            seen |= {"registrations_by_rpc": str(self.server.registrations), "calls": str(self.server.calls)}
+            seen |= {"ringing": str(self.server.ringing)} if self.server.ringing else {}
         elif not self.wanted:
-            seen |= {"calls": NOT_LOOKED_UP if self.heard is None else "unknown"}
+            seen |= {"calls": NOT_LOOKED_UP if self.server is None else "unknown"}
         if self.probed:
             seen |= {"register": SILENT if self.code is None else str(self.code)}
         elif self.probing and seen.get("secret") == OWN_SECRET:
@@ -107,18 +107,18 @@ class LineObservation:
 
     def _of_memory(self, look: bool) -> Doubt | None:
         """A line in service needs no server; one with a new secret needs to know that old telephones are out."""
-        heard = self.heard
-        if heard is None or self.line.elsewhere:
+        server = self.server
+        if server is None or self.line.elsewhere:
             return None
         alive = Proof.FAILED if look else Proof.NOT_PROVEN
-        if not self.wanted and heard.registrations:
+        if not self.wanted and server.registrations:
             return Doubt(alive, "should be ceased and is still registered, in the memory of a server")
-        if not self.wanted and self.end_calls and heard.calls:
-            return Doubt(alive, f"should be ceased and is in a call ({heard.calls}): a telephone has not said goodbye")
-        if not self.wanted and self.end_calls and heard.ringing:
+        if not self.wanted and self.end_calls and server.calls:
+            return Doubt(alive, f"should be ceased and is in a call ({server.calls}): a telephone has not said goodbye")
+        if not self.wanted and self.end_calls and server.ringing:
             return Doubt(Proof.NOT_PROVEN, "a call from before still rings: it can be ended when it is answered")
-        if heard.trouble and not self.line.absent:
-            return Doubt(Proof.NOT_PROVEN, f"calls and registrations unknown: {heard.trouble}")
+        if server.trouble and not self.line.absent:
+            return Doubt(Proof.NOT_PROVEN, f"calls and registrations unknown: {server.trouble}")
         return None
 
     def _of_probe(self) -> Doubt | None:
@@ -126,8 +126,8 @@ class LineObservation:
             return None
         if self.code is None:
             return Doubt(Proof.NOT_PROVEN, "nobody answered our REGISTER in time: is CONNECT_SIP_SERVER right, and up?")
-        said = f"a REGISTER was answered {self.code} instead of {ANSWERS[self.wanted]}"
-        return Doubt(Proof.NOT_PROVEN if self.code in _AWAY else Proof.FAILED, said)
+        why = f"a REGISTER was answered {self.code} instead of {ANSWERS[self.wanted]}"
+        return Doubt(Proof.NOT_PROVEN if self.code in _AWAY else Proof.FAILED, why)
 
 
 _NONE = Doubt(Proof.PROVEN, "")

@@ -84,11 +84,11 @@ class Probe:
     async def _registered(self, telephone: "_Telephone", login: Login) -> int:
         uri, key, tag = f"sip:{self.domain}", secrets.token_hex(12), secrets.token_hex(4)
         line = f"<sip:{login.username}@{self.domain}>"
-        said = [f"From: {line};tag={tag}", f"To: {line}", f"Call-ID: {key}"]
-        code, challenges = await telephone.ask(uri, key, 1, said)
+        headers = [f"From: {line};tag={tag}", f"To: {line}", f"Call-ID: {key}"]
+        code, challenges = await telephone.ask(uri, key, 1, headers)
         answers = [_authorization(login, uri, code, challenge) for challenge in challenges if code in _CHALLENGED]
         for answer in filter(None, answers):
-            return (await telephone.ask(uri, key, 2, [*said, answer]))[0]
+            return (await telephone.ask(uri, key, 2, [*headers, answer]))[0]
         return code
 
 
@@ -118,27 +118,27 @@ class _Telephone(asyncio.DatagramProtocol):
     def error_received(self, exc: Exception) -> None:
         """Nobody listens there, for now: we ask again until the time is up."""
 
-    async def ask(self, uri: str, key: str, number: int, said: list[str]) -> Answer:
+    async def ask(self, uri: str, key: str, number: int, headers: list[str]) -> Answer:
         """The final answer and its challenges. The request is sent again until there is one, for ever."""
         lines = [
             f"REGISTER {uri} SIP/2.0",
             f"Via: SIP/2.0/UDP {self._address};branch=z9hG4bK{secrets.token_hex(8)};rport",
             "Max-Forwards: 70",
-            *said,
+            *headers,
             f"CSeq: {number} REGISTER",
             "User-Agent: connect",
             "Content-Length: 0",
         ]
         packet = ("\r\n".join(lines) + "\r\n\r\n").encode()
-        heard: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._waiting[key, number] = heard
+        answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._waiting[key, number] = answered
         pause = _T1
         try:
             while True:
                 self._transport.sendto(packet)
-                done, _ = await asyncio.wait({heard}, timeout=pause)
+                done, _ = await asyncio.wait({answered}, timeout=pause)
                 if done:
-                    return heard.result()
+                    return answered.result()
                 pause *= 2
         finally:
             del self._waiting[key, number]
@@ -151,17 +151,17 @@ def _authorization(login: Login, uri: str, code: int, challenge: str) -> str | N
         return None
     realm, nonce = asked["realm"], asked["nonce"]
     ours, what = _md5(f"{login.username}:{realm}:{login.password}"), _md5(f"REGISTER:{uri}")
-    said = f'username="{login.username}", realm="{realm}", nonce="{nonce}", uri="{uri}", algorithm=MD5'
+    parameters = f'username="{login.username}", realm="{realm}", nonce="{nonce}", uri="{uri}", algorithm=MD5'
     if "opaque" in asked:
-        said += f', opaque="{asked["opaque"]}"'
+        parameters += f', opaque="{asked["opaque"]}"'
     if "auth" in re.split(r"\s*,\s*", asked.get("qop", "")):
         once = secrets.token_hex(8)
-        said += f', qop=auth, nc=00000001, cnonce="{once}"'
+        parameters += f', qop=auth, nc=00000001, cnonce="{once}"'
         response = _md5(f"{ours}:{nonce}:00000001:{once}:auth:{what}")
     else:
         response = _md5(f"{ours}:{nonce}:{what}")
     header = "Authorization" if code == 401 else "Proxy-Authorization"
-    return f'{header}: Digest {said}, response="{response}"'
+    return f'{header}: Digest {parameters}, response="{response}"'
 
 
 def _md5(text: str) -> str:

@@ -5,7 +5,7 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Any, NoReturn
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -18,11 +18,6 @@ LONGEST_PAGE = 500  # items the API gives at once
 PATIENCE = 20  # seconds beyond the wait before the service counts as away
 
 REFUSED, UNREACHED, NOT_SETTLED = 1, 3, 4
-
-Json = Annotated[bool, typer.Option("--json", help="Answer, or problem document, as JSON")]
-Wait = Annotated[float, typer.Option(min=0, metavar="SECONDS", help="Wait until it is done and proven; 0: not at all")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what it would do, before and after; do nothing")]
-CommandId = Annotated[str, typer.Option(metavar="ID", help="The same one twice is one command")]
 
 
 class Service:
@@ -97,15 +92,15 @@ class Service:
                 trust_env=not self._url.startswith(DEFAULT_URL.rpartition(":")[0]),  # no proxy to this machine
                 **rest,
             )
-            told: dict[str, Any] = answer.json()
+            document: dict[str, Any] = answer.json()
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
             hint = "Start it with: connect up" if self._url == DEFAULT_URL else "Is CONNECT_URL right?"
             self._fail(UNREACHED, f"Connect cannot be reached at {self._url} ({type(error).__name__}). {hint}")
         except json.JSONDecodeError:
             self._fail(UNREACHED, f"What answers at {self._url} is not Connect. Is CONNECT_URL right?")
         if answer.is_error:
-            self._refused(told)
-        return told
+            self._refused(document)
+        return document
 
     def _refused(self, problem: dict[str, Any]) -> NoReturn:
         status = problem.get("status")

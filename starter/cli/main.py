@@ -4,19 +4,9 @@ Exit status: 0 done, 1 refused, 2 wrong usage, 3 the service cannot be reached, 
 Heavy modules are imported by the commands that need them: the program starts at once.
 """
 
-import os
-import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
-
 import typer
 
-from starter.cli import clients as cli_clients
-from starter.cli import sites as cli_sites
-from starter.cli import systems as cli_systems
-
-if TYPE_CHECKING:
-    from activities.settings import Settings
+from starter.cli import clients, processes, sites, systems
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -26,137 +16,12 @@ app = typer.Typer(
     help="The client lifecycle service of a serviced-office operator. CONNECT_URL and CONNECT_TOKEN say where the "
     "service is and who you are; the default is http://127.0.0.1:8000 and the token of the data folder here.",
 )
-app.add_typer(cli_clients.app, name="client")
-app.add_typer(cli_sites.app, name="site")
-app.add_typer(cli_systems.app, name="systems")
-app.command(short_help="Every client that waits for a person.")(cli_systems.attention)
-
-
-@app.command(short_help="Postgres, Temporal, a worker and the API in one terminal.")
-def up(
-    data: Annotated[Path, typer.Option(metavar="DIR", help="The folder that keeps everything")] = Path(".connect"),
-    port: Annotated[int, typer.Option(metavar="PORT", help="The API's port")] = 8000,
-    temporal_port: Annotated[int, typer.Option(metavar="PORT", help="Temporal's port")] = 7233,
-    ui_port: Annotated[int, typer.Option(metavar="PORT", help="The port of Temporal's UI")] = 8233,
-    systems: Annotated[bool, typer.Option("--systems", help="FreeRADIUS and Kamailio too, if installed")] = False,
-    sip_port: Annotated[int, typer.Option(metavar="PORT", help="Kamailio's port, UDP")] = 5060,
-    radius_port: Annotated[int, typer.Option(metavar="PORT", help="FreeRADIUS's port, UDP; the next one too")] = 1812,
-    demo: Annotated[bool, typer.Option("--demo", help="Add a site with a dozen clients in every state")] = False,
-) -> None:
-    """Everything in one terminal: Postgres, Temporal with its UI, a worker and the API. Ctrl-C stops it.
-
-    For a machine whose users you trust: Temporal's development server asks none of them for a password.
-    """
-    from starter.local.up import UpOptions
-    from starter.local.up import up as run
-
-    leave(run(UpOptions(data, port, temporal_port, ui_port, systems, sip_port, radius_port, demo)))
-
-
-@app.command(short_help="Run one worker, for real deployments.")
-def worker(
-    check: Annotated[
-        bool, typer.Option("--check", help="Start none: leave with 0 when Temporal has heard of this machine's worker")
-    ] = False,
-) -> None:
-    """Run one worker, for real deployments (the same as python worker.py)."""
-    if check:
-        leave(_check_worker())
-    import worker as process
-
-    leave(process.main())
-
-
-def _check_worker() -> int:
-    import asyncio
-    import socket
-
-    from starter.temporal.connection import why_not_heard_of
-
-    why = asyncio.run(why_not_heard_of(socket.gethostname()))
-    if why:
-        complain("worker", why)
-    return int(bool(why))
-
-
-@app.command()
-def serve() -> None:
-    """Run one API process, for real deployments."""
-    from activities.log import set_up
-    from starter.serve import main as run
-
-    settings = settings_or_leave("serve")
-    set_up(json=settings.json_logs)
-    try:
-        run(settings)
-    except (OSError, ValueError) as error:
-        complain("serve", error)
-        leave(1)
-    except SystemExit:  # uvicorn has said why: a port that is taken
-        leave(1)
-    leave(0)
-
-
-@app.command()
-def migrate() -> None:
-    """Bring Connect's own database to the newest schema."""
-    import asyncio
-
-    from activities.database import DRIVER_ERRORS
-    from activities.directory.migrations import migrate as run
-
-    settings = settings_or_leave("migrate")
-    try:
-        asyncio.run(run(settings.directory_dsn.get_secret_value()))
-    except DRIVER_ERRORS as error:
-        complain("migrate", error)
-        leave(1)
-    typer.echo("The directory has the newest schema.")
-
-
-@cli_systems.app.command()
-def prepare() -> None:
-    """Add to Kamailio's and FreeRADIUS's databases what Connect needs there, and nothing else."""
-    import asyncio
-
-    from activities.prepare import NotPrepared
-    from activities.prepare import prepare as run
-
-    settings = settings_or_leave("systems prepare")
-    try:
-        settings.check_systems()
-        done = asyncio.run(run(settings))
-    except (NotPrepared, ValueError) as error:
-        complain("systems prepare", error)
-        leave(1)
-    typer.echo("\n".join(done) or "Both systems have what Connect needs.")
-
-
-def settings_or_leave(command: str) -> "Settings":
-    """The settings of a process, or a message which are missing or wrong, without their values."""
-    from pydantic import ValidationError
-
-    from activities.settings import Settings
-
-    try:
-        settings = Settings()
-    except ValidationError as error:
-        for wrong in error.errors(include_url=False, include_input=False):
-            name = "_".join(["CONNECT", *map(str, wrong["loc"])]).upper()
-            complain(command, f"{name}: {wrong['msg']}")
-        leave(1)
-    return settings
-
-
-def complain(command: str, error: object) -> None:
-    typer.echo(f"connect {command}: {error}", err=True)
-
-
-def leave(status: int) -> NoReturn:
-    """End this process at once: the Temporal SDK's threads can crash an interpreter that is shutting down."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status)
+app.command(short_help="Every client that waits for a person.")(systems.attention)
+app.add_typer(processes.app)
+app.add_typer(clients.app, name="client")
+app.add_typer(sites.app, name="site")
+app.add_typer(systems.app, name="systems")
+systems.app.command()(processes.prepare)
 
 
 def main() -> None:

@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from starter.cli.http import Json, Service
+from starter.cli.http import Service
+from starter.cli.options import Json
 
 app = typer.Typer(no_args_is_help=True, help="Sites: the buildings.")
 

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from starter.cli.http import Json, Service
+from starter.cli.http import Service
+from starter.cli.options import Json
 from starter.cli.values import System
 
 app = typer.Typer(help="The systems that Connect switches: how each is, and how many clients wait for it.")

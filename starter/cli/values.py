@@ -48,8 +48,7 @@ def given(**values: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value not in (None, [], False)}
 
 
-def needed(text: str, option: str, example: str) -> str:
-    """What stands in the history for good, and so cannot be left out."""
+def needed(text: str, option: str, example: str) -> None:
+    """Refuse a blank text where it stands in the history for good, and so cannot be left out."""
     if not text.strip():
         raise typer.BadParameter(f'it stands in the history for good: say it, {option} "{example}"', param_hint=option)
-    return text

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.text import Text
 
-from starter.cli.show.tables import Column, count, fits, moment, note, say, show, table, word
+from starter.cli.show.tables import GAP, Column, count, fits, moment, note, say, show, table, word
 
 ESSENTIAL = 5  # columns of the list of clients that it has at any sensible width
 
@@ -37,15 +37,15 @@ def clients(items: list[dict[str, Any]], total: int) -> None:
     if not fits(columns[:ESSENTIAL], rows):
         columns, rows = _clients_table(items, with_zone=len(zones) > 1, narrow=True)
         most = ESSENTIAL
-    shown = next((n for n in range(most, 3, -1) if fits(columns[:n], rows)), 3)
-    show(table(columns[:shown], [row[:shown] for row in rows]))
-    told = [f"{len(items)} of {count(total, 'client')}"]
+    fitting = next((n for n in range(most, 3, -1) if fits(columns[:n], rows)), 3)
+    show(table(columns[:fitting], [row[:fitting] for row in rows]))
+    summary = [f"{len(items)} of {count(total, 'client')}"]
     if len(zones) == 1:
-        told.append(f"next changes in {zones.pop()} time")
+        summary.append(f"next changes in {zones.pop()} time")
     if late := sum(client["end_date_passed"] for client in items):
-        told.append(f"{late} past the end date (!)")
-    left_out = ", ".join(column.head for column in columns[shown:])
-    note("; ".join(told), *([f"Not shown at this width: {left_out}"] if left_out else []))
+        summary.append(f"{late} past the end date (!)")
+    left_out = ", ".join(column.head for column in columns[fitting:])
+    note("; ".join(summary), *([f"Not shown at this width: {left_out}"] if left_out else []))
 
 
 def client(client: dict[str, Any]) -> None:
@@ -67,57 +67,58 @@ def client(client: dict[str, Any]) -> None:
         ("internet", Text(_internet(client["internet"]))),
         *((f"held by {hold['source']}", Text(_hold(hold))) for hold in client["holds"]),
         *((f"planned {_kind(change)}", Text(_planned(change))) for change in client["planned"]),
-        ("in Temporal", Text(client["temporal_ui_url"], no_wrap=True, overflow="ignore")),
     ]
     show(table([Column(""), Column("")], [[Text(name, "dim"), fact] for name, fact in facts], wrap=True))
+    label = "in Temporal".ljust(max(len(name) for name, _ in facts) + GAP)
+    show([Text.assemble((label, "dim"), client["temporal_ui_url"])])  # an address is not broken
     _show_systems(client)
 
 
 def _show_systems(client: dict[str, Any]) -> None:
     services = [row for system in client["systems"] for row in _services(client, system)]
     columns = [Column("service"), Column("wanted"), Column("proven"), Column("at (UTC)"), Column("remark")]
-    noted = any(row[-1].plain for row in services)
-    kept = len(columns) if noted else -1
-    show(["", *table(columns[:kept], [row[:kept] for row in services], wrap=noted)] if services else [])
-    told = [
+    remarked = any(row[-1].plain for row in services)
+    width = len(columns) if remarked else -1
+    show(["", *table(columns[:width], [row[:width] for row in services], wrap=remarked)] if services else [])
+    standings = [
         [Text(system["system"], "dim"), what, about]
         for system in client["systems"]
         for what, about in _standing(system)
     ]
-    show(["", *table([Column(""), Column(""), Column("")], told, wrap=True)] if told else [])
+    show(["", *table([Column(""), Column(""), Column("")], standings, wrap=True)] if standings else [])
 
 
 def history(page: dict[str, Any]) -> None:
     columns = [Column("time (UTC)"), Column("event"), Column("by", least=12), Column("what")]
     rows = []
     for line in page["items"]:
-        told = line["text"] + (f" ({line['reason']})" if line["reason"] else "")
-        rows.append([Text(moment(line["at"])), word(line["event"]), Text(line["by"] or "-"), Text(told)])
+        what = line["text"] + (f" ({line['reason']})" if line["reason"] else "")
+        rows.append([Text(moment(line["at"])), word(line["event"]), Text(line["by"] or "-"), Text(what)])
     show(table(columns, rows, wrap=True))
     note(f"{len(rows)} of {count(page['total'], 'line')}, newest first")
 
 
-def credentials(told: dict[str, Any]) -> None:
+def credentials(access: dict[str, Any]) -> None:
     """Secrets and servers; what cannot be known here is said in words."""
-    servers = told["servers"]
-    rows = [("telephone", line, servers["sip"]) for line in told["sip"]]
-    rows += [("router", told["radius"], servers["radius"])] if told["radius"] else []
+    servers = access["servers"]
+    rows = [("telephone", line, servers["sip"]) for line in access["sip"]]
+    rows += [("router", access["radius"], servers["radius"])] if access["radius"] else []
     if not rows:
         say("No lines and no internet access: nothing to configure.")
         return
     columns = [Column("for"), Column("username"), Column("password"), Column("server")]
     cells = [(what, it["username"], it["password"] or "its own, from before", where or "-") for what, it, where in rows]
     show(table(columns, [[Text(cell) for cell in row] for row in cells]))
-    if told["sip"]:
+    if access["sip"]:
         note(f"SIP domain {servers['sip_domain']}")
 
 
 def answer(client: dict[str, Any]) -> None:
     """What a command did, and where the client now stands."""
-    said = client.get("message") or f"Created {client['client_id']}, billing ref {client['billing_ref']}"
-    told = Text(said if client.get("changed", True) else f"No change: {said}")
+    message = client.get("message") or f"Created {client['client_id']}, billing ref {client['billing_ref']}"
+    outcome = Text(message if client.get("changed", True) else f"No change: {message}")
     state = Text.assemble(f"{client['client_id']}: ", _status(client), ", ", word(client["provisioning"]))
-    show([told, state, *(f"planned {_kind(change)}: {_planned(change)}" for change in client["planned"])])
+    show([outcome, state, *(f"planned {_kind(change)}: {_planned(change)}" for change in client["planned"])])
 
 
 # -- pieces -----------------------------------------------------------------------------------------------------------
@@ -157,15 +158,15 @@ def _services(client: dict[str, Any], system: dict[str, Any]) -> Iterable[list[T
     found = {subject["subject"]: subject for subject in system["subjects"]}
     for name in dict.fromkeys([*system["desired"], *contracted]):
         office = f" in {offices[name]}" if telephony and offices.get(name) else ""
-        shown = Text(f"{name}{office}" if telephony else f"internet {name}")
+        label = Text(f"{name}{office}" if telephony else f"internet {name}")
         subject = found.get(name)
         if subject is None:  # a New client's services are not wanted, yet
             wanted = system["desired"].get(name)
-            yield [shown, word(wanted or "-"), word(system["actual"].get(name, "unknown") if wanted else "-"),
+            yield [label, word(wanted or "-"), word(system["actual"].get(name, "unknown") if wanted else "-"),
                    Text(moment(system["proven_at"] if wanted else None) or "-"), Text()]  # fmt: skip
             continue
         at = moment(subject["proven_at"]) or "-"
-        yield [shown, word(subject["desired"]), word(_proven(subject)), Text(at), Text(_why(client, subject))]
+        yield [label, word(subject["desired"]), word(_proven(subject)), Text(at), Text(_why(client, subject))]
 
 
 def _proven(subject: dict[str, Any]) -> str:
@@ -186,8 +187,8 @@ def _standing(system: dict[str, Any]) -> Iterable[tuple[Text, Text]]:
         since = f"since {moment(system['attention_since'])} UTC, " if system["attention_since"] else ""
         again = f", next attempt {moment(system['next_attempt_at'])} UTC" if system["next_attempt_at"] else ""
         attempts = count(system["attempts"], "attempt")
-        told = Text(f"{since}{attempts}{again}: {system['last_error']}")
-        yield word(system["state"].replace("_", " ")), told
+        trouble = Text(f"{since}{attempts}{again}: {system['last_error']}")
+        yield word(system["state"].replace("_", " ")), trouble
     elif system["last_error"] and not system["skipped"]:
         yield word(system["state"]), Text(system["last_error"])
     if skipped := system["skipped"]:

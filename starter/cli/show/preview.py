@@ -9,38 +9,36 @@ from starter.cli.show.tables import Column, note, say, show, table, word
 NAMES = {"account": "internet", "detail": "record"}
 
 
-def preview(shown: dict[str, Any]) -> None:
+def preview(preview: dict[str, Any]) -> None:
     """What a command would do, or that it would do nothing."""
-    if not shown["changed"]:
-        say(f"Nothing would change: {shown['message']}.")
+    if not preview["changed"]:
+        say(f"Nothing would change: {preview['message']}.")
         return
-    show([_outcome(shown)])
+    show([_outcome(preview)])
     rows = [
         [
             Text(NAMES.get(effect["kind"], effect["kind"])),
-            Text(effect["subject"]),
-            Text(effect["before"]),
-            Text(effect["after"]),
+            *(Text(effect[part]) for part in ("subject", "before", "after")),
         ]
-        for effect in shown["effects"]
+        for effect in preview["effects"]
     ]
     if rows:
         show(["", *table([Column("what"), Column(""), Column("before", least=16), Column("after")], rows, wrap=True)])
     called = {"goes": "goes", "comes": "comes", "goes_then": "goes then"}
-    planned = [(words, plan) for name, words in called.items() for plan in shown.get(name, ())]
+    planned = [(words, plan) for name, words in called.items() for plan in preview.get(name, ())]
     if planned:
-        told = [
+        changes = [
             [Text(what), Text(plan["kind"].replace("_", " ")), Text(plan["local_time"]), Text(plan["reason"])]
             for what, plan in planned
         ]
         columns = [Column("planned"), Column("change"), Column("when"), Column("reason")]
-        show(["", *table(columns, told, wrap=True)])
+        show(["", *table(columns, changes, wrap=True)])
     note("A dry run: nothing was done.")
 
 
-def _outcome(shown: dict[str, Any]) -> Text:
-    when = f"On {shown['local_time']}" if shown["at"] else "At once"
-    before, after = (_status(shown[name]) for name in ("status_before", "status_after"))
+def _outcome(preview: dict[str, Any]) -> Text:
+    when = f"On {preview['local_time']}" if preview["at"] else "At once"
+    before, after = (_status(preview[name]) for name in ("status_before", "status_after"))
     if before.plain == after.plain:
         return Text.assemble(f"{when} the status stays ", after)
     return Text.assemble(f"{when} the status changes: ", before, " → ", after)

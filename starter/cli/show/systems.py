@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.text import Text
 
-from starter.cli.show.tables import LAST, Column, Row, age, count, fits, note, say, show, table, until, word
+from starter.cli.show.tables import Column, Row, age, count, fits, note, say, show, table, until, word
 
 MARKED = {"attention": "attention", "not_proven": "not proven", "skipped": "skipped"}
 
@@ -22,7 +22,7 @@ def attention(items: list[dict[str, Any]], now: datetime, *, where: str = "", sk
         group = list(waiting)
         show([Text(f"{system}: {count(len(group), 'client')}", "bold")])
         columns, rows = _waiting_table(group, now, wide=True)
-        if not fits([*columns[:-1], Column("", least=LAST)], [[*row[:-1], Text(" " * LAST)] for row in rows]):
+        if not fits(columns, rows, wrap=True):
             columns, rows = _waiting_table(group, now, wide=False)
         show([*table(columns, rows, wrap=True), ""])
     show(
@@ -62,8 +62,8 @@ def systems(items: list[dict[str, Any]], now: datetime) -> None:
     columns = [Column(head) for head in ("system", "state", "for", "workers", "changing", "attention", "oldest")]
     columns.append(Column("last success"))
     rows = [_system_row(system, now) for system in items]
-    shown = next(n for n in range(len(columns), 0, -1) if n == 1 or fits(columns[:n], rows))
-    show(table(columns[:shown], [row[:shown] for row in rows]))
+    fitting = next(n for n in range(len(columns), 0, -1) if n == 1 or fits(columns[:n], rows))
+    show(table(columns[:fitting], [row[:fitting] for row in rows]))
     errors = [
         [Text(system["system"], "dim"), Text(system["last_error"])]
         for system in items

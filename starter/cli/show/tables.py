@@ -1,7 +1,7 @@
 """Tables and words of the command line, as wide as the terminal at most.
 
-Everything that came from outside is shown as text, never as markup. What is piped is 120 columns wide, or COLUMNS, and
-has no colours.
+Everything that came from outside is shown as text, never as markup. What is piped is as wide as COLUMNS says, or whole,
+and has no colours.
 """
 
 import json
@@ -14,6 +14,8 @@ from typing import Any, TypeAlias
 
 from rich.cells import cell_len
 from rich.console import Console
+from rich.segment import Segment
+from rich.table import Table
 from rich.text import Text
 
 COLOURS = {
@@ -36,7 +38,7 @@ COLOURS = {
     "unknown": "red",
     "refused": "red",
 }
-PIPED = 120  # columns, when nobody says how wide it is
+PIPED = 100_000  # columns, when nobody says how wide it is: nothing is cut, wrapped or left out
 GAP = 2  # blanks between columns
 LAST = 20  # columns that a wrapped last column has at least
 
@@ -54,9 +56,9 @@ class Column:
 
 
 def terminal_width() -> int | None:
-    given = os.environ.get("COLUMNS", "")
-    if given.isdecimal() and int(given):
-        return int(given)
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns):
+        return int(columns)
     return None if sys.stdout.isatty() else PIPED
 
 
@@ -87,8 +89,8 @@ def span(seconds: float) -> str:
     days, hours = divmod(hours, 24)
     parts = [(days, "d"), (hours, "h"), (minutes, "min"), (left, "s")]
     first = next((n for n, (many, _) in enumerate(parts) if many), len(parts) - 1)
-    told = parts[first : first + 1] if parts[first][1] in ("min", "s") else parts[first : first + 2]
-    return " ".join(f"{many} {unit}" for many, unit in told if many or unit == "s")
+    largest = parts[first : first + 1] if parts[first][1] in ("min", "s") else parts[first : first + 2]
+    return " ".join(f"{many} {unit}" for many, unit in largest if many or unit == "s")
 
 
 def age(instant: str | None, now: datetime) -> str:
@@ -108,52 +110,32 @@ def count(number: int, what: str) -> str:
 
 def table(columns: Sequence[Column], rows: Sequence[Row], *, wrap: bool = False) -> list[Text]:
     """The lines of a table that is as wide as the terminal at most. ``wrap``: the last column may have more lines."""
-    widths = _natural(columns, rows)
-    if wrap and widths[-1]:
-        widths[-1] = max(LAST, min(widths[-1], console.width - sum(widths[:-1]) - GAP * (len(widths) - 1)))
-    while _total(widths) > console.width:
-        spare = [
-            max(0, width - (width if c.least is None else c.least)) for c, width in zip(columns, widths, strict=True)
-        ]
-        if not any(spare):
-            break
-        widths[spare.index(max(spare))] -= 1
-    heads = [[Text(column.head, "bold") for column in columns]] if any(column.head for column in columns) else []
-    return [line for row in (*heads, *rows) for line in _lines(row, widths, wrap)]
+    heads = any(column.head for column in columns)
+    grid = Table(box=None, padding=(0, GAP, 0, 0), show_header=heads, header_style="bold")
+    for column, least in zip(columns, _least(columns, rows, wrap=wrap), strict=True):
+        whole = column.least is None and not (wrap and column is columns[-1])
+        grid.add_column(column.head, min_width=least, no_wrap=whole)
+    for row in rows:
+        cells = [cell.copy() for cell in row]
+        for cell in cells[:-1] if wrap else cells:
+            cell.plain = cell.plain.translate(VISIBLE)
+            cell.no_wrap, cell.overflow = True, "ellipsis"
+        grid.add_row(*cells)
+    with_last_gap = console.options.update(max_width=console.width + GAP)
+    rendered = console.render(grid, with_last_gap)
+    return [Text.assemble(*((part.text, part.style or "") for part in line)) for line in Segment.split_lines(rendered)]
 
 
-def _lines(row: Row, widths: Sequence[int], wrap: bool) -> Iterable[Text]:
-    *cells, last = (cell.copy() for cell in row)
-    for cell, width in zip(cells, widths, strict=False):
-        cell.truncate(width, overflow="ellipsis", pad=True)
-    if not wrap:
-        last.truncate(widths[-1], overflow="ellipsis")
-    told = last.wrap(console, widths[-1]) if wrap else [last]
-    indent = " " * (_total(widths[:-1]) + GAP)
-    for number, part in enumerate(told or [Text()]):
-        line = Text(indent) if number else Text(" " * GAP).join([*cells, Text()])
-        line.append_text(part)
-        line.rstrip()
-        yield line
+def fits(columns: Sequence[Column], rows: Sequence[Row], *, wrap: bool = False) -> bool:
+    """Whether these columns have room once those that may be cut, or wrapped, are."""
+    return sum(_least(columns, rows, wrap=wrap)) + GAP * (len(columns) - 1) <= console.width
 
 
-def _natural(columns: Sequence[Column], rows: Sequence[Row]) -> list[int]:
-    """How wide each column would like to be."""
-    return [
-        max([cell_len(column.head), *(cell.cell_len for cell in cells)])
-        for column, cells in zip(columns, zip(*rows, strict=True) if rows else [()] * len(columns), strict=False)
-    ]
-
-
-def fits(columns: Sequence[Column], rows: Sequence[Row]) -> bool:
-    """Whether these columns have room once those that may be cut are."""
-    widths = _natural(columns, [row[: len(columns)] for row in rows])
-    least = [min(width, width if c.least is None else c.least) for c, width in zip(columns, widths, strict=True)]
-    return _total(least) <= console.width
-
-
-def _total(widths: Sequence[int]) -> int:
-    return sum(widths) + GAP * (len(widths) - 1)
+def _least(columns: Sequence[Column], rows: Sequence[Row], *, wrap: bool) -> list[int]:
+    """How wide each column must be."""
+    widest = [max([cell_len(c.head), *(row[n].cell_len for row in rows)]) for n, c in enumerate(columns)]
+    least = [column.least for column in columns[:-1]] + [LAST if wrap else columns[-1].least]
+    return [width if most is None else min(width, most) for width, most in zip(widest, least, strict=True)]
 
 
 def show(lines: Iterable[Text | str]) -> None:

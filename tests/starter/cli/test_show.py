@@ -240,3 +240,34 @@ def test_what_is_piped_is_as_wide_as_said(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.delenv("COLUMNS")
     monkeypatch.setattr("sys.stdout.isatty", lambda: False, raising=False)
     assert tables.terminal_width() == tables.PIPED
+
+
+@pytest.mark.usefixtures("width")
+@pytest.mark.parametrize("width", [tables.PIPED], indirect=True)
+def test_in_a_pipe_nothing_is_cut_or_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    long = clients()
+    long[0]["name"] = "The Company " * 20
+    render.clients(long, total=3)
+    head, first, *_ = capsys.readouterr().out.splitlines()
+    assert head.split()[-4:] == ["billing", "ref", "start", "end"]
+    assert " ".join(long[0]["name"].split()) in first
+    entry: dict[str, Any] = {
+        "event": "refused",
+        "at": "2026-11-20T10:30:00Z",
+        "by": "x" * 200,
+        "text": "No. " * 500,
+        "reason": None,
+    }
+    render.history({"items": [entry], "total": 1, "next": None})
+    line = capsys.readouterr().out.splitlines()[1]
+    assert entry["by"] in line
+    assert line.count("No.") == 500
+
+
+@pytest.mark.parametrize("width", [80], indirect=True)
+def test_no_text_from_outside_begins_a_line(width: int, capsys: pytest.CaptureFixture[str]) -> None:
+    broken = clients()
+    broken[0]["name"] = "two\nlines"
+    render.clients(broken, total=3)
+    lines = check(capsys.readouterr().out, width)
+    assert [line.split()[0] for line in lines[1 : len(IDS) + 1]] == IDS

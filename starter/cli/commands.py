@@ -1,0 +1,161 @@
+"""``connect client``: the commands, which tell a client what to do, and the ways out when a system is in the way."""
+
+from typing import Annotated, Any
+
+import typer
+
+from starter.cli.options import (
+    ChangeOptions,
+    CommandOptions,
+    Id,
+    Internet,
+    Lines,
+    Offices,
+    PlanOptions,
+    send,
+    with_options,
+)
+from starter.cli.values import System, given, internet, internet_or_none, kind, line, needed
+from workflows.domain.services import ClientType
+
+ANEW = "Telephones and router must be configured anew, with: connect client credentials {client_id}"
+
+app = typer.Typer()
+
+SystemName = Annotated[System, typer.Argument(metavar="SYSTEM", help="telephony or internet")]
+
+
+@app.command(short_help="Provide all services, ahead of the start date too.")
+@with_options
+def activate(client_id: Id, options: CommandOptions) -> None:
+    """Provide all contracted services, ahead of the start date if need be."""
+    _command(options, client_id, "activate")
+
+
+@app.command(short_help="Place a hold: services are off while one stands.")
+@with_options
+def suspend(
+    client_id: Id,
+    options: PlanOptions,
+    source: Annotated[
+        str, typer.Option(metavar="WHO", help="Source of the hold: operator, billing, security, …")
+    ] = "operator",
+) -> None:
+    """Place a hold: every service is ceased while one stands."""
+    _command(options, client_id, "suspend", source=source)
+
+
+@app.command()
+@with_options
+def unsuspend(
+    client_id: Id,
+    options: PlanOptions,
+    source: Annotated[str, typer.Option(metavar="WHO", help="Source of the hold to lift; all: every one")] = "operator",
+) -> None:
+    """Lift a hold. Services come back when the last one goes."""
+    _command(options, client_id, "unsuspend", source=source)
+
+
+@app.command()
+@with_options
+def decommission(client_id: Id, options: PlanOptions) -> None:
+    """Close the contract and cease all services, for good."""
+    _command(options, client_id, "decommission")
+
+
+@app.command("cancel-decommission", short_help="Remove the planned decommission.")
+@with_options
+def cancel_decommission(client_id: Id, options: CommandOptions) -> None:
+    """Remove the planned decommission; the status stays as it is."""
+    _command(options, client_id, "cancel-scheduled-decommission")
+
+
+@app.command(short_help="Become virtual or residential.")
+@with_options
+def convert(
+    client_id: Id,
+    options: PlanOptions,
+    to: Annotated[ClientType, typer.Option(help="What it becomes")],
+    lines: Lines = None,
+    office: Offices = None,
+    internet_: Internet = None,
+) -> None:
+    """Become virtual (numbers stay, offices and internet end) or residential (every line gets an office)."""
+    contracted: dict[str, Any] = {"lines": [line(text) for text in lines or ()], "offices": office}
+    _command(options, client_id, "convert", to=to, **contracted, internet=internet_ and internet(internet_))
+
+
+@app.command(short_help="Add or remove lines, set or end internet access.")
+@with_options
+def services(
+    client_id: Id,
+    options: PlanOptions,
+    add_line: Annotated[
+        list[str] | None, typer.Option(metavar="NUMBER[@OFFICE]", help="+442079460001@3.12, once for each")
+    ] = None,
+    remove_line: Annotated[list[str] | None, typer.Option(metavar="NUMBER", help="Once for each")] = None,
+    internet_: Annotated[
+        str | None, typer.Option("--internet", metavar="DOWN/UP[:VLAN]|none", help="Rates in Mbit/s, or none to end it")
+    ] = None,
+) -> None:
+    """Add lines (or move them to another office), remove lines, set or end internet access."""
+    lines: dict[str, Any] = {"add_lines": [line(text) for text in add_line or ()], "remove_lines": remove_line}
+    _command(options, client_id, "services", **lines, internet=internet_ and internet_or_none(internet_))
+
+
+@app.command("cancel-planned")
+@with_options
+def cancel_planned(
+    client_id: Id,
+    options: CommandOptions,
+    change: Annotated[str, typer.Argument(metavar="KIND", help="Its kind, or its change_id")],
+) -> None:
+    """Cancel a planned change."""
+    send(options, "DELETE", "clients", client_id, "planned", kind(change), **given(reason=options.reason or None))
+
+
+@app.command("rotate-credentials", short_help="New secrets for its telephones and its router.")
+@with_options
+def rotate_credentials(client_id: Id, options: CommandOptions) -> None:
+    """New secrets for every line and the account. Telephones and router must then be configured anew."""
+    _command(options, client_id, "rotate-credentials", then=ANEW)
+
+
+# -- ways out ---------------------------------------------------------------------------------------------------------
+
+
+@app.command(short_help="Attempt a system again, at once.")
+@with_options
+def retry(client_id: Id, system: SystemName, options: CommandOptions) -> None:
+    """Attempt a system again at once, without the rest of the pause."""
+    _command(options, client_id, f"systems/{system}/retry")
+
+
+@app.command(short_help="Accept that a system is not as decided.")
+@with_options
+def skip(client_id: Id, system: SystemName, options: CommandOptions) -> None:
+    """Accept that a system is not as decided, until the next decision that concerns it."""
+    needed(options.reason, "--reason", "the line card is being replaced on Monday")
+    _command(options, client_id, f"systems/{system}/skip")
+
+
+@app.command("mark-done", short_help="Count a system as done by hand.")
+@with_options
+def mark_done(
+    client_id: Id,
+    system: SystemName,
+    options: ChangeOptions,
+    note: Annotated[str, typer.Option(metavar="TEXT", help="How it was done: stands as evidence")] = "",
+) -> None:
+    """Count a system as done, because somebody has seen to it by hand."""
+    needed(note, "--note", "switched off at the exchange, ticket 4711")
+    _command(options, client_id, f"systems/{system}/mark-done", note=note)
+
+
+def _command(options: ChangeOptions, client_id: str, route: str, then: str = "", **fields: Any) -> None:
+    """Send it with its own fields, its reason, and the moment for which it is planned."""
+    if isinstance(options, CommandOptions):
+        fields["reason"] = options.reason
+    if isinstance(options, PlanOptions):
+        fields |= {"last_day": options.last_day, "at": options.at}
+    send(options, "POST", "clients", client_id, *route.split("/"), body=given(**fields), then=then)

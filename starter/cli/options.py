@@ -1,0 +1,107 @@
+"""The options that many commands have, each declared once, and how a command is sent with them."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+from starter.cli.http import Service
+
+Id = Annotated[str, typer.Argument(metavar="ID", help="The client's id")]
+Json = Annotated[bool, typer.Option("--json", help="Answer, or problem document, as JSON")]
+Lines = Annotated[
+    list[str] | None,
+    typer.Option("--line", metavar="NUMBER[@OFFICE]", help="+442079460001@3.12, once for each; virtual: no @OFFICE"),
+]
+Offices = Annotated[list[str] | None, typer.Option("--office", metavar="OFFICE", help="One without a telephone line")]
+Internet = Annotated[
+    str | None, typer.Option("--internet", metavar="DOWN/UP[:VLAN]", help="Rates in Mbit/s: 100/20, 100/20:110")
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SendOptions:
+    """Of everything that is sent to be done."""
+
+    wait: Annotated[
+        float, typer.Option(min=0, metavar="SECONDS", help="Wait until it is done and proven; 0: not at all")
+    ] = 30
+    command_id: Annotated[str, typer.Option(metavar="ID", help="The same one twice is one command")] = ""
+    as_json: Json = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangeOptions(SendOptions):
+    """Of everything that changes a client that there is."""
+
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what it would do, before and after; do nothing")] = (
+        False
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommandOptions(ChangeOptions):
+    """Of every command that takes a reason."""
+
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Kept in the history")] = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanOptions(CommandOptions):
+    """Of every command that can be planned."""
+
+    last_day: Annotated[
+        str | None,
+        typer.Option(metavar="DATE", help="Plan it: the last day of the present state, inclusive, at the site"),
+    ] = None
+    at: Annotated[
+        str | None, typer.Option(metavar="INSTANT", help="Plan it: an instant with offset, 2099-03-31T18:00+01:00")
+    ] = None
+
+
+def with_options(function: Callable[..., None]) -> Callable[..., None]:
+    """The command as Typer takes it: its parameter ``options`` becomes an option for each field of that class."""
+    kind: type[SendOptions] = get_type_hints(function)["options"]
+    own = [it for it in inspect.signature(function).parameters.values() if it.name != "options"]
+    # those of the most special class come first in the help
+    names = [name for base in kind.__mro__ for name in inspect.get_annotations(base)]
+    hints = get_type_hints(kind, include_extras=True)
+    added = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=getattr(kind, name), annotation=hints[name])
+        for name in names
+    ]
+
+    @functools.wraps(function)
+    def command(**arguments: Any) -> None:
+        options = kind(**{name: arguments.pop(name) for name in names})
+        function(**arguments, options=options)
+
+    command.__signature__ = inspect.Signature([*own, *added])  # type: ignore[attr-defined]  # what inspect looks for
+    return command
+
+
+def send(
+    options: SendOptions, method: str, *path: str, body: dict[str, Any] | None = None, then: str = "", **query: Any
+) -> None:
+    """Send a command and show its answer, or what it would do; ``then`` is what a person has to do after a change."""
+    from starter.cli.show import clients as render
+    from starter.cli.show import preview as render_preview
+    from starter.cli.show import tables
+
+    service = Service(options.as_json)
+    request = {"body": body, "command_id": options.command_id, **query}
+    if isinstance(options, ChangeOptions) and options.dry_run:
+        preview = service.send(method, *path, dry_run="true", **request)
+        tables.as_json(preview) if options.as_json else render_preview.preview(preview)
+        return
+    answer = service.send(method, *path, wait=options.wait, **request)
+    if options.as_json:
+        tables.as_json(answer)
+    else:
+        render.answer(answer)
+        if then and answer["changed"]:
+            tables.say(then.format(**answer))
+    service.finish(answer, options.wait)
