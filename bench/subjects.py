@@ -18,7 +18,8 @@ from workflows.domain.lifecycle import Status
 from workflows.domain.provisioning.ledger import Provisioned
 from workflows.domain.services import ClientType
 from workflows.domain.systems import SWITCHED
-from workflows.wire.messages import Suspend, Unsuspend, workflow_id
+from workflows.wire.messages import Suspend, Unsuspend
+from workflows.wire.start import workflow_id
 from workflows.wire.views import ClientView
 
 SITE = "bench"

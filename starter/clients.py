@@ -36,8 +36,10 @@ from workflows.domain.provisioning.ledger import Provisioned
 from workflows.domain.provisioning.standing import Limits
 from workflows.domain.services import Services
 from workflows.domain.state import ClientState
-from workflows.wire.messages import AnyMessage, ChangeServices, Decommission, Edit, workflow_id
-from workflows.wire.views import ClientView, CommandAnswer, PreviewView, end_date_passed
+from workflows.wire.messages import AnyMessage, ChangeServices, Decommission, Edit
+from workflows.wire.previews import PreviewView
+from workflows.wire.start import workflow_id
+from workflows.wire.views import ClientView, CommandAnswer, end_date_passed
 
 NO_KEYS = Keyring(None, Servers(sip=None, sip_domain="", radius=None))
 

@@ -13,7 +13,8 @@ from starter.web import problems
 from starter.web.dependencies import clients_of
 from workflows.domain.provisioning.ledger import Provisioned
 from workflows.wire.messages import AnyMessage
-from workflows.wire.views import ClientView, CommandAnswer, PreviewView
+from workflows.wire.previews import PreviewView
+from workflows.wire.views import ClientView, CommandAnswer
 
 LONGEST_WAIT = 60
 

@@ -24,7 +24,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from workflows.domain.client.client import LONGEST_BILLING_REF, LONGEST_NAME
+from workflows.domain.client.rules import LONGEST_BILLING_REF, LONGEST_NAME
 from workflows.domain.errors import InvalidField
 from workflows.domain.lifecycle import Activation, Status
 from workflows.domain.provisioning.ledger import Provisioned

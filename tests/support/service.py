@@ -37,7 +37,7 @@ from workflows.domain.provisioning.ledger import Provisioned
 from workflows.domain.provisioning.standing import Limits
 from workflows.guard import Guard
 from workflows.ports import EnsureAccess, EnsureLines, Evidence
-from workflows.wire.messages import TASK_QUEUE
+from workflows.wire.start import TASK_QUEUE
 
 TEMPORAL = Path(sys.executable).with_name("temporal")
 TOKEN = "a-token-for-the-tests"

@@ -1,6 +1,5 @@
 """What a command would do: the domain's own dry run, on a copy, naming everything it would touch."""
 
-import copy
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -8,6 +7,7 @@ from workflows.domain.commands import AnyCommand, RotateCredentials
 from workflows.domain.lifecycle import Status
 from workflows.domain.schedule import PlannedChange
 from workflows.domain.state import ClientState
+from workflows.domain.trial import copy_of
 
 NEVER = "none"
 
@@ -46,12 +46,12 @@ class Preview:
 
 def preview(state: ClientState, command: AnyCommand, now: datetime) -> Preview:
     """What obeying the command now would do. Raises the Refusal that obeying it would raise."""
-    before = copy.deepcopy(state)
+    before = copy_of(state)
     before.advance(now)
     if known := before.answered(command):
         status = before.client.status
         return Preview(known.changed, known.message, None, status, status, answered=True)
-    after = copy.deepcopy(before)
+    after = copy_of(before)
     answer = after.obey(command, now)
     old, new = list(before.client.schedule), list(after.client.schedule)
     goes, comes = _without(old, new), _without(new, old)

@@ -21,15 +21,12 @@ from pydantic import (
 )
 
 from workflows.domain import commands
-from workflows.domain.client.client import LONGEST_NAME
+from workflows.domain.client.rules import LONGEST_NAME
 from workflows.domain.lifecycle import Activation, Kind
 from workflows.domain.provisioning.standing import Limits
 from workflows.domain.services import ClientType, Internet, Line
-from workflows.domain.state import ClientState
 from workflows.domain.systems import System
 
-ID_PREFIX = "client-"
-TASK_QUEUE = "provisioning"
 MOST = 500  # lines or offices in one change; a client has at most MOST_LINES (workflows/domain/services.py)
 
 E164 = Annotated[
@@ -43,16 +40,6 @@ Reason = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=
 Seconds = Annotated[float, Field(ge=1, le=86400, allow_inf_nan=False)]
 Word = Annotated[str, StringConstraints(min_length=1, max_length=64, strip_whitespace=True)]
 CommandId = Annotated[str, StringConstraints(max_length=200)]
-
-
-def workflow_id(client_id: str) -> str:
-    """The id of a client's workflow."""
-    return f"{ID_PREFIX}{client_id}"
-
-
-def client_id_of(workflow_id: str) -> str:
-    """The client whose workflow this is."""
-    return workflow_id.removeprefix(ID_PREFIX)
 
 
 # -- services -----------------------------------------------------------------------------------------------------
@@ -345,15 +332,6 @@ def _planned(body: PlannableBody) -> dict[str, Any]:
 
 
 # -- other messages -------------------------------------------------------------------------------------------------
-
-
-class ClientStart(Model):
-    """What a run begins with: a new client's state, or the state the run before it passed on.
-
-    A model, not a dataclass: pydantic compiles its schema once, and not anew for each client a worker takes up.
-    """
-
-    state: ClientState
 
 
 class DriftReport(Envelope):

@@ -7,21 +7,19 @@ from dataclasses import asdict
 from datetime import date, datetime
 from typing import Any, Literal
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from workflows.domain.answers import Answer
 from workflows.domain.commands import ChangeServices, Convert, PlannedCommand, Suspend, Unsuspend
 from workflows.domain.dates import at_site, local_day, local_time
-from workflows.domain.errors import Refusal
 from workflows.domain.lifecycle import Activation, Status
-from workflows.domain.preview import Effect, Preview
 from workflows.domain.provisioning.ledger import Provisioned
 from workflows.domain.provisioning.standing import Doubt, Proof, Standing
 from workflows.domain.schedule import PlannedChange
 from workflows.domain.services import ClientType
 from workflows.domain.state import ClientState
 from workflows.domain.systems import SWITCHED, System
-from workflows.wire.messages import Message, Model
+from workflows.wire.messages import Model
 
 
 class LineView(Model):
@@ -199,79 +197,6 @@ class CommandAnswer(ClientView):
     @classmethod
     def to(cls, answer: Answer, view: ClientView) -> "CommandAnswer":
         return cls(**dict(view), changed=answer.changed, message=answer.message)
-
-
-# -- what a command would do ----------------------------------------------------------------------------------------
-
-
-class PlanView(Model):
-    """A planned change that a command would make or remove."""
-
-    change_id: str
-    kind: str
-    at: datetime
-    local_time: str
-    reason: str
-
-    @classmethod
-    def of(cls, change: PlannedChange, zone: str) -> "PlanView":
-        return cls(
-            change_id=change.change_id,
-            kind=change.kind,
-            at=at_site(change.at, zone),
-            local_time=local_time(change.at, zone),
-            reason=change.command.reason,
-        )
-
-
-class PreviewAsked(Model):
-    """A command that is not given yet, and what time it is."""
-
-    command: Message
-    now: AwareDatetime
-
-
-class PreviewView(Model):
-    """What a command would do: nothing was done.
-
-    ``effects`` name each thing it would touch, before and after. ``at`` and ``local_time`` say when; null is now.
-    ``goes`` and ``comes`` are planned changes; ``goes_then`` those that go when the command takes effect, and stay
-    planned until then. A ``refusal`` says that it would be refused, with its facts.
-    ``answered``: the same command was given before; given again it does nothing more.
-    """
-
-    changed: bool = False
-    message: str = ""
-    at: datetime | None = None
-    local_time: str = ""
-    status_before: Status | None = None
-    status_after: Status | None = None
-    effects: list[Effect] = Field(default_factory=list)
-    goes: list[PlanView] = Field(default_factory=list)
-    comes: list[PlanView] = Field(default_factory=list)
-    goes_then: list[PlanView] = Field(default_factory=list)
-    refusal: dict[str, Any] | None = None
-    answered: bool = False
-
-    @classmethod
-    def of(cls, preview: Preview, zone: str) -> "PreviewView":
-        return cls(
-            changed=preview.changed,
-            message=preview.message,
-            at=preview.at and at_site(preview.at, zone),
-            local_time=local_time(preview.at, zone) if preview.at else "",
-            status_before=preview.status_before,
-            status_after=preview.status_after,
-            effects=list(preview.effects),
-            goes=[PlanView.of(change, zone) for change in preview.goes],
-            comes=[PlanView.of(change, zone) for change in preview.comes],
-            answered=preview.answered,
-            goes_then=[PlanView.of(change, zone) for change in preview.goes_then],
-        )
-
-    @classmethod
-    def refused(cls, refusal: Refusal) -> "PreviewView":
-        return cls(message=str(refusal), refusal=refusal.typed_facts)
 
 
 def end_date_passed(end_date: date | None, now: datetime, timezone: str) -> bool:

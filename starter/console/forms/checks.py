@@ -19,7 +19,7 @@ from starter.contract.schemas import YEARS, InternetGiven, LineGiven
 from starter.directory.console import ConsoleReads
 from starter.errors import Away, NotDecided, StarterError
 from starter.web.problems import code_of
-from workflows.domain.client.client import LONGEST_BILLING_REF, LONGEST_NAME
+from workflows.domain.client.rules import LONGEST_BILLING_REF, LONGEST_NAME
 from workflows.domain.dates import first_instant, local_day
 from workflows.domain.errors import CommandIdReused, InvalidField, Refusal
 from workflows.domain.lifecycle import Activation

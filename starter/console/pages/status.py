@@ -18,7 +18,8 @@ from starter.web.problems import code_of
 from workflows.domain.errors import InvalidField, Refusal, Situation
 from workflows.domain.lifecycle import Kind
 from workflows.wire.messages import BY_NAME
-from workflows.wire.views import ClientView, PreviewView
+from workflows.wire.previews import PreviewView
+from workflows.wire.views import ClientView
 
 THINGS = {"line": "Line", "account": "Internet", "office": "Office", "hold": "Hold", "detail": "Record"}
 """What a command touches, as the preview names it, in the order in which it is read."""
