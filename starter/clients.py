@@ -47,6 +47,8 @@ log = structlog.get_logger(__name__)
 
 View = TypeVar("View", bound=ClientView)
 
+NOBODY_THERE = "Temporal does not run the client's workflow."
+
 _CONSONANTS, _VOWELS = "bdfghjklmnprstvz", "aiou"
 
 RECORDED_BY_THE_WORKFLOW = (Taken, NumberNotValid)  # it had accepted the command: the directory decided against it
@@ -180,7 +182,7 @@ class ClientService:
                 return view
         if shown is None or shown.revision < view.revision:
             return view
-        return self._linked(view.model_copy(update=dict(shown.view)))
+        return self._linked(view.model_copy(update=dict(shown.view)).with_actions())
 
     async def clients(self, wanted: ClientFilter) -> ClientPage:
         """A page of the list, and how many there are in all. Raises NoSuchPage, DirectoryAway."""
@@ -276,9 +278,11 @@ def refusal_in(shown: PreviewView) -> Refusal | None:
 
 def _without_workflow(view: ClientView) -> ClientView:
     """A client whose workflow does not run: as it was, unless nobody looks after one that is alive."""
+    view = view.with_actions()
     if view.status is Status.DECOMMISSIONED:
         return view
-    return view.model_copy(update={"provisioning": Provisioned.ATTENTION})
+    impossible = [action.model_copy(update={"possible": False, "why": NOBODY_THERE}) for action in view.actions]
+    return view.model_copy(update={"provisioning": Provisioned.ATTENTION, "actions": impossible})
 
 
 def check_id(client_id: str) -> None:

@@ -241,7 +241,7 @@ class ClientLifecycle:
 
     @workflow.query(description="The client as it is now")
     def client(self) -> ClientView:
-        return ClientView.of(self._state, workflow.now())
+        return ClientView.of(self._state, workflow.now()).with_actions()
 
     @workflow.query(description="What a command would do, without doing it")
     def preview(self, asked: PreviewAsked) -> PreviewView:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal, TypeAlias
 
 from workflows.domain.commands import AnyCommand, RotateCredentials
 from workflows.domain.lifecycle import Status
@@ -11,12 +12,14 @@ from workflows.domain.trial import copy_of
 
 NEVER = "none"
 
+Thing: TypeAlias = Literal["detail", "hold", "office", "line", "account"]
+
 
 @dataclass(frozen=True)
 class Effect:
-    """One thing that would be otherwise. ``kind``: detail, hold, office, line or account."""
+    """One thing that would be otherwise."""
 
-    kind: str
+    kind: Thing
     subject: str
     before: str
     after: str
@@ -90,7 +93,7 @@ def _effects(before: ClientState, after: ClientState, command: AnyCommand) -> tu
     return tuple(effect for effect in effects if effect.before != effect.after)
 
 
-def _shown(state: ClientState) -> dict[tuple[str, str], str]:
+def _shown(state: ClientState) -> dict[tuple[Thing, str], str]:
     """Everything about a client that a command can change, in words, in the order in which people read it."""
     client, wanted = state.client, state.provisioning
     details = {
@@ -101,7 +104,7 @@ def _shown(state: ClientState) -> dict[tuple[str, str], str]:
         "end date": str(client.end_date or NEVER),
         "activation": str(client.activation),
     }
-    shown = {("detail", name): value for name, value in details.items()}
+    shown: dict[tuple[Thing, str], str] = {("detail", name): value for name, value in details.items()}
     shown |= {("hold", source): hold.reason or "stands" for source, hold in sorted(client.holds.items())}
     ended = client.status is Status.DECOMMISSIONED
     shown |= {("office", office): "let" for office in client.services.offices if not ended}

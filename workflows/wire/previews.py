@@ -7,7 +7,7 @@ from pydantic import AwareDatetime, Field
 
 from workflows.domain.dates import at_site, local_time
 from workflows.domain.errors import Refusal
-from workflows.domain.lifecycle import Status
+from workflows.domain.lifecycle import Kind, Status
 from workflows.domain.preview import Effect, Preview
 from workflows.domain.schedule import PlannedChange
 from workflows.wire.messages import Message, Model
@@ -17,7 +17,7 @@ class PlanView(Model):
     """A planned change that a command would make or remove."""
 
     change_id: str
-    kind: str
+    kind: Kind
     at: datetime
     local_time: str
     reason: str

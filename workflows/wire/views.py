@@ -5,14 +5,15 @@ Changes are additive (PRODUCT.md section 7.2).
 
 from dataclasses import asdict
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import Field
 
 from workflows.domain.answers import Answer
+from workflows.domain.client.options import Options, ended_at
 from workflows.domain.commands import ChangeServices, Convert, PlannedCommand, Suspend, Unsuspend
 from workflows.domain.dates import at_site, local_day, local_time
-from workflows.domain.lifecycle import Activation, Status
+from workflows.domain.lifecycle import Activation, Kind, Status
 from workflows.domain.provisioning.ledger import Provisioned
 from workflows.domain.provisioning.standing import Doubt, Proof, Standing
 from workflows.domain.schedule import PlannedChange
@@ -50,7 +51,7 @@ class PlannedView(Model):
     """
 
     change_id: str
-    kind: str
+    kind: Kind
     at: datetime
     local_time: str
     by: str
@@ -70,6 +71,14 @@ class PlannedView(Model):
             details=_details(change.command),
             status_after=status_after,
         )
+
+
+class ActionView(Model):
+    """One command to the client: whether it would change something now, and why not."""
+
+    kind: Kind
+    possible: bool
+    why: str
 
 
 class SkippedView(Model):
@@ -122,7 +131,10 @@ class SystemView(Model):
 
 
 class ClientView(Model):
-    """A client as every interface shows it (PRODUCT.md section 7.2). Times carry the site's offset."""
+    """A client as every interface shows it (PRODUCT.md section 7.2). Times carry the site's offset.
+
+    ``actions`` are all commands to it; lists of clients, and what is published, leave them out.
+    """
 
     client_id: str
     name: str
@@ -144,6 +156,7 @@ class ClientView(Model):
     holds: list[HoldView]
     planned: list[PlannedView]
     systems: list[SystemView]
+    actions: list[ActionView] = Field(default_factory=list)
     revision: int
     created_at: datetime
     decommissioned_at: datetime | None
@@ -186,6 +199,18 @@ class ClientView(Model):
             decommissioned_at=client.decommissioned_at and at_site(client.decommissioned_at, zone),
             secret_version=client.secret_version,
         )
+
+    def with_actions(self) -> Self:
+        """With every command, and whether it is possible now."""
+        options = Options(
+            self.status,
+            management=self.management,
+            held=bool(self.holds),
+            planned=frozenset(change.kind for change in self.planned),
+            ended=ended_at(self.decommissioned_at, self.timezone),
+        )
+        actions = [ActionView(kind=kind, possible=not why, why=why) for kind, why in options.actions.items()]
+        return self.model_copy(update={"actions": actions})
 
 
 class CommandAnswer(ClientView):

@@ -33,7 +33,7 @@ DETAIL = re.compile(
 
 @dataclass(frozen=True)
 class Action:
-    """One thing to do: its name, what it does, and why not when it would change nothing.
+    """One thing to do: its name and what it does.
 
     ``plan`` is the word for it on a future date; none: it happens now or not at all.
     """
@@ -42,7 +42,6 @@ class Action:
     name: str
     about: str
     plan: str = ""
-    idle: str = ""
     danger: bool = False
     second: bool = False
 
@@ -59,7 +58,6 @@ ACTIONS = (
         "Unsuspend",
         "Lift a hold. Services come back when the last one goes.",
         plan="unsuspension",
-        idle="Nothing keeps this client suspended.",
     ),
     Action(
         Kind.DECOMMISSION,
@@ -72,7 +70,6 @@ ACTIONS = (
         Kind.CANCEL_SCHEDULED_DECOMMISSION,
         "Cancel scheduled decommission",
         "Remove the planned decommission. The status stays as it is.",
-        idle="No decommission is planned.",
     ),
     Action(Kind.CONVERT, "Convert", "Become virtual or residential.", plan="conversion"),
     Action(
