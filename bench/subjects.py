@@ -13,7 +13,7 @@ from activities.secrets import sip_username
 from bench import floor
 from bench.floor import Floor
 from starter.clients import ClientService
-from starter.contract.schemas import ClientGiven, InternetGiven, LineGiven
+from starter.contract.bodies import ClientGiven, InternetGiven, LineGiven
 from workflows.domain.lifecycle import Status
 from workflows.domain.provisioning.ledger import Provisioned
 from workflows.domain.services import ClientType

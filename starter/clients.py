@@ -9,7 +9,8 @@ from typing import TypeVar
 import structlog
 from pydantic import BaseModel
 
-from starter.contract.schemas import CLIENT_ID, ClientFilter, ClientGiven, ClientPage, Credentials, HistoryPage, Servers
+from starter.contract.answers import ClientPage, Credentials, HistoryPage, Servers
+from starter.contract.bodies import CLIENT_ID, ClientFilter, ClientGiven
 from starter.credentials import Keyring
 from starter.directory.answers import Answers, Key
 from starter.directory.listing import total_of

@@ -8,7 +8,7 @@ from fastapi import Body, Depends, Header, Query, Request, Response
 
 from starter.api import examples
 from starter.clients import refusal_in
-from starter.contract.schemas import CommandBody, PlannableBody
+from starter.contract.bodies import CommandBody, PlannableBody
 from starter.web import problems
 from starter.web.dependencies import clients_of
 from workflows.domain.provisioning.ledger import Provisioned

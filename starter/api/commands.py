@@ -6,7 +6,7 @@ from fastapi import APIRouter, Body, Path, Query
 
 from starter.api import examples
 from starter.api.commanding import COMMAND, Command, CommandGiven, CommandResponse, PlannableGiven
-from starter.contract.schemas import CancelQuery, ConvertBody, EditBody, ServicesBody
+from starter.contract.bodies import CancelQuery, ConvertBody, EditBody, ServicesBody
 from starter.web.dependencies import ClientId
 from workflows.wire import messages
 

@@ -1,4 +1,4 @@
-"""The routes about the systems that Connect switches: how they are, who waits for a person, and the ways out."""
+"""The routes about the systems that Connect switches: how they are, who waits for a person, what a person may do."""
 
 from typing import Annotated
 
@@ -6,15 +6,8 @@ from fastapi import APIRouter, Body, Path, Query
 
 from starter.api import examples
 from starter.api.commanding import COMMAND, Command, CommandResponse
-from starter.contract.schemas import (
-    AttentionFilter,
-    AttentionPage,
-    CommandBody,
-    MarkDoneBody,
-    SkipBody,
-    Switched,
-    SystemPage,
-)
+from starter.contract.answers import AttentionPage, SystemPage
+from starter.contract.bodies import AttentionFilter, CommandBody, MarkDoneBody, SkipBody, Switched
 from starter.web import problems
 from starter.web.dependencies import ClientId, Clients
 from workflows.wire import messages

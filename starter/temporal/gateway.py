@@ -209,10 +209,10 @@ def refusal_from(cause: BaseException | None) -> Exception:
 
 
 def is_recorded(refusal: Refusal) -> bool:
-    """Whether the workflow has put this refusal in the client's history itself. One of an older workflow: no."""
+    """Whether the workflow has put this refusal in the client's history itself."""
     failed = refusal.__cause__
     told = failed.cause if isinstance(failed, WorkflowUpdateFailedError | WorkflowFailureError) else None
-    return isinstance(told, ApplicationError) and bool(told.details) and bool(told.details[0].get("recorded", False))
+    return isinstance(told, ApplicationError) and bool(told.details) and bool(told.details[0]["recorded"])
 
 
 @asynccontextmanager

@@ -23,7 +23,7 @@ from activities.directory.publish import PostgresDirectory
 from activities.settings import Settings
 from starter.app import create_app
 from starter.clients import ClientService
-from starter.contract.schemas import Servers
+from starter.contract.answers import Servers
 from starter.credentials import Keyring
 from starter.directory.reads import DirectoryReads
 from starter.directory.watching import Watch

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from starter.console.forms.checks import TOO_MANY, field_of, sentence
 from starter.console.labels import comes_twice, moment_word
 from starter.console.rendering import Form
-from starter.contract.schemas import CommandBody, ConvertBody, PlannableBody, ServicesBody
+from starter.contract.bodies import CommandBody, ConvertBody, PlannableBody, ServicesBody
 from workflows.domain.dates import at_site, end_of, zone
 from workflows.domain.errors import InvalidField
 from workflows.domain.lifecycle import Kind

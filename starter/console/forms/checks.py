@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from starter.console.labels import moment_word
 from starter.console.rendering import Form
-from starter.contract.schemas import YEARS, InternetGiven, LineGiven
+from starter.contract.bodies import YEARS, InternetGiven, LineGiven
 from starter.directory.console import ConsoleReads
 from starter.errors import Away, NotDecided, StarterError
 from starter.web.problems import code_of

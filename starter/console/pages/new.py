@@ -26,7 +26,8 @@ from starter.console.forms.checks import (
     start_told,
 )
 from starter.console.rendering import SITE_COOKIE, Form, Page, caller_of, page, read_form, reads_of, redirect
-from starter.contract.schemas import NO_PLACES, ClientGiven, LineGiven, Site, SiteGiven
+from starter.contract.answers import Site
+from starter.contract.bodies import NO_PLACES, ClientGiven, LineGiven, SiteGiven
 from starter.directory.console import ConsoleReads
 from starter.errors import StarterError
 from starter.web.dependencies import Clients
