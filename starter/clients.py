@@ -251,7 +251,7 @@ class ClientService:
         if view.status is not Status.DECOMMISSIONED:
             raise WorkflowMissing(client_id, workflow_id(client_id))
         at = local_time(view.decommissioned_at, view.timezone) if view.decommissioned_at else "an earlier time"
-        if isinstance(message, Decommission) and not message.command().planned:
+        if isinstance(message, Decommission) and message.last_day is message.at is None:
             return CommandAnswer(**dict(view), changed=False, message=f"Already decommissioned at {at}")
         raise IllegalTransition(
             f"Cannot {message.kind.spoken}: the client was already decommissioned at {at}",

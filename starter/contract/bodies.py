@@ -7,11 +7,12 @@ stored.
 
 import re
 from datetime import date
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 from zoneinfo import available_timezones
 
 from pydantic import (
     AfterValidator,
+    BaseModel,
     Field,
     StrictBool,
     StrictInt,
@@ -78,6 +79,8 @@ Key = Annotated[
 Text = Annotated[str, AfterValidator(storable)]
 Switched = Literal["telephony", "internet"]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_NAME, pattern=r"\S")]
+
+M = TypeVar("M", bound=BaseModel)
 
 
 class Clean(Model):
@@ -185,6 +188,12 @@ class EditBody(Clean, messages.EditBody):
         if given is None:
             raise PydanticCustomError("never_null", "Every client has one. Leave it out to keep it, or give another")
         return given
+
+
+def message_of(kind: type[M], body: BaseModel, *, by: str, command_id: str, **more: object) -> M:
+    """The message of a body, which was checked and is not checked again. ``more`` is what its address says."""
+    given = more | {name: getattr(body, name) for name in body.model_fields_set} | {"by": by, "command_id": command_id}
+    return kind.model_construct(set(given), **given)
 
 
 class SiteGiven(Clean, Strict):

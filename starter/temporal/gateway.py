@@ -212,7 +212,7 @@ def is_recorded(refusal: Refusal) -> bool:
     """Whether the workflow has put this refusal in the client's history itself."""
     failed = refusal.__cause__
     told = failed.cause if isinstance(failed, WorkflowUpdateFailedError | WorkflowFailureError) else None
-    return isinstance(told, ApplicationError) and bool(told.details) and bool(told.details[0]["recorded"])
+    return isinstance(told, ApplicationError) and bool(told.details) and bool(told.details[0].get("recorded"))
 
 
 @asynccontextmanager

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from starter.console.forms.checks import TOO_MANY, field_of, sentence
 from starter.console.labels import comes_twice, moment_word
 from starter.console.rendering import Form
-from starter.contract.bodies import CommandBody, ConvertBody, PlannableBody, ServicesBody
+from starter.contract.bodies import CommandBody, ConvertBody, PlannableBody, ServicesBody, message_of
 from workflows.domain.dates import at_site, end_of, zone
 from workflows.domain.errors import InvalidField
 from workflows.domain.lifecycle import Kind
@@ -253,8 +253,7 @@ class ActionForm:
             body = BODIES.get(self.action.kind, CommandBody).model_validate(said)
         except ValidationError as invalid:
             raise FormError(self._told(invalid)) from invalid
-        given = body.model_dump(exclude_unset=True)
-        return BY_NAME[self.action.kind].model_validate({**given, "command_id": command_id, "by": by})
+        return message_of(BY_NAME[self.action.kind], body, by=by, command_id=command_id)
 
     # -- inside -----------------------------------------------------------------------------------------------------
 
