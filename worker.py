@@ -33,7 +33,7 @@ from starter.temporal.connection import SearchAttributesMissing, connect, ensure
 from starter.web.descriptors import raise_limit
 from workflows.client_lifecycle import ClientLifecycle
 from workflows.guard import Guard
-from workflows.wire.messages import TASK_QUEUE
+from workflows.wire.start import TASK_QUEUE
 
 # A killed worker's cached clients answer again after this long instead of ten seconds (TEMPORAL.md section 16).
 STICKY = timedelta(seconds=2)

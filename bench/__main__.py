@@ -24,7 +24,7 @@ from bench.report import as_json, show
 from bench.subjects import SITE, Bare, NotSettled, Ours, Verified, check_lines, check_proofs
 from bench.worker import FLOOR_DSN
 from starter.clients import ClientService
-from starter.contract.schemas import SiteGiven
+from starter.contract.bodies import SiteGiven
 from starter.directory.reads import DirectoryReads
 from starter.directory.watching import Watch
 from starter.errors import StarterError

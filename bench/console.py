@@ -36,7 +36,7 @@ from starter.app import create_app
 from starter.clients import ClientService
 from starter.console.auth.sessions import COOKIE, Sessions
 from starter.console.rendering import SITE_COOKIE
-from starter.contract.schemas import SiteGiven
+from starter.contract.bodies import SiteGiven
 from starter.directory.paging import sealed
 from starter.directory.reads import DirectoryReads
 from starter.directory.watching import Watch

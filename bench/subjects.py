@@ -13,12 +13,13 @@ from activities.secrets import sip_username
 from bench import floor
 from bench.floor import Floor
 from starter.clients import ClientService
-from starter.contract.schemas import ClientGiven, InternetGiven, LineGiven
+from starter.contract.bodies import ClientGiven, InternetGiven, LineGiven
 from workflows.domain.lifecycle import Status
 from workflows.domain.provisioning.ledger import Provisioned
 from workflows.domain.services import ClientType
 from workflows.domain.systems import SWITCHED
-from workflows.wire.messages import Suspend, Unsuspend, workflow_id
+from workflows.wire.messages import Suspend, Unsuspend
+from workflows.wire.start import workflow_id
 from workflows.wire.views import ClientView
 
 SITE = "bench"

@@ -26,7 +26,7 @@ from starter.console.pages.sign_in import sign_in_pages, static
 from starter.console.pages.status import status_pages
 from starter.console.pages.system_actions import system_actions
 from starter.console.pages.upcoming import upcoming
-from starter.contract.schemas import Problem
+from starter.contract.answers import Problem
 from starter.directory.console import ConsoleReads
 from starter.web import problems
 from starter.web.access import AccessLog

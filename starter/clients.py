@@ -9,7 +9,8 @@ from typing import TypeVar
 import structlog
 from pydantic import BaseModel
 
-from starter.contract.schemas import CLIENT_ID, ClientFilter, ClientGiven, ClientPage, Credentials, HistoryPage, Servers
+from starter.contract.answers import ClientPage, Credentials, HistoryPage, Servers
+from starter.contract.bodies import CLIENT_ID, ClientFilter, ClientGiven
 from starter.credentials import Keyring
 from starter.directory.answers import Answers, Key
 from starter.directory.listing import total_of
@@ -36,14 +37,18 @@ from workflows.domain.provisioning.ledger import Provisioned
 from workflows.domain.provisioning.standing import Limits
 from workflows.domain.services import Services
 from workflows.domain.state import ClientState
-from workflows.wire.messages import AnyMessage, ChangeServices, Decommission, Edit, workflow_id
-from workflows.wire.views import ClientView, CommandAnswer, PreviewView, end_date_passed
+from workflows.wire.messages import AnyMessage, ChangeServices, Decommission, Edit
+from workflows.wire.previews import PreviewView
+from workflows.wire.start import workflow_id
+from workflows.wire.views import ClientView, CommandAnswer, end_date_passed
 
 NO_KEYS = Keyring(None, Servers(sip=None, sip_domain="", radius=None))
 
 log = structlog.get_logger(__name__)
 
 View = TypeVar("View", bound=ClientView)
+
+NOBODY_THERE = "Temporal does not run the client's workflow."
 
 _CONSONANTS, _VOWELS = "bdfghjklmnprstvz", "aiou"
 
@@ -178,7 +183,7 @@ class ClientService:
                 return view
         if shown is None or shown.revision < view.revision:
             return view
-        return self._linked(view.model_copy(update=dict(shown.view)))
+        return self._linked(view.model_copy(update=dict(shown.view)).with_actions())
 
     async def clients(self, wanted: ClientFilter) -> ClientPage:
         """A page of the list, and how many there are in all. Raises NoSuchPage, DirectoryAway."""
@@ -246,7 +251,7 @@ class ClientService:
         if view.status is not Status.DECOMMISSIONED:
             raise WorkflowMissing(client_id, workflow_id(client_id))
         at = local_time(view.decommissioned_at, view.timezone) if view.decommissioned_at else "an earlier time"
-        if isinstance(message, Decommission) and not message.command().planned:
+        if isinstance(message, Decommission) and message.last_day is message.at is None:
             return CommandAnswer(**dict(view), changed=False, message=f"Already decommissioned at {at}")
         raise IllegalTransition(
             f"Cannot {message.kind.spoken}: the client was already decommissioned at {at}",
@@ -274,9 +279,11 @@ def refusal_in(shown: PreviewView) -> Refusal | None:
 
 def _without_workflow(view: ClientView) -> ClientView:
     """A client whose workflow does not run: as it was, unless nobody looks after one that is alive."""
+    view = view.with_actions()
     if view.status is Status.DECOMMISSIONED:
         return view
-    return view.model_copy(update={"provisioning": Provisioned.ATTENTION})
+    impossible = [action.model_copy(update={"possible": False, "why": NOBODY_THERE}) for action in view.actions]
+    return view.model_copy(update={"provisioning": Provisioned.ATTENTION, "actions": impossible})
 
 
 def check_id(client_id: str) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from activities.secrets import radius_password, sip_password, sip_username
 from activities.settings import Settings
-from starter.contract.schemas import Credentials, RadiusCredentials, Servers, SipCredentials
+from starter.contract.answers import Credentials, RadiusCredentials, Servers, SipCredentials
 from starter.errors import NoMasterKey
 from workflows.domain.lifecycle import Status
 from workflows.wire.views import ClientView

@@ -16,7 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.domain.errors import REFUSALS, Refusal, Taken
     from workflows.domain.journal import shortened
     from workflows.domain.preview import preview
-    from workflows.domain.provisioning.standing import Doubt, Found, Proof
+    from workflows.domain.provisioning.standing import Doubt, Found, Proof, Standing
     from workflows.domain.systems import System
     from workflows.inbox import read
     from workflows.ports import (
@@ -32,8 +32,10 @@ with workflow.unsafe.imports_passed_through():
     )
     from workflows.visibility import next_moment_told, show
     from workflows.waiting import Alarm, wait_until
-    from workflows.wire.messages import ClientStart, DriftReport, Message, Roll, WaitSettled
-    from workflows.wire.views import ClientView, CommandAnswer, PreviewAsked, PreviewView
+    from workflows.wire.messages import DriftReport, Message, Roll, WaitSettled
+    from workflows.wire.previews import PreviewAsked, PreviewView
+    from workflows.wire.start import ClientStart
+    from workflows.wire.views import ClientView, CommandAnswer
 
 UNDECIDED = "Undecided"
 GRACE = timedelta(seconds=5)
@@ -184,11 +186,10 @@ class ClientLifecycle:
 
     async def _decided(self, command: AnyCommand) -> Answer:
         """Wait for the directory's decision, but neither through its failure nor through a renewal."""
-        waiter, directory = Waiter(command), self._state.provisioning.standing[System.DIRECTORY]
-        failures = directory.attempts
+        waiter, failures = Waiter(command), self._directory.attempts
         self._waiters.append(waiter)
         await wait_until(
-            lambda: bool(waiter.outcome or self._rejected) or directory.attempts > failures or self._must_renew(),
+            lambda: bool(waiter.outcome or self._rejected) or self._directory.attempts > failures or self._must_renew(),
             deadline=None,
         )
         self._waiters.remove(waiter)
@@ -198,6 +199,11 @@ class ClientLifecycle:
         if isinstance(outcome, Refusal):
             raise as_failure(outcome, recorded=True)
         return outcome
+
+    @property
+    def _directory(self) -> Standing:
+        """Where the directory stands, in the state as it is now."""
+        return self._state.provisioning.standing[System.DIRECTORY]
 
     def _with_id(self, message: Message) -> AnyCommand:
         """The command, under the update's id when it has none of its own."""
@@ -235,7 +241,7 @@ class ClientLifecycle:
 
     @workflow.query(description="The client as it is now")
     def client(self) -> ClientView:
-        return ClientView.of(self._state, workflow.now())
+        return ClientView.of(self._state, workflow.now()).with_actions()
 
     @workflow.query(description="What a command would do, without doing it")
     def preview(self, asked: PreviewAsked) -> PreviewView:
@@ -280,7 +286,7 @@ class ClientLifecycle:
             self._rejected = as_refusal(published.lost)
             return
         state.provisioning.published = max(published.revision, state.provisioning.published)
-        state.provisioning.standing[System.DIRECTORY].succeed(published.revision, now)
+        self._directory.succeed(published.revision, now)
         state.journal.published(published.last_entry)
         if order.register:
             state.register(published.billing_ref, now)

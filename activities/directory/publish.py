@@ -12,7 +12,7 @@ from activities.database import Database
 from activities.directory.claims import Holdings, Lost, not_valid
 from activities.errors import attempt_on, rejected, stale_revision
 from workflows.domain.answers import CREATE
-from workflows.domain.client.client import LONGEST_NAME
+from workflows.domain.client.rules import LONGEST_NAME
 from workflows.domain.provisioning.ledger import Provisioned
 from workflows.domain.systems import System
 from workflows.ports import Claim, Directory, LostClaim, Publish, Published

@@ -28,7 +28,7 @@ from activities.pacing.breaker import Condition
 from activities.pacing.interceptor import Pacing, wait_changed
 from workflows.domain.state import RECOVERY
 from workflows.domain.systems import SWITCHED, System
-from workflows.wire.messages import workflow_id
+from workflows.wire.start import workflow_id
 
 PAGE = 100
 _REMEMBERED = 100  # clients that were told last to try for all

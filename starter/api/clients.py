@@ -6,7 +6,8 @@ from fastapi import APIRouter, Body, Query, Response
 
 from starter.api import examples
 from starter.api.commanding import Options
-from starter.contract.schemas import ClientFilter, ClientGiven, ClientPage, Credentials, HistoryFilter, HistoryPage
+from starter.contract.answers import ClientPage, Credentials, HistoryPage
+from starter.contract.bodies import ClientFilter, ClientGiven, HistoryFilter
 from starter.web import problems
 from starter.web.dependencies import API, ClientId, Clients
 from workflows.domain.errors import InvalidField

@@ -5,15 +5,17 @@ from typing import Annotated, Any, TypeAlias, TypeVar
 from uuid import uuid4
 
 from fastapi import Body, Depends, Header, Query, Request, Response
+from pydantic import BaseModel
 
 from starter.api import examples
 from starter.clients import refusal_in
-from starter.contract.schemas import CommandBody, PlannableBody
+from starter.contract.bodies import CommandBody, PlannableBody, message_of
 from starter.web import problems
 from starter.web.dependencies import clients_of
 from workflows.domain.provisioning.ledger import Provisioned
 from workflows.wire.messages import AnyMessage
-from workflows.wire.views import ClientView, CommandAnswer, PreviewView
+from workflows.wire.previews import PreviewView
+from workflows.wire.views import ClientView, CommandAnswer
 
 LONGEST_WAIT = 60
 
@@ -65,12 +67,13 @@ class CommandOptions(RequestOptions):
         super().__init__(request, response, key, wait)
         self.dry_run = dry_run
 
-    async def send(self, client_id: str, kind: type[AnyMessage], said: dict[str, object]) -> CommandResponse:
+    async def send(self, client_id: str, kind: type[AnyMessage], said: BaseModel, **more: object) -> CommandResponse:
         """The answer to one command, waited for as asked: 200 when all is settled, 202 when it is accepted.
 
-        A dry run answers at once what the command would do. Raises what the command would be refused with.
+        ``more`` is what its address says. A dry run answers at once what the command would do. Raises what the command
+        would be refused with.
         """
-        message = kind.model_validate({**said, "command_id": self.command_id, "by": self.by})
+        message = message_of(kind, said, by=self.by, command_id=self.command_id, **more)
         if self.dry_run:
             shown = await self.clients.preview(client_id, message)
             if refusal := refusal_in(shown):

@@ -121,6 +121,22 @@ CLIENT = {
             ("internet", "acme", "freeradius rows read back", {"sessions": "0"}),
         )
     ],
+    "actions": [
+        {
+            "kind": "activate",
+            "possible": False,
+            "why": "A suspended client cannot be asked to activate. Unsuspend it instead.",
+        },
+        {"kind": "suspend", "possible": True, "why": ""},
+        {"kind": "unsuspend", "possible": True, "why": ""},
+        {"kind": "decommission", "possible": True, "why": ""},
+        {"kind": "cancel_scheduled_decommission", "possible": True, "why": ""},
+        {"kind": "cancel_planned", "possible": True, "why": ""},
+        {"kind": "convert", "possible": True, "why": ""},
+        {"kind": "change_services", "possible": True, "why": ""},
+        {"kind": "edit", "possible": True, "why": ""},
+        {"kind": "rotate_credentials", "possible": True, "why": ""},
+    ],
     "revision": 7,
     "created_at": "2026-11-01T12:00:00Z",
     "decommissioned_at": None,

@@ -5,7 +5,7 @@ from collections.abc import Awaitable
 
 from fastapi import APIRouter
 
-from starter.contract.schemas import Readiness
+from starter.contract.answers import Readiness
 from starter.errors import Away, NotReady
 from starter.web import problems
 from starter.web.dependencies import Clients

@@ -2,7 +2,8 @@
 
 from fastapi import APIRouter
 
-from starter.contract.schemas import Site, SiteGiven, SitePage
+from starter.contract.answers import Site, SitePage
+from starter.contract.bodies import SiteGiven
 from starter.web import problems
 from starter.web.dependencies import Clients
 

@@ -6,7 +6,8 @@ Nothing is asked of workflows: what is listed is what they last published, less 
 import asyncpg
 
 from activities.database import Database
-from starter.contract.schemas import Attention, AttentionFilter, AttentionPage, SystemPage, SystemState
+from starter.contract.answers import Attention, AttentionPage, SystemPage, SystemState
+from starter.contract.bodies import AttentionFilter
 from starter.directory.paging import Where, opened, sealed
 from workflows.domain.dates import at_site
 from workflows.domain.systems import SWITCHED

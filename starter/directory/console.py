@@ -78,7 +78,7 @@ class ConsoleReads:
             Plan(
                 *(row["client_id"], row["name"], row["site_id"], row["site_name"], row["timezone"]),
                 *(row["change_id"], row["kind"], row["at"], row["local_time"], row["reason"], row["by"]),
-                *(row["details"] or {}, row["revision"], row["updated_at"]),
+                *(row["details"], row["revision"], row["updated_at"]),
             )
             for row in rows
         ]

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from starter.contract.schemas import ClientFilter
+from starter.contract.bodies import ClientFilter
 from starter.directory.paging import Where, opened, sealed
 from workflows.domain.lifecycle import Status
 

@@ -12,17 +12,8 @@ import asyncpg
 from activities.database import Database
 from activities.directory.publish import sort_name
 from activities.fence import OWN_SECRET
-from starter.contract.schemas import (
-    AttentionFilter,
-    AttentionPage,
-    ClientFilter,
-    HistoryEntry,
-    HistoryPage,
-    Site,
-    SiteGiven,
-    SitePage,
-    SystemPage,
-)
+from starter.contract.answers import AttentionPage, HistoryEntry, HistoryPage, Site, SitePage, SystemPage
+from starter.contract.bodies import AttentionFilter, ClientFilter, SiteGiven
 from starter.directory.attention import systems, those_waiting
 from starter.directory.listing import counting, cursor_of, picking
 from starter.directory.paging import Where, directory_errors, opened, paging, sealed

@@ -28,7 +28,7 @@ from starter.local.private_files import read_private
 from starter.local.supervisor import GaveUp, Part, Supervisor
 from starter.local.systems import FreeRadius, Kamailio, check_installed, daemons
 from starter.local.temporal import NAMESPACE, TemporalServer
-from workflows.wire.messages import TASK_QUEUE
+from workflows.wire.start import TASK_QUEUE
 
 TRIES = 5  # times that PostgreSQL or Temporal may end in a row: everything rests on them
 LONGEST_WORK = 25.0  # seconds that a worker or the API may need to end the work in its hands

@@ -15,7 +15,7 @@ from temporalio.envconfig import ClientConfig
 from temporalio.service import RPCError, RPCStatusCode
 
 from workflows.visibility import KEYS
-from workflows.wire.messages import TASK_QUEUE
+from workflows.wire.start import TASK_QUEUE
 
 log = structlog.get_logger(__name__)
 

@@ -32,8 +32,10 @@ from workflows.client_lifecycle import UNDECIDED, ClientLifecycle
 from workflows.domain.errors import REFUSALS, ClientIdTaken, CommandIdReused, Refusal, refusal_of
 from workflows.domain.state import ClientState
 from workflows.visibility import attributes_at_start
-from workflows.wire.messages import TASK_QUEUE, AnyMessage, ClientStart, Message, workflow_id
-from workflows.wire.views import ClientView, CommandAnswer, PreviewAsked, PreviewView
+from workflows.wire.messages import AnyMessage, Message
+from workflows.wire.previews import PreviewAsked, PreviewView
+from workflows.wire.start import TASK_QUEUE, ClientStart, workflow_id
+from workflows.wire.views import ClientView, CommandAnswer
 
 T = TypeVar("T")
 Handle: TypeAlias = WorkflowHandle[ClientLifecycle, ClientView]
@@ -207,10 +209,10 @@ def refusal_from(cause: BaseException | None) -> Exception:
 
 
 def is_recorded(refusal: Refusal) -> bool:
-    """Whether the workflow has put this refusal in the client's history itself. One of an older workflow: no."""
+    """Whether the workflow has put this refusal in the client's history itself."""
     failed = refusal.__cause__
     told = failed.cause if isinstance(failed, WorkflowUpdateFailedError | WorkflowFailureError) else None
-    return isinstance(told, ApplicationError) and bool(told.details) and bool(told.details[0].get("recorded", False))
+    return isinstance(told, ApplicationError) and bool(told.details) and bool(told.details[0].get("recorded"))
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from starter.contract.schemas import Problem
+from starter.contract.answers import Problem
 from starter.errors import (
     Away,
     Malfunction,

@@ -13,6 +13,7 @@ import httpx
 from tests.faults.callers import CallersLog
 from tests.faults.workload import Request, begun
 from workflows.domain.client.client import Client
+from workflows.domain.client.rules import needs_of
 from workflows.domain.errors import Refusal
 from workflows.domain.lifecycle import Status
 
@@ -105,7 +106,7 @@ class Audit:
     def _taken(self, account: Account, request: Request) -> bool:
         """Whether another client has ever had what the command asks for."""
         others = [client for other in self._accounts if other is not account for client in other.before]
-        for needs in {client.needs(request.command("")) for client in account.before}:
+        for needs in {needs_of(request.command(""), c.services.numbers, c.billing_ref) for c in account.before}:
             if any(needs.billing_ref == o.billing_ref or set(needs.numbers) & o.numbers_held for o in others):
                 return True
         return False

@@ -30,7 +30,7 @@ from tests.workflows.conftest import Handle, Service, replay
 from workflows.domain.provisioning.standing import Limits
 from workflows.domain.services import ClientType, Internet, Line, Services
 from workflows.domain.systems import System
-from workflows.wire.messages import client_id_of
+from workflows.wire.start import client_id_of
 
 PATIENT = Limits(attempt=6, first_pause=900, longest_pause=3600)  # only a person, or a recovery, wakes it
 ADAPTERS = {

@@ -28,7 +28,8 @@ from workflows.domain.client.client import Client
 from workflows.domain.provisioning.standing import Limits
 from workflows.domain.state import ClientState
 from workflows.visibility import attributes_at_start
-from workflows.wire.messages import TASK_QUEUE, ClientStart, Message, workflow_id
+from workflows.wire.messages import Message
+from workflows.wire.start import TASK_QUEUE, ClientStart, workflow_id
 from workflows.wire.views import ClientView, CommandAnswer
 
 LIMITS = Limits(attempt=20, first_pause=0.5, longest_pause=1)

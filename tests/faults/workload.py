@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from workflows.domain.client.client import Client
+from workflows.domain.client.rules import needs_of
 from workflows.domain.commands import ClientCommand
 from workflows.domain.errors import NumberTaken, Refusal
 from workflows.domain.lifecycle import Kind
@@ -155,7 +156,10 @@ class Workload:
     def _obey(self, client: Client, request: Request) -> None:
         command = request.command("")
         for other in self._clients.values():
-            if other is not client and set(client.needs(command).numbers) & other.numbers_held:
+            if (
+                other is not client
+                and set(needs_of(command, client.services.numbers, client.billing_ref).numbers) & other.numbers_held
+            ):
                 raise NumberTaken("It belongs to another client")
         client.obey(command, self._now)
 

@@ -23,7 +23,7 @@ from activities.directory.publish import PostgresDirectory
 from activities.settings import Settings
 from starter.app import create_app
 from starter.clients import ClientService
-from starter.contract.schemas import Servers
+from starter.contract.answers import Servers
 from starter.credentials import Keyring
 from starter.directory.reads import DirectoryReads
 from starter.directory.watching import Watch
@@ -37,7 +37,7 @@ from workflows.domain.provisioning.ledger import Provisioned
 from workflows.domain.provisioning.standing import Limits
 from workflows.guard import Guard
 from workflows.ports import EnsureAccess, EnsureLines, Evidence
-from workflows.wire.messages import TASK_QUEUE
+from workflows.wire.start import TASK_QUEUE
 
 TEMPORAL = Path(sys.executable).with_name("temporal")
 TOKEN = "a-token-for-the-tests"

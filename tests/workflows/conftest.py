@@ -31,7 +31,8 @@ from workflows.domain.systems import System
 from workflows.guard import Guard
 from workflows.ports import EnsureAccess, EnsureLines
 from workflows.visibility import KEYS, attributes_at_start
-from workflows.wire.messages import ClientStart, Message, WaitSettled, client_id_of, workflow_id
+from workflows.wire.messages import Message, WaitSettled
+from workflows.wire.start import ClientStart, client_id_of, workflow_id
 from workflows.wire.views import ClientView, CommandAnswer
 
 TEMPORAL = Path(sys.executable).parent / "temporal"

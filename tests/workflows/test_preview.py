@@ -5,7 +5,7 @@ from typing import Any
 
 from tests.workflows.conftest import OFFICE_LINE, Handle, Service
 from workflows.wire.messages import Message
-from workflows.wire.views import PreviewAsked, PreviewView
+from workflows.wire.previews import PreviewAsked, PreviewView
 
 
 async def preview(handle: Handle, kind: str, **fields: Any) -> PreviewView:

@@ -11,7 +11,8 @@ from workflows.domain.errors import TooManyWaiting
 from workflows.domain.provisioning.standing import Doubt, Found, Proof
 from workflows.domain.services import MOST_LINES, ClientType, Line, Services
 from workflows.domain.state import MOST_CLAIMS, MOST_LINES_CLAIMED, ClientState
-from workflows.wire.messages import MOST, ClientStart
+from workflows.wire.messages import MOST
+from workflows.wire.start import ClientStart
 
 LIMIT = 2 * 1024 * 1024
 WIDE = "€"  # three bytes

@@ -94,7 +94,7 @@ def test_foreseeing_changes_nothing(status: Status) -> None:
 
 def test_a_client_without_plans_is_not_copied(monkeypatch: pytest.MonkeyPatch) -> None:
     state = in_directory(tenant())
-    monkeypatch.setattr(Client, "_ahead", lambda _: pytest.fail("a copy was made"))
+    monkeypatch.setattr("workflows.domain.client.client.copy_of", lambda _: pytest.fail("a copy was made"))
     assert ClientView.of(state, NOW).planned == []
 
 

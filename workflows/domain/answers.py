@@ -19,9 +19,6 @@ MOST_PAST = 5000
 CREATE = "create"
 """The kind of the command that makes a client."""
 
-ADDED = frozenset({"activation"})
-"""What commands have gained since: while it says nothing, answers remembered from before still count."""
-
 LONG_AGO = (
     "This command_id was used long ago, and nothing was done for it now: what it was answered then is in the history"
 )
@@ -61,6 +58,5 @@ def mark_of(command_id: str) -> str:
 
 def fingerprint(command: AnyCommand) -> str:
     """A short digest of everything a command says, the same whatever library its times came through."""
-    fields = {name: value for name, value in asdict(command).items() if value is not None or name not in ADDED}
-    said = json.dumps(fields, sort_keys=True, default=str)
-    return hashlib.sha256(said.encode()).hexdigest()[:16]
+    fields = json.dumps(asdict(command), sort_keys=True, default=str)
+    return hashlib.sha256(fields.encode()).hexdigest()[:16]

@@ -124,28 +124,28 @@ class RotateCredentials(Command):
 
 
 @dataclass(frozen=True, kw_only=True)
-class WayOut(Command):
+class AboutSystem(Command):
     """About one system that is not as decided."""
 
     system: System
 
 
 @dataclass(frozen=True, kw_only=True)
-class Retry(WayOut):
+class Retry(AboutSystem):
     """Attempt the system again at once."""
 
     kind: Literal[Kind.RETRY] = Kind.RETRY
 
 
 @dataclass(frozen=True, kw_only=True)
-class Skip(WayOut):
+class Skip(AboutSystem):
     """Accept that the system is not as decided, until the next decision that concerns it. ``reason`` says why."""
 
     kind: Literal[Kind.SKIP] = Kind.SKIP
 
 
 @dataclass(frozen=True, kw_only=True)
-class MarkDone(WayOut):
+class MarkDone(AboutSystem):
     """Count the system as done: somebody has seen to it by hand. ``reason`` is the note that says how."""
 
     kind: Literal[Kind.MARK_DONE] = Kind.MARK_DONE

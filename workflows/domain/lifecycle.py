@@ -42,7 +42,7 @@ class Kind(StrEnum):
         return self.value.replace("_", " ")
 
 
-WAYS_OUT = (Kind.RETRY, Kind.SKIP, Kind.MARK_DONE)
+SYSTEM_COMMANDS = (Kind.RETRY, Kind.SKIP, Kind.MARK_DONE)
 """What may be asked about a system that is not as decided, in any status (PRODUCT.md section 5)."""
 
 
@@ -73,23 +73,7 @@ TABLE: dict[Kind, dict[Status, Verdict]] = {
     Kind.CHANGE_SERVICES: _LIVING_ONLY,
     Kind.EDIT: _LIVING_ONLY,
     Kind.ROTATE_CREDENTIALS: _LIVING_ONLY,
-    **dict.fromkeys(WAYS_OUT, dict.fromkeys(Status, Verdict.OBEY)),
+    **dict.fromkeys(SYSTEM_COMMANDS, dict.fromkeys(Status, Verdict.OBEY)),
 }
 
 NEVER_FOR_MANAGEMENT = frozenset({Kind.SUSPEND, Kind.DECOMMISSION})
-
-
-def allowed(
-    status: Status, *, management: bool, planned: bool, decommission_planned: bool, held: bool
-) -> tuple[Kind, ...]:
-    """The commands that would change something now, for the way out of a refusal."""
-    possible = {kind for kind in Kind if TABLE[kind][status] is Verdict.OBEY and kind not in WAYS_OUT}
-    if management:
-        possible -= NEVER_FOR_MANAGEMENT
-    if not planned:
-        possible -= {Kind.CANCEL_PLANNED}
-    if not decommission_planned:
-        possible -= {Kind.CANCEL_SCHEDULED_DECOMMISSION}
-    if not held:
-        possible -= {Kind.UNSUSPEND}
-    return tuple(kind for kind in Kind if kind in possible)

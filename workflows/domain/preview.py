@@ -1,22 +1,25 @@
 """What a command would do: the domain's own dry run, on a copy, naming everything it would touch."""
 
-import copy
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal, TypeAlias
 
 from workflows.domain.commands import AnyCommand, RotateCredentials
 from workflows.domain.lifecycle import Status
 from workflows.domain.schedule import PlannedChange
 from workflows.domain.state import ClientState
+from workflows.domain.trial import copy_of
 
 NEVER = "none"
+
+Thing: TypeAlias = Literal["detail", "hold", "office", "line", "account"]
 
 
 @dataclass(frozen=True)
 class Effect:
-    """One thing that would be otherwise. ``kind``: detail, hold, office, line or account."""
+    """One thing that would be otherwise."""
 
-    kind: str
+    kind: Thing
     subject: str
     before: str
     after: str
@@ -46,12 +49,12 @@ class Preview:
 
 def preview(state: ClientState, command: AnyCommand, now: datetime) -> Preview:
     """What obeying the command now would do. Raises the Refusal that obeying it would raise."""
-    before = copy.deepcopy(state)
+    before = copy_of(state)
     before.advance(now)
     if known := before.answered(command):
         status = before.client.status
         return Preview(known.changed, known.message, None, status, status, answered=True)
-    after = copy.deepcopy(before)
+    after = copy_of(before)
     answer = after.obey(command, now)
     old, new = list(before.client.schedule), list(after.client.schedule)
     goes, comes = _without(old, new), _without(new, old)
@@ -90,7 +93,7 @@ def _effects(before: ClientState, after: ClientState, command: AnyCommand) -> tu
     return tuple(effect for effect in effects if effect.before != effect.after)
 
 
-def _shown(state: ClientState) -> dict[tuple[str, str], str]:
+def _shown(state: ClientState) -> dict[tuple[Thing, str], str]:
     """Everything about a client that a command can change, in words, in the order in which people read it."""
     client, wanted = state.client, state.provisioning
     details = {
@@ -101,7 +104,7 @@ def _shown(state: ClientState) -> dict[tuple[str, str], str]:
         "end date": str(client.end_date or NEVER),
         "activation": str(client.activation),
     }
-    shown = {("detail", name): value for name, value in details.items()}
+    shown: dict[tuple[Thing, str], str] = {("detail", name): value for name, value in details.items()}
     shown |= {("hold", source): hold.reason or "stands" for source, hold in sorted(client.holds.items())}
     ended = client.status is Status.DECOMMISSIONED
     shown |= {("office", office): "let" for office in client.services.offices if not ended}

@@ -185,6 +185,18 @@ class Services:
         return Services(ClientType.RESIDENTIAL, lines, internet, rooms)
 
 
+def difference(before: Services, after: Services) -> str:
+    """What is otherwise in the second, as a sentence."""
+    had, has = {line.number: line for line in before.lines}, {line.number: line for line in after.lines}
+    parts = [f"added {number}" for number in has if number not in had]
+    parts += [f"removed {number}" for number in had if number not in has]
+    parts += [f"changed {number}" for number in has if number in had and has[number] != had[number]]
+    if before.internet != after.internet:
+        now = after.internet
+        parts.append(f"internet {now.down_mbps}/{now.up_mbps} Mbit/s" if now else "internet ended")
+    return f"Services: {', '.join(parts)}"
+
+
 def check_office(office: str) -> None:
     """Raises InvalidField for a room label that is blank or too long."""
     if not written(office, LONGEST_OFFICE):

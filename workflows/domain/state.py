@@ -1,20 +1,21 @@
 """All that one workflow remembers: one value that survives every renewal."""
 
-import copy
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from workflows.domain.answers import MOST_PAST, Answer, answered_long_ago, fingerprint, mark_of, refused
-from workflows.domain.client.client import Client, Needs, Outcome
-from workflows.domain.commands import AnyCommand, ChangeServices, Edit, MarkDone, Retry, Skip
+from workflows.domain.client.client import Client, Outcome
+from workflows.domain.client.rules import Needs, needs_of
+from workflows.domain.commands import AnyCommand, ChangeServices, Edit, SystemCommand
 from workflows.domain.errors import CommandIdReused, Refusal, TooManyWaiting, refusal_of
 from workflows.domain.journal import Entry, Event, Journal, shortened
 from workflows.domain.lifecycle import Status
-from workflows.domain.provisioning import system_commands as ways_out
+from workflows.domain.provisioning import system_commands
 from workflows.domain.provisioning.ledger import Access, Provisioned, Provisioning
 from workflows.domain.provisioning.standing import Found, Limits, Proof
 from workflows.domain.systems import SWITCHED, System
+from workflows.domain.trial import all_or_nothing, copy_of
 
 # Temporal priority keys, lowest first: what an operator asked goes before what a timer did, and both before bulk work.
 OPERATOR_FIRST, TIMER_NEXT, BULK_LAST = 2, 3, 5
@@ -64,35 +65,44 @@ class ClientState:
     # -- decisions ------------------------------------------------------------------------------------------------
 
     def advance(self, now: datetime) -> None:
-        """Let time pass: every planned change that is due takes effect."""
+        """Let time pass: every planned change that is due takes effect. What an exception interrupts is not begun."""
         if not self.registered:
             return
-        for entry in self.client.advance(now):
-            self.journal.write(entry)
-            self.priority = TIMER_NEXT
-        self.provisioning.follow(self.client)
+        with all_or_nothing(self) as trial:
+            for entry in trial.client.advance(now):
+                trial.journal.write(entry)
+                trial.priority = TIMER_NEXT
+            trial.provisioning.follow(trial.client)
 
     def check(self, command: AnyCommand, now: datetime) -> None:
         """Raises the Refusal that ``obey`` would raise; a command answered before is never refused."""
         if self.answered(command) is not None or self.claiming(command):
             return
         self.check_room()
-        if isinstance(command, Retry | Skip | MarkDone):
-            ways_out.take(command, copy.deepcopy(self.client), copy.deepcopy(self.provisioning), now)
-        elif self.registered:
-            self.client.check(command, now)
-        else:
-            copy.deepcopy(self.client).obey(command, now)  # time does not pass for it yet
+        trial = copy_of(self)
+        trial.advance(now)
+        trial._outcome(command, now)
 
     def obey(self, command: AnyCommand, now: datetime) -> Answer:
-        """Carry out or plan a command whose claims are decided. Raises a Refusal, which leaves all as it was."""
+        """Carry out or plan a command whose claims are decided. Whatever it raises, nothing of it is done.
+
+        Raises a Refusal.
+        """
         self.advance(now)
         if known := self.answered(command):
             return known
         self.check_room()
-        if isinstance(command, Retry | Skip | MarkDone):
-            return self._answer(command, ways_out.take(command, self.client, self.provisioning, now), now)
-        return self._answer(command, self.client.obey(command, now), now)
+        return self._obey(command, command, now)
+
+    def _obey(self, command: AnyCommand, asked: AnyCommand, now: datetime) -> Answer:
+        """Carry out a command and note its answer, under what was asked."""
+        with all_or_nothing(self) as trial:
+            return trial._answer(asked, trial._outcome(command, now), now)
+
+    def _outcome(self, command: AnyCommand, now: datetime) -> Outcome:
+        if isinstance(command, SystemCommand):
+            return system_commands.carry_out(command, self.client, self.provisioning, now)
+        return self.client.obey(command, now)
 
     def answered(self, command: AnyCommand) -> Answer | None:
         """What the same command was answered before, if it was: the first verdict stands.
@@ -193,7 +203,7 @@ class ClientState:
 
     def needs_of(self, command: AnyCommand) -> Needs:
         """What a command would take that must be unique."""
-        return Needs() if isinstance(command, Retry | Skip | MarkDone) else self.client.needs(command)
+        return needs_of(command, self.client.services.numbers, self.client.billing_ref)
 
     @property
     def numbers(self) -> frozenset[str]:
@@ -210,14 +220,12 @@ class ClientState:
         """The directory granted the oldest waiting command: carry it out. It may have become illegal meanwhile."""
         command = self.claims.pop(0)
         granted = replace(command, billing_ref=billing_ref) if isinstance(command, Edit) and billing_ref else command
-        assert not isinstance(granted, Retry | Skip | MarkDone)  # they claim nothing
         try:
             self.advance(now)
-            outcome = self.client.obey(granted, now)
+            return self._obey(granted, command, now)
         except Refusal as refusal:
             self.lost(command, refusal, now)
             return refusal
-        return self._answer(command, outcome, now)
 
     def lost(self, command: AnyCommand, refusal: Refusal, now: datetime) -> None:
         """The directory gave what a command needs to somebody else. Whatever was claimed for it goes back."""

@@ -6,7 +6,7 @@ domain's.
 
 from dataclasses import replace
 from datetime import date
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 from pydantic import (
     AliasChoices,
@@ -21,15 +21,12 @@ from pydantic import (
 )
 
 from workflows.domain import commands
-from workflows.domain.client.client import LONGEST_NAME
+from workflows.domain.client.rules import LONGEST_NAME
 from workflows.domain.lifecycle import Activation, Kind
 from workflows.domain.provisioning.standing import Limits
 from workflows.domain.services import ClientType, Internet, Line
-from workflows.domain.state import ClientState
 from workflows.domain.systems import System
 
-ID_PREFIX = "client-"
-TASK_QUEUE = "provisioning"
 MOST = 500  # lines or offices in one change; a client has at most MOST_LINES (workflows/domain/services.py)
 
 E164 = Annotated[
@@ -43,16 +40,6 @@ Reason = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=
 Seconds = Annotated[float, Field(ge=1, le=86400, allow_inf_nan=False)]
 Word = Annotated[str, StringConstraints(min_length=1, max_length=64, strip_whitespace=True)]
 CommandId = Annotated[str, StringConstraints(max_length=200)]
-
-
-def workflow_id(client_id: str) -> str:
-    """The id of a client's workflow."""
-    return f"{ID_PREFIX}{client_id}"
-
-
-def client_id_of(workflow_id: str) -> str:
-    """The client whose workflow this is."""
-    return workflow_id.removeprefix(ID_PREFIX)
 
 
 # -- services -----------------------------------------------------------------------------------------------------
@@ -169,109 +156,78 @@ class Envelope(Strict):
     command_id: CommandId = ""
     by: Annotated[str, StringConstraints(max_length=200)] = ""
 
-    def _who(self) -> dict[str, Any]:
-        return {"command_id": self.command_id, "by": self.by}
+
+class CommandMessage(Envelope):
+    """A whole command."""
+
+    kind: Kind
+
+    def command(self) -> commands.AnyCommand:
+        """The domain's command of this kind, which has the same fields."""
+        return COMMANDS[self.kind](**self._fields())
+
+    def _fields(self) -> dict[str, Any]:
+        return {name: _value(value) for name, value in self if name != "kind"}
 
 
-class Activate(Body, Envelope):
+class Activate(Body, CommandMessage):
     kind: Literal[Kind.ACTIVATE] = Kind.ACTIVATE
 
-    def command(self) -> commands.Activate:
-        return commands.Activate(reason=self.reason, source=self.source, **self._who())
 
-
-class Suspend(PlannableBody, Envelope):
+class Suspend(PlannableBody, CommandMessage):
     kind: Literal[Kind.SUSPEND] = Kind.SUSPEND
 
-    def command(self) -> commands.Suspend:
-        return commands.Suspend(**_planned(self), **self._who())
 
-
-class Unsuspend(PlannableBody, Envelope):
+class Unsuspend(PlannableBody, CommandMessage):
     kind: Literal[Kind.UNSUSPEND] = Kind.UNSUSPEND
 
-    def command(self) -> commands.Unsuspend:
-        return commands.Unsuspend(**_planned(self), **self._who())
 
-
-class Decommission(PlannableBody, Envelope):
+class Decommission(PlannableBody, CommandMessage):
     kind: Literal[Kind.DECOMMISSION] = Kind.DECOMMISSION
 
-    def command(self) -> commands.Decommission:
-        return commands.Decommission(**_planned(self), **self._who())
 
-
-class CancelScheduledDecommission(Body, Envelope):
+class CancelScheduledDecommission(Body, CommandMessage):
     kind: Literal[Kind.CANCEL_SCHEDULED_DECOMMISSION] = Kind.CANCEL_SCHEDULED_DECOMMISSION
 
-    def command(self) -> commands.CancelScheduledDecommission:
-        return commands.CancelScheduledDecommission(reason=self.reason, source=self.source, **self._who())
 
-
-class CancelPlanned(Body, Envelope):
+class CancelPlanned(Body, CommandMessage):
     """``change`` is the kind or the change_id of the planned change."""
 
     change: Annotated[str, StringConstraints(min_length=1, max_length=200)]
     kind: Literal[Kind.CANCEL_PLANNED] = Kind.CANCEL_PLANNED
 
-    def command(self) -> commands.CancelPlanned:
-        return commands.CancelPlanned(change=self.change, reason=self.reason, source=self.source, **self._who())
 
-
-class Convert(ConvertBody, Envelope):
+class Convert(ConvertBody, CommandMessage):
     kind: Literal[Kind.CONVERT] = Kind.CONVERT
 
-    def command(self) -> commands.Convert:
-        return commands.Convert(
-            to=self.to,
-            lines=tuple(line.line() for line in self.lines),
-            offices=tuple(self.offices),
-            internet=self.internet.internet() if self.internet else None,
-            **_planned(self),
-            **self._who(),
-        )
 
-
-class ChangeServices(ServicesBody, Envelope):
+class ChangeServices(ServicesBody, CommandMessage):
     kind: Literal[Kind.CHANGE_SERVICES] = Kind.CHANGE_SERVICES
 
-    def command(self) -> commands.ChangeServices:
-        return commands.ChangeServices(
-            add_lines=tuple(line.line() for line in self.add_lines),
-            remove_lines=tuple(self.remove_lines),
-            internet=self.internet.internet() if isinstance(self.internet, InternetGiven) else self.internet or "keep",
-            **_planned(self),
-            **self._who(),
-        )
+    def _fields(self) -> dict[str, Any]:
+        fields = super()._fields()
+        return {**fields, "internet": fields["internet"] or "keep"}
 
 
-class Edit(EditBody, Envelope):
+class Edit(EditBody, CommandMessage):
     kind: Literal[Kind.EDIT] = Kind.EDIT
 
-    def command(self) -> commands.Edit:
+    def _fields(self) -> dict[str, Any]:
+        """A null clears the end date and asks for a generated billing reference; what is left out stays."""
         given = self.model_fields_set
-        return commands.Edit(
-            name=self.name,
-            billing_ref=(self.billing_ref or "") if "billing_ref" in given else None,
-            start_date=self.start_date,
-            end_date=self.end_date,
-            clear_end_date="end_date" in given and self.end_date is None,
-            activation=self.activation,
-            reason=self.reason,
-            source=self.source,
-            **self._who(),
-        )
+        return {
+            **super()._fields(),
+            "billing_ref": (self.billing_ref or "") if "billing_ref" in given else None,
+            "clear_end_date": "end_date" in given and self.end_date is None,
+        }
 
 
-class RotateCredentials(Body, Envelope):
+class RotateCredentials(Body, CommandMessage):
     kind: Literal[Kind.ROTATE_CREDENTIALS] = Kind.ROTATE_CREDENTIALS
 
-    def command(self) -> commands.RotateCredentials:
-        return commands.RotateCredentials(reason=self.reason, source=self.source, **self._who())
 
-
-class AboutSystem(Envelope):
-    """Which system a way out is about."""
+class AboutSystem(CommandMessage):
+    """Which system a command is about."""
 
     system: Literal[System.TELEPHONY, System.INTERNET]
 
@@ -279,22 +235,13 @@ class AboutSystem(Envelope):
 class Retry(Body, AboutSystem):
     kind: Literal[Kind.RETRY] = Kind.RETRY
 
-    def command(self) -> commands.Retry:
-        return commands.Retry(system=self.system, reason=self.reason, source=self.source, **self._who())
-
 
 class Skip(SkipBody, AboutSystem):
     kind: Literal[Kind.SKIP] = Kind.SKIP
 
-    def command(self) -> commands.Skip:
-        return commands.Skip(system=self.system, reason=self.reason, source=self.source, **self._who())
-
 
 class MarkDone(MarkDoneBody, AboutSystem):
     kind: Literal[Kind.MARK_DONE] = Kind.MARK_DONE
-
-    def command(self) -> commands.MarkDone:
-        return commands.MarkDone(system=self.system, reason=self.reason, source=self.source, **self._who())
 
 
 AnyMessage: TypeAlias = (
@@ -323,37 +270,23 @@ class Message(RootModel[Annotated[AnyMessage, Field(discriminator="kind")]]):
         return self.root.command()
 
 
-BY_NAME: dict[str, type[AnyMessage]] = {
-    Kind.ACTIVATE: Activate,
-    Kind.SUSPEND: Suspend,
-    Kind.UNSUSPEND: Unsuspend,
-    Kind.DECOMMISSION: Decommission,
-    Kind.CANCEL_SCHEDULED_DECOMMISSION: CancelScheduledDecommission,
-    Kind.CANCEL_PLANNED: CancelPlanned,
-    Kind.CONVERT: Convert,
-    Kind.CHANGE_SERVICES: ChangeServices,
-    Kind.EDIT: Edit,
-    Kind.ROTATE_CREDENTIALS: RotateCredentials,
-    Kind.RETRY: Retry,
-    Kind.SKIP: Skip,
-    Kind.MARK_DONE: MarkDone,
-}
+BY_NAME: dict[str, type[AnyMessage]] = {model.model_fields["kind"].default: model for model in get_args(AnyMessage)}
+COMMANDS: dict[Kind, type[commands.AnyCommand]] = {command.kind: command for command in get_args(commands.AnyCommand)}
 
 
-def _planned(body: PlannableBody) -> dict[str, Any]:
-    return {"reason": body.reason, "source": body.source, "last_day": body.last_day, "at": body.at}
+def _value(value: object) -> object:
+    """What a field says, as the domain has it."""
+    match value:
+        case LineGiven():
+            return value.line()
+        case InternetGiven():
+            return value.internet()
+        case list():
+            return tuple(_value(one) for one in value)
+    return value
 
 
 # -- other messages -------------------------------------------------------------------------------------------------
-
-
-class ClientStart(Model):
-    """What a run begins with: a new client's state, or the state the run before it passed on.
-
-    A model, not a dataclass: pydantic compiles its schema once, and not anew for each client a worker takes up.
-    """
-
-    state: ClientState
 
 
 class DriftReport(Envelope):

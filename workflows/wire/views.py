@@ -5,23 +5,22 @@ Changes are additive (PRODUCT.md section 7.2).
 
 from dataclasses import asdict
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from workflows.domain.answers import Answer
+from workflows.domain.client.options import Options, ended_at
 from workflows.domain.commands import ChangeServices, Convert, PlannedCommand, Suspend, Unsuspend
 from workflows.domain.dates import at_site, local_day, local_time
-from workflows.domain.errors import Refusal
-from workflows.domain.lifecycle import Activation, Status
-from workflows.domain.preview import Effect, Preview
+from workflows.domain.lifecycle import Activation, Kind, Status
 from workflows.domain.provisioning.ledger import Provisioned
 from workflows.domain.provisioning.standing import Doubt, Proof, Standing
 from workflows.domain.schedule import PlannedChange
 from workflows.domain.services import ClientType
 from workflows.domain.state import ClientState
 from workflows.domain.systems import SWITCHED, System
-from workflows.wire.messages import Message, Model
+from workflows.wire.messages import Model
 
 
 class LineView(Model):
@@ -52,7 +51,7 @@ class PlannedView(Model):
     """
 
     change_id: str
-    kind: str
+    kind: Kind
     at: datetime
     local_time: str
     by: str
@@ -72,6 +71,14 @@ class PlannedView(Model):
             details=_details(change.command),
             status_after=status_after,
         )
+
+
+class ActionView(Model):
+    """One command to the client: whether it would change something now, and why not."""
+
+    kind: Kind
+    possible: bool
+    why: str
 
 
 class SkippedView(Model):
@@ -124,7 +131,10 @@ class SystemView(Model):
 
 
 class ClientView(Model):
-    """A client as every interface shows it (PRODUCT.md section 7.2). Times carry the site's offset."""
+    """A client as every interface shows it (PRODUCT.md section 7.2). Times carry the site's offset.
+
+    ``actions`` are all commands to it; lists of clients, and what is published, leave them out.
+    """
 
     client_id: str
     name: str
@@ -146,6 +156,7 @@ class ClientView(Model):
     holds: list[HoldView]
     planned: list[PlannedView]
     systems: list[SystemView]
+    actions: list[ActionView] = Field(default_factory=list)
     revision: int
     created_at: datetime
     decommissioned_at: datetime | None
@@ -189,6 +200,18 @@ class ClientView(Model):
             secret_version=client.secret_version,
         )
 
+    def with_actions(self) -> Self:
+        """With every command, and whether it is possible now."""
+        options = Options(
+            self.status,
+            management=self.management,
+            held=bool(self.holds),
+            planned=frozenset(change.kind for change in self.planned),
+            ended=ended_at(self.decommissioned_at, self.timezone),
+        )
+        actions = [ActionView(kind=kind, possible=not why, why=why) for kind, why in options.actions.items()]
+        return self.model_copy(update={"actions": actions})
+
 
 class CommandAnswer(ClientView):
     """The client after a command, and whether the command changed anything."""
@@ -199,79 +222,6 @@ class CommandAnswer(ClientView):
     @classmethod
     def to(cls, answer: Answer, view: ClientView) -> "CommandAnswer":
         return cls(**dict(view), changed=answer.changed, message=answer.message)
-
-
-# -- what a command would do ----------------------------------------------------------------------------------------
-
-
-class PlanView(Model):
-    """A planned change that a command would make or remove."""
-
-    change_id: str
-    kind: str
-    at: datetime
-    local_time: str
-    reason: str
-
-    @classmethod
-    def of(cls, change: PlannedChange, zone: str) -> "PlanView":
-        return cls(
-            change_id=change.change_id,
-            kind=change.kind,
-            at=at_site(change.at, zone),
-            local_time=local_time(change.at, zone),
-            reason=change.command.reason,
-        )
-
-
-class PreviewAsked(Model):
-    """A command that is not given yet, and what time it is."""
-
-    command: Message
-    now: AwareDatetime
-
-
-class PreviewView(Model):
-    """What a command would do: nothing was done.
-
-    ``effects`` name each thing it would touch, before and after. ``at`` and ``local_time`` say when; null is now.
-    ``goes`` and ``comes`` are planned changes; ``goes_then`` those that go when the command takes effect, and stay
-    planned until then. A ``refusal`` says that it would be refused, with its facts.
-    ``answered``: the same command was given before; given again it does nothing more.
-    """
-
-    changed: bool = False
-    message: str = ""
-    at: datetime | None = None
-    local_time: str = ""
-    status_before: Status | None = None
-    status_after: Status | None = None
-    effects: list[Effect] = Field(default_factory=list)
-    goes: list[PlanView] = Field(default_factory=list)
-    comes: list[PlanView] = Field(default_factory=list)
-    goes_then: list[PlanView] = Field(default_factory=list)
-    refusal: dict[str, Any] | None = None
-    answered: bool = False
-
-    @classmethod
-    def of(cls, preview: Preview, zone: str) -> "PreviewView":
-        return cls(
-            changed=preview.changed,
-            message=preview.message,
-            at=preview.at and at_site(preview.at, zone),
-            local_time=local_time(preview.at, zone) if preview.at else "",
-            status_before=preview.status_before,
-            status_after=preview.status_after,
-            effects=list(preview.effects),
-            goes=[PlanView.of(change, zone) for change in preview.goes],
-            comes=[PlanView.of(change, zone) for change in preview.comes],
-            answered=preview.answered,
-            goes_then=[PlanView.of(change, zone) for change in preview.goes_then],
-        )
-
-    @classmethod
-    def refused(cls, refusal: Refusal) -> "PreviewView":
-        return cls(message=str(refusal), refusal=refusal.typed_facts)
 
 
 def end_date_passed(end_date: date | None, now: datetime, timezone: str) -> bool:

@@ -67,6 +67,7 @@ def client(client: dict[str, Any]) -> None:
         ("internet", Text(_internet(client["internet"]))),
         *((f"held by {hold['source']}", Text(_hold(hold))) for hold in client["holds"]),
         *((f"planned {_kind(change)}", Text(_planned(change))) for change in client["planned"]),
+        ("possible now", Text(_possible(client))),
     ]
     show(table([Column(""), Column("")], [[Text(name, "dim"), fact] for name, fact in facts], wrap=True))
     label = "in Temporal".ljust(max(len(name) for name, _ in facts) + GAP)
@@ -198,6 +199,12 @@ def _standing(system: dict[str, Any]) -> Iterable[tuple[Text, Text]]:
         yield Text(system["method"]), Text(f"by {system['by']} at {moment(system['proven_at'])} UTC{how}")
     if system["second_look_at"]:
         yield Text("second look"), Text(f"at {moment(system['second_look_at'])} UTC")
+
+
+def _possible(client: dict[str, Any]) -> str:
+    """The commands that would change something now."""
+    possible = [str(action["kind"]).replace("_", " ") for action in client["actions"] if action["possible"]]
+    return ", ".join(possible) or "nothing"
 
 
 def _status(client: dict[str, Any]) -> Text:

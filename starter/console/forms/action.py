@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from starter.console.forms.checks import TOO_MANY, field_of, sentence
 from starter.console.labels import comes_twice, moment_word
 from starter.console.rendering import Form
-from starter.contract.schemas import CommandBody, ConvertBody, PlannableBody, ServicesBody
+from starter.contract.bodies import CommandBody, ConvertBody, PlannableBody, ServicesBody, message_of
 from workflows.domain.dates import at_site, end_of, zone
 from workflows.domain.errors import InvalidField
 from workflows.domain.lifecycle import Kind
@@ -33,7 +33,7 @@ DETAIL = re.compile(
 
 @dataclass(frozen=True)
 class Action:
-    """One thing to do: its name, what it does, and why not when it would change nothing.
+    """One thing to do: its name and what it does.
 
     ``plan`` is the word for it on a future date; none: it happens now or not at all.
     """
@@ -42,7 +42,6 @@ class Action:
     name: str
     about: str
     plan: str = ""
-    idle: str = ""
     danger: bool = False
     second: bool = False
 
@@ -59,7 +58,6 @@ ACTIONS = (
         "Unsuspend",
         "Lift a hold. Services come back when the last one goes.",
         plan="unsuspension",
-        idle="Nothing keeps this client suspended.",
     ),
     Action(
         Kind.DECOMMISSION,
@@ -72,7 +70,6 @@ ACTIONS = (
         Kind.CANCEL_SCHEDULED_DECOMMISSION,
         "Cancel scheduled decommission",
         "Remove the planned decommission. The status stays as it is.",
-        idle="No decommission is planned.",
     ),
     Action(Kind.CONVERT, "Convert", "Become virtual or residential.", plan="conversion"),
     Action(
@@ -256,8 +253,7 @@ class ActionForm:
             body = BODIES.get(self.action.kind, CommandBody).model_validate(said)
         except ValidationError as invalid:
             raise FormError(self._told(invalid)) from invalid
-        given = body.model_dump(exclude_unset=True)
-        return BY_NAME[self.action.kind].model_validate({**given, "command_id": command_id, "by": by})
+        return message_of(BY_NAME[self.action.kind], body, by=by, command_id=command_id)
 
     # -- inside -----------------------------------------------------------------------------------------------------
 

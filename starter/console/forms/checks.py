@@ -15,11 +15,11 @@ from pydantic import BaseModel, ValidationError
 
 from starter.console.labels import moment_word
 from starter.console.rendering import Form
-from starter.contract.schemas import YEARS, InternetGiven, LineGiven
+from starter.contract.bodies import YEARS, InternetGiven, LineGiven
 from starter.directory.console import ConsoleReads
 from starter.errors import Away, NotDecided, StarterError
 from starter.web.problems import code_of
-from workflows.domain.client.client import LONGEST_BILLING_REF, LONGEST_NAME
+from workflows.domain.client.rules import LONGEST_BILLING_REF, LONGEST_NAME
 from workflows.domain.dates import first_instant, local_day
 from workflows.domain.errors import CommandIdReused, InvalidField, Refusal
 from workflows.domain.lifecycle import Activation

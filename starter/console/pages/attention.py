@@ -14,7 +14,8 @@ from starter.clients import ClientService
 from starter.console.forms.checks import command_id_of
 from starter.console.pages.sites import chosen_before, remembering
 from starter.console.rendering import Page, caller_of, page, read_form, redirect
-from starter.contract.schemas import AttentionFilter, AttentionPage, Site
+from starter.contract.answers import AttentionPage, Site
+from starter.contract.bodies import AttentionFilter
 from starter.errors import Away, NoSuchClient, StarterError
 from starter.web.dependencies import Clients
 from workflows.domain.errors import Refusal

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from starter.clients import ClientService
 from starter.console.pages.sites import chosen_before, remembering, site_of
 from starter.console.rendering import Page, page, redirect
-from starter.contract.schemas import ClientFilter
+from starter.contract.bodies import ClientFilter
 from starter.directory.listing import total_of
 from starter.errors import NoSuchPage
 from starter.web.dependencies import Clients

@@ -33,11 +33,11 @@ from starter.console.forms.checks import (
 )
 from starter.console.labels import status_word
 from starter.console.rendering import Form, Page, caller_of, page, read_form, reads_of, redirect
-from starter.contract.schemas import EditBody, InternetGiven, LineGiven, ServicesBody
+from starter.contract.bodies import EditBody, InternetGiven, LineGiven, ServicesBody
 from starter.errors import NoSuchClient, StarterError
 from starter.web.dependencies import Clients
-from workflows.domain.client.client import check_billing_ref as meet_billing_ref
-from workflows.domain.client.client import check_name
+from workflows.domain.client.rules import check_billing_ref as meet_billing_ref
+from workflows.domain.client.rules import check_name
 from workflows.domain.dates import local_day
 from workflows.domain.errors import Refusal
 from workflows.domain.lifecycle import Activation, Status

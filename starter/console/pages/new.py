@@ -26,12 +26,13 @@ from starter.console.forms.checks import (
     start_told,
 )
 from starter.console.rendering import SITE_COOKIE, Form, Page, caller_of, page, read_form, reads_of, redirect
-from starter.contract.schemas import NO_PLACES, ClientGiven, LineGiven, Site, SiteGiven
+from starter.contract.answers import Site
+from starter.contract.bodies import NO_PLACES, ClientGiven, LineGiven, SiteGiven
 from starter.directory.console import ConsoleReads
 from starter.errors import StarterError
 from starter.web.dependencies import Clients
-from workflows.domain.client.client import check_billing_ref as meet_billing_ref
-from workflows.domain.client.client import check_client_id, check_name
+from workflows.domain.client.rules import check_billing_ref as meet_billing_ref
+from workflows.domain.client.rules import check_client_id, check_name
 from workflows.domain.dates import local_day
 from workflows.domain.errors import Refusal
 from workflows.domain.lifecycle import Activation

@@ -8,7 +8,7 @@ from fastapi import Request
 from fastapi.responses import RedirectResponse, Response
 
 from starter.console.rendering import REFRESH, SITE_COOKIE, remember
-from starter.contract.schemas import Site
+from starter.contract.answers import Site
 
 YEAR = timedelta(days=365)
 

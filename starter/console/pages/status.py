@@ -1,8 +1,7 @@
 """The Edit status page: what can be done with a client, what that would do, and doing it."""
 
-import asyncio
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from uuid import uuid4
 
 from fastapi import APIRouter, Request
@@ -15,10 +14,10 @@ from starter.console.rendering import Form, Page, caller_of, page, read_form, re
 from starter.errors import NotDecided
 from starter.web.dependencies import Clients
 from starter.web.problems import code_of
-from workflows.domain.errors import InvalidField, Refusal, Situation
+from workflows.domain.errors import Refusal
 from workflows.domain.lifecycle import Kind
-from workflows.wire.messages import BY_NAME
-from workflows.wire.views import ClientView, PreviewView
+from workflows.wire.previews import PreviewView
+from workflows.wire.views import ClientView
 
 THINGS = {"line": "Line", "account": "Internet", "office": "Office", "hold": "Hold", "detail": "Record"}
 """What a command touches, as the preview names it, in the order in which it is read."""
@@ -119,7 +118,7 @@ async def _shown(
         "status.html",
         turned.status if turned else 200,
         client=client,
-        choices=await choices(clients, client),
+        choices=choices(client),
         wish=wish,
         shown=shown,
         effects=in_order(shown),
@@ -133,36 +132,12 @@ async def _shown(
     )
 
 
-async def choices(clients: ClientService, client: ClientView) -> list[Choice]:
-    """Every action, and whether the client would take it: asked of the client itself, with neutral values."""
-    actions = actions_for(client)
-    answers = await asyncio.gather(*(_neutral(clients, client, action.kind) for action in actions))
-    return [Choice(action, _why_not(client, action, answer)) for action, answer in zip(actions, answers, strict=True)]
-
-
-async def _neutral(clients: ClientService, client: ClientView, kind: Kind) -> PreviewView:
-    held = {hold.source for hold in client.holds}
-    neutral: dict[str, object] = {}
-    if kind is Kind.SUSPEND:
-        neutral = {"source": next(name for n in range(len(held) + 1) if (name := f"source-{n}") not in held)}
-    elif kind is Kind.UNSUSPEND:
-        neutral = {"source": "all"}
-    elif kind is Kind.CONVERT:
-        neutral = {"to": "virtual" if client.type == "residential" else "residential"}
-    return await clients.preview(client.client_id, BY_NAME[kind].model_validate(neutral))
-
-
-def _why_not(client: ClientView, action: Action, answer: PreviewView) -> str:
-    """Why an action cannot be taken; empty when it can, if only with more said."""
-    refusal = refusal_in(answer)
-    if isinstance(refusal, InvalidField):
-        return ""
-    if refusal is not None:
-        return refusal_text(replace(refusal, situation=Situation()))
-    ahead = {plan.kind for plan in client.planned} & {"suspend", "unsuspend"}
-    if answer.changed or (action.kind is Kind.UNSUSPEND and ahead):
-        return ""
-    return action.idle or f"{answer.message}."
+def choices(client: ClientView) -> list[Choice]:
+    """Every action, and whether the client would take it. A hold that is only planned can be lifted as a plan."""
+    why = {action.kind: action.why for action in client.actions}
+    if {plan.kind for plan in client.planned} & {Kind.SUSPEND, Kind.UNSUSPEND}:
+        why[Kind.UNSUSPEND] = ""
+    return [Choice(action, why[action.kind]) for action in actions_for(client)]
 
 
 def refusal_text(refusal: Refusal) -> str:

@@ -10,7 +10,7 @@ from starter.clients import ClientService
 from starter.console.forms.checks import HIDDEN, command_id_of, sentence
 from starter.console.pages.status import refusal_text
 from starter.console.rendering import Form, Page, caller_of, page, read_form, redirect, safe_path
-from starter.contract.schemas import MarkDoneBody, SkipBody, Switched
+from starter.contract.bodies import MarkDoneBody, SkipBody, Switched
 from starter.web.dependencies import Clients
 from starter.web.problems import code_of
 from workflows.domain.errors import NothingPlanned, Refusal

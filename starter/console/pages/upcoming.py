@@ -16,7 +16,7 @@ from starter.console.calendar_feed import FOREVER, feed_path
 from starter.console.pages.sites import chosen_before, remembering, site_of
 from starter.console.plans import A_DAY, At, elsewhere
 from starter.console.rendering import Page, page, reads_of
-from starter.contract.schemas import Site
+from starter.contract.answers import Site
 from starter.directory.console import MOST_PLANS, Plan
 from starter.web.dependencies import Clients
 from workflows.domain.dates import at_site, local_day

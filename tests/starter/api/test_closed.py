@@ -16,6 +16,8 @@ async def test_a_closed_client_is_shown_from_the_directory(service: Service, api
     assert (shown["status"], shown["provisioning"], shown["end_date_passed"]) == ("decommissioned", "settled", True)
     assert set(shown["systems"][0]["actual"].values()) <= {"off"}
     assert shown["decommissioned_at"]
+    assert [action["kind"] for action in shown["actions"] if action["possible"]] == []
+    assert all("lready decommissioned at" in action["why"] for action in shown["actions"])
 
 
 async def test_a_closed_client_is_decommissioned_again_without_change_and_refuses_all_else(service: Service) -> None:
@@ -83,6 +85,9 @@ async def test_a_living_client_whose_workflow_was_terminated_asks_for_attention_
     await handle.terminate("by mistake")
     shown = (await api.get(f"/clients/{client_id}")).json()
     assert (shown["status"], shown["provisioning"]) == ("active", "attention")
+    assert {(a["possible"], a["why"]) for a in shown["actions"]} == {
+        (False, "Temporal does not run the client's workflow.")
+    }
     answer = await service.post(client_id, "suspend")
     assert (answer.status_code, answer.json()["title"]) == (409, "Workflow missing")
     assert f"temporal workflow reset --workflow-id client-{client_id} " in answer.json()["detail"]

@@ -13,7 +13,8 @@ from starter.errors import DirectoryAway
 from tests.support.service import KEYRING, LIMITS, Service, number, unique
 from tests.support.waiting import eventually, free_port
 from workflows.domain.errors import IllegalTransition
-from workflows.wire.messages import Activate, workflow_id
+from workflows.wire.messages import Activate
+from workflows.wire.start import workflow_id
 
 MANY = 2000
 

@@ -12,7 +12,7 @@ import activities.json_http.adapter
 import starter.app
 import workflows.wire.views
 from activities.settings import Settings
-from starter.contract.schemas import ClientGiven
+from starter.contract.bodies import ClientGiven
 from tests.starter.console.test_forms import Somebody, ann, at
 from tests.support.service import SITE, Service, unique
 from tests.support.terminal import Terminal

@@ -206,8 +206,8 @@ def test_a_new_decision_forgets_that_a_line_came_alive_again() -> None:
     assert state.provisioned is Provisioned.SETTLED
 
 
-def test_a_second_look_that_cannot_be_taken_for_long_needs_a_person_who_has_ways_out() -> None:
-    for way_out in (
+def test_a_second_look_that_cannot_be_taken_for_long_needs_a_person_who_can_act() -> None:
+    for command in (
         Retry(system=TELEPHONY),
         Skip(system=TELEPHONY, reason="away"),
         MarkDone(system=TELEPHONY, reason="x"),
@@ -223,10 +223,10 @@ def test_a_second_look_that_cannot_be_taken_for_long_needs_a_person_who_has_ways
         assert state.provisioned is Provisioned.ATTENTION
         assert state.provisioning.standing[TELEPHONY].last_error == "not looked at again: no answer"
         assert not state.finished
-        assert state.obey(way_out, LATER).changed
+        assert state.obey(command, LATER).changed
         prove(state, DIRECTORY)
-        assert state.may_look(TELEPHONY, LATER) is isinstance(way_out, Retry)
-        assert state.finished is not isinstance(way_out, Retry)
+        assert state.may_look(TELEPHONY, LATER) is isinstance(command, Retry)
+        assert state.finished is not isinstance(command, Retry)
 
 
 def test_what_a_person_has_accepted_stays_accepted_when_it_is_found_otherwise() -> None:

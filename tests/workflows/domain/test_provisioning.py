@@ -422,7 +422,7 @@ def test_the_directory_drifts_while_it_does_not_show_the_newest_revision_or_line
 def test_a_command_that_needs_something_unique_waits_and_is_carried_out_when_granted() -> None:
     state = settled()
     command = ChangeServices(add_lines=(THIRD,), command_id="c1")
-    assert state.client.needs(command).numbers == (THIRD.number,)
+    assert state.needs_of(command).numbers == (THIRD.number,)
     state.claim(command)
     state.claim(command)
     assert state.claims == [command]

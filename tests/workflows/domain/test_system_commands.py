@@ -15,7 +15,7 @@ from workflows.domain.state import BULK_LAST, OPERATOR_FIRST, ClientState
 from workflows.domain.systems import SWITCHED, System
 
 TELEPHONY, INTERNET, DIRECTORY = System
-WAYS_OUT: list[type[SystemCommand]] = [Retry, Skip, MarkDone]
+SYSTEM_COMMANDS: list[type[SystemCommand]] = [Retry, Skip, MarkDone]
 
 
 def in_attention(status: Status = Status.ACTIVE) -> ClientState:
@@ -118,8 +118,8 @@ def test_what_is_marked_done_is_switched_again_by_the_next_decision() -> None:
     assert state.provisioning.standing[TELEPHONY].by == ""
 
 
-@pytest.mark.parametrize("kind", WAYS_OUT)
-def test_a_system_that_is_as_decided_needs_no_way_out(kind: type[SystemCommand]) -> None:
+@pytest.mark.parametrize("kind", SYSTEM_COMMANDS)
+def test_a_system_that_is_as_decided_needs_no_command(kind: type[SystemCommand]) -> None:
     state = in_attention()
     revision = state.client.revision
     answer = state.obey(kind(system=INTERNET, reason="why not"), NOW)
@@ -139,7 +139,7 @@ def test_a_system_that_is_as_decided_needs_no_way_out(kind: type[SystemCommand])
         (Retry(system=DIRECTORY), "system"),
     ],
 )
-def test_a_way_out_that_is_not_well_said_is_refused_and_changes_nothing(command: SystemCommand, field: str) -> None:
+def test_a_system_command_not_well_said_is_refused_and_changes_nothing(command: SystemCommand, field: str) -> None:
     state = in_attention()
     with pytest.raises(InvalidField) as foretold:
         state.check(command, NOW)
@@ -150,7 +150,7 @@ def test_a_way_out_that_is_not_well_said_is_refused_and_changes_nothing(command:
     assert state.provisioned is Provisioned.ATTENTION
 
 
-def test_the_same_way_out_twice_is_one() -> None:
+def test_the_same_system_command_twice_is_one() -> None:
     state = in_attention()
     skip = Skip(system=TELEPHONY, reason="ticket 4711", command_id="s1")
     first = state.obey(skip, NOW)

@@ -1,4 +1,4 @@
-"""Ways out for a person when a system is not as decided: retry, skip, mark done by hand (PRODUCT.md section 5)."""
+"""What a person may do about a system that is not as decided: retry, skip, mark done by hand (PRODUCT.md section 5)."""
 
 from datetime import datetime
 
@@ -13,7 +13,7 @@ from workflows.domain.systems import SWITCHED
 LONGEST_REASON = 500
 
 
-def take(command: SystemCommand, client: Client, provisioning: Provisioning, now: datetime) -> Outcome:
+def carry_out(command: SystemCommand, client: Client, provisioning: Provisioning, now: datetime) -> Outcome:
     """Carry it out. Raises InvalidField for a system that is not switched, or a reason that is not given."""
     try:
         _check(command)
@@ -25,11 +25,11 @@ def take(command: SystemCommand, client: Client, provisioning: Provisioning, now
         entry = entry_for(command, Event.ASKED, f"{text}; nothing changed", now, client.revision)
         return Outcome(False, text, entry)
     client.revision += 1
-    text = _taken(command, client, provisioning, now)
+    text = _done(command, client, provisioning, now)
     return Outcome(True, text, entry_for(command, Event.DECIDED, text, now, client.revision))
 
 
-def _taken(command: SystemCommand, client: Client, provisioning: Provisioning, now: datetime) -> str:
+def _done(command: SystemCommand, client: Client, provisioning: Provisioning, now: datetime) -> str:
     standing = provisioning.standing[command.system]
     match command:
         case Retry() if provisioning.differs(command.system, client):

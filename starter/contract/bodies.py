@@ -1,4 +1,4 @@
-"""The shapes of HTTP requests and answers, and what is checked at this boundary (PRODUCT.md sections 2, 4 and 7.2).
+"""The shapes of HTTP requests, and what is checked at this boundary (PRODUCT.md sections 2, 4 and 7.2).
 
 Bodies of commands are those of workflows/wire/messages.py, made stricter where JSON and people are loose: telephone
 numbers are read as people write them and must be able to exist, dates are texts of a plausible year, and texts can be
@@ -6,14 +6,13 @@ stored.
 """
 
 import re
-from datetime import date, datetime
-from typing import Annotated, Any, Literal
+from datetime import date
+from typing import Annotated, Any, Literal, TypeVar
 from zoneinfo import available_timezones
 
-import phonenumbers
 from pydantic import (
     AfterValidator,
-    BeforeValidator,
+    BaseModel,
     Field,
     StrictBool,
     StrictInt,
@@ -24,7 +23,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from workflows.domain.client.client import LONGEST_BILLING_REF, LONGEST_NAME
+from starter.contract.numbers import Number
+from workflows.domain.client.rules import LONGEST_BILLING_REF, LONGEST_NAME
 from workflows.domain.errors import InvalidField
 from workflows.domain.lifecycle import Activation, Status
 from workflows.domain.provisioning.ledger import Provisioned
@@ -32,7 +32,6 @@ from workflows.domain.services import ClientType
 from workflows.domain.text import hidden_in
 from workflows.wire import messages
 from workflows.wire.messages import MOST, Model, Office, Strict
-from workflows.wire.views import ClientView, SkippedView
 
 CLIENT_ID = r"^[a-z0-9][a-z0-9-]{1,62}$"
 YEARS = range(1900, 2200)
@@ -40,7 +39,6 @@ NO_PLACES = {"Factory", "localtime", "posixrules"}  # what else lies among the z
 DATES = {"start_date", "end_date", "last_day", "at"}
 PROSE = {"reason", "note"}  # may have several lines
 WRITTEN_DATE = re.compile(r"^\d{4}-\d\d-\d\d")
-WRITTEN_NUMBER = re.compile(r"^\+[0-9 ()./-]{6,40}$")
 
 
 def storable(text: str) -> str:
@@ -60,26 +58,6 @@ def seen(text: str, *, lines: bool = False) -> str:
     return text
 
 
-def read_number(given: object) -> object:
-    """A telephone number as people write it, in E.164. Raises PydanticCustomError when no such number can exist."""
-    if not isinstance(given, str):
-        return given
-    try:
-        if not WRITTEN_NUMBER.match(given.strip()):
-            raise ValueError
-        number = phonenumbers.parse(given, None)
-        if not phonenumbers.is_valid_number(number):
-            raise ValueError
-    except (ValueError, phonenumbers.NumberParseException) as wrong:
-        raise PydanticCustomError(
-            "number_not_valid",
-            "{given} is not a telephone number that can exist. Write it with a plus and the country code (E.164): "
-            "+442079460001",
-            {"given": repr(given[:40])},
-        ) from wrong
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-
-
 def known_zone(name: str) -> str:
     """A time zone of the IANA list. Raises InvalidField for other, be it one that this machine has a file for."""
     if name not in available_timezones() - NO_PLACES:
@@ -93,12 +71,6 @@ def never_null(schema: dict[str, Any]) -> None:
     schema.update(next(kind for kind in schema.pop("anyOf") if kind.get("type") != "null"))
 
 
-Number = Annotated[
-    str,
-    BeforeValidator(read_number),
-    Field(description="A telephone number in E.164; spaces, dashes and parentheses are left out",
-          examples=["+442079460001"]),
-]  # fmt: skip
 Key = Annotated[
     str,
     StringConstraints(pattern=CLIENT_ID),
@@ -107,6 +79,8 @@ Key = Annotated[
 Text = Annotated[str, AfterValidator(storable)]
 Switched = Literal["telephony", "internet"]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_NAME, pattern=r"\S")]
+
+M = TypeVar("M", bound=BaseModel)
 
 
 class Clean(Model):
@@ -216,6 +190,12 @@ class EditBody(Clean, messages.EditBody):
         return given
 
 
+def message_of(kind: type[M], body: BaseModel, *, by: str, command_id: str, **more: object) -> M:
+    """The message of a body, which was checked and is not checked again. ``more`` is what its address says."""
+    given = more | {name: getattr(body, name) for name in body.model_fields_set} | {"by": by, "command_id": command_id}
+    return kind.model_construct(set(given), **given)
+
+
 class SiteGiven(Clean, Strict):
     """A building."""
 
@@ -279,152 +259,3 @@ class HistoryFilter(Strict):
 
     limit: int = Field(100, ge=1, le=500)
     cursor: str | None = Field(None, max_length=2000, description="`next` of the page before")
-
-
-# -- what goes out ----------------------------------------------------------------------------------------------------
-
-
-class Site(Model):
-    """A building, with the time zone of everything in it."""
-
-    site_id: str
-    name: str
-    timezone: str
-    created_at: datetime
-
-
-class SitePage(Model):
-    items: list[Site]
-    next: str | None
-    total: int
-
-
-class ClientPage(Model):
-    items: list[ClientView]
-    next: str | None
-    total: int
-
-
-class HistoryEntry(Model):
-    """One line of a client's history: what was asked, refused, decided, attempted or proven."""
-
-    history_id: int
-    event: str
-    at: datetime
-    kind: str
-    text: str
-    by: str
-    source: str
-    reason: str
-    command_id: str
-    revision: int
-    facts: dict[str, Any]
-
-
-class HistoryPage(Model):
-    items: list[HistoryEntry]
-    next: str | None
-    total: int
-
-
-class Attention(Model):
-    """A client for which a system is not as decided, as the directory was last told of it.
-
-    ``state``: attention: a person is needed; not_proven: changed, but what is true could not be seen yet; skipped: a
-    person accepts it. ``since`` is when that began. ``attempts`` and ``next_attempt_at`` are those of then.
-    """
-
-    client_id: str
-    name: str
-    site: str
-    system: Switched
-    state: Literal["attention", "not_proven", "skipped"]
-    since: datetime
-    attempts: int
-    last_error: str
-    next_attempt_at: datetime | None
-    skipped: SkippedView | None
-
-
-class AttentionPage(Model):
-    items: list[Attention]
-    next: str | None
-    total: int
-
-
-class SystemState(Model):
-    """How the workers find a system, and how many clients wait for it.
-
-    ``state``: the worst that any worker says; unknown: none has said anything for a minute. ``since`` is when that
-    began. ``clients_changing`` are those that wait for it without needing a person.
-    """
-
-    system: Switched
-    state: Literal["working", "failing", "recovering", "unknown"]
-    since: datetime | None
-    last_error: str
-    last_failure_at: datetime | None
-    last_success_at: datetime | None
-    workers: int = Field(description="How many have reported within the last minute")
-    clients_in_attention: int
-    oldest_attention_at: datetime | None
-    clients_changing: int
-
-
-class SystemPage(Model):
-    items: list[SystemState]
-    next: str | None
-    total: int
-
-
-class SipCredentials(Model):
-    """What a telephone registers with. The password is null for a line that keeps a secret from before Connect."""
-
-    number: str
-    username: str
-    password: str | None
-
-
-class RadiusCredentials(Model):
-    """What a router logs in with. The password is null for an account that keeps a secret from before Connect."""
-
-    username: str
-    password: str | None
-
-
-class Servers(Model):
-    """Where telephones and routers are to go, as this process was told; null: it was not told."""
-
-    sip: str | None = Field(description="host:port", examples=["127.0.0.1:5060"])
-    sip_domain: str
-    radius: str | None = Field(description="host:port", examples=["127.0.0.1:1812"])
-
-
-class Credentials(Model):
-    """What the telephones and the router of a client are configured with."""
-
-    sip: list[SipCredentials]
-    radius: RadiusCredentials | None
-    servers: Servers
-
-
-class Readiness(Model):
-    """Whether this process can work."""
-
-    ready: bool
-
-
-class Problem(Model):
-    """RFC 9457, with what is known of the way out."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    field: str | None = None
-    errors: list[dict[str, str]] | None = Field(None, description="The first 20 wrong fields, when several are")
-    client_status: str | None = None
-    planned: list[str] | None = None
-    allowed: list[str] | None = None
-    client_id: str | None = None
-    command_id: str | None = None

@@ -1,0 +1,156 @@
+"""The shapes of HTTP answers (PRODUCT.md section 7.2), beside those of the wire (workflows/wire/views.py)."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import Field
+
+from starter.contract.bodies import Switched
+from workflows.wire.messages import Model
+from workflows.wire.views import ClientView, SkippedView
+
+
+class Site(Model):
+    """A building, with the time zone of everything in it."""
+
+    site_id: str
+    name: str
+    timezone: str
+    created_at: datetime
+
+
+class SitePage(Model):
+    items: list[Site]
+    next: str | None
+    total: int
+
+
+class ClientPage(Model):
+    items: list[ClientView]
+    next: str | None
+    total: int
+
+
+class HistoryEntry(Model):
+    """One line of a client's history: what was asked, refused, decided, attempted or proven."""
+
+    history_id: int
+    event: str
+    at: datetime
+    kind: str
+    text: str
+    by: str
+    source: str
+    reason: str
+    command_id: str
+    revision: int
+    facts: dict[str, Any]
+
+
+class HistoryPage(Model):
+    items: list[HistoryEntry]
+    next: str | None
+    total: int
+
+
+class Attention(Model):
+    """A client for which a system is not as decided, as the directory was last told of it.
+
+    ``state``: attention: a person is needed; not_proven: changed, but what is true could not be seen yet; skipped: a
+    person accepts it. ``since`` is when that began. ``attempts`` and ``next_attempt_at`` are those of then.
+    """
+
+    client_id: str
+    name: str
+    site: str
+    system: Switched
+    state: Literal["attention", "not_proven", "skipped"]
+    since: datetime
+    attempts: int
+    last_error: str
+    next_attempt_at: datetime | None
+    skipped: SkippedView | None
+
+
+class AttentionPage(Model):
+    items: list[Attention]
+    next: str | None
+    total: int
+
+
+class SystemState(Model):
+    """How the workers find a system, and how many clients wait for it.
+
+    ``state``: the worst that any worker says; unknown: none has said anything for a minute. ``since`` is when that
+    began. ``clients_changing`` are those that wait for it without needing a person.
+    """
+
+    system: Switched
+    state: Literal["working", "failing", "recovering", "unknown"]
+    since: datetime | None
+    last_error: str
+    last_failure_at: datetime | None
+    last_success_at: datetime | None
+    workers: int = Field(description="How many have reported within the last minute")
+    clients_in_attention: int
+    oldest_attention_at: datetime | None
+    clients_changing: int
+
+
+class SystemPage(Model):
+    items: list[SystemState]
+    next: str | None
+    total: int
+
+
+class SipCredentials(Model):
+    """What a telephone registers with. The password is null for a line that keeps a secret from before Connect."""
+
+    number: str
+    username: str
+    password: str | None
+
+
+class RadiusCredentials(Model):
+    """What a router logs in with. The password is null for an account that keeps a secret from before Connect."""
+
+    username: str
+    password: str | None
+
+
+class Servers(Model):
+    """Where telephones and routers are to go, as this process was told; null: it was not told."""
+
+    sip: str | None = Field(description="host:port", examples=["127.0.0.1:5060"])
+    sip_domain: str
+    radius: str | None = Field(description="host:port", examples=["127.0.0.1:1812"])
+
+
+class Credentials(Model):
+    """What the telephones and the router of a client are configured with."""
+
+    sip: list[SipCredentials]
+    radius: RadiusCredentials | None
+    servers: Servers
+
+
+class Readiness(Model):
+    """Whether this process can work."""
+
+    ready: bool
+
+
+class Problem(Model):
+    """RFC 9457, with what is known of the way out."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    field: str | None = None
+    errors: list[dict[str, str]] | None = Field(None, description="The first 20 wrong fields, when several are")
+    client_status: str | None = None
+    planned: list[str] | None = None
+    allowed: list[str] | None = None
+    client_id: str | None = None
+    command_id: str | None = None

@@ -1,0 +1,61 @@
+"""Claims about what the Edit status page asks a client's workflow."""
+
+from typing import Any
+
+import pytest
+from temporalio.client import Client, Interceptor, OutboundInterceptor, QueryWorkflowInput
+
+from starter.app import create_app
+from starter.clients import ClientService
+from starter.temporal.gateway import Gateway
+from tests.starter.console.test_kept import visiting
+from tests.support.service import LIMITS, TOKEN, Service, serving
+
+
+class Queries(Interceptor):
+    """The queries that a Temporal client was used for, by name."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:  # noqa: A002  # the SDK's name
+        return _Counted(next, self.names)
+
+
+class _Counted(OutboundInterceptor):
+    def __init__(self, below: OutboundInterceptor, names: list[str]) -> None:
+        super().__init__(below)
+        self._names = names
+
+    async def query_workflow(self, input: QueryWorkflowInput) -> Any:  # noqa: A002  # the SDK's name
+        self._names.append(input.query)
+        return await super().query_workflow(input)
+
+
+@pytest.mark.parametrize(
+    ("asked", "queries"),
+    [
+        ({}, ["client"]),
+        ({"action": "suspend", "when": "day"}, ["client"]),
+        ({"action": "suspend", "reason": "unpaid"}, ["client", "preview"]),
+        ({"action": "convert", "when": "day", "last_day": "2199-03-31"}, ["client", "preview"]),
+        ({"action": "activate"}, ["client", "preview"]),
+    ],
+    ids=["nothing is chosen", "the day is not given yet", "a command", "a plan", "a command that changes nothing"],
+)
+async def test_a_render_asks_for_the_client_and_for_one_preview_of_what_is_chosen(
+    service: Service, temporal: Client, asked: dict[str, str], queries: list[str]
+) -> None:
+    client_id = (await service.create())["client_id"]
+    counted = Queries()
+    client = Client(
+        temporal.service_client,
+        namespace=temporal.namespace,
+        data_converter=temporal.data_converter,
+        interceptors=[counted],
+    )
+    clients = ClientService(Gateway(client), service.clients.directory, service.clients.watch, LIMITS)
+    async with serving(create_app(clients, TOKEN)) as url, visiting(service, url) as browser:
+        page = await browser.get(f"/clients/{client_id}/status", params=asked)
+    assert page.status_code == 200, page.text
+    assert counted.names == queries

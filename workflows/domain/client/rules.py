@@ -1,0 +1,78 @@
+"""What single fields of a client may say, and what a command needs that must be unique in the operator."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from workflows.domain.commands import AnyCommand, ChangeServices, Edit
+from workflows.domain.errors import InvalidField
+from workflows.domain.holds import EVERY_SOURCE
+from workflows.domain.services import ACCOUNT
+from workflows.domain.text import written
+
+LONGEST_NAME = 200
+LONGEST_BILLING_REF = 64
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What must be unique: an empty billing_ref asks for a generated one, None for none at all."""
+
+    billing_ref: str | None = None
+    numbers: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return self.billing_ref is not None or bool(self.numbers)
+
+    def met_by(self, billing_ref: str | None, numbers: Collection[str]) -> bool:
+        """Whether a claim of these is enough."""
+        return self.billing_ref in (None, billing_ref) and set(self.numbers) <= set(numbers)
+
+
+def needs_of(command: AnyCommand, numbers: Collection[str], billing_ref: str) -> Needs:
+    """What a command would take of a client that has these: the directory decides on it first."""
+    if isinstance(command, ChangeServices):
+        return Needs(numbers=tuple(line.number for line in command.add_lines if line.number not in numbers))
+    if isinstance(command, Edit) and command.billing_ref not in (None, billing_ref):
+        return Needs(billing_ref=command.billing_ref)
+    return Needs()
+
+
+def check_client_id(client_id: str) -> None:
+    """Raises InvalidField for an id that is not made for workflow ids and account names (PRODUCT.md section 2)."""
+    if not ACCOUNT.fullmatch(client_id):
+        raise InvalidField(
+            f"{client_id[:80]!r} is not a client id",
+            "Give 2 to 63 small letters, digits and hyphens, not beginning with a hyphen",
+            field="client_id",
+        )
+
+
+def check_name(name: str) -> None:
+    """Raises InvalidField for a name that is blank, too long, or has control characters."""
+    if not written(name, LONGEST_NAME):
+        long = f"The name has {len(name)} characters" if len(name) > LONGEST_NAME else ""
+        raise InvalidField(
+            long or ("The name has control characters" if name.strip() else "The name is blank"),
+            f"Give a name of 1 to {LONGEST_NAME} characters, on one line",
+            field="name",
+        )
+
+
+def check_billing_ref(billing_ref: str) -> None:
+    """Raises InvalidField for one that is too long or only blanks; empty means: generate one."""
+    if billing_ref and (billing_ref != billing_ref.strip() or not written(billing_ref, LONGEST_BILLING_REF)):
+        raise InvalidField(
+            "The billing reference has blanks around it, control characters, or is too long",
+            f"Give 1 to {LONGEST_BILLING_REF} characters without blanks around them, or leave it empty",
+            field="billing_ref",
+        )
+
+
+def check_source(source: str) -> None:
+    """Raises InvalidField for a source that is blank, too long or the word for every one."""
+    if not written(source, LONGEST_BILLING_REF) or source == EVERY_SOURCE:
+        raise InvalidField(
+            f"{source[:80]!r} cannot be the source of a hold",
+            f"Give a name of 1 to {LONGEST_BILLING_REF} characters, such as billing; {EVERY_SOURCE!r} only lifts",
+            field="source",
+        )
