@@ -50,7 +50,8 @@ View = TypeVar("View", bound=ClientView)
 
 NOBODY_THERE = "Temporal does not run the client's workflow."
 
-_CONSONANTS, _VOWELS = "bdfghjklmnprstvz", "aiou"
+ID_LETTERS = 10  # 47 bits
+UNMISTAKABLE = "23456789bcdfghjkmnpqrstvwxz"  # neither 0 and o, nor 1 and l
 
 RECORDED_BY_THE_WORKFLOW = (Taken, NumberNotValid)  # it had accepted the command: the directory decided against it
 
@@ -294,15 +295,12 @@ def check_id(client_id: str) -> None:
 
 def client_id_for(command_id: str) -> str:
     """An id that a person can read out, the same one for the same request sent again. It says nothing of the client:
-    ids stand in the clear in Temporal (PRODUCT.md section 6)."""
-    digest = hashlib.sha256(command_id.encode()).digest()
-    return "-".join(_spoken(int.from_bytes(digest[start : start + 2])) for start in (0, 2, 4))
-
-
-def _spoken(sixteen_bits: int) -> str:
-    """Five letters, consonants and vowels in turn, as proquints have them (arXiv 0901.4016)."""
-    shifts = ((12, 15, _CONSONANTS), (10, 3, _VOWELS), (6, 15, _CONSONANTS), (4, 3, _VOWELS), (0, 15, _CONSONANTS))
-    return "".join(letters[sixteen_bits >> shift & mask] for shift, mask, letters in shifts)
+    ids stand in the clear in Temporal (PRODUCT.md section 6). Without vowels it is found by no search for a word."""
+    number, letters = int.from_bytes(hashlib.sha256(command_id.encode()).digest()), ""
+    while len(letters) < ID_LETTERS:
+        number, letter = divmod(number, len(UNMISTAKABLE))
+        letters += UNMISTAKABLE[letter]
+    return f"{letters[: ID_LETTERS // 2]}-{letters[ID_LETTERS // 2 :]}"
 
 
 def digest_of(request: BaseModel) -> str:
