@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import secrets
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -91,6 +92,8 @@ class DataFolder:
             raise DataFolderRefused(
                 f"{self.path} holds something else ({', '.join(sorted(found)[:3])}): choose an empty folder with --data"
             )
+        if not stat.S_ISREG(self._layout.lstat().st_mode):  # a pipe would be waited for, a link's text told
+            raise DataFolderRefused(f"{self._layout} is no file: choose another folder with --data")
         if (layout := self._layout.read_text(encoding="utf-8").strip()) != LAYOUT:
             raise DataFolderRefused(
                 f"{self.path} has layout {layout!r}, and this version of Connect knows {LAYOUT!r}: "

@@ -75,6 +75,19 @@ def test_a_folder_of_another_version_is_refused(path: Path) -> None:
         pass
 
 
+@pytest.mark.parametrize("kind", ["pipe", "link"])
+def test_a_layout_that_is_no_file_is_neither_waited_for_nor_told(path: Path, tmp_path: Path, kind: str) -> None:
+    path.mkdir(mode=0o700)
+    (tmp_path / "secret").write_text("hunter2")
+    if kind == "pipe":
+        os.mkfifo(path / "layout")
+    else:
+        (path / "layout").symlink_to(tmp_path / "secret")
+    with pytest.raises(DataFolderRefused, match="layout is no file") as refused, DataFolder.held(path):
+        pass
+    assert "hunter2" not in str(refused.value)
+
+
 def test_a_file_is_no_folder(path: Path) -> None:
     path.touch()
     with pytest.raises(DataFolderRefused, match="cannot be the data folder"), DataFolder.held(path):
