@@ -40,22 +40,22 @@ def _load(setting: str, name: str, port: type[Any]) -> Any:
     def unusable(why: str, remedy: str) -> AdapterNotUsable:
         return AdapterNotUsable(f"{setting} is {name!r}: {why}. {remedy}")
 
-    module, colon, wanted = name.partition(":")
-    if not (module and colon and wanted):
+    module, colon, class_name = name.partition(":")
+    if not (module and colon and class_name):
         raise unusable("it names no class", "Write module:Class, as in activities.json_http.adapter:JsonHttpTelephony")
     try:
-        found = getattr(importlib.import_module(module), wanted, None)
+        found = getattr(importlib.import_module(module), class_name, None)
     except (ImportError, SyntaxError) as error:
         remedy = "Install what is missing, or put the file where the worker's Python finds it (PYTHONPATH)"
         raise unusable(f"module {module} cannot be imported ({error})", remedy) from error
     if found is None:
-        raise unusable(f"module {module} has no {wanted}", "Correct the name of the class")
+        raise unusable(f"module {module} has no {class_name}", "Correct the name of the class")
     if not inspect.isclass(found) or port not in found.__mro__:
         raise unusable(
-            f"{wanted} does not implement {port.__name__}", f"Derive it from workflows.ports.{port.__name__}"
+            f"{class_name} does not implement {port.__name__}", f"Derive it from workflows.ports.{port.__name__}"
         )
     if not inspect.ismethod(getattr(found, "of", None)):
         raise unusable(
-            f"{wanted} has no classmethod of", "Give it @classmethod def of(cls, settings, databases, evidences)"
+            f"{class_name} has no classmethod of", "Give it @classmethod def of(cls, settings, databases, evidences)"
         )
     return found

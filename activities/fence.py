@@ -1,6 +1,6 @@
 """The fence: no late attempt undoes a later decision, and nobody switches what another client owns.
 
-It is the table ``connect_fence`` (fence.sql), read and written in the transaction of the change itself.
+It is the table ``connect_fence`` (deploy/fence.sql), read and written in the transaction of the change itself.
 """
 
 from collections.abc import Collection, Mapping

@@ -12,7 +12,7 @@ from activities.errors import SYSTEM_REJECTED, attempt_on
 from activities.settings import Settings
 from workflows.domain.systems import SWITCHED, System
 
-FENCE = Path(__file__).with_name("fence.sql")
+FENCE = Path(__file__).parents[1] / "deploy/fence.sql"
 
 SWITCHES = """
 ALTER TABLE subscriber

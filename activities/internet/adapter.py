@@ -47,13 +47,13 @@ class RadiusInternet(Internet):
         database: Database,
         evidences: Evidences,
         master_key: bytes,
-        gear: NasFleet,
+        fleet: NasFleet,
         pause: float,
         within: float,
         probe: RadiusProbe | None = None,
     ) -> None:
         self._database, self._evidences, self._master_key = database, evidences, master_key
-        self._gear, self._pause, self._within, self._probe = gear, pause, within, probe
+        self._fleet, self._pause, self._within, self._probe = fleet, pause, within, probe
         self._fence = Fence(System.INTERNET, "account")
 
     @classmethod
@@ -202,14 +202,14 @@ class RadiusInternet(Internet):
         believed = not order.revived
         early = [session for account in reading.accounts for session in account.to_end]
         # the first round leaves the second its time
-        first_until = until - self._pause - self._gear.seconds
-        outcomes = await self._gear.disconnect(early, first_until, believed=believed)
+        first_until = until - self._pause - self._fleet.seconds
+        outcomes = await self._fleet.disconnect(early, first_until, believed=believed)
         await asyncio.sleep(self._pause)
         async with attempt_on(self._database):
             reading = await self._read(order)
         open_now = [session for account in reading.accounts for session in account.to_end]
         if late := [s for s in open_now if s.key not in outcomes or not outcomes[s.key].gone]:
-            outcomes |= await self._gear.disconnect(late, until, believed=believed)
+            outcomes |= await self._fleet.disconnect(late, until, believed=believed)
             async with attempt_on(self._database):
                 reading = await self._read(order)
         return reading, outcomes

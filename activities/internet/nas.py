@@ -105,9 +105,9 @@ class DisconnectRound:
 class NasFleet:
     """All access gear that we share a secret with. ``seconds``: how long each is given to answer a request."""
 
-    def __init__(self, gear: Mapping[Network, Nas], seconds: float) -> None:
+    def __init__(self, nases: Mapping[Network, Nas], seconds: float) -> None:
         # the narrowest network that an address is in says how to reach it
-        self._gear = sorted(gear.items(), key=lambda item: item[0].prefixlen, reverse=True)
+        self._nases = sorted(nases.items(), key=lambda item: item[0].prefixlen, reverse=True)
         self.seconds = seconds
 
     @classmethod
@@ -116,7 +116,7 @@ class NasFleet:
         name, text = "CONNECT_NAS", settings.nas.get_secret_value()
         if not text and settings.nas_file:
             name, text = "CONNECT_NAS_FILE", settings.nas_file.read_text(encoding="utf-8")
-        return cls(read_gear(text, name), settings.disconnect_seconds)
+        return cls(read_nases(text, name), settings.disconnect_seconds)
 
     async def disconnect(
         self, sessions: Collection[Session], until: float, *, believed: bool = True
@@ -162,10 +162,10 @@ class NasFleet:
         return _judged(session, answer, believed)
 
     def _nas(self, address: str) -> Nas | None:
-        return next((nas for network, nas in self._gear if ip_address(address) in network), None)
+        return next((nas for network, nas in self._nases if ip_address(address) in network), None)
 
 
-def read_gear(text: str, name: str = "CONNECT_NAS") -> dict[Network, Nas]:
+def read_nases(text: str, name: str = "CONNECT_NAS") -> dict[Network, Nas]:
     """Access gear by address or network, from JSON. Raises ValueError naming the setting and the key, and no secret."""
     try:
         document = json.loads(text or "{}")

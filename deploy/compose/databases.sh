@@ -22,9 +22,9 @@ CREATE ROLE $1 LOGIN PASSWORD :'password';
 SQL
 }
 
-system() { # database, folder with its schema and grants
+system() { # database, folder with its schema and grants; the fence is the same for both
   psql --quiet --set=ON_ERROR_STOP=1 --single-transaction --username=postgres --dbname="$1" \
-    --file="$2/schema.sql" --file="$2/grants.sql"
+    --file="$2/schema.sql" --file="$2/../fence.sql" --file="$2/grants.sql"
 }
 
 role connect "$CONNECT_DB_PASSWORD"

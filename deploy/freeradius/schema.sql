@@ -1,5 +1,5 @@
--- What a FreeRADIUS 3 server needs in PostgreSQL (rlm_sql), and what Connect adds. Names are FreeRADIUS's. The UNIQUE
--- constraints are ours: its own schema has none, and Connect needs none. Roles: grants.sql.
+-- What a FreeRADIUS 3 server needs in PostgreSQL (rlm_sql). Names are FreeRADIUS's. The UNIQUE constraints are ours: its
+-- own schema has none, and Connect needs none. Then load ../fence.sql, and grants.sql for the roles.
 CREATE TABLE radcheck (                            -- per account: what must hold, and its password
   id        bigserial PRIMARY KEY,
   username  text NOT NULL DEFAULT '',
@@ -92,14 +92,3 @@ CREATE TABLE nas (                                 -- read once, when FreeRADIUS
   server      text,
   community   text,
   description text);
-
--- The only table Connect adds beside a system's own: who may change what, told in the transaction of the change itself.
-CREATE TABLE IF NOT EXISTS connect_fence (
-  system         text NOT NULL,                    -- telephony or internet: both may live in one database
-  subject        text NOT NULL,                    -- client:<id>, line:<number>, account:<name>
-  client_id      text NOT NULL,                    -- of a line or account: who owns it
-  revision       bigint NOT NULL,                  -- of a client: the newest obeyed; an older one is refused
-  secret_version integer NOT NULL DEFAULT 0,       -- of a line or account: the newest its secret was seen to for
-  secret_derived boolean NOT NULL DEFAULT false,   -- false: it had a secret before Connect, and keeps it
-  changed_at     timestamptz NOT NULL DEFAULT now(),
-  PRIMARY KEY (system, subject));

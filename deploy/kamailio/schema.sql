@@ -1,6 +1,7 @@
 -- What a Kamailio 5.6 registrar needs in PostgreSQL (a registrar with auth_db, usrloc in db_mode 3 and dialog in db_mode
--- 1), and what Connect adds. Names, and the rows of table version, are Kamailio's: at start each module compares its
--- table's number there and refuses to run when it differs. What is there already stays. Roles: grants.sql.
+-- 1), and two switches that Connect adds. Names, and the rows of table version, are Kamailio's: at start each module
+-- compares its table's number there and refuses to run when it differs. What is there already stays. Then load
+-- ../fence.sql, and grants.sql for the roles.
 CREATE TABLE IF NOT EXISTS version (
   id            serial PRIMARY KEY,
   table_name    varchar(32) NOT NULL UNIQUE,
@@ -92,14 +93,3 @@ CREATE TABLE IF NOT EXISTS dialog_vars (           -- whose calls they are
   dialog_key   varchar(128) NOT NULL,
   dialog_value varchar(512) NOT NULL);
 CREATE INDEX IF NOT EXISTS dialog_vars_hash_idx ON dialog_vars (hash_entry, hash_id);
-
--- The only table Connect adds beside a system's own: who may change what, told in the transaction of the change itself.
-CREATE TABLE IF NOT EXISTS connect_fence (
-  system         text NOT NULL,                    -- telephony or internet: both may live in one database
-  subject        text NOT NULL,                    -- client:<id>, line:<number>, account:<name>
-  client_id      text NOT NULL,                    -- of a line or account: who owns it
-  revision       bigint NOT NULL,                  -- of a client: the newest obeyed; an older one is refused
-  secret_version integer NOT NULL DEFAULT 0,       -- of a line or account: the newest its secret was seen to for
-  secret_derived boolean NOT NULL DEFAULT false,   -- false: it had a secret before Connect, and keeps it
-  changed_at     timestamptz NOT NULL DEFAULT now(),
-  PRIMARY KEY (system, subject));

@@ -1,4 +1,4 @@
-"""``connect client``: the commands, which tell a client what to do, and the ways out when a system is in the way."""
+"""``connect client``: what a client is told to do, and what helps when a system is in the way."""
 
 from typing import Annotated, Any
 
@@ -121,7 +121,7 @@ def rotate_credentials(client_id: Id, options: CommandOptions) -> None:
     _command(options, client_id, "rotate-credentials", then=ANEW)
 
 
-# -- ways out ---------------------------------------------------------------------------------------------------------
+# -- when a system is in the way ---------------------------------------------------------------------------------------
 
 
 @app.command(short_help="Attempt a system again, at once.")

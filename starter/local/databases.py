@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from activities.database import DRIVER_ERRORS
 from activities.directory.migrations import migrate
+from activities.prepare import FENCE
 from starter.local.postgres import SUPERUSER, UNSAID, EmbeddedPostgres
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -41,7 +42,7 @@ class System:
 
     @classmethod
     def read(cls, database: str, landmark: str, folder: Path) -> "System":
-        return cls(database, landmark, _read(folder / "schema.sql"), _read(folder / "grants.sql"))
+        return cls(database, landmark, _read(folder / "schema.sql") + _read(FENCE), _read(folder / "grants.sql"))
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from activities.directory.migrations import migrate
+from activities.prepare import FENCE
 from starter.local.postgres import EmbeddedPostgres
 from tests.activities.fixtures import World
 
@@ -22,7 +23,7 @@ async def templates(postgres: EmbeddedPostgres) -> dict[str, str]:
     await migrate(await postgres.ensure_database("template_directory"))
     for name, folder in (("telephony", "kamailio"), ("internet", "freeradius")):
         connection = await asyncpg.connect(await postgres.ensure_database(f"template_{name}"))
-        await connection.execute((DEPLOY / folder / "schema.sql").read_text())
+        await connection.execute((DEPLOY / folder / "schema.sql").read_text() + FENCE.read_text())
         await connection.close()
     return {name: f"template_{name}" for name in ("directory", "telephony", "internet")}
 

@@ -14,7 +14,7 @@ import yaml
 from temporalio.envconfig import ClientConfigProfile
 
 from activities.directory.migrations import migrate
-from activities.internet.nas import read_gear
+from activities.internet.nas import read_nases
 from activities.settings import Settings
 from starter.cli.main import app
 from starter.local.postgres import EmbeddedPostgres, installed_wheel
@@ -185,7 +185,7 @@ def test_lines_have_one_domain_everywhere() -> None:
 
 def test_workers_know_the_access_gear_that_freeradius_serves() -> None:
     freeradius = services()["freeradius"]["environment"]
-    ((network, nas),) = read_gear(services()["worker"]["environment"]["CONNECT_NAS"]).items()
+    ((network, nas),) = read_nases(services()["worker"]["environment"]["CONNECT_NAS"]).items()
     assert str(network) == freeradius["RADIUS_CLIENTS"]
     assert nas.secret.get_secret_value() == "filled"
     assert files_of_secrets()["radius-secret"] == "RADIUS_SECRET"

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from activities.internet.nas import OF_ONE_NAS, NasFleet, Session, left_open, read_gear
+from activities.internet.nas import OF_ONE_NAS, NasFleet, Session, left_open, read_nases
 from tests.activities.fixtures import World, access, settings_for
 from tests.support.waiting import eventually, free_port
 from tests.systems.router import NOT_REMOVABLE, SESSION_NOT_FOUND, Nas
@@ -449,10 +449,10 @@ async def test_no_nas_is_waited_for_beyond_the_time_for_all(world: World, nas: N
     await reopen(world, nas, attempt_seconds=5, disconnect_seconds=0.4)
     await stale_sessions(world, 3)
     nas.mute = True
-    gear = NasFleet.of(world.settings)
+    fleet = NasFleet.of(world.settings)
     sessions = [Session(f"s{n}", f"s{n}", "acme", "127.0.0.2", None, None) for n in range(30)]
     began = asyncio.get_running_loop().time()
-    outcomes = await gear.disconnect(sessions, began + 0.1)
+    outcomes = await fleet.disconnect(sessions, began + 0.1)
     assert asyncio.get_running_loop().time() - began < 0.3
     assert left_open(outcomes.values()) == [
         "NAS 127.0.0.2 had not answered when the time for all of them was up; 30 sessions may still be open"
@@ -486,15 +486,15 @@ def test_two_rounds_must_fit_into_a_try(pause: float, seconds: float, fits: bool
 )
 def test_a_wrong_setting_is_refused_with_its_key_and_without_its_secret(given: str, told: str) -> None:
     with pytest.raises(ValueError, match="CONNECT_NAS") as refused:
-        read_gear(given)
+        read_nases(given)
     assert told in str(refused.value)
     assert "hush" not in str(refused.value)
 
 
 def test_a_setting_has_the_usual_port_and_shows_no_secret() -> None:
-    gear = read_gear('{"10.0.0.0/8": {"secret": "hush"}, "fd00::1": {"secret": "hush", "port": 1700}}')
-    assert {str(network): nas.port for network, nas in gear.items()} == {"10.0.0.0/8": 3799, "fd00::1/128": 1700}
-    assert "hush" not in repr(gear)
+    nases = read_nases('{"10.0.0.0/8": {"secret": "hush"}, "fd00::1": {"secret": "hush", "port": 1700}}')
+    assert {str(network): nas.port for network, nas in nases.items()} == {"10.0.0.0/8": 3799, "fd00::1/128": 1700}
+    assert "hush" not in repr(nases)
 
 
 async def test_an_unknown_session_counts_as_gone_by_its_error_cause_alone(world: World, nas: Nas) -> None:

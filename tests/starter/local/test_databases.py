@@ -10,6 +10,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from activities.prepare import FENCE
 from starter.local.databases import ACCESS, DEPLOY, ROLES, lock_superuser, prepare
 from starter.local.postgres import EmbeddedPostgres
 from tests.starter.local.test_postgres import nobody
@@ -168,7 +169,8 @@ async def before(tmp_path: Path) -> EmbeddedPostgres:
         ("radius", "freeradius", "SELECT ON nas TO radius_daemon"),
     ):
         async with session(await server.ensure_database(database)) as superuser:
-            await superuser.execute((DEPLOY / folder / "schema.sql").read_text(encoding="utf-8"))
+            schema = (DEPLOY / folder / "schema.sql").read_text(encoding="utf-8")
+            await superuser.execute(schema + FENCE.read_text(encoding="utf-8"))
             roles = ", ".join(role for role in ROLES if OF[role] == database)
             await superuser.execute(f"GRANT {grants}; GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {roles}")
     async with session(server.dsn("kamailio")) as superuser:
