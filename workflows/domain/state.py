@@ -68,6 +68,10 @@ class ClientState:
         """Let time pass: every planned change that is due takes effect. What an exception interrupts is not begun."""
         if not self.registered:
             return
+        due = self.client.next_moment()
+        if due is None or due > now:
+            self.provisioning.follow(self.client)
+            return
         with all_or_nothing(self) as trial:
             for entry in trial.client.advance(now):
                 trial.journal.write(entry)
