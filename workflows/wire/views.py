@@ -234,15 +234,18 @@ def _details(command: PlannedCommand) -> dict[str, Any]:
         case Suspend() | Unsuspend():
             return {"source": command.source}
         case Convert():
-            said: dict[str, Any] = {"to": command.to.value}
+            details: dict[str, Any] = {"to": command.to.value}
             if command.to is ClientType.RESIDENTIAL:
-                said |= {"lines": [asdict(line) for line in command.lines], "offices": list(command.offices)}
-            return said | ({"internet": asdict(command.internet)} if command.internet else {})
+                details |= {"lines": [asdict(line) for line in command.lines], "offices": list(command.offices)}
+            return details | ({"internet": asdict(command.internet)} if command.internet else {})
         case ChangeServices():
-            said = {"add_lines": [asdict(line) for line in command.add_lines], "remove_lines": [*command.remove_lines]}
+            details = {
+                "add_lines": [asdict(line) for line in command.add_lines],
+                "remove_lines": [*command.remove_lines],
+            }
             if command.internet == "keep":
-                return said
-            return said | {"internet": "none" if command.internet == "none" else asdict(command.internet)}
+                return details
+            return details | {"internet": "none" if command.internet == "none" else asdict(command.internet)}
         case _:
             return {}
 
