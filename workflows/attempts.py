@@ -177,7 +177,7 @@ def _left_on(state: ClientState) -> list[str]:
     return [n for n, on in state.provisioning.lines_wanted.items() if on]
 
 
-def failure_told(failure: ActivityError) -> str:
+def failure_text(failure: ActivityError) -> str:
     """Why an attempt failed, for an operator."""
     cause = failure.cause
     while isinstance(cause, TimedOut) and isinstance(cause.cause, ApplicationError):

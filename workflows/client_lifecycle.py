@@ -10,7 +10,7 @@ from temporalio.common import RawValue
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from workflows.attempts import Attempts, Order, Report, failure_told, newer_revision
+    from workflows.attempts import Attempts, Order, Report, failure_text, newer_revision
     from workflows.domain.answers import Answer
     from workflows.domain.commands import AnyCommand
     from workflows.domain.errors import REFUSALS, Refusal, Taken
@@ -30,7 +30,7 @@ with workflow.unsafe.imports_passed_through():
         Publish,
         Published,
     )
-    from workflows.visibility import next_moment_told, show
+    from workflows.visibility import next_moment_text, show
     from workflows.waiting import Alarm, wait_until
     from workflows.wire.messages import DriftReport, Message, Roll, WaitSettled
     from workflows.wire.previews import PreviewAsked, PreviewView
@@ -92,8 +92,8 @@ class ClientLifecycle:
 
     async def _rest(self) -> None:
         """Sleep until anything changes, or until the next moment that matters."""
-        seen, told = self._changes, "renewal" if self._renew_by else next_moment_told(self._state)
-        self._alarm.set(self._renew_by or self._state.next_moment(), told)
+        seen, summary = self._changes, "renewal" if self._renew_by else next_moment_text(self._state)
+        self._alarm.set(self._renew_by or self._state.next_moment(), summary)
         look_at = None if self._renew_by else self._state.next_look(self._attempts.busy)
         self._second_look.set(look_at, "second look at what is off")
         try:
@@ -162,8 +162,8 @@ class ClientLifecycle:
 
     def record_refusal(self, name: str, error: Exception) -> None:
         """Note what came in and could not be done; nothing else changes."""
-        told = str(error) if isinstance(error, Refusal) else f"{type(error).__name__}: {error}"
-        self._state.refuse(f"{name[:100]}: {told}", name, workflow.now())
+        text = str(error) if isinstance(error, Refusal) else f"{type(error).__name__}: {error}"
+        self._state.refuse(f"{name[:100]}: {text}", name, workflow.now())
         self._changes += 1
 
     def _take(self, command: AnyCommand) -> Answer | None:
@@ -259,7 +259,7 @@ class ClientLifecycle:
         self._changes += 1
         match outcome, order:
             case ActivityError(), ObserveLines() | ObserveAccess():
-                why = failure_told(outcome)
+                why = failure_text(outcome)
                 self._state.look_failed(system, why, workflow.now(), workflow.random().random())
             case ActivityError(), _:
                 self._failed(system, outcome, workflow.now())
@@ -277,7 +277,7 @@ class ClientLifecycle:
         if (newest := newer_revision(failure)) is not None:
             self._state.overtaken(system, newest, now)
         else:
-            self._state.failed(system, failure_told(failure), now, workflow.random().random())
+            self._state.failed(system, failure_text(failure), now, workflow.random().random())
 
     def _published(self, order: Publish, published: Published) -> None:
         """The directory shows the client, and has decided on what it was asked for."""

@@ -65,19 +65,19 @@ def _news(state: ClientState, known: TypedSearchAttributes) -> list[SearchAttrib
     return updates
 
 
-def next_moment_told(state: ClientState) -> str:
+def next_moment_text(state: ClientState) -> str:
     """What the loop's timer says in the Temporal UI."""
     change = next(iter(state.client.schedule), None)
     at = state.next_moment()
     if change is not None and change.at == at:
-        return change.told(state.client.timezone)
+        return change.describe(state.client.timezone)
     return "next attempt" if at is not None else ""
 
 
 def _details(state: ClientState) -> str:
     client, zone = state.client, state.client.timezone
     lines = [f"**{client.status.capitalize()}**, provisioning {state.provisioned}, revision {client.revision}"]
-    lines += [f"- planned: {change.told(zone)}" for change in client.schedule]
+    lines += [f"- planned: {change.describe(zone)}" for change in client.schedule]
     lines += [f"- held by {source}" for source in sorted(client.holds)]
     lines += [
         "",

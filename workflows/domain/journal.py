@@ -91,8 +91,8 @@ class Journal:
 
 def _bytes(entry: Entry) -> int:
     """What a line takes, nearly: what people and systems say in it."""
-    said = (entry.text, entry.reason, entry.by, entry.source, entry.command_id, *entry.facts.values())
-    return sum(len(text.encode("utf-8", "replace")) for text in said)
+    texts = (entry.text, entry.reason, entry.by, entry.source, entry.command_id, *entry.facts.values())
+    return sum(len(text.encode("utf-8", "replace")) for text in texts)
 
 
 def _counted(entry: Entry, count: int) -> Entry:

@@ -24,7 +24,7 @@ class PlannedChange:
     def kind(self) -> Kind:
         return self.command.kind
 
-    def told(self, timezone: str) -> str:
+    def describe(self, timezone: str) -> str:
         """As a sentence: ``decommission at 2027-03-01 00:00 Europe/London``."""
         return f"{self.kind.spoken} at {local_time(self.at, timezone)}"
 

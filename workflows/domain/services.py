@@ -82,9 +82,9 @@ class Services:
         numbers = [line.number for line in self.lines]
         if twice := sorted({number for number in numbers if numbers.count(number) > 1}):
             raise InvalidField(f"{twice[0]} is given twice", "Give each number once", field="lines")
-        for field, given in (("lines", self.lines), ("offices", self.rooms)):
-            if len(given) > MOST_LINES:
-                raise InvalidField(f"{len(given)} {field} are too many", f"Give at most {MOST_LINES}", field=field)
+        for field, named in (("lines", self.lines), ("offices", self.rooms)):
+            if len(named) > MOST_LINES:
+                raise InvalidField(f"{len(named)} {field} are too many", f"Give at most {MOST_LINES}", field=field)
         for room in self.rooms:
             check_office(room)
         if self.type is ClientType.VIRTUAL:
@@ -142,14 +142,14 @@ class Services:
                 )
             if number in [line.number for line in add_lines]:
                 raise InvalidField(f"{number} is both added and removed", "Say one of the two", field="remove_lines")
-        given = {line.number: line for line in add_lines}
-        if len(given) != len(add_lines):
+        added = {line.number: line for line in add_lines}
+        if len(added) != len(add_lines):
             raise InvalidField("A number is added twice", "Give each number once", field="add_lines")
-        kept = [given.pop(line.number, line) for line in self.lines if line.number not in remove_lines]
+        kept = [added.pop(line.number, line) for line in self.lines if line.number not in remove_lines]
         try:
             return replace(
                 self,
-                lines=(*kept, *given.values()),
+                lines=(*kept, *added.values()),
                 internet=self.internet if internet == "keep" else None if internet == "none" else internet,
             )
         except InvalidField as invalid:

@@ -68,6 +68,10 @@ class ClientState:
         """Let time pass: every planned change that is due takes effect. What an exception interrupts is not begun."""
         if not self.registered:
             return
+        due = self.client.next_moment()
+        if due is None or due > now:
+            self.provisioning.follow(self.client)
+            return
         with all_or_nothing(self) as trial:
             for entry in trial.client.advance(now):
                 trial.journal.write(entry)
@@ -291,47 +295,47 @@ class ClientState:
         news = not standing.attention or standing.last_error != error
         standing.fail(error, now, self.limits, chance)
         if system in SWITCHED and news:
-            self._tell_attempt(system, f"not done: {error}", now)
+            self._write_attempt(system, f"not done: {error}", now)
 
     def lines_found(self, ordered: Mapping[str, bool], found: Found, chance: float) -> None:
         """An attempt on the telephone system ended with what it found. Raised attention and new doubts are told."""
         before = self._before(System.TELEPHONY, found)
         contracted = self.client.services.numbers
         self.provisioning.lines_found(ordered, found, contracted, self.limits, chance)
-        self._tell_found(System.TELEPHONY, found, before)
+        self._publish_found(System.TELEPHONY, found, before)
 
     def access_found(self, ordered: Mapping[str, Access], found: Found, chance: float) -> None:
         """An attempt on the network ended with what it found. Raised attention and new doubts are told."""
         before = self._before(System.INTERNET, found)
         contracted = (self.client.client_id,) if self.client.services.internet else ()
         self.provisioning.access_found(ordered, found, contracted, self.limits, chance)
-        self._tell_found(System.INTERNET, found, before)
+        self._publish_found(System.INTERNET, found, before)
 
     def looked(self, system: System, found: Found, chance: float) -> None:
         """A second look ended. What is alive again is drift; what could not be seen is looked at once more."""
         if any(doubt.proof is Proof.FAILED for doubt in found.doubts.values()):
-            self._tell_attempt(system, f"found alive at the second look: {found.told}", found.at)
+            self._write_attempt(system, f"found alive at the second look: {found.summary}", found.at)
             self.provisioning.alive_again(system, found, self.client.revision, self.limits, chance)
             return
         standing = self.provisioning.standing[system]
         before = standing.attention, standing.last_error
         self.provisioning.looked(system, found, self.limits, chance)
-        self._tell_look(system, before, found.at)
+        self._publish_look(system, before, found.at)
         if not found.doubts and not found.recorded:
-            self._tell_proven(system, f"{system.capitalize()} looked at again: still off", found)
+            self._write_proof(system, f"{system.capitalize()} looked at again: still off", found)
 
     def look_failed(self, system: System, why: str, now: datetime, chance: float) -> None:
         """A second look could not be taken."""
         standing = self.provisioning.standing[system]
         before = standing.attention, standing.last_error
         standing.look_later(shortened(why, 500), now, self.limits, chance)
-        self._tell_look(system, before, now)
+        self._publish_look(system, before, now)
 
-    def _tell_look(self, system: System, before: tuple[bool, str], now: datetime) -> None:
+    def _publish_look(self, system: System, before: tuple[bool, str], now: datetime) -> None:
         """Publish that a second look began or ended a system's attention."""
         standing = self.provisioning.standing[system]
         if standing.attention and (standing.attention, standing.last_error) != before:
-            self._tell_attempt(system, standing.last_error, now)
+            self._write_attempt(system, standing.last_error, now)
         elif before[0] and not standing.attention:
             self.client.revision += 1
 
@@ -342,15 +346,15 @@ class ClientState:
             self.client.revision += 1
         return standing.attention, standing.last_error
 
-    def _tell_found(self, system: System, found: Found, before: tuple[bool, str]) -> None:
+    def _publish_found(self, system: System, found: Found, before: tuple[bool, str]) -> None:
         standing = self.provisioning.standing[system]
         if found.doubts:
             if (standing.attention, standing.last_error) != before:
-                self._tell_attempt(system, standing.last_error, found.at)
+                self._write_attempt(system, standing.last_error, found.at)
         elif not found.recorded:
-            self._tell_proven(system, f"{system.capitalize()} proven", found)
+            self._write_proof(system, f"{system.capitalize()} proven", found)
 
-    def _tell_attempt(self, system: System, text: str, now: datetime) -> None:
+    def _write_attempt(self, system: System, text: str, now: datetime) -> None:
         self.client.revision += 1
         self.journal.write(
             Entry(
@@ -363,7 +367,7 @@ class ClientState:
             )
         )
 
-    def _tell_proven(self, system: System, text: str, found: Found) -> None:
+    def _write_proof(self, system: System, text: str, found: Found) -> None:
         facts = dict(found.facts)
         self.journal.write(
             Entry(Event.PROVEN, found.at, text, system, "connect", revision=self.client.revision, facts=facts)

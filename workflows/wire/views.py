@@ -5,7 +5,7 @@ Changes are additive (PRODUCT.md section 7.2).
 
 from dataclasses import asdict
 from datetime import date, datetime
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeAlias
 
 from pydantic import Field
 
@@ -21,6 +21,10 @@ from workflows.domain.services import ClientType
 from workflows.domain.state import ClientState
 from workflows.domain.systems import SWITCHED, System
 from workflows.wire.messages import Model
+
+OnOff: TypeAlias = Literal["on", "off", "unknown"]
+SubjectStanding: TypeAlias = Literal["proven", "changing", "not_proven", "failed", "skipped"]
+SystemStanding: TypeAlias = Literal["settled", "changing", "not_proven", "attention", "skipped"]
 
 
 class LineView(Model):
@@ -96,9 +100,9 @@ class SubjectView(Model):
     """
 
     subject: str
-    desired: str
-    actual: str
-    state: Literal["proven", "changing", "not_proven", "failed", "skipped"]
+    desired: OnOff
+    actual: OnOff
+    state: SubjectStanding
     proven_at: datetime | None
     protected: bool
     why: str
@@ -114,13 +118,13 @@ class SystemView(Model):
     """
 
     system: str
-    desired: dict[str, str]
-    actual: dict[str, str]
+    desired: dict[str, OnOff]
+    actual: dict[str, OnOff]
     proven_at: datetime | None
     attempts: int
     last_error: str
     next_attempt_at: datetime | None
-    state: Literal["settled", "changing", "not_proven", "attention", "skipped"] = "settled"
+    state: SystemStanding = "settled"
     attention_since: datetime | None = None
     method: str = ""
     by: str = ""
@@ -234,15 +238,18 @@ def _details(command: PlannedCommand) -> dict[str, Any]:
         case Suspend() | Unsuspend():
             return {"source": command.source}
         case Convert():
-            said: dict[str, Any] = {"to": command.to.value}
+            details: dict[str, Any] = {"to": command.to.value}
             if command.to is ClientType.RESIDENTIAL:
-                said |= {"lines": [asdict(line) for line in command.lines], "offices": list(command.offices)}
-            return said | ({"internet": asdict(command.internet)} if command.internet else {})
+                details |= {"lines": [asdict(line) for line in command.lines], "offices": list(command.offices)}
+            return details | ({"internet": asdict(command.internet)} if command.internet else {})
         case ChangeServices():
-            said = {"add_lines": [asdict(line) for line in command.add_lines], "remove_lines": [*command.remove_lines]}
+            details = {
+                "add_lines": [asdict(line) for line in command.add_lines],
+                "remove_lines": [*command.remove_lines],
+            }
             if command.internet == "keep":
-                return said
-            return said | {"internet": "none" if command.internet == "none" else asdict(command.internet)}
+                return details
+            return details | {"internet": "none" if command.internet == "none" else asdict(command.internet)}
         case _:
             return {}
 
@@ -284,9 +291,7 @@ def _system(state: ClientState, system: System) -> SystemView:
     return view.model_copy(update={"subjects": subjects, "state": _state(standing, differs=differs)})
 
 
-def _state(
-    standing: Standing, *, differs: bool
-) -> Literal["settled", "changing", "not_proven", "attention", "skipped"]:
+def _state(standing: Standing, *, differs: bool) -> SystemStanding:
     if standing.attention:
         return "attention"
     if not differs:
@@ -313,9 +318,7 @@ def _subject(
     )
 
 
-def _word_of(
-    proven: bool, doubt: Doubt | None, *, skipped: bool
-) -> Literal["proven", "changing", "not_proven", "failed", "skipped"]:
+def _word_of(proven: bool, doubt: Doubt | None, *, skipped: bool) -> SubjectStanding:
     if proven:
         return "proven"
     if skipped:
@@ -325,5 +328,5 @@ def _word_of(
     return "failed" if doubt.proof is Proof.FAILED else "not_proven"
 
 
-def _word(on: bool | None) -> str:
+def _word(on: bool | None) -> OnOff:
     return "unknown" if on is None else "on" if on else "off"

@@ -10,12 +10,13 @@ from starter.clients import ClientService
 from starter.console.forms.checks import HIDDEN, command_id_of, sentence
 from starter.console.pages.status import refusal_text
 from starter.console.rendering import Form, Page, caller_of, page, read_form, redirect, safe_path
-from starter.contract.bodies import MarkDoneBody, SkipBody, Switched
+from starter.contract.bodies import MarkDoneBody, SkipBody, Switched, message_of
 from starter.web.dependencies import Clients
 from starter.web.problems import code_of
 from workflows.domain.errors import NothingPlanned, Refusal
+from workflows.domain.systems import System
 from workflows.domain.text import visible
-from workflows.wire.messages import AnyMessage, CancelPlanned, MarkDone, Retry, Skip
+from workflows.wire.messages import BY_NAME, AnyMessage, CancelPlanned, Retry
 
 LONGEST = 500
 RULE = f"Say it in 1 to {LONGEST} characters: it stands in the history for good."
@@ -44,10 +45,9 @@ async def accept(
     """Leave a system as it is, or count it as done by hand: both say why, for good."""
     form = await read_form(request)
     name, field, question, rule = ASKED[way]
-    kind, body = (Skip, SkipBody) if way == "skip" else (MarkDone, MarkDoneBody)
+    body = SkipBody if way == "skip" else MarkDoneBody
     try:
-        said = body.model_validate({field: form.text(field)}).model_dump(exclude_unset=True)
-        message = kind.model_validate({"system": system, **said, **_envelope(request, form)})
+        given = body.model_validate({field: form.text(field)})
     except ValidationError as invalid:
         hidden = [error for error in invalid.errors() if error["type"] == HIDDEN]
         return page(
@@ -63,6 +63,8 @@ async def accept(
             wrong=f"{sentence(field, hidden[0])}." if hidden else RULE,
             next=form.text("next"),
         )
+    kind = BY_NAME[way.replace("-", "_")]
+    message = message_of(kind, given, system=System(system), **_envelope(request, form))
     return await _told(request, clients, client_id, form, message)
 
 

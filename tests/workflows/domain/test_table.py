@@ -780,8 +780,8 @@ def test_only_the_activation_of_a_new_client_changes(status: Status) -> None:
     unchanged(client, Edit(activation=Activation.AUTOMATIC))
 
 
-def test_an_edit_answered_before_activation_could_be_edited_is_still_the_same_command() -> None:
-    assert fingerprint(Edit(name="Other", command_id="e1")) == "a38d738b84b708fc"
+def test_a_command_is_known_by_the_same_mark_in_every_process() -> None:
+    assert fingerprint(Edit(name="Other", command_id="e1")) == "0b85ed3339f7caa9"
 
 
 @pytest.mark.parametrize("status", [ACTIVE, SUSPENDED])

@@ -63,11 +63,12 @@ class FaultyJournal(Journal):
 
 
 class FaultyProvisioning(Provisioning):
-    """Provisioning that fails when it has followed what was decided."""
+    """Provisioning that fails when it has followed a suspension."""
 
     def follow(self, client: Client) -> None:
         super().follow(client)
-        raise Fault
+        if client.status is Status.SUSPENDED:
+            raise Fault
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: type(command).__name__)

@@ -96,7 +96,7 @@ class Client:
     def begin(self) -> Entry:
         """Plan the activation of a client just created, unless it waits for a person. Returns the first line."""
         self._plan_activation()
-        planned = f", {self.schedule.changes[0].told(self.timezone)}" if self.schedule.changes else ""
+        planned = f", {self.schedule.changes[0].describe(self.timezone)}" if self.schedule.changes else ""
         facts = {"status": self.status.value}
         return Entry(Event.DECIDED, self.created_at, f"Created{planned}", "create", revision=self.revision, facts=facts)
 
@@ -152,7 +152,7 @@ class Client:
 
     def situation(self) -> Situation:
         """The facts a refusal carries."""
-        plans = tuple(change.told(self.timezone) for change in self.schedule)
+        plans = tuple(change.describe(self.timezone) for change in self.schedule)
         return Situation(self.status, plans, tuple(kind.value for kind in self.options.possible))
 
     @property
@@ -261,7 +261,7 @@ class Client:
         cleared = self.schedule.clear()
         self.status, self.decommissioned_at = Status.DECOMMISSIONED, now
         self.holds.clear()
-        also = f"; cleared: {', '.join(c.told(self.timezone) for c in cleared)}" if cleared else ""
+        also = f"; cleared: {', '.join(c.describe(self.timezone) for c in cleared)}" if cleared else ""
         return self._decided(f"Decommissioned{also}", command, now)
 
     def _cancel(self, named: str, command: AnyCommand, now: datetime) -> Outcome:
@@ -274,7 +274,7 @@ class Client:
                 "Give the kind of the planned change, or its change_id",
                 field="change",
             )
-        text = f"Cancelled: {cancelled.told(self.timezone)}"
+        text = f"Cancelled: {cancelled.describe(self.timezone)}"
         if cancelled.kind is Kind.ACTIVATE:
             self.activation = Activation.MANUAL
             text += f"; {WAITS_FOR_A_PERSON}"
@@ -323,7 +323,7 @@ class Client:
             self._plan_activation()
             if "activation" in changes:
                 planned = self.schedule.find(Kind.ACTIVATE)
-                activation = f"; {planned.told(self.timezone) if planned else WAITS_FOR_A_PERSON}"
+                activation = f"; {planned.describe(self.timezone) if planned else WAITS_FOR_A_PERSON}"
         return self._decided(f"Edited: {', '.join(changes).replace('_', ' ')}{activation}", command, now)
 
     # -- planning -----------------------------------------------------------------------------------------------
@@ -336,12 +336,12 @@ class Client:
         change = PlannedChange(command.command_id or f"{command.kind}-{self.revision + 1}", at, command)
         standing = self.schedule.find(command.kind)
         if standing and standing.at == at and same_but_for_id(standing.command, command):
-            return self._unchanged(f"Already planned: {standing.told(self.timezone)}", command, now)
+            return self._unchanged(f"Already planned: {standing.describe(self.timezone)}", command, now)
         self._check_when_due(change)
         replaced = self.schedule.put(change)
         instead = f", instead of {local_time(replaced.at, self.timezone)}" if replaced else ""
         self.revision += 1
-        text = f"Planned: {change.told(self.timezone)}{instead}"
+        text = f"Planned: {change.describe(self.timezone)}{instead}"
         entry = self._entry(Event.ASKED, text, command, now)
         facts = {"change_id": change.change_id, "planned_for": at.isoformat()}
         return Outcome(True, text, replace(entry, facts=facts))

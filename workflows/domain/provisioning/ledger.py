@@ -294,7 +294,7 @@ class Provisioning:
         """A second look was taken. What could not be seen is looked at again after a pause."""
         standing = self.standing[system]
         if found.doubts:
-            standing.look_later(found.told, found.at, limits, chance)
+            standing.look_later(found.summary, found.at, limits, chance)
             return
         wanted = self.lines_wanted if system is System.TELEPHONY else self.access_wanted
         standing.see([name for name in self.to_look_at[system] if name in wanted], found.seen, wanted)
@@ -312,7 +312,7 @@ class Provisioning:
             self.access = {a: access for a, access in self.access.items() if a not in subjects}
         standing = self.standing[system]
         standing.distrust(revision)
-        standing.revive(found.told, found.at, limits, chance)
+        standing.revive(found.summary, found.at, limits, chance)
         standing.look_at, standing.looks_failed = None, 0
 
     def forget_look(self, system: System) -> None:

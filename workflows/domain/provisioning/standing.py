@@ -82,11 +82,11 @@ class Found:
         return any(doubt.proof is Proof.FAILED for doubt in self.doubts.values())
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """The doubts in one line."""
-        told = [f"{name}: {doubt.why}" for name, doubt in sorted(self.doubts.items())]
-        more = f"; and {len(told) - MOST_TOLD} more" if len(told) > MOST_TOLD else ""
-        return "; ".join(told[:MOST_TOLD]) + more
+        doubts = [f"{name}: {doubt.why}" for name, doubt in sorted(self.doubts.items())]
+        more = f"; and {len(doubts) - MOST_TOLD} more" if len(doubts) > MOST_TOLD else ""
+        return "; ".join(doubts[:MOST_TOLD]) + more
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ class Standing:
     def fall_short(self, found: Found, limits: Limits, chance: float) -> None:
         """An attempt ended without proof of everything. A person is told at once of what was refused, and of what
         stays unknown for longer than an attempt may take."""
-        self._put_off(f"{'not done' if found.failed else 'not proven'}: {found.told}", found.at, limits, chance)
+        self._put_off(f"{'not done' if found.failed else 'not proven'}: {found.summary}", found.at, limits, chance)
         self.doubts = dict(found.doubts)
         self.short_since = self.short_since or found.at
         if found.failed or found.at - self.short_since >= timedelta(seconds=limits.attempt):
