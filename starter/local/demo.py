@@ -3,9 +3,10 @@
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import httpx
+
+from workflows.domain.dates import local_day
 
 SITE = {"site_id": "riverside", "name": "Riverside House", "timezone": "Europe/London"}
 PATIENCE = 20  # seconds that one change may take to settle
@@ -34,7 +35,7 @@ class DemoClient:
 
 def seed(url: str, token: str) -> int:
     """Have the demonstration there. Returns how many clients it has. DemoFailed."""
-    demo_clients = _guests(datetime.now(UTC).astimezone(ZoneInfo(SITE["timezone"])).date())
+    demo_clients = _guests(local_day(datetime.now(UTC), SITE["timezone"]))
     with httpx.Client(
         base_url=f"{url.rstrip('/')}/api/v1",
         headers={"Authorization": f"Bearer {token}", "Prefer": f"wait={PATIENCE}"},
