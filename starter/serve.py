@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from activities import loop
 from activities.background import background
 from activities.database import Database
 from activities.settings import Settings
@@ -33,7 +34,7 @@ GRACE = 15  # seconds for requests under way to end: longer than a command may t
 
 def main(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM; requests under way are answered first."""
-    asyncio.run(serve(settings))
+    loop.run(serve(settings))
 
 
 async def serve(settings: Settings) -> None:

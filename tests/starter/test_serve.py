@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from temporalio.client import Client
 
@@ -49,11 +49,11 @@ async def process(
             await running.communicate()
 
 
-async def _answers(port: int, path: str) -> httpx.Response | None:
+async def _answers(port: int, path: str) -> httpx2.Response | None:
     try:
-        async with httpx.AsyncClient(trust_env=False) as caller:
+        async with httpx2.AsyncClient(trust_env=False) as caller:
             return await caller.get(f"http://127.0.0.1:{port}{path}")
-    except httpx.TransportError:
+    except httpx2.TransportError:
         return None
 
 

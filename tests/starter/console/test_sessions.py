@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
-import httpx
+import httpx2
 import pytest
 
 from activities.database import Database
@@ -29,9 +29,9 @@ async def cookie_of(service: Service, name: str = "ann") -> dict[str, str]:
     return {COOKIE: await Sessions(service.clients.directory.database, TOKEN).begin(name, HOME) or ""}
 
 
-def browsing(service: Service, cookies: dict[str, str], url: str = "") -> httpx.AsyncClient:
+def browsing(service: Service, cookies: dict[str, str], url: str = "") -> httpx2.AsyncClient:
     headers = {"Accept": "text/html"}
-    return httpx.AsyncClient(
+    return httpx2.AsyncClient(
         base_url=url or service.url,
         cookies=cookies,
         headers=headers,
@@ -137,12 +137,12 @@ async def test_what_a_cookie_says_of_theme_and_site_counts_only_when_there_is_su
 async def test_the_key_of_a_link_stays_in_no_address(service: Service) -> None:
     """Nor does it work again, in another process either: the database has it, longer than a link lasts."""
     link = f"/sign-in?key={link_key(TOKEN, datetime.now(UTC))}&next=/upcoming"
-    async with httpx.AsyncClient(base_url=service.url, trust_env=False) as browser:
+    async with httpx2.AsyncClient(base_url=service.url, trust_env=False) as browser:
         entered = await browser.get(link)
         assert (entered.status_code, entered.headers["location"]) == (303, "/upcoming")
         assert entered.headers["referrer-policy"] == "same-origin"
         assert entered.headers["cache-control"] == "no-store"
-    async with serving(create_app(service.clients, TOKEN)) as url, httpx.AsyncClient(trust_env=False) as another:
+    async with serving(create_app(service.clients, TOKEN)) as url, httpx2.AsyncClient(trust_env=False) as another:
         assert (await another.get(f"{url}{link}")).status_code == 403
 
 
