@@ -1,7 +1,6 @@
 """HTTP as uvicorn speaks it with httptools, which reads headers of any size: with a limit on them."""
 
 import logging
-from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -72,7 +71,7 @@ class HttpProtocol(HttpToolsProtocol):
         if self._head > LARGEST_HEAD:
             raise _TooLarge
 
-    def _refuse(self, *_: Any) -> None:
+    def _refuse(self) -> None:
         log.warning("Too large headers received.")
         self.transport.write(TOO_LARGE)
         self.transport.close()
