@@ -2,9 +2,10 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+CORES  := --numprocesses auto --maxprocesses 8 --dist loadfile
 PINNED := uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11
 
-.PHONY: setup run test lint bench bench-console screenshots lock audit clean
+.PHONY: setup run test test-fast lint bench bench-console screenshots lock audit clean
 
 setup: $(VENV)/.ready  ## the virtual environment with the pinned dependencies
 
@@ -25,7 +26,10 @@ lint: setup
 	$(BIN)/lint-imports
 
 test: lint  ## ruff, mypy --strict, import-linter, pytest; ARGS="-k suspend" for some of it
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(CORES) $(ARGS)
+
+test-fast: lint  ## the linters, workflows, replay, architecture, and the tests beside what was touched; SINCE=commit
+	$(BIN)/python -m pytest $(CORES) $$($(BIN)/python .ci/touched.py $(SINCE)) $(ARGS)
 
 bench: setup  ## the speed of a change beside its floor, in one run
 	$(BIN)/python -m bench $(ARGS)

@@ -17,7 +17,9 @@ from temporalio.service import RPCError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from temporalio.worker._workflow_instance import _WorkflowLogicFlag  # there is no public way to it yet
 
+from activities import loop
 from activities.adapters import internet_of, telephony_of
+from activities.background import background
 from activities.bounds import Bounds
 from activities.database import Databases, open_databases
 from activities.directory.evidence import Evidences
@@ -125,22 +127,11 @@ async def watching(client: Client, databases: Databases, settings: Settings, pac
     """Tell how the systems are found, and wake the clients that waited for one that is back."""
     states = SystemStates(pacing, databases.directory)
     dsn, rate = settings.directory_dsn.get_secret_value(), settings.breaker_drain_per_second
-    beside = [asyncio.create_task(work) for work in (states.run(), Drain(client, dsn, pacing, rate).run())]
-    for task in beside:
-        task.add_done_callback(_say_why_it_ended)
     try:
-        yield
+        async with background(states.run, Drain(client, dsn, pacing, rate).run):
+            yield
     finally:
-        for task in beside:
-            task.cancel()
-        await asyncio.gather(*beside, return_exceptions=True)
         await states.forget()
-
-
-def _say_why_it_ended(task: asyncio.Task[None]) -> None:
-    """A worker goes on without what runs beside it, but not silently."""
-    if not task.cancelled() and (error := task.exception()):
-        log.error("watching_ended", error=f"{type(error).__name__}: {error}"[:300], exc_info=error)
 
 
 async def _until_there(what: str, ask: Callable[[], Awaitable[T]], stop: asyncio.Event) -> T | None:
@@ -164,7 +155,7 @@ def main() -> int:
         settings.check_systems()
         set_up(json=settings.json_logs)
         raise_limit()
-        asyncio.run(run(settings))
+        loop.run(run(settings))
     except (ValidationError, ValueError, OSError, NotMigrated, NotPrepared, SearchAttributesMissing) as error:
         sys.stderr.write(f"connect worker: {error}\n")
         return 1

@@ -91,7 +91,8 @@ class Database:
     async def write(self, statement: str, *values: object) -> list[asyncpg.Record]:
         """What one statement returns that commits by itself. One round trip.
 
-        Twice must be once: it is sent again when the connection is cut, and nobody knows then whether it happened.
+        Twice must be once: it is sent again when the connection is cut, and nobody knows then whether it happened. What
+        is returned is of the second time then: an insert that had happened returns no row. Who counts rows looks.
         """
         return await self._once(self._changes, statement, values)
 

@@ -50,7 +50,7 @@ def set_up(*, json: bool) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs whole addresses, and some end in a secret
+    logging.getLogger("httpx2").setLevel(logging.WARNING)  # it logs whole addresses, and some end in a secret
     workflow.logger.workflow_info_on_message = workflow.logger.workflow_info_on_extra = False
     activity.logger.activity_info_on_message = activity.logger.activity_info_on_extra = False
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import httpx
+import httpx2
 from pydantic_core import from_json
 
 CHUNK = 65536
@@ -14,7 +14,7 @@ class TooLarge(Exception):
     """There is more of an answer than is read, or it is packed, so that nobody can tell."""
 
 
-async def read_up_to(answer: httpx.Response, most: int) -> bytes:
+async def read_up_to(answer: httpx2.Response, most: int) -> bytes:
     """The body of a streamed answer. Raises TooLarge as soon as there is more of it than ``most`` bytes."""
     packed = answer.headers.get("Content-Encoding", "identity")
     if packed.lower() != "identity":

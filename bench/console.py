@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-import httpx
+import httpx2
 import structlog
 import uvicorn
 from rich.console import Console
@@ -159,7 +159,7 @@ async def _run(postgres: EmbeddedPostgres, clients: int, asked: int) -> dict[str
             Server(uvicorn.Config(create_app(service, token), port=free_port(), log_config=None))
         ) as url:
             cookies = {COOKIE: cookie or ""}
-            async with httpx.AsyncClient(base_url=url, cookies=cookies, trust_env=False, timeout=90) as browser:
+            async with httpx2.AsyncClient(base_url=url, cookies=cookies, trust_env=False, timeout=90) as browser:
                 return await _ask(browser, database, clients, asked)
 
 
@@ -172,7 +172,7 @@ async def _vacuumed(dsn: str) -> None:
         await connection.close()
 
 
-async def _ask(browser: httpx.AsyncClient, database: Database, clients: int, asked: int) -> dict[str, Any]:
+async def _ask(browser: httpx2.AsyncClient, database: Database, clients: int, asked: int) -> dict[str, Any]:
     async def fetch(path: str) -> int:
         browser.cookies.delete(SITE_COOKIE)  # the site that was chosen last is not asked for next
         answer = await browser.get(path, headers={"Accept": "text/html"})

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import structlog
 import uvicorn
@@ -10,6 +11,8 @@ from fastapi import FastAPI
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from activities import loop
+from activities.background import background
 from activities.database import Database
 from activities.settings import Settings
 from starter.app import create_app
@@ -31,7 +34,7 @@ GRACE = 15  # seconds for requests under way to end: longer than a command may t
 
 def main(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM; requests under way are answered first."""
-    asyncio.run(serve(settings))
+    loop.run(serve(settings))
 
 
 async def serve(settings: Settings) -> None:
@@ -74,12 +77,8 @@ async def make_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def living(_: FastAPI) -> AsyncIterator[None]:
-        async with database:
-            helpers = [asyncio.create_task(watch.run()), asyncio.create_task(introduce(temporal))]
+        async with database, background(watch.run, partial(introduce, temporal)):
             yield
-            for helper in helpers:
-                helper.cancel()
-            await asyncio.gather(*helpers, return_exceptions=True)
 
     return create_app(clients, settings.read_token(), living, Names.of(settings))
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self, TypeVar
 from urllib.parse import quote, urlsplit
 
-import httpx
+import httpx2
 import structlog
 from pydantic import ValidationError
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
@@ -94,7 +94,7 @@ class Api:
                 found |= {item.name: item for item in items if item.name in names}
         return found
 
-    async def _put(self, http: httpx.AsyncClient, wanted: Wanted, secrets: Sequence[str]) -> Taken:
+    async def _put(self, http: httpx2.AsyncClient, wanted: Wanted, secrets: Sequence[str]) -> Taken:
         body = {
             "revision": wanted.revision,
             "secret_version": wanted.secret_version,
@@ -103,7 +103,7 @@ class Api:
         }
         path = f"/clients/{quote(wanted.client_id, safe='')}/{self.things}"
         answer = await self._ask(http, "PUT", path, json=body)
-        if answer.status == httpx.codes.CONFLICT:
+        if answer.status == httpx2.codes.CONFLICT:
             newest = self._read(Newer, answer).newest
             raise stale_revision(f"The {self}", wanted.client_id, wanted.revision, newest)
         return self._read(Taken, answer)
@@ -111,22 +111,22 @@ class Api:
     # -- requests and what goes wrong with them -----------------------------------------------------------------------
 
     @asynccontextmanager
-    async def _reached(self) -> AsyncIterator[httpx.AsyncClient]:
+    async def _reached(self) -> AsyncIterator[httpx2.AsyncClient]:
         """Requests, for no longer than an operation may take. Raises nothing of the driver's, only our errors."""
         headers = {"Authorization": f"Bearer {self.token}", "Accept": "application/json"}
-        client = httpx.AsyncClient(
+        client = httpx2.AsyncClient(
             base_url=self.url, headers=headers | PLAIN, timeout=self.seconds, verify=self.trust, follow_redirects=False
         )
         try:
             async with asyncio.timeout(self.longest), client as http:
                 yield http
-        except (httpx.HTTPError, TimeoutError) as error:
-            late = isinstance(error, httpx.TimeoutException | TimeoutError)
+        except (httpx2.HTTPError, TimeoutError) as error:
+            late = isinstance(error, httpx2.TimeoutException | TimeoutError)
             detail = "no answer in time" if late else str(error) or type(error).__name__
             remedy = "Check that it runs and can be reached from the worker"
             raise self._failure(SYSTEM_UNAVAILABLE, "is unavailable", detail, remedy) from None
 
-    async def _ask(self, http: httpx.AsyncClient, method: str, path: str, **request: Any) -> Answer:
+    async def _ask(self, http: httpx2.AsyncClient, method: str, path: str, **request: Any) -> Answer:
         """An answer that says something: 200, or 409 to a change. Raises SystemUnavailable, SystemBusy and
         SystemRejected. No more than LARGEST_ANSWER is read of it, and a redirect is not followed."""
         async with http.stream(method, path, **request) as sent:
@@ -136,14 +136,14 @@ class Api:
                 remedy = "Ask its vendor: no answer of this protocol is so large"
                 raise self._failure(SYSTEM_UNAVAILABLE, "is unavailable", str(error), remedy) from None
         status, name = answer.status, self.system.upper()
-        if status == httpx.codes.OK or (method == "PUT" and status == httpx.codes.CONFLICT):
+        if status == httpx2.codes.OK or (method == "PUT" and status == httpx2.codes.CONFLICT):
             return answer
         detail = f"{method} of {self.things} got {status} {answer.reason}{_why(answer)}"
-        if status == httpx.codes.TOO_MANY_REQUESTS:
+        if status == httpx2.codes.TOO_MANY_REQUESTS:
             raise self._failure(SYSTEM_BUSY, "is busy", detail, "It is asked more often than it allows")
-        if httpx.codes.is_server_error(status):
+        if httpx2.codes.is_server_error(status):
             raise self._failure(SYSTEM_UNAVAILABLE, "is unavailable", detail, "See its own log")
-        barred = status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN)
+        barred = status in (httpx2.codes.UNAUTHORIZED, httpx2.codes.FORBIDDEN)
         remedy = f"Correct CONNECT_JSON_{name}_{'TOKEN' if barred else 'URL'}, or see the log of the system"
         failure = rejected(f"The {self} refused: {safe_text(detail)}. {remedy}")
         log.warning("attempt_failed", system=self.system, type=failure.type, error=failure.message)

@@ -127,6 +127,8 @@ class Drain:
                 log.warning("recovery_held_up", system=system, error=safe_message(error))
             except (RPCError, RPCTimeoutOrCancelledError) as error:
                 log.warning("recovery_held_up", system=system, error=f"{type(error).__name__}: {error}"[:300])
+            except Exception as error:  # ours to mend; the next look may go well all the same
+                log.error("recovery_held_up", system=system, error=type(error).__name__, exc_info=error)
             await wait_changed(self._changed[system], self._pause)
 
     def _fails(self, system: System) -> bool:

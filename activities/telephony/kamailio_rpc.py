@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
-import httpx
+import httpx2
 
 from activities.reading import PLAIN, TooLarge, as_json, read_up_to
 from workflows.domain.text import safe_text
@@ -169,7 +169,7 @@ class Servers:
     ) -> Mapping[str, ServerState]:
         end = min(until, asyncio.get_running_loop().time() + ORDER)
 
-        async def one(address: Address, client: httpx.AsyncClient) -> Mapping[str, ServerState]:
+        async def one(address: Address, client: httpx2.AsyncClient) -> Mapping[str, ServerState]:
             try:
                 async with asyncio.timeout_at(end):
                     return await ask(_Server(address, client, self._domain))
@@ -179,7 +179,7 @@ class Servers:
                 trouble = f"{address.name} did not answer everything in time"
             return dict.fromkeys(usernames, ServerState(trouble=trouble))
 
-        async with httpx.AsyncClient(timeout=ANSWER, trust_env=False, verify=_tls(), headers=PLAIN) as client:
+        async with httpx2.AsyncClient(timeout=ANSWER, trust_env=False, verify=_tls(), headers=PLAIN) as client:
             answers = await asyncio.gather(*(one(address, client) for address in self._addresses))
         return {name: sum((state[name] for state in answers if name in state), ServerState()) for name in usernames}
 
@@ -187,7 +187,7 @@ class Servers:
 class _Server:
     """One Kamailio, for as long as one order takes. Everything raises RpcFailed."""
 
-    def __init__(self, address: Address, client: httpx.AsyncClient, domain: str) -> None:
+    def __init__(self, address: Address, client: httpx2.AsyncClient, domain: str) -> None:
         self._address, self._name, self._client, self._domain = address, address.name, client, domain
         self._turns = asyncio.Semaphore(_AT_ONCE)
 
@@ -295,7 +295,7 @@ class _Server:
                     self._client.stream("POST", self._address.url, content=question, headers=_JSON) as reply,
                 ):
                     answer = as_json(await read_up_to(reply, LARGEST_ANSWER))
-            except (httpx.HTTPError, TimeoutError) as error:
+            except (httpx2.HTTPError, TimeoutError) as error:
                 raise RpcFailed(f"{self._name} did not answer") from error
             except TooLarge as error:
                 raise RpcFailed(f"{self._name} answered {method}: {error}") from error

@@ -80,20 +80,20 @@ class Service:
         headers: dict[str, str] | None = None,
         **rest: Any,
     ) -> dict[str, Any]:
-        import httpx
+        import httpx2
 
         url = "/".join([f"{self._url}/api/v1", *(quote(part, safe="") for part in path)])
         try:
-            answer = httpx.request(
+            answer = httpx2.request(
                 method,
                 url,
                 headers={"Authorization": f"Bearer {self._token}", **(headers or {})},
-                timeout=httpx.Timeout(min(patience, LONGEST_WAIT) + PATIENCE, connect=5),
+                timeout=httpx2.Timeout(min(patience, LONGEST_WAIT) + PATIENCE, connect=5),
                 trust_env=not self._url.startswith(DEFAULT_URL.rpartition(":")[0]),  # no proxy to this machine
                 **rest,
             )
             document: dict[str, Any] = answer.json()
-        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL, UnicodeError) as error:
             hint = "Start it with: connect up" if self._url == DEFAULT_URL else "Is CONNECT_URL right?"
             self._fail(UNREACHED, f"Connect cannot be reached at {self._url} ({type(error).__name__}). {hint}")
         except json.JSONDecodeError:

@@ -4,7 +4,8 @@ import re
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
+
+from workflows.domain import dates
 
 STATUSES = {"new": "New", "active": "Active", "suspended": "Suspended", "decommissioned": "Inactive"}
 STATES = {
@@ -69,7 +70,7 @@ def moment_word(at: datetime | str | None, zone: str = "") -> str:
     shown = _read(at)
     if shown is None:
         return ""
-    local = shown.astimezone(ZoneInfo(zone)) if zone else shown
+    local = shown.astimezone(dates.zone(zone)) if zone else shown
     return f"{local.day} {local:%b %Y, %H:%M}" + (f" ({local.tzname()})" if zone and comes_twice(local) else "")
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
 from datetime import UTC, datetime
 
 from fastapi import APIRouter, Request
@@ -44,17 +43,19 @@ async def changes(request: Request, clients: Clients, client: str = EVERY_CLIENT
 async def _stream(
     watch: Watch, client: str, seconds: float, may_listen: Callable[[], Awaitable[bool]]
 ) -> AsyncIterator[str]:
-    with watch.of(client) as changed, suppress(TimeoutError):
+    """No timeout spans a ``yield``: it would strike whoever reads, in the middle of what he does meanwhile."""
+    clock = asyncio.get_running_loop().time
+    end = clock() + seconds
+    with watch.of(client) as changed:
         yield "retry: 1000\n\n"
-        async with asyncio.timeout(seconds):
-            while True:
-                said = "event: changed\ndata:\n\n"
-                try:
-                    await asyncio.wait_for(changed.wait(), SIGN_OF_LIFE)
-                    await asyncio.sleep(CALM)
-                    changed.clear()
-                except TimeoutError:
-                    said = ": still here\n\n"
-                if not await may_listen():
-                    break
-                yield said
+        while (left := end - clock()) > 0:
+            message = "event: changed\ndata:\n\n"
+            try:
+                await asyncio.wait_for(changed.wait(), min(SIGN_OF_LIFE, left))
+                await asyncio.sleep(CALM)
+                changed.clear()
+            except TimeoutError:
+                message = ": still here\n\n"
+            if not await may_listen():
+                break
+            yield message

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Protocol
 from urllib.parse import urlencode
-from zoneinfo import ZoneInfo
 
 from starter.console.labels import comes_twice, kind_word
-from workflows.domain.dates import at_site, first_instant, local_day
+from workflows.domain.dates import at_site, first_instant, local_day, zone
 
 A_DAY = timedelta(days=1)
 ENDS = ("suspend", "decommission")  # what they end has a last day
@@ -85,7 +84,7 @@ def touched(plan: Planned) -> str:
 
 
 def _second(plan: Planned, timezone: str) -> bool:
-    local = plan.at.astimezone(ZoneInfo(timezone))
+    local = plan.at.astimezone(zone(timezone))
     return local.fold == 1 and comes_twice(local)
 
 

@@ -8,7 +8,6 @@ stored.
 import re
 from datetime import date
 from typing import Annotated, Any, Literal, TypeVar
-from zoneinfo import available_timezones
 
 from pydantic import (
     AfterValidator,
@@ -25,6 +24,7 @@ from pydantic_core import PydanticCustomError
 
 from starter.contract.numbers import Number
 from workflows.domain.client.rules import LONGEST_BILLING_REF, LONGEST_NAME
+from workflows.domain.dates import zone_names
 from workflows.domain.errors import InvalidField
 from workflows.domain.lifecycle import Activation, Status
 from workflows.domain.provisioning.ledger import Provisioned
@@ -60,7 +60,7 @@ def seen(text: str, *, lines: bool = False) -> str:
 
 def known_zone(name: str) -> str:
     """A time zone of the IANA list. Raises InvalidField for other, be it one that this machine has a file for."""
-    if name not in available_timezones() - NO_PLACES:
+    if name not in zone_names() - NO_PLACES:
         raise InvalidField(f"{name!r} is not an IANA time zone", "Give a name such as Europe/London", field="timezone")
     return name
 

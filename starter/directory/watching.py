@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 import asyncpg
 import structlog
 
+from activities.database import DRIVER_ERRORS
 from starter.directory.reads import DirectoryReads, Shown
 from starter.errors import DirectoryAway
 from workflows.wire.views import ClientView
@@ -24,11 +25,12 @@ EVERY_CLIENT = ""
 
 
 class Watch:
-    """Tells of changed clients while ``run`` runs. ``pause`` seconds lie between attempts to connect."""
+    """Tells of changed clients while ``run`` runs. ``pause`` seconds lie between attempts to connect, and
+    ``heartbeat`` between two signs of life from the server: of a connection that is half open nothing else is heard."""
 
-    def __init__(self, dsn: str, pause: float = 1.0) -> None:
+    def __init__(self, dsn: str, pause: float = 1.0, heartbeat: float = 10.0) -> None:
         self._dsn = dsn
-        self._pause = pause
+        self._pause, self._heartbeat = pause, heartbeat
         self._watchers: dict[str, set[asyncio.Event]] = defaultdict(set)
         self.ended = False
 
@@ -55,7 +57,7 @@ class Watch:
         while True:
             try:
                 await self._listen()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except DRIVER_ERRORS as error:
                 log.warning("directory_watch_lost", error=type(error).__name__)
             await asyncio.sleep(self._pause)
 
@@ -67,9 +69,13 @@ class Watch:
             await connection.add_listener(CHANNEL, self._on_notification)
             for client_id in list(self._watchers):
                 self._wake(client_id)
-            await lost.wait()
+            while not lost.is_set():
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(lost.wait(), self._heartbeat)
+                    break
+                await connection.fetchval("SELECT 1", timeout=self._heartbeat)
         finally:
-            with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            with suppress(*DRIVER_ERRORS):
                 await connection.close(timeout=1)
 
     def _on_notification(self, _connection: object, _pid: int, _channel: str, client_id: str) -> None:

@@ -3,9 +3,10 @@
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
-import httpx
+import httpx2
+
+from workflows.domain.dates import local_day
 
 SITE = {"site_id": "riverside", "name": "Riverside House", "timezone": "Europe/London"}
 PATIENCE = 20  # seconds that one change may take to settle
@@ -34,8 +35,8 @@ class DemoClient:
 
 def seed(url: str, token: str) -> int:
     """Have the demonstration there. Returns how many clients it has. DemoFailed."""
-    demo_clients = _guests(datetime.now(UTC).astimezone(ZoneInfo(SITE["timezone"])).date())
-    with httpx.Client(
+    demo_clients = _guests(local_day(datetime.now(UTC), SITE["timezone"]))
+    with httpx2.Client(
         base_url=f"{url.rstrip('/')}/api/v1",
         headers={"Authorization": f"Bearer {token}", "Prefer": f"wait={PATIENCE}"},
         timeout=PATIENCE + 20,
@@ -45,16 +46,16 @@ def seed(url: str, token: str) -> int:
             _post(api, "/sites", SITE, "demo-site", taken_is_fine=True)
             for demo_client in demo_clients:
                 _welcome(api, demo_client)
-        except httpx.HTTPError as e:
+        except httpx2.HTTPError as e:
             raise DemoFailed(f"{type(e).__name__} {e}") from e
     return len(demo_clients)
 
 
-def _welcome(api: httpx.Client, demo_client: DemoClient) -> None:
+def _welcome(api: httpx2.Client, demo_client: DemoClient) -> None:
     present = api.get(f"/clients/{demo_client.client_id}")
-    if present.status_code == httpx.codes.OK and present.json()["status"] == "decommissioned":
+    if present.status_code == httpx2.codes.OK and present.json()["status"] == "decommissioned":
         return
-    if present.status_code == httpx.codes.NOT_FOUND:
+    if present.status_code == httpx2.codes.NOT_FOUND:
         record = {"client_id": demo_client.client_id, "site": SITE["site_id"], **demo_client.record}
         _post(api, "/clients", record, f"demo-{demo_client.client_id}")
     for number, step in enumerate(demo_client.steps, start=1):
@@ -62,10 +63,10 @@ def _welcome(api: httpx.Client, demo_client: DemoClient) -> None:
         _post(api, path, step.body, f"demo-{demo_client.client_id}-{number}")
 
 
-def _post(api: httpx.Client, path: str, body: dict[str, Any], key: str, *, taken_is_fine: bool = False) -> None:
+def _post(api: httpx2.Client, path: str, body: dict[str, Any], key: str, *, taken_is_fine: bool = False) -> None:
     """The same key is the same command, however often it is sent."""
     answer = api.post(path, json=body, headers={"Idempotency-Key": key})
-    if answer.is_success or (taken_is_fine and answer.status_code == httpx.codes.CONFLICT):
+    if answer.is_success or (taken_is_fine and answer.status_code == httpx2.codes.CONFLICT):
         return
     raise DemoFailed(f"POST {path}: {answer.status_code} {answer.text}")
 

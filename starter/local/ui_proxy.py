@@ -14,7 +14,7 @@ from collections.abc import Coroutine
 from contextlib import aclosing
 from urllib.parse import urlsplit
 
-import httpx
+import httpx2
 import uvicorn
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse, Response
@@ -49,7 +49,7 @@ class UiProxy:
 
     def __init__(self, upstream: str, url: str = "") -> None:
         self._upstream, self._ours = f"http://{upstream}/", url
-        self._transport = httpx.AsyncHTTPTransport()
+        self._transport = httpx2.AsyncHTTPTransport()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":  # nothing to do when it starts and stops
@@ -66,7 +66,7 @@ class UiProxy:
     async def _hand_on(self, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
         target: bytes = scope["raw_path"] + (b"?" + scope["query_string"] if scope["query_string"] else b"")
         headers = [(name, value) for name, value in scope["headers"] if name not in NOT_HANDED_ON | {b"content-length"}]
-        request = httpx.Request(
+        request = httpx2.Request(
             scope["method"],
             self._upstream,
             headers=headers,
@@ -75,7 +75,7 @@ class UiProxy:
         )
         try:
             answer = await self._transport.handle_async_request(request)
-        except httpx.TransportError:
+        except httpx2.TransportError:
             await PlainTextResponse(AWAY, 502, {"Cache-Control": "no-store"})(scope, receive, send)
             return
         headers = [(name.lower(), value) for name, value in answer.headers.raw if name.lower() not in NOT_HANDED_ON]

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn, TextIO
 
-import httpx
+import httpx2
 
 from activities.settings import Settings
 from starter.console.auth.sessions import link_key
@@ -147,7 +147,7 @@ class Local:
         api = Child("The API", [*python, "starter.cli.main", "serve"], folder.logs / "api.log", for_api, LONGEST_WORK)
         self._have(worker)
         self._have(api)
-        with httpx.Client(trust_env=False, timeout=5) as probe:
+        with httpx2.Client(trust_env=False, timeout=5) as probe:
             self._wait_until(lambda: _answers(probe, f"{options.url}/readyz"), "The API", api.log)
             self._wait_until(lambda: _answers(probe, f"{options.ui_url}/healthz"), ui.name, ui.log)
         self._wait_until(lambda: temporal.has_worker(TASK_QUEUE), "The worker", worker.log)
@@ -293,10 +293,10 @@ def _sip_domain() -> str:
     return os.environ.get("CONNECT_SIP_DOMAIN") or default
 
 
-def _answers(probe: httpx.Client, url: str) -> bool:
+def _answers(probe: httpx2.Client, url: str) -> bool:
     try:
-        return probe.get(url).status_code == httpx.codes.OK
-    except httpx.HTTPError:
+        return probe.get(url).status_code == httpx2.codes.OK
+    except httpx2.HTTPError:
         return False
 
 

@@ -44,7 +44,7 @@ OPERATOR = Priority(priority_key=2)
 REFUSING = (RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.RESOURCE_EXHAUSTED)
 NOT_YET = (UNDECIDED, "AcceptedUpdateCompletedWorkflow")
 CREATED_BY = "created_by"
-PAUSE = 0.1
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0  # seconds before a client is asked again
 
 
 @dataclass
@@ -171,8 +171,9 @@ class Gateway:
         """The answer to an update. Ask again while it is only "not yet", or was lost to a renewal.
 
         Each time it is another update: the server would answer as before, with the client as it was then. That a
-        command is one command, the client sees to itself.
+        command is one command, the client sees to itself. The pauses grow: a renewal is brief, or takes its time.
         """
+        pause = FIRST_PAUSE
         while True:
             try:
                 under_way: WorkflowUpdateHandle[T] = await handle.start_update(
@@ -190,7 +191,8 @@ class Gateway:
                     raise refusal_from(told) from failed
             except RPCError as error:
                 raise _unless_running(error, asked.client_id) from error
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
 
 
 async def _ending(handle: Handle) -> ClientView:

@@ -1,10 +1,12 @@
 """The HTTP server of our processes: uvicorn, which alone waits for its callers for ever, with deadlines and a cap."""
 
 import asyncio
+import os
 import signal
+import socket
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
@@ -14,11 +16,10 @@ import structlog
 import uvicorn
 
 from starter.web.descriptors import room_for_connections
+from starter.web.http_protocol import HttpProtocol
 from starter.web.repeats import count_repeats
 
 if TYPE_CHECKING:
-    import socket
-
     from starter.directory.watching import Watch
 
 log = structlog.get_logger(__name__)
@@ -46,7 +47,7 @@ class HttpLimits:
 
 
 class _Cycle(Protocol):
-    """A request and its answer, as uvicorn's implementations of HTTP all have it."""
+    """A request and its answer, as uvicorn has it."""
 
     more_body: bool
     response_started: bool
@@ -63,6 +64,7 @@ class _Connection(Protocol):
     transport: asyncio.Transport
     flow: _Flow
     cycle: _Cycle | None
+    pipeline: Collection[object]
 
 
 class Server(uvicorn.Server):
@@ -84,12 +86,10 @@ class Server(uvicorn.Server):
         self._ending: set[_Connection] = set()
         self._ended: Counter[str] = Counter()
 
-    async def startup(self, sockets: "list[socket.socket] | None" = None) -> None:
-        make = self.config.http_protocol_class
-
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         def make_in_room(**given: Any) -> asyncio.Protocol:
             self._make_room()
-            made = make(**given)
+            made = HttpProtocol(**given)
             self._since[cast("_Connection", made)] = (None, time.monotonic())
             return made
 
@@ -97,7 +97,7 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         for server in self.servers:
             for listening in server.sockets:  # asyncio has one number for what it takes at once and for the queue
-                with listening.dup() as ours:
+                with socket.socket(fileno=os.dup(listening.fileno())) as ours:
                     ours.listen(QUEUE)
 
     async def on_tick(self, counter: int) -> bool:
@@ -164,6 +164,8 @@ def _awaited(connection: _Connection) -> Awaited | None:
     answered = cycle is None or cycle.response_complete
     if connection.transport.get_write_buffer_size() and (answered or connection.flow.write_paused):
         return "reader"
+    if connection.pipeline:  # an earlier request is not answered yet, and until then nothing more is read
+        return None
     if cycle is None or answered:
         return "headers"
     return "body" if cycle.more_body and not cycle.response_started else None

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Iterator
 from typing import Annotated
 
-import httpx
+import httpx2
 import pytest
 import structlog
 from asyncpg import UniqueViolationError
@@ -58,7 +58,7 @@ def test_a_traceback_shows_no_local_variable(as_json: bool, capsys: pytest.Captu
 async def test_an_address_that_was_asked_is_not_logged(capsys: pytest.CaptureFixture[str]) -> None:
     """That of Kamailio's JSON-RPC ends in a secret."""
     set_up(json=True)
-    async with Exchange() as exchange, httpx.AsyncClient(trust_env=False) as client:
+    async with Exchange() as exchange, httpx2.AsyncClient(trust_env=False) as client:
         await client.post(f"{exchange.url}/open-sesame", json={"method": "ul.lookup", "params": ["location", "x"]})
     assert exchange.paths == {"/RPC/open-sesame"}
     assert "sesame" not in capsys.readouterr().err

@@ -19,7 +19,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import asyncpg
-import httpx
+import httpx2
 from playwright.async_api import Browser, Page
 
 from tests.browser.browsing import NARROW, WIDE, Theme, running_browser
@@ -147,7 +147,7 @@ async def shoot(folder: Path) -> None:
     headers = {"Authorization": f"Bearer {token}", "Prefer": "wait=20"}
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
-    async with running_browser() as browser, httpx.AsyncClient(headers=headers, trust_env=False, timeout=40) as caller:
+    async with running_browser() as browser, httpx2.AsyncClient(headers=headers, trust_env=False, timeout=40) as caller:
         client = f"{home}/api/v1/clients"
         for command, body in (
             ("unsuspend", {"source": "billing", "last_day": str(_day(20)), "reason": "paid by then"}),

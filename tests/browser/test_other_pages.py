@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
+import httpx2
 import pytest
 import pytest_asyncio
 import uvicorn
@@ -122,7 +122,7 @@ async def test_a_page_of_another_origin_cannot_change_anything(misled: Browser, 
             await page.goto(f"{url}/clients/{client_id}")
             await expect(page.locator(".account summary")).to_have_text("ann")
             assert await page.locator("html").get_attribute("data-theme") == "auto"
-        async with httpx.AsyncClient(base_url=url, trust_env=False) as ann:
+        async with httpx2.AsyncClient(base_url=url, trust_env=False) as ann:
             wrong = await ann.post("/sign-in", data={"token": "mistyped"})
             assert wrong.status_code == 403, "nobody is locked out by what pages sent"
     shown = (await service.api.get(f"/clients/{client_id}")).json()

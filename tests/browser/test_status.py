@@ -4,7 +4,7 @@ import asyncio
 import re
 from typing import Any
 
-import httpx
+import httpx2
 import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, expect
@@ -286,7 +286,7 @@ async def test_a_system_in_attention_is_retried_skipped_and_marked_done(browsers
 
 async def test_a_way_out_without_its_reason_is_asked_for_it_again(service: Service) -> None:
     client = await service.create()
-    async with httpx.AsyncClient(base_url=service.url, trust_env=False) as browser:
+    async with httpx2.AsyncClient(base_url=service.url, trust_env=False) as browser:
         await browser.post("/sign-in", data={"token": "a-token-for-the-tests", "name": "ann"})
         answer = await browser.post(
             f"/clients/{client['client_id']}/systems/telephony/skip", data={"reason": "x" * 501}

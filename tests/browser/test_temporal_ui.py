@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Error, Page, expect
@@ -90,10 +90,10 @@ async def temporal_up(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator
 
 
 async def answers(url: str) -> bool:
-    async with httpx.AsyncClient(trust_env=False) as caller:
+    async with httpx2.AsyncClient(trust_env=False) as caller:
         try:
             return (await caller.get(url)).is_success
-        except httpx.TransportError:
+        except httpx2.TransportError:
             return False
 
 
@@ -186,13 +186,13 @@ async def test_a_link_on_another_site_opens_the_ui(temporal_up: Temporal, evil_p
 
 async def test_the_proxy_hands_on_what_the_ui_answers_as_it_is(temporal_up: Temporal) -> None:
     async with (
-        httpx.AsyncClient(base_url=temporal_up.url, trust_env=False, timeout=30) as proxy,
-        httpx.AsyncClient(base_url=f"http://{temporal_up.server.ui}", trust_env=False, timeout=30) as ui,
+        httpx2.AsyncClient(base_url=temporal_up.url, trust_env=False, timeout=30) as proxy,
+        httpx2.AsyncClient(base_url=f"http://{temporal_up.server.ui}", trust_env=False, timeout=30) as ui,
     ):
         script = re.search(r'"(/_app/[^"]+\.js)"', (await proxy.get("/")).text)
         assert script
 
-        async def raw(client: httpx.AsyncClient, path: str) -> tuple[int, str | None, bytes]:
+        async def raw(client: httpx2.AsyncClient, path: str) -> tuple[int, str | None, bytes]:
             async with client.stream("GET", path) as answer:
                 body = b"".join([part async for part in answer.aiter_raw()])
                 return answer.status_code, answer.headers.get("Content-Encoding"), body
@@ -221,7 +221,7 @@ async def test_the_proxy_hands_on_what_the_ui_answers_as_it_is(temporal_up: Temp
 async def test_the_ui_answers_to_loopback_names_and_its_own_pages(
     temporal_up: Temporal, headers: dict[str, str], status: int
 ) -> None:
-    async with httpx.AsyncClient(trust_env=False) as caller:
+    async with httpx2.AsyncClient(trust_env=False) as caller:
         assert (await caller.get(f"{temporal_up.url}/healthz", headers=headers)).status_code == status
 
 
@@ -247,10 +247,10 @@ async def test_while_temporal_is_away_the_page_says_so(tmp_path: Path) -> None:
     proxy.start()
 
     async def says() -> bool:
-        async with httpx.AsyncClient(trust_env=False) as caller:
+        async with httpx2.AsyncClient(trust_env=False) as caller:
             try:
                 answer = await caller.get(f"http://127.0.0.1:{port}/")
-            except httpx.ConnectError:
+            except httpx2.ConnectError:
                 return False
         assert answer.status_code == 502
         assert "Reload this page in some seconds" in answer.text

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
-import httpx
+import httpx2
 
 from tests.faults.callers import CallersLog
 from tests.faults.workload import Request, begun
@@ -165,7 +165,7 @@ async def _fetch(url: str, query: str) -> list[asyncpg.Record]:
         await connection.close()
 
 
-async def account_of(api: httpx.AsyncClient, client_id: str) -> Account:
+async def account_of(api: httpx2.AsyncClient, client_id: str) -> Account:
     """A client with its whole history, oldest line first."""
     view = (await api.get(f"/clients/{client_id}")).raise_for_status().json()
     credentials = (await api.get(f"/clients/{client_id}/credentials")).raise_for_status().json()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 
 from tests.faults.workload import Request
 from tests.support.waiting import eventually
@@ -29,7 +29,7 @@ class Verdict:
     client_id: str = ""
 
     @classmethod
-    def of(cls, answer: httpx.Response) -> "Verdict | None":
+    def of(cls, answer: httpx2.Response) -> "Verdict | None":
         """None for an answer that leaves it open (5xx)."""
         if answer.is_server_error:
             return None
@@ -40,7 +40,7 @@ class Verdict:
 
     @property
     def accepted(self) -> bool:
-        return self.status == httpx.codes.OK
+        return self.status == httpx2.codes.OK
 
 
 @dataclass
@@ -84,7 +84,7 @@ class CallersLog:
 class Callers:
     """Several callers at once, each asking one thing after another. ``allowed`` is how many they may begin by now."""
 
-    def __init__(self, api: httpx.AsyncClient, log: CallersLog) -> None:
+    def __init__(self, api: httpx2.AsyncClient, log: CallersLog) -> None:
         self._api, self._log = api, log
         self.allowed = 0.0
 
@@ -115,7 +115,7 @@ class Callers:
             self._log.note("sent", request, method=request.method, path=request.path, body=request.body)
             try:
                 answer = await self._api.request(request.method, request.path, json=request.body, headers=headers)
-            except httpx.TransportError as lost:
+            except httpx2.TransportError as lost:
                 self._log.note("lost", request, why=type(lost).__name__)
                 return None
             if (verdict := Verdict.of(answer)) is None:

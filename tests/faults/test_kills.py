@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from itertools import chain, repeat
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from temporalio.client import Client as TemporalClient
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -162,7 +162,7 @@ def systems_that_are_here() -> list[str]:
     return ["--systems", "--sip-port", str(free_udp_port()), "--radius-port", str(free_udp_port())]
 
 
-async def settled_accounts(api: httpx.AsyncClient, log: CallersLog) -> list[Account]:
+async def settled_accounts(api: httpx2.AsyncClient, log: CallersLog) -> list[Account]:
     """Every client, once everything that was decided is proven."""
     late = [v[0].client_id for r, v in log.verdicts.items() if r.kind == CREATE and v[0].accepted]
     right = dict.fromkeys([*(record["client_id"] for record in records(CLIENTS)), *late], "settled")
@@ -172,7 +172,7 @@ async def settled_accounts(api: httpx.AsyncClient, log: CallersLog) -> list[Acco
             page = (await api.get("/clients", params={"inactive": "true", "limit": 500})).raise_for_status().json()
             assert {client["client_id"]: client["provisioning"] for client in page["items"]} == right
             return [await account_of(api, client_id) for client_id in right]
-        except httpx.HTTPError as away:  # what was killed last is on its way back
+        except httpx2.HTTPError as away:  # what was killed last is on its way back
             raise AssertionError(away) from away
 
     return await eventually(settled, within=120, every=0.5)

@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 import pytest_asyncio
 from temporalio.client import Client
@@ -73,6 +73,6 @@ def terminal(service: Service, tmp_path: Path) -> Terminal:
 
 
 @pytest.fixture
-def api(service: Service) -> httpx.AsyncClient:
+def api(service: Service) -> httpx2.AsyncClient:
     """A caller with the token, at /api/v1."""
     return service.api

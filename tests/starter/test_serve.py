@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from temporalio.client import Client
 
@@ -49,11 +49,11 @@ async def process(
             await running.communicate()
 
 
-async def _answers(port: int, path: str) -> httpx.Response | None:
+async def _answers(port: int, path: str) -> httpx2.Response | None:
     try:
-        async with httpx.AsyncClient(trust_env=False) as caller:
+        async with httpx2.AsyncClient(trust_env=False) as caller:
             return await caller.get(f"http://127.0.0.1:{port}{path}")
-    except httpx.TransportError:
+    except httpx2.TransportError:
         return None
 
 
@@ -61,11 +61,11 @@ async def _answers(port: int, path: str) -> httpx.Response | None:
 async def test_it_becomes_ready_and_stops_when_told(settings: Settings, temporal: Client, number: int) -> None:
     port = free_port()
     async with process(settings, temporal.service_client.config.target_host, port) as running:
-        ready = await eventually(lambda: _answers(port, "/readyz"), within=20)
+        ready = await eventually(lambda: _answers(port, "/readyz"), within=60)
         assert ready is not None
         assert ready.json() == {"ready": True}
         running.send_signal(number)
-        _, log = await asyncio.wait_for(running.communicate(), 20)
+        _, log = await asyncio.wait_for(running.communicate(), 60)
     assert running.returncode == 0, log
     lines = [json.loads(line) for line in log.splitlines()]
     assert not [line for line in lines if line["level"] in ("error", "critical")]
@@ -75,7 +75,7 @@ async def test_it_becomes_ready_and_stops_when_told(settings: Settings, temporal
 async def test_it_starts_while_temporal_is_away_and_says_so(settings: Settings) -> None:
     port = free_port()
     async with process(settings, f"127.0.0.1:{free_port()}", port):
-        answer = await eventually(lambda: _answers(port, "/readyz"), within=20)
+        answer = await eventually(lambda: _answers(port, "/readyz"), within=60)
         assert answer is not None
         assert answer.status_code == 503
         assert "Temporal cannot be reached" in answer.json()["detail"]
@@ -84,8 +84,8 @@ async def test_it_starts_while_temporal_is_away_and_says_so(settings: Settings) 
 async def test_a_port_that_is_taken_ends_it(settings: Settings, temporal: Client) -> None:
     port, host = free_port(), temporal.service_client.config.target_host
     async with process(settings, host, port):
-        await eventually(lambda: _answers(port, "/healthz"), within=20)
+        await eventually(lambda: _answers(port, "/healthz"), within=60)
         async with process(settings, host, port) as second:
-            _, log = await asyncio.wait_for(second.communicate(), 20)
+            _, log = await asyncio.wait_for(second.communicate(), 60)
     assert second.returncode == 1
     assert b"address already in use" in log

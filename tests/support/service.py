@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import uvicorn
 from fastapi import FastAPI
 from temporalio import activity
@@ -91,7 +91,7 @@ class Service:
     """What a test needs of the service: its address, its API, and what lies behind it."""
 
     url: str
-    api: httpx.AsyncClient
+    api: httpx2.AsyncClient
     clients: ClientService
     temporal: Client
     telephony: FakeTelephony
@@ -109,7 +109,7 @@ class Service:
         assert not wait or client["provisioning"] == "settled", client
         return client
 
-    async def post(self, client_id: str, command: str, wait: int = 20, key: str = "", **body: Any) -> httpx.Response:
+    async def post(self, client_id: str, command: str, wait: int = 20, key: str = "", **body: Any) -> httpx2.Response:
         """The answer to a command."""
         headers = waiting(wait) | ({"Idempotency-Key": key} if key else {})
         return await self.api.post(f"/clients/{client_id}/{command}", json=body, headers=headers)
@@ -176,9 +176,9 @@ async def running(server: Server) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def calling(url: str, token: str = TOKEN) -> AsyncIterator[httpx.AsyncClient]:
+async def calling(url: str, token: str = TOKEN) -> AsyncIterator[httpx2.AsyncClient]:
     """A caller with the token."""
-    async with httpx.AsyncClient(
+    async with httpx2.AsyncClient(
         base_url=f"{url}/api/v1", headers={"Authorization": f"Bearer {token}"}, timeout=40, trust_env=False
     ) as api:
         yield api

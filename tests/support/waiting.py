@@ -17,10 +17,11 @@ async def eventually(
 ) -> T: ...
 @overload
 async def eventually(condition: Callable[[], T], within: float = ..., every: float = ..., why: str = ...) -> T: ...
-async def eventually(condition: Callable[[], Any], within: float = 10.0, every: float = 0.02, why: str = "") -> Any:
+async def eventually(condition: Callable[[], Any], within: float = 30.0, every: float = 0.02, why: str = "") -> Any:
     """Ask until the answer is true, and return it. AssertionErrors meanwhile mean "not yet"; the last one is raised.
 
-    ``within`` and ``every`` are seconds. The condition may be a coroutine function.
+    ``within`` and ``every`` are seconds. ``within`` ends what hangs, and claims nothing of how fast it is: a machine
+    may be busy. The condition may be a coroutine function.
     """
     end = time.monotonic() + within
     while True:

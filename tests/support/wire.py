@@ -2,12 +2,12 @@
 
 import asyncio
 
-import httpx
+import httpx2
 
 
 async def said(url: str, *lines: str, body: str = "") -> tuple[int, str]:
     """What a request of these header lines is answered: its status, and all of it."""
-    address = httpx.URL(url)
+    address = httpx2.URL(url)
     reader, writer = await asyncio.open_connection(address.host, address.port)
     try:
         writer.write("\r\n".join([*lines, "Connection: close", "", body]).encode())

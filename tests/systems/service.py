@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 from pydantic import SecretStr
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
@@ -56,7 +56,7 @@ class Systems:
 class Building:
     """The service, and the systems that it switches. Telephones and routers are configured as the API says."""
 
-    api: httpx.AsyncClient
+    api: httpx2.AsyncClient
     kamailio: Kamailio
     freeradius: FreeRadius
     router: Router

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 import pytest_asyncio
 
@@ -33,9 +33,9 @@ class Rpc:
 
     url: str
     secret: str
-    client: httpx.AsyncClient
+    client: httpx2.AsyncClient
 
-    async def post(self, body: bytes, path: str | None = None, method: str = "POST", **headers: str) -> httpx.Response:
+    async def post(self, body: bytes, path: str | None = None, method: str = "POST", **headers: str) -> httpx2.Response:
         url = f"{self.url}/{self.secret}" if path is None else self.url.replace("/RPC", path)
         return await self.client.request(method, url, content=body, headers={**JSON, **headers})
 
@@ -43,7 +43,7 @@ class Rpc:
 @pytest_asyncio.fixture
 async def rpc(systems: Systems) -> AsyncIterator[Rpc]:
     await eventually(systems.kamailio.ready)
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx2.AsyncClient(trust_env=False) as client:
         yield Rpc(systems.kamailio.rpc_url, systems.rpc_secret, client)
 
 

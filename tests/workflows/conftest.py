@@ -23,6 +23,7 @@ from tests.support.waiting import eventually
 from worker import hearing_all_at_once
 from workflows.client_lifecycle import ClientLifecycle
 from workflows.domain.client.client import Client
+from workflows.domain.dates import local_day
 from workflows.domain.lifecycle import Activation
 from workflows.domain.provisioning.standing import Limits
 from workflows.domain.services import ClientType, Internet, Line, Services
@@ -142,9 +143,9 @@ class Service:
         return Services(ClientType.VIRTUAL, tuple(Line(number) for number in numbers))
 
     @staticmethod
-    def day(offset: int) -> date:
+    def day(offset: int, now: datetime | None = None) -> date:
         """A calendar day counted from today, in London."""
-        return (datetime.now(UTC) + timedelta(days=offset)).date()
+        return local_day(now or datetime.now(UTC), LONDON) + timedelta(days=offset)
 
     async def command(self, handle: Handle, kind: str, command_id: str = "", **fields: Any) -> CommandAnswer:
         """Ask for a command and hear the answer; refused ones raise, see refusal_of."""

@@ -1,8 +1,14 @@
 """Planned changes: they happen, are replaced, cancelled, refused when due, and meet each other."""
 
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from tests.workflows.conftest import Service
+
+
+def test_the_days_of_these_tests_are_londons() -> None:
+    """Where it is tomorrow already, in summer, for the last hour of a day in UTC."""
+    assert Service.day(0, datetime(2027, 7, 1, 23, 30, tzinfo=UTC)) == date(2027, 7, 2)
+    assert Service.day(5, datetime(2027, 12, 1, 23, 30, tzinfo=UTC)) == date(2027, 12, 6)
 
 
 async def test_a_planned_decommission_happens_after_the_last_day_and_ends_the_workflow_proven_off(

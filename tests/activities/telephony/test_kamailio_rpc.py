@@ -299,13 +299,12 @@ async def test_a_rotation_that_was_cut_off_after_its_commit_still_ends_the_old_r
 async def test_servers_that_take_longer_than_an_activity_may_leave_the_line_not_proven(
     world: World, exchange: Exchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kamailio_rpc, "ANSWER", 60.0)
+    monkeypatch.setattr(kamailio_rpc, "ANSWER", 3600.0)
     await world.open(
         limits={"sip_rpc_urls": exchange.url, "attempt_seconds": 6, "record_seconds": 0.3, "operation_seconds": 1.5}
     )
     exchange.silent = True
-    async with asyncio.timeout(1.5):
-        found = await ceased(world)
+    found = await ceased(world)
     assert found.proof is Proof.NOT_PROVEN
     assert found.why.endswith("did not answer everything in time")
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
-import httpx
+import httpx2
 import pytest
 import pytest_asyncio
 
@@ -54,7 +54,7 @@ async def _is_full(service: Service, site: str) -> bool:
     return len(await _waiting(service.api, site)) == 5
 
 
-async def _waiting(api: httpx.AsyncClient, site: str, **query: Any) -> list[dict[str, Any]]:
+async def _waiting(api: httpx2.AsyncClient, site: str, **query: Any) -> list[dict[str, Any]]:
     answer = await api.get("/attention", params={"site": site, **query})
     assert answer.status_code == 200, answer.text
     page = answer.json()
@@ -70,7 +70,7 @@ def _who(items: list[dict[str, Any]]) -> list[tuple[str, str]]:
 # -- attention --------------------------------------------------------------------------------------------------------
 
 
-async def test_those_who_wait_are_listed_by_system_the_oldest_first(api: httpx.AsyncClient, ward: Ward) -> None:
+async def test_those_who_wait_are_listed_by_system_the_oldest_first(api: httpx2.AsyncClient, ward: Ward) -> None:
     items = await _waiting(api, ward.site)
     assert _who(items) == [
         ("telephony", ward.first),
@@ -89,7 +89,7 @@ async def test_those_who_wait_are_listed_by_system_the_oldest_first(api: httpx.A
     assert "Kamailio is silent" in items[2]["last_error"]
 
 
-async def test_they_are_listed_by_site_and_system(api: httpx.AsyncClient, ward: Ward) -> None:
+async def test_they_are_listed_by_site_and_system(api: httpx2.AsyncClient, ward: Ward) -> None:
     internet = await _waiting(api, ward.site, system="internet")
     assert _who(internet) == [("internet", ward.first), ("internet", ward.second)]
     assert await _waiting(api, unique("elsewhere")) == []
@@ -97,7 +97,7 @@ async def test_they_are_listed_by_site_and_system(api: httpx.AsyncClient, ward: 
     assert set(_who(internet)) <= set(_who(everywhere["items"]))
 
 
-async def test_what_is_skipped_is_listed_when_it_is_asked_for(api: httpx.AsyncClient, ward: Ward) -> None:
+async def test_what_is_skipped_is_listed_when_it_is_asked_for(api: httpx2.AsyncClient, ward: Ward) -> None:
     items = await _waiting(api, ward.site, skipped=True)
     assert len(items) == 7
     skipped = [item for item in items if item["state"] == "skipped"]
@@ -107,7 +107,7 @@ async def test_what_is_skipped_is_listed_when_it_is_asked_for(api: httpx.AsyncCl
         assert item["since"] == item["skipped"]["at"]
 
 
-async def test_their_pages_join_without_gap(api: httpx.AsyncClient, ward: Ward) -> None:
+async def test_their_pages_join_without_gap(api: httpx2.AsyncClient, ward: Ward) -> None:
     whole = await _waiting(api, ward.site, skipped=True)
     found: list[dict[str, Any]] = []
     cursor: dict[str, str] = {}
@@ -123,7 +123,7 @@ async def test_their_pages_join_without_gap(api: httpx.AsyncClient, ward: Ward) 
 
 
 @pytest.mark.parametrize("cursor", ["x", "WyJhdHRlbnRpb24iLCAxLCAieCIsICJ5Il0", "WyJuYW1lIiwgdHJ1ZSwgIngiLCAieSJd"])
-async def test_a_cursor_of_another_list_is_refused(api: httpx.AsyncClient, cursor: str) -> None:
+async def test_a_cursor_of_another_list_is_refused(api: httpx2.AsyncClient, cursor: str) -> None:
     answer = await api.get("/attention", params={"cursor": cursor})
     assert (answer.status_code, answer.json()["title"]) == (422, "No such page"), answer.text
 
@@ -132,7 +132,7 @@ async def test_a_cursor_of_another_list_is_refused(api: httpx.AsyncClient, curso
     ("field", "value"),
     [("system", "directory"), ("limit", 0), ("limit", 501), ("site", "a\0"), ("skipped", "often"), ("colour", "blue")],
 )
-async def test_a_malformed_question_names_its_field(api: httpx.AsyncClient, field: str, value: Any) -> None:
+async def test_a_malformed_question_names_its_field(api: httpx2.AsyncClient, field: str, value: Any) -> None:
     answer = await api.get("/attention", params={field: value})
     assert (answer.status_code, answer.json()["field"]) == (422, field), answer.text
 
@@ -148,7 +148,7 @@ async def test_who_is_proven_waits_no_more(slow: Service) -> None:
     assert await _waiting(slow.api, site) == []
 
 
-async def test_clients_are_listed_by_where_provisioning_stands(api: httpx.AsyncClient, ward: Ward) -> None:
+async def test_clients_are_listed_by_where_provisioning_stands(api: httpx2.AsyncClient, ward: Ward) -> None:
     for word, wanted in (
         ("attention", {ward.first, ward.second}),
         ("changing", {ward.dark}),
@@ -192,7 +192,7 @@ class Workers:
         )
 
 
-async def _systems(api: httpx.AsyncClient) -> dict[str, dict[str, Any]]:
+async def _systems(api: httpx2.AsyncClient) -> dict[str, dict[str, Any]]:
     answer = await api.get("/systems")
     assert answer.status_code == 200, answer.text
     page = answer.json()
@@ -206,14 +206,14 @@ def _ago(workers: Workers, instant: str | None) -> float:
     return round((workers.now - datetime.fromisoformat(instant)).total_seconds() / 60, 3)
 
 
-async def test_a_system_that_no_worker_speaks_of_is_unknown(api: httpx.AsyncClient, workers: Workers) -> None:
+async def test_a_system_that_no_worker_speaks_of_is_unknown(api: httpx2.AsyncClient, workers: Workers) -> None:
     await workers.report("gone", "failing", 10, "refused", said=1.1)
     for system in (await _systems(api)).values():
         assert (system["state"], system["workers"], system["since"], system["last_error"]) == ("unknown", 0, None, "")
         assert system["last_success_at"] is None
 
 
-async def test_one_worker_says_how_a_system_is(api: httpx.AsyncClient, workers: Workers) -> None:
+async def test_one_worker_says_how_a_system_is(api: httpx2.AsyncClient, workers: Workers) -> None:
     await workers.report("one", "working", 30)
     systems = await _systems(api)
     telephony = systems["telephony"]
@@ -222,7 +222,7 @@ async def test_one_worker_says_how_a_system_is(api: httpx.AsyncClient, workers: 
     assert systems["internet"]["state"] == "unknown"
 
 
-async def test_of_several_workers_the_worst_word_counts(api: httpx.AsyncClient, workers: Workers) -> None:
+async def test_of_several_workers_the_worst_word_counts(api: httpx2.AsyncClient, workers: Workers) -> None:
     await workers.report("one", "working", 30)
     await workers.report("two", "recovering", 2, "was refused", 3)
     assert (await _systems(api))["telephony"]["state"] == "recovering"
@@ -236,7 +236,7 @@ async def test_of_several_workers_the_worst_word_counts(api: httpx.AsyncClient, 
     assert _ago(workers, telephony["last_success_at"]) == 2
 
 
-async def test_a_system_says_how_many_clients_wait_for_it(api: httpx.AsyncClient, slow: Service, ward: Ward) -> None:
+async def test_a_system_says_how_many_clients_wait_for_it(api: httpx2.AsyncClient, slow: Service, ward: Ward) -> None:
     before = await _systems(api)
     for name, system in before.items():
         oldest = (await _waiting(api, ward.site, system=name))[0]["since"]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive, Scope, Send
@@ -83,7 +83,7 @@ COMMANDS: dict[str, tuple[str, dict[str, Any], str, str]] = {
 
 
 @pytest.mark.parametrize("what", NEW)
-async def test_a_malformed_client_is_not_created(api: httpx.AsyncClient, what: str) -> None:
+async def test_a_malformed_client_is_not_created(api: httpx2.AsyncClient, what: str) -> None:
     body, field, words = NEW[what]
     answer = await api.post("/clients", json={"client_id": (client_id := unique("bad")), **body})
     _says(answer, field, words)
@@ -97,7 +97,7 @@ async def victim(service: Service) -> dict[str, Any]:
 
 @pytest.mark.parametrize("what", COMMANDS)
 async def test_a_malformed_command_changes_nothing(
-    service: Service, api: httpx.AsyncClient, victim: dict[str, Any], what: str
+    service: Service, api: httpx2.AsyncClient, victim: dict[str, Any], what: str
 ) -> None:
     command, body, field, words = COMMANDS[what]
     path = f"/clients/{victim['client_id']}"
@@ -105,12 +105,12 @@ async def test_a_malformed_command_changes_nothing(
     assert (await api.get(path)).json() == victim
 
 
-async def test_a_decommission_is_not_before_the_start(api: httpx.AsyncClient, victim: dict[str, Any]) -> None:
+async def test_a_decommission_is_not_before_the_start(api: httpx2.AsyncClient, victim: dict[str, Any]) -> None:
     answer = await api.post(f"/clients/{victim['client_id']}/decommission", json={"last_day": "2099-12-01"})
     _says(answer, "last_day", "decommission now")
 
 
-async def test_an_edit_is_checked_as_a_creation_is(api: httpx.AsyncClient, victim: dict[str, Any]) -> None:
+async def test_an_edit_is_checked_as_a_creation_is(api: httpx2.AsyncClient, victim: dict[str, Any]) -> None:
     path = f"/clients/{victim['client_id']}"
     for body, field, words in (
         ({"name": " "}, "name", "visible"),
@@ -123,7 +123,7 @@ async def test_an_edit_is_checked_as_a_creation_is(api: httpx.AsyncClient, victi
         _says(await api.patch(path, json=body), field, words)
 
 
-async def test_a_site_is_checked(api: httpx.AsyncClient) -> None:
+async def test_a_site_is_checked(api: httpx2.AsyncClient) -> None:
     site = {"site_id": "new-site", "name": "New", "timezone": "Europe/London"}
     for change, field, words in (
         ({"timezone": "Mars/Olympus"}, "timezone", "Europe/London"),
@@ -140,7 +140,7 @@ async def test_a_site_is_checked(api: httpx.AsyncClient) -> None:
     assert (taken.status_code, taken.json()["field"]) == (409, "site_id")
 
 
-async def test_every_wrong_field_is_named(api: httpx.AsyncClient) -> None:
+async def test_every_wrong_field_is_named(api: httpx2.AsyncClient) -> None:
     answer = await api.post("/clients", json={"name": "", "type": "hotel"})
     assert [wrong["field"] for wrong in answer.json()["errors"]] == ["name", "type", "site"]
 
@@ -161,13 +161,13 @@ async def test_every_wrong_field_is_named(api: httpx.AsyncClient) -> None:
         (b'{"name": NaN}', "name"),
     ],
 )
-async def test_what_is_not_a_json_object_is_malformed(api: httpx.AsyncClient, content: bytes, words: str) -> None:
+async def test_what_is_not_a_json_object_is_malformed(api: httpx2.AsyncClient, content: bytes, words: str) -> None:
     answer = await api.post("/clients", content=content, headers={"Content-Type": "application/json"})
     assert answer.status_code == 422, answer.text
     assert words in answer.json()["detail"]
 
 
-async def test_a_form_is_not_json(api: httpx.AsyncClient) -> None:
+async def test_a_form_is_not_json(api: httpx2.AsyncClient) -> None:
     answer = await api.post("/clients", data={"name": "x"})
     assert answer.status_code == 422
     assert "application/json" in answer.json()["detail"]
@@ -230,7 +230,7 @@ async def test_such_a_length_is_malformed_also_where_a_server_lets_it_through(le
     assert refused.value.status_code == 400
 
 
-async def test_however_many_fields_are_wrong_the_answer_is_short(api: httpx.AsyncClient) -> None:
+async def test_however_many_fields_are_wrong_the_answer_is_short(api: httpx2.AsyncClient) -> None:
     answer = await api.post("/clients", json={f"f{n}": 1 for n in range(6000)})
     assert answer.status_code == 422
     errors = answer.json()["errors"]
@@ -241,14 +241,14 @@ async def test_however_many_fields_are_wrong_the_answer_is_short(api: httpx.Asyn
     assert max(len(answer.content), len(long.content)) < 10_000
 
 
-async def test_a_key_is_plain_text_of_at_most_200_characters(api: httpx.AsyncClient) -> None:
+async def test_a_key_is_plain_text_of_at_most_200_characters(api: httpx2.AsyncClient) -> None:
     for key in (b"x" * 201, "ключ".encode()):
         body = {**VIRTUAL, "lines": [{"number": number()}]}
         answer = await api.post("/clients", json=body, headers={b"Idempotency-Key": key})
         assert (answer.status_code, answer.json()["field"]) == (422, "Idempotency-Key"), answer.text
 
 
-def _says(answer: httpx.Response, field: str, words: str) -> None:
+def _says(answer: httpx2.Response, field: str, words: str) -> None:
     problem = answer.json()
     assert answer.status_code in (409, 422), answer.text
     assert answer.headers["Content-Type"] == "application/problem+json"

@@ -3,14 +3,14 @@
 from typing import Any
 
 import asyncpg
-import httpx
+import httpx2
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 
 from tests.support.service import Service, unique
 
 
-async def test_a_closed_client_is_shown_from_the_directory(service: Service, api: httpx.AsyncClient) -> None:
+async def test_a_closed_client_is_shown_from_the_directory(service: Service, api: httpx2.AsyncClient) -> None:
     client = await service.closed(end_date="2001-01-01")
     shown = (await api.get(f"/clients/{client['client_id']}")).json()
     assert (shown["status"], shown["provisioning"], shown["end_date_passed"]) == ("decommissioned", "settled", True)
@@ -39,7 +39,7 @@ async def test_a_closed_client_is_decommissioned_again_without_change_and_refuse
 
 
 async def test_a_client_that_temporal_has_forgotten_is_still_listed_and_shown(
-    service: Service, api: httpx.AsyncClient
+    service: Service, api: httpx2.AsyncClient
 ) -> None:
     client_id = (await service.closed())["client_id"]
     connection = await asyncpg.connect(service.settings.directory_dsn.get_secret_value())
@@ -64,7 +64,7 @@ async def test_a_client_that_temporal_has_forgotten_is_still_listed_and_shown(
     assert (await service.post(forgotten, "decommission")).json()["changed"] is False
 
 
-async def test_an_unknown_client_is_unknown_to_every_route(service: Service, api: httpx.AsyncClient) -> None:
+async def test_an_unknown_client_is_unknown_to_every_route(service: Service, api: httpx2.AsyncClient) -> None:
     for client_id in ("nobody-here", "NOT-AN-ID", "%00", "a" * 100):
         for answer in (
             await api.get(f"/clients/{client_id}"),
@@ -78,7 +78,7 @@ async def test_an_unknown_client_is_unknown_to_every_route(service: Service, api
 
 
 async def test_a_living_client_whose_workflow_was_terminated_asks_for_attention_until_it_is_revived(
-    service: Service, api: httpx.AsyncClient
+    service: Service, api: httpx2.AsyncClient
 ) -> None:
     client_id = (await service.create())["client_id"]
     handle = service.temporal.get_workflow_handle(f"client-{client_id}")

@@ -3,7 +3,7 @@
 import asyncio
 
 import asyncpg
-import httpx
+import httpx2
 import pytest
 from temporalio.client import WorkflowUpdateFailedError
 
@@ -21,7 +21,7 @@ ACCESS = {"down_mbps": 100, "up_mbps": 20, "vlan": 110}
 # -- creating ---------------------------------------------------------------------------------------------------------
 
 
-async def test_a_new_client_is_answered_with_its_place_and_becomes_active(api: httpx.AsyncClient) -> None:
+async def test_a_new_client_is_answered_with_its_place_and_becomes_active(api: httpx2.AsyncClient) -> None:
     client_id = unique("acme")
     body = {
         "client_id": client_id,
@@ -63,7 +63,7 @@ async def test_a_client_of_the_future_is_new_and_shows_when_it_starts(service: S
     assert client["planned"][0]["at"] == "2199-07-01T00:00:00+01:00"
 
 
-async def test_the_same_request_twice_makes_one_client(api: httpx.AsyncClient) -> None:
+async def test_the_same_request_twice_makes_one_client(api: httpx2.AsyncClient) -> None:
     body = {"name": unique("Twice"), "type": "virtual", "site": "thames", "lines": [{"number": number()}]}
     headers = {"Idempotency-Key": unique("key")}
     first, second = await asyncio.gather(*(api.post("/clients", json=body, headers=headers) for _ in range(2)))
@@ -72,7 +72,7 @@ async def test_the_same_request_twice_makes_one_client(api: httpx.AsyncClient) -
     assert first.json()["billing_ref"] == second.json()["billing_ref"]
 
 
-async def test_one_key_for_two_different_clients_is_refused(api: httpx.AsyncClient) -> None:
+async def test_one_key_for_two_different_clients_is_refused(api: httpx2.AsyncClient) -> None:
     body = {"client_id": unique("one"), "name": "One", "type": "virtual", "site": "thames"}
     headers = {"Idempotency-Key": unique("key")}
     assert (await api.post("/clients", json=body, headers=headers)).status_code == 201
@@ -80,7 +80,7 @@ async def test_one_key_for_two_different_clients_is_refused(api: httpx.AsyncClie
     assert (answer.status_code, answer.json()["title"]) == (409, "Command id reused")
 
 
-async def test_an_id_is_never_used_twice(service: Service, api: httpx.AsyncClient) -> None:
+async def test_an_id_is_never_used_twice(service: Service, api: httpx2.AsyncClient) -> None:
     for client in (await service.create(), await service.closed()):
         body = {"client_id": client["client_id"], "name": "Another", "type": "virtual", "site": "thames"}
         answer = await api.post("/clients", json=body)
@@ -89,7 +89,7 @@ async def test_an_id_is_never_used_twice(service: Service, api: httpx.AsyncClien
 
 
 async def test_what_another_client_has_is_refused_and_the_id_stays_free(
-    service: Service, api: httpx.AsyncClient
+    service: Service, api: httpx2.AsyncClient
 ) -> None:
     theirs = await service.create(billing_ref=unique("REF"))
     body = {"client_id": unique("late"), "name": "Late", "type": "virtual", "site": "thames"}
@@ -134,14 +134,14 @@ async def test_services_come_back_when_the_hold_is_lifted(service: Service) -> N
     assert service.telephony.lines[client["lines"][0]["number"]] is True
 
 
-async def test_a_manual_client_stays_new_until_it_is_activated(service: Service, api: httpx.AsyncClient) -> None:
+async def test_a_manual_client_stays_new_until_it_is_activated(service: Service, api: httpx2.AsyncClient) -> None:
     client = await service.create(activation="manual")
     assert client["status"] == "new"
     answer = await api.post(f"/clients/{client['client_id']}/activate", headers={"Prefer": "wait=20"})  # no body at all
     assert (answer.status_code, answer.json()["status"]) == (200, "active")
 
 
-async def test_a_cancelled_activation_is_planned_again_by_an_edit(service: Service, api: httpx.AsyncClient) -> None:
+async def test_a_cancelled_activation_is_planned_again_by_an_edit(service: Service, api: httpx2.AsyncClient) -> None:
     client = await service.create(start_date="2199-01-01")
     path = f"/clients/{client['client_id']}"
     assert (await api.delete(f"{path}/planned/activate")).json()["activation"] == "manual"
@@ -155,7 +155,7 @@ async def test_a_cancelled_activation_is_planned_again_by_an_edit(service: Servi
 
 
 async def test_the_activation_of_a_client_that_was_activated_is_refused(
-    service: Service, api: httpx.AsyncClient
+    service: Service, api: httpx2.AsyncClient
 ) -> None:
     client = await service.create()
     path = f"/clients/{client['client_id']}"
@@ -172,7 +172,7 @@ async def test_the_history_begins_with_who_created_the_client(service: Service) 
     assert (first["kind"], first["by"]) == ("create", "api")
 
 
-async def test_details_are_edited(service: Service, api: httpx.AsyncClient) -> None:
+async def test_details_are_edited(service: Service, api: httpx2.AsyncClient) -> None:
     client = await service.create(end_date="2100-01-31")
     path = f"/clients/{client['client_id']}"
     ref = unique("REF")
@@ -212,7 +212,9 @@ async def test_a_client_becomes_virtual_and_residential_again(service: Service) 
     assert (back.status_code, back.json()["offices"], back.json()["provisioning"]) == (200, ["4.1"], "settled")
 
 
-async def test_a_planned_decommission_is_shown_replaced_and_cancelled(service: Service, api: httpx.AsyncClient) -> None:
+async def test_a_planned_decommission_is_shown_replaced_and_cancelled(
+    service: Service, api: httpx2.AsyncClient
+) -> None:
     client_id = (await service.create())["client_id"]
     planned = await service.post(client_id, "decommission", last_day="2100-02-28", reason="moving out")
     assert planned.status_code == 200, planned.text
@@ -227,7 +229,7 @@ async def test_a_planned_decommission_is_shown_replaced_and_cancelled(service: S
 
 
 @pytest.mark.parametrize("by", ["kind", "change_id"])
-async def test_a_planned_change_is_cancelled_by_kind_or_id(service: Service, api: httpx.AsyncClient, by: str) -> None:
+async def test_a_planned_change_is_cancelled_by_kind_or_id(service: Service, api: httpx2.AsyncClient, by: str) -> None:
     client_id = (await service.create())["client_id"]
     planned = (await service.post(client_id, "suspend", last_day="2100-01-31")).json()["planned"][0]
     answer = await api.delete(f"/clients/{client_id}/planned/{planned[by]}?reason=not+needed")
@@ -239,7 +241,7 @@ async def test_a_planned_change_is_cancelled_by_kind_or_id(service: Service, api
 
 
 async def test_why_a_planned_change_is_cancelled_may_be_said_in_a_body(
-    service: Service, api: httpx.AsyncClient
+    service: Service, api: httpx2.AsyncClient
 ) -> None:
     client_id = (await service.create())["client_id"]
     await service.post(client_id, "suspend", last_day="2100-01-31")
@@ -254,7 +256,7 @@ async def test_why_a_planned_change_is_cancelled_may_be_said_in_a_body(
     assert (cancelled["reason"], cancelled["source"]) == ("paid", "billing")
 
 
-async def test_a_planned_change_that_is_not_there_is_unknown(service: Service, api: httpx.AsyncClient) -> None:
+async def test_a_planned_change_that_is_not_there_is_unknown(service: Service, api: httpx2.AsyncClient) -> None:
     client_id = (await service.create())["client_id"]
     answer = await api.delete(f"/clients/{client_id}/planned/no-such-thing")
     assert (answer.status_code, answer.json()["title"]) == (404, "Nothing planned")
@@ -377,7 +379,7 @@ async def test_what_is_not_waited_for_is_accepted(service: Service) -> None:
     assert (settled.status_code, settled.json()["changed"]) == (200, False)
 
 
-async def test_a_system_that_fails_is_shown_with_its_error(service: Service, api: httpx.AsyncClient) -> None:
+async def test_a_system_that_fails_is_shown_with_its_error(service: Service, api: httpx2.AsyncClient) -> None:
     client_id = (await service.create())["client_id"]
     service.telephony.faults.down = True
     try:
@@ -394,7 +396,7 @@ async def test_a_system_that_fails_is_shown_with_its_error(service: Service, api
 
 
 async def test_a_claim_not_decided_in_time_is_accepted_and_answered_when_it_is_asked_again(
-    service: Service, api: httpx.AsyncClient
+    service: Service, api: httpx2.AsyncClient
 ) -> None:
     client_id, key, ref = (await service.create())["client_id"], unique("key"), unique("REF")
     patient, service.clients.gateway = service.clients.gateway, Gateway(service.temporal, patience=1)

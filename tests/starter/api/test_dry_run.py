@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from tests.support.service import Service, number, unique
@@ -141,7 +141,7 @@ async def test_a_dry_run_of_an_inactive_client_says_that_it_is_over(service: Ser
     assert (status, told["changed"]) == (200, False)
 
 
-async def test_nobody_gets_a_new_client_for_a_dry_run(service: Service, api: httpx.AsyncClient) -> None:
+async def test_nobody_gets_a_new_client_for_a_dry_run(service: Service, api: httpx2.AsyncClient) -> None:
     body = {"client_id": unique("dry"), "name": "Dry", "type": "virtual", "site": "thames"}
     answer = await api.post("/clients", params=DRY, json=body)
     assert (answer.status_code, answer.json()["field"]) == (422, "dry_run")

@@ -13,6 +13,7 @@ from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance
 from schemathesis.specs.openapi.checks import status_code_conformance as described_status
 
+from starter.web.http_protocol import LARGEST_HEAD
 from tests.support.service import TOKEN, Service
 
 CALLER = {"Authorization": f"Bearer {TOKEN}"}
@@ -46,6 +47,10 @@ def _fuzz(url: str, client_id: str, mode: GenerationMode) -> None:
         @given(case=requests)
         def answers_as_described(case: schemathesis.Case[Any]) -> None:
             answer = case.call(headers=CALLER)
+            if answer.status_code == 431:  # the server's, before the API hears of it; rightly?
+                sent = answer.request
+                assert len(str(sent.url)) + sum(map(len, map(str, sent.headers.items()))) > LARGEST_HEAD
+                return
             assert answer.status_code not in NOT_THE_BODYS_FAULT, answer.text
             case.validate_response(
                 answer, checks=[described_status, content_type_conformance, response_schema_conformance]

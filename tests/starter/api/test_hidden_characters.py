@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from tests.starter.console.test_forms import Somebody, ann, at
@@ -39,7 +39,7 @@ async def victim(service: Service) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("char", HIDDEN, ids=ascii)
-async def test_a_name_with_a_character_that_cannot_be_seen_is_refused(api: httpx.AsyncClient, char: str) -> None:
+async def test_a_name_with_a_character_that_cannot_be_seen_is_refused(api: httpx2.AsyncClient, char: str) -> None:
     client_id = unique("hidden")
     answer = await api.post("/clients", json=NEW | {"client_id": client_id, "name": f"Ac{char}me"})
     assert (answer.status_code, answer.json()["field"]) == (422, "name")
@@ -67,7 +67,7 @@ BIDI = f"a{OVERRIDE}b"
     ],
 )
 async def test_every_text_of_a_command_is_held_to_it(
-    api: httpx.AsyncClient, victim: dict[str, Any], method: str, path: str, body: dict[str, Any], field: str
+    api: httpx2.AsyncClient, victim: dict[str, Any], method: str, path: str, body: dict[str, Any], field: str
 ) -> None:
     where = f"/clients/{victim['client_id']}"
     answer = await api.request(method, f"{where}{path}", json=body)
@@ -76,7 +76,7 @@ async def test_every_text_of_a_command_is_held_to_it(
     assert (await api.get(where)).json() == victim
 
 
-async def test_a_site_is_held_to_it(api: httpx.AsyncClient) -> None:
+async def test_a_site_is_held_to_it(api: httpx2.AsyncClient) -> None:
     answer = await api.post("/sites", json={"site_id": unique("s"), "name": BIDI, "timezone": "Europe/London"})
     assert (answer.status_code, answer.json()["field"]) == (422, "name")
 

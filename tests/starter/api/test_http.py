@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from html.parser import HTMLParser
 from typing import Any
 
-import httpx
+import httpx2
 import jsonschema
 import pytest
 import pytest_asyncio
@@ -24,9 +24,9 @@ from tests.support.waiting import free_port
 
 
 @pytest_asyncio.fixture(scope="session")
-async def anyone(service: Service) -> AsyncIterator[httpx.AsyncClient]:
+async def anyone(service: Service) -> AsyncIterator[httpx2.AsyncClient]:
     """A caller without a token, at the root."""
-    async with httpx.AsyncClient(base_url=service.url, trust_env=False) as caller:
+    async with httpx2.AsyncClient(base_url=service.url, trust_env=False) as caller:
         yield caller
 
 
@@ -36,7 +36,7 @@ async def anyone(service: Service) -> AsyncIterator[httpx.AsyncClient]:
 @pytest.mark.parametrize(
     "header", ["", "Bearer", "Bearer wrong", f"Basic {TOKEN}", TOKEN, f"Bearer {TOKEN}x", "Bearer \xff"]
 )
-async def test_nothing_is_said_to_strangers(anyone: httpx.AsyncClient, header: str) -> None:
+async def test_nothing_is_said_to_strangers(anyone: httpx2.AsyncClient, header: str) -> None:
     for method, path in (("GET", "sites"), ("GET", "clients"), ("POST", "clients"), ("GET", "no-such-route")):
         answer = await anyone.request(
             method, f"/api/v1/{path}", headers={b"Authorization": header.encode("latin-1")}, content=b"{not json"
@@ -46,12 +46,12 @@ async def test_nothing_is_said_to_strangers(anyone: httpx.AsyncClient, header: s
         assert answer.json()["title"] == "Not signed in"
 
 
-async def test_the_name_of_the_scheme_may_be_written_in_any_case(anyone: httpx.AsyncClient) -> None:
+async def test_the_name_of_the_scheme_may_be_written_in_any_case(anyone: httpx2.AsyncClient) -> None:
     answer = await anyone.get("/api/v1/sites", headers={"Authorization": f"bearer {TOKEN}"})
     assert answer.status_code == 200
 
 
-async def test_health_is_told_to_anyone(anyone: httpx.AsyncClient) -> None:
+async def test_health_is_told_to_anyone(anyone: httpx2.AsyncClient) -> None:
     assert (await anyone.get("/healthz")).json() == {"alive": True}
     assert (await anyone.get("/readyz")).json() == {"ready": True}
 
@@ -59,7 +59,7 @@ async def test_health_is_told_to_anyone(anyone: httpx.AsyncClient) -> None:
 # -- what HTTP says ------------------------------------------------------------------------------------------------
 
 
-async def test_a_wrong_route_and_a_wrong_method_are_problems_too(api: httpx.AsyncClient) -> None:
+async def test_a_wrong_route_and_a_wrong_method_are_problems_too(api: httpx2.AsyncClient) -> None:
     unknown = await api.get("/rooms")
     assert (unknown.status_code, unknown.headers["Content-Type"]) == (404, "application/problem+json")
     wrong = await api.put("/sites", json={})
@@ -67,7 +67,7 @@ async def test_a_wrong_route_and_a_wrong_method_are_problems_too(api: httpx.Asyn
     assert wrong.headers["Allow"]
 
 
-async def test_every_answer_tells_browsers_what_it_may_do(anyone: httpx.AsyncClient) -> None:
+async def test_every_answer_tells_browsers_what_it_may_do(anyone: httpx2.AsyncClient) -> None:
     for path in ("/docs", "/healthz", "/api/v1/sites", "/no-such-page"):
         headers = (await anyone.get(path)).headers
         assert headers["X-Content-Type-Options"] == "nosniff"
@@ -79,7 +79,7 @@ async def test_every_answer_tells_browsers_what_it_may_do(anyone: httpx.AsyncCli
 
 
 @pytest_asyncio.fixture(scope="session")
-async def document(anyone: httpx.AsyncClient) -> dict[str, Any]:
+async def document(anyone: httpx2.AsyncClient) -> dict[str, Any]:
     answer = await anyone.get("/openapi.json", headers={"Authorization": f"Bearer {TOKEN}"})
     found: dict[str, Any] = answer.json()
     return found
@@ -150,7 +150,7 @@ class _Links(HTMLParser):
 
 
 async def test_the_reference_needs_no_other_host_and_explains_every_problem(
-    anyone: httpx.AsyncClient, document: dict[str, Any], service: Service
+    anyone: httpx2.AsyncClient, document: dict[str, Any], service: Service
 ) -> None:
     known = {"Authorization": f"Bearer {TOKEN}"}
     home = await anyone.get("/docs", headers=known)

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from activities.database import Database
@@ -110,7 +110,7 @@ async def test_one_key_with_another_body_is_refused_and_changes_nothing(service:
     assert [hold.source for hold in (await service.clients.client(client_id)).holds] == ["billing"]
 
 
-async def test_one_key_creates_one_client_whatever_id_the_second_request_names(api: httpx.AsyncClient) -> None:
+async def test_one_key_creates_one_client_whatever_id_the_second_request_names(api: httpx2.AsyncClient) -> None:
     headers, body = {"Idempotency-Key": unique("key")}, {"name": "One", "type": "virtual", "site": "thames"}
     first = await api.post("/clients", json={**body, "client_id": unique("one")}, headers=headers)
     second = await api.post("/clients", json={**body, "client_id": unique("two")}, headers=headers)
@@ -119,7 +119,7 @@ async def test_one_key_creates_one_client_whatever_id_the_second_request_names(a
     assert first.json()["client_id"] in second.json()["detail"]
 
 
-async def test_two_clients_asked_for_at_once_under_one_key_are_one_client(api: httpx.AsyncClient) -> None:
+async def test_two_clients_asked_for_at_once_under_one_key_are_one_client(api: httpx2.AsyncClient) -> None:
     headers, body = {"Idempotency-Key": unique("key")}, {"name": "One", "type": "virtual", "site": "thames"}
     ids = [unique("one") for _ in range(4)]
     answers = await asyncio.gather(
@@ -131,7 +131,7 @@ async def test_two_clients_asked_for_at_once_under_one_key_are_one_client(api: h
 
 
 async def test_a_new_client_that_was_refused_stays_refused_under_its_key(
-    service: Service, api: httpx.AsyncClient
+    service: Service, api: httpx2.AsyncClient
 ) -> None:
     theirs = await service.create(billing_ref=unique("REF"))
     body: dict[str, Any] = {"name": "Late", "type": "virtual", "site": "thames", "billing_ref": theirs["billing_ref"]}
@@ -143,7 +143,9 @@ async def test_a_new_client_that_was_refused_stays_refused_under_its_key(
     assert (await api.post("/clients", json=body, headers={"Idempotency-Key": unique("key")})).status_code == 201
 
 
-async def test_a_client_made_long_ago_is_answered_again_under_its_key(service: Service, api: httpx.AsyncClient) -> None:
+async def test_a_client_made_long_ago_is_answered_again_under_its_key(
+    service: Service, api: httpx2.AsyncClient
+) -> None:
     body = {"name": "Once", "type": "virtual", "site": "thames", "lines": [{"number": number()}]}
     headers = {"Idempotency-Key": unique("key")}
     client_id = (await api.post("/clients", json=body, headers=headers)).json()["client_id"]

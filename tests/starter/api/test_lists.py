@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 import pytest_asyncio
 
@@ -30,7 +30,7 @@ async def tower(service: Service) -> str:
     return site
 
 
-async def _names(api: httpx.AsyncClient, **query: Any) -> list[str]:
+async def _names(api: httpx2.AsyncClient, **query: Any) -> list[str]:
     answer = await api.get("/clients", params=query)
     assert answer.status_code == 200, answer.text
     page = answer.json()
@@ -39,7 +39,7 @@ async def _names(api: httpx.AsyncClient, **query: Any) -> list[str]:
 
 
 async def test_the_management_client_comes_first_and_inactive_ones_are_hidden(
-    api: httpx.AsyncClient, tower: str
+    api: httpx2.AsyncClient, tower: str
 ) -> None:
     assert await _names(api, site=tower) == ["Zulu", "Alpha 100%", "Bravo", "Charlie", "Delta", "Echo"]
     assert await _names(api, site=tower, inactive=True) == [
@@ -54,7 +54,7 @@ async def test_the_management_client_comes_first_and_inactive_ones_are_hidden(
     assert await _names(api, site=tower, status="decommissioned") == ["Foxtrot"]
 
 
-async def test_clients_are_found_by_status_type_and_words(api: httpx.AsyncClient, tower: str) -> None:
+async def test_clients_are_found_by_status_type_and_words(api: httpx2.AsyncClient, tower: str) -> None:
     assert await _names(api, site=tower, status="new") == ["Charlie", "Echo"]
     assert await _names(api, site=tower, type="virtual") == ["Echo"]
     assert await _names(api, site=tower, q="bra 12.7") == ["Bravo"]
@@ -79,7 +79,7 @@ async def test_clients_are_found_by_status_type_and_words(api: httpx.AsyncClient
     ],
 )
 async def test_a_list_is_sorted_and_its_pages_join_without_gap(
-    api: httpx.AsyncClient, tower: str, sort: str, names: list[str]
+    api: httpx2.AsyncClient, tower: str, sort: str, names: list[str]
 ) -> None:
     whole = await _names(api, site=tower, sort=sort)
     assert whole[: len(names)] == names
@@ -98,7 +98,7 @@ async def test_a_list_is_sorted_and_its_pages_join_without_gap(
     assert found == whole
 
 
-async def test_times_carry_the_offset_of_the_site(api: httpx.AsyncClient, tower: str) -> None:
+async def test_times_carry_the_offset_of_the_site(api: httpx2.AsyncClient, tower: str) -> None:
     echo = (await api.get("/clients", params={"site": tower, "q": "echo"})).json()["items"][0]
     assert echo["planned"][0]["at"] == "2100-05-01T00:00:00+09:00"
     assert echo["created_at"].endswith("+09:00")
@@ -118,7 +118,7 @@ async def test_times_carry_the_offset_of_the_site(api: httpx.AsyncClient, tower:
         "WyJuYW1lIiwgdHJ1ZSwgIlx1MDAwMCIsICJ5Il0",  # with a NUL
     ],
 )
-async def test_a_cursor_that_was_not_given_out_is_refused(api: httpx.AsyncClient, cursor: str) -> None:
+async def test_a_cursor_that_was_not_given_out_is_refused(api: httpx2.AsyncClient, cursor: str) -> None:
     answer = await api.get("/clients", params={"cursor": cursor})
     assert (answer.status_code, answer.json()["title"]) == (422, "No such page"), answer.text
 
@@ -135,13 +135,13 @@ async def test_a_cursor_that_was_not_given_out_is_refused(api: httpx.AsyncClient
         ("type", "x"),
     ],
 )
-async def test_a_malformed_question_names_its_field(api: httpx.AsyncClient, field: str, value: Any) -> None:
+async def test_a_malformed_question_names_its_field(api: httpx2.AsyncClient, field: str, value: Any) -> None:
     answer = await api.get("/clients", params={field: value})
     assert (answer.status_code, answer.json()["field"]) == (422, field), answer.text
 
 
 async def test_a_history_is_newest_first_and_its_pages_join_without_gap(
-    service: Service, api: httpx.AsyncClient
+    service: Service, api: httpx2.AsyncClient
 ) -> None:
     client_id = (await service.create())["client_id"]
     for reason in "abc":
@@ -167,7 +167,7 @@ async def test_a_history_is_newest_first_and_its_pages_join_without_gap(
     assert (await api.get(path, params={"cursor": "x"})).status_code == 422
 
 
-async def test_sites_are_listed_and_the_same_site_twice_is_one(api: httpx.AsyncClient) -> None:
+async def test_sites_are_listed_and_the_same_site_twice_is_one(api: httpx2.AsyncClient) -> None:
     site = {"site_id": unique("site"), "name": "Station", "timezone": "America/New_York"}
     first, second = [await api.post("/sites", json=site) for _ in range(2)]
     assert first.status_code == second.status_code == 201
@@ -177,14 +177,14 @@ async def test_sites_are_listed_and_the_same_site_twice_is_one(api: httpx.AsyncC
     assert page["total"] == len(page["items"])
 
 
-async def test_a_number_may_be_searched_as_it_is_written(service: Service, api: httpx.AsyncClient) -> None:
+async def test_a_number_may_be_searched_as_it_is_written(service: Service, api: httpx2.AsyncClient) -> None:
     taken = number()
     client = await service.create(lines=[{"number": taken, "office": "1"}])
     found = await api.get("/clients", params={"q": f"{taken[:3]} {taken[3:5]} {taken[5:9]} {taken[9:]}"})
     assert client["client_id"] in [item["client_id"] for item in found.json()["items"]]
 
 
-async def test_names_are_listed_as_in_a_dictionary_page_by_page(service: Service, api: httpx.AsyncClient) -> None:
+async def test_names_are_listed_as_in_a_dictionary_page_by_page(service: Service, api: httpx2.AsyncClient) -> None:
     site = unique("order")
     await api.post("/sites", json={"site_id": site, "name": "Order", "timezone": "UTC"})
     for name in ("Zeta", "Ärger", "alpha ltd", "Acme"):
@@ -201,7 +201,7 @@ async def test_names_are_listed_as_in_a_dictionary_page_by_page(service: Service
         assert (found, page["next"]) == (wanted, None)
 
 
-async def test_sites_are_listed_as_in_a_dictionary(api: httpx.AsyncClient) -> None:
+async def test_sites_are_listed_as_in_a_dictionary(api: httpx2.AsyncClient) -> None:
     key = unique("Street")
     for name in (f"{key} Ärger", f"{key} Zeta", f"{key} alpha", f"{key} Acme"):
         await api.post("/sites", json={"site_id": unique("site"), "name": name, "timezone": "UTC"})
@@ -209,7 +209,7 @@ async def test_sites_are_listed_as_in_a_dictionary(api: httpx.AsyncClient) -> No
     assert listed == ["Acme", "alpha", "Ärger", "Zeta"]
 
 
-async def test_an_unknown_parameter_of_a_question_is_named(service: Service, api: httpx.AsyncClient) -> None:
+async def test_an_unknown_parameter_of_a_question_is_named(service: Service, api: httpx2.AsyncClient) -> None:
     client_id = (await service.create(type="virtual", lines=[], wait=0))["client_id"]
     for path in ("/clients", f"/clients/{client_id}/history"):
         answer = await api.get(path, params={"limit": 1, "colour": "blue"})

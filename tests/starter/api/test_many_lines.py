@@ -3,7 +3,7 @@
 import logging
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from pydantic import BaseModel
 
@@ -53,7 +53,7 @@ TOO_MANY: dict[str, tuple[str, dict[str, Any], str]] = {
 @pytest.mark.parametrize("what", TOO_MANY)
 @pytest.mark.parametrize("dry_run", [False, True], ids=["done", "dry run"])
 async def test_more_than_five_hundred_in_one_change_are_refused_with_field_rule_and_remedy(
-    api: httpx.AsyncClient, victim: dict[str, Any], what: str, dry_run: bool, caplog: pytest.LogCaptureFixture
+    api: httpx2.AsyncClient, victim: dict[str, Any], what: str, dry_run: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     command, body, field = TOO_MANY[what]
@@ -73,7 +73,7 @@ async def test_more_than_five_hundred_in_one_change_are_refused_with_field_rule_
         ("offices", {"type": "residential", "offices": [str(n) for n in range(MOST + 1)]}),
     ],
 )
-async def test_a_client_is_not_created_with_more(api: httpx.AsyncClient, field: str, body: dict[str, Any]) -> None:
+async def test_a_client_is_not_created_with_more(api: httpx2.AsyncClient, field: str, body: dict[str, Any]) -> None:
     client_id = unique("many")
     answer = await api.post("/clients", json={"client_id": client_id, "name": "Many", "site": SITE, **body})
     assert (answer.status_code, answer.json()["field"]) == (422, field)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from tests.support.service import Service, number, unique
@@ -309,7 +309,7 @@ async def test_an_unknown_client_has_no_way_out(service: Service) -> None:
 
 
 @pytest.mark.parametrize("way", ["retry", "skip", "mark-done"])
-async def test_a_system_that_is_not_switched_is_named(api: httpx.AsyncClient, way: str) -> None:
+async def test_a_system_that_is_not_switched_is_named(api: httpx2.AsyncClient, way: str) -> None:
     for system in ("directory", "plumbing", "TELEPHONY"):
         answer = await api.post(f"/clients/acme/systems/{system}/{way}", json={"reason": "x"})
         assert (answer.status_code, answer.json()["field"]) == (422, "system"), answer.text
@@ -336,7 +336,7 @@ async def test_a_system_that_is_not_switched_is_named(api: httpx.AsyncClient, wa
     ],
 )
 async def test_a_malformed_way_out_names_its_field(
-    api: httpx.AsyncClient, way: str, said: dict[str, Any], field: str | None
+    api: httpx2.AsyncClient, way: str, said: dict[str, Any], field: str | None
 ) -> None:
     answer = await api.post(f"/clients/acme/systems/telephony/{way}", json=said)
     assert (answer.status_code, answer.json().get("field")) == (422, field), answer.text

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-import httpx
+import httpx2
 import pytest
 import pytest_asyncio
 
@@ -145,9 +145,9 @@ async def mews(service: Service) -> str:
     return site
 
 
-async def fetched(service: Service, path: str, **headers: Any) -> httpx.Response:
+async def fetched(service: Service, path: str, **headers: Any) -> httpx2.Response:
     """What somebody gets who has not signed in."""
-    async with httpx.AsyncClient(base_url=service.url, trust_env=False) as stranger:
+    async with httpx2.AsyncClient(base_url=service.url, trust_env=False) as stranger:
         return await stranger.get(path, headers=headers)
 
 
@@ -179,7 +179,7 @@ async def test_nobody_else_learns_that_there_is_one(service: Service, mews: str)
         {"key": "é", "site": mews},
         {"key": calendar_key(TOKEN, "nowhere"), "site": "nowhere"},
     ):
-        answer = await fetched(service, f"/upcoming.ics?{httpx.QueryParams(query)}")
+        answer = await fetched(service, f"/upcoming.ics?{httpx2.QueryParams(query)}")
         assert answer.status_code == 404, query
         assert mews not in answer.text
 
@@ -198,6 +198,6 @@ async def test_an_unchanged_calendar_is_not_sent_again(service: Service, mews: s
 
 
 async def test_a_calendar_can_be_asked_for_without_its_body(service: Service, mews: str) -> None:
-    async with httpx.AsyncClient(base_url=service.url, trust_env=False) as stranger:
+    async with httpx2.AsyncClient(base_url=service.url, trust_env=False) as stranger:
         answer = await stranger.head(feed_path(TOKEN, mews))
     assert (answer.status_code, answer.content) == (200, b"")

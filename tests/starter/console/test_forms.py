@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import unquote, urlencode, urlsplit
 
-import httpx
+import httpx2
 import pytest
 import pytest_asyncio
 from temporalio.client import Client
@@ -84,7 +84,7 @@ class Read(HTMLParser):
 class Somebody:
     """Somebody who is signed in, and has a browser without scripts."""
 
-    http: httpx.AsyncClient
+    http: httpx2.AsyncClient
 
     async def open(self, path: str, action: str = "") -> tuple[dict[str, str], Read]:
         """A form as a page has it, and the page."""
@@ -93,7 +93,7 @@ class Somebody:
         read = Read(answer.text)
         return dict(read.forms[action or path.partition("?")[0]]), read
 
-    async def send(self, path: str, form: dict[str, str]) -> httpx.Response:
+    async def send(self, path: str, form: dict[str, str]) -> httpx2.Response:
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         return await self.http.post(path, content=urlencode(form), headers=headers)
 
@@ -114,7 +114,7 @@ class Somebody:
 @asynccontextmanager
 async def signed_in(url: str) -> AsyncIterator[Somebody]:
     """Ann, signed in with the token."""
-    async with httpx.AsyncClient(base_url=url, trust_env=False, headers={"Accept": "text/html"}, timeout=30) as http:
+    async with httpx2.AsyncClient(base_url=url, trust_env=False, headers={"Accept": "text/html"}, timeout=30) as http:
         answer = await http.post("/sign-in", data={"token": TOKEN, "name": "ann"})
         assert answer.status_code == 303
         yield Somebody(http)

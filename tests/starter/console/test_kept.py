@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from html import unescape
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from fastapi import FastAPI
 from temporalio.client import Client
@@ -27,11 +27,11 @@ HIDDEN = re.compile(r'<input type="hidden" name="([^"]*)" value="([^"]*)">')
 
 
 @asynccontextmanager
-async def visiting(service: Service, url: str = "", name: str = "ann") -> AsyncIterator[httpx.AsyncClient]:
+async def visiting(service: Service, url: str = "", name: str = "ann") -> AsyncIterator[httpx2.AsyncClient]:
     """A browser without a window, which says where its forms come from; ``name`` is signed in."""
     home = url or service.url
     headers = {"Accept": "text/html", "Origin": home}
-    async with httpx.AsyncClient(base_url=home, headers=headers, trust_env=False, timeout=30) as browser:
+    async with httpx2.AsyncClient(base_url=home, headers=headers, trust_env=False, timeout=30) as browser:
         browser.cookies.set(COOKIE, await Sessions(service.clients.directory.database, TOKEN).begin(name, HOME) or "")
         yield browser
 
@@ -44,7 +44,7 @@ def fields_of(page: str, action: str) -> dict[str, str]:
     return {unescape(name): unescape(value) for name, value in HIDDEN.findall(form[: form.index("</form>")])}
 
 
-async def previewed(browser: httpx.AsyncClient, client_id: str, **said: str) -> dict[str, str]:
+async def previewed(browser: httpx2.AsyncClient, client_id: str, **said: str) -> dict[str, str]:
     """What confirms a preview."""
     page = await browser.get(f"/clients/{client_id}/status", params=said)
     assert page.status_code == 200, page.text
@@ -291,7 +291,7 @@ async def test_nobody_says_by_himself_from_where_he_comes(service: Service, sett
 async def test_what_the_token_does_in_the_console_has_a_name_in_the_history(service: Service) -> None:
     client_id = (await service.create(unique("Token")))["client_id"]
     headers = {"Authorization": f"Bearer {TOKEN}", "Accept": "text/html"}
-    async with httpx.AsyncClient(base_url=service.url, headers=headers, trust_env=False) as caller:
+    async with httpx2.AsyncClient(base_url=service.url, headers=headers, trust_env=False) as caller:
         form = await previewed(caller, client_id, action="suspend")
         assert (await caller.post(f"/clients/{client_id}/status", data=form)).status_code == 303
 

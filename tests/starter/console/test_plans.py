@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 import pytest_asyncio
 
@@ -21,23 +21,23 @@ MARKUP = "<b>Markup</b> & Sons"
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def browser(slow: Service) -> AsyncIterator[httpx.AsyncClient]:
+async def browser(slow: Service) -> AsyncIterator[httpx2.AsyncClient]:
     async with signed_in(slow) as client:
         yield client
 
 
 @asynccontextmanager
-async def signed_in(service: Service) -> AsyncIterator[httpx.AsyncClient]:
+async def signed_in(service: Service) -> AsyncIterator[httpx2.AsyncClient]:
     """Somebody who is signed in, in a browser without scripts."""
     cookie = await Sessions(service.clients.directory.database, TOKEN).begin("ann", HOME)
     assert cookie is not None
-    async with httpx.AsyncClient(
+    async with httpx2.AsyncClient(
         base_url=service.url, cookies={COOKIE: cookie}, trust_env=False, headers={"Accept": "text/html"}, timeout=40
     ) as client:
         yield client
 
 
-async def shown(browser: httpx.AsyncClient, path: str, status: int = 200) -> str:
+async def shown(browser: httpx2.AsyncClient, path: str, status: int = 200) -> str:
     answer = await browser.get(path)
     assert answer.status_code == status, answer.text
     return answer.text
@@ -60,14 +60,14 @@ async def site_of_its_own(service: Service, timezone: str = "Europe/London") -> 
 # -- upcoming ---------------------------------------------------------------------------------------------------------
 
 
-async def test_a_site_without_plans_says_so(slow: Service, browser: httpx.AsyncClient) -> None:
+async def test_a_site_without_plans_says_so(slow: Service, browser: httpx2.AsyncClient) -> None:
     site = await site_of_its_own(slow)
     page = await shown(browser, f"/upcoming?site={site}")
     assert f"Nothing is planned at House {site}." in page
     assert "To the clients" in page
 
 
-async def test_what_is_planned_is_listed_in_the_time_of_its_site(slow: Service, browser: httpx.AsyncClient) -> None:
+async def test_what_is_planned_is_listed_in_the_time_of_its_site(slow: Service, browser: httpx2.AsyncClient) -> None:
     site = await site_of_its_own(slow, "Asia/Tokyo")
     client_id = (await slow.create(MARKUP, site=site))["client_id"]
     await slow.post(client_id, "suspend", last_day="2199-03-31", reason="<i>unpaid</i>", source="billing")
@@ -88,7 +88,7 @@ async def test_what_is_planned_is_listed_in_the_time_of_its_site(slow: Service, 
     assert squares == ["2199-04-01", "2199-05-01"], "both days are squares of the weeks of April there"
 
 
-async def test_a_planned_start_moves_with_the_start_date(slow: Service, browser: httpx.AsyncClient) -> None:
+async def test_a_planned_start_moves_with_the_start_date(slow: Service, browser: httpx2.AsyncClient) -> None:
     site = await site_of_its_own(slow)
     client_id = (await slow.create(site=site, start_date="2199-01-01", wait=0))["client_id"]
     page = await shown(browser, f"/upcoming?site={site}")
@@ -97,7 +97,7 @@ async def test_a_planned_start_moves_with_the_start_date(slow: Service, browser:
     assert f"/clients/{client_id}/planned/" in page
 
 
-async def test_a_crowded_day_names_a_few_and_leads_to_all(slow: Service, browser: httpx.AsyncClient) -> None:
+async def test_a_crowded_day_names_a_few_and_leads_to_all(slow: Service, browser: httpx2.AsyncClient) -> None:
     site = await site_of_its_own(slow)
     for n in range(7):
         await slow.create(f"Guest {n}", site=site, start_date="2199-07-10", wait=0)
@@ -115,12 +115,12 @@ async def test_a_crowded_day_names_a_few_and_leads_to_all(slow: Service, browser
 @pytest.mark.parametrize(
     "query", ["month=2027-13", "month=soon", "month=0001-01", "day=2027-02-30", "skip=-1", "site=nowhere", "day=1"]
 )
-async def test_an_address_that_makes_no_sense_shows_this_month(browser: httpx.AsyncClient, query: str) -> None:
+async def test_an_address_that_makes_no_sense_shows_this_month(browser: httpx2.AsyncClient, query: str) -> None:
     page = await shown(browser, f"/upcoming?{query}")
     assert 'aria-current="date"' in page
 
 
-async def test_a_site_that_was_chosen_is_remembered_on_every_list(slow: Service, browser: httpx.AsyncClient) -> None:
+async def test_a_site_that_was_chosen_is_remembered_on_every_list(slow: Service, browser: httpx2.AsyncClient) -> None:
     site = await site_of_its_own(slow)
     await shown(browser, f"/upcoming?site={site}")
     for path in ("/upcoming", "/attention", "/clients"):
@@ -133,7 +133,7 @@ async def test_a_site_that_was_chosen_is_remembered_on_every_list(slow: Service,
 
 
 async def test_a_site_that_is_chosen_in_another_tab_does_not_reach_a_page_that_is_open(
-    slow: Service, browser: httpx.AsyncClient
+    slow: Service, browser: httpx2.AsyncClient
 ) -> None:
     site = await site_of_its_own(slow)
     page = await shown(browser, "/clients?site=")
@@ -145,7 +145,7 @@ async def test_a_site_that_is_chosen_in_another_tab_does_not_reach_a_page_that_i
         assert f'value="{site}" selected' not in news.text, path
 
 
-async def test_the_page_tells_the_address_of_the_calendar(slow: Service, browser: httpx.AsyncClient) -> None:
+async def test_the_page_tells_the_address_of_the_calendar(slow: Service, browser: httpx2.AsyncClient) -> None:
     site = await site_of_its_own(slow)
     page = await shown(browser, f"/upcoming?site={site}")
     assert f"{Names().public_url}/upcoming.ics?site={site}&amp;key={calendar_key(TOKEN, site)}" in page
@@ -181,12 +181,12 @@ async def ward_of(service: Service, *names: str, **record: Any) -> Ward:
     return ward
 
 
-async def retried(browser: httpx.AsyncClient, page: str, **said: Any) -> httpx.Response:
+async def retried(browser: httpx2.AsyncClient, page: str, **said: Any) -> httpx2.Response:
     form = {"command_id": hidden(page, "command_id", "data-select"), "about": "telephony"}
     return await browser.post("/attention/retry", data={**form, **said})
 
 
-async def test_a_site_in_order_says_that_nothing_is_needed(slow: Service, browser: httpx.AsyncClient) -> None:
+async def test_a_site_in_order_says_that_nothing_is_needed(slow: Service, browser: httpx2.AsyncClient) -> None:
     site = await site_of_its_own(slow)
     page = await shown(browser, f"/attention?site={site}")
     assert "Nothing needs you." in page
@@ -195,7 +195,7 @@ async def test_a_site_in_order_says_that_nothing_is_needed(slow: Service, browse
 
 
 async def test_those_who_wait_are_grouped_by_system_with_what_is_wrong(
-    slow: Service, browser: httpx.AsyncClient
+    slow: Service, browser: httpx2.AsyncClient
 ) -> None:
     ward = await ward_of(slow, MARKUP, "Second", internet=ACCESS)
     page = await shown(browser, f"/attention?site={ward.site}")
@@ -208,7 +208,7 @@ async def test_those_who_wait_are_grouped_by_system_with_what_is_wrong(
     assert f'href="/clients/{ward.ids[0]}#internet"' in internet
 
 
-async def test_those_that_were_chosen_try_again_and_the_others_wait(slow: Service, browser: httpx.AsyncClient) -> None:
+async def test_those_that_were_chosen_try_again_and_the_others_wait(slow: Service, browser: httpx2.AsyncClient) -> None:
     ward = await ward_of(slow, "First", "Second", "Third")
     page = await shown(browser, f"/attention?site={ward.site}")
     answer = await retried(browser, page, client=ward.ids[:2], site=ward.site)
@@ -223,7 +223,7 @@ async def test_those_that_were_chosen_try_again_and_the_others_wait(slow: Servic
     assert "ann" in {line["by"] for line in await slow.history(ward.ids[0]) if line["kind"] == "retry"}
 
 
-async def test_all_that_were_shown_try_again(slow: Service, browser: httpx.AsyncClient) -> None:
+async def test_all_that_were_shown_try_again(slow: Service, browser: httpx2.AsyncClient) -> None:
     ward = await ward_of(slow, "First", "Second")
     page = await shown(browser, f"/attention?site={ward.site}")
     everybody = re.findall(r'name="shown" value="([^"]*)"', page)
@@ -237,7 +237,7 @@ async def test_all_that_were_shown_try_again(slow: Service, browser: httpx.Async
     await eventually(nobody_waits)
 
 
-async def test_a_form_that_is_sent_twice_asks_once(slow: Service, browser: httpx.AsyncClient) -> None:
+async def test_a_form_that_is_sent_twice_asks_once(slow: Service, browser: httpx2.AsyncClient) -> None:
     ward = await ward_of(slow, "First")
     page = await shown(browser, f"/attention?site={ward.site}")
     for _ in range(2):
@@ -252,7 +252,7 @@ async def test_a_form_that_is_sent_twice_asks_once(slow: Service, browser: httpx
     assert len(events) == len(set(events)), events
 
 
-async def test_who_could_not_be_asked_is_named_with_the_reason(slow: Service, browser: httpx.AsyncClient) -> None:
+async def test_who_could_not_be_asked_is_named_with_the_reason(slow: Service, browser: httpx2.AsyncClient) -> None:
     ward = await ward_of(slow, "First")
     page = await shown(browser, f"/attention?site={ward.site}")
     answer = await retried(browser, page, client=[*ward.ids, "nobody-here", "<b>"], site=ward.site)
@@ -262,7 +262,7 @@ async def test_who_could_not_be_asked_is_named_with_the_reason(slow: Service, br
     assert "<b>:" not in answer.text
 
 
-async def test_who_has_no_need_to_is_counted_apart(slow: Service, browser: httpx.AsyncClient) -> None:
+async def test_who_has_no_need_to_is_counted_apart(slow: Service, browser: httpx2.AsyncClient) -> None:
     ward = await ward_of(slow, "First")
     page = await shown(browser, f"/attention?site={ward.site}")
     well = (await slow.create("Well", site=ward.site))["client_id"]
@@ -272,7 +272,7 @@ async def test_who_has_no_need_to_is_counted_apart(slow: Service, browser: httpx
     assert "1 client had no need to" in await shown(browser, answer.headers["location"])
 
 
-async def test_a_form_that_makes_no_sense_does_nothing(slow: Service, browser: httpx.AsyncClient) -> None:
+async def test_a_form_that_makes_no_sense_does_nothing(slow: Service, browser: httpx2.AsyncClient) -> None:
     ward = await ward_of(slow, "First")
     page = await shown(browser, f"/attention?site={ward.site}")
     for said, words in (
@@ -285,7 +285,7 @@ async def test_a_form_that_makes_no_sense_does_nothing(slow: Service, browser: h
     assert await ward.waiting() == ward.ids
 
 
-async def test_what_was_skipped_is_shown_on_request(slow: Service, browser: httpx.AsyncClient) -> None:
+async def test_what_was_skipped_is_shown_on_request(slow: Service, browser: httpx2.AsyncClient) -> None:
     ward = await ward_of(slow, "First")
     answer = await slow.post(ward.ids[0], "systems/telephony/skip", reason="replaced on <i>Monday</i>")
     assert answer.json()["changed"], answer.text
@@ -300,7 +300,7 @@ async def test_what_was_skipped_is_shown_on_request(slow: Service, browser: http
 
 
 async def test_the_number_that_waits_stands_beside_the_page_everywhere(
-    slow: Service, browser: httpx.AsyncClient
+    slow: Service, browser: httpx2.AsyncClient
 ) -> None:
     await ward_of(slow, "First")
     for path in ("/clients", "/upcoming", "/attention"):
@@ -309,7 +309,7 @@ async def test_the_number_that_waits_stands_beside_the_page_everywhere(
         assert int(found[1]) >= 1
 
 
-async def test_the_calendar_of_the_past_is_empty_and_the_day_is_marked(browser: httpx.AsyncClient) -> None:
+async def test_the_calendar_of_the_past_is_empty_and_the_day_is_marked(browser: httpx2.AsyncClient) -> None:
     now = datetime.now(UTC)
     page = await shown(browser, f"/upcoming?site=&month={now - timedelta(days=62):%Y-%m}")
     assert 'class="inside gone"' in page

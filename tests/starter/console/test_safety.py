@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
-import httpx
+import httpx2
 import pytest
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute, Mount, Route
@@ -29,9 +29,9 @@ ANYBODYS = {  # what is open without a token or a session, and what a stranger i
 
 
 @asynccontextmanager
-async def visiting(service: Service, name: str = "", url: str = "") -> AsyncIterator[httpx.AsyncClient]:
+async def visiting(service: Service, name: str = "", url: str = "") -> AsyncIterator[httpx2.AsyncClient]:
     """A browser without a window; ``name`` is signed in."""
-    async with httpx.AsyncClient(base_url=url or service.url, headers=HTML, trust_env=False, timeout=20) as browser:
+    async with httpx2.AsyncClient(base_url=url or service.url, headers=HTML, trust_env=False, timeout=20) as browser:
         if name:
             cookie = await Sessions(service.clients.directory.database, TOKEN).begin(name, HOME)
             browser.cookies.set(COOKIE, cookie or "")

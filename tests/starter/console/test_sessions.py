@@ -1,18 +1,24 @@
 """Claims about what a session is worth: what it hears ends with it, and only what it was told by us is shown to it."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
-import httpx
+import httpx2
 import pytest
 
+from activities.database import Database
 from starter.app import create_app
 from starter.console import live
 from starter.console.auth.sessions import COOKIE, Session, Sessions, link_key
 from starter.console.rendering import NOTICE_COOKIE, NOTICE_LASTS, SITE_COOKIE, THEME_COOKIE
+from starter.local.postgres import EmbeddedPostgres
 from starter.web.security import Caller
+from tests.support.cut_proxy import CutProxy
 from tests.support.service import HOME, TOKEN, Service, serving, unique
+from tests.support.waiting import eventually
 
 NOW = datetime(2027, 3, 1, tzinfo=UTC)
 ANN = Session(Caller("ann"), NOW, b"a key")
@@ -23,9 +29,9 @@ async def cookie_of(service: Service, name: str = "ann") -> dict[str, str]:
     return {COOKIE: await Sessions(service.clients.directory.database, TOKEN).begin(name, HOME) or ""}
 
 
-def browsing(service: Service, cookies: dict[str, str], url: str = "") -> httpx.AsyncClient:
+def browsing(service: Service, cookies: dict[str, str], url: str = "") -> httpx2.AsyncClient:
     headers = {"Accept": "text/html"}
-    return httpx.AsyncClient(
+    return httpx2.AsyncClient(
         base_url=url or service.url,
         cookies=cookies,
         headers=headers,
@@ -131,12 +137,12 @@ async def test_what_a_cookie_says_of_theme_and_site_counts_only_when_there_is_su
 async def test_the_key_of_a_link_stays_in_no_address(service: Service) -> None:
     """Nor does it work again, in another process either: the database has it, longer than a link lasts."""
     link = f"/sign-in?key={link_key(TOKEN, datetime.now(UTC))}&next=/upcoming"
-    async with httpx.AsyncClient(base_url=service.url, trust_env=False) as browser:
+    async with httpx2.AsyncClient(base_url=service.url, trust_env=False) as browser:
         entered = await browser.get(link)
         assert (entered.status_code, entered.headers["location"]) == (303, "/upcoming")
         assert entered.headers["referrer-policy"] == "same-origin"
         assert entered.headers["cache-control"] == "no-store"
-    async with serving(create_app(service.clients, TOKEN)) as url, httpx.AsyncClient(trust_env=False) as another:
+    async with serving(create_app(service.clients, TOKEN)) as url, httpx2.AsyncClient(trust_env=False) as another:
         assert (await another.get(f"{url}{link}")).status_code == 403
 
 
@@ -145,3 +151,31 @@ async def test_nothing_but_the_files_is_kept_by_a_browser(service: Service) -> N
         for path in ("/clients", "/clients.csv", "/docs", "/docs.css", "/openapi.json", "/sign-in", "/nowhere"):
             assert (await browser.get(path)).headers["cache-control"] == "no-store", path
         assert (await browser.get("/static/live.js")).headers["cache-control"] == "no-cache"
+
+
+@pytest.mark.parametrize("link", [None, "a link"])
+async def test_signing_in_works_though_the_answer_to_its_write_was_lost(
+    service: Service, postgres: EmbeddedPostgres, link: str | None
+) -> None:
+    """The write is sent again then, and finds what it did the first time."""
+    settings, directory, name = service.settings, service.clients.directory.database, unique("ann")
+    dsn = settings.directory_dsn.get_secret_value()
+    link = link and unique(link)
+
+    async def begun() -> bool:
+        return bool(await directory.read("SELECT FROM console_sessions WHERE caller = $1", name))
+
+    async with AsyncExitStack() as stack:
+        proxy = await stack.enter_async_context(CutProxy("127.0.0.1", postgres.port))
+        through = dsn.replace(f":{postgres.port}/", f":{proxy.port}/")
+        sessions = Sessions(await stack.enter_async_context(Database("directory", through, settings)), TOKEN)
+        proxy.lose_after(name.encode())
+        entering = asyncio.create_task(sessions.begin(name, HOME, link))
+        await eventually(begun)
+        proxy.recover()
+        cookie = await entering
+        assert cookie
+        if link:
+            assert await sessions.begin(unique("bob"), HOME, link) is None, "a link is good for once"
+    async with browsing(service, {COOKIE: cookie}) as browser:
+        assert (await browser.get("/clients")).status_code == 200

@@ -4,8 +4,11 @@ import asyncio
 from typing import Any
 
 import asyncpg
+import pytest
 
 from starter.directory.watching import CHANNEL, Watch, until_settled
+from starter.local.postgres import EmbeddedPostgres
+from tests.support.cut_proxy import CutProxy
 from tests.support.service import Service, watched
 from tests.support.waiting import eventually
 from workflows.domain.lifecycle import Status
@@ -42,6 +45,40 @@ async def test_a_lost_connection_is_made_anew_and_everybody_looks_again(service:
             await eventually(cut)
             await asyncio.wait_for(changed.wait(), 5)
     await connection.close()
+
+
+async def test_a_connection_that_went_silent_is_noticed_and_made_anew(
+    service: Service, postgres: EmbeddedPostgres
+) -> None:
+    dsn = service.settings.directory_dsn.get_secret_value()
+    async with CutProxy("127.0.0.1", postgres.port) as proxy:
+        watch = Watch(dsn.replace(f":{postgres.port}/", f":{proxy.port}/"), pause=0.05, heartbeat=0.2)
+        async with watched(watch):
+            with watch.of("acme") as changed:
+                await asyncio.wait_for(changed.wait(), 5)  # connected
+                changed.clear()
+                proxy.hang()  # and nobody closes anything
+                await eventually(lambda: proxy.connections > 1)
+                proxy.recover()
+                await asyncio.wait_for(changed.wait(), 10)
+
+
+async def test_what_only_the_driver_can_fail_with_ends_nothing(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = Watch(service.settings.directory_dsn.get_secret_value(), pause=0.01)
+    connect, failed = asyncpg.connect, list[bool]()
+
+    async def fails_once(*args: Any, **named: Any) -> asyncpg.Connection:
+        if not failed:
+            failed.append(True)
+            raise asyncpg.InternalClientError("the server's last words came while nobody listened")
+        return await connect(*args, **named)
+
+    monkeypatch.setattr(asyncpg, "connect", fails_once)
+    async with watched(watch):
+        with watch.of("acme") as changed:
+            await asyncio.wait_for(changed.wait(), 5)
 
 
 async def test_a_wait_ends_although_nothing_was_heard(service: Service) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 import asyncpg
-import httpx
+import httpx2
 import pytest
 
 from starter.local.children import birth, processes_in
@@ -95,10 +95,10 @@ class Terminal:
         alive = [pid for pid, born in self.children().values() if birth(pid) == born]
         return alive + processes_in(self.data / "postgres")
 
-    def api(self) -> httpx.AsyncClient:
+    def api(self) -> httpx2.AsyncClient:
         token = (self.data / "token").read_text(encoding="utf-8").strip()
         headers = {"Authorization": f"Bearer {token}", "Prefer": "wait=20"}
-        return httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}/api/v1", headers=headers, timeout=40)
+        return httpx2.AsyncClient(base_url=f"http://127.0.0.1:{self.port}/api/v1", headers=headers, timeout=40)
 
 
 @pytest.fixture
@@ -120,13 +120,13 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ter
     it.close()
 
 
-async def put(api: httpx.AsyncClient, path: str, body: dict[str, Any]) -> dict[str, Any]:
+async def put(api: httpx2.AsyncClient, path: str, body: dict[str, Any]) -> dict[str, Any]:
     """What a POST answers, asked again while a part is on its way back."""
-    answers: list[httpx.Response] = []
+    answers: list[httpx2.Response] = []
     key = str(uuid5(NAMESPACE_URL, f"{path} {json.dumps(body)}"))
 
     async def answered() -> bool:
-        with contextlib.suppress(httpx.TransportError):
+        with contextlib.suppress(httpx2.TransportError):
             answers.append(await api.post(path, json=body, headers={"Idempotency-Key": key}))
         return bool(answers) and answers[-1].is_success
 
@@ -135,7 +135,7 @@ async def put(api: httpx.AsyncClient, path: str, body: dict[str, Any]) -> dict[s
     return view
 
 
-async def create(api: httpx.AsyncClient, client_id: str, number: str) -> None:
+async def create(api: httpx2.AsyncClient, client_id: str, number: str) -> None:
     await put(api, "/sites", SITE)
     record = {"client_id": client_id, "name": "Acme", "type": "virtual", "site": SITE["site_id"]}
     await put(api, "/clients", record | {"lines": [{"number": number}]})
@@ -150,7 +150,7 @@ async def test_one_line_says_where_everything_is_and_one_who_can_reach_it(runnin
         await eventually(lambda: running.said("SECURITY.md") and running.output.read_text(encoding="utf-8")),
     )
     assert said, running.output.read_text(encoding="utf-8")
-    async with httpx.AsyncClient(trust_env=False, headers={"Accept": "text/html"}, follow_redirects=True) as browser:
+    async with httpx2.AsyncClient(trust_env=False, headers={"Accept": "text/html"}, follow_redirects=True) as browser:
         assert "<h1>Clients</h1>" in (await browser.get(said[1])).text, "the link signs in"
     assert tuple(running.children()) == ("PostgreSQL", "Temporal", "The Temporal UI", "The worker", "The API")
     async with running.api() as api:
@@ -276,6 +276,6 @@ def test_a_folder_with_something_else_in_it_is_refused(terminal: Terminal) -> No
     assert "holds something else (thesis.txt): choose an empty folder with --data" in told.stderr
 
 
-async def settled(api: httpx.AsyncClient, client_id: str) -> bool:
+async def settled(api: httpx2.AsyncClient, client_id: str) -> bool:
     answer = await api.get(f"/clients/{client_id}")
     return answer.is_success and answer.json()["provisioning"] == "settled"

@@ -1,8 +1,14 @@
 """Claims about the connection to Temporal."""
 
 import socket
+from typing import Any
 
 import pytest
+from temporalio.api.operatorservice.v1 import (
+    AddSearchAttributesRequest,
+    AddSearchAttributesResponse,
+    ListSearchAttributesRequest,
+)
 from temporalio.client import Client
 from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError, RPCStatusCode
@@ -14,10 +20,23 @@ from tests.support.waiting import free_port
 from workflows.visibility import KEYS
 
 
-async def test_search_attributes_are_added_once(temporal: Client) -> None:
+async def test_search_attributes_are_added_once(temporal: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     key = SearchAttributeKey.for_keyword("StarterTest")
+    added = list[list[str]]()
+    add = temporal.operator_service.add_search_attributes
+
+    async def counted(request: AddSearchAttributesRequest, **named: Any) -> AddSearchAttributesResponse:
+        added.append(list(request.search_attributes))
+        return await add(request, **named)
+
+    monkeypatch.setattr(temporal.operator_service, "add_search_attributes", counted)
     for _ in range(2):
         await ensure_search_attributes(temporal, [*KEYS, key])
+    assert added == [["StarterTest"]]
+    listed = await temporal.operator_service.list_search_attributes(
+        ListSearchAttributesRequest(namespace=temporal.namespace)
+    )
+    assert {"StarterTest", *(key.name for key in KEYS)} <= set(listed.custom_attributes)
 
 
 async def test_a_search_attribute_of_another_type_is_said(temporal: Client) -> None:

@@ -1,6 +1,6 @@
 """A line of log per request: short, of printable text, and but few for what strangers ask again and again."""
 
-import httpx
+import httpx2
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 from structlog.testing import capture_logs
@@ -17,8 +17,8 @@ async def closed(scope: Scope, receive: Receive, send: Send) -> None:
     await PlainTextResponse("", 200 if scope["path"] == "/mine" else 401)(scope, receive, send)
 
 
-def asking(log: AccessLog, address: str = "192.0.2.1") -> httpx.AsyncClient:
-    return httpx.AsyncClient(transport=httpx.ASGITransport(log, client=(address, 1)), base_url="http://connect")
+def asking(log: AccessLog, address: str = "192.0.2.1") -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(transport=httpx2.ASGITransport(log, client=(address, 1)), base_url="http://connect")
 
 
 async def test_what_a_stranger_asks_again_and_again_is_counted_in_one_line() -> None:

@@ -7,9 +7,9 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
-import httpx
+import httpx2
 import pytest
 import uvicorn
 from starlette.requests import Request
@@ -64,13 +64,13 @@ class App:
 
 
 @asynccontextmanager
-async def served(limits: HttpLimits) -> AsyncIterator[tuple[App, Server, httpx.AsyncClient]]:
+async def served(limits: HttpLimits) -> AsyncIterator[tuple[App, Server, httpx2.AsyncClient]]:
     app = App()
     config = uvicorn.Config(
         app, host="127.0.0.1", port=free_port(), lifespan="off", log_config=None, timeout_graceful_shutdown=1
     )
     server = Server(config, limits=limits)
-    async with running(server) as url, httpx.AsyncClient(base_url=url, trust_env=False, timeout=30) as caller:
+    async with running(server) as url, httpx2.AsyncClient(base_url=url, trust_env=False, timeout=30) as caller:
         yield app, server, caller
 
 
@@ -149,7 +149,7 @@ async def test_who_kept_us_waiting_longest_makes_room_for_others() -> None:
         await eventually(lambda: len(server.server_state.connections) == 2)
         for _ in range(30):
             await sent(server, HALF, stack)
-            async with httpx.AsyncClient(base_url=caller.base_url, trust_env=False) as another:
+            async with httpx2.AsyncClient(base_url=caller.base_url, trust_env=False) as another:
                 assert (await another.get("/")).text == "here"
         await the_end(oldest)
         assert len(server.server_state.connections) <= 8 + server.config.backlog
@@ -160,7 +160,7 @@ async def test_who_kept_us_waiting_longest_makes_room_for_others() -> None:
 async def test_when_we_work_for_all_of_them_a_new_one_is_told_so() -> None:
     async with served(HttpLimits(connections=8)) as (app, server, caller):
         most = 8 + server.config.backlog
-        working = list[asyncio.Task[httpx.Response]]()
+        working = list[asyncio.Task[httpx2.Response]]()
         while len(working) < most:
             working.append(asyncio.create_task(caller.get("/work")))
             await eventually(lambda: len(server.server_state.tasks) == len(working))
@@ -195,11 +195,78 @@ async def test_two_hundred_half_sent_requests_with_few_descriptors_keep_nobody_o
 
 
 async def ready(url: str) -> bool:
-    async with httpx.AsyncClient(trust_env=False, timeout=10) as caller:
+    async with httpx2.AsyncClient(trust_env=False, timeout=10) as caller:
         try:
             return (await caller.get(url)).is_success
-        except httpx.ConnectError:  # it does not listen yet
+        except httpx2.ConnectError:  # it does not listen yet
             return False
+
+
+HEAD = b"GET / HTTP/1.1\r\nHost: connect\r\n"
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"GET /" + b"x" * 70_000,
+        HEAD + b"X-Large: " + b"x" * 70_000,
+        HEAD + b"X-" + b"x" * 70_000,
+        HEAD + b"X-Many: x\r\n" * 7_000,
+        HEAD + b"X-Large: " + b"x" * 17_000 + b"\r\n\r\n",
+        b"POST /echo HTTP/1.1\r\nHost: connect\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-Late: " + b"x" * 70_000,
+    ],
+    ids=["an address", "a header", "a name", "many headers", "an ended header", "a trailer"],
+)
+async def test_headers_have_a_largest_size(request_: bytes) -> None:
+    async with served(HttpLimits()) as (_, server, caller), AsyncExitStack() as stack:
+        refused = await sent(server, request_, stack)
+        told = await the_end(refused)
+        assert told == b"reset" or (told.startswith(b"HTTP/1.1 431 ") and b"larger than 16384 bytes" in told)
+        assert (await caller.get("/")).text == "here"
+
+
+async def test_large_headers_are_read_and_bodies_are_none_of_them() -> None:
+    async with served(HttpLimits()) as (_, _, caller):
+        assert (await caller.get("/", headers={"X-Large": "x" * 15_000})).text == "here"
+        assert len((await caller.post("/echo", content=b"x" * 3_000_000)).content) == 3_000_000
+        chunks = (bytes([n % 256]) * 1_000 for n in range(300))
+
+        async def slowly() -> AsyncIterator[bytes]:
+            for chunk in chunks:
+                yield chunk
+
+        assert len((await caller.post("/echo", content=slowly())).content) == 300_000
+
+
+async def test_a_head_that_comes_in_small_pieces_is_counted_too() -> None:
+    async with served(HttpLimits()) as (_, server, _), AsyncExitStack() as stack:
+        reader, writer = await sent(server, HEAD + b"X-Slow: ", stack)
+        telling = asyncio.create_task(the_end((reader, writer)))
+        sent_so_far = 0
+        while not telling.done() and sent_so_far < 100_000:
+            writer.write(b"x" * 100)
+            sent_so_far += 100
+            with suppress(ConnectionError):
+                await writer.drain()
+            await asyncio.wait([telling], timeout=0.001)
+        assert (await telling).startswith((b"HTTP/1.1 431 ", b"reset"))
+        assert 15_000 < sent_so_far < 100_000
+
+
+async def test_a_request_that_waits_for_the_one_before_it_is_not_called_late() -> None:
+    """Its body is not read before it is its turn."""
+    async with served(SHORT) as (app, server, _), AsyncExitStack() as stack:
+        first = b"GET /work HTTP/1.1\r\nHost: connect\r\n\r\n"
+        second = b"POST /echo HTTP/1.1\r\nHost: connect\r\nConnection: close\r\nContent-Length: 4\r\n\r\n"
+        pipelined = await sent(server, first + second, stack)
+        await eventually(lambda: server.server_state.tasks)
+        for _ in range(3):  # three times as long as a caller is waited for
+            await the_end(await sent(server, HALF, stack))
+        app.go_on.set()
+        pipelined[1].write(b"body")
+        told = await the_end(pipelined)
+        assert told.count(b"HTTP/1.1 200 ") == 2
+        assert told.endswith(b"body")
 
 
 async def test_malformed_requests_are_counted_not_logged_one_by_one(caplog: pytest.LogCaptureFixture) -> None:

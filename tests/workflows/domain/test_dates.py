@@ -1,8 +1,12 @@
 """Local days of a site as instants: last days, offsets, and every odd midnight (PRODUCT.md section 4)."""
 
-import zoneinfo
+import copy
+import os
+import subprocess
+import sys
 from datetime import UTC, date, datetime, timedelta
-from zoneinfo import ZoneInfo, available_timezones
+from importlib.resources import files
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings
@@ -18,11 +22,12 @@ from workflows.domain.dates import (
     local_day,
     local_time,
     zone,
+    zone_names,
 )
 from workflows.domain.errors import InvalidField
 
 SECOND, DAY = timedelta(seconds=1), timedelta(days=1)
-zones = st.sampled_from(sorted(available_timezones()))
+zones = st.sampled_from(sorted(zone_names()))
 days = st.dates(date(1990, 1, 1), date(2100, 12, 31))
 often = settings(max_examples=1500, derandomize=True, deadline=None, database=None)
 
@@ -174,9 +179,24 @@ def test_what_is_no_time_zone_is_refused(name: str) -> None:
     assert "Europe/London" in refused.value.remedy
 
 
-def test_the_machines_own_zones_are_not_asked() -> None:
+def test_the_machines_own_zones_are_not_asked_and_stay_as_they_are_for_others(tmp_path: Path) -> None:
     """The pinned wheel decides: what a machine's update changes would differ from one replay to the next."""
-    assert zoneinfo.TZPATH == ()
+    (tmp_path / "Europe").mkdir()
+    (tmp_path / "Europe/London").write_bytes((files("tzdata") / "zoneinfo/Asia/Tokyo").read_bytes())
+    program = (
+        "import zoneinfo; from datetime import datetime; from workflows.domain.dates import zone\n"
+        "for a_zone in zone('Europe/London'), zoneinfo.ZoneInfo('Europe/London'):\n"
+        "    print(datetime(2027, 1, 1, tzinfo=a_zone).utcoffset())"
+    )
+    environment = {**os.environ, "PYTHONTZPATH": str(tmp_path)}
+    printed = subprocess.check_output([sys.executable, "-c", program], env=environment, text=True)
+    assert printed.split() == ["0:00:00", "9:00:00"]
+
+
+def test_every_zone_of_the_wheel_is_a_zone_that_can_be_copied() -> None:
+    for name in zone_names():
+        assert copy.deepcopy(zone(name)) is zone(name)
+        assert str(zone(name)) == name
 
 
 def test_an_instant_reads_as_the_sites_clock_shows_it() -> None:
@@ -184,4 +204,4 @@ def test_an_instant_reads_as_the_sites_clock_shows_it() -> None:
     assert local_time(utc("2027-07-01 11:30:05"), "UTC") == "2027-07-01 11:30:05 UTC"
     there = at_site(utc("2027-07-01 11:30"), "America/St_Johns")
     assert there.isoformat() == "2027-07-01T09:00:00-02:30"
-    assert there.tzinfo == ZoneInfo("America/St_Johns")
+    assert str(there.tzinfo) == "America/St_Johns"
