@@ -23,6 +23,7 @@ STATES = {
 }
 KINDS = {"change_services": "change services", "cancel_scheduled_decommission": "cancel the planned decommission"}
 UNSEEN = {"command_id", "next", "seen", "line", "confirmed", "shown", "about", "typing", "more"}
+WAS = "was-"  # begins the names of fields that carry what others were when the form was opened
 MINUTE, HOUR, DAY = 60, 3600, 86400
 MONTH, YEAR = 30 * DAY, 365 * DAY  # as long as an age needs to be
 SYSTEMS = {"telephony": "Telephone lines", "internet": "Internet access"}
@@ -51,7 +52,7 @@ def kind_word(kind: str) -> str:
 def field_word(name: str) -> str:
     """A field of a form as one reads it: ``number-2`` is a number; empty for what forms carry unseen."""
     plain = re.sub(r"-\+?\d+$", "", name)
-    return "" if plain in UNSEEN or plain.startswith("was-") else plain.replace("_", " ").replace("-", " ").capitalize()
+    return "" if plain in UNSEEN or plain.startswith(WAS) else plain.replace("_", " ").replace("-", " ").capitalize()
 
 
 def day_word(day: date | str | None) -> str:

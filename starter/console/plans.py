@@ -1,17 +1,14 @@
-"""A planned change as the console says it, and where it is moved to another day, with everything that it says."""
+"""A planned change as the console says it."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Protocol
-from urllib.parse import urlencode
 
-from starter.console.labels import comes_twice, kind_word
-from workflows.domain.dates import at_site, first_instant, local_day, zone
+from starter.console.labels import kind_word
+from workflows.domain.dates import first_instant, local_day
 
 A_DAY = timedelta(days=1)
 ENDS = ("suspend", "decommission")  # what they end has a last day
-Said = Iterator[tuple[str, object]]
 
 
 class Planned(Protocol):
@@ -48,20 +45,6 @@ class At:
         return self.day - A_DAY if self.begins_a_day and self.plan.kind in ENDS else None
 
 
-def elsewhere(client_id: str, plan: Planned, timezone: str) -> tuple[str, str]:
-    """What moves a planned change, and where: the Edit status page, filled in as it was. An activation moves with the
-    start date."""
-    if plan.kind == "activate":
-        return "Edit start date", f"/clients/{client_id}/edit"
-    at = At(plan, timezone)
-    local = at_site(plan.at, timezone)
-    moment = {"when": "at", "at": f"{local:%Y-%m-%dT%H:%M}", "second": "yes" if _second(plan, timezone) else ""}
-    if at.begins_a_day:
-        moment = {"when": "day", "last_day": str(at.day - A_DAY)}
-    said = [("action", plan.kind), *moment.items(), *_said(plan), ("reason", plan.reason)]
-    return "Reschedule", f"/clients/{client_id}/status?{urlencode([(name, value) for name, value in said if value])}"
-
-
 def plan_word(plan: Planned) -> str:
     """What a planned change does, in a few words: ``convert to virtual``."""
     match plan.kind, plan.details:
@@ -83,11 +66,6 @@ def touched(plan: Planned) -> str:
     return ", ".join([*added, *removed, *placed, *offices, *_internet_word(details.get("internet"))])
 
 
-def _second(plan: Planned, timezone: str) -> bool:
-    local = plan.at.astimezone(zone(timezone))
-    return local.fold == 1 and comes_twice(local)
-
-
 def _line(line: dict[str, Any]) -> str:
     return f"{line['number']} in {line['office']}" if line.get("office") else str(line["number"])
 
@@ -97,27 +75,3 @@ def _internet_word(internet: object) -> list[str]:
         return ["end internet access"] if internet == "none" else []
     vlan = f", VLAN {internet['vlan']}" if internet.get("vlan") else ""
     return [f"internet {internet['down_mbps']}/{internet['up_mbps']} Mbit/s{vlan}"]
-
-
-def _said(plan: Planned) -> Said:
-    """The fields of the Edit status page that say the same (wishes.py)."""
-    details = plan.details
-    yield "source", details.get("source")
-    yield "to", details.get("to")
-    for line in details.get("lines", ()):
-        yield f"office-{line['number']}", line["office"]
-    yield "offices", ", ".join(details.get("offices", ()))
-    for row, line in enumerate(details.get("add_lines", ())):
-        yield f"number-{row}", line["number"]
-        yield f"place-{row}", line["office"]
-        yield f"protected-{row}", "true" if line["protected"] else None
-    for number in details.get("remove_lines", ()):
-        yield "remove", number
-    internet = details.get("internet")
-    if isinstance(internet, dict):
-        yield "internet", "set" if plan.kind == "change_services" else None
-        yield "down", internet["down_mbps"]
-        yield "up", internet["up_mbps"]
-        yield "vlan", internet["vlan"]
-    else:
-        yield "internet", internet

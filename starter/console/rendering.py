@@ -1,7 +1,7 @@
 """What every page of the console shares: who looks, how it is rendered, forms, and what is said after them."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,7 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from starter.console import labels as words
 from starter.console.auth.sessions import Session
-from starter.console.plans import elsewhere, plan_word, touched
+from starter.console.plans import plan_word, touched
 from starter.directory.console import ConsoleReads
 from starter.errors import Away, NoSuchClient, NoSuchPage, StarterError
 from starter.web.security import Caller
@@ -38,7 +38,7 @@ templates = Environment(
     lstrip_blocks=True,
 )
 templates.filters.update(words.FILTERS, plan=plan_word, touched=touched)
-templates.globals.update(fresh=lambda: uuid4().hex, elsewhere=elsewhere)
+templates.globals.update(fresh=lambda: uuid4().hex)
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,18 @@ class Form:
     def text(self, name: str) -> str:
         return self.fields.get(name, "")
 
-    def given(self, name: str) -> str | None:
-        """The value, or None when it was left blank."""
-        return self.fields.get(name) or None
+    def was(self, name: str) -> str:
+        """What a field was when the form was opened."""
+        return self.text(f"{words.WAS}{name}")
+
+    def opened(self, fields: Mapping[str, str]) -> "Form":
+        """The same form, opened when its fields were these."""
+        return Form({**self.fields, **{f"{words.WAS}{name}": value for name, value in fields.items()}}, self.many)
+
+    @property
+    def carried(self) -> dict[str, str]:
+        """What the form carries unseen: what its fields were when it was opened."""
+        return {name: value for name, value in self.fields.items() if name.startswith(words.WAS)}
 
 
 async def read_form(request: Request) -> Form:

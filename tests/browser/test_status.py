@@ -69,7 +69,7 @@ async def test_a_suspension_is_previewed_as_one_types_and_done_once(
 ) -> None:
     page = await browsers.signed_in(address(acme))
     await page.get_by_role("link", name="Suspend Cease").click()
-    await page.get_by_label("Who stands behind it").fill("billing")
+    await page.get_by_label("Source").fill("billing")
     await page.get_by_label("Reason").fill("unpaid <b>42</b>")
     await expect(page.locator("table.effects")).to_contain_text("unpaid <b>42</b>")
     first, second = (line["number"] for line in acme["lines"])
@@ -95,7 +95,7 @@ async def test_what_is_confirmed_is_what_was_previewed_last(
 ) -> None:
     page = await browsers.signed_in(address(acme, "?action=suspend"))
     for source in ("billing", "security"):
-        await page.get_by_label("Who stands behind it").fill(source)
+        await page.get_by_label("Source").fill(source)
         await expect(page.locator("table.effects")).to_contain_text(source)
     await page.get_by_role("button", name="Suspend now").click()
     await expect(page.locator("p.notice")).to_have_text("Suspended by security.")
@@ -213,7 +213,7 @@ async def test_a_virtual_client_becomes_residential_with_an_office_per_line(
     await expect(page.locator("[data-part=preview]")).to_contain_text("Give each line its office.")
     await page.get_by_label(client["lines"][0]["number"]).fill("4.01")
     await page.get_by_label("Download, Mbit/s").fill("fast")
-    await expect(page.locator("#down-wrong")).to_have_text("Write it as a whole number, such as 100.")
+    await expect(page.locator("#said-down")).to_contain_text("The download rate cannot be “fast”. Give whole Mbit/s")
     await page.get_by_label("Download, Mbit/s").fill("100")
     await page.get_by_label("Upload, Mbit/s").fill("20")
     await expect(page.locator("table.effects")).to_contain_text("on, 100/20 Mbit/s")

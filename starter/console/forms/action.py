@@ -1,34 +1,46 @@
-"""What the Edit status page is asked for: its actions, and how its form becomes a command.
+"""The Edit status form: its actions, and how its fields become a command.
 
 The same fields are read from an address as one types and from the form that confirms: what was previewed is what is
 done.
 """
 
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
 from typing import Any
+from urllib.parse import urlencode
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
-from starter.console.forms.checks import TOO_MANY, field_of, sentence
-from starter.console.labels import comes_twice, moment_word
+from starter.console.forms.errors import FormErrors
+from starter.console.forms.internet import CHOICE, RATES, read_choice, read_internet
+from starter.console.forms.internet import fields_of_plan as fields_of_internet
+from starter.console.forms.lines import (
+    REMOVED,
+    ROOMS,
+    ROW_NAMES,
+    LineRow,
+    filled_rows,
+    office_rows,
+    order_of,
+    read_lines,
+    read_rooms,
+)
+from starter.console.forms.lines import fields_of_plan as fields_of_lines
+from starter.console.forms.moment import DAY, LAST_DAY, NOW, WHEN, Moment
+from starter.console.forms.moment import fields_of_plan as fields_of_moment
+from starter.console.labels import moment_word
+from starter.console.plans import At, Planned
 from starter.console.rendering import Form
 from starter.contract.bodies import CommandBody, ConvertBody, PlannableBody, ServicesBody, message_of
-from workflows.domain.dates import at_site, end_of, zone
-from workflows.domain.errors import InvalidField
 from workflows.domain.lifecycle import Kind
 from workflows.domain.services import ClientType
 from workflows.wire.messages import BY_NAME, AnyMessage
 from workflows.wire.views import ClientView, LineView
 
-NOW, DAY, AT = "now", "day", "at"
-ROWS, MOST_ROWS = 3, 1000  # rows for lines to add, at first and at most: there is always an empty one
-DETAIL = re.compile(
-    r"reason|offices|down|up|vlan|internet|remove|office-\+\d{1,15}|(number|place|protected)-\d{1,3}|later"
-)
-"""The fields that say more than what is to be done and when."""
+DETAILS = {"reason", ROOMS, *RATES, CHOICE, REMOVED}
+"""The fields that say more than what is to be done and when, besides those of lines."""
 
 
 @dataclass(frozen=True)
@@ -95,20 +107,6 @@ BODIES: dict[Kind, type[BaseModel]] = {
     Kind.CONVERT: ConvertBody,
     Kind.CHANGE_SERVICES: ServicesBody,
 }
-PLACES = {"internet.down_mbps": "down", "internet.up_mbps": "up", "internet.vlan": "vlan"}
-
-
-class FormError(Exception):
-    """The form cannot be read. ``wrong`` tells why, by field; ``missing``: it is only not filled in yet."""
-
-    def __init__(self, wrong: Mapping[str, str], *, missing: bool = False) -> None:
-        super().__init__(" ".join(wrong.values()))
-        self.wrong, self.missing = dict(wrong), missing
-
-
-def missing(field_: str, sentence: str) -> FormError:
-    """Something is to be filled in first."""
-    return FormError({field_: sentence}, missing=True)
 
 
 def actions_for(client: ClientView) -> list[Action]:
@@ -131,237 +129,144 @@ class ActionForm:
     action: Action
     client: ClientView
     form: Form
-    names: dict[str, str] = field(default_factory=dict)
 
-    def text(self, name: str) -> str:
-        """What a field says."""
-        return self.form.text(name)
+    @classmethod
+    def of(cls, client: ClientView, form: Form) -> "ActionForm | None":
+        """What the form asks for; None while no action is chosen."""
+        named = {action.kind.value: action for action in actions_for(client)}
+        action = named.get(form.text("action"))
+        return cls(action, client, form) if action else None
 
-    def chosen(self, name: str) -> Sequence[str]:
-        """All that is chosen of several."""
-        return self.form.many.get(name, ())
+    @cached_property
+    def moment(self) -> Moment:
+        return Moment(self.form, self.client.timezone, self.action.plannable)
+
+    @cached_property
+    def rows(self) -> Sequence[LineRow]:
+        """The lines that get an office, or the rows for lines to add."""
+        match self.action.kind:
+            case Kind.CONVERT if self.client.type is ClientType.VIRTUAL:
+                return office_rows(self.form, self._placed)
+            case Kind.CHANGE_SERVICES:
+                return filled_rows(self.form)
+            case _:
+                return ()
 
     @property
-    def when(self) -> str:
-        """Now, after a last day, or at an exact moment; the address of a day or moment alone means that."""
-        said = self.text("when")
-        if not self.action.plannable:
-            return NOW
-        if said in (NOW, DAY, AT):
-            return said
-        return DAY if self.text("last_day") else AT if self.text("at") else NOW
+    def removed(self) -> Sequence[str]:
+        """The numbers of the lines that are to be removed."""
+        return self.form.many.get(REMOVED, ())
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """The fields, in the order of the page."""
+        return ("last_day", "at", "source", *order_of(self.rows), ROOMS, *RATES, "reason", "confirmed")
 
     @property
     def source(self) -> str:
-        """Who stands behind it; of an unsuspension, whose hold is lifted: empty while that is to be chosen."""
+        """Who asks for it; of an unsuspension, whose hold is lifted: empty while that is to be chosen."""
         if self.action.kind is not Kind.UNSUSPEND:
-            return self.text("source") or "operator"
-        return self.text("source") or (self.sources[0][0] if len(self.sources) == 1 else "")
+            return self.form.text("source") or "operator"
+        return self.form.text("source") or (self.sources[0][0] if len(self.sources) == 1 else "")
 
     @property
     def sources(self) -> list[tuple[str, str]]:
         """Whose holds can be lifted, and why they stand: those that do, those that are planned, and what was asked."""
         known = {hold.source: hold.reason for hold in self.client.holds}
         planned = [plan for plan in self.client.planned if plan.kind == Kind.SUSPEND and "source" in plan.details]
-        known = {plan.details["source"]: f"planned for {plan.local_time}" for plan in planned} | known
-        asked = self.text("source")
+        zone = self.client.timezone
+        known = {plan.details["source"]: f"planned for {moment_word(plan.at, zone)} {zone}" for plan in planned} | known
+        asked = self.form.text("source")
         return [*known.items(), *([(asked, "")] if asked and asked not in known and asked != "all" else [])]
-
-    @property
-    def moment(self) -> datetime | None:
-        """When it would happen; None for now, or while that cannot be read."""
-        try:
-            said = self._moment()
-            if DAY in said:
-                return at_site(end_of(date.fromisoformat(said[DAY]), self.client.timezone), self.client.timezone)
-            return datetime.fromisoformat(said[AT]) if AT in said else None
-        except (FormError, InvalidField, ValueError, OverflowError):
-            return None
-
-    @property
-    def twice(self) -> tuple[str, str] | None:
-        """What the first and the second are called, of an exact moment whose time comes twice that day."""
-        moment = self.moment if self.when == AT else None
-        local = moment and moment.astimezone(zone(self.client.timezone))
-        if local is None or not comes_twice(local):
-            return None
-        first, second = (f"{local.replace(fold=fold):%H:%M %Z}" for fold in (0, 1))
-        return first, second
-
-    @property
-    def second(self) -> int:
-        """Which of both it is, of a time that comes twice: 0 or 1."""
-        moment = self.moment if self.when == AT else None
-        return moment.astimezone(zone(self.client.timezone)).fold if moment else 0
-
-    @property
-    def placed(self) -> list[LineView]:
-        """The lines that get an office: those that the client has, and those that it will have by then."""
-        plans = self.client.planned if self.when != NOW else ()
-        added = [line for plan in plans for line in plan.details.get("add_lines", ())]
-        lines = {line["number"]: LineView.model_validate(line) for line in added}
-        return list(({line.number: line for line in self.client.lines} | lines).values())
-
-    @property
-    def skipped(self) -> str:
-        """The time that was typed, where the clocks of the site skip it on that day."""
-        typed, moment = self.text("at"), self.moment if self.when == AT else None
-        if moment is None or "T" not in typed or datetime.fromisoformat(typed).tzinfo:
-            return ""
-        clock = f"{datetime.fromisoformat(typed):%H:%M}"
-        return clock if clock != f"{moment:%H:%M}" else ""
-
-    @property
-    def local_moment(self) -> str:
-        """The exact moment as a browser's field has it: of the site, without an offset."""
-        moment = self.moment if self.when == AT else None
-        return f"{moment.replace(tzinfo=None):%Y-%m-%dT%H:%M}" if moment else self.text("at")
-
-    @property
-    def rows(self) -> int:
-        """How many rows there are for lines to add."""
-        filled = (
-            re.fullmatch(r"(?:number|place)-(\d{1,3})", name) for name, value in self.form.fields.items() if value
-        )
-        return min(max([ROWS, *(int(found[1]) + 2 for found in filled if found)]), MOST_ROWS)
 
     @property
     def button(self) -> str:
         """What confirming does, in words."""
-        if self.when == NOW or self.moment is None:
+        if self.moment.at is None:
             named = {Kind.CANCEL_SCHEDULED_DECOMMISSION: "Cancel the planned decommission"}
             return named.get(self.action.kind, f"{self.action.name} now")
-        return f"Plan {self.action.plan} for {moment_word(self.moment)} {self.client.timezone}"
+        return f"Plan {self.action.plan} for {moment_word(self.moment.at)} {self.client.timezone}"
 
     @property
     def carried(self) -> list[tuple[str, str]]:
         """What the form that confirms carries: exactly what was previewed."""
-        moment = self._moment()
-        told = [("action", self.action.kind.value), ("when", self.when)]
-        told += [(name, moment[key]) for name, key in (("last_day", DAY), ("at", AT)) if key in moment]
+        fields = [("action", self.action.kind.value), ("when", self.moment.when)]
+        fields += [*self.moment.read(FormErrors()).items()]
         if self.action.kind in (Kind.SUSPEND, Kind.UNSUSPEND):
-            told.append(("source", self.source))
-        details = {name: values for name, values in self.form.many.items() if DETAIL.fullmatch(name)}
-        return [*told, *((name, value) for name, values in details.items() for value in values if value)]
+            fields.append(("source", self.source))
+        details = {
+            name: values for name, values in self.form.many.items() if name in DETAILS or ROW_NAMES.fullmatch(name)
+        }
+        return [*fields, *((name, value) for name, values in details.items() for value in values if value)]
 
-    def message(self, by: str, command_id: str) -> AnyMessage:
-        """The command. Raises NotSaid."""
-        said = {"reason": self.text("reason"), **self._details()}
-        moment = self._moment()
-        said |= {name: moment[key] for name, key in (("last_day", DAY), ("at", AT)) if key in moment}
-        try:
-            body = BODIES.get(self.action.kind, CommandBody).model_validate(said)
-        except ValidationError as invalid:
-            raise FormError(self._told(invalid)) from invalid
+    def message(self, by: str, command_id: str, errors: FormErrors) -> AnyMessage | None:
+        """The command; None when there cannot be such a one yet, which the errors say."""
+        values = {"reason": self.form.text("reason"), **self._details(errors), **self.moment.read(errors)}
+        body = None if errors.stopped else errors.read(BODIES.get(self.action.kind, CommandBody), values)
+        if body is None or errors.stopped:
+            return None
         return message_of(BY_NAME[self.action.kind], body, by=by, command_id=command_id)
 
     # -- inside -----------------------------------------------------------------------------------------------------
 
-    def _moment(self) -> dict[str, str]:
-        if self.when == DAY:
-            day = self.text("last_day")
-            if not day:
-                raise missing("last_day", "Give the last day of service, inclusive.")
-            return {DAY: day}
-        if self.when == AT:
-            at = self.text("at")
-            if not at:
-                raise missing("at", "Give the day and time.")
-            return {AT: instant(at, self.client.timezone, second=bool(self.text("second")))}
-        return {}
+    @property
+    def _placed(self) -> list[LineView]:
+        """The lines that get an office: those that the client has, and those that it will have by then."""
+        plans = self.client.planned if self.moment.when != NOW else ()
+        added = [line for plan in plans for line in plan.details.get("add_lines", ())]
+        lines = {line["number"]: LineView.model_validate(line) for line in added}
+        return list(({line.number: line for line in self.client.lines} | lines).values())
 
-    def _details(self) -> dict[str, Any]:
+    def _details(self, errors: FormErrors) -> dict[str, Any]:
         match self.action.kind:
             case Kind.SUSPEND | Kind.UNSUSPEND:
                 if not self.source:
-                    raise missing("source", "Choose whose hold is lifted.")
+                    errors.miss("source", "Choose whose hold is lifted")
                 return {"source": self.source}
-            case Kind.CONVERT if self.text("to") == self.client.type:
-                raise FormError({"": f"The client is {self.client.type} already: there is nothing to convert."})
+            case Kind.CONVERT if self.form.text("to") == self.client.type:
+                errors.refuse("", f"The client is {self.client.type} already: there is nothing to convert")
+                return {}
             case Kind.CONVERT if self.client.type is ClientType.RESIDENTIAL:
                 return {"to": other_type(self.client)}
             case Kind.CONVERT:
-                return {"to": other_type(self.client), **self._placed()}
+                return {"to": other_type(self.client), **self._offices(errors)}
             case Kind.CHANGE_SERVICES:
-                return self._changed()
+                return self._changed(errors)
             case _:
                 return {}
 
-    def _placed(self) -> dict[str, Any]:
+    def _offices(self, errors: FormErrors) -> dict[str, Any]:
         """Offices for every line, offices without one, and internet access."""
-        lines = [
-            {"number": line.number, "office": office, "protected": line.protected}
-            for line in self.placed
-            if (office := self._in_row("lines", "office", line.number))
-        ]
-        offices = [office for part in self.text("offices").split(",") if (office := part.strip())]
+        lines = read_lines(self.rows, ClientType.RESIDENTIAL, errors)
+        offices, internet = read_rooms(self.form, errors), read_internet(self.form, errors)
         if not lines and not offices:
-            where = f"office-{self.client.lines[0].number}" if self.client.lines else "offices"
-            raise missing(where, "Give each line its office." if self.client.lines else "Give at least one office.")
-        internet = self._internet()
-        return {"lines": lines, "offices": offices, **({"internet": internet} if internet else {})}
+            where = self.rows[0].office_field if self.client.lines else ROOMS
+            errors.miss(where, "Give each line its office" if self.client.lines else "Give at least one office")
+        return {"lines": [*lines.values()], "offices": offices, **({"internet": internet} if internet else {})}
 
-    def _changed(self) -> dict[str, Any]:
+    def _changed(self, errors: FormErrors) -> dict[str, Any]:
         """Lines to add, move or remove, and what becomes of internet access."""
-        residential = self.client.type is ClientType.RESIDENTIAL
-        added: list[dict[str, Any]] = []
-        for row in range(self.rows):
-            number = self._in_row("add_lines", "number", row)
-            if not number:
-                if self.text(f"place-{row}"):
-                    raise FormError(
-                        {f"number-{row}": "An office is given without a telephone number. Give the number."}
-                    )
-                continue
-            office = self.text(f"place-{row}") or None
-            if residential and not office:
-                raise missing(f"place-{row}", f"Give {number} its office.")
-            self.names[f"add_lines.{len(added)}.office"] = f"place-{row}"
-            added.append({"number": number, "office": office, "protected": self.text(f"protected-{row}") == "true"})
-        said: dict[str, Any] = {"add_lines": added, "remove_lines": list(self.chosen("remove"))}
-        if self.text("internet") == "none":
-            said["internet"] = "none"
-        elif self.text("internet") == "set":
-            said["internet"] = self._internet()
-            if said["internet"] is None:
-                raise missing("down", "Give the rates of the internet access.")
-        if not (added or said["remove_lines"] or said.get("internet")):
-            raise missing("", "Say what is to change.")
-        return said
-
-    def _in_row(self, list_: str, name: str, row: int | str) -> str:
-        """A field of a row; a complaint about it in the body is then known to be about that field."""
-        value = self.text(f"{name}-{row}")
-        if value:
-            place = len([known for known in self.names if known.startswith(list_) and known.endswith(name)])
-            self.names[f"{list_}.{place}.{name}"] = f"{name}-{row}"
-        return value
-
-    def _internet(self) -> dict[str, Any] | None:
-        names = {"down_mbps": "down", "up_mbps": "up", "vlan": "vlan"}
-        said = {name: self.text(place) for name, place in names.items() if self.text(place)}
-        if unread := {names[name]: text for name, text in said.items() if not re.fullmatch(r"[0-9]{1,7}", text)}:
-            raise FormError(dict.fromkeys(unread, "Write it as a whole number, such as 100."))
-        return {name: int(text) for name, text in said.items()} or None
-
-    def _told(self, invalid: ValidationError) -> dict[str, str]:
-        told: dict[str, str] = {}
-        for error in invalid.errors():
-            name = ".".join(str(part) for part in error["loc"] if part != "InternetGiven")
-            place = "" if error["type"] == TOO_MANY else {**PLACES, **self.names}.get(name, name)
-            told.setdefault(place, f"{sentence(field_of(place or name), error)}.")
-        return told
+        added = read_lines(self.rows, self.client.type, errors)
+        internet = read_choice(self.form, errors)
+        if not (added or self.removed or internet or errors.stopped):
+            errors.miss("", "Say what is to change")
+        changes = {"add_lines": [*added.values()], "remove_lines": list(self.removed), "internet": internet}
+        return {name: value for name, value in changes.items() if value}
 
 
-def instant(text: str, timezone: str, *, second: bool = False) -> str:
-    """A local day and time of the site, or an instant with offset, as an exact instant. Raises NotSaid.
+def reschedule(client_id: str, plan: Planned, timezone: str) -> tuple[str, str]:
+    """What moves a planned change, and where: the Edit status page, filled in as it was. An activation moves with the
+    start date."""
+    if plan.kind == Kind.ACTIVATE:
+        return "Edit start date", f"/clients/{client_id}/edit"
+    details = plan.details
+    fields: list[tuple[str, object]] = [("action", plan.kind), *fields_of_moment(At(plan, timezone)).items()]
+    fields += [("source", details.get("source")), ("to", details.get("to")), *fields_of_lines(details)]
+    fields += [*fields_of_internet(plan.kind, details.get("internet")), ("reason", plan.reason)]
+    return "Reschedule", f"/clients/{client_id}/status?{urlencode([(name, value) for name, value in fields if value])}"
 
-    A time that comes twice (clocks go back) is the first, or the ``second``; one that never does is as long after the
-    change.
-    """
-    try:
-        at = datetime.fromisoformat(text)
-        at = at if at.tzinfo else at.replace(tzinfo=zone(timezone), fold=int(second))
-        return at_site(at.astimezone(UTC), timezone).isoformat()
-    except (ValueError, OverflowError) as unreadable:
-        raise FormError({"at": "That is not a day and time. Write it as 2027-03-31T18:00."}) from unreadable
+
+def plan_decommission(client_id: str, last_day: date | None) -> str:
+    """Where a decommission is planned, after this last day."""
+    fields = {"action": Kind.DECOMMISSION.value, WHEN: DAY, **({LAST_DAY: str(last_day)} if last_day else {})}
+    return f"/clients/{client_id}/status?{urlencode(fields)}"

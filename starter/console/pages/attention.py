@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from pydantic import ValidationError
 
 from starter.clients import ClientService
-from starter.console.forms.checks import command_id_of
+from starter.console.forms.form import command_id_of
 from starter.console.pages.sites import chosen_before, remembering
 from starter.console.rendering import Page, caller_of, page, read_form, redirect
 from starter.contract.answers import AttentionPage, Site

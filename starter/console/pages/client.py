@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from starter.console.forms.action import reschedule
 from starter.console.rendering import Page, page, reads_of
 from starter.console.timeline import timeline_of
 from starter.web.dependencies import Clients
@@ -24,7 +25,7 @@ async def show_client(request: Request, clients: Clients, client_id: str) -> Res
     latest = await clients.history(client_id, LATEST, None)
     changes = await reads_of(request).status_changes(client_id)
     drawing = timeline_of(client, changes, datetime.now(UTC))
-    return page(request, "client.html", client=client, history=latest, timeline=drawing)
+    return page(request, "client.html", client=client, history=latest, timeline=drawing, reschedule=reschedule)
 
 
 @client_pages.get("/clients/{client_id}/history")

@@ -1,19 +1,20 @@
 """The Edit status page: what can be done with a client, what that would do, and doing it."""
 
 import hashlib
-from dataclasses import dataclass
-from uuid import uuid4
+from dataclasses import dataclass, replace
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
 from starter.clients import ClientService, refusal_in
-from starter.console.forms.action import Action, ActionForm, FormError, actions_for
-from starter.console.forms.checks import command_id_of
+from starter.console.forms.action import Action, ActionForm, actions_for
+from starter.console.forms.errors import FormErrors
+from starter.console.forms.form import BoundForm, new_command_id
+from starter.console.forms.internet import CHOICES
+from starter.console.forms.lines import place_of
 from starter.console.rendering import Form, Page, caller_of, page, read_form, redirect
 from starter.errors import NotDecided
 from starter.web.dependencies import Clients
-from starter.web.problems import code_of
 from workflows.domain.errors import Refusal
 from workflows.domain.lifecycle import Kind
 from workflows.wire.previews import PreviewView
@@ -38,53 +39,44 @@ class Choice:
     why_not: str
 
 
-@dataclass(frozen=True)
-class Turned:
-    """What was sent and could not be done: the answer's status, why, what is wrong in which field."""
-
-    status: int
-    problem: str
-    wrong: dict[str, str]
-    command_id: str = ""
-
-
 @status_pages.get("/clients/{client_id}/status")
 async def show_status(request: Request, clients: Clients, client_id: str) -> Response:
     """What can be done, and a preview of what is chosen: as one types, nothing is done."""
-    return await _shown(request, clients, await clients.client(client_id), asked_in(request))
+    client, form = await clients.client(client_id), form_in(request)
+    action = ActionForm.of(client, form)
+    return await _show(request, clients, client, action, BoundForm.typed(form, action.order if action else ()))
 
 
 @status_pages.post("/clients/{client_id}/status")
 async def change_status(request: Request, clients: Clients, client_id: str) -> Response:
     """Do what was previewed. What is refused is shown with everything that was typed."""
-    form = await read_form(request)
-    client = await clients.client(client_id)
-    wish = wish_of(client, form)
-    if wish is None:
+    form, client = await read_form(request), await clients.client(client_id)
+    action = ActionForm.of(client, form)
+    if action is None:
         return redirect(f"/clients/{client_id}/status")
-    if wish.action.kind is Kind.DECOMMISSION and _plain(form.text("confirmed")) != _plain(client.name):
-        turned = Turned(422, "", {"confirmed": NOT_THE_NAME})
-        return await _shown(request, clients, client, form, turned)
-    command_id = command_id_of(form)
-    try:
-        message = wish.message(caller_of(request), command_id)
-        shown = await clients.preview(client_id, message)
-        if shown.changed and not shown.answered and seal(shown) != form.text("seen"):
-            return await _shown(request, clients, client, form, Turned(409, OVERTAKEN, {}))
-        answer = await clients.command(client_id, message)
-    except FormError as unsaid:
-        turned = Turned(422, str(unsaid), unsaid.wrong)
-    except Refusal as refusal:
-        wrong = {refusal.field: refusal.why} if refusal.field else {}
-        turned = Turned(code_of(type(refusal)), refusal_text(refusal), wrong)
-    except NotDecided as undecided:  # sent again with the same id, it is the same command
-        turned = Turned(code_of(NotDecided), str(undecided), {}, command_id)
-    else:
-        return redirect(f"/clients/{client_id}", notice=f"{answer.message}.")
-    return await _shown(request, clients, await clients.client(client_id), form, turned)
+    bound, status = BoundForm.sent(form, action.order, action.rows), 422
+    message = action.message(caller_of(request), bound.command_id, bound.errors)
+    if action.action.danger and _plain(form.text("confirmed")) != _plain(client.name):
+        bound.errors.refuse("confirmed", NOT_THE_NAME)
+    elif message is not None:
+        try:
+            shown = await clients.preview(client_id, message)
+            if shown.changed and not shown.answered and seal(shown) != form.text("seen"):
+                bound.errors.problem, status = OVERTAKEN, 409
+            else:
+                answer = await clients.command(client_id, message)
+                return redirect(f"/clients/{client_id}", notice=f"{answer.message}.")
+        except Refusal as refusal:
+            status = bound.refused(refusal)
+            bound.errors.problem = refusal_text(refusal)
+        except NotDecided as undecided:  # sent again with the same id, it is the same command
+            status = bound.errors.undone(undecided)
+            return await _show(request, clients, await clients.client(client_id), action, bound, status)
+    bound.command_id = new_command_id()
+    return await _show(request, clients, await clients.client(client_id), action, bound, status)
 
 
-def asked_in(request: Request) -> Form:
+def form_in(request: Request) -> Form:
     """What an address asks, read as a form is."""
     many: dict[str, list[str]] = {}
     for name, value in request.query_params.multi_items():
@@ -92,43 +84,41 @@ def asked_in(request: Request) -> Form:
     return Form({name: values[-1] for name, values in many.items()}, many)
 
 
-def wish_of(client: ClientView, form: Form) -> ActionForm | None:
-    """What is wished for; None while no action is chosen."""
-    named = {action.kind.value: action for action in actions_for(client)}
-    action = named.get(form.text("action"))
-    return ActionForm(action, client, form) if action else None
-
-
-async def _shown(
-    request: Request, clients: ClientService, client: ClientView, form: Form, turned: Turned | None = None
+async def _show(
+    request: Request,
+    clients: ClientService,
+    client: ClientView,
+    action: ActionForm | None,
+    bound: BoundForm,
+    status: int = 200,
 ) -> HTMLResponse:
-    wish, shown, hint = wish_of(client, form), None, ""
-    wrong = dict(turned.wrong) if turned else {}
-    if wish is not None:
-        try:
-            shown = await clients.preview(client.client_id, wish.message(caller_of(request), uuid4().hex))
-        except FormError as unsaid:
-            hint = str(unsaid) if unsaid.missing else ""
-            wrong |= {} if unsaid.missing and turned is None else unsaid.wrong
+    shown, errors = None, bound.errors
+    action = action and replace(action, client=client)
+    message = (
+        action.message(caller_of(request), bound.command_id, FormErrors() if errors.sent else errors)
+        if action
+        else None
+    )
+    if message is not None:
+        shown = await clients.preview(client.client_id, message)
     refusal = refusal_in(shown) if shown else None
-    if refusal is not None and refusal.field and turned is None:
-        wrong[refusal.field] = refusal.why
+    if refusal is not None and action and (place := place_of(refusal, action.rows)) in errors.order:
+        errors.refuse(place, refusal.why, finished=True)
     return page(
         request,
         "status.html",
-        turned.status if turned else 200,
+        status,
         client=client,
         choices=choices(client),
-        wish=wish,
+        action=action,
+        form=bound.form,
+        errors=errors,
         shown=shown,
         effects=in_order(shown),
-        things=THINGS,
+        internet_choices=CHOICES,
         refused=refusal_text(refusal) if refusal else "",
-        hint=hint,
-        wrong=wrong,
-        turned=turned,
         seal=seal(shown),
-        command_id=(turned.command_id if turned else "") or uuid4().hex,
+        command_id=bound.command_id,
     )
 
 

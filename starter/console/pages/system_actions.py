@@ -7,7 +7,8 @@ from fastapi.responses import Response
 from pydantic import ValidationError
 
 from starter.clients import ClientService
-from starter.console.forms.checks import HIDDEN, command_id_of, sentence
+from starter.console.forms.errors import HIDDEN, sentence
+from starter.console.forms.form import command_id_of
 from starter.console.pages.status import refusal_text
 from starter.console.rendering import Form, Page, caller_of, page, read_form, redirect, safe_path
 from starter.contract.bodies import MarkDoneBody, SkipBody, Switched, message_of

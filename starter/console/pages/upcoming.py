@@ -13,8 +13,9 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from starter.console.calendar_feed import FOREVER, feed_path
+from starter.console.forms.action import reschedule
 from starter.console.pages.sites import chosen_before, remembering, site_of
-from starter.console.plans import A_DAY, At, elsewhere
+from starter.console.plans import A_DAY, At
 from starter.console.rendering import Page, page, reads_of
 from starter.contract.answers import Site
 from starter.directory.console import MOST_PLANS, Plan
@@ -49,8 +50,8 @@ class Entry:
         return At(self.plan, self.plan.timezone).last_day
 
     @property
-    def elsewhere(self) -> tuple[str, str]:
-        return elsewhere(self.plan.client_id, self.plan, self.plan.timezone)
+    def reschedule(self) -> tuple[str, str]:
+        return reschedule(self.plan.client_id, self.plan, self.plan.timezone)
 
 
 @dataclass(frozen=True)

@@ -184,7 +184,7 @@ async def test_of_a_time_that_comes_twice_either_can_be_chosen(service: Service)
         (
             "services",
             {"add_lines": [{"number": "+442079469801", "office": "9.1", "protected": True}], "internet": "none"},
-            {"number-0": "+442079469801", "place-0": "9.1", "protected-0": "true", "internet": "none"},
+            {"number-0": "+442079469801", "office-0": "9.1", "protected-0": "yes", "internet": "none"},
         ),
     ],
     ids=["whose hold", "a conversion", "a change of services"],

@@ -1,0 +1,123 @@
+"""The details of a client's record in a form: what a change of them means, and what others did meanwhile."""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+
+from starter.console.forms.errors import FormErrors
+from starter.console.labels import moment_word, status_word
+from starter.console.rendering import Form
+from starter.contract.bodies import EditBody
+from starter.directory.console import ConsoleReads
+from workflows.domain.client.rules import check_billing_ref as meet_billing_ref
+from workflows.domain.client.rules import check_client_id, check_name
+from workflows.domain.dates import first_instant, local_day
+from workflows.domain.lifecycle import Activation, Status
+from workflows.wire.views import ClientView
+
+DETAILS = ("name", "billing_ref", "start_date", "end_date", "activation")
+CHECKS = {"name": check_name, "client_id": check_client_id, "billing_ref": meet_billing_ref}
+
+
+def details_of(client: ClientView) -> dict[str, str]:
+    """The details of a client, as the form has them."""
+    values = {name: getattr(client, name) for name in DETAILS}
+    return {name: "" if value is None else str(value) for name, value in values.items()}
+
+
+def changes_in(form: Form) -> dict[str, str | None]:
+    """The details that differ from when the form was opened. An end date that was emptied is none."""
+    changed = [name for name in DETAILS if name in form.fields and form.text(name) != form.was(name)]
+    return {name: form.text(name) or (None if name == "end_date" else "") for name in changed}
+
+
+def meet_rules(form: Form, errors: FormErrors) -> None:
+    """Hold what was typed against the rules of the domain."""
+    for name, check in CHECKS.items():
+        if form.text(name):
+            errors.meet(name, check, form.text(name))
+
+
+def read_details(
+    client: ClientView, form: Form, changes: Mapping[str, str | None], errors: FormErrors
+) -> EditBody | None:
+    """The edit that the form says; None when there cannot be such a one, which the errors say."""
+    for name, check in CHECKS.items():
+        if value := changes.get(name):
+            errors.meet(name, check, value)
+    reason = {"reason": form.text("reason")} if form.text("reason") else {}
+    body = errors.read(EditBody, {**changes, **reason})
+    _hint_changes(client, form, changes, errors)
+    return None if errors.stopped else body
+
+
+def overtaken(client: ClientView, form: Form, changes: Mapping[str, str | None], errors: FormErrors) -> Form:
+    """Refuse to undo what somebody else did to the same fields meanwhile. The form that is returned knows it: sent
+    again, it is meant."""
+    now = details_of(client)
+    for name, wanted in changes.items():
+        theirs = now[name]
+        if wanted != "" and theirs not in (form.was(name), wanted or ""):
+            change = f"changed to “{theirs}”" if theirs else "removed"
+            called = name.replace("_", " ")
+            errors.refuse(name, f"The {called} was {change} meanwhile. Save again to have yours instead")
+    return form.opened({name: now[name] for name in changes})
+
+
+def hint_start(start: date | None, activation: str, zone: str, now: datetime) -> str:
+    """When a client that is New activates, with the exact instant and its zone."""
+    if activation == Activation.MANUAL:
+        return "The client then stays New until somebody activates it."
+    today = local_day(now, zone)
+    at = first_instant(start or today, zone)
+    if at <= now:
+        return f"Activates at once: the start date is {'today' if (start or today) == today else 'past'}."
+    return f"Activates on {moment_word(at, zone)} {zone}."
+
+
+def hint_end(start: date | None, end: date | None, zone: str, now: datetime, errors: FormErrors) -> None:
+    """Say what is odd about dates that are allowed."""
+    today = local_day(now, zone)
+    if end is not None and end < (start or today):
+        errors.hint("end_date", "It lies before the start date. It is kept so; is that meant?", "caution")
+    elif end is not None and end < today:
+        errors.hint("end_date", "It is past, and will be shown in red.", "caution")
+
+
+async def check_billing_ref(ref: str, reads: ConsoleReads, errors: FormErrors, own: str = "") -> None:
+    """Say whether a billing reference is free."""
+    if not ref or "billing_ref" in errors.wrong:
+        return
+    holder = await reads.billing_ref_taken(ref)
+    if holder not in (None, own):
+        text = f"{ref} is taken by client {holder}. Give another, or leave it empty to have one generated"
+        errors.refuse("billing_ref", text, finished=True)
+    elif holder is None and not errors.unfinished:
+        errors.hint("billing_ref", f"{ref} is free.", "right")
+
+
+def day_in(form: Form, name: str) -> date | None:
+    """The day that a field says; None while it says none."""
+    try:
+        return date.fromisoformat(form.text(name))
+    except ValueError:
+        return None
+
+
+def _hint_changes(client: ClientView, form: Form, changes: Mapping[str, str | None], errors: FormErrors) -> None:
+    now = datetime.now(UTC)
+    start, end = day_in(form, "start_date"), day_in(form, "end_date")
+    if "start_date" in changes and start is not None:
+        if client.status is Status.NEW:
+            activation = form.text("activation") or client.activation
+            errors.hint("start_date", hint_start(start, activation, client.timezone, now))
+        else:
+            text = f"Information only: the client is {status_word(client.status).lower()}, nothing is switched."
+            errors.hint("start_date", text)
+    if "end_date" in changes and "end_date" not in errors.wrong:
+        if end is None and not form.text("end_date"):
+            errors.hint("end_date", "It is removed. Planned changes stay as they are.")
+        hint_end(start, end, client.timezone, now, errors)
+    if "activation" in changes and start is not None:
+        errors.hint("activation", hint_start(start, changes["activation"] or "", client.timezone, now))
+    if changes.get("billing_ref") == "":
+        errors.hint("billing_ref", "A new one is generated when this is saved.")

@@ -1,0 +1,228 @@
+"""The telephone lines and the offices of a form: its rows, what is wrong with them, and what others did meanwhile."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from starter.console.forms.errors import BY_MODEL, FormErrors
+from starter.console.rendering import Form
+from starter.contract.bodies import LineGiven
+from starter.directory.console import ConsoleReads
+from workflows.domain.errors import Refusal
+from workflows.domain.services import ClientType, check_office
+from workflows.wire.views import LineView
+
+MORE = "more"
+MOST_ROWS = 500
+ROWS = 3  # empty ones that a form begins with, and that "More lines" adds
+ROOMS = "rooms"
+REMOVED = "remove"
+ROW_NAMES = re.compile(r"(number|office|protected)-(\+?\d{1,15})")
+
+
+@dataclass(frozen=True)
+class LineRow:
+    """One row of a form's telephone lines; ``place`` stands in the names of its fields.
+
+    ``was`` is the line as the form was opened, for one that the client has: only what differs from it is changed.
+    """
+
+    place: int | str
+    number: str = ""
+    office: str = ""
+    protected: bool = False
+    was: tuple[str, bool] | None = None
+    removed: bool = False
+
+    @classmethod
+    def read(cls, form: Form, place: int) -> "LineRow":
+        row = cls(place)
+        office, protected = form.text(row.office_field), bool(form.text(row.protected_field))
+        if not (line := form.text(row.line_field)):
+            return cls(place, form.text(row.number_field), office, protected)
+        number, _, rest = line.partition(" ")
+        kept, _, where = rest.partition(" ")
+        return cls(place, number, office, protected, (where, kept == "protected"), bool(form.text(row.remove_field)))
+
+    @property
+    def number_field(self) -> str:
+        return f"number-{self.place}"
+
+    @property
+    def office_field(self) -> str:
+        return f"office-{self.place}"
+
+    @property
+    def protected_field(self) -> str:
+        return f"protected-{self.place}"
+
+    @property
+    def remove_field(self) -> str:
+        return f"remove-{self.place}"
+
+    @property
+    def line_field(self) -> str:
+        return f"line-{self.place}"
+
+    @property
+    def blank(self) -> bool:
+        return not (self.number or self.office or self.protected)
+
+    @property
+    def dialled(self) -> str:
+        """The number, without what people write between its digits."""
+        return re.sub(r"[^+0-9]", "", self.number)
+
+    @property
+    def told_at(self) -> str:
+        """The field beside which something about the whole row is said."""
+        return self.number_field if self.was is None else self.office_field
+
+    @property
+    def changed(self) -> bool:
+        """Whether the client's line is to be another; a new line always is one."""
+        return self.was != (self.office, self.protected)
+
+    @property
+    def carried(self) -> str:
+        """A client's line as the form carries it, to know later what it was."""
+        office, protected = self.was or ("", False)
+        return f"{self.number} {'protected' if protected else 'plain'} {office}".strip()
+
+    @property
+    def typed(self) -> dict[str, str]:
+        """The fields of the row as they stand, without the empty ones."""
+        fields = {
+            self.number_field if self.was is None else self.line_field: self.carried if self.was else self.number,
+            self.office_field: self.office,
+            self.protected_field: "yes" if self.protected else "",
+        }
+        return {name: value for name, value in fields.items() if value}
+
+
+def rows_of(form: Form, *, more: int = 0) -> list[LineRow]:
+    """The rows of lines that a form has, and as many empty ones."""
+    named = (re.fullmatch(r"(?:number|line)-(\d{1,4})", name) for name in form.fields)
+    places = sorted({int(found[1]) for found in named if found})
+    rows = [LineRow.read(form, place) for place in places]
+    after = places[-1] + 1 if places else 0
+    room = max(0, min(more, MOST_ROWS - sum(row.was is None for row in rows)))
+    return [*rows, *(LineRow(place) for place in range(after, after + room))]
+
+
+def filled_rows(form: Form) -> list[LineRow]:
+    """The rows for new lines, of which the last is always empty."""
+    named = (ROW_NAMES.fullmatch(name) for name, value in form.fields.items() if value)
+    places = [int(found[2]) for found in named if found and found[2].isdecimal() and len(found[2]) <= 4]
+    return [LineRow.read(form, place) for place in range(min(max([ROWS, *(place + 2 for place in places)]), MOST_ROWS))]
+
+
+def office_rows(form: Form, lines: Iterable[LineView]) -> list[LineRow]:
+    """Rows that give each of these lines an office."""
+    empty = [LineRow(line.number, line.number, "", line.protected, ("", line.protected)) for line in lines]
+    return [replace(row, office=form.text(row.office_field)) for row in empty]
+
+
+def rows_of_client(lines: Sequence[LineView]) -> list[LineRow]:
+    """A client's lines as a form to change them begins, with room for more."""
+    now = [(line.number, line.office or "", line.protected) for line in lines]
+    rows = [LineRow(place, *line, was=line[1:]) for place, line in enumerate(now)]
+    return [*rows, *(LineRow(place) for place in range(len(rows), len(rows) + (1 if rows else ROWS)))]
+
+
+def fields_of_plan(details: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The fields that say what a planned change says about lines and offices."""
+    for line in details.get("lines", ()):
+        yield LineRow(line["number"]).office_field, line["office"]
+    yield ROOMS, ", ".join(details.get("offices", ()))
+    for place, line in enumerate(details.get("add_lines", ())):
+        yield from LineRow(place, line["number"], line["office"] or "", line["protected"]).typed.items()
+    for number in details.get("remove_lines", ()):
+        yield REMOVED, number
+
+
+def order_of(rows: Iterable[LineRow]) -> tuple[str, ...]:
+    """The fields of the rows, in the order of the page."""
+    return tuple(name for row in rows for name in (row.number_field, row.office_field))
+
+
+def read_lines(rows: Iterable[LineRow], kind: ClientType, errors: FormErrors) -> dict[str, LineGiven]:
+    """The new and changed lines that the rows say, by the field beside which each is spoken of."""
+    lines: dict[str, LineGiven] = {}
+    seen: set[str] = set()
+    for row in rows:
+        if row.blank or row.removed:
+            continue
+        if row.was is not None and not row.changed:
+            seen.add(row.number)
+            continue
+        if not row.number:
+            errors.miss(row.number_field, "The number is missing. Give it, or empty the row")
+            continue
+        if kind is ClientType.RESIDENTIAL and not row.office:
+            errors.miss(row.office_field, "The office is missing. Each line is in one")
+        if kind is ClientType.VIRTUAL and row.office:
+            errors.refuse(row.office_field, "A virtual client has no office. Leave it out")
+        values = {"number": row.number, "office": row.office or None, "protected": row.protected}
+        line = errors.read(LineGiven, values, f"-{row.place}")
+        if line is None:
+            continue
+        if line.number in seen:
+            errors.refuse(row.told_at, f"{line.number} is given twice. Give each number once", finished=True)
+        seen.add(line.number)
+        if row.office:
+            errors.meet(row.office_field, check_office, row.office)
+        lines[row.told_at] = line
+    return lines
+
+
+def read_rooms(form: Form, errors: FormErrors) -> list[str]:
+    """The offices without a telephone, one to a line or with commas between."""
+    rooms = [room.strip() for room in re.split(r"[\n,]", form.text(ROOMS)) if room.strip()]
+    for room in rooms:
+        errors.meet(ROOMS, check_office, room)
+    return rooms
+
+
+async def check_numbers(lines: Mapping[str, LineGiven], reads: ConsoleReads, errors: FormErrors, own: str = "") -> None:
+    """Say of each new number whether it is free."""
+    new = {at: line.number for at, line in lines.items() if at.startswith("number-") and at not in errors.wrong}
+    taken = await reads.numbers_taken(list(new.values())) if new else {}
+    for at, number in new.items():
+        holder = taken.get(number)
+        if holder is None:
+            errors.hint(at, f"{number} is free.", "right")
+        elif holder != own:
+            errors.refuse(at, f"{number} is taken by client {holder}. Give another", finished=True)
+
+
+def overtaken(lines: Iterable[LineView], rows: Iterable[LineRow], errors: FormErrors) -> list[LineRow]:
+    """Refuse to undo what somebody else did to the same lines meanwhile. The rows that are returned know it: sent
+    again, they are meant."""
+    now = {line.number: (line.office or "", line.protected) for line in lines}
+    known: list[LineRow] = []
+    for row in rows:
+        theirs = now.get(row.number)
+        known.append(row)
+        if row.was is None or not (row.removed or row.changed) or (row.removed and theirs is None):
+            continue
+        if theirs is None:
+            errors.refuse(row.told_at, f"{row.number} was removed meanwhile. Reload the page, or add it anew")
+        elif theirs != row.was and (row.removed or theirs != (row.office, row.protected)):
+            where = f"in {theirs[0]}" if theirs[0] else "in no office"
+            kept = "protected" if theirs[1] else "not protected"
+            text = f"{row.number} was changed meanwhile: {where}, {kept}. Send it again to have yours instead"
+            errors.refuse(row.told_at, text)
+            known[-1] = replace(row, was=theirs)
+    return known
+
+
+def place_of(refusal: Refusal, rows: Iterable[LineRow]) -> str:
+    """The field that a refusal is about; of one about lines, the row that has the number it names."""
+    name = BY_MODEL.get(refusal.field or "", refusal.field or "")
+    if name not in ("lines", "add_lines", "remove_lines", "numbers", "number", "office"):
+        return name
+    rows = [*rows]
+    about = next((row for row in rows if row.number and row.dialled in refusal.why), None)
+    return about.told_at if about else next((row.number_field for row in rows if row.was is None), "")

@@ -1,0 +1,112 @@
+"""When a command is to happen, as a form says it: now, after a last day, or at an exact moment of the site."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+from starter.console.forms.errors import RULES, FormErrors
+from starter.console.labels import comes_twice
+from starter.console.plans import A_DAY, At
+from starter.console.rendering import Form
+from workflows.domain.dates import at_site, end_of, zone
+from workflows.domain.errors import InvalidField
+
+WHEN, LAST_DAY, AT, SECOND = "when", "last_day", "at", "second"
+NAMES = (WHEN, LAST_DAY, AT)
+NOW, DAY = "now", "day"
+
+
+@dataclass(frozen=True)
+class Moment:
+    """The moment that a form says, in the time of a site. What is not ``plannable`` happens now."""
+
+    form: Form
+    timezone: str
+    plannable: bool = True
+
+    @property
+    def when(self) -> str:
+        """Now, after a last day, or at an exact moment; a day or moment alone means that."""
+        chosen = self.form.text(WHEN)
+        if not self.plannable:
+            return NOW
+        if chosen in (NOW, DAY, AT):
+            return chosen
+        return DAY if self.form.text(LAST_DAY) else AT if self.form.text(AT) else NOW
+
+    @property
+    def at(self) -> datetime | None:
+        """When it would happen; None for now, or while that cannot be read."""
+        try:
+            if self.when == DAY:
+                return at_site(end_of(date.fromisoformat(self.form.text(LAST_DAY)), self.timezone), self.timezone)
+            return self._exact() if self.when == AT else None
+        except (InvalidField, ValueError, OverflowError):
+            return None
+
+    @property
+    def twice(self) -> tuple[str, str] | None:
+        """What the first and the second are called, of an exact moment whose time comes twice that day."""
+        local = self._local
+        if local is None or not comes_twice(local):
+            return None
+        first, second = (f"{local.replace(fold=fold):%H:%M %Z}" for fold in (0, 1))
+        return first, second
+
+    @property
+    def second(self) -> int:
+        """Which of both it is, of a time that comes twice: 0 or 1."""
+        return self._local.fold if self._local else 0
+
+    @property
+    def skipped(self) -> str:
+        """The time that was typed, where the clocks of the site skip it on that day."""
+        typed = self.form.text(AT)
+        if self._local is None or "T" not in typed or datetime.fromisoformat(typed).tzinfo:
+            return ""
+        clock = f"{datetime.fromisoformat(typed):%H:%M}"
+        return clock if clock != f"{self._local:%H:%M}" else ""
+
+    @property
+    def typed(self) -> str:
+        """The exact moment as a browser's field has it: of the site, without an offset."""
+        return f"{self._local:%Y-%m-%dT%H:%M}" if self._local else self.form.text(AT)
+
+    def read(self, errors: FormErrors) -> dict[str, str]:
+        """The moment as a command says it; nothing of now."""
+        if self.when == NOW:
+            return {}
+        name = LAST_DAY if self.when == DAY else AT
+        if not self.form.text(name):
+            errors.miss(
+                name, "Give the last day of service, inclusive" if name == LAST_DAY else "Give the day and time"
+            )
+            return {}
+        if name == LAST_DAY:
+            return {LAST_DAY: self.form.text(LAST_DAY)}
+        try:
+            return {AT: self._exact().isoformat()}
+        except (ValueError, OverflowError):
+            errors.refuse(AT, f"That is not a day and time. {RULES[AT][1]}")
+            return {}
+
+    @property
+    def _local(self) -> datetime | None:
+        at = self.at if self.when == AT else None
+        return at.astimezone(zone(self.timezone)) if at else None
+
+    def _exact(self) -> datetime:
+        """An instant with offset, or a local time. One that comes twice (clocks go back) is the first unless the second
+        is chosen; one that never comes is as long after the change."""
+        at = datetime.fromisoformat(self.form.text(AT))
+        second = int(bool(self.form.text(SECOND)))
+        at = at if at.tzinfo else at.replace(tzinfo=zone(self.timezone), fold=second)
+        return at_site(at.astimezone(UTC), self.timezone)
+
+
+def fields_of_plan(planned: At) -> dict[str, str]:
+    """The fields that say when a planned change happens."""
+    if planned.begins_a_day:
+        return {WHEN: DAY, LAST_DAY: str(planned.day - A_DAY)}
+    local = planned.plan.at.astimezone(zone(planned.timezone))
+    second = "yes" if local.fold and comes_twice(local) else ""
+    return {WHEN: AT, AT: f"{local:%Y-%m-%dT%H:%M}", SECOND: second}
