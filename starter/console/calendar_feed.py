@@ -3,14 +3,15 @@
 import base64
 import hashlib
 import hmac
-from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from urllib.parse import urlencode
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
+from icalendar import Calendar, Event, Timezone, TimezoneStandard, vText
 from starlette.exceptions import HTTPException
 
 from starter.console.plans import plan_word, touched
@@ -20,21 +21,8 @@ from starter.web.dependencies import Clients
 from workflows.domain.dates import LAST_DAY, first_instant
 
 FEED = "/upcoming.ics"
-LONGEST_LINE = 75  # octets, the line's end not counted (RFC 5545, section 3.1)
 FOREVER = first_instant(LAST_DAY, "UTC")
 _ALL = ""
-
-# A calendar must hold something (RFC 5545, section 3.6): with nothing planned, the definition of its own time.
-_NOTHING = (
-    "BEGIN:VTIMEZONE",
-    "TZID:Etc/UTC",
-    "BEGIN:STANDARD",
-    "DTSTART:19700101T000000",
-    "TZOFFSETFROM:+0000",
-    "TZOFFSETTO:+0000",
-    "END:STANDARD",
-    "END:VTIMEZONE",
-)
 
 calendar_feed = APIRouter(include_in_schema=False)
 
@@ -80,66 +68,53 @@ def calendar(name: str, plans: Iterable[Plan], home: str, house: UUID) -> str:
 
     The same plans make the same file, octet for octet.
     """
-    events = [line for plan in plans for line in _event(plan, home, house)]
-    lines = [
-        "BEGIN:VCALENDAR",
-        "VERSION:2.0",
-        f"PRODID:-//Connect//Upcoming {version('connect')}//EN",
-        "CALSCALE:GREGORIAN",
-        f"NAME:{escaped(name)}",
-        f"X-WR-CALNAME:{escaped(name)}",
-        "REFRESH-INTERVAL;VALUE=DURATION:PT1H",
-        "X-PUBLISHED-TTL:PT1H",
-        *(events or _NOTHING),
-        "END:VCALENDAR",
-    ]
-    return "".join(f"{part}\r\n" for line in lines for part in folded(line))
+    file = Calendar()
+    file.add("version", "2.0")
+    file.add("prodid", f"-//Connect//Upcoming {version('connect')}//EN")
+    file.add("calscale", "GREGORIAN")
+    file.add("name", _text(name))
+    file.add("x-wr-calname", _text(name))
+    file.add("refresh-interval", timedelta(hours=1), parameters={"VALUE": "DURATION"})
+    file.add("x-published-ttl", "PT1H")
+    for plan in plans:
+        file.add_component(_event(plan, home, house))
+    if not file.subcomponents:  # a calendar must hold something (RFC 5545, section 3.6): here, the time it is in
+        file.add_component(_utc())
+    written: bytes = file.to_ical(sorted=False)
+    return written.decode()
 
 
-def escaped(text: str) -> str:
-    """A value of type TEXT (RFC 5545, section 3.3.11). Control characters have no place in one."""
-    marked = "".join(f"\\{character}" if character in "\\;," else character for character in text)
-    lines = marked.replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\\n")
-    return "".join(character for character in lines if character >= " " and character != "\x7f")
-
-
-def folded(line: str) -> Iterator[str]:
-    """A line in pieces of at most 75 octets, no character cut; all but the first begin with a space."""
-    piece, size = "", 0
-    for character in line:
-        octets = len(character.encode())
-        if size + octets > LONGEST_LINE:
-            yield piece
-            piece, size = " ", 1
-        piece, size = piece + character, size + octets
-    yield piece
-
-
-def _event(plan: Plan, home: str, house: UUID) -> Iterator[str]:
+def _event(plan: Plan, home: str, house: UUID) -> Event:
     """One planned change. A client has at most one of a kind: planned anew, it is the same event at another time."""
-    changed = _utc(plan.updated_at)
-    told = [
-        plan.local_time,
-        touched(plan),
-        f"Reason: {plan.reason}" if plan.reason else "",
-        f"By: {plan.by}" if plan.by else "",
-    ]
-    yield "BEGIN:VEVENT"
-    yield f"UID:{uuid5(house, f'{plan.client_id}/{plan.kind}')}"
-    yield f"DTSTAMP:{changed}"
-    yield f"LAST-MODIFIED:{changed}"
-    yield f"SEQUENCE:{plan.revision}"
-    yield f"DTSTART:{_utc(plan.at)}"
-    yield f"SUMMARY:{escaped(f'{plan_word(plan).capitalize()}: {plan.name}')}"
-    yield f"DESCRIPTION:{escaped(chr(10).join(line for line in told if line))}"
-    yield f"LOCATION:{escaped(plan.site_name)}"
-    yield f"URL:{home}/clients/{plan.client_id}"
-    yield "TRANSP:TRANSPARENT"
-    yield "END:VEVENT"
+    reason, by = plan.reason and f"Reason: {plan.reason}", plan.by and f"By: {plan.by}"
+    event = Event()
+    event.add("uid", str(uuid5(house, f"{plan.client_id}/{plan.kind}")))
+    event.add("dtstamp", plan.updated_at.astimezone(UTC))
+    event.add("last-modified", plan.updated_at.astimezone(UTC))
+    event.add("sequence", plan.revision)
+    event.add("dtstart", plan.at.astimezone(UTC))
+    event.add("summary", _text(f"{plan_word(plan).capitalize()}: {plan.name}"))
+    event.add("description", _text("\n".join(filter(None, (plan.local_time, touched(plan), reason, by)))))
+    event.add("location", _text(plan.site_name))
+    event.add("url", f"{home}/clients/{plan.client_id}")
+    event.add("transp", "TRANSPARENT")
+    return event
 
 
-def _utc(at: datetime) -> str:
-    return f"{at.astimezone(UTC):%Y%m%dT%H%M%SZ}"
+def _utc() -> Timezone:
+    zone, standard = Timezone(), TimezoneStandard()
+    zone.add("tzid", "Etc/UTC")
+    standard.add("dtstart", datetime(1970, 1, 1))  # noqa: DTZ001  # the local time of the definition itself
+    standard.add("tzoffsetfrom", timedelta(0))
+    standard.add("tzoffsetto", timedelta(0))
+    zone.add_component(standard)
+    return zone
+
+
+def _text(text: str) -> vText:
+    """A text without control characters, which have no place in a calendar (RFC 5545, section 3.3.11)."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n")
+    return vText("".join(found for found in lines if found == "\n" or (found >= " " and found != "\x7f")))
 
 
 def _has(asked: str, tag: str) -> bool:

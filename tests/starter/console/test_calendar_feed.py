@@ -10,7 +10,7 @@ import httpx2
 import pytest
 import pytest_asyncio
 
-from starter.console.calendar_feed import calendar, calendar_key, escaped, feed_path, folded
+from starter.console.calendar_feed import calendar, calendar_key, feed_path
 from starter.directory.console import Plan
 from starter.web.names import Names
 from tests.support.service import TOKEN, Service, unique
@@ -119,16 +119,21 @@ def test_no_name_breaks_the_file(name: str) -> None:
 
 
 def test_lines_are_folded_between_characters() -> None:
-    for length in range(70, 80):
-        line = "x" * length + "€uro" * 40
-        pieces = list(folded(line))
-        assert all(len(piece.encode()) <= 75 for piece in pieces)
-        assert pieces[0] + "".join(piece[1:] for piece in pieces[1:]) == line
-    assert list(folded("x" * 75)) == ["x" * 75]
+    for length in range(1, 90):
+        name = "x" * length + "€uro" * 40
+        _, [event] = parsed(calendar("Connect", [replace(PLAN, name=name)], "http://x/", HOUSE))
+        assert event["SUMMARY"] == f"Decommission: {name}"
 
 
 def test_text_is_escaped_and_nothing_else_is() -> None:
-    assert escaped('a\\b;c,d:e"f\ng\r\nh\x00') == 'a\\\\b\\;c\\,d:e"f\\ng\\nh'
+    name = 'a\\b;c,d:e"f\ng\r\nh\x00'
+    _, [event] = parsed(calendar("Connect", [replace(PLAN, name=name)], "http://x/", HOUSE))
+    assert event["SUMMARY"] == 'Decommission: a\\\\b\\;c\\,d:e"f\\ng\\nh'
+
+
+def test_the_same_plans_make_the_same_octets() -> None:
+    plans = [PLAN, replace(PLAN, kind="suspend", details={"source": "billing"})]
+    assert calendar(NAME, plans, "http://x/", HOUSE) == calendar(NAME, plans, "http://x/", HOUSE)
 
 
 # -- who may have it ----------------------------------------------------------------------------------------------
