@@ -151,7 +151,7 @@ async def test_a_planned_decommission_shows_which_plans_go_then(
     page = await browsers.signed_in(address(acme, "?action=decommission&last_day=2199-06-30"))
     await expect(page.locator(".comes")).to_contain_text("Decommission on 1 Jul 2199")
     await expect(page.locator(".goes")).to_contain_text("Suspend on 1 Sep 2199, 00:00 Europe/London")
-    await expect(page.locator(".goes .badge")).to_have_text("Goes then")
+    await expect(page.locator(".goes .badge")).to_have_text("Removed then")
 
 
 async def test_a_plan_is_rescheduled_and_then_cancelled(
