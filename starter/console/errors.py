@@ -14,11 +14,11 @@ Handler = Callable[[Request, Exception], Awaitable[Response]]
 
 NOWHERE = (
     "There is no such page",
-    "Nothing lies at this address. It may be mistyped, or the link that led here is old.",
+    "There is no page at this address. It may be mistyped, or the link that led here is old.",
 )
 TOLD = {
     404: NOWHERE,
-    405: ("This cannot be opened by itself", "It is where a form is sent to. Go back to the page with the form."),
+    405: ("This cannot be opened by itself", "Forms are sent to this address. Go back to the page with the form."),
     413: ("That was too much at once", "A form has at most 64 KiB. Nothing was done. Go back and send less."),
 }
 OTHERWISE = ("This request makes no sense", "Nothing was done. Go back and try again.")

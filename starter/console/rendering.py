@@ -198,7 +198,7 @@ class Page(APIRoute):
                 return _with_notice(request, await handle(request))
             except NoSuchClient as unknown:
                 return error_page(
-                    request, 404, "There is no such client", f"Nobody goes by {unknown.client_id!r}. {NO_CLIENT}"
+                    request, 404, "There is no such client", f"No client has the id {unknown.client_id!r}. {NO_CLIENT}"
                 )
             except NoSuchPage as unknown:
                 return error_page(request, 404, "There is no such page", str(unknown))

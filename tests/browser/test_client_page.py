@@ -163,7 +163,7 @@ async def test_a_client_nobody_knows_is_a_page_with_a_way_out(browsers: Browsers
     browsers.expects("status of 404")
     page = await browsers.signed_in("/clients/nobody-at-all")
     await expect(page.get_by_role("heading", level=1)).to_have_text("There is no such client")
-    await page.get_by_role("link", name="To the clients").click()
+    await page.get_by_role("link", name="Back to clients").click()
     await expect(page).to_have_title(titled("Clients"))
 
 

@@ -303,7 +303,7 @@ async def test_no_decommission_is_offered_for_a_day_that_is_past(
 async def test_the_latest_history_has_heads_like_all_of_it(browsers: Browsers, tenant: dict[str, Any]) -> None:
     page = await browsers.signed_in(f"/clients/{tenant['client_id']}")
     heads = page.locator("[data-part=latest]").get_by_role("columnheader")
-    await expect(heads).to_have_text(["When", "What", "By", "Said"])
+    await expect(heads).to_have_text(["When", "What", "By", "Details"])
 
 
 async def test_the_record_stands_beside_the_services_where_there_is_room(

@@ -99,7 +99,7 @@ async def test_a_clients_page_keeps_what_one_types_while_it_changes(
         await service.post(client["client_id"], "suspend", wait=0)
         page = await listening(await browsers.signed_in(f"/clients/{client['client_id']}"))
         await page.get_by_text("Skip…").first.click(timeout=20_000)
-        reason = page.get_by_label("Why may it stay as it is?")
+        reason = page.get_by_label("Reason for skipping")
         await reason.press_sequentially("The switch is out of")
         seen = await page.locator("[data-part=latest] tbody tr").count()
         await service.post(client["client_id"], "suspend", wait=0, source="billing", reason="also unpaid")

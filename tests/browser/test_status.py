@@ -275,11 +275,11 @@ async def test_a_system_in_attention_is_retried_skipped_and_marked_done(browsers
         await page.get_by_role("button", name="Retry now").click()
         await expect(page.locator("p.notice")).to_be_visible()
         await page.locator("summary", has_text="Skip…").click()
-        await page.get_by_label("Why may it stay as it is?").fill("line card <i>")
+        await page.get_by_label("Reason for skipping").fill("line card <i>")
         await page.get_by_role("button", name="Skip", exact=True).click()
         await expect(page.locator("[data-part=services]")).to_contain_text("line card <i>")
         await page.locator("summary", has_text="Mark done…").click(timeout=3000)
-        await page.get_by_label("How was it done by hand?").fill("at the exchange")
+        await page.get_by_label("What was done by hand").fill("at the exchange")
         await page.get_by_role("button", name="Mark done", exact=True).click()
         await expect(page.locator("[data-part=services]")).to_contain_text("by ann")
 
@@ -293,7 +293,7 @@ async def test_a_way_out_without_its_reason_is_asked_for_it_again(service: Servi
         )
     assert answer.status_code == 422
     assert "x" * 501 in answer.text
-    assert "Say it in 1 to 500 characters" in answer.text
+    assert "Give 1 to 500 characters" in answer.text
 
 
 async def test_a_plan_that_is_gone_is_not_cancelled_twice(

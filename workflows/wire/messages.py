@@ -86,7 +86,7 @@ class Body(Strict):
     """What every command may say."""
 
     reason: ShortText = Field("", examples=["invoice 1042 unpaid"])
-    source: Word = Field("operator", description="Who stands behind it: operator, billing, security, …")
+    source: Word = Field("operator", description="Who asks for it: operator, billing, security, …")
 
 
 class PlannableBody(Body):

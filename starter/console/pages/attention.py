@@ -69,7 +69,7 @@ async def retry_many(request: Request, clients: Clients) -> Response:
     said = {name: form.text(name) for name in ("site", "system", "skipped")}
     about = form.text("about")
     if about not in tuple(SWITCHED):
-        return await _shown(request, clients, said, 422, problem="That is no system of ours. Choose clients below.")
+        return await _shown(request, clients, said, 422, problem="There is no such system. Choose clients below.")
     chosen = form.many.get("shown" if form.text("all") else "client", [])
     ids = list(dict.fromkeys(client_id for client_id in chosen if client_id))
     if not ids:

@@ -1,4 +1,4 @@
-"""The ways out of attention, and cancelling what is planned: the small forms of a client's page and of others."""
+"""What a person does about a system in attention, and cancelling what is planned: the small forms of other pages."""
 
 from typing import Literal
 
@@ -20,13 +20,13 @@ from workflows.domain.text import visible
 from workflows.wire.messages import BY_NAME, AnyMessage, CancelPlanned, Retry
 
 LONGEST = 500
-RULE = f"Say it in 1 to {LONGEST} characters: it stands in the history for good."
+RULE = f"Give 1 to {LONGEST} characters. They are kept in the history."
 GONE = "This change is not planned any more: it has happened, or somebody cancelled it. Nothing was done."
-ASKED = {
-    "skip": ("Skip", "reason", "Why may it stay as it is?", "It is not attempted again until the next decision."),
-    "mark-done": ("Mark done", "note", "How was it done by hand?", "Stands as the evidence, with your name."),
+PROMPTS = {
+    "skip": ("Skip", "reason", "Reason for skipping", "It is not attempted again until the next decision."),
+    "mark-done": ("Mark done", "note", "What was done by hand", "Kept as the evidence, with your name."),
 }
-"""What a way out asks for: its name, its field, the question, the rule."""
+"""What each asks for: its name, its field, the label, the help."""
 
 system_actions = APIRouter(include_in_schema=False, route_class=Page)
 
@@ -36,37 +36,39 @@ async def retry(request: Request, clients: Clients, client_id: str, system: Swit
     """Attempt a system again at once."""
     form = await read_form(request)
     said = {"system": system, "reason": _reason(form)}
-    return await _told(request, clients, client_id, form, Retry.model_validate({**said, **_envelope(request, form)}))
+    return await _carry_out(
+        request, clients, client_id, form, Retry.model_validate({**said, **_envelope(request, form)})
+    )
 
 
-@system_actions.post("/clients/{client_id}/systems/{system}/{way}")
+@system_actions.post("/clients/{client_id}/systems/{system}/{action}")
 async def accept(
-    request: Request, clients: Clients, client_id: str, system: Switched, way: Literal["skip", "mark-done"]
+    request: Request, clients: Clients, client_id: str, system: Switched, action: Literal["skip", "mark-done"]
 ) -> Response:
     """Leave a system as it is, or count it as done by hand: both say why, for good."""
     form = await read_form(request)
-    name, field, question, rule = ASKED[way]
-    body = SkipBody if way == "skip" else MarkDoneBody
+    name, field, label, help_ = PROMPTS[action]
+    body = SkipBody if action == "skip" else MarkDoneBody
     try:
         given = body.model_validate({field: form.text(field)})
     except ValidationError as invalid:
         hidden = [error for error in invalid.errors() if error["type"] == HIDDEN]
         return page(
             request,
-            "way_out.html",
+            "system_action.html",
             422,
             client=await clients.client(client_id),
             name=name,
             field=field,
-            question=question,
-            rule=rule,
-            said=form.text(field),
+            label=label,
+            help=help_,
+            value=form.text(field),
             wrong=f"{sentence(field, hidden[0])}." if hidden else RULE,
             next=form.text("next"),
         )
-    kind = BY_NAME[way.replace("-", "_")]
+    kind = BY_NAME[action.replace("-", "_")]
     message = message_of(kind, given, system=System(system), **_envelope(request, form))
-    return await _told(request, clients, client_id, form, message)
+    return await _carry_out(request, clients, client_id, form, message)
 
 
 @system_actions.post("/clients/{client_id}/planned/{change:path}/cancel")
@@ -75,7 +77,7 @@ async def cancel_planned(request: Request, clients: Clients, client_id: str, cha
     form = await read_form(request)
     said = {"change": change[:200], "reason": _reason(form)}
     message = CancelPlanned.model_validate({**said, **_envelope(request, form)})
-    return await _told(request, clients, client_id, form, message)
+    return await _carry_out(request, clients, client_id, form, message)
 
 
 def _reason(form: Form) -> str:
@@ -87,7 +89,9 @@ def _envelope(request: Request, form: Form) -> dict[str, str]:
     return {"by": caller_of(request), "command_id": command_id_of(form)}
 
 
-async def _told(request: Request, clients: ClientService, client_id: str, form: Form, message: AnyMessage) -> Response:
+async def _carry_out(
+    request: Request, clients: ClientService, client_id: str, form: Form, message: AnyMessage
+) -> Response:
     """Do it and go back to where it was asked, which says what came of it."""
     after = safe_path(form.text("next") or f"/clients/{client_id}")
     try:
@@ -95,5 +99,5 @@ async def _told(request: Request, clients: ClientService, client_id: str, form: 
     except Refusal as refusal:
         client = await clients.client(client_id)
         why = GONE if isinstance(refusal, NothingPlanned) else refusal_text(refusal)
-        return page(request, "refused.html", code_of(type(refusal)), client=client, told=why, next=after)
+        return page(request, "refused.html", code_of(type(refusal)), client=client, why=why, next=after)
     return redirect(after, notice=f"{answer.message}.")

@@ -378,6 +378,40 @@ async def test_what_somebody_else_changed_meanwhile_is_not_undone_unseen(ann: So
     assert (await shown(service, client["client_id"]))["name"] == "Mine"
 
 
+async def test_what_somebody_else_changed_and_nobody_typed_stays_theirs_when_it_is_saved_again(
+    ann: Somebody, service: Service
+) -> None:
+    client = await service.create(billing_ref=unique("O"))
+    form, _ = await ann.open(at(client))
+    theirs = {"name": "Theirs", "billing_ref": unique("T")}
+    await service.api.patch(f"/clients/{client['client_id']}", json=theirs)
+    page = await ann.sent(at(client), form | {"name": "Mine"}, 409)
+    await ann.done(at(client), page.forms[at(client)])
+    after = await shown(service, client["client_id"])
+    assert (after["name"], after["billing_ref"]) == ("Mine", theirs["billing_ref"])
+
+
+async def test_edit_status_names_each_wrong_field_and_its_rule(ann: Somebody, service: Service) -> None:
+    client = await service.create()
+    path = f"/clients/{client['client_id']}/status"
+    typed = {
+        "action": "change_services",
+        "internet": "set",
+        "down": "fast",
+        "up": "20",
+        "number-0": "12",
+        "office-0": "1",
+    }
+    page = Read((await ann.http.get(path, params=typed)).text)
+    assert "The download rate cannot be “fast”. Give whole Mbit/s" in page.said["said-down"]
+    assert "can exist" in page.said["said-number-0"]
+    assert "autofocus" not in page.tags["number-0"], "nothing was sent yet"
+    page = await ann.sent(path, typed, 422)
+    assert "autofocus" in page.tags["number-0"]
+    assert page.tags["down"]["aria-invalid"] == "true"
+    assert (await shown(service, client["client_id"]))["revision"] == client["revision"]
+
+
 async def test_an_edit_that_is_sent_twice_is_one(ann: Somebody, service: Service) -> None:
     client = await service.create(billing_ref=unique("T"))
     form, _ = await ann.open(at(client))

@@ -322,7 +322,7 @@ async def test_a_browser_is_shown_a_page_and_a_program_a_problem(
         assert answer.status_code == status
         assert answer.headers["content-type"].startswith("text/html")
         assert words in answer.text
-        assert 'href="/clients">To the clients' in answer.text
+        assert 'href="/clients">Back to clients' in answer.text
         problem = await browser.request(method, path, headers={"Accept": "*/*"})
         assert problem.headers["content-type"] == "application/problem+json"
 

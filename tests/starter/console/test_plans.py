@@ -64,7 +64,7 @@ async def test_a_site_without_plans_says_so(slow: Service, browser: httpx2.Async
     site = await site_of_its_own(slow)
     page = await shown(browser, f"/upcoming?site={site}")
     assert f"Nothing is planned at House {site}." in page
-    assert "To the clients" in page
+    assert "Back to clients" in page
 
 
 async def test_what_is_planned_is_listed_in_the_time_of_its_site(slow: Service, browser: httpx2.AsyncClient) -> None:
@@ -277,7 +277,7 @@ async def test_a_form_that_makes_no_sense_does_nothing(slow: Service, browser: h
     page = await shown(browser, f"/attention?site={ward.site}")
     for said, words in (
         ({"site": ward.site}, "No client was chosen."),
-        ({"client": ward.ids, "about": "directory"}, "That is no system of ours."),
+        ({"client": ward.ids, "about": "directory"}, "There is no such system."),
         ({"client": [f"c-{n}" for n in range(501)]}, "501 clients are too many at once. Choose at most 500."),
     ):
         answer = await retried(browser, page, **said)
