@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from starter.console.rendering import SEND_AGAIN
 from starter.contract.bodies import YEARS
 from starter.errors import Away, NotDecided, StarterError
 from starter.web.problems import code_of
@@ -58,7 +59,6 @@ SENT_BEFORE = (
     "This form was sent before, with other content, and that was done. Look first whether it is enough; "
     "send this again to have it done too."
 )
-SEND_AGAIN = "What you typed is kept here: send it again shortly, as it is. However often, it is done once."
 
 Model = TypeVar("Model", bound=BaseModel)
 

@@ -75,7 +75,7 @@ class LineRow:
         return re.sub(r"[^+0-9]", "", self.number)
 
     @property
-    def told_at(self) -> str:
+    def field(self) -> str:
         """The field beside which something about the whole row is said."""
         return self.number_field if self.was is None else self.office_field
 
@@ -169,11 +169,11 @@ def read_lines(rows: Iterable[LineRow], kind: ClientType, errors: FormErrors) ->
         if line is None:
             continue
         if line.number in seen:
-            errors.refuse(row.told_at, f"{line.number} is given twice. Give each number once", finished=True)
+            errors.refuse(row.field, f"{line.number} is given twice. Give each number once", finished=True)
         seen.add(line.number)
         if row.office:
             errors.meet(row.office_field, check_office, row.office)
-        lines[row.told_at] = line
+        lines[row.field] = line
     return lines
 
 
@@ -208,12 +208,12 @@ def overtaken(lines: Iterable[LineView], rows: Iterable[LineRow], errors: FormEr
         if row.was is None or not (row.removed or row.changed) or (row.removed and theirs is None):
             continue
         if theirs is None:
-            errors.refuse(row.told_at, f"{row.number} was removed meanwhile. Reload the page, or add it anew")
+            errors.refuse(row.field, f"{row.number} was removed meanwhile. Reload the page, or add it anew")
         elif theirs != row.was and (row.removed or theirs != (row.office, row.protected)):
             where = f"in {theirs[0]}" if theirs[0] else "in no office"
             kept = "protected" if theirs[1] else "not protected"
             text = f"{row.number} was changed meanwhile: {where}, {kept}. Send it again to have yours instead"
-            errors.refuse(row.told_at, text)
+            errors.refuse(row.field, text)
             known[-1] = replace(row, was=theirs)
     return known
 
@@ -225,4 +225,4 @@ def place_of(refusal: Refusal, rows: Iterable[LineRow]) -> str:
         return name
     rows = [*rows]
     about = next((row for row in rows if row.number and row.dialled in refusal.why), None)
-    return about.told_at if about else next((row.number_field for row in rows if row.was is None), "")
+    return about.field if about else next((row.number_field for row in rows if row.was is None), "")
