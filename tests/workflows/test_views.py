@@ -32,7 +32,7 @@ from workflows.domain.provisioning.standing import Doubt, Found, Limits, Proof
 from workflows.domain.services import Internet, Line, Services
 from workflows.domain.state import ClientState
 from workflows.domain.systems import System
-from workflows.wire.views import ClientView, PlannedView, SubjectView, SystemView
+from workflows.wire.views import ClientView, SubjectView, SystemView
 
 TELEPHONY, INTERNET, DIRECTORY = System
 LATER = NOW + timedelta(days=9)
@@ -123,14 +123,6 @@ def calls(do: Callable[[], object]) -> int:
     finally:
         sys.setprofile(None)
     return made
-
-
-def test_a_plan_published_before_says_nothing_of_the_status_after_it() -> None:
-    published = PlannedView.model_validate(
-        {"change_id": "c", "kind": "suspend", "at": NOW, "local_time": "", "by": "", "reason": ""}
-    )
-    assert published.status_after is None
-    assert "status_after" not in published.model_fields_set
 
 
 # -- what is proven, and since when -----------------------------------------------------------------------------------

@@ -60,8 +60,8 @@ class PlannedView(Model):
     local_time: str
     by: str
     reason: str
-    details: dict[str, Any] = Field(default_factory=dict)
-    status_after: Status | None = None
+    details: dict[str, Any]
+    status_after: Status | None
 
     @classmethod
     def of(cls, change: PlannedChange, zone: str, status_after: Status | None) -> "PlannedView":

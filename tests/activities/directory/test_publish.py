@@ -24,7 +24,10 @@ ENTRIES = [
 
 async def test_a_published_client_can_be_listed_searched_and_read(world: World) -> None:
     ref = await world.register("acme", ONE)
-    planned = PlannedView(change_id="c1", kind="decommission", at=AT, local_time="", by="ann", reason="")
+    planned = PlannedView.model_validate(
+        {"change_id": "c1", "kind": "decommission", "at": AT, "local_time": "", "by": "ann", "reason": "",
+         "details": {}, "status_after": "decommissioned"}
+    )  # fmt: skip
     await world.directory.publish(
         publication("acme", 2, ONE, billing_ref=ref, end_date=date(2027, 1, 1), planned=[planned])
     )
