@@ -5,8 +5,10 @@ import re
 import subprocess
 import sys
 import tomllib
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
+import grimp
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -21,9 +23,45 @@ MACHINES = re.compile(
 
 
 def test_arrows_point_inward_only() -> None:
-    told = subprocess.run([BIN / "lint-imports", "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert told.returncode == 0, told.stdout
-    assert "0 broken" in told.stdout
+    linted = subprocess.run([BIN / "lint-imports", "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert linted.returncode == 0, linted.stdout
+    assert "0 broken" in linted.stdout
+
+
+def test_no_packages_import_each_other_in_a_circle() -> None:
+    graph = grimp.build_graph("workflows", "activities", "starter", cache_dir=None)
+    packages = {module for module in graph.modules if graph.find_children(module)}
+    assert {"starter", "starter.console", "starter.console.pages", "workflows.domain"} <= packages
+    assert [circle for package in sorted(packages) if (circle := circle_in(graph, package))] == []
+
+
+def test_a_circle_of_packages_is_found() -> None:
+    graph = grimp.ImportGraph()
+    for module in ("house", "house.a", "house.a.x", "house.a.y", "house.b", "house.b.x", "house.c"):
+        graph.add_module(module)
+    graph.add_import(importer="house.a.x", imported="house.b.x")
+    graph.add_import(importer="house.b", imported="house.c")
+    assert circle_in(graph, "house") == []
+    graph.add_import(importer="house.c", imported="house.a.y")
+    assert set(circle_in(graph, "house")) == {"house.a", "house.b", "house.c"}
+
+
+def circle_in(graph: grimp.ImportGraph, package: str) -> list[str]:
+    """What lies side by side in a package and imports each other in a circle; each part counts with all that is in it.
+
+    Every circle of modules is found so, in the innermost package that holds all of it.
+    """
+    parts = graph.find_children(package)
+    part_of = {module: part for part in parts for module in (part, *graph.find_descendants(part))}
+    imports: dict[str, set[str]] = {part: set() for part in parts}
+    for module, part in part_of.items():
+        reached = graph.find_modules_directly_imported_by(module)
+        imports[part] |= {part_of[other] for other in reached if other in part_of} - {part}
+    try:
+        TopologicalSorter(imports).prepare()
+    except CycleError as circle:
+        return list(circle.args[1])
+    return []
 
 
 @pytest.mark.parametrize("name", BANNED)
