@@ -74,7 +74,7 @@ def build(
         ],
         interceptors=[Guard(), pacing or Pacing.of(settings), Bounds()],
         # The sandbox stands guard in the tests, with the walls of ruff and the replay of every history; here it would
-        # cost a fifth of the worker's work (README, "Speed").
+        # cost a fifth of the worker's work (docs/design.md, "Decisions").
         workflow_runner=UnsandboxedWorkflowRunner(),
         max_concurrent_activities=settings.worker_activities,
         max_cached_workflows=settings.worker_cached_clients,

@@ -1,4 +1,4 @@
-"""``make screenshots``: the console's pages with the demonstration's clients, as the README shows them.
+"""``make screenshots``: the console's pages with the demonstration's clients, as docs/console.md shows them.
 
 A service of its own is started for it and ended; the pictures are written to docs/screenshots/. For the last of them
 its telephone system is taken away: there is then something that needs a person.

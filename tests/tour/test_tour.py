@@ -1,4 +1,4 @@
-"""The README's tour, line by line, through the real command lines of Connect and of Temporal."""
+"""docs/tour.md, line by line, through the real command lines of Connect and of Temporal."""
 
 import asyncio
 import os
@@ -46,9 +46,8 @@ class Step:
 
 
 def steps() -> list[Step]:
-    """Every command of the README's tour with the output written below it."""
-    readme = (ROOT / "README.md").read_text()
-    tour = readme.partition("## A ten-minute tour")[2].partition("\n## ")[0]
+    """Every command of the tour with the output written below it."""
+    tour = (ROOT / "docs/tour.md").read_text(encoding="utf-8")
     found = []
     for block in re.findall(r"```console\n(.*?)```", tour, re.DOTALL):
         before, *parts = f"\n{block}".split("\n$ ")
@@ -99,7 +98,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
             "CONNECT_TOKEN": (folder / "data/token").read_text().strip(),
             "TEMPORAL_ADDRESS": f"127.0.0.1:{temporal_port}",
             "TOUR_FOLDER": str(folder),
-            "COLUMNS": "120",  # as the README says of its lists
+            "COLUMNS": "120",  # as the tour says of its lists
         }
     finally:
         up.terminate()
@@ -126,7 +125,7 @@ def test_the_tour_works_as_it_is_written(place: dict[str, str]) -> None:
         )
         got = f"$ {step.command}\n{done.stdout}"
         assert done.returncode == 0, got
-        assert re.fullmatch(pattern(step.expected), as_read(done.stdout)), f"{got}\nREADME says:\n{step.expected}"
+        assert re.fullmatch(pattern(step.expected), as_read(done.stdout)), f"{got}\ndocs/tour.md says:\n{step.expected}"
 
 
 def test_the_tour_shows_what_it_promises_in_this_order() -> None:
@@ -137,7 +136,7 @@ def test_the_tour_shows_what_it_promises_in_this_order() -> None:
         assert at >= 0, f"{promised} is not where it belongs"
 
 
-def test_what_differs_from_the_readme_is_found() -> None:
+def test_what_differs_from_the_tour_is_found() -> None:
     written = "acme: active, settled\nstart ... (automatic)\n...\nend"
     assert re.fullmatch(
         pattern(written), as_read("acme:  active, settled\nstart 2026-01-02 (automatic)\na\n\nb\nend\n")
