@@ -17,7 +17,7 @@ from workflows.ports import Internet, Telephony
 
 
 class AdapterNotUsable(ValueError):
-    """A setting names no adapter that can be used. The text says which, why, and what to do."""
+    """A setting names no usable adapter. The message names the setting, the reason and the remedy."""
 
 
 def telephony_of(settings: Settings, databases: Databases, evidences: Evidences) -> Telephony:

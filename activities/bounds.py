@@ -1,8 +1,8 @@
-"""No text of another system is carried further than it is useful: what an activity answers, or fails with, is bounded.
+"""The texts of other systems are bounded in what an activity answers or fails with.
 
-Temporal keeps every answer and error in the client's history, for years, and refuses one that is above 2 MiB: then the
-activity is never over. Our own adapters clean each text where it comes in (workflows/domain/text.py, ``safe_text``);
-this is the last gate, for every adapter there is, also an operator's own.
+Temporal keeps every answer and error in the client's history for years, and refuses one above 2 MiB; the activity would
+then never end. Our own adapters clean each text where it comes in (workflows/domain/text.py, ``safe_text``). This is
+the last gate, for every adapter, an operator's own too.
 """
 
 from collections.abc import Collection
@@ -19,16 +19,16 @@ from workflows.ports import EnsureAccess, EnsureLines, Evidence, Finding, Observ
 LONGEST_SUBJECT = 100
 MOST_SEEN = 20
 ALL_TEXTS = 100_000
-"""Characters of all texts of one evidence: the more lines or accounts, the less is told of each."""
+"""Characters of all texts of one evidence: the more lines or accounts, the shorter the text of each."""
 
 SHORTEST = 60
 
 LONGEST_ERROR = 2 * LONGEST_FOREIGN
-"""Characters of an error: the text of a system, and what we say about it."""
+"""Characters of an error: the text of a system and our own."""
 
 
 def bounded(evidence: Evidence, subjects: Collection[str] | None = None) -> Evidence:
-    """The evidence, with safe texts of a bounded length; of ``subjects`` alone, where they are given, and each once."""
+    """The evidence with safe texts of a bounded length; each subject once, and only ``subjects`` if there are any."""
     findings = evidence.findings
     if subjects is not None:
         findings = list({f.subject: f for f in findings if f.subject in subjects}.values())
@@ -47,7 +47,7 @@ def _bounded(finding: Finding, longest: int) -> Finding:
 
 
 class Bounds(Interceptor):
-    """Worker(interceptors=[…, Bounds()]): the innermost, so that all others see what is bounded, too."""
+    """Worker(interceptors=[…, Bounds()]): the innermost, so that all others see bounded texts."""
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002  # the SDK's name
         return _Bounded(next)
@@ -69,7 +69,7 @@ class _Bounded(ActivityInboundInterceptor):
 
 
 def _too_long(error: BaseException | None) -> bool:
-    """Whether it, or what it came from, says more than is kept. (Temporal keeps causes as well.)"""
+    """Whether the error or one of its causes is longer than we keep. (Temporal keeps causes as well.)"""
     while error is not None:
         text = error.message if isinstance(error, ApplicationError) else str(error)
         if len(text) > LONGEST_ERROR:
@@ -79,7 +79,7 @@ def _too_long(error: BaseException | None) -> bool:
 
 
 def _cut(error: Exception) -> ApplicationError:
-    """The same failure, in fewer words, without what it came from."""
+    """The same failure, shortened and without its causes."""
     if not isinstance(error, ApplicationError):
         return ApplicationError(safe_text(str(error), LONGEST_ERROR), type=type(error).__name__)
     return ApplicationError(
@@ -93,7 +93,7 @@ def _cut(error: Exception) -> ApplicationError:
 
 
 def _subjects(work: ExecuteActivityInput) -> Collection[str] | None:
-    """The lines or accounts that an order is about; None: it is about none."""
+    """The lines or accounts of an order; None when it has none."""
     match work.args[0] if work.args else None:
         case EnsureLines() | ObserveLines() as order:
             return order.lines

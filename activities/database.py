@@ -1,4 +1,4 @@
-"""A PostgreSQL database as one process uses it: pools of connections, and a limit on everything that can hang."""
+"""A PostgreSQL database for one process: pools of connections, and a time limit on everything that can hang."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ import asyncpg
 from activities.settings import Settings
 
 DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
-"""Everything a database can fail with. TimeoutError is an OSError."""
+"""Every error of a database. TimeoutError is an OSError."""
 
 CLOSE_TIMEOUT = 1.0
 """Seconds for a rollback, or for the server to stop a statement, before the connection is dropped instead."""
@@ -32,11 +32,11 @@ _CUT = (
 
 
 class Database:
-    """One database, called by its purpose (``telephony``) and its address, never with its password.
+    """One database, with the name of its purpose (``telephony``) and its address. Its text never has the password.
 
     Changes and their read-back use connections of different pools, so that evidence is what any other client of the
-    database sees. Nothing is connected before it is needed: a process starts while a system is away. ``operation`` is
-    how many seconds all of one activity's work may take here. Use it as ``async with``.
+    database sees. It connects when first used, so a process can start while a system is away. ``operation`` limits all
+    of one activity's work here, in seconds. Use it as ``async with``.
 
     The server's own limits (``lock_timeout``, ``statement_timeout``) are set when a connection is made, which costs no
     round trip later. So a session must be ours for as long as it lasts: a pooler that hands out one server connection
@@ -64,7 +64,7 @@ class Database:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        """Let work under way end, but not for longer than an operation may take."""
+        """Wait for work in progress, at most as long as an operation may take."""
         for pool in (self._changes, self._read_only):
             try:
                 async with asyncio.timeout(self.operation):
@@ -74,25 +74,25 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[asyncpg.Connection]:
-        """All that is done on this connection happens, or none of it."""
+        """A transaction: everything on this connection happens, or nothing."""
         async with self._transaction(self._changes) as connection:
             yield connection
 
     @asynccontextmanager
     async def read_only(self) -> AsyncIterator[asyncpg.Connection]:
-        """Look at what is committed, on a connection that changes nothing."""
+        """A read-only connection, which sees what is committed."""
         async with self._transaction(self._read_only) as connection:
             yield connection
 
     async def read(self, query: str, *values: object) -> list[asyncpg.Record]:
-        """What one SELECT finds of what is committed, on a connection that changes nothing. One round trip."""
+        """The rows of one SELECT on a read-only connection. One round trip."""
         return await self._once(self._read_only, query, values)
 
     async def write(self, statement: str, *values: object) -> list[asyncpg.Record]:
-        """What one statement returns that commits by itself. One round trip.
+        """The rows of one statement that commits by itself. One round trip.
 
-        Twice must be once: it is sent again when the connection is cut, and nobody knows then whether it happened. What
-        is returned is of the second time then: an insert that had happened returns no row. Who counts rows looks.
+        It must be idempotent: it is repeated when the connection is cut, because nobody knows then whether it happened.
+        What is returned is of the second time then: an insert that had happened returns no row. Who counts rows looks.
         """
         return await self._once(self._changes, statement, values)
 
@@ -153,7 +153,7 @@ class Database:
         return connection, transaction
 
     async def _give_back(self, pool: asyncpg.Pool, connection: asyncpg.Connection) -> None:
-        """A connection that cannot be given back is closed by the pool; what was done on it stays done."""
+        """Return a connection to its pool. The pool closes one that cannot be reused; its work stays done."""
         try:
             await pool.release(connection, timeout=CLOSE_TIMEOUT)
         except DRIVER_ERRORS:
@@ -162,7 +162,8 @@ class Database:
 
 @dataclass(frozen=True)
 class Databases:
-    """The three databases a worker writes to. One that its adapter does without has no address, and is never used."""
+    """The three databases that a worker writes to. One that its adapter does not need has no address and is not
+    used."""
 
     directory: Database
     telephony: Database
@@ -171,7 +172,7 @@ class Databases:
 
 @asynccontextmanager
 async def open_databases(settings: Settings) -> AsyncIterator[Databases]:
-    """Pools for all three. Nothing is connected yet."""
+    """Pools for all three databases, not yet connected."""
     async with (
         Database("directory", settings.directory_dsn.get_secret_value(), settings) as directory,
         Database("telephony", settings.telephony_dsn.get_secret_value(), settings) as telephony,
@@ -181,7 +182,7 @@ async def open_databases(settings: Settings) -> AsyncIterator[Databases]:
 
 
 async def _abandon(connection: asyncpg.Connection, transaction: asyncpg.transaction.Transaction) -> None:
-    """Nothing of it happened, unless its commit did. The server rolls back what nobody commits."""
+    """Drop the connection of a transaction that failed. The server rolls it back unless it was committed."""
     if connection.is_closed():
         return
     try:
@@ -196,7 +197,8 @@ async def _speak_json(connection: asyncpg.Connection) -> None:
 
 
 async def _keep(_: asyncpg.Connection) -> None:
-    """Nothing of our sessions outlives a transaction: no round trip to reset them. (LISTEN has its own connection.)"""
+    """Skip the pool's reset, and save its round trip: our sessions keep nothing after a transaction. (LISTEN has its
+    own connection.)"""
 
 
 def _address(dsn: str) -> str:

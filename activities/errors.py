@@ -1,18 +1,17 @@
-"""What goes wrong with a database, translated once: into errors that tell the server whether to try again.
+"""Errors of a database, translated into errors that tell Temporal whether to try again.
 
 ApplicationError type   try again   what happened
 SystemUnavailable       yes         refused, cut, shut down, or no answer in time
 SystemBusy              yes         a lock was not free in time, or a statement took too long
-SystemRejected          no          the database understood and said no: a person must look
+SystemRejected          no          the database understood and refused: a person must look
 StaleRevision           no          the system has obeyed a later revision of this client (workflows/ports.py)
 
-An attempt that is not tried again by the server is tried again by the workflow, at its own pace. Texts are for an
-on-call engineer: which system, what failed, what to do. Those that come in swarms, while a system is away or
-says no, are BENIGN: the worker does not log a traceback for each, we log a line.
+An attempt that Temporal does not repeat is repeated by the workflow, at its own pace. Messages are for an on-call
+engineer: which system, what failed, what to do. Errors that come in large numbers, while a system is away or refuses,
+are BENIGN: the worker logs no traceback for them, and we log one line.
 
-Texts end up in evidence, histories and logs, and PostgreSQL quotes whole rows in a DETAIL: passwords are among them. So
-no text of the driver's is passed on but by ``safe_message``, and no driver error is the cause or the context of one of
-ours.
+Messages end up in evidence, histories and logs, and PostgreSQL quotes whole rows in a DETAIL, with passwords. So only
+``safe_message`` passes the driver's text on, and no driver error is the cause or context of one of ours.
 """
 
 import asyncio
@@ -35,7 +34,7 @@ SYSTEM_BUSY = "SystemBusy"
 SYSTEM_REJECTED = "SystemRejected"
 
 OF_A_ROW = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError, asyncpg.RaiseError)
-"""What a CHECK, a type or a trigger has against a row: one client's trouble, and no sign that the system is in any."""
+"""A CHECK, a type or a trigger refuses a row: trouble of one client, not of the system."""
 
 UNAVAILABLE = (
     OSError,
@@ -47,7 +46,7 @@ UNAVAILABLE = (
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
 )
-"""The database is away. (InterfaceError: the connection closed under our hands.)"""
+"""The database is away. (InterfaceError: the connection was closed while in use.)"""
 
 BUSY = (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError, asyncpg.TransactionRollbackError)
 
@@ -61,23 +60,23 @@ _REMEDIES: dict[type[Exception], str] = {
 }
 
 _VALUE = re.compile(r'".*"|: .*', re.DOTALL)
-"""Where a message about data quotes them."""
+"""The part of a message that quotes data."""
 
 LONGEST_READ = 50_000
-"""Characters of a text of a system that are looked at: a trigger may raise one of many megabytes."""
+"""Characters of a system's message that are read: a trigger may raise one of many megabytes."""
 
 _SECRET = re.compile(r"\b[0-9A-Za-z]{32,}\b")
-"""What looks like an HA1 or a password of ours: a trigger may say it in its own words."""
+"""Text that looks like an HA1 or a password of ours, which a trigger may quote."""
 
 log = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
 async def attempt_on(database: Database, until: float = math.inf) -> AsyncIterator[None]:
-    """Work on a database for no longer than an operation may take. Raises nothing of the driver's, only our errors.
+    """Limits work on a database to the time of an operation, and raises our errors instead of the driver's.
 
-    ``until`` is when all of the activity must be over, by the loop's clock. Our errors have neither a cause nor a
-    context: Temporal keeps both with all of their words.
+    ``until`` is the end of the whole activity, by the loop's clock. Our errors have neither cause nor context, because
+    Temporal keeps the text of both.
     """
     try:
         async with asyncio.timeout_at(min(until, asyncio.get_running_loop().time() + database.operation)):
@@ -91,7 +90,7 @@ async def attempt_on(database: Database, until: float = math.inf) -> AsyncIterat
 
 
 def translated(error: Exception, database: Database) -> ApplicationError:
-    """What a driver error means."""
+    """The error of ours for a driver's error."""
     if isinstance(error, BUSY):
         return ApplicationError(
             f"The {database} is busy: {safe_message(error)}. Somebody holds a lock, or it is overloaded: "
@@ -113,8 +112,8 @@ def translated(error: Exception, database: Database) -> ApplicationError:
 
 
 def rejected(why: str, *, row: bool = False) -> ApplicationError:
-    """A system understood and said no; ``row``: to a row of this client. Whoever raises it logs it: the worker does
-    not."""
+    """A system understood and refused; with ``row``, it refused a row of this client. The caller logs it: the worker
+    does not."""
     return ApplicationError(
         why,
         *([{"row": True}] if row else []),
@@ -125,12 +124,12 @@ def rejected(why: str, *, row: bool = False) -> ApplicationError:
 
 
 def is_of_a_row(error: ApplicationError) -> bool:
-    """Whether the system said no to a row of one client, not to us."""
+    """Whether the system refused a row of one client, not us."""
     return {"row": True} in error.details
 
 
 def stale_revision(where: str, client_id: str, revision: int, newest: int) -> ApplicationError:
-    """A later revision was obeyed; this one changed nothing."""
+    """A later revision was carried out; this one changed nothing."""
     return ApplicationError(
         f"{where} has obeyed revision {newest} of {client_id}; revision {revision} is too old",
         {"newest": newest},
@@ -141,7 +140,7 @@ def stale_revision(where: str, client_id: str, revision: int, newest: int) -> Ap
 
 
 def safe_message(error: Exception) -> str:
-    """A driver error in one short line: what went wrong where, without a word of what stands in the rows."""
+    """A driver error in one short line: what went wrong and where, without any content of the rows."""
     if isinstance(error, TimeoutError):
         return "no answer in time"
     text = _without_values(error) if isinstance(error, asyncpg.PostgresError) else str(error)
@@ -151,9 +150,9 @@ def safe_message(error: Exception) -> str:
 
 
 def _without_values(error: asyncpg.PostgresError) -> str:
-    """PostgreSQL's message, and the names of what it is about that the message does not say.
+    """PostgreSQL's message without values, with the names of table, column and constraint that it leaves out.
 
-    The only DETAIL that is passed on is of a key that another table lacks: it quotes that key, not the row.
+    Only the DETAIL of a missing foreign key is passed on: it quotes that key, not the row.
     """
     text = str(error.args[0])[:LONGEST_READ] if error.args else ""
     if isinstance(error, asyncpg.ForeignKeyViolationError) and error.detail:

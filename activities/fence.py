@@ -12,7 +12,7 @@ from activities.errors import stale_revision
 from workflows.domain.systems import System
 
 OWN_SECRET = "its own"  # noqa: S105  # words, not a secret
-"""What evidence says of a secret from before Connect."""
+"""The word in evidence for a secret from before Connect."""
 
 _ADVANCE = """
 INSERT INTO connect_fence AS f (system, subject, client_id, revision) VALUES ($1, 'client:' || $2, $2, $3)
@@ -38,7 +38,7 @@ WHERE (f.client_id, f.secret_version, f.secret_derived)
 
 @dataclass(frozen=True)
 class Owner:
-    """Whose a line or account is, and which secret it has."""
+    """The client that owns a line or account, and the secret that it has."""
 
     client_id: str
     secret_version: int
@@ -49,9 +49,10 @@ class Owner:
 class Verdict:
     """What an order may do to each line or account.
 
-    ``elsewhere`` belongs to another client and is ordered off: it counts as off and is left alone. ``touched`` is set
-    as ordered, ``rekeyed`` gets its derived secret; what the system does not know and is to be off stays unknown.
-    ``owned`` says of everything touched whether its secret is then a derived one; ``owners`` is whose it was.
+    ``elsewhere`` are ordered off but belong to another client: they count as off and are left alone. ``touched`` are
+    set as ordered, and ``rekeyed`` get their derived secret. What the system does not know and should be off stays
+    unknown. ``owned``: for everything touched, whether its secret is then a derived one. ``owners``: who owned it
+    before.
     """
 
     elsewhere: frozenset[str]
@@ -68,17 +69,17 @@ class Fence:
         self._system, self._kind = system, kind
 
     async def pass_through(self, connection: asyncpg.Connection, client_id: str, revision: int) -> None:
-        """Let no older revision of this client change anything here from now on. Raises StaleRevision for one.
+        """Keep older revisions of this client out from now on. Raises StaleRevision if this order is one.
 
-        Orders of one client wait here for each other until the end of their transactions.
+        Orders of one client wait here for each other until their transactions end.
         """
         if await connection.fetchval(_ADVANCE, self._system, client_id, revision) is None:
             newest = await connection.fetchval(_NEWEST, self._system, client_id)
             raise stale_revision(f"The {self._system} system", client_id, revision, newest)
 
     async def owners(self, connection: asyncpg.Connection, names: Collection[str]) -> dict[str, Owner]:
-        """Who owns these lines or accounts. Read them after locking the system's own rows: whoever changed those has
-        said so here by then."""
+        """The owners of these lines or accounts. Call it after locking the system's own rows: a transaction that
+        changed those has written here, too."""
         rows = await connection.fetch(_OWNERS, self._system, [self._subject(name) for name in sorted(names)])
         return {
             row["subject"].removeprefix(self._subject("")): Owner(
@@ -90,7 +91,7 @@ class Fence:
     async def own(
         self, connection: asyncpg.Connection, client_id: str, revision: int, version: int, verdict: Verdict
     ) -> None:
-        """Note whose these are now, and that their secrets are seen to for this version, where that is news."""
+        """Record the owner of these, and that their secrets have this version, where that is new."""
         owned = verdict.owned
         if all(verdict.owners.get(name) == Owner(client_id, version, derived) for name, derived in owned.items()):
             return
@@ -104,10 +105,10 @@ class Fence:
 def judge(
     client_id: str, version: int, wanted: Mapping[str, bool], known: Collection[str], owners: Mapping[str, Owner]
 ) -> Verdict:
-    """What an order of a client may do, given what the system knows and who owns it.
+    """What an order of a client may do to each line or account, by what the system knows and who owns it.
 
-    Numbers are released only after they were proven off, so an order that switches on what another client owns takes
-    it over; one that switches it off is late, and must not cut the other client's service.
+    Numbers are released only after they were proven off. So an order that switches on what another client owns takes
+    it over, and one that switches it off is late and must not cut the other client's service.
     """
     elsewhere, touched, rekeyed, owned = set(), set(), set(), {}
     for name, on in wanted.items():
@@ -123,14 +124,15 @@ def judge(
 
 
 def _needs_secret(known: bool, owner: Owner | None, client_id: str, version: int) -> bool:
-    """New ones, those that pass from another client and those to be rotated; one from before Connect keeps its own."""
+    """Whether a secret must be set: for a new one, one of another client, and one to be rotated. One from before
+    Connect keeps its own."""
     if not known or owner is None:
         return not known
     return owner.client_id != client_id or owner.secret_version < version
 
 
 def describe_secret(owner: Owner | None) -> str:
-    """Which secret a line or account has, for its evidence."""
+    """The secret of a line or account, as evidence names it."""
     if owner is None:
         return "unknown"
     return f"derived, version {owner.secret_version}" if owner.derived else OWN_SECRET

@@ -23,7 +23,7 @@ QUOTED = re.compile(
 
 
 def set_up(*, json: bool) -> None:
-    """Log from now on: one JSON object a line, or for reading in a terminal."""
+    """Set up logging: one JSON object a line, or text for a terminal."""
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         temporal_context,
@@ -56,14 +56,14 @@ def set_up(*, json: bool) -> None:
 
 
 def drop_replayed(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """What a replay says again was said before. (workflow.logger sees to that itself.)"""
+    """Drop lines of a replay, which were logged before. (workflow.logger does so itself.)"""
     if workflow.in_workflow() and workflow.unsafe.is_replaying_history_events():
         raise structlog.DropEvent
     return event
 
 
 def temporal_context(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Say which workflow or activity a line comes from."""
+    """Add the workflow or activity that a line comes from."""
     if workflow.in_workflow():
         run = workflow.info()
         event.update(workflow_id=run.workflow_id, run_id=run.run_id, workflow_time=workflow.now().isoformat())
@@ -77,7 +77,7 @@ def temporal_context(_logger: WrappedLogger, _method: str, event: EventDict) -> 
 
 
 def without_input(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Leave out what error messages quote of somebody's input; say of which type the error is."""
+    """Replace error messages that quote input by the type of the error."""
     return {name: _without_input(value) for name, value in event.items()}
 
 

@@ -1,4 +1,4 @@
-"""What Connect needs beside a system's own tables. Added when somebody asks for it, never silently."""
+"""What Connect needs beside a system's own tables. It is added only on request."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ WHERE CASE WHEN w.name = '' THEN to_regclass(w.relation) IS NOT NULL
 
 
 class NotPrepared(RuntimeError):
-    """A system lacks what Connect adds. The text says what to do."""
+    """A system lacks what Connect adds. The message explains what to do."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Part:
 
 
 def parts_of(system: System) -> list[Part]:
-    """All that Connect works with in a system's database."""
+    """Every table and column that Connect uses in a system's database."""
     fence = Part("connect_fence", statement=FENCE.read_text(encoding="utf-8"))
     if system is System.TELEPHONY:
         switches = [Part("subscriber", column, SWITCHES) for column in ("in_service", "may_call_out")]
@@ -52,7 +52,7 @@ def parts_of(system: System) -> list[Part]:
 
 
 async def prepare(settings: Settings) -> list[str]:
-    """Add to the systems that our own adapters switch what they lack, and say so, one line each.
+    """Add what is missing to the systems that our own adapters switch. Returns a line for each addition.
 
     Raises NotPrepared where that cannot be done. Needs a role that may change their tables; what the worker's role
     needs then is in deploy/*/grants.sql.
@@ -65,9 +65,9 @@ async def prepare(settings: Settings) -> list[str]:
 
 
 async def check_systems(databases: Databases, systems: Iterable[System] = SWITCHED) -> None:
-    """Raises NotPrepared when a system lacks something; one that is away is left to the attempts to come.
+    """Raises NotPrepared when a system lacks something. A system that is away is not checked.
 
-    ``systems`` are those that our own adapters switch: what others need is their affair.
+    ``systems`` are those that our own adapters switch.
     """
     for system in systems:
         database = _of(system, databases)

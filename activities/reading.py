@@ -7,15 +7,15 @@ from pydantic_core import from_json
 
 CHUNK = 65536
 PLAIN = {"Accept-Encoding": "identity"}
-"""A header for every request: what is packed may be a thousand times as large as it looks."""
+"""A header for every request: a packed answer may be a thousand times larger than it looks."""
 
 
 class TooLarge(Exception):
-    """There is more of an answer than is read, or it is packed, so that nobody can tell."""
+    """An answer is larger than the limit, or packed, so that its size is unknown."""
 
 
 async def read_up_to(answer: httpx2.Response, most: int) -> bytes:
-    """The body of a streamed answer. Raises TooLarge as soon as there is more of it than ``most`` bytes."""
+    """The body of a streamed answer. Raises TooLarge as soon as it is larger than ``most`` bytes."""
     packed = answer.headers.get("Content-Encoding", "identity")
     if packed.lower() != "identity":
         raise TooLarge("its answer is packed (Content-Encoding), which was not asked for")
@@ -28,5 +28,5 @@ async def read_up_to(answer: httpx2.Response, most: int) -> bytes:
 
 
 def as_json(body: bytes) -> Any:
-    """The body's value. Raises ValueError, also for what is nested deeper than anybody writes it."""
+    """The JSON value of a body. Raises ValueError, also when it is nested too deeply."""
     return from_json(body, allow_inf_nan=False)

@@ -22,10 +22,10 @@ HOST = r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?"
 """A host name or address as URLs and Host headers have it, with or without a port."""
 
 ACTIVITIES = 4
-"""So many times may an activity be started within an attempt (workflows/attempts.py)."""
+"""How often an activity may be started within an attempt (workflows/attempts.py)."""
 
 PROBES = 3
-"""All probes of an activity together are given so many times the seconds for one."""
+"""All probes of an activity together get this multiple of the seconds for one."""
 
 
 class Settings(BaseSettings):
@@ -159,7 +159,7 @@ class Settings(BaseSettings):
     @field_validator("trusted_proxies")
     @classmethod
     def _proxies(cls, proxies: str) -> str:
-        """Whoever is believed what he says of callers must be named, or a caller could say it himself."""
+        """Refuse networks of everybody: any caller could then choose the address that is counted."""
         for proxy in filter(None, map(str.strip, proxies.split(","))):
             try:
                 everybody = ip_network(proxy).prefixlen == 0
@@ -197,7 +197,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _limits_within_an_activity(self) -> Self:
-        """What was set on purpose must fit; defaults are cut to fit (``activity_seconds``)."""
+        """Refuse set values that do not fit. Defaults are cut to fit (``activity_seconds``)."""
         needs = {"operation_seconds": self.operation_seconds, "probe_seconds": PROBES * self.probe_seconds}
         for name, seconds in needs.items():
             if name in self.model_fields_set and seconds > self.attempt_seconds / ACTIVITIES:
@@ -210,7 +210,7 @@ class Settings(BaseSettings):
 
     @property
     def prepared_systems(self) -> tuple[System, ...]:
-        """Those that our own adapters switch, in databases that hold what `connect systems prepare` adds."""
+        """The systems that our own adapters switch. Their databases have what `connect systems prepare` adds."""
         ours = {
             System.TELEPHONY: self.telephony_adapter == KAMAILIO,
             System.INTERNET: self.internet_adapter == FREERADIUS,
@@ -218,7 +218,7 @@ class Settings(BaseSettings):
         return tuple(system for system, it_is in ours.items() if it_is)
 
     def check_systems(self) -> None:
-        """Raises ValueError when a process that switches systems is not told where the database of one is."""
+        """Raises ValueError when the address of a system's database is missing."""
         for system in self.prepared_systems:
             dsn: SecretStr = getattr(self, f"{system}_dsn")
             if not dsn.get_secret_value():
@@ -227,19 +227,19 @@ class Settings(BaseSettings):
 
     @property
     def disconnecting_seconds(self) -> float:
-        """After so long into one try of an attempt, which gets a quarter of it, no access gear is waited for any more:
-        what is left is for reading back, a login of our own, and telling the directory."""
+        """Seconds into a try, which is a quarter of an attempt, after which no access gear is waited for. The rest is
+        for reading back, a login of our own, and the directory."""
         return self.attempt_seconds / 5
 
     @property
     def activity_seconds(self) -> float:
-        """For all that one activity does but to record it: what takes longer is not proven, instead of cut off."""
+        """Seconds for one activity's work without its record. Work that takes longer is reported as not proven."""
         whole = self.attempt_seconds / ACTIVITIES
         return max(0.9 * whole - self.record_seconds, 0.6 * whole)
 
     @property
     def limits(self) -> Limits:
-        """What a new client is told about time."""
+        """The time limits of a new client."""
         return Limits(
             attempt=self.attempt_seconds,
             first_pause=self.first_pause_seconds,
@@ -252,7 +252,8 @@ class Settings(BaseSettings):
         return _secret(self.master_key, self.master_key_file, "MASTER_KEY", shortest=32).encode()
 
     def read_rpc_secret(self) -> str:
-        """What the addresses of ``sip_rpc_urls`` end in; empty when it stands in them. ValueError for a short one."""
+        """The secret end of the addresses of ``sip_rpc_urls``; empty when they contain it. Raises ValueError for a
+        short one."""
         if not self.sip_rpc_secret and not self.sip_rpc_secret_file:
             return ""
         return _secret(self.sip_rpc_secret, self.sip_rpc_secret_file, "SIP_RPC_SECRET", shortest=16)

@@ -1,4 +1,4 @@
-"""What every interface asks for, put together from the workflows and the directory: create, command, look, wait."""
+"""The service behind every interface: create, command, read and wait, from the workflows and the directory."""
 
 import asyncio
 import hashlib
@@ -57,7 +57,7 @@ RECORDED_BY_THE_WORKFLOW = (Taken, NumberNotValid)  # it had accepted the comman
 
 
 class ClientService:
-    """Where requests of the API and the console come in. ``limits`` is what new clients are told about time."""
+    """Carries out the requests of the API and the console. ``limits`` are the time limits of new clients."""
 
     def __init__(
         self, gateway: Gateway, directory: DirectoryReads, watch: Watch, limits: Limits, keyring: Keyring = NO_KEYS
@@ -70,9 +70,9 @@ class ClientService:
         self._keyring = keyring
 
     async def create(self, given: ClientGiven, command_id: str, by: str = "", *, fresh: bool = False) -> ClientView:
-        """The new client, which the directory has; ``by`` asked for it. Raises a Refusal, Away or NotDecided.
+        """Create a client, in the name of ``by``. The directory has it then. Raises a Refusal, Away or NotDecided.
 
-        The first verdict on a ``command_id`` stands; ``fresh``: nobody has used this one before.
+        The first verdict on a ``command_id`` stands. ``fresh``: this one was never used.
         """
         request = digest_of(given)
         key = Key(given.client_id or client_id_for(command_id), command_id, request, CREATE)
@@ -117,7 +117,7 @@ class ClientService:
         return self._linked(await self.gateway.create(state, request))
 
     async def command(self, client_id: str, message: AnyMessage, *, fresh: bool = False) -> CommandAnswer:
-        """What a client answers to a command. Raises a Refusal, NoSuchClient, Away or NotDecided.
+        """Send a command, and return the client's answer. Raises a Refusal, NoSuchClient, Away or NotDecided.
 
         The first verdict on a ``command_id`` stands: what was obeyed is answered so, with the client as it is now;
         what was refused is refused with what was said then. ``fresh``: nobody has used this one before.
@@ -153,7 +153,7 @@ class ClientService:
             return PreviewView(message=answer.message, status_before=answer.status, status_after=answer.status)
 
     async def client(self, client_id: str) -> ClientView:
-        """A client, from its workflow while that runs, from the directory afterwards. Raises NoSuchClient, Away."""
+        """The client, from its workflow while that runs, from the directory afterwards. Raises NoSuchClient, Away."""
         check_id(client_id)
         try:
             view = await self.gateway.client(client_id)
@@ -170,12 +170,12 @@ class ClientService:
             return self._linked(view)
 
     async def credentials(self, client_id: str) -> Credentials:
-        """What a client's telephones and router are configured with. Raises NoSuchClient, Away, NoMasterKey."""
+        """The credentials of a client's telephones and router. Raises NoSuchClient, Away, NoMasterKey."""
         client = await self.client(client_id)
         return self._keyring.credentials(client, await self.directory.own_secrets(client_id))
 
     async def settled(self, view: View, seconds: float) -> View:
-        """The same client once what it decided is done and shown; as it stands when the time is over first."""
+        """The client when its decision is done and shown, or as it is when the time is over first."""
         shown = await until_settled(self.directory, self.watch, view, seconds)
         if shown is None:
             try:
@@ -187,7 +187,7 @@ class ClientService:
         return self._linked(view.model_copy(update=dict(shown.view)).with_actions())
 
     async def clients(self, wanted: ClientFilter) -> ClientPage:
-        """A page of the list, and how many there are in all. Raises NoSuchPage, DirectoryAway."""
+        """A page of the list, and the number of all clients. Raises NoSuchPage, DirectoryAway."""
         (items, then), counts = await asyncio.gather(self.listed(wanted), self.directory.counts(wanted))
         return ClientPage(items=items, next=then, total=total_of(counts, wanted))
 
@@ -210,9 +210,9 @@ class ClientService:
     # -- inside -----------------------------------------------------------------------------------------------------
 
     async def _known(self, key: Key) -> Answer | None:
-        """What this very command was answered before. Raises the refusal it met then, or CommandIdReused.
+        """The earlier answer to the same command. Raises its earlier refusal, or CommandIdReused.
 
-        While the directory is away, what the client's workflow remembers must do.
+        While the directory is away, only the client's workflow knows its earlier commands.
         """
         try:
             return await self._answers.find(key)
@@ -225,7 +225,7 @@ class ClientService:
         return CommandAnswer(**dict(view), changed=known.changed, message=known.message)
 
     async def _keep(self, key: Key, refusal: Refusal, *, fresh: bool) -> Answer | None:
-        """Have a refusal stand. Returns what was answered under the same key meanwhile, if it was obeyed.
+        """Record a refusal as the verdict. If the key was carried out meanwhile, returns that answer.
 
         A refusal that may be over at the next attempt is not kept, nor is one of the key itself. Raises DirectoryAway:
         a verdict that could not be kept is not given to who may ask again.
@@ -244,7 +244,8 @@ class ClientService:
         return view.model_copy(update={"temporal_ui_url": self.gateway.ui_link(view.client_id)})
 
     async def _command_closed(self, client_id: str, message: AnyMessage) -> CommandAnswer:
-        """What a client answers whose workflow is over. Decommissioned is final; saying it again changes nothing."""
+        """The answer of a client whose workflow has ended. Decommissioned is final, and decommissioning again changes
+        nothing."""
         shown = await self.directory.client(client_id, datetime.now(UTC))
         if shown is None:
             raise NoSuchClient(client_id)
@@ -260,13 +261,13 @@ class ClientService:
         )
 
     async def _taken(self, client_id: str, message: AnyMessage) -> Taken | None:
-        """What the directory would say to what a command claims, which only it knows."""
+        """The refusal of a command's claims by the directory, if it would refuse them."""
         numbers = [line.number for line in message.add_lines] if isinstance(message, ChangeServices) else []
         billing_ref = message.billing_ref if isinstance(message, Edit) else None
         return await self.directory.taken(client_id, numbers, billing_ref) if numbers or billing_ref else None
 
     async def _note(self, client_id: str, message: AnyMessage, refusal: Refusal) -> None:
-        """Keep what was refused in the history; the caller hears of it even when that cannot be done."""
+        """Write a refusal to the history. The caller gets it also when that fails."""
         try:
             await self.directory.note_refusal(client_id, message, refusal, datetime.now(UTC))
         except DirectoryAway as away:
@@ -274,12 +275,12 @@ class ClientService:
 
 
 def refusal_in(shown: PreviewView) -> Refusal | None:
-    """The refusal that a preview tells of, if it does."""
+    """The refusal in a preview, if there is one."""
     return refusal_of(shown.refusal["type"], shown.refusal) if shown.refusal else None
 
 
 def _without_workflow(view: ClientView) -> ClientView:
-    """A client whose workflow does not run: as it was, unless nobody looks after one that is alive."""
+    """The client without its workflow: a living one needs attention, and no action is possible."""
     view = view.with_actions()
     if view.status is Status.DECOMMISSIONED:
         return view
@@ -288,7 +289,7 @@ def _without_workflow(view: ClientView) -> ClientView:
 
 
 def check_id(client_id: str) -> None:
-    """Raises NoSuchClient for what no client can be called."""
+    """Raises NoSuchClient for an id that no client can have."""
     if not re.fullmatch(CLIENT_ID, client_id):
         raise NoSuchClient(client_id)
 
@@ -304,5 +305,5 @@ def client_id_for(command_id: str) -> str:
 
 
 def digest_of(request: BaseModel) -> str:
-    """A short digest of all that a request says."""
+    """A short digest of the whole request."""
     return hashlib.sha256(request.model_dump_json().encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""What a telephone and a router are configured with: secrets derived anew for each question, stored nowhere."""
+"""The credentials of telephones and routers. Secrets are derived for each request and stored nowhere."""
 
 from collections.abc import Collection
 
@@ -11,7 +11,7 @@ from workflows.wire.views import ClientView
 
 
 class Keyring:
-    """Derives what the adapters derived, and says which servers it is for. Without a master key it only refuses."""
+    """Derives the same secrets as the adapters, and names the servers. Without a master key it refuses."""
 
     def __init__(self, master_key: bytes | None, servers: Servers) -> None:
         self._master_key, self._servers = master_key, servers
@@ -24,7 +24,8 @@ class Keyring:
         return cls(settings.read_master_key() if given else None, servers)
 
     def credentials(self, client: ClientView, own: Collection[str]) -> Credentials:
-        """Of every line and the account of a client. ``own`` are those that keep a secret from before Connect.
+        """The credentials of every line and the account of a client. ``own`` are those with a secret from before
+        Connect.
 
         A decommissioned client has none: its numbers may be another's by now. Raises NoMasterKey.
         """

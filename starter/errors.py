@@ -1,4 +1,4 @@
-"""What can keep a request from being carried out, besides a domain Refusal. HTTP codes are problems.py's.
+"""Errors that keep a request from being carried out, besides a domain Refusal. problems.py has their HTTP codes.
 
 StarterError
 ├── Away                        something that must answer does not; nothing is known to have happened
@@ -6,13 +6,13 @@ StarterError
 │   └── DirectoryAway
 ├── NotReady                    at least one of those is away
 ├── NotDecided                  accepted, but not decided in time: the same request will answer
-├── NoMasterKey                 this process was not told the key that secrets derive from
-├── TemporalRefused             Temporal answered, and said no
-├── Malfunction                 Connect's own mistake, told by the workflow
+├── NoMasterKey                 this process has no key that secrets derive from
+├── TemporalRefused             Temporal answered, and refused
+├── Malfunction                 Connect's own mistake, reported by the workflow
 ├── NotRunning                  no workflow of that client takes commands (anymore, or yet)
 ├── WorkflowMissing             the directory has a living client, and Temporal runs no workflow of it
 ├── NoSuchClient
-└── NoSuchPage                  a cursor that was not given out
+└── NoSuchPage                  a cursor that we did not make
 
 SiteIdTaken is a domain Taken: a refusal like any other.
 """
@@ -36,7 +36,7 @@ class Away(StarterError):
 
 
 class TemporalAway(Away):
-    """Neither asked nor told: Temporal, or the worker behind it, does not answer."""
+    """Temporal, or the worker behind it, does not answer."""
 
     part = "Temporal"
 
@@ -69,7 +69,7 @@ class NotDecided(StarterError):
 
 
 class NoMasterKey(StarterError):
-    """This API process was not told the key that secrets derive from."""
+    """This API process has no key that secrets derive from."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -79,14 +79,14 @@ class NoMasterKey(StarterError):
 
 
 class TemporalRefused(StarterError):
-    """Temporal answered, and would not do what was asked: a limit of its own, or a request it cannot read."""
+    """Temporal refused the request: one of its limits, or a request that it cannot read."""
 
     def __init__(self, answer: str) -> None:
         super().__init__(f"Temporal refused: {answer}. Its log and its dynamic configuration say which limit this is.")
 
 
 class Malfunction(StarterError):
-    """The workflow answered with what is neither an answer nor a refusal."""
+    """The workflow's answer is neither a result nor a refusal."""
 
 
 class NotRunning(StarterError):
@@ -98,7 +98,7 @@ class NotRunning(StarterError):
 
 
 class WorkflowMissing(StarterError):
-    """The client is alive in the directory, but its workflow does not run: nothing happens to it until it does."""
+    """The client is alive in the directory, but its workflow does not run, so nothing can be done to it."""
 
     def __init__(self, client_id: str, workflow_id: str) -> None:
         super().__init__(
@@ -118,7 +118,7 @@ class NoSuchClient(StarterError):
 
 
 class NoSuchPage(StarterError):
-    """The cursor was not given out by this list, or for another order."""
+    """The cursor belongs to another list, or to another order of it."""
 
     def __init__(self) -> None:
         super().__init__("This cursor was not given out for this list. Start again without it.")

@@ -1,4 +1,4 @@
-"""One API process: settings -> directory, Temporal client -> app -> uvicorn. Starts also while those are away."""
+"""One API process: settings -> directory, Temporal client -> app -> uvicorn. It starts also while those are away."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -33,18 +33,18 @@ GRACE = 15  # seconds for requests under way to end: longer than a command may t
 
 
 def main(settings: Settings) -> None:
-    """Serve until SIGINT or SIGTERM; requests under way are answered first."""
+    """Serve until SIGINT or SIGTERM. Requests in progress are answered first."""
     loop.run(serve(settings))
 
 
 async def serve(settings: Settings) -> None:
-    """Serve until told to stop."""
+    """Serve until the server is stopped."""
     raise_limit()
     await run(server_of(settings, await make_app(settings)))
 
 
 def server_of(settings: Settings, app: FastAPI) -> Server:
-    """The app behind its port. Only proxies that the settings name are believed who calls, and by which scheme."""
+    """The server of an app. Only the proxies in the settings may name the caller and the scheme."""
     limits = HttpLimits(
         settings.http_connections,
         settings.http_header_seconds,
@@ -67,7 +67,7 @@ def server_of(settings: Settings, app: FastAPI) -> Server:
 
 
 async def make_app(settings: Settings) -> FastAPI:
-    """The app with everything it needs, which lives as long as it does."""
+    """The app with its dependencies, which it opens and closes."""
     dsn = settings.directory_dsn.get_secret_value()
     temporal = await connect()
     database = Database("directory", dsn, settings)
@@ -84,7 +84,7 @@ async def make_app(settings: Settings) -> FastAPI:
 
 
 async def introduce(temporal: Client) -> None:
-    """Have Temporal know our search attributes, as soon as it is there."""
+    """Add our search attributes to Temporal as soon as it answers."""
     while True:
         try:
             await ensure_search_attributes(temporal)

@@ -1,7 +1,7 @@
-"""What must be unique: billing references and numbers. A row of their tables is held by one client.
+"""What must be unique: billing references and numbers. One client holds each row of their tables.
 
-Who is first decides: a second taker waits for the first one's transaction and then sees it. References come before
-numbers, numbers in sorted order, so that nobody waits in a circle.
+The first transaction wins: a second one waits for it and then sees its row. References are taken before numbers, and
+numbers in sorted order, so that no deadlock is possible.
 """
 
 from collections.abc import Collection, Iterable
@@ -19,7 +19,7 @@ RETURNING billing_ref"""
 _PENDING_REF = """
 SELECT billing_ref FROM billing_refs WHERE client_id = $1 AND generated AND billing_ref <> ALL($2) LIMIT 1"""
 
-# Also tells, in the same round trip, what else the client holds: the SELECTs see what was there before.
+# The same round trip returns what else the client holds: the SELECTs see what was there before.
 _TAKE_NUMBERS = """
 WITH taken AS (
   INSERT INTO numbers AS n (number, client_id, revision) SELECT w.number, $2, $3 FROM unnest($1::text[]) AS w(number)
@@ -36,7 +36,7 @@ _RELEASE_NUMBERS = "DELETE FROM numbers WHERE client_id = $1 AND number <> ALL($
 
 
 class Lost(Exception):
-    """Another client was first, or the number cannot exist. Carries what the client is told."""
+    """Another client was first, or the number cannot exist. Carries the refusal."""
 
     def __init__(self, claim: LostClaim) -> None:
         super().__init__(claim.why)
@@ -46,8 +46,9 @@ class Lost(Exception):
 class Holdings:
     """What one client holds, in the transaction of one publication at ``revision``.
 
-    What is taken stays only if it is then kept: ``keep`` releases everything else. What the client holds already is
-    known once numbers were taken, even none: nobody else changes it, for whoever does locks the client's row first.
+    ``keep`` releases everything that is not named to it. Call ``take_numbers`` or ``missing_numbers`` first, even
+    without numbers: they read what the client holds. Nobody else changes it meanwhile, because that needs the client's
+    row lock.
     """
 
     def __init__(self, connection: asyncpg.Connection, client_id: str, revision: int) -> None:
@@ -68,9 +69,10 @@ class Holdings:
             )
 
     async def allot_ref(self, shown: Collection[str]) -> str:
-        """Hold a generated reference: the one allotted before whose answer was lost, else the next that is free.
+        """Hold a generated reference: one that was generated before but whose answer was lost, or else the next free
+        one.
 
-        ``shown`` are the references that the client goes by: of any other that was generated for it, it never heard.
+        ``shown`` are the references that the client knows. Any other generated one was lost with its answer.
         """
         pending: str | None = await self._connection.fetchval(_PENDING_REF, self._client_id, list(shown))
         while pending is None:
@@ -93,15 +95,15 @@ class Holdings:
             )
 
     async def missing_numbers(self, numbers: Collection[str]) -> list[str]:
-        """Hold those of these numbers that are free; returns the others."""
-        wanted = sorted(set(numbers))
-        row = await self._connection.fetchrow(_TAKE_NUMBERS, wanted, self._client_id, self._revision)
+        """Hold the free ones of these numbers, and return the others."""
+        unique = sorted(set(numbers))
+        row = await self._connection.fetchrow(_TAKE_NUMBERS, unique, self._client_id, self._revision)
         self._numbers.update(row["numbers"], row["taken"])
         self._refs.update(row["refs"])
-        return sorted(set(wanted).difference(row["taken"]))
+        return sorted(set(unique).difference(row["taken"]))
 
     async def keep(self, refs: Collection[str], numbers: Collection[str]) -> None:
-        """Release everything else, but no number that a later revision took. Numbers were taken before, even none."""
+        """Release everything else, except numbers that a later revision took."""
         if not self._refs <= set(refs):
             await self._connection.execute(_RELEASE_REFS, self._client_id, list(refs))
         if not self._numbers <= set(numbers):
@@ -115,7 +117,7 @@ class Holdings:
 
 
 def not_valid(numbers: Iterable[str]) -> LostClaim | None:
-    """Why these numbers cannot be claimed: the first that no country's numbering plan knows."""
+    """The refusal of the first number that is in no country's numbering plan, if there is one."""
     for number in numbers:
         if not _valid(number):
             return LostClaim(

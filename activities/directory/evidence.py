@@ -1,4 +1,4 @@
-"""What was proven, taken down in the directory: once per client, system, revision and kind of proof."""
+"""Records proofs in the directory, once per client, system, revision and kind of proof."""
 
 import asyncio
 from collections.abc import Sequence
@@ -46,8 +46,8 @@ class Evidences:
     async def record(self, client_id: str, evidence: Evidence, release: Sequence[str] = ()) -> Evidence:
         """Record what was proven and free the numbers that were proven off. ``recorded`` says whether it worked.
 
-        What was found without proof of everything is kept as well; the history has it from the workflow. A second look
-        that found something alive, or could not see, leaves no trace here: the workflow acts on it.
+        Incomplete evidence is kept as well; the workflow writes it to the history. A second look that found something
+        alive, or could not see, is not recorded here: the workflow acts on it.
         """
         evidence = bounded(evidence)
         if evidence.look and not evidence.complete:

@@ -21,11 +21,12 @@ _VERSION = "SELECT version_num FROM alembic_version"
 
 
 class NotMigrated(RuntimeError):
-    """Connect's own database has not the schema this program was written for. The text says what to do."""
+    """Connect's own database does not have the schema that this program needs. The message says what to do."""
 
 
 async def migrate(dsn: str) -> None:
-    """Have the newest schema, in one transaction. Processes that start at once wait for each other."""
+    """Bring the database to the newest schema, in one transaction. Processes that start together wait for each
+    other."""
     engine = create_async_engine(
         "postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(dsn), poolclass=NullPool
     )
@@ -54,7 +55,7 @@ async def check_migrated(database: Database) -> None:
 
 @cache
 def newest() -> str:
-    """The version this program was written for."""
+    """The schema version that this program needs."""
     head = ScriptDirectory.from_config(_config()).get_current_head()
     assert head is not None
     return head

@@ -28,7 +28,7 @@ SELECT client_id FROM answers WHERE command_id = $1 AND kind = 'create' AND clie
 _KNOWN = "SELECT incarnation, revision, billing_ref FROM clients WHERE client_id = $1 FOR UPDATE"
 
 # The client's row, new lines of its history and the answers that they are of (arrays of JSON objects), and word to
-# whoever listens: one round trip. What was done counts over a refusal that the API wrote meanwhile under the same key.
+# the listeners: one round trip. A result replaces a refusal that the API wrote meanwhile under the same key.
 _SHOW = """
 WITH shown AS (
 INSERT INTO clients AS c (client_id, incarnation, revision, site_id, name, type, status, billing_ref, start_date,
@@ -70,7 +70,7 @@ log = structlog.get_logger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class Known:
-    """What the directory has of a client before a publication."""
+    """A client in the directory before a publication."""
 
     incarnation: str
     revision: int
@@ -85,9 +85,9 @@ class PostgresDirectory(Directory):
 
     @activity.defn(name="publish")
     async def publish(self, order: Publish) -> Published:
-        """Show the client as it is at this revision, and decide on its claim.
+        """Write the client at this revision to the directory, and decide its claim.
 
-        Raises StaleRevision when a later revision is shown. A client that the directory has lost comes back.
+        Raises StaleRevision when the directory has a later revision. A client that the directory has lost is restored.
         """
         claim = order.claim or Claim()
         invalid = not_valid([*claim.numbers, *(order.numbers if order.register else ())])
@@ -123,7 +123,7 @@ class PostgresDirectory(Directory):
         return Published(order.revision, order.first_entry + len(order.entries) - 1, granted, lost)
 
     async def _known(self, connection: asyncpg.Connection, order: Publish) -> Known | None:
-        """The client as the directory has it, if this order may overwrite it."""
+        """The client in the directory. Raises Lost, or an error, if this order may not overwrite it."""
         if order.register:
             await connection.execute(_ONE_AT_A_TIME, order.client_id)
         row = await connection.fetchrow(_KNOWN, order.client_id)
@@ -161,13 +161,13 @@ async def _check_key(connection: asyncpg.Connection, order: Publish) -> None:
 
 
 def key_reused(command_id: str, client_id: str) -> LostClaim:
-    """What is told when a key that has created one client comes with another."""
+    """The refusal when a key that created one client comes with another."""
     why = f"Idempotency-Key {command_id} was used before, to create client {client_id}"
     return LostClaim("CommandIdReused", "Idempotency-Key", why, "Use a new one for each client")
 
 
 async def _registered(holdings: Holdings, order: Publish, claim: Claim, known: Known | None) -> str:
-    """Hold all that a new client needs, and return its reference. Raises Lost; then nothing is written.
+    """Take everything that a new client needs, and return its reference. Raises Lost; then nothing is written.
 
     A client that was registered before gets the same answer as then.
     """
@@ -181,7 +181,7 @@ async def _registered(holdings: Holdings, order: Publish, claim: Claim, known: K
 
 
 async def _decided(holdings: Holdings, claim: Claim, shown: set[str]) -> tuple[str | None, LostClaim | None]:
-    """The reference that is granted, or why the claim is lost; what is then not kept goes back."""
+    """Decide a claim: the granted reference, or the refusal. What it took stays only if it is then kept."""
     granted = claim.billing_ref
     try:
         if granted:
@@ -196,8 +196,8 @@ async def _decided(holdings: Holdings, claim: Claim, shown: set[str]) -> tuple[s
 
 
 async def _hold(holdings: Holdings, order: Publish, ref: str) -> None:
-    """Go on holding what the client shows. Numbers held only until they are proven off are never taken again here:
-    the proof may have freed them a moment ago."""
+    """Keep holding what the client has. Numbers that are held only until they are proven off are never taken again
+    here, because the proof may have freed them a moment ago."""
     switched = next((s.desired for s in order.view.systems if s.system == System.TELEPHONY), {})
     contracted = {line.number for line in order.view.lines}
     ceasing = {number for number, word in switched.items() if word == "off"} - contracted
@@ -226,15 +226,15 @@ def _columns(order: Publish, ref: str) -> tuple[Any, ...]:
 
 
 def _search(view: ClientView, numbers: list[str]) -> str:
-    """What a search looks through: name, reference, id, numbers with and without plus, offices."""
+    """The text that a search reads: name, reference, id, numbers with and without plus, offices."""
     bare = [number.removeprefix("+") for number in numbers]
     return " ".join([view.name, view.billing_ref, view.client_id, *numbers, *bare, *view.offices]).lower()
 
 
 def sort_name(name: str) -> str:
-    """What a name is sorted by: letters without case and accents, so that Ärger stands between alpha and Zeta.
+    """The sort key of a name: letters without case and accents, so that Ärger is between alpha and Zeta.
 
-    One character can become many: it is cut where an index could not hold it any more.
+    One character can become many, so the key is cut to the length that an index can hold.
     """
     letters = (mark for mark in unicodedata.normalize("NFKD", name.casefold()) if not unicodedata.combining(mark))
     return "".join(letters).strip()[:LONGEST_NAME]

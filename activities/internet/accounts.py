@@ -1,4 +1,4 @@
-"""Accounts as they are read back: what a router would be told now, and the sessions that are open.
+"""Accounts as they are read back: what FreeRADIUS would answer a router now, and the open sessions.
 
 Tables of FreeRADIUS: ``radcheck``, ``radreply`` and ``radacct`` (rlm_sql).
 """
@@ -31,16 +31,16 @@ OURS = (
 """Reply attributes that Connect sets or removes. All others of an account are left alone."""
 
 LATE = timedelta(seconds=60)
-"""Accounting may be written so much later than what it tells of: packets are repeated, and gear queues them while their
+"""How much later than its event an accounting row may be written: packets are repeated, and gear queues them while the
 server is away, then sends them with the time of the event (Event-Timestamp, or an Acct-Delay-Time)."""
 
 
 @dataclass(frozen=True)
 class Account:
-    """One account as it was read back. ``known``: ``radcheck`` has anything of it; ``keyed``: a password, too.
+    """One account as it was read back. ``known``: ``radcheck`` has a row of it. ``keyed``: it has a password.
 
-    ``sessions`` are open in ``radacct``. ``secret_since``: Unix time until when a session may have begun with another
-    secret than the derived one; None where there was no other.
+    ``sessions`` are open in ``radacct``. ``secret_since``: a session that began before this Unix time may have used
+    another secret than the derived one; None if there was no other.
     """
 
     wanted: Access
@@ -60,14 +60,14 @@ class Account:
 
     @property
     def is_off(self) -> bool:
-        """Wanted off, and ours to switch."""
+        """Whether it should be off, and belongs to this client."""
         return not self.wanted.on and not self.elsewhere
 
     @property
     def to_end(self) -> list[Session]:
-        """Sessions that may not go on: all of an account that is off, else those from before its present secret.
+        """The sessions to end: all of an account that is off, otherwise those from before its present secret.
 
-        None of one that is admitted although it should be off: a later decision may have seen to that.
+        None if the account is admitted although it should be off: a later decision may have done that.
         """
         if self.is_off:
             return self.sessions if self.denied else []
@@ -77,12 +77,12 @@ class Account:
 
     @property
     def denied(self) -> bool:
-        """Whether no login of this client comes off."""
+        """Whether every login of this client would fail."""
         return self.elsewhere or not self.known or self.rejected
 
     @property
     def as_wanted(self) -> bool:
-        """Admitted with exactly its rates and VLAN, or sure to be rejected."""
+        """Whether it is admitted with exactly its rates and VLAN, or certainly rejected, as ordered."""
         if self.elsewhere or not self.known:
             return not self.wanted.on
         if self.wanted.on and not self.keyed:
@@ -91,7 +91,7 @@ class Account:
         return sorted(self.replies) == replies and (not self.barred if self.wanted.on else self.rejected)
 
     def finding(self, outcomes: Mapping[str, Outcome]) -> Finding:
-        """What is proven of it, given what came of ending its sessions."""
+        """The finding about it, from its rows and the outcomes of ending its sessions."""
         name = self.wanted.account
         seen = self._seen()
         if mine := [outcome for outcome in outcomes.values() if outcome.session.account == name]:
@@ -106,9 +106,9 @@ class Account:
         return Finding(name, not self.denied, seen, proof, _describe(left_open(left)))
 
     def looked_at(self, since: datetime) -> Finding:
-        """What a second look finds of an account that was proven off then. Nothing is expected of another client's.
+        """The finding of a second look at an account that was proven off. One of another client always passes.
 
-        Sessions without a sign of life since, or since shortly before, were disowned by their NAS when it was proven.
+        Sessions without accounting since shortly before the proof were disowned by their NAS then.
         """
         moment = (since - LATE).timestamp()
         alive = [] if self.elsewhere else [s for s in self.sessions if s.alive_after(moment)]
@@ -136,7 +136,7 @@ class Account:
 
 
 def replies_of(access: Access) -> dict[str, str]:
-    """What a router is told when it logs in: VLAN (RFC 3580), rates in bit/s (WISPr) and as up/down (Mikrotik)."""
+    """The reply to a router's login: VLAN (RFC 3580), rates in bit/s (WISPr) and as up/down (Mikrotik)."""
     vlan = {
         "Tunnel-Type:1": "VLAN",
         "Tunnel-Medium-Type:1": "IEEE-802",
@@ -163,8 +163,8 @@ class Reading:
 
 
 async def read_accounts(database: Database, client_id: str, accounts: Sequence[Access], margin: float) -> Reading:
-    """These accounts of a client as anybody else sees them now, in one round trip. A session that began within
-    ``margin`` seconds after a secret was set may have been let in before."""
+    """These accounts of a client as any other connection sees them now, in one round trip. A session that began within
+    ``margin`` seconds after a secret was set may have been admitted before."""
     wanted = {access.account: access for access in accounts}
     rows = await database.read(sql.READ, sorted(wanted), list(OURS))
     read = [_account(row, wanted[row["account"]], client_id, margin) for row in rows if row["account"] is not None]

@@ -1,8 +1,8 @@
 """The network: FreeRADIUS's tables ``radcheck`` and ``radreply`` (rlm_sql), as they stand when a router logs in.
 
-Off is one row ``Auth-Type := Reject``: password and rates stay, PAP and CHAP are refused at once; the sessions that are
-open then are ended by the access gear that holds them. Works with and without constraints on these tables (FreeRADIUS's
-own schema has none): orders of one client wait at the fence.
+Off is one row ``Auth-Type := Reject``. Password and rates stay, and PAP and CHAP are refused at once; the access gear
+ends the sessions that are open then. It works with and without constraints on these tables (FreeRADIUS's own schema has
+none), because orders of one client wait at the fence.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ log = structlog.get_logger(__name__)
 
 class RadiusInternet(Internet):
     """Internet accounts, as one FreeRADIUS serves them. ``pause``: seconds between rounds of Disconnect-Requests;
-    ``within``: seconds after which none is waited for any more."""
+    ``within``: seconds after which no answer is waited for."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class RadiusInternet(Internet):
 
     @classmethod
     def of(cls, settings: Settings, databases: Databases, evidences: Evidences) -> Self:
-        """As the settings say. Raises ValueError where they are wrong."""
+        """The adapter by these settings. Raises ValueError when one is wrong."""
         return cls(
             databases.internet,
             evidences,
@@ -71,8 +71,8 @@ class RadiusInternet(Internet):
 
     @activity.defn(name="ensure_access")
     async def ensure_access(self, order: EnsureAccess) -> Evidence:
-        """Have the accounts admitted or rejected as ordered, and sessions that may not be ended; see that it is so, and
-        tell the directory."""
+        """Admit or reject the accounts as ordered, end sessions that may not go on, read back, and record the
+        evidence."""
         until = asyncio.get_running_loop().time() + self._within
         async with attempt_on(self._database):
             cut, doubts = await self._change(order)
@@ -95,7 +95,7 @@ class RadiusInternet(Internet):
 
     @activity.defn(name="observe_access")
     async def observe_access(self, order: ObserveAccess) -> Evidence:
-        """Look whether accounts that are off are admitted again, or have a session that was alive since."""
+        """Check whether accounts that are off are admitted again, or have had a live session since."""
         off = EnsureAccess(order.client_id, order.revision, [Access(a, False, 0, 0) for a in order.accounts])
         async with attempt_on(self._database):
             reading = await self._read(off)
@@ -106,8 +106,9 @@ class RadiusInternet(Internet):
     # -- the rows -------------------------------------------------------------------------------------------------
 
     async def _change(self, order: EnsureAccess) -> tuple[frozenset[str], dict[str, Doubt]]:
-        """Set all accounts in one transaction or, when that fails, each in its own: one that fails is in doubt, and
-        holds up no other. Returns which were cut, and the doubts."""
+        """Set all accounts in one transaction; if that fails, each in its own, so that one failure holds up no other.
+
+        Returns the accounts that were cut, and the doubts."""
         try:
             return await self._change_together(order), {}
         except asyncpg.PostgresError as error:
@@ -132,8 +133,8 @@ class RadiusInternet(Internet):
         return cut, doubts
 
     async def _change_together(self, order: EnsureAccess) -> frozenset[str]:
-        """Which accounts were cut: a login that was let in a moment ago would not be now. What is off was off before,
-        or is among them."""
+        """Set all accounts in one transaction. Returns those that were cut: logins that were admitted before and are
+        not now."""
         off = {access.account for access in order.accounts if not access.on}
         async with self._database.transaction() as connection:
             lately = await connection.fetchval(sql.LATELY, order.client_id) if off else False
@@ -142,11 +143,11 @@ class RadiusInternet(Internet):
         return (verdict.touched & (off if lately else off - barred)) | (verdict.rekeyed & verdict.owners.keys())
 
     async def _set(self, connection: asyncpg.Connection, order: EnsureAccess) -> tuple[Verdict, frozenset[str]]:
-        """Returns also which accounts were rejected before.
+        """Switch and rekey under locks. Returns the verdict, and which accounts were rejected before.
 
-        Rows are locked in one order for everybody: those of the system first, then those that say whose they are. What
-        has rows but no password is known when it is to be off, for there are other ways in, and unknown when it is to
-        be on, for then it needs one.
+        Rows are locked in one order everywhere: the system's first, then the owners'. An account with rows but without
+        a password counts as known when it should be off, because it may be admitted otherwise, and as unknown when it
+        should be on, because it then needs one.
         """
         wanted = {access.account: access for access in order.accounts}
         rows = await connection.fetch(sql.LOCK, sorted(wanted))
@@ -164,7 +165,7 @@ class RadiusInternet(Internet):
         return verdict, frozenset(barred)
 
     async def _switch(self, connection: asyncpg.Connection, touched: list[Access]) -> None:
-        """Admit or reject these accounts, and have their replies as they should be, which they mostly are."""
+        """Admit or reject these accounts, and correct their replies where they differ."""
         on, off = [a.account for a in touched if a.on], [a.account for a in touched if not a.on]
         rows = await connection.fetch(sql.SWITCH, on, off, list(OURS))
         replies = [(a.account, name, value) for a in touched for name, value in replies_of(a).items()]
@@ -173,7 +174,7 @@ class RadiusInternet(Internet):
             await connection.execute(sql.REPLY, *columns, [a.account for a in touched], list(OURS))
 
     async def _rekey(self, connection: asyncpg.Connection, order: EnsureAccess, verdict: Verdict) -> None:
-        """Give new accounts, accounts of another client and rotated ones their derived secret, and no other."""
+        """Set the derived secret of new accounts, accounts of another client and rotated ones."""
         accounts = sorted(verdict.rekeyed)
         if not accounts:
             return
@@ -182,7 +183,7 @@ class RadiusInternet(Internet):
         await connection.execute(sql.SET_SECRETS, accounts, passwords)
 
     async def _read(self, order: EnsureAccess) -> Reading:
-        """What any other client of the database sees now of these accounts."""
+        """These accounts as any other client of the database sees them now."""
         margin = self._pause + MARGIN
         return await read_accounts(self._database, order.client_id, order.accounts, margin)
 
@@ -191,11 +192,11 @@ class RadiusInternet(Internet):
     async def _end_sessions(
         self, order: EnsureAccess, reading: Reading, cut: Collection[str], until: float
     ) -> tuple[Reading, dict[str, Outcome]]:
-        """Have the sessions ended that may not go on, in two rounds: one that was accepted just before the change may
-        be accounted for only after the first look (measured: 14 of 40; after a second round none), and nobody knows of
-        it before. Only where nothing was cut and nothing is open there is nothing to wait for.
+        """End the sessions that may not go on, in two rounds: a session that was accepted just before the change may
+        show in accounting only after the first round (measured: 14 of 40; after the second round none). If nothing was
+        cut and nothing is open, there is nothing to wait for.
 
-        Returns the accounts as they are then, and what came of each session that was to end.
+        Returns the accounts as they are then, and the outcome of each session.
         """
         if not cut and not any(account.to_end for account in reading.accounts):
             return reading, {}
@@ -222,7 +223,7 @@ class RadiusInternet(Internet):
         return replace(finding, proof=doubt.proof, why=doubt.why) if doubt else finding
 
     async def _probed(self, account: Account, finding: Finding) -> Finding:
-        """What is proven by its rows is asked for by a login of our own, too."""
+        """The finding, confirmed by a login of our own if its rows prove it."""
         if self._probe is None or finding.proof is not Proof.PROVEN or account.elsewhere:
             return finding
         name, owner = account.wanted.account, account.owner

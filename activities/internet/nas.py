@@ -1,6 +1,6 @@
-"""The access gear: the routers, switches and Wi-Fi controllers that hold sessions open, and end them when asked.
+"""The access gear: routers, switches and Wi-Fi controllers, which hold sessions and end them on request.
 
-A Disconnect-Request (RFC 5176) ends one session. Access-Rejects do not: they only keep the next one from beginning.
+A Disconnect-Request (RFC 5176) ends one session. An Access-Reject only prevents the next one.
 """
 
 import asyncio
@@ -23,12 +23,12 @@ PORT = 3799
 """Where access gear listens (RFC 5176 section 2.1), UDP."""
 
 AT_ONCE = 100
-"""Sessions that are asked about side by side: each takes a socket."""
+"""Requests in flight at once: each takes a socket."""
 
 OF_ONE_NAS = 10
-"""Of these, on one NAS: it need not take more at once, and when none is answered, none will be."""
+"""Requests in flight to one NAS. If it answers none of these, it will answer no other."""
 
-ERROR_CAUSE = 101  # the attribute, and what it says of a session that is not there (any more)
+ERROR_CAUSE = 101  # the attribute, and its value for a session that does not exist (any more)
 SESSION_NOT_FOUND = 503
 ERROR_CAUSES = {  # RFC 5176 section 3.5
     401: "Unsupported Attribute",
@@ -64,7 +64,7 @@ class Nas(BaseModel):
 
 @dataclass(frozen=True)
 class Session:
-    """An open row of ``radacct``. ``key`` is unique, ``session`` what the NAS calls it; times are Unix times."""
+    """An open row of ``radacct``. ``key`` is unique, ``session`` is the NAS's id; times are Unix times."""
 
     key: str
     session: str
@@ -82,7 +82,7 @@ class Session:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of asking for the end of a session: ``how`` its NAS disowned it, ``why`` it may still be open."""
+    """The result of a request to end a session: ``how`` its NAS disowned it, or ``why`` it may still be open."""
 
     session: Session
     proof: Proof
@@ -95,24 +95,24 @@ class Outcome:
 
 
 class DisconnectRound:
-    """One NAS in one round of requests. ``gate`` lets a few in at once; it is ``silent`` when it answered none of those
-    that were in flight for all the time that one was given."""
+    """One NAS in one round of requests. ``gate`` limits those in flight. ``silent``: it answered no request within the
+    time of one."""
 
     def __init__(self) -> None:
         self.gate, self.answers, self.silent = asyncio.Semaphore(OF_ONE_NAS), 0, False
 
 
 class NasFleet:
-    """All access gear that we share a secret with. ``seconds``: how long each is given to answer a request."""
+    """All access gear that we share a secret with. ``seconds``: the time for an answer."""
 
     def __init__(self, nases: Mapping[Network, Nas], seconds: float) -> None:
-        # the narrowest network that an address is in says how to reach it
+        # the narrowest network of an address counts
         self._nases = sorted(nases.items(), key=lambda item: item[0].prefixlen, reverse=True)
         self.seconds = seconds
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        """As CONNECT_NAS or CONNECT_NAS_FILE says. Raises ValueError, with what is wrong there."""
+        """The gear of CONNECT_NAS or CONNECT_NAS_FILE. Raises ValueError, with what is wrong there."""
         name, text = "CONNECT_NAS", settings.nas.get_secret_value()
         if not text and settings.nas_file:
             name, text = "CONNECT_NAS_FILE", settings.nas_file.read_text(encoding="utf-8")
@@ -121,11 +121,11 @@ class NasFleet:
     async def disconnect(
         self, sessions: Collection[Session], until: float, *, believed: bool = True
     ) -> dict[str, Outcome]:
-        """Have these sessions ended, side by side. What came of each, by its key.
+        """End these sessions, side by side. Returns the outcome of each by its key.
 
-        None is waited for after ``until``, by the clock of the loop. A NAS that is silent to the first few is not
-        asked about the rest. One whose sessions were alive after it acknowledged their end is not ``believed`` when it
-        does so again: only that it does not know them any more counts.
+        No answer is waited for after ``until``, by the loop's clock. A NAS that is silent to the first few requests
+        gets no more. If sessions of a NAS were alive after it acknowledged their end, it is not ``believed``: then only
+        its answer that it does not know the session counts.
         """
         gate = asyncio.Semaphore(AT_ONCE)
         rounds = {session.nas: DisconnectRound() for session in sessions}
@@ -177,13 +177,13 @@ def read_nases(text: str, name: str = "CONNECT_NAS") -> dict[Network, Nas]:
 
 
 def disowned(outcomes: Iterable[Outcome]) -> str:
-    """How many sessions their NAS disowned, and how, for the evidence."""
+    """The number of sessions that their NAS disowned, and how, for the evidence."""
     counts = Counter(outcome.how for outcome in outcomes if outcome.how)
     return ", ".join(f"{count} {how}" for how, count in sorted(counts.items())) or "0"
 
 
 def left_open(outcomes: Iterable[Outcome]) -> list[str]:
-    """Why sessions may still be open, counted where it is for the same reason."""
+    """The reasons why sessions may still be open, each with its count."""
     sessions: dict[str, list[Session]] = {}
     for outcome in outcomes:
         sessions.setdefault(outcome.why, []).append(outcome.session)
@@ -206,8 +206,8 @@ def _read_nas(key: str, value: Any, name: str) -> tuple[Network, Nas]:
 
 
 def _request(session: Session, secret: bytes) -> Packet:
-    """Whose session it is, its id and its NAS, and no more: everything that is named must match (RFC 5176 section 3),
-    so what had changed since its start would make the NAS deny a session that lives."""
+    """The request names the account, the session and its NAS, and no more. Everything named must match (RFC 5176
+    section 3), so an attribute that had changed since would make the NAS deny a living session."""
     request = CoAPacket(code=DisconnectRequest, secret=secret, dict=dictionary(), message_authenticator=True)
     request["User-Name"] = session.account
     request["Acct-Session-Id"] = _as_sent(session.session)

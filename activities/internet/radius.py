@@ -9,7 +9,7 @@ from pyrad.dictionary import Dictionary
 from pyrad.packet import Packet, PacketError
 
 TRIES = 3
-"""Times that a request is sent, spread over the time for its answer. UDP loses some."""
+"""How often a request is sent within the time for its answer. UDP loses packets."""
 
 _DICTIONARY = """
 ATTRIBUTE User-Name               1  string
@@ -39,7 +39,7 @@ END-VENDOR Mikrotik
 
 
 class Unsigned(TimeoutError):
-    """What was answered had no Message-Authenticator: whoever can change packets on the way may have made it."""
+    """An answer without Message-Authenticator: anybody on the path could have forged it."""
 
 
 @cache
@@ -49,12 +49,12 @@ def dictionary() -> Dictionary:
 
 
 async def exchange(request: Packet, host: str, port: int, seconds: float, *, signed: bool = False) -> Packet:
-    """The answer to a request, which is repeated while none comes. TimeoutError: nobody answered, we do not know.
+    """The answer to a request, which is repeated while none comes. Raises TimeoutError when nobody answers.
 
-    An answer counts when its authenticators were made with the request's secret: who knows another one is as silent as
-    who is not there. ``signed``: it must have a Message-Authenticator (RFC 3579 section 3.2), for the other one is MD5,
-    and can be forged on the way (CVE-2024-3596); Unsigned when only such came. A packet that was repeated is the same
-    packet, which its receiver obeys once (RFC 5080, 2.2.2).
+    An answer counts if its authenticators were made with the request's secret. With ``signed`` it needs a
+    Message-Authenticator (RFC 3579 section 3.2), because the other authenticator is MD5 and can be forged on the path
+    (CVE-2024-3596); raises Unsigned when only others came. A repeated packet is the same packet, which its receiver
+    carries out once (RFC 5080, 2.2.2).
     """
     raw = request.RequestPacket()
     listener = _Listener(request, signed)
@@ -78,7 +78,8 @@ async def exchange(request: Packet, host: str, port: int, seconds: float, *, sig
 
 
 class _Listener(asyncio.DatagramProtocol):
-    """Takes the first datagram that answers the request. A port that is closed now may be open for the next try."""
+    """Takes the first datagram that answers the request. Errors of a closed port are ignored: the next try may
+    succeed."""
 
     def __init__(self, request: Packet, signed: bool) -> None:
         self._request, self._signed, self.unsigned = request, signed, False

@@ -1,4 +1,4 @@
-"""A login of our own: what the RADIUS server says to an account, asked as a router asks (RFC 2865, PAP)."""
+"""A login of our own: how the RADIUS server answers an account, as a router would ask (RFC 2865, PAP)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,10 +13,11 @@ from workflows.domain.journal import shortened
 from workflows.domain.provisioning.standing import Proof
 
 NAME = "connect-probe"
-"""NAS-Identifier and Calling-Station-Id of a probe: by the latter ``radpostauth`` tells it from a router's login."""
+"""NAS-Identifier and Calling-Station-Id of a probe. The latter distinguishes it from a router's login in
+``radpostauth``."""
 
 LONGEST_WHY = 400
-"""Characters that are kept of what a server said, quoted as Python writes it: without control characters."""
+"""Characters that are kept of a server's answer, as a Python literal without control characters."""
 
 _TOLD = (
     "Tunnel-Type",
@@ -30,7 +31,7 @@ _TOLD = (
 
 @dataclass(frozen=True)
 class Answer:
-    """What was said to a probe, and what that proves of the account. ``admitted`` is None where it was not said."""
+    """The answer to a probe, and what it proves. ``admitted`` is None when nobody knows."""
 
     summary: str
     admitted: bool | None = None
@@ -42,8 +43,7 @@ NOT_ASKED = Answer("not asked: Connect does not know its secret")
 
 
 class RadiusProbe:
-    """A router that does not exist. ``seconds``: how long the server is given to answer; ``signed``: its answers must
-    have a Message-Authenticator."""
+    """A router of our own. ``seconds``: the time for an answer. ``signed``: answers need a Message-Authenticator."""
 
     def __init__(self, host: str, port: int, secret: bytes, seconds: float, *, signed: bool = True) -> None:
         self._host, self._port, self._secret, self._seconds = host, port, secret, seconds
@@ -67,7 +67,7 @@ class RadiusProbe:
         )
 
     async def is_rejected(self, account: str, password: str) -> Answer:
-        """Whether the account is refused. The password need not be right."""
+        """The proof that the account is refused. The password need not be right."""
         reply = await self._log_in(account, password)
         if isinstance(reply, Answer):
             return reply
@@ -76,7 +76,7 @@ class RadiusProbe:
         return _contrary(reply, "off")
 
     async def is_accepted(self, account: str, password: str, replies: Mapping[str, str]) -> Answer:
-        """Whether the account is let in, and told exactly its VLAN and rates."""
+        """The proof that the account is admitted, with exactly its VLAN and rates."""
         reply = await self._log_in(account, password)
         if isinstance(reply, Answer):
             return reply
@@ -90,11 +90,11 @@ class RadiusProbe:
             for name in _TOLD
             if attributes.get(name) != wanted.get(name)
         )
-        why = shortened(f"a login was told other things than it should be: {wrong}", LONGEST_WHY)
+        why = shortened(f"a login got other replies than it should: {wrong}", LONGEST_WHY)
         return Answer("Access-Accept", True, Proof.FAILED, why)
 
     async def _log_in(self, account: str, password: str) -> Packet | Answer:
-        """What was said; an Answer where nothing was that counts."""
+        """The server's reply; an Answer when there is none that counts."""
         request = AuthPacket(secret=self._secret, dict=dictionary(), message_authenticator=True)
         request["User-Name"] = account
         request["User-Password"] = request.PwCrypt(password)
@@ -133,7 +133,7 @@ def _accept(replies: Mapping[str, str]) -> Packet:
 
 
 def _attributes_of(accept: Packet) -> dict[str, list[Any]]:
-    """What an Access-Accept says of VLAN and rates, whatever the tags."""
+    """VLAN and rates of an Access-Accept, whatever the tags."""
     return {name: accept[name] for name in _TOLD if name in accept}
 
 

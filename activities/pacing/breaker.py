@@ -1,11 +1,11 @@
-"""A breaker of one system in one worker: what fails for many clients at once is attempted at a pace, not hammered.
+"""A breaker of one system in one worker: a system that fails for many clients at once is attempted at a limited pace.
 
     working --(so many clients failed in a row)--> failing --(one succeeds)--> recovering --(nobody waits)--> working
                                                       ^---------(so many failed in a row)-------'
 
 A bucket fills with one token per pace while the system fails, and at the drain's rate while it recovers; an attempt
-takes a token. The less urgent an attempt, the more it leaves in the bucket: what operators asked for finds a token
-first. No clock, no randomness and no Temporal here: time and chance come in as arguments.
+takes a token. The less urgent an attempt, the more tokens it leaves, so that operators' commands find one first.
+ No clock, no randomness and no Temporal here: time and chance come in as arguments.
 """
 
 from collections import OrderedDict
@@ -14,13 +14,14 @@ from datetime import datetime, timedelta
 from enum import IntEnum, StrEnum
 
 HORIZON = 30.0
-"""Seconds after which an attempt that was turned away comes again at the latest."""
+"""Seconds after which an attempt that was not admitted comes again at the latest."""
 
 SOONEST = 0.2
-"""Seconds before which it does not."""
+"""Seconds after which it comes again at the earliest."""
 
 _DEPTH = 2.0
-"""Seconds of the drain that the bucket holds beyond the first token: what the less urgent leave to the urgent."""
+"""Seconds of the drain that the bucket holds beyond the first token, which less urgent attempts leave to urgent
+ones."""
 
 TIMER, BULK = 3, 5  # Temporal's priority keys, as workflows/domain/state.py gives them; an operator's is 2
 
@@ -34,7 +35,7 @@ class Condition(StrEnum):
 
 
 class Rank(IntEnum):
-    """Who goes first when not everybody may."""
+    """The order of attempts when not all are admitted."""
 
     OPERATOR = 0
     TIMER = 1
@@ -51,11 +52,11 @@ class Rank(IntEnum):
 
 
 _SHARE = {Rank.OPERATOR: 0.0, Rank.TIMER: 0.25, Rank.BULK: 0.5, Rank.LOOK: 1.0}
-"""Of the bucket beyond the first token: how much must be left in it by an attempt of this rank."""
+"""The share of the bucket beyond the first token that an attempt of this rank must leave."""
 
 
 class _Waiting:
-    """Clients that were turned away and did not come again, those turned away last at the end."""
+    """Clients that were not admitted and have not come again, the latest at the end."""
 
     def __init__(self) -> None:
         self._known: OrderedDict[str, tuple[Rank, datetime]] = OrderedDict()
@@ -70,11 +71,11 @@ class _Waiting:
             self._counts[known[0]] -= 1
 
     def ahead_of(self, rank: Rank) -> int:
-        """How many are as urgent, or more."""
+        """The number of clients that are as urgent, or more."""
         return sum(count for known, count in self._counts.items() if known <= rank)
 
     def forget_before(self, moment: datetime) -> None:
-        """Who did not come again by now was served elsewhere, or gave up."""
+        """Forget clients that have not come again by now: another worker served them, or they gave up."""
         while self._known:
             client_id = next(iter(self._known))
             if self._known[client_id][1] >= moment:
@@ -84,8 +85,8 @@ class _Waiting:
 
 @dataclass(frozen=True)
 class Paces:
-    """``clients`` that fail in a row make a system failing; ``pace`` seconds lie between attempts then; ``drain``
-    attempts a second are admitted once it is back."""
+    """A system is failing when ``clients`` clients fail in a row. Then ``pace`` seconds lie between attempts, and
+    ``drain`` attempts a second are admitted when it is back."""
 
     clients: int
     pace: float
@@ -95,7 +96,7 @@ class Paces:
 class Breaker:
     """The state of one system. ``since`` is when its condition began; each recovery makes ``recoveries`` grow.
 
-    ``failing_since`` and ``broken_by`` tell of an outage until it is over: when it began, and the error it began with.
+    ``failing_since`` and ``broken_by``, the start of an outage and its first error, stay until it is over.
     """
 
     def __init__(self, paces: Paces, now: datetime) -> None:
@@ -112,9 +113,9 @@ class Breaker:
         self._tokens, self._filled_at, self._turned_away_at = 0.0, now, now
 
     def admit(self, client_id: str, rank: Rank, now: datetime, chance: float = 0.5) -> timedelta | None:
-        """None: go ahead. Else the attempt is turned away, and comes again after this long.
+        """None admits the attempt. Otherwise it must come again after this many seconds.
 
-        Those turned away are spread by ``chance`` (0 to 1) over the time that those before them will take.
+        ``chance`` (0 to 1) spreads these attempts over the time that those before them will take.
         """
         self.pass_time(now)
         if self.condition is Condition.WORKING:
@@ -131,7 +132,7 @@ class Breaker:
         return timedelta(seconds=min(max(seconds, SOONEST), HORIZON * (0.5 + 0.5 * chance)))
 
     def succeeded(self, client_id: str, now: datetime) -> None:
-        """The system did, or looked at, what it was asked for one client."""
+        """The system worked for one client."""
         self.pass_time(now)
         self._failed.clear()
         self._waiting.leave(client_id)
@@ -142,7 +143,7 @@ class Breaker:
             self._become(Condition.RECOVERING, now)
 
     def failed(self, client_id: str, error: str, began: datetime, now: datetime) -> None:
-        """The system, not a line of it, was the trouble. What began before the system came back tells nothing new."""
+        """The system, not one line, failed. An attempt that began before the system came back does not count."""
         self.pass_time(now)
         if self.condition is Condition.RECOVERING and began < self.since:
             return
@@ -156,7 +157,7 @@ class Breaker:
             self._become(Condition.FAILING, now)
 
     def pass_time(self, now: datetime) -> None:
-        """Fill the bucket; a system that has come back works once nobody was turned away for a while."""
+        """Fill the bucket. A recovering system is working again when every attempt was admitted for a while."""
         elapsed = max(0.0, (now - self._filled_at).total_seconds())  # a clock that was set back gives nothing
         self._tokens = min(self._tokens + elapsed * self._rate, 1 + self._depth)
         self._filled_at = now

@@ -1,10 +1,10 @@
-"""Pacing of attempts on the systems: an interceptor around what switches them. Adapters know nothing of it.
+"""Paces attempts on the systems: an interceptor around the activities. Adapters know nothing of it.
 
 An attempt that is not admitted fails at once, as ``SystemPaced`` with the delay after which the server sends it again:
 it takes no slot of the worker while it waits.
 
-What counts as trouble of a system, and not of a line: an error in ``TROUBLE``, but for a row that was refused, and an
-evidence that proves nothing and refutes nothing, because nobody answered. Only a complete evidence counts as success.
+Trouble of a system, as opposed to a line, is an error in ``TROUBLE``, except for a row that was refused, and evidence
+that proves nothing and refutes nothing, because nobody answered. Only complete evidence counts as success.
 """
 
 import asyncio
@@ -30,10 +30,10 @@ from workflows.ports import STALE_REVISION, EnsureAccess, EnsureLines, Evidence,
 SYSTEM_PACED = "SystemPaced"
 
 TROUBLE = (SYSTEM_UNAVAILABLE, SYSTEM_BUSY, SYSTEM_REJECTED)
-"""Types of errors that a system failed with, whoever the client is; where it refuses a row, it is the client's."""
+"""Types of errors of a system, for whichever client. If it refuses a row, that is the client's trouble."""
 
 ANSWERED = (STALE_REVISION,)
-"""Types of errors that only a system that works can lead to."""
+"""Types of errors that prove that a system works."""
 
 LONGEST_WHY = 200
 
@@ -43,7 +43,7 @@ log = structlog.get_logger(__name__)
 
 
 class Pacing(Interceptor):
-    """One breaker per system, for one worker. ``clock`` and ``chance`` (0 to 1) are for tests to give."""
+    """One breaker per system, for one worker. ``clock`` and ``chance`` (0 to 1) are parameters for tests."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class Pacing(Interceptor):
         return event
 
     def condition(self, system: System) -> Condition:
-        """How the system is found now."""
+        """The condition of the system now."""
         breaker, before = self.breakers[system], self.breakers[system].condition
         breaker.pass_time(self.clock())
         self._report(system, before)
@@ -97,7 +97,7 @@ class Pacing(Interceptor):
         self._report(system, before)
 
     def _within(self, delay: timedelta, info: activity.Info) -> timedelta:
-        """Come again within what is left of the attempt, if that is worth it; if not, the workflow makes a pause."""
+        """Come again within the rest of the attempt, if there is enough of it. If not, the workflow makes a pause."""
         if info.schedule_to_close_timeout is None:
             return delay
         left = info.scheduled_time + info.schedule_to_close_timeout - self.clock()
@@ -154,9 +154,9 @@ class _Paced(ActivityInboundInterceptor):
 
 
 def silence(evidence: Evidence) -> str:
-    """Why nothing of a client could be seen to be so or not; empty where something was.
+    """Why nothing of a client could be proven or refuted; empty when something was.
 
-    Shown to everybody who waits for the system: it is short, and names no line or account of this client.
+    It is shown for every client that waits for the system, so it is short and names no line or account.
     """
     if not evidence.findings or any(finding.proof is not Proof.NOT_PROVEN for finding in evidence.findings):
         return ""
@@ -167,7 +167,7 @@ def silence(evidence: Evidence) -> str:
 
 
 def paced(system: System, breaker: Breaker, delay: timedelta) -> ApplicationError:
-    """An attempt was turned away, and comes again after ``delay``.
+    """The error of an attempt that was not admitted, and comes again after ``delay``.
 
     The text stays the same for as long as the system is failing: each new error of a client is a line of its history.
     """

@@ -1,14 +1,14 @@
-"""After a system has come back: wake the clients that wait for it, operators' commands first, at a settable rate.
+"""Wakes the clients that wait for a system when it has come back: operators' commands first, at a rate from settings.
 
 Clients in attention sleep in pauses of up to an hour, those that are not proven in shorter ones. When this worker's
 breaker of a system leaves *failing*, one drainer over all workers (an advisory lock, held by the directory connection
 that the list is read on) sends each of them ``retry``, until none is left that waited before the recovery, or the
-system fails again. Another worker that finds the lock taken tries again later, and then finds only those that nobody
-woke: a client's row is written anew when it obeys. A worker that starts wakes nobody: it cannot know of a recovery, and
-the clients' own pauses end within the hour.
+system fails again. A worker that finds the lock taken tries again later, and then finds only clients that nobody woke,
+because a client's row is written again when it obeys. A worker that starts wakes nobody: it cannot know of a recovery,
+and the clients' own pauses end within the hour.
 
-So that a return is noticed while few clients wait: when nobody has tried a failing system for a minute, one client in
-attention is told to, by one worker at a time (another lock). A minute later it is another's turn.
+While few clients wait, nobody might notice that a system is back. So when nobody has tried a failing system for a
+minute, one worker at a time (another lock) makes one client in attention try, and a minute later another one.
 """
 
 import asyncio
@@ -31,16 +31,16 @@ from workflows.domain.systems import SWITCHED, System
 from workflows.wire.start import workflow_id
 
 PAGE = 100
-_REMEMBERED = 100  # clients that were told last to try for all
+_REMEMBERED = 100  # clients that last tried for all
 _CONNECT, _STATEMENT, CLOSE_TIMEOUT = 5.0, 10.0, 1.0  # seconds
 _GRACE = 3.0  # seconds in which those woken last show it in the directory, before another worker looks
 
 _PROBE_EVERY = 60.0
-"""Seconds without an attempt after which one client is told to make one."""
+"""Seconds without an attempt after which one client is made to try."""
 
 _LOCK = "SELECT pg_try_advisory_lock(hashtextextended($1, 0))"
 
-# Who waited for the system at that moment, was told nothing since, and is not proven meanwhile; or was in attention
+# Who waited for the system at that moment, was sent nothing since, and is not proven meanwhile; or was in attention
 # though all was proven, because nobody could look again. Nobody publishes when something began to be unproven: it
 # waits since its row was written.
 _WAITING = """
@@ -55,7 +55,7 @@ WHERE c.provisioning <> 'settled' AND c.updated_at <= $2
   AND (c.priority, s.since, c.client_id) > ($3, $4, $5)
 ORDER BY c.priority, s.since, c.client_id LIMIT $6"""
 
-# Who tries for all: those that were told to of late come last. Whoever is not in attention yet tries often enough, and
+# Who tries for all: those that did so lately come last. Whoever is not in attention yet tries often enough, and
 # comes into attention if that leads to nothing, which a retry would put off.
 _PROBE = """
 SELECT c.client_id FROM clients c
@@ -68,14 +68,14 @@ ORDER BY c.client_id = ANY($2::text[]), array_position($2, c.client_id), c.prior
 FIRST = (0, datetime.min.replace(tzinfo=UTC), "")
 
 OF_ONE_CLIENT = (RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.FAILED_PRECONDITION)
-"""What Temporal answers about one workflow. Everything else it can fail with concerns all."""
+"""Errors of Temporal about one workflow. All its other errors concern every workflow."""
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass
 class Recovery:
-    """One recovery of one system: when it was, by the directory's clock, and how far its drain has come."""
+    """One recovery of one system: its time, by the directory's clock, and how far the drain has come."""
 
     system: System
     number: int
@@ -85,10 +85,10 @@ class Recovery:
 
 
 class Drain:
-    """Wakes clients after each recovery that this worker sees, while ``run`` runs, and has one try until then.
+    """Wakes clients after each recovery that this worker sees, while ``run`` runs. Until then it makes one client try.
 
-    ``rate`` is how many a second, ``pause`` how many seconds lie between two looks or tries; ``probe_every`` how many
-    must pass without an attempt before one is told to make one.
+    ``rate``: clients a second. ``pause``: seconds between two checks. ``probe_every``: seconds without an attempt
+    before one client is made to try.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class Drain:
         self._changed: Mapping[System, asyncio.Event] = {system: pacing.changed() for system in SWITCHED}
 
     async def run(self) -> None:
-        """See to both systems, side by side, for ever. What goes wrong is logged and tried again."""
+        """Drain both systems, side by side, for ever. Errors are logged, and the drain tries again."""
         async with asyncio.TaskGroup() as both:
             for system in SWITCHED:
                 both.create_task(self._follow(system))
@@ -137,15 +137,15 @@ class Drain:
     # -- while it fails ---------------------------------------------------------------------------------------------
 
     def _untried(self, system: System, told_at: datetime | None = None) -> bool:
-        """Whether it fails, and nobody has tried it for a while, nor was told to."""
+        """Whether the system fails and nobody has tried it, or was made to, for a while."""
         breaker = self._pacing.breakers[system]
         last = max(at for at in (breaker.since, breaker.last_failure_at, told_at) if at is not None)
         return self._fails(system) and self._pacing.clock() - last >= timedelta(seconds=self._probe_every)
 
     async def _probe(self, system: System) -> None:
-        """As long as it fails, have one client after the other try it, where none does of itself.
+        """While the system fails, make one client after the other try it, unless one tries by itself.
 
-        One worker does so for all, until it finds the system working or its connection is lost.
+        One worker does so for all, until it finds the system working or loses its connection.
         """
         told_at: datetime | None = None
         before: list[str] = []
@@ -162,7 +162,7 @@ class Drain:
     # -- once it is back --------------------------------------------------------------------------------------------
 
     async def _drained(self, recovery: Recovery) -> bool:
-        """Whether everybody was woken; if not, go on later from where we came to."""
+        """Wake clients. Returns whether all are awake; if not, the next call goes on from there."""
         async with self._directory() as connection:
             recovery.at = at = recovery.at or await connection.fetchval("SELECT now()")
             if not await connection.fetchval(_LOCK, f"recovery:{recovery.system}"):
@@ -171,7 +171,7 @@ class Drain:
 
     @asynccontextmanager
     async def _directory(self) -> AsyncIterator[asyncpg.Connection]:
-        """A connection of our own: the lock is its session's, and goes with it."""
+        """A connection of our own, because the lock belongs to its session."""
         connection = await asyncpg.connect(
             self._dsn,
             timeout=_CONNECT,
@@ -201,7 +201,8 @@ class Drain:
     # -- both ------------------------------------------------------------------------------------------------------
 
     async def _wake(self, system: System, client_id: str, why: str, at: datetime) -> bool:
-        """Have the client try again now. One whose workflow is closed needs nothing. Whether it was told."""
+        """Make the client try again now. Returns whether it was signalled: one whose workflow is closed needs
+        nothing."""
         message = {
             "system": system.value,
             "source": RECOVERY,

@@ -1,6 +1,6 @@
-"""How this worker finds the systems, told to the directory: one row of ``system_states`` per worker and system.
+"""Reports to the directory how this worker finds the systems: one row of ``system_states`` per worker and system.
 
-Best effort: a directory that is away disturbs nothing, and is told again.
+Best effort: while the directory is away nothing else is disturbed, and the next report replaces the lost one.
 """
 
 import asyncio
@@ -15,10 +15,10 @@ from activities.pacing.interceptor import Pacing, wait_changed
 from workflows.domain.systems import System
 
 EVERY = 10.0
-"""Seconds between two tellings; whoever said nothing for a minute is gone."""
+"""Seconds between two reports. A worker without a report for a minute counts as gone."""
 
 _LONGEST = 2.0
-"""Seconds for one telling: a worker that stops does not wait for a directory that hangs."""
+"""Seconds for one report: a worker that stops does not wait for a directory that hangs."""
 
 # Workers that were killed leave their rows; nobody counts them, and after a day they go.
 _TELL = """
@@ -36,12 +36,12 @@ log = structlog.get_logger(__name__)
 
 
 def this_worker() -> str:
-    """Host and process."""
+    """The name of this worker: host and process."""
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
 class SystemStates:
-    """The rows of one worker, kept true while ``run`` runs."""
+    """Keeps the rows of one worker up to date while ``run`` runs."""
 
     def __init__(self, pacing: Pacing, directory: Database, worker: str = "", every: float = EVERY) -> None:
         self._pacing, self._directory, self._every = pacing, directory, every
@@ -50,14 +50,14 @@ class SystemStates:
         self._silent = False
 
     async def run(self) -> None:
-        """Tell every few seconds, and at once when the condition of a system changes, for ever."""
+        """Report every few seconds, and at once when the condition of a system changes, for ever."""
         while True:
             for system in self._pacing.breakers:
                 await self._report(system)
             await wait_changed(self._changed, self._every)
 
     async def forget(self) -> None:
-        """A worker that has stopped finds nothing any more."""
+        """Remove the rows of this worker, which has stopped."""
         await self._write(_FORGET, self._worker)
 
     async def _report(self, system: System) -> None:

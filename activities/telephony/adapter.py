@@ -1,8 +1,8 @@
 """The telephone system: Kamailio's tables ``subscriber`` (auth_db) and ``location`` (usrloc), and its memory.
 
-Both switches ride in the SELECT that Kamailio makes for every request, so what is committed counts at once; deleting
-its rows of ``location`` ends a line's registrations (db_mode 3). What servers keep in memory, calls and registrations
-(db_mode 1), is ended by JSON-RPC, where settings say where they are.
+Both switches are in the SELECT that Kamailio makes for every request, so a commit takes effect at once. Deleting its
+rows of ``location`` ends a line's registrations (db_mode 3). JSON-RPC ends what servers keep in memory: calls, and
+registrations in db_mode 1.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ METHOD = "subscriber and location, read back on another connection"
 LOCKED = (asyncpg.LockNotAvailableError, asyncpg.TransactionRollbackError)
 REFUSED = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError, asyncpg.RaiseError)
 OF_ONE_LINE = (*LOCKED, *REFUSED)
-"""What may be the trouble of a single row: somebody has it, or a CHECK or a trigger is against it."""
+"""Errors that may concern a single row: it is locked, or a CHECK or a trigger refuses it."""
 
 _NO_TROUBLE = ServerState()
 
@@ -43,9 +43,8 @@ log = structlog.get_logger(__name__)
 
 @dataclass
 class Switched:
-    """What an order has done to the tables: ``ended`` lines are off, ``rekeyed`` ones have a new secret.
-
-    ``doubts`` are of lines that could not be switched.
+    """The effect of an order on the tables: ``ended`` lines are off, ``rekeyed`` ones have a new secret, and ``doubts``
+    are those that could not be switched.
     """
 
     ended: set[str] = field(default_factory=set)
@@ -58,7 +57,7 @@ class Switched:
 
 
 class KamailioTelephony(Telephony):
-    """Telephone lines, as the Kamailios of one SIP domain serve them from one database."""
+    """The telephone lines that the Kamailios of one SIP domain serve from one database."""
 
     def __init__(
         self,
@@ -73,7 +72,7 @@ class KamailioTelephony(Telephony):
         seconds: float,
         read_back: float,
     ) -> None:
-        """``seconds`` are for all of one order, of which ``read_back`` are kept for reading it back."""
+        """``seconds`` limits an order; ``read_back`` of them are reserved for reading it back."""
         self._database, self._evidences = database, evidences
         self._seconds, self._read_back = seconds, read_back
         self._master_key, self._domain = master_key, sip_domain
@@ -82,7 +81,7 @@ class KamailioTelephony(Telephony):
 
     @classmethod
     def of(cls, settings: Settings, databases: Databases, evidences: Evidences) -> Self:
-        """As the settings say. Raises ValueError, which names the setting that is wrong."""
+        """The adapter by these settings. Raises ValueError, which names the setting that is wrong."""
         probe = None
         if settings.probe_lines:
             if not settings.sip_server:
@@ -108,7 +107,7 @@ class KamailioTelephony(Telephony):
 
     @activity.defn(name="ensure_lines")
     async def ensure_lines(self, order: EnsureLines) -> Evidence:
-        """Have the lines in service or ceased as ordered, see that it is so, and tell the directory."""
+        """Put the lines in service or cease them as ordered, read back, and record the evidence."""
         until = self._until()
         async with attempt_on(self._database, until - self._read_back):
             switched = await self._switched(order)
@@ -124,7 +123,7 @@ class KamailioTelephony(Telephony):
 
     @activity.defn(name="observe_lines")
     async def observe_lines(self, order: ObserveLines) -> Evidence:
-        """Look whether ceased lines are in service, registered or in a call, again."""
+        """Check whether ceased lines are in service, registered or in a call again."""
         ceased, until = EnsureLines(order.client_id, order.revision, dict.fromkeys(order.lines, False)), self._until()
         async with attempt_on(self._database, until):
             lines = await self._read(ceased, look=True)
@@ -135,13 +134,13 @@ class KamailioTelephony(Telephony):
         return await self._evidences.record(order.client_id, replace(evidence, look=True))
 
     def _until(self) -> float:
-        """When an order that begins now must be over, by the loop's clock."""
+        """When an order that begins now must end, by the loop's clock."""
         return asyncio.get_running_loop().time() + self._seconds
 
     # -- changing -------------------------------------------------------------------------------------------------
 
     async def _switched(self, order: EnsureLines) -> Switched:
-        """All lines in one transaction; where one of them is in the way, each by itself."""
+        """Switch all lines in one transaction, or each by itself if one of them fails."""
         passed = False
         try:
             async with self._database.transaction() as connection:
@@ -154,7 +153,7 @@ class KamailioTelephony(Telephony):
             return await self._switched_singly(order, error)
 
     async def _switched_singly(self, order: EnsureLines, first: asyncpg.PostgresError) -> Switched:
-        """Every line that can be switched, behind the same fence. Raises the ``first`` error where none can."""
+        """Switch every line that can be switched, behind the same fence. Raises the ``first`` error when none can."""
         async with self._database.transaction() as connection:
             await self._fence.pass_through(connection, order.client_id, order.revision)
             await connection.execute(sql.HASTEN)
@@ -175,7 +174,7 @@ class KamailioTelephony(Telephony):
         return done
 
     async def _locked(self, connection: asyncpg.Connection, order: EnsureLines) -> set[str]:
-        """Lines whose rows somebody else has; those of the others are ours from here on, locked in the usual order."""
+        """Lock the lines' rows, in the usual order. Returns the lines whose rows another transaction has locked."""
         names = {sip_username(number): number for number in sorted(order.lines)}
         subjects = {f"line:{number}": number for number in sorted(order.lines)}
         free = {names[row["username"]] for row in await connection.fetch(sql.FREE, self._domain, sorted(names))}
@@ -185,7 +184,7 @@ class KamailioTelephony(Telephony):
         return (known - free) | (owned - free_owned)
 
     async def _set(self, connection: asyncpg.Connection, order: EnsureLines) -> Switched:
-        """Rows are locked in one order for everybody: those of the system first, then those that say whose they are."""
+        """Switch lines. Rows are locked in one order everywhere: the system's first, then the owners'."""
         names = {sip_username(number): number for number in sorted(order.lines)}
         rows = await connection.fetch(sql.KNOWN, self._domain, sorted(names))
         known = {names[row["username"]] for row in rows}
@@ -205,7 +204,7 @@ class KamailioTelephony(Telephony):
         return Switched(set(ended), set(rekeyed))
 
     async def _rekey(self, connection: asyncpg.Connection, order: EnsureLines, verdict: Verdict) -> None:
-        """Give new lines, lines of another client and rotated ones their derived secret."""
+        """Set the derived secret of new lines, lines of another client and rotated ones."""
         usernames, plain, with_domain = [], [], []
         for number in sorted(verdict.rekeyed):
             username = sip_username(number)
@@ -217,7 +216,7 @@ class KamailioTelephony(Telephony):
             await connection.execute(sql.REKEY, self._domain, usernames, plain, with_domain)
 
     async def _cut(self, order: EnsureLines, switched: Switched, until: float) -> Mapping[str, ServerState]:
-        """What the servers have in memory of the lines that went off, or have a new secret, after it was ended."""
+        """End what the servers have in memory of lines that went off or have a new secret. Returns what is left."""
         ceased, rekeyed = _usernames(switched.ended), _usernames(switched.rekeyed - switched.ended)
         if not self._servers or not (ceased or rekeyed):
             return {}
@@ -238,16 +237,16 @@ class KamailioTelephony(Telephony):
         return await self._servers.cut(ceased, rekeyed, still, until, end_calls=self._end_calls)
 
     async def _trust_secrets(self, order: EnsureLines, numbers: list[str]) -> None:
-        """No server knows a telephone with the old secret of these any more."""
+        """Record that no server has a telephone with an old secret of these lines any more."""
         if numbers and self._servers:
             await self._database.write(sql.TRUST_SECRETS, _subjects(numbers), order.client_id, order.secret_version)
 
     # -- seeing ---------------------------------------------------------------------------------------------------
 
     async def _read(self, order: EnsureLines, rekeyed: Collection[str] = (), *, look: bool = False) -> list[LineRow]:
-        """What the tables say. Those that were ``rekeyed`` have the secret of the order, also while it is in doubt.
+        """The lines as the tables have them. Those in ``rekeyed`` have the order's secret, also while that is in doubt.
 
-        Raises StaleRevision where a later order was obeyed since this one, unless it is only to ``look``.
+        Raises StaleRevision when a later order was carried out since, unless it is only to ``look``.
         """
         numbers = sorted(order.lines)
         usernames = [sip_username(number) for number in numbers]
@@ -280,7 +279,7 @@ class KamailioTelephony(Telephony):
         )
 
     async def _probed(self, observations: list[LineObservation], until: float) -> list[LineObservation]:
-        """Have a telephone of ours register on each line whose secret we know, where settings allow that."""
+        """Probe each line whose secret we know, if settings allow it."""
         if self._probe is None:
             return observations
         logins = {it.line.number: login for it in observations if (login := self._login(it))}

@@ -1,12 +1,12 @@
-"""What Kamailio keeps in memory: calls, and registrations of a server in usrloc db_mode 1. Seen and ended by JSON-RPC.
+"""Looks up and ends, by JSON-RPC, what Kamailio keeps in memory: calls, and registrations in usrloc db_mode 1.
 
 Modules jsonrpcs and xhttp (one POST a command; batches are not understood), usrloc (``ul.*``) and dialog (``dlg.*``) as
 tried on Kamailio 5.6. ``dlg.list_match`` knows the keys ruri, furi and turi, and does not answer the ruri. A call that
 only rings cannot be ended: dialog does not support it, and ``tm.cancel`` lets go of its transaction twice.
 
-Who may ask for this may end every call, so the path of an address ends in a secret, and no text of ours has the path:
-a server is told by scheme, host and port. ``deploy/kamailio/kamailio.cfg`` takes a command only when its body is, octet
-for octet, what ``_question`` makes: change both together.
+Anybody who reaches this can end every call. So the path of an address ends in a secret, and our messages name a server
+by scheme, host and port, without the path. ``deploy/kamailio/kamailio.cfg`` accepts a command only if its body is,
+octet for octet, what ``_question`` makes. Change both together.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from activities.reading import PLAIN, TooLarge, as_json, read_up_to
 from workflows.domain.text import safe_text
 
 Still = Callable[[Collection[str]], Awaitable[Collection[str]]]
-"""Which of these lines are still as the order that cuts them left them. Raises RpcFailed."""
+"""The lines of these that are still as the order left them. Raises RpcFailed."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -35,13 +35,13 @@ ANSWER = 2.0
 """Seconds for a server to answer one command."""
 
 ORDER = 15.0
-"""Seconds for a server to answer all that one order asks of it."""
+"""Seconds for a server to answer all commands of one order."""
 
 HANG_UP = 2.0
-"""Seconds for both telephones to say that they have heard of the end of a call."""
+"""Seconds for both telephones to confirm the end of a call."""
 
 LARGEST_ANSWER = 8 * 1024 * 1024
-"""Bytes of an answer that are read: the calls of a hundred lines, many thousands of them."""
+"""Bytes of an answer that are read: room for many thousands of calls."""
 
 LONGEST_SAID = 300
 
@@ -58,11 +58,11 @@ _FIT_FOR_A_PATH = re.compile(r"[A-Za-z0-9._~-]{16,}")  # RFC 3986 section 2.3, u
 
 
 class RpcFailed(Exception):
-    """A server could not be asked. The text says which, and why."""
+    """A server did not answer. The message names it, and the reason."""
 
 
 class RpcRefused(RpcFailed):
-    """A server understood, and said no: ``message`` in its own words."""
+    """A server refused a command; ``message`` is its own text."""
 
     def __init__(self, server: str, method: str, message: str) -> None:
         remedy = f". Load the module of {method} there" if message.lower() == _METHOD_UNKNOWN else ""
@@ -72,7 +72,7 @@ class RpcRefused(RpcFailed):
 
 @dataclass(frozen=True)
 class ServerState:
-    """What the servers know of one line. ``trouble``: who did not answer; the rest is then only a part of it."""
+    """What the servers know of one line. ``trouble``: servers that did not answer, so that the rest is incomplete."""
 
     registrations: int = 0
     calls: int = 0
@@ -90,7 +90,7 @@ class ServerState:
 
 @dataclass(frozen=True)
 class Call:
-    """A call that is set up (``talking``) or rings: its entry in dialog's table, and those of our lines in it."""
+    """A call that is set up (``talking``) or rings: its entry in dialog's table, and our lines in it."""
 
     entry: int
     number: int
@@ -104,14 +104,14 @@ class Call:
 
 @dataclass(frozen=True)
 class Address:
-    """Where a server takes commands, and what it is called in texts: its path is for nobody to read."""
+    """The URL where a server takes commands, and its name for messages, without the secret path."""
 
     url: str = field(repr=False)
     name: str
 
     @classmethod
     def read(cls, url: str, secret: str) -> "Address | None":
-        """None for what is no address."""
+        """The address, or None for an invalid one."""
         try:
             parts = urlsplit(url)
             port = parts.port
@@ -125,7 +125,7 @@ class Address:
 
 
 class Servers:
-    """Every Kamailio that serves the lines of one SIP domain; there may be none that we can ask."""
+    """Every Kamailio that serves the lines of one SIP domain. There may be none with JSON-RPC."""
 
     def __init__(self, addresses: Sequence[Address], domain: str) -> None:
         self._addresses, self._domain = addresses, domain
@@ -138,8 +138,8 @@ class Servers:
 
     @classmethod
     def named(cls, urls: str, domain: str, secret: str = "") -> Self:
-        """Those of CONNECT_SIP_RPC_URLS, with the secret at the end of each. Raises ValueError for what is no address,
-        or no secret; no text says what was given."""
+        """The servers of CONNECT_SIP_RPC_URLS, with the secret at the end of each. Raises ValueError for an invalid
+        address or secret, without quoting it."""
         wanted = list(dict.fromkeys(url.strip() for url in urls.split(",") if url.strip()))
         if wanted and secret and not _FIT_FOR_A_PATH.fullmatch(secret):
             raise ValueError("CONNECT_SIP_RPC_SECRET must be 16 letters, digits, - or _ or more: it ends an address")
@@ -150,13 +150,13 @@ class Servers:
         return cls([address for address in addresses if address], domain)
 
     async def look(self, usernames: Collection[str], until: float) -> Mapping[str, ServerState]:
-        """What they know of these lines. Nothing is changed. ``until`` is by the loop's clock."""
+        """The state of these lines. Nothing is changed. ``until`` is by the loop's clock."""
         return await self._all(usernames, until, lambda server: server.look(usernames))
 
     async def cut(
         self, ceased: Collection[str], rekeyed: Collection[str], still: Still, until: float, *, end_calls: bool
     ) -> Mapping[str, ServerState]:
-        """End the registrations of all of these lines, and the calls of the ceased ones. What is then known of them.
+        """End the registrations of these lines, and the calls of the ceased ones. Returns their state then.
 
         A line is cut only while it is ``still`` as ordered: a later order may have switched it on again meanwhile.
         """
@@ -185,7 +185,7 @@ class Servers:
 
 
 class _Server:
-    """One Kamailio, for as long as one order takes. Everything raises RpcFailed."""
+    """One Kamailio, during one order. Every method raises RpcFailed."""
 
     def __init__(self, address: Address, client: httpx2.AsyncClient, domain: str) -> None:
         self._address, self._name, self._client, self._domain = address, address.name, client, domain
@@ -210,7 +210,7 @@ class _Server:
         return {name: _state_of(name, calls, count) for name, count in zip(names, registrations, strict=True)}
 
     async def _end_calls(self, names: Sequence[str], still: Still) -> None:
-        """Both telephones of each are sent BYE, once. One that does not answer it keeps the call for half a minute."""
+        """Send BYE to both telephones of each call, once. One that does not answer keeps its call for half a minute."""
         clock, ended = asyncio.get_running_loop().time, set[tuple[int, int]]()
         end = clock() + HANG_UP
         while (talking := [call for call in await self._calls(names) if call.talking]) and clock() < end:
@@ -229,7 +229,7 @@ class _Server:
             return  # it has ended by itself; we look again
 
     async def _unregistered(self, name: str, still: Still) -> int:
-        """Have nobody registered, and say who is all the same. Most often there was nobody: one round trip."""
+        """End registrations, and return those that remain. Mostly there is none, which takes one round trip."""
         registrations = await self._registrations(name)
         if not registrations or name not in await still([name]):
             return registrations
@@ -243,7 +243,7 @@ class _Server:
             return sum(contact["Expires"] not in ("deleted", "expired") for contact in contacts)
 
     async def _calls(self, names: Sequence[str]) -> list[Call]:
-        """Calls from or to these lines. Whom a call is from or to is what the telephones say, but for the ruri."""
+        """Calls from or to these lines. The telephones set both addresses, except the ruri."""
         calls: dict[tuple[int, int], Call] = {}
         for start in range(0, len(names), _NUMBERS_AT_ONCE):
             some = names[start : start + _NUMBERS_AT_ONCE]
@@ -262,7 +262,7 @@ class _Server:
         return [call for name in names for call in await self._matching(key, [name])]  # routed to another than dialled
 
     async def _found(self, method: str, *values: str | int) -> Any:
-        """The answer; None when there is nobody of that name."""
+        """The answer; None when the name is unknown."""
         try:
             return await self._ask(method, *values)
         except RpcRefused as refused:
@@ -271,7 +271,7 @@ class _Server:
             raise
 
     async def _each(self, do: Callable[[T], Coroutine[Any, Any, R]], things: Sequence[T]) -> list[R]:
-        """All of them; the first that fails stops the others. Raises what it failed with."""
+        """Run for all of them. The first failure cancels the others, and is raised."""
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(do(thing)) for thing in things]
@@ -321,7 +321,7 @@ def _call(dialog: Mapping[str, Any], names: Sequence[str]) -> Call:
 
 
 def _user(uri: str) -> str:
-    """Whose address it is: the number, without the plus."""
+    """The username of an address: the number without the plus."""
     return uri.partition(":")[2].partition("@")[0].partition(";")[0].removeprefix("+")
 
 
@@ -331,12 +331,12 @@ def _state_of(name: str, calls: Sequence[Call], registrations: int) -> ServerSta
 
 
 def _question(method: str, values: Sequence[str | int]) -> bytes:
-    """One command, in the only way of writing it that our kamailio.cfg takes."""
+    """The body of one command, in the only form that our kamailio.cfg accepts."""
     question = {"jsonrpc": "2.0", "id": 1, "method": method, "params": values}
     return json.dumps(question, separators=(",", ":"), ensure_ascii=True).encode()
 
 
 @functools.cache
 def _tls() -> ssl.SSLContext:
-    """Made once: it takes longer than a whole order."""
+    """The TLS context. It is made once, because that takes longer than a whole order."""
     return ssl.create_default_context()

@@ -1,4 +1,4 @@
-"""One telephone line as it was seen, and whether that proves what was ordered of it."""
+"""What was seen of a telephone line, and whether it proves the order."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from workflows.ports import Finding
 SILENT = "no answer"
 NOT_LOOKED_UP = "not looked up"
 ANSWERS = {True: 200, False: 403}
-"""What a REGISTER of a line in service, and of a ceased one, is answered (deploy/kamailio/kamailio.cfg)."""
+"""The answer to a REGISTER of a line in service, and of a ceased one (deploy/kamailio/kamailio.cfg)."""
 
 _AWAY = (500, 503, 504)  # of the server, not of the line: Kamailio's database is away
 
@@ -34,14 +34,14 @@ class LineRow:
         return self.in_service is None
 
     def is_as(self, wanted: bool) -> bool:
-        """In service for this client, or neither able to register nor registered."""
+        """Whether it is in service for this client; or, if ceased, can neither register nor is registered."""
         if wanted:
             return self.in_service is True and not self.elsewhere
         return self.elsewhere or (not self.in_service and self.registrations == 0)
 
     @property
     def seen(self) -> dict[str, str]:
-        """What the tables say, in an operator's words."""
+        """The state in the tables, in an operator's words."""
         if self.elsewhere:
             return {"owner": "another client"}
         word = {None: "absent", True: "1", False: "0"}[self.in_service]
@@ -51,7 +51,7 @@ class LineRow:
 
 @dataclass(frozen=True)
 class LineObservation:
-    """All that was seen of a line that is to be in service (``wanted``) or ceased.
+    """Everything that was seen of a line that should be in service (``wanted``) or ceased.
 
     ``server`` is what the servers say of it, None where they were not asked. ``probed`` says whether a REGISTER was
     sent, ``code`` what it was answered. ``doubt`` is why it could not be switched. ``end_calls``: no call may go on.
@@ -68,7 +68,7 @@ class LineObservation:
     end_calls: bool = True
 
     def finding(self, *, look: bool = False) -> Finding:
-        """What was found. In a second look, what is alive is *failed*; else it may only not be so yet."""
+        """The finding. In a second look a living line is *failed*; otherwise it may only be *not proven* yet."""
         doubt = self._of_order or self._of_tables(look) or self._of_memory(look) or self._of_probe() or _NONE
         in_service = bool(self.line.in_service) and not self.line.elsewhere
         return Finding(self.line.number, in_service, self._seen, doubt.proof, doubt.why)
@@ -91,7 +91,7 @@ class LineObservation:
 
     @property
     def _of_order(self) -> Doubt | None:
-        """What another client has by now is off for this one, also where it could not be looked at."""
+        """The doubt of the order, but none for a line that another client has by now."""
         return None if self.line.elsewhere and not self.wanted else self.doubt
 
     def _of_tables(self, look: bool) -> Doubt | None:
@@ -106,7 +106,8 @@ class LineObservation:
         return f"should be {should} and is {seen}; if this stays, somebody else changes it: look there"
 
     def _of_memory(self, look: bool) -> Doubt | None:
-        """A line in service needs no server; one with a new secret needs to know that old telephones are out."""
+        """The doubt from servers' memory. A line in service needs none, unless its secret is new: then old telephones
+        must be gone."""
         server = self.server
         if server is None or self.line.elsewhere:
             return None

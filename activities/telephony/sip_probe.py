@@ -1,4 +1,4 @@
-"""What a telephone of a line would be told: a REGISTER of our own, without Contact, which changes nothing.
+"""A REGISTER of our own, without Contact: how the server would answer a line's telephone. It changes nothing.
 
 It asks for the line's bindings (RFC 3261 section 10.2.3) over UDP, with the line's password (MD5 digest: RFC 2617,
 kept by RFC 7616).
@@ -15,7 +15,7 @@ from typing import Self, cast
 from activities.settings import PROBES
 
 AT_ONCE = 20
-"""Lines asked about at the same time."""
+"""Lines that are probed at the same time."""
 
 DEFAULT_PORT = 5060
 _T1 = 0.5  # seconds until a request is sent again, doubling (RFC 3261 section 17.1.2.2)
@@ -28,7 +28,7 @@ Answer = tuple[int, list[str]]
 
 @dataclass(frozen=True)
 class Login:
-    """Who registers as whom."""
+    """The username and password of a line's telephone."""
 
     username: str
     password: str
@@ -36,9 +36,9 @@ class Login:
 
 @dataclass(frozen=True)
 class Probe:
-    """A telephone's way to the SIP server. ``seconds`` is for each line: silence is None, not an error.
+    """Probes lines at a SIP server. ``seconds`` limits each line; silence is None, not an error.
 
-    All together are given ``PROBES`` times that: a server that is silent is not asked for ever.
+    All lines together have ``PROBES`` times that, so that a silent server does not take for ever.
     """
 
     host: str
@@ -55,7 +55,7 @@ class Probe:
         return cls(found[1].strip("[]"), int(found[2] or DEFAULT_PORT), domain, seconds)
 
     async def answers(self, logins: Collection[Login], until: float) -> Mapping[str, int | None]:
-        """The final answer to each line's REGISTER, by username. A line that nobody answers for has None.
+        """The final status code of each line's REGISTER, by username. None for a line without an answer.
 
         ``until`` is by the loop's clock.
         """
@@ -93,7 +93,7 @@ class Probe:
 
 
 class _Telephone(asyncio.DatagramProtocol):
-    """Sends REGISTERs and hears the answers."""
+    """Sends REGISTERs and receives the answers."""
 
     def __init__(self) -> None:
         self._waiting: dict[tuple[str, int], asyncio.Future[Answer]] = {}
@@ -116,10 +116,10 @@ class _Telephone(asyncio.DatagramProtocol):
             waiting.set_result((int(status[1]), challenges))
 
     def error_received(self, exc: Exception) -> None:
-        """Nobody listens there, for now: we ask again until the time is up."""
+        """Nobody listens there now. The request is repeated until the time is up."""
 
     async def ask(self, uri: str, key: str, number: int, headers: list[str]) -> Answer:
-        """The final answer and its challenges. The request is sent again until there is one, for ever."""
+        """The final answer and its challenges. The request is repeated until there is one, without a limit."""
         lines = [
             f"REGISTER {uri} SIP/2.0",
             f"Via: SIP/2.0/UDP {self._address};branch=z9hG4bK{secrets.token_hex(8)};rport",
@@ -145,7 +145,7 @@ class _Telephone(asyncio.DatagramProtocol):
 
 
 def _authorization(login: Login, uri: str, code: int, challenge: str) -> str | None:
-    """The answer to a challenge (RFC 2617 section 3.2.2); None to one that we cannot answer: it stays refused."""
+    """The answer to a challenge (RFC 2617 section 3.2.2); None if we cannot answer it."""
     asked = {name.lower(): a or b for name, a, b in re.findall(r'(\w+)=(?:"([^"]*)"|([^,\s]+))', challenge)}
     if not {"realm", "nonce"} <= asked.keys() or asked.get("algorithm", "").upper() not in _MD5:
         return None

@@ -1,7 +1,7 @@
 """What commands were answered, kept by the directory: the first verdict on an Idempotency-Key stands.
 
 What clients obeyed and recorded is written there by their publications (activities/directory/publish.py); a refusal
-that no workflow has a trace of is written here, before anybody hears of it.
+that no workflow has a trace of is written here before it is answered.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ VALUES ($1, $2, $3, $4, false, $5, $6) ON CONFLICT DO NOTHING"""
 
 @dataclass(frozen=True)
 class Key:
-    """One command to one client, and the fingerprint of all that it says."""
+    """One command to one client, and the fingerprint of its content."""
 
     client_id: str
     command_id: str

@@ -1,6 +1,6 @@
-"""Who waits for a person, and how the systems are: SELECTs on the read model and on what the workers report of them.
+"""Which clients need a person, and the state of the systems: SELECTs on the read model and on the workers' reports.
 
-Nothing is asked of workflows: what is listed is what they last published, less what was proven since.
+No workflow is queried. The lists show what workflows last published, without what was proven since.
 """
 
 import asyncpg
@@ -33,7 +33,7 @@ FROM clients c, jsonb_array_elements(c.document->'systems') s(document)
 WHERE c.document @? '$.systems[*] ? (@.state == "skipped")' AND s.document->>'state' = 'skipped'
 """
 
-# Nobody publishes when something began to be unproven: the first evidence of it says so.
+# When something began to be unproven is published nowhere: its first evidence has the time.
 _FOUND = """
 WITH found AS (
   SELECT x.client_id, x.name, x.site_id AS site, x.system, x.document->>'state' AS state,
@@ -76,7 +76,7 @@ LEFT JOIN workers w USING (system) LEFT JOIN clients c USING (system) ORDER BY s
 
 
 async def those_waiting(database: Database, wanted: AttentionFilter) -> AttentionPage:
-    """A page of those who wait, by system, the oldest first. Raises NoSuchPage."""
+    """A page of these clients, by system, the oldest first. Raises NoSuchPage."""
     found = _FOUND.format(waiting=f"{_WAITING} UNION ALL {_SKIPPED}" if wanted.skipped else _WAITING)
     where = Where()
     if wanted.site:

@@ -1,4 +1,4 @@
-"""What only the console asks of the directory: a life's statuses, what is coming, what is still free."""
+"""Reads for the console alone: the statuses of a client's life, planned changes, and what is still free."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -84,7 +84,7 @@ class ConsoleReads:
         ]
 
     async def numbers_taken(self, numbers: Sequence[str]) -> dict[str, str]:
-        """Which of these numbers somebody holds, and who."""
+        """Which of these numbers are taken, and by which client."""
         async with directory_errors(TIMEOUT):
             rows = await self._database.read(
                 "SELECT number, client_id FROM numbers WHERE number = ANY($1)", list(numbers)
@@ -92,20 +92,20 @@ class ConsoleReads:
         return {row["number"]: row["client_id"] for row in rows}
 
     async def billing_ref_taken(self, ref: str) -> str | None:
-        """Which client goes, or went, by a billing reference."""
+        """The client that has, or had, a billing reference."""
         async with directory_errors(TIMEOUT):
             rows = await self._database.read("SELECT client_id FROM billing_refs WHERE billing_ref = $1", ref)
         return rows[0]["client_id"] if rows else None
 
     async def client_id_taken(self, client_id: str) -> bool:
-        """Whether there is, or was, a client of this id."""
+        """Whether a client with this id exists or existed."""
         async with directory_errors(TIMEOUT):
             return bool(await self._database.read("SELECT 1 FROM clients WHERE client_id = $1", client_id))
 
     async def in_attention(self) -> tuple[int, bool]:
-        """With how many clients a system waits for a person, and whether there may be more than were looked at.
+        """The number of clients that need a person, and whether there may be more than were counted.
 
-        Every page asks: where all clients change at once, only some are looked at.
+        Every page needs it, so it stops counting early when all clients change at once.
         """
         async with directory_errors(TIMEOUT):
             rows = await self._database.read(

@@ -1,7 +1,7 @@
-"""The list of clients: which it shows, in what order, and how many there are of each status.
+"""The list of clients: its filter, its order, and the number of clients of each status.
 
-A page is picked from index entries alone (``clients_by_site``, ``clients_by_name``), and only
-what it shows is read: the list stays quick over very many clients, however it is sorted and however far one pages.
+A page is selected from index entries alone (``clients_by_site``, ``clients_by_name``), and only its own rows are read.
+The list is therefore fast over very many clients, for every sorting and every page.
 """
 
 import re
@@ -32,7 +32,7 @@ SHORTEST_NUMBER = 5  # digits that are looked for as a number
 
 @dataclass(frozen=True)
 class Picked:
-    """SQL that picks the clients of a page and one more, the order of them under the name ``l``, and its parameters."""
+    """SQL that selects the clients of a page and one more, their order under the name ``l``, and the parameters."""
 
     query: str
     order: str
@@ -42,7 +42,7 @@ class Picked:
 def picking(wanted: ClientFilter) -> Picked:
     """Pick ``client_id``, ``management`` and ``sort_key`` of a page. Raises NoSuchPage.
 
-    Management clients, which come first, are picked apart from the others: each part then has an order of an index.
+    Management clients come first and are selected apart, so that both parts have the order of an index.
     """
     falling = wanted.sort.startswith("-")
     sort = SORTS[wanted.sort.removeprefix("-")]
@@ -74,18 +74,18 @@ def picking(wanted: ClientFilter) -> Picked:
 
 
 def cursor_of(wanted: ClientFilter, row: Mapping[str, Any]) -> str:
-    """Where the page after this row begins."""
+    """The cursor of the page after this row."""
     return sealed(wanted.sort, (row["management"], row["sort_text"], row["client_id"]))
 
 
 def counting(wanted: ClientFilter) -> tuple[str, list[Any]]:
-    """SQL that counts the clients of each status, of all that the filter lets through but for the status."""
+    """SQL that counts clients by status. The filter applies, but for its status."""
     where = filtered(wanted, Where())
     return f"SELECT c.status, count(*) AS number FROM clients c {where} GROUP BY c.status", where.values  # noqa: S608  # the filter's own terms
 
 
 def total_of(counts: Mapping[str, int], wanted: ClientFilter) -> int:
-    """How many a filter lets through, of those that were counted by status."""
+    """The number of clients that a filter matches, from the counts by status."""
     if wanted.status:
         return counts.get(wanted.status.value, 0)
     return sum(number for status, number in counts.items() if wanted.inactive or status != Status.DECOMMISSIONED)
@@ -101,7 +101,7 @@ def _listed(wanted: ClientFilter) -> Where:
 
 
 def filtered(wanted: ClientFilter, where: Where) -> Where:
-    """The conditions of a filter, added to those that are there; what it says of the status is not among them."""
+    """The conditions so far and those of a filter, but for its status."""
     if wanted.type:
         where.terms.append(f"c.type = {where.given(wanted.type.value)}")
     if wanted.provisioning:
@@ -120,7 +120,8 @@ def _literal(word: str) -> str:
 
 
 def _dialled(text: str) -> str:
-    """The digits of what may be a telephone number as people write it, ``(020) 7946-0311``, without what stands before
-    the area code; empty for anything else."""
+    """The digits of a telephone number as people write it, ``(020) 7946-0311``, without the prefix of the area code.
+
+    Empty for any other text."""
     digits = re.sub(r"\D", "", text.replace("(0)", ""), flags=re.ASCII)
     return digits.lstrip("0") if PHONE.fullmatch(text.strip()) and len(digits) >= SHORTEST_NUMBER else ""

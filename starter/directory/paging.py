@@ -1,4 +1,4 @@
-"""What the queries on the read model share: conditions, places in a list, and the database's absence."""
+"""Shared by queries on the read model: conditions, cursors, and errors of the database."""
 
 import asyncio
 import base64
@@ -24,7 +24,7 @@ _AWAY = (
 
 @asynccontextmanager
 async def directory_errors(seconds: float) -> AsyncIterator[None]:
-    """Turn the database's absence into DirectoryAway."""
+    """Turn errors of the database into DirectoryAway."""
     try:
         async with asyncio.timeout(seconds):
             yield
@@ -36,7 +36,7 @@ async def directory_errors(seconds: float) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def paging() -> AsyncIterator[None]:
-    """The rest of what callers give is checked before: only a cursor can hold what the database cannot read."""
+    """Turn a cursor that the database cannot read into NoSuchPage. All other input was checked before."""
     try:
         yield
     except asyncpg.DataError as error:
@@ -45,13 +45,13 @@ async def paging() -> AsyncIterator[None]:
 
 @dataclass
 class Where:
-    """Conditions, and the values that their parameters stand for."""
+    """SQL conditions, and the values of their parameters."""
 
     terms: list[str] = field(default_factory=list)
     values: list[Any] = field(default_factory=list)
 
     def given(self, value: object) -> str:
-        """The parameter that stands for this value."""
+        """Add a value, and return the parameter that stands for it."""
         self.values.append(value)
         return f"${len(self.values)}"
 
@@ -60,12 +60,12 @@ class Where:
 
 
 def sealed(order: str, place: tuple[object, ...]) -> str:
-    """A place in a list as an opaque cursor."""
+    """An opaque cursor for a place in a list."""
     return base64.urlsafe_b64encode(json.dumps([order, *place]).encode()).decode().rstrip("=")
 
 
 def opened(cursor: str, order: str, types: tuple[type, ...]) -> list[Any]:
-    """The place in a list that a cursor stands for. Raises NoSuchPage for one that was not given out for it."""
+    """The place in a list that a cursor stands for. Raises NoSuchPage for a cursor of another list."""
     try:
         place = json.loads(base64.urlsafe_b64decode(cursor.encode() + b"=" * (-len(cursor) % 4)))
     except (binascii.Error, UnicodeError, ValueError, RecursionError) as error:

@@ -1,6 +1,6 @@
 """What Connect shows without asking a workflow: SELECTs on the read model (PRODUCT.md sections 1 and 7.2).
 
-Two things alone are written here: a new site, and a refusal that no workflow could record.
+Only two things are written here: a new site, and a refusal that no workflow could record.
 """
 
 from collections.abc import Sequence
@@ -46,7 +46,7 @@ FROM history h
 
 @dataclass(frozen=True)
 class Shown:
-    """A client as the directory shows it, with what was proven since it was published."""
+    """A client of the directory, with the proofs since it was published."""
 
     view: ClientView
     revision: int
@@ -59,13 +59,13 @@ class Shown:
 
 
 def proven(view: ClientView, row: asyncpg.Record) -> ClientView:
-    """The client with the proofs that the directory has of what it wants: they are there before anyone publishes."""
+    """The client with the directory's newest proofs, which are there before the workflow publishes them."""
     systems = [_proven_system(system, row, view.timezone) for system in view.systems]
     return view.model_copy(update={"systems": systems, "provisioning": Provisioned(row["provisioning"])})
 
 
 def _proven_system(system: SystemView, row: asyncpg.Record, zone: str) -> SystemView:
-    """The system with its newest proof. What is skipped counts as settled, but is not proven."""
+    """The system with its newest proof. A skipped system counts as settled, but is not proven."""
     name = system.system
     if not row[f"{name}_done"] or system.skipped:
         return system
@@ -95,7 +95,7 @@ def _proven_system(system: SystemView, row: asyncpg.Record, zone: str) -> System
 class DirectoryReads:
     """The read model. Every method raises DirectoryAway when its database does not answer.
 
-    ``glance`` is how long a look may take, in seconds.
+    ``timeout`` limits each query, in seconds.
     """
 
     def __init__(self, database: Database, timeout: float = 5.0) -> None:
@@ -104,7 +104,7 @@ class DirectoryReads:
 
     @property
     def database(self) -> Database:
-        """Where it lies, for what else reads there."""
+        """The database, for other reads of it."""
         return self._database
 
     async def ready(self) -> None:
@@ -122,17 +122,17 @@ class DirectoryReads:
         rows = await self._fetch("SELECT site_id, name, timezone, created_at FROM sites WHERE site_id = $1", site_id)
         return _site(rows[0]) if rows else None
 
-    async def add_site(self, given: SiteGiven) -> Site:
-        """The site, which is then there. Raises SiteIdTaken when the id is another one's."""
+    async def add_site(self, new: SiteGiven) -> Site:
+        """Add the site. The same site twice is no error. Raises SiteIdTaken when another site has the id."""
         await self._write(
             "INSERT INTO sites (site_id, name, timezone) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-            given.site_id,
-            given.name,
-            given.timezone,
+            new.site_id,
+            new.name,
+            new.timezone,
         )
-        site = await self.site(given.site_id)
-        if site is None or (site.name, site.timezone) != (given.name, given.timezone):
-            raise SiteIdTaken(f"There is another site {given.site_id}", "Choose another id", field="site_id")
+        site = await self.site(new.site_id)
+        if site is None or (site.name, site.timezone) != (new.name, new.timezone):
+            raise SiteIdTaken(f"There is another site {new.site_id}", "Choose another id", field="site_id")
         return site
 
     # -- clients ----------------------------------------------------------------------------------------------------
@@ -163,18 +163,18 @@ class DirectoryReads:
         return [Shown.of(row, now).view for row in shown], then
 
     async def counts(self, wanted: ClientFilter) -> dict[str, int]:
-        """How many clients there are of each status, of all that a filter lets through but for the status."""
+        """The number of clients of each status. The filter applies, but for its status."""
         query, values = counting(wanted)
         return {row["status"]: row["number"] for row in await self._fetch(query, *values)}
 
     async def settled(self, client_id: str, revision: int, now: datetime) -> Shown | None:
-        """The client, if everything it decided up to ``revision`` is done and shown."""
+        """The client, if everything that was decided up to ``revision`` is done and shown."""
         done = f"WHERE c.client_id = $1 AND c.revision >= $2 AND c.provisioning = '{Provisioned.SETTLED.value}'"
         rows = await self._fetch(f"{_CLIENT} FROM clients c {_PROOFS} {done}", client_id, revision)
         return Shown.of(rows[0], now) if rows else None
 
     async def own_secrets(self, client_id: str) -> frozenset[str]:
-        """The lines and accounts of a client that were last seen to keep a secret from before Connect."""
+        """The lines and accounts of a client that still had a secret from before Connect when last seen."""
         rows = await self._fetch(
             f"SELECT f->>'subject' AS subject FROM clients c {_PROOFS}, "  # noqa: S608  # put together from constants
             "LATERAL jsonb_array_elements(coalesce(t.findings, '[]') || coalesce(i.findings, '[]')) f "
@@ -185,7 +185,7 @@ class DirectoryReads:
         return frozenset(row["subject"] for row in rows)
 
     async def taken(self, client_id: str, numbers: Sequence[str], billing_ref: str | None) -> Taken | None:
-        """Why a client cannot have these numbers or this billing reference: another one holds them."""
+        """The refusal, if another client holds one of these numbers or this billing reference."""
         rows = await self._fetch(
             "SELECT number FROM numbers WHERE number = ANY($1) AND client_id <> $2 ORDER BY number",
             list(numbers),
@@ -211,12 +211,12 @@ class DirectoryReads:
     # -- systems ----------------------------------------------------------------------------------------------------
 
     async def attention(self, wanted: AttentionFilter) -> AttentionPage:
-        """A page of the clients that wait for a person, by system, the oldest first. Raises NoSuchPage."""
+        """A page of the clients that need a person, by system, the oldest first. Raises NoSuchPage."""
         async with directory_errors(self._timeout), paging():
             return await those_waiting(self._database, wanted)
 
     async def systems(self) -> SystemPage:
-        """How the workers find each system, and how many clients wait for it."""
+        """The state of each system as the workers find it, and the number of clients that wait for it."""
         async with directory_errors(self._timeout):
             return await systems(self._database)
 
@@ -255,7 +255,7 @@ class DirectoryReads:
         )
 
     async def note_refusal(self, client_id: str, message: AnyMessage, refusal: Refusal, now: datetime) -> None:
-        """Append to a client's history what was refused, to whom and why; the same command is noted once."""
+        """Append a refusal to a client's history, with who asked and why. The same command is noted once."""
         await self._write(
             "INSERT INTO history (client_id, event, at, kind, text, by, source, reason, command_id, revision, facts) "
             "SELECT client_id, 'refused', $2, $3, $4, $5, $6, $7, $8, revision, $9 FROM clients "

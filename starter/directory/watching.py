@@ -1,7 +1,7 @@
-"""Hear of clients that changed, as the directory tells it (LISTEN), and wait until one is settled.
+"""Notifications of changed clients (LISTEN), and waiting until a client is settled.
 
-One connection per process listens; whoever waits registers with it. A notification may be lost while the connection is
-made anew: every waiter looks again then, and now and then anyway.
+One connection per process listens, and waiters register with it. A notification may be lost while the connection is
+made again, so every waiter looks again then, and from time to time anyway.
 """
 
 import asyncio
@@ -47,7 +47,7 @@ class Watch:
                 del self._watchers[client_id]
 
     def end(self) -> None:
-        """Let go of everybody who waits: the service is about to stop."""
+        """End all waiting, because the service stops."""
         self.ended = True
         for client_id in list(self._watchers):
             self._wake(client_id)
@@ -90,9 +90,9 @@ class Watch:
 async def until_settled(
     directory: DirectoryReads, watch: Watch, decided: ClientView, seconds: float, look_every: float = 2.0
 ) -> Shown | None:
-    """The client once everything that was ``decided`` is done and shown; None when the time is over first.
+    """The client when everything that was ``decided`` is done and shown. None when the time is over first.
 
-    The directory's absence is waited through.
+    It goes on waiting while the directory is away.
     """
     client_id, revision = decided.client_id, decided.revision
     with watch.of(client_id) as changed, suppress(TimeoutError):
@@ -109,8 +109,8 @@ async def until_settled(
 
 
 def _decisions(view: ClientView) -> tuple[object, ...]:
-    """What makes a revision what it is. A workflow that was reset may decide otherwise under a revision that the
-    directory has already."""
+    """What identifies a decision besides its revision: a workflow that was reset may decide something else under a
+    revision that the directory has already."""
     plans = [(plan.change_id, plan.at) for plan in view.planned]
     services = (view.type, view.lines, view.internet, view.secret_version)
     return (view.status, view.name, view.billing_ref, view.start_date, view.end_date, *services, view.holds, plans)

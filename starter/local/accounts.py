@@ -1,4 +1,4 @@
-"""The system's accounts that daemons of ours run as when we are root: one of its own for each, never a shared one."""
+"""The system accounts that our daemons run as when we are root. Each daemon has its own."""
 
 import pwd
 import shutil
@@ -22,18 +22,18 @@ MADE_WITH = (
 
 
 class Account(NamedTuple):
-    """Whom a daemon runs as."""
+    """A system account that a daemon runs as."""
 
     uid: int
     gid: int
 
 
 class NoAccount(StartFailed):
-    """There is no account to run a daemon as. The text says how to make one."""
+    """There is no account to run a daemon as. The message explains how to make one."""
 
 
 def account(name: str) -> Account | None:
-    """The system's account of this name."""
+    """The system account of this name."""
     try:
         entry = pwd.getpwnam(name)
     except KeyError:
@@ -42,17 +42,17 @@ def account(name: str) -> Account | None:
 
 
 def made_account(name: str) -> Account:
-    """The system's account of this name, made if there is none. Only root can make one. NoAccount."""
+    """The system account of this name, made if it does not exist. Only root can make one. Raises NoAccount."""
     if found := account(name):
         return found
     why = "there is no useradd here"
     if useradd := shutil.which("useradd", path=PROGRAMS):
-        told = subprocess.run(
+        added = subprocess.run(
             [useradd, *MADE_WITH, name], check=False, capture_output=True, encoding="utf-8", errors="replace"
         )
         if made := account(name):  # by us, or by somebody at the same time
             return made
-        why = told.stderr.strip()
+        why = added.stderr.strip()
     raise NoAccount(
         f"PostgreSQL refuses to run as root, and there is no account {name} to run it as ({why}). Make one: "
         f"`useradd {' '.join(MADE_WITH)} {name}`; or start Connect as an ordinary user"
@@ -60,6 +60,6 @@ def made_account(name: str) -> Account:
 
 
 def shared_uid() -> int | None:
-    """The number of the account for programs that have none of their own."""
+    """The user id of `nobody`, the account that programs share."""
     found = account(SHARED)
     return found.uid if found else None

@@ -1,4 +1,4 @@
-"""Child processes: started so that they end with us, restarted when they die, never confused with a stranger."""
+"""Child processes. They end when we end, and a process of somebody else is never taken for one of them."""
 
 import ctypes
 import os
@@ -18,11 +18,11 @@ PIECE = 1 << 16
 
 
 class StartFailed(RuntimeError):
-    """A program could not be started. The text says why, and what to do."""
+    """A program could not be started. The message explains why, and what to do."""
 
 
 class Identity(TypedDict, total=False):
-    """Whom a child runs as, as Popen takes it; empty: as we are."""
+    """The user and groups of a child, as arguments of Popen. Empty: the same as ours."""
 
     user: int
     group: int
@@ -30,9 +30,9 @@ class Identity(TypedDict, total=False):
 
 
 class Child:
-    """One program of ours, in a session of its own: Ctrl-C is for us, and we end it in our own order.
+    """One program, in a session of its own, so that Ctrl-C reaches only us and we stop the children in our order.
 
-    Start it from the main thread (see ``dying_with_us``). ``folder`` is where it stands.
+    Start it from the main thread (see ``dying_with_us``). ``folder`` is its working folder.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Child:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Have it running. Whether it is ready is another question."""
+        """Start the program, without waiting until it is ready."""
         turn_over(self.log)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -66,7 +66,7 @@ class Child:
             )
 
     def stop(self) -> None:
-        """End it: politely, then, after ``patience`` seconds, surely, with whatever it has started itself."""
+        """Send it SIGTERM, and after ``patience`` seconds SIGKILL, together with everything that it started."""
         if self.process is None:
             return
         if self.process.poll() is None:
@@ -78,47 +78,47 @@ class Child:
 
 
 def dying_with_us(by: signal.Signals) -> Callable[[], None] | None:
-    """What a child does before it becomes its program: ask the kernel to be sent a signal when we are gone.
+    """A function for a child to call before its program starts: the kernel then signals it when we die.
 
-    For ``Popen(preexec_fn=…)``, from the main thread only: the kernel means the *thread* that forked. Other systems
-    than Linux have no such request; there a killed parent leaves its children behind (see ``birth``).
+    For ``Popen(preexec_fn=…)``, from the main thread only: the kernel watches the *thread* that forked. Only Linux
+    can do this; elsewhere a killed parent leaves its children running (see ``birth``).
     """
     if _LIBC is None:
         return None
     libc, parent = _LIBC, os.getpid()
 
-    def ask() -> None:
+    def request() -> None:
         libc.prctl(_PR_SET_PDEATHSIG, by)
         if os.getppid() != parent:  # gone between the fork and the request
             os.kill(os.getpid(), signal.SIGKILL)
 
-    return ask
+    return request
 
 
 def signal_family(leader: int, how: signal.Signals) -> None:
-    """Signal a session leader of ours and everything it started. That nobody is left is fine."""
+    """Signal a session leader of ours and everything that it started. It is no error if nothing is left."""
     with suppress(ProcessLookupError):
         os.killpg(leader, how)
 
 
 def end_leftover(pid: int, born: str, within: float = 10.0) -> None:
-    """End a child that a killed predecessor of ours left behind, unless its number is somebody else's by now."""
+    """End a child of an earlier, killed `connect up`, unless another process has its number by now."""
     end = time.monotonic() + within
-    asked = False
+    terminated = False
     while birth(pid) == born:
         if time.monotonic() > end:
             signal_family(pid, signal.SIGKILL)
-        elif not asked:
+        elif not terminated:
             signal_family(pid, signal.SIGTERM)
-            asked = True
+            terminated = True
         time.sleep(0.02)
 
 
 def end_orphans(folder: Path) -> None:
-    """End what a killed daemon of ours had started itself and left standing in its folder, on Linux.
+    """End the processes that a killed daemon of ours left in its working folder. Linux only.
 
-    Kamailio's workers outlive their main process: they keep its ports, and answer. Whoever else stands there has a
-    session whose leader lives.
+    Kamailio's workers outlive their main process, keep its ports and go on answering. A process whose session leader
+    lives is not one of them.
     """
     while left := [pid for pid in processes_in(folder) if _leaderless(pid)] if folder.exists() else []:
         for pid in left:
@@ -136,9 +136,9 @@ def _leaderless(pid: int) -> bool:
 
 
 def birth(pid: int) -> str | None:
-    """When a living process was born, in the system's own words; None: it is not there, or dead and not buried.
+    """When a process started, as the system writes it. None when there is no such process, or it is a zombie.
 
-    A number and a birth together name one process for good; numbers alone are used again.
+    Numbers are used again. A number and its start time together name one process.
     """
     if sys.platform == "linux":
         try:
@@ -147,10 +147,10 @@ def birth(pid: int) -> str | None:
             return None
         state, started = after_name[0], after_name[19]  # proc(5): fields 3 and 22, ticks since boot
         return None if state == "Z" else f"{_boot_id()} {started}"
-    told = subprocess.run(
+    listed = subprocess.run(
         ["/bin/ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, encoding="utf-8", check=False
     )
-    state, _, started = told.stdout.strip().partition(" ")
+    state, _, started = listed.stdout.strip().partition(" ")
     return None if not state or state.startswith("Z") else started.strip()
 
 
@@ -159,13 +159,13 @@ def _boot_id() -> str:
 
 
 def reachable(path: Path) -> bool:
-    """Whether any account may walk down to ``path``: a file below a home folder of mode 0700 is not reachable."""
+    """Whether every account can reach ``path``: it cannot below a home folder of mode 0700."""
     path = path.resolve()
     return all(step.stat().st_mode & 0o001 for step in (path, *path.parents))
 
 
 def processes_in(folder: Path) -> list[int]:
-    """Processes whose working folder is ``folder``, on Linux. Zombies have none, so none of these is dead."""
+    """Living processes whose working folder is ``folder``. Linux only."""
     found = []
     for cwd in Path("/proc").glob("[0-9]*/cwd"):
         try:
@@ -177,11 +177,11 @@ def processes_in(folder: Path) -> list[int]:
 
 
 def turn_over(log: Path) -> None:
-    """Put a log that has become too long aside, also while its writer goes on; one old one is kept.
+    """Move a log that is too long aside, while its writer goes on. One old log is kept.
 
-    Copied, then emptied: children know nothing of it, for they append to a file that stays the same. A pipe would lose
-    nothing, but then a child would wait for us whenever we are busy. What is written in the moment between the end of
-    the copy and the emptying is lost; so is the old log where the disk is too full to keep it.
+    The log is copied and then emptied, so that children can go on appending to the same file. Lines that are written
+    between the copy and the emptying are lost. So is the old log when the disk is full. A pipe would lose nothing,
+    but children would wait whenever we are busy.
     """
     if not log.exists() or log.stat().st_size <= LONGEST_LOG:
         return
@@ -196,7 +196,7 @@ def turn_over(log: Path) -> None:
 
 
 def tail(log: Path, lines: int = 15) -> str:
-    """The last lines of a log, for a message that says why something ended."""
+    """The last lines of a log, for an error message."""
     try:
         return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
     except OSError:

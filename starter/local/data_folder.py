@@ -1,4 +1,4 @@
-"""The folder that `connect up` keeps everything in: its layout, lock and secrets, and what still runs of it."""
+"""The data folder of `connect up`: its layout, its lock, its secrets, and the processes that an earlier run left."""
 
 import fcntl
 import json
@@ -24,11 +24,11 @@ ACCOUNTS = {  # whom folders of daemons may belong to, when we are root; Postgre
 
 
 class DataFolderRefused(RuntimeError):
-    """The folder cannot be used. The text says why, and what to do."""
+    """The folder cannot be used. The message explains why, and what to do."""
 
 
 class DataFolder:
-    """The names of everything below the folder. Get one from ``held``."""
+    """The paths of everything in the folder. Get one from ``held``."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.resolve()
@@ -51,7 +51,9 @@ class DataFolder:
     @classmethod
     @contextmanager
     def held(cls, path: Path) -> Iterator["DataFolder"]:
-        """Have the folder, in our layout, with nothing left running and nobody else at work. DataFolderRefused."""
+        """Lock the folder for this process, in our layout, after ending what an earlier run left.
+
+        Raises DataFolderRefused."""
         folder = cls(path)
         with folder._made() as lock, _private_files():
             folder._take(lock.fileno())
@@ -64,9 +66,9 @@ class DataFolder:
                 folder._children.unlink(missing_ok=True)
 
     def _made(self) -> TextIO:
-        """Have the folder, with nothing of anybody else's in it, and nobody else able to look. Returns its lock, open.
+        """Make the folder private, check that everything in it is ours, and return its lock file, open.
 
-        NotPrivate, DataFolderRefused.
+        Raises NotPrivate or DataFolderRefused.
         """
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -115,11 +117,11 @@ class DataFolder:
     # -- children -------------------------------------------------------------------------------------------------
 
     def note_children(self, pids: Mapping[str, int]) -> None:
-        """Remember what runs, in the order of starting, for whoever comes after us should we be killed."""
+        """Write down what runs, in the order of starting. The next run reads it if this one is killed."""
         write_private(self._children, json.dumps({name: [pid, birth(pid)] for name, pid in pids.items()}))
 
     def noted_children(self) -> dict[str, tuple[int, str]]:
-        """What ran when it was last noted: numbers and births."""
+        """What ran when it was last written down: process numbers and start times."""
         try:
             noted: dict[str, list[Any]] = json.loads(self._children.read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -127,7 +129,7 @@ class DataFolder:
         return {name: (pid, born) for name, (pid, born) in noted.items() if born is not None}
 
     def _end_leftovers(self) -> None:
-        """Have nothing running that a killed predecessor started. On Linux these are ending already."""
+        """End everything that a killed earlier run started. On Linux the kernel is already ending it."""
         for pid, born in reversed(self.noted_children().values()):
             end_leftover(pid, born)
         for folder in (self.kamailio, self.freeradius):
@@ -136,7 +138,9 @@ class DataFolder:
     # -- secrets --------------------------------------------------------------------------------------------------
 
     def make_secrets(self) -> None:
-        """Have a token and a master key. DataFolderRefused when the key was lost, that the data depends on."""
+        """Make the token and the master key unless they exist.
+
+        Raises DataFolderRefused when the key is missing and the data needs it."""
         if (self.postgres / "PG_VERSION").exists() and not self.master_key.exists():
             raise DataFolderRefused(
                 f"{self.master_key} is missing, and the data in {self.path} depends on it: put it back from a backup"
@@ -149,7 +153,7 @@ class DataFolder:
         return _have_secret(self.radius_secret, secrets.token_hex(16))
 
     def make_passwords(self, roles: Iterable[str]) -> dict[str, str]:
-        """Have a password for each database role, by role. One that was lost is made anew: `prepare` sets them all."""
+        """A password for each database role. A lost one is replaced, because `prepare` sets them all again."""
         self.passwords.mkdir(exist_ok=True)
         for role in roles:
             _have_secret(self.passfile_of(role), f"*:*:*:{role}:{secrets.token_hex(24)}")
@@ -157,21 +161,21 @@ class DataFolder:
         return {role: self.password_of(role) for role in roles}
 
     def passfile_of(self, role: str) -> Path:
-        """Where a role's password lies, as libpq and asyncpg read it (PostgreSQL manual, "The Password File")."""
+        """The file with a role's password, as libpq and asyncpg read it (PostgreSQL manual, "The Password File")."""
         return self.passwords / role
 
     def password_of(self, role: str) -> str:
-        """The password of a role: letters and digits. NotPrivate."""
+        """The password of a role: letters and digits. Raises NotPrivate."""
         return read_private(self.passfile_of(role)).rpartition(":")[2]
 
     def make_rpc_secret(self) -> str:
-        """The end of the path of Kamailio's JSON-RPC, for the workers alone."""
+        """The secret end of the path of Kamailio's JSON-RPC, which only workers need."""
         return _have_secret(self.rpc_secret, secrets.token_urlsafe(32))
 
 
 @contextmanager
 def _private_files() -> Iterator[None]:
-    """Have what we and our children make be for nobody else to read."""
+    """Make new files of this process and its children private to their owner."""
     before = os.umask(0o077)
     try:
         yield
@@ -180,7 +184,7 @@ def _private_files() -> Iterator[None]:
 
 
 def _have_secret(file: Path, fresh: str) -> str:
-    """What is in the file: what was there, else ``fresh``. NotPrivate."""
+    """The file's content; ``fresh`` is written when there is no file. Raises NotPrivate."""
     with suppress(FileNotFoundError):
         return read_private(file)
     write_private(file, fresh + "\n")

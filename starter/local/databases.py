@@ -32,7 +32,7 @@ ROLES = tuple(role for _, role in ACCESS)
 class System:
     """A system's database: its name, the newest of its tables, what makes them, and who may do what with them.
 
-    Where that table is missing, so may be others: the schema adds what is not there, or there is nothing yet.
+    When that table is missing, the schema runs and adds every table that is missing.
     """
 
     database: str
@@ -47,14 +47,14 @@ class System:
 
 @dataclass(frozen=True)
 class Urls:
-    """Where the databases are, each for a role that may do there what Connect does, and no more."""
+    """The URLs of the databases, each for the role with exactly the rights that Connect needs."""
 
     directory: str
     telephony: str
     internet: str
 
     def without_passwords(self, passfile_of: Callable[[str], Path]) -> "Urls":
-        """The same for programs that read each role's password from its file: nothing here need be kept secret."""
+        """The same URLs without passwords, for programs that read each role's password from its file."""
 
         def reading(url: str) -> str:
             parts = urlsplit(url)
@@ -72,14 +72,14 @@ def _read(file: Path) -> str:
 
 
 class PrepareFailed(RuntimeError):
-    """The databases are not as this program needs them."""
+    """The databases could not be prepared."""
 
 
 def prepare(server: EmbeddedPostgres) -> Urls:
-    """Have all three with the newest schema, and each role with its password and no more rights than it needs.
+    """Bring all three to the newest schema, and give each role its password and only the rights that it needs.
 
-    The data stays as it is; rights that an earlier version gave go. Killed half way, the next call goes on.
-    PrepareFailed.
+    Data stays as it is, and superfluous rights are taken away. If this is killed half way, the next call completes it.
+    Raises PrepareFailed.
     """
     kamailio = System.read("kamailio", "dialog", DEPLOY / "kamailio")
     radius = System.read("radius", "radcheck", DEPLOY / "freeradius")
@@ -90,7 +90,7 @@ def prepare(server: EmbeddedPostgres) -> Urls:
 
 
 def lock_superuser(server: EmbeddedPostgres) -> None:
-    """Have no password that lets the superuser in, until the next start of `connect up`. PrepareFailed."""
+    """Take the superuser's password away, until the next start of `connect up`. Raises PrepareFailed."""
 
     async def lock() -> None:
         async with _session(server.dsn()) as postgres:
@@ -124,14 +124,14 @@ async def _prepare(server: EmbeddedPostgres, kamailio: System, radius: System) -
 
 
 async def _have_role(session: asyncpg.Connection, role: str, password: str) -> None:
-    """Have a role that can log in with this password, and nothing else."""
+    """Make a role that can log in with this password and has no other rights."""
     if not await session.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", role):
         await session.execute(f"CREATE ROLE {role}")
     await session.execute(f"ALTER ROLE {role} {ORDINARY} PASSWORD '{password}'")
 
 
 async def _close(session: asyncpg.Connection, database: str) -> None:
-    """Have the database open to those roles alone that work in it. What they may do there is another question."""
+    """Let only these roles connect to the database. Their rights in it are granted elsewhere."""
     await session.execute(f"REVOKE ALL ON DATABASE {database} FROM PUBLIC; REVOKE CREATE ON SCHEMA public FROM PUBLIC")
     for name, role in ACCESS:
         how = (
@@ -143,7 +143,7 @@ async def _close(session: asyncpg.Connection, database: str) -> None:
 
 
 async def _make_tables(server: EmbeddedPostgres, system: System) -> None:
-    """Have the tables of a system and the rights to them, all or nothing."""
+    """Make the tables of a system and grant the rights to them, in one transaction."""
     async with _session(await server.ensure_database(system.database)) as session, session.transaction():
         await _close(session, system.database)
         if await session.fetchval("SELECT to_regclass($1)", system.landmark) is None:

@@ -1,4 +1,4 @@
-"""A site with a dozen clients in every state, made through the public HTTP API. Made twice, it is made once."""
+"""The demonstration: a site with a dozen clients in every state, made through the HTTP API. Making it twice is safe."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -13,7 +13,7 @@ PATIENCE = 20  # seconds that one change may take to settle
 
 
 class DemoFailed(RuntimeError):
-    """The service did not take one of the clients. The text says why."""
+    """The service refused one of the clients. The message explains why."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Step:
 
 @dataclass(frozen=True)
 class DemoClient:
-    """One client of the demonstration: its record, and what has happened to it."""
+    """One client of the demonstration: its record, and the commands to it."""
 
     client_id: str
     record: dict[str, Any]
@@ -34,7 +34,7 @@ class DemoClient:
 
 
 def seed(url: str, token: str) -> int:
-    """Have the demonstration there. Returns how many clients it has. DemoFailed."""
+    """Make the demonstration. Returns the number of its clients. Raises DemoFailed."""
     demo_clients = _guests(local_day(datetime.now(UTC), SITE["timezone"]))
     with httpx2.Client(
         base_url=f"{url.rstrip('/')}/api/v1",
@@ -64,7 +64,7 @@ def _welcome(api: httpx2.Client, demo_client: DemoClient) -> None:
 
 
 def _post(api: httpx2.Client, path: str, body: dict[str, Any], key: str, *, taken_is_fine: bool = False) -> None:
-    """The same key is the same command, however often it is sent."""
+    """Send a request. A key that was sent before has no further effect."""
     answer = api.post(path, json=body, headers={"Idempotency-Key": key})
     if answer.is_success or (taken_is_fine and answer.status_code == httpx2.codes.CONFLICT):
         return
@@ -144,7 +144,7 @@ def _guests(today: date) -> list[DemoClient]:
 def _residential(
     name: str, start: str, *lines: tuple[str, str], protected: tuple[str, str] | None = None, management: bool = False
 ) -> dict[str, Any]:
-    """``protected``: the line of a lift, an alarm or a door."""
+    """A residential client. ``protected``: the number of a lift, an alarm or a door entry."""
     every = [*lines, *([protected] if protected else [])]
     return {
         "name": name,
@@ -160,7 +160,7 @@ def _virtual(name: str, start: str, *lines: str) -> dict[str, Any]:
 
 
 def _number(last: str) -> str:
-    """A London number that nobody has: Ofcom sets +44 20 7946 0000 to 0999 apart for drama; here 0300 to 0399."""
+    """A London number that nobody has: Ofcom reserves +44 20 7946 0000 to 0999 for drama. These are 0300 to 0399."""
     return f"+4420794603{last}"
 
 

@@ -1,4 +1,4 @@
-"""Ports of loopback, TCP unless said otherwise: which are free, and who has the others."""
+"""Ports of loopback (TCP by default): which are free, and which programs have the others."""
 
 import errno
 import random
@@ -28,14 +28,14 @@ def is_free(port: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> bool:
 
 
 def free_port(besides: Collection[int] = ()) -> int:
-    """A port of loopback that is free now, and that nobody is given by chance."""
+    """A port of loopback that is free now and outside the range that the system hands out."""
     while (port := random.choice(FREE)) in besides or not is_free(port):
         pass
     return port
 
 
 def who_listens(port: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> str:
-    """Who has the port, as "name (process 1234)"; empty where the system does not tell us."""
+    """The program that has the port, as "name (process 1234)". Empty when the system does not show it."""
     if sys.platform != "linux":
         return ""
     sockets = {f"socket:[{inode}]" for inode in _listening_inodes(port, kind)}

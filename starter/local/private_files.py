@@ -1,4 +1,4 @@
-"""Files with secrets: nobody else can read them, and what somebody else put in their place is refused."""
+"""Files with secrets. Only their owner can read them, and a file of another account in their place is refused."""
 
 import os
 import stat
@@ -14,14 +14,14 @@ LOST_AND_FOUND = "lost+found"  # root's, at the top of a volume
 
 
 class NotPrivate(StartFailed):
-    """Somebody else made, or could have made, what we keep secrets in. The text names the path and what to do."""
+    """Another account made, or could have made, a file or folder for secrets. The message names it and what to do."""
 
 
 def read_private(file: Path) -> str:
-    """What is in a file of ours, without blanks around it. From now on nobody else can read it.
+    """The content of a file of ours, stripped. From then on nobody else can read it.
 
-    NotPrivate for a link, for anything but a file, for one of another account's, and for one that others can write to.
-    OSError when there is none.
+    Raises NotPrivate for a link, for anything that is not a file, and for a file that another account owns or can write
+    to; OSError when there is none.
     """
     try:
         handle = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -43,9 +43,9 @@ def read_private(file: Path) -> str:
 
 
 def write_private(file: Path, text: str, identity: Identity | None = None) -> None:
-    """Have exactly this in the file, for ``identity`` alone to read (none: for us). Whole or not at all; OSError.
+    """Write the file at once, readable only for ``identity`` (default: us). Raises OSError.
 
-    Whatever lies there is replaced, never written through: the folder may be another account's.
+    What is there is replaced, never written through, because another account may own the folder.
     """
     fresh = file.with_name(f"{file.name}.new")
     with suppress(FileNotFoundError):
@@ -61,10 +61,10 @@ def write_private(file: Path, text: str, identity: Identity | None = None) -> No
 
 
 def check_ours(folder: Path, accounts: Mapping[str, Collection[str]]) -> None:
-    """Raises NotPrivate unless the folder and all that lies in it is ours, and nobody else can change any of it.
+    """Raises NotPrivate unless we own the folder and everything in it, and nobody else can change any of it.
 
-    ``accounts`` names the folders in it that are a daemon's of ours, each with the accounts that may own it besides us;
-    what lies in those is that account's affair.
+    ``accounts`` are folders in it that a daemon may own, each with the accounts that may own it besides us. What is in
+    them is not checked.
     """
     for above in folder.parents:
         mode = above.stat().st_mode

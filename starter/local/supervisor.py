@@ -1,4 +1,4 @@
-"""Keeping programs running: what ends by itself is started again, with growing pauses, until there is no hope."""
+"""Keeps programs running: one that ends by itself is started again, after growing pauses, a limited number of times."""
 
 import subprocess
 import time
@@ -15,7 +15,7 @@ TRIES_AT_FIRST = 3  # that any part gets before everything was ready once
 
 
 class GaveUp(RuntimeError):
-    """A part that everything rests on does not stay up. The text has the end of its log."""
+    """A part that all others need does not stay up. The message has the end of its log."""
 
 
 class Part(Protocol):
@@ -26,15 +26,15 @@ class Part(Protocol):
     process: "subprocess.Popen[bytes] | None"
 
     def start(self) -> None:
-        """Have it running. StartFailed."""
+        """Start it. Raises StartFailed."""
 
     def stop(self) -> None:
-        """Have it not running."""
+        """Stop it."""
 
 
 @dataclass
 class Watched:
-    """A part, and what was seen of it. ``tries`` is how often in a row it may end; None: for ever."""
+    """A part and its record. ``tries``: how often in a row it may end; None: without limit."""
 
     part: Part
     tries: int | None
@@ -55,7 +55,7 @@ class Watched:
 
 
 class Supervisor:
-    """Starts parts in order, looks after them, and ends them in the opposite order.
+    """Starts parts in order, restarts them, and stops them in the opposite order.
 
     Its caller must call ``look`` often, from the main thread (see ``children.dying_with_us``).
     """
@@ -66,14 +66,14 @@ class Supervisor:
         self._watched: list[Watched] = []
 
     def start(self, part: Part, tries: int | None = None) -> None:
-        """Have the part running, and look after it from now on. StartFailed."""
+        """Start the part, and restart it whenever it ends. Raises StartFailed."""
         self._watched.append(Watched(part, tries, self._clock()))
         part.start()
 
     def look(self) -> bool:
-        """Start again what has ended and had its pause. Returns whether anything was started. GaveUp.
+        """Restart parts that have ended and whose pause is over. Returns whether any was started. Raises GaveUp.
 
-        Logs that became too long are put aside.
+        Logs that are too long are moved aside.
         """
         for watched in self._watched:
             turn_over(watched.part.log)
@@ -81,12 +81,12 @@ class Supervisor:
         return bool(started)
 
     def stop(self) -> None:
-        """Have nothing running."""
+        """Stop all parts."""
         for watched in reversed(self._watched):
             watched.part.stop()
 
     def pids(self) -> dict[str, int]:
-        """What runs, in the order of starting."""
+        """The process numbers of what runs, in the order of starting."""
         return dict(self._pids())
 
     def _pids(self) -> Iterator[tuple[str, int]]:

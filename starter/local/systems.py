@@ -1,10 +1,10 @@
-"""FreeRADIUS and Kamailio as children of ours: on loopback, configured from deploy/, whatever the packages configured.
+"""FreeRADIUS and Kamailio as our children: on loopback, with the configurations of deploy/, not those of the packages.
 
-They are installed by the system's packages. As root they run as the packages' own accounts, which need not be able to
-walk to the data folder: each stands in its own folder below it, and names everything from there.
+The system's packages install them. When we are root, they run as the packages' own accounts. These need no access to
+the data folder: each daemon works in its own folder below it, with relative paths.
 
-What they must know and nobody else may stands in that folder too, in files that only their account reads, and never in
-an argument, an environment or a define: Kamailio's ``core.ppdefines_full`` shows those to whoever asks.
+Their secrets are in that folder too, in files that only their account can read. No secret is in an argument, an
+environment or a define, because Kamailio's ``core.ppdefines_full`` shows defines.
 """
 
 import os
@@ -42,7 +42,7 @@ PASSFILE = "pgpass"  # its password for PostgreSQL, as libpq reads it (PostgreSQ
 
 @dataclass(frozen=True)
 class Login:
-    """A daemon's way to its database, and its password apart from it."""
+    """The server, database, role and password that a daemon logs in with."""
 
     host: str
     port: int
@@ -61,12 +61,12 @@ class Login:
 
     @property
     def url(self) -> str:
-        """In the words of Kamailio's module db_postgres."""
+        """The URL as Kamailio's module db_postgres reads it."""
         return f"postgres://{self.role}@{self.host}:{self.port}/{self.database}"
 
     @property
     def conninfo(self) -> str:
-        """In the words of libpq, which FreeRADIUS logs."""
+        """The connection string of libpq, without the password, because FreeRADIUS logs it."""
         return f"host={self.host} port={self.port} dbname={self.database} user={self.role}"
 
     @property
@@ -77,11 +77,11 @@ class Login:
 
 
 class DaemonsMissing(StartFailed):
-    """FreeRADIUS or Kamailio is not installed. The text says how to install them."""
+    """FreeRADIUS or Kamailio is not installed. The message explains how to install them."""
 
 
 class Daemon(Child):
-    """A daemon whose family may outlive it: Kamailio's workers keep the port of a killed main process, and answer."""
+    """A daemon whose own children may outlive it: Kamailio's workers keep the port of a killed main process."""
 
     def __init__(self, name: str, argv: list[str], folder: Path, log: Path, env: dict[str, str], account: str) -> None:
         program = shutil.which(argv[0], path=PROGRAMS)
@@ -118,7 +118,7 @@ class Daemon(Child):
 class FreeRadius(Daemon):
     """Internet logins (UDP ``port``) and accounting (the port after it).
 
-    ``database`` is the URL of another database than Connect's usual one.
+    ``database`` is the URL of its database, if not Connect's usual one.
     """
 
     def __init__(
@@ -156,7 +156,7 @@ class FreeRadius(Daemon):
         return f"{HOST}:{self.port}"
 
     def ready(self) -> bool:
-        """Whether it answers a Status-Server request (RFC 5997), and signs the answer. It asks no database for that."""
+        """Whether it answers a Status-Server request (RFC 5997) with a signed answer. This needs no database."""
         client = Client(
             HOST, authport=self.port, secret=self._secret.encode(), retries=1, timeout=TIMEOUT, enforce_ma=True
         )
@@ -170,10 +170,10 @@ class FreeRadius(Daemon):
 
 
 class Kamailio(Daemon):
-    """The registrar and call router of telephone lines (UDP ``port``), and its JSON-RPC, for who knows ``rpc_secret``.
+    """The registrar and call router of telephone lines (UDP ``port``). Its JSON-RPC's path ends in ``rpc_secret``.
 
     ``db_mode`` is usrloc's: 3 keeps registrations in the table alone, 1 in memory as well. ``database`` is the URL of
-    another database than Connect's usual one.
+    its database, if not Connect's usual one.
     """
 
     def __init__(
@@ -230,7 +230,7 @@ class Kamailio(Daemon):
 def daemons(
     server: EmbeddedPostgres, folder: DataFolder, sip_port: int, radius_port: int, domain: str
 ) -> tuple[FreeRadius, Kamailio]:
-    """Both, for the databases of this server, everything of theirs below the data folder. DaemonsMissing."""
+    """Both daemons, for the databases of this server, with their files below the data folder. Raises DaemonsMissing."""
     check_installed()
     secret = folder.make_radius_secret()
     return (
@@ -246,7 +246,7 @@ def check_installed(system: Path = MODULES) -> None:
 
 
 def how_to_install(missing: list[str]) -> str:
-    """What to do on Debian, whose packages would start the daemons on every address."""
+    """How to install them on Debian without its packages starting daemons on every address."""
     return (
         f"--systems needs FreeRADIUS and Kamailio, and there is no {', no '.join(missing)} here. As root, on Debian:\n"
         f"  apt-get install --no-install-recommends {' '.join(PACKAGES)}\n"
@@ -256,7 +256,7 @@ def how_to_install(missing: list[str]) -> str:
 
 
 def identity_of(account_name: str) -> Identity:
-    """Whom a daemon runs as: as we are, unless we are root; then as its package's account. StartFailed."""
+    """The account that a daemon runs as: ours, or its package's when we are root. Raises StartFailed."""
     if os.geteuid() != 0:
         return Identity()
     if (found := account(account_name)) is None:

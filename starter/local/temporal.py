@@ -25,7 +25,7 @@ OPTIONS = (
 
 
 class TemporalMissing(StartFailed):
-    """There is no ``temporal`` program. The text says how to get it."""
+    """There is no ``temporal`` program. The message explains how to get it."""
 
 
 def temporal_program() -> Path:
@@ -42,7 +42,7 @@ def temporal_program() -> Path:
 
 
 class TemporalServer(Child):
-    """The server as a child of ours. Its UI answers to any name: only starter/local/ui_proxy.py is told where it is."""
+    """The server as our child. Its UI answers to any name, so only starter/local/ui_proxy.py knows its address."""
 
     def __init__(self, database: Path, port: int, log: Path) -> None:
         self.port, self.program = port, temporal_program()
@@ -79,9 +79,9 @@ class TemporalServer(Child):
         return self._ask_server("operator", "namespace", "describe") is not None
 
     def has_worker(self, task_queue: str) -> bool:
-        """Whether a worker asks for tasks."""
-        told = self._ask_server("task-queue", "describe", "--task-queue", task_queue)
-        return bool(told and json.loads(told)["pollers"])
+        """Whether a worker polls for tasks."""
+        answer = self._ask_server("task-queue", "describe", "--task-queue", task_queue)
+        return bool(answer and json.loads(answer)["pollers"])
 
     def _ask_server(self, *question: str) -> str | None:
         """The server's answer to its own command line, in JSON; None: it has none."""

@@ -26,7 +26,7 @@ from starter.web.http_server import Server, run
 
 OUR_NAMES = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?")
 LARGEST_BODY = 4 * 1024 * 1024  # bytes: Temporal takes no larger message (gRPC's default)
-NOT_HANDED_ON = {  # RFC 9110 section 7.6.1; the body's length is said anew
+NOT_HANDED_ON = {  # RFC 9110 section 7.6.1; the length of the body is written again
     *(b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection", b"te"),
     *(b"trailer", b"transfer-encoding", b"upgrade", b"expect"),
 }
@@ -87,7 +87,7 @@ class UiProxy:
 
 
 def refusal(scope: Scope, url: str = "") -> Response | None:
-    """What a request is told that another site makes, or that calls us by another name; None for our own. ``url`` is
+    """The refusal of a request from another site, or under another name. None for our own pages. ``url`` is
     where operators reach us, besides at the names of loopback.
 
     Host: RFC 9110 section 7.2. Origin: RFC 6454 section 7. Sec-Fetch-Site: Fetch Metadata, W3C; browsers send it, and
@@ -104,7 +104,7 @@ def refusal(scope: Scope, url: str = "") -> Response | None:
     origin = f"{ours.scheme if hosts[0] == ours.netloc else 'http'}://{hosts[0]}"
     opened = (scope["method"], headers.get("Sec-Fetch-Mode"), headers.get("Sec-Fetch-Dest"))
     own = headers.get("Sec-Fetch-Site", "none") in ("same-origin", "none") or opened == ("GET", "navigate", "document")
-    if not own or any(given.lower() != origin for given in headers.getlist("Origin")):
+    if not own or any(sender.lower() != origin for sender in headers.getlist("Origin")):
         return PlainTextResponse(NOT_OUR_PAGE, 403)
     return None
 
@@ -139,7 +139,7 @@ async def _while_there(work: Coroutine[None, None, None], receive: Receive) -> N
 
 
 async def serve(port: int, upstream: str, host: str = HOST, url: str = "") -> None:
-    """Serve the UI at ``upstream`` until told to stop."""
+    """Serve the UI at ``upstream`` until the process is signalled."""
     config = uvicorn.Config(
         UiProxy(upstream, url),
         host=host,

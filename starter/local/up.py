@@ -32,7 +32,7 @@ from workflows.wire.start import TASK_QUEUE
 
 TRIES = 5  # times that PostgreSQL or Temporal may end in a row: everything rests on them
 LONGEST_WORK = 25.0  # seconds that a worker or the API may need to end the work in its hands
-# What a child does not need, it is not told, not even what was said to us.
+# Children get only the variables that they need.
 NOT_FOR_CHILDREN = ("TEMPORAL_", "CONNECT_TOKEN", "CONNECT_MASTER_KEY", "CONNECT_URL")
 OF_OTHER_PROCESSES = ("TEMPORAL_", "CONNECT_")
 OF_THE_WORKER = (
@@ -48,7 +48,7 @@ OPEN_TO_THE_MACHINE = (
 
 @dataclass(frozen=True)
 class UpOptions:
-    """What `connect up` was asked for."""
+    """The options of `connect up`."""
 
     data: Path = Path(".connect")
     port: int = 8000
@@ -69,15 +69,15 @@ class UpOptions:
 
 
 class UpFailed(RuntimeError):
-    """It cannot go on. The text says why, and what to do."""
+    """`connect up` cannot go on. The message explains why, and what to do."""
 
 
 class StopRequested(Exception):
-    """Somebody pressed Ctrl-C, or asked the process to end."""
+    """Somebody pressed Ctrl-C, or sent SIGTERM."""
 
 
 def up(options: UpOptions) -> int:
-    """Run everything until asked to stop. Returns the exit status: 0 stopped as asked, 1 cannot go on."""
+    """Run everything until a signal to stop. Returns the exit status: 0 stopped by a signal, 1 cannot go on."""
     try:
         with stop_signals() as stop_requested, DataFolder.held(options.data) as folder:
             _check_ports(options)
@@ -101,7 +101,7 @@ class Local:
         self._systems: tuple[FreeRadius, Kamailio] | None = None
 
     def run(self) -> NoReturn:
-        """Have everything running until asked to stop; then nothing. StopRequested, or what went wrong."""
+        """Start everything, run until a signal, then stop everything. Raises StopRequested, or what went wrong."""
         try:
             self._start()
             self._supervisor.ready = True
@@ -165,7 +165,7 @@ class Local:
         self._pause(0)
 
     def _environment(self, urls: Urls, temporal: str) -> Mapping[str, str]:
-        """What the worker and the API are told. Ours alone decides where they connect to, and as whom."""
+        """The environment of the worker and the API. Our own values decide where they connect, and with which role."""
         servers = {}
         if self._systems:
             radius, sip = self._systems
@@ -239,10 +239,10 @@ def stop_signals() -> Iterator[Callable[[], bool]]:
     def note(number: int, _: FrameType | None) -> None:
         came.append(number)
 
-    wanted = [signal.SIGINT, signal.SIGTERM]
+    stopping = [signal.SIGINT, signal.SIGTERM]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup has it
-        wanted.append(signal.SIGHUP)
-    before = {s: signal.signal(s, note) for s in wanted}
+        stopping.append(signal.SIGHUP)
+    before = {s: signal.signal(s, note) for s in stopping}
     try:
         yield lambda: bool(came)
     finally:
@@ -253,18 +253,18 @@ def stop_signals() -> Iterator[Callable[[], bool]]:
 def _check_ports(options: UpOptions) -> None:
     """Raises UpFailed for the first port that somebody else has."""
     tcp, udp = socket.SOCK_STREAM, socket.SOCK_DGRAM
-    wanted = [
+    ports = [
         ("--port", options.port, "the API and console", tcp),
         ("--temporal-port", options.temporal_port, "Temporal", tcp),
         ("--ui-port", options.ui_port, "the Temporal UI", tcp),
     ]
     if options.systems:
-        wanted += [
+        ports += [
             ("--sip-port", options.sip_port, "Kamailio", udp),
             ("--radius-port", options.radius_port, "FreeRADIUS", udp),
             ("--radius-port", options.radius_port + 1, "FreeRADIUS's accounting", udp),
         ]
-    for option, port, purpose, kind in wanted:
+    for option, port, purpose, kind in ports:
         if port not in range(1, 65536):
             protocol = "TCP" if kind is tcp else "UDP"
             raise UpFailed(f"{port} is no {protocol} port: choose one from 1 to 65535 with {option}")
@@ -276,10 +276,10 @@ def _check_ports(options: UpOptions) -> None:
             holder = who_listens(port, kind) or "another program"
             raise UpFailed(f"Port {port} for {purpose} is taken by {holder}: end that, or choose another with {option}")
     for same in (tcp, udp):
-        given = [(option, port) for option, port, _, kind in wanted if kind is same]
-        if len({port for _, port in given}) < len(given):
-            ports, options_given = (", ".join(dict.fromkeys(map(str, column))) for column in zip(*given, strict=True))
-            raise UpFailed(f"The ports {ports} must differ: choose others with {options_given}")
+        chosen = [(option, port) for option, port, _, kind in ports if kind is same]
+        if len({port for _, port in chosen}) < len(chosen):
+            numbers, names = (", ".join(dict.fromkeys(map(str, column))) for column in zip(*chosen, strict=True))
+            raise UpFailed(f"The ports {numbers} must differ: choose others with {names}")
 
 
 def _without(environment: Mapping[str, str], those: tuple[str, ...]) -> dict[str, str]:

@@ -27,11 +27,11 @@ class SearchAttributesMissing(Exception):
 
 
 async def connect(*, lazy: bool = True) -> Client:
-    """A client that connects when first used, so that a process can start while Temporal is away; or, for a worker,
-    one that is connected now: ``RuntimeError`` when Temporal is away.
+    """A client that connects when first used, so that a process can start while Temporal is away. For a worker, one
+    that is connected now.
 
-    ``TEMPORAL_ADDRESS``, ``TEMPORAL_NAMESPACE``, ``TEMPORAL_API_KEY``, ``TEMPORAL_TLS_…`` or ``TEMPORAL_PROFILE`` say
-    where. Until it is there, each call raises ``RuntimeError``; afterwards ``RPCError``.
+    ``TEMPORAL_ADDRESS``, ``TEMPORAL_NAMESPACE``, ``TEMPORAL_API_KEY``, ``TEMPORAL_TLS_…`` and ``TEMPORAL_PROFILE`` set
+    the address. Raises ``RuntimeError`` while it cannot connect, and ``RPCError`` when a connection breaks.
     """
     config: dict[str, Any] = {**ClientConfig.load_client_connect_config()}
     config.setdefault("target_host", "127.0.0.1:7233")
@@ -39,18 +39,18 @@ async def connect(*, lazy: bool = True) -> Client:
 
 
 async def ensure_search_attributes(client: Client, keys: Iterable[SearchAttributeKey[Any]] = KEYS) -> None:
-    """Have the namespace know every search attribute that clients are started with.
+    """Add the search attributes of clients to the namespace.
 
-    Raises SearchAttributesMissing, with what to do, where the server does not let us look or add (Temporal Cloud), or
-    has one with another type; RuntimeError or RPCError when Temporal is away.
+    Raises SearchAttributesMissing, with what to do, when the server does not let us read or add them (Temporal Cloud)
+    or has one with another type; RuntimeError or RPCError when Temporal is away.
     """
-    wanted = {key.name: IndexedValueType.ValueType(key.indexed_value_type) for key in keys}
+    types = {key.name: IndexedValueType.ValueType(key.indexed_value_type) for key in keys}
     try:
         answer = await client.operator_service.list_search_attributes(
             ListSearchAttributesRequest(namespace=client.namespace)
         )
         known = answer.custom_attributes
-        missing = {name: kind for name, kind in wanted.items() if name not in known}
+        missing = {name: kind for name, kind in types.items() if name not in known}
         if missing:
             await client.operator_service.add_search_attributes(
                 AddSearchAttributesRequest(namespace=client.namespace, search_attributes=missing)
@@ -59,17 +59,17 @@ async def ensure_search_attributes(client: Client, keys: Iterable[SearchAttribut
     except RPCError as error:
         if error.status not in NOT_OURS_TO_ADD:
             raise
-        told = ", ".join(f"{name} ({_word(kind)})" for name, kind in wanted.items())
+        needed = ", ".join(f"{name} ({_word(kind)})" for name, kind in types.items())
         raise SearchAttributesMissing(
             f"This Temporal does not let us manage search attributes. Have its administrator add them to namespace "
-            f"{client.namespace}: {told}"
+            f"{client.namespace}: {needed}"
         ) from error
-    if others := [name for name, kind in wanted.items() if name in known and known[name] != kind]:
+    if others := [name for name, kind in types.items() if name in known and known[name] != kind]:
         raise SearchAttributesMissing(f"Search attributes have another type than ours: {', '.join(others)}")
 
 
 async def why_not_heard_of(host: str) -> str:
-    """Why Temporal has not heard of a worker on this machine within the last minutes; empty when it has.
+    """Why Temporal knows of no worker on this machine within the last minutes; empty when it knows one.
 
     A worker's identity is process@host.
     """

@@ -1,6 +1,6 @@
-"""Commands to clients: the only module that holds a Temporal client for them.
+"""Commands and queries to the workflows of clients.
 
-What Temporal answers is turned, once and here, into domain refusals and the errors of starter/errors.py.
+Temporal's errors are translated here, and only here, into domain refusals and the errors of starter/errors.py.
 """
 
 import asyncio
@@ -44,12 +44,12 @@ OPERATOR = Priority(priority_key=2)
 REFUSING = (RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.RESOURCE_EXHAUSTED)
 NOT_YET = (UNDECIDED, "AcceptedUpdateCompletedWorkflow")
 CREATED_BY = "created_by"
-FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0  # seconds before a client is asked again
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0  # seconds before a request is repeated
 
 
 @dataclass
 class Request:
-    """One request to one client, its idempotency key, and whether it is known to be in Temporal's hands."""
+    """One request to one client, its idempotency key, and whether Temporal is known to have accepted it."""
 
     client_id: str
     command_id: str
@@ -57,10 +57,10 @@ class Request:
 
 
 class Gateway:
-    """Starts clients, tells them what to do, asks how they are.
+    """Starts the workflows of clients, sends them commands, and queries them.
 
-    ``patience`` bounds a command and ``glance`` a look, in seconds. Every method raises TemporalAway when Temporal, or
-    every worker, is away, and TemporalRefused when it answers and will not.
+    ``patience`` limits a command and ``timeout`` a query, in seconds. Every method raises TemporalAway when Temporal,
+    or every worker, is away, and TemporalRefused when it answers and will not.
     """
 
     def __init__(self, client: Client, ui_url: str = "", *, patience: float = 10.0, timeout: float = 5.0) -> None:
@@ -70,7 +70,7 @@ class Gateway:
         self._timeout = timeout
 
     def ui_link(self, client_id: str) -> str:
-        """Where operators see the client's workflow in the Temporal UI."""
+        """The address of the client's workflow in the Temporal UI."""
         return f"{self._ui}/{workflow_id(client_id)}" if self._ui else ""
 
     async def ready(self) -> None:
@@ -78,32 +78,33 @@ class Gateway:
         async with temporal_errors(self._timeout):
             await self._client.service_client.check_health()
 
-    async def create(self, state: ClientState, request: str) -> ClientView:
-        """The client, once the directory has taken it; the same request twice is one client. ``request`` is its digest.
+    async def create(self, state: ClientState, digest: str) -> ClientView:
+        """Create a client, and return it when the directory has it. ``digest`` is the request's: the same one twice
+        creates one client.
 
         Raises the Refusal of what is taken or not valid, CommandIdReused for another request under the same
         command_id, NotDecided.
         """
-        asked = Request(state.client.client_id, state.created_by)
-        async with temporal_errors(self._patience, asked):
-            handle = await self._started(state, asked, f"{asked.command_id}:{request}")
-            asked.accepted = True
+        request = Request(state.client.client_id, state.created_by)
+        async with temporal_errors(self._patience, request):
+            handle = await self._started(state, request, f"{request.command_id}:{digest}")
+            request.accepted = True
             try:
                 return await self._update(
-                    handle, asked, f"{asked.command_id}:registered", "wait_registered", ClientView
+                    handle, request, f"{request.command_id}:registered", "wait_registered", ClientView
                 )
             except NotRunning:
                 return await _ending(handle)
 
     async def command(self, client_id: str, message: AnyMessage) -> CommandAnswer:
-        """Carry out or plan a command; ``message.command_id`` makes it one command however often it is sent.
+        """Carry out or plan a command. A ``message.command_id`` that was sent before has no further effect.
 
         Raises the Refusal, NotRunning for a client whose workflow is closed or never was, NotDecided.
         """
-        asked = Request(client_id, message.command_id)
-        async with temporal_errors(self._patience, asked):
+        request = Request(client_id, message.command_id)
+        async with temporal_errors(self._patience, request):
             return await self._update(
-                self._handle(client_id), asked, asked.command_id, "command", CommandAnswer, message
+                self._handle(client_id), request, request.command_id, "command", CommandAnswer, message
             )
 
     async def client(self, client_id: str) -> ClientView:
@@ -114,11 +115,11 @@ class Gateway:
             )
 
     async def preview(self, client_id: str, message: AnyMessage) -> PreviewView:
-        """What a command would do, asked of the client's workflow, which does nothing. Raises NotRunning."""
-        asked = PreviewAsked(command=Message(message), now=datetime.now(UTC))
+        """What a command would do. Nothing is changed. Raises NotRunning."""
+        question = PreviewAsked(command=Message(message), now=datetime.now(UTC))
         async with self._looking_at(client_id):
             return await self._handle(client_id).query(
-                ClientLifecycle.preview, asked, reject_condition=QueryRejectCondition.NOT_OPEN
+                ClientLifecycle.preview, question, reject_condition=QueryRejectCondition.NOT_OPEN
             )
 
     # -- inside -----------------------------------------------------------------------------------------------------
@@ -136,13 +137,13 @@ class Gateway:
     def _handle(self, client_id: str) -> Handle:
         return self._client.get_workflow_handle_for(ClientLifecycle.run, workflow_id(client_id))
 
-    async def _started(self, state: ClientState, asked: Request, signature: str) -> Handle:
-        """The client's workflow, started by this very request now or before."""
+    async def _started(self, state: ClientState, request: Request, signature: str) -> Handle:
+        """The client's workflow, which this request started, now or earlier."""
         try:
             return await self._client.start_workflow(
                 ClientLifecycle.run,
                 ClientStart(state=state),
-                id=workflow_id(asked.client_id),
+                id=workflow_id(request.client_id),
                 task_queue=TASK_QUEUE,
                 id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
                 id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
@@ -151,27 +152,27 @@ class Gateway:
                 priority=OPERATOR,
             )
         except WorkflowAlreadyStartedError as taken:
-            handle = self._handle(asked.client_id)
+            handle = self._handle(request.client_id)
             created_by = str((await (await handle.describe()).memo()).get(CREATED_BY, ""))
             if created_by == signature:
                 return handle
-            if created_by.startswith(f"{asked.command_id}:"):
+            if created_by.startswith(f"{request.command_id}:"):
                 raise CommandIdReused(
-                    f"Idempotency-Key {asked.command_id} was used before, for another request",
+                    f"Idempotency-Key {request.command_id} was used before, for another request",
                     "Use a new one for each client",
                     field="Idempotency-Key",
                 ) from taken
             raise ClientIdTaken(
-                f"There is, or was, a client {asked.client_id}", "Choose another id", field="client_id"
+                f"There is, or was, a client {request.client_id}", "Choose another id", field="client_id"
             ) from taken
 
     async def _update(
-        self, handle: Handle, asked: Request, update_id: str, update: str, answer: type[T], *args: BaseModel
+        self, handle: Handle, request: Request, update_id: str, update: str, answer: type[T], *args: BaseModel
     ) -> T:
-        """The answer to an update. Ask again while it is only "not yet", or was lost to a renewal.
+        """The answer to an update, which is repeated while it is "not yet" or a renewal lost it.
 
-        Each time it is another update: the server would answer as before, with the client as it was then. That a
-        command is one command, the client sees to itself. The pauses grow: a renewal is brief, or takes its time.
+        Each repetition is a new update, because the server repeats an old update's answer. The client itself makes sure
+        that a command counts once. The pauses grow: a renewal is brief, or takes its time.
         """
         pause = FIRST_PAUSE
         while True:
@@ -183,20 +184,20 @@ class Gateway:
                     wait_for_stage=WorkflowUpdateStage.ACCEPTED,
                     result_type=answer,
                 )
-                asked.accepted = True
+                request.accepted = True
                 return await under_way.result()
             except WorkflowUpdateFailedError as failed:
-                told = failed.cause
-                if not isinstance(told, ApplicationError) or told.type not in NOT_YET:
-                    raise refusal_from(told) from failed
+                cause = failed.cause
+                if not isinstance(cause, ApplicationError) or cause.type not in NOT_YET:
+                    raise refusal_from(cause) from failed
             except RPCError as error:
-                raise _unless_running(error, asked.client_id) from error
+                raise _unless_running(error, request.client_id) from error
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 
 
 async def _ending(handle: Handle) -> ClientView:
-    """How a client that is not running anymore ended: as it then was, or with the reason it was turned away."""
+    """The result of a client's closed workflow: the client as it was then, or the refusal that ended it."""
     try:
         return await handle.result()
     except WorkflowFailureError as failed:
@@ -204,7 +205,7 @@ async def _ending(handle: Handle) -> ClientView:
 
 
 def refusal_from(cause: BaseException | None) -> Exception:
-    """The domain refusal that crossed the wire as a type and its facts."""
+    """The domain refusal, from the type and facts that crossed the wire."""
     if not isinstance(cause, ApplicationError) or cause.type not in REFUSALS or not cause.details:
         return Malfunction(f"The client's workflow answered: {cause}")
     return refusal_of(cause.type, cause.details[0])
@@ -213,22 +214,22 @@ def refusal_from(cause: BaseException | None) -> Exception:
 def is_recorded(refusal: Refusal) -> bool:
     """Whether the workflow has put this refusal in the client's history itself."""
     failed = refusal.__cause__
-    told = failed.cause if isinstance(failed, WorkflowUpdateFailedError | WorkflowFailureError) else None
-    return isinstance(told, ApplicationError) and bool(told.details) and bool(told.details[0].get("recorded"))
+    cause = failed.cause if isinstance(failed, WorkflowUpdateFailedError | WorkflowFailureError) else None
+    return isinstance(cause, ApplicationError) and bool(cause.details) and bool(cause.details[0].get("recorded"))
 
 
 @asynccontextmanager
-async def temporal_errors(seconds: float, asked: Request | None = None) -> AsyncIterator[None]:
-    """Turn Temporal's absence into TemporalAway, and lateness into NotDecided for what it has accepted."""
+async def temporal_errors(seconds: float, request: Request | None = None) -> AsyncIterator[None]:
+    """Turn errors of Temporal into TemporalAway, and a late answer to an accepted request into NotDecided."""
     try:
         async with asyncio.timeout(seconds):
             yield
     except (TimeoutError, RPCTimeoutOrCancelledError) as error:
-        if asked and asked.accepted:
-            raise NotDecided(asked.client_id, asked.command_id) from error
-        remedy = "Is a worker running? " + ("It may still be done; " if asked else "") + "repeat the request"
-        if asked:
-            remedy += f" with Idempotency-Key {asked.command_id}"
+        if request and request.accepted:
+            raise NotDecided(request.client_id, request.command_id) from error
+        remedy = "Is a worker running? " + ("It may still be done; " if request else "") + "repeat the request"
+        if request:
+            remedy += f" with Idempotency-Key {request.command_id}"
         raise TemporalAway("no answer in time", remedy) from error
     except RuntimeError as error:
         if not str(error).startswith("Failed client connect"):

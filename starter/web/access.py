@@ -1,6 +1,7 @@
 """One line of log per request. Query strings and headers stay out: they may hold names, or the token.
 
-Of what strangers ask, a few lines are written per answer and address, and the others counted (``requests_repeated``).
+For callers without the token, a few lines are written per answer and address; the others are counted
+(``requests_repeated``).
 """
 
 import time
@@ -17,11 +18,11 @@ CHECKS = ("/healthz", "/readyz")
 LONGEST_PATH = 200  # characters
 
 Stranger = tuple[int, str]
-"""A status and the address that was answered with it."""
+"""The status of an answer, and the address of the caller."""
 
 
 class AccessLog:
-    """Log what was asked and how it was answered."""
+    """Logs each request and the status of its answer."""
 
     def __init__(self, app: ASGIApp, window: float = WINDOW) -> None:
         self._app = app
@@ -59,7 +60,7 @@ class AccessLog:
 
 
 def printable(text: str) -> str:
-    """The text as a line of log may have it: not long, and nothing in it that a terminal obeys."""
+    """The text for a log: shortened, and without characters that control a terminal."""
     short = text if len(text) <= LONGEST_PATH else text[: LONGEST_PATH - 1] + "…"
     return (
         short if short.isprintable() else "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in short)

@@ -1,4 +1,4 @@
-"""What routes and pages are given by the app they belong to."""
+"""The dependencies of routes and pages, from the app that they belong to."""
 
 from typing import Annotated
 

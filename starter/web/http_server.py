@@ -1,4 +1,4 @@
-"""The HTTP server of our processes: uvicorn, which alone waits for its callers for ever, with deadlines and a cap."""
+"""The HTTP server of our processes: uvicorn with deadlines for callers and a limit of connections."""
 
 import asyncio
 import os
@@ -33,12 +33,12 @@ LATE = (
 )
 
 Awaited = Literal["headers", "body", "reader"]
-"""What a caller owes us: his request's headers, or its body, or to read the answer."""
+"""What we wait for: the headers of a request, its body, or the caller reading the answer."""
 
 
 @dataclass(frozen=True)
 class HttpLimits:
-    """How long callers are waited for, in seconds, and how many of them there may be at once."""
+    """How long we wait for callers, in seconds, and how many connections there may be at once."""
 
     connections: int = 1000
     headers: float = 10.0
@@ -68,11 +68,11 @@ class _Connection(Protocol):
 
 
 class Server(uvicorn.Server):
-    """A server that no caller keeps waiting. Signals it leaves to whoever runs it: uvicorn would raise them again.
+    """A server that waits for no caller for ever. It leaves signals to its caller: uvicorn would raise them again.
 
-    While we work for a caller, as with a stream or `Prefer: wait`, nothing is cut. A caller whom we wait for has his
-    time (``HttpLimits``); when there is no room for a new connection, those go that have kept us waiting longest.
-    Told to stop, it lets go of browsers that listen for changes: they would keep it until its patience ends.
+    While we work for a caller, as with a stream or `Prefer: wait`, nothing is cut. Callers that we wait for have limits
+    (``HttpLimits``). When there is no room for a new connection, those that kept us waiting longest are closed. A
+    server that stops first ends the streams of live pages, which would otherwise stay open until its patience ends.
     """
 
     def __init__(self, config: uvicorn.Config, watch: "Watch | None" = None, limits: HttpLimits | None = None) -> None:
@@ -80,16 +80,16 @@ class Server(uvicorn.Server):
         self._watch, self._limits = watch, limits or HttpLimits()
         self._room = min(self._limits.connections, room_for_connections())
         config.backlog = max(8, min(AT_ONCE, self._room // 4))
-        # When we work for all of them, a new one is told so (503). Those taken at once may be too many for a moment.
+        # When we work for all of them, a new one gets 503. Those taken at once may be too many for a moment.
         config.limit_concurrency = self._room + config.backlog + 1
         self._since: dict[_Connection, tuple[object, float]] = {}
         self._ending: set[_Connection] = set()
         self._ended: Counter[str] = Counter()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        def make_in_room(**given: Any) -> asyncio.Protocol:
+        def make_in_room(**arguments: Any) -> asyncio.Protocol:
             self._make_room()
-            made = HttpProtocol(**given)
+            made = HttpProtocol(**arguments)
             self._since[cast("_Connection", made)] = (None, time.monotonic())
             return made
 
@@ -119,7 +119,7 @@ class Server(uvicorn.Server):
         return cast("set[_Connection]", self.server_state.connections)
 
     def _look(self, now: float) -> None:
-        """End the connections whose callers have kept us waiting too long."""
+        """Close the connections whose callers have kept us waiting too long."""
         since: dict[_Connection, tuple[object, float]] = {}
         for connection in self._connections:
             if awaited := _awaited(connection):
@@ -144,7 +144,7 @@ class Server(uvicorn.Server):
         self._ended[awaited] += 1
 
     def _make_room(self) -> None:
-        """Before there are too many connections, end some of those that wait for their callers, the oldest first."""
+        """Close connections that wait for their callers, the oldest first, before there are too many."""
         self._ending &= self._connections
         too_many = len(self._connections) - len(self._ending) + 1 - self._room
         if too_many <= 0:
@@ -159,7 +159,7 @@ class Server(uvicorn.Server):
 
 
 def _awaited(connection: _Connection) -> Awaited | None:
-    """What the caller owes us; None while it is we who work."""
+    """What we wait for from the caller; None while we work."""
     cycle = connection.cycle
     answered = cycle is None or cycle.response_complete
     if connection.transport.get_write_buffer_size() and (answered or connection.flow.write_paused):
@@ -172,7 +172,7 @@ def _awaited(connection: _Connection) -> Awaited | None:
 
 
 async def run(server: Server) -> None:
-    """Serve until SIGINT or SIGTERM; requests under way are answered first."""
+    """Serve until SIGINT or SIGTERM. Requests in progress are answered first."""
     count_repeats()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, server.handle_exit, number, None)

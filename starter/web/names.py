@@ -1,4 +1,4 @@
-"""Under which names the service is reached: what a Host header may say, and where our own full addresses lead."""
+"""The host names of the service: which Host headers it accepts, and how it writes its own full addresses."""
 
 import re
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ _HOST = re.compile(HOST)
 class Names:
     """The names that the API and the console answer to. Loopback names are always among them.
 
-    A page whose own name points at our address (DNS rebinding) says that name as Host: so it is not answered.
+    A page whose own name points at our address (DNS rebinding) sends that name as Host, and is refused.
     """
 
     public_url: str = "http://127.0.0.1:8000"
@@ -24,16 +24,16 @@ class Names:
 
     @classmethod
     def of(cls, settings: Settings) -> "Names":
-        """The names of a process: of its public address, of the address it listens on, and those that are set."""
+        """The names of a process, from its public address, the address that it listens on, and CONNECT_HOSTS."""
         listens = "127.0.0.1" if settings.host in ANY_ADDRESS else settings.host
         listens = f"[{listens}]" if ":" in listens else listens
         public_url = settings.public_url.rstrip("/") or f"http://{listens}:{settings.port}"
-        given = (host.strip() for host in settings.hosts.split(","))
-        hosts = (listens, urlsplit(public_url).hostname or "", *given)
+        more = (host.strip() for host in settings.hosts.split(","))
+        hosts = (listens, urlsplit(public_url).hostname or "", *more)
         return cls(public_url, frozenset(host.lower() for host in hosts if host))
 
     def answer_to(self, hosts: Iterable[str]) -> bool:
-        """Whether the Host headers of a request are one, and say one of our names. One without a port is of any."""
+        """Whether there is exactly one Host header, with one of our names. A name without a port allows any."""
         match [host.lower() for host in hosts]:
             case [host] if found := _HOST.fullmatch(host):
                 return not {host, found["name"]}.isdisjoint(LOOPBACK | self.hosts)

@@ -1,4 +1,4 @@
-"""Every error as a problem document (RFC 9457): the one table of HTTP codes, and the words of malformed requests."""
+"""Every error as a problem document (RFC 9457): the table of HTTP codes, and sentences for malformed requests."""
 
 import inspect
 import re
@@ -66,7 +66,7 @@ TITLES = {
     500: "Connect made a mistake",
     503: "Not available",
 }
-MALFORMED = {400, 413, 415}  # what frameworks say; we say 422 (PRODUCT.md section 7.2)
+MALFORMED = {400, 413, 415}  # codes of frameworks; ours is 422 (PRODUCT.md section 7.2)
 RETRY_AFTER = 5
 MOST_ERRORS = 20
 LONGEST_NAME, LONGEST_SENTENCE = 100, 400  # characters of a field and of what is wrong with it
@@ -97,18 +97,18 @@ class ProblemResponse(JSONResponse):
 
 
 def problem(status: int, detail: str, kind: str = "", **facts: Any) -> Problem:
-    """A problem document of a kind; without one, of the status itself."""
+    """A problem document. Without a kind, its title is that of the status."""
     title = kind or TITLES.get(status, "Error")
     return Problem(type=f"/docs#{_anchor(title)}", title=title, status=status, detail=_sayable(detail), **facts)
 
 
 def code_of(kind: type[BaseException]) -> int:
-    """The HTTP code of an error: that of its nearest ancestor in the table."""
+    """The HTTP code of an error: that of its nearest base class in the table."""
     return next((CODES[ancestor] for ancestor in kind.__mro__ if ancestor in CODES), 500)
 
 
 def of_refusal(refusal: Refusal) -> Problem:
-    """A domain refusal, with the way out."""
+    """The problem document of a domain refusal, with what is allowed instead."""
     situation = refusal.situation
     facts: dict[str, Any] = {"field": refusal.field}
     if situation.status:
@@ -121,7 +121,7 @@ def of_refusal(refusal: Refusal) -> Problem:
 
 
 def of_starter(error: StarterError) -> Problem:
-    """What kept a request from being carried out."""
+    """The problem document of an error of starter/errors.py."""
     facts = {"client_id": error.client_id, "command_id": error.command_id} if isinstance(error, NotDecided) else {}
     return problem(code_of(type(error)), str(error), _title(type(error)), **facts)
 
@@ -129,26 +129,26 @@ def of_starter(error: StarterError) -> Problem:
 def of_invalid(errors: list[Any]) -> Problem:
     """A malformed request: the first wrong field in the detail, and the first ones in ``errors``, with how many more.
 
-    What a caller sent stands in it shortened: an answer is never much longer than what it answers.
+    Input that it quotes is shortened, so that an answer is never much longer than its request.
     """
-    told = [
+    shown = [
         {"field": _field(error), "detail": _cut(_sayable(_sentence(error)), LONGEST_SENTENCE)}
         for error in errors[:MOST_ERRORS]
     ]
-    first = told[0]
+    first = shown[0]
     if (more := len(errors) - MOST_ERRORS) > 0:
-        told.append({"field": "", "detail": f"There are {more:,} more errors. Correct these first"})
+        shown.append({"field": "", "detail": f"There are {more:,} more errors. Correct these first"})
     return problem(
         422,
         f"{first['detail']}.",
         "Invalid field" if first["field"] else "",
         field=first["field"] or None,
-        errors=told if len(told) > 1 else None,
+        errors=shown if len(shown) > 1 else None,
     )
 
 
 def install(app: FastAPI) -> None:
-    """Have every error of the app answered with a problem document."""
+    """Answer every error of the app with a problem document."""
 
     async def refused(_: Request, error: Exception) -> ProblemResponse:
         assert isinstance(error, Refusal)
@@ -178,7 +178,7 @@ def install(app: FastAPI) -> None:
 
 
 def described(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """These error answers, for the OpenAPI document."""
+    """The error answers with these codes, for the OpenAPI document."""
     return {status: _described(status) for status in sorted({*statuses, 401, 503})}
 
 
@@ -222,12 +222,12 @@ def _anchor(title: str) -> str:
 
 
 def _sayable(text: str) -> str:
-    """Text that can be encoded, whatever the caller sent."""
+    """The text without characters that cannot be encoded."""
     return text.encode(errors="replace").decode()
 
 
 def _field(error: Mapping[str, Any]) -> str:
-    """The path of a wrong field: ``lines.0.number``. Names of alternatives that pydantic puts in between go."""
+    """The path of a wrong field: ``lines.0.number``. pydantic's names of alternatives are left out."""
     where = [str(part) for part in error["loc"][1:]]
     if error["type"] == "json_invalid":
         return ""

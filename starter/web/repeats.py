@@ -1,4 +1,4 @@
-"""Lines of log that anybody can cause, as often as he likes: a few of each kind are written, the others counted."""
+"""Log lines that anybody can cause: a few of each kind are written, the others are counted."""
 
 import asyncio
 import logging
@@ -12,16 +12,16 @@ log = structlog.get_logger(__name__)
 
 FEW = 10  # lines of a kind that are written in a window
 WINDOW = 10.0  # seconds
-KINDS = 1000  # that are told apart in a window; all others are one kind
+KINDS = 1000  # that a window counts separately; all others are one kind
 LOGGERS = ("uvicorn.error", "asyncio")  # what they write about callers: malformed requests, no descriptor left
 
 Kind = TypeVar("Kind", bound=Hashable)
 
 
 class Repeats(Generic[Kind]):
-    """Counts lines by kind. ``summary`` is told at the end of a window of which kind how many were not written.
+    """Counts lines by kind. At the end of a window ``summary`` gets each kind with the number of lines not written.
 
-    For the thread of an event loop of ours; never in a workflow, whose loop keeps its timers for years.
+    Use it in the thread of an event loop, and never in a workflow, whose loop keeps timers for years.
     """
 
     def __init__(self, summary: Callable[[Kind | None, int], None], window: float = WINDOW) -> None:
@@ -29,7 +29,7 @@ class Repeats(Generic[Kind]):
         self._seen: Counter[Kind | None] = Counter()
 
     def few(self, kind: Kind) -> bool:
-        """Whether there were but few such lines: then this one is to be written."""
+        """Whether there were only few such lines so far, so that this one should be written."""
         key = kind if kind in self._seen or len(self._seen) < KINDS else None
         if key not in self._seen:
             try:
@@ -45,7 +45,7 @@ class Repeats(Generic[Kind]):
 
 
 class FewRepeats(logging.Filter):
-    """Has few lines of a kind from a logger of the standard library."""
+    """Lets only few lines of a kind through a logger of the standard library."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class FewRepeats(logging.Filter):
 
 
 def count_repeats() -> None:
-    """From now on have few lines of a kind from those loggers."""
+    """Install the filter on these loggers."""
     for name in LOGGERS:
         logging.getLogger(name).addFilter(FewRepeats())
 

@@ -1,4 +1,4 @@
-"""Who is calling, how much they may send, and what every answer says to browsers."""
+"""Who calls, how much they may send, and the security headers of every answer."""
 
 import hmac
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from starter.web.problems import ProblemResponse, problem
 LARGEST_BODY = 64 * 1024
 GUARDED = "/api/"
 CHECKS = ("/healthz", "/readyz")
-"""Answered under any name: load balancers ask by address. They say whether we work, and nothing of anybody."""
+"""Answered under any name, because load balancers ask by address. They show only whether we work."""
 
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -49,14 +49,14 @@ class Caller:
 
 
 def identify(headers: Headers, token: str) -> Caller | None:
-    """Who is calling; None for nobody we know. The one place that decides it."""
-    scheme, _, given = headers.get("Authorization", "").partition(" ")
-    known = hmac.compare_digest(given.strip().encode("latin-1"), token.encode())
+    """The caller; None without the right token. This is the only place that decides it."""
+    scheme, _, token_sent = headers.get("Authorization", "").partition(" ")
+    known = hmac.compare_digest(token_sent.strip().encode("latin-1"), token.encode())
     return Caller("api") if scheme.lower() == "bearer" and known else None
 
 
 def sent_by_another_page(method: str, headers: Headers) -> bool:
-    """Whether a browser says that a page of another origin sent something that may change what is here.
+    """Whether, by its headers, a page of another origin sent this request, and it could change something.
 
     As OWASP's Cross-Site Request Forgery Prevention Cheat Sheet (Fetch Metadata) and Go's http.CrossOriginProtection
     judge it. Another port of the same host is another origin. Programs that are no browsers send neither header;
@@ -71,12 +71,12 @@ def sent_by_another_page(method: str, headers: Headers) -> bool:
 
 
 def wants_page(scope: Scope) -> bool:
-    """Whether a person sees the answer: a browser asks, and not for the API."""
+    """Whether a person sees the answer: a browser requests a path outside the API."""
     return not scope["path"].startswith(GUARDED) and "text/html" in Headers(scope=scope).get("Accept", "")
 
 
 class Security:
-    """Turn strangers away before anything of theirs is read, and tell browsers what our answers may do."""
+    """Refuses wrong names, other sites and callers without the token before a body is read. Sets security headers."""
 
     def __init__(self, app: ASGIApp, token: str, names: Names) -> None:
         self._app, self._token, self._names = app, token, names
@@ -100,7 +100,7 @@ class Security:
         await answer(scope, receive, with_headers)
 
     def _refusal(self, scope: Scope) -> Response | None:
-        """What a stranger is answered; None for whoever may go on."""
+        """The refusal; None for a request that may go on."""
         path, headers = scope["path"], Headers(scope=scope)
         if path not in CHECKS and not self._names.answer_to(headers.getlist("Host")):
             return _refused(scope, 421, "Connect has another name", UNKNOWN_HOST)
@@ -116,7 +116,7 @@ class Security:
 
 
 def _refused(scope: Scope, status: int, title: str, why: str) -> Response:
-    """A page for a person, a problem document for a program. Nothing that was sent stands in it."""
+    """A page for a person, a problem document for a program. It repeats nothing of the request."""
     if not wants_page(scope):
         return ProblemResponse(problem(status, f"{why}."))
     return HTMLResponse(
@@ -129,7 +129,7 @@ def _refused(scope: Scope, status: int, title: str, why: str) -> Response:
 
 
 class BodyLimit:
-    """Stop reading a body that is too large, whether it says so beforehand or comes in pieces."""
+    """Refuses a body that is too large, by its Content-Length or while it is read."""
 
     def __init__(self, app: ASGIApp, largest: int = LARGEST_BODY) -> None:
         self._app = app
