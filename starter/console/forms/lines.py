@@ -112,10 +112,11 @@ def rows_of(form: Form, *, more: int = 0) -> list[LineRow]:
 
 
 def filled_rows(form: Form) -> list[LineRow]:
-    """The rows for new lines, of which the last is always empty."""
+    """The rows for new lines; the last is empty while there is room. Those beyond the room stay, to be refused."""
     named = (ROW_NAMES.fullmatch(name) for name, value in form.fields.items() if value)
-    places = [int(found[2]) for found in named if found and found[2].isdecimal() and len(found[2]) <= 4]
-    return [LineRow.read(form, place) for place in range(min(max([ROWS, *(place + 2 for place in places)]), MOST_ROWS))]
+    places = {int(found[2]) for found in named if found and found[2].isdecimal() and len(found[2]) <= 4}
+    room = range(min(max([ROWS, *(place + 2 for place in places)]), MOST_ROWS))
+    return [LineRow.read(form, place) for place in (*room, *sorted(places.difference(room)))]
 
 
 def office_rows(form: Form, lines: Iterable[LineView]) -> list[LineRow]:
