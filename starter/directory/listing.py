@@ -1,4 +1,4 @@
-"""The list of clients: its filter, its order, and the number of clients of each status.
+"""The list of clients: its filter, its order (what is equal goes by name), and the number of clients of each status.
 
 A page is selected from index entries alone (``clients_by_site``, ``clients_by_name``), and only its own rows are read.
 The list is therefore fast over very many clients, for every sorting and every page.
@@ -51,31 +51,33 @@ def picking(wanted: ClientFilter) -> Picked:
     where = filtered(wanted, _listed(wanted))
     beyond, after_management = "", False
     if wanted.cursor:
-        management, value, client_id = opened(wanted.cursor, wanted.sort, (bool, str, str))
-        place = f"({where.given(value)}::text::{kind}, {where.given(client_id)})"
-        beyond, after_management = f"({key}, c.client_id) {'<' if falling else '>'} {place}", not management
+        management, value, name, client_id = opened(wanted.cursor, wanted.sort, (bool, str, str, str))
+        place = f"({where.given(value)}::text::{kind}, {where.given(name)}, {where.given(client_id)})"
+        beyond = f"({key}, c.sort_name, c.client_id) {'<' if falling else '>'} {place}"
+        after_management = not management
     most = where.given(wanted.limit + 1)
 
     def part(ours: str, *terms: str) -> str:
         conditions = Where([*where.terms, ours, *terms])
         # every name comes from SORTS and the filter's own terms; what a caller gave is a parameter
         return (
-            f"(SELECT c.client_id, c.management, {key} AS sort_key FROM clients c {conditions} "  # noqa: S608  # see above
-            f"ORDER BY sort_key {direction}, c.client_id {direction} LIMIT {most})"
+            f"(SELECT c.client_id, c.management, {key} AS sort_key, c.sort_name "  # noqa: S608  # see above
+            f"FROM clients c {conditions} "
+            f"ORDER BY sort_key {direction}, c.sort_name {direction}, c.client_id {direction} LIMIT {most})"
         )
 
     beyond_first = [beyond] if beyond else []
     parts = [part("NOT c.management", *(beyond_first if after_management else ()))]
     if not after_management:
         parts.append(part("c.management", *beyond_first))
-    order = f"l.management DESC, l.sort_key {direction}, l.client_id {direction}"
+    order = f"l.management DESC, l.sort_key {direction}, l.sort_name {direction}, l.client_id {direction}"
     picked = f"SELECT * FROM ({' UNION ALL '.join(parts)}) l ORDER BY {order} LIMIT {most}"  # noqa: S608  # see above
     return Picked(picked, order, where.values)
 
 
 def cursor_of(wanted: ClientFilter, row: Mapping[str, Any]) -> str:
     """The cursor of the page after this row."""
-    return sealed(wanted.sort, (row["management"], row["sort_text"], row["client_id"]))
+    return sealed(wanted.sort, (row["management"], row["sort_text"], row["sort_name"], row["client_id"]))
 
 
 def counting(wanted: ClientFilter) -> tuple[str, list[Any]]:

@@ -154,7 +154,8 @@ class DirectoryReads:
         picked = picking(wanted)
         async with directory_errors(self._timeout), paging():
             rows = await self._database.read(
-                f"{_CLIENT}, l.sort_key::text AS sort_text FROM ({picked.query}) l JOIN clients c USING (client_id) "
+                f"{_CLIENT}, l.sort_key::text AS sort_text, l.sort_name "
+                f"FROM ({picked.query}) l JOIN clients c USING (client_id) "
                 f"{_PROOFS} ORDER BY {picked.order}",
                 *picked.values,
             )
