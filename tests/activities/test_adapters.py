@@ -86,7 +86,7 @@ async def test_a_name_that_cannot_be_used_is_refused_with_the_remedy(
 async def test_a_file_that_is_no_python_is_refused(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "half_an_adapter.py").write_text("class Half(")
+    (tmp_path / "half_an_adapter.py").write_text("class Half(", encoding="utf-8")
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     settings = settings_with(world, internet_adapter="half_an_adapter:Half")
     with pytest.raises(AdapterNotUsable, match=r"CONNECT_INTERNET_ADAPTER is .* cannot be imported"):

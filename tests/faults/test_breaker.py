@@ -22,11 +22,12 @@ from activities.pacing.recovery import Drain
 from activities.prepare import check_systems, prepare
 from activities.settings import Settings
 from starter.local.postgres import EmbeddedPostgres
-from tests.faults.conftest import KEY, database, end
+from tests.faults.conftest import KEY
 from tests.support.cut_proxy import CutProxy
+from tests.support.databases import database
 from tests.support.json_system import TOKEN, JsonSystem, json_system
 from tests.support.waiting import eventually
-from tests.workflows.conftest import Handle, Service, replay
+from tests.support.workflows import Handle, Service, end, replay
 from workflows.domain.provisioning.standing import Limits
 from workflows.domain.services import ClientType, Internet, Line, Services
 from workflows.domain.systems import System

@@ -8,7 +8,7 @@ from activities.bounds import ALL_TEXTS, LONGEST_ERROR, SHORTEST, Bounds, bounde
 from tests.faults.conftest import RealHouse
 from tests.faults.test_systems_away import in_attention, settled_off
 from tests.support.fakes import FakeTelephony
-from tests.workflows.conftest import Handle, Service
+from tests.support.workflows import Handle, Service
 from workflows.domain.provisioning.standing import Limits, Proof
 from workflows.domain.text import LONGEST_FOREIGN, hidden_in
 from workflows.guard import Guard

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from temporalio.client import WorkflowHistory
 
-from tests.workflows.conftest import Service, running_server
+from tests.support.workflows import Service, running_server
 from workflows.domain.lifecycle import Activation
 from workflows.domain.provisioning.standing import Limits, Proof
 
@@ -116,7 +116,7 @@ async def main(name: str) -> None:
 def _write(name: str, histories: list[WorkflowHistory]) -> None:
     for number, history in enumerate(histories):
         path = HISTORIES / f"{name}-{history.workflow_id.removeprefix('client-')}-{number}.json"
-        path.write_text(_without_places(history.to_json()) + "\n")
+        path.write_text(_without_places(history.to_json()) + "\n", encoding="utf-8")
         print(path.name, len(history.events), "events")  # noqa: T201  # a tool for a terminal
 
 

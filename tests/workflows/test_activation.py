@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from tests.workflows.conftest import Service
+from tests.support.workflows import Service
 from workflows.domain.lifecycle import Activation
 
 

@@ -3,7 +3,7 @@
 import asyncio
 from datetime import timedelta
 
-from tests.workflows.conftest import OFFICE_LINE, SECOND_LINE, Handle, Service
+from tests.support.workflows import OFFICE_LINE, SECOND_LINE, Handle, Service
 from workflows.domain.provisioning.standing import Limits, Proof
 from workflows.wire.views import ClientView
 

@@ -106,7 +106,7 @@ async def test_a_system_that_is_away_does_not_keep_a_worker_from_starting(world:
 
 async def test_both_systems_may_live_in_one_database(world: World) -> None:
     internet = await world.admin("internet")
-    await internet.execute((DEPLOY / "kamailio/schema.sql").read_text())
+    await internet.execute((DEPLOY / "kamailio/schema.sql").read_text(encoding="utf-8"))
     await world.open({"telephony": world.dsns["internet"]})
     await world.telephony.ensure_lines(lines("acme", 9, one=True))
     assert (await world.internet.ensure_access(access("acme", 2, on=True))).findings[0].in_service
@@ -114,8 +114,8 @@ async def test_both_systems_may_live_in_one_database(world: World) -> None:
 
 @pytest.mark.parametrize("folder", ["kamailio", "freeradius"])
 def test_the_fence_stands_in_no_other_schema(folder: str) -> None:
-    assert "connect_fence (" in FENCE.read_text()
-    assert "connect_fence" not in (DEPLOY / folder / "schema.sql").read_text()
+    assert "connect_fence (" in FENCE.read_text(encoding="utf-8")
+    assert "connect_fence" not in (DEPLOY / folder / "schema.sql").read_text(encoding="utf-8")
 
 
 async def test_the_roles_we_grant_can_do_the_work_and_no_more(world: World) -> None:
@@ -124,7 +124,7 @@ async def test_the_roles_we_grant_can_do_the_work_and_no_more(world: World) -> N
         connection = await world.admin(name)
         for role in roles[name]:
             await connection.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'secret'")
-        await connection.execute((DEPLOY / folder / "grants.sql").read_text())
+        await connection.execute((DEPLOY / folder / "grants.sql").read_text(encoding="utf-8"))
     await world.open({name: world.dsns[name].replace("//postgres:", f"//{own}:") for name, (_, own) in roles.items()})
     for on in (True, False):
         assert (await world.telephony.ensure_lines(lines("acme", 1, version=1 + on, one=on))).findings

@@ -13,8 +13,8 @@ import pytest_asyncio
 
 from activities.internet.nas import OF_ONE_NAS, NasFleet, Session, left_open, read_nases
 from tests.activities.fixtures import World, access, settings_for
+from tests.support.router import NOT_REMOVABLE, SESSION_NOT_FOUND, Nas
 from tests.support.waiting import eventually, free_port
-from tests.systems.router import NOT_REMOVABLE, SESSION_NOT_FOUND, Nas
 from workflows.domain.provisioning.ledger import Access
 from workflows.domain.provisioning.standing import Proof
 from workflows.ports import EnsureAccess, Finding, ObserveAccess
