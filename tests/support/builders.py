@@ -26,6 +26,9 @@ RESIDENTIAL = Services(ClientType.RESIDENTIAL, (LINE, SECOND), Internet(100, 20,
 VIRTUAL = Services(ClientType.VIRTUAL, (Line("+442079460001"), Line("+442079460002")))
 LAST_DAY = date(2026, 8, 31)
 AFTER_LAST_DAY = first_instant(date(2026, 9, 1), LONDON)
+STARTS = first_instant(START, LONDON)
+LATER = NOW + timedelta(days=200)
+living = pytest.mark.parametrize("status", [Status.NEW, Status.ACTIVE, Status.SUSPENDED])
 
 
 def tenant(status: Status = Status.ACTIVE, *, services: Services = RESIDENTIAL, **record: Any) -> Client:
@@ -104,3 +107,11 @@ def prove(state: ClientState, *systems: System, now: datetime = NOW) -> None:
                 provisioning.published = client.revision
                 provisioning.standing[system].succeed(client.revision, now)
     provisioning.follow(client)
+
+
+def settled(services: Services = RESIDENTIAL) -> ClientState:
+    """An Active client all of whose services are proven on."""
+    state = in_directory(tenant(services=services))
+    prove(state)
+    assert state.settled
+    return state
