@@ -13,7 +13,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from workflows.domain.provisioning.standing import Limits
-from workflows.domain.systems import System
+from workflows.domain.systems import INTERNET, TELEPHONY, System
 
 KAMAILIO = "activities.telephony.adapter:KamailioTelephony"
 FREERADIUS = "activities.internet.adapter:RadiusInternet"
@@ -212,8 +212,8 @@ class Settings(BaseSettings):
     def prepared_systems(self) -> tuple[System, ...]:
         """The systems that our own adapters switch. Their databases have what `connect systems prepare` adds."""
         ours = {
-            System.TELEPHONY: self.telephony_adapter == KAMAILIO,
-            System.INTERNET: self.internet_adapter == FREERADIUS,
+            TELEPHONY: self.telephony_adapter == KAMAILIO,
+            INTERNET: self.internet_adapter == FREERADIUS,
         }
         return tuple(system for system, it_is in ours.items() if it_is)
 

@@ -11,26 +11,23 @@ from temporalio.exceptions import ActivityError, ApplicationError, TimeoutType
 from temporalio.exceptions import TimeoutError as TimedOut
 
 from workflows.domain.lifecycle import Status
+from workflows.domain.provisioning.provisioning import kind_of
 from workflows.domain.state import ClientState
-from workflows.domain.systems import SWITCHED, System
+from workflows.domain.systems import DIRECTORY, System
 from workflows.ports import (
     STALE_REVISION,
     Claim,
     Directory,
-    EnsureAccess,
-    EnsureLines,
+    Ensure,
     Evidence,
-    Internet,
-    ObserveAccess,
-    ObserveLines,
+    Observe,
     Publish,
     Published,
-    Telephony,
+    ServiceSystem,
 )
 from workflows.wire.views import ClientView
 
-Look = ObserveLines | ObserveAccess
-Order = EnsureLines | EnsureAccess | Look | Publish
+Order = Ensure | Observe | Publish
 Report = Evidence | Published
 
 
@@ -69,14 +66,13 @@ class Attempts:
 
     def abandon_outdated(self) -> None:
         """A newer decision abandons what was begun for an older one; the systems' fences make that safe."""
-        for system in SWITCHED:
-            attempt = self._under_way.get(system)
-            if attempt and self._outdated(system, attempt):
+        for system, attempt in list(self._under_way.items()):
+            if self._outdated(system, attempt):
                 del self._under_way[system]
                 attempt.handle.cancel()
 
     def _outdated(self, system: System, attempt: Attempt) -> bool:
-        return system in SWITCHED and attempt.order.revision < self._state.provisioning.standing[system].wanted_since
+        return system != DIRECTORY and attempt.order.revision < self._state.provisioning.standing[system].wanted_since
 
     def abandon(self) -> None:
         """Leave every attempt to itself; what it was for is attempted again."""
@@ -87,7 +83,7 @@ class Attempts:
     def begin(self) -> None:
         """Attempt all there is to do, side by side."""
         now = workflow.now()
-        idle = [system for system in System if system not in self._under_way]
+        idle = [system for system in self._state.provisioning if system not in self._under_way]
         due = [system for system in idle if self._state.may_attempt(system, now)]
         for system in due:
             order = order_for(self._state, system)
@@ -105,7 +101,7 @@ class Attempts:
     def _start(self, system: System, order: Order) -> workflow.ActivityHandle[Report]:
         limit = self._state.limits.attempt
         options = workflow.ActivityConfig(
-            activity_id=f"r{order.revision}:{system}{':look' if isinstance(order, Look) else ''}",
+            activity_id=f"r{order.revision}:{system}{':look' if isinstance(order, Observe) else ''}",
             summary=order.summary,
             schedule_to_close_timeout=timedelta(seconds=limit),
             start_to_close_timeout=timedelta(seconds=limit / 4),
@@ -113,14 +109,10 @@ class Attempts:
             priority=Priority(priority_key=self._state.priority),
         )
         match order:
-            case EnsureLines():
-                return workflow.start_activity_method(Telephony.ensure_lines, order, **options)
-            case EnsureAccess():
-                return workflow.start_activity_method(Internet.ensure_access, order, **options)
-            case ObserveLines():
-                return workflow.start_activity_method(Telephony.observe_lines, order, **options)
-            case ObserveAccess():
-                return workflow.start_activity_method(Internet.observe_access, order, **options)
+            case Ensure():
+                return workflow.start_activity_method(ServiceSystem.ensure, order, **options)
+            case Observe():
+                return workflow.start_activity_method(ServiceSystem.observe, order, **options)
             case Publish():
                 return workflow.start_activity_method(Directory.publish, order, **options)
 
@@ -135,46 +127,30 @@ class Attempts:
                 self._report(system, attempt.order, outcome)
 
 
-def order_for(state: ClientState, system: System) -> Order:
+def order_for(state: ClientState, system: System) -> Ensure | Publish:
     """What a system is to do now."""
-    client, provisioning = state.client, state.provisioning
-    match system:
-        case System.TELEPHONY:
-            held = client.numbers_held
-            return EnsureLines(
-                client.client_id,
-                client.revision,
-                dict(provisioning.lines_wanted),
-                [n for n, on in provisioning.lines_wanted.items() if not on and n not in held],
-                client.secret_version,
-                _left_on(state),
-                provisioning.standing[system].revived,
-            )
-        case System.INTERNET:
-            return EnsureAccess(
-                client.client_id,
-                client.revision,
-                list(provisioning.access_wanted.values()),
-                client.secret_version,
-                provisioning.standing[system].revived,
-            )
-        case System.DIRECTORY:
-            return _publication(state)
+    if system == DIRECTORY:
+        return _publication(state)
+    client, ledger = state.client, state.provisioning.systems[system]
+    held, on = kind_of(system).held(client), [subject for subject, desired in ledger.wanted.items() if desired.on]
+    return Ensure(
+        system,
+        client.client_id,
+        client.revision,
+        dict(ledger.wanted),
+        ledger.instance,
+        [subject for subject, desired in ledger.wanted.items() if not desired.on and subject not in held],
+        client.secret_version,
+        on if client.status is Status.SUSPENDED else [],
+        ledger.standing.revived,
+    )
 
 
-def look_for(state: ClientState, system: System) -> Look:
+def look_for(state: ClientState, system: System) -> Observe:
     """What is looked at a second time."""
-    client, standing = state.client, state.provisioning.standing[system]
-    subjects, since = state.provisioning.to_look_at[system], standing.proven_at or client.created_at
-    look = ObserveLines if system is System.TELEPHONY else ObserveAccess
-    return look(client.client_id, client.revision, subjects, since)
-
-
-def _left_on(state: ClientState) -> list[str]:
-    """Protected lines that a suspension leaves in service."""
-    if state.client.status is not Status.SUSPENDED:
-        return []
-    return [n for n, on in state.provisioning.lines_wanted.items() if on]
+    client, ledger = state.client, state.provisioning.systems[system]
+    since = ledger.standing.proven_at or client.created_at
+    return Observe(system, client.client_id, client.revision, ledger.to_look_at, since, ledger.instance)
 
 
 def failure_text(failure: ActivityError) -> str:
@@ -202,7 +178,7 @@ def newer_revision(failure: ActivityError) -> int | None:
 
 
 def _publication(state: ClientState) -> Publish:
-    client, needs, standing = state.client, state.needs, state.provisioning.standing
+    client, needs, systems = state.client, state.needs, state.provisioning.systems
     registering = not state.registered
     word = state.provisioning.switched(client)
     claim = Claim(needs.billing_ref, list(needs.numbers)) if state.claims else None  # one that needs nothing is won
@@ -211,11 +187,14 @@ def _publication(state: ClientState) -> Publish:
         state.incarnation,
         client.revision,
         ClientView.of(state, workflow.now()).model_copy(update={"provisioning": word}),
-        {system: standing[system].wanted_since for system in SWITCHED},
+        {system: ledger.standing.wanted_since for system, ledger in systems.items()},
         sorted(state.numbers),
         state.journal.waiting[:MOST_ENTRIES],
         state.journal.first,
-        {s: standing[s].proven_revision if state.drifts(s) else standing[s].wanted_since for s in SWITCHED},
+        {
+            system: ledger.standing.proven_revision if state.drifts(system) else ledger.standing.wanted_since
+            for system, ledger in systems.items()
+        },
         register=registering,
         claim=Claim(client.billing_ref, sorted(state.numbers)) if registering else claim,
         priority=state.priority,

@@ -21,12 +21,10 @@ with workflow.unsafe.imports_passed_through():
     from workflows.inbox import read
     from workflows.ports import (
         Claim,
-        EnsureAccess,
-        EnsureLines,
+        Ensure,
         Evidence,
         LostClaim,
-        ObserveAccess,
-        ObserveLines,
+        Observe,
         Publish,
         Published,
     )
@@ -153,7 +151,7 @@ class ClientLifecycle:
                     if roll.limits:
                         self._state.limits = roll.limits.over(self._state.limits)
                 case DriftReport() as drift:
-                    self._state.doubted(System(drift.system), drift.reason, workflow.now(), drift.by or drift.source)
+                    self._state.doubted(drift.system, drift.reason, workflow.now(), drift.by or drift.source)
                 case message:
                     self._take_signalled(message.command())
         except Refusal as refusal:
@@ -203,7 +201,7 @@ class ClientLifecycle:
     @property
     def _directory(self) -> Standing:
         """Where the directory stands, in the state as it is now."""
-        return self._state.provisioning.standing[System.DIRECTORY]
+        return self._state.provisioning.directory
 
     def _with_id(self, message: Message) -> AnyCommand:
         """The command, under the update's id when it has none of its own."""
@@ -258,19 +256,16 @@ class ClientLifecycle:
         """An attempt ended: what is proven is known, what failed is tried again later."""
         self._changes += 1
         match outcome, order:
-            case ActivityError(), ObserveLines() | ObserveAccess():
+            case ActivityError(), Observe():
                 why = failure_text(outcome)
                 self._state.look_failed(system, why, workflow.now(), workflow.random().random())
             case ActivityError(), _:
                 self._failed(system, outcome, workflow.now())
             case Published(), Publish():
                 self._published(order, outcome)
-            case Evidence(), EnsureLines():
-                self._state.lines_found(order.lines, _found(outcome, order), _chance(outcome))
-            case Evidence(), EnsureAccess():
-                accounts = {access.account: access for access in order.accounts}
-                self._state.access_found(accounts, _found(outcome, order), _chance(outcome))
-            case Evidence(), ObserveLines() | ObserveAccess():
+            case Evidence(), Ensure():
+                self._state.found(system, order.subjects, _found(outcome, order), _chance(outcome))
+            case Evidence(), Observe():
                 self._state.looked(system, _found(outcome, order), _chance(outcome))
 
     def _failed(self, system: System, failure: ActivityError, now: datetime) -> None:
@@ -310,26 +305,13 @@ class ClientLifecycle:
                 waiter.outcome = outcome
 
 
-def _found(evidence: Evidence, order: Order) -> Found:
+def _found(evidence: Evidence, order: Ensure | Observe) -> Found:
     """What an attempt found, in the words of the domain. What the evidence does not mention is not proven."""
-    unseen = dict.fromkeys(_subjects(order), Doubt(Proof.NOT_PROVEN, "the evidence does not mention it"))
+    unseen = dict.fromkeys(order.subjects, Doubt(Proof.NOT_PROVEN, "the evidence does not mention it"))
     found = {f.subject: Doubt(f.proof, shortened(f.why, 300)) for f in evidence.findings}
     doubts = {name: doubt for name, doubt in {**unseen, **found}.items() if doubt.proof is not Proof.PROVEN}
     facts = _facts(evidence)
     return Found(order.revision, workflow.now(), evidence.method, doubts, facts, evidence.recorded, evidence.at)
-
-
-def _subjects(order: Order) -> list[str]:
-    """The lines or accounts that an order is about."""
-    match order:
-        case EnsureLines() | ObserveLines():
-            return list(order.lines)
-        case EnsureAccess():
-            return [access.account for access in order.accounts]
-        case ObserveAccess():
-            return order.accounts
-        case Publish():
-            return []
 
 
 def _facts(evidence: Evidence) -> dict[str, str]:

@@ -24,8 +24,8 @@ from activities.pacing.breaker import Breaker, Condition, Paces, Rank
 from activities.settings import Settings
 from workflows.domain.journal import shortened
 from workflows.domain.provisioning.standing import Proof
-from workflows.domain.systems import SWITCHED, System
-from workflows.ports import STALE_REVISION, EnsureAccess, EnsureLines, Evidence, ObserveAccess, ObserveLines
+from workflows.domain.systems import BUILT_IN, System
+from workflows.ports import STALE_REVISION, Ensure, Evidence, Observe
 
 SYSTEM_PACED = "SystemPaced"
 
@@ -37,7 +37,7 @@ ANSWERED = (STALE_REVISION,)
 
 LONGEST_WHY = 200
 
-Order = EnsureLines | EnsureAccess | ObserveLines | ObserveAccess
+Order = Ensure | Observe
 
 log = structlog.get_logger(__name__)
 
@@ -52,7 +52,7 @@ class Pacing(Interceptor):
         chance: Callable[[], float] = random.random,
     ) -> None:
         self.clock, self.chance = clock, chance
-        self.breakers: Mapping[System, Breaker] = {system: Breaker(paces, clock()) for system in SWITCHED}
+        self.breakers: Mapping[System, Breaker] = {system: Breaker(paces, clock()) for system in BUILT_IN}
         self._changed: list[asyncio.Event] = []
 
     @classmethod
@@ -79,7 +79,7 @@ class Pacing(Interceptor):
     def admit(self, system: System, order: Order) -> None:
         """Return when the attempt may begin. Raises SystemPaced when it is turned away."""
         breaker, info = self.breakers[system], activity.info()
-        rank = Rank.of(info.priority.priority_key, look=isinstance(order, ObserveLines | ObserveAccess))
+        rank = Rank.of(info.priority.priority_key, look=isinstance(order, Observe))
         before = breaker.condition
         delay = breaker.admit(order.client_id, rank, self.clock(), self.chance())
         self._report(system, before)
@@ -122,11 +122,8 @@ class _Paced(ActivityInboundInterceptor):
 
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002  # the SDK's name
         order = input.args[0] if input.args else None
-        match order:
-            case EnsureLines() | ObserveLines():
-                return await self._attempt(System.TELEPHONY, order, input)
-            case EnsureAccess() | ObserveAccess():
-                return await self._attempt(System.INTERNET, order, input)
+        if isinstance(order, Ensure | Observe):
+            return await self._attempt(order.system, order, input)
         return await super().execute_activity(input)
 
     async def _attempt(self, system: System, order: Order, work: ExecuteActivityInput) -> Any:

@@ -14,6 +14,7 @@ from temporalio.client import WorkflowHistory
 
 from tests.support.workflows import Service, running_server
 from workflows.domain.lifecycle import Activation
+from workflows.domain.provisioning.ledger import Desired
 from workflows.domain.provisioning.standing import Limits, Proof
 
 HISTORIES = Path(__file__).parent / "histories"
@@ -91,7 +92,7 @@ async def a_proven_life(service: Service) -> None:
     await service.command(handle, "mark_done", system="internet", note="pulled the plug")
     await service.settled(handle)
     service.internet.doubts.clear()
-    service.telephony.lines["+442079460001"] = True
+    service.telephony.subjects["+442079460001"] = Desired(True)
     await service.skip(handle, timedelta(hours=1))
     await service.until(handle, lambda _: not service.telephony.lines["+442079460001"])
     await service.command(handle, "rotate_credentials")

@@ -17,6 +17,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 from temporalio.worker import Replayer, Worker
 
+from activities.systems import Systems
 from tests.support.fakes import FakeDirectory, FakeInternet, FakeTelephony
 from tests.support.waiting import eventually
 from worker import hearing_all_at_once
@@ -27,9 +28,9 @@ from workflows.domain.lifecycle import Activation
 from workflows.domain.provisioning.standing import Limits
 from workflows.domain.services import ClientType, Internet, Line, Services
 from workflows.domain.state import ClientState
-from workflows.domain.systems import System
+from workflows.domain.systems import INTERNET, TELEPHONY
 from workflows.guard import Guard
-from workflows.ports import EnsureAccess, EnsureLines
+from workflows.ports import Ensure
 from workflows.visibility import KEYS, attributes_at_start
 from workflows.wire.messages import Message, WaitSettled
 from workflows.wire.start import ClientStart, client_id_of, workflow_id
@@ -75,11 +76,8 @@ class Service:
     @property
     def activities(self) -> list[Callable[..., Any]]:
         """What the fake systems do."""
-        return [
-            *(self.telephony.ensure_lines, self.telephony.observe_lines),
-            *(self.internet.ensure_access, self.internet.observe_access),
-            self.directory.publish,
-        ]
+        systems = Systems({TELEPHONY: self.telephony, INTERNET: self.internet})
+        return [systems.ensure, systems.observe, self.directory.publish]
 
     def worker(self, **options: Any) -> Worker:
         worker = Worker(
@@ -189,8 +187,8 @@ class Service:
                     "client", result_type=ClientView
                 )
                 proven = {
-                    System.TELEPHONY: _newest(self.telephony.orders, client_id),
-                    System.INTERNET: _newest(self.internet.orders, client_id),
+                    TELEPHONY: _newest(self.telephony.orders, client_id),
+                    INTERNET: _newest(self.internet.orders, client_id),
                 }
                 if view.provisioning == "settled":
                     assert self.directory.word(client_id, proven) == "settled", client_id
@@ -257,5 +255,5 @@ async def end(service: Service, handle: Handle) -> None:
         await handle.terminate("the test is over")
 
 
-def _newest(orders: Sequence[EnsureLines | EnsureAccess], client_id: str) -> int:
+def _newest(orders: Sequence[Ensure], client_id: str) -> int:
     return max((order.revision for order in orders if order.client_id == client_id), default=0)

@@ -80,8 +80,8 @@ async def test_a_stock_system_is_refused_at_start_prepared_when_asked_and_then_w
         "table connect_fence added",
     ]
     await check_systems(world.databases)
-    assert (await world.telephony.ensure_lines(lines("acme", 1, one=True))).findings[0].in_service
-    assert (await world.internet.ensure_access(access("acme", 1, on=True))).findings[0].in_service
+    assert (await world.telephony.ensure(lines("acme", 1, one=True))).findings[0].in_service
+    assert (await world.internet.ensure(access("acme", 1, on=True))).findings[0].in_service
 
 
 async def test_lines_that_a_stock_system_has_stay_in_service_when_it_is_prepared(world: World) -> None:
@@ -108,8 +108,8 @@ async def test_both_systems_may_live_in_one_database(world: World) -> None:
     internet = await world.admin("internet")
     await internet.execute((DEPLOY / "kamailio/schema.sql").read_text(encoding="utf-8"))
     await world.open({"telephony": world.dsns["internet"]})
-    await world.telephony.ensure_lines(lines("acme", 9, one=True))
-    assert (await world.internet.ensure_access(access("acme", 2, on=True))).findings[0].in_service
+    await world.telephony.ensure(lines("acme", 9, one=True))
+    assert (await world.internet.ensure(access("acme", 2, on=True))).findings[0].in_service
 
 
 @pytest.mark.parametrize("folder", ["kamailio", "freeradius"])
@@ -127,5 +127,5 @@ async def test_the_roles_we_grant_can_do_the_work_and_no_more(world: World) -> N
         await connection.execute((DEPLOY / folder / "grants.sql").read_text(encoding="utf-8"))
     await world.open({name: world.dsns[name].replace("//postgres:", f"//{own}:") for name, (_, own) in roles.items()})
     for on in (True, False):
-        assert (await world.telephony.ensure_lines(lines("acme", 1, version=1 + on, one=on))).findings
-        assert (await world.internet.ensure_access(access("acme", 1, on=on, version=1 + on))).findings
+        assert (await world.telephony.ensure(lines("acme", 1, version=1 + on, one=on))).findings
+        assert (await world.internet.ensure(access("acme", 1, on=on, version=1 + on))).findings

@@ -22,12 +22,17 @@ from workflows.domain.commands import (
     Unsuspend,
 )
 from workflows.domain.lifecycle import Kind
-from workflows.domain.services import ClientType, Internet, Line
-from workflows.domain.systems import SWITCHED
+from workflows.domain.services import ClientType, Internet, Line, Service
+from workflows.domain.systems import BUILT_IN
 
 NUMBERS = tuple(f"+44207946000{digit}" for digit in range(5))
 
-INTERNET = (Internet(100, 20, 110), Internet(50, 10))
+DOORS = "doors"
+SYSTEMS = (*BUILT_IN, DOORS)
+"""A further kind goes by the same rules as the two that come with Connect."""
+
+RATES = (Internet(100, 20, 110), Internet(50, 10))
+FRONT, GATE = Service(DOORS, "front", {"card": "0472"}), Service(DOORS, "gate", in_building=True)
 LINES = tuple(Line(*given) for given in product(NUMBERS, ("3.12", "3.2", None), (False, True)))
 SOME_LINES = ((), *((line,) for line in LINES), *permutations(LINES[::4], 2))
 SOURCES = ("operator", "billing", "billing", "security", "bulk", "all", "")
@@ -57,7 +62,9 @@ CHANGES = Choice(
         "fit": (True, True, True, False),
         "add_lines": ((), *SOME_LINES),
         "remove_lines": ((), *combinations(NUMBERS, 1), *combinations(NUMBERS, 2)),
-        "internet": ("keep", "keep", "keep", "none", *INTERNET),
+        "internet": ("keep", "keep", "keep", "none", *RATES),
+        "add_services": ((), (), (FRONT,), (GATE,), (FRONT, GATE), (Service(DOORS, "front", {"card": "0500"}),)),
+        "remove_services": ((), (), (), (str(FRONT),), (str(GATE),)),
     },
 )
 CONVERSIONS = Choice(
@@ -67,7 +74,7 @@ CONVERSIONS = Choice(
         "to": tuple(ClientType),
         "lines": (*[()] * 90, *SOME_LINES),
         "offices": (("3.12",), ("3.12",), ("3.12", "3.2"), (), ("",)),
-        "internet": (None, *INTERNET),
+        "internet": (None, *RATES),
     },
 )
 EDITS = Choice(
@@ -90,7 +97,7 @@ CHOICES = (
     Choice(CancelScheduledDecommission),
     Choice(CancelPlanned, NOW, {"change": (*KINDS, "activation", "c1", "nonsense")}),
     Choice(RotateCredentials),
-    Choice(Retry, NOW, {"system": SWITCHED}),
-    Choice(Skip, NOW, {"system": SWITCHED, "reason": ("on Monday", "on Monday", "")}),
-    Choice(MarkDone, NOW, {"system": SWITCHED, "reason": ("ticket 4711", "ticket 4711", " ")}),
+    Choice(Retry, NOW, {"system": SYSTEMS}),
+    Choice(Skip, NOW, {"system": SYSTEMS, "reason": ("on Monday", "on Monday", "")}),
+    Choice(MarkDone, NOW, {"system": SYSTEMS, "reason": ("ticket 4711", "ticket 4711", " ")}),
 )

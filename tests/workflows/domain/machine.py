@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from tests.workflows.domain.choices import NUMBERS
+from tests.support.builders import lines_proven, lines_wanted, on_off
+from tests.workflows.domain.choices import DOORS, FRONT, NUMBERS, SYSTEMS
 from workflows.domain.client.client import Client
 from workflows.domain.commands import (
     AnyCommand,
@@ -22,15 +23,17 @@ from workflows.domain.commands import (
     Edit,
     MarkDone,
     Retry,
+    Skip,
 )
 from workflows.domain.dates import local_day
 from workflows.domain.errors import NumberTaken, Refusal
 from workflows.domain.lifecycle import Activation, Status
-from workflows.domain.provisioning.ledger import Access, Provisioned
+from workflows.domain.provisioning.ledger import Desired, Ledger
+from workflows.domain.provisioning.provisioning import Provisioned
 from workflows.domain.provisioning.standing import FLAPPING, Doubt, Found, Limits, Proof
 from workflows.domain.services import ClientType, Internet, Line, Services
 from workflows.domain.state import ClientState
-from workflows.domain.systems import SWITCHED, System
+from workflows.domain.systems import DIRECTORY, INTERNET, TELEPHONY, System
 
 START = datetime(2026, 3, 2, 10, tzinfo=UTC)
 
@@ -49,8 +52,7 @@ class Order:
     """An attempt under way, with what it asks for."""
 
     revision: int
-    lines: dict[str, bool]
-    access: dict[str, Access]
+    subjects: dict[str, Desired]
 
 
 class World(RuleBasedStateMachine):
@@ -78,16 +80,17 @@ class World(RuleBasedStateMachine):
         office = None if virtual else "3.12"
         given = (Line(NUMBERS[0], office), Line(NUMBERS[1], office, protected))
         kind = ClientType.VIRTUAL if virtual else ClientType.RESIDENTIAL
-        services = Services(kind, given, None if virtual else Internet(100, 20))
+        services = Services(kind, given, None if virtual else Internet(100, 20), (), (FRONT,))
         day = local_day(START, timezone) + timedelta(days=starts_in)
         client = Client("acme", "Acme Ltd", "thames", timezone, services, day, START, "B-1")
         client.activation, client.management = activation, management
         self.now, self.asked, self.count = START, list[AnyCommand](), 0
         self.state = ClientState.of_new(client, Limits(recent=1000, second_look=60), "c0")
         self.kept = set[str]()  # lines that stay on through a suspension, where they are protected
+        self.accepted = set[str]()  # of these, what a person has said to leave as it is
         self.by_hand = set[str]()  # lines and accounts that somebody has switched on behind our back
         self.under_way = dict[System, Order]()
-        self.phones, self.network = dict[str, bool](), dict[str, bool]()  # what the systems really do
+        self.real = {system: dict[str, bool]() for system in SYSTEMS}  # what the systems really do
         self.state.register("B-1", self.now) if registered else None
         self.seen = copy.deepcopy(client)
         self.ended = False
@@ -110,8 +113,8 @@ class World(RuleBasedStateMachine):
             assert client.end_date == end
             before.client.end_date, before.client.revision = end, client.revision
             assert client == before.client, "an end date changes nothing but itself"
-            assert self.state.provisioning.lines_wanted == before.provisioning.lines_wanted
-            assert self.state.provisioning.access_wanted == before.provisioning.access_wanted
+            for system, ledger in self.state.provisioning.systems.items():
+                assert ledger.wanted == before.provisioning.systems[system].wanted
 
     @rule(which=st.integers(0, 1000))
     def repeat(self, which: int) -> None:
@@ -132,6 +135,8 @@ class World(RuleBasedStateMachine):
         self.keep_in_mind()
         before = copy.deepcopy(self.state)
         foretold = why(lambda: self.state.check(command, self.now))
+        if isinstance(command, MarkDone | Skip) and foretold is None:
+            self.accepted |= {*self.ledger(command.system).to_look_at} & self.by_hand
         if isinstance(command, MarkDone) and foretold is None and self.state.answered(command) is None:
             self.do_by_hand(command.system)
         if foretold is None and self.state.answered(command) is None and self.state.needs_of(command):
@@ -184,15 +189,16 @@ class World(RuleBasedStateMachine):
         self.seen.billing_ref = billing_ref or self.seen.billing_ref
         self.state.register(billing_ref, self.now)
 
-    @rule(system=st.sampled_from(SWITCHED), done=st.integers(0, 31))
+    @rule(system=st.sampled_from(SYSTEMS), done=st.integers(0, 31))
     def begin(self, system: System, done: int) -> None:
         """Begin an attempt as the loop does; part of it is done at once, whatever becomes of it."""
         self.loop()
-        if system in self.under_way or not self.state.may_attempt(system, self.now):
+        known = system in self.state.provisioning
+        if system in self.under_way or not known or not self.state.may_attempt(system, self.now):
             return
-        provisioning = self.state.provisioning
-        order = Order(self.state.client.revision, dict(provisioning.lines_wanted), dict(provisioning.access_wanted))
-        provisioning.begin(system)
+        ledger = self.state.provisioning.systems[system]
+        order = Order(self.state.client.revision, dict(ledger.wanted))
+        self.state.provisioning.begin(system)
         self.under_way[system] = order
         self.take_place(system, order, done)
 
@@ -204,11 +210,7 @@ class World(RuleBasedStateMachine):
     def hear(self, system: System) -> None:
         order, state = self.under_way.pop(system), self.state
         self.take_place(system, order, -1)
-        found = Found(order.revision, self.now)
-        if system is System.TELEPHONY:
-            state.lines_found(order.lines, found, 0)
-        else:
-            state.access_found(order.access, found, 0)
+        state.found(system, order.subjects, Found(order.revision, self.now), 0)
         standing = state.provisioning.standing[system]
         assert not standing.attention or standing.revived >= FLAPPING
 
@@ -228,76 +230,74 @@ class World(RuleBasedStateMachine):
     @rule(proof=st.sampled_from(list(Proof)), shown=st.integers(0, 30), chance=st.floats(0, 1))
     def hear_of_doubts(self, proof: Proof, shown: int, chance: float) -> None:
         """Some lines are proven, others are not."""
-        if System.TELEPHONY not in self.under_way or proof is Proof.PROVEN:
+        if TELEPHONY not in self.under_way or proof is Proof.PROVEN:
             return
-        order, state = self.under_way.pop(System.TELEPHONY), self.state
-        names = sorted(order.lines)
+        order, state = self.under_way.pop(TELEPHONY), self.state
+        names = sorted(order.subjects)
         proven = {name for i, name in enumerate(names) if shown >> i & 1}
         doubts = {name: Doubt(proof, "no answer") for name in names if name not in proven}
-        self.take_place(System.TELEPHONY, order, shown)
-        before = state.provisioning.standing[System.TELEPHONY].short_since or self.now
-        state.lines_found(order.lines, Found(order.revision, self.now, doubts=doubts), chance)
-        standing = state.provisioning.standing[System.TELEPHONY]
-        assert not any(name in state.provisioning.lines for name in doubts), "what is in doubt is unknown"
-        assert set(doubts) <= set(state.provisioning.lines_wanted), "and is attempted again"
+        self.take_place(TELEPHONY, order, shown)
+        before = state.provisioning.standing[TELEPHONY].short_since or self.now
+        state.found(TELEPHONY, order.subjects, Found(order.revision, self.now, doubts=doubts), chance)
+        standing = state.provisioning.standing[TELEPHONY]
+        assert not any(name in lines_proven(state) for name in doubts), "what is in doubt is unknown"
+        assert set(doubts) <= set(lines_wanted(state)), "and is attempted again"
         if doubts:
             patient = self.now - before < timedelta(seconds=state.limits.attempt)
             assert standing.attention or (proof is Proof.NOT_PROVEN and patient)
-            assert not state.may_attempt(System.TELEPHONY, self.now)
+            assert not state.may_attempt(TELEPHONY, self.now)
 
     @rule(which=st.integers(0, 31))
     def switch_on_by_hand(self, which: int) -> None:
         """Somebody switches on what was proven off, and is not looked at a second time yet."""
-        looks = self.state.provisioning.to_look_at
-        if self.under_way or any(self.state.drifts(system) for system in SWITCHED):
+        systems = self.state.provisioning.systems
+        if self.under_way or any(self.state.drifts(system) for system in systems):
             return
-        for i, (system, name) in enumerate((each, name) for each in SWITCHED for name in looks[each]):
+        off = ((system, name) for system, ledger in systems.items() for name in ledger.to_look_at)
+        for i, (system, name) in enumerate(off):
             if which >> i & 1:
-                (self.phones if system is System.TELEPHONY else self.network)[name] = True
+                self.real[system][name] = True
                 self.by_hand.add(name)
 
-    @rule(system=st.sampled_from(SWITCHED), blind=st.booleans())
+    @rule(system=st.sampled_from(SYSTEMS), blind=st.booleans())
     def look_again(self, system: System, blind: bool) -> None:
         """The second look, as the loop takes it; a blind one sees nothing."""
         self.loop()
         state = self.state
-        if system in self.under_way or state.may_attempt(system, self.now) or not state.may_look(system, self.now):
+        if system in self.under_way or not state.may_look(system, self.now) or state.may_attempt(system, self.now):
             return
         if blind:
             state.look_failed(system, "no answer", self.now, 0.5)
             assert not state.may_look(system, self.now)
             return
-        now_on = self.phones if system is System.TELEPHONY else self.network
-        looked_at = state.provisioning.to_look_at[system]
-        alive = {name: Doubt(Proof.FAILED, "alive") for name in looked_at if now_on.get(name)}
+        looked_at = state.provisioning.systems[system].to_look_at
+        alive = {name: Doubt(Proof.FAILED, "alive") for name in looked_at if self.real[system].get(name)}
         state.looked(system, Found(state.client.revision, self.now, doubts=alive), 0.5)
         assert state.drifts(system) is bool(alive)
         assert state.provisioning.standing[system].look_at is None
 
     def do_by_hand(self, system: System) -> None:
-        provisioning = self.state.provisioning
-        if system is System.TELEPHONY:
-            self.phones |= provisioning.lines_wanted
-        else:
-            self.network |= {account: access.on for account, access in provisioning.access_wanted.items()}
-        self.by_hand -= {*provisioning.lines_wanted} if system is System.TELEPHONY else {*provisioning.access_wanted}
+        wanted = self.state.provisioning.systems[system].wanted
+        self.real[system] |= on_off(wanted)
+        self.by_hand -= {*wanted}
 
-    @rule(system=st.sampled_from(SWITCHED))
+    @rule(system=st.sampled_from(SYSTEMS))
     def report_drift(self, system: System) -> None:
-        self.state.doubted(system, "somebody looked", self.now, "monitoring")
+        if system in self.state.provisioning:
+            self.state.doubted(system, "somebody looked", self.now, "monitoring")
 
     @rule(granted=st.sampled_from([True, True, False]))
     def publish(self, granted: bool) -> None:
         """The directory takes all there is to tell, and decides on the oldest claim."""
         self.loop()
         state = self.state
-        if not state.may_attempt(System.DIRECTORY, self.now):
+        if not state.may_attempt(DIRECTORY, self.now):
             return
         if not state.registered:
             self.register("B-1")
         state.journal.published(state.journal.written)
         state.provisioning.published = state.client.revision
-        state.provisioning.standing[System.DIRECTORY].succeed(state.client.revision, self.now)
+        state.provisioning.standing[DIRECTORY].succeed(state.client.revision, self.now)
         if not state.claims:
             return
         command, before = state.claims[0], copy.deepcopy(state)
@@ -311,9 +311,9 @@ class World(RuleBasedStateMachine):
         assert state.client.revision > before.client.revision
         assert state.client.services == before.client.services or state.client.status is not before.client.status
 
-    @rule(system=st.sampled_from(SWITCHED))
+    @rule(system=st.sampled_from(SYSTEMS))
     def do_all_there_is_to_do_now(self, system: System) -> None:
-        for each in (system, *SWITCHED):
+        for each in (system, *SYSTEMS):
             self.begin_and_hear(each)
         self.publish(granted=True)
 
@@ -321,15 +321,15 @@ class World(RuleBasedStateMachine):
     @rule()
     def let_everything_be_done(self) -> None:
         """When everything wanted is proven and published, the client is settled, and the world is as decided."""
-        for system in SWITCHED:
-            if self.state.provisioning.standing[system].skipped:
+        for system in SYSTEMS:
+            if self.ledger(system).standing.skipped:
                 self.ask(Retry(system=system))
         for _ in range(6):
             self.now = max(self.now, self.state.next_look() or self.now)
             self.loop()
-            for system in SWITCHED:
+            for system in SYSTEMS:
                 self.look_again(system, blind=False)
-                self.now = max([self.now, *filter(None, [self.state.provisioning.standing[system].retry_at])])
+                self.now = max([self.now, *filter(None, [self.ledger(system).standing.retry_at])])
                 self.begin_and_hear(system)
             for _ in range(len(self.state.claims) + 1):
                 self.publish(granted=True)
@@ -337,13 +337,17 @@ class World(RuleBasedStateMachine):
         assert self.state.settled
         assert self.state.provisioned is Provisioned.SETTLED
         assert self.state.finished is (client.status is Status.DECOMMISSIONED)
-        in_service = {n for n, on in self.phones.items() if on}
-        assert in_service == {x.number for x in client.services.lines if self.should_be_on(x)}
-        admitted = {a for a, on in self.network.items() if on}
-        assert admitted == ({"acme"} if client.services.internet and client.status is Status.ACTIVE else set())
+        on = {s: {n for n, on in real.items() if on and n not in self.accepted} for s, real in self.real.items()}
+        assert on[TELEPHONY] == {x.number for x in client.services.lines if self.should_be_on(x)}
+        assert on[INTERNET] == ({"acme"} if client.services.internet and client.status is Status.ACTIVE else set())
+        assert on[DOORS] == ({x.name for x in client.services.further} if client.status is Status.ACTIVE else set())
         if client.status is Status.DECOMMISSIONED:
             assert not self.state.numbers, "all numbers of a finished client are free"
             assert self.state.next_moment() is None
+
+    def ledger(self, system: System) -> Ledger:
+        """Of a further kind there is none before anything is wanted."""
+        return self.state.provisioning.systems.get(system) or Ledger()
 
     def begin_and_hear(self, system: System) -> None:
         self.begin(system, -1)
@@ -352,13 +356,10 @@ class World(RuleBasedStateMachine):
 
     def take_place(self, system: System, order: Order, done: int) -> None:
         """Some of an order, or with -1 all of it, is really done now."""
-        if system is System.TELEPHONY:
-            really = {n: on for i, (n, on) in enumerate(sorted(order.lines.items())) if done >> i & 1}
-            self.phones |= really
-            self.by_hand -= {*really}
-        elif done & 1:
-            self.network |= {account: access.on for account, access in order.access.items()}
-            self.by_hand -= {*order.access}
+        really = {n: x.on for i, (n, x) in enumerate(sorted(order.subjects.items())) if done >> i & 1}
+        self.real[system] |= really
+        self.by_hand -= {*really}
+        self.accepted -= {*really}
 
     def loop(self) -> None:
         """One pass of the workflow's loop, up to where attempts begin."""

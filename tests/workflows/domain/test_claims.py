@@ -7,9 +7,7 @@ from tests.support.builders import (
 )
 from workflows.domain.commands import ChangeServices, Decommission, Edit
 from workflows.domain.errors import Refusal
-from workflows.domain.systems import System
-
-DIRECTORY = System.DIRECTORY
+from workflows.domain.systems import DIRECTORY
 
 
 def test_a_command_that_needs_something_unique_waits_and_is_carried_out_when_granted() -> None:

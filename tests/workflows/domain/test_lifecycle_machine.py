@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule
 from pydantic import TypeAdapter
 
-from tests.workflows.domain.choices import CHOICES, IDS
+from tests.support.builders import account, on_off
+from tests.workflows.domain.choices import CHOICES, DOORS, IDS, SYSTEMS
 from tests.workflows.domain.machine import World
 from workflows.domain.commands import ChangeServices, Convert
 from workflows.domain.dates import local_day
 from workflows.domain.lifecycle import Activation, Kind, Status
-from workflows.domain.provisioning.ledger import Access
 from workflows.domain.provisioning.standing import BLIND, FLAPPING, Proof
 from workflows.domain.services import ClientType
 from workflows.domain.state import ClientState
-from workflows.domain.systems import SWITCHED, System
+from workflows.domain.systems import INTERNET, TELEPHONY
 
 SHAPE = TypeAdapter(ClientState)
 CHANCES = settings(max_examples=50, stateful_step_count=15, derandomize=True, deadline=None, database=None)
@@ -40,15 +40,15 @@ class Lifecycle(World):
                 *[lambda: self.ask_for(chance)] * 8,
                 lambda: self.let_time_pass(chance.choice((1, 24, 24 * 9))),
                 self.wait_for_the_next_moment,
-                lambda: self.begin(chance.choice(SWITCHED), chance.randrange(32)),
-                lambda: self.begin(chance.choice(SWITCHED), chance.randrange(32)),
+                lambda: self.begin(chance.choice(SYSTEMS), chance.randrange(32)),
+                lambda: self.begin(chance.choice(SYSTEMS), chance.randrange(32)),
                 lambda: self.hear_of_success(chance.random() < 0.5),
                 lambda: self.hear_of_failure("no answer", chance.random()),
                 lambda: self.hear_of_doubts(chance.choice(list(Proof)), chance.randrange(31), chance.random()),
                 lambda: self.switch_on_by_hand(chance.randrange(32)),
-                lambda: self.look_again(chance.choice(SWITCHED), blind=chance.random() < 0.2),
+                lambda: self.look_again(chance.choice(SYSTEMS), blind=chance.random() < 0.2),
                 lambda: self.publish(chance.random() < 0.8),
-                lambda: self.do_all_there_is_to_do_now(chance.choice(SWITCHED)),
+                lambda: self.do_all_there_is_to_do_now(chance.choice(SYSTEMS)),
                 lambda: self.repeat(chance.randrange(1000)),
             ]
             chance.choice(steps)()
@@ -71,6 +71,9 @@ class Lifecycle(World):
             added = tuple(dataclasses.replace(x, office=None if virtual else x.office or "9") for x in added)
             removed = tuple(n for n in client.services.numbers if n in fields["remove_lines"])
             fields |= {"add_lines": added, "remove_lines": tuple(set(removed) - {x.number for x in added})}
+            doors = tuple(x for x in fields["add_services"] if not (virtual and x.in_building))
+            gone = {str(x) for x in client.services.further} - {str(x) for x in doors}
+            fields |= {"add_services": doors, "remove_services": tuple(gone & {*fields["remove_services"]})}
         self.ask(kind(**fields))
 
     def named(self, command_id: str) -> str:
@@ -95,14 +98,17 @@ class Lifecycle(World):
         self.state.advance(self.now)
         self.keep_in_mind()
         client, provisioning = self.state.client, self.state.provisioning
-        wanted = {n for n, on in provisioning.lines_wanted.items() if on}
+        wanted = {n for n, on in on_off(provisioning.systems[TELEPHONY].wanted).items() if on}
         assert wanted == {x.number for x in client.services.lines if self.should_be_on(x)}
-        admitted = [access for access in provisioning.access_wanted.values() if access.on]
+        admitted = [access for access in provisioning.systems[INTERNET].wanted.values() if access.on]
         internet = client.services.internet
         if client.status is Status.ACTIVE and internet is not None:
-            assert admitted == [Access("acme", True, internet.down_mbps, internet.up_mbps, internet.vlan)]
+            assert admitted == [account(True, internet.down_mbps, internet.up_mbps, internet.vlan)]
         else:
             assert admitted == []
+        active = client.status is Status.ACTIVE
+        opened = {name: x.settings for name, x in self.ledger(DOORS).wanted.items() if x.on}
+        assert opened == ({x.name: x.settings for x in client.services.further} if active else {})
 
     @invariant()
     def status_and_holds_agree(self) -> None:
@@ -153,33 +159,29 @@ class Lifecycle(World):
 
     @invariant()
     def what_is_proven_is_true(self) -> None:
-        provisioning = self.state.provisioning
-        lines, access = provisioning.lines.items(), provisioning.access.items()
-        assert all(self.phones.get(n, False) is on for n, on in lines if n not in self.by_hand)
-        assert all(self.network.get(a, False) is x.on for a, x in access if a not in self.by_hand)
-        assert set(provisioning.lines) <= set(provisioning.lines_wanted)
-        assert set(provisioning.access) <= set(provisioning.access_wanted)
+        for system, ledger in self.state.provisioning.systems.items():
+            known = on_off(ledger.proven)
+            assert all(self.real[system].get(s, False) is on for s, on in known.items() if s not in self.by_hand)
+            assert set(ledger.proven) <= set(ledger.wanted)
 
     @invariant()
     def a_number_is_held_while_it_is_contracted_planned_or_not_proven_off(self) -> None:
         state = self.state
-        assert {number for number, on in self.phones.items() if on and number not in self.by_hand} <= state.numbers
+        assert {
+            number for number, on in self.real[TELEPHONY].items() if on and number not in self.by_hand
+        } <= state.numbers
         if state.client.status is not Status.DECOMMISSIONED:
             assert set(state.client.services.numbers) <= state.numbers
 
     @invariant()
     def unknown_is_drift_and_drift_is_attempted_or_waited_for(self) -> None:
         state, provisioning = self.state, self.state.provisioning
-        for system, known, wanted in (
-            (System.TELEPHONY, set(provisioning.lines), set(provisioning.lines_wanted)),
-            (System.INTERNET, set(provisioning.access), set(provisioning.access_wanted)),
-        ):
-            skipped = provisioning.standing[system].skipped is not None
-            assert known == wanted or not state.registered or state.drifts(system) or skipped
-            retry = provisioning.standing[system].retry_at
-            if state.drifts(system) and system is System.TELEPHONY and system not in self.under_way:
+        for system, ledger in provisioning.systems.items():
+            standing = ledger.standing
+            assert set(ledger.proven) == set(ledger.wanted) or not state.registered or ledger.drifts or standing.skipped
+            if state.drifts(system) and system != INTERNET and system not in self.under_way:
+                retry = standing.retry_at
                 assert state.may_attempt(system, self.now) or (retry is not None and retry > self.now)
-            standing = provisioning.standing[system]
             if standing.attention and standing.revived < FLAPPING and standing.looks_failed < BLIND:
                 assert state.drifts(system), "attention ends with a proof"
         if state.settled:
@@ -187,9 +189,9 @@ class Lifecycle(World):
 
     @invariant()
     def the_directory_can_tell_settled_by_comparing_revisions(self) -> None:
-        for system in SWITCHED:
-            standing = self.state.provisioning.standing[system]
-            if self.state.registered and self.state.drifts(system):
+        for system in SYSTEMS:
+            standing = self.ledger(system).standing
+            if self.state.registered and self.ledger(system).drifts:
                 assert standing.proven_revision < standing.wanted_since
 
     @invariant()

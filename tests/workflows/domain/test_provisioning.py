@@ -13,20 +13,22 @@ from tests.support.builders import (
     SECOND,
     THIRD,
     VIRTUAL,
+    account,
     in_directory,
+    lines_proven,
+    lines_wanted,
     prove,
     settled,
     tenant,
 )
 from workflows.domain.commands import ChangeServices, Convert, Decommission, Edit, Suspend, Unsuspend
 from workflows.domain.lifecycle import Status
-from workflows.domain.provisioning.ledger import Access, Provisioned
+from workflows.domain.provisioning.provisioning import Provisioned
 from workflows.domain.provisioning.standing import Limits
 from workflows.domain.services import ClientType, Internet, Services
 from workflows.domain.state import ClientState
-from workflows.domain.systems import SWITCHED, System
+from workflows.domain.systems import BUILT_IN, DIRECTORY, INTERNET, TELEPHONY
 
-TELEPHONY, INTERNET, DIRECTORY = System
 LIMITS = Limits(first_pause=15, longest_pause=3600)
 
 
@@ -37,21 +39,21 @@ def test_nothing_is_wanted_of_the_systems_for_a_new_client() -> None:
     state = in_directory(tenant(Status.NEW))
     assert not state.drifts(TELEPHONY)
     assert not state.drifts(INTERNET)
-    assert state.provisioning.lines_wanted == {}
+    assert lines_wanted(state) == {}
 
 
 def test_nothing_is_switched_for_a_client_that_the_directory_does_not_know() -> None:
     state = ClientState(tenant(Status.NEW), LIMITS)
     state.advance(NOW + timedelta(days=200))
     assert state.client.status is Status.NEW
-    assert not any(state.may_attempt(system, NOW) for system in SWITCHED)
+    assert not any(state.may_attempt(system, NOW) for system in BUILT_IN)
     assert state.may_attempt(DIRECTORY, NOW)
     assert not state.settled
 
 
 def test_unknown_counts_as_drift() -> None:
     state = settled()
-    state.provisioning.lines.pop(LINE.number)
+    state.provisioning.systems[TELEPHONY].proven.pop(LINE.number)
     assert state.drifts(TELEPHONY)
     assert state.provisioned is Provisioned.CHANGING
 
@@ -67,12 +69,12 @@ def test_an_abandoned_attempt_leaves_what_it_was_to_change_unknown_and_the_rest_
     state = settled()
     state.obey(ChangeServices(remove_lines=(SECOND.number,)), NOW)
     state.provisioning.begin(TELEPHONY)
-    assert state.provisioning.lines == {LINE.number: True}
+    assert lines_proven(state) == {LINE.number: True}
     state.obey(ChangeServices(add_lines=(SECOND,)), NOW)
-    assert state.provisioning.lines_wanted == {LINE.number: True, SECOND.number: True}
+    assert lines_wanted(state) == {LINE.number: True, SECOND.number: True}
     assert state.drifts(TELEPHONY), "it may have been switched off"
     prove(state)
-    assert state.provisioning.lines == {LINE.number: True, SECOND.number: True}
+    assert lines_proven(state) == {LINE.number: True, SECOND.number: True}
 
 
 def test_a_removed_line_that_comes_back_before_any_attempt_is_as_it_was() -> None:
@@ -86,7 +88,7 @@ def test_an_abandoned_attempt_on_internet_leaves_the_account_unknown() -> None:
     state = settled()
     state.obey(ChangeServices(internet=Internet(5, 5)), NOW)
     state.provisioning.begin(INTERNET)
-    assert state.provisioning.access == {}
+    assert state.provisioning.systems[INTERNET].proven == {}
     state.obey(ChangeServices(internet=RESIDENTIAL.internet or "none"), NOW)
     assert state.drifts(INTERNET)
 
@@ -94,13 +96,13 @@ def test_an_abandoned_attempt_on_internet_leaves_the_account_unknown() -> None:
 def test_a_removed_line_is_wanted_off_and_keeps_its_number_until_it_is_proven_off() -> None:
     state = settled()
     state.obey(ChangeServices(remove_lines=(SECOND.number,)), NOW)
-    assert state.provisioning.lines_wanted == {LINE.number: True, SECOND.number: False}
+    assert lines_wanted(state) == {LINE.number: True, SECOND.number: False}
     assert SECOND.number in state.numbers
     prove(state, INTERNET, DIRECTORY)
     assert SECOND.number in state.numbers
     prove(state, TELEPHONY)
     assert SECOND.number not in state.numbers
-    assert state.provisioning.lines_wanted == state.provisioning.lines == {LINE.number: True}
+    assert lines_wanted(state) == lines_proven(state) == {LINE.number: True}
 
 
 def test_a_line_removed_during_a_suspension_is_proven_off_once_more_before_its_number_is_free() -> None:
@@ -115,37 +117,37 @@ def test_a_line_removed_during_a_suspension_is_proven_off_once_more_before_its_n
     assert SECOND.number in state.numbers
     prove(state)
     assert SECOND.number not in state.numbers
-    assert SECOND.number not in state.provisioning.lines_wanted
+    assert SECOND.number not in lines_wanted(state)
     assert state.settled
 
 
 def test_internet_removed_is_rejected_then_forgotten() -> None:
     state = settled()
     state.obey(ChangeServices(internet="none"), NOW)
-    assert state.provisioning.access_wanted == {"acme": Access("acme", False, 100, 20, 110)}
+    assert state.provisioning.systems[INTERNET].wanted == {"acme": account(False, 100, 20, 110)}
     prove(state)
-    assert state.provisioning.access_wanted == state.provisioning.access == {}
+    assert state.provisioning.systems[INTERNET].wanted == state.provisioning.systems[INTERNET].proven == {}
     assert state.settled
 
 
 def test_a_suspension_ceases_everything_and_an_unsuspension_restores_exactly_what_is_contracted() -> None:
     state = settled()
-    on = (dict(state.provisioning.lines_wanted), dict(state.provisioning.access_wanted))
+    on = (dict(lines_wanted(state)), dict(state.provisioning.systems[INTERNET].wanted))
     state.obey(Suspend(), NOW)
-    assert not any(state.provisioning.lines_wanted.values())
-    assert not any(access.on for access in state.provisioning.access_wanted.values())
+    assert not any(lines_wanted(state).values())
+    assert not any(access.on for access in state.provisioning.systems[INTERNET].wanted.values())
     prove(state)
     assert state.settled
     state.obey(Unsuspend(), NOW)
-    assert (state.provisioning.lines_wanted, state.provisioning.access_wanted) == on
+    assert (lines_wanted(state), state.provisioning.systems[INTERNET].wanted) == on
 
 
 def test_protected_lines_stay_on_through_a_suspension_but_not_beyond_the_end() -> None:
     state = settled(Services(ClientType.RESIDENTIAL, (LINE, LIFT)))
     state.obey(Suspend(), NOW)
-    assert state.provisioning.lines_wanted == {LINE.number: False, LIFT.number: True}
+    assert lines_wanted(state) == {LINE.number: False, LIFT.number: True}
     state.obey(Decommission(), NOW)
-    assert state.provisioning.lines_wanted == {LINE.number: False, LIFT.number: False}
+    assert lines_wanted(state) == {LINE.number: False, LIFT.number: False}
 
 
 def test_protected_lines_of_a_client_that_never_was_active_stay_off() -> None:
@@ -153,7 +155,7 @@ def test_protected_lines_of_a_client_that_never_was_active_stay_off() -> None:
     state.obey(Suspend(), NOW)
     state.advance(NOW + timedelta(days=200))
     assert state.client.status is Status.SUSPENDED
-    assert state.provisioning.lines_wanted == {LINE.number: False, LIFT.number: False}
+    assert lines_wanted(state) == {LINE.number: False, LIFT.number: False}
 
 
 @pytest.mark.parametrize("suspended", [False, True])
@@ -165,10 +167,10 @@ def test_a_decommissioned_client_is_finished_once_everything_is_proven_off_and_p
     state.obey(Decommission(), NOW)
     for system in (TELEPHONY, INTERNET, DIRECTORY):
         assert not state.finished
-        assert state.numbers if system is TELEPHONY else not state.numbers
+        assert state.numbers if system == TELEPHONY else not state.numbers
         prove(state, system)
     assert state.finished
-    assert state.provisioning.lines == {LINE.number: False, SECOND.number: False}
+    assert lines_proven(state) == {LINE.number: False, SECOND.number: False}
 
 
 def test_a_new_client_that_is_decommissioned_is_proven_off_all_the_same() -> None:

@@ -15,12 +15,11 @@ from tests.support.builders import (
 )
 from workflows.domain.commands import ChangeServices, Edit, Suspend, Unsuspend
 from workflows.domain.errors import TooManyWaiting
-from workflows.domain.provisioning.ledger import Provisioned
+from workflows.domain.provisioning.provisioning import Provisioned
 from workflows.domain.provisioning.standing import Limits, Standing
 from workflows.domain.services import Line
-from workflows.domain.systems import SWITCHED, System
+from workflows.domain.systems import BUILT_IN, DIRECTORY, INTERNET, TELEPHONY, System
 
-TELEPHONY, INTERNET, DIRECTORY = System
 LIMITS = Limits(first_pause=15, longest_pause=3600)
 
 
@@ -108,14 +107,14 @@ def test_a_failing_directory_is_attention_too_and_tells_itself_nothing() -> None
 # -- reports ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("system", SWITCHED)
+@pytest.mark.parametrize("system", BUILT_IN)
 def test_reported_drift_makes_a_system_unknown_and_has_it_proven_anew(system: System) -> None:
     state = settled()
     revision = state.client.revision
     state.doubted(system, "phone rings though off", NOW, "monitoring")
     assert state.client.revision == revision + 1
     assert state.drifts(system)
-    assert not any(state.drifts(other) for other in SWITCHED if other is not system)
+    assert not any(state.drifts(other) for other in BUILT_IN if other != system)
     assert state.may_attempt(system, NOW)
     entry = state.journal.waiting[-1]
     assert entry.text == f"Drift of {system} reported: phone rings though off"

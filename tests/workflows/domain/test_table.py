@@ -12,6 +12,7 @@ from tests.support.builders import (
     VIRTUAL,
     in_directory,
     leaving,
+    lines_wanted,
     living,
     planned,
     refusal,
@@ -32,7 +33,7 @@ from workflows.domain.errors import (
 from workflows.domain.journal import Event
 from workflows.domain.lifecycle import Status
 from workflows.domain.services import ClientType, Internet, Line
-from workflows.domain.systems import System
+from workflows.domain.systems import BUILT_IN, DIRECTORY, INTERNET, TELEPHONY
 
 NEW, ACTIVE, SUSPENDED, DECOMMISSIONED = Status
 
@@ -136,8 +137,8 @@ def test_services_of_a_client_suspended_while_new_never_come_on() -> None:
     state.obey(Suspend(source="billing"), NOW)
     state.advance(STARTS)
     assert state.client.status is SUSPENDED
-    assert not any(state.provisioning.lines_wanted.values())
-    assert not any(access.on for access in state.provisioning.access_wanted.values())
+    assert not any(lines_wanted(state).values())
+    assert not any(access.on for access in state.provisioning.systems[INTERNET].wanted.values())
 
 
 def test_suspend_makes_an_active_client_suspended() -> None:
@@ -168,10 +169,10 @@ def test_suspend_that_says_what_stands_already_changes_nothing() -> None:
 def test_a_second_hold_switches_nothing_twice() -> None:
     state = in_directory(tenant(ACTIVE))
     state.obey(Suspend(source="billing"), NOW)
-    wanted_since = {system: state.provisioning.standing[system].wanted_since for system in System}
+    wanted_since = {system: state.provisioning.standing[system].wanted_since for system in (*BUILT_IN, DIRECTORY)}
     state.obey(Suspend(source="security"), NOW)
     state.obey(Suspend(source="billing", reason="still unpaid"), NOW)
-    for system in (System.TELEPHONY, System.INTERNET):
+    for system in (TELEPHONY, INTERNET):
         assert state.provisioning.standing[system].wanted_since == wanted_since[system]
 
 
@@ -254,14 +255,14 @@ def test_decommission_ends_a_living_client_at_once(status: Status) -> None:
 def test_decommission_of_a_suspended_client_has_lines_and_internet_verified_off_once_more() -> None:
     state = in_directory(tenant(ACTIVE))
     state.obey(Suspend(), NOW)
-    state.provisioning.lines = dict(state.provisioning.lines_wanted)
-    state.provisioning.access = dict(state.provisioning.access_wanted)
-    assert not state.drifts(System.TELEPHONY)
-    assert not state.drifts(System.INTERNET)
+    state.provisioning.systems[TELEPHONY].proven = dict(state.provisioning.systems[TELEPHONY].wanted)
+    state.provisioning.systems[INTERNET].proven = dict(state.provisioning.systems[INTERNET].wanted)
+    assert not state.drifts(TELEPHONY)
+    assert not state.drifts(INTERNET)
     state.obey(Decommission(), NOW)
-    assert state.drifts(System.TELEPHONY)
-    assert state.drifts(System.INTERNET)
-    assert not any(state.provisioning.lines_wanted.values())
+    assert state.drifts(TELEPHONY)
+    assert state.drifts(INTERNET)
+    assert not any(lines_wanted(state).values())
 
 
 def test_decommission_does_not_change_a_decommissioned_client_and_says_since_when() -> None:
@@ -298,11 +299,11 @@ def test_converting_a_suspended_client_turns_nothing_on() -> None:
     state = in_directory(tenant(SUSPENDED, services=VIRTUAL))
     state.obey(Convert(to=ClientType.RESIDENTIAL, offices=("3.12",), internet=Internet(100, 20)), NOW)
     assert state.client.services.internet == Internet(100, 20)
-    assert not any(state.provisioning.lines_wanted.values())
-    assert not any(access.on for access in state.provisioning.access_wanted.values())
+    assert not any(lines_wanted(state).values())
+    assert not any(access.on for access in state.provisioning.systems[INTERNET].wanted.values())
     state.obey(Unsuspend(source="billing"), NOW)
-    assert all(state.provisioning.lines_wanted.values())
-    assert all(access.on for access in state.provisioning.access_wanted.values())
+    assert all(lines_wanted(state).values())
+    assert all(access.on for access in state.provisioning.systems[INTERNET].wanted.values())
 
 
 def test_a_decommissioned_client_is_not_converted() -> None:
