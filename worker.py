@@ -19,6 +19,7 @@ from temporalio.worker._workflow_instance import _WorkflowLogicFlag  # there is 
 
 from activities import loop
 from activities.adapters import adapters_of
+from activities.at_once import SideBySide
 from activities.background import background
 from activities.bounds import Bounds
 from activities.database import Databases, open_databases
@@ -63,18 +64,23 @@ def build(
     evidences = Evidences(databases.directory, settings.record_seconds)
     systems = Systems(adapters_of(settings, databases, evidences))
     directory = PostgresDirectory(databases.directory)
+    pacing = pacing or Pacing.of(settings)
     worker = Worker(
         client,
         task_queue=task_queue,
         workflows=[ClientLifecycle],
-        activities=[systems.ensure, systems.observe, directory.publish],
-        interceptors=[Guard(), pacing or Pacing.of(settings), Bounds()],
+        activities=[
+            *(systems.ensure, systems.observe, directory.publish),
+            SideBySide(systems, directory, pacing.attempt).at_once,
+        ],
+        interceptors=[Guard(), pacing, Bounds()],
         # The sandbox stands guard in the tests, with the walls of ruff and the replay of every history; here it would
         # cost a fifth of the worker's work (docs/design.md, "Decisions").
         workflow_runner=UnsandboxedWorkflowRunner(),
         max_concurrent_activities=settings.worker_activities,
         max_cached_workflows=settings.worker_cached_clients,
         sticky_queue_schedule_to_start_timeout=STICKY,
+        disable_eager_activity_execution=True,  # it would pass by the limits and priorities of the queue
         graceful_shutdown_timeout=timedelta(seconds=settings.operation_seconds),
     )
     return hearing_all_at_once(worker)

@@ -62,7 +62,7 @@ class ClientLifecycle:
         self._rejected: Refusal | None = None
         self._renew_by: datetime | None = None
         self._rolling = self._cancelled = False
-        self._changes = 0
+        self._changes = self._seen = 0
 
     # -- the loop: each pass decides from the whole state, never from the message that woke it ----------------------
 
@@ -90,13 +90,13 @@ class ClientLifecycle:
 
     async def _rest(self) -> None:
         """Sleep until anything changes, or until the next moment that matters."""
-        seen, summary = self._changes, "renewal" if self._renew_by else next_moment_text(self._state)
+        self._seen, summary = self._changes, "renewal" if self._renew_by else next_moment_text(self._state)
         self._alarm.set(self._renew_by or self._state.next_moment(), summary)
         look_at = None if self._renew_by else self._state.next_look(self._attempts.busy)
         self._second_look.set(look_at, "second look at what is off")
         try:
             await workflow.wait_condition(
-                lambda: self._changes != seen or self._may_leave() or self._alarm.rung or self._second_look.rung
+                lambda: self._changes != self._seen or self._may_leave() or self._alarm.rung or self._second_look.rung
             )
         except asyncio.CancelledError:
             if self._cancelled or workflow.cancellation_reason() is None:
@@ -130,9 +130,10 @@ class ClientLifecycle:
     async def command(self, message: Message) -> CommandAnswer:
         command = self._with_id(message)
         try:
-            answer = self._take(command) or await self._decided(command)
+            answer = self._take(command, recorded=message.root.recorded) or await self._decided(command)
         except Refusal as refusal:
             raise as_failure(refusal) from refusal
+        await wait_until(lambda: self._idle or self._must_renew(), deadline=None)
         return CommandAnswer.to(answer, self.client())
 
     @command.validator
@@ -164,10 +165,16 @@ class ClientLifecycle:
         self._state.refuse(f"{name[:100]}: {text}", name, workflow.now())
         self._changes += 1
 
-    def _take(self, command: AnyCommand) -> Answer | None:
+    @property
+    def _idle(self) -> bool:
+        """Whether the loop has seen everything, and nothing is attempted that ends within this workflow task."""
+        return self._seen == self._changes and not self._attempts.at_once
+
+    def _take(self, command: AnyCommand, *, recorded: bool) -> Answer | None:
         """Obey at once, or let the command wait for the directory and answer None."""
         now = workflow.now()
         self._changes += 1
+        self._attempts.recorded = recorded
         self._state.advance(now)
         if self._state.answered(command) is None and self._state.needs_of(command):
             self._state.check(command, now)
@@ -178,7 +185,7 @@ class ClientLifecycle:
     def _take_signalled(self, command: AnyCommand) -> None:
         """Obey, or record the refusal: nobody waits for the answer."""
         try:
-            self._take(command)
+            self._take(command, recorded=True)
         except Refusal as refusal:
             self._state.turn_down(command, refusal, workflow.now())
 

@@ -163,6 +163,23 @@ class Published:
     lost: LostClaim | None = None
 
 
+@dataclass(frozen=True)
+class Failed:
+    """Why one order of several failed, while the others were carried out."""
+
+    type: str
+    message: str
+
+
+class AtOnce(Protocol):
+    """What a person waits for: all that a decision asks for, side by side, within the decision's own workflow task."""
+
+    @activity.defn(name="at_once")
+    async def at_once(self, orders: list[Ensure | Publish], seconds: float) -> list[Evidence | Published | Failed]:
+        """An answer for each order, in their order. One that takes longer than this has failed; none is repeated."""
+        raise NotImplementedError
+
+
 class ServiceSystem(Protocol):
     """A system that switches one kind of service."""
 

@@ -17,6 +17,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 from temporalio.worker import Replayer, Worker
 
+from activities.at_once import SideBySide
 from activities.systems import Systems
 from tests.support.fakes import FakeDirectory, FakeInternet, FakeTelephony
 from tests.support.waiting import eventually
@@ -77,7 +78,8 @@ class Service:
     def activities(self) -> list[Callable[..., Any]]:
         """What the fake systems do."""
         systems = Systems({TELEPHONY: self.telephony, INTERNET: self.internet})
-        return [systems.ensure, systems.observe, self.directory.publish]
+        at_once = SideBySide(systems, self.directory, lambda order, carry_out: carry_out(order)).at_once
+        return [systems.ensure, systems.observe, self.directory.publish, at_once]
 
     def worker(self, **options: Any) -> Worker:
         worker = Worker(

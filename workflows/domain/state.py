@@ -252,8 +252,11 @@ class ClientState:
     def may_attempt(self, system: System, now: datetime) -> bool:
         """Whether there is a difference whose time has come, and that waits for no other system."""
         retry_at = self.provisioning.standing[system].retry_at
-        due = self.drifts(system) and (retry_at is None or retry_at <= now)
-        return due and not self.provisioning.waits(system, self.client)
+        return self.drifts(system) and (retry_at is None or retry_at <= now) and not self.waits(system)
+
+    def waits(self, system: System) -> bool:
+        """Whether what is wanted of a system is attempted only after another is proven."""
+        return self.provisioning.waits(system, self.client)
 
     def next_moment(self) -> datetime | None:
         """When time alone makes a difference: the next planned change, or the next attempt."""

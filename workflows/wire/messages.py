@@ -174,6 +174,7 @@ class Envelope(Strict):
     """Who asks, and under which id: the same ``command_id`` twice is one command."""
 
     command_id: CommandId = ""
+    recorded: bool = Field(False, description="The sender has written it down, and asks again until it is answered")
     by: Annotated[str, StringConstraints(max_length=200)] = ""
 
 
@@ -187,7 +188,7 @@ class CommandMessage(Envelope):
         return COMMANDS[self.kind](**self._fields())
 
     def _fields(self) -> dict[str, Any]:
-        return {name: _value(value) for name, value in self if name != "kind"}
+        return {name: _value(value) for name, value in self if name not in ("kind", "recorded")}
 
 
 class Activate(Body, CommandMessage):
@@ -329,6 +330,7 @@ class LimitsGiven(Strict):
     first_pause: Seconds | None = None
     longest_pause: Seconds | None = None
     second_look: Annotated[float, Field(ge=0, le=7 * 86400, allow_inf_nan=False)] | None = None
+    at_once: Annotated[float, Field(ge=0, le=3, allow_inf_nan=False)] | None = None
 
     def over(self, present: Limits) -> Limits:
         """The present limits with these in their place."""
