@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Self
 
 import pytest
+from pydantic import SecretStr
 
 from activities.adapters import AdapterNotUsable, adapters_of
 from activities.database import Databases
@@ -57,7 +58,7 @@ async def test_ours_are_used_unless_told_otherwise(world: World) -> None:
 
 
 async def test_a_class_in_one_file_is_used_when_the_setting_names_it(world: World) -> None:
-    settings = settings_with(world, telephony_adapter=f"{HERE}:OneFile", master_key=MASTER_KEY.decode())
+    settings = settings_with(world, telephony_adapter=f"{HERE}:OneFile", master_key=SecretStr(MASTER_KEY.decode()))
     made = adapters_of(settings, world.databases, evidences_of(world))[TELEPHONY]
     assert type(made).__name__ == "OneFile"
 
@@ -98,7 +99,7 @@ async def test_a_file_that_is_no_python_is_refused(
 ) -> None:
     (tmp_path / "half_an_adapter.py").write_text("class Half(", encoding="utf-8")
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
-    settings = settings_with(world, internet_adapter="half_an_adapter:Half", master_key=MASTER_KEY.decode())
+    settings = settings_with(world, internet_adapter="half_an_adapter:Half", master_key=SecretStr(MASTER_KEY.decode()))
     with pytest.raises(AdapterNotUsable, match=r"CONNECT_INTERNET_ADAPTER is .* cannot be imported"):
         adapters_of(settings, world.databases, evidences_of(world))
 
