@@ -31,6 +31,7 @@ from activities.pacing.interceptor import Pacing
 from activities.pacing.recovery import Drain
 from activities.pacing.states import SystemStates
 from activities.prepare import NotPrepared, check_systems
+from activities.requests.sweep import Sweep
 from activities.settings import Settings
 from activities.systems import Systems
 from starter.temporal.connection import SearchAttributesMissing, connect, ensure_search_attributes
@@ -130,7 +131,7 @@ async def watching(client: Client, databases: Databases, settings: Settings, pac
     states = SystemStates(pacing, databases.directory)
     dsn, rate = settings.directory_dsn.get_secret_value(), settings.breaker_drain_per_second
     try:
-        async with background(states.run, Drain(client, dsn, pacing, rate).run):
+        async with background(states.run, Drain(client, dsn, pacing, rate).run, Sweep(client, dsn).run):
             yield
     finally:
         await states.forget()

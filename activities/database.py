@@ -103,7 +103,7 @@ class Database:
             self._dsn,
             min_size=0,
             max_size=size,
-            init=_speak_json,
+            init=speak_json,
             reset=_keep,
             timeout=self._connect,
             command_timeout=self._statement + 1,  # the server's own limit comes first: it says more
@@ -192,7 +192,7 @@ async def _abandon(connection: asyncpg.Connection, transaction: asyncpg.transact
         connection.terminate()
 
 
-async def _speak_json(connection: asyncpg.Connection) -> None:
+async def speak_json(connection: asyncpg.Connection) -> None:
     await connection.set_type_codec("jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
 
 

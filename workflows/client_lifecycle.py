@@ -248,6 +248,10 @@ class ClientLifecycle:
     def client(self) -> ClientView:
         return ClientView.of(self._state, workflow.now()).with_actions()
 
+    @workflow.query(description="Whether a command was answered, or waits for the directory")
+    def knows(self, command_id: str) -> bool:
+        return self._state.knows(command_id)
+
     @workflow.query(description="What a command would do, without doing it")
     def preview(self, asked: PreviewAsked) -> PreviewView:
         now = max(asked.now, workflow.now())  # a query's clock stands where the client last did something

@@ -62,7 +62,10 @@ FROM jsonb_to_recordset($27) AS a(command_id text, fingerprint text, kind text, 
   refusal jsonb)
 ON CONFLICT (client_id, command_id) DO UPDATE SET fingerprint = excluded.fingerprint, kind = excluded.kind,
   changed = excluded.changed, message = excluded.message, refusal = NULL
-WHERE k.refusal IS NOT NULL AND excluded.refusal IS NULL)
+WHERE k.refusal IS NOT NULL AND excluded.refusal IS NULL),
+closed AS (
+DELETE FROM requests r USING jsonb_to_recordset($27) AS a(command_id text)
+WHERE r.client_id = $1 AND r.command_id = a.command_id)
 SELECT pg_notify('connect_clients', client_id) FROM shown"""
 
 log = structlog.get_logger(__name__)
