@@ -5,7 +5,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Self
+from typing import Literal, Self
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -73,9 +73,13 @@ class Database:
                 pool.terminate()
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[asyncpg.Connection]:
-        """A transaction: everything on this connection happens, or nothing."""
-        async with self._transaction(self._changes) as connection:
+    async def transaction(self, *, snapshot: bool = False) -> AsyncIterator[asyncpg.Connection]:
+        """A transaction: everything on this connection happens, or nothing.
+
+        With ``snapshot`` all of its statements see the database as it was at the first; a row that another transaction
+        changed since raises asyncpg's SerializationError.
+        """
+        async with self._transaction(self._changes, "repeatable_read" if snapshot else None) as connection:
             yield connection
 
     @asynccontextmanager
@@ -126,12 +130,14 @@ class Database:
             await self._give_back(pool, connection)
 
     @asynccontextmanager
-    async def _transaction(self, pool: asyncpg.Pool) -> AsyncIterator[asyncpg.Connection]:
+    async def _transaction(
+        self, pool: asyncpg.Pool, isolation: Literal["repeatable_read"] | None = None
+    ) -> AsyncIterator[asyncpg.Connection]:
         try:
-            connection, transaction = await self._begin(pool)
+            connection, transaction = await self._begin(pool, isolation)
         except _CUT:  # a pooled connection died of old age; nothing was sent on it yet
             await pool.expire_connections()
-            connection, transaction = await self._begin(pool)
+            connection, transaction = await self._begin(pool, isolation)
         try:
             yield connection
             await transaction.commit()
@@ -141,10 +147,12 @@ class Database:
         finally:
             await self._give_back(pool, connection)
 
-    async def _begin(self, pool: asyncpg.Pool) -> tuple[asyncpg.Connection, asyncpg.transaction.Transaction]:
+    async def _begin(
+        self, pool: asyncpg.Pool, isolation: Literal["repeatable_read"] | None
+    ) -> tuple[asyncpg.Connection, asyncpg.transaction.Transaction]:
         connection = await pool.acquire(timeout=self.operation)
         try:
-            transaction = connection.transaction()
+            transaction = connection.transaction(isolation=isolation)
             await transaction.start()
         except BaseException:
             connection.terminate()

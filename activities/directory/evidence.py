@@ -10,7 +10,7 @@ from activities.bounds import bounded
 from activities.database import DRIVER_ERRORS, Database
 from activities.errors import safe_message
 from workflows.domain.provisioning.standing import Proof
-from workflows.domain.systems import INTERNET, TELEPHONY
+from workflows.domain.systems import BUILT_IN
 from workflows.ports import Evidence
 
 # One statement, so one round trip. All of it hangs on the client's row, which is therefore locked first, and numbers
@@ -29,10 +29,7 @@ released AS (
   DELETE FROM numbers n USING client c WHERE n.client_id = c.client_id AND n.number = ANY($9) AND n.revision <= $3)
 SELECT pg_notify('connect_clients', client_id) FROM client"""
 
-_RECORDS = {
-    TELEPHONY: _RECORD.format(column="telephony_proven"),
-    INTERNET: _RECORD.format(column="internet_proven"),
-}
+_RECORDS = {system: _RECORD.format(column=f"{system}_proven") for system in BUILT_IN}
 
 log = structlog.get_logger(__name__)
 

@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-import asyncpg
-
 from activities.database import Database
 from activities.fence import Owner, describe_secret
 from activities.internet import sql
@@ -43,7 +41,7 @@ class Account:
     another secret than the derived one; None if there was no other.
     """
 
-    wanted: Access
+    access: Access
     known: bool
     keyed: bool
     rejected: bool
@@ -61,7 +59,7 @@ class Account:
     @property
     def is_off(self) -> bool:
         """Whether it should be off, and belongs to this client."""
-        return not self.wanted.on and not self.elsewhere
+        return not self.access.on and not self.elsewhere
 
     @property
     def to_end(self) -> list[Session]:
@@ -81,24 +79,24 @@ class Account:
         return self.elsewhere or not self.known or self.rejected
 
     @property
-    def as_wanted(self) -> bool:
+    def as_ordered(self) -> bool:
         """Whether it is admitted with exactly its rates and VLAN, or certainly rejected, as ordered."""
         if self.elsewhere or not self.known:
-            return not self.wanted.on
-        if self.wanted.on and not self.keyed:
+            return not self.access.on
+        if self.access.on and not self.keyed:
             return False
-        replies = sorted([name, ":=", value] for name, value in replies_of(self.wanted).items())
-        return sorted(self.replies) == replies and (not self.barred if self.wanted.on else self.rejected)
+        replies = sorted([name, ":=", value] for name, value in replies_of(self.access).items())
+        return sorted(self.replies) == replies and (not self.barred if self.access.on else self.rejected)
 
     def finding(self, outcomes: Mapping[str, Outcome]) -> Finding:
         """The finding about it, from its rows and the outcomes of ending its sessions."""
-        name = self.wanted.account
+        name = self.access.account
         seen = self._seen()
         if mine := [outcome for outcome in outcomes.values() if outcome.session.account == name]:
             still = {session.key for session in self.sessions}
             seen["disconnected"] = disowned(mine)
             seen["disowned"] = disowned([outcome for outcome in mine if outcome.session.key in still])
-        if not self.as_wanted:
+        if not self.as_ordered:
             return Finding(name, not self.denied, seen, Proof.NOT_PROVEN, self._difference(seen))
         ends = [outcomes.get(s.key) or Outcome(s, Proof.NOT_PROVEN, why=f"{s} began meanwhile") for s in self.to_end]
         left = sorted((o for o in ends if not o.gone), key=lambda o: [*Proof].index(o.proof), reverse=True)
@@ -118,7 +116,7 @@ class Account:
             *(f"{s} was alive since, or shortly before" for s in alive),
         ]
         proof = Proof.FAILED if found else Proof.PROVEN
-        return Finding(self.wanted.account, not self.denied or bool(alive), seen, proof, _describe(found))
+        return Finding(self.access.account, not self.denied or bool(alive), seen, proof, _describe(found))
 
     def _seen(self) -> dict[str, str]:
         if self.elsewhere:
@@ -132,7 +130,7 @@ class Account:
 
     def _difference(self, seen: Mapping[str, str]) -> str:
         found = ", ".join(f"{name}={value}" for name, value in seen.items())
-        return f"it should be {'on' if self.wanted.on else 'off'}, and reads back as {found}. Somebody else changes it"
+        return f"it should be {'on' if self.access.on else 'off'}, and reads back as {found}. Somebody else changes it"
 
 
 def replies_of(access: Access) -> dict[str, str]:
@@ -165,23 +163,15 @@ class Reading:
 async def read_accounts(database: Database, client_id: str, accounts: Sequence[Access], margin: float) -> Reading:
     """These accounts of a client as any other connection sees them now, in one round trip. A session that began within
     ``margin`` seconds after a secret was set may have been admitted before."""
-    wanted = {access.account: access for access in accounts}
-    rows = await database.read(sql.READ, sorted(wanted), list(OURS))
-    read = [_account(row, wanted[row["account"]], client_id, margin) for row in rows if row["account"] is not None]
-    return Reading(rows[0]["at"], read)
-
-
-def _account(row: asyncpg.Record, wanted: Access, client_id: str, margin: float) -> Account:
-    owner = Owner(row["client_id"], row["secret_version"], row["secret_derived"]) if row["client_id"] else None
-    return Account(
-        wanted,
-        row["known"],
-        row["keyed"],
-        row["rejected"],
-        row["barred"],
-        row["replies"],
-        [Session(*session) for session in row["sessions"] or []],
-        owner,
-        row["owned_at"] + margin if owner and owner.derived else None,
-        client_id,
-    )
+    ordered = {access.account: access for access in accounts}
+    rows = await database.read(sql.READ, sorted(ordered), OURS)
+    found = []
+    for row in rows:
+        if row["account"] is None:
+            continue
+        owner = Owner.of(row)
+        since = row["owned_at"] + margin if owner and owner.derived else None
+        sessions = [Session(*session) for session in row["sessions"] or []]
+        login = row["known"], row["keyed"], row["rejected"], row["barred"], row["replies"]
+        found.append(Account(ordered[row["account"]], *login, sessions, owner, since, client_id))
+    return Reading(rows[0]["at"], found)

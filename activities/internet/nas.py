@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
-from typing import Any, Self
+from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pyrad.packet import CoAPacket, DisconnectACK, DisconnectRequest, Packet
@@ -141,28 +141,24 @@ class NasFleet:
         return {outcome.session.key: outcome for outcome in outcomes}
 
     async def _disconnect(self, session: Session, nas: DisconnectRound, believed: bool) -> Outcome:
-        silence = f"NAS {session.nas} did not answer the Disconnect-Request"
-        known = self._nas(session.nas)
+        known = next((it for network, it in self._nases if ip_address(session.nas) in network), None)
         if known is None:
             return _open(session, f"no secret is known for NAS {session.nas}. Add it to CONNECT_NAS")
+        silence = f"NAS {session.nas} did not answer the Disconnect-Request"
         if nas.silent:
             return _open(session, silence)
-        answered = nas.answers
+        answered, secret = nas.answers, known.secret.get_secret_value().encode()
         try:
-            request = _request(session, known.secret.get_secret_value().encode())
-            answer = await exchange(request, session.nas, known.port, self.seconds, signed=known.message_authenticator)
+            request, signed = _request(session, secret), known.message_authenticator
+            answer = await exchange(request, session.nas, known.port, self.seconds, signed=signed)
         except Unsigned:
             nas.answers += 1
             return _open(session, f"NAS {session.nas} answered the Disconnect-Request without Message-Authenticator")
         except TimeoutError:
-            if nas.answers == answered:
-                nas.silent = True
+            nas.silent |= nas.answers == answered
             return _open(session, silence)
         nas.answers += 1
         return _judged(session, answer, believed)
-
-    def _nas(self, address: str) -> Nas | None:
-        return next((nas for network, nas in self._nases if ip_address(address) in network), None)
 
 
 def read_nases(text: str, name: str = "CONNECT_NAS") -> dict[Network, Nas]:
@@ -173,7 +169,16 @@ def read_nases(text: str, name: str = "CONNECT_NAS") -> dict[Network, Nas]:
         raise ValueError(f"{name} is not JSON: {error}") from error
     if not isinstance(document, dict):
         raise ValueError(f'{name} must be an object like {{"10.0.0.1": {{"secret": "…", "port": {PORT}}}}}')
-    return dict(_read_nas(key, value, name) for key, value in document.items())
+    nases = {}
+    for key, value in document.items():
+        try:
+            nases[ip_network(key)] = Nas.model_validate(value)
+        except ValidationError as error:
+            wrong = "; ".join(f"{'.'.join(map(str, e['loc']))} {e['msg']}".strip() for e in error.errors())
+            raise ValueError(f"{name}: {key}: {wrong}") from error
+        except ValueError as error:
+            raise ValueError(f"{name}: {key!r} is no address or network: {error}") from error
+    return nases
 
 
 def disowned(outcomes: Iterable[Outcome]) -> str:
@@ -191,18 +196,6 @@ def left_open(outcomes: Iterable[Outcome]) -> list[str]:
         f"{why}; {f'session {them[0].session}' if len(them) == 1 else f'{len(them)} sessions'} may still be open"
         for why, them in sessions.items()
     ]
-
-
-def _read_nas(key: str, value: Any, name: str) -> tuple[Network, Nas]:
-    try:
-        network = ip_network(key)
-    except ValueError as error:
-        raise ValueError(f"{name}: {key!r} is no address or network: {error}") from error
-    try:
-        return network, Nas.model_validate(value)
-    except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))} {e['msg']}".strip() for e in error.errors())
-        raise ValueError(f"{name}: {key}: {wrong}") from error
 
 
 def _request(session: Session, secret: bytes) -> Packet:

@@ -1,7 +1,7 @@
 """A login of our own: how the RADIUS server answers an account, as a router would ask (RFC 2865, PAP)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -19,7 +19,7 @@ NAME = "connect-probe"
 LONGEST_WHY = 400
 """Characters that are kept of a server's answer, as a Python literal without control characters."""
 
-_TOLD = (
+_COMPARED = (
     "Tunnel-Type",
     "Tunnel-Medium-Type",
     "Tunnel-Private-Group-Id",
@@ -27,6 +27,8 @@ _TOLD = (
     "WISPr-Bandwidth-Max-Up",
     "Mikrotik-Rate-Limit",
 )
+
+_NAMES = {AccessAccept: "Access-Accept", AccessReject: "Access-Reject"}
 
 
 @dataclass(frozen=True)
@@ -42,12 +44,15 @@ class Answer:
 NOT_ASKED = Answer("not asked: Connect does not know its secret")
 
 
+@dataclass(frozen=True)
 class RadiusProbe:
     """A router of our own. ``seconds``: the time for an answer. ``signed``: answers need a Message-Authenticator."""
 
-    def __init__(self, host: str, port: int, secret: bytes, seconds: float, *, signed: bool = True) -> None:
-        self._host, self._port, self._secret, self._seconds = host, port, secret, seconds
-        self._signed = signed
+    host: str
+    port: int
+    secret: bytes = field(repr=False)
+    seconds: float
+    signed: bool = True
 
     @classmethod
     def of(cls, settings: Settings) -> Self | None:
@@ -66,42 +71,36 @@ class RadiusProbe:
             signed=settings.radius_message_authenticator,
         )
 
-    async def is_rejected(self, account: str, password: str) -> Answer:
-        """The proof that the account is refused. The password need not be right."""
+    async def ask(self, account: str, password: str, replies: Mapping[str, str] | None) -> Answer:
+        """The proof that the account is admitted with exactly the VLAN and rates of ``replies``; where these are None,
+        that it is refused. Then the password need not be right."""
         reply = await self._log_in(account, password)
         if isinstance(reply, Answer):
             return reply
-        if reply.code == AccessReject:
-            return Answer("Access-Reject", False)
-        return _contrary(reply, "off")
-
-    async def is_accepted(self, account: str, password: str, replies: Mapping[str, str]) -> Answer:
-        """The proof that the account is admitted, with exactly its VLAN and rates."""
-        reply = await self._log_in(account, password)
-        if isinstance(reply, Answer):
-            return reply
-        if reply.code != AccessAccept:
-            return _contrary(reply, "on")
-        attributes, wanted = _attributes_of(reply), _attributes_of(_accept(replies))
-        if attributes == wanted:
-            return Answer("Access-Accept", True)
+        named = _NAMES.get(reply.code, f"packet code {reply.code}")
+        admitted = reply.code == AccessAccept
+        if reply.code != (AccessReject if replies is None else AccessAccept):
+            why = f"it is {'off' if replies is None else 'on'}, and a login was answered with {named}"
+            return Answer(named, admitted, Proof.FAILED, why)
+        if replies is None or (attributes := _attributes_of(reply)) == (expected := _attributes_of(_accept(replies))):
+            return Answer(named, admitted)
         wrong = ", ".join(
-            f"{name} {attributes.get(name, 'missing')} instead of {wanted.get(name, 'nothing')}"
-            for name in _TOLD
-            if attributes.get(name) != wanted.get(name)
+            f"{name} {attributes.get(name, 'missing')} instead of {expected.get(name, 'nothing')}"
+            for name in _COMPARED
+            if attributes.get(name) != expected.get(name)
         )
         why = shortened(f"a login got other replies than it should: {wrong}", LONGEST_WHY)
-        return Answer("Access-Accept", True, Proof.FAILED, why)
+        return Answer(named, admitted, Proof.FAILED, why)
 
     async def _log_in(self, account: str, password: str) -> Packet | Answer:
         """The server's reply; an Answer when there is none that counts."""
-        request = AuthPacket(secret=self._secret, dict=dictionary(), message_authenticator=True)
+        request = AuthPacket(secret=self.secret, dict=dictionary(), message_authenticator=True)
         request["User-Name"] = account
         request["User-Password"] = request.PwCrypt(password)
         request["NAS-Identifier"] = request["Calling-Station-Id"] = NAME
-        server = f"the RADIUS server {self._host}:{self._port}"
+        server = f"the RADIUS server {self.host}:{self.port}"
         try:
-            return await exchange(request, self._host, self._port, self._seconds, signed=self._signed)
+            return await exchange(request, self.host, self.port, self.seconds, signed=self.signed)
         except Unsigned:
             why = (
                 f"{server} answered without Message-Authenticator, so anybody on the way may have (CVE-2024-3596). "
@@ -134,10 +133,4 @@ def _accept(replies: Mapping[str, str]) -> Packet:
 
 def _attributes_of(accept: Packet) -> dict[str, list[Any]]:
     """VLAN and rates of an Access-Accept, whatever the tags."""
-    return {name: accept[name] for name in _TOLD if name in accept}
-
-
-def _contrary(reply: Packet, wanted: str) -> Answer:
-    named = {AccessAccept: "Access-Accept", AccessReject: "Access-Reject"}.get(reply.code, f"packet code {reply.code}")
-    why = f"it is {wanted}, and a login was answered with {named}"
-    return Answer(named, reply.code == AccessAccept, Proof.FAILED, why)
+    return {name: accept[name] for name in _COMPARED if name in accept}

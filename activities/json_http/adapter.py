@@ -7,14 +7,16 @@ Their bearer tokens: CONNECT_JSON_TELEPHONY_TOKEN_FILE, CONNECT_JSON_INTERNET_TO
 """
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import ClassVar, Self
+from functools import partial
+from typing import Any, ClassVar, Self
 
 import structlog
 
 from activities.database import Databases
 from activities.directory.evidence import Evidences
-from activities.json_http.client import Api, Wanted
+from activities.json_http.client import Api, Things
 from activities.json_http.protocol import PLAN, Item
 from activities.secrets import radius_password, sip_password, sip_username
 from activities.settings import Settings
@@ -42,26 +44,30 @@ class _JsonHttp(ServiceSystem):
         return cls(Api.of(settings, cls.system, cls._things), evidences, settings.read_master_key())
 
     @abstractmethod
-    def _wanted(self, order: Ensure) -> Wanted:
-        """The order, as the protocol describes it."""
+    def _login(self, order: Ensure, name: str) -> dict[str, str]:
+        """The username and derived password of a line or account."""
+
+    @abstractmethod
+    def _described(self, order: Ensure) -> Things:
+        """What is ordered, as the protocol describes it."""
 
     async def ensure(self, order: Ensure) -> Evidence:
-        """Have everything as ordered, see that it is so, and tell the directory."""
-        wanted = self._wanted(order)
-        refused = await self._api.change(wanted)
-        items = await self._api.look(sorted(wanted.things))
-        findings = [_finding(wanted, name, items.get(name), refused.get(name, "")) for name in sorted(wanted.things)]
-        evidence = Evidence(self._api.system, wanted.revision, datetime.now(UTC), METHOD, findings)
+        """Have everything as ordered, read back, and record the evidence."""
+        things = self._described(order)
+        refused = await self._api.change(order, things, partial(self._login, order))
+        items = await self._api.look(sorted(things))
+        findings = [_finding(order, n, things[n], items.get(n), refused.get(n, "")) for n in sorted(things)]
+        evidence = Evidence(self.system, order.revision, datetime.now(UTC), METHOD, findings)
         doubts = sum(finding.proof is not Proof.PROVEN for finding in findings)
-        log.info(f"{self._api.things}_ensured", client_id=wanted.client_id, revision=wanted.revision, doubts=doubts)
-        return await self._evidences.record(wanted.client_id, evidence, order.release)
+        log.info(f"{self._things}_ensured", client_id=order.client_id, revision=order.revision, doubts=doubts)
+        return await self._evidences.record(order.client_id, evidence, order.release)
 
     async def observe(self, order: Observe) -> Evidence:
-        """Look whether what is off is in service, or in use, again."""
+        """Check whether what is off is in service, or in use, again."""
         names = sorted(order.subjects)
         items = await self._api.look(names)
         findings = [_second_finding(order.client_id, name, items.get(name)) for name in names]
-        evidence = Evidence(self._api.system, order.revision, datetime.now(UTC), METHOD, findings, look=True)
+        evidence = Evidence(self.system, order.revision, datetime.now(UTC), METHOD, findings, look=True)
         return await self._evidences.record(order.client_id, evidence)
 
 
@@ -70,14 +76,12 @@ class JsonHttpTelephony(_JsonHttp):
 
     system, _things = TELEPHONY, "lines"
 
-    def _wanted(self, order: Ensure) -> Wanted:
-        def secret_of(number: str) -> dict[str, str]:
-            password = sip_password(self._master_key, order.client_id, number, order.secret_version)
-            return {"username": sip_username(number), "password": password}
+    def _described(self, order: Ensure) -> Things:
+        return {n: {"in_service": it.on, "protected": n in order.protected} for n, it in order.subjects.items()}
 
-        lines = {n: {"in_service": x.on, "protected": n in order.protected} for n, x in order.subjects.items()}
-        marks = {number: {"protected": "left in service"} for number in order.protected}
-        return Wanted(order.client_id, order.revision, order.secret_version, lines, secret_of, marks)
+    def _login(self, order: Ensure, name: str) -> dict[str, str]:
+        password = sip_password(self._master_key, order.client_id, name, order.secret_version)
+        return {"username": sip_username(name), "password": password}
 
 
 class JsonHttpInternet(_JsonHttp):
@@ -85,34 +89,32 @@ class JsonHttpInternet(_JsonHttp):
 
     system, _things = INTERNET, "accounts"
 
-    def _wanted(self, order: Ensure) -> Wanted:
-        def secret_of(account: str) -> dict[str, str]:
-            password = radius_password(self._master_key, order.client_id, account, order.secret_version)
-            return {"username": account, "password": password}
+    def _described(self, order: Ensure) -> Things:
+        return {account: {"in_service": it.on, **it.settings} for account, it in order.subjects.items()}
 
-        accounts = {account: {"in_service": x.on, **x.settings} for account, x in order.subjects.items()}
-        return Wanted(order.client_id, order.revision, order.secret_version, accounts, secret_of)
+    def _login(self, order: Ensure, name: str) -> dict[str, str]:
+        password = radius_password(self._master_key, order.client_id, name, order.secret_version)
+        return {"username": name, "password": password}
 
 
-def _finding(wanted: Wanted, name: str, item: Item | None, refused: str) -> Finding:
-    """What was read back of one, and whether that is what was wanted."""
-    thing, seen = wanted.things[name], _seen(wanted.client_id, item)
-    on = _in_service(wanted.client_id, item)
+def _finding(order: Ensure, name: str, thing: Mapping[str, Any], item: Item | None, refused: str) -> Finding:
+    """What was read back of one, and whether that is what was ordered."""
+    on, seen = _in_service(order.client_id, item), _seen(order.client_id, item)
+    proof, why = Proof.NOT_PROVEN, ""
     if refused:
-        return Finding(name, on, seen, Proof.FAILED, f"the system refused: {refused}")
-    if not thing["in_service"]:
-        why = _life(wanted.client_id, item)
-        return Finding(name, on, seen, Proof.NOT_PROVEN if why else Proof.PROVEN, why)
-    if not on or item is None:
-        state = ", ".join(f"{key} {value}" for key, value in seen.items())
-        return Finding(name, on, seen, Proof.NOT_PROVEN, f"should be in service and reads back as {state}")
-    if item.secret_version is not None and item.secret_version < wanted.secret_version:
-        why = f"reads back with the secret of version {item.secret_version} instead of {wanted.secret_version}"
-        return Finding(name, on, seen, Proof.NOT_PROVEN, why)
-    if different := [key for key, value in thing.items() if key in PLAN and getattr(item, key) != value]:
+        proof, why = Proof.FAILED, f"the system refused: {refused}"
+    elif not thing["in_service"]:
+        why = _life(order.client_id, item)
+    elif not on or item is None:
+        why = "should be in service and reads back as " + ", ".join(f"{key} {value}" for key, value in seen.items())
+    elif item.secret_version is not None and item.secret_version < order.secret_version:
+        why = f"reads back with the secret of version {item.secret_version} instead of {order.secret_version}"
+    elif different := [key for key in PLAN if key in thing and getattr(item, key) != thing[key]]:
         differences = ", ".join(f"{key} {getattr(item, key)} instead of {thing[key]}" for key in different)
-        return Finding(name, on, seen, Proof.NOT_PROVEN, f"reads back with {differences}")
-    return Finding(name, on, seen | wanted.marks.get(name, {}))
+        why = f"reads back with {differences}"
+    elif thing.get("protected"):
+        seen |= {"protected": "left in service"}
+    return Finding(name, on, seen, proof if why else Proof.PROVEN, why)
 
 
 def _second_finding(client_id: str, name: str, item: Item | None) -> Finding:

@@ -5,7 +5,7 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 from urllib.parse import quote, urlsplit
 
 import httpx2
@@ -13,38 +13,20 @@ import structlog
 from pydantic import ValidationError
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from activities.errors import SYSTEM_BUSY, SYSTEM_UNAVAILABLE, rejected, stale_revision
+from activities.errors import SYSTEM_BUSY, SYSTEM_REJECTED, SYSTEM_UNAVAILABLE, stale_revision
 from activities.json_http.protocol import LARGEST_ANSWER, LONGEST_WHY, MOST_NAMES, Item, Items, Newer, Taken
 from activities.reading import PLAIN, TooLarge, as_json, read_up_to
 from activities.settings import Settings
 from workflows.domain.systems import System
 from workflows.domain.text import safe_text
+from workflows.ports import Ensure
 from workflows.wire.messages import Model
 
-A = TypeVar("A", bound=Model)
+Things = Mapping[str, Mapping[str, Any]]
+
+_WORDS = {SYSTEM_BUSY: "is busy", SYSTEM_UNAVAILABLE: "is unavailable", SYSTEM_REJECTED: "refused"}
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What the system answered, as far as it is read."""
-
-    status: int
-    reason: str
-    body: bytes
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What is wanted of a client: each line or account as the protocol describes it, and how its secret is derived."""
-
-    client_id: str
-    revision: int
-    secret_version: int
-    things: Mapping[str, Mapping[str, Any]]
-    secret_of: Callable[[str], dict[str, str]]
-    marks: Mapping[str, dict[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -74,12 +56,13 @@ class Api:
     def __str__(self) -> str:
         return f"{self.system} system at {urlsplit(self.url).netloc.rpartition('@')[2]}"
 
-    async def change(self, wanted: Wanted) -> dict[str, str]:
-        """Have it as wanted. Answers what was refused, and why. Raises StaleRevision and what ``_ask`` does."""
+    async def change(self, order: Ensure, things: Things, secret_of: Callable[[str], dict[str, str]]) -> dict[str, str]:
+        """Have each line or account as the protocol describes it. Returns what was refused, and why. Raises
+        StaleRevision and what ``_ask`` does."""
         async with self._reached() as http:
-            taken = await self._put(http, wanted, ())
-            if taken.needs_secret:
-                taken = await self._put(http, wanted, sorted({*taken.needs_secret} & wanted.things.keys()))
+            taken = await self._put(http, order, things, {})
+            if wanting := sorted({*taken.needs_secret} & things.keys()):
+                taken = await self._put(http, order, things, {name: secret_of(name) for name in wanting})
         still = dict.fromkeys(taken.needs_secret, "the system asks for its secret once more, having been given it")
         return {name: safe_text(why, LONGEST_WHY) for name, why in {**still, **taken.refused}.items()}
 
@@ -89,24 +72,20 @@ class Api:
         async with self._reached() as http:
             for first in range(0, len(names), MOST_NAMES):
                 query = [("name", name) for name in names[first : first + MOST_NAMES]]
-                answer = await self._ask(http, "GET", f"/{self.things}", params=query)
-                items = self._read(Items, answer).items
-                found |= {item.name: item for item in items if item.name in names}
+                answer: Items = await self._ask(http, {200: Items}, "GET", f"/{self.things}", params=query)
+                found |= {item.name: item for item in answer.items if item.name in names}
         return found
 
-    async def _put(self, http: httpx2.AsyncClient, wanted: Wanted, secrets: Sequence[str]) -> Taken:
-        body = {
-            "revision": wanted.revision,
-            "secret_version": wanted.secret_version,
-            self.things: wanted.things,
-            "secrets": {name: wanted.secret_of(name) for name in secrets},
-        }
-        path = f"/clients/{quote(wanted.client_id, safe='')}/{self.things}"
-        answer = await self._ask(http, "PUT", path, json=body)
-        if answer.status == httpx2.codes.CONFLICT:
-            newest = self._read(Newer, answer).newest
-            raise stale_revision(f"The {self}", wanted.client_id, wanted.revision, newest)
-        return self._read(Taken, answer)
+    async def _put(
+        self, http: httpx2.AsyncClient, order: Ensure, things: Things, secrets: Mapping[str, dict[str, str]]
+    ) -> Taken:
+        versions = {"revision": order.revision, "secret_version": order.secret_version}
+        path = f"/clients/{quote(order.client_id, safe='')}/{self.things}"
+        body = {**versions, self.things: things, "secrets": secrets}
+        answer: Taken | Newer = await self._ask(http, {200: Taken, 409: Newer}, "PUT", path, json=body)
+        if isinstance(answer, Newer):
+            raise stale_revision(f"The {self}", order.client_id, order.revision, answer.newest)
+        return answer
 
     # -- requests and what goes wrong with them -----------------------------------------------------------------------
 
@@ -124,52 +103,50 @@ class Api:
             late = isinstance(error, httpx2.TimeoutException | TimeoutError)
             detail = "no answer in time" if late else str(error) or type(error).__name__
             remedy = "Check that it runs and can be reached from the worker"
-            raise self._failure(SYSTEM_UNAVAILABLE, "is unavailable", detail, remedy) from None
+            raise self._failure(SYSTEM_UNAVAILABLE, detail, remedy) from None
 
-    async def _ask(self, http: httpx2.AsyncClient, method: str, path: str, **request: Any) -> Answer:
-        """An answer that says something: 200, or 409 to a change. Raises SystemUnavailable, SystemBusy and
-        SystemRejected. No more than LARGEST_ANSWER is read of it, and a redirect is not followed."""
+    async def _ask(
+        self, http: httpx2.AsyncClient, answers: Mapping[int, type[Model]], method: str, path: str, **request: Any
+    ) -> Any:
+        """The answer, if its status is one of ``answers``. Raises SystemUnavailable, SystemBusy and SystemRejected. No
+        more than LARGEST_ANSWER is read of it, and a redirect is not followed."""
         async with http.stream(method, path, **request) as sent:
             try:
-                answer = Answer(sent.status_code, sent.reason_phrase, await read_up_to(sent, LARGEST_ANSWER))
+                body = await read_up_to(sent, LARGEST_ANSWER)
             except TooLarge as error:
                 remedy = "Ask its vendor: no answer of this protocol is so large"
-                raise self._failure(SYSTEM_UNAVAILABLE, "is unavailable", str(error), remedy) from None
-        status, name = answer.status, self.system.upper()
-        if status == httpx2.codes.OK or (method == "PUT" and status == httpx2.codes.CONFLICT):
-            return answer
-        detail = f"{method} of {self.things} got {status} {answer.reason}{_why(answer)}"
+                raise self._failure(SYSTEM_UNAVAILABLE, str(error), remedy) from None
+        status, name = sent.status_code, self.system.upper()
+        if status in answers:
+            try:
+                return answers[status].model_validate_json(body)
+            except ValidationError as error:
+                first = error.errors(include_input=False, include_url=False)[0]
+                where = ".".join(map(str, first["loc"])) or "the body"
+                detail = f"its answer is not of the protocol ({where}: {first['msg']})"
+                remedy = f"Does CONNECT_JSON_{name}_URL lead to it, or to something in between?"
+                raise self._failure(SYSTEM_UNAVAILABLE, detail, remedy) from None
+        detail = f"{method} of {self.things} got {status} {sent.reason_phrase}{_why(body)}"
         if status == httpx2.codes.TOO_MANY_REQUESTS:
-            raise self._failure(SYSTEM_BUSY, "is busy", detail, "It is asked more often than it allows")
+            raise self._failure(SYSTEM_BUSY, detail, "It is asked more often than it allows")
         if httpx2.codes.is_server_error(status):
-            raise self._failure(SYSTEM_UNAVAILABLE, "is unavailable", detail, "See its own log")
+            raise self._failure(SYSTEM_UNAVAILABLE, detail, "See its own log")
         barred = status in (httpx2.codes.UNAUTHORIZED, httpx2.codes.FORBIDDEN)
         remedy = f"Correct CONNECT_JSON_{name}_{'TOKEN' if barred else 'URL'}, or see the log of the system"
-        failure = rejected(f"The {self} refused: {safe_text(detail)}. {remedy}")
-        log.warning("attempt_failed", system=self.system, type=failure.type, error=failure.message)
-        raise failure
+        raise self._failure(SYSTEM_REJECTED, detail, remedy)
 
-    def _read(self, kind: type[A], answer: Answer) -> A:
-        try:
-            return kind.model_validate_json(answer.body)
-        except ValidationError as error:
-            first = error.errors(include_input=False, include_url=False)[0]
-            where = ".".join(map(str, first["loc"])) or "the body"
-            detail = f"its answer is not of the protocol ({where}: {first['msg']})"
-            remedy = f"Does CONNECT_JSON_{self.system.upper()}_URL lead to it, or to something in between?"
-            raise self._failure(SYSTEM_UNAVAILABLE, "is unavailable", detail, remedy) from None
-
-    def _failure(self, kind: str, word: str, detail: str, remedy: str) -> ApplicationError:
-        message = f"The {self} {word}: {safe_text(detail)}. {remedy}"
+    def _failure(self, kind: str, detail: str, remedy: str) -> ApplicationError:
+        message = f"The {self} {_WORDS[kind]}: {safe_text(detail)}. {remedy}"
         log.warning("attempt_failed", system=self.system, type=kind, error=message)
-        return ApplicationError(message, type=kind, category=ApplicationErrorCategory.BENIGN)
+        final = kind == SYSTEM_REJECTED
+        return ApplicationError(message, type=kind, non_retryable=final, category=ApplicationErrorCategory.BENIGN)
 
 
-def _why(answer: Answer) -> str:
+def _why(body: bytes) -> str:
     """What the body of an error says for operators, if it says it as agreed."""
     try:
-        body = as_json(answer.body)
+        content = as_json(body)
     except ValueError:
         return ""
-    why = body.get("why") if isinstance(body, dict) else None
+    why = content.get("why") if isinstance(content, dict) else None
     return f": {safe_text(why, LONGEST_WHY)}" if isinstance(why, str) else ""

@@ -15,8 +15,8 @@ import json
 import re
 import ssl
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
@@ -90,68 +90,44 @@ class ServerState:
 
 @dataclass(frozen=True)
 class Call:
-    """A call that is set up (``talking``) or rings: its entry in dialog's table, and our lines in it."""
+    """A call that is set up (``talking``) or rings: its key in dialog's table, and our lines in it."""
 
-    entry: int
-    number: int
+    key: tuple[int, int]
     talking: bool
     usernames: frozenset[str]
 
-    @property
-    def key(self) -> tuple[int, int]:
-        return self.entry, self.number
-
-
-@dataclass(frozen=True)
-class Address:
-    """The URL where a server takes commands, and its name for messages, without the secret path."""
-
-    url: str = field(repr=False)
-    name: str
-
-    @classmethod
-    def read(cls, url: str, secret: str) -> "Address | None":
-        """The address, or None for an invalid one."""
-        try:
-            parts = urlsplit(url)
-            port = parts.port
-        except ValueError:
-            return None
-        if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
-            return None
-        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-        name = f"{parts.scheme}://{host}:{port}" if port else f"{parts.scheme}://{host}"
-        return cls(f"{url.rstrip('/')}/{secret}" if secret else url, name)
-
 
 class Servers:
-    """Every Kamailio that serves the lines of one SIP domain. There may be none with JSON-RPC."""
+    """Every Kamailio that serves the lines of one SIP domain, by the URL where it takes commands, with its name for
+    messages. There may be none with JSON-RPC."""
 
-    def __init__(self, addresses: Sequence[Address], domain: str) -> None:
-        self._addresses, self._domain = addresses, domain
-
-    def __bool__(self) -> bool:
-        return bool(self._addresses)
+    def __init__(self, names: Mapping[str, str], domain: str) -> None:
+        self._names, self._domain = names, domain
 
     def __len__(self) -> int:
-        return len(self._addresses)
+        return len(self._names)
 
     @classmethod
     def named(cls, urls: str, domain: str, secret: str = "") -> Self:
         """The servers of CONNECT_SIP_RPC_URLS, with the secret at the end of each. Raises ValueError for an invalid
         address or secret, without quoting it."""
-        wanted = list(dict.fromkeys(url.strip() for url in urls.split(",") if url.strip()))
-        if wanted and secret and not _FIT_FOR_A_PATH.fullmatch(secret):
+        addresses = list(dict.fromkeys(url.strip() for url in urls.split(",") if url.strip()))
+        if addresses and secret and not _FIT_FOR_A_PATH.fullmatch(secret):
             raise ValueError("CONNECT_SIP_RPC_SECRET must be 16 letters, digits, - or _ or more: it ends an address")
-        addresses = [Address.read(url, secret) for url in wanted]
-        if None in addresses:
-            which = f"address {addresses.index(None) + 1} of {len(wanted)}"
+        names = [_name(url) for url in addresses]
+        if None in names:
+            which = f"address {names.index(None) + 1} of {len(addresses)}"
             raise ValueError(f"CONNECT_SIP_RPC_URLS: {which} is no address such as http://10.0.0.1:8090/RPC")
-        return cls([address for address in addresses if address], domain)
+        whole = [f"{url.rstrip('/')}/{secret}" if secret else url for url in addresses]
+        return cls({url: name for url, name in zip(whole, names, strict=True) if name}, domain)
 
     async def look(self, usernames: Collection[str], until: float) -> Mapping[str, ServerState]:
         """The state of these lines. Nothing is changed. ``until`` is by the loop's clock."""
-        return await self._all(usernames, until, lambda server: server.look(usernames))
+
+        async def none(_: Collection[str]) -> Collection[str]:
+            return ()
+
+        return await self.cut(usernames, (), none, until, end_calls=False)
 
     async def cut(
         self, ceased: Collection[str], rekeyed: Collection[str], still: Still, until: float, *, end_calls: bool
@@ -160,78 +136,64 @@ class Servers:
 
         A line is cut only while it is ``still`` as ordered: a later order may have switched it on again meanwhile.
         """
-        return await self._all(
-            {*ceased, *rekeyed}, until, lambda server: server.cut(ceased, rekeyed, still, end_calls=end_calls)
-        )
-
-    async def _all(
-        self, usernames: Collection[str], until: float, ask: "Callable[[_Server], Awaitable[Mapping[str, ServerState]]]"
-    ) -> Mapping[str, ServerState]:
         end = min(until, asyncio.get_running_loop().time() + ORDER)
+        names, talking = sorted({*ceased, *rekeyed}), sorted(ceased) if end_calls else []
 
-        async def one(address: Address, client: httpx2.AsyncClient) -> Mapping[str, ServerState]:
+        async def one(url: str, name: str) -> Mapping[str, ServerState]:
             try:
                 async with asyncio.timeout_at(end):
-                    return await ask(_Server(address, client, self._domain))
+                    return await _Server(url, name, client, self._domain, still).cut(names, talking)
             except RpcFailed as failure:
                 trouble = str(failure)
             except TimeoutError:
-                trouble = f"{address.name} did not answer everything in time"
-            return dict.fromkeys(usernames, ServerState(trouble=trouble))
+                trouble = f"{name} did not answer everything in time"
+            return dict.fromkeys(names, ServerState(trouble=trouble))
 
         async with httpx2.AsyncClient(timeout=ANSWER, trust_env=False, verify=_tls(), headers=PLAIN) as client:
-            answers = await asyncio.gather(*(one(address, client) for address in self._addresses))
-        return {name: sum((state[name] for state in answers if name in state), ServerState()) for name in usernames}
+            answers = await asyncio.gather(*(one(*server) for server in self._names.items()))
+        return {name: sum((states[name] for states in answers), ServerState()) for name in names}
 
 
 class _Server:
     """One Kamailio, during one order. Every method raises RpcFailed."""
 
-    def __init__(self, address: Address, client: httpx2.AsyncClient, domain: str) -> None:
-        self._address, self._name, self._client, self._domain = address, address.name, client, domain
+    def __init__(self, url: str, name: str, client: httpx2.AsyncClient, domain: str, still: Still) -> None:
+        self._url, self._name, self._client, self._domain, self._still = url, name, client, domain, still
         self._turns = asyncio.Semaphore(_AT_ONCE)
 
-    async def look(self, usernames: Collection[str]) -> Mapping[str, ServerState]:
-        names = sorted(usernames)
-        registrations = await self._each(self._registrations, names)
-        return await self._state_of(names, registrations)
-
-    async def cut(
-        self, ceased: Collection[str], rekeyed: Collection[str], still: Still, *, end_calls: bool
-    ) -> Mapping[str, ServerState]:
-        names = sorted({*ceased, *rekeyed})
-        registrations = await self._each(lambda name: self._unregistered(name, still), names)
-        if end_calls:
-            await self._end_calls(sorted(ceased), still)
-        return await self._state_of(names, registrations)
-
-    async def _state_of(self, names: Sequence[str], registrations: Sequence[int]) -> Mapping[str, ServerState]:
+    async def cut(self, names: Sequence[str], talking: Sequence[str]) -> Mapping[str, ServerState]:
+        """End the registrations of ``names``, and the calls of those that are ``talking``. Returns their state then."""
+        registrations = await self._each(self._unregistered, names)
+        if talking:
+            await self._end_calls(talking)
         calls = await self._calls(names)
-        return {name: _state_of(name, calls, count) for name, count in zip(names, registrations, strict=True)}
+        states = {}
+        for name, count in zip(names, registrations, strict=True):
+            theirs = [call.talking for call in calls if name in call.usernames]
+            states[name] = ServerState(count, theirs.count(True), theirs.count(False))
+        return states
 
-    async def _end_calls(self, names: Sequence[str], still: Still) -> None:
+    async def _end_calls(self, names: Sequence[str]) -> None:
         """Send BYE to both telephones of each call, once. One that does not answer keeps its call for half a minute."""
         clock, ended = asyncio.get_running_loop().time, set[tuple[int, int]]()
         end = clock() + HANG_UP
         while (talking := [call for call in await self._calls(names) if call.talking]) and clock() < end:
-            ours = set(await still(names))
-            ending = [call for call in talking if call.usernames & ours]
+            ours = set(await self._still(names))
+            ending = {call.key for call in talking if call.usernames & ours}
             if not ending:
                 return
-            await self._each(self._end, [call for call in ending if call.key not in ended])
-            ended |= {call.key for call in ending}
+            await self._each(self._end, sorted(ending - ended))
+            ended |= ending
             await asyncio.sleep(_PAUSE)
 
-    async def _end(self, call: Call) -> None:
-        try:
-            await self._ask("dlg.end_dlg", call.entry, call.number)
-        except RpcRefused:
-            return  # it has ended by itself; we look again
+    async def _end(self, key: tuple[int, int]) -> None:
+        with suppress(RpcRefused):  # it has ended by itself; we look again
+            await self._ask("dlg.end_dlg", *key)
 
-    async def _unregistered(self, name: str, still: Still) -> int:
+    async def _unregistered(self, name: str) -> int:
         """End registrations, and return those that remain. Mostly there is none, which takes one round trip."""
         registrations = await self._registrations(name)
-        if not registrations or name not in await still([name]):
+        if not registrations or name not in await self._still([name]):
             return registrations
         await self._ask("ul.rm", "location", f"{name}@{self._domain}")
         return await self._registrations(name)
@@ -246,9 +208,8 @@ class _Server:
         """Calls from or to these lines. The telephones set both addresses, except the ruri."""
         calls: dict[tuple[int, int], Call] = {}
         for start in range(0, len(names), _NUMBERS_AT_ONCE):
-            some = names[start : start + _NUMBERS_AT_ONCE]
             for key in _KEYS:
-                for call in await self._matching(key, some):
+                for call in await self._matching(key, names[start : start + _NUMBERS_AT_ONCE]):
                     known = calls.get(call.key, call)
                     calls[call.key] = replace(call, usernames=known.usernames | call.usernames)
         return list(calls.values())
@@ -292,7 +253,7 @@ class _Server:
             try:
                 async with (
                     asyncio.timeout(ANSWER),
-                    self._client.stream("POST", self._address.url, content=question, headers=_JSON) as reply,
+                    self._client.stream("POST", self._url, content=question, headers=_JSON) as reply,
                 ):
                     answer = as_json(await read_up_to(reply, LARGEST_ANSWER))
             except (httpx2.HTTPError, TimeoutError) as error:
@@ -315,19 +276,26 @@ class _Server:
         return answer["result"]
 
 
+def _name(url: str) -> str | None:
+    """The scheme, host and port of a URL, without the secret path; None for an invalid one."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return None
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        return None
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
 def _call(dialog: Mapping[str, Any], names: Sequence[str]) -> Call:
     parties = {_user(dialog["from_uri"]), _user(dialog["to_uri"])}
-    return Call(dialog["h_entry"], dialog["h_id"], dialog["state"] in _TALKING, frozenset(parties & set(names)))
+    return Call((dialog["h_entry"], dialog["h_id"]), dialog["state"] in _TALKING, frozenset(parties & {*names}))
 
 
 def _user(uri: str) -> str:
     """The username of an address: the number without the plus."""
     return uri.partition(":")[2].partition("@")[0].partition(";")[0].removeprefix("+")
-
-
-def _state_of(name: str, calls: Sequence[Call], registrations: int) -> ServerState:
-    theirs = [call.talking for call in calls if name in call.usernames]
-    return ServerState(registrations, theirs.count(True), theirs.count(False))
 
 
 def _question(method: str, values: Sequence[str | int]) -> bytes:

@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import re
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self, cast
 
@@ -24,14 +24,6 @@ _MD5 = ("", "MD5")
 
 Answer = tuple[int, list[str]]
 """A status code, and the challenges that came with it."""
-
-
-@dataclass(frozen=True)
-class Login:
-    """The username and password of a line's telephone."""
-
-    username: str
-    password: str
 
 
 @dataclass(frozen=True)
@@ -54,39 +46,41 @@ class Probe:
             raise ValueError(f"CONNECT_SIP_SERVER: {server!r} is no host:port")
         return cls(found[1].strip("[]"), int(found[2] or DEFAULT_PORT), domain, seconds)
 
-    async def answers(self, logins: Collection[Login], until: float) -> Mapping[str, int | None]:
-        """The final status code of each line's REGISTER, by username. None for a line without an answer.
+    async def answers(self, passwords: Mapping[str, str], until: float) -> Mapping[str, int | None]:
+        """The final status code of each line's REGISTER, by username as the passwords. None for one without an answer.
 
         ``until`` is by the loop's clock.
         """
-        if not logins:
+        if not passwords:
             return {}
         loop = asyncio.get_running_loop()
         try:
             transport, telephone = await loop.create_datagram_endpoint(_Telephone, remote_addr=(self.host, self.port))
         except OSError:  # no such host, no way to it
-            return {login.username: None for login in logins}
+            return dict.fromkeys(passwords)
         turns, end = asyncio.Semaphore(AT_ONCE), min(until, loop.time() + PROBES * self.seconds)
 
-        async def one(login: Login) -> int | None:
+        async def one(username: str, password: str) -> int | None:
             try:
                 async with asyncio.timeout_at(end), turns, asyncio.timeout(self.seconds):
-                    return await self._registered(telephone, login)
+                    return await self._registered(telephone, username, password)
             except TimeoutError:
                 return None
 
         try:
-            codes = await asyncio.gather(*(one(login) for login in logins))
+            codes = await asyncio.gather(*(one(*login) for login in passwords.items()))
         finally:
             transport.close()
-        return {login.username: code for login, code in zip(logins, codes, strict=True)}
+        return dict(zip(passwords, codes, strict=True))
 
-    async def _registered(self, telephone: "_Telephone", login: Login) -> int:
+    async def _registered(self, telephone: "_Telephone", username: str, password: str) -> int:
         uri, key, tag = f"sip:{self.domain}", secrets.token_hex(12), secrets.token_hex(4)
-        line = f"<sip:{login.username}@{self.domain}>"
+        line = f"<sip:{username}@{self.domain}>"
         headers = [f"From: {line};tag={tag}", f"To: {line}", f"Call-ID: {key}"]
         code, challenges = await telephone.ask(uri, key, 1, headers)
-        answers = [_authorization(login, uri, code, challenge) for challenge in challenges if code in _CHALLENGED]
+        answers = [
+            _authorization(username, password, uri, code, challenge) for challenge in challenges if code in _CHALLENGED
+        ]
         for answer in filter(None, answers):
             return (await telephone.ask(uri, key, 2, [*headers, answer]))[0]
         return code
@@ -144,17 +138,17 @@ class _Telephone(asyncio.DatagramProtocol):
             del self._waiting[key, number]
 
 
-def _authorization(login: Login, uri: str, code: int, challenge: str) -> str | None:
+def _authorization(username: str, password: str, uri: str, code: int, challenge: str) -> str | None:
     """The answer to a challenge (RFC 2617 section 3.2.2); None if we cannot answer it."""
-    asked = {name.lower(): a or b for name, a, b in re.findall(r'(\w+)=(?:"([^"]*)"|([^,\s]+))', challenge)}
-    if not {"realm", "nonce"} <= asked.keys() or asked.get("algorithm", "").upper() not in _MD5:
+    parts = {name.lower(): a or b for name, a, b in re.findall(r'(\w+)=(?:"([^"]*)"|([^,\s]+))', challenge)}
+    if not {"realm", "nonce"} <= parts.keys() or parts.get("algorithm", "").upper() not in _MD5:
         return None
-    realm, nonce = asked["realm"], asked["nonce"]
-    ours, what = _md5(f"{login.username}:{realm}:{login.password}"), _md5(f"REGISTER:{uri}")
-    parameters = f'username="{login.username}", realm="{realm}", nonce="{nonce}", uri="{uri}", algorithm=MD5'
-    if "opaque" in asked:
-        parameters += f', opaque="{asked["opaque"]}"'
-    if "auth" in re.split(r"\s*,\s*", asked.get("qop", "")):
+    realm, nonce = parts["realm"], parts["nonce"]
+    ours, what = _md5(f"{username}:{realm}:{password}"), _md5(f"REGISTER:{uri}")
+    parameters = f'username="{username}", realm="{realm}", nonce="{nonce}", uri="{uri}", algorithm=MD5'
+    if "opaque" in parts:
+        parameters += f', opaque="{parts["opaque"]}"'
+    if "auth" in re.split(r"\s*,\s*", parts.get("qop", "")):
         once = secrets.token_hex(8)
         parameters += f', qop=auth, nc=00000001, cnonce="{once}"'
         response = _md5(f"{ours}:{nonce}:00000001:{once}:auth:{what}")

@@ -1,23 +1,8 @@
 """What is said to Kamailio's database: its tables ``subscriber`` and ``location``, and our fence beside them."""
 
-KNOWN = "SELECT username FROM subscriber WHERE domain = $1 AND username = ANY($2) ORDER BY username FOR UPDATE"
-
-# What nobody else has a lock on at the moment. A locked table is waited for, but not for long.
-HASTEN = "SET LOCAL lock_timeout = '200ms'; SET CONSTRAINTS ALL IMMEDIATE"
-
-ALL = "SELECT username FROM subscriber WHERE domain = $1 AND username = ANY($2)"
-
-FREE = f"{KNOWN} SKIP LOCKED"
-
-OWNED = "SELECT subject FROM connect_fence WHERE system = 'telephony' AND subject = ANY($1)"
-
-FREE_OWNED = f"{OWNED} ORDER BY subject FOR UPDATE SKIP LOCKED"
-
-# A new secret is noted as seen to only when the servers have forgotten who had the old one. Until then, whoever comes
-# next makes it anew, the same, and has them forget: also after an answer to COMMIT that was lost.
-DOUBT_SECRETS = """
-UPDATE connect_fence SET secret_version = $3 - 1
-WHERE system = 'telephony' AND subject = ANY($1) AND client_id = $2 AND secret_version = $3"""
+KNOWN = """
+  SELECT username FROM subscriber WHERE domain = $5 AND username = ANY($6) AND EXISTS (SELECT FROM passed)
+  ORDER BY username FOR UPDATE"""
 
 TRUST_SECRETS = """
 UPDATE connect_fence SET secret_version = $3

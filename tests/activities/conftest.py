@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
+from activities import database
 from activities.directory.migrations import migrate
 from activities.prepare import FENCE
 from starter.local.postgres import EmbeddedPostgres
@@ -32,7 +33,10 @@ async def templates(postgres: EmbeddedPostgres) -> dict[str, str]:
 
 @pytest_asyncio.fixture
 async def world(
-    postgres: EmbeddedPostgres, templates: dict[str, str], request: pytest.FixtureRequest
+    postgres: EmbeddedPostgres,
+    templates: dict[str, str],
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[World]:
     """All three databases, empty, and the activities that work on them.
 
@@ -44,6 +48,13 @@ async def world(
         await server.execute(f'CREATE DATABASE "{name}_{test}" TEMPLATE "{templates[name]}" STRATEGY FILE_COPY')
     async with AsyncExitStack() as stack:
         world = World({name: postgres.dsn(f"{name}_{test}") for name in templates}, stack)
+        speak_json = database._speak_json
+
+        async def counted(connection: asyncpg.Connection) -> None:
+            await speak_json(connection)
+            connection.add_query_logger(world.statements.append)
+
+        monkeypatch.setattr(database, "_speak_json", counted)
         await world.open()
         if "directory" in wanted:
             await world.show_site()

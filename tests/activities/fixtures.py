@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import asyncpg
+from asyncpg.connection import LoggedQuery
 
 from activities.database import Databases, open_databases
 from activities.directory.evidence import Evidences
@@ -33,10 +34,20 @@ AS_USUAL: Mapping[str, object] = {}
 
 
 class World:
-    """The activities of one worker. ``dsns`` are the databases as they are; ``open`` may reach them by other ways."""
+    """The activities of one worker. ``dsns`` are the databases as they are; ``open`` may reach them by other ways.
+
+    ``statements`` are all that these sent to any database: each is a round trip, BEGIN and COMMIT too.
+    """
 
     def __init__(self, dsns: dict[str, str], stack: AsyncExitStack) -> None:
         self.dsns, self._stack = dsns, stack
+        self.statements: list[LoggedQuery] = []
+
+    def took(self, word: str = "") -> int:
+        """How many statements with this word were sent since it was last asked."""
+        count = sum(word in statement.query for statement in self.statements)
+        self.statements.clear()
+        return count
 
     async def open(self, dsns: Mapping[str, str] = AS_THEY_ARE, limits: Mapping[str, object] = AS_USUAL) -> None:
         """(Re)connect the activities, with other settings or through other addresses."""

@@ -1,7 +1,6 @@
 """When a database is away, frozen, locked or not ours: which error, in what time, and that nothing is half done."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
@@ -17,8 +16,8 @@ from tests.support.cut_proxy import CutProxy
 from tests.support.waiting import free_port
 
 HASTY = {"connect_seconds": 0.3, "lock_seconds": 0.2, "statement_seconds": 0.4, "operation_seconds": 1.0}
-SOON = 4.0
-"""Seconds: far below the usual limits, and enough for a busy machine."""
+PATIENT = {"attempt_seconds": 40000, "operation_seconds": 3600, "lock_seconds": 1800, "statement_seconds": 3600}
+"""Without the one limit that a test is about, it would not end."""
 
 
 @pytest_asyncio.fixture
@@ -43,13 +42,11 @@ async def failure(world: World, revision: int = 1) -> ApplicationError:
 
 
 async def test_a_locked_table_is_busy_within_the_time_to_wait_for_a_lock(world: World) -> None:
-    await world.open(limits=HASTY)
+    await world.open(limits=PATIENT | {"lock_seconds": 0.2})
     other = await world.admin("telephony")
     async with other.transaction():
         await other.execute("LOCK TABLE subscriber IN ACCESS EXCLUSIVE MODE")
-        began = time.monotonic()
         error = await failure(world)
-        assert time.monotonic() - began < SOON
     assert error.type == SYSTEM_BUSY
     assert not error.non_retryable
     assert "lock timeout" in error.message
@@ -68,10 +65,9 @@ async def test_a_refused_connection_is_unavailable_and_says_where_but_not_the_pa
 
 
 async def test_a_frozen_database_is_unavailable_in_bounded_time(world: World, proxy: CutProxy) -> None:
+    await world.open({"telephony": through(proxy.port, world.dsns["telephony"])}, PATIENT | {"operation_seconds": 1})
     proxy.hang()
-    began = time.monotonic()
     error = await failure(world)
-    assert time.monotonic() - began < SOON
     assert error.type == SYSTEM_UNAVAILABLE
     assert "no answer in time" in error.message
 
@@ -206,22 +202,19 @@ async def test_a_directory_that_freezes_under_our_hands_holds_up_no_system(world
     assert where.hostname
     assert where.port
     async with CutProxy(where.hostname, where.port) as proxy:
-        await world.open({"directory": through(proxy.port, world.dsns["directory"])}, {"record_seconds": 1.0})
+        through_it = {"directory": through(proxy.port, world.dsns["directory"])}
+        await world.open(through_it, PATIENT | {"record_seconds": 1.0})
         assert (await world.telephony.ensure(lines("acme", 2, one=True))).recorded
         proxy.hang()
-        began = time.monotonic()
         assert not (await world.telephony.ensure(lines("acme", 3, one=False))).recorded
-        assert time.monotonic() - began < SOON
         proxy.recover()
         assert (await world.telephony.ensure(lines("acme", 4, one=True))).recorded
 
 
 async def test_a_locked_directory_holds_up_no_system(world: World) -> None:
     await world.register("acme")
-    await world.open(limits={"record_seconds": 0.3})
+    await world.open(limits=PATIENT | {"record_seconds": 0.3})
     other = await world.admin("directory")
     async with other.transaction():
         await other.execute("LOCK TABLE clients IN ACCESS EXCLUSIVE MODE")
-        began = time.monotonic()
         assert not (await world.telephony.ensure(lines("acme", 2, one=True))).recorded
-        assert time.monotonic() - began < SOON

@@ -13,8 +13,8 @@ TALKING, RINGING = 4, 2
 class Exchange:
     """``registered`` are addresses-of-record; ``calls`` are (caller, callee, state) by number.
 
-    ``silent`` takes questions and never answers; ``says`` is what it answers to everything, whatever was asked, with
-    ``status``; ``paths`` are those that it was asked by;
+    ``silent`` takes questions, which ``taken`` counts, and never answers; ``says`` is what it answers to everything,
+    whatever was asked, with ``status``; ``paths`` are those that it was asked by;
     ``lacks`` are methods that it does not know. Calls do not end while it is ``stubborn``. Those ``disguised`` name
     somebody else as their callee than they are routed to.
     """
@@ -23,6 +23,7 @@ class Exchange:
     calls: dict[int, tuple[str, str, int]] = field(default_factory=dict)
     asked: list[tuple[str, list[Any]]] = field(default_factory=list)
     silent: bool = False
+    taken: int = 0
     says: bytes = b""
     status: int = 200
     paths: set[str] = field(default_factory=set)
@@ -50,6 +51,7 @@ class Exchange:
                 length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
                 self.paths.add(head.split()[1].decode())
                 question = json.loads(await reader.readexactly(int(length[1]) if length else 0))
+                self.taken += 1
                 if not self.silent:
                     status, body = self._answer(question["method"], question["params"])
                     writer.write(f"HTTP/1.1 {status} Said\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)

@@ -84,6 +84,21 @@ async def test_a_late_attempt_beside_a_newer_one_waits_for_it_and_is_refused(wor
     assert await world.subscriber(ONE) == (0, derived("acme", ONE))
 
 
+async def test_a_newer_attempt_beside_a_late_one_waits_for_it_and_is_carried_out(world: World) -> None:
+    await world.telephony.ensure(lines("acme", 1, one=True))
+    other = await world.admin("telephony")
+    holding = other.transaction()
+    await holding.start()
+    await other.execute("SELECT FROM subscriber FOR UPDATE")
+    late = asyncio.create_task(world.telephony.ensure(lines("acme", 2, one=True, two=True)))
+    await world.waiting_for_locks(1)
+    newer = asyncio.create_task(world.telephony.ensure(lines("acme", 3, one=False, two=False)))
+    await world.waiting_for_locks(2)
+    await holding.rollback()
+    await asyncio.gather(late, return_exceptions=True)
+    assert [finding.seen["in_service"] for finding in (await newer).findings] == ["0", "0"], "it saw the new line, too"
+
+
 async def test_orders_of_two_clients_have_fences_of_their_own(world: World) -> None:
     await world.telephony.ensure(lines("acme", 90, one=True))
     evidence = await world.telephony.ensure(lines("bolt", 1, two=True))

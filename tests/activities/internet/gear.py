@@ -1,0 +1,48 @@
+"""Access gear that the activities know, and sessions on it."""
+
+import json
+
+from tests.activities.fixtures import World, access
+from tests.support.router import Nas
+from workflows.domain.provisioning.standing import Proof
+from workflows.ports import Finding
+
+SECRET = "what we share with the NAS"
+PAUSE = 0.1
+
+
+async def reopen(world: World, gear: Nas, **limits: object) -> None:
+    known = json.dumps({gear.address: {"secret": SECRET, "port": gear.port}})
+    usual = {"nas": known, "disconnect_seconds": 0.3, "disconnect_pause_seconds": PAUSE}
+    await world.open(limits=usual | limits)
+
+
+async def session(world: World, nas: Nas, name: str = "s1", account: str = "acme", begun: str = "now") -> None:
+    """A session on the NAS that is accounted for, begun then."""
+    nas.sessions[name] = account
+    await world.execute(
+        "internet",
+        """INSERT INTO radacct (acctsessionid, acctuniqueid, username, nasipaddress, acctstarttime, acctupdatetime)
+        VALUES ($1, $1, $2, $3::text::inet, $4::text::timestamptz, $4::text::timestamptz)""",
+        *(name, account, nas.address, begun),
+    )
+
+
+async def closed(world: World, name: str) -> None:
+    await world.execute("internet", "UPDATE radacct SET acctstoptime = now() WHERE acctuniqueid = $1", name)
+
+
+async def rejected(world: World, account: str = "acme") -> bool:
+    """Whether logins are rejected from now on."""
+    return bool(await world.rows("internet", "SELECT FROM radcheck WHERE username = $1 AND value = 'Reject'", account))
+
+
+async def switch(world: World, revision: int, *, on: bool, version: int = 1) -> Finding:
+    evidence = await world.internet.ensure(access("acme", revision, on=on, version=version))
+    (finding,) = evidence.findings
+    assert not finding.why or finding.proof is not Proof.PROVEN
+    return finding
+
+
+def counted(finding: Finding) -> tuple[str, str, str]:
+    return finding.seen["open_sessions"], finding.seen["disconnected"], finding.seen["disowned"]
