@@ -4,14 +4,18 @@ from functools import cache
 from pathlib import Path
 
 import asyncpg
+import sqlalchemy
+from alembic import command, op
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
 
 from activities.database import Database
 
-STEPS = Path(__file__).with_name("schema") / "versions"
+SCHEMA = Path(__file__).with_name("schema")
 
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('connect migrate', 0))"
-
-_TABLE = "CREATE TABLE IF NOT EXISTS alembic_version (version_num varchar(32) PRIMARY KEY)"  # of the tool we once used
 
 _VERSION = "SELECT version_num FROM alembic_version"
 
@@ -21,27 +25,17 @@ class NotMigrated(RuntimeError):
 
 
 async def migrate(dsn: str) -> None:
-    """Bring the database to the newest schema, in one transaction. Processes that start together wait for each other.
-
-    Raises NotMigrated when it has the schema of a newer program, and the driver's errors.
-    """
-    connection = await asyncpg.connect(dsn)
+    """Bring the database to the newest schema, in one transaction. Processes that start together wait for each
+    other."""
+    engine = create_async_engine(
+        "postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(dsn), poolclass=NullPool
+    )
     try:
-        async with connection.transaction():
-            await connection.execute(_LOCK)
-            await connection.execute(_TABLE)
-            version = await connection.fetchval(_VERSION) or ""
-            if version > newest():
-                raise NotMigrated(
-                    f"The database has schema {version}, newer than {newest()}: use a Connect that is as new"
-                )
-            for number, step in _steps().items():
-                if number > version:
-                    await connection.execute(step.read_text(encoding="utf-8"))
-            await connection.execute("DELETE FROM alembic_version")
-            await connection.execute("INSERT INTO alembic_version VALUES ($1)", newest())
+        async with engine.begin() as connection:
+            await connection.execute(sqlalchemy.text(_LOCK))
+            await connection.run_sync(_upgrade)
     finally:
-        await connection.close()
+        await engine.dispose()
 
 
 async def is_migrated(database: Database) -> bool:
@@ -59,12 +53,30 @@ async def check_migrated(database: Database) -> None:
         raise NotMigrated(f"The {database} does not have schema {newest()}: run `connect migrate`")
 
 
-def newest() -> str:
-    """The schema version that this program needs."""
-    return max(_steps())
+def execute_beside(step: str) -> None:
+    """Execute the SQL file beside a step's Python file, as it stands."""
+    statements = Path(step).with_suffix(".sql").read_text(encoding="utf-8")
+    adapter = op.get_bind().connection.dbapi_connection
+    assert adapter is not None
+    adapter.run_async(lambda connection: connection.execute(statements))
 
 
 @cache
-def _steps() -> dict[str, Path]:
-    """The files by their versions, in order."""
-    return {file.name.partition("_")[0]: file for file in sorted(STEPS.glob("*.sql"))}
+def newest() -> str:
+    """The schema version that this program needs."""
+    head = ScriptDirectory.from_config(_config()).get_current_head()
+    assert head is not None
+    return head
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(SCHEMA).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def _upgrade(connection: sqlalchemy.Connection) -> None:
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

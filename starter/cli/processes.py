@@ -87,13 +87,12 @@ def migrate() -> None:
     import asyncio
 
     from activities.database import DRIVER_ERRORS
-    from activities.directory.migrations import NotMigrated
     from activities.directory.migrations import migrate as run
 
     settings = settings_or_leave("migrate")
     try:
         asyncio.run(run(settings.directory_dsn.get_secret_value()))
-    except (*DRIVER_ERRORS, NotMigrated) as error:
+    except DRIVER_ERRORS as error:
         complain("migrate", error)
         leave(1)
     typer.echo("The directory has the newest schema.")

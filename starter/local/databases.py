@@ -8,9 +8,11 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
+from alembic.util import CommandError
+from sqlalchemy.exc import SQLAlchemyError
 
 from activities.database import DRIVER_ERRORS
-from activities.directory.migrations import NotMigrated, migrate
+from activities.directory.migrations import migrate
 from activities.prepare import FENCE
 from starter.local.postgres import SUPERUSER, UNSAID, EmbeddedPostgres
 
@@ -83,7 +85,7 @@ def prepare(server: EmbeddedPostgres) -> Urls:
     radius = System.read("radius", "radcheck", DEPLOY / "freeradius")
     try:
         return asyncio.run(_prepare(server, kamailio, radius))
-    except (*DRIVER_ERRORS, NotMigrated) as e:
+    except (*DRIVER_ERRORS, SQLAlchemyError, CommandError) as e:
         raise PrepareFailed(f"{type(e).__name__}: {e}") from e
 
 

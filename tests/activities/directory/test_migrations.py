@@ -60,13 +60,6 @@ async def test_a_migration_that_fails_leaves_nothing(world: World) -> None:
     ) == [(None, None)]
 
 
-async def test_a_database_of_a_newer_connect_is_left_alone(world: World) -> None:
-    await world.execute("directory", "UPDATE alembic_version SET version_num = '9999'")
-    with pytest.raises(NotMigrated, match="has schema 9999, newer than"):
-        await migrate(world.dsns["directory"])
-    assert await world.rows("directory", "SELECT version_num FROM alembic_version") == [("9999",)]
-
-
 async def test_systems_as_we_deploy_them_are_ready(world: World) -> None:
     await check_systems(world.databases)
     assert [line.rpartition(": ")[2] for line in await prepare(world.settings)] == ["nothing to add"] * 2

@@ -247,7 +247,7 @@ async def test_settings_that_are_missing_are_named_without_a_traceback(terminal:
 
 
 def test_no_driver_no_server_and_no_temporal_sdk_is_waited_for() -> None:
-    heavy = {"asyncpg", "fastapi", "temporalio", "uvicorn", "phonenumbers", "jinja2"}
+    heavy = {"asyncpg", "fastapi", "temporalio", "uvicorn", "sqlalchemy", "phonenumbers", "jinja2"}
     program = "import sys, starter.cli.main; print(*sys.modules)"
     loaded = subprocess.check_output([sys.executable, "-c", program], encoding="utf-8").split()
     assert not heavy & set(loaded)
