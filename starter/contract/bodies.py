@@ -78,6 +78,9 @@ Key = Annotated[
 ]
 Text = Annotated[str, AfterValidator(storable)]
 Switched = Literal["telephony", "internet"]
+DryRun = Annotated[
+    bool, Field(description="Answer what the command would do, before and after (`PreviewView`), and do nothing")
+]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_NAME, pattern=r"\S")]
 
 M = TypeVar("M", bound=BaseModel)
@@ -131,7 +134,7 @@ class CommandBody(Clean, messages.Body):
 class CancelQuery(CommandBody):
     """What the cancelling of a planned change says in its address."""
 
-    dry_run: bool = False
+    dry_run: DryRun = False
 
 
 class PlannableBody(Clean, messages.PlannableBody):

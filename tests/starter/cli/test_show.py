@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from starter.api.examples import ATTENTION, CLIENT, SYSTEM
+from starter.api.examples import ANSWERS, CLIENT
 from starter.cli.show import clients as render
 from starter.cli.show import systems as render_systems
 from starter.cli.show import tables
 
+ATTENTION, SYSTEM = ANSWERS["Attention"], ANSWERS["SystemState"]
 IDS = ["riverside-management", "acme", "a-client-whose-id-is-rather-long"]
 
 
