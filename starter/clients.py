@@ -161,7 +161,7 @@ class ClientService:
             shown = await self.directory.client(client_id, datetime.now(UTC))
             if shown is None:
                 raise NoSuchClient(client_id) from closed
-            return self._linked(_without_workflow(shown.view))
+            return self._linked(_without_workflow(shown))
         passed = end_date_passed(view.end_date, datetime.now(UTC), view.timezone)  # a query's clock may stand still
         view = view.model_copy(update={"end_date_passed": passed})
         try:
@@ -184,16 +184,16 @@ class ClientService:
                 return view
         if shown is None or shown.revision < view.revision:
             return view
-        return self._linked(view.model_copy(update=dict(shown.view)).with_actions())
+        return self._linked(view.model_copy(update=dict(shown)).with_actions())
 
-    async def clients(self, wanted: ClientFilter) -> ClientPage:
+    async def clients(self, filters: ClientFilter) -> ClientPage:
         """A page of the list, and the number of all clients. Raises NoSuchPage, DirectoryAway."""
-        (items, then), counts = await asyncio.gather(self.listed(wanted), self.directory.counts(wanted))
-        return ClientPage(items=items, next=then, total=total_of(counts, wanted))
+        (items, then), counts = await asyncio.gather(self.listed(filters), self.directory.counts(filters))
+        return ClientPage(items=items, next=then, total=total_of(counts, filters))
 
-    async def listed(self, wanted: ClientFilter) -> tuple[list[ClientView], str | None]:
+    async def listed(self, filters: ClientFilter) -> tuple[list[ClientView], str | None]:
         """A page of the list and the cursor of the next one; nothing is counted. Raises NoSuchPage, DirectoryAway."""
-        items, then = await self.directory.clients(wanted, datetime.now(UTC))
+        items, then = await self.directory.clients(filters, datetime.now(UTC))
         return [self._linked(view) for view in items], then
 
     async def history(self, client_id: str, limit: int, cursor: str | None, event: str = "") -> HistoryPage:
@@ -246,10 +246,9 @@ class ClientService:
     async def _command_closed(self, client_id: str, message: AnyMessage) -> CommandAnswer:
         """The answer of a client whose workflow has ended. Decommissioned is final, and decommissioning again changes
         nothing."""
-        shown = await self.directory.client(client_id, datetime.now(UTC))
-        if shown is None:
+        view = await self.directory.client(client_id, datetime.now(UTC))
+        if view is None:
             raise NoSuchClient(client_id)
-        view = shown.view
         if view.status is not Status.DECOMMISSIONED:
             raise WorkflowMissing(client_id, workflow_id(client_id))
         at = local_time(view.decommissioned_at, view.timezone) if view.decommissioned_at else "an earlier time"

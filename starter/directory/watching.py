@@ -14,7 +14,7 @@ import asyncpg
 import structlog
 
 from activities.database import DRIVER_ERRORS
-from starter.directory.reads import DirectoryReads, Shown
+from starter.directory.reads import DirectoryReads
 from starter.errors import DirectoryAway
 from workflows.wire.views import ClientView
 
@@ -89,7 +89,7 @@ class Watch:
 
 async def until_settled(
     directory: DirectoryReads, watch: Watch, decided: ClientView, seconds: float, look_every: float = 2.0
-) -> Shown | None:
+) -> ClientView | None:
     """The client when everything that was ``decided`` is done and shown. None when the time is over first.
 
     It goes on waiting while the directory is away.
@@ -101,7 +101,7 @@ async def until_settled(
                 changed.clear()
                 with suppress(DirectoryAway):
                     shown = await directory.settled(client_id, revision, datetime.now(UTC))
-                    if shown and (shown.revision > revision or _decisions(shown.view) == _decisions(decided)):
+                    if shown and (shown.revision > revision or _decisions(shown) == _decisions(decided)):
                         return shown
                 with suppress(TimeoutError):
                     await asyncio.wait_for(changed.wait(), look_every)
