@@ -1,13 +1,23 @@
 """The shapes of HTTP answers (PRODUCT.md section 7.2), beside those of the wire (workflows/wire/views.py)."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import Field
 
 from starter.contract.bodies import Switched
 from workflows.wire.messages import Model
 from workflows.wire.views import ClientView, SkippedView
+
+Item = TypeVar("Item")
+
+
+class Page(Model, Generic[Item]):
+    """Part of a list. ``next`` is the cursor of the next page, null on the last; ``total`` counts the whole list."""
+
+    items: list[Item]
+    next: str | None
+    total: int
 
 
 class Site(Model):
@@ -19,16 +29,10 @@ class Site(Model):
     created_at: datetime
 
 
-class SitePage(Model):
-    items: list[Site]
-    next: str | None
-    total: int
+class SitePage(Page[Site]): ...
 
 
-class ClientPage(Model):
-    items: list[ClientView]
-    next: str | None
-    total: int
+class ClientPage(Page[ClientView]): ...
 
 
 class HistoryEntry(Model):
@@ -47,10 +51,7 @@ class HistoryEntry(Model):
     facts: dict[str, Any]
 
 
-class HistoryPage(Model):
-    items: list[HistoryEntry]
-    next: str | None
-    total: int
+class HistoryPage(Page[HistoryEntry]): ...
 
 
 class Attention(Model):
@@ -72,10 +73,7 @@ class Attention(Model):
     skipped: SkippedView | None
 
 
-class AttentionPage(Model):
-    items: list[Attention]
-    next: str | None
-    total: int
+class AttentionPage(Page[Attention]): ...
 
 
 class SystemState(Model):
@@ -97,10 +95,7 @@ class SystemState(Model):
     clients_changing: int
 
 
-class SystemPage(Model):
-    items: list[SystemState]
-    next: str | None
-    total: int
+class SystemPage(Page[SystemState]): ...
 
 
 class SipCredentials(Model):
