@@ -9,6 +9,9 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from starter.cli.http import Service
+from starter.cli.show import clients
+from starter.cli.show.preview import preview
+from starter.cli.show.tables import output, say
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="The client's id")]
 Json = Annotated[bool, typer.Option("--json", help="Answer, or problem document, as JSON")]
@@ -87,21 +90,13 @@ def send(
     options: SendOptions, method: str, *path: str, body: dict[str, Any] | None = None, then: str = "", **query: Any
 ) -> None:
     """Send a command and show its answer, or what it would do; ``then`` is what a person has to do after a change."""
-    from starter.cli.show import clients as render
-    from starter.cli.show import preview as render_preview
-    from starter.cli.show import tables
-
     service = Service(options.as_json)
     request = {"body": body, "command_id": options.command_id, **query}
     if isinstance(options, ChangeOptions) and options.dry_run:
-        preview = service.send(method, *path, dry_run="true", **request)
-        tables.as_json(preview) if options.as_json else render_preview.preview(preview)
+        output(options.as_json, service.send(method, *path, dry_run="true", **request), preview)
         return
     answer = service.send(method, *path, wait=options.wait, **request)
-    if options.as_json:
-        tables.as_json(answer)
-    else:
-        render.answer(answer)
-        if then and answer["changed"]:
-            tables.say(then.format(**answer))
+    output(options.as_json, answer, clients.answer)
+    if then and answer["changed"] and not options.as_json:
+        say(then.format(**answer))
     service.finish(answer, options.wait)

@@ -9,8 +9,8 @@ from rich.console import Console
 
 from starter.api.examples import ANSWERS, CLIENT
 from starter.cli.show import clients as render
+from starter.cli.show import sites, tables
 from starter.cli.show import systems as render_systems
-from starter.cli.show import tables
 
 ATTENTION, SYSTEM = ANSWERS["Attention"], ANSWERS["SystemState"]
 IDS = ["riverside-management", "acme", "a-client-whose-id-is-rather-long"]
@@ -231,7 +231,7 @@ def test_what_is_empty_says_what_to_do(width: int, capsys: pytest.CaptureFixture
     assert told == "No client needs attention at thames on internet. What is skipped is listed with --skipped."
     render_systems.attention([], NOW, skipped=True)
     assert capsys.readouterr().out == "No client needs attention.\n"
-    render.sites([])
+    sites.sites({"items": []})
     assert "connect site add" in capsys.readouterr().out
 
 
