@@ -12,6 +12,7 @@ from starter.cli.options import (
     Lines,
     Offices,
     PlanOptions,
+    command,
     send,
     with_options,
 )
@@ -29,7 +30,7 @@ SystemName = Annotated[System, typer.Argument(metavar="SYSTEM", help="telephony 
 @with_options
 def activate(client_id: Id, options: CommandOptions) -> None:
     """Provide all contracted services, ahead of the start date if need be."""
-    _command(options, client_id, "activate")
+    command(options, client_id, "activate")
 
 
 @app.command(short_help="Place a hold: services are off while one stands.")
@@ -42,7 +43,7 @@ def suspend(
     ] = "operator",
 ) -> None:
     """Place a hold: every service is ceased while one stands."""
-    _command(options, client_id, "suspend", source=source)
+    command(options, client_id, "suspend", source=source)
 
 
 @app.command()
@@ -53,21 +54,21 @@ def unsuspend(
     source: Annotated[str, typer.Option(metavar="WHO", help="Source of the hold to lift; all: every one")] = "operator",
 ) -> None:
     """Lift a hold. Services come back when the last one goes."""
-    _command(options, client_id, "unsuspend", source=source)
+    command(options, client_id, "unsuspend", source=source)
 
 
 @app.command()
 @with_options
 def decommission(client_id: Id, options: PlanOptions) -> None:
     """Close the contract and cease all services, for good."""
-    _command(options, client_id, "decommission")
+    command(options, client_id, "decommission")
 
 
 @app.command("cancel-decommission", short_help="Remove the planned decommission.")
 @with_options
 def cancel_decommission(client_id: Id, options: CommandOptions) -> None:
     """Remove the planned decommission; the status stays as it is."""
-    _command(options, client_id, "cancel-scheduled-decommission")
+    command(options, client_id, "cancel-scheduled-decommission")
 
 
 @app.command(short_help="Become virtual or residential.")
@@ -82,7 +83,7 @@ def convert(
 ) -> None:
     """Become virtual (numbers stay, offices and internet end) or residential (every line gets an office)."""
     contracted: dict[str, Any] = {"lines": [line(text) for text in lines or ()], "offices": office}
-    _command(options, client_id, "convert", to=to, **contracted, internet=internet_ and internet(internet_))
+    command(options, client_id, "convert", to=to, **contracted, internet=internet_ and internet(internet_))
 
 
 @app.command(short_help="Add or remove lines, set or end internet access.")
@@ -100,7 +101,7 @@ def services(
 ) -> None:
     """Add lines (or move them to another office), remove lines, set or end internet access."""
     lines: dict[str, Any] = {"add_lines": [line(text) for text in add_line or ()], "remove_lines": remove_line}
-    _command(options, client_id, "services", **lines, internet=internet_ and internet_or_none(internet_))
+    command(options, client_id, "services", **lines, internet=internet_ and internet_or_none(internet_))
 
 
 @app.command("cancel-planned")
@@ -118,7 +119,7 @@ def cancel_planned(
 @with_options
 def rotate_credentials(client_id: Id, options: CommandOptions) -> None:
     """New secrets for every line and the account. Telephones and router must then be configured anew."""
-    _command(options, client_id, "rotate-credentials", then=ANEW)
+    command(options, client_id, "rotate-credentials", then=ANEW)
 
 
 # -- when a system is in the way ---------------------------------------------------------------------------------------
@@ -128,7 +129,7 @@ def rotate_credentials(client_id: Id, options: CommandOptions) -> None:
 @with_options
 def retry(client_id: Id, system: SystemName, options: CommandOptions) -> None:
     """Attempt a system again at once, without the rest of the pause."""
-    _command(options, client_id, f"systems/{system}/retry")
+    command(options, client_id, f"systems/{system}/retry")
 
 
 @app.command(short_help="Accept that a system is not as decided.")
@@ -136,7 +137,7 @@ def retry(client_id: Id, system: SystemName, options: CommandOptions) -> None:
 def skip(client_id: Id, system: SystemName, options: CommandOptions) -> None:
     """Accept that a system is not as decided, until the next decision that concerns it."""
     needed(options.reason, "--reason", "the line card is being replaced on Monday")
-    _command(options, client_id, f"systems/{system}/skip")
+    command(options, client_id, f"systems/{system}/skip")
 
 
 @app.command("mark-done", short_help="Count a system as done by hand.")
@@ -149,13 +150,4 @@ def mark_done(
 ) -> None:
     """Count a system as done, because somebody has seen to it by hand."""
     needed(note, "--note", "switched off at the exchange, ticket 4711")
-    _command(options, client_id, f"systems/{system}/mark-done", note=note)
-
-
-def _command(options: ChangeOptions, client_id: str, route: str, then: str = "", **fields: Any) -> None:
-    """Send it with its own fields, its reason, and the moment for which it is planned."""
-    if isinstance(options, CommandOptions):
-        fields["reason"] = options.reason
-    if isinstance(options, PlanOptions):
-        fields |= {"last_day": options.last_day, "at": options.at}
-    send(options, "POST", "clients", client_id, *route.split("/"), body=given(**fields), then=then)
+    command(options, client_id, f"systems/{system}/mark-done", note=note)

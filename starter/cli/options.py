@@ -12,6 +12,7 @@ from starter.cli.http import Service
 from starter.cli.show import clients
 from starter.cli.show.preview import preview
 from starter.cli.show.tables import output, say
+from starter.cli.values import given
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="The client's id")]
 Json = Annotated[bool, typer.Option("--json", help="Answer, or problem document, as JSON")]
@@ -100,3 +101,9 @@ def send(
     if then and answer["changed"] and not options.as_json:
         say(then.format(**answer))
     service.finish(answer, options.wait)
+
+
+def command(options: ChangeOptions, client_id: str, route: str, then: str = "", **fields: Any) -> None:
+    """Send a command with its own fields, its reason, and the moment for which it is planned."""
+    common = {name: getattr(options, name) for name in ("reason", "last_day", "at") if hasattr(options, name)}
+    send(options, "POST", "clients", client_id, *route.split("/"), body=given(**fields, **common), then=then)

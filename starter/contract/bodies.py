@@ -14,7 +14,6 @@ from pydantic import (
     BaseModel,
     Field,
     StrictBool,
-    StrictInt,
     StringConstraints,
     ValidationInfo,
     field_validator,
@@ -23,7 +22,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from starter.contract.numbers import Number
-from workflows.domain.client.rules import LONGEST_BILLING_REF, LONGEST_NAME
+from workflows.domain.client.rules import LONGEST_BILLING_REF
 from workflows.domain.dates import zone_names
 from workflows.domain.errors import InvalidField
 from workflows.domain.lifecycle import Activation, Status
@@ -31,12 +30,13 @@ from workflows.domain.provisioning.ledger import Provisioned
 from workflows.domain.services import ClientType
 from workflows.domain.text import hidden_in
 from workflows.wire import messages
-from workflows.wire.messages import MOST, Model, Office, Strict
+from workflows.wire.messages import MOST, Model, Name, Office, Strict
 
 CLIENT_ID = r"^[a-z0-9][a-z0-9-]{1,62}$"
 YEARS = range(1900, 2200)
 NO_PLACES = {"Factory", "localtime", "posixrules"}  # what else lies among the zones: of the machine, or of nowhere
 DATES = {"start_date", "end_date", "last_day", "at"}
+NEVER_NULL = ("name", "start_date", "activation")
 PROSE = {"reason", "note"}  # may have several lines
 WRITTEN_DATE = re.compile(r"^\d{4}-\d\d-\d\d")
 
@@ -66,9 +66,11 @@ def known_zone(name: str) -> str:
 
 
 def never_null(schema: dict[str, Any]) -> None:
-    """Have a field described as one that may be left out, and is not null when it is given."""
-    schema.pop("default", None)
-    schema.update(next(kind for kind in schema.pop("anyOf") if kind.get("type") != "null"))
+    """Have these fields of an edit described as ones that may be left out, and are not null when they are given."""
+    for name in NEVER_NULL:
+        field = schema["properties"][name]
+        field.pop("default")
+        field.update(next(kind for kind in field.pop("anyOf") if kind.get("type") != "null"))
 
 
 Key = Annotated[
@@ -81,7 +83,6 @@ Switched = Literal["telephony", "internet"]
 DryRun = Annotated[
     bool, Field(description="Answer what the command would do, before and after (`PreviewView`), and do nothing")
 ]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_NAME, pattern=r"\S")]
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -116,15 +117,11 @@ class Clean(Model):
 # -- what comes in ----------------------------------------------------------------------------------------------------
 
 
-class LineGiven(Clean, messages.LineGiven):
+class LineGiven(Clean, messages.LineGiven, strict=True):
     number: Number
-    protected: StrictBool = Field(False, description="Stays in service through a suspension: lift, alarm, door entry")
 
 
-class InternetGiven(Clean, messages.InternetGiven):
-    down_mbps: StrictInt = Field(ge=1, le=1_000_000, examples=[100])
-    up_mbps: StrictInt = Field(ge=1, le=1_000_000, examples=[20])
-    vlan: StrictInt | None = Field(None, ge=1, le=4094, examples=[110])
+class InternetGiven(Clean, messages.InternetGiven, strict=True): ...
 
 
 class CommandBody(Clean, messages.Body):
@@ -173,19 +170,10 @@ class MarkDoneBody(Clean, messages.MarkDoneBody):
         return given
 
 
-class EditBody(Clean, messages.EditBody):
+class EditBody(Clean, messages.EditBody, json_schema_extra=never_null):
     """Details. What is left out stays; ``billing_ref`` empty or null asks for a generated one."""
 
-    name: Name | None = Field(None, examples=["Acme Ltd"], json_schema_extra=never_null)
-    start_date: date | None = Field(None, examples=["2027-01-01"], json_schema_extra=never_null)
-    activation: Activation | None = Field(
-        None,
-        description="Of a New client: automatic plans it for the start date anew, manual leaves it to a person",
-        examples=["automatic"],
-        json_schema_extra=never_null,
-    )
-
-    @field_validator("name", "start_date", "activation", mode="before")
+    @field_validator(*NEVER_NULL, mode="before")
     @classmethod
     def _kept(cls, given: Any) -> Any:
         if given is None:

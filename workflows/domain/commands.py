@@ -118,7 +118,7 @@ class Edit(Command):
 
 @dataclass(frozen=True, kw_only=True)
 class RotateCredentials(Command):
-    """Give every line and account a new secret. Telephones and the router are then configured anew, with its credentials."""
+    """Give every line and account a new secret. Telephones and the router are then configured anew, with these."""
 
     kind: Literal[Kind.ROTATE_CREDENTIALS] = Kind.ROTATE_CREDENTIALS
 

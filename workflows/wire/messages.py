@@ -35,6 +35,7 @@ E164 = Annotated[
     Field(description="A telephone number in E.164", examples=["+442079460001"]),
 ]
 Office = Annotated[str, StringConstraints(min_length=1, max_length=64), Field(examples=["3.12"])]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_NAME, pattern=r"\S")]
 ShortText = Annotated[str, StringConstraints(max_length=500)]
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"\S")]
 Seconds = Annotated[float, Field(ge=1, le=86400, allow_inf_nan=False)]
@@ -120,12 +121,14 @@ class ServicesBody(PlannableBody):
 class EditBody(Body):
     """Details. What is left out stays; ``billing_ref`` empty or null asks for a generated one."""
 
-    name: Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_NAME, pattern=r"\S")] | None = None
+    name: Name | None = Field(None, examples=["Acme Ltd"])
     billing_ref: Annotated[str, StringConstraints(max_length=64, strip_whitespace=True)] | None = None
-    start_date: date | None = None
+    start_date: date | None = Field(None, examples=["2027-01-01"])
     end_date: date | None = Field(None, description="Null removes it. It never acts on services")
     activation: Activation | None = Field(
-        None, description="Of a New client: automatic plans it for the start date anew, manual leaves it to a person"
+        None,
+        description="Of a New client: automatic plans it for the start date anew, manual leaves it to a person",
+        examples=["automatic"],
     )
 
     @model_serializer(mode="wrap")

@@ -96,15 +96,14 @@ async def test_half_a_request_is_not_waited_for_however_slowly_it_goes_on() -> N
         silent, half = await sent(server, b"", stack), await sent(server, HALF, stack)
         slow = await sent(server, HALF, stack)
 
-        async def drip() -> None:
-            while not slow[1].is_closing():
-                slow[1].write(b"x")
-                await asyncio.sleep(0.05)
+        def closed() -> bool:
+            slow[1].write(b"x")
+            return slow[1].is_closing()
 
-        dripping = asyncio.create_task(drip())
+        dripping = asyncio.create_task(eventually(closed, every=0.05))
         for pair in (silent, half, slow):
             await the_end(pair)
-        dripping.cancel()
+        assert await dripping
 
 
 async def test_half_a_body_is_told_that_it_is_late() -> None:
