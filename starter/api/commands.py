@@ -59,10 +59,10 @@ class Route:
             return await command.send(client_id, BY_NAME[self.kind], body, **address)
 
         bare = self.body in (CommandBody, PlannableBody)  # nothing needs to be said, so no body needs to be sent
-        given: Any = {"default_factory": self.body} if bare else {}
+        default: Any = {"default_factory": self.body} if bare else {}
         send.__annotations__ |= {
             "address": Annotated[dict[str, object], Depends(self.address)],
-            "body": Annotated[self.body, Body(**given, openapi_examples=examples.of_body(self.body))],
+            "body": Annotated[self.body, Body(**default, openapi_examples=examples.of_body(self.body))],
         }
         return send
 

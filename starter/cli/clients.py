@@ -6,10 +6,10 @@ import typer
 
 from starter.cli import commands
 from starter.cli.http import Service
-from starter.cli.options import CommandOptions, Id, Internet, Json, Lines, Offices, SendOptions, send, with_options
+from starter.cli.options import CommandOptions, Id, Internet, Json, Lines, Offices, SendOptions, on, send
 from starter.cli.show import clients as render
 from starter.cli.show.tables import output
-from starter.cli.values import given, internet, line
+from starter.cli.values import filled, internet, line
 from workflows.domain.lifecycle import Activation, Status
 from workflows.domain.provisioning.ledger import Provisioned
 from workflows.domain.services import ClientType
@@ -61,8 +61,7 @@ def credentials(client_id: Id, as_json: Json = False) -> None:
 # -- what is written of them ------------------------------------------------------------------------------------------
 
 
-@app.command()
-@with_options
+@on(app)
 def add(
     name: Annotated[str, typer.Option(metavar="NAME", help="The company's name")],
     type_: Annotated[ClientType, typer.Option("--type", help="Rents offices in the building, or has lines only")],
@@ -83,7 +82,7 @@ def add(
     management: Annotated[bool, typer.Option("--management", help="The operator's own client of the site")] = False,
 ) -> None:
     """Create a client."""
-    body = given(
+    body = filled(
         client_id=id_,
         name=name,
         type=type_,
@@ -100,8 +99,7 @@ def add(
     send(options, "POST", "clients", body=body)
 
 
-@app.command()
-@with_options
+@on(app)
 def edit(
     client_id: Id,
     options: CommandOptions,
@@ -114,7 +112,7 @@ def edit(
     ] = None,
 ) -> None:
     """Edit details."""
-    body = given(
+    body = filled(
         name=name, billing_ref=billing_ref, start_date=start_date, activation=activation, reason=options.reason or None
     )
     if end_date is not None:

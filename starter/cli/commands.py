@@ -13,10 +13,10 @@ from starter.cli.options import (
     Offices,
     PlanOptions,
     command,
+    on,
     send,
-    with_options,
 )
-from starter.cli.values import System, given, internet, internet_or_none, kind, line, needed
+from starter.cli.values import System, filled, internet, internet_or_none, kind, line, needed
 from workflows.domain.services import ClientType
 
 ANEW = "Telephones and router must be configured anew, with: connect client credentials {client_id}"
@@ -26,15 +26,13 @@ app = typer.Typer()
 SystemName = Annotated[System, typer.Argument(metavar="SYSTEM", help="telephony or internet")]
 
 
-@app.command(short_help="Provide all services, ahead of the start date too.")
-@with_options
+@on(app, short_help="Provide all services, ahead of the start date too.")
 def activate(client_id: Id, options: CommandOptions) -> None:
     """Provide all contracted services, ahead of the start date if need be."""
     command(options, client_id, "activate")
 
 
-@app.command(short_help="Place a hold: services are off while one stands.")
-@with_options
+@on(app, short_help="Place a hold: services are off while one stands.")
 def suspend(
     client_id: Id,
     options: PlanOptions,
@@ -46,8 +44,7 @@ def suspend(
     command(options, client_id, "suspend", source=source)
 
 
-@app.command()
-@with_options
+@on(app)
 def unsuspend(
     client_id: Id,
     options: PlanOptions,
@@ -57,22 +54,19 @@ def unsuspend(
     command(options, client_id, "unsuspend", source=source)
 
 
-@app.command()
-@with_options
+@on(app)
 def decommission(client_id: Id, options: PlanOptions) -> None:
     """Close the contract and cease all services, for good."""
     command(options, client_id, "decommission")
 
 
-@app.command("cancel-decommission", short_help="Remove the planned decommission.")
-@with_options
+@on(app, "cancel-decommission", short_help="Remove the planned decommission.")
 def cancel_decommission(client_id: Id, options: CommandOptions) -> None:
     """Remove the planned decommission; the status stays as it is."""
     command(options, client_id, "cancel-scheduled-decommission")
 
 
-@app.command(short_help="Become virtual or residential.")
-@with_options
+@on(app, short_help="Become virtual or residential.")
 def convert(
     client_id: Id,
     options: PlanOptions,
@@ -86,8 +80,7 @@ def convert(
     command(options, client_id, "convert", to=to, **contracted, internet=internet_ and internet(internet_))
 
 
-@app.command(short_help="Add or remove lines, set or end internet access.")
-@with_options
+@on(app, short_help="Add or remove lines, set or end internet access.")
 def services(
     client_id: Id,
     options: PlanOptions,
@@ -104,19 +97,17 @@ def services(
     command(options, client_id, "services", **lines, internet=internet_ and internet_or_none(internet_))
 
 
-@app.command("cancel-planned")
-@with_options
+@on(app, "cancel-planned")
 def cancel_planned(
     client_id: Id,
     options: CommandOptions,
     change: Annotated[str, typer.Argument(metavar="KIND", help="Its kind, or its change_id")],
 ) -> None:
     """Cancel a planned change."""
-    send(options, "DELETE", "clients", client_id, "planned", kind(change), **given(reason=options.reason or None))
+    send(options, "DELETE", "clients", client_id, "planned", kind(change), **filled(reason=options.reason or None))
 
 
-@app.command("rotate-credentials", short_help="New secrets for its telephones and its router.")
-@with_options
+@on(app, "rotate-credentials", short_help="New secrets for its telephones and its router.")
 def rotate_credentials(client_id: Id, options: CommandOptions) -> None:
     """New secrets for every line and the account. Telephones and router must then be configured anew."""
     command(options, client_id, "rotate-credentials", then=ANEW)
@@ -125,23 +116,20 @@ def rotate_credentials(client_id: Id, options: CommandOptions) -> None:
 # -- when a system is in the way ---------------------------------------------------------------------------------------
 
 
-@app.command(short_help="Attempt a system again, at once.")
-@with_options
+@on(app, short_help="Attempt a system again, at once.")
 def retry(client_id: Id, system: SystemName, options: CommandOptions) -> None:
     """Attempt a system again at once, without the rest of the pause."""
     command(options, client_id, f"systems/{system}/retry")
 
 
-@app.command(short_help="Accept that a system is not as decided.")
-@with_options
+@on(app, short_help="Accept that a system is not as decided.")
 def skip(client_id: Id, system: SystemName, options: CommandOptions) -> None:
     """Accept that a system is not as decided, until the next decision that concerns it."""
     needed(options.reason, "--reason", "the line card is being replaced on Monday")
     command(options, client_id, f"systems/{system}/skip")
 
 
-@app.command("mark-done", short_help="Count a system as done by hand.")
-@with_options
+@on(app, "mark-done", short_help="Count a system as done by hand.")
 def mark_done(
     client_id: Id,
     system: SystemName,

@@ -43,8 +43,8 @@ def kind(text: str) -> str:
     return KINDS.get(text, text)
 
 
-def given(**values: Any) -> dict[str, Any]:
-    """The options that were given."""
+def filled(**values: Any) -> dict[str, Any]:
+    """The options that have a value."""
     return {name: value for name, value in values.items() if value not in (None, [], False)}
 
 

@@ -92,26 +92,26 @@ class Clean(Model):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _readable(cls, given: Any, info: ValidationInfo) -> Any:
-        for text in given if isinstance(given, list) else [given]:
+    def _readable(cls, value: Any, info: ValidationInfo) -> Any:
+        for text in value if isinstance(value, list) else [value]:
             if isinstance(text, str):
                 seen(text, lines=info.field_name in PROSE)
-        if info.field_name in DATES and isinstance(given, str | int | float) and not WRITTEN_DATE.match(str(given)):
+        if info.field_name in DATES and isinstance(value, str | int | float) and not WRITTEN_DATE.match(str(value)):
             raise PydanticCustomError(
                 "date_as_text", "Write the date as a text: 2027-02-28, an instant 2027-03-01T09:00:00+00:00"
             )
-        return given
+        return value
 
     @field_validator("*", mode="after")
     @classmethod
-    def _plausible(cls, given: Any) -> Any:
-        if isinstance(given, date) and given.year not in YEARS:
+    def _plausible(cls, value: Any) -> Any:
+        if isinstance(value, date) and value.year not in YEARS:
             raise PydanticCustomError(
                 "date_out_of_range",
                 "The year {year} is not plausible. Give one from {first} to {last}",
-                {"year": given.year, "first": YEARS[0], "last": YEARS[-1]},
+                {"year": value.year, "first": YEARS[0], "last": YEARS[-1]},
             )
-        return given
+        return value
 
 
 # -- what comes in ----------------------------------------------------------------------------------------------------
@@ -129,13 +129,13 @@ class CommandBody(Clean, messages.Body):
 
 
 class CancelQuery(CommandBody):
-    """What the cancelling of a planned change says in its address."""
+    """The query of a request that cancels a planned change."""
 
     dry_run: DryRun = False
 
 
 class PlannableBody(Clean, messages.PlannableBody):
-    """A command that happens now, or at the moment given: one of ``last_day`` and ``at``."""
+    """A command that happens now, or at a given moment: one of ``last_day`` and ``at``."""
 
 
 class ConvertBody(Clean, messages.ConvertBody):
@@ -160,14 +160,14 @@ class SkipBody(Clean, messages.SkipBody):
 
 
 class MarkDoneBody(Clean, messages.MarkDoneBody):
-    """Count a system as done by hand. ``reason`` may be said for ``note``."""
+    """Count a system as done by hand. ``reason`` may stand for ``note``."""
 
     @model_validator(mode="before")
     @classmethod
-    def _said_once(cls, given: Any) -> Any:
-        if isinstance(given, dict) and {"note", "reason"} <= given.keys():
+    def _stated_once(cls, value: Any) -> Any:
+        if isinstance(value, dict) and {"note", "reason"} <= value.keys():
             raise PydanticCustomError("said_twice", "Both note and reason are given. Leave one of them out")
-        return given
+        return value
 
 
 class EditBody(Clean, messages.EditBody, json_schema_extra=never_null):
@@ -175,16 +175,16 @@ class EditBody(Clean, messages.EditBody, json_schema_extra=never_null):
 
     @field_validator(*NEVER_NULL, mode="before")
     @classmethod
-    def _kept(cls, given: Any) -> Any:
-        if given is None:
+    def _kept(cls, value: Any) -> Any:
+        if value is None:
             raise PydanticCustomError("never_null", "Every client has one. Leave it out to keep it, or give another")
-        return given
+        return value
 
 
 def message_of(kind: type[M], body: BaseModel, *, by: str, command_id: str, **more: object) -> M:
     """The message of a body, which was checked and is not checked again. ``more`` is what its address says."""
-    given = more | {name: getattr(body, name) for name in body.model_fields_set} | {"by": by, "command_id": command_id}
-    return kind.model_construct(set(given), **given)
+    fields = more | {name: getattr(body, name) for name in body.model_fields_set} | {"by": by, "command_id": command_id}
+    return kind.model_construct(set(fields), **fields)
 
 
 class SiteGiven(Clean, Strict):

@@ -65,7 +65,7 @@ def _proven_system(system: SystemView, row: asyncpg.Record, zone: str) -> System
     if not row[f"{name}_done"] or system.skipped:
         return system
     at = row[f"{name}_at"]
-    shown = at_site(at, zone) if at is not None else system.proven_at
+    proven_at = at_site(at, zone) if at is not None else system.proven_at
     seen = {finding["subject"]: finding["seen"] for finding in row[f"{name}_findings"] or ()}
     subjects = [
         subject.model_copy(
@@ -73,18 +73,18 @@ def _proven_system(system: SystemView, row: asyncpg.Record, zone: str) -> System
                 "actual": subject.desired,
                 "state": "proven",
                 "why": "",
-                "proven_at": shown if subject.subject in seen else subject.proven_at,
+                "proven_at": proven_at if subject.subject in seen else subject.proven_at,
                 "seen": seen.get(subject.subject, subject.seen),  # done by hand, its evidence is a note
             }
         )
         for subject in system.subjects
     ]
-    news: dict[str, object] = {"actual": dict(system.desired), "proven_at": shown, "subjects": subjects}
+    update: dict[str, object] = {"actual": dict(system.desired), "proven_at": proven_at, "subjects": subjects}
     if row[f"{name}_method"]:
-        news |= {"method": row[f"{name}_method"], "by": "", "note": ""}
+        update |= {"method": row[f"{name}_method"], "by": "", "note": ""}
     if system.state != "attention":  # the end of attention is published, and then shown
-        news |= {"state": "settled", "attempts": 0, "last_error": "", "next_attempt_at": None}
-    return system.model_copy(update=news)
+        update |= {"state": "settled", "attempts": 0, "last_error": "", "next_attempt_at": None}
+    return system.model_copy(update=update)
 
 
 class DirectoryReads:
@@ -174,8 +174,7 @@ class DirectoryReads:
         """The refusal, if another client holds one of these numbers or this billing reference."""
         rows = await self.database.read(
             "SELECT number FROM numbers WHERE number = ANY($1) AND client_id <> $2 ORDER BY number",
-            list(numbers),
-            client_id,
+            *(list(numbers), client_id),
         )
         if rows:
             belong = "belongs" if len(rows) == 1 else "belong"

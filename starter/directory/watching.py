@@ -100,9 +100,9 @@ async def until_settled(
             while True:
                 changed.clear()
                 with suppress(DirectoryAway):
-                    shown = await directory.settled(client_id, revision, datetime.now(UTC))
-                    if shown and (shown.revision > revision or _decisions(shown) == _decisions(decided)):
-                        return shown
+                    published = await directory.settled(client_id, revision, datetime.now(UTC))
+                    if published and (published.revision > revision or _decisions(published) == _decisions(decided)):
+                        return published
                 with suppress(TimeoutError):
                     await asyncio.wait_for(changed.wait(), look_every)
     return None

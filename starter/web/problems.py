@@ -115,19 +115,19 @@ def _of_invalid(errors: list[Any]) -> Problem:
 
     Input that it quotes is shortened, so that an answer is never much longer than its request.
     """
-    shown = [
+    fields = [
         {"field": _field(error), "detail": _cut(_encodable(_sentence(error)), LONGEST_SENTENCE)}
         for error in errors[:MOST_ERRORS]
     ]
-    first = shown[0]
+    first = fields[0]
     if (more := len(errors) - MOST_ERRORS) > 0:
-        shown.append({"field": "", "detail": f"There are {more:,} more errors. Correct these first"})
+        fields.append({"field": "", "detail": f"There are {more:,} more errors. Correct these first"})
     return problem(
         422,
         f"{first['detail']}.",
         "Invalid field" if first["field"] else "",
         field=first["field"] or None,
-        errors=shown if len(shown) > 1 else None,
+        errors=fields if len(fields) > 1 else None,
     )
 
 

@@ -217,11 +217,11 @@ class Edit(EditBody, CommandMessage):
 
     def _fields(self) -> dict[str, Any]:
         """A null clears the end date and asks for a generated billing reference; what is left out stays."""
-        given = self.model_fields_set
+        present = self.model_fields_set
         return {
             **super()._fields(),
-            "billing_ref": (self.billing_ref or "") if "billing_ref" in given else None,
-            "clear_end_date": "end_date" in given and self.end_date is None,
+            "billing_ref": (self.billing_ref or "") if "billing_ref" in present else None,
+            "clear_end_date": "end_date" in present and self.end_date is None,
         }
 
 
