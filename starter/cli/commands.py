@@ -16,7 +16,7 @@ from starter.cli.options import (
     on,
     send,
 )
-from starter.cli.values import System, filled, internet, internet_or_none, kind, line, needed
+from starter.cli.values import System, filled, internet, kind, line, needed
 from workflows.domain.services import ClientType
 
 ANEW = "Telephones and router must be configured anew, with: connect client credentials {client_id}"
@@ -94,7 +94,13 @@ def services(
 ) -> None:
     """Add lines (or move them to another office), remove lines, set or end internet access."""
     lines: dict[str, Any] = {"add_lines": [line(text) for text in add_line or ()], "remove_lines": remove_line}
-    command(options, client_id, "services", **lines, internet=internet_ and internet_or_none(internet_))
+    command(
+        options,
+        client_id,
+        "services",
+        **lines,
+        internet=internet_ if internet_ in (None, "none") else internet(internet_),
+    )
 
 
 @on(app, "cancel-planned")

@@ -1,19 +1,12 @@
 """What people write on the command line, as the API takes it. What the API can judge better is left to it."""
 
 import re
-from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 import typer
 
 KINDS = {"services": "change_services"}
-
-
-class System(StrEnum):
-    """What Connect switches."""
-
-    telephony = "telephony"
-    internet = "internet"
+System = Literal["telephony", "internet"]
 
 
 def line(text: str) -> dict[str, Any]:
@@ -31,11 +24,6 @@ def internet(text: str) -> dict[str, int]:
         raise typer.BadParameter(f"{text!r} is not DOWN/UP or DOWN/UP:VLAN, for example 100/20:110")
     down, up, vlan = found.groups()
     return {"down_mbps": int(down), "up_mbps": int(up), **({"vlan": int(vlan)} if vlan else {})}
-
-
-def internet_or_none(text: str) -> dict[str, int] | str:
-    """As ``internet``, or ``none`` to end it."""
-    return text if text == "none" else internet(text)
 
 
 def kind(text: str) -> str:

@@ -7,7 +7,7 @@ import asyncpg
 
 from starter.contract.answers import Attention, AttentionPage, SystemPage, SystemState
 from starter.contract.bodies import AttentionFilter
-from starter.directory.paging import DirectoryDatabase, Where, opened, sealed, split
+from starter.directory.paging import DirectoryDatabase, Where, opened, sealed
 from workflows.domain.dates import at_site
 from workflows.domain.systems import SWITCHED
 
@@ -87,7 +87,7 @@ async def those_waiting(database: DirectoryDatabase, filters: AttentionFilter) -
             opened(filters.cursor, ORDER, (int, str, str)),
         )
     order = f"ORDER BY f.place, f.since, f.client_id LIMIT {where.parameter(filters.limit + 1)}"
-    rows, last = split(await database.read(f"{found} {_PAGE} {where} {order}", *where.values), filters.limit)
+    rows, last = await database.page(f"{found} {_PAGE} {where} {order}", where.values, filters.limit)
     return AttentionPage(
         items=[_attention(row) for row in rows],
         next=last and sealed(ORDER, (last["place"], last["sort_key"], last["client_id"])),

@@ -4,10 +4,9 @@ import asyncio
 import base64
 import binascii
 import json
-from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 import asyncpg
 
@@ -35,6 +34,19 @@ class DirectoryDatabase:
     async def read(self, query: str, *values: object) -> list[asyncpg.Record]:
         return await self._answer(self._database.read(query, *values))
 
+    async def page(
+        self, query: str, values: Iterable[object], limit: int
+    ) -> tuple[list[asyncpg.Record], asyncpg.Record | None]:
+        """The rows of a page, and the last of them if there are more: the query selects one more than ``limit``.
+
+        Raises NoSuchPage for a cursor that the database cannot read. All other input was checked before.
+        """
+        try:
+            rows = await self.read(query, *values)
+        except asyncpg.DataError as error:
+            raise NoSuchPage from error
+        return rows[:limit], rows[limit - 1] if len(rows) > limit else None
+
     async def write(self, statement: str, *values: object) -> list[asyncpg.Record]:
         """As ``Database.write``: the statement must be idempotent."""
         return await self._answer(self._database.write(statement, *values))
@@ -47,15 +59,6 @@ class DirectoryDatabase:
             raise DirectoryAway("it has no tables yet", "Run connect migrate") from error
         except _AWAY as error:
             raise DirectoryAway(type(error).__name__) from error
-
-
-@asynccontextmanager
-async def paging() -> AsyncIterator[None]:
-    """Turn a cursor that the database cannot read into NoSuchPage. All other input was checked before."""
-    try:
-        yield
-    except asyncpg.DataError as error:
-        raise NoSuchPage from error
 
 
 @dataclass
@@ -80,14 +83,6 @@ class Where:
 
     def __str__(self) -> str:
         return f"WHERE {' AND '.join(self.terms)}" if self.terms else ""
-
-
-Row = TypeVar("Row")
-
-
-def split(rows: Sequence[Row], limit: int) -> tuple[Sequence[Row], Row | None]:
-    """The rows of a page, and the last of them if there are more."""
-    return rows[:limit], rows[limit - 1] if len(rows) > limit else None
 
 
 def sealed(order: str, place: tuple[object, ...]) -> str:

@@ -15,7 +15,7 @@ from starter.contract.answers import AttentionPage, HistoryEntry, HistoryPage, S
 from starter.contract.bodies import AttentionFilter, ClientFilter, SiteGiven
 from starter.directory.attention import systems, those_waiting
 from starter.directory.listing import counting, cursor_of, picking
-from starter.directory.paging import DirectoryDatabase, Where, opened, paging, sealed, split
+from starter.directory.paging import DirectoryDatabase, Where, opened, sealed
 from starter.errors import SiteIdTaken
 from workflows.domain.dates import at_site
 from workflows.domain.errors import BillingRefTaken, NumberTaken, Refusal, Taken
@@ -138,13 +138,12 @@ class DirectoryReads:
         Raises NoSuchPage.
         """
         picked = picking(filters)
-        async with paging():
-            found = await self.database.read(
-                f"{_CLIENT}, l.sort_key::text AS sort_text, l.sort_name "
-                f"FROM ({picked.query}) l JOIN clients c USING (client_id) {_PROOFS} ORDER BY {picked.order}",
-                *picked.values,
-            )
-        rows, last = split(found, filters.limit)
+        rows, last = await self.database.page(
+            f"{_CLIENT}, l.sort_key::text AS sort_text, l.sort_name "
+            f"FROM ({picked.query}) l JOIN clients c USING (client_id) {_PROOFS} ORDER BY {picked.order}",
+            picked.values,
+            filters.limit,
+        )
         return [view_of(row, now) for row in rows], last and cursor_of(filters, last)
 
     async def counts(self, filters: ClientFilter) -> dict[str, int]:
@@ -197,8 +196,7 @@ class DirectoryReads:
 
     async def attention(self, filters: AttentionFilter) -> AttentionPage:
         """A page of the clients that need a person, by system, the oldest first. Raises NoSuchPage."""
-        async with paging():
-            return await those_waiting(self.database, filters)
+        return await those_waiting(self.database, filters)
 
     async def systems(self) -> SystemPage:
         """The state of each system as the workers find it, and the number of clients that wait for it."""
@@ -226,8 +224,7 @@ class DirectoryReads:
                 "(h.at, h.history_id) < ({}::text::timestamptz, {}::bigint)", opened(cursor, "history", (str, int))
             )
         order = f"ORDER BY h.at DESC, h.history_id DESC LIMIT {where.parameter(limit + 1)}"
-        async with paging():
-            rows, last = split(await self.database.read(f"{_LINE} {where} {order}", *where.values), limit)
+        rows, last = await self.database.page(f"{_LINE} {where} {order}", where.values, limit)
         return HistoryPage(
             items=[_entry(row, known[0]["timezone"]) for row in rows],
             next=last and sealed("history", (last["sort_key"], last["history_id"])),

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.text import Text
 
-from starter.cli.show.tables import GAP, Cell, Column, Row, count, fits, moment, note, say, show, table, word
+from starter.cli.show.tables import GAP, Cell, Column, Row, count, fits, leading, moment, note, say, show, table, word
 
 ESSENTIAL = 5  # columns of the list of clients that it has at any sensible width
 
@@ -28,14 +28,14 @@ def clients(items: list[dict[str, Any]], total: int) -> None:
     if not fits(columns[:ESSENTIAL], rows):
         columns, rows = _clients_table(items, with_zone=len(zones) > 1, narrow=True)
         most = ESSENTIAL
-    fitting = next((n for n in range(most, 3, -1) if fits(columns[:n], rows)), 3)
-    show(table(columns[:fitting], [row[:fitting] for row in rows]))
+    present, cells = leading(columns[:most], rows, least=3)
+    show(table(present, cells))
     summary = [f"{len(items)} of {count(total, 'client')}"]
     if len(zones) == 1:
         summary.append(f"next changes in {zones.pop()} time")
     if late := sum(client["end_date_passed"] for client in items):
         summary.append(f"{late} past the end date (!)")
-    left_out = ", ".join(column.head for column in columns[fitting:])
+    left_out = ", ".join(column.head for column in columns[len(present) :])
     note("; ".join(summary), *([f"Not shown at this width: {left_out}"] if left_out else []))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.text import Text
 
-from starter.cli.show.tables import Column, Row, age, count, fits, note, say, show, table, until, word
+from starter.cli.show.tables import Column, Row, age, count, fits, leading, note, say, show, table, until, word
 
 
 def attention(items: list[dict[str, Any]], now: datetime, *, where: str = "", skipped: bool = False) -> None:
@@ -60,8 +60,7 @@ def systems(items: list[dict[str, Any]], now: datetime) -> None:
     columns = [Column(head) for head in ("system", "state", "for", "workers", "changing", "attention", "oldest")]
     columns.append(Column("last success"))
     rows = [_system_row(system, now) for system in items]
-    fitting = next(n for n in range(len(columns), 0, -1) if n == 1 or fits(columns[:n], rows))
-    show(table(columns[:fitting], [row[:fitting] for row in rows]))
+    show(table(*leading(columns, rows, least=1)))
     errors = [
         [Text(system["system"], "dim"), system["last_error"]]
         for system in items

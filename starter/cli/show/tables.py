@@ -137,6 +137,12 @@ def fits(columns: Sequence[Column], rows: Sequence[Row], *, wrap: bool = False) 
     return sum(_least(columns, rows, wrap=wrap)) + GAP * (len(columns) - 1) <= console.width
 
 
+def leading(columns: Sequence[Column], rows: Sequence[Row], least: int) -> tuple[Sequence[Column], list[Row]]:
+    """As many of the first columns as have room, and ``least`` at any width: the most important ones are first."""
+    number = next((n for n in range(len(columns), least, -1) if fits(columns[:n], rows)), least)
+    return columns[:number], [row[:number] for row in rows]
+
+
 def _least(columns: Sequence[Column], rows: Sequence[Row], *, wrap: bool) -> list[int]:
     """How wide each column must be."""
     widest = [max([cell_len(c.head), *(cell_len(str(row[n])) for row in rows)]) for n, c in enumerate(columns)]
