@@ -120,7 +120,7 @@ class ClientService:
         """Send a command, and return the client's answer. Raises a Refusal, NoSuchClient, Away or NotDecided.
 
         The first verdict on a ``command_id`` stands: what was obeyed is answered so, with the client as it is now;
-        what was refused is refused with what was said then. ``fresh``: nobody has used this one before.
+        what was refused is refused with the same words. ``fresh``: nobody has used this one before.
         """
         check_id(client_id)
         key = Key(client_id, message.command_id, fingerprint(message.command()), message.kind)

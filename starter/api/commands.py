@@ -58,7 +58,7 @@ class Route:
         async def send(command: Command, client_id: ClientId, address: Any, body: Any) -> CommandResponse:
             return await command.send(client_id, BY_NAME[self.kind], body, **address)
 
-        bare = self.body in (CommandBody, PlannableBody)  # nothing needs to be said, so no body needs to be sent
+        bare = self.body in (CommandBody, PlannableBody)  # no field is required, so no body is
         default: Any = {"default_factory": self.body} if bare else {}
         send.__annotations__ |= {
             "address": Annotated[dict[str, object], Depends(self.address)],

@@ -14,7 +14,7 @@ from workflows.domain.lifecycle import Activation, Status
 from workflows.domain.provisioning.ledger import Provisioned
 from workflows.domain.services import ClientType
 
-app = typer.Typer(no_args_is_help=True, help="Clients: look at them, and tell them what to do.")
+app = typer.Typer(no_args_is_help=True, help="Clients: look at them, and send them commands.")
 
 
 # -- looking ----------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""``connect client``: what a client is told to do, and what helps when a system is in the way."""
+"""``connect client``: commands to a client, and to one system of it that fails."""
 
 from typing import Annotated, Any
 

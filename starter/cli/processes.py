@@ -75,7 +75,7 @@ def serve() -> None:
         set_up(json=settings.json_logs)
         try:
             run(settings)
-        except SystemExit:  # uvicorn has said why: a port that is taken
+        except SystemExit:  # uvicorn has logged why: a port that is taken
             leave(1)
     leave(0)
 

@@ -39,4 +39,4 @@ def filled(**values: Any) -> dict[str, Any]:
 def needed(text: str, option: str, example: str) -> None:
     """Refuse a blank text where it stands in the history for good, and so cannot be left out."""
     if not text.strip():
-        raise typer.BadParameter(f'it stands in the history for good: say it, {option} "{example}"', param_hint=option)
+        raise typer.BadParameter(f'it stands in the history for good: give it, {option} "{example}"', param_hint=option)

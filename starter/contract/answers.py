@@ -55,7 +55,7 @@ class HistoryPage(Page[HistoryEntry]): ...
 
 
 class Attention(Model):
-    """A client for which a system is not as decided, as the directory was last told of it.
+    """A client for which a system is not as decided, as it was last published.
 
     ``state``: attention: a person is needed; not_proven: changed, but what is true could not be seen yet; skipped: a
     person accepts it. ``since`` is when that began. ``attempts`` and ``next_attempt_at`` are those of then.
@@ -79,7 +79,7 @@ class AttentionPage(Page[Attention]): ...
 class SystemState(Model):
     """How the workers find a system, and how many clients wait for it.
 
-    ``state``: the worst that any worker says; unknown: none has said anything for a minute. ``since`` is when that
+    ``state``: the worst that any worker reports; unknown: none has reported for a minute. ``since`` is when that
     began. ``clients_changing`` are those that wait for it without needing a person.
     """
 
@@ -114,7 +114,7 @@ class RadiusCredentials(Model):
 
 
 class Servers(Model):
-    """Where telephones and routers are to go, as this process was told; null: it was not told."""
+    """The servers for telephones and routers, from this process's settings; null: it has none."""
 
     sip: str | None = Field(description="host:port", examples=["127.0.0.1:5060"])
     sip_domain: str

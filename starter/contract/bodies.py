@@ -182,7 +182,7 @@ class EditBody(Clean, messages.EditBody, json_schema_extra=never_null):
 
 
 def message_of(kind: type[M], body: BaseModel, *, by: str, command_id: str, **more: object) -> M:
-    """The message of a body, which was checked and is not checked again. ``more`` is what its address says."""
+    """The message of a body, which was checked and is not checked again. ``more`` are the fields in its address."""
     fields = more | {name: getattr(body, name) for name in body.model_fields_set} | {"by": by, "command_id": command_id}
     return kind.model_construct(set(fields), **fields)
 

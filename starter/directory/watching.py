@@ -26,7 +26,7 @@ EVERY_CLIENT = ""
 
 class Watch:
     """Tells of changed clients while ``run`` runs. ``pause`` seconds lie between attempts to connect, and
-    ``heartbeat`` between two signs of life from the server: of a connection that is half open nothing else is heard."""
+    ``heartbeat`` between two signs of life from the server: nothing else shows that a connection is half open."""
 
     def __init__(self, dsn: str, pause: float = 1.0, heartbeat: float = 10.0) -> None:
         self._dsn = dsn

@@ -173,7 +173,7 @@ PlannedCommand: TypeAlias = Activate | PlannableCommand
 
 
 def check_texts(command: AnyCommand) -> None:
-    """Raises InvalidField where a command says something with a character that nobody would see."""
+    """Raises InvalidField where a text of a command has a character that nobody would see."""
     for field, text in _texts(command):
         check_text(text, field, lines=field == "reason")
 

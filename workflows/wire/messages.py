@@ -84,7 +84,7 @@ class InternetGiven(Strict):
 
 
 class Body(Strict):
-    """What every command may say."""
+    """The fields that every command may have."""
 
     reason: ShortText = Field("", examples=["invoice 1042 unpaid"])
     source: Word = Field("operator", description="Who asks for it: operator, billing, security, …")
@@ -278,7 +278,7 @@ COMMANDS: dict[Kind, type[commands.AnyCommand]] = {command.kind: command for com
 
 
 def _value(value: object) -> object:
-    """What a field says, as the domain has it."""
+    """The value of a field, as the domain has it."""
     match value:
         case LineGiven():
             return value.line()
@@ -292,11 +292,10 @@ def _value(value: object) -> object:
 # -- other messages -------------------------------------------------------------------------------------------------
 
 
-class DriftReport(Envelope):
+class DriftReport(Body, Envelope):
     """Somebody found a system not as it was left."""
 
     system: Literal["telephony", "internet"]
-    reason: ShortText = ""
     source: Word = "monitoring"
 
 
@@ -313,11 +312,9 @@ class LimitsGiven(Strict):
         return replace(present, **self.model_dump(exclude_none=True))
 
 
-class Roll(Envelope):
+class Roll(Body, Envelope):
     """Ask for renewal, so that an idle client takes new code after a deploy, and new ``limits``, if they are given."""
 
-    reason: ShortText = ""
-    source: Word = "operator"
     limits: LimitsGiven | None = None
 
 

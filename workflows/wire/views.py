@@ -49,7 +49,7 @@ class HoldView(Model):
 
 
 class PlannedView(PlanView):
-    """A planned change. ``details`` is what its command says besides moment and reason, as its HTTP body does.
+    """A planned change. ``details`` are the other fields of its command, as in its HTTP body.
 
     ``status_after`` is the client's status once it has come, if nothing else is decided. Null: it will not come, for
     another one clears it before, or it is refused when it is due.

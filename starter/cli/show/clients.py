@@ -91,7 +91,7 @@ def history(page: dict[str, Any]) -> None:
 
 
 def credentials(access: dict[str, Any]) -> None:
-    """Secrets and servers; what cannot be known here is said in words."""
+    """Secrets and servers; words for what cannot be known here."""
     servers = access["servers"]
     rows = [("telephone", line, servers["sip"]) for line in access["sip"]]
     rows += [("router", access["radius"], servers["radius"])] if access["radius"] else []

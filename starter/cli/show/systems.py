@@ -11,7 +11,7 @@ from starter.cli.show.tables import Column, Row, age, count, fits, leading, note
 
 
 def attention(items: list[dict[str, Any]], now: datetime, *, where: str = "", skipped: bool = False) -> None:
-    """Who waits, under the system they wait for. ``where`` says what the list was narrowed to."""
+    """Who waits, under the system they wait for. ``where`` is the filter in words."""
     more = "" if skipped else " What is skipped is listed with --skipped."
     if not items:
         say(f"No client needs attention{where}.{more}")

@@ -37,7 +37,7 @@ COLOURS = {
     "unknown": "red",
     "refused": "red",
 }
-PIPED = 100_000  # columns, when nobody says how wide it is: nothing is cut, wrapped or left out
+PIPED = 100_000  # columns, when COLUMNS is not set: nothing is cut, wrapped or left out
 GAP = 2  # blanks between columns
 LAST = 20  # columns that a wrapped last column has at least
 

@@ -20,15 +20,15 @@ async def test_a_suspension_is_answered_when_it_is_proven(service: Service) -> N
     client = await service.create(internet=ACCESS)
     answer = await service.post(client["client_id"], "suspend", source="billing", reason="unpaid")
     assert answer.status_code == 200, answer.text
-    told = answer.json()
-    assert (told["status"], told["provisioning"], told["changed"]) == ("suspended", "settled", True)
-    assert told["holds"][0] | {"placed_at": ""} == {
+    suspended = answer.json()
+    assert (suspended["status"], suspended["provisioning"], suspended["changed"]) == ("suspended", "settled", True)
+    assert suspended["holds"][0] | {"placed_at": ""} == {
         "source": "billing",
         "reason": "unpaid",
         "by": "api",
         "placed_at": "",
     }
-    for system in told["systems"]:
+    for system in suspended["systems"]:
         assert set(system["actual"].values()) == {"off"}
         assert system["proven_at"]
     assert service.telephony.lines[client["lines"][0]["number"]] is False
@@ -85,8 +85,8 @@ async def test_details_are_edited(service: Service, api: httpx2.AsyncClient) -> 
     client = await service.create(end_date="2100-01-31")
     path = f"/clients/{client['client_id']}"
     ref = unique("REF")
-    said = {"name": "New name", "billing_ref": ref, "end_date": None}
-    answer = await api.patch(path, json=said, headers={"Prefer": "wait=20"})
+    details = {"name": "New name", "billing_ref": ref, "end_date": None}
+    answer = await api.patch(path, json=details, headers={"Prefer": "wait=20"})
     assert answer.status_code == 200, answer.text
     assert (answer.json()["name"], answer.json()["billing_ref"], answer.json()["end_date"]) == ("New name", ref, None)
     generated = (await api.patch(path, json={"billing_ref": ""}, headers={"Prefer": "wait=20"})).json()["billing_ref"]

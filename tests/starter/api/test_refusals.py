@@ -83,8 +83,8 @@ class Refusing(Gateway):
     recorded = True
 
     async def command(self, client_id: str, message: AnyMessage) -> CommandAnswer:
-        told = as_failure(IllegalTransition("It became illegal meanwhile"), recorded=self.recorded)
-        raise refusal_from(told) from WorkflowUpdateFailedError(told)
+        failure = as_failure(IllegalTransition("It became illegal meanwhile"), recorded=self.recorded)
+        raise refusal_from(failure) from WorkflowUpdateFailedError(failure)
 
 
 @pytest.mark.parametrize("recorded", [True, False])
