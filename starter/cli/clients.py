@@ -9,7 +9,7 @@ from starter.cli.http import Service
 from starter.cli.options import CommandOptions, Id, Internet, Json, Lines, Offices, SendOptions, on, send
 from starter.cli.show import clients as render
 from starter.cli.show.tables import output
-from starter.cli.values import filled, internet, line
+from starter.cli.values import filled
 from workflows.domain.lifecycle import Activation, Status
 from workflows.domain.provisioning.ledger import Provisioned
 from workflows.domain.services import ClientType
@@ -87,8 +87,8 @@ def add(
         name=name,
         type=type_,
         site=site,
-        lines=[line(text) for text in lines or ()],
-        internet=internet_ and internet(internet_),
+        lines=lines,
+        internet=internet_,
         offices=office,
         start_date=start_date,
         end_date=end_date,

@@ -16,7 +16,7 @@ from starter.cli.options import (
     on,
     send,
 )
-from starter.cli.values import System, filled, internet, kind, line, needed
+from starter.cli.values import System, filled, internet_or_none, kind, line, needed
 from workflows.domain.services import ClientType
 
 ANEW = "Telephones and router must be configured anew, with: connect client credentials {client_id}"
@@ -76,8 +76,7 @@ def convert(
     internet_: Internet = None,
 ) -> None:
     """Become virtual (numbers stay, offices and internet end) or residential (every line gets an office)."""
-    contracted: dict[str, Any] = {"lines": [line(text) for text in lines or ()], "offices": office}
-    command(options, client_id, "convert", to=to, **contracted, internet=internet_ and internet(internet_))
+    command(options, client_id, "convert", to=to, lines=lines, offices=office, internet=internet_)
 
 
 @on(app, short_help="Add or remove lines, set or end internet access.")
@@ -85,22 +84,22 @@ def services(
     client_id: Id,
     options: PlanOptions,
     add_line: Annotated[
-        list[str] | None, typer.Option(metavar="NUMBER[@OFFICE]", help="+442079460001@3.12, once for each")
+        list[Any] | None,
+        typer.Option(metavar="NUMBER[@OFFICE]", parser=line, help="+442079460001@3.12, once for each"),
     ] = None,
     remove_line: Annotated[list[str] | None, typer.Option(metavar="NUMBER", help="Once for each")] = None,
     internet_: Annotated[
-        str | None, typer.Option("--internet", metavar="DOWN/UP[:VLAN]|none", help="Rates in Mbit/s, or none to end it")
+        Any,
+        typer.Option(
+            "--internet",
+            metavar="DOWN/UP[:VLAN]|none",
+            parser=internet_or_none,
+            help="Rates in Mbit/s, or none to end it",
+        ),
     ] = None,
 ) -> None:
     """Add lines (or move them to another office), remove lines, set or end internet access."""
-    lines: dict[str, Any] = {"add_lines": [line(text) for text in add_line or ()], "remove_lines": remove_line}
-    command(
-        options,
-        client_id,
-        "services",
-        **lines,
-        internet=internet_ if internet_ in (None, "none") else internet(internet_),
-    )
+    command(options, client_id, "services", add_lines=add_line, remove_lines=remove_line, internet=internet_)
 
 
 @on(app, "cancel-planned")

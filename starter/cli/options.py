@@ -12,17 +12,20 @@ from starter.cli.http import Service
 from starter.cli.show import clients
 from starter.cli.show.preview import preview
 from starter.cli.show.tables import output, say
-from starter.cli.values import filled
+from starter.cli.values import filled, internet, line
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="The client's id")]
 Json = Annotated[bool, typer.Option("--json", help="Answer, or problem document, as JSON")]
 Lines = Annotated[
-    list[str] | None,
-    typer.Option("--line", metavar="NUMBER[@OFFICE]", help="+442079460001@3.12, once for each; virtual: no @OFFICE"),
+    list[Any] | None,
+    typer.Option(
+        "--line", metavar="NUMBER[@OFFICE]", parser=line, help="+442079460001@3.12, once for each; virtual: no @OFFICE"
+    ),
 ]
 Offices = Annotated[list[str] | None, typer.Option("--office", metavar="OFFICE", help="One without a telephone line")]
 Internet = Annotated[
-    str | None, typer.Option("--internet", metavar="DOWN/UP[:VLAN]", help="Rates in Mbit/s: 100/20, 100/20:110")
+    Any,
+    typer.Option("--internet", metavar="DOWN/UP[:VLAN]", parser=internet, help="Rates in Mbit/s: 100/20, 100/20:110"),
 ]
 
 

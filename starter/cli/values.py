@@ -26,6 +26,11 @@ def internet(text: str) -> dict[str, int]:
     return {"down_mbps": int(down), "up_mbps": int(up), **({"vlan": int(vlan)} if vlan else {})}
 
 
+def internet_or_none(text: str) -> dict[str, int] | str:
+    """As ``internet``, or ``none`` to end it."""
+    return text if text == "none" else internet(text)
+
+
 def kind(text: str) -> str:
     """A kind of planned change as the API calls it, or a change_id as it is."""
     return KINDS.get(text, text)
