@@ -113,7 +113,7 @@ async def test_the_console_says_it_beside_the_field(ann: Somebody, service: Serv
 
 
 @pytest.mark.parametrize(
-    ("signal", "said", "field"),
+    ("signal", "fields", "field"),
     [
         ("edit", {"name": BIDI}, "name"),
         ("suspend", {"source": BIDI}, "source"),
@@ -123,10 +123,10 @@ async def test_the_console_says_it_beside_the_field(ann: Somebody, service: Serv
     ],
 )
 async def test_a_signal_with_one_is_a_recorded_refusal_in_which_it_can_be_seen(
-    service: Service, victim: dict[str, Any], signal: str, result: dict[str, Any], field: str
+    service: Service, victim: dict[str, Any], signal: str, fields: dict[str, Any], field: str
 ) -> None:
     handle = service.temporal.get_workflow_handle(f"client-{victim['client_id']}")
-    await handle.signal(signal, result)
+    await handle.signal(signal, fields)
     await service.known(victim["client_id"])
     (refused,) = [line for line in await service.history(victim["client_id"]) if line["event"] == "refused"]
     assert f"The {field} contains a character that cannot be seen: U+" in refused["text"]

@@ -317,7 +317,7 @@ async def test_a_system_that_is_not_switched_is_named(api: httpx2.AsyncClient, w
 
 
 @pytest.mark.parametrize(
-    ("way", "said", "field"),
+    ("way", "body", "field"),
     [
         ("skip", {}, "reason"),
         ("skip", {"reason": ""}, "reason"),

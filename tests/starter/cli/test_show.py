@@ -210,7 +210,7 @@ def test_the_systems_have_a_line_each_and_a_remedy(width: int, capsys: pytest.Ca
 
 
 @pytest.mark.parametrize(
-    ("seconds", "told"),
+    ("seconds", "words"),
     [(0, "0 s"), (-5, "0 s"), (59, "59 s"), (60, "1 min"), (3599, "59 min"), (3600, "1 h"), (11_520, "3 h 12 min"),
      (86_400, "1 d"), (100_800, "1 d 4 h"), (86_460, "1 d")],
 )  # fmt: skip
