@@ -10,7 +10,7 @@ from temporalio.exceptions import ApplicationError
 from activities.database import Database, Databases, open_databases
 from activities.errors import SYSTEM_REJECTED, attempt_on
 from activities.settings import Settings
-from workflows.domain.systems import SWITCHED, System
+from workflows.domain.systems import BUILT_IN, TELEPHONY, System
 
 FENCE = Path(__file__).parents[1] / "deploy/fence.sql"
 
@@ -45,7 +45,7 @@ class Part:
 def parts_of(system: System) -> list[Part]:
     """Every table and column that Connect uses in a system's database."""
     fence = Part("connect_fence", statement=FENCE.read_text(encoding="utf-8"))
-    if system is System.TELEPHONY:
+    if system == TELEPHONY:
         switches = [Part("subscriber", column, SWITCHES) for column in ("in_service", "may_call_out")]
         return [Part("subscriber"), Part("location"), fence, *switches]
     return [Part("radcheck"), Part("radreply"), Part("radacct"), fence]
@@ -64,7 +64,7 @@ async def prepare(settings: Settings) -> list[str]:
     return added or ["Other adapters than our own switch both systems: nothing to prepare"]
 
 
-async def check_systems(databases: Databases, systems: Iterable[System] = SWITCHED) -> None:
+async def check_systems(databases: Databases, systems: Iterable[System] = BUILT_IN) -> None:
     """Raises NotPrepared when a system lacks something. A system that is away is not checked.
 
     ``systems`` are those that our own adapters switch.
@@ -83,7 +83,7 @@ async def check_systems(databases: Databases, systems: Iterable[System] = SWITCH
 
 
 def _of(system: System, databases: Databases) -> Database:
-    return databases.telephony if system is System.TELEPHONY else databases.internet
+    return databases.telephony if system == TELEPHONY else databases.internet
 
 
 async def _prepare(system: System, database: Database) -> list[str]:

@@ -14,7 +14,6 @@ from starter.contract.bodies import CancelQuery, CommandBody, PlannableBody
 from starter.web import problems
 from starter.web.dependencies import ClientId
 from workflows.domain.lifecycle import Kind
-from workflows.domain.systems import System
 from workflows.wire.messages import BY_NAME, COMMANDS
 from workflows.wire.messages import Body as AnyBody
 from workflows.wire.views import CommandAnswer
@@ -29,7 +28,7 @@ def no_more() -> dict[str, object]:  # its text would stand in the OpenAPI docum
 def one_system(
     system: Annotated[bodies.Switched, Path(description="Which system", examples=["telephony"])],
 ) -> dict[str, object]:
-    return {"system": System(system)}
+    return {"system": system}
 
 
 def one_plan(

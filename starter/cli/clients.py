@@ -11,7 +11,7 @@ from starter.cli.show import clients as render
 from starter.cli.show.tables import output
 from starter.cli.values import filled
 from workflows.domain.lifecycle import Activation, Status
-from workflows.domain.provisioning.ledger import Provisioned
+from workflows.domain.provisioning.provisioning import Provisioned
 from workflows.domain.services import ClientType
 
 app = typer.Typer(no_args_is_help=True, help="Clients: look at them, and send them commands.")

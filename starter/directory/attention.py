@@ -9,7 +9,7 @@ from starter.contract.answers import Attention, AttentionPage, SystemPage, Syste
 from starter.contract.bodies import AttentionFilter
 from starter.directory.paging import DirectoryDatabase, Where, opened, sealed
 from workflows.domain.dates import at_site
-from workflows.domain.systems import SWITCHED
+from workflows.domain.systems import BUILT_IN
 
 SILENCE = 60  # seconds after which a worker that reports nothing is gone
 ORDER = "attention"  # what a cursor of this list is sealed with
@@ -97,7 +97,7 @@ async def those_waiting(database: DirectoryDatabase, filters: AttentionFilter) -
 
 async def systems(database: DirectoryDatabase) -> SystemPage:
     """Every system that is switched, the silent ones too."""
-    rows = await database.read(_REPORTS, SILENCE, [system.value for system in SWITCHED])
+    rows = await database.read(_REPORTS, SILENCE, list(BUILT_IN))
     return SystemPage(items=[SystemState(**row) for row in rows], next=None, total=len(rows))
 
 
