@@ -154,7 +154,7 @@ async def _run(postgres: EmbeddedPostgres, clients: int, asked: int) -> dict[str
             await database.write(_PROVE, findings, first, AT_ONCE)
         await _vacuumed(dsn)
         service = ClientService(Gateway(await connect(), "http://ui"), directory, Watch(dsn), settings.limits)
-        cookie = await Sessions(database, token).begin("bench", "http://127.0.0.1")
+        cookie = await Sessions(directory.database, token).begin("bench", "http://127.0.0.1")
         async with _serving(
             Server(uvicorn.Config(create_app(service, token), port=free_port(), log_config=None))
         ) as url:

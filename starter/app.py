@@ -1,4 +1,4 @@
-"""The app: the API's routes and the console's pages behind one door, with what stands in front of all of them."""
+"""The app: the API's routes and the console's pages behind one door, with the middleware in front of both."""
 
 from importlib.metadata import version
 from typing import Any
@@ -62,7 +62,7 @@ def _route_name(route: APIRoute) -> str:
 def create_app(
     clients: ClientService, token: str, lifespan: Lifespan[FastAPI] | None = None, names: Names | None = None
 ) -> FastAPI:
-    """The API and the console, in front of a desk, for whoever holds the token. They answer to these names alone."""
+    """The API and the console, for whoever holds the token. They answer to these names alone."""
     names = names or Names()
     app = Api(
         title="Connect",
@@ -70,7 +70,7 @@ def create_app(
         description=ABOUT,
         docs_url=None,
         redoc_url=None,
-        redirect_slashes=False,  # it would say the Host header in Location
+        redirect_slashes=False,  # it would repeat the Host header in Location
         lifespan=lifespan,
         generate_unique_id_function=_route_name,
     )

@@ -69,49 +69,49 @@ class ClientService:
         self._limits = limits
         self._keyring = keyring
 
-    async def create(self, given: ClientGiven, command_id: str, by: str = "", *, fresh: bool = False) -> ClientView:
+    async def create(self, new: ClientGiven, command_id: str, by: str = "", *, fresh: bool = False) -> ClientView:
         """Create a client, in the name of ``by``. The directory has it then. Raises a Refusal, Away or NotDecided.
 
         The first verdict on a ``command_id`` stands. ``fresh``: this one was never used.
         """
-        request = digest_of(given)
-        key = Key(given.client_id or client_id_for(command_id), command_id, request, CREATE)
+        request = digest_of(new)
+        key = Key(new.client_id or client_id_for(command_id), command_id, request, CREATE)
         if not fresh and await self._known(key):
             return await self.client(key.client_id)
         try:
-            return await self._create(given, key.client_id, command_id, by, request)
+            return await self._create(new, key.client_id, command_id, by, request)
         except Refusal as refusal:
             if await self._keep(key, refusal, fresh=fresh):
                 return await self.client(key.client_id)
             raise
 
-    async def _create(self, given: ClientGiven, client_id: str, command_id: str, by: str, request: str) -> ClientView:
-        site = await self.directory.site(given.site)
+    async def _create(self, new: ClientGiven, client_id: str, command_id: str, by: str, request: str) -> ClientView:
+        site = await self.directory.site(new.site)
         if site is None:
             known = ", ".join(site.site_id for site in (await self.directory.sites()).items)
             raise InvalidField(
-                f"There is no site {given.site!r}",
+                f"There is no site {new.site!r}",
                 f"Give one of: {known}" if known else "Add it first: connect site add",
                 field="site",
             )
         now = datetime.now(UTC)
         client = Client(
             client_id=client_id,
-            name=given.name,
+            name=new.name,
             site=site.site_id,
             timezone=site.timezone,
             services=Services(
-                given.type,
-                tuple(line.line() for line in given.lines),
-                given.internet.internet() if given.internet else None,
-                tuple(given.offices),
+                new.type,
+                tuple(line.line() for line in new.lines),
+                new.internet.internet() if new.internet else None,
+                tuple(new.offices),
             ),
-            start_date=given.start_date or local_day(now, site.timezone),
+            start_date=new.start_date or local_day(now, site.timezone),
             created_at=now,
-            billing_ref=given.billing_ref or "",
-            end_date=given.end_date,
-            activation=given.activation,
-            management=given.management,
+            billing_ref=new.billing_ref or "",
+            end_date=new.end_date,
+            activation=new.activation,
+            management=new.management,
         )
         state = ClientState.of_new(client, self._limits, created_by=command_id, by=by, request=request)
         return self._linked(await self.gateway.create(state, request))
@@ -120,7 +120,7 @@ class ClientService:
         """Send a command, and return the client's answer. Raises a Refusal, NoSuchClient, Away or NotDecided.
 
         The first verdict on a ``command_id`` stands: what was obeyed is answered so, with the client as it is now;
-        what was refused is refused with what was said then. ``fresh``: nobody has used this one before.
+        what was refused is refused with the same words. ``fresh``: nobody has used this one before.
         """
         check_id(client_id)
         key = Key(client_id, message.command_id, fingerprint(message.command()), message.kind)
@@ -142,9 +142,9 @@ class ClientService:
         """What a command would do; nothing is done. A refusal is part of the answer. Raises NoSuchClient, Away."""
         check_id(client_id)
         try:
-            shown = await self.gateway.preview(client_id, message)
-            taken = await self._taken(client_id, message) if shown.changed else None
-            return PreviewView.refused(taken) if taken else shown
+            preview = await self.gateway.preview(client_id, message)
+            taken = await self._taken(client_id, message) if preview.changed else None
+            return PreviewView.refused(taken) if taken else preview
         except NotRunning:
             try:
                 answer = await self._command_closed(client_id, message)
@@ -157,11 +157,8 @@ class ClientService:
         check_id(client_id)
         try:
             view = await self.gateway.client(client_id)
-        except NotRunning as closed:
-            shown = await self.directory.client(client_id, datetime.now(UTC))
-            if shown is None:
-                raise NoSuchClient(client_id) from closed
-            return self._linked(_without_workflow(shown.view))
+        except NotRunning:
+            return self._linked(_without_workflow(await self._published(client_id)))
         passed = end_date_passed(view.end_date, datetime.now(UTC), view.timezone)  # a query's clock may stand still
         view = view.model_copy(update={"end_date_passed": passed})
         try:
@@ -176,24 +173,24 @@ class ClientService:
 
     async def settled(self, view: View, seconds: float) -> View:
         """The client when its decision is done and shown, or as it is when the time is over first."""
-        shown = await until_settled(self.directory, self.watch, view, seconds)
-        if shown is None:
+        published = await until_settled(self.directory, self.watch, view, seconds)
+        if published is None:
             try:
-                shown = await self.directory.client(view.client_id, datetime.now(UTC))
+                published = await self.directory.client(view.client_id, datetime.now(UTC))
             except DirectoryAway:
                 return view
-        if shown is None or shown.revision < view.revision:
+        if published is None or published.revision < view.revision:
             return view
-        return self._linked(view.model_copy(update=dict(shown.view)).with_actions())
+        return self._linked(view.model_copy(update=dict(published)).with_actions())
 
-    async def clients(self, wanted: ClientFilter) -> ClientPage:
+    async def clients(self, filters: ClientFilter) -> ClientPage:
         """A page of the list, and the number of all clients. Raises NoSuchPage, DirectoryAway."""
-        (items, then), counts = await asyncio.gather(self.listed(wanted), self.directory.counts(wanted))
-        return ClientPage(items=items, next=then, total=total_of(counts, wanted))
+        (items, then), counts = await asyncio.gather(self.listed(filters), self.directory.counts(filters))
+        return ClientPage(items=items, next=then, total=total_of(counts, filters))
 
-    async def listed(self, wanted: ClientFilter) -> tuple[list[ClientView], str | None]:
+    async def listed(self, filters: ClientFilter) -> tuple[list[ClientView], str | None]:
         """A page of the list and the cursor of the next one; nothing is counted. Raises NoSuchPage, DirectoryAway."""
-        items, then = await self.directory.clients(wanted, datetime.now(UTC))
+        items, then = await self.directory.clients(filters, datetime.now(UTC))
         return [self._linked(view) for view in items], then
 
     async def history(self, client_id: str, limit: int, cursor: str | None, event: str = "") -> HistoryPage:
@@ -240,16 +237,19 @@ class ClientService:
             log.warning("refusal_not_kept", client_id=key.client_id, command=key.kind, error=str(away))
             return None
 
+    async def _published(self, client_id: str) -> ClientView:
+        view = await self.directory.client(client_id, datetime.now(UTC))
+        if view is None:
+            raise NoSuchClient(client_id)
+        return view
+
     def _linked(self, view: View) -> View:
         return view.model_copy(update={"temporal_ui_url": self.gateway.ui_link(view.client_id)})
 
     async def _command_closed(self, client_id: str, message: AnyMessage) -> CommandAnswer:
         """The answer of a client whose workflow has ended. Decommissioned is final, and decommissioning again changes
         nothing."""
-        shown = await self.directory.client(client_id, datetime.now(UTC))
-        if shown is None:
-            raise NoSuchClient(client_id)
-        view = shown.view
+        view = await self._published(client_id)
         if view.status is not Status.DECOMMISSIONED:
             raise WorkflowMissing(client_id, workflow_id(client_id))
         at = local_time(view.decommissioned_at, view.timezone) if view.decommissioned_at else "an earlier time"
@@ -274,9 +274,9 @@ class ClientService:
             log.warning("refusal_not_noted", client_id=client_id, command=message.kind, error=str(away))
 
 
-def refusal_in(shown: PreviewView) -> Refusal | None:
+def refusal_in(preview: PreviewView) -> Refusal | None:
     """The refusal in a preview, if there is one."""
-    return refusal_of(shown.refusal["type"], shown.refusal) if shown.refusal else None
+    return refusal_of(preview.refusal["type"], preview.refusal) if preview.refusal else None
 
 
 def _without_workflow(view: ClientView) -> ClientView:

@@ -19,9 +19,9 @@ class Keyring:
     @classmethod
     def of(cls, settings: Settings) -> "Keyring":
         """The keyring of a process. Raises ValueError when its master key is set and too short."""
-        given = settings.master_key or settings.master_key_file
+        has_key = settings.master_key or settings.master_key_file
         servers = Servers(sip=settings.sip_server, sip_domain=settings.sip_domain, radius=settings.radius_server)
-        return cls(settings.read_master_key() if given else None, servers)
+        return cls(settings.read_master_key() if has_key else None, servers)
 
     def credentials(self, client: ClientView, own: Collection[str]) -> Credentials:
         """The credentials of every line and the account of a client. ``own`` are those with a secret from before

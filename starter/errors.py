@@ -62,7 +62,7 @@ class NotDecided(StarterError):
     def __init__(self, client_id: str, command_id: str) -> None:
         super().__init__(
             "Accepted, but the directory has not decided on it yet. It will be carried out when the directory is back; "
-            f"to hear the answer, repeat the same request for client {client_id} with Idempotency-Key {command_id}."
+            f"for the answer, repeat the same request for client {client_id} with Idempotency-Key {command_id}."
         )
         self.client_id = client_id
         self.command_id = command_id
@@ -73,7 +73,7 @@ class NoMasterKey(StarterError):
 
     def __init__(self) -> None:
         super().__init__(
-            "This API process cannot tell credentials: it has no master key. "
+            "This API process cannot show credentials: it has no master key. "
             "Set CONNECT_MASTER_KEY_FILE to the workers' key file, and start it again."
         )
 

@@ -17,9 +17,9 @@ router = APIRouter(tags=["clients"])
 
 
 @router.get("/clients", summary="A page of the directory", responses=problems.described(422))
-async def list_clients(clients: Clients, wanted: Annotated[ClientFilter, Query()]) -> ClientPage:
+async def list_clients(clients: Clients, filters: Annotated[ClientFilter, Query()]) -> ClientPage:
     """The management client of a site comes first. `next` is the cursor of the next page, null on the last."""
-    return await clients.clients(wanted)
+    return await clients.clients(filters)
 
 
 @router.post(
@@ -33,7 +33,7 @@ async def list_clients(clients: Clients, wanted: Annotated[ClientFilter, Query()
 )
 async def create_client(
     options: Options,
-    client: Annotated[ClientGiven, Body(openapi_examples=examples.NEW_CLIENTS)],
+    client: Annotated[ClientGiven, Body(openapi_examples=examples.of_body(ClientGiven))],
     dry_run: Annotated[bool, Query(include_in_schema=False)] = False,
 ) -> ClientView:
     """Answers once the directory has the client: its billing reference and numbers are then its own."""
@@ -60,10 +60,10 @@ async def show_client(clients: Clients, client_id: ClientId) -> ClientView:
 async def show_history(
     clients: Clients,
     client_id: ClientId,
-    wanted: Annotated[HistoryFilter, Query()],
+    page: Annotated[HistoryFilter, Query()],
 ) -> HistoryPage:
     """Everything that was asked, refused, decided, tried and proven, newest first."""
-    return await clients.history(client_id, wanted.limit, wanted.cursor)
+    return await clients.history(client_id, page.limit, page.cursor)
 
 
 @router.get(

@@ -1,16 +1,14 @@
-"""What requests of every kind say in their headers, and what a command is answered (PRODUCT.md section 7.2)."""
+"""The headers of a changing request, and how a command is sent and answered (PRODUCT.md section 7.2)."""
 
 import re
-from typing import Annotated, Any, TypeAlias, TypeVar
+from typing import Annotated, TypeAlias, TypeVar
 from uuid import uuid4
 
-from fastapi import Body, Depends, Header, Query, Request, Response
+from fastapi import Depends, Header, Query, Request, Response
 from pydantic import BaseModel
 
-from starter.api import examples
 from starter.clients import refusal_in
-from starter.contract.bodies import CommandBody, PlannableBody, message_of
-from starter.web import problems
+from starter.contract.bodies import DryRun, message_of
 from starter.web.dependencies import clients_of
 from workflows.domain.provisioning.provisioning import Provisioned
 from workflows.wire.messages import AnyMessage
@@ -34,14 +32,11 @@ Key = Annotated[
         examples=["5f0c2f5e"],
     ),
 ]
-DryRun = Annotated[
-    bool, Query(description="Answer what the command would do, before and after (`PreviewView`), and do nothing")
-]
 CommandResponse: TypeAlias = CommandAnswer | PreviewView
 
 
 class RequestOptions:
-    """What every changing request says in its headers, and who sent it."""
+    """The headers of a changing request, and who sent it."""
 
     def __init__(self, request: Request, response: Response, key: Key = None, wait: Wait = None) -> None:
         self.clients = clients_of(request)
@@ -59,26 +54,31 @@ class RequestOptions:
 
 
 class CommandOptions(RequestOptions):
-    """What a command to a client says beside its body."""
+    """The headers and the query of a command to a client."""
 
     def __init__(
-        self, request: Request, response: Response, key: Key = None, wait: Wait = None, dry_run: DryRun = False
+        self,
+        request: Request,
+        response: Response,
+        key: Key = None,
+        wait: Wait = None,
+        dry_run: Annotated[DryRun, Query()] = False,
     ) -> None:
         super().__init__(request, response, key, wait)
         self.dry_run = dry_run
 
-    async def send(self, client_id: str, kind: type[AnyMessage], said: BaseModel, **more: object) -> CommandResponse:
-        """The answer to one command, waited for as asked: 200 when all is settled, 202 when it is accepted.
+    async def send(self, client_id: str, kind: type[AnyMessage], body: BaseModel, **more: object) -> CommandResponse:
+        """The answer to one command, after the wait that was asked for: 200 when all is settled, 202 when accepted.
 
-        ``more`` is what its address says. A dry run answers at once what the command would do. Raises what the command
-        would be refused with.
+        ``more`` are the fields in its address. A dry run answers at once what the command would do. Raises the refusal
+        that the command would meet.
         """
-        message = message_of(kind, said, by=self.by, command_id=self.command_id, **more)
+        message = message_of(kind, body, by=self.by, command_id=self.command_id, **more)
         if self.dry_run:
-            shown = await self.clients.preview(client_id, message)
-            if refusal := refusal_in(shown):
+            preview = await self.clients.preview(client_id, message)
+            if refusal := refusal_in(preview):
                 raise refusal
-            return shown
+            return preview
         answer = await self.waited(await self.clients.command(client_id, message, fresh=self.fresh))
         self.response.status_code = 200 if answer.provisioning is Provisioned.SETTLED else 202
         return answer
@@ -92,18 +92,3 @@ def seconds_of(prefer: str | None) -> int:
     """The ``wait`` of a Prefer header (RFC 7240), at most LONGEST_WAIT; what is not understood is ignored."""
     found = re.search(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,9})\b", prefer or "", re.IGNORECASE)
     return min(int(found[1]), LONGEST_WAIT) if found else 0
-
-
-ANSWERS: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "Done: the systems are proven to do it. With `dry_run=true`: what it would do; nothing was done",
-    },
-    202: {"model": CommandAnswer, "description": "Accepted: what it takes is under way"},
-    **problems.described(404, 409, 422),
-}
-COMMAND: dict[str, Any] = {"response_model": CommandResponse, "responses": ANSWERS}
-# a command without anything to say needs no body
-CommandGiven = Annotated[CommandBody, Body(default_factory=CommandBody)]
-PlannableGiven = Annotated[
-    PlannableBody, Body(default_factory=PlannableBody, openapi_examples=examples.PLANNABLE_COMMANDS)
-]

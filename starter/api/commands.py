@@ -1,88 +1,115 @@
-"""The routes that command a client: each is one message."""
+"""The routes that command a client: each is one message, and a row of ``ROUTES``."""
 
-from typing import Annotated
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from inspect import getdoc
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Path, Query
+from fastapi import APIRouter, Body, Depends, Path, Query
 
 from starter.api import examples
-from starter.api.commanding import COMMAND, Command, CommandGiven, CommandResponse, PlannableGiven
-from starter.contract.bodies import CancelQuery, ConvertBody, EditBody, ServicesBody
+from starter.api.commanding import Command, CommandResponse
+from starter.contract import bodies
+from starter.contract.bodies import CancelQuery, CommandBody, PlannableBody
+from starter.web import problems
 from starter.web.dependencies import ClientId
-from workflows.wire import messages
+from workflows.domain.lifecycle import Kind
+from workflows.wire.messages import BY_NAME, COMMANDS
+from workflows.wire.messages import Body as AnyBody
+from workflows.wire.views import CommandAnswer
 
-router = APIRouter(tags=["commands"])
-
-
-@router.patch("/clients/{client_id}", summary="Edit details", **COMMAND)
-async def edit_client(
-    command: Command, client_id: ClientId, said: Annotated[EditBody, Body(openapi_examples=examples.EDITS)]
-) -> CommandResponse:
-    return await command.send(client_id, messages.Edit, said)
+router = APIRouter()
 
 
-@router.post("/clients/{client_id}/activate", summary="Activate", **COMMAND)
-async def activate_client(command: Command, client_id: ClientId, said: CommandGiven) -> CommandResponse:
-    """Provide all contracted services, ahead of the start date if need be."""
-    return await command.send(client_id, messages.Activate, said)
+def no_more() -> dict[str, object]:  # its text would stand in the OpenAPI document, as those below do
+    return {}
 
 
-@router.post("/clients/{client_id}/suspend", summary="Suspend", **COMMAND)
-async def suspend_client(command: Command, client_id: ClientId, said: PlannableGiven) -> CommandResponse:
-    """Place a hold for `source`: every service is ceased while one stands."""
-    return await command.send(client_id, messages.Suspend, said)
+def one_system(
+    system: Annotated[bodies.Switched, Path(description="Which system", examples=["telephony"])],
+) -> dict[str, object]:
+    return {"system": system}
 
 
-@router.post("/clients/{client_id}/unsuspend", summary="Unsuspend", **COMMAND)
-async def unsuspend_client(command: Command, client_id: ClientId, said: PlannableGiven) -> CommandResponse:
-    """Lift the hold of `source`, or every one with `all`. Services come back when the last one goes."""
-    return await command.send(client_id, messages.Unsuspend, said)
-
-
-@router.post("/clients/{client_id}/decommission", summary="Decommission", **COMMAND)
-async def decommission_client(command: Command, client_id: ClientId, said: PlannableGiven) -> CommandResponse:
-    """Close the contract and cease all services, for good."""
-    return await command.send(client_id, messages.Decommission, said)
-
-
-@router.post("/clients/{client_id}/cancel-scheduled-decommission", summary="Cancel the planned decommission", **COMMAND)
-async def cancel_decommission(command: Command, client_id: ClientId, said: CommandGiven) -> CommandResponse:
-    """Removes the plan only: a suspended client stays suspended."""
-    return await command.send(client_id, messages.CancelScheduledDecommission, said)
-
-
-@router.post("/clients/{client_id}/convert", summary="Convert", **COMMAND)
-async def convert_client(
-    command: Command, client_id: ClientId, said: Annotated[ConvertBody, Body(openapi_examples=examples.CONVERSIONS)]
-) -> CommandResponse:
-    """Become virtual (offices and internet end, numbers stay) or residential (every line gets an office)."""
-    return await command.send(client_id, messages.Convert, said)
-
-
-@router.post("/clients/{client_id}/services", summary="Change services", **COMMAND)
-async def change_services(
-    command: Command, client_id: ClientId, said: Annotated[ServicesBody, Body(openapi_examples=examples.SERVICES)]
-) -> CommandResponse:
-    """Add lines (or move them to another office), remove lines, set or end internet access."""
-    return await command.send(client_id, messages.ChangeServices, said)
-
-
-@router.post("/clients/{client_id}/rotate-credentials", summary="Rotate credentials", **COMMAND)
-async def rotate_credentials(command: Command, client_id: ClientId, said: CommandGiven) -> CommandResponse:
-    """New secrets for every line and the account. Telephones and the router are then configured anew, with what
-    `GET /clients/{client_id}/credentials` tells."""
-    return await command.send(client_id, messages.RotateCredentials, said)
-
-
-@router.delete("/clients/{client_id}/planned/{change:path}", summary="Cancel a planned change", **COMMAND)
-async def cancel_planned(
-    command: Command,
-    client_id: ClientId,
+def one_plan(
     change: Annotated[
         str, Path(min_length=1, max_length=200, description="Its kind or change_id", examples=["suspend"])
     ],
-    asking: Annotated[CancelQuery, Query()],
-    said: CommandGiven,
-) -> CommandResponse:
-    """Reason and source are given in the query, or in the body, which counts when both are."""
-    query = {name: getattr(asking, name) for name in asking.model_fields_set - {"dry_run"}}
-    return await command.send(client_id, messages.CancelPlanned, said, **query, change=change)
+    query: Annotated[CancelQuery, Query()],
+) -> dict[str, object]:
+    """Its reason and source may stand in the query or in the body, which counts when both have them."""
+    return {name: getattr(query, name) for name in query.model_fields_set - {"dry_run"}} | {"change": change}
+
+
+@dataclass(frozen=True)
+class Route:
+    """A route below ``/clients/{client_id}``. ``address`` is the dependency that reads the rest of its path."""
+
+    path: str
+    name: str
+    summary: str
+    kind: Kind
+    body: type[AnyBody] = CommandBody
+    method: str = "POST"
+    address: Callable[..., dict[str, object]] = no_more
+
+    def endpoint(self) -> Callable[..., Awaitable[CommandResponse]]:
+        async def send(command: Command, client_id: ClientId, address: Any, body: Any) -> CommandResponse:
+            return await command.send(client_id, BY_NAME[self.kind], body, **address)
+
+        bare = self.body in (CommandBody, PlannableBody)  # no field is required, so no body is
+        default: Any = {"default_factory": self.body} if bare else {}
+        send.__annotations__ |= {
+            "address": Annotated[dict[str, object], Depends(self.address)],
+            "body": Annotated[self.body, Body(**default, openapi_examples=examples.of_body(self.body))],
+        }
+        return send
+
+
+ROUTES = (
+    Route("", "edit_client", "Edit details", Kind.EDIT, bodies.EditBody, "PATCH"),
+    Route("/activate", "activate_client", "Activate", Kind.ACTIVATE),
+    Route("/suspend", "suspend_client", "Suspend", Kind.SUSPEND, PlannableBody),
+    Route("/unsuspend", "unsuspend_client", "Unsuspend", Kind.UNSUSPEND, PlannableBody),
+    Route("/decommission", "decommission_client", "Decommission", Kind.DECOMMISSION, PlannableBody),
+    Route(
+        "/cancel-scheduled-decommission", "cancel_decommission", "Cancel the planned decommission",
+        Kind.CANCEL_SCHEDULED_DECOMMISSION,
+    ),
+    Route("/convert", "convert_client", "Convert", Kind.CONVERT, bodies.ConvertBody),
+    Route("/services", "change_services", "Change services", Kind.CHANGE_SERVICES, bodies.ServicesBody),
+    Route("/rotate-credentials", "rotate_credentials", "Rotate credentials", Kind.ROTATE_CREDENTIALS),
+    Route(
+        "/planned/{change:path}", "cancel_planned", "Cancel a planned change",
+        Kind.CANCEL_PLANNED, CommandBody, "DELETE", one_plan,
+    ),
+    Route("/systems/{system}/retry", "retry_system", "Retry a system", Kind.RETRY, address=one_system),
+    Route("/systems/{system}/skip", "skip_system", "Skip a system", Kind.SKIP, bodies.SkipBody, address=one_system),
+    Route(
+        "/systems/{system}/mark-done", "mark_system_done", "Mark a system done by hand",
+        Kind.MARK_DONE, bodies.MarkDoneBody, address=one_system,
+    ),
+)  # fmt: skip
+
+ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "Done: the systems are proven to do it. With `dry_run=true`: what it would do; nothing was done",
+    },
+    202: {"model": CommandAnswer, "description": "Accepted: what it takes is under way"},
+    **problems.described(404, 409, 422),
+}
+
+for route in ROUTES:
+    router.add_api_route(
+        f"/clients/{{client_id}}{route.path}",
+        route.endpoint(),
+        methods=[route.method],
+        name=route.name,
+        summary=route.summary,
+        description=" ".join(
+            text.replace("``", "`") for it in (COMMANDS[route.kind], route.address) if (text := getdoc(it))
+        ),
+        tags=["systems" if route.address is one_system else "commands"],
+        response_model=CommandResponse,
+        responses=ANSWERS,
+    )

@@ -1,7 +1,6 @@
 """Whether this process lives, and whether it can work: for supervisors and load balancers."""
 
 import asyncio
-from collections.abc import Awaitable
 
 from fastapi import APIRouter
 
@@ -21,19 +20,9 @@ async def healthz() -> dict[str, bool]:
 @router.get("/readyz", summary="Able to work", responses={503: problems.described()[503]})
 async def readyz(clients: Clients) -> Readiness:
     """Temporal and the directory's database answer. The problem document says which does not."""
-    away = [
-        part
-        for part in await asyncio.gather(_absence(clients.gateway.ready()), _absence(clients.directory.ready()))
-        if part
-    ]
-    if away:
+    answers = await asyncio.gather(clients.gateway.ready(), clients.directory.ready(), return_exceptions=True)
+    if away := [answer for answer in answers if isinstance(answer, Away)]:
         raise NotReady(away)
+    for mistake in filter(None, answers):
+        raise mistake
     return Readiness(ready=True)
-
-
-async def _absence(ready: Awaitable[None]) -> Away | None:
-    try:
-        await ready
-    except Away as away:
-        return away
-    return None

@@ -1,24 +1,20 @@
 """``connect client``: look at clients, add them, and edit what is written of them."""
 
-from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 
 from starter.cli import commands
 from starter.cli.http import Service
-from starter.cli.options import CommandOptions, Id, Internet, Json, Lines, Offices, SendOptions, send, with_options
-from starter.cli.values import given, internet, line
+from starter.cli.options import CommandOptions, Id, Internet, Json, Lines, Offices, SendOptions, on, send
+from starter.cli.show import clients as render
+from starter.cli.show.tables import output
+from starter.cli.values import filled
 from workflows.domain.lifecycle import Activation, Status
+from workflows.domain.provisioning.provisioning import Provisioned
 from workflows.domain.services import ClientType
 
-app = typer.Typer(no_args_is_help=True, help="Clients: look at them, and tell them what to do.")
-
-
-class Provisioning(StrEnum):
-    settled = "settled"
-    changing = "changing"
-    attention = "attention"
+app = typer.Typer(no_args_is_help=True, help="Clients: look at them, and send them commands.")
 
 
 # -- looking ----------------------------------------------------------------------------------------------------------
@@ -28,60 +24,44 @@ class Provisioning(StrEnum):
 def list_clients(
     inactive: Annotated[bool, typer.Option("--inactive", help="Show decommissioned clients too")] = False,
     status: Annotated[Status | None, typer.Option()] = None,
-    provisioning: Annotated[Provisioning | None, typer.Option()] = None,
+    provisioning: Annotated[Provisioned | None, typer.Option()] = None,
     type_: Annotated[ClientType | None, typer.Option("--type")] = None,
     site: Annotated[str | None, typer.Option(metavar="ID")] = None,
     search: Annotated[str | None, typer.Option(metavar="TEXT", help="In name, ref, id, number and office")] = None,
     as_json: Json = False,
 ) -> None:
     """Every client, without the Inactive ones."""
-    from starter.cli.show import clients as render
-    from starter.cli.show import tables
-
     service = Service(as_json)
     filters = {"status": status, "provisioning": provisioning, "type": type_, "site": site, "q": search}
-    page = service.whole("clients", **filters, inactive=inactive)
-    if as_json:
-        tables.as_json(page)
-    else:
+
+    def show(page: dict[str, Any]) -> None:
         render.clients(page["items"], service.get("clients", inactive=True, limit=1)["total"])
+
+    output(as_json, service.whole("clients", **filters, inactive=inactive), show)
 
 
 @app.command(short_help="One client: decided, planned, proven.")
 def show(client_id: Id, as_json: Json = False) -> None:
     """One client: what was decided, what is planned, what is proven."""
-    from starter.cli.show import clients as render
-    from starter.cli.show import tables
-
-    client = Service(as_json).get("clients", client_id)
-    tables.as_json(client) if as_json else render.client(client)
+    output(as_json, Service(as_json).get("clients", client_id), render.client)
 
 
 @app.command(short_help="What was asked, refused, decided, tried, proven.")
 def history(client_id: Id, as_json: Json = False) -> None:
     """Everything that was asked, refused, decided, tried and proven, newest first."""
-    from starter.cli.show import clients as render
-    from starter.cli.show import tables
-
-    page = Service(as_json).whole("clients", client_id, "history")
-    tables.as_json(page) if as_json else render.history(page)
+    output(as_json, Service(as_json).whole("clients", client_id, "history"), render.history)
 
 
 @app.command(short_help="What its telephones and router are configured with.")
 def credentials(client_id: Id, as_json: Json = False) -> None:
     """What its telephones and its router are configured with: usernames, passwords, servers."""
-    from starter.cli.show import clients as render
-    from starter.cli.show import tables
-
-    answer = Service(as_json).get("clients", client_id, "credentials")
-    tables.as_json(answer) if as_json else render.credentials(answer)
+    output(as_json, Service(as_json).get("clients", client_id, "credentials"), render.credentials)
 
 
 # -- what is written of them ------------------------------------------------------------------------------------------
 
 
-@app.command()
-@with_options
+@on(app)
 def add(
     name: Annotated[str, typer.Option(metavar="NAME", help="The company's name")],
     type_: Annotated[ClientType, typer.Option("--type", help="Rents offices in the building, or has lines only")],
@@ -102,13 +82,13 @@ def add(
     management: Annotated[bool, typer.Option("--management", help="The operator's own client of the site")] = False,
 ) -> None:
     """Create a client."""
-    body = given(
+    body = filled(
         client_id=id_,
         name=name,
         type=type_,
         site=site,
-        lines=[line(text) for text in lines or ()],
-        internet=internet_ and internet(internet_),
+        lines=lines,
+        internet=internet_,
         offices=office,
         start_date=start_date,
         end_date=end_date,
@@ -119,8 +99,7 @@ def add(
     send(options, "POST", "clients", body=body)
 
 
-@app.command()
-@with_options
+@on(app)
 def edit(
     client_id: Id,
     options: CommandOptions,
@@ -133,9 +112,9 @@ def edit(
     ] = None,
 ) -> None:
     """Edit details."""
-    details = {"name": name, "billing_ref": billing_ref, "start_date": start_date, "activation": activation}
-    details["reason"] = options.reason or None
-    body: dict[str, Any] = {field: value for field, value in details.items() if value is not None}
+    body = filled(
+        name=name, billing_ref=billing_ref, start_date=start_date, activation=activation, reason=options.reason or None
+    )
     if end_date is not None:
         body["end_date"] = end_date or None
     send(options, "PATCH", "clients", client_id, body=body)

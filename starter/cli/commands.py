@@ -1,4 +1,4 @@
-"""``connect client``: what a client is told to do, and what helps when a system is in the way."""
+"""``connect client``: commands to a client, and to one system of it that fails."""
 
 from typing import Annotated, Any
 
@@ -12,10 +12,11 @@ from starter.cli.options import (
     Lines,
     Offices,
     PlanOptions,
+    command,
+    on,
     send,
-    with_options,
 )
-from starter.cli.values import System, given, internet, internet_or_none, kind, line, needed
+from starter.cli.values import System, filled, internet_or_none, kind, line, needed
 from workflows.domain.services import ClientType
 
 ANEW = "Telephones and router must be configured anew, with: connect client credentials {client_id}"
@@ -25,15 +26,13 @@ app = typer.Typer()
 SystemName = Annotated[System, typer.Argument(metavar="SYSTEM", help="telephony or internet")]
 
 
-@app.command(short_help="Provide all services, ahead of the start date too.")
-@with_options
+@on(app, short_help="Provide all services, ahead of the start date too.")
 def activate(client_id: Id, options: CommandOptions) -> None:
     """Provide all contracted services, ahead of the start date if need be."""
-    _command(options, client_id, "activate")
+    command(options, client_id, "activate")
 
 
-@app.command(short_help="Place a hold: services are off while one stands.")
-@with_options
+@on(app, short_help="Place a hold: services are off while one stands.")
 def suspend(
     client_id: Id,
     options: PlanOptions,
@@ -42,36 +41,32 @@ def suspend(
     ] = "operator",
 ) -> None:
     """Place a hold: every service is ceased while one stands."""
-    _command(options, client_id, "suspend", source=source)
+    command(options, client_id, "suspend", source=source)
 
 
-@app.command()
-@with_options
+@on(app)
 def unsuspend(
     client_id: Id,
     options: PlanOptions,
     source: Annotated[str, typer.Option(metavar="WHO", help="Source of the hold to lift; all: every one")] = "operator",
 ) -> None:
     """Lift a hold. Services come back when the last one goes."""
-    _command(options, client_id, "unsuspend", source=source)
+    command(options, client_id, "unsuspend", source=source)
 
 
-@app.command()
-@with_options
+@on(app)
 def decommission(client_id: Id, options: PlanOptions) -> None:
     """Close the contract and cease all services, for good."""
-    _command(options, client_id, "decommission")
+    command(options, client_id, "decommission")
 
 
-@app.command("cancel-decommission", short_help="Remove the planned decommission.")
-@with_options
+@on(app, "cancel-decommission", short_help="Remove the planned decommission.")
 def cancel_decommission(client_id: Id, options: CommandOptions) -> None:
     """Remove the planned decommission; the status stays as it is."""
-    _command(options, client_id, "cancel-scheduled-decommission")
+    command(options, client_id, "cancel-scheduled-decommission")
 
 
-@app.command(short_help="Become virtual or residential.")
-@with_options
+@on(app, short_help="Become virtual or residential.")
 def convert(
     client_id: Id,
     options: PlanOptions,
@@ -81,66 +76,65 @@ def convert(
     internet_: Internet = None,
 ) -> None:
     """Become virtual (numbers stay, offices and internet end) or residential (every line gets an office)."""
-    contracted: dict[str, Any] = {"lines": [line(text) for text in lines or ()], "offices": office}
-    _command(options, client_id, "convert", to=to, **contracted, internet=internet_ and internet(internet_))
+    command(options, client_id, "convert", to=to, lines=lines, offices=office, internet=internet_)
 
 
-@app.command(short_help="Add or remove lines, set or end internet access.")
-@with_options
+@on(app, short_help="Add or remove lines, set or end internet access.")
 def services(
     client_id: Id,
     options: PlanOptions,
     add_line: Annotated[
-        list[str] | None, typer.Option(metavar="NUMBER[@OFFICE]", help="+442079460001@3.12, once for each")
+        list[Any] | None,
+        typer.Option(metavar="NUMBER[@OFFICE]", parser=line, help="+442079460001@3.12, once for each"),
     ] = None,
     remove_line: Annotated[list[str] | None, typer.Option(metavar="NUMBER", help="Once for each")] = None,
     internet_: Annotated[
-        str | None, typer.Option("--internet", metavar="DOWN/UP[:VLAN]|none", help="Rates in Mbit/s, or none to end it")
+        Any,
+        typer.Option(
+            "--internet",
+            metavar="DOWN/UP[:VLAN]|none",
+            parser=internet_or_none,
+            help="Rates in Mbit/s, or none to end it",
+        ),
     ] = None,
 ) -> None:
     """Add lines (or move them to another office), remove lines, set or end internet access."""
-    lines: dict[str, Any] = {"add_lines": [line(text) for text in add_line or ()], "remove_lines": remove_line}
-    _command(options, client_id, "services", **lines, internet=internet_ and internet_or_none(internet_))
+    command(options, client_id, "services", add_lines=add_line, remove_lines=remove_line, internet=internet_)
 
 
-@app.command("cancel-planned")
-@with_options
+@on(app, "cancel-planned")
 def cancel_planned(
     client_id: Id,
     options: CommandOptions,
     change: Annotated[str, typer.Argument(metavar="KIND", help="Its kind, or its change_id")],
 ) -> None:
     """Cancel a planned change."""
-    send(options, "DELETE", "clients", client_id, "planned", kind(change), **given(reason=options.reason or None))
+    send(options, "DELETE", "clients", client_id, "planned", kind(change), **filled(reason=options.reason or None))
 
 
-@app.command("rotate-credentials", short_help="New secrets for its telephones and its router.")
-@with_options
+@on(app, "rotate-credentials", short_help="New secrets for its telephones and its router.")
 def rotate_credentials(client_id: Id, options: CommandOptions) -> None:
     """New secrets for every line and the account. Telephones and router must then be configured anew."""
-    _command(options, client_id, "rotate-credentials", then=ANEW)
+    command(options, client_id, "rotate-credentials", then=ANEW)
 
 
 # -- when a system is in the way ---------------------------------------------------------------------------------------
 
 
-@app.command(short_help="Attempt a system again, at once.")
-@with_options
+@on(app, short_help="Attempt a system again, at once.")
 def retry(client_id: Id, system: SystemName, options: CommandOptions) -> None:
     """Attempt a system again at once, without the rest of the pause."""
-    _command(options, client_id, f"systems/{system}/retry")
+    command(options, client_id, f"systems/{system}/retry")
 
 
-@app.command(short_help="Accept that a system is not as decided.")
-@with_options
+@on(app, short_help="Accept that a system is not as decided.")
 def skip(client_id: Id, system: SystemName, options: CommandOptions) -> None:
     """Accept that a system is not as decided, until the next decision that concerns it."""
     needed(options.reason, "--reason", "the line card is being replaced on Monday")
-    _command(options, client_id, f"systems/{system}/skip")
+    command(options, client_id, f"systems/{system}/skip")
 
 
-@app.command("mark-done", short_help="Count a system as done by hand.")
-@with_options
+@on(app, "mark-done", short_help="Count a system as done by hand.")
 def mark_done(
     client_id: Id,
     system: SystemName,
@@ -149,13 +143,4 @@ def mark_done(
 ) -> None:
     """Count a system as done, because somebody has seen to it by hand."""
     needed(note, "--note", "switched off at the exchange, ticket 4711")
-    _command(options, client_id, f"systems/{system}/mark-done", note=note)
-
-
-def _command(options: ChangeOptions, client_id: str, route: str, then: str = "", **fields: Any) -> None:
-    """Send it with its own fields, its reason, and the moment for which it is planned."""
-    if isinstance(options, CommandOptions):
-        fields["reason"] = options.reason
-    if isinstance(options, PlanOptions):
-        fields |= {"last_day": options.last_day, "at": options.at}
-    send(options, "POST", "clients", client_id, *route.split("/"), body=given(**fields), then=then)
+    command(options, client_id, f"systems/{system}/mark-done", note=note)

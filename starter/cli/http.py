@@ -4,12 +4,14 @@ import json
 import os
 import sys
 import time
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import quote
 from uuid import uuid4
 
 import typer
+from rich.console import Console
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 TOKEN_FILE = Path(".connect/token")
@@ -134,13 +136,9 @@ class Service:
                 "Start the service here with connect up, or set CONNECT_URL and CONNECT_TOKEN.",
             )
 
-    def _spinning(self, seconds: float) -> Any:
-        from contextlib import nullcontext
-
+    def _spinning(self, seconds: float) -> AbstractContextManager[object]:
         if not seconds or self._as_json or not sys.stderr.isatty():
             return nullcontext()
-        from rich.console import Console
-
         return Console(stderr=True).status("Waiting until it is done and proven …")
 
 

@@ -1,7 +1,7 @@
 """The command line (PRODUCT.md section 7.1). It talks HTTP to the API; processes are started by up, worker and serve.
 
 Exit status: 0 done, 1 refused, 2 wrong usage, 3 the service cannot be reached, 4 accepted but not settled in time.
-Heavy modules are imported by the commands that need them: the program starts at once.
+The HTTP client and what runs processes are imported by the commands that need them: the program starts at once.
 """
 
 import typer

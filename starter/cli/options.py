@@ -4,22 +4,32 @@ import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, TypeAlias, get_type_hints
 
 import typer
 
 from starter.cli.http import Service
+from starter.cli.show import clients
+from starter.cli.show.preview import preview
+from starter.cli.show.tables import output, say
+from starter.cli.values import filled, internet, line
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="The client's id")]
 Json = Annotated[bool, typer.Option("--json", help="Answer, or problem document, as JSON")]
 Lines = Annotated[
-    list[str] | None,
-    typer.Option("--line", metavar="NUMBER[@OFFICE]", help="+442079460001@3.12, once for each; virtual: no @OFFICE"),
+    list[Any] | None,
+    typer.Option(
+        "--line", metavar="NUMBER[@OFFICE]", parser=line, help="+442079460001@3.12, once for each; virtual: no @OFFICE"
+    ),
 ]
 Offices = Annotated[list[str] | None, typer.Option("--office", metavar="OFFICE", help="One without a telephone line")]
 Internet = Annotated[
-    str | None, typer.Option("--internet", metavar="DOWN/UP[:VLAN]", help="Rates in Mbit/s: 100/20, 100/20:110")
+    Any,
+    typer.Option("--internet", metavar="DOWN/UP[:VLAN]", parser=internet, help="Rates in Mbit/s: 100/20, 100/20:110"),
 ]
+
+
+Command: TypeAlias = Callable[..., None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,46 +72,49 @@ class PlanOptions(CommandOptions):
     ] = None
 
 
-def with_options(function: Callable[..., None]) -> Callable[..., None]:
-    """The command as Typer takes it: its parameter ``options`` becomes an option for each field of that class."""
-    kind: type[SendOptions] = get_type_hints(function)["options"]
-    own = [it for it in inspect.signature(function).parameters.values() if it.name != "options"]
-    # those of the most special class come first in the help
-    names = [name for base in kind.__mro__ for name in inspect.get_annotations(base)]
-    hints = get_type_hints(kind, include_extras=True)
-    added = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=getattr(kind, name), annotation=hints[name])
-        for name in names
-    ]
+def on(app: typer.Typer, name: str | None = None, *, short_help: str | None = None) -> Callable[[Command], Command]:
+    """Add a command whose parameter ``options`` becomes an option for each field of that class."""
 
-    @functools.wraps(function)
-    def command(**arguments: Any) -> None:
-        options = kind(**{name: arguments.pop(name) for name in names})
-        function(**arguments, options=options)
+    def add(function: Command) -> Command:
+        kind: type[SendOptions] = get_type_hints(function)["options"]
+        own = [it for it in inspect.signature(function).parameters.values() if it.name != "options"]
+        # those of the most special class come first in the help
+        names = [name for base in kind.__mro__ for name in inspect.get_annotations(base)]
+        hints = get_type_hints(kind, include_extras=True)
+        added = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=getattr(kind, name), annotation=hints[name])
+            for name in names
+        ]
 
-    command.__signature__ = inspect.Signature([*own, *added])  # type: ignore[attr-defined]  # what inspect looks for
-    return command
+        @functools.wraps(function)
+        def command(**arguments: Any) -> None:
+            options = kind(**{name: arguments.pop(name) for name in names})
+            function(**arguments, options=options)
+
+        command.__signature__ = inspect.Signature([*own, *added])  # type: ignore[attr-defined]  # what inspect looks for
+        app.command(name, short_help=short_help)(command)
+        return function
+
+    return add
 
 
 def send(
     options: SendOptions, method: str, *path: str, body: dict[str, Any] | None = None, then: str = "", **query: Any
 ) -> None:
     """Send a command and show its answer, or what it would do; ``then`` is what a person has to do after a change."""
-    from starter.cli.show import clients as render
-    from starter.cli.show import preview as render_preview
-    from starter.cli.show import tables
-
     service = Service(options.as_json)
     request = {"body": body, "command_id": options.command_id, **query}
     if isinstance(options, ChangeOptions) and options.dry_run:
-        preview = service.send(method, *path, dry_run="true", **request)
-        tables.as_json(preview) if options.as_json else render_preview.preview(preview)
+        output(options.as_json, service.send(method, *path, dry_run="true", **request), preview)
         return
     answer = service.send(method, *path, wait=options.wait, **request)
-    if options.as_json:
-        tables.as_json(answer)
-    else:
-        render.answer(answer)
-        if then and answer["changed"]:
-            tables.say(then.format(**answer))
+    output(options.as_json, answer, clients.answer)
+    if then and answer["changed"] and not options.as_json:
+        say(then.format(**answer))
     service.finish(answer, options.wait)
+
+
+def command(options: ChangeOptions, client_id: str, route: str, then: str = "", **fields: Any) -> None:
+    """Send a command with its own fields, its reason, and the moment for which it is planned."""
+    common = {name: getattr(options, name) for name in ("reason", "last_day", "at") if hasattr(options, name)}
+    send(options, "POST", "clients", client_id, *route.split("/"), body=filled(**fields, **common), then=then)

@@ -5,6 +5,8 @@ The one module of the command line that may import what they run, inside the com
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -69,15 +71,12 @@ def serve() -> None:
     from activities.log import set_up
     from starter.serve import main as run
 
-    settings = settings_or_leave("serve")
-    set_up(json=settings.json_logs)
-    try:
-        run(settings)
-    except (OSError, ValueError) as error:
-        complain("serve", error)
-        leave(1)
-    except SystemExit:  # uvicorn has said why: a port that is taken
-        leave(1)
+    with process("serve", OSError, ValueError) as settings:
+        set_up(json=settings.json_logs)
+        try:
+            run(settings)
+        except SystemExit:  # uvicorn has logged why: a port that is taken
+            leave(1)
     leave(0)
 
 
@@ -89,12 +88,8 @@ def migrate() -> None:
     from activities.database import DRIVER_ERRORS
     from activities.directory.migrations import migrate as run
 
-    settings = settings_or_leave("migrate")
-    try:
+    with process("migrate", *DRIVER_ERRORS) as settings:
         asyncio.run(run(settings.directory_dsn.get_secret_value()))
-    except DRIVER_ERRORS as error:
-        complain("migrate", error)
-        leave(1)
     typer.echo("The directory has the newest schema.")
 
 
@@ -105,30 +100,31 @@ def prepare() -> None:
     from activities.prepare import NotPrepared
     from activities.prepare import prepare as run
 
-    settings = settings_or_leave("systems prepare")
-    try:
+    with process("systems prepare", NotPrepared, ValueError) as settings:
         settings.check_systems()
         done = asyncio.run(run(settings))
-    except (NotPrepared, ValueError) as error:
-        complain("systems prepare", error)
-        leave(1)
     typer.echo("\n".join(done) or "Both systems have what Connect needs.")
 
 
-def settings_or_leave(command: str) -> "Settings":
-    """The settings of a process, or a message which are missing or wrong, without their values."""
+@contextmanager
+def process(command: str, *errors: type[Exception]) -> Iterator["Settings"]:
+    """The settings of a process. It ends with a message when they are missing or wrong, or with one of these errors."""
     from pydantic import ValidationError
 
     from activities.settings import Settings
 
     try:
         settings = Settings()
-    except ValidationError as error:
-        for wrong in error.errors(include_url=False, include_input=False):
+    except ValidationError as invalid:  # their values are not shown
+        for wrong in invalid.errors(include_url=False, include_input=False):
             name = "_".join(["CONNECT", *map(str, wrong["loc"])]).upper()
             complain(command, f"{name}: {wrong['msg']}")
         leave(1)
-    return settings
+    try:
+        yield settings
+    except errors as error:
+        complain(command, error)
+        leave(1)
 
 
 def complain(command: str, error: object) -> None:

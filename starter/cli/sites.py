@@ -6,6 +6,8 @@ import typer
 
 from starter.cli.http import Service
 from starter.cli.options import Json
+from starter.cli.show import sites as show
+from starter.cli.show.tables import output
 
 app = typer.Typer(no_args_is_help=True, help="Sites: the buildings.")
 
@@ -18,18 +20,11 @@ def add(
     as_json: Json = False,
 ) -> None:
     """Add a site."""
-    from starter.cli.show import tables
-
     body = {"site_id": site_id, "name": name, "timezone": timezone}
-    site = Service(as_json).send("POST", "sites", body=body)
-    tables.as_json(site) if as_json else tables.say(f"Site {site['site_id']}: {site['name']}, {site['timezone']}")
+    output(as_json, Service(as_json).send("POST", "sites", body=body), show.site)
 
 
 @app.command("list")
 def list_sites(as_json: Json = False) -> None:
     """Every site."""
-    from starter.cli.show import clients as render
-    from starter.cli.show import tables
-
-    page = Service(as_json).get("sites")
-    tables.as_json(page) if as_json else render.sites(page["items"])
+    output(as_json, Service(as_json).get("sites"), show.sites)

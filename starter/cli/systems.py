@@ -7,6 +7,8 @@ import typer
 
 from starter.cli.http import Service
 from starter.cli.options import Json
+from starter.cli.show import systems as show
+from starter.cli.show.tables import output
 from starter.cli.values import System
 
 app = typer.Typer(help="The systems that Connect switches: how each is, and how many clients wait for it.")
@@ -15,13 +17,8 @@ app = typer.Typer(help="The systems that Connect switches: how each is, and how 
 @app.callback(invoke_without_command=True)
 def systems(context: typer.Context, as_json: Json = False) -> None:
     """The systems that Connect switches: how each is, and how many clients wait for it."""
-    if context.invoked_subcommand is not None:
-        return
-    from starter.cli.show import systems as render_systems
-    from starter.cli.show import tables
-
-    page = Service(as_json).get("systems")
-    tables.as_json(page) if as_json else render_systems.systems(page["items"], datetime.now(UTC))
+    if context.invoked_subcommand is None:
+        output(as_json, Service(as_json).get("systems"), lambda page: show.systems(page["items"], datetime.now(UTC)))
 
 
 def attention(
@@ -31,12 +28,6 @@ def attention(
     as_json: Json = False,
 ) -> None:
     """Every client that waits for a person, by system, the oldest first."""
-    from starter.cli.show import systems as render_systems
-    from starter.cli.show import tables
-
     page = Service(as_json).whole("attention", site=site, system=system, skipped=skipped)
     where = f"{f' at {site}' if site else ''}{f' on {system}' if system else ''}"
-    if as_json:
-        tables.as_json(page)
-    else:
-        render_systems.attention(page["items"], datetime.now(UTC), where=where, skipped=skipped)
+    output(as_json, page, lambda page: show.attention(page["items"], datetime.now(UTC), where=where, skipped=skipped))

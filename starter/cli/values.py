@@ -1,19 +1,12 @@
 """What people write on the command line, as the API takes it. What the API can judge better is left to it."""
 
 import re
-from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 import typer
 
 KINDS = {"services": "change_services"}
-
-
-class System(StrEnum):
-    """What Connect switches."""
-
-    telephony = "telephony"
-    internet = "internet"
+System = Literal["telephony", "internet"]
 
 
 def line(text: str) -> dict[str, Any]:
@@ -43,12 +36,12 @@ def kind(text: str) -> str:
     return KINDS.get(text, text)
 
 
-def given(**values: Any) -> dict[str, Any]:
-    """The options that were given."""
+def filled(**values: Any) -> dict[str, Any]:
+    """The options that have a value."""
     return {name: value for name, value in values.items() if value not in (None, [], False)}
 
 
 def needed(text: str, option: str, example: str) -> None:
     """Refuse a blank text where it stands in the history for good, and so cannot be left out."""
     if not text.strip():
-        raise typer.BadParameter(f'it stands in the history for good: say it, {option} "{example}"', param_hint=option)
+        raise typer.BadParameter(f'it stands in the history for good: give it, {option} "{example}"', param_hint=option)

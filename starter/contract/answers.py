@@ -1,13 +1,23 @@
 """The shapes of HTTP answers (PRODUCT.md section 7.2), beside those of the wire (workflows/wire/views.py)."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import Field
 
 from starter.contract.bodies import Switched
 from workflows.wire.messages import Model
 from workflows.wire.views import ClientView, SkippedView
+
+Item = TypeVar("Item")
+
+
+class Page(Model, Generic[Item]):
+    """Part of a list. ``next`` is the cursor of the next page, null on the last; ``total`` counts the whole list."""
+
+    items: list[Item]
+    next: str | None
+    total: int
 
 
 class Site(Model):
@@ -19,16 +29,10 @@ class Site(Model):
     created_at: datetime
 
 
-class SitePage(Model):
-    items: list[Site]
-    next: str | None
-    total: int
+class SitePage(Page[Site]): ...
 
 
-class ClientPage(Model):
-    items: list[ClientView]
-    next: str | None
-    total: int
+class ClientPage(Page[ClientView]): ...
 
 
 class HistoryEntry(Model):
@@ -47,14 +51,11 @@ class HistoryEntry(Model):
     facts: dict[str, Any]
 
 
-class HistoryPage(Model):
-    items: list[HistoryEntry]
-    next: str | None
-    total: int
+class HistoryPage(Page[HistoryEntry]): ...
 
 
 class Attention(Model):
-    """A client for which a system is not as decided, as the directory was last told of it.
+    """A client for which a system is not as decided, as it was last published.
 
     ``state``: attention: a person is needed; not_proven: changed, but what is true could not be seen yet; skipped: a
     person accepts it. ``since`` is when that began. ``attempts`` and ``next_attempt_at`` are those of then.
@@ -72,16 +73,13 @@ class Attention(Model):
     skipped: SkippedView | None
 
 
-class AttentionPage(Model):
-    items: list[Attention]
-    next: str | None
-    total: int
+class AttentionPage(Page[Attention]): ...
 
 
 class SystemState(Model):
     """How the workers find a system, and how many clients wait for it.
 
-    ``state``: the worst that any worker says; unknown: none has said anything for a minute. ``since`` is when that
+    ``state``: the worst that any worker reports; unknown: none has reported for a minute. ``since`` is when that
     began. ``clients_changing`` are those that wait for it without needing a person.
     """
 
@@ -97,10 +95,7 @@ class SystemState(Model):
     clients_changing: int
 
 
-class SystemPage(Model):
-    items: list[SystemState]
-    next: str | None
-    total: int
+class SystemPage(Page[SystemState]): ...
 
 
 class SipCredentials(Model):
@@ -119,7 +114,7 @@ class RadiusCredentials(Model):
 
 
 class Servers(Model):
-    """Where telephones and routers are to go, as this process was told; null: it was not told."""
+    """The servers for telephones and routers, from this process's settings; null: it has none."""
 
     sip: str | None = Field(description="host:port", examples=["127.0.0.1:5060"])
     sip_domain: str

@@ -14,7 +14,6 @@ from pydantic import (
     BaseModel,
     Field,
     StrictBool,
-    StrictInt,
     StringConstraints,
     ValidationInfo,
     field_validator,
@@ -23,7 +22,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from starter.contract.numbers import Number
-from workflows.domain.client.rules import LONGEST_BILLING_REF, LONGEST_NAME
+from workflows.domain.client.rules import LONGEST_BILLING_REF
 from workflows.domain.dates import zone_names
 from workflows.domain.errors import InvalidField
 from workflows.domain.lifecycle import Activation, Status
@@ -31,12 +30,13 @@ from workflows.domain.provisioning.provisioning import Provisioned
 from workflows.domain.services import ClientType
 from workflows.domain.text import hidden_in
 from workflows.wire import messages
-from workflows.wire.messages import MOST, Model, Office, Strict
+from workflows.wire.messages import MOST, Model, Name, Office, Strict
 
 CLIENT_ID = r"^[a-z0-9][a-z0-9-]{1,62}$"
 YEARS = range(1900, 2200)
 NO_PLACES = {"Factory", "localtime", "posixrules"}  # what else lies among the zones: of the machine, or of nowhere
 DATES = {"start_date", "end_date", "last_day", "at"}
+NEVER_NULL = ("name", "start_date", "activation")
 PROSE = {"reason", "note"}  # may have several lines
 WRITTEN_DATE = re.compile(r"^\d{4}-\d\d-\d\d")
 
@@ -66,9 +66,11 @@ def known_zone(name: str) -> str:
 
 
 def never_null(schema: dict[str, Any]) -> None:
-    """Have a field described as one that may be left out, and is not null when it is given."""
-    schema.pop("default", None)
-    schema.update(next(kind for kind in schema.pop("anyOf") if kind.get("type") != "null"))
+    """Have these fields of an edit described as ones that may be left out, and are not null when they are given."""
+    for name in NEVER_NULL:
+        field = schema["properties"][name]
+        field.pop("default")
+        field.update(next(kind for kind in field.pop("anyOf") if kind.get("type") != "null"))
 
 
 Key = Annotated[
@@ -78,7 +80,9 @@ Key = Annotated[
 ]
 Text = Annotated[str, AfterValidator(storable)]
 Switched = Literal["telephony", "internet"]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_NAME, pattern=r"\S")]
+DryRun = Annotated[
+    bool, Field(description="Answer what the command would do, before and after (`PreviewView`), and do nothing")
+]
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -88,40 +92,36 @@ class Clean(Model):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _readable(cls, given: Any, info: ValidationInfo) -> Any:
-        for text in given if isinstance(given, list) else [given]:
+    def _readable(cls, value: Any, info: ValidationInfo) -> Any:
+        for text in value if isinstance(value, list) else [value]:
             if isinstance(text, str):
                 seen(text, lines=info.field_name in PROSE)
-        if info.field_name in DATES and isinstance(given, str | int | float) and not WRITTEN_DATE.match(str(given)):
+        if info.field_name in DATES and isinstance(value, str | int | float) and not WRITTEN_DATE.match(str(value)):
             raise PydanticCustomError(
                 "date_as_text", "Write the date as a text: 2027-02-28, an instant 2027-03-01T09:00:00+00:00"
             )
-        return given
+        return value
 
     @field_validator("*", mode="after")
     @classmethod
-    def _plausible(cls, given: Any) -> Any:
-        if isinstance(given, date) and given.year not in YEARS:
+    def _plausible(cls, value: Any) -> Any:
+        if isinstance(value, date) and value.year not in YEARS:
             raise PydanticCustomError(
                 "date_out_of_range",
                 "The year {year} is not plausible. Give one from {first} to {last}",
-                {"year": given.year, "first": YEARS[0], "last": YEARS[-1]},
+                {"year": value.year, "first": YEARS[0], "last": YEARS[-1]},
             )
-        return given
+        return value
 
 
 # -- what comes in ----------------------------------------------------------------------------------------------------
 
 
-class LineGiven(Clean, messages.LineGiven):
+class LineGiven(Clean, messages.LineGiven, strict=True):
     number: Number
-    protected: StrictBool = Field(False, description="Stays in service through a suspension: lift, alarm, door entry")
 
 
-class InternetGiven(Clean, messages.InternetGiven):
-    down_mbps: StrictInt = Field(ge=1, le=1_000_000, examples=[100])
-    up_mbps: StrictInt = Field(ge=1, le=1_000_000, examples=[20])
-    vlan: StrictInt | None = Field(None, ge=1, le=4094, examples=[110])
+class InternetGiven(Clean, messages.InternetGiven, strict=True): ...
 
 
 class CommandBody(Clean, messages.Body):
@@ -129,13 +129,13 @@ class CommandBody(Clean, messages.Body):
 
 
 class CancelQuery(CommandBody):
-    """What the cancelling of a planned change says in its address."""
+    """The query of a request that cancels a planned change."""
 
-    dry_run: bool = False
+    dry_run: DryRun = False
 
 
 class PlannableBody(Clean, messages.PlannableBody):
-    """A command that happens now, or at the moment given: one of ``last_day`` and ``at``."""
+    """A command that happens now, or at a given moment: one of ``last_day`` and ``at``."""
 
 
 class ConvertBody(Clean, messages.ConvertBody):
@@ -160,40 +160,31 @@ class SkipBody(Clean, messages.SkipBody):
 
 
 class MarkDoneBody(Clean, messages.MarkDoneBody):
-    """Count a system as done by hand. ``reason`` may be said for ``note``."""
+    """Count a system as done by hand. ``reason`` may stand for ``note``."""
 
     @model_validator(mode="before")
     @classmethod
-    def _said_once(cls, given: Any) -> Any:
-        if isinstance(given, dict) and {"note", "reason"} <= given.keys():
+    def _stated_once(cls, value: Any) -> Any:
+        if isinstance(value, dict) and {"note", "reason"} <= value.keys():
             raise PydanticCustomError("said_twice", "Both note and reason are given. Leave one of them out")
-        return given
+        return value
 
 
-class EditBody(Clean, messages.EditBody):
+class EditBody(Clean, messages.EditBody, json_schema_extra=never_null):
     """Details. What is left out stays; ``billing_ref`` empty or null asks for a generated one."""
 
-    name: Name | None = Field(None, examples=["Acme Ltd"], json_schema_extra=never_null)
-    start_date: date | None = Field(None, examples=["2027-01-01"], json_schema_extra=never_null)
-    activation: Activation | None = Field(
-        None,
-        description="Of a New client: automatic plans it for the start date anew, manual leaves it to a person",
-        examples=["automatic"],
-        json_schema_extra=never_null,
-    )
-
-    @field_validator("name", "start_date", "activation", mode="before")
+    @field_validator(*NEVER_NULL, mode="before")
     @classmethod
-    def _kept(cls, given: Any) -> Any:
-        if given is None:
+    def _kept(cls, value: Any) -> Any:
+        if value is None:
             raise PydanticCustomError("never_null", "Every client has one. Leave it out to keep it, or give another")
-        return given
+        return value
 
 
 def message_of(kind: type[M], body: BaseModel, *, by: str, command_id: str, **more: object) -> M:
-    """The message of a body, which was checked and is not checked again. ``more`` is what its address says."""
-    given = more | {name: getattr(body, name) for name in body.model_fields_set} | {"by": by, "command_id": command_id}
-    return kind.model_construct(set(given), **given)
+    """The message of a body, which was checked and is not checked again. ``more`` are the fields in its address."""
+    fields = more | {name: getattr(body, name) for name in body.model_fields_set} | {"by": by, "command_id": command_id}
+    return kind.model_construct(set(fields), **fields)
 
 
 class SiteGiven(Clean, Strict):

@@ -10,22 +10,22 @@ from pydantic_core import PydanticCustomError
 WRITTEN_NUMBER = re.compile(r"^\+[0-9 ()./-]{6,40}$")
 
 
-def read_number(given: object) -> object:
+def read_number(text: object) -> object:
     """A telephone number as people write it, in E.164. Raises PydanticCustomError when no such number can exist."""
-    if not isinstance(given, str):
-        return given
+    if not isinstance(text, str):
+        return text
     try:
-        if not WRITTEN_NUMBER.match(given.strip()):
+        if not WRITTEN_NUMBER.match(text.strip()):
             raise ValueError
-        number = phonenumbers.parse(given, None)
+        number = phonenumbers.parse(text, None)
         if not phonenumbers.is_valid_number(number):
             raise ValueError
     except (ValueError, phonenumbers.NumberParseException) as wrong:
         raise PydanticCustomError(
             "number_not_valid",
-            "{given} is not a telephone number that can exist. Write it with a plus and the country code (E.164): "
+            "{text} is not a telephone number that can exist. Write it with a plus and the country code (E.164): "
             "+442079460001",
-            {"given": repr(given[:40])},
+            {"text": repr(text[:40])},
         ) from wrong
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 

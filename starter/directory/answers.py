@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from activities.database import Database
-from starter.directory.paging import directory_errors
+from starter.directory.paging import DirectoryDatabase
 from workflows.domain.answers import CREATE, Answer, refused
 from workflows.domain.errors import CommandIdReused, Refusal, refusal_of
 
@@ -34,26 +33,24 @@ class Key:
 
 
 class Answers:
-    """The verdicts. Its methods raise DirectoryAway when the database does not answer within ``timeout`` seconds."""
+    """The verdicts. Its methods raise DirectoryAway when the database does not answer."""
 
-    def __init__(self, database: Database, timeout: float = 5.0) -> None:
-        self._database, self._timeout = database, timeout
+    def __init__(self, database: DirectoryDatabase) -> None:
+        self._database = database
 
     async def find(self, key: Key) -> Answer | None:
         """What this very command was answered, if it was obeyed; None: nothing is known of it.
 
         Raises the refusal that it met, or CommandIdReused where the key was used for something else.
         """
-        async with directory_errors(self._timeout):
-            rows = await self._database.read(_FIND, key.client_id, key.command_id, key.kind == CREATE)
+        rows = await self._database.read(_FIND, key.client_id, key.command_id, key.kind == CREATE)
         return _verdict(rows[0], key) if rows else None
 
     async def keep(self, key: Key, refusal: Refusal) -> Answer | None:
         """Have a refusal stand, unless there is a verdict already; then it is as ``find`` has it."""
         answer = refused(key.command_id, key.fingerprint, key.kind, refusal)
         values = (key.client_id, key.command_id, key.fingerprint, key.kind, answer.message, answer.refusal)
-        async with directory_errors(self._timeout):
-            await self._database.write(_KEEP, *values)
+        await self._database.write(_KEEP, *values)
         try:
             return await self.find(key)
         except type(refusal):

@@ -5,13 +5,11 @@ No workflow is queried. The lists show what workflows last published, without wh
 
 import asyncpg
 
-from activities.database import Database
 from starter.contract.answers import Attention, AttentionPage, SystemPage, SystemState
 from starter.contract.bodies import AttentionFilter
-from starter.directory.paging import Where, opened, sealed
+from starter.directory.paging import DirectoryDatabase, Where, opened, sealed
 from workflows.domain.dates import at_site
 from workflows.domain.systems import BUILT_IN
-from workflows.wire.views import SkippedView
 
 SILENCE = 60  # seconds after which a worker that reports nothing is gone
 ORDER = "attention"  # what a cursor of this list is sealed with
@@ -75,50 +73,35 @@ LEFT JOIN workers w USING (system) LEFT JOIN clients c USING (system) ORDER BY s
 """  # noqa: S608  # put together from constants
 
 
-async def those_waiting(database: Database, wanted: AttentionFilter) -> AttentionPage:
+async def those_waiting(database: DirectoryDatabase, filters: AttentionFilter) -> AttentionPage:
     """A page of these clients, by system, the oldest first. Raises NoSuchPage."""
-    found = _FOUND.format(waiting=f"{_WAITING} UNION ALL {_SKIPPED}" if wanted.skipped else _WAITING)
+    found = _FOUND.format(waiting=f"{_WAITING} UNION ALL {_SKIPPED}" if filters.skipped else _WAITING)
     where = Where()
-    if wanted.site:
-        where.terms.append(f"f.site = {where.given(wanted.site)}")
-    if wanted.system:
-        where.terms.append(f"f.system = {where.given(wanted.system)}")
+    where.equal({"f.site": filters.site, "f.system": filters.system})
     # every name comes from here; what a caller gave is a parameter
     counting = f"{found} SELECT count(*) AS total FROM found f {where}"  # noqa: S608  # see above
     total = (await database.read(counting, *where.values))[0]["total"]
-    if wanted.cursor:
-        place, since, client_id = opened(wanted.cursor, ORDER, (int, str, str))
-        beyond = f"({where.given(place)}::bigint, {where.given(since)}::text::timestamptz, {where.given(client_id)})"
-        where.terms.append(f"(f.place, f.since, f.client_id) > {beyond}")
-    order = f"ORDER BY f.place, f.since, f.client_id LIMIT {where.given(wanted.limit + 1)}"
-    page = f"{found} {_PAGE} {where} {order}"
-    rows = await database.read(page, *where.values)
-    last = rows[wanted.limit - 1] if len(rows) > wanted.limit else None
+    if filters.cursor:
+        where.beyond(
+            "(f.place, f.since, f.client_id) > ({}::bigint, {}::text::timestamptz, {})",
+            opened(filters.cursor, ORDER, (int, str, str)),
+        )
+    order = f"ORDER BY f.place, f.since, f.client_id LIMIT {where.parameter(filters.limit + 1)}"
+    rows, last = await database.page(f"{found} {_PAGE} {where} {order}", where.values, filters.limit)
     return AttentionPage(
-        items=[_one(row) for row in rows[: wanted.limit]],
+        items=[_attention(row) for row in rows],
         next=last and sealed(ORDER, (last["place"], last["sort_key"], last["client_id"])),
         total=total,
     )
 
 
-async def systems(database: Database) -> SystemPage:
+async def systems(database: DirectoryDatabase) -> SystemPage:
     """Every system that is switched, the silent ones too."""
     rows = await database.read(_REPORTS, SILENCE, list(BUILT_IN))
-    items = [SystemState(**row) for row in rows]
-    return SystemPage(items=items, next=None, total=len(items))
+    return SystemPage(items=[SystemState(**row) for row in rows], next=None, total=len(rows))
 
 
-def _one(row: asyncpg.Record) -> Attention:
-    zone, skipped, again = row["timezone"], row["skipped"], row["next_attempt_at"]
-    return Attention(
-        client_id=row["client_id"],
-        name=row["name"],
-        site=row["site"],
-        system=row["system"],
-        state=row["state"],
-        since=at_site(row["since"], zone),
-        attempts=row["attempts"],
-        last_error=row["last_error"],
-        next_attempt_at=again and at_site(again, zone),
-        skipped=skipped and SkippedView.model_validate(skipped),
-    )
+def _attention(row: asyncpg.Record) -> Attention:
+    zone, again = row["timezone"], row["next_attempt_at"]
+    times = {"since": at_site(row["since"], zone), "next_attempt_at": again and at_site(again, zone)}
+    return Attention(**{name: row[name] for name in Attention.model_fields} | times)

@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from activities.database import Database
-from starter.directory.paging import directory_errors
+from starter.directory.paging import DirectoryDatabase
 
-TIMEOUT = 5.0  # seconds that the database has to answer
 MOST_PLANS = 2000
 MOST_LOOKED_AT = 1000
 
@@ -36,23 +34,20 @@ class Plan:
 class ConsoleReads:
     """Its methods raise DirectoryAway when the database does not answer."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: DirectoryDatabase) -> None:
         self._database = database
 
     async def site_names(self) -> dict[str, str]:
         """What each site is called."""
-        async with directory_errors(TIMEOUT):
-            rows = await self._database.read("SELECT site_id, name FROM sites")
-        return {row["site_id"]: row["name"] for row in rows}
+        return dict(await self._database.read("SELECT site_id, name FROM sites"))
 
     async def status_changes(self, client_id: str) -> list[tuple[datetime, str]]:
         """Since when a client had which status, the oldest first."""
-        async with directory_errors(TIMEOUT):
-            rows = await self._database.read(
-                "SELECT at, facts->>'status' AS status FROM history "
-                "WHERE client_id = $1 AND event = 'decided' AND facts ? 'status' ORDER BY at, history_id",
-                client_id,
-            )
+        rows = await self._database.read(
+            "SELECT at, facts->>'status' AS status FROM history "
+            "WHERE client_id = $1 AND event = 'decided' AND facts ? 'status' ORDER BY at, history_id",
+            client_id,
+        )
         return [(row["at"], row["status"]) for row in rows]
 
     async def plans(
@@ -60,57 +55,40 @@ class ConsoleReads:
     ) -> list[Plan]:
         """What is planned from ``begin`` until before ``end``, in order; of one site or of all. At most ``most``,
         without the first ``skip``."""
-        async with directory_errors(TIMEOUT):
-            rows = await self._database.read(
-                "SELECT c.client_id, c.name, c.site_id, s.name AS site_name, s.timezone, p.*, c.revision, c.updated_at "
-                "FROM clients c JOIN sites s USING (site_id), "
-                "jsonb_to_recordset(c.document->'planned') AS p(change_id text, kind text, at timestamptz, "
-                "local_time text, reason text, by text, details jsonb) "
-                "WHERE c.next_change_at < $3 AND ($1::text IS NULL OR c.site_id = $1) "
-                "AND p.at >= $2 AND p.at < $3 ORDER BY p.at, c.sort_name, c.client_id, p.kind LIMIT $4 OFFSET $5",
-                site,
-                begin,
-                end,
-                most,
-                skip,
-            )
-        return [
-            Plan(
-                *(row["client_id"], row["name"], row["site_id"], row["site_name"], row["timezone"]),
-                *(row["change_id"], row["kind"], row["at"], row["local_time"], row["reason"], row["by"]),
-                *(row["details"], row["revision"], row["updated_at"]),
-            )
-            for row in rows
-        ]
+        rows = await self._database.read(
+            "SELECT c.client_id, c.name, c.site_id AS site, s.name AS site_name, s.timezone, p.*, c.revision, "
+            "c.updated_at FROM clients c JOIN sites s USING (site_id), "
+            "jsonb_to_recordset(c.document->'planned') AS p(change_id text, kind text, at timestamptz, "
+            "local_time text, reason text, by text, details jsonb) "
+            "WHERE c.next_change_at < $3 AND ($1::text IS NULL OR c.site_id = $1) "
+            "AND p.at >= $2 AND p.at < $3 ORDER BY p.at, c.sort_name, c.client_id, p.kind LIMIT $4 OFFSET $5",
+            *(site, begin, end, most, skip),
+        )
+        return [Plan(**row) for row in rows]
 
     async def numbers_taken(self, numbers: Sequence[str]) -> dict[str, str]:
         """Which of these numbers are taken, and by which client."""
-        async with directory_errors(TIMEOUT):
-            rows = await self._database.read(
-                "SELECT number, client_id FROM numbers WHERE number = ANY($1)", list(numbers)
-            )
-        return {row["number"]: row["client_id"] for row in rows}
+        return dict(
+            await self._database.read("SELECT number, client_id FROM numbers WHERE number = ANY($1)", list(numbers))
+        )
 
     async def billing_ref_taken(self, ref: str) -> str | None:
         """The client that has, or had, a billing reference."""
-        async with directory_errors(TIMEOUT):
-            rows = await self._database.read("SELECT client_id FROM billing_refs WHERE billing_ref = $1", ref)
+        rows = await self._database.read("SELECT client_id FROM billing_refs WHERE billing_ref = $1", ref)
         return rows[0]["client_id"] if rows else None
 
     async def client_id_taken(self, client_id: str) -> bool:
         """Whether a client with this id exists or existed."""
-        async with directory_errors(TIMEOUT):
-            return bool(await self._database.read("SELECT 1 FROM clients WHERE client_id = $1", client_id))
+        return bool(await self._database.read("SELECT 1 FROM clients WHERE client_id = $1", client_id))
 
     async def in_attention(self) -> tuple[int, bool]:
         """The number of clients that need a person, and whether there may be more than were counted.
 
         Every page needs it, so it stops counting early when all clients change at once.
         """
-        async with directory_errors(TIMEOUT):
-            rows = await self._database.read(
-                "SELECT count(*) FILTER (WHERE attention) AS number, count(*) AS looked "
-                "FROM (SELECT attention FROM clients WHERE provisioning <> 'settled' LIMIT $1) unsettled",
-                MOST_LOOKED_AT,
-            )
+        rows = await self._database.read(
+            "SELECT count(*) FILTER (WHERE attention) AS number, count(*) AS looked "
+            "FROM (SELECT attention FROM clients WHERE provisioning <> 'settled' LIMIT $1) unsettled",
+            MOST_LOOKED_AT,
+        )
         return rows[0]["number"], rows[0]["looked"] == MOST_LOOKED_AT

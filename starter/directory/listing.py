@@ -39,23 +39,23 @@ class Picked:
     values: list[Any]
 
 
-def picking(wanted: ClientFilter) -> Picked:
+def picking(filters: ClientFilter) -> Picked:
     """Pick ``client_id``, ``management`` and ``sort_key`` of a page. Raises NoSuchPage.
 
     Management clients come first and are selected apart, so that both parts have the order of an index.
     """
-    falling = wanted.sort.startswith("-")
-    sort = SORTS[wanted.sort.removeprefix("-")]
+    falling = filters.sort.startswith("-")
+    sort = SORTS[filters.sort.removeprefix("-")]
     key, kind = sort[falling], sort[2]
     direction = "DESC" if falling else "ASC"
-    where = filtered(wanted, _listed(wanted))
+    where = filtered(filters, _listed(filters))
     beyond, after_management = "", False
-    if wanted.cursor:
-        management, value, name, client_id = opened(wanted.cursor, wanted.sort, (bool, str, str, str))
-        place = f"({where.given(value)}::text::{kind}, {where.given(name)}, {where.given(client_id)})"
+    if filters.cursor:
+        management, value, name, client_id = opened(filters.cursor, filters.sort, (bool, str, str, str))
+        place = f"({where.parameter(value)}::text::{kind}, {where.parameter(name)}, {where.parameter(client_id)})"
         beyond = f"({key}, c.sort_name, c.client_id) {'<' if falling else '>'} {place}"
         after_management = not management
-    most = where.given(wanted.limit + 1)
+    most = where.parameter(filters.limit + 1)
 
     def part(ours: str, *terms: str) -> str:
         conditions = Where([*where.terms, ours, *terms])
@@ -75,45 +75,39 @@ def picking(wanted: ClientFilter) -> Picked:
     return Picked(picked, order, where.values)
 
 
-def cursor_of(wanted: ClientFilter, row: Mapping[str, Any]) -> str:
+def cursor_of(filters: ClientFilter, row: Mapping[str, Any]) -> str:
     """The cursor of the page after this row."""
-    return sealed(wanted.sort, (row["management"], row["sort_text"], row["sort_name"], row["client_id"]))
+    return sealed(filters.sort, (row["management"], row["sort_text"], row["sort_name"], row["client_id"]))
 
 
-def counting(wanted: ClientFilter) -> tuple[str, list[Any]]:
+def counting(filters: ClientFilter) -> tuple[str, list[Any]]:
     """SQL that counts clients by status. The filter applies, but for its status."""
-    where = filtered(wanted, Where())
+    where = filtered(filters, Where())
     return f"SELECT c.status, count(*) AS number FROM clients c {where} GROUP BY c.status", where.values  # noqa: S608  # the filter's own terms
 
 
-def total_of(counts: Mapping[str, int], wanted: ClientFilter) -> int:
+def total_of(counts: Mapping[str, int], filters: ClientFilter) -> int:
     """The number of clients that a filter matches, from the counts by status."""
-    if wanted.status:
-        return counts.get(wanted.status.value, 0)
-    return sum(number for status, number in counts.items() if wanted.inactive or status != Status.DECOMMISSIONED)
+    if filters.status:
+        return counts.get(filters.status.value, 0)
+    return sum(number for status, number in counts.items() if filters.inactive or status != Status.DECOMMISSIONED)
 
 
-def _listed(wanted: ClientFilter) -> Where:
+def _listed(filters: ClientFilter) -> Where:
     where = Where()
-    if wanted.status:
-        where.terms.append(f"c.status = {where.given(wanted.status.value)}")
-    elif not wanted.inactive:
-        where.terms.append(f"c.status <> {where.given(Status.DECOMMISSIONED.value)}")
+    where.equal({"c.status": filters.status})
+    if not filters.status and not filters.inactive:
+        where.terms.append(f"c.status <> {where.parameter(Status.DECOMMISSIONED.value)}")
     return where
 
 
-def filtered(wanted: ClientFilter, where: Where) -> Where:
+def filtered(filters: ClientFilter, where: Where) -> Where:
     """The conditions so far and those of a filter, but for its status."""
-    if wanted.type:
-        where.terms.append(f"c.type = {where.given(wanted.type.value)}")
-    if wanted.provisioning:
-        where.terms.append(f"c.provisioning = {where.given(wanted.provisioning.value)}")
-    if wanted.site:
-        where.terms.append(f"c.site_id = {where.given(wanted.site)}")
-    if words := (wanted.q or "").lower().split():
-        every = " AND ".join(f"c.search LIKE {where.given(f'%{_literal(word)}%')}" for word in words)
-        dialled = _dialled(wanted.q or "")
-        where.terms.append(f"({every} OR c.search LIKE {where.given(f'%{dialled}%')})" if dialled else every)
+    where.equal({"c.type": filters.type, "c.provisioning": filters.provisioning, "c.site_id": filters.site})
+    if words := (filters.q or "").lower().split():
+        every = " AND ".join(f"c.search LIKE {where.parameter(f'%{_literal(word)}%')}" for word in words)
+        dialled = _dialled(filters.q or "")
+        where.terms.append(f"({every} OR c.search LIKE {where.parameter(f'%{dialled}%')})" if dialled else every)
     return where
 
 

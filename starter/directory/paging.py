@@ -1,16 +1,16 @@
-"""Shared by queries on the read model: conditions, cursors, and errors of the database."""
+"""Shared by queries on the read model: the database with its errors, conditions, pages and cursors."""
 
 import asyncio
 import base64
 import binascii
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import asyncpg
 
+from activities.database import Database
 from activities.errors import BUSY, UNAVAILABLE
 from starter.errors import DirectoryAway, NoSuchPage
 
@@ -22,25 +22,43 @@ _AWAY = (
 )
 
 
-@asynccontextmanager
-async def directory_errors(seconds: float) -> AsyncIterator[None]:
-    """Turn errors of the database into DirectoryAway."""
-    try:
-        async with asyncio.timeout(seconds):
-            yield
-    except asyncpg.UndefinedTableError as error:
-        raise DirectoryAway("it has no tables yet", "Run connect migrate") from error
-    except _AWAY as error:
-        raise DirectoryAway(type(error).__name__) from error
+class DirectoryDatabase:
+    """The directory's database. ``timeout`` limits each statement, in seconds.
 
+    Every statement raises DirectoryAway when the database does not answer, or has no tables yet.
+    """
 
-@asynccontextmanager
-async def paging() -> AsyncIterator[None]:
-    """Turn a cursor that the database cannot read into NoSuchPage. All other input was checked before."""
-    try:
-        yield
-    except asyncpg.DataError as error:
-        raise NoSuchPage from error
+    def __init__(self, database: Database, timeout: float = 5.0) -> None:
+        self._database, self._timeout = database, timeout
+
+    async def read(self, query: str, *values: object) -> list[asyncpg.Record]:
+        return await self._answer(self._database.read(query, *values))
+
+    async def page(
+        self, query: str, values: Iterable[object], limit: int
+    ) -> tuple[list[asyncpg.Record], asyncpg.Record | None]:
+        """The rows of a page, and the last of them if there are more: the query selects one more than ``limit``.
+
+        Raises NoSuchPage for a cursor that the database cannot read. All other input was checked before.
+        """
+        try:
+            rows = await self.read(query, *values)
+        except asyncpg.DataError as error:
+            raise NoSuchPage from error
+        return rows[:limit], rows[limit - 1] if len(rows) > limit else None
+
+    async def write(self, statement: str, *values: object) -> list[asyncpg.Record]:
+        """As ``Database.write``: the statement must be idempotent."""
+        return await self._answer(self._database.write(statement, *values))
+
+    async def _answer(self, rows: Awaitable[list[asyncpg.Record]]) -> list[asyncpg.Record]:
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await rows
+        except asyncpg.UndefinedTableError as error:
+            raise DirectoryAway("it has no tables yet", "Run connect migrate") from error
+        except _AWAY as error:
+            raise DirectoryAway(type(error).__name__) from error
 
 
 @dataclass
@@ -50,10 +68,18 @@ class Where:
     terms: list[str] = field(default_factory=list)
     values: list[Any] = field(default_factory=list)
 
-    def given(self, value: object) -> str:
+    def parameter(self, value: object) -> str:
         """Add a value, and return the parameter that stands for it."""
         self.values.append(value)
         return f"${len(self.values)}"
+
+    def equal(self, columns: Mapping[str, object]) -> None:
+        """Add the condition that each column has its value. A value of None is no condition."""
+        self.terms += [f"{column} = {self.parameter(value)}" for column, value in columns.items() if value]
+
+    def beyond(self, term: str, place: Iterable[object]) -> None:
+        """Add the condition that a row comes after a place in the list. ``{}`` in the term stands for each part."""
+        self.terms.append(term.format(*map(self.parameter, place)))
 
     def __str__(self) -> str:
         return f"WHERE {' AND '.join(self.terms)}" if self.terms else ""

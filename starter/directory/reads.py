@@ -4,7 +4,6 @@ Only two things are written here: a new site, and a refusal that no workflow cou
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 import asyncpg
@@ -16,7 +15,7 @@ from starter.contract.answers import AttentionPage, HistoryEntry, HistoryPage, S
 from starter.contract.bodies import AttentionFilter, ClientFilter, SiteGiven
 from starter.directory.attention import systems, those_waiting
 from starter.directory.listing import counting, cursor_of, picking
-from starter.directory.paging import Where, directory_errors, opened, paging, sealed
+from starter.directory.paging import DirectoryDatabase, Where, opened, sealed
 from starter.errors import SiteIdTaken
 from workflows.domain.dates import at_site
 from workflows.domain.errors import BillingRefTaken, NumberTaken, Refusal, Taken
@@ -37,6 +36,9 @@ LEFT JOIN proofs t
 LEFT JOIN proofs i
   ON (i.client_id, i.system, i.revision, i.kind) = (c.client_id, 'internet', c.internet_proven, 'change')
 """
+_ONE = f"{_CLIENT} FROM clients c {_PROOFS} WHERE c.client_id = $1"
+_SETTLED = f"AND c.revision >= $2 AND c.provisioning = '{Provisioned.SETTLED.value}'"
+_SITES = "SELECT site_id, name, timezone, created_at FROM sites"
 
 _LINE = """
 SELECT history_id, event, at, at::text AS sort_key, kind, text, by, source, reason, command_id, revision, facts
@@ -44,18 +46,11 @@ FROM history h
 """
 
 
-@dataclass(frozen=True)
-class Shown:
+def view_of(row: asyncpg.Record, now: datetime) -> ClientView:
     """A client of the directory, with the proofs since it was published."""
-
-    view: ClientView
-    revision: int
-
-    @classmethod
-    def of(cls, row: asyncpg.Record, now: datetime) -> "Shown":
-        published = ClientView.model_validate_json(row["document"])
-        passed = end_date_passed(published.end_date, now, published.timezone)
-        return cls(proven(published.model_copy(update={"end_date_passed": passed}), row), row["revision"])
+    published = ClientView.model_validate_json(row["document"])
+    passed = end_date_passed(published.end_date, now, published.timezone)
+    return proven(published.model_copy(update={"end_date_passed": passed}), row)
 
 
 def proven(view: ClientView, row: asyncpg.Record) -> ClientView:
@@ -70,7 +65,7 @@ def _proven_system(system: SystemView, row: asyncpg.Record, zone: str) -> System
     if not row[f"{name}_done"] or system.skipped:
         return system
     at = row[f"{name}_at"]
-    shown = at_site(at, zone) if at is not None else system.proven_at
+    proven_at = at_site(at, zone) if at is not None else system.proven_at
     seen = {finding["subject"]: finding["seen"] for finding in row[f"{name}_findings"] or ()}
     subjects = [
         subject.model_copy(
@@ -78,57 +73,48 @@ def _proven_system(system: SystemView, row: asyncpg.Record, zone: str) -> System
                 "actual": subject.desired,
                 "state": "proven",
                 "why": "",
-                "proven_at": shown if subject.subject in seen else subject.proven_at,
+                "proven_at": proven_at if subject.subject in seen else subject.proven_at,
                 "seen": seen.get(subject.subject, subject.seen),  # done by hand, its evidence is a note
             }
         )
         for subject in system.subjects
     ]
-    news: dict[str, object] = {"actual": dict(system.desired), "proven_at": shown, "subjects": subjects}
+    update: dict[str, object] = {"actual": dict(system.desired), "proven_at": proven_at, "subjects": subjects}
     if row[f"{name}_method"]:
-        news |= {"method": row[f"{name}_method"], "by": "", "note": ""}
+        update |= {"method": row[f"{name}_method"], "by": "", "note": ""}
     if system.state != "attention":  # the end of attention is published, and then shown
-        news |= {"state": "settled", "attempts": 0, "last_error": "", "next_attempt_at": None}
-    return system.model_copy(update=news)
+        update |= {"state": "settled", "attempts": 0, "last_error": "", "next_attempt_at": None}
+    return system.model_copy(update=update)
 
 
 class DirectoryReads:
-    """The read model. Every method raises DirectoryAway when its database does not answer.
-
-    ``timeout`` limits each query, in seconds.
-    """
+    """The read model. Every method raises DirectoryAway when its database does not answer."""
 
     def __init__(self, database: Database, timeout: float = 5.0) -> None:
-        self._database = database
-        self._timeout = timeout
-
-    @property
-    def database(self) -> Database:
-        """The database, for other reads of it."""
-        return self._database
+        self.database = DirectoryDatabase(database, timeout)
 
     async def ready(self) -> None:
         """Return when the database answers and has our tables."""
-        await self._fetch("SELECT 1 FROM sites LIMIT 1")
+        await self.database.read("SELECT 1 FROM sites LIMIT 1")
 
     # -- sites ------------------------------------------------------------------------------------------------------
 
     async def sites(self) -> SitePage:
-        rows = await self._fetch("SELECT site_id, name, timezone, created_at FROM sites")
+        rows = await self.database.read(_SITES)
         items = sorted(map(_site, rows), key=lambda site: (sort_name(site.name), site.site_id))
         return SitePage(items=items, next=None, total=len(items))
 
     async def site(self, site_id: str) -> Site | None:
-        rows = await self._fetch("SELECT site_id, name, timezone, created_at FROM sites WHERE site_id = $1", site_id)
+        rows = await self.database.read(
+            "SELECT site_id, name, timezone, created_at FROM sites WHERE site_id = $1", site_id
+        )
         return _site(rows[0]) if rows else None
 
     async def add_site(self, new: SiteGiven) -> Site:
         """Add the site. The same site twice is no error. Raises SiteIdTaken when another site has the id."""
-        await self._write(
+        await self.database.write(
             "INSERT INTO sites (site_id, name, timezone) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-            new.site_id,
-            new.name,
-            new.timezone,
+            *(new.site_id, new.name, new.timezone),
         )
         site = await self.site(new.site_id)
         if site is None or (site.name, site.timezone) != (new.name, new.timezone):
@@ -137,46 +123,44 @@ class DirectoryReads:
 
     # -- clients ----------------------------------------------------------------------------------------------------
 
-    async def client(self, client_id: str, now: datetime) -> Shown | None:
-        rows = await self._fetch(f"{_CLIENT} FROM clients c {_PROOFS} WHERE c.client_id = $1", client_id)
-        return Shown.of(rows[0], now) if rows else None
+    async def client(self, client_id: str, now: datetime) -> ClientView | None:
+        rows = await self.database.read(_ONE, client_id)
+        return view_of(rows[0], now) if rows else None
 
     async def with_proofs(self, view: ClientView) -> ClientView:
         """A client as its workflow shows it, with the proofs that are ahead of the workflow."""
-        rows = await self._fetch(f"{_CLIENT} FROM clients c {_PROOFS} WHERE c.client_id = $1", view.client_id)
+        rows = await self.database.read(_ONE, view.client_id)
         return proven(view, rows[0]) if rows and rows[0]["revision"] >= view.revision else view
 
-    async def clients(self, wanted: ClientFilter, now: datetime) -> tuple[list[ClientView], str | None]:
+    async def clients(self, filters: ClientFilter, now: datetime) -> tuple[list[ClientView], str | None]:
         """A page of the list, the management client of a site first, and the cursor of the next one.
 
         Raises NoSuchPage.
         """
-        picked = picking(wanted)
-        async with directory_errors(self._timeout), paging():
-            rows = await self._database.read(
-                f"{_CLIENT}, l.sort_key::text AS sort_text, l.sort_name "
-                f"FROM ({picked.query}) l JOIN clients c USING (client_id) "
-                f"{_PROOFS} ORDER BY {picked.order}",
-                *picked.values,
-            )
-        shown = rows[: wanted.limit]
-        then = cursor_of(wanted, shown[-1]) if len(rows) > wanted.limit else None
-        return [Shown.of(row, now).view for row in shown], then
+        picked = picking(filters)
+        rows, last = await self.database.page(
+            f"{_CLIENT}, l.sort_key::text AS sort_text, l.sort_name "
+            f"FROM ({picked.query}) l JOIN clients c USING (client_id) {_PROOFS} ORDER BY {picked.order}",
+            picked.values,
+            filters.limit,
+        )
+        return [view_of(row, now) for row in rows], last and cursor_of(filters, last)
 
-    async def counts(self, wanted: ClientFilter) -> dict[str, int]:
+    async def counts(self, filters: ClientFilter) -> dict[str, int]:
         """The number of clients of each status. The filter applies, but for its status."""
-        query, values = counting(wanted)
-        return {row["status"]: row["number"] for row in await self._fetch(query, *values)}
+        query, values = counting(filters)
+        return {row["status"]: row["number"] for row in await self.database.read(query, *values)}
 
-    async def settled(self, client_id: str, revision: int, now: datetime) -> Shown | None:
+    async def settled(self, client_id: str, revision: int, now: datetime) -> ClientView | None:
         """The client, if everything that was decided up to ``revision`` is done and shown."""
-        done = f"WHERE c.client_id = $1 AND c.revision >= $2 AND c.provisioning = '{Provisioned.SETTLED.value}'"
-        rows = await self._fetch(f"{_CLIENT} FROM clients c {_PROOFS} {done}", client_id, revision)
-        return Shown.of(rows[0], now) if rows else None
+        rows = await self.database.read(
+            f"{_ONE} AND c.revision >= $2 AND c.provisioning = 'settled'", client_id, revision
+        )
+        return view_of(rows[0], now) if rows else None
 
     async def own_secrets(self, client_id: str) -> frozenset[str]:
         """The lines and accounts of a client that still had a secret from before Connect when last seen."""
-        rows = await self._fetch(
+        rows = await self.database.read(
             f"SELECT f->>'subject' AS subject FROM clients c {_PROOFS}, "  # noqa: S608  # put together from constants
             "LATERAL jsonb_array_elements(coalesce(t.findings, '[]') || coalesce(i.findings, '[]')) f "
             "WHERE c.client_id = $1 AND f->'seen'->>'secret' = $2",
@@ -187,10 +171,9 @@ class DirectoryReads:
 
     async def taken(self, client_id: str, numbers: Sequence[str], billing_ref: str | None) -> Taken | None:
         """The refusal, if another client holds one of these numbers or this billing reference."""
-        rows = await self._fetch(
+        rows = await self.database.read(
             "SELECT number FROM numbers WHERE number = ANY($1) AND client_id <> $2 ORDER BY number",
-            list(numbers),
-            client_id,
+            *(list(numbers), client_id),
         )
         if rows:
             belong = "belongs" if len(rows) == 1 else "belong"
@@ -199,7 +182,7 @@ class DirectoryReads:
                 "Choose another number, or have it ceased there first",
                 field="lines",
             )
-        if billing_ref and await self._fetch(
+        if billing_ref and await self.database.read(
             "SELECT 1 FROM billing_refs WHERE billing_ref = $1 AND client_id <> $2", billing_ref, client_id
         ):
             return BillingRefTaken(
@@ -211,15 +194,13 @@ class DirectoryReads:
 
     # -- systems ----------------------------------------------------------------------------------------------------
 
-    async def attention(self, wanted: AttentionFilter) -> AttentionPage:
+    async def attention(self, filters: AttentionFilter) -> AttentionPage:
         """A page of the clients that need a person, by system, the oldest first. Raises NoSuchPage."""
-        async with directory_errors(self._timeout), paging():
-            return await those_waiting(self._database, wanted)
+        return await those_waiting(self.database, filters)
 
     async def systems(self) -> SystemPage:
         """The state of each system as the workers find it, and the number of clients that wait for it."""
-        async with directory_errors(self._timeout):
-            return await systems(self._database)
+        return await systems(self.database)
 
     # -- history ----------------------------------------------------------------------------------------------------
 
@@ -229,59 +210,37 @@ class DirectoryReads:
         Raises NoSuchPage.
         """
         where = Where(["h.client_id = $1"], [client_id])
-        if event:
-            where.terms.append(f"h.event = {where.given(event)}")
+        where.equal({"h.event": event})
         counting = f"SELECT count(*) FROM history h {where}"  # noqa: S608  # the terms are ours, the values parameters
-        counted = list(where.values)
-        if cursor:
-            at, entry = opened(cursor, "history", (str, int))
-            beyond = f"({where.given(at)}::text::timestamptz, {where.given(entry)}::bigint)"
-            where.terms.append(f"(h.at, h.history_id) < {beyond}")
-        async with directory_errors(self._timeout), paging():
-            known = await self._database.read(
-                f"SELECT s.timezone, ({counting}) AS total "  # noqa: S608  # see above
-                "FROM clients c JOIN sites s USING (site_id) WHERE c.client_id = $1",
-                *counted,
-            )
-            rows = await self._database.read(
-                f"{_LINE} {where} ORDER BY h.at DESC, h.history_id DESC LIMIT {where.given(limit + 1)}", *where.values
-            )
+        known = await self.database.read(
+            f"SELECT s.timezone, ({counting}) AS total "  # noqa: S608  # see above
+            "FROM clients c JOIN sites s USING (site_id) WHERE c.client_id = $1",
+            *where.values,
+        )
         if not known:
             return None
-        last = rows[limit - 1] if len(rows) > limit else None
+        if cursor:
+            where.beyond(
+                "(h.at, h.history_id) < ({}::text::timestamptz, {}::bigint)", opened(cursor, "history", (str, int))
+            )
+        order = f"ORDER BY h.at DESC, h.history_id DESC LIMIT {where.parameter(limit + 1)}"
+        rows, last = await self.database.page(f"{_LINE} {where} {order}", where.values, limit)
         return HistoryPage(
-            items=[_entry(row, known[0]["timezone"]) for row in rows[:limit]],
+            items=[_entry(row, known[0]["timezone"]) for row in rows],
             next=last and sealed("history", (last["sort_key"], last["history_id"])),
             total=known[0]["total"],
         )
 
     async def note_refusal(self, client_id: str, message: AnyMessage, refusal: Refusal, now: datetime) -> None:
         """Append a refusal to a client's history, with who asked and why. The same command is noted once."""
-        await self._write(
+        await self.database.write(
             "INSERT INTO history (client_id, event, at, kind, text, by, source, reason, command_id, revision, facts) "
             "SELECT client_id, 'refused', $2, $3, $4, $5, $6, $7, $8, revision, $9 FROM clients "
             "WHERE client_id = $1 AND NOT EXISTS (SELECT FROM history h WHERE h.client_id = $1 "
             "AND (h.event, h.kind, h.command_id, h.text) = ('refused', $3, $8, $4))",
-            client_id,
-            now,
-            message.kind.value,
-            str(refusal),
-            message.by,
-            message.source,
-            message.reason,
-            message.command_id,
-            refusal.facts,
+            *(client_id, now, message.kind.value, str(refusal), message.by, message.source, message.reason),
+            *(message.command_id, refusal.facts),
         )
-
-    # -- inside -----------------------------------------------------------------------------------------------------
-
-    async def _fetch(self, query: str, *values: object) -> list[asyncpg.Record]:
-        async with directory_errors(self._timeout):
-            return await self._database.read(query, *values)
-
-    async def _write(self, statement: str, *values: object) -> None:
-        async with directory_errors(self._timeout):
-            await self._database.write(statement, *values)
 
 
 def _site(row: asyncpg.Record) -> Site:

@@ -14,7 +14,7 @@ import asyncpg
 import structlog
 
 from activities.database import DRIVER_ERRORS
-from starter.directory.reads import DirectoryReads, Shown
+from starter.directory.reads import DirectoryReads
 from starter.errors import DirectoryAway
 from workflows.wire.views import ClientView
 
@@ -26,7 +26,7 @@ EVERY_CLIENT = ""
 
 class Watch:
     """Tells of changed clients while ``run`` runs. ``pause`` seconds lie between attempts to connect, and
-    ``heartbeat`` between two signs of life from the server: of a connection that is half open nothing else is heard."""
+    ``heartbeat`` between two signs of life from the server: nothing else shows that a connection is half open."""
 
     def __init__(self, dsn: str, pause: float = 1.0, heartbeat: float = 10.0) -> None:
         self._dsn = dsn
@@ -89,7 +89,7 @@ class Watch:
 
 async def until_settled(
     directory: DirectoryReads, watch: Watch, decided: ClientView, seconds: float, look_every: float = 2.0
-) -> Shown | None:
+) -> ClientView | None:
     """The client when everything that was ``decided`` is done and shown. None when the time is over first.
 
     It goes on waiting while the directory is away.
@@ -100,9 +100,9 @@ async def until_settled(
             while True:
                 changed.clear()
                 with suppress(DirectoryAway):
-                    shown = await directory.settled(client_id, revision, datetime.now(UTC))
-                    if shown and (shown.revision > revision or _decisions(shown.view) == _decisions(decided)):
-                        return shown
+                    published = await directory.settled(client_id, revision, datetime.now(UTC))
+                    if published and (published.revision > revision or _decisions(published) == _decisions(decided)):
+                        return published
                 with suppress(TimeoutError):
                     await asyncio.wait_for(changed.wait(), look_every)
     return None

@@ -109,30 +109,26 @@ class Gateway:
 
     async def client(self, client_id: str) -> ClientView:
         """The client as its workflow knows it. Raises NotRunning."""
-        async with self._looking_at(client_id):
-            return await self._handle(client_id).query(
-                ClientLifecycle.client, reject_condition=QueryRejectCondition.NOT_OPEN
-            )
+        return await self._query(client_id, "client", ClientView)
 
     async def preview(self, client_id: str, message: AnyMessage) -> PreviewView:
         """What a command would do. Nothing is changed. Raises NotRunning."""
         question = PreviewAsked(command=Message(message), now=datetime.now(UTC))
-        async with self._looking_at(client_id):
-            return await self._handle(client_id).query(
-                ClientLifecycle.preview, question, reject_condition=QueryRejectCondition.NOT_OPEN
-            )
+        return await self._query(client_id, "preview", PreviewView, question)
 
     # -- inside -----------------------------------------------------------------------------------------------------
 
-    @asynccontextmanager
-    async def _looking_at(self, client_id: str) -> AsyncIterator[None]:
+    async def _query(self, client_id: str, query: str, answer: type[T], *args: BaseModel) -> T:
         async with temporal_errors(self._timeout):
             try:
-                yield
+                answered: T = await self._handle(client_id).query(
+                    query, args=args, result_type=answer, reject_condition=QueryRejectCondition.NOT_OPEN
+                )
             except WorkflowQueryRejectedError as closed:
                 raise NotRunning(client_id) from closed
             except RPCError as error:
                 raise _unless_running(error, client_id) from error
+            return answered
 
     def _handle(self, client_id: str) -> Handle:
         return self._client.get_workflow_handle_for(ClientLifecycle.run, workflow_id(client_id))

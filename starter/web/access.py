@@ -10,11 +10,11 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from starter.web.repeats import WINDOW, Repeats
+from starter.web.security import CHECKS
 
 log = structlog.get_logger(__name__)
 
 CLIENTS = "/api/v1/clients/"
-CHECKS = ("/healthz", "/readyz")
 LONGEST_PATH = 200  # characters
 
 Stranger = tuple[int, str]

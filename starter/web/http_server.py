@@ -6,14 +6,15 @@ import signal
 import socket
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import structlog
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from starter.web.descriptors import room_for_connections
 from starter.web.http_protocol import HttpProtocol
@@ -46,27 +47,6 @@ class HttpLimits:
     reader: float = 60.0
 
 
-class _Cycle(Protocol):
-    """A request and its answer, as uvicorn has it."""
-
-    more_body: bool
-    response_started: bool
-    response_complete: bool
-
-
-class _Flow(Protocol):
-    write_paused: bool
-
-
-class _Connection(Protocol):
-    """A connection, likewise."""
-
-    transport: asyncio.Transport
-    flow: _Flow
-    cycle: _Cycle | None
-    pipeline: Collection[object]
-
-
 class Server(uvicorn.Server):
     """A server that waits for no caller for ever. It leaves signals to its caller: uvicorn would raise them again.
 
@@ -82,15 +62,15 @@ class Server(uvicorn.Server):
         config.backlog = max(8, min(AT_ONCE, self._room // 4))
         # When we work for all of them, a new one gets 503. Those taken at once may be too many for a moment.
         config.limit_concurrency = self._room + config.backlog + 1
-        self._since: dict[_Connection, tuple[object, float]] = {}
-        self._ending: set[_Connection] = set()
+        self._since: dict[HttpProtocol, tuple[object, float]] = {}
+        self._ending: set[HttpProtocol] = set()
         self._ended: Counter[str] = Counter()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         def make_in_room(**arguments: Any) -> asyncio.Protocol:
             self._make_room()
             made = HttpProtocol(**arguments)
-            self._since[cast("_Connection", made)] = (None, time.monotonic())
+            self._since[made] = (None, time.monotonic())
             return made
 
         self.config.http_protocol_class = make_in_room  # type: ignore[assignment]  # all it does with it is to call it
@@ -115,12 +95,12 @@ class Server(uvicorn.Server):
         yield
 
     @property
-    def _connections(self) -> set[_Connection]:
-        return cast("set[_Connection]", self.server_state.connections)
+    def _connections(self) -> set[HttpProtocol]:
+        return cast("set[HttpProtocol]", self.server_state.connections)
 
     def _look(self, now: float) -> None:
         """Close the connections whose callers have kept us waiting too long."""
-        since: dict[_Connection, tuple[object, float]] = {}
+        since: dict[HttpProtocol, tuple[object, float]] = {}
         for connection in self._connections:
             if awaited := _awaited(connection):
                 # another request, or anything read of the answer, and his time begins anew
@@ -134,7 +114,7 @@ class Server(uvicorn.Server):
             log.warning("connections_closed", open=len(self._connections), **self._ended)
             self._ended.clear()
 
-    def _end(self, connection: _Connection, awaited: Awaited) -> None:
+    def _end(self, connection: HttpProtocol, awaited: Awaited) -> None:
         if awaited == "reader" or connection.transport.is_closing():
             connection.transport.abort()
         else:
@@ -158,9 +138,9 @@ class Server(uvicorn.Server):
             self._ended["room"] += 1
 
 
-def _awaited(connection: _Connection) -> Awaited | None:
+def _awaited(connection: HttpProtocol) -> Awaited | None:
     """What we wait for from the caller; None while we work."""
-    cycle = connection.cycle
+    cycle = cast("RequestResponseCycle | None", connection.cycle)
     answered = cycle is None or cycle.response_complete
     if connection.transport.get_write_buffer_size() and (answered or connection.flow.write_paused):
         return "reader"

@@ -12,48 +12,29 @@ from starlette.exceptions import HTTPException
 
 from starter.contract.answers import Problem
 from starter.errors import (
-    Away,
     Malfunction,
-    NoMasterKey,
     NoSuchClient,
     NoSuchPage,
     NotDecided,
-    NotReady,
-    NotRunning,
     StarterError,
     TemporalRefused,
     WorkflowMissing,
 )
-from workflows.domain.errors import (
-    CommandIdReused,
-    IllegalTransition,
-    InvalidField,
-    ManagementClient,
-    NothingPlanned,
-    Refusal,
-    Taken,
-    TooManyWaiting,
-)
+from workflows.domain.errors import InvalidField, NothingPlanned, Refusal, TooManyWaiting
 
-CODES: dict[type[Exception], int] = {
-    IllegalTransition: 409,
-    ManagementClient: 409,
+# An error that is not here has the code of its nearest base class.
+CODES: dict[type[BaseException], int] = {
+    Refusal: 409,
     NothingPlanned: 404,
-    CommandIdReused: 409,
-    Taken: 409,
     TooManyWaiting: 503,
     InvalidField: 422,
-    Refusal: 409,
+    StarterError: 503,
     NoSuchClient: 404,
     NoSuchPage: 422,
-    Away: 503,
-    NotReady: 503,
-    NoMasterKey: 503,
-    NotDecided: 503,
-    NotRunning: 503,
     WorkflowMissing: 409,
     TemporalRefused: 500,
     Malfunction: 500,
+    BaseException: 500,
 }
 TITLES = {
     401: "Not signed in",
@@ -99,82 +80,65 @@ class ProblemResponse(JSONResponse):
 def problem(status: int, detail: str, kind: str = "", **facts: Any) -> Problem:
     """A problem document. Without a kind, its title is that of the status."""
     title = kind or TITLES.get(status, "Error")
-    return Problem(type=f"/docs#{_anchor(title)}", title=title, status=status, detail=_sayable(detail), **facts)
+    return Problem(type=f"/docs#{_anchor(title)}", title=title, status=status, detail=_encodable(detail), **facts)
 
 
 def code_of(kind: type[BaseException]) -> int:
     """The HTTP code of an error: that of its nearest base class in the table."""
-    return next((CODES[ancestor] for ancestor in kind.__mro__ if ancestor in CODES), 500)
+    return next(CODES[ancestor] for ancestor in kind.__mro__ if ancestor in CODES)
 
 
-def of_refusal(refusal: Refusal) -> Problem:
-    """The problem document of a domain refusal, with what is allowed instead."""
-    situation = refusal.situation
-    facts: dict[str, Any] = {"field": refusal.field}
-    if situation.status:
-        facts |= {
-            "client_status": situation.status,
-            "planned": list(situation.planned),
-            "allowed": list(situation.allowed),
-        }
-    return problem(code_of(type(refusal)), str(refusal), _title(type(refusal)), **facts)
-
-
-def of_starter(error: StarterError) -> Problem:
-    """The problem document of an error of starter/errors.py."""
-    facts = {"client_id": error.client_id, "command_id": error.command_id} if isinstance(error, NotDecided) else {}
+def problem_of(error: Exception) -> Problem:
+    """The problem document of an error. That of a refusal has what is allowed instead."""
+    facts: dict[str, Any] = {}
+    match error:
+        case Refusal(situation=situation):
+            facts = {"field": error.field}
+            if situation.status:
+                facts |= {"client_status": situation.status, "planned": [*situation.planned]}
+                facts |= {"allowed": [*situation.allowed]}
+        case NotDecided():
+            facts = {"client_id": error.client_id, "command_id": error.command_id}
+        case StarterError():
+            pass
+        case RequestValidationError():
+            return _of_invalid(list(error.errors()))
+        case HTTPException():
+            return problem(422 if error.status_code in MALFORMED else error.status_code, f"{error.detail}.")
+        case _:
+            return problem(500, "This is Connect's mistake, not yours. Its log says more.")
     return problem(code_of(type(error)), str(error), _title(type(error)), **facts)
 
 
-def of_invalid(errors: list[Any]) -> Problem:
+def _of_invalid(errors: list[Any]) -> Problem:
     """A malformed request: the first wrong field in the detail, and the first ones in ``errors``, with how many more.
 
     Input that it quotes is shortened, so that an answer is never much longer than its request.
     """
-    shown = [
-        {"field": _field(error), "detail": _cut(_sayable(_sentence(error)), LONGEST_SENTENCE)}
+    fields = [
+        {"field": _field(error), "detail": _cut(_encodable(_sentence(error)), LONGEST_SENTENCE)}
         for error in errors[:MOST_ERRORS]
     ]
-    first = shown[0]
+    first = fields[0]
     if (more := len(errors) - MOST_ERRORS) > 0:
-        shown.append({"field": "", "detail": f"There are {more:,} more errors. Correct these first"})
+        fields.append({"field": "", "detail": f"There are {more:,} more errors. Correct these first"})
     return problem(
         422,
         f"{first['detail']}.",
         "Invalid field" if first["field"] else "",
         field=first["field"] or None,
-        errors=shown if len(shown) > 1 else None,
+        errors=fields if len(fields) > 1 else None,
     )
 
 
 def install(app: FastAPI) -> None:
     """Answer every error of the app with a problem document."""
 
-    async def refused(_: Request, error: Exception) -> ProblemResponse:
-        assert isinstance(error, Refusal)
-        return ProblemResponse(of_refusal(error))
+    async def answer(_: Request, error: Exception) -> ProblemResponse:
+        return ProblemResponse(problem_of(error), getattr(error, "headers", None))
 
-    async def kept(_: Request, error: Exception) -> ProblemResponse:
-        assert isinstance(error, StarterError)
-        return ProblemResponse(of_starter(error))
-
-    async def malformed(_: Request, error: Exception) -> ProblemResponse:
-        assert isinstance(error, RequestValidationError)
-        return ProblemResponse(of_invalid(list(error.errors())))
-
-    async def by_framework(_: Request, error: Exception) -> ProblemResponse:
-        assert isinstance(error, HTTPException)
-        status = 422 if error.status_code in MALFORMED else error.status_code
-        return ProblemResponse(problem(status, f"{error.detail}."), error.headers)
-
-    async def unforeseen(_: Request, __: Exception) -> ProblemResponse:
-        return ProblemResponse(problem(500, "This is Connect's mistake, not yours. Its log says more."))
-
-    app.add_exception_handler(Refusal, refused)
-    app.add_exception_handler(StarterError, kept)
-    app.add_exception_handler(RequestValidationError, malformed)
-    app.add_exception_handler(HTTPException, by_framework)
-    app.add_exception_handler(Exception, unforeseen)
+    for kind in (Refusal, StarterError, RequestValidationError, HTTPException, Exception):
+        app.add_exception_handler(kind, answer)
 
 
 def described(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -221,7 +185,7 @@ def _anchor(title: str) -> str:
     return title.lower().replace(" ", "-")
 
 
-def _sayable(text: str) -> str:
+def _encodable(text: str) -> str:
     """The text without characters that cannot be encoded."""
     return text.encode(errors="replace").decode()
 
@@ -233,7 +197,7 @@ def _field(error: Mapping[str, Any]) -> str:
         return ""
     inside = [part for part in where[:-1] if re.fullmatch(r"[a-z0-9_]+", part)]
     own = where[-1:] if where and ("'" not in where[-1] and where[-1] != "InternetGiven") else []
-    return _cut(_sayable(".".join([*inside, *own])), LONGEST_NAME)
+    return _cut(_encodable(".".join([*inside, *own])), LONGEST_NAME)
 
 
 def _cut(text: str, longest: int) -> str:

@@ -62,9 +62,9 @@ def test_every_key_gives_an_id_that_a_client_can_have_and_that_can_be_read_out(k
 @pytest.mark.parametrize("kind", REFUSALS.values())
 def test_a_refusal_crosses_the_wire_whole(kind: type[Refusal]) -> None:
     refusal = kind("why", "remedy", "field", Situation("active", ("planned",), ("suspend",)))
-    told = refusal_from(as_failure(refusal))
-    assert isinstance(told, kind)
-    assert (str(told), told.facts) == (str(refusal), refusal.facts)
+    translated = refusal_from(as_failure(refusal))
+    assert isinstance(translated, kind)
+    assert (str(translated), translated.facts) == (str(refusal), refusal.facts)
 
 
 def test_what_is_no_refusal_is_a_malfunction() -> None:
@@ -86,10 +86,10 @@ def test_what_is_no_refusal_is_a_malfunction() -> None:
     ],
 )
 async def test_what_temporal_answered_is_said(status: RPCStatusCode, error: type[StarterError]) -> None:
-    with pytest.raises(error, match=f"{status.name.lower()}: what it said") as told:
+    with pytest.raises(error, match=f"{status.name.lower()}: what it said") as translated:
         async with temporal_errors(1):
             raise RPCError("what it said", status, b"")
-    assert ("cannot be reached" in str(told.value)) == (error is TemporalAway)
+    assert ("cannot be reached" in str(translated.value)) == (error is TemporalAway)
 
 
 def test_a_refusal_that_does_not_say_that_it_is_recorded_is_not() -> None:
@@ -97,10 +97,10 @@ def test_a_refusal_that_does_not_say_that_it_is_recorded_is_not() -> None:
     refusal = InvalidField("why")
     for facts, recorded in (({**refusal.facts, "recorded": True}, True), (refusal.facts, False)):
         cause = ApplicationError("why", facts, type="InvalidField")
-        told = refusal_from(cause)
-        told.__cause__ = WorkflowUpdateFailedError(cause)
-        assert isinstance(told, InvalidField)
-        assert is_recorded(told) == recorded
+        translated = refusal_from(cause)
+        translated.__cause__ = WorkflowUpdateFailedError(cause)
+        assert isinstance(translated, InvalidField)
+        assert is_recorded(translated) == recorded
     assert not is_recorded(refusal)
 
 

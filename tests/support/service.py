@@ -128,6 +128,10 @@ class Service:
         items: list[dict[str, Any]] = answer.json()["items"]
         return items
 
+    async def line_with(self, client_id: str, words: str) -> dict[str, Any] | None:
+        """The newest line of a client's history with these words."""
+        return next((line for line in await self.history(client_id) if words in line["text"]), None)
+
     @asynccontextmanager
     async def without(self, *systems: FakeTelephony | FakeInternet) -> AsyncIterator[None]:
         """The service while these systems do not answer."""

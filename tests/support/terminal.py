@@ -12,7 +12,7 @@ PROGRAM = Path(sys.executable).with_name("connect")
 
 
 @dataclass
-class Said:
+class Result:
     """How the program ended, and what it said."""
 
     status: int
@@ -31,7 +31,7 @@ class Terminal:
         self.folder = folder
         self.environment = {"PATH": os.environ["PATH"], "COLUMNS": "200", "LANG": "C.UTF-8", **environment}
 
-    async def connect(self, *words: str) -> Said:
+    async def connect(self, *words: str) -> Result:
         process = await asyncio.create_subprocess_exec(
             PROGRAM,
             *words,
@@ -43,9 +43,9 @@ class Terminal:
         )
         out, err = await process.communicate()
         assert process.returncode is not None
-        return Said(process.returncode, out.decode(), err.decode())
+        return Result(process.returncode, out.decode(), err.decode())
 
     async def json(self, *words: str, status: int = 0) -> Any:
-        said = await self.connect(*words, "--json")
-        assert said.status == status, said
-        return said.json
+        result = await self.connect(*words, "--json")
+        assert result.status == status, result
+        return result.json

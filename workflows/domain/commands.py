@@ -52,7 +52,7 @@ class Suspend(Plannable):
 
 @dataclass(frozen=True, kw_only=True)
 class Unsuspend(Plannable):
-    """Lift the hold of ``source``, or every one with ``all``."""
+    """Lift the hold of ``source``, or every one with ``all``. Services come back when the last one goes."""
 
     kind: Literal[Kind.UNSUSPEND] = Kind.UNSUSPEND
 
@@ -66,7 +66,7 @@ class Decommission(Plannable):
 
 @dataclass(frozen=True, kw_only=True)
 class CancelScheduledDecommission(Command):
-    """Remove the planned decommission; the status stays as it is."""
+    """Remove the planned decommission. The status stays as it is: a suspended client stays suspended."""
 
     kind: Literal[Kind.CANCEL_SCHEDULED_DECOMMISSION] = Kind.CANCEL_SCHEDULED_DECOMMISSION
 
@@ -81,7 +81,7 @@ class CancelPlanned(Command):
 
 @dataclass(frozen=True, kw_only=True)
 class Convert(Plannable):
-    """Become residential or virtual; see Services.as_residential and as_virtual."""
+    """Become virtual (offices and internet end, numbers stay) or residential (every line gets an office)."""
 
     to: ClientType
     lines: tuple[Line, ...] = ()
@@ -106,7 +106,7 @@ class ChangeServices(Plannable):
 
 @dataclass(frozen=True, kw_only=True)
 class Edit(Command):
-    """Change details; what is None stays. An empty ``billing_ref`` asks for a generated one.
+    """Change details; what is left out stays. An empty ``billing_ref`` asks for a generated one.
 
     ``activation`` can be changed while a client is New; automatic plans it for the start date anew.
     """
@@ -122,7 +122,7 @@ class Edit(Command):
 
 @dataclass(frozen=True, kw_only=True)
 class RotateCredentials(Command):
-    """Give every line and account a new secret; the old ones count no more."""
+    """Give every line and account a new secret. Telephones and the router are then configured anew, with these."""
 
     kind: Literal[Kind.ROTATE_CREDENTIALS] = Kind.ROTATE_CREDENTIALS
 
@@ -136,21 +136,24 @@ class AboutSystem(Command):
 
 @dataclass(frozen=True, kw_only=True)
 class Retry(AboutSystem):
-    """Attempt the system again at once."""
+    """Attempt the system again at once, without the rest of the pause. One that is as decided stays as it is."""
 
     kind: Literal[Kind.RETRY] = Kind.RETRY
 
 
 @dataclass(frozen=True, kw_only=True)
 class Skip(AboutSystem):
-    """Accept that the system is not as decided, until the next decision that concerns it. ``reason`` says why."""
+    """Accept that the system is not as decided, until the next decision that concerns it. Nothing counts as proven.
+
+    ``reason`` says why.
+    """
 
     kind: Literal[Kind.SKIP] = Kind.SKIP
 
 
 @dataclass(frozen=True, kw_only=True)
 class MarkDone(AboutSystem):
-    """Count the system as done: somebody has seen to it by hand. ``reason`` is the note that says how."""
+    """Count the system as done, because somebody has seen to it by hand. The note that says how is the evidence."""
 
     kind: Literal[Kind.MARK_DONE] = Kind.MARK_DONE
 
@@ -174,7 +177,7 @@ PlannedCommand: TypeAlias = Activate | PlannableCommand
 
 
 def check_texts(command: AnyCommand) -> None:
-    """Raises InvalidField where a command says something with a character that nobody would see."""
+    """Raises InvalidField where a text of a command has a character that nobody would see."""
     for name, text in _texts(command):
         check_text(text, name, lines=name == "reason")
 

@@ -34,6 +34,7 @@ E164 = Annotated[
     Field(description="A telephone number in E.164", examples=["+442079460001"]),
 ]
 Office = Annotated[str, StringConstraints(min_length=1, max_length=64), Field(examples=["3.12"])]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_NAME, pattern=r"\S")]
 KindName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,30}$"), Field(examples=["doors"])]
 ServiceName = Annotated[
     str,
@@ -100,7 +101,7 @@ class ServiceGiven(Strict):
 
 
 class Body(Strict):
-    """What every command may say."""
+    """The fields that every command may have."""
 
     reason: ShortText = Field("", examples=["invoice 1042 unpaid"])
     source: Word = Field("operator", description="Who asks for it: operator, billing, security, …")
@@ -140,12 +141,14 @@ class ServicesBody(PlannableBody):
 class EditBody(Body):
     """Details. What is left out stays; ``billing_ref`` empty or null asks for a generated one."""
 
-    name: Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_NAME, pattern=r"\S")] | None = None
+    name: Name | None = Field(None, examples=["Acme Ltd"])
     billing_ref: Annotated[str, StringConstraints(max_length=64, strip_whitespace=True)] | None = None
-    start_date: date | None = None
+    start_date: date | None = Field(None, examples=["2027-01-01"])
     end_date: date | None = Field(None, description="Null removes it. It never acts on services")
     activation: Activation | None = Field(
-        None, description="Of a New client: automatic plans it for the start date anew, manual leaves it to a person"
+        None,
+        description="Of a New client: automatic plans it for the start date anew, manual leaves it to a person",
+        examples=["automatic"],
     )
 
     @model_serializer(mode="wrap")
@@ -238,11 +241,11 @@ class Edit(EditBody, CommandMessage):
 
     def _fields(self) -> dict[str, Any]:
         """A null clears the end date and asks for a generated billing reference; what is left out stays."""
-        given = self.model_fields_set
+        present = self.model_fields_set
         return {
             **super()._fields(),
-            "billing_ref": (self.billing_ref or "") if "billing_ref" in given else None,
-            "clear_end_date": "end_date" in given and self.end_date is None,
+            "billing_ref": (self.billing_ref or "") if "billing_ref" in present else None,
+            "clear_end_date": "end_date" in present and self.end_date is None,
         }
 
 
@@ -299,7 +302,7 @@ COMMANDS: dict[Kind, type[commands.AnyCommand]] = {command.kind: command for com
 
 
 def _value(value: object) -> object:
-    """What a field says, as the domain has it."""
+    """The value of a field, as the domain has it."""
     match value:
         case LineGiven():
             return value.line()
@@ -315,11 +318,10 @@ def _value(value: object) -> object:
 # -- other messages -------------------------------------------------------------------------------------------------
 
 
-class DriftReport(Envelope):
+class DriftReport(Body, Envelope):
     """Somebody found a system not as it was left."""
 
     system: KindName
-    reason: ShortText = ""
     source: Word = "monitoring"
 
 
@@ -337,11 +339,9 @@ class LimitsGiven(Strict):
         return replace(present, **self.model_dump(exclude_none=True))
 
 
-class Roll(Envelope):
+class Roll(Body, Envelope):
     """Ask for renewal, so that an idle client takes new code after a deploy, and new ``limits``, if they are given."""
 
-    reason: ShortText = ""
-    source: Word = "operator"
     limits: LimitsGiven | None = None
 
 

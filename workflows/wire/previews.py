@@ -45,7 +45,7 @@ class PreviewView(Model):
 
     ``effects`` name each thing it would touch, before and after. ``at`` and ``local_time`` say when; null is now.
     ``goes`` and ``comes`` are planned changes; ``goes_then`` those that go when the command takes effect, and stay
-    planned until then. A ``refusal`` says that it would be refused, with its facts.
+    planned until then. ``refusal``: it would be refused, with these facts.
     ``answered``: the same command was given before; given again it does nothing more.
     """
 

@@ -12,7 +12,7 @@ from pydantic import Field
 from workflows.domain.answers import Answer
 from workflows.domain.client.options import Options, ended_at
 from workflows.domain.commands import ChangeServices, Convert, PlannedCommand, Suspend, Unsuspend
-from workflows.domain.dates import at_site, local_day, local_time
+from workflows.domain.dates import at_site, local_day
 from workflows.domain.lifecycle import Activation, Kind, Status
 from workflows.domain.provisioning.ledger import Desired, Setting
 from workflows.domain.provisioning.provisioning import Provisioned
@@ -22,6 +22,7 @@ from workflows.domain.services import ClientType
 from workflows.domain.state import ClientState
 from workflows.domain.systems import System
 from workflows.wire.messages import Model
+from workflows.wire.previews import PlanView
 
 OnOff: TypeAlias = Literal["on", "off", "unknown"]
 SubjectStanding: TypeAlias = Literal["proven", "changing", "not_proven", "failed", "skipped"]
@@ -56,34 +57,21 @@ class HoldView(Model):
     placed_at: datetime
 
 
-class PlannedView(Model):
-    """A planned change. ``details`` is what its command says besides moment and reason, as its HTTP body does.
+class PlannedView(PlanView):
+    """A planned change. ``details`` are the other fields of its command, as in its HTTP body.
 
     ``status_after`` is the client's status once it has come, if nothing else is decided. Null: it will not come, for
     another one clears it before, or it is refused when it is due.
     """
 
-    change_id: str
-    kind: Kind
-    at: datetime
-    local_time: str
     by: str
-    reason: str
     details: dict[str, Any]
     status_after: Status | None
 
     @classmethod
-    def of(cls, change: PlannedChange, zone: str, status_after: Status | None) -> "PlannedView":
-        return cls(
-            change_id=change.change_id,
-            kind=change.kind,
-            at=at_site(change.at, zone),
-            local_time=local_time(change.at, zone),
-            by=change.command.by,
-            reason=change.command.reason,
-            details=_details(change.command),
-            status_after=status_after,
-        )
+    def foreseen(cls, change: PlannedChange, zone: str, status_after: Status | None) -> "PlannedView":
+        plan, command = PlanView.of(change, zone), change.command
+        return cls(**dict(plan), by=command.by, details=_details(command), status_after=status_after)
 
 
 class ActionView(Model):
@@ -210,7 +198,7 @@ class ClientView(Model):
                 HoldView(source=h.source, reason=h.reason, by=h.by, placed_at=at_site(h.placed_at, zone))
                 for h in sorted(client.holds.values(), key=lambda h: (h.placed_at, h.source))
             ],
-            planned=[PlannedView.of(change, zone, foreseen.get(change.kind)) for change in client.schedule],
+            planned=[PlannedView.foreseen(change, zone, foreseen.get(change.kind)) for change in client.schedule],
             systems=[_system(state, system) for system in state.provisioning.systems],
             revision=client.revision,
             created_at=at_site(client.created_at, zone),

@@ -1,4 +1,4 @@
-"""What the command line shows people of sites and clients.
+"""What the command line shows people of clients.
 
 Tables fit the terminal: columns that matter less are left out, long names end in an ellipsis, ids never break.
 """
@@ -8,18 +8,9 @@ from typing import Any
 
 from rich.text import Text
 
-from starter.cli.show.tables import GAP, Column, count, fits, moment, note, say, show, table, word
+from starter.cli.show.tables import GAP, Cell, Column, Row, count, fits, leading, moment, note, say, show, table, word
 
 ESSENTIAL = 5  # columns of the list of clients that it has at any sensible width
-
-
-def sites(items: list[dict[str, Any]]) -> None:
-    if not items:
-        say("No sites yet: connect site add ID --name NAME --timezone Europe/London")
-        return
-    rows = [[Text(site["site_id"]), Text(site["name"]), Text(site["timezone"])] for site in items]
-    show(table([Column("site"), Column("name", least=12), Column("time zone")], rows))
-    note(count(len(items), "site"))
 
 
 def clients(items: list[dict[str, Any]], total: int) -> None:
@@ -37,14 +28,14 @@ def clients(items: list[dict[str, Any]], total: int) -> None:
     if not fits(columns[:ESSENTIAL], rows):
         columns, rows = _clients_table(items, with_zone=len(zones) > 1, narrow=True)
         most = ESSENTIAL
-    fitting = next((n for n in range(most, 3, -1) if fits(columns[:n], rows)), 3)
-    show(table(columns[:fitting], [row[:fitting] for row in rows]))
+    present, cells = leading(columns[:most], rows, least=3)
+    show(table(present, cells))
     summary = [f"{len(items)} of {count(total, 'client')}"]
     if len(zones) == 1:
         summary.append(f"next changes in {zones.pop()} time")
     if late := sum(client["end_date_passed"] for client in items):
         summary.append(f"{late} past the end date (!)")
-    left_out = ", ".join(column.head for column in columns[fitting:])
+    left_out = ", ".join(column.head for column in columns[len(present) :])
     note("; ".join(summary), *([f"Not shown at this width: {left_out}"] if left_out else []))
 
 
@@ -52,22 +43,22 @@ def client(client: dict[str, Any]) -> None:
     show(
         [
             Text.assemble(
-                (client["name"], "bold"), f" ({client['client_id']})  ", _status(client), ", ",
+                (client["name"], "bold"), f" ({client['client_id']})  ", word(client["status"]), ", ",
                 word(client["provisioning"]), " (management)" if client["management"] else "",
             )
         ]
     )  # fmt: skip
-    facts = [
-        ("type", Text(client["type"])),
-        ("site", Text(f"{client['site']} ({client['timezone']})")),
-        ("offices", Text(client["office_label"])),
-        ("billing ref", Text(client["billing_ref"])),
-        ("start", Text(f"{client['start_date']} ({client['activation']})")),
+    facts: list[tuple[str, Cell]] = [
+        ("type", client["type"]),
+        ("site", f"{client['site']} ({client['timezone']})"),
+        ("offices", client["office_label"]),
+        ("billing ref", client["billing_ref"]),
+        ("start", f"{client['start_date']} ({client['activation']})"),
         ("end", _end(client)),
-        ("internet", Text(_internet(client["internet"]))),
-        *((f"held by {hold['source']}", Text(_hold(hold))) for hold in client["holds"]),
-        *((f"planned {_kind(change)}", Text(_planned(change))) for change in client["planned"]),
-        ("possible now", Text(_possible(client))),
+        ("internet", _internet(client["internet"])),
+        *((f"held by {hold['source']}", _hold(hold)) for hold in client["holds"]),
+        *((f"planned {_kind(change)}", _planned(change)) for change in client["planned"]),
+        ("possible now", _possible(client)),
     ]
     show(table([Column(""), Column("")], [[Text(name, "dim"), fact] for name, fact in facts], wrap=True))
     label = "in Temporal".ljust(max(len(name) for name, _ in facts) + GAP)
@@ -78,13 +69,13 @@ def client(client: dict[str, Any]) -> None:
 def _show_systems(client: dict[str, Any]) -> None:
     services = [row for system in client["systems"] for row in _services(client, system)]
     columns = [Column("service"), Column("wanted"), Column("proven"), Column("at (UTC)"), Column("remark")]
-    remarked = any(row[-1].plain for row in services)
+    remarked = any(row[-1] for row in services)
     width = len(columns) if remarked else -1
     show(["", *table(columns[:width], [row[:width] for row in services], wrap=remarked)] if services else [])
     standings = [
-        [Text(system["system"], "dim"), what, about]
+        [Text(system["system"], "dim"), state, text]
         for system in client["systems"]
-        for what, about in _standing(system)
+        for state, text in _standing(system)
     ]
     show(["", *table([Column(""), Column(""), Column("")], standings, wrap=True)] if standings else [])
 
@@ -94,13 +85,13 @@ def history(page: dict[str, Any]) -> None:
     rows = []
     for line in page["items"]:
         what = line["text"] + (f" ({line['reason']})" if line["reason"] else "")
-        rows.append([Text(moment(line["at"])), word(line["event"]), Text(line["by"] or "-"), Text(what)])
+        rows.append([moment(line["at"]), word(line["event"]), line["by"] or "-", what])
     show(table(columns, rows, wrap=True))
     note(f"{len(rows)} of {count(page['total'], 'line')}, newest first")
 
 
 def credentials(access: dict[str, Any]) -> None:
-    """Secrets and servers; what cannot be known here is said in words."""
+    """Secrets and servers; words for what cannot be known here."""
     servers = access["servers"]
     rows = [("telephone", line, servers["sip"]) for line in access["sip"]]
     rows += [("router", access["radius"], servers["radius"])] if access["radius"] else []
@@ -109,7 +100,7 @@ def credentials(access: dict[str, Any]) -> None:
         return
     columns = [Column("for"), Column("username"), Column("password"), Column("server")]
     cells = [(what, it["username"], it["password"] or "its own, from before", where or "-") for what, it, where in rows]
-    show(table(columns, [[Text(cell) for cell in row] for row in cells]))
+    show(table(columns, cells))
     if access["sip"]:
         note(f"SIP domain {servers['sip_domain']}")
 
@@ -118,62 +109,57 @@ def answer(client: dict[str, Any]) -> None:
     """What a command did, and where the client now stands."""
     message = client.get("message") or f"Created {client['client_id']}, billing ref {client['billing_ref']}"
     outcome = Text(message if client.get("changed", True) else f"No change: {message}")
-    state = Text.assemble(f"{client['client_id']}: ", _status(client), ", ", word(client["provisioning"]))
+    state = Text.assemble(f"{client['client_id']}: ", word(client["status"]), ", ", word(client["provisioning"]))
     show([outcome, state, *(f"planned {_kind(change)}: {_planned(change)}" for change in client["planned"])])
 
 
 # -- pieces -----------------------------------------------------------------------------------------------------------
 
 
-def _clients_table(
-    items: list[dict[str, Any]], *, with_zone: bool, narrow: bool
-) -> tuple[list[Column], list[list[Text]]]:
+def _clients_table(items: list[dict[str, Any]], *, with_zone: bool, narrow: bool) -> tuple[list[Column], list[Row]]:
     """Every column there is, the most important ones first."""
     columns = [Column("client"), Column("name", least=8 if narrow else 16), Column("status")]
     columns += [Column("provisioning", least=9 if narrow else None)]
     columns += [Column("next change"), Column("type"), Column("offices", least=14), Column("billing ref")]
     columns += [Column("start"), Column("end")]
-    rows = [
+    rows: list[Row] = [
         [
-            Text(client["client_id"]),
-            Text(client["name"] + (" (management)" if client["management"] else "")),
-            _status(client),
+            client["client_id"],
+            client["name"] + (" (management)" if client["management"] else ""),
+            word(client["status"]),
             word(client["provisioning"]),
-            Text(_next(client, with_zone=with_zone, with_time=not narrow)),
-            Text(client["type"]),
-            Text(client["office_label"]),
-            Text(client["billing_ref"]),
-            Text(client["start_date"]),
-            _end(client) if client["end_date"] else Text(),
+            _next(client, with_zone=with_zone, with_time=not narrow),
+            client["type"],
+            client["office_label"],
+            client["billing_ref"],
+            client["start_date"],
+            _end(client) if client["end_date"] else "",
         ]
         for client in items
     ]
     return columns, rows
 
 
-def _services(client: dict[str, Any], system: dict[str, Any]) -> Iterable[list[Text]]:
+def _services(client: dict[str, Any], system: dict[str, Any]) -> Iterable[Row]:
     """A row for every line and account: what is wanted, what is proven, since when, and why not."""
     offices = {line["number"]: line["office"] for line in client["lines"]}
     internet, telephony = client["internet"], system["system"] == "telephony"
     contracted = list(offices) if telephony else [internet["account"]] if internet else []
-    found = {subject["subject"]: subject for subject in system["subjects"]}
-    for name in dict.fromkeys([*system["desired"], *contracted]):
+    subjects = {subject["subject"]: subject for subject in system["subjects"]}
+    for name in dict.fromkeys([*subjects, *contracted]):
         office = f" in {offices[name]}" if telephony and offices.get(name) else ""
-        label = Text(f"{name}{office}" if telephony else f"internet {name}")
-        subject = found.get(name)
-        if subject is None:  # a New client's services are not wanted, yet
-            wanted = system["desired"].get(name)
-            yield [label, word(wanted or "-"), word(system["actual"].get(name, "unknown") if wanted else "-"),
-                   Text(moment(system["proven_at"] if wanted else None) or "-"), Text()]  # fmt: skip
-            continue
-        at = moment(subject["proven_at"]) or "-"
-        yield [label, word(subject["desired"]), word(_proven(subject)), Text(at), Text(_why(client, subject))]
+        label = f"{name}{office}" if telephony else f"internet {name}"
+        if subject := subjects.get(name):
+            at = moment(subject["proven_at"]) or "-"
+            yield [label, word(subject["desired"]), word(_proven(subject)), at, _why(client, subject)]
+        else:  # a New client's services are not wanted, yet
+            yield [label, "-", "-", "-", ""]
 
 
 def _proven(subject: dict[str, Any]) -> str:
     """On or off for what was proven of it last; else the word for why nothing is."""
     words = {"proven": subject["actual"], "changing": subject["actual"]}
-    return str(words.get(subject["state"], subject["state"].replace("_", " ")))
+    return str(words.get(subject["state"], subject["state"]))
 
 
 def _why(client: dict[str, Any], subject: dict[str, Any]) -> str:
@@ -182,33 +168,28 @@ def _why(client: dict[str, Any], subject: dict[str, Any]) -> str:
     return "; ".join(part for part in (protected, subject["why"]) if part)
 
 
-def _standing(system: dict[str, Any]) -> Iterable[tuple[Text, Text]]:
-    """What is to be said of a system as a whole: trouble, who has accepted or mended it, and what is still to come."""
+def _standing(system: dict[str, Any]) -> Iterable[tuple[Cell, Cell]]:
+    """Lines about a system as a whole: its trouble, who has accepted or mended it, and what is still to come."""
     if system["state"] in ("attention", "not_proven"):
         since = f"since {moment(system['attention_since'])} UTC, " if system["attention_since"] else ""
         again = f", next attempt {moment(system['next_attempt_at'])} UTC" if system["next_attempt_at"] else ""
         attempts = count(system["attempts"], "attempt")
-        trouble = Text(f"{since}{attempts}{again}: {system['last_error']}")
-        yield word(system["state"].replace("_", " ")), trouble
+        yield word(system["state"]), f"{since}{attempts}{again}: {system['last_error']}"
     elif system["last_error"] and not system["skipped"]:
-        yield word(system["state"]), Text(system["last_error"])
+        yield word(system["state"]), system["last_error"]
     if skipped := system["skipped"]:
-        yield word("skipped"), Text(f"by {skipped['by'] or '-'} at {moment(skipped['at'])} UTC: {skipped['reason']}")
+        yield word("skipped"), f"by {skipped['by'] or '-'} at {moment(skipped['at'])} UTC: {skipped['reason']}"
     if system["by"] and system["state"] == "settled":
         how = f": {system['note']}" if system.get("note") else ""
-        yield Text(system["method"]), Text(f"by {system['by']} at {moment(system['proven_at'])} UTC{how}")
+        yield system["method"], f"by {system['by']} at {moment(system['proven_at'])} UTC{how}"
     if system["second_look_at"]:
-        yield Text("second look"), Text(f"at {moment(system['second_look_at'])} UTC")
+        yield "second look", f"at {moment(system['second_look_at'])} UTC"
 
 
 def _possible(client: dict[str, Any]) -> str:
     """The commands that would change something now."""
     possible = [str(action["kind"]).replace("_", " ") for action in client["actions"] if action["possible"]]
     return ", ".join(possible) or "nothing"
-
-
-def _status(client: dict[str, Any]) -> Text:
-    return word("inactive" if client["status"] == "decommissioned" else client["status"])
 
 
 def _end(client: dict[str, Any]) -> Text:

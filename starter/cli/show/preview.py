@@ -16,21 +16,17 @@ def preview(preview: dict[str, Any]) -> None:
         return
     show([_outcome(preview)])
     rows = [
-        [
-            Text(NAMES.get(effect["kind"], effect["kind"])),
-            *(Text(effect[part]) for part in ("subject", "before", "after")),
-        ]
+        [NAMES.get(effect["kind"], effect["kind"]), effect["subject"], effect["before"], effect["after"]]
         for effect in preview["effects"]
     ]
     if rows:
         show(["", *table([Column("what"), Column(""), Column("before", least=16), Column("after")], rows, wrap=True)])
-    called = {"goes": "goes", "comes": "comes", "goes_then": "goes then"}
-    planned = [(words, plan) for name, words in called.items() for plan in preview.get(name, ())]
-    if planned:
-        changes = [
-            [Text(what), Text(plan["kind"].replace("_", " ")), Text(plan["local_time"]), Text(plan["reason"])]
-            for what, plan in planned
-        ]
+    changes = [
+        [word(part), word(plan["kind"]), plan["local_time"], plan["reason"]]
+        for part in ("goes", "comes", "goes_then")
+        for plan in preview[part]
+    ]
+    if changes:
         columns = [Column("planned"), Column("change"), Column("when"), Column("reason")]
         show(["", *table(columns, changes, wrap=True)])
     note("A dry run: nothing was done.")
@@ -38,11 +34,7 @@ def preview(preview: dict[str, Any]) -> None:
 
 def _outcome(preview: dict[str, Any]) -> Text:
     when = f"On {preview['local_time']}" if preview["at"] else "At once"
-    before, after = (_status(preview[name]) for name in ("status_before", "status_after"))
+    before, after = (word(preview[name]) for name in ("status_before", "status_after"))
     if before.plain == after.plain:
         return Text.assemble(f"{when} the status stays ", after)
     return Text.assemble(f"{when} the status changes: ", before, " → ", after)
-
-
-def _status(status: str) -> Text:
-    return word("inactive" if status == "decommissioned" else status)

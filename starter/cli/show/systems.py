@@ -7,13 +7,11 @@ from typing import Any
 
 from rich.text import Text
 
-from starter.cli.show.tables import Column, Row, age, count, fits, note, say, show, table, until, word
-
-MARKED = {"attention": "attention", "not_proven": "not proven", "skipped": "skipped"}
+from starter.cli.show.tables import Column, Row, age, count, fits, leading, note, say, show, table, until, word
 
 
 def attention(items: list[dict[str, Any]], now: datetime, *, where: str = "", skipped: bool = False) -> None:
-    """Who waits, under the system they wait for. ``where`` says what the list was narrowed to."""
+    """Who waits, under the system they wait for. ``where`` is the filter in words."""
     more = "" if skipped else " What is skipped is listed with --skipped."
     if not items:
         say(f"No client needs attention{where}.{more}")
@@ -27,23 +25,23 @@ def attention(items: list[dict[str, Any]], now: datetime, *, where: str = "", sk
         show([*table(columns, rows, wrap=True), ""])
     show(
         [
-            Text("Ways out: connect client retry | skip | mark-done ID SYSTEM. As last published:", "dim"),
-            Text("connect client show ID has the attempts of this moment.", "dim"),
+            Text("To act: connect client retry | skip | mark-done ID SYSTEM. As last published.", "dim"),
+            Text("The attempts of this moment: connect client show ID", "dim"),
         ]
     )
 
 
-def _waiting_table(group: list[dict[str, Any]], now: datetime, *, wide: bool) -> tuple[list[Column], list[list[Text]]]:
+def _waiting_table(group: list[dict[str, Any]], now: datetime, *, wide: bool) -> tuple[list[Column], list[Row]]:
     columns = [Column("client"), *([Column("name", least=12), Column("site")] if wide else [])]
     columns += [Column("state"), Column("age"), Column("next attempt"), Column("error")]
-    rows = [
+    rows: list[Row] = [
         [
-            Text(item["client_id"]),
-            *([Text(item["name"]), Text(item["site"])] if wide else []),
-            word(MARKED[item["state"]]),
-            Text(age(item["since"], now)),
-            Text(until(item["next_attempt_at"], now) or "-"),
-            Text(_error(item)),
+            item["client_id"],
+            *([item["name"], item["site"]] if wide else []),
+            word(item["state"]),
+            age(item["since"], now),
+            until(item["next_attempt_at"], now) or "-",
+            _error(item),
         ]
         for item in group
     ]
@@ -62,10 +60,9 @@ def systems(items: list[dict[str, Any]], now: datetime) -> None:
     columns = [Column(head) for head in ("system", "state", "for", "workers", "changing", "attention", "oldest")]
     columns.append(Column("last success"))
     rows = [_system_row(system, now) for system in items]
-    fitting = next(n for n in range(len(columns), 0, -1) if n == 1 or fits(columns[:n], rows))
-    show(table(columns[:fitting], [row[:fitting] for row in rows]))
+    show(table(*leading(columns, rows, least=1)))
     errors = [
-        [Text(system["system"], "dim"), Text(system["last_error"])]
+        [Text(system["system"], "dim"), system["last_error"]]
         for system in items
         if system["last_error"] and system["state"] != "working"
     ]
@@ -78,14 +75,14 @@ def systems(items: list[dict[str, Any]], now: datetime) -> None:
 def _system_row(system: dict[str, Any], now: datetime) -> Row:
     succeeded = age(system["last_success_at"], now)
     return [
-        Text(system["system"]),
+        system["system"],
         word(system["state"]),
-        Text(age(system["since"], now) or "-"),
-        Text(str(system["workers"])),
-        Text(str(system["clients_changing"])),
-        Text(str(system["clients_in_attention"])),
-        Text(age(system["oldest_attention_at"], now) or "-"),
-        Text(f"{succeeded} ago" if succeeded else "-"),
+        age(system["since"], now) or "-",
+        str(system["workers"]),
+        str(system["clients_changing"]),
+        str(system["clients_in_attention"]),
+        age(system["oldest_attention_at"], now) or "-",
+        f"{succeeded} ago" if succeeded else "-",
     ]
 
 

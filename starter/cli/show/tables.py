@@ -7,7 +7,7 @@ and has no colours.
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
@@ -23,7 +23,6 @@ COLOURS = {
     "active": "green",
     "suspended": "yellow",
     "decommissioned": "dim",
-    "inactive": "dim",
     "settled": "green",
     "changing": "cyan",
     "attention": "bold red",
@@ -38,13 +37,14 @@ COLOURS = {
     "unknown": "red",
     "refused": "red",
 }
-PIPED = 100_000  # columns, when nobody says how wide it is: nothing is cut, wrapped or left out
+PIPED = 100_000  # columns, when COLUMNS is not set: nothing is cut, wrapped or left out
 GAP = 2  # blanks between columns
 LAST = 20  # columns that a wrapped last column has at least
 
 VISIBLE = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)], "\N{REPLACEMENT CHARACTER}")  # no text moves the cursor
 
-Row: TypeAlias = Sequence[Text]
+Cell: TypeAlias = Text | str
+Row: TypeAlias = Sequence[Cell]
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,12 @@ def terminal_width() -> int | None:
 console = Console(highlight=False, soft_wrap=True, width=terminal_width())
 
 
-def as_json(answer: dict[str, Any]) -> None:
-    print(json.dumps(answer, ensure_ascii=False))  # noqa: T201  # for machines: no colours, no wrapping
+def output(as_json: bool, answer: dict[str, Any], show: Callable[[dict[str, Any]], None]) -> None:
+    """An answer, for machines or for people."""
+    if as_json:
+        print(json.dumps(answer, ensure_ascii=False))  # noqa: T201  # no colours, no wrapping
+    else:
+        show(answer)
 
 
 def say(text: str) -> None:
@@ -74,7 +78,9 @@ def say(text: str) -> None:
 
 
 def word(text: str) -> Text:
-    return Text(text, COLOURS.get(text, ""))
+    """A state, or an action, as people read it, in the colour of its state."""
+    text = text.replace("_", " ")
+    return Text("inactive" if text == "decommissioned" else text, COLOURS.get(text, ""))
 
 
 def moment(instant: str | None) -> str:
@@ -116,7 +122,7 @@ def table(columns: Sequence[Column], rows: Sequence[Row], *, wrap: bool = False)
         whole = column.least is None and not (wrap and column is columns[-1])
         grid.add_column(column.head, min_width=least, no_wrap=whole)
     for row in rows:
-        cells = [cell.copy() for cell in row]
+        cells = [Text(cell) if isinstance(cell, str) else cell.copy() for cell in row]
         for cell in cells[:-1] if wrap else cells:
             cell.plain = cell.plain.translate(VISIBLE)
             cell.no_wrap, cell.overflow = True, "ellipsis"
@@ -131,14 +137,20 @@ def fits(columns: Sequence[Column], rows: Sequence[Row], *, wrap: bool = False) 
     return sum(_least(columns, rows, wrap=wrap)) + GAP * (len(columns) - 1) <= console.width
 
 
+def leading(columns: Sequence[Column], rows: Sequence[Row], least: int) -> tuple[Sequence[Column], list[Row]]:
+    """As many of the first columns as have room, and ``least`` at any width: the most important ones are first."""
+    number = next((n for n in range(len(columns), least, -1) if fits(columns[:n], rows)), least)
+    return columns[:number], [row[:number] for row in rows]
+
+
 def _least(columns: Sequence[Column], rows: Sequence[Row], *, wrap: bool) -> list[int]:
     """How wide each column must be."""
-    widest = [max([cell_len(c.head), *(row[n].cell_len for row in rows)]) for n, c in enumerate(columns)]
+    widest = [max([cell_len(c.head), *(cell_len(str(row[n])) for row in rows)]) for n, c in enumerate(columns)]
     least = [column.least for column in columns[:-1]] + [LAST if wrap else columns[-1].least]
     return [width if most is None else min(width, most) for width, most in zip(widest, least, strict=True)]
 
 
-def show(lines: Iterable[Text | str]) -> None:
+def show(lines: Iterable[Cell]) -> None:
     for line in lines:
         text = Text(line) if isinstance(line, str) else line.copy()
         text.plain = text.plain.translate(VISIBLE)
@@ -147,5 +159,5 @@ def show(lines: Iterable[Text | str]) -> None:
 
 
 def note(*sentences: str) -> None:
-    """What is said below a table."""
+    """Sentences below a table."""
     show(["", *(line for sentence in sentences for line in Text(sentence, "dim").wrap(console, console.width))])

@@ -15,15 +15,13 @@ from urllib.parse import quote, unquote
 
 from starlette.requests import Request
 
-from activities.database import Database
-from starter.directory.paging import directory_errors
+from starter.directory.paging import DirectoryDatabase
 from starter.web.security import Caller
 
 COOKIE = "connect_session"
 LASTS = timedelta(hours=12)
 LINK_LASTS = timedelta(hours=24)
 LONGEST_NAME = 60  # characters
-TIMEOUT = 5.0  # seconds that the database has to answer
 
 _BEGIN = """
 WITH tidied AS (DELETE FROM console_sessions WHERE expires_at < now() - interval '2 days')
@@ -63,7 +61,7 @@ class Session:
 class Sessions:
     """The sessions of the console. Its methods raise DirectoryAway when the database does not answer."""
 
-    def __init__(self, database: Database, token: str) -> None:
+    def __init__(self, database: DirectoryDatabase, token: str) -> None:
         self._database, self._token = database, token
 
     def knows(self, token: str) -> bool:
@@ -74,10 +72,9 @@ class Sessions:
         """The cookie of a new session at an address (``address_of``); None when the link was used before."""
         cookie = secrets.token_urlsafe(32)
         session, digest = self._digest(f"{at}\0{cookie}"), link and self._digest(link)
-        async with directory_errors(TIMEOUT):
-            begun = await self._database.write(_BEGIN, session, digest, name, datetime.now(UTC) + LASTS)
-            # a write that was sent twice, as its answer was lost, finds its own first session in the way
-            begun = begun or await self._database.read(_FIND, session)
+        begun = await self._database.write(_BEGIN, session, digest, name, datetime.now(UTC) + LASTS)
+        # a write that was sent twice, as its answer was lost, finds its own first session in the way
+        begun = begun or await self._database.read(_FIND, session)
         return cookie if begun else None
 
     async def find(self, request: Request) -> Session | None:
@@ -85,16 +82,14 @@ class Sessions:
         secret = _secret(request)
         if not secret:
             return None
-        async with directory_errors(TIMEOUT):
-            rows = await self._database.read(_FIND, self._digest(secret))
+        rows = await self._database.read(_FIND, self._digest(secret))
         if not rows:
             return None
         return Session(Caller(rows[0]["caller"]), rows[0]["expires_at"], self._digest(f"session\0{secret}"))
 
     async def end(self, request: Request) -> None:
         """Sign out: the cookie is worth nothing from now on."""
-        async with directory_errors(TIMEOUT):
-            await self._database.write(_END, self._digest(_secret(request)))
+        await self._database.write(_END, self._digest(_secret(request)))
 
     def _digest(self, secret: str) -> bytes:
         """What the database knows of a secret. It takes the token to make it: with another token, no session lives."""

@@ -5,103 +5,12 @@ import asyncio
 import asyncpg
 import httpx2
 import pytest
-from temporalio.client import WorkflowUpdateFailedError
 
-from starter.temporal.gateway import Gateway, refusal_from
+from starter.temporal.gateway import Gateway
 from tests.support.service import Service, number, unique
 from tests.support.waiting import eventually
-from workflows.client_lifecycle import as_failure
-from workflows.domain.errors import IllegalTransition
-from workflows.wire.messages import AnyMessage
-from workflows.wire.views import CommandAnswer
 
 ACCESS = {"down_mbps": 100, "up_mbps": 20, "vlan": 110}
-
-
-# -- creating ---------------------------------------------------------------------------------------------------------
-
-
-async def test_a_new_client_is_answered_with_its_place_and_becomes_active(api: httpx2.AsyncClient) -> None:
-    client_id = unique("acme")
-    body = {
-        "client_id": client_id,
-        "name": "Acme",
-        "type": "virtual",
-        "site": "thames",
-        "lines": [{"number": number()}],
-    }
-    answer = await api.post("/clients", json=body, headers={"Prefer": "wait=20"})
-    assert answer.status_code == 201
-    assert answer.headers["Location"] == f"/api/v1/clients/{client_id}"
-    assert answer.headers["Preference-Applied"] == "wait=20"
-    client = answer.json()
-    assert (client["status"], client["provisioning"], client["office_label"]) == ("active", "settled", "Virtual Client")
-    assert client["billing_ref"].startswith("C")
-    assert client["temporal_ui_url"] == f"http://ui/namespaces/default/workflows/client-{client_id}"
-    assert (await api.get(f"/clients/{client_id}")).json() == client
-
-
-async def test_an_id_that_is_made_says_nothing_of_the_client(service: Service) -> None:
-    client = await service.create(name="Dr Jane Doe Psychiatry", wait=0)
-    words = client["client_id"].split("-")
-    assert [len(word) for word in words] == [5, 5]
-    assert not set(client["client_id"]) & set("aeiou"), "a search for a part of a name finds it by its name alone"
-
-
-async def test_a_number_written_with_spaces_is_kept_in_e164(service: Service) -> None:
-    written = number()
-    spaced = f"{written[:3]} (0){written[3:5]} {written[5:9]}-{written[9:]}"
-    client = await service.create(lines=[{"number": spaced, "office": "3.12"}])
-    assert client["lines"][0]["number"] == written
-
-
-async def test_a_client_of_the_future_is_new_and_shows_when_it_starts(service: Service) -> None:
-    client = await service.create(start_date="2199-07-01")
-    assert (client["status"], client["provisioning"]) == ("new", "settled")
-    assert client["planned"][0]["kind"] == "activate"
-    assert client["planned"][0]["local_time"] == "2199-07-01 00:00 Europe/London"
-    assert client["planned"][0]["at"] == "2199-07-01T00:00:00+01:00"
-
-
-async def test_the_same_request_twice_makes_one_client(api: httpx2.AsyncClient) -> None:
-    body = {"name": unique("Twice"), "type": "virtual", "site": "thames", "lines": [{"number": number()}]}
-    headers = {"Idempotency-Key": unique("key")}
-    first, second = await asyncio.gather(*(api.post("/clients", json=body, headers=headers) for _ in range(2)))
-    assert first.status_code == second.status_code == 201
-    assert first.json()["client_id"] == second.json()["client_id"]
-    assert first.json()["billing_ref"] == second.json()["billing_ref"]
-
-
-async def test_one_key_for_two_different_clients_is_refused(api: httpx2.AsyncClient) -> None:
-    body = {"client_id": unique("one"), "name": "One", "type": "virtual", "site": "thames"}
-    headers = {"Idempotency-Key": unique("key")}
-    assert (await api.post("/clients", json=body, headers=headers)).status_code == 201
-    answer = await api.post("/clients", json={**body, "name": "Other"}, headers=headers)
-    assert (answer.status_code, answer.json()["title"]) == (409, "Command id reused")
-
-
-async def test_an_id_is_never_used_twice(service: Service, api: httpx2.AsyncClient) -> None:
-    for client in (await service.create(), await service.closed()):
-        body = {"client_id": client["client_id"], "name": "Another", "type": "virtual", "site": "thames"}
-        answer = await api.post("/clients", json=body)
-        assert (answer.status_code, answer.json()["field"]) == (409, "client_id"), answer.text
-        assert answer.json()["type"] == "/docs#client-id-taken"
-
-
-async def test_what_another_client_has_is_refused_and_the_id_stays_free(
-    service: Service, api: httpx2.AsyncClient
-) -> None:
-    theirs = await service.create(billing_ref=unique("REF"))
-    body = {"client_id": unique("late"), "name": "Late", "type": "virtual", "site": "thames"}
-    for field, wanted in (
-        ("billing_ref", {"billing_ref": theirs["billing_ref"]}),
-        ("lines", {"lines": [{"number": theirs["lines"][0]["number"]}]}),
-    ):
-        answer = await api.post("/clients", json={**body, **wanted})
-        assert answer.status_code == 409, answer.text
-        assert answer.json()["field"].startswith(field)
-        assert (await api.get(f"/clients/{body['client_id']}")).status_code == 404
-    assert (await api.post("/clients", json={**body, "lines": [{"number": number()}]})).status_code == 201
 
 
 # -- what each command does -------------------------------------------------------------------------------------------
@@ -111,15 +20,15 @@ async def test_a_suspension_is_answered_when_it_is_proven(service: Service) -> N
     client = await service.create(internet=ACCESS)
     answer = await service.post(client["client_id"], "suspend", source="billing", reason="unpaid")
     assert answer.status_code == 200, answer.text
-    told = answer.json()
-    assert (told["status"], told["provisioning"], told["changed"]) == ("suspended", "settled", True)
-    assert told["holds"][0] | {"placed_at": ""} == {
+    suspended = answer.json()
+    assert (suspended["status"], suspended["provisioning"], suspended["changed"]) == ("suspended", "settled", True)
+    assert suspended["holds"][0] | {"placed_at": ""} == {
         "source": "billing",
         "reason": "unpaid",
         "by": "api",
         "placed_at": "",
     }
-    for system in told["systems"]:
+    for system in suspended["systems"]:
         assert set(system["actual"].values()) == {"off"}
         assert system["proven_at"]
     assert service.telephony.lines[client["lines"][0]["number"]] is False
@@ -176,8 +85,8 @@ async def test_details_are_edited(service: Service, api: httpx2.AsyncClient) -> 
     client = await service.create(end_date="2100-01-31")
     path = f"/clients/{client['client_id']}"
     ref = unique("REF")
-    said = {"name": "New name", "billing_ref": ref, "end_date": None}
-    answer = await api.patch(path, json=said, headers={"Prefer": "wait=20"})
+    details = {"name": "New name", "billing_ref": ref, "end_date": None}
+    answer = await api.patch(path, json=details, headers={"Prefer": "wait=20"})
     assert answer.status_code == 200, answer.text
     assert (answer.json()["name"], answer.json()["billing_ref"], answer.json()["end_date"]) == ("New name", ref, None)
     generated = (await api.patch(path, json={"billing_ref": ""}, headers={"Prefer": "wait=20"})).json()["billing_ref"]
@@ -235,7 +144,7 @@ async def test_a_planned_change_is_cancelled_by_kind_or_id(service: Service, api
     answer = await api.delete(f"/clients/{client_id}/planned/{planned[by]}?reason=not+needed")
     assert answer.status_code in (200, 202), answer.text
     assert answer.json()["planned"] == []
-    cancelled = await eventually(lambda: _first(service, client_id, "Cancelled"))
+    cancelled = await eventually(lambda: service.line_with(client_id, "Cancelled"))
     assert cancelled is not None
     assert cancelled["reason"] == "not needed"
 
@@ -251,7 +160,7 @@ async def test_why_a_planned_change_is_cancelled_may_be_said_in_a_body(
         assert (refused.status_code, refused.json()["field"]) == (422, "colour"), refused.text
     answer = await api.request("DELETE", path, json={"reason": "paid", "source": "billing"})
     assert answer.json()["planned"] == [], answer.text
-    cancelled = await eventually(lambda: _first(service, client_id, "Cancelled"))
+    cancelled = await eventually(lambda: service.line_with(client_id, "Cancelled"))
     assert cancelled is not None
     assert (cancelled["reason"], cancelled["source"]) == ("paid", "billing")
 
@@ -260,103 +169,6 @@ async def test_a_planned_change_that_is_not_there_is_unknown(service: Service, a
     client_id = (await service.create())["client_id"]
     answer = await api.delete(f"/clients/{client_id}/planned/no-such-thing")
     assert (answer.status_code, answer.json()["title"]) == (404, "Nothing planned")
-
-
-# -- once, and refused ------------------------------------------------------------------------------------------------
-
-
-async def test_the_same_command_twice_gives_the_same_answer_and_one_line_of_history(service: Service) -> None:
-    client_id, key = (await service.create())["client_id"], unique("key")
-    first = await service.post(client_id, "suspend", key=key, reason="unpaid")
-    second = await service.post(client_id, "suspend", key=key, reason="unpaid")
-    assert first.json()["changed"] is second.json()["changed"] is True
-    assert first.json()["message"] == second.json()["message"]
-    lines = [line for line in await service.history(client_id) if line["command_id"] == key]
-    assert [line["event"] for line in lines] == ["decided"]
-
-
-async def test_one_key_for_two_different_commands_is_refused(service: Service) -> None:
-    client_id, key = (await service.create())["client_id"], unique("key")
-    await service.post(client_id, "suspend", key=key, reason="unpaid")
-    answer = await service.post(client_id, "suspend", key=key, reason="something else")
-    assert (answer.status_code, answer.json()["title"]) == (409, "Command id reused")
-
-
-async def test_a_refusal_names_the_status_the_plans_and_the_way_out(service: Service) -> None:
-    client_id = (await service.create())["client_id"]
-    await service.post(client_id, "suspend", source="billing")
-    await service.post(client_id, "decommission", last_day="2100-02-28")
-    answer = await service.post(client_id, "activate", reason="please")
-    problem = answer.json()
-    assert answer.status_code == 409
-    assert answer.headers["Content-Type"] == "application/problem+json"
-    assert (problem["type"], problem["title"]) == ("/docs#illegal-transition", "Illegal transition")
-    assert problem["client_status"] == "suspended"
-    assert "unsuspend" in problem["allowed"]
-    assert "2100-03-01 00:00 Europe/London" in problem["planned"][0]
-    assert "Unsuspend it instead" in problem["detail"]
-
-
-async def test_a_refusal_is_history_too_and_only_once(service: Service) -> None:
-    client_id, key = (await service.create())["client_id"], unique("key")
-    await service.post(client_id, "suspend")
-    for _ in range(2):
-        assert (await service.post(client_id, "activate", key=key, reason="please")).status_code == 409
-    refused = [line for line in await service.history(client_id) if line["event"] == "refused"]
-    assert len(refused) == 1
-    assert refused[0] | {"history_id": 0, "at": ""} == {
-        "history_id": 0,
-        "at": "",
-        "event": "refused",
-        "kind": "activate",
-        "text": refused[0]["text"],
-        "by": "api",
-        "source": "operator",
-        "reason": "please",
-        "command_id": key,
-        "revision": refused[0]["revision"],
-        "facts": refused[0]["facts"],
-    }
-    assert "Unsuspend it instead" in refused[0]["text"]
-
-
-async def test_a_lost_claim_is_one_refusal_in_the_history(service: Service) -> None:
-    theirs, mine = await service.create(), await service.create()
-    line = {"number": theirs["lines"][0]["number"], "office": "1"}
-    answer = await service.post(mine["client_id"], "services", add_lines=[line])
-    assert (answer.status_code, answer.json()["title"]) == (409, "Number taken")
-    await eventually(lambda: _first(service, mine["client_id"], theirs["lines"][0]["number"]))
-    refused = [entry for entry in await service.history(mine["client_id"]) if entry["event"] == "refused"]
-    assert len(refused) == 1
-
-
-class Refusing(Gateway):
-    """A gateway to a client that refuses, and says whether its history tells so already."""
-
-    recorded = True
-
-    async def command(self, client_id: str, message: AnyMessage) -> CommandAnswer:
-        told = as_failure(IllegalTransition("It became illegal meanwhile"), recorded=self.recorded)
-        raise refusal_from(told) from WorkflowUpdateFailedError(told)
-
-
-@pytest.mark.parametrize("recorded", [True, False])
-async def test_what_the_workflow_has_recorded_is_not_noted_again(service: Service, recorded: bool) -> None:
-    client_id = (await service.create())["client_id"]
-    real, service.clients.gateway = service.clients.gateway, (refusing := Refusing(service.temporal))
-    refusing.recorded = recorded
-    try:
-        assert (await service.post(client_id, "suspend")).status_code == 409
-    finally:
-        service.clients.gateway = real
-    noted = [line["text"] for line in await service.history(client_id) if line["event"] == "refused"]
-    assert noted == ([] if recorded else ["It became illegal meanwhile."])
-
-
-async def test_the_management_client_is_neither_suspended_nor_decommissioned(service: Service) -> None:
-    client_id = (await service.create(management=True))["client_id"]
-    for command in ("suspend", "decommission"):
-        assert (await service.post(client_id, command)).status_code == 409
 
 
 # -- waiting ----------------------------------------------------------------------------------------------------------
@@ -427,7 +239,3 @@ async def test_a_command_survives_the_renewal_of_its_client(service: Service) ->
     await handle.signal("roll", {})
     again = await service.post(client_id, "suspend", key=key)
     assert (again.status_code, again.json()["message"]) == (200, first.json()["message"])
-
-
-async def _first(service: Service, client_id: str, words: str) -> dict[str, str] | None:
-    return next((line for line in await service.history(client_id) if words in line["text"]), None)

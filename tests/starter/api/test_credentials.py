@@ -31,8 +31,8 @@ async def test_they_are_what_the_systems_were_given(service: Service, capfd: pyt
 
 async def test_a_client_that_is_over_has_none_and_an_unknown_one_is_not_found(service: Service) -> None:
     closed = await service.closed(internet={"down_mbps": 100, "up_mbps": 20})
-    told = (await service.api.get(f"/clients/{closed['client_id']}/credentials")).json()
-    assert (told["sip"], told["radius"]) == ([], None)
+    credentials = (await service.api.get(f"/clients/{closed['client_id']}/credentials")).json()
+    assert (credentials["sip"], credentials["radius"]) == ([], None)
     assert (await service.api.get("/clients/nobody/credentials")).status_code == 404
 
 

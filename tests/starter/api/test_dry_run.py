@@ -37,25 +37,25 @@ async def dry(
     service: Service, client_id: str, command: str, method: str = "POST", **body: Any
 ) -> tuple[int, dict[str, Any]]:
     answer = await service.api.request(method, f"/clients/{client_id}{command}", params=DRY, json=body)
-    told: dict[str, Any] = answer.json()
-    return answer.status_code, told
+    preview: dict[str, Any] = answer.json()
+    return answer.status_code, preview
 
 
 async def test_no_dry_run_does_anything(service: Service) -> None:
     client_id = (await service.create(internet=ACCESS))["client_id"]
     before = await everything(service, client_id)
     for method, command, body in COMMANDS:
-        status, told = await dry(service, client_id, command, method, **body)
-        assert status == 200, (command, told)
-        assert {"changed", "effects", "goes", "comes"} <= told.keys(), command
+        status, preview = await dry(service, client_id, command, method, **body)
+        assert status == 200, (command, preview)
+        assert {"changed", "effects", "goes", "comes"} <= preview.keys(), command
     assert await everything(service, client_id) == before
 
 
 async def test_a_dry_run_names_every_line_and_account_before_and_after(service: Service) -> None:
     client = await service.create(internet=ACCESS)
-    _, told = await dry(service, client["client_id"], "/suspend", source="billing", reason="unpaid")
-    assert (told["status_before"], told["status_after"], told["at"]) == ("active", "suspended", None)
-    assert told["effects"] == [
+    _, preview = await dry(service, client["client_id"], "/suspend", source="billing", reason="unpaid")
+    assert (preview["status_before"], preview["status_after"], preview["at"]) == ("active", "suspended", None)
+    assert preview["effects"] == [
         {
             "kind": "line",
             "subject": client["lines"][0]["number"],
@@ -75,10 +75,10 @@ async def test_a_dry_run_names_every_line_and_account_before_and_after(service: 
 async def test_a_dry_run_of_a_plan_tells_its_moment_and_what_it_replaces(service: Service) -> None:
     client_id = (await service.create())["client_id"]
     assert (await service.post(client_id, "decommission", last_day="2199-03-30")).status_code == 200
-    _, told = await dry(service, client_id, "/decommission", last_day="2199-06-30")
-    assert (told["at"], told["local_time"]) == ("2199-07-01T00:00:00+01:00", "2199-07-01 00:00 Europe/London")
-    assert [plan["local_time"] for plan in told["goes"]] == ["2199-03-31 00:00 Europe/London"]
-    assert [plan["local_time"] for plan in told["comes"]] == ["2199-07-01 00:00 Europe/London"]
+    _, preview = await dry(service, client_id, "/decommission", last_day="2199-06-30")
+    assert (preview["at"], preview["local_time"]) == ("2199-07-01T00:00:00+01:00", "2199-07-01 00:00 Europe/London")
+    assert [plan["local_time"] for plan in preview["goes"]] == ["2199-03-31 00:00 Europe/London"]
+    assert [plan["local_time"] for plan in preview["comes"]] == ["2199-07-01 00:00 Europe/London"]
 
 
 @pytest.mark.parametrize(
@@ -95,19 +95,19 @@ async def test_a_dry_run_is_refused_as_its_command_would_be(
 ) -> None:
     client_id = (await service.create())["client_id"]
     before = await service.history(client_id)
-    answered, told = await dry(service, client_id, command, **body)
-    assert answered == status, told
+    answered, preview = await dry(service, client_id, command, **body)
+    assert answered == status, preview
     assert await service.history(client_id) == before
     real = await service.api.post(f"/clients/{client_id}{command}", json=body)
-    assert (real.status_code, real.json()) == (answered, told)
+    assert (real.status_code, real.json()) == (answered, preview)
 
 
 async def test_a_refusal_in_a_dry_run_is_not_history(service: Service) -> None:
     client_id = (await service.create())["client_id"]
     assert (await service.post(client_id, "suspend")).status_code == 200
     before = await service.history(client_id)
-    status, told = await dry(service, client_id, "/activate")
-    assert (status, told["client_status"], told["title"]) == (409, "suspended", "Illegal transition")
+    status, preview = await dry(service, client_id, "/activate")
+    assert (status, preview["client_status"], preview["title"]) == (409, "suspended", "Illegal transition")
     assert await service.history(client_id) == before
 
 
@@ -119,26 +119,28 @@ async def test_what_another_client_holds_is_refused_in_a_dry_run_too(service: Se
         ("POST", "/services", {"add_lines": [line]}),
         ("PATCH", "", {"billing_ref": theirs["billing_ref"]}),
     ):
-        status, told = await dry(service, client_id, command, method, **body)
+        status, preview = await dry(service, client_id, command, method, **body)
         real = await service.api.request(method, f"/clients/{client_id}{command}", json=body)
         assert (status, real.status_code) == (409, 409)
-        assert (told["type"], told["field"]) == (real.json()["type"], real.json()["field"])
-        assert "to another client" in told["detail"]
+        assert (preview["type"], preview["field"]) == (real.json()["type"], real.json()["field"])
+        assert "to another client" in preview["detail"]
 
 
 async def test_one_s_own_number_is_not_another_s(service: Service) -> None:
     client = await service.create()
     line = {"number": client["lines"][0]["number"], "office": "4.01"}
-    status, told = await dry(service, client["client_id"], "/services", add_lines=[line, {**line, "number": number()}])
-    assert status == 200, told
+    status, preview = await dry(
+        service, client["client_id"], "/services", add_lines=[line, {**line, "number": number()}]
+    )
+    assert status == 200, preview
 
 
 async def test_a_dry_run_of_an_inactive_client_says_that_it_is_over(service: Service) -> None:
     client_id = (await service.closed())["client_id"]
-    status, told = await dry(service, client_id, "/suspend")
-    assert (status, told["client_status"]) == (409, "decommissioned")
-    status, told = await dry(service, client_id, "/decommission")
-    assert (status, told["changed"]) == (200, False)
+    status, preview = await dry(service, client_id, "/suspend")
+    assert (status, preview["client_status"]) == (409, "decommissioned")
+    status, preview = await dry(service, client_id, "/decommission")
+    assert (status, preview["changed"]) == (200, False)
 
 
 async def test_nobody_gets_a_new_client_for_a_dry_run(service: Service, api: httpx2.AsyncClient) -> None:
@@ -160,30 +162,30 @@ async def test_a_dry_run_that_is_neither_true_nor_false_is_refused(service: Serv
 async def test_the_command_line_shows_before_and_after(service: Service, terminal: Terminal) -> None:
     client = await service.create(internet=ACCESS)
     before = await service.history(client["client_id"])
-    said = await terminal.connect(
+    result = await terminal.connect(
         *("client", "suspend", client["client_id"], "--source", "billing", "--reason", "unpaid"),
         *("--last-day", "2199-06-30", "--dry-run"),
     )
-    assert said.status == 0, said
-    shown = [line.split("  ") for line in said.out.splitlines()]
-    told = [" | ".join(part.strip() for part in line if part) for line in shown]
-    assert told[0] == "On 2199-07-01 00:00 Europe/London the status changes: active → suspended"
-    assert f"line | {client['lines'][0]['number']} | in service, office 3.12 | ceased, office 3.12" in told
-    assert f"internet | {client['client_id']} | on, 100/20 Mbit/s, VLAN 110 | off" in told
-    assert "comes | suspend | 2199-07-01 00:00 Europe/London | unpaid" in told
-    assert told[-1] == "A dry run: nothing was done."
+    assert result.status == 0, result
+    cells = [line.split("  ") for line in result.out.splitlines()]
+    lines = [" | ".join(part.strip() for part in row if part) for row in cells]
+    assert lines[0] == "On 2199-07-01 00:00 Europe/London the status changes: active → suspended"
+    assert f"line | {client['lines'][0]['number']} | in service, office 3.12 | ceased, office 3.12" in lines
+    assert f"internet | {client['client_id']} | on, 100/20 Mbit/s, VLAN 110 | off" in lines
+    assert "comes | suspend | 2199-07-01 00:00 Europe/London | unpaid" in lines
+    assert lines[-1] == "A dry run: nothing was done."
     assert await service.history(client["client_id"]) == before
 
 
 async def test_a_planned_decommission_tells_which_plans_go_then(service: Service, terminal: Terminal) -> None:
     client_id = (await service.create())["client_id"]
     await service.post(client_id, "suspend", last_day="2199-06-30", reason="out of season")
-    said = {"last_day": "2199-03-31"}
-    answer = await service.api.post(f"/clients/{client_id}/decommission", params={"dry_run": True}, json=said)
-    told = answer.json()
-    assert [plan["kind"] for plan in told["comes"]] == ["decommission"]
-    assert [(plan["kind"], plan["reason"]) for plan in told["goes_then"]] == [("suspend", "out of season")]
-    assert told["goes"] == []
+    preview = {"last_day": "2199-03-31"}
+    answer = await service.api.post(f"/clients/{client_id}/decommission", params={"dry_run": True}, json=preview)
+    preview = answer.json()
+    assert [plan["kind"] for plan in preview["comes"]] == ["decommission"]
+    assert [(plan["kind"], plan["reason"]) for plan in preview["goes_then"]] == [("suspend", "out of season")]
+    assert preview["goes"] == []
     shown = await terminal.connect("client", "decommission", client_id, "--last-day", "2199-03-31", "--dry-run")
     assert "goes then suspend 2199-07-01 00:00 Europe/London out of season" in " ".join(shown.out.split())
 
@@ -192,10 +194,10 @@ async def test_the_command_line_says_what_would_change_nothing_and_what_would_be
     service: Service, terminal: Terminal
 ) -> None:
     client_id = (await service.create())["client_id"]
-    said = await terminal.connect("client", "activate", client_id, "--dry-run")
-    assert (said.status, said.out) == (0, "Nothing would change: Already active.\n")
-    said = await terminal.connect("client", "decommission", client_id, "--last-day", "2001-01-01", "--dry-run")
-    assert said.status == 1
-    assert "is past" in said.err
-    said = await terminal.connect("client", "cancel-planned", client_id, "services", "--dry-run", "--json")
-    assert (said.status, said.json["changed"]) == (0, False)
+    preview = await terminal.connect("client", "activate", client_id, "--dry-run")
+    assert (preview.status, preview.out) == (0, "Nothing would change: Already active.\n")
+    preview = await terminal.connect("client", "decommission", client_id, "--last-day", "2001-01-01", "--dry-run")
+    assert preview.status == 1
+    assert "is past" in preview.err
+    preview = await terminal.connect("client", "cancel-planned", client_id, "services", "--dry-run", "--json")
+    assert (preview.status, preview.json["changed"]) == (0, False)

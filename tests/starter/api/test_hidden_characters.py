@@ -94,26 +94,26 @@ async def test_a_reason_may_have_several_lines(service: Service, victim: dict[st
 
 
 async def test_the_command_line_says_it(terminal: Terminal, victim: dict[str, Any]) -> None:
-    said = await terminal.connect("client", "edit", victim["client_id"], "--name", BIDI)
-    assert (said.status, said.out) == (1, "")
-    assert said.err == f"name: The text contains a character that cannot be seen: {HIDDEN[OVERRIDE]}. Leave it out.\n"
+    result = await terminal.connect("client", "edit", victim["client_id"], "--name", BIDI)
+    assert (result.status, result.out) == (1, "")
+    assert result.err == f"name: The text contains a character that cannot be seen: {HIDDEN[OVERRIDE]}. Leave it out.\n"
 
 
 async def test_the_console_says_it_beside_the_field(ann: Somebody, service: Service) -> None:
     client = await service.create()
     form, _ = await ann.open(at(client))
     page = await ann.sent(at(client), form | {"name": BIDI, "reason": "\u200bx"}, 422)
-    told = f"contains a character that cannot be seen: {HIDDEN[OVERRIDE]}. Leave it out."
-    assert f"The name {told}" in page.html
+    sentence = f"contains a character that cannot be seen: {HIDDEN[OVERRIDE]}. Leave it out."
+    assert f"The name {sentence}" in page.html
     assert f"The reason contains a character that cannot be seen: {HIDDEN[ZERO]}. Leave it out." in page.html
     skip = f"/clients/{client['client_id']}/systems/telephony/skip"
     shown, _ = await ann.open(at(client))
     page = await ann.sent(skip, {"csrf": shown.get("csrf", ""), "reason": BIDI}, 422)
-    assert f"The reason {told}" in page.html
+    assert f"The reason {sentence}" in page.html
 
 
 @pytest.mark.parametrize(
-    ("signal", "said", "field"),
+    ("signal", "fields", "field"),
     [
         ("edit", {"name": BIDI}, "name"),
         ("suspend", {"source": BIDI}, "source"),
@@ -123,10 +123,10 @@ async def test_the_console_says_it_beside_the_field(ann: Somebody, service: Serv
     ],
 )
 async def test_a_signal_with_one_is_a_recorded_refusal_in_which_it_can_be_seen(
-    service: Service, victim: dict[str, Any], signal: str, said: dict[str, Any], field: str
+    service: Service, victim: dict[str, Any], signal: str, fields: dict[str, Any], field: str
 ) -> None:
     handle = service.temporal.get_workflow_handle(f"client-{victim['client_id']}")
-    await handle.signal(signal, said)
+    await handle.signal(signal, fields)
     await service.known(victim["client_id"])
     (refused,) = [line for line in await service.history(victim["client_id"]) if line["event"] == "refused"]
     assert f"The {field} contains a character that cannot be seen: U+" in refused["text"]

@@ -98,9 +98,9 @@ async def test_five_hundred_at_a_time_go_up_to_the_most_of_a_client(service: Ser
 
 async def test_the_command_line_says_it_and_is_refused(terminal: Terminal, victim: dict[str, Any]) -> None:
     words = [word for number in numbers(MOST + 1) for word in ("--add-line", number)]
-    said = await terminal.connect("client", "services", victim["client_id"], *words)
-    assert (said.status, said.out) == (1, "")
-    assert said.err == f"add_lines has more than {MOST} entries. {REMEDY}.\n"
+    result = await terminal.connect("client", "services", victim["client_id"], *words)
+    assert (result.status, result.out) == (1, "")
+    assert result.err == f"add_lines has more than {MOST} entries. {REMEDY}.\n"
 
 
 async def test_the_console_says_it_and_keeps_what_was_typed(ann: Somebody, service: Service) -> None:

@@ -25,22 +25,22 @@ async def stuck(slow: Service, **record: Any) -> dict[str, Any]:
     async with slow.without(slow.telephony):
         answer = await slow.post(client["client_id"], "suspend", wait=1)
     assert (answer.status_code, answer.json()["provisioning"]) == (202, "attention"), answer.text
-    told: dict[str, Any] = answer.json()
-    return told
+    answered: dict[str, Any] = answer.json()
+    return answered
 
 
 async def shown(service: Service, client_id: str) -> dict[str, Any]:
     answer = await service.api.get(f"/clients/{client_id}")
     assert answer.status_code == 200, answer.text
-    told: dict[str, Any] = answer.json()
-    return told
+    answered: dict[str, Any] = answer.json()
+    return answered
 
 
 async def listed(service: Service, client_id: str) -> dict[str, Any]:
     """The client as the directory alone shows it."""
     page = (await service.api.get("/clients", params={"q": client_id, "inactive": True})).json()
-    told: dict[str, Any] = next(item for item in page["items"] if item["client_id"] == client_id)
-    return told
+    answered: dict[str, Any] = next(item for item in page["items"] if item["client_id"] == client_id)
+    return answered
 
 
 async def test_what_is_not_proven_off_has_no_time_of_proof_whatever_was_proven_before(slow: Service) -> None:
@@ -65,10 +65,10 @@ async def test_a_retry_does_not_wait_for_its_time_and_is_settled_when_proven(slo
     assert (telephony["state"], telephony["attempts"]) == ("attention", 1)
     assert telephony["attention_since"] < telephony["next_attempt_at"]
     answer = await slow.post(client["client_id"], "systems/telephony/retry", reason="it is back")
-    told = answer.json()
-    assert (answer.status_code, told["provisioning"], told["changed"]) == (200, "settled", True), answer.text
-    assert told["message"] == "The telephony is attempted again"
-    after = system_of(told)
+    answered = answer.json()
+    assert (answer.status_code, answered["provisioning"], answered["changed"]) == (200, "settled", True), answer.text
+    assert answered["message"] == "The telephony is attempted again"
+    after = system_of(answered)
     assert (after["state"], after["attempts"], after["last_error"], after["next_attempt_at"]) == (
         "settled",
         0,
@@ -78,8 +78,8 @@ async def test_a_retry_does_not_wait_for_its_time_and_is_settled_when_proven(slo
     subject = after["subjects"][0]
     assert (subject["state"], subject["actual"], subject["seen"]) == ("proven", "off", {"row": "off"})
     assert slow.telephony.lines[subject["subject"]] is False
-    asked = next(line for line in await slow.history(client["client_id"]) if line["kind"] == "retry")
-    assert (asked["event"], asked["by"], asked["reason"]) == ("decided", "api", "it is back")
+    noted = next(line for line in await slow.history(client["client_id"]) if line["kind"] == "retry")
+    assert (noted["event"], noted["by"], noted["reason"]) == ("decided", "api", "it is back")
 
 
 async def test_a_retry_that_fails_again_is_accepted_and_shows_the_error(slow: Service) -> None:
@@ -95,8 +95,8 @@ async def test_the_same_retry_twice_is_one_retry(slow: Service) -> None:
     client, key = await stuck(slow), unique("key")
     answers = [await slow.post(client["client_id"], "systems/telephony/retry", key=key) for _ in range(2)]
     assert [answer.json()["changed"] for answer in answers] == [True, True]
-    asked = [line for line in await slow.history(client["client_id"]) if line["command_id"] == key]
-    assert len(asked) == 1
+    noted = [line for line in await slow.history(client["client_id"]) if line["command_id"] == key]
+    assert len(noted) == 1
     other = await slow.post(client["client_id"], "systems/internet/retry", key=key)
     assert (other.status_code, other.json()["title"]) == (409, "Command id reused")
 
@@ -158,8 +158,8 @@ async def test_a_decommission_of_which_a_system_is_skipped_stays_open_until_it_i
 async def test_what_is_marked_done_is_proven_by_hand_and_says_by_whom(slow: Service, name: str) -> None:
     client = await stuck(slow)
     client_id = client["client_id"]
-    said: dict[str, Any] = {name: NOTE}
-    answer = await slow.post(client_id, "systems/telephony/mark-done", **said)
+    body: dict[str, Any] = {name: NOTE}
+    answer = await slow.post(client_id, "systems/telephony/mark-done", **body)
     assert (answer.status_code, answer.json()["provisioning"]) == (200, "settled"), answer.text
     for view in (answer.json(), await shown(slow, client_id), await listed(slow, client_id)):
         telephony = system_of(view)
@@ -293,8 +293,8 @@ async def test_a_system_that_is_as_decided_needs_no_way_out(service: Service, wa
 
 async def test_a_closed_client_has_no_way_out_and_its_history_says_who_tried(service: Service) -> None:
     client_id = (await service.closed())["client_id"]
-    for way, said in {**WAYS, "rotate-credentials": {}}.items():
-        answer = await service.post(client_id, way, **said)
+    for way, body in {**WAYS, "rotate-credentials": {}}.items():
+        answer = await service.post(client_id, way, **body)
         assert (answer.status_code, answer.json()["client_status"]) == (409, "decommissioned"), answer.text
         assert "_" not in answer.json()["detail"]
         assert "was already decommissioned at" in answer.json()["detail"]
@@ -303,8 +303,8 @@ async def test_a_closed_client_has_no_way_out_and_its_history_says_who_tried(ser
 
 
 async def test_an_unknown_client_has_no_way_out(service: Service) -> None:
-    for way, said in {**WAYS, "rotate-credentials": {}}.items():
-        answer = await service.post("nobody-here", way, **said)
+    for way, body in {**WAYS, "rotate-credentials": {}}.items():
+        answer = await service.post("nobody-here", way, **body)
         assert (answer.status_code, answer.json()["title"]) == (404, "No such client"), answer.text
 
 
@@ -317,7 +317,7 @@ async def test_a_system_that_is_not_switched_is_named(api: httpx2.AsyncClient, w
 
 
 @pytest.mark.parametrize(
-    ("way", "said", "field"),
+    ("way", "body", "field"),
     [
         ("skip", {}, "reason"),
         ("skip", {"reason": ""}, "reason"),
@@ -336,9 +336,9 @@ async def test_a_system_that_is_not_switched_is_named(api: httpx2.AsyncClient, w
     ],
 )
 async def test_a_malformed_way_out_names_its_field(
-    api: httpx2.AsyncClient, way: str, said: dict[str, Any], field: str | None
+    api: httpx2.AsyncClient, way: str, body: dict[str, Any], field: str | None
 ) -> None:
-    answer = await api.post(f"/clients/acme/systems/telephony/{way}", json=said)
+    answer = await api.post(f"/clients/acme/systems/telephony/{way}", json=body)
     assert (answer.status_code, answer.json().get("field")) == (422, field), answer.text
     if field is None:
         assert answer.json()["detail"] == "Both note and reason are given. Leave one of them out."

@@ -17,8 +17,8 @@ from tests.support.waiting import free_port
 
 async def test_a_client_from_its_first_day_to_its_last(terminal: Terminal) -> None:
     client_id, site, first, second = unique("tour"), unique("service"), number(), number()
-    said = await terminal.connect("site", "add", site, "--name", "The House", "--timezone", "Europe/London")
-    assert (said.status, said.err) == (0, "")
+    result = await terminal.connect("site", "add", site, "--name", "The House", "--timezone", "Europe/London")
+    assert (result.status, result.err) == (0, "")
     assert site in (await terminal.connect("site", "list")).out
     created = await terminal.connect(
         "client", "add", "--name", "Acme [bold]Ltd", "--type", "residential", "--site", site, "--id", client_id,
@@ -102,10 +102,10 @@ REFUSED = {
 
 @pytest.mark.parametrize("what", REFUSED)
 async def test_a_malformed_client_is_refused_with_status_1(terminal: Terminal, what: str) -> None:
-    said = await terminal.connect("client", "add", "--name", "Acme", *REFUSED[what])
-    assert (said.status, said.out) == (1, "")
-    assert said.err.strip()
-    assert "Traceback" not in said.err
+    result = await terminal.connect("client", "add", "--name", "Acme", *REFUSED[what])
+    assert (result.status, result.out) == (1, "")
+    assert result.err.strip()
+    assert "Traceback" not in result.err
 
 
 async def test_what_is_taken_or_past_or_contradictory_is_refused_with_status_1(
@@ -124,14 +124,14 @@ async def test_what_is_taken_or_past_or_contradictory_is_refused_with_status_1(
         ("client", "show", "../sites"),
         ("client", "cancel-planned", client["client_id"], "no-such-thing"),
     ):
-        said = await terminal.connect(*words)
-        assert (said.status, said.out) == (1, ""), (words, said)
+        result = await terminal.connect(*words)
+        assert (result.status, result.out) == (1, ""), (words, result)
 
 
 async def test_for_machines_a_refusal_is_the_problem_document(terminal: Terminal) -> None:
-    said = await terminal.connect("client", "show", "nobody-here", "--json")
-    problem = json.loads(said.err)
-    assert (said.status, said.out, problem["status"], problem["title"]) == (1, "", 404, "No such client")
+    result = await terminal.connect("client", "show", "nobody-here", "--json")
+    problem = json.loads(result.err)
+    assert (result.status, result.out, problem["status"], problem["title"]) == (1, "", 404, "No such client")
 
 
 async def test_a_history_longer_than_a_page_is_told_whole(terminal: Terminal, service: Service) -> None:
@@ -157,9 +157,9 @@ async def test_a_client_whose_workflow_was_terminated_is_refused_with_status_1(
 ) -> None:
     client_id = (await service.create())["client_id"]
     await service.temporal.get_workflow_handle(f"client-{client_id}").terminate()
-    said = await terminal.connect("client", "suspend", client_id)
-    assert (said.status, said.out) == (1, "")
-    assert "temporal workflow reset" in said.err
+    result = await terminal.connect("client", "suspend", client_id)
+    assert (result.status, result.out) == (1, "")
+    assert "temporal workflow reset" in result.err
     assert "attention" in (await terminal.connect("client", "show", client_id)).out
 
 
@@ -174,8 +174,8 @@ async def test_only_what_cannot_be_reached_is_status_3(terminal: Terminal, error
 
     async with serving(failing) as url:
         terminal.environment["CONNECT_URL"] = url
-        said = await terminal.connect("client", "show", "acme")
-    assert (said.status, said.err.strip()) == (status, str(error))
+        result = await terminal.connect("client", "show", "acme")
+    assert (result.status, result.err.strip()) == (status, str(error))
 
 
 async def test_wrong_usage_is_status_2(terminal: Terminal) -> None:
@@ -187,25 +187,25 @@ async def test_wrong_usage_is_status_2(terminal: Terminal) -> None:
         ("client", "services", "acme", "--internet", "fast"),
         ("client", "services", "acme", "--add-line", "+442079460001@"),
     ):
-        said = await terminal.connect(*words)
-        assert said.status == 2, (words, said)
-        assert "Usage" in said.err
+        result = await terminal.connect(*words)
+        assert result.status == 2, (words, result)
+        assert "Usage" in result.err
 
 
 async def test_a_service_that_is_not_there_is_status_3_and_says_how_to_start_it(terminal: Terminal) -> None:
     terminal.environment["CONNECT_URL"] = f"http://127.0.0.1:{free_port()}"
-    said = await terminal.connect("client", "list")
-    assert (said.status, said.out) == (3, "")
-    assert "cannot be reached" in said.err
+    result = await terminal.connect("client", "list")
+    assert (result.status, result.out) == (3, "")
+    assert "cannot be reached" in result.err
     machine = await terminal.connect("client", "list", "--json")
     assert "cannot be reached" in json.loads(machine.err)["detail"]
 
 
 async def test_without_a_token_the_way_to_one_is_said(terminal: Terminal) -> None:
     del terminal.environment["CONNECT_TOKEN"]
-    said = await terminal.connect("client", "list")
-    assert said.status == 3
-    assert "connect up" in said.err
+    result = await terminal.connect("client", "list")
+    assert result.status == 3
+    assert "connect up" in result.err
     (terminal.folder / ".connect").mkdir()
     token = terminal.folder / ".connect" / "token"
     token.write_text("wrong\n", encoding="utf-8")
@@ -232,18 +232,18 @@ async def test_what_is_not_settled_in_time_is_status_4_unless_nobody_waits(
 
 async def test_the_same_command_id_is_one_command(terminal: Terminal, service: Service) -> None:
     client_id = (await service.create())["client_id"]
-    said = [await terminal.connect("client", "suspend", client_id, "--command-id", "once") for _ in range(2)]
-    assert said[0].out == said[1].out
+    result = [await terminal.connect("client", "suspend", client_id, "--command-id", "once") for _ in range(2)]
+    assert result[0].out == result[1].out
     decided = [line for line in await service.history(client_id) if line["command_id"] == "once"]
     assert len(decided) == 1
 
 
 async def test_settings_that_are_missing_are_named_without_a_traceback(terminal: Terminal) -> None:
     for words in (("serve",), ("migrate",), ("systems", "prepare")):
-        said = await terminal.connect(*words)
-        assert said.status == 1, said
-        assert "CONNECT_DIRECTORY_DSN" in said.err
-        assert "Traceback" not in said.err
+        result = await terminal.connect(*words)
+        assert result.status == 1, result
+        assert "CONNECT_DIRECTORY_DSN" in result.err
+        assert "Traceback" not in result.err
 
 
 def test_no_driver_no_server_and_no_temporal_sdk_is_waited_for() -> None:
@@ -254,7 +254,7 @@ def test_no_driver_no_server_and_no_temporal_sdk_is_waited_for() -> None:
 
 
 async def test_help_is_there(terminal: Terminal) -> None:
-    said = await terminal.connect("--help")
-    assert said.status == 0
+    result = await terminal.connect("--help")
+    assert result.status == 0
     for name in ("up", "worker", "serve", "migrate", "systems", "site", "client"):
-        assert name in said.out
+        assert name in result.out

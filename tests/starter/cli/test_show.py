@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from starter.api.examples import ATTENTION, CLIENT, SYSTEM
+from starter.api.examples import ANSWERS, CLIENT
 from starter.cli.show import clients as render
+from starter.cli.show import sites, tables
 from starter.cli.show import systems as render_systems
-from starter.cli.show import tables
 
+ATTENTION, SYSTEM = ANSWERS["Attention"], ANSWERS["SystemState"]
 IDS = ["riverside-management", "acme", "a-client-whose-id-is-rather-long"]
 
 
@@ -32,11 +33,11 @@ def width(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> in
     return columns
 
 
-def check(said: str, width: int) -> list[str]:
-    lines = said.splitlines()
+def check(output: str, width: int) -> list[str]:
+    lines = output.splitlines()
     assert [line for line in lines if len(line) > width] == []
     assert [line for line in lines if line != line.rstrip()] == []
-    assert "\x1b" not in said
+    assert "\x1b" not in output
     return lines
 
 
@@ -55,13 +56,13 @@ def test_a_wide_list_shows_everything_and_says_the_zone_once(width: int, capsys:
     late = clients()
     late[0]["end_date_passed"] = True
     render.clients(late, total=3)
-    said = capsys.readouterr().out
-    lines = check(said, width)
+    output = capsys.readouterr().out
+    lines = check(output, width)
     assert lines[0].split()[-4:] == ["billing", "ref", "start", "end"]
     assert "decommission 2099-04-01 00:00  " in lines[1]
-    assert said.count("Europe/London") == 1
+    assert output.count("Europe/London") == 1
     assert lines[1].endswith("2026-01-31 !")
-    assert "1 past the end date (!)" in said
+    assert "1 past the end date (!)" in output
     assert lines[2].endswith("2026-01-31")
 
 
@@ -72,11 +73,11 @@ def test_a_planned_change_says_what_it_does(width: int, capsys: pytest.CaptureFi
     several[1]["planned"][0] |= {"kind": "suspend", "details": {"source": "billing"}}
     several[2]["planned"][0] |= {"kind": "unsuspend", "details": {"source": "operator"}}
     render.clients(several, total=3)
-    said = capsys.readouterr().out
-    check(said, width)
-    assert "convert to virtual 2099-04-01" in said
-    assert "suspend (billing) 2099-04-01" in said
-    assert "unsuspend 2099-04-01" in said
+    output = capsys.readouterr().out
+    check(output, width)
+    assert "convert to virtual 2099-04-01" in output
+    assert "suspend (billing) 2099-04-01" in output
+    assert "unsuspend 2099-04-01" in output
 
 
 @pytest.mark.parametrize("width", [160], indirect=True)
@@ -85,10 +86,10 @@ def test_several_zones_are_said_with_each_change(width: int, capsys: pytest.Capt
     several[1]["timezone"] = "Asia/Tokyo"
     several[1]["planned"][0]["local_time"] = "2099-04-01 00:00 Asia/Tokyo"
     render.clients(several, total=3)
-    said = capsys.readouterr().out
-    check(said, width)
-    assert "decommission 2099-04-01 00:00 Asia/Tokyo" in said
-    assert "decommission 2099-04-01 00:00 Europe/London" in said
+    output = capsys.readouterr().out
+    check(output, width)
+    assert "decommission 2099-04-01 00:00 Asia/Tokyo" in output
+    assert "decommission 2099-04-01 00:00 Europe/London" in output
 
 
 @pytest.mark.parametrize("width", [80, 140], indirect=True)
@@ -136,8 +137,8 @@ def test_what_stands_in_the_way_is_shown_with_each_line(capsys: pytest.CaptureFi
     internet |= {"state": "skipped", "skipped": skipped}
     internet["subjects"][0] |= {"state": "skipped", "actual": "unknown"}
     render.client(client)
-    said = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
-    for told in (
+    output = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    for words in (
         "+442079460001 in 3.12 off off 2026-11-20 10:30:01",
         "+442079460002 off not proven - Kamailio is silent",
         "+442079460003 off failed - the exchange keeps it",
@@ -147,13 +148,13 @@ def test_what_stands_in_the_way_is_shown_with_each_line(capsys: pytest.CaptureFi
         "internet skipped by ada at 2026-11-20 10:30:01 UTC: on Monday",
         "internet second look at 2026-11-20 10:31:01 UTC",
     ):
-        assert told in said, said
+        assert words in output, output
     client["status"] = "active"
     internet |= {"state": "settled", "skipped": None, "method": "by hand", "by": "ada"}
     render.client(client)
-    said = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
-    assert "+442079460004 on on 2026-11-20 10:30:01 protected" in said
-    assert "internet by hand by ada at 2026-11-20 10:30:01 UTC" in said
+    output = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert "+442079460004 on on 2026-11-20 10:30:01 protected" in output
+    assert "internet by hand by ada at 2026-11-20 10:30:01 UTC" in output
 
 
 NOW = datetime(2026, 11, 20, 13, 42, 1, tzinfo=UTC)
@@ -168,8 +169,8 @@ def test_who_waits_is_told_under_its_system_with_its_age(width: int, capsys: pyt
         {**ATTENTION, "system": "internet", "state": "skipped", "skipped": skipped, "next_attempt_at": None},
     ]
     render_systems.attention(items, NOW)
-    said = capsys.readouterr().out
-    lines = check(said, width)
+    output = capsys.readouterr().out
+    lines = check(output, width)
     assert [line for line in lines if line.endswith(("client", "clients"))] == [
         "telephony: 2 clients",
         "internet: 1 client",
@@ -179,9 +180,9 @@ def test_who_waits_is_told_under_its_system_with_its_age(width: int, capsys: pyt
     assert "not proven" in second
     assert "31 s" in second
     assert "due" in second
-    assert "skipped by ada" in said
-    assert "connect client retry | skip | mark-done" in said
-    assert ("Acme Ltd" in said) == (width > 80), "a narrow terminal keeps what matters"
+    assert "skipped by ada" in output
+    assert "connect client retry | skip | mark-done" in output
+    assert ("Acme Ltd" in output) == (width > 80), "a narrow terminal keeps what matters"
 
 
 @pytest.mark.parametrize("width", [80, 120, 200], indirect=True)
@@ -195,13 +196,13 @@ def test_the_systems_have_a_line_each_and_a_remedy(width: int, capsys: pytest.Ca
     }
     silent |= {"workers": 0, "clients_in_attention": 0, "oldest_attention_at": None, "clients_changing": 0}
     render_systems.systems([SYSTEM, silent], NOW)
-    said = capsys.readouterr().out
-    lines = check(said, width)
+    output = capsys.readouterr().out
+    lines = check(output, width)
     assert lines[1].split()[:5] == ["telephony", "failing", "3", "h", "12"]
     assert next(line for line in lines if line.startswith("internet ")).split()[:2] == ["internet", "unknown"]
-    assert "Is one running? connect worker" in " ".join(said.split())
-    assert "connect attention" in said
-    assert "does not answer" in " ".join(said.split())
+    assert "Is one running? connect worker" in " ".join(output.split())
+    assert "connect attention" in output
+    assert "does not answer" in " ".join(output.split())
     render_systems.systems([{**SYSTEM, "state": "working", "clients_in_attention": 0}], NOW)
     well = capsys.readouterr().out
     check(well, width)
@@ -209,14 +210,14 @@ def test_the_systems_have_a_line_each_and_a_remedy(width: int, capsys: pytest.Ca
 
 
 @pytest.mark.parametrize(
-    ("seconds", "told"),
+    ("seconds", "words"),
     [(0, "0 s"), (-5, "0 s"), (59, "59 s"), (60, "1 min"), (3599, "59 min"), (3600, "1 h"), (11_520, "3 h 12 min"),
      (86_400, "1 d"), (100_800, "1 d 4 h"), (86_460, "1 d")],
 )  # fmt: skip
-def test_a_span_is_told_in_its_two_largest_units(seconds: float, told: str) -> None:
-    assert tables.span(seconds) == told
+def test_a_span_is_told_in_its_two_largest_units(seconds: float, words: str) -> None:
+    assert tables.span(seconds) == words
     then = NOW - timedelta(seconds=seconds)
-    assert tables.age(then.isoformat(), NOW) == told
+    assert tables.age(then.isoformat(), NOW) == words
 
 
 @pytest.mark.parametrize("width", [80], indirect=True)
@@ -226,11 +227,11 @@ def test_what_is_empty_says_what_to_do(width: int, capsys: pytest.CaptureFixture
     render.clients([], total=2)
     assert "--inactive" in capsys.readouterr().out
     render_systems.attention([], NOW, where=" at thames on internet")
-    told = " ".join(capsys.readouterr().out.split())
-    assert told == "No client needs attention at thames on internet. What is skipped is listed with --skipped."
+    words = " ".join(capsys.readouterr().out.split())
+    assert words == "No client needs attention at thames on internet. What is skipped is listed with --skipped."
     render_systems.attention([], NOW, skipped=True)
     assert capsys.readouterr().out == "No client needs attention.\n"
-    render.sites([])
+    sites.sites({"items": []})
     assert "connect site add" in capsys.readouterr().out
 
 

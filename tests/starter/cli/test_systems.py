@@ -79,8 +79,8 @@ async def test_a_client_in_attention_is_found_and_helped(terminal: Terminal, slo
 async def test_what_is_as_decided_is_no_change(terminal: Terminal, service: Service) -> None:
     client_id = (await service.create())["client_id"]
     await service.known(client_id)
-    said = await terminal.connect("client", "retry", client_id, "telephony")
-    assert (said.status, said.out.splitlines()[0]) == (0, "No change: The telephony is as decided")
+    result = await terminal.connect("client", "retry", client_id, "telephony")
+    assert (result.status, result.out.splitlines()[0]) == (0, "No change: The telephony is as decided")
     told = await terminal.json("client", "skip", client_id, "internet", "--reason", "x", "--command-id", "once")
     assert told["changed"] is False
 
@@ -115,19 +115,19 @@ async def test_what_fails_again_is_status_4_and_a_closed_client_status_1(
 async def test_a_way_out_that_is_not_said_whole_is_wrong_usage(
     terminal: Terminal, words: tuple[str, ...], remedy: str
 ) -> None:
-    said = await terminal.connect("client", *words)
-    assert (said.status, said.out) == (2, "")
-    assert "Usage" in said.err
-    assert remedy in said.err
+    result = await terminal.connect("client", *words)
+    assert (result.status, result.out) == (2, "")
+    assert "Usage" in result.err
+    assert remedy in result.err
 
 
 async def test_rotated_credentials_are_told_how_to_read(terminal: Terminal, service: Service) -> None:
     client_id = (await service.create())["client_id"]
     before = await terminal.json("client", "credentials", client_id)
-    said = await terminal.connect("client", "rotate-credentials", client_id)
-    assert said.status == 0, said
-    assert "Credentials rotated" in said.out
-    assert f"configured anew, with: connect client credentials {client_id}" in " ".join(said.out.split())
+    result = await terminal.connect("client", "rotate-credentials", client_id)
+    assert result.status == 0, result
+    assert "Credentials rotated" in result.out
+    assert f"configured anew, with: connect client credentials {client_id}" in " ".join(result.out.split())
     after = await terminal.json("client", "credentials", client_id)
     assert after["sip"][0]["password"] != before["sip"][0]["password"]
     assert (await terminal.json("client", "rotate-credentials", client_id))["secret_version"] == 3
@@ -140,15 +140,15 @@ async def test_the_systems_are_listed_and_can_still_be_prepared(terminal: Termin
             "INSERT INTO system_states (system, worker, state, since, last_error, last_failure_at) "
             "VALUES ('telephony', 'w', 'failing', now() - interval '4 hours', 'no route to host', now())"
         )
-        said = await terminal.connect("systems")
+        result = await terminal.connect("systems")
         listed = await terminal.json("systems")
     finally:
         await connection.execute("DELETE FROM system_states")
         await connection.close()
-    assert said.status == 0, said
-    state, error = [line.split() for line in said.out.splitlines() if line.startswith("telephony")]
+    assert result.status == 0, result
+    state, error = [line.split() for line in result.out.splitlines() if line.startswith("telephony")]
     assert (state[1:4], error[1:]) == (["failing", "4", "h"], ["no", "route", "to", "host"])
-    assert "No worker has reported of internet within a minute" in said.out
+    assert "No worker has reported of internet within a minute" in result.out
     assert [system["system"] for system in listed["items"]] == ["telephony", "internet"]
     assert (await terminal.connect("systems", "dance")).status == 2
     prepared = await terminal.connect("systems", "prepare")

@@ -14,6 +14,7 @@ from starter.app import create_app
 from starter.console import live
 from starter.console.auth.sessions import COOKIE, Session, Sessions, link_key
 from starter.console.rendering import NOTICE_COOKIE, NOTICE_LASTS, SITE_COOKIE, THEME_COOKIE
+from starter.directory.paging import DirectoryDatabase
 from starter.local.postgres import EmbeddedPostgres
 from starter.web.security import Caller
 from tests.support.cut_proxy import CutProxy
@@ -168,7 +169,8 @@ async def test_signing_in_works_though_the_answer_to_its_write_was_lost(
     async with AsyncExitStack() as stack:
         proxy = await stack.enter_async_context(CutProxy("127.0.0.1", postgres.port))
         through = dsn.replace(f":{postgres.port}/", f":{proxy.port}/")
-        sessions = Sessions(await stack.enter_async_context(Database("directory", through, settings)), TOKEN)
+        database = await stack.enter_async_context(Database("directory", through, settings))
+        sessions = Sessions(DirectoryDatabase(database), TOKEN)
         proxy.lose_after(name.encode())
         entering = asyncio.create_task(sessions.begin(name, HOME, link))
         await eventually(begun)

@@ -87,7 +87,7 @@ async def test_a_wait_ends_although_nothing_was_heard(service: Service) -> None:
     decided = await service.clients.client(client["client_id"])
     shown = await until_settled(service.clients.directory, deaf, decided, seconds=10, look_every=0.05)
     assert shown is not None
-    assert shown.view.status == "active"
+    assert shown.status == "active"
 
 
 async def test_a_wait_for_what_never_comes_ends_in_time(service: Service) -> None:

@@ -56,12 +56,12 @@ async def test_the_environment_says_where_and_temporal_may_come_later(monkeypatc
 async def test_a_worker_is_well_when_temporal_has_heard_of_it(service: Service, terminal: Terminal) -> None:
     """As docker-compose.yml asks, without another program than ours."""
     terminal.environment["TEMPORAL_ADDRESS"] = service.temporal.service_client.config.target_host
-    said = await terminal.connect("worker", "--check")
-    assert (said.status, said.out, said.err) == (0, "", "")
+    result = await terminal.connect("worker", "--check")
+    assert (result.status, result.out, result.err) == (0, "", "")
     terminal.environment["TEMPORAL_NAMESPACE"] = "elsewhere"
-    said = await terminal.connect("worker", "--check")
-    assert (said.status, said.out) == (1, "")
-    assert "Temporal cannot be asked" in said.err
+    result = await terminal.connect("worker", "--check")
+    assert (result.status, result.out) == (1, "")
+    assert "Temporal cannot be asked" in result.err
 
 
 async def test_a_worker_on_another_machine_is_not_this_one(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:

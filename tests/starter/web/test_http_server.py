@@ -96,15 +96,14 @@ async def test_half_a_request_is_not_waited_for_however_slowly_it_goes_on() -> N
         silent, half = await sent(server, b"", stack), await sent(server, HALF, stack)
         slow = await sent(server, HALF, stack)
 
-        async def drip() -> None:
-            while not slow[1].is_closing():
-                slow[1].write(b"x")
-                await asyncio.sleep(0.05)
+        def closed() -> bool:
+            slow[1].write(b"x")
+            return slow[1].is_closing()
 
-        dripping = asyncio.create_task(drip())
+        dripping = asyncio.create_task(eventually(closed, every=0.05))
         for pair in (silent, half, slow):
             await the_end(pair)
-        dripping.cancel()
+        assert await dripping
 
 
 async def test_half_a_body_is_told_that_it_is_late() -> None:
@@ -220,8 +219,10 @@ HEAD = b"GET / HTTP/1.1\r\nHost: connect\r\n"
 async def test_headers_have_a_largest_size(request_: bytes) -> None:
     async with served(HttpLimits()) as (_, server, caller), AsyncExitStack() as stack:
         refused = await sent(server, request_, stack)
-        told = await the_end(refused)
-        assert told == b"reset" or (told.startswith(b"HTTP/1.1 431 ") and b"larger than 16384 bytes" in told)
+        answered = await the_end(refused)
+        assert answered == b"reset" or (
+            answered.startswith(b"HTTP/1.1 431 ") and b"larger than 16384 bytes" in answered
+        )
         assert (await caller.get("/")).text == "here"
 
 
@@ -264,9 +265,9 @@ async def test_a_request_that_waits_for_the_one_before_it_is_not_called_late() -
             await the_end(await sent(server, HALF, stack))
         app.go_on.set()
         pipelined[1].write(b"body")
-        told = await the_end(pipelined)
-        assert told.count(b"HTTP/1.1 200 ") == 2
-        assert told.endswith(b"body")
+        answered = await the_end(pipelined)
+        assert answered.count(b"HTTP/1.1 200 ") == 2
+        assert answered.endswith(b"body")
 
 
 async def test_malformed_requests_are_counted_not_logged_one_by_one(caplog: pytest.LogCaptureFixture) -> None:
@@ -284,5 +285,5 @@ def test_a_process_has_as_many_descriptors_as_it_may_have() -> None:
         "r.setrlimit(r.RLIMIT_NOFILE, (100, 400)); few = room(); raise_limit()\n"
         "print(*r.getrlimit(r.RLIMIT_NOFILE), few, room())"
     )
-    said = subprocess.run([sys.executable, "-c", script], capture_output=True, encoding="utf-8", check=True).stdout
-    assert said.split() == ["400", "400", "18", "168"]
+    output = subprocess.run([sys.executable, "-c", script], capture_output=True, encoding="utf-8", check=True).stdout
+    assert output.split() == ["400", "400", "18", "168"]

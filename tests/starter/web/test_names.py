@@ -93,9 +93,9 @@ async def test_loopback_names_are_always_ours_and_stand_in_no_answer(service: Se
             for headers in (HTML, HTML | BEARER, BEARER):
                 answer = await browser.get(path, headers=headers)
                 assert answer.status_code < 500, path
-                told = answer.text.replace("127.0.0.1, localhost", "") + str(answer.headers)
-                told = told.replace(Names().public_url, "")
-                assert host.lower() not in told.lower(), (path, told)
+                content = answer.text.replace("127.0.0.1, localhost", "") + str(answer.headers)
+                content = content.replace(Names().public_url, "")
+                assert host.lower() not in content.lower(), (path, content)
 
 
 async def test_the_checks_are_answered_to_a_load_balancer_that_asks_by_address(service: Service) -> None:
