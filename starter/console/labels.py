@@ -7,52 +7,27 @@ from typing import Any
 
 from workflows.domain import dates
 
-STATUSES = {"new": "New", "active": "Active", "suspended": "Suspended", "decommissioned": "Inactive"}
-STATES = {
-    "settled": "Settled",
-    "changing": "Changing",
-    "attention": "Attention",
-    "not_proven": "Not proven",
-    "skipped": "Skipped",
-    "proven": "Proven",
-    "failed": "Failed",
-    "working": "Working",
-    "failing": "Failing",
-    "recovering": "Recovering",
-    "unknown": "Unknown",
+LABELS = {
+    "decommissioned": "Inactive",  # as operators know such a client
+    "telephony": "Telephone lines",
+    "internet": "Internet access",
+    "cancel_scheduled_decommission": "Cancel the planned decommission",
 }
-KINDS = {"change_services": "change services", "cancel_scheduled_decommission": "cancel the planned decommission"}
 UNSEEN = {"command_id", "next", "seen", "line", "confirmed", "shown", "about", "typing", "more"}
 WAS = "was-"  # begins the names of fields that carry what others were when the form was opened
 MINUTE, HOUR, DAY = 60, 3600, 86400
 MONTH, YEAR = 30 * DAY, 365 * DAY  # as long as an age needs to be
-SYSTEMS = {"telephony": "Telephone lines", "internet": "Internet access"}
 
 
-def status_word(status: str) -> str:
-    """A status as operators know it: a decommissioned client is Inactive."""
-    return STATUSES.get(status, status)
-
-
-def state_word(state: str) -> str:
-    """Where a system, a line or provisioning stands."""
-    return STATES.get(state, state)
-
-
-def system_word(system: str) -> str:
-    """What a system switches, as operators call it."""
-    return SYSTEMS.get(system, system)
-
-
-def kind_word(kind: str) -> str:
-    """A command as one says it."""
-    return KINDS.get(kind, kind.replace("_", " "))
+def label(name: str) -> str:
+    """A status, a state, a system or a command as operators call it."""
+    return LABELS.get(name) or name.replace("_", " ").capitalize()
 
 
 def field_word(name: str) -> str:
     """A field of a form as one reads it: ``number-2`` is a number; empty for what forms carry unseen."""
     plain = re.sub(r"-\+?\d+$", "", name)
-    return "" if plain in UNSEEN or plain.startswith(WAS) else plain.replace("_", " ").replace("-", " ").capitalize()
+    return "" if plain in UNSEEN or plain.startswith(WAS) else label(plain.replace("-", "_"))
 
 
 def day_word(day: date | str | None) -> str:
@@ -78,6 +53,11 @@ def moment_word(at: datetime | str | None, zone: str = "") -> str:
 def comes_twice(local: datetime) -> bool:
     """Whether the clocks of its zone show this time twice on that day."""
     return local.utcoffset() != local.replace(fold=1 - local.fold).utcoffset()
+
+
+def rates_word(down: int | str, up: int | str, vlan: int | str | None) -> str:
+    """The rates of internet access: ``100/20 Mbit/s, VLAN 110``."""
+    return f"{down}/{up} Mbit/s" + (f", VLAN {vlan}" if vlan else "")
 
 
 def exact_word(at: datetime | str | None) -> str:
@@ -107,12 +87,11 @@ def _read(at: datetime | str | None) -> datetime | None:
 
 
 FILTERS: dict[str, Callable[..., Any]] = {
-    "status": status_word,
-    "state": state_word,
-    "system": system_word,
-    "kind": kind_word,
+    "label": label,
     "day": day_word,
     "moment": moment_word,
+    "clock": lambda at, zone: f"{dates.at_site(at, zone):%H:%M}",
     "exact": exact_word,
     "age": age_word,
+    "internet": lambda internet: rates_word(internet.down_mbps, internet.up_mbps, internet.vlan),
 }

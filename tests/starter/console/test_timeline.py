@@ -7,7 +7,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from starter.console.timeline import LATEST, LONG, Mark, Timeline, timeline_of
+from starter.console.plans import FOREVER
+from starter.console.timeline import LONG, Mark, Timeline, timeline_of
 from tests.support.builders import LONDON, NOW, RESIDENTIAL, in_directory, tenant
 from workflows.domain.client.client import Client
 from workflows.domain.commands import (
@@ -234,4 +235,4 @@ def test_the_ends_of_the_calendar_can_be_drawn() -> None:
         assert drawn(tenant(), start_date=day, end_date=day).told
     client = tenant()
     client.obey(Decommission(last_day=date(9999, 12, 26)), NOW)
-    assert mark(drawn(client), "decommission").at <= LATEST
+    assert mark(drawn(client), "decommission").at <= FOREVER
