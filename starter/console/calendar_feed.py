@@ -14,14 +14,12 @@ from fastapi.responses import Response
 from icalendar import Calendar, Event, Timezone, TimezoneStandard, vText
 from starlette.exceptions import HTTPException
 
-from starter.console.plans import plan_word, touched
+from starter.console.plans import FOREVER, plan_word, touched
 from starter.console.rendering import reads_of
 from starter.directory.console import Plan
 from starter.web.dependencies import Clients
-from workflows.domain.dates import LAST_DAY, first_instant
 
 FEED = "/upcoming.ics"
-FOREVER = first_instant(LAST_DAY, "UTC")
 _ALL = ""
 
 calendar_feed = APIRouter(include_in_schema=False)

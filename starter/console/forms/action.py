@@ -8,18 +8,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from pydantic import BaseModel
 
+from starter.console.forms import internet, lines, moment
 from starter.console.forms.errors import FormErrors
-from starter.console.forms.internet import CHOICE, RATES, read_choice, read_internet
-from starter.console.forms.internet import fields_of_plan as fields_of_internet
+from starter.console.forms.form import COMMAND_ID, TYPING, BoundForm
+from starter.console.forms.internet import RATES, read_choice, read_internet
 from starter.console.forms.lines import (
     REMOVED,
     ROOMS,
-    ROW_NAMES,
     LineRow,
     filled_rows,
     office_rows,
@@ -27,11 +27,9 @@ from starter.console.forms.lines import (
     read_lines,
     read_rooms,
 )
-from starter.console.forms.lines import fields_of_plan as fields_of_lines
 from starter.console.forms.moment import DAY, LAST_DAY, NOW, WHEN, Moment
-from starter.console.forms.moment import fields_of_plan as fields_of_moment
 from starter.console.labels import moment_word
-from starter.console.plans import At, Planned
+from starter.console.plans import Planned
 from starter.console.rendering import Form
 from starter.contract.bodies import CommandBody, ConvertBody, PlannableBody, ServicesBody, message_of
 from workflows.domain.lifecycle import Kind
@@ -39,12 +37,11 @@ from workflows.domain.services import ClientType
 from workflows.wire.messages import BY_NAME, AnyMessage
 from workflows.wire.views import ClientView, LineView
 
-DETAILS = {"reason", ROOMS, *RATES, CHOICE, REMOVED}
-"""The fields that say more than what is to be done and when, besides those of lines."""
+OF_ONE_PAGE = {COMMAND_ID, TYPING, "seen", "confirmed"}
+"""The fields that are not carried from one page to the next."""
 
 
-@dataclass(frozen=True)
-class Action:
+class Action(NamedTuple):
     """One thing to do: its name and what it does.
 
     ``plan`` is the word for it on a future date; none: it happens now or not at all.
@@ -57,56 +54,26 @@ class Action:
     danger: bool = False
     second: bool = False
 
-    @property
-    def plannable(self) -> bool:
-        return bool(self.plan)
 
-
+SUSPEND = "Cease all lines and internet access until the hold is lifted."
+UNSUSPEND = "Lift a hold. Services come back when the last one goes."
+CLOSE = "Close the contract and cease all services, for good."
+KEEP = "Remove the planned decommission. The status stays as it is."
+CHANGE = "Add, move or remove lines; set or end internet access."
+ROTATE = "New secrets for every line and the account: telephones and router must then be configured anew."
 ACTIONS = (
     Action(Kind.ACTIVATE, "Activate", "Provide all contracted services, ahead of the start date if need be."),
-    Action(Kind.SUSPEND, "Suspend", "Cease all lines and internet access until the hold is lifted.", plan="suspension"),
-    Action(
-        Kind.UNSUSPEND,
-        "Unsuspend",
-        "Lift a hold. Services come back when the last one goes.",
-        plan="unsuspension",
-    ),
-    Action(
-        Kind.DECOMMISSION,
-        "Decommission",
-        "Close the contract and cease all services, for good.",
-        plan="decommission",
-        danger=True,
-    ),
-    Action(
-        Kind.CANCEL_SCHEDULED_DECOMMISSION,
-        "Cancel scheduled decommission",
-        "Remove the planned decommission. The status stays as it is.",
-    ),
+    Action(Kind.SUSPEND, "Suspend", SUSPEND, plan="suspension"),
+    Action(Kind.UNSUSPEND, "Unsuspend", UNSUSPEND, plan="unsuspension"),
+    Action(Kind.DECOMMISSION, "Decommission", CLOSE, plan="decommission", danger=True),
+    Action(Kind.CANCEL_SCHEDULED_DECOMMISSION, "Cancel scheduled decommission", KEEP),
     Action(Kind.CONVERT, "Convert", "Become virtual or residential.", plan="conversion"),
-    Action(
-        Kind.CHANGE_SERVICES,
-        "Change services",
-        "Add, move or remove lines; set or end internet access.",
-        plan="change of services",
-        second=True,
-    ),
-    Action(
-        Kind.ROTATE_CREDENTIALS,
-        "Rotate credentials",
-        "New secrets for every line and the account: telephones and router must then be configured anew.",
-        second=True,
-    ),
+    Action(Kind.CHANGE_SERVICES, "Change services", CHANGE, plan="change of services", second=True),
+    Action(Kind.ROTATE_CREDENTIALS, "Rotate credentials", ROTATE, second=True),
 )
 TO_VIRTUAL = "Become a virtual client: offices and internet end, lines and numbers stay."
 TO_RESIDENTIAL = "Become a residential client: every line gets an office, internet may be added."
-BODIES: dict[Kind, type[BaseModel]] = {
-    Kind.SUSPEND: PlannableBody,
-    Kind.UNSUSPEND: PlannableBody,
-    Kind.DECOMMISSION: PlannableBody,
-    Kind.CONVERT: ConvertBody,
-    Kind.CHANGE_SERVICES: ServicesBody,
-}
+BODIES: dict[Kind, type[BaseModel]] = {Kind.CONVERT: ConvertBody, Kind.CHANGE_SERVICES: ServicesBody}
 
 
 def actions_for(client: ClientView) -> list[Action]:
@@ -131,15 +98,17 @@ class ActionForm:
     form: Form
 
     @classmethod
-    def of(cls, client: ClientView, form: Form) -> "ActionForm | None":
-        """What the form asks for; None while no action is chosen."""
-        named = {action.kind.value: action for action in actions_for(client)}
-        action = named.get(form.text("action"))
-        return cls(action, client, form) if action else None
+    def of(cls, client: ClientView, bound: BoundForm) -> "ActionForm | None":
+        """What the form asks for, whose fields it then knows; None while no action is chosen."""
+        kind = bound.form.text("action")
+        action = next((cls(action, client, bound.form) for action in actions_for(client) if action.kind == kind), None)
+        if action is not None:
+            bound.errors.order, bound.rows = action.order, action.rows
+        return action
 
     @cached_property
     def moment(self) -> Moment:
-        return Moment(self.form, self.client.timezone, self.action.plannable)
+        return Moment(self.form, self.client.timezone, bool(self.action.plan))
 
     @cached_property
     def rows(self) -> Sequence[LineRow]:
@@ -155,7 +124,7 @@ class ActionForm:
     @property
     def removed(self) -> Sequence[str]:
         """The numbers of the lines that are to be removed."""
-        return self.form.many.get(REMOVED, ())
+        return self.form.getlist(REMOVED)
 
     @property
     def order(self) -> tuple[str, ...]:
@@ -190,19 +159,17 @@ class ActionForm:
     @property
     def carried(self) -> list[tuple[str, str]]:
         """What the form that confirms carries: exactly what was previewed."""
-        fields = [("action", self.action.kind.value), ("when", self.moment.when)]
-        fields += [*self.moment.read(FormErrors()).items()]
+        fields = {"action": self.action.kind.value, WHEN: self.moment.when, **self.moment.read(FormErrors())}
         if self.action.kind in (Kind.SUSPEND, Kind.UNSUSPEND):
-            fields.append(("source", self.source))
-        details = {
-            name: values for name, values in self.form.many.items() if name in DETAILS or ROW_NAMES.fullmatch(name)
-        }
-        return [*fields, *((name, value) for name, values in details.items() for value in values if value)]
+            fields["source"] = self.source
+        others = [(name, value) for name, value in self.form.multi_items() if value]
+        return [*fields.items(), *((name, value) for name, value in others if name not in OF_ONE_PAGE | fields.keys())]
 
     def message(self, by: str, command_id: str, errors: FormErrors) -> AnyMessage | None:
         """The command; None when there cannot be such a one yet, which the errors say."""
+        model = BODIES.get(self.action.kind, PlannableBody if self.action.plan else CommandBody)
         values = {"reason": self.form.text("reason"), **self._details(errors), **self.moment.read(errors)}
-        body = None if errors.stopped else errors.read(BODIES.get(self.action.kind, CommandBody), values)
+        body = None if errors.stopped else errors.read(model, values)
         if body is None or errors.stopped:
             return None
         return message_of(BY_NAME[self.action.kind], body, by=by, command_id=command_id)
@@ -214,8 +181,8 @@ class ActionForm:
         """The lines that get an office: those that the client has, and those that it will have by then."""
         plans = self.client.planned if self.moment.when != NOW else ()
         added = [line for plan in plans for line in plan.details.get("add_lines", ())]
-        lines = {line["number"]: LineView.model_validate(line) for line in added}
-        return list(({line.number: line for line in self.client.lines} | lines).values())
+        by_number = {line.number: line for line in self.client.lines}
+        return list((by_number | {line["number"]: LineView.model_validate(line) for line in added}).values())
 
     def _details(self, errors: FormErrors) -> dict[str, Any]:
         match self.action.kind:
@@ -237,20 +204,20 @@ class ActionForm:
 
     def _offices(self, errors: FormErrors) -> dict[str, Any]:
         """Offices for every line, offices without one, and internet access."""
-        lines = read_lines(self.rows, ClientType.RESIDENTIAL, errors)
-        offices, internet = read_rooms(self.form, errors), read_internet(self.form, errors)
-        if not lines and not offices:
-            where = self.rows[0].office_field if self.client.lines else ROOMS
+        placed = read_lines(self.rows, ClientType.RESIDENTIAL, errors)
+        offices, access = read_rooms(self.form, errors), read_internet(self.form, errors)
+        if not placed and not offices:
+            where = self.rows[0].field if self.client.lines else ROOMS
             errors.miss(where, "Give each line its office" if self.client.lines else "Give at least one office")
-        return {"lines": [*lines.values()], "offices": offices, **({"internet": internet} if internet else {})}
+        return {"lines": [*placed.values()], "offices": offices, **({"internet": access} if access else {})}
 
     def _changed(self, errors: FormErrors) -> dict[str, Any]:
         """Lines to add, move or remove, and what becomes of internet access."""
         added = read_lines(self.rows, self.client.type, errors)
-        internet = read_choice(self.form, errors)
-        if not (added or self.removed or internet or errors.stopped):
+        access = read_choice(self.form, errors)
+        if not (added or self.removed or access or errors.stopped):
             errors.miss("", "Say what is to change")
-        changes = {"add_lines": [*added.values()], "remove_lines": list(self.removed), "internet": internet}
+        changes = {"add_lines": [*added.values()], "remove_lines": list(self.removed), "internet": access}
         return {name: value for name, value in changes.items() if value}
 
 
@@ -260,9 +227,9 @@ def reschedule(client_id: str, plan: Planned, timezone: str) -> tuple[str, str]:
     if plan.kind == Kind.ACTIVATE:
         return "Edit start date", f"/clients/{client_id}/edit"
     details = plan.details
-    fields: list[tuple[str, object]] = [("action", plan.kind), *fields_of_moment(At(plan, timezone)).items()]
-    fields += [("source", details.get("source")), ("to", details.get("to")), *fields_of_lines(details)]
-    fields += [*fields_of_internet(plan.kind, details.get("internet")), ("reason", plan.reason)]
+    fields: list[tuple[str, object]] = [("action", plan.kind), *moment.fields_of(plan.at, timezone).items()]
+    fields += [("source", details.get("source")), ("to", details.get("to")), *lines.fields_of_plan(details)]
+    fields += [*internet.fields_of_plan(plan.kind, details.get("internet")), ("reason", plan.reason)]
     return "Reschedule", f"/clients/{client_id}/status?{urlencode([(name, value) for name, value in fields if value])}"
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime
 
 from starter.console.forms.errors import FormErrors
-from starter.console.labels import moment_word, status_word
+from starter.console.labels import day_word, label, moment_word
 from starter.console.rendering import Form
 from starter.contract.bodies import EditBody
 from starter.directory.console import ConsoleReads
@@ -26,7 +26,7 @@ def details_of(client: ClientView) -> dict[str, str]:
 
 def changes_in(form: Form) -> dict[str, str | None]:
     """The details that differ from when the form was opened. An end date that was emptied is none."""
-    changed = [name for name in DETAILS if name in form.fields and form.text(name) != form.was(name)]
+    changed = [name for name in DETAILS if name in form and form.text(name) != form.was(name)]
     return {name: form.text(name) or (None if name == "end_date" else "") for name in changed}
 
 
@@ -57,6 +57,7 @@ def overtaken(client: ClientView, form: Form, changes: Mapping[str, str | None],
     for name, wanted in changes.items():
         theirs = now[name]
         if wanted != "" and theirs not in (form.was(name), wanted or ""):
+            theirs = day_word(theirs) if name.endswith("_date") else theirs
             change = f"changed to “{theirs}”" if theirs else "removed"
             called = name.replace("_", " ")
             errors.refuse(name, f"The {called} was {change} meanwhile. Save again to have yours instead")
@@ -111,7 +112,7 @@ def _hint_changes(client: ClientView, form: Form, changes: Mapping[str, str | No
             activation = form.text("activation") or client.activation
             errors.hint("start_date", hint_start(start, activation, client.timezone, now))
         else:
-            text = f"Information only: the client is {status_word(client.status).lower()}, nothing is switched."
+            text = f"Information only: the client is {label(client.status).lower()}, nothing is switched."
             errors.hint("start_date", text)
     if "end_date" in changes and "end_date" not in errors.wrong:
         if end is None and not form.text("end_date"):

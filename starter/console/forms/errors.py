@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from starter.console.rendering import SEND_AGAIN
+from starter.console.errors import SEND_AGAIN
 from starter.contract.bodies import YEARS
 from starter.errors import Away, NotDecided, StarterError
 from starter.web.problems import code_of

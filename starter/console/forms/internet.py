@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 from starter.console.forms.errors import FormErrors
+from starter.console.labels import rates_word
 from starter.console.rendering import Form
 from starter.contract.bodies import InternetGiven
 from workflows.wire.views import InternetView
@@ -56,8 +57,7 @@ def read_change(form: Form, errors: FormErrors) -> InternetGiven | Literal["none
         errors.refuse("down", "To end internet access, tick “End internet access”; to keep it, give its rates")
     internet = read_internet(form, errors)
     if internet is not None:
-        vlan = f", VLAN {internet.vlan}" if internet.vlan is not None else ""
-        errors.hint("down", f"It becomes {internet.down_mbps}/{internet.up_mbps} Mbit/s{vlan}.")
+        errors.hint("down", f"It becomes {rates_word(internet.down_mbps, internet.up_mbps, internet.vlan)}.")
     return internet
 
 
@@ -69,8 +69,7 @@ def overtaken(internet: InternetView | None, form: Form, errors: FormErrors) -> 
     wanted = {name: "" if form.text(ENDED) else form.text(name) for name in RATES}
     if wanted == was or theirs in (was, wanted):
         return form
-    vlan = f", VLAN {theirs['vlan']}" if theirs["vlan"] else ""
-    change = f"changed to {theirs['down']}/{theirs['up']} Mbit/s{vlan}" if any(theirs.values()) else "ended"
+    change = f"changed to {rates_word(**theirs)}" if any(theirs.values()) else "ended"
     errors.refuse("down", f"Internet access was {change} meanwhile. Send it again to have yours instead")
     return form.opened(theirs)
 

@@ -5,13 +5,12 @@ from datetime import UTC, date, datetime
 
 from starter.console.forms.errors import RULES, FormErrors
 from starter.console.labels import comes_twice
-from starter.console.plans import A_DAY, At
+from starter.console.plans import last_day_before
 from starter.console.rendering import Form
 from workflows.domain.dates import at_site, end_of, zone
 from workflows.domain.errors import InvalidField
 
 WHEN, LAST_DAY, AT, SECOND = "when", "last_day", "at", "second"
-NAMES = (WHEN, LAST_DAY, AT)
 NOW, DAY = "now", "day"
 
 
@@ -103,10 +102,10 @@ class Moment:
         return at_site(at.astimezone(UTC), self.timezone)
 
 
-def fields_of_plan(planned: At) -> dict[str, str]:
+def fields_of(at: datetime, timezone: str) -> dict[str, str]:
     """The fields that say when a planned change happens."""
-    if planned.begins_a_day:
-        return {WHEN: DAY, LAST_DAY: str(planned.day - A_DAY)}
-    local = planned.plan.at.astimezone(zone(planned.timezone))
+    if last_day := last_day_before(at, timezone):
+        return {WHEN: DAY, LAST_DAY: str(last_day)}
+    local = at.astimezone(zone(timezone))
     second = "yes" if local.fold and comes_twice(local) else ""
     return {WHEN: AT, AT: f"{local:%Y-%m-%dT%H:%M}", SECOND: second}
