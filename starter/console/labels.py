@@ -11,7 +11,6 @@ LABELS = {
     "decommissioned": "Inactive",  # as operators know such a client
     "telephony": "Telephone lines",
     "internet": "Internet access",
-    "cancel_scheduled_decommission": "Cancel the planned decommission",
 }
 UNSEEN = {"command_id", "next", "seen", "line", "confirmed", "shown", "about", "typing", "more"}
 WAS = "was-"  # begins the names of fields that carry what others were when the form was opened
@@ -30,23 +29,19 @@ def field_word(name: str) -> str:
     return "" if plain in UNSEEN or plain.startswith(WAS) else label(plain.replace("-", "_"))
 
 
-def day_word(day: date | str | None) -> str:
+def day_word(day: date | None) -> str:
     """A calendar day: ``31 Mar 2027``; empty for none."""
-    if not day:
-        return ""
-    shown = date.fromisoformat(day) if isinstance(day, str) else day
-    return f"{shown.day} {shown:%b %Y}"
+    return f"{day.day} {day:%b %Y}" if day else ""
 
 
-def moment_word(at: datetime | str | None, zone: str = "") -> str:
+def moment_word(at: datetime | None, zone: str = "") -> str:
     """A moment at the site: ``31 Mar 2027, 00:00``. Without a zone, in the one that it is written in.
 
     A time that comes twice there, when clocks go back, says which of both it is: ``7 Nov 2027, 01:30 (EST)``.
     """
-    shown = _read(at)
-    if shown is None:
+    if at is None:
         return ""
-    local = shown.astimezone(dates.zone(zone)) if zone else shown
+    local = dates.at_site(at, zone) if zone else at
     return f"{local.day} {local:%b %Y, %H:%M}" + (f" ({local.tzname()})" if zone and comes_twice(local) else "")
 
 
@@ -60,18 +55,9 @@ def rates_word(down: int | str, up: int | str, vlan: int | str | None) -> str:
     return f"{down}/{up} Mbit/s" + (f", VLAN {vlan}" if vlan else "")
 
 
-def exact_word(at: datetime | str | None) -> str:
-    """A moment as machines write it (RFC 3339)."""
-    shown = _read(at)
-    return shown.isoformat() if shown else ""
-
-
-def age_word(at: datetime | str | None, now: datetime) -> str:
+def age_word(at: datetime, now: datetime) -> str:
     """How long ago, or until when, roughly: ``3 h 12 min``; from two months on ``7 months``, then ``3 years``."""
-    shown = _read(at)
-    if shown is None:
-        return ""
-    seconds = int(abs((now - shown) / timedelta(seconds=1)))
+    seconds = int(abs((now - at) / timedelta(seconds=1)))
     for size, name, least in ((YEAR, "years", 2), (MONTH, "months", 2)):
         if seconds >= least * size:
             return f"{seconds // size} {name}"
@@ -82,16 +68,12 @@ def age_word(at: datetime | str | None, now: datetime) -> str:
     return f"{seconds // MINUTE} min" if seconds >= MINUTE else f"{seconds} s"
 
 
-def _read(at: datetime | str | None) -> datetime | None:
-    return datetime.fromisoformat(at) if isinstance(at, str) and at else at if isinstance(at, datetime) else None
-
-
 FILTERS: dict[str, Callable[..., Any]] = {
     "label": label,
     "day": day_word,
     "moment": moment_word,
     "clock": lambda at, zone: f"{dates.at_site(at, zone):%H:%M}",
-    "exact": exact_word,
+    "exact": datetime.isoformat,
     "age": age_word,
     "internet": lambda internet: rates_word(internet.down_mbps, internet.up_mbps, internet.vlan),
 }

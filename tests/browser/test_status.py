@@ -128,7 +128,7 @@ async def test_a_last_day_shows_the_exact_instant_and_its_zone_as_one_types(
     await expect(page.locator("[data-part=preview]")).to_contain_text("Give the last day of service, inclusive.")
     await page.get_by_label("Last day, inclusive").fill("2199-03-31")
     moment = page.locator("p.moment")
-    await expect(moment).to_contain_text("1 Apr 2199, 00:00 Europe/London (2199-04-01T00:00:00+01:00)")
+    await expect(moment).to_contain_text("1 Apr 2199, 00:00 Europe/London (UTC+01:00)")
     await page.get_by_label("Type the client").fill(acme["name"])
     await page.get_by_role("button", name="Plan decommission for 1 Apr 2199, 00:00 Europe/London").click()
     await expect(page.locator("p.notice")).to_contain_text("Planned: decommission at 2199-04-01 00:00")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlencode
 
 from pydantic import BaseModel
@@ -41,79 +41,56 @@ OF_ONE_PAGE = {COMMAND_ID, TYPING, "seen", "confirmed"}
 """The fields that are not carried from one page to the next."""
 
 
-class Action(NamedTuple):
-    """One thing to do: its name and what it does.
-
-    ``plan`` is the word for it on a future date; none: it happens now or not at all.
-    """
-
-    kind: Kind
-    name: str
-    about: str
-    plan: str = ""
-    danger: bool = False
-    second: bool = False
-
-
-SUSPEND = "Cease all lines and internet access until the hold is lifted."
-UNSUSPEND = "Lift a hold. Services come back when the last one goes."
-CLOSE = "Close the contract and cease all services, for good."
-KEEP = "Remove the planned decommission. The status stays as it is."
-CHANGE = "Add, move or remove lines; set or end internet access."
-ROTATE = "New secrets for every line and the account: telephones and router must then be configured anew."
-ACTIONS = (
-    Action(Kind.ACTIVATE, "Activate", "Provide all contracted services, ahead of the start date if need be."),
-    Action(Kind.SUSPEND, "Suspend", SUSPEND, plan="suspension"),
-    Action(Kind.UNSUSPEND, "Unsuspend", UNSUSPEND, plan="unsuspension"),
-    Action(Kind.DECOMMISSION, "Decommission", CLOSE, plan="decommission", danger=True),
-    Action(Kind.CANCEL_SCHEDULED_DECOMMISSION, "Cancel scheduled decommission", KEEP),
-    Action(Kind.CONVERT, "Convert", "Become virtual or residential.", plan="conversion"),
-    Action(Kind.CHANGE_SERVICES, "Change services", CHANGE, plan="change of services", second=True),
-    Action(Kind.ROTATE_CREDENTIALS, "Rotate credentials", ROTATE, second=True),
-)
-TO_VIRTUAL = "Become a virtual client: offices and internet end, lines and numbers stay."
-TO_RESIDENTIAL = "Become a residential client: every line gets an office, internet may be added."
+ACTIONS = {
+    Kind.ACTIVATE: "",
+    Kind.SUSPEND: "suspension",
+    Kind.UNSUSPEND: "unsuspension",
+    Kind.DECOMMISSION: "decommission",
+    Kind.CANCEL_SCHEDULED_DECOMMISSION: "",
+    Kind.CONVERT: "conversion",
+    Kind.CHANGE_SERVICES: "change of services",
+    Kind.ROTATE_CREDENTIALS: "",
+}
+"""What can be done, with the word for it on a future date; none: it happens now or not at all."""
 BODIES: dict[Kind, type[BaseModel]] = {Kind.CONVERT: ConvertBody, Kind.CHANGE_SERVICES: ServicesBody}
-
-
-def actions_for(client: ClientView) -> list[Action]:
-    """Every action, named as this client would see it."""
-    to = other_type(client)
-    about = TO_VIRTUAL if to is ClientType.VIRTUAL else TO_RESIDENTIAL
-    convert = Action(Kind.CONVERT, f"Convert to {to}", about, plan=f"conversion to {to}")
-    return [convert if action.kind is Kind.CONVERT else action for action in ACTIONS]
-
-
-def other_type(client: ClientView) -> ClientType:
-    """What a conversion makes of a client."""
-    return ClientType.VIRTUAL if client.type is ClientType.RESIDENTIAL else ClientType.RESIDENTIAL
 
 
 @dataclass(frozen=True)
 class ActionForm:
     """An action, with what the form says of it."""
 
-    action: Action
+    kind: Kind
     client: ClientView
     form: Form
 
     @classmethod
     def of(cls, client: ClientView, bound: BoundForm) -> "ActionForm | None":
         """What the form asks for, whose fields it then knows; None while no action is chosen."""
-        kind = bound.form.text("action")
-        action = next((cls(action, client, bound.form) for action in actions_for(client) if action.kind == kind), None)
-        if action is not None:
-            bound.errors.order, bound.rows = action.order, action.rows
+        kind = next((kind for kind in ACTIONS if kind == bound.form.text("action")), None)
+        if kind is None:
+            return None
+        action = cls(kind, client, bound.form)
+        bound.errors.order, bound.rows = action.order, action.rows
         return action
+
+    @property
+    def to(self) -> ClientType:
+        """What a conversion makes of the client."""
+        return ClientType.VIRTUAL if self.client.type is ClientType.RESIDENTIAL else ClientType.RESIDENTIAL
+
+    @property
+    def plan(self) -> str:
+        """The word for it on a future date; empty when it happens now or not at all."""
+        return ACTIONS[self.kind] + (f" to {self.to}" if self.kind is Kind.CONVERT else "")
 
     @cached_property
     def moment(self) -> Moment:
-        return Moment(self.form, self.client.timezone, bool(self.action.plan))
+        return Moment(self.form, self.client.timezone, bool(self.plan))
 
     @cached_property
     def rows(self) -> Sequence[LineRow]:
         """The lines that get an office, or the rows for lines to add."""
-        match self.action.kind:
+        match self.kind:
             case Kind.CONVERT if self.client.type is ClientType.VIRTUAL:
                 return office_rows(self.form, self._placed)
             case Kind.CHANGE_SERVICES:
@@ -134,7 +111,7 @@ class ActionForm:
     @property
     def source(self) -> str:
         """Who asks for it; of an unsuspension, whose hold is lifted: empty while that is to be chosen."""
-        if self.action.kind is not Kind.UNSUSPEND:
+        if self.kind is not Kind.UNSUSPEND:
             return self.form.text("source") or "operator"
         return self.form.text("source") or (self.sources[0][0] if len(self.sources) == 1 else "")
 
@@ -149,30 +126,22 @@ class ActionForm:
         return [*known.items(), *([(asked, "")] if asked and asked not in known and asked != "all" else [])]
 
     @property
-    def button(self) -> str:
-        """What confirming does, in words."""
-        if self.moment.at is None:
-            named = {Kind.CANCEL_SCHEDULED_DECOMMISSION: "Cancel the planned decommission"}
-            return named.get(self.action.kind, f"{self.action.name} now")
-        return f"Plan {self.action.plan} for {moment_word(self.moment.at)} {self.client.timezone}"
-
-    @property
     def carried(self) -> list[tuple[str, str]]:
         """What the form that confirms carries: exactly what was previewed."""
-        fields = {"action": self.action.kind.value, WHEN: self.moment.when, **self.moment.read(FormErrors())}
-        if self.action.kind in (Kind.SUSPEND, Kind.UNSUSPEND):
+        fields = {"action": self.kind.value, WHEN: self.moment.when, **self.moment.read(FormErrors())}
+        if self.kind in (Kind.SUSPEND, Kind.UNSUSPEND):
             fields["source"] = self.source
         others = [(name, value) for name, value in self.form.multi_items() if value]
         return [*fields.items(), *((name, value) for name, value in others if name not in OF_ONE_PAGE | fields.keys())]
 
     def message(self, by: str, command_id: str, errors: FormErrors) -> AnyMessage | None:
         """The command; None when there cannot be such a one yet, which the errors say."""
-        model = BODIES.get(self.action.kind, PlannableBody if self.action.plan else CommandBody)
+        model = BODIES.get(self.kind, PlannableBody if self.plan else CommandBody)
         values = {"reason": self.form.text("reason"), **self._details(errors), **self.moment.read(errors)}
         body = None if errors.stopped else errors.read(model, values)
         if body is None or errors.stopped:
             return None
-        return message_of(BY_NAME[self.action.kind], body, by=by, command_id=command_id)
+        return message_of(BY_NAME[self.kind], body, by=by, command_id=command_id)
 
     # -- inside -----------------------------------------------------------------------------------------------------
 
@@ -185,7 +154,7 @@ class ActionForm:
         return list((by_number | {line["number"]: LineView.model_validate(line) for line in added}).values())
 
     def _details(self, errors: FormErrors) -> dict[str, Any]:
-        match self.action.kind:
+        match self.kind:
             case Kind.SUSPEND | Kind.UNSUSPEND:
                 if not self.source:
                     errors.miss("source", "Choose whose hold is lifted")
@@ -194,9 +163,9 @@ class ActionForm:
                 errors.refuse("", f"The client is {self.client.type} already: there is nothing to convert")
                 return {}
             case Kind.CONVERT if self.client.type is ClientType.RESIDENTIAL:
-                return {"to": other_type(self.client)}
+                return {"to": self.to}
             case Kind.CONVERT:
-                return {"to": other_type(self.client), **self._offices(errors)}
+                return {"to": self.to, **self._offices(errors)}
             case Kind.CHANGE_SERVICES:
                 return self._changed(errors)
             case _:

@@ -57,8 +57,8 @@ def overtaken(client: ClientView, form: Form, changes: Mapping[str, str | None],
     for name, wanted in changes.items():
         theirs = now[name]
         if wanted != "" and theirs not in (form.was(name), wanted or ""):
-            theirs = day_word(theirs) if name.endswith("_date") else theirs
-            change = f"changed to “{theirs}”" if theirs else "removed"
+            value = getattr(client, name)
+            change = f"changed to “{day_word(value) if isinstance(value, date) else value}”" if theirs else "removed"
             called = name.replace("_", " ")
             errors.refuse(name, f"The {called} was {change} meanwhile. Save again to have yours instead")
     return form.opened({name: now[name] for name in changes})

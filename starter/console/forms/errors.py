@@ -46,7 +46,7 @@ RULES = {
     "source": ("The source", "Give 1 to 64 characters: operator, billing, security, …"),
     "last_day": ("The last day", DAY),
     "at": ("The day and time", "Write it as 2027-03-31T18:00"),
-    "reason": ("The reason", "Give at most 500 characters"),
+    "reason": ("The reason", "Give 1 to 500 characters"),
     "note": ("The note", "Give 1 to 500 characters"),
 }
 """What each field is called, and what to give. Fields of a row go by the name before their place: ``number-2``."""

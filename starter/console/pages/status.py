@@ -7,7 +7,7 @@ from fastapi import Request
 from fastapi.responses import Response
 
 from starter.clients import ClientService, refusal_in
-from starter.console.forms.action import ActionForm, actions_for
+from starter.console.forms.action import ActionForm
 from starter.console.forms.errors import FormErrors
 from starter.console.forms.form import BoundForm, new_command_id
 from starter.console.forms.internet import CHOICES
@@ -46,7 +46,7 @@ async def change_status(request: Request, clients: Clients, client_id: str) -> R
     if action is None:
         return redirect(request, f"/clients/{client_id}/status")
     message = action.message(caller_of(request), bound.command_id, errors)
-    if action.action.danger and _plain(bound.form.text("confirmed")) != _plain(client.name):
+    if action.kind is Kind.DECOMMISSION and _plain(bound.form.text("confirmed")) != _plain(client.name):
         errors.refuse("confirmed", NOT_THE_NAME)
     elif message is not None:
         try:
@@ -84,13 +84,12 @@ async def _page(
         "status.html",
         bound.status,
         client=client,
-        actions=actions_for(client),
         why_not=why_not(client),
         action=action,
         form=bound.form,
         errors=errors,
         preview=preview,
-        effects=in_order(preview),
+        things=THINGS,
         internet_choices=CHOICES,
         refused=refusal_text(refusal) if refusal else "",
         seal=seal(preview),
@@ -111,13 +110,6 @@ def refusal_text(refusal: Refusal) -> str:
     planned = "; ".join(refusal.situation.planned)
     sentences = (refusal.why, planned and f"Planned: {planned}", refusal.remedy)
     return " ".join(f"{sentence.rstrip('.')}." for sentence in sentences if sentence)
-
-
-def in_order(preview: PreviewView | None) -> list[tuple[str, str, str, str]]:
-    """What a command touches: a word for it, its name, before and after; lines and accounts first."""
-    order = list(THINGS)
-    effects = sorted(preview.effects, key=lambda effect: order.index(effect.kind)) if preview else []
-    return [(THINGS[effect.kind], effect.subject, effect.before, effect.after) for effect in effects]
 
 
 def seal(preview: PreviewView | None) -> str:

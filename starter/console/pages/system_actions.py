@@ -4,11 +4,12 @@ from typing import Literal
 
 from fastapi import Request
 from fastapi.responses import Response
-from pydantic import ValidationError
+from pydantic import BaseModel
 
 from starter.clients import ClientService
-from starter.console.forms.errors import HIDDEN, sentence
+from starter.console.forms.errors import FormErrors
 from starter.console.forms.form import command_id_of
+from starter.console.labels import label
 from starter.console.pages.status import refusal_text
 from starter.console.rendering import Form, caller_of, page, page_router, redirect, safe_path
 from starter.contract.bodies import MarkDoneBody, SkipBody, Switched, message_of
@@ -19,17 +20,12 @@ from workflows.domain.text import visible
 from workflows.wire.messages import AnyMessage, CancelPlanned, MarkDone, Retry, Skip
 
 LONGEST = 500
-RULE = f"Give 1 to {LONGEST} characters. They are kept in the history."
 GONE = "This change is not planned any more: it has happened, or somebody cancelled it. Nothing was done."
-PROMPTS = {
-    "skip": ("Skip", "reason", "Reason for skipping", "It is not attempted again until the next decision."),
-    "mark-done": ("Mark done", "note", "What was done by hand", "Kept as the evidence, with your name."),
+PROMPTS: dict[str, tuple[str, str, str, type[BaseModel], type[Skip | MarkDone]]] = {
+    "skip": ("reason", "Reason for skipping", "It is not attempted again until the next decision.", SkipBody, Skip),
+    "mark-done": ("note", "What was done by hand", "Kept as the evidence, with your name.", MarkDoneBody, MarkDone),
 }
-"""What each asks for: its name, its field, the label, the help."""
-KINDS: dict[str, tuple[type[SkipBody | MarkDoneBody], type[Skip | MarkDone]]] = {
-    "skip": (SkipBody, Skip),
-    "mark-done": (MarkDoneBody, MarkDone),
-}
+"""What each asks for: its field, the label, the help; the model of the answer and of the message."""
 
 system_actions = page_router()
 
@@ -48,25 +44,13 @@ async def accept(
 ) -> Response:
     """Leave a system as it is, or count it as done by hand: both say why, for good."""
     form = await Form.read(request)
-    name, field, label, help_ = PROMPTS[action]
-    body_type, message_type = KINDS[action]
-    try:
-        body = body_type.model_validate({field: form.text(field)})
-    except ValidationError as invalid:
-        hidden = [error for error in invalid.errors() if error["type"] == HIDDEN]
-        return page(
-            request,
-            "system_action.html",
-            422,
-            client=await clients.client(client_id),
-            name=name,
-            field=field,
-            label=label,
-            help=help_,
-            value=form.text(field),
-            wrong=f"{sentence(field, hidden[0])}." if hidden else RULE,
-            next=form.text("next"),
-        )
+    field, prompt, help_, body_type, message_type = PROMPTS[action]
+    errors = FormErrors((field,))
+    body = errors.read(body_type, {field: form.text(field)})
+    if body is None:
+        client = await clients.client(client_id)
+        context = {"name": label(action.replace("-", "_")), "field": field, "prompt": prompt, "help": help_}
+        return page(request, "system_action.html", 422, client=client, form=form, errors=errors, **context)
     message = message_of(message_type, body, system=system, **_envelope(request, form))
     return await _carry_out(request, clients, client_id, form, message)
 
