@@ -8,14 +8,13 @@ from starter.console.labels import day_word, label, moment_word
 from starter.console.rendering import Form
 from starter.contract.bodies import EditBody
 from starter.directory.console import ConsoleReads
-from workflows.domain.client.rules import check_billing_ref as meet_billing_ref
-from workflows.domain.client.rules import check_client_id, check_name
+from workflows.domain.client import rules
 from workflows.domain.dates import first_instant, local_day
 from workflows.domain.lifecycle import Activation, Status
 from workflows.wire.views import ClientView
 
 DETAILS = ("name", "billing_ref", "start_date", "end_date", "activation")
-CHECKS = {"name": check_name, "client_id": check_client_id, "billing_ref": meet_billing_ref}
+RULES = {"name": rules.check_name, "client_id": rules.check_client_id, "billing_ref": rules.check_billing_ref}
 
 
 def details_of(client: ClientView) -> dict[str, str]:
@@ -30,22 +29,19 @@ def changes_in(form: Form) -> dict[str, str | None]:
     return {name: form.text(name) or (None if name == "end_date" else "") for name in changed}
 
 
-def meet_rules(form: Form, errors: FormErrors) -> None:
+def meet_rules(fields: Mapping[str, str | None], errors: FormErrors) -> None:
     """Hold what was typed against the rules of the domain."""
-    for name, check in CHECKS.items():
-        if form.text(name):
-            errors.meet(name, check, form.text(name))
+    for name, rule in RULES.items():
+        if value := fields.get(name):
+            errors.meet(name, rule, value)
 
 
 def read_details(
     client: ClientView, form: Form, changes: Mapping[str, str | None], errors: FormErrors
 ) -> EditBody | None:
     """The edit that the form says; None when there cannot be such a one, which the errors say."""
-    for name, check in CHECKS.items():
-        if value := changes.get(name):
-            errors.meet(name, check, value)
-    reason = {"reason": form.text("reason")} if form.text("reason") else {}
-    body = errors.read(EditBody, {**changes, **reason})
+    meet_rules(changes, errors)
+    body = errors.read(EditBody, {**changes, **reason_in(form)})
     _hint_changes(client, form, changes, errors)
     return None if errors.stopped else body
 
@@ -94,6 +90,11 @@ async def check_billing_ref(ref: str, reads: ConsoleReads, errors: FormErrors, o
         errors.refuse("billing_ref", text, finished=True)
     elif holder is None and not errors.unfinished:
         errors.hint("billing_ref", f"{ref} is free.", "right")
+
+
+def reason_in(form: Form) -> dict[str, str]:
+    """The reason that a form gives; nothing when it gives none."""
+    return {"reason": form.text("reason")} if form.text("reason") else {}
 
 
 def day_in(form: Form, name: str) -> date | None:

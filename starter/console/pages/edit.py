@@ -13,7 +13,15 @@ from fastapi.responses import Response
 from starter.clients import ClientService, refusal_in
 from starter.console.forms import details, internet, lines
 from starter.console.forms.action import plan_decommission
-from starter.console.forms.details import DETAILS, changes_in, check_billing_ref, day_in, details_of, read_details
+from starter.console.forms.details import (
+    DETAILS,
+    changes_in,
+    check_billing_ref,
+    day_in,
+    details_of,
+    read_details,
+    reason_in,
+)
 from starter.console.forms.form import CHECK, LINES, BoundForm
 from starter.console.forms.internet import RATES, rates_of, read_change
 from starter.console.forms.lines import check_numbers, read_lines, rows_of_client
@@ -77,8 +85,7 @@ def _read_services(client: ClientView, bound: BoundForm) -> tuple[ServicesBody |
     changes = {name: value for name, value in changes.items() if value}
     if not changes and errors.sent and not errors.wrong:
         errors.problem = "No line and no internet access is changed yet. Change one first."
-    reason = {"reason": form.text("reason")} if form.text("reason") else {}
-    body = errors.read(ServicesBody, {**changes, **reason})
+    body = errors.read(ServicesBody, {**changes, **reason_in(form)})
     return (body if changes and not errors.stopped else None), new
 
 
