@@ -26,13 +26,13 @@ NOWHERE = (
 BY_STATUS = {
     404: NOWHERE,
     405: ("This cannot be opened by itself", "Forms are sent to this address. Go back to the page with the form."),
-    413: ("That was too much at once", "A form has at most 64 KiB. Nothing was done. Go back and send less."),
+    413: ("The form is too large", "A form has at most 64 KiB. Nothing was done. Go back and send less."),
 }
 OTHERWISE = ("This request makes no sense", "Nothing was done. Go back and try again.")
 OURS = (
     "Connect made a mistake",
-    "It is not yours. The log of the service says more. Whether what you asked was done, the page of the client shows: "
-    "look there before you ask for it again.",
+    "The log of the service has the details. The client's page shows whether your change was made: "
+    "look there before you try again.",
 )
 
 

@@ -46,6 +46,6 @@ class Guard:
             return ProblemResponse(problem(401, "Sign in, or send the token"), {"WWW-Authenticate": "Bearer"})
         if request.method == "POST":
             return await resubmit_page(request, 401, "You are signed out", SIGNED_OUT)
-        wanted = path + (f"?{request.url.query}" if request.url.query else "")
-        after = f"?next={quote(wanted)}" if request.method == "GET" and wanted != "/" else ""
+        address = path + (f"?{request.url.query}" if request.url.query else "")
+        after = f"?next={quote(address)}" if request.method == "GET" and address != "/" else ""
         return RedirectResponse(f"/sign-in{after}", 303)

@@ -23,7 +23,7 @@ THEME_COOKIE = "connect_theme"
 SITE_COOKIE = "connect_site"
 LONGEST_NOTICE = 300
 NOTICE_LASTS = timedelta(minutes=1)
-NOTICE_COOKIE = "connect_notice"  # what came of a form, told once by the page that comes next
+NOTICE_COOKIE = "connect_notice"  # the outcome of a form, shown once by the next page
 REFRESH = "Connect-Refresh"  # a page that was left open looks for news (live.js): nobody chose anything
 
 templates = Environment(
@@ -67,7 +67,7 @@ class Form(ImmutableMultiDict[str, str]):
 
 
 def session_of(request: Request) -> Session | None:
-    """Who is signed in, as the guard at the door found out."""
+    """Who is signed in, as the guard found out."""
     session: Session | None = getattr(request.state, "session", None)
     return session
 
@@ -79,7 +79,7 @@ def reads_of(request: Request) -> ConsoleReads:
 
 
 def caller_of(request: Request) -> str:
-    """By whom a command is given, as the history says it: whoever is signed in, or sent the token."""
+    """The name that the history has for a command: of whoever is signed in, or sent the token."""
     session = session_of(request)
     caller: Caller | None = session.caller if session else getattr(request.state, "caller", None)
     return caller.name if caller else ""

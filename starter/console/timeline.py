@@ -30,7 +30,7 @@ class Band:
     name: str
     begun: datetime
     until: datetime | None
-    told: str
+    words: str
     ahead: bool
 
     def covers(self, at: datetime) -> bool:
@@ -46,7 +46,7 @@ class Mark:
 
     at: datetime
     label: str
-    told: str
+    words: str
     kind: str
     void: bool = False
     past: bool = False
@@ -78,7 +78,7 @@ class Timeline:
     columns: Sequence[Column]
     bands: Sequence[Band]
     marks: Sequence[Mark]
-    told: Sequence[str]
+    words: Sequence[str]
 
 
 def timeline_of(client: ClientView, changes: Sequence[tuple[datetime, str]], now: datetime) -> Timeline:
@@ -102,8 +102,8 @@ def timeline_of(client: ClientView, changes: Sequence[tuple[datetime, str]], now
         band = next((band for band in bands if band.covers(at)), None)
         size, lasts = min((gap.days + 1).bit_length(), SIZES) - 1, f"{gap.days / 365.2:.0f} years" if gap > LONG else ""
         columns.append(Column(at, day_word(ends or local_day(at, zone)), band, here, at == now, size, lasts))
-    told = [*(band.told for band in bands), *(mark.told for mark in marks)]
-    return Timeline(columns, bands, marks, ["Earlier statuses are in the history", *told] if cut else told)
+    words = [*(band.words for band in bands), *(mark.words for mark in marks)]
+    return Timeline(columns, bands, marks, ["Earlier statuses are in the history", *words] if cut else words)
 
 
 def _merged(changes: Sequence[tuple[datetime, str]]) -> list[tuple[datetime, str]]:
@@ -135,8 +135,8 @@ def _marks(client: ClientView, start: datetime, now: datetime) -> list[Mark]:
         marks.append(Mark(end, "End date", f"End date {day_word(client.end_date)}{past}", "end", past=bool(past)))
     for plan in client.planned:
         at, name, void = min(plan.at, FOREVER), label(plan.kind), plan.status_after is None
-        told = f"{name} planned for {moment_word(at, zone)} {zone}{', which will not come' if void else ''}"
-        marks.append(Mark(at, name, told, plan.kind, void))
+        words = f"{name} planned for {moment_word(at, zone)} {zone}{', which will not come' if void else ''}"
+        marks.append(Mark(at, name, words, plan.kind, void))
     return sorted(marks, key=lambda mark: mark.at)
 
 

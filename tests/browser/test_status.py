@@ -213,7 +213,7 @@ async def test_a_virtual_client_becomes_residential_with_an_office_per_line(
     await expect(page.locator("[data-part=preview]")).to_contain_text("Give each line its office.")
     await page.get_by_label(client["lines"][0]["number"]).fill("4.01")
     await page.get_by_label("Download, Mbit/s").fill("fast")
-    await expect(page.locator("#said-down")).to_contain_text("The download rate cannot be “fast”. Give whole Mbit/s")
+    await expect(page.locator("#note-down")).to_contain_text("The download rate cannot be “fast”. Give whole Mbit/s")
     await page.get_by_label("Download, Mbit/s").fill("100")
     await page.get_by_label("Upload, Mbit/s").fill("20")
     await expect(page.locator("table.effects")).to_contain_text("on, 100/20 Mbit/s")

@@ -117,13 +117,13 @@ class ActionForm:
 
     @property
     def sources(self) -> list[tuple[str, str]]:
-        """Whose holds can be lifted, and why they stand: those that do, those that are planned, and what was asked."""
+        """Whose holds can be lifted, and why they stand: those that do, those that are planned, and what was typed."""
         known = {hold.source: hold.reason for hold in self.client.holds}
         planned = [plan for plan in self.client.planned if plan.kind == Kind.SUSPEND and "source" in plan.details]
         zone = self.client.timezone
         known = {plan.details["source"]: f"planned for {moment_word(plan.at, zone)} {zone}" for plan in planned} | known
-        asked = self.form.text("source")
-        return [*known.items(), *([(asked, "")] if asked and asked not in known and asked != "all" else [])]
+        typed = self.form.text("source")
+        return [*known.items(), *([(typed, "")] if typed and typed not in known and typed != "all" else [])]
 
     @property
     def carried(self) -> list[tuple[str, str]]:

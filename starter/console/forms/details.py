@@ -50,9 +50,9 @@ def overtaken(client: ClientView, form: Form, changes: Mapping[str, str | None],
     """Refuse to undo what somebody else did to the same fields meanwhile. The form that is returned knows it: sent
     again, it is meant."""
     now = details_of(client)
-    for name, wanted in changes.items():
+    for name, ours in changes.items():
         theirs = now[name]
-        if wanted != "" and theirs not in (form.was(name), wanted or ""):
+        if ours != "" and theirs not in (form.was(name), ours or ""):
             value = getattr(client, name)
             change = f"changed to “{day_word(value) if isinstance(value, date) else value}”" if theirs else "removed"
             called = name.replace("_", " ")

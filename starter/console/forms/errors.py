@@ -77,7 +77,7 @@ class FormErrors:
     its ``heading``. ``order`` is that of the fields in the page.
 
     ``typing`` names the field that is being typed in: nothing about its shape is held against it. Unless the form was
-    ``sent``, nothing is called missing; ``unfinished`` says what is still to be given.
+    ``sent``, nothing is called missing; ``unfinished`` says what is still missing.
     """
 
     order: tuple[str, ...] = ()
@@ -175,7 +175,7 @@ class FormErrors:
 def sentence(name: str, error: Mapping[str, Any]) -> str:
     """What is wrong with a field, its rule and the remedy, as one says it to a person."""
     called, remedy = RULES.get(re.sub(r"-\+?\d+$", "", name), (f"The field {name}", "Correct it"))
-    given = error["input"]
+    value = error["input"]
     if error["type"] in OWN_WORDS:
         return str(error["msg"])
     if error["type"] == HIDDEN:
@@ -183,9 +183,9 @@ def sentence(name: str, error: Mapping[str, Any]) -> str:
     if error["type"] == TOO_MANY:
         most = error["ctx"]["max_length"]
         return f"There are more than {most} {LISTS.get(name, 'entries')}. Give at most {most} in one change"
-    if error["type"] == "missing" or given in (None, ""):
+    if error["type"] == "missing" or value in (None, ""):
         return f"{called} is missing. {remedy}"
     if error["type"] == "string_too_long":
         return f"{called} is too long. {remedy}"
-    shown = str(given)
-    return f"{called} cannot be “{shown[:40]}{'…' if len(shown) > 40 else ''}”. {remedy}"
+    quoted = str(value)
+    return f"{called} cannot be “{quoted[:40]}{'…' if len(quoted) > 40 else ''}”. {remedy}"

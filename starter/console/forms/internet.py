@@ -66,8 +66,8 @@ def overtaken(internet: InternetView | None, form: Form, errors: FormErrors) -> 
     again, it is meant."""
     theirs = rates_of(internet)
     was = {name: form.was(name) for name in RATES}
-    wanted = {name: "" if form.text(ENDED) else form.text(name) for name in RATES}
-    if wanted == was or theirs in (was, wanted):
+    ours = {name: "" if form.text(ENDED) else form.text(name) for name in RATES}
+    if ours == was or theirs in (was, ours):
         return form
     change = f"changed to {rates_word(**theirs)}" if any(theirs.values()) else "ended"
     errors.refuse("down", f"Internet access was {change} meanwhile. Send it again to have yours instead")

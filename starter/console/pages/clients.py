@@ -53,32 +53,32 @@ async def home() -> RedirectResponse:
 @client_list.get("/clients")
 async def show_clients(request: Request, clients: Clients, choice: ChosenSite) -> Response:
     """The list, as its form asks for it."""
-    wanted = filter_of({**request.query_params, "site": choice.site_id})
-    if wanted is None:
+    filters = filter_of({**request.query_params, "site": choice.site_id})
+    if filters is None:
         return redirect(request, "/clients")
-    (items, then), counts = await asyncio.gather(clients.listed(wanted), clients.directory.counts(wanted))
+    (items, then), counts = await asyncio.gather(clients.listed(filters), clients.directory.counts(filters))
 
     def address(path: str = "/clients", **changed: Any) -> str:
         """The address of this list with something else chosen; it then begins at its first page."""
-        return choice.address(path, **wanted.model_dump(mode="json", include=FILTERS, exclude_defaults=True) | changed)
+        return choice.address(path, **filters.model_dump(mode="json", include=FILTERS, exclude_defaults=True) | changed)
 
     def sorting(key: str) -> tuple[str, str]:
         """Where a column's head leads, and how the list is sorted by it now (aria-sort)."""
         if not key:
             return "", ""
-        if wanted.sort == key:
+        if filters.sort == key:
             return address(sort=f"-{key}"), "ascending"
-        return address(sort=None if key == "name" else key), "descending" if wanted.sort == f"-{key}" else "none"
+        return address(sort=None if key == "name" else key), "descending" if filters.sort == f"-{key}" else "none"
 
     return choice.page(
         request,
         "clients.html",
         clients=items,
         next=then and address(cursor=then),
-        total=total_of(counts, wanted),
+        total=total_of(counts, filters),
         counts=counts,
-        everybody=total_of(counts, wanted.model_copy(update={"status": None})),
-        wanted=wanted,
+        everybody=total_of(counts, filters.model_copy(update={"status": None})),
+        filters=filters,
         columns=[(name, *sorting(key)) for name, key in COLUMNS.items()],
         address=address,
     )
@@ -87,11 +87,11 @@ async def show_clients(request: Request, clients: Clients, choice: ChosenSite) -
 @client_list.get("/clients.csv")
 async def export_clients(request: Request, clients: Clients) -> Response:
     """What the list shows, all pages of it. Cells that a spreadsheet would take for formulas are quoted for it."""
-    wanted = filter_of(request.query_params)
-    if wanted is None:
+    filters = filter_of(request.query_params)
+    if filters is None:
         return redirect(request, "/clients")
     headers = {"Content-Disposition": 'attachment; filename="clients.csv"', "Cache-Control": "no-store"}
-    return StreamingResponse(_rows(clients, wanted), media_type="text/csv; charset=utf-8", headers=headers)
+    return StreamingResponse(_rows(clients, filters), media_type="text/csv; charset=utf-8", headers=headers)
 
 
 def filter_of(query: Mapping[str, str]) -> ClientFilter | None:
@@ -105,12 +105,12 @@ def filter_of(query: Mapping[str, str]) -> ClientFilter | None:
         return None
 
 
-async def _rows(clients: ClientService, wanted: ClientFilter) -> AsyncIterator[str]:
+async def _rows(clients: ClientService, filters: ClientFilter) -> AsyncIterator[str]:
     row = csv.writer(SimpleNamespace(write=str), lineterminator="\r\n").writerow
     yield row("offices" if head == "office_label" else head for head in HEADS)
     cursor: str | None = ""
     while cursor is not None:
-        page = wanted.model_copy(update={"cursor": cursor or None, "limit": EXPORT})
+        page = filters.model_copy(update={"cursor": cursor or None, "limit": EXPORT})
         try:
             items, cursor = await clients.listed(page)
         except NoSuchPage:

@@ -108,9 +108,9 @@ async def _conclude(
             if answer is not None:
                 return redirect(request, f"/clients/{answer.client_id}", f"{answer.message.rstrip('.')}.")
         else:
-            shown = await clients.preview(client.client_id, message)
-            effects = tuple(shown.effects)
-            if (refusal := refusal_in(shown)) is not None:
+            preview = await clients.preview(client.client_id, message)
+            effects = tuple(preview.effects)
+            if (refusal := refusal_in(preview)) is not None:
                 bound.refused(refusal)
     return _page(request, client, {kind: bound}, effects)
 

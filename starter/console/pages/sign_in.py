@@ -26,7 +26,7 @@ from starter.console.rendering import (
 
 OPERATOR = "operator"
 UNSEEN_IN_NAME = "Your name has characters that cannot be seen. They are left out below: look at it, and sign in again."
-UNKNOWN = "That is not the token. It lies in the data folder, in the file “token”."
+UNKNOWN = "That is not the token. It is in the file “token” in the data folder."
 YEAR = timedelta(days=365)
 
 log = structlog.get_logger(__name__)
@@ -87,9 +87,7 @@ def _wrong_token(request: Request, after: str, name: str) -> HTMLResponse:
         return answer
     throttle.failed(address, now)
     log.warning("sign_in_refused", address=address)
-    return _form_page(
-        request, after, "That is not the token. It lies in the data folder, in the file “token”.", 403, name
-    )
+    return _form_page(request, after, "That is not the token. It is in the file “token” in the data folder.", 403, name)
 
 
 @sign_in_pages.post("/sign-out")

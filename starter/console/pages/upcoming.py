@@ -61,7 +61,7 @@ async def show_upcoming(
         by_day[local_day(plan.at, plan.timezone)].append(plan)
     if day:
         listed = [plan for plan in listed if local_day(plan.at, plan.timezone) == day]
-    shown = f"{first:%Y-%m}" if first != today.replace(day=1) else ""
+    month_named = f"{first:%Y-%m}" if first != today.replace(day=1) else ""
     return choice.page(
         request,
         "upcoming.html",
@@ -78,7 +78,7 @@ async def show_upcoming(
         skipped=skipped,
         before=_month_of(first - A_DAY),
         after=_month_of(first + 31 * A_DAY),
-        address=lambda **query: choice.address(PATH, **{"month": shown, **query}),
+        address=lambda **query: choice.address(PATH, **{"month": month_named, **query}),
         reschedule=reschedule,
         home=request.app.state.names.public_url,
         feed_path=feed_path(request.app.state.token, choice.site_id),

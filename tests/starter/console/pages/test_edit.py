@@ -38,7 +38,7 @@ async def test_what_somebody_else_changed_meanwhile_is_not_undone_unseen(ann: So
     form, _ = await ann.open(at(client))
     await service.api.patch(f"/clients/{client['client_id']}", json={"name": "Theirs"})
     page = await ann.sent(at(client), form | {"name": "Mine"}, 409)
-    assert "changed to “Theirs” meanwhile" in page.said["said-name"]
+    assert "changed to “Theirs” meanwhile" in page.said["note-name"]
     assert (await shown(service, client["client_id"]))["name"] == "Theirs"
     await ann.done(at(client), page.forms[at(client)])
     assert (await shown(service, client["client_id"]))["name"] == "Mine"
@@ -104,7 +104,7 @@ async def test_a_wrong_detail_is_told_at_its_field_and_changes_nothing(
     client = await service.create()
     form, _ = await ann.open(at(client))
     page = await ann.sent(at(client), form | typed, 422)
-    assert why in page.said[f"said-{where}"]
+    assert why in page.said[f"note-{where}"]
     assert page.forms[at(client)][where] == typed[where]
     assert "autofocus" in page.tags[where]
     assert (await shown(service, client["client_id"]))["revision"] == client["revision"]
@@ -114,7 +114,7 @@ async def test_a_taken_billing_ref_is_told_at_its_field(ann: Somebody, service: 
     theirs, client = await service.create(billing_ref=unique("B")), await service.create()
     form, _ = await ann.open(at(client))
     page = await ann.sent(at(client, "/check"), form | {"billing_ref": theirs["billing_ref"]}, 200)
-    assert f"taken by client {theirs['client_id']}" in page.said["said-billing_ref"]
+    assert f"taken by client {theirs['client_id']}" in page.said["note-billing_ref"]
     page = await ann.sent(at(client), form | {"billing_ref": theirs["billing_ref"]}, 409)
     assert page.tags["billing_ref"]["aria-invalid"] == "true"
     await ann.done(at(client), page.forms[at(client)] | {"billing_ref": unique("B")})
@@ -129,7 +129,7 @@ async def test_a_start_date_after_the_planned_decommission_is_refused_at_its_fie
     late = form | {"start_date": (TODAY + timedelta(200)).isoformat()}
     for path, status in ((at(client, "/check"), 200), (at(client), 422)):
         page = await ann.sent(path, late, status)
-        assert "A decommission is planned before" in page.said["said-start_date"]
+        assert "A decommission is planned before" in page.said["note-start_date"]
     assert (await shown(service, client["client_id"]))["start_date"] == SOON
 
 
@@ -138,18 +138,18 @@ async def test_the_check_tells_what_a_start_date_does(ann: Somebody, service: Se
     form, page = await ann.open(at(new))
     assert "moves its activation" in page.said["help-start_date"]
     page = await ann.sent(at(new, "/check"), form | {"start_date": "2027-07-01"}, 200)
-    assert page.said["said-start_date"] == "Activates on 1 Jul 2027, 00:00 Europe/London."
+    assert page.said["note-start_date"] == "Activates on 1 Jul 2027, 00:00 Europe/London."
     form, page = await ann.open(at(active))
     assert "information only" in page.said["help-start_date"]
     page = await ann.sent(at(active, "/check"), form | {"start_date": "2027-07-01"}, 200)
-    assert "nothing is switched" in page.said["said-start_date"]
+    assert "nothing is switched" in page.said["note-start_date"]
 
 
 async def test_a_new_client_s_activation_is_changed_there_and_back(ann: Somebody, service: Service) -> None:
     client = await service.create(start_date="2199-07-01")
     form, _ = await ann.open(at(client))
     page = await ann.sent(at(client, "/check"), form | {"activation": "manual"}, 200)
-    assert page.said["said-activation"] == "The client then stays New until somebody activates it."
+    assert page.said["note-activation"] == "The client then stays New until somebody activates it."
     _, notice = await ann.done(at(client), form | {"activation": "manual"})
     assert "waits until somebody activates it" in notice
     assert (await shown(service, client["client_id"]))["planned"] == []
@@ -157,7 +157,7 @@ async def test_a_new_client_s_activation_is_changed_there_and_back(ann: Somebody
     assert form["activation"] == "manual"
     assert "waits to be activated by hand" in page.said["help-start_date"]
     page = await ann.sent(at(client, "/check"), form | {"activation": "automatic"}, 200)
-    assert page.said["said-activation"] == "Activates on 1 Jul 2199, 00:00 Europe/London."
+    assert page.said["note-activation"] == "Activates on 1 Jul 2199, 00:00 Europe/London."
     await ann.done(at(client), form | {"activation": "automatic"})
     assert [plan["kind"] for plan in (await shown(service, client["client_id"]))["planned"]] == ["activate"]
 
@@ -237,7 +237,7 @@ async def test_internet_is_set_and_ended(ann: Somebody, service: Service) -> Non
     assert (await shown(service, client["client_id"]))["internet"]["down_mbps"] == 50
     form, _ = await ann.open(at(client), at(client, "/services"))
     page = await ann.sent(at(client, "/services"), form | {"down": "", "up": ""}, 422)
-    assert "End internet access" in page.said["said-down"]
+    assert "End internet access" in page.said["note-down"]
     await ann.done(at(client, "/services"), form | {"end-internet": "yes"})
     assert (await shown(service, client["client_id"]))["internet"] is None
 
@@ -259,7 +259,7 @@ async def test_wrong_lines_are_told_at_their_row_and_change_nothing(ann: Somebod
         ({"down": "1"}, 422, "up", "missing"),
     ):
         page = await ann.sent(path, form | typed, status)
-        assert why in page.said[f"said-{where}"], typed
+        assert why in page.said[f"note-{where}"], typed
         assert "autofocus" in page.tags[where], typed
     page = await ann.sent(path, form, 422)
     assert "Change one first" in page.html
@@ -276,7 +276,7 @@ async def test_a_line_that_somebody_else_changed_meanwhile_is_not_undone_unseen(
     await service.post(client["client_id"], "services", **theirs)
     path = at(client, "/services")
     page = await ann.sent(path, form | {"office-0": "2", "office-1": "2"}, 409)
-    assert "changed meanwhile: in 9" in page.said["said-office-0"]
-    assert "removed meanwhile" in page.said["said-office-1"]
+    assert "changed meanwhile: in 9" in page.said["note-office-0"]
+    assert "removed meanwhile" in page.said["note-office-1"]
     await ann.done(path, page.forms[path] | {"office-1": "1"})
     assert lines(await shown(service, client["client_id"])) == [(one, "2", False)]

@@ -76,8 +76,8 @@ async def test_edit_status_names_each_wrong_field_and_its_rule(ann: Somebody, se
         "office-0": "1",
     }
     page = Read((await ann.http.get(path, params=typed)).text)
-    assert "The download rate cannot be “fast”. Give whole Mbit/s" in page.said["said-down"]
-    assert "can exist" in page.said["said-number-0"]
+    assert "The download rate cannot be “fast”. Give whole Mbit/s" in page.said["note-down"]
+    assert "can exist" in page.said["note-number-0"]
     assert "autofocus" not in page.tags["number-0"], "nothing was sent yet"
     page = await ann.sent(path, typed, 422)
     assert "autofocus" in page.tags["number-0"]
