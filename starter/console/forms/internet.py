@@ -10,7 +10,7 @@ from starter.console.rendering import Form
 from starter.contract.bodies import InternetGiven
 from workflows.wire.views import InternetView
 
-RATES = ("down", "up", "vlan")
+RATES = {"down": "down_mbps", "up": "up_mbps", "vlan": "vlan"}  # the fields, and what the contract calls them
 CHOICE, SET, NONE = "internet", "set", "none"  # of Edit status: keep it, set it, or end it
 ENDED = "end-internet"  # of Edit client, whose rates are those of the client to begin with
 CHOICES = (("", "Keep as it is"), (SET, "Set"), (NONE, "End"))
@@ -18,8 +18,7 @@ CHOICES = (("", "Keep as it is"), (SET, "Set"), (NONE, "End"))
 
 def rates_of(internet: InternetView | None) -> dict[str, str]:
     """The rates of a client, as the form has them."""
-    rates = (internet.down_mbps, internet.up_mbps, internet.vlan or "") if internet else ("", "", "")
-    return dict(zip(RATES, map(str, rates), strict=True))
+    return {name: str(getattr(internet, rate, None) or "") for name, rate in RATES.items()}
 
 
 def fields_of_plan(kind: str, internet: Any) -> Iterator[tuple[str, object]]:
@@ -28,13 +27,12 @@ def fields_of_plan(kind: str, internet: Any) -> Iterator[tuple[str, object]]:
         yield CHOICE, internet
         return
     yield CHOICE, SET if kind == "change_services" else None
-    yield from zip(RATES, (internet["down_mbps"], internet["up_mbps"], internet["vlan"]), strict=True)
+    yield from ((name, internet[rate]) for name, rate in RATES.items())
 
 
 def read_internet(form: Form, errors: FormErrors) -> InternetGiven | None:
     """The internet access that a form says; None when it says none, or none that can be."""
-    names = dict(zip(RATES, ("down_mbps", "up_mbps", "vlan"), strict=True))
-    values = {names[name]: _whole(form.text(name)) for name in RATES if form.text(name)}
+    values = {rate: _whole(form.text(name)) for name, rate in RATES.items() if form.text(name)}
     return errors.read(InternetGiven, values) if values else None
 
 

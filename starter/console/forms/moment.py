@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import cached_property
 
 from starter.console.forms.errors import RULES, FormErrors
 from starter.console.labels import comes_twice
@@ -32,9 +33,9 @@ class Moment:
             return chosen
         return DAY if self.form.text(LAST_DAY) else AT if self.form.text(AT) else NOW
 
-    @property
+    @cached_property
     def at(self) -> datetime | None:
-        """When it would happen; None for now, or while that cannot be read."""
+        """When it would happen, in the time of the site; None for now, or while that cannot be read."""
         try:
             if self.when == DAY:
                 return at_site(end_of(date.fromisoformat(self.form.text(LAST_DAY)), self.timezone), self.timezone)
@@ -43,32 +44,25 @@ class Moment:
             return None
 
     @property
-    def twice(self) -> tuple[str, str] | None:
+    def twice(self) -> list[str]:
         """What the first and the second are called, of an exact moment whose time comes twice that day."""
-        local = self._local
-        if local is None or not comes_twice(local):
-            return None
-        first, second = (f"{local.replace(fold=fold):%H:%M %Z}" for fold in (0, 1))
-        return first, second
-
-    @property
-    def second(self) -> int:
-        """Which of both it is, of a time that comes twice: 0 or 1."""
-        return self._local.fold if self._local else 0
+        if self.when != AT or self.at is None or not comes_twice(self.at):
+            return []
+        return [f"{self.at.replace(fold=fold):%H:%M %Z}" for fold in (0, 1)]
 
     @property
     def skipped(self) -> str:
         """The time that was typed, where the clocks of the site skip it on that day."""
         typed = self.form.text(AT)
-        if self._local is None or "T" not in typed or datetime.fromisoformat(typed).tzinfo:
+        if self.when != AT or self.at is None or "T" not in typed or datetime.fromisoformat(typed).tzinfo:
             return ""
         clock = f"{datetime.fromisoformat(typed):%H:%M}"
-        return clock if clock != f"{self._local:%H:%M}" else ""
+        return clock if clock != f"{self.at:%H:%M}" else ""
 
     @property
     def typed(self) -> str:
         """The exact moment as a browser's field has it: of the site, without an offset."""
-        return f"{self._local:%Y-%m-%dT%H:%M}" if self._local else self.form.text(AT)
+        return f"{self.at:%Y-%m-%dT%H:%M}" if self.when == AT and self.at else self.form.text(AT)
 
     def read(self, errors: FormErrors) -> dict[str, str]:
         """The moment as a command says it; nothing of now."""
@@ -85,13 +79,8 @@ class Moment:
         try:
             return {AT: self._exact().isoformat()}
         except (ValueError, OverflowError):
-            errors.refuse(AT, f"That is not a day and time. {RULES[AT][1]}")
+            errors.refuse(AT, f"That is not a day and time. {RULES[AT]}")
             return {}
-
-    @property
-    def _local(self) -> datetime | None:
-        at = self.at if self.when == AT else None
-        return at.astimezone(zone(self.timezone)) if at else None
 
     def _exact(self) -> datetime:
         """An instant with offset, or a local time. One that comes twice (clocks go back) is the first unless the second

@@ -26,7 +26,6 @@ from starter.console.rendering import (
 
 OPERATOR = "operator"
 UNSEEN_IN_NAME = "Your name has characters that cannot be seen. They are left out below: look at it, and sign in again."
-UNKNOWN = "That is not the token. It is in the file “token” in the data folder."
 YEAR = timedelta(days=365)
 
 log = structlog.get_logger(__name__)
