@@ -97,8 +97,8 @@ def create_app(
     app.mount("/static", static)
     problems.install(app)
     errors.install(app)
-    app.add_middleware(BodyLimit)
     app.add_middleware(Guard, sessions=app.state.sessions, token=token)
+    app.add_middleware(BodyLimit)
     app.add_middleware(Security, token=token, names=names)
     app.add_middleware(AccessLog)
     return app

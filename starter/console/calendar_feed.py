@@ -11,17 +11,16 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
-from icalendar import Calendar, Event, Timezone, TimezoneStandard, vText
+from icalendar import Calendar, Event, Timezone, vText
 from starlette.exceptions import HTTPException
 
-from starter.console.plans import plan_word, touched
+from starter.console.labels import moment_word
+from starter.console.plans import FOREVER, plan_word, touched
 from starter.console.rendering import reads_of
 from starter.directory.console import Plan
 from starter.web.dependencies import Clients
-from workflows.domain.dates import LAST_DAY, first_instant
 
 FEED = "/upcoming.ics"
-FOREVER = first_instant(LAST_DAY, "UTC")
 _ALL = ""
 
 calendar_feed = APIRouter(include_in_schema=False)
@@ -35,8 +34,7 @@ def calendar_key(token: str, site: str = _ALL) -> str:
 
 def feed_path(token: str, site: str = _ALL) -> str:
     """Where the calendar of a site lies, below the address of the service."""
-    said = {"site": site, "key": calendar_key(token, site)} if site else {"key": calendar_key(token)}
-    return f"{FEED}?{urlencode(said)}"
+    return f"{FEED}?{urlencode({**({'site': site} if site else {}), 'key': calendar_key(token, site)})}"
 
 
 @calendar_feed.api_route(FEED, methods=["GET", "HEAD"])
@@ -45,22 +43,19 @@ async def show_feed(request: Request, clients: Clients, key: str = "", site: str
     token: str = request.app.state.token
     if not hmac.compare_digest(key.encode(), calendar_key(token, site).encode()):
         raise HTTPException(404)
-    name = "Connect"
-    if site:
-        known = await clients.directory.site(site)
-        if known is None:
-            raise HTTPException(404)
-        name = f"Connect: {known.name}"
+    known = await clients.directory.site(site) if site else None
+    if site and known is None:
+        raise HTTPException(404)
+    name = f"Connect: {known.name}" if known else "Connect"
     plans = await reads_of(request).plans(site or None, datetime.now(UTC), FOREVER)
-    written = calendar(
-        name, plans, request.app.state.names.public_url, uuid5(NAMESPACE_URL, calendar_key(token))
-    ).encode()
-    tag = f'"{hashlib.sha256(written).hexdigest()[:32]}"'
+    house = uuid5(NAMESPACE_URL, calendar_key(token))
+    file = calendar(name, plans, request.app.state.names.public_url, house).encode()
+    tag = f'"{hashlib.sha256(file).hexdigest()[:32]}"'
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
     if _has(request.headers.get("If-None-Match", ""), tag):
         return Response(status_code=304, headers=headers)
     headers["Content-Disposition"] = 'inline; filename="upcoming.ics"'
-    return Response(written, media_type="text/calendar; charset=utf-8", headers=headers)
+    return Response(file, media_type="text/calendar; charset=utf-8", headers=headers)
 
 
 def calendar(name: str, plans: Iterable[Plan], home: str, house: UUID) -> str:
@@ -79,13 +74,14 @@ def calendar(name: str, plans: Iterable[Plan], home: str, house: UUID) -> str:
     for plan in plans:
         file.add_component(_event(plan, home, house))
     if not file.subcomponents:  # a calendar must hold something (RFC 5545, section 3.6): here, the time it is in
-        file.add_component(_utc())
+        file.add_component(Timezone.from_tzid("Etc/UTC"))
     written: bytes = file.to_ical(sorted=False)
     return written.decode()
 
 
 def _event(plan: Plan, home: str, house: UUID) -> Event:
     """One planned change. A client has at most one of a kind: planned anew, it is the same event at another time."""
+    when = f"{moment_word(plan.at, plan.timezone)} {plan.timezone}"
     reason, by = plan.reason and f"Reason: {plan.reason}", plan.by and f"By: {plan.by}"
     event = Event()
     event.add("uid", str(uuid5(house, f"{plan.client_id}/{plan.kind}")))
@@ -94,29 +90,19 @@ def _event(plan: Plan, home: str, house: UUID) -> Event:
     event.add("sequence", plan.revision)
     event.add("dtstart", plan.at.astimezone(UTC))
     event.add("summary", _text(f"{plan_word(plan).capitalize()}: {plan.name}"))
-    event.add("description", _text("\n".join(filter(None, (plan.local_time, touched(plan), reason, by)))))
+    event.add("description", _text("\n".join(filter(None, (when, touched(plan), reason, by)))))
     event.add("location", _text(plan.site_name))
     event.add("url", f"{home}/clients/{plan.client_id}")
     event.add("transp", "TRANSPARENT")
     return event
 
 
-def _utc() -> Timezone:
-    zone, standard = Timezone(), TimezoneStandard()
-    zone.add("tzid", "Etc/UTC")
-    standard.add("dtstart", datetime(1970, 1, 1))  # noqa: DTZ001  # the local time of the definition itself
-    standard.add("tzoffsetfrom", timedelta(0))
-    standard.add("tzoffsetto", timedelta(0))
-    zone.add_component(standard)
-    return zone
-
-
 def _text(text: str) -> vText:
     """A text without control characters, which have no place in a calendar (RFC 5545, section 3.3.11)."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n")
-    return vText("".join(found for found in lines if found == "\n" or (found >= " " and found != "\x7f")))
+    return vText("".join(letter for letter in lines if letter == "\n" or (letter >= " " and letter != "\x7f")))
 
 
-def _has(asked: str, tag: str) -> bool:
+def _has(condition: str, tag: str) -> bool:
     """Whether If-None-Match names this version (RFC 9110, section 13.1.2)."""
-    return asked.strip() == "*" or tag in [given.strip().removeprefix("W/") for given in asked.split(",")]
+    return condition.strip() == "*" or tag in [name.strip().removeprefix("W/") for name in condition.split(",")]

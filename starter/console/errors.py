@@ -1,54 +1,105 @@
-"""What browsers are shown that ask for what there is not, or meet a mistake of ours: pages, not problem documents."""
+"""What browsers are shown instead of a page: what is wrong and the way out, with what was typed."""
 
 from collections.abc import Awaitable, Callable
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import Response
+from fastapi.responses import RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
-from starter.console.rendering import error_page
+from starter.console.labels import field_word
+from starter.console.rendering import Form, page
+from starter.errors import Away, NoSuchClient, NoSuchPage, StarterError
 from starter.web.security import HEADERS, wants_page
+from workflows.domain.errors import Refusal
 
 Handler = Callable[[Request, Exception], Awaitable[Response]]
 
+SIGNED_OUT = "Sign in again in another tab. What you typed is kept here: then send it again."
+SEND_AGAIN = "What you typed is kept here: send it again shortly, as it is. However often, it is done once."
+NO_CLIENT = "The address may be mistyped; the list has all clients, the inactive ones too."
+NOT_DONE = "That cannot be done"
 NOWHERE = (
     "There is no such page",
     "There is no page at this address. It may be mistyped, or the link that led here is old.",
 )
-TOLD = {
+BY_STATUS = {
     404: NOWHERE,
     405: ("This cannot be opened by itself", "Forms are sent to this address. Go back to the page with the form."),
-    413: ("That was too much at once", "A form has at most 64 KiB. Nothing was done. Go back and send less."),
+    413: ("The form is too large", "A form has at most 64 KiB. Nothing was done. Go back and send less."),
 }
 OTHERWISE = ("This request makes no sense", "Nothing was done. Go back and try again.")
 OURS = (
     "Connect made a mistake",
-    "It is not yours. The log of the service says more. Whether what you asked was done, the page of the client shows: "
-    "look there before you ask for it again.",
+    "The log of the service has the details. The client's page shows whether your change was made: "
+    "look there before you try again.",
 )
+
+
+class SeeOther(Exception):
+    """The page is at another address of ours."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(address)
+        self.address = address
+
+
+async def answer_to(request: Request, error: Exception) -> Response:
+    """What a browser is shown for an error. What was only asked for can be asked for again, when that may help."""
+    match error:
+        case SeeOther(address=address):
+            return RedirectResponse(address, 303)
+        case Away(part=part, retry_after=seconds):
+            title = f"{part} does not answer"
+            if request.method == "POST":
+                answer: Response = await resubmit_page(request, 503, title, SEND_AGAIN)
+            else:
+                answer = _error_page(request, 503, title, str(error))
+            answer.headers["Retry-After"] = str(seconds)
+            return answer
+        case NoSuchClient(client_id=client_id):
+            why = f"No client has the id {client_id!r}. {NO_CLIENT}"
+            return _error_page(request, 404, "There is no such client", why)
+        case NoSuchPage():
+            return _error_page(request, 404, NOWHERE[0], str(error))
+        case StarterError() | Refusal():
+            return _error_page(request, 409, NOT_DONE, str(error))
+        case HTTPException(status_code=status):
+            return _error_page(request, status, *BY_STATUS.get(status, OTHERWISE))
+        case RequestValidationError():  # what no address or form of ours has
+            return _error_page(request, 404, *NOWHERE)
+        case _:
+            return _error_page(request, 500, *OURS)
+
+
+async def resubmit_page(request: Request, status: int, title: str, why: str) -> Response:
+    """A page that keeps the form that was sent, to be sent again: nothing that was typed is lost."""
+    form = await Form.read(request)
+    if "token" in form:  # which is written nowhere
+        return _error_page(request, status, title, "Nothing was done. Go back, and try again shortly.")
+    fields = form.multi_items()
+    typed = [(field_word(name), value) for name, value in fields if value and field_word(name)]
+    out = status == 401
+    return page(request, "kept.html", status, title=title, why=why, fields=fields, typed=typed, out=out)
+
+
+def _error_page(request: Request, status: int, title: str, why: str) -> Response:
+    return page(request, "error.html", status, title=title, why=why, again=request.method == "GET" and status >= 500)
 
 
 def install(app: FastAPI) -> None:
     """Have browsers shown a page where the app's handlers, which are there already, answer with a problem document."""
 
-    def shown(told: Callable[[Exception], tuple[int, str, str]], kind: type[Exception]) -> None:
-        otherwise: Handler = app.exception_handlers[kind]  # type: ignore[assignment]  # ours are all coroutines
+    def show(kind: type[Exception]) -> None:
+        document: Handler = app.exception_handlers[kind]  # type: ignore[assignment]  # ours are all coroutines
 
         async def handle(request: Request, error: Exception) -> Response:
-            if wants_page(request.scope):
-                answer: Response = error_page(request, *told(error))
-            else:
-                answer = await otherwise(request, error)
-            answer.headers.update(HEADERS)  # a mistake is answered outside of all that says them otherwise
+            answer = await (answer_to if wants_page(request.scope) else document)(request, error)
+            answer.headers.update(HEADERS)  # a mistake is answered outside of all that sets them otherwise
             return answer
 
         app.add_exception_handler(kind, handle)
 
-    def refused(error: Exception) -> tuple[int, str, str]:
-        assert isinstance(error, HTTPException)
-        return error.status_code, *TOLD.get(error.status_code, OTHERWISE)
-
-    shown(refused, HTTPException)
-    shown(lambda _: (404, *NOWHERE), RequestValidationError)  # what no address or form of ours says
-    shown(lambda _: (500, *OURS), Exception)
+    for kind in (HTTPException, RequestValidationError, StarterError, Refusal, Exception):
+        show(kind)
+    app.add_exception_handler(SeeOther, answer_to)

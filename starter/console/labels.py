@@ -7,71 +7,41 @@ from typing import Any
 
 from workflows.domain import dates
 
-STATUSES = {"new": "New", "active": "Active", "suspended": "Suspended", "decommissioned": "Inactive"}
-STATES = {
-    "settled": "Settled",
-    "changing": "Changing",
-    "attention": "Attention",
-    "not_proven": "Not proven",
-    "skipped": "Skipped",
-    "proven": "Proven",
-    "failed": "Failed",
-    "working": "Working",
-    "failing": "Failing",
-    "recovering": "Recovering",
-    "unknown": "Unknown",
+LABELS = {
+    "decommissioned": "Inactive",  # as operators know such a client
+    "telephony": "Telephone lines",
+    "internet": "Internet access",
 }
-KINDS = {"change_services": "change services", "cancel_scheduled_decommission": "cancel the planned decommission"}
 UNSEEN = {"command_id", "next", "seen", "line", "confirmed", "shown", "about", "typing", "more"}
 WAS = "was-"  # begins the names of fields that carry what others were when the form was opened
 MINUTE, HOUR, DAY = 60, 3600, 86400
 MONTH, YEAR = 30 * DAY, 365 * DAY  # as long as an age needs to be
-SYSTEMS = {"telephony": "Telephone lines", "internet": "Internet access"}
 
 
-def status_word(status: str) -> str:
-    """A status as operators know it: a decommissioned client is Inactive."""
-    return STATUSES.get(status, status)
-
-
-def state_word(state: str) -> str:
-    """Where a system, a line or provisioning stands."""
-    return STATES.get(state, state)
-
-
-def system_word(system: str) -> str:
-    """What a system switches, as operators call it."""
-    return SYSTEMS.get(system, system)
-
-
-def kind_word(kind: str) -> str:
-    """A command as one says it."""
-    return KINDS.get(kind, kind.replace("_", " "))
+def label(name: str) -> str:
+    """A status, a state, a system or a command as operators call it."""
+    return LABELS.get(name) or name.replace("_", " ").capitalize()
 
 
 def field_word(name: str) -> str:
     """A field of a form as one reads it: ``number-2`` is a number; empty for what forms carry unseen."""
     plain = re.sub(r"-\+?\d+$", "", name)
-    return "" if plain in UNSEEN or plain.startswith(WAS) else plain.replace("_", " ").replace("-", " ").capitalize()
+    return "" if plain in UNSEEN or plain.startswith(WAS) else label(plain.replace("-", "_"))
 
 
-def day_word(day: date | str | None) -> str:
+def day_word(day: date | None) -> str:
     """A calendar day: ``31 Mar 2027``; empty for none."""
-    if not day:
-        return ""
-    shown = date.fromisoformat(day) if isinstance(day, str) else day
-    return f"{shown.day} {shown:%b %Y}"
+    return f"{day.day} {day:%b %Y}" if day else ""
 
 
-def moment_word(at: datetime | str | None, zone: str = "") -> str:
+def moment_word(at: datetime | None, zone: str = "") -> str:
     """A moment at the site: ``31 Mar 2027, 00:00``. Without a zone, in the one that it is written in.
 
     A time that comes twice there, when clocks go back, says which of both it is: ``7 Nov 2027, 01:30 (EST)``.
     """
-    shown = _read(at)
-    if shown is None:
+    if at is None:
         return ""
-    local = shown.astimezone(dates.zone(zone)) if zone else shown
+    local = dates.at_site(at, zone) if zone else at
     return f"{local.day} {local:%b %Y, %H:%M}" + (f" ({local.tzname()})" if zone and comes_twice(local) else "")
 
 
@@ -80,18 +50,14 @@ def comes_twice(local: datetime) -> bool:
     return local.utcoffset() != local.replace(fold=1 - local.fold).utcoffset()
 
 
-def exact_word(at: datetime | str | None) -> str:
-    """A moment as machines write it (RFC 3339)."""
-    shown = _read(at)
-    return shown.isoformat() if shown else ""
+def rates_word(down: int | str, up: int | str, vlan: int | str | None) -> str:
+    """The rates of internet access: ``100/20 Mbit/s, VLAN 110``."""
+    return f"{down}/{up} Mbit/s" + (f", VLAN {vlan}" if vlan else "")
 
 
-def age_word(at: datetime | str | None, now: datetime) -> str:
+def age_word(at: datetime, now: datetime) -> str:
     """How long ago, or until when, roughly: ``3 h 12 min``; from two months on ``7 months``, then ``3 years``."""
-    shown = _read(at)
-    if shown is None:
-        return ""
-    seconds = int(abs((now - shown) / timedelta(seconds=1)))
+    seconds = int(abs((now - at) / timedelta(seconds=1)))
     for size, name, least in ((YEAR, "years", 2), (MONTH, "months", 2)):
         if seconds >= least * size:
             return f"{seconds // size} {name}"
@@ -102,17 +68,12 @@ def age_word(at: datetime | str | None, now: datetime) -> str:
     return f"{seconds // MINUTE} min" if seconds >= MINUTE else f"{seconds} s"
 
 
-def _read(at: datetime | str | None) -> datetime | None:
-    return datetime.fromisoformat(at) if isinstance(at, str) and at else at if isinstance(at, datetime) else None
-
-
 FILTERS: dict[str, Callable[..., Any]] = {
-    "status": status_word,
-    "state": state_word,
-    "system": system_word,
-    "kind": kind_word,
+    "label": label,
     "day": day_word,
     "moment": moment_word,
-    "exact": exact_word,
+    "clock": lambda at, zone: f"{dates.at_site(at, zone):%H:%M}",
+    "exact": datetime.isoformat,
     "age": age_word,
+    "internet": lambda internet: rates_word(internet.down_mbps, internet.up_mbps, internet.vlan),
 }

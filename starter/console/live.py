@@ -33,7 +33,7 @@ async def changes(request: Request, clients: Clients, client: str = EVERY_CLIENT
             return False
         try:
             return session is None or await sessions_of(request).find(request) is not None
-        except DirectoryAway:  # nobody can say; browsers come back, and are told
+        except DirectoryAway:  # unknown for now; browsers come back by themselves
             return False
 
     stream = _stream(clients.watch, client, min(until, LONGEST), may_listen)

@@ -56,9 +56,9 @@ async def _fill_in(page: Page) -> None:
     for row, (number, office) in enumerate((("+442079460345", "3.12"), ("+442079460310", "3.12"))):
         await page.locator(f"#number-{row}").fill(number)
         await page.locator(f"#office-{row}").fill(office)
-    await page.locator("#said-billing_ref").get_by_text("taken").wait_for()
-    await page.locator("#said-number-0").get_by_text("free").wait_for()
-    await page.locator("#said-number-1").get_by_text("taken").wait_for()
+    await page.locator("#note-billing_ref").get_by_text("taken").wait_for()
+    await page.locator("#note-number-0").get_by_text("free").wait_for()
+    await page.locator("#note-number-1").get_by_text("taken").wait_for()
 
 
 async def _choose_all(page: Page) -> None:

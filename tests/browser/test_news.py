@@ -197,9 +197,9 @@ async def test_the_number_that_a_search_finds_is_told_to_whom_does_not_see_it(
     await service.create(name)
     page = await browsers.signed_in("/clients")
     await page.get_by_label("Search").fill(name)
-    await expect(page.locator("#told")).to_have_text("1 of 1 client")
+    await expect(page.locator("#announcement")).to_have_text("1 of 1 client")
     await page.get_by_label("Search").fill(f"{name} no more")
-    await expect(page.locator("#told")).to_have_text("No client matches.")
+    await expect(page.locator("#announcement")).to_have_text("No client matches.")
 
 
 async def test_choosing_a_theme_loses_nothing_that_was_typed(browsers: Browsers) -> None:

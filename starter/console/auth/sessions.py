@@ -6,7 +6,6 @@ session lives. The digest is of the scheme and the host name, too: a session beg
 session here in another way, and nothing else would change.
 """
 
-import base64
 import hmac
 import secrets
 from dataclasses import dataclass
@@ -33,29 +32,33 @@ WHERE session_digest = $1 AND ended_at IS NULL AND expires_at > now()"""
 _END = "UPDATE console_sessions SET ended_at = now() WHERE session_digest = $1 AND ended_at IS NULL"
 
 
+def seal(key: bytes, text: str, until: datetime) -> str:
+    """The text as a cookie's value or a part of an address, which whoever has the key believes until then."""
+    seconds = int(until.timestamp())
+    return f"{seconds}.{_signature(key, seconds, text)}.{quote(text, safe='')}"
+
+
+def unseal(key: bytes, sealed: str, now: datetime) -> str:
+    """The text that was sealed with this key; empty for anything else, and when its time is over."""
+    until, _, rest = sealed.partition(".")
+    signature, _, quoted = rest.partition(".")
+    text = unquote(quoted)
+    if not until.isdecimal() or not until.isascii() or len(until) > 12 or int(until) < now.timestamp():
+        return ""
+    return text if hmac.compare_digest(signature.encode(), _signature(key, int(until), text).encode()) else ""
+
+
+def _signature(key: bytes, until: int, text: str) -> str:
+    return hmac.digest(key, f"{until}\0{text}".encode(), "sha256").hex()[:32]
+
+
 @dataclass(frozen=True)
 class Session:
-    """One signed-in browser. ``key`` signs what it keeps for us, so that nobody else can have put it there."""
+    """One signed-in browser. ``key`` seals what it keeps for us, so that nobody else can have put it there."""
 
     caller: Caller
     expires_at: datetime
     key: bytes
-
-    def seal(self, text: str, until: datetime) -> str:
-        """The text as a cookie's value, worth something to this session until then."""
-        return f"{int(until.timestamp())}.{self._signature(int(until.timestamp()), text)}.{quote(text)}"
-
-    def unseal(self, sealed: str, now: datetime) -> str:
-        """The text that was sealed by this session; empty for anything else, and when its time is over."""
-        until, _, rest = sealed.partition(".")
-        signature, _, quoted = rest.partition(".")
-        text = unquote(quoted)
-        if not until.isdecimal() or not until.isascii() or len(until) > 12 or int(until) < now.timestamp():
-            return ""
-        return text if hmac.compare_digest(signature.encode(), self._signature(int(until), text).encode()) else ""
-
-    def _signature(self, until: int, text: str) -> str:
-        return hmac.digest(self.key, f"{until}\0{text}".encode(), "sha256").hex()[:32]
 
 
 class Sessions:
@@ -115,22 +118,16 @@ def _secret(request: Request) -> str:
 
 def link_key(token: str, now: datetime) -> str:
     """What signs its bearer in, once, until LINK_LASTS from now: for the link that `connect up` prints."""
-    until = str(int((now + LINK_LASTS).timestamp()))
-    once = secrets.token_urlsafe(6)
-    return f"{until}.{once}.{_signature(token, until, once)}"
+    return seal(_link_secret(token), secrets.token_urlsafe(6), now + LINK_LASTS)
 
 
 def is_link_key(token: str, key: str, now: datetime) -> bool:
     """Whether a key was made from the token and is not too old. Whether it was used before is the database's to say."""
-    until, _, rest = key.partition(".")
-    once, _, signature = rest.partition(".")
-    made_here = hmac.compare_digest(signature.encode(), _signature(token, until, once).encode())
-    return made_here and until.isdigit() and int(until) >= now.timestamp()
+    return bool(unseal(_link_secret(token), key, now))
 
 
-def _signature(token: str, until: str, once: str) -> str:
-    digest = hmac.digest(token.encode(), f"console link\0{until}\0{once}".encode(), "sha256")
-    return base64.urlsafe_b64encode(digest[:18]).decode()
+def _link_secret(token: str) -> bytes:
+    return hmac.digest(token.encode(), b"console link", "sha256")
 
 
 def sessions_of(request: Request) -> Sessions:

@@ -4,18 +4,17 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime
 
 from starter.console.forms.errors import FormErrors
-from starter.console.labels import moment_word, status_word
+from starter.console.labels import day_word, label, moment_word
 from starter.console.rendering import Form
 from starter.contract.bodies import EditBody
 from starter.directory.console import ConsoleReads
-from workflows.domain.client.rules import check_billing_ref as meet_billing_ref
-from workflows.domain.client.rules import check_client_id, check_name
+from workflows.domain.client import rules
 from workflows.domain.dates import first_instant, local_day
 from workflows.domain.lifecycle import Activation, Status
 from workflows.wire.views import ClientView
 
 DETAILS = ("name", "billing_ref", "start_date", "end_date", "activation")
-CHECKS = {"name": check_name, "client_id": check_client_id, "billing_ref": meet_billing_ref}
+RULES = {"name": rules.check_name, "client_id": rules.check_client_id, "billing_ref": rules.check_billing_ref}
 
 
 def details_of(client: ClientView) -> dict[str, str]:
@@ -26,26 +25,23 @@ def details_of(client: ClientView) -> dict[str, str]:
 
 def changes_in(form: Form) -> dict[str, str | None]:
     """The details that differ from when the form was opened. An end date that was emptied is none."""
-    changed = [name for name in DETAILS if name in form.fields and form.text(name) != form.was(name)]
+    changed = [name for name in DETAILS if name in form and form.text(name) != form.was(name)]
     return {name: form.text(name) or (None if name == "end_date" else "") for name in changed}
 
 
-def meet_rules(form: Form, errors: FormErrors) -> None:
+def meet_rules(fields: Mapping[str, str | None], errors: FormErrors) -> None:
     """Hold what was typed against the rules of the domain."""
-    for name, check in CHECKS.items():
-        if form.text(name):
-            errors.meet(name, check, form.text(name))
+    for name, rule in RULES.items():
+        if value := fields.get(name):
+            errors.meet(name, rule, value)
 
 
 def read_details(
     client: ClientView, form: Form, changes: Mapping[str, str | None], errors: FormErrors
 ) -> EditBody | None:
     """The edit that the form says; None when there cannot be such a one, which the errors say."""
-    for name, check in CHECKS.items():
-        if value := changes.get(name):
-            errors.meet(name, check, value)
-    reason = {"reason": form.text("reason")} if form.text("reason") else {}
-    body = errors.read(EditBody, {**changes, **reason})
+    meet_rules(changes, errors)
+    body = errors.read(EditBody, {**changes, **reason_in(form)})
     _hint_changes(client, form, changes, errors)
     return None if errors.stopped else body
 
@@ -54,10 +50,11 @@ def overtaken(client: ClientView, form: Form, changes: Mapping[str, str | None],
     """Refuse to undo what somebody else did to the same fields meanwhile. The form that is returned knows it: sent
     again, it is meant."""
     now = details_of(client)
-    for name, wanted in changes.items():
+    for name, ours in changes.items():
         theirs = now[name]
-        if wanted != "" and theirs not in (form.was(name), wanted or ""):
-            change = f"changed to “{theirs}”" if theirs else "removed"
+        if ours != "" and theirs not in (form.was(name), ours or ""):
+            value = getattr(client, name)
+            change = f"changed to “{day_word(value) if isinstance(value, date) else value}”" if theirs else "removed"
             called = name.replace("_", " ")
             errors.refuse(name, f"The {called} was {change} meanwhile. Save again to have yours instead")
     return form.opened({name: now[name] for name in changes})
@@ -95,6 +92,11 @@ async def check_billing_ref(ref: str, reads: ConsoleReads, errors: FormErrors, o
         errors.hint("billing_ref", f"{ref} is free.", "right")
 
 
+def reason_in(form: Form) -> dict[str, str]:
+    """The reason that a form gives; nothing when it gives none."""
+    return {"reason": form.text("reason")} if form.text("reason") else {}
+
+
 def day_in(form: Form, name: str) -> date | None:
     """The day that a field says; None while it says none."""
     try:
@@ -111,7 +113,7 @@ def _hint_changes(client: ClientView, form: Form, changes: Mapping[str, str | No
             activation = form.text("activation") or client.activation
             errors.hint("start_date", hint_start(start, activation, client.timezone, now))
         else:
-            text = f"Information only: the client is {status_word(client.status).lower()}, nothing is switched."
+            text = f"Information only: the client is {label(client.status).lower()}, nothing is switched."
             errors.hint("start_date", text)
     if "end_date" in changes and "end_date" not in errors.wrong:
         if end is None and not form.text("end_date"):

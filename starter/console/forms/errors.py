@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from starter.console.rendering import SEND_AGAIN
+from starter.console.errors import SEND_AGAIN
 from starter.contract.bodies import YEARS
 from starter.errors import Away, NotDecided, StarterError
 from starter.web.problems import code_of
@@ -20,36 +20,41 @@ from workflows.domain.errors import CommandIdReused, InvalidField, Refusal
 from workflows.domain.services import HIGHEST_RATE, LONGEST_OFFICE
 
 DAY = f"Give a day of the years {YEARS[0]} to {YEARS[-1]}, written 2027-02-28"
+ID = "Give 2 to 63 small letters, digits and hyphens, not beginning with a hyphen"
+RATE = f"Give whole Mbit/s, 1 to {HIGHEST_RATE}"
 RULES = {
-    "name": ("The name", f"Give 1 to {LONGEST_NAME} characters, on one line"),
-    "type": ("The type", "Choose residential or virtual"),
-    "site": ("The site", "Choose one of the list"),
-    "site_id": ("The site id", "Give 2 to 63 small letters, digits and hyphens, not beginning with a hyphen"),
-    "timezone": ("The time zone", "Give a name of the list, such as Europe/London"),
-    "client_id": (
-        "The client id",
-        "Give 2 to 63 small letters, digits and hyphens, not beginning with a hyphen, or leave it empty",
-    ),
-    "billing_ref": (
-        "The billing ref",
-        f"Give at most {LONGEST_BILLING_REF} characters, or leave it empty to have one generated",
-    ),
-    "start_date": ("The start date", DAY),
-    "end_date": ("The end date", f"{DAY}, or leave it empty"),
-    "activation": ("The activation", "Choose automatic or manual"),
-    "number": ("The number", "Write it with a plus and the country code: +442079460001"),
-    "office": ("The office", f"Give a room label of 1 to {LONGEST_OFFICE} characters"),
-    "rooms": ("An office", f"Give room labels of 1 to {LONGEST_OFFICE} characters"),
-    "down": ("The download rate", f"Give whole Mbit/s, 1 to {HIGHEST_RATE}"),
-    "up": ("The upload rate", f"Give whole Mbit/s, 1 to {HIGHEST_RATE}"),
-    "vlan": ("The VLAN", "Give a whole number from 1 to 4094, or leave it empty"),
-    "source": ("The source", "Give 1 to 64 characters: operator, billing, security, …"),
-    "last_day": ("The last day", DAY),
-    "at": ("The day and time", "Write it as 2027-03-31T18:00"),
-    "reason": ("The reason", "Give at most 500 characters"),
-    "note": ("The note", "Give 1 to 500 characters"),
+    "name": f"Give 1 to {LONGEST_NAME} characters, on one line",
+    "type": "Choose residential or virtual",
+    "site": "Choose one of the list",
+    "site_id": ID,
+    "timezone": "Give a name of the list, such as Europe/London",
+    "client_id": f"{ID}, or leave it empty",
+    "billing_ref": f"Give at most {LONGEST_BILLING_REF} characters, or leave it empty to have one generated",
+    "start_date": DAY,
+    "end_date": f"{DAY}, or leave it empty",
+    "activation": "Choose automatic or manual",
+    "number": "Write it with a plus and the country code: +442079460001",
+    "office": f"Give a room label of 1 to {LONGEST_OFFICE} characters",
+    "rooms": f"Give room labels of 1 to {LONGEST_OFFICE} characters",
+    "down": RATE,
+    "up": RATE,
+    "vlan": "Give a whole number from 1 to 4094, or leave it empty",
+    "source": "Give 1 to 64 characters: operator, billing, security, …",
+    "last_day": DAY,
+    "at": "Write it as 2027-03-31T18:00",
+    "reason": "Give 1 to 500 characters",
+    "note": "Give 1 to 500 characters",
 }
-"""What each field is called, and what to give. Fields of a row go by the name before their place: ``number-2``."""
+"""What to give in each field. Fields of a row go by the name before their place: ``number-2``."""
+NAMES = {
+    "timezone": "The time zone",
+    "rooms": "An office",
+    "down": "The download rate",
+    "up": "The upload rate",
+    "vlan": "The VLAN",
+    "at": "The day and time",
+}
+"""The fields that are not called as they are named."""
 LISTS = {"lines": "lines", "add_lines": "lines", "remove_lines": "lines to remove", "rooms": "offices"}
 BY_MODEL = {"down_mbps": "down", "up_mbps": "up", "offices": "rooms", "internet": "down"}
 """The field beside which something is said about a field of the contract, where it goes by another name."""
@@ -77,7 +82,7 @@ class FormErrors:
     its ``heading``. ``order`` is that of the fields in the page.
 
     ``typing`` names the field that is being typed in: nothing about its shape is held against it. Unless the form was
-    ``sent``, nothing is called missing; ``unfinished`` says what is still to be given.
+    ``sent``, nothing is called missing; ``unfinished`` says what is still missing.
     """
 
     order: tuple[str, ...] = ()
@@ -174,8 +179,9 @@ class FormErrors:
 
 def sentence(name: str, error: Mapping[str, Any]) -> str:
     """What is wrong with a field, its rule and the remedy, as one says it to a person."""
-    called, remedy = RULES.get(re.sub(r"-\+?\d+$", "", name), (f"The field {name}", "Correct it"))
-    given = error["input"]
+    plain = re.sub(r"-\+?\d+$", "", name)
+    called, remedy = NAMES.get(plain, f"The {plain.replace('_', ' ')}"), RULES.get(plain, "Correct it")
+    value = error["input"]
     if error["type"] in OWN_WORDS:
         return str(error["msg"])
     if error["type"] == HIDDEN:
@@ -183,9 +189,9 @@ def sentence(name: str, error: Mapping[str, Any]) -> str:
     if error["type"] == TOO_MANY:
         most = error["ctx"]["max_length"]
         return f"There are more than {most} {LISTS.get(name, 'entries')}. Give at most {most} in one change"
-    if error["type"] == "missing" or given in (None, ""):
+    if error["type"] == "missing" or value in (None, ""):
         return f"{called} is missing. {remedy}"
     if error["type"] == "string_too_long":
         return f"{called} is too long. {remedy}"
-    shown = str(given)
-    return f"{called} cannot be “{shown[:40]}{'…' if len(shown) > 40 else ''}”. {remedy}"
+    quoted = str(value)
+    return f"{called} cannot be “{quoted[:40]}{'…' if len(quoted) > 40 else ''}”. {remedy}"

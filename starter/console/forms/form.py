@@ -1,18 +1,22 @@
 """A form as it was sent: what was typed, what is wrong with it, and the command that it is."""
 
 import re
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 from uuid import uuid4
 
+from fastapi import Request
+
 from starter.console.forms.errors import FormErrors
-from starter.console.forms.lines import MORE, LineRow, place_of
+from starter.console.forms.lines import MORE, LineRow, order_of, place_of, rows_of
 from starter.console.rendering import Form
 from starter.errors import NoSuchClient, StarterError
 from workflows.domain.errors import Refusal
 
+CHECK = "/check"  # ends the address where a form is only looked at
 TYPING = "typing"  # names the field that is being typed in
+LINES = "lines"
 COMMAND_ID = "command_id"
 
 Answer = TypeVar("Answer")
@@ -22,50 +26,64 @@ Answer = TypeVar("Answer")
 class BoundForm:
     """A form, to be shown as it was typed with what there is to say about it.
 
-    ``command_id`` is that of the command that it is: sent twice, it is done once.
+    ``command_id`` is that of the command that it is: sent twice, it is done once. ``code`` is the HTTP code of what
+    kept it from being done, once that was tried.
     """
 
     form: Form
     errors: FormErrors = field(default_factory=FormErrors)
     command_id: str = field(default_factory=lambda: new_command_id())
     rows: Sequence[LineRow] = ()
+    code: int = 0
 
     @classmethod
-    def sent(cls, form: Form, order: Sequence[str], rows: Sequence[LineRow] = ()) -> "BoundForm":
-        """A form that is to be carried out."""
-        return cls(form, FormErrors(tuple(order)), command_id_of(form), rows)
+    async def read(cls, request: Request, order: Sequence[str] = ()) -> "BoundForm":
+        """The form in a request: to be carried out when it was sent, or else only looked at as one types, or asks for
+        more rows. ``order`` is that of its fields, with LINES in the place of its rows for lines, if it has any."""
+        form = await Form.read(request)
+        more = bool(form.text(MORE))
+        rows = rows_of(form, more=more) if LINES in order else ()
+        sent = request.method == "POST" and not request.url.path.endswith(CHECK) and not more
+        names = [name for field in order for name in (order_of(rows) if field == LINES else [field])]
+        errors = FormErrors(tuple(names), "" if sent else form.text(TYPING), sent=sent)
+        return cls(form, errors, command_id_of(form), rows)
 
-    @classmethod
-    def typed(cls, form: Form, order: Sequence[str], rows: Sequence[LineRow] = ()) -> "BoundForm":
-        """A form that is only looked at as one types."""
-        return cls(form, FormErrors(tuple(order), form.text(TYPING), sent=False), command_id_of(form), rows)
+    @property
+    def sent(self) -> bool:
+        return self.errors.sent
 
-    def refused(self, refusal: Refusal) -> int:
-        """Say why the client refused, and return the HTTP code. What is sent next is another command."""
+    @property
+    def status(self) -> int:
+        """The HTTP code of the form when it is shown again."""
+        return (self.code or (422 if self.errors.stopped else 200)) if self.sent else 200
+
+    def refused(self, refusal: Refusal) -> None:
+        """Say why the client refused. What is sent next is another command."""
         self.command_id = new_command_id()
-        return self.errors.refused(refusal, place_of(refusal, self.rows))
+        self.code = self.errors.refused(refusal, place_of(refusal, self.rows))
 
-    async def carried_out(self, command: Awaitable[Answer]) -> Answer | int:
-        """The client's answer; when it refuses, or something is away, the HTTP code of that, said in the form."""
+    async def carried_out(
+        self, command: Awaitable[Answer], look_up: Callable[[], Awaitable[None]] | None = None
+    ) -> Answer | None:
+        """The client's answer; None when it refuses, or something is away, which the form then says. What it refuses
+        is said in the words of ``look_up``, where that finds it, too."""
         try:
             return await command
         except Refusal as refusal:
-            return self.refused(refusal)
+            if look_up is not None:
+                await look_up()
+            self.refused(refusal)
         except NoSuchClient:
             raise
         except StarterError as undone:  # it may be under way: the same form then answers
-            return self.errors.undone(undone)
-
-
-def more_rows(form: Form) -> bool:
-    """Whether more rows for lines are asked for."""
-    return bool(form.text(MORE))
+            self.code = self.errors.undone(undone)
+        return None
 
 
 def command_id_of(form: Form) -> str:
     """The id that the form carries, so that sending it twice does it once."""
-    given = form.text(COMMAND_ID)
-    return given if re.fullmatch(r"[A-Za-z0-9-]{8,64}", given) else new_command_id()
+    command_id = form.text(COMMAND_ID)
+    return command_id if re.fullmatch(r"[A-Za-z0-9-]{8,64}", command_id) else new_command_id()
 
 
 def new_command_id() -> str:

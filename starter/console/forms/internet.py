@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 from starter.console.forms.errors import FormErrors
+from starter.console.labels import rates_word
 from starter.console.rendering import Form
 from starter.contract.bodies import InternetGiven
 from workflows.wire.views import InternetView
 
-RATES = ("down", "up", "vlan")
+RATES = {"down": "down_mbps", "up": "up_mbps", "vlan": "vlan"}  # the fields, and what the contract calls them
 CHOICE, SET, NONE = "internet", "set", "none"  # of Edit status: keep it, set it, or end it
 ENDED = "end-internet"  # of Edit client, whose rates are those of the client to begin with
 CHOICES = (("", "Keep as it is"), (SET, "Set"), (NONE, "End"))
@@ -17,8 +18,7 @@ CHOICES = (("", "Keep as it is"), (SET, "Set"), (NONE, "End"))
 
 def rates_of(internet: InternetView | None) -> dict[str, str]:
     """The rates of a client, as the form has them."""
-    rates = (internet.down_mbps, internet.up_mbps, internet.vlan or "") if internet else ("", "", "")
-    return dict(zip(RATES, map(str, rates), strict=True))
+    return {name: str(getattr(internet, rate, None) or "") for name, rate in RATES.items()}
 
 
 def fields_of_plan(kind: str, internet: Any) -> Iterator[tuple[str, object]]:
@@ -27,13 +27,12 @@ def fields_of_plan(kind: str, internet: Any) -> Iterator[tuple[str, object]]:
         yield CHOICE, internet
         return
     yield CHOICE, SET if kind == "change_services" else None
-    yield from zip(RATES, (internet["down_mbps"], internet["up_mbps"], internet["vlan"]), strict=True)
+    yield from ((name, internet[rate]) for name, rate in RATES.items())
 
 
 def read_internet(form: Form, errors: FormErrors) -> InternetGiven | None:
     """The internet access that a form says; None when it says none, or none that can be."""
-    names = dict(zip(RATES, ("down_mbps", "up_mbps", "vlan"), strict=True))
-    values = {names[name]: _whole(form.text(name)) for name in RATES if form.text(name)}
+    values = {rate: _whole(form.text(name)) for name, rate in RATES.items() if form.text(name)}
     return errors.read(InternetGiven, values) if values else None
 
 
@@ -56,8 +55,7 @@ def read_change(form: Form, errors: FormErrors) -> InternetGiven | Literal["none
         errors.refuse("down", "To end internet access, tick “End internet access”; to keep it, give its rates")
     internet = read_internet(form, errors)
     if internet is not None:
-        vlan = f", VLAN {internet.vlan}" if internet.vlan is not None else ""
-        errors.hint("down", f"It becomes {internet.down_mbps}/{internet.up_mbps} Mbit/s{vlan}.")
+        errors.hint("down", f"It becomes {rates_word(internet.down_mbps, internet.up_mbps, internet.vlan)}.")
     return internet
 
 
@@ -66,11 +64,10 @@ def overtaken(internet: InternetView | None, form: Form, errors: FormErrors) -> 
     again, it is meant."""
     theirs = rates_of(internet)
     was = {name: form.was(name) for name in RATES}
-    wanted = {name: "" if form.text(ENDED) else form.text(name) for name in RATES}
-    if wanted == was or theirs in (was, wanted):
+    ours = {name: "" if form.text(ENDED) else form.text(name) for name in RATES}
+    if ours == was or theirs in (was, ours):
         return form
-    vlan = f", VLAN {theirs['vlan']}" if theirs["vlan"] else ""
-    change = f"changed to {theirs['down']}/{theirs['up']} Mbit/s{vlan}" if any(theirs.values()) else "ended"
+    change = f"changed to {rates_word(**theirs)}" if any(theirs.values()) else "ended"
     errors.refuse("down", f"Internet access was {change} meanwhile. Send it again to have yours instead")
     return form.opened(theirs)
 

@@ -18,7 +18,7 @@ MOST_ROWS = 500
 ROWS = 3  # empty ones that a form begins with, and that "More lines" adds
 ROOMS = "rooms"
 REMOVED = "remove"
-ROW_NAMES = re.compile(r"(number|office|protected)-(\+?\d{1,15})")
+FILLED = re.compile(r"(?:number|office|protected)-(\d{1,4})")
 
 
 @dataclass(frozen=True)
@@ -36,34 +36,17 @@ class LineRow:
     removed: bool = False
 
     @classmethod
-    def read(cls, form: Form, place: int) -> "LineRow":
+    def read(cls, form: Form, place: int | str) -> "LineRow":
         row = cls(place)
-        office, protected = form.text(row.office_field), bool(form.text(row.protected_field))
-        if not (line := form.text(row.line_field)):
-            return cls(place, form.text(row.number_field), office, protected)
-        number, _, rest = line.partition(" ")
-        kept, _, where = rest.partition(" ")
-        return cls(place, number, office, protected, (where, kept == "protected"), bool(form.text(row.remove_field)))
+        office, protected = form.text(row.name("office")), bool(form.text(row.name("protected")))
+        if not (line := form.text(row.name("line"))):
+            return cls(place, form.text(row.name("number")), office, protected)
+        number, kept, where, *_ = [*line.split(" ", 2), "", ""]
+        return cls(place, number, office, protected, (where, kept == "protected"), bool(form.text(row.name("remove"))))
 
-    @property
-    def number_field(self) -> str:
-        return f"number-{self.place}"
-
-    @property
-    def office_field(self) -> str:
-        return f"office-{self.place}"
-
-    @property
-    def protected_field(self) -> str:
-        return f"protected-{self.place}"
-
-    @property
-    def remove_field(self) -> str:
-        return f"remove-{self.place}"
-
-    @property
-    def line_field(self) -> str:
-        return f"line-{self.place}"
+    def name(self, field: str) -> str:
+        """What a field of the row is called: ``number``, ``office``, ``protected``, ``remove``, ``line``."""
+        return f"{field}-{self.place}"
 
     @property
     def blank(self) -> bool:
@@ -77,7 +60,7 @@ class LineRow:
     @property
     def field(self) -> str:
         """The field beside which something about the whole row is said."""
-        return self.number_field if self.was is None else self.office_field
+        return self.name("number" if self.was is None else "office")
 
     @property
     def changed(self) -> bool:
@@ -90,62 +73,58 @@ class LineRow:
         office, protected = self.was or ("", False)
         return f"{self.number} {'protected' if protected else 'plain'} {office}".strip()
 
-    @property
-    def typed(self) -> dict[str, str]:
-        """The fields of the row as they stand, without the empty ones."""
-        fields = {
-            self.number_field if self.was is None else self.line_field: self.carried if self.was else self.number,
-            self.office_field: self.office,
-            self.protected_field: "yes" if self.protected else "",
-        }
-        return {name: value for name, value in fields.items() if value}
 
-
-def rows_of(form: Form, *, more: int = 0) -> list[LineRow]:
-    """The rows of lines that a form has, and as many empty ones."""
-    named = (re.fullmatch(r"(?:number|line)-(\d{1,4})", name) for name in form.fields)
-    places = sorted({int(found[1]) for found in named if found})
-    rows = [LineRow.read(form, place) for place in places]
-    after = places[-1] + 1 if places else 0
-    room = max(0, min(more, MOST_ROWS - sum(row.was is None for row in rows)))
-    return [*rows, *(LineRow(place) for place in range(after, after + room))]
+def rows_of(form: Form, *, more: bool = False) -> list[LineRow]:
+    """The rows of lines that a form has, and as many empty ones as there is room for."""
+    named = (re.fullmatch(r"(?:number|line)-(\d{1,4})", name) for name in form)
+    rows = [LineRow.read(form, place) for place in sorted({int(found[1]) for found in named if found})]
+    return [*rows, *_empty(rows, ROWS if more else 0)]
 
 
 def filled_rows(form: Form) -> list[LineRow]:
     """The rows for new lines; the last is empty while there is room. Those beyond the room stay, to be refused."""
-    named = (ROW_NAMES.fullmatch(name) for name, value in form.fields.items() if value)
-    places = {int(found[2]) for found in named if found and found[2].isdecimal() and len(found[2]) <= 4}
+    named = (FILLED.fullmatch(name) for name, value in form.items() if value)
+    places = {int(found[1]) for found in named if found}
     room = range(min(max([ROWS, *(place + 2 for place in places)]), MOST_ROWS))
-    return [LineRow.read(form, place) for place in (*room, *sorted(places.difference(room)))]
+    return [LineRow.read(form, place) for place in sorted(places.union(room))]
 
 
 def office_rows(form: Form, lines: Iterable[LineView]) -> list[LineRow]:
     """Rows that give each of these lines an office."""
     empty = [LineRow(line.number, line.number, "", line.protected, ("", line.protected)) for line in lines]
-    return [replace(row, office=form.text(row.office_field)) for row in empty]
+    return [replace(row, office=form.text(row.name("office"))) for row in empty]
 
 
 def rows_of_client(lines: Sequence[LineView]) -> list[LineRow]:
     """A client's lines as a form to change them begins, with room for more."""
     now = [(line.number, line.office or "", line.protected) for line in lines]
     rows = [LineRow(place, *line, was=line[1:]) for place, line in enumerate(now)]
-    return [*rows, *(LineRow(place) for place in range(len(rows), len(rows) + (1 if rows else ROWS)))]
+    return [*rows, *_empty(rows, 1 if rows else ROWS)]
+
+
+def _empty(rows: Sequence[LineRow], number: int) -> list[LineRow]:
+    """So many empty rows after these, or as many as there is room for."""
+    after = int(rows[-1].place) + 1 if rows else 0
+    return [LineRow(after + n) for n in range(min(number, MOST_ROWS - sum(row.was is None for row in rows)))]
 
 
 def fields_of_plan(details: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """The fields that say what a planned change says about lines and offices."""
     for line in details.get("lines", ()):
-        yield LineRow(line["number"]).office_field, line["office"]
+        yield LineRow(line["number"]).name("office"), line["office"]
     yield ROOMS, ", ".join(details.get("offices", ()))
     for place, line in enumerate(details.get("add_lines", ())):
-        yield from LineRow(place, line["number"], line["office"] or "", line["protected"]).typed.items()
+        row = LineRow(place)
+        yield row.name("number"), line["number"]
+        yield row.name("office"), line["office"] or ""
+        yield row.name("protected"), "yes" if line["protected"] else ""
     for number in details.get("remove_lines", ()):
         yield REMOVED, number
 
 
 def order_of(rows: Iterable[LineRow]) -> tuple[str, ...]:
     """The fields of the rows, in the order of the page."""
-    return tuple(name for row in rows for name in (row.number_field, row.office_field))
+    return tuple(row.name(field) for row in rows for field in ("number", "office"))
 
 
 def read_lines(rows: Iterable[LineRow], kind: ClientType, errors: FormErrors) -> dict[str, LineGiven]:
@@ -159,12 +138,12 @@ def read_lines(rows: Iterable[LineRow], kind: ClientType, errors: FormErrors) ->
             seen.add(row.number)
             continue
         if not row.number:
-            errors.miss(row.number_field, "The number is missing. Give it, or empty the row")
+            errors.miss(row.field, "The number is missing. Give it, or empty the row")
             continue
         if kind is ClientType.RESIDENTIAL and not row.office:
-            errors.miss(row.office_field, "The office is missing. Each line is in one")
+            errors.miss(row.name("office"), "The office is missing. Each line is in one")
         if kind is ClientType.VIRTUAL and row.office:
-            errors.refuse(row.office_field, "A virtual client has no office. Leave it out")
+            errors.refuse(row.name("office"), "A virtual client has no office. Leave it out")
         values = {"number": row.number, "office": row.office or None, "protected": row.protected}
         line = errors.read(LineGiven, values, f"-{row.place}")
         if line is None:
@@ -173,7 +152,7 @@ def read_lines(rows: Iterable[LineRow], kind: ClientType, errors: FormErrors) ->
             errors.refuse(row.field, f"{line.number} is given twice. Give each number once", finished=True)
         seen.add(line.number)
         if row.office:
-            errors.meet(row.office_field, check_office, row.office)
+            errors.meet(row.name("office"), check_office, row.office)
         lines[row.field] = line
     return lines
 
@@ -226,4 +205,4 @@ def place_of(refusal: Refusal, rows: Iterable[LineRow]) -> str:
         return name
     rows = [*rows]
     about = next((row for row in rows if row.number and row.dialled in refusal.why), None)
-    return about.field if about else next((row.number_field for row in rows if row.was is None), "")
+    return about.field if about else next((row.field for row in rows if row.was is None), "")

@@ -2,16 +2,16 @@
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import cached_property
 
 from starter.console.forms.errors import RULES, FormErrors
 from starter.console.labels import comes_twice
-from starter.console.plans import A_DAY, At
+from starter.console.plans import last_day_before
 from starter.console.rendering import Form
 from workflows.domain.dates import at_site, end_of, zone
 from workflows.domain.errors import InvalidField
 
 WHEN, LAST_DAY, AT, SECOND = "when", "last_day", "at", "second"
-NAMES = (WHEN, LAST_DAY, AT)
 NOW, DAY = "now", "day"
 
 
@@ -33,9 +33,9 @@ class Moment:
             return chosen
         return DAY if self.form.text(LAST_DAY) else AT if self.form.text(AT) else NOW
 
-    @property
+    @cached_property
     def at(self) -> datetime | None:
-        """When it would happen; None for now, or while that cannot be read."""
+        """When it would happen, in the time of the site; None for now, or while that cannot be read."""
         try:
             if self.when == DAY:
                 return at_site(end_of(date.fromisoformat(self.form.text(LAST_DAY)), self.timezone), self.timezone)
@@ -44,32 +44,25 @@ class Moment:
             return None
 
     @property
-    def twice(self) -> tuple[str, str] | None:
+    def twice(self) -> list[str]:
         """What the first and the second are called, of an exact moment whose time comes twice that day."""
-        local = self._local
-        if local is None or not comes_twice(local):
-            return None
-        first, second = (f"{local.replace(fold=fold):%H:%M %Z}" for fold in (0, 1))
-        return first, second
-
-    @property
-    def second(self) -> int:
-        """Which of both it is, of a time that comes twice: 0 or 1."""
-        return self._local.fold if self._local else 0
+        if self.when != AT or self.at is None or not comes_twice(self.at):
+            return []
+        return [f"{self.at.replace(fold=fold):%H:%M %Z}" for fold in (0, 1)]
 
     @property
     def skipped(self) -> str:
         """The time that was typed, where the clocks of the site skip it on that day."""
         typed = self.form.text(AT)
-        if self._local is None or "T" not in typed or datetime.fromisoformat(typed).tzinfo:
+        if self.when != AT or self.at is None or "T" not in typed or datetime.fromisoformat(typed).tzinfo:
             return ""
         clock = f"{datetime.fromisoformat(typed):%H:%M}"
-        return clock if clock != f"{self._local:%H:%M}" else ""
+        return clock if clock != f"{self.at:%H:%M}" else ""
 
     @property
     def typed(self) -> str:
         """The exact moment as a browser's field has it: of the site, without an offset."""
-        return f"{self._local:%Y-%m-%dT%H:%M}" if self._local else self.form.text(AT)
+        return f"{self.at:%Y-%m-%dT%H:%M}" if self.when == AT and self.at else self.form.text(AT)
 
     def read(self, errors: FormErrors) -> dict[str, str]:
         """The moment as a command says it; nothing of now."""
@@ -86,13 +79,8 @@ class Moment:
         try:
             return {AT: self._exact().isoformat()}
         except (ValueError, OverflowError):
-            errors.refuse(AT, f"That is not a day and time. {RULES[AT][1]}")
+            errors.refuse(AT, f"That is not a day and time. {RULES[AT]}")
             return {}
-
-    @property
-    def _local(self) -> datetime | None:
-        at = self.at if self.when == AT else None
-        return at.astimezone(zone(self.timezone)) if at else None
 
     def _exact(self) -> datetime:
         """An instant with offset, or a local time. One that comes twice (clocks go back) is the first unless the second
@@ -103,10 +91,10 @@ class Moment:
         return at_site(at.astimezone(UTC), self.timezone)
 
 
-def fields_of_plan(planned: At) -> dict[str, str]:
+def fields_of(at: datetime, timezone: str) -> dict[str, str]:
     """The fields that say when a planned change happens."""
-    if planned.begins_a_day:
-        return {WHEN: DAY, LAST_DAY: str(planned.day - A_DAY)}
-    local = planned.plan.at.astimezone(zone(planned.timezone))
+    if last_day := last_day_before(at, timezone):
+        return {WHEN: DAY, LAST_DAY: str(last_day)}
+    local = at.astimezone(zone(timezone))
     second = "yes" if local.fold and comes_twice(local) else ""
     return {WHEN: AT, AT: f"{local:%Y-%m-%dT%H:%M}", SECOND: second}

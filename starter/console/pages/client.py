@@ -2,11 +2,11 @@
 
 from datetime import UTC, datetime
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import Response
 
 from starter.console.forms.action import reschedule
-from starter.console.rendering import Page, page, reads_of
+from starter.console.rendering import page, page_router, reads_of
 from starter.console.timeline import timeline_of
 from starter.web.dependencies import Clients
 from workflows.domain.journal import Event
@@ -15,7 +15,7 @@ LATEST = 8
 PAGE = 100
 EVENTS = tuple(event.value for event in Event)
 
-client_pages = APIRouter(include_in_schema=False, route_class=Page)
+client_pages = page_router()
 
 
 @client_pages.get("/clients/{client_id}")
@@ -24,16 +24,16 @@ async def show_client(request: Request, clients: Clients, client_id: str) -> Res
     client = await clients.client(client_id)
     latest = await clients.history(client_id, LATEST, None)
     changes = await reads_of(request).status_changes(client_id)
-    drawing = timeline_of(client, changes, datetime.now(UTC))
-    return page(request, "client.html", client=client, history=latest, timeline=drawing, reschedule=reschedule)
+    timeline = timeline_of(client, changes, datetime.now(UTC))
+    return page(request, "client.html", client=client, history=latest, timeline=timeline, reschedule=reschedule)
 
 
 @client_pages.get("/clients/{client_id}/history")
 async def show_history(
     request: Request, clients: Clients, client_id: str, event: str = "", cursor: str | None = None
 ) -> Response:
-    """All that was asked, refused, decided, tried and proven; or only what is of one kind."""
+    """All requests, refusals, decisions, attempts and proofs; or only one kind of them."""
     client = await clients.client(client_id)
     chosen = event if event in EVENTS else ""
-    found = await clients.history(client_id, PAGE, cursor, chosen)
-    return page(request, "history.html", client=client, history=found, events=EVENTS, chosen=chosen, cursor=cursor)
+    history = await clients.history(client_id, PAGE, cursor, chosen)
+    return page(request, "history.html", client=client, history=history, events=EVENTS, chosen=chosen, cursor=cursor)

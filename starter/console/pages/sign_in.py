@@ -6,33 +6,20 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
-from starter.console.auth.sessions import (
-    LASTS,
-    LONGEST_NAME,
-    address_of,
-    cookie_name,
-    is_link_key,
-    sessions_of,
-)
-from starter.console.auth.throttle import Throttle
+from starter.console.auth.sessions import LASTS, LONGEST_NAME, address_of, cookie_name, is_link_key, sessions_of
 from starter.console.rendering import (
-    KEPT,
-    SIGNED_OUT,
     THEME_COOKIE,
     THEMES,
-    Page,
+    Form,
     forget,
-    out_of_reach,
     page,
-    read_form,
+    page_router,
     redirect,
     remember,
-    resubmit_page,
     safe_path,
     session_of,
 )
@@ -43,14 +30,14 @@ YEAR = timedelta(days=365)
 
 log = structlog.get_logger(__name__)
 
-sign_in_pages = APIRouter(include_in_schema=False, route_class=Page)
+sign_in_pages = page_router()
 
 
 class Static(StaticFiles):
     """Files that browsers ask after each time: a new version counts at once."""
 
-    def file_response(self, *given: Any, **named: Any) -> Response:
-        answer = super().file_response(*given, **named)
+    def file_response(self, *args: Any, **options: Any) -> Response:
+        answer = super().file_response(*args, **options)
         answer.headers["Cache-Control"] = "no-cache"
         return answer
 
@@ -58,38 +45,32 @@ class Static(StaticFiles):
 static = Static(directory=Path(__file__).parents[1] / "static")
 
 
-def throttle_of(request: Request) -> Throttle:
-    """Who has failed to sign in lately."""
-    throttle: Throttle = request.app.state.throttle
-    return throttle
-
-
 @sign_in_pages.get("/sign-in")
 async def show_sign_in(request: Request, next: str = "/", key: str = "") -> Response:  # noqa: A002  # as addresses say it
     """The sign-in page; with the key of a link, straight in."""
     if session_of(request) is not None:
-        return redirect(safe_path(next))
+        return redirect(request, safe_path(next))
     if not key:
-        return _asking(request, next)
+        return _form_page(request, next)
     if is_link_key(request.app.state.token, key, datetime.now(UTC)):
         cookie = await sessions_of(request).begin(OPERATOR, address_of(request), link=key)
         if cookie is not None:
             log.info("signed_in", by=OPERATOR, with_="link")
             return _entered(request, cookie, safe_path(next))
-    return _asking(request, next, "This link has been used already, or is too old. Paste the token instead.", 403)
+    return _form_page(request, next, "This link has been used already, or is too old. Paste the token instead.", 403)
 
 
 @sign_in_pages.post("/sign-in")
 async def sign_in(request: Request) -> Response:
     """The right token always goes through: nobody who guesses can keep out who knows it."""
-    form, sessions = await read_form(request), sessions_of(request)
+    form, sessions = await Form.read(request), sessions_of(request)
     name, after = form.text("name")[:LONGEST_NAME] or OPERATOR, form.text("next") or "/"
     if session_of(request) is not None:  # in another tab, meanwhile
-        return redirect(safe_path(after))
+        return redirect(request, safe_path(after))
     if not sessions.knows(form.text("token")):
         return _wrong_token(request, after, name)
     if not name.isprintable():
-        return _asking(request, after, UNSEEN_IN_NAME, 422, "".join(filter(str.isprintable, name)))
+        return _form_page(request, after, UNSEEN_IN_NAME, 422, "".join(filter(str.isprintable, name)))
     cookie = await sessions.begin(name, address_of(request))
     assert cookie is not None  # only a link can have been used before
     log.info("signed_in", by=name, with_="token")
@@ -97,51 +78,41 @@ async def sign_in(request: Request) -> Response:
 
 
 def _wrong_token(request: Request, after: str, name: str) -> HTMLResponse:
-    throttle, address, now = throttle_of(request), request.client.host if request.client else "", time.monotonic()
+    throttle, now = request.app.state.throttle, time.monotonic()
+    address = request.client.host if request.client else ""
     if wait := throttle.wait(address, now):
-        answer = _asking(request, after, f"Too many attempts. Try again in {int(wait / 60) + 1} minutes.", 429, name)
+        answer = _form_page(request, after, f"Too many attempts. Try again in {int(wait / 60) + 1} minutes.", 429, name)
         answer.headers["Retry-After"] = str(int(wait) + 1)
         return answer
     throttle.failed(address, now)
     log.warning("sign_in_refused", address=address)
-    return _asking(request, after, "That is not the token. It lies in the data folder, in the file “token”.", 403, name)
+    return _form_page(request, after, "That is not the token. It is in the file “token” in the data folder.", 403, name)
 
 
 @sign_in_pages.post("/sign-out")
 async def sign_out(request: Request) -> Response:
     await sessions_of(request).end(request)
-    answer = redirect("/sign-in")
+    answer = redirect(request, "/sign-in")
     forget(request, answer, cookie_name(request))
     return answer
-
-
-@sign_in_pages.post(KEPT)
-async def keep(request: Request) -> Response:
-    """A form that the guard could not let through, kept to be sent again."""
-    path, away = getattr(request.state, "kept", ""), getattr(request.state, "away", None)
-    if not path:  # nobody comes here by themselves
-        raise HTTPException(404)
-    if away is not None:
-        return await out_of_reach(request, away, path)
-    return await resubmit_page(request, 401, "You are signed out", SIGNED_OUT, path)
 
 
 @sign_in_pages.post("/theme")
 async def choose_theme(request: Request) -> Response:
     """Light, dark, or as the system has it; a cookie remembers."""
-    form = await read_form(request)
+    form = await Form.read(request)
     theme = form.text("theme")
-    answer = redirect(safe_path(form.text("next") or "/"))
+    answer = redirect(request, safe_path(form.text("next") or "/"))
     if theme in THEMES:
         remember(request, answer, THEME_COOKIE, theme, YEAR)
     return answer
 
 
 def _entered(request: Request, cookie: str, path: str) -> RedirectResponse:
-    answer = redirect(path)
+    answer = redirect(request, path)
     remember(request, answer, cookie_name(request), cookie, LASTS)
     return answer
 
 
-def _asking(request: Request, after: str, problem: str = "", status: int = 200, name: str = "") -> HTMLResponse:
+def _form_page(request: Request, after: str, problem: str = "", status: int = 200, name: str = "") -> HTMLResponse:
     return page(request, "sign_in.html", status, next=safe_path(after), problem=problem, name=name)

@@ -1,18 +1,18 @@
 """The Edit status page: what can be done with a client, what that would do, and doing it."""
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse, Response
+from fastapi import Request
+from fastapi.responses import Response
 
 from starter.clients import ClientService, refusal_in
-from starter.console.forms.action import Action, ActionForm, actions_for
+from starter.console.forms.action import ActionForm
 from starter.console.forms.errors import FormErrors
 from starter.console.forms.form import BoundForm, new_command_id
 from starter.console.forms.internet import CHOICES
 from starter.console.forms.lines import place_of
-from starter.console.rendering import Form, Page, caller_of, page, read_form, redirect
+from starter.console.rendering import caller_of, page, page_router, redirect
 from starter.errors import NotDecided
 from starter.web.dependencies import Clients
 from workflows.domain.errors import Refusal
@@ -28,106 +28,81 @@ OVERTAKEN = (
 )
 NOT_THE_NAME = "That is not the client's name. Type it exactly as it is written above."
 
-status_pages = APIRouter(include_in_schema=False, route_class=Page)
-
-
-@dataclass(frozen=True)
-class Choice:
-    """An action, and why it cannot be taken now; none: it can."""
-
-    action: Action
-    why_not: str
+status_pages = page_router()
 
 
 @status_pages.get("/clients/{client_id}/status")
 async def show_status(request: Request, clients: Clients, client_id: str) -> Response:
     """What can be done, and a preview of what is chosen: as one types, nothing is done."""
-    client, form = await clients.client(client_id), form_in(request)
-    action = ActionForm.of(client, form)
-    return await _show(request, clients, client, action, BoundForm.typed(form, action.order if action else ()))
+    client, bound = await clients.client(client_id), await BoundForm.read(request)
+    return await _page(request, clients, client, ActionForm.of(client, bound), bound)
 
 
 @status_pages.post("/clients/{client_id}/status")
 async def change_status(request: Request, clients: Clients, client_id: str) -> Response:
     """Do what was previewed. What is refused is shown with everything that was typed."""
-    form, client = await read_form(request), await clients.client(client_id)
-    action = ActionForm.of(client, form)
+    client, bound = await clients.client(client_id), await BoundForm.read(request)
+    action, errors = ActionForm.of(client, bound), bound.errors
     if action is None:
-        return redirect(f"/clients/{client_id}/status")
-    bound, status = BoundForm.sent(form, action.order, action.rows), 422
-    message = action.message(caller_of(request), bound.command_id, bound.errors)
-    if action.action.danger and _plain(form.text("confirmed")) != _plain(client.name):
-        bound.errors.refuse("confirmed", NOT_THE_NAME)
+        return redirect(request, f"/clients/{client_id}/status")
+    message = action.message(caller_of(request), bound.command_id, errors)
+    if action.kind is Kind.DECOMMISSION and _plain(bound.form.text("confirmed")) != _plain(client.name):
+        errors.refuse("confirmed", NOT_THE_NAME)
     elif message is not None:
         try:
-            shown = await clients.preview(client_id, message)
-            if shown.changed and not shown.answered and seal(shown) != form.text("seen"):
-                bound.errors.problem, status = OVERTAKEN, 409
+            preview = await clients.preview(client_id, message)
+            if preview.changed and not preview.answered and seal(preview) != bound.form.text("seen"):
+                errors.problem, bound.code = OVERTAKEN, 409
             else:
                 answer = await clients.command(client_id, message)
-                return redirect(f"/clients/{client_id}", notice=f"{answer.message}.")
+                return redirect(request, f"/clients/{client_id}", f"{answer.message}.")
         except Refusal as refusal:
-            status = bound.refused(refusal)
-            bound.errors.problem = refusal_text(refusal)
+            bound.refused(refusal)
+            errors.problem = refusal_text(refusal)
         except NotDecided as undecided:  # sent again with the same id, it is the same command
-            status = bound.errors.undone(undecided)
-            return await _show(request, clients, await clients.client(client_id), action, bound, status)
-    bound.command_id = new_command_id()
-    return await _show(request, clients, await clients.client(client_id), action, bound, status)
+            bound.code = errors.undone(undecided)
+    if not errors.heading:
+        bound.command_id = new_command_id()
+    return await _page(request, clients, await clients.client(client_id), action, bound)
 
 
-def form_in(request: Request) -> Form:
-    """What an address asks, read as a form is."""
-    many: dict[str, list[str]] = {}
-    for name, value in request.query_params.multi_items():
-        many.setdefault(name, []).append(value.strip())
-    return Form({name: values[-1] for name, values in many.items()}, many)
-
-
-async def _show(
-    request: Request,
-    clients: ClientService,
-    client: ClientView,
-    action: ActionForm | None,
-    bound: BoundForm,
-    status: int = 200,
-) -> HTMLResponse:
-    shown, errors = None, bound.errors
-    action = action and replace(action, client=client)
-    message = (
-        action.message(caller_of(request), bound.command_id, FormErrors() if errors.sent else errors)
-        if action
-        else None
-    )
+async def _page(
+    request: Request, clients: ClientService, client: ClientView, action: ActionForm | None, bound: BoundForm
+) -> Response:
+    preview, message, errors = None, None, bound.errors
+    if action is not None:
+        action = replace(action, client=client)
+        found = FormErrors() if errors.sent else errors
+        message = action.message(caller_of(request), bound.command_id, found)
     if message is not None:
-        shown = await clients.preview(client.client_id, message)
-    refusal = refusal_in(shown) if shown else None
+        preview = await clients.preview(client.client_id, message)
+    refusal = refusal_in(preview) if preview else None
     if refusal is not None and action and (place := place_of(refusal, action.rows)) in errors.order:
         errors.refuse(place, refusal.why, finished=True)
     return page(
         request,
         "status.html",
-        status,
+        bound.status,
         client=client,
-        choices=choices(client),
+        why_not=why_not(client),
         action=action,
         form=bound.form,
         errors=errors,
-        shown=shown,
-        effects=in_order(shown),
+        preview=preview,
+        things=THINGS,
         internet_choices=CHOICES,
         refused=refusal_text(refusal) if refusal else "",
-        seal=seal(shown),
+        seal=seal(preview),
         command_id=bound.command_id,
     )
 
 
-def choices(client: ClientView) -> list[Choice]:
-    """Every action, and whether the client would take it. A hold that is only planned can be lifted as a plan."""
-    why = {action.kind: action.why for action in client.actions}
+def why_not(client: ClientView) -> dict[str, str]:
+    """Why an action is not possible now; empty where it is. A hold that is only planned can be lifted as a plan."""
+    why: dict[str, str] = {action.kind: action.why for action in client.actions}
     if {plan.kind for plan in client.planned} & {Kind.SUSPEND, Kind.UNSUSPEND}:
         why[Kind.UNSUSPEND] = ""
-    return [Choice(action, why[action.kind]) for action in actions_for(client)]
+    return why
 
 
 def refusal_text(refusal: Refusal) -> str:
@@ -137,19 +112,12 @@ def refusal_text(refusal: Refusal) -> str:
     return " ".join(f"{sentence.rstrip('.')}." for sentence in sentences if sentence)
 
 
-def in_order(shown: PreviewView | None) -> list[tuple[str, str, str, str]]:
-    """What a command touches: a word for it, its name, before and after; lines and accounts first."""
-    order = list(THINGS)
-    effects = sorted(shown.effects, key=lambda effect: order.index(effect.kind)) if shown else []
-    return [(THINGS[effect.kind], effect.subject, effect.before, effect.after) for effect in effects]
-
-
-def seal(shown: PreviewView | None) -> str:
+def seal(preview: PreviewView | None) -> str:
     """What stands for a preview in the form that confirms it: another one has another seal."""
-    if shown is None:
+    if preview is None:
         return ""
-    told = shown.model_dump_json(exclude={"goes": {"__all__": {"change_id"}}, "comes": {"__all__": {"change_id"}}})
-    return hashlib.sha256(told.encode()).hexdigest()[:32]
+    content = preview.model_dump_json(exclude={"goes": {"__all__": {"change_id"}}, "comes": {"__all__": {"change_id"}}})
+    return hashlib.sha256(content.encode()).hexdigest()[:32]
 
 
 def _plain(name: str) -> str:

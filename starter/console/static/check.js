@@ -8,8 +8,8 @@ const TYPING = 300, PAUSE = 3000; // milliseconds
 const forms = [...document.querySelectorAll("form[data-check]")];
 let sending;
 
-async function sent(form, said, signal) {
-  const body = new URLSearchParams([...new FormData(form), ...said]);
+async function sent(form, more, signal) {
+  const body = new URLSearchParams([...new FormData(form), ...more]);
   const answer = await fetch(form.dataset.check, { method: "POST", headers: { Accept: "text/html" }, body, signal });
   found();
   if (answer.status === 401) {
@@ -19,8 +19,8 @@ async function sent(form, said, signal) {
   return answer;
 }
 
-async function check(form, said, signal) {
-  const answer = await sent(form, said, signal);
+async function check(form, more, signal) {
+  const answer = await sent(form, more, signal);
   if (!answer?.ok) return false;
   signedOut(false);
   const coming = new DOMParser().parseFromString(await answer.text(), "text/html");
@@ -35,12 +35,12 @@ async function check(form, said, signal) {
 for (const form of forms) {
   let waiting, under_way;
 
-  async function look(said) {
+  async function look(more) {
     clearTimeout(waiting);
     under_way?.abort();
     under_way = new AbortController();
     try {
-      return await check(form, said, under_way.signal);
+      return await check(form, more, under_way.signal);
     } catch (error) {
       if (error.name === "AbortError") return false; // another one is on its way
       lost();

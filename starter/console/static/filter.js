@@ -4,7 +4,7 @@ import { fetched, found, hold, lost, put } from "./news.js";
 
 const TYPING = 180, PAUSE = 3000, PATIENCE = 400; // milliseconds
 const form = document.querySelector("form[data-filter]");
-const told = document.getElementById("told"), main = document.getElementById("main");
+const announcement = document.getElementById("announcement"), main = document.getElementById("main");
 let waiting, under_way, release, slow;
 
 // What stands there is old while something else is on its way; when that takes a while, it is seen.
@@ -32,15 +32,15 @@ async function show() {
   clearTimeout(waiting);
   under_way?.abort();
   under_way = new AbortController();
-  const said = new URLSearchParams([...new FormData(form)].filter(([name, value]) => value !== "" || name === "site"));
-  const address = `${form.getAttribute("action")}${said.size ? `?${said}` : ""}`;
+  const query = new URLSearchParams([...new FormData(form)].filter(([name, value]) => value !== "" || name === "site"));
+  const address = `${form.getAttribute("action")}${query.size ? `?${query}` : ""}`;
   try {
     const coming = await fetched(address, { asked: true, signal: under_way.signal });
     found();
     if (coming) {
       history.replaceState(null, "", address);
       put(coming);
-      told.textContent = document.querySelector("[data-told]")?.textContent.trim().replace(/\s+/g, " ") ?? "";
+      announcement.textContent = document.querySelector("[data-announce]")?.textContent.trim().replace(/\s+/g, " ") ?? "";
     }
   } catch (error) {
     if (error.name === "AbortError") return; // another one is on its way

@@ -5,10 +5,10 @@ const rows = (form) => [...form.querySelectorAll('input[name="client"]')];
 
 function tell(form) {
   const all = form.querySelector("[data-all]"), boxes = rows(form), chosen = boxes.filter((box) => box.checked).length;
-  const told = form.querySelector("[data-chosen]"), words = chosen ? `${chosen} of ${boxes.length} chosen` : "";
+  const announcement = form.querySelector("[data-chosen]"), words = chosen ? `${chosen} of ${boxes.length} chosen` : "";
   all.checked = chosen > 0 && chosen === boxes.length;
   all.indeterminate = chosen > 0 && chosen < boxes.length;
-  if (told.textContent !== words) told.textContent = words;
+  if (announcement.textContent !== words) announcement.textContent = words;
 }
 
 document.documentElement.dataset.selecting = "";

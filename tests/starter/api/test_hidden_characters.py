@@ -5,7 +5,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.starter.console.test_forms import Somebody, ann, at
+from tests.starter.console.filling_in import Somebody, ann, at
 from tests.support.service import SITE, Service, unique
 from tests.support.terminal import Terminal
 

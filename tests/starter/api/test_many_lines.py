@@ -13,7 +13,7 @@ import starter.app
 import workflows.wire.views
 from activities.settings import Settings
 from starter.contract.bodies import ClientGiven
-from tests.starter.console.test_forms import Somebody, ann, at
+from tests.starter.console.filling_in import Somebody, ann, at
 from tests.support.service import SITE, Service, unique
 from tests.support.terminal import Terminal
 from workflows.domain.services import MOST_LINES

@@ -93,7 +93,7 @@ def test_an_event_says_what_happens_to_whom_and_when() -> None:
     assert event["DTSTART"] == "20270331T230000Z"
     assert read(event["SUMMARY"]) == "Decommission: Acme Ltd"
     assert read(event["DESCRIPTION"]) == (
-        "2027-04-01 00:00 Europe/London\nReason: contract\nnot renewed; see 7\nBy: ann"
+        "1 Apr 2027, 00:00 Europe/London\nReason: contract\nnot renewed; see 7\nBy: ann"
     )
     assert event["URL"] == "https://connect.test/clients/acme"
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from starter.console.labels import age_word, system_word
+from starter.console.labels import age_word, label
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 
@@ -28,4 +28,4 @@ def test_an_age_is_as_rough_as_it_is_long(ago: timedelta, said: str) -> None:
 
 
 def test_systems_are_called_as_operators_call_them() -> None:
-    assert [system_word(system) for system in ("telephony", "internet")] == ["Telephone lines", "Internet access"]
+    assert [label(system) for system in ("telephony", "internet")] == ["Telephone lines", "Internet access"]

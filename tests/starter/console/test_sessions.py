@@ -12,7 +12,7 @@ import pytest
 from activities.database import Database
 from starter.app import create_app
 from starter.console import live
-from starter.console.auth.sessions import COOKIE, Session, Sessions, link_key
+from starter.console.auth.sessions import COOKIE, Session, Sessions, link_key, seal, unseal
 from starter.console.rendering import NOTICE_COOKIE, NOTICE_LASTS, SITE_COOKIE, THEME_COOKIE
 from starter.directory.paging import DirectoryDatabase
 from starter.local.postgres import EmbeddedPostgres
@@ -90,7 +90,7 @@ async def test_the_text_of_a_cookie_that_somebody_else_set_is_not_shown_as_ours(
     async with browsing(service, await cookie_of(service)) as browser:
         bob = Session(Caller("bob"), NOW, b"another key")
         soon = datetime.now(UTC) + NOTICE_LASTS
-        for forged in ("Pay at evil.example", quote("Pay at evil.example"), bob.seal("Pay at evil.example", soon)):
+        for forged in ("Pay at evil.example", quote("Pay at evil.example"), seal(bob.key, "Pay at evil.example", soon)):
             browser.cookies.set(NOTICE_COOKIE, forged, domain="127.0.0.1")
             page = await browser.get("/clients")
             assert page.status_code == 200
@@ -111,17 +111,17 @@ async def test_a_notice_of_ours_is_shown_once(service: Service) -> None:
 
 
 def test_what_is_sealed_is_worth_something_to_its_session_for_its_time() -> None:
-    sealed = ANN.seal("Created Ä; & co.", NOW + NOTICE_LASTS)
+    sealed = seal(ANN.key, "Created Ä; & co.", NOW + NOTICE_LASTS)
     assert sealed.isascii()
     assert ";" not in sealed
-    assert ANN.unseal(sealed, NOW) == "Created Ä; & co."
-    assert not ANN.unseal(sealed, NOW + NOTICE_LASTS + timedelta(seconds=1))
-    assert not Session(ANN.caller, NOW, b"another").unseal(sealed, NOW)
+    assert unseal(ANN.key, sealed, NOW) == "Created Ä; & co."
+    assert not unseal(ANN.key, sealed, NOW + NOTICE_LASTS + timedelta(seconds=1))
+    assert not unseal(b"another", sealed, NOW)
     until, _, rest = sealed.partition(".")
     for other in (f"{int(until) + 60}.{rest}", f"{until}0.{rest}", f"²{until}.{rest}", f"{until}.{rest[1:]}"):
-        assert not ANN.unseal(other, NOW), other
+        assert not unseal(ANN.key, other, NOW), other
     for nothing in (f"{sealed}x", "..", ""):
-        assert not ANN.unseal(nothing, NOW), nothing
+        assert not unseal(ANN.key, nothing, NOW), nothing
 
 
 async def test_what_a_cookie_says_of_theme_and_site_counts_only_when_there_is_such_a_one(service: Service) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from starter.console.timeline import LATEST, LONG, Mark, Timeline, timeline_of
+from starter.console.plans import FOREVER
+from starter.console.timeline import LONG, Mark, Timeline, timeline_of
 from tests.support.builders import LONDON, NOW, RESIDENTIAL, in_directory, tenant
 from workflows.domain.client.client import Client
 from workflows.domain.commands import (
@@ -49,7 +50,7 @@ def test_nothing_is_drawn_after_the_end() -> None:
     drawing = drawn(client)
     assert ahead(drawing) == ["active"]
     assert mark(drawing, "suspend").void
-    assert "Suspend planned for 1 Feb 2028, 00:00 Europe/London, which will not come" in drawing.told
+    assert "Suspend planned for 1 Feb 2028, 00:00 Europe/London, which will not come" in drawing.words
     assert not mark(drawing, "decommission").void
 
 
@@ -72,7 +73,7 @@ def test_a_new_client_stays_new_until_it_is_activated() -> None:
 def test_a_contract_older_than_the_record_begins_without_a_status() -> None:
     drawing = drawn(tenant(start_date=date(2020, 1, 1)))
     before, active, *_ = drawing.bands
-    assert (before.status, before.told) == ("before", "Contract before Connect from 1 Jan 2020 to 31 Jan 2026")
+    assert (before.status, before.words) == ("before", "Contract before Connect from 1 Jan 2020 to 31 Jan 2026")
     assert before.name == "before Connect"
     assert before.begun == mark(drawing, "start").at
     assert (active.status, active.begun) == ("active", NOW - timedelta(days=30))
@@ -81,7 +82,7 @@ def test_a_contract_older_than_the_record_begins_without_a_status() -> None:
 def test_the_first_and_the_last_day_are_marked_and_a_past_one_stands_out() -> None:
     drawing = drawn(tenant(end_date=date(2026, 2, 20)))
     assert mark(drawing, "end").past
-    assert "End date 20 Feb 2026, which is past" in drawing.told
+    assert "End date 20 Feb 2026, which is past" in drawing.words
     assert [column.day for column in drawing.columns if column.marks][-1] == "20 Feb 2026", "the last day, inclusive"
     drawing = drawn(tenant(end_date=NOW.date()))
     assert not mark(drawing, "end").past, "the last day is inclusive"
@@ -92,14 +93,14 @@ def test_the_first_and_the_last_day_are_marked_and_a_past_one_stands_out() -> No
 def test_a_client_that_waits_for_a_person_shows_its_start_date_all_the_same() -> None:
     drawing = drawn(tenant(Status.NEW, activation=Activation.MANUAL))
     assert ahead(drawing) == ["new"]
-    assert "Start date 1 Jun 2026" in drawing.told
+    assert "Start date 1 Jun 2026" in drawing.words
 
 
 def test_days_are_those_of_the_site() -> None:
     created = datetime(2026, 2, 28, 20, tzinfo=UTC)  # the first of March in Tokyo
     client = Client("acme", "Acme", "tower", TOKYO, RESIDENTIAL, date(2026, 3, 1), created)
     drawing = drawn(client, (created, "active"))
-    assert drawing.bands[0].told == "Active from 1 Mar 2026 to today"
+    assert drawing.bands[0].words == "Active from 1 Mar 2026 to today"
     assert drawing.columns[0].day == "1 Mar 2026"
 
 
@@ -140,7 +141,7 @@ def test_a_client_that_started_at_once_was_never_seen_as_new() -> None:
     begun = NOW - timedelta(days=30)
     drawing = drawn(tenant(start_date=begun.date()), (begun, "new"), (begun + timedelta(seconds=1), "active"))
     assert [band.status for band in drawing.bands] == ["active", "active"]
-    assert drawing.bands[0].told == "Active from 31 Jan 2026 to today"
+    assert drawing.bands[0].words == "Active from 31 Jan 2026 to today"
 
 
 def test_very_many_statuses_are_all_to_be_seen() -> None:
@@ -156,7 +157,7 @@ def test_of_more_statuses_than_can_be_seen_the_last_are_drawn_and_that_is_said()
     begun = NOW - timedelta(days=7000)
     changes = [(begun + timedelta(days=n), "suspended" if n % 2 else "active") for n in range(500)]
     drawing = drawn(tenant(start_date=date(1990, 1, 1)), *changes)
-    assert drawing.told[0] == "Earlier statuses are in the history"
+    assert drawing.words[0] == "Earlier statuses are in the history"
     assert [band.status for band in drawing.bands if band.status == "before"] == []
 
 
@@ -225,13 +226,13 @@ def test_today_lies_between_what_was_and_what_comes_and_everything_is_told(drawi
     assert all(band.begun >= NOW for band in drawing.bands if band.ahead)
     plans = [mark for mark in drawing.marks if mark.kind not in ("start", "end")]
     assert all(mark.at > NOW for mark in plans)
-    everything = [*(band.told for band in drawing.bands), *(mark.told for mark in drawing.marks)]
-    assert list(drawing.told)[-len(everything) :] == everything
+    everything = [*(band.words for band in drawing.bands), *(mark.words for mark in drawing.marks)]
+    assert list(drawing.words)[-len(everything) :] == everything
 
 
 def test_the_ends_of_the_calendar_can_be_drawn() -> None:
     for day in (date.min, date(1, 1, 3), date(9999, 12, 28), date.max):
-        assert drawn(tenant(), start_date=day, end_date=day).told
+        assert drawn(tenant(), start_date=day, end_date=day).words
     client = tenant()
     client.obey(Decommission(last_day=date(9999, 12, 26)), NOW)
-    assert mark(drawn(client), "decommission").at <= LATEST
+    assert mark(drawn(client), "decommission").at <= FOREVER

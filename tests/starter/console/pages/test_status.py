@@ -1,4 +1,4 @@
-"""Claims about what the Edit status page asks a client's workflow."""
+"""Claims about Edit status: what it asks a client's workflow, and what it says of its fields."""
 
 from typing import Any
 
@@ -8,8 +8,11 @@ from temporalio.client import Client, Interceptor, OutboundInterceptor, QueryWor
 from starter.app import create_app
 from starter.clients import ClientService
 from starter.temporal.gateway import Gateway
+from tests.starter.console.filling_in import Read, Somebody, ann, shown
 from tests.starter.console.test_kept import visiting
 from tests.support.service import LIMITS, TOKEN, Service, serving
+
+__all__ = ["ann"]
 
 
 class Queries(Interceptor):
@@ -59,3 +62,24 @@ async def test_a_render_asks_for_the_client_and_for_one_preview_of_what_is_chose
         page = await browser.get(f"/clients/{client_id}/status", params=asked)
     assert page.status_code == 200, page.text
     assert counted.names == queries
+
+
+async def test_edit_status_names_each_wrong_field_and_its_rule(ann: Somebody, service: Service) -> None:
+    client = await service.create()
+    path = f"/clients/{client['client_id']}/status"
+    typed = {
+        "action": "change_services",
+        "internet": "set",
+        "down": "fast",
+        "up": "20",
+        "number-0": "12",
+        "office-0": "1",
+    }
+    page = Read((await ann.http.get(path, params=typed)).text)
+    assert "The download rate cannot be “fast”. Give whole Mbit/s" in page.said["note-down"]
+    assert "can exist" in page.said["note-number-0"]
+    assert "autofocus" not in page.tags["number-0"], "nothing was sent yet"
+    page = await ann.sent(path, typed, 422)
+    assert "autofocus" in page.tags["number-0"]
+    assert page.tags["down"]["aria-invalid"] == "true"
+    assert (await shown(service, client["client_id"]))["revision"] == client["revision"]
