@@ -1,6 +1,9 @@
 """What every test folder shares: one PostgreSQL server for the whole session, and options for runs of one's own."""
 
+import os
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +12,10 @@ from tests.support.databases import THROW_AWAY
 from tests.support.waiting import free_port
 
 KILLS, COMMANDS = 10, 100
+MEMORY, ROOM = Path("/dev/shm"), 4 * 2**30
+
+if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM:  # servers start ten times as fast there as on a busy disk
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

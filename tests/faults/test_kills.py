@@ -68,7 +68,7 @@ class Killer:
             self._terminal.end(signal.SIGKILL)
             await self.start()
         else:
-            await eventually(lambda: self._runs(part), within=60, why=f"{part} is not back")
+            await eventually(lambda: self._runs(part), why=f"{part} is not back")
             self._dead.add(self._terminal.children()[part])
             self._terminal.kill(part)
         self.killed[part] += 1
@@ -174,7 +174,7 @@ async def settled_accounts(api: httpx2.AsyncClient, log: CallersLog) -> list[Acc
         except httpx2.HTTPError as away:  # what was killed last is on its way back
             raise AssertionError(away) from away
 
-    return await eventually(settled, within=120, every=0.5)
+    return await eventually(settled, every=0.5)
 
 
 async def read_tables(terminal: Terminal) -> Tables:

@@ -13,7 +13,8 @@ TALKING, RINGING = 4, 2
 class Exchange:
     """``registered`` are addresses-of-record; ``calls`` are (caller, callee, state) by number.
 
-    ``silent`` takes questions and never answers; ``says`` is what it answers to everything, whatever was asked, with
+    ``silent`` takes questions and never answers: ``unanswered`` counts them, ``at_once`` those of them that waited at
+    the same time; ``says`` is what it answers to everything, whatever was asked, with
     ``status``; ``paths`` are those that it was asked by;
     ``lacks`` are methods that it does not know. Calls do not end while it is ``stubborn``. Those ``disguised`` name
     somebody else as their callee than they are routed to.
@@ -23,6 +24,9 @@ class Exchange:
     calls: dict[int, tuple[str, str, int]] = field(default_factory=dict)
     asked: list[tuple[str, list[Any]]] = field(default_factory=list)
     silent: bool = False
+    unanswered: int = 0
+    at_once: int = 0
+    _waiting: int = 0
     says: bytes = b""
     status: int = 200
     paths: set[str] = field(default_factory=set)
@@ -45,18 +49,25 @@ class Exchange:
         return {method for method, _ in self.asked}
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        waiting = 0
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
                 self.paths.add(head.split()[1].decode())
                 question = json.loads(await reader.readexactly(int(length[1]) if length else 0))
-                if not self.silent:
+                if self.silent:
+                    waiting += 1
+                    self._waiting += 1
+                    self.unanswered += 1
+                    self.at_once = max(self.at_once, self._waiting)
+                else:
                     status, body = self._answer(question["method"], question["params"])
                     writer.write(f"HTTP/1.1 {status} Said\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
                     await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
             pass  # it was hung up
         finally:
+            self._waiting -= waiting
             writer.close()
 
     def _answer(self, method: str, values: list[Any]) -> tuple[int, bytes]:

@@ -30,7 +30,7 @@ from starter.directory.watching import Watch
 from starter.temporal.gateway import Gateway
 from starter.web.http_server import Server
 from tests.support.fakes import FakeInternet, FakeTelephony
-from tests.support.waiting import eventually, free_port
+from tests.support.waiting import HANGING, eventually, free_port
 from worker import hearing_all_at_once
 from workflows.client_lifecycle import ClientLifecycle
 from workflows.domain.provisioning.provisioning import Provisioned
@@ -144,7 +144,7 @@ class Service:
         client = await self.create(**record)
         assert (await self.post(client["client_id"], "decommission")).status_code == 200
         handle = self.temporal.get_workflow_handle(f"client-{client['client_id']}")
-        await asyncio.wait_for(handle.result(), 10)
+        await asyncio.wait_for(handle.result(), HANGING)
         return client
 
 

@@ -55,7 +55,7 @@ class Terminal:
 
     async def ready(self) -> str:
         """Its one line, once there."""
-        return await eventually(lambda: self.said("Connect is ready"), within=60)
+        return await eventually(lambda: self.said("Connect is ready"))
 
     def said(self, what: str) -> str:
         assert self.process is not None
@@ -99,7 +99,7 @@ async def put(api: httpx2.AsyncClient, path: str, body: dict[str, Any]) -> dict[
             answers.append(await api.post(path, json=body, headers={"Idempotency-Key": key}))
         return bool(answers) and answers[-1].is_success
 
-    await eventually(answered, within=40, every=0.2)
+    await eventually(answered, every=0.2)
     view: dict[str, Any] = answers[-1].json()
     return view
 

@@ -22,7 +22,7 @@ from starter.web.http_server import HttpLimits, Server
 from starter.web.repeats import FEW, count_repeats
 from tests.support.serve import process
 from tests.support.service import running
-from tests.support.waiting import eventually, free_port
+from tests.support.waiting import HANGING, eventually, free_port
 
 HALF = b"GET / HTTP/1.1\r\nHost: connect\r\nX-Slow: "
 SHORT = HttpLimits(headers=0.5, body=0.5, reader=0.5)
@@ -86,7 +86,7 @@ async def sent(server: Server, data: bytes, stack: AsyncExitStack) -> Pair:
 async def the_end(pair: Pair) -> bytes:
     """What comes until the server closes the connection."""
     try:
-        return await asyncio.wait_for(pair[0].read(), 30)
+        return await asyncio.wait_for(pair[0].read(), HANGING)
     except ConnectionResetError:
         return b"reset"
 
@@ -95,16 +95,11 @@ async def test_half_a_request_is_not_waited_for_however_slowly_it_goes_on() -> N
     async with served(SHORT) as (_, server, _), AsyncExitStack() as stack:
         silent, half = await sent(server, b"", stack), await sent(server, HALF, stack)
         slow = await sent(server, HALF, stack)
-
-        async def drip() -> None:
-            while not slow[1].is_closing():
-                slow[1].write(b"x")
-                await asyncio.sleep(0.05)
-
-        dripping = asyncio.create_task(drip())
-        for pair in (silent, half, slow):
+        end = asyncio.create_task(the_end(slow))
+        while not (await asyncio.wait([end], timeout=0.05))[0]:
+            slow[1].write(b"x")
+        for pair in (silent, half):
             await the_end(pair)
-        dripping.cancel()
 
 
 async def test_half_a_body_is_told_that_it_is_late() -> None:
@@ -136,7 +131,7 @@ async def test_an_answer_that_nobody_reads_is_given_up() -> None:
         deaf.connect(("127.0.0.1", server.config.port))
         deaf.sendall(b"GET /much HTTP/1.1\r\nHost: connect\r\n\r\n")
         await eventually(lambda: server.server_state.total_requests)
-        await eventually(lambda: not server.server_state.connections, within=30)
+        await eventually(lambda: not server.server_state.connections)
         assert len((await caller.get("/much")).text) == 20_000_000, "who reads has all of it"
 
 
@@ -177,7 +172,7 @@ async def test_two_hundred_half_sent_requests_with_few_descriptors_keep_nobody_o
     async with process(settings, host, port, few, descriptors=128) as api, AsyncExitStack() as stack:
         log = asyncio.create_task(api.stderr.read()) if api.stderr else None
         url = f"http://127.0.0.1:{port}/readyz"
-        await eventually(lambda: ready(url), within=30)
+        await eventually(lambda: ready(url))
         held = []
         for _ in range(200):
             held.append(await asyncio.open_connection("127.0.0.1", port))
@@ -195,7 +190,7 @@ async def test_two_hundred_half_sent_requests_with_few_descriptors_keep_nobody_o
 
 
 async def ready(url: str) -> bool:
-    async with httpx2.AsyncClient(trust_env=False, timeout=10) as caller:
+    async with httpx2.AsyncClient(trust_env=False, timeout=HANGING) as caller:
         try:
             return (await caller.get(url)).is_success
         except httpx2.ConnectError:  # it does not listen yet
