@@ -1,6 +1,7 @@
 """What every test folder shares: one PostgreSQL server for the whole session, and options for runs of one's own."""
 
 import os
+import random
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--kills", type=int, default=KILLS, help="how often test_kills kills a part")
     group.addoption("--commands", type=int, default=COMMANDS, help="how many commands its callers send")
     group.addoption("--seed", type=int, help="of its chances, to repeat a run")
+    group.addoption("--shuffle", type=int, metavar="SEED", help="files, and the tests of each, in an order of chance")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """No test leans on another: the order that a seed makes is as good as the one they are written in."""
+    if (seed := config.getoption("shuffle")) is not None:
+        chance = random.Random(seed)
+        chances = {path: chance.random() for path in dict.fromkeys(item.path for item in items)}
+        chance.shuffle(items)
+        items.sort(key=lambda item: chances[item.path])
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
