@@ -15,6 +15,7 @@ from tests.support.waiting import free_port
 KILLS, COMMANDS = 10, 100
 MEMORY, ROOM = Path("/dev/shm"), 4 * 2**30
 
+os.environ["TEMPORAL_DEBUG"] = "1"  # or the SDK takes a workflow for deadlocked that had no turn for two seconds
 if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM:  # servers start ten times as fast there as on a busy disk
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 

@@ -97,7 +97,7 @@ class Service:
     internet: FakeInternet
     settings: Settings
 
-    async def create(self, name: str = "Acme Ltd", wait: int = 20, **record: Any) -> dict[str, Any]:
+    async def create(self, name: str = "Acme Ltd", wait: int = 60, **record: Any) -> dict[str, Any]:
         """A new client; settled, residential and active unless said otherwise."""
         body = {"name": name, "type": "residential", "site": SITE, **record}
         if "lines" not in record:
@@ -178,7 +178,7 @@ async def running(server: Server) -> AsyncIterator[str]:
 async def calling(url: str, token: str = TOKEN) -> AsyncIterator[httpx2.AsyncClient]:
     """A caller with the token."""
     async with httpx2.AsyncClient(
-        base_url=f"{url}/api/v1", headers={"Authorization": f"Bearer {token}"}, timeout=40, trust_env=False
+        base_url=f"{url}/api/v1", headers={"Authorization": f"Bearer {token}"}, timeout=HANGING, trust_env=False
     ) as api:
         yield api
 
