@@ -1,6 +1,5 @@
 """What a person waits for is done and proven within the workflow task that took the command."""
 
-
 from tests.support.workflows import Service
 from workflows.domain.provisioning.standing import Limits
 
