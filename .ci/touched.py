@@ -1,8 +1,8 @@
 """The test folders that mirror what was touched since a commit, for `make test-fast`: one path a line.
 
 A source file has its tests in the folder, or the file, of the same path under tests/: starter/web/http_server.py in
-tests/starter/web. Of a test that was touched it is the test itself. What is touched are the files that differ from
-the commit that is named (HEAD unless one is), and those that git does not know yet.
+tests/starter/web; of .ci/ they are in tests/ci. Of a test that was touched it is the test itself. What is touched are
+the files that differ from the commit that is named (HEAD unless one is), and those that git does not know yet.
 """
 
 import subprocess
@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 
 ROOT = Path(__file__).parents[1]
 SOURCES = ("workflows", "activities", "starter")
+FOLDERS = {"bench": "tests/bench", ".ci": "tests/ci"}  # of what takes its time
 ALWAYS = ("tests/workflows", "tests/replay", "tests/architecture")
 
 
@@ -22,6 +23,8 @@ def mirrors(touched: list[str]) -> list[str]:
             found.add(str(name))
         elif name.parts[0] in SOURCES:
             found.add(_mirror(name))
+        elif name.parts[0] in FOLDERS:
+            found.add(FOLDERS[name.parts[0]])
     return sorted(path for path in found if (ROOT / path).exists() and not any(map(found.__contains__, _above(path))))
 
 

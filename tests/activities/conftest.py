@@ -48,13 +48,13 @@ async def world(
         await server.execute(f'CREATE DATABASE "{name}_{test}" TEMPLATE "{templates[name]}" STRATEGY FILE_COPY')
     async with AsyncExitStack() as stack:
         world = World({name: postgres.dsn(f"{name}_{test}") for name in templates}, stack)
-        speak_json = database._speak_json
+        speak_json = database.speak_json
 
         async def counted(connection: asyncpg.Connection) -> None:
             await speak_json(connection)
             connection.add_query_logger(world.statements.append)
 
-        monkeypatch.setattr(database, "_speak_json", counted)
+        monkeypatch.setattr(database, "speak_json", counted)
         await world.open()
         if "directory" in wanted:
             await world.show_site()

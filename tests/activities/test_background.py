@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from activities.background import background
+from tests.support.waiting import eventually
 
 
 class Work:
@@ -24,7 +25,7 @@ class Work:
 async def test_what_fails_is_reported_and_begun_anew_beside_the_others(capsys: pytest.CaptureFixture[str]) -> None:
     failing, fine = Work(failures=2), Work(failures=0)
     async with background(failing.run, fine.run, pause=0.01):
-        await asyncio.wait_for(failing.well.wait(), 10)
+        await eventually(failing.well.is_set)
     assert (failing.began, fine.began) == (3, 1)
     printed = capsys.readouterr().out
     assert printed.count("background_work_failed") == 2
@@ -42,7 +43,7 @@ async def test_what_is_done_is_not_begun_again() -> None:
 
     going_on = Work(failures=1)
     async with background(once, going_on.run, pause=0.01):
-        await asyncio.wait_for(going_on.well.wait(), 10)
+        await eventually(going_on.well.is_set)
     assert times == 1
 
 

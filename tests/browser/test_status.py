@@ -270,7 +270,7 @@ async def test_a_system_in_attention_is_retried_skipped_and_marked_done(browsers
             shown = (await service.api.get(f"/clients/{client['client_id']}")).json()
             return bool(shown["provisioning"] == "attention")
 
-        await eventually(attention, within=20)
+        await eventually(attention)
         page = await listening(await browsers.signed_in(f"/clients/{client['client_id']}"))
         await page.get_by_role("button", name="Retry now").click()
         await expect(page.locator("p.notice")).to_be_visible()

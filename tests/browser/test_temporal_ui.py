@@ -78,11 +78,11 @@ async def temporal_up(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator
     server.start()
     proxy.start()
     try:
-        await eventually(lambda: asyncio.to_thread(server.ready), within=60)
+        await eventually(lambda: asyncio.to_thread(server.ready))
         client = await Client.connect(server.address)
         await client.start_workflow("ClientLifecycle", id=SECRET, task_queue="nobody")
         it = Temporal(server, proxy, port, client)
-        await eventually(lambda: answers(f"{it.url}/healthz"), within=60)
+        await eventually(lambda: answers(f"{it.url}/healthz"))
         yield it
     finally:
         proxy.stop()
@@ -257,7 +257,7 @@ async def test_while_temporal_is_away_the_page_says_so(tmp_path: Path) -> None:
         return True
 
     try:
-        await eventually(says, within=20)
+        await eventually(says)
     finally:
         proxy.stop()
     assert proxy.process

@@ -95,7 +95,7 @@ class Place:
             view: ClientView = await handle.query("client", result_type=ClientView)
             return view if (view.status, view.provisioning) == (status, "settled") else None
 
-        found = await eventually(settled, within=45)
+        found = await eventually(settled)
         assert found is not None
         return found
 
@@ -119,7 +119,7 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
         await connection.execute("INSERT INTO sites VALUES ('thames', 'Thames House', 'Europe/London')")
         await connection.close()
         place.temporal.start()
-        await eventually(place.temporal.ready, within=30)
+        await eventually(place.temporal.ready)
         yield place
         assert await replay_everything(await place.client())
     finally:

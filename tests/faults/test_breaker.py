@@ -26,7 +26,7 @@ from tests.faults.conftest import KEY
 from tests.support.cut_proxy import CutProxy
 from tests.support.databases import database
 from tests.support.json_system import TOKEN, JsonSystem, json_system
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, unless_it_hangs
 from tests.support.workflows import Handle, Service, end, replay
 from workflows.domain.provisioning.standing import Limits
 from workflows.domain.services import ClientType, Internet, Line, Services
@@ -76,7 +76,7 @@ class JsonHouse(Service):
             found = await self.rows("SELECT FROM clients WHERE attention AND client_id = ANY($1)", ids)
             return len(found) == len(ids)
 
-        await eventually(shown, within=60)
+        await eventually(shown)
 
     async def shown(self, state: str, how_many: int) -> None:
         """Until the directory shows the telephone system of so many clients in this state, at least."""
@@ -86,7 +86,7 @@ class JsonHouse(Service):
         async def enough() -> bool:
             return len(await self.rows(in_state, state)) >= how_many
 
-        await eventually(enough, within=20)
+        await eventually(enough)
 
     async def rows(self, sql: str, *args: object) -> list[asyncpg.Record]:
         return await self.databases.directory.read(sql, *args)
@@ -191,7 +191,7 @@ async def test_a_storm_on_a_failing_system_is_paced_shown_and_drained_operators_
         await json_service.command(probe, "retry", system="telephony", reason="it was rebooted")
         await json_service.settled(probe)
         pacing.succeeded(TELEPHONY, "c0")
-        async with asyncio.timeout(60):
+        async with unless_it_hangs():
             for handle in json_service.handles:
                 assert (await json_service.settled(handle)).status == "suspended"
     assert not any(thing.in_service for thing in telephony.things.values())
@@ -218,7 +218,7 @@ async def test_a_drain_stops_when_the_system_fails_again_and_the_next_one_goes_o
     await json_service.command(probe, "retry", system="telephony", reason="is it back?")
     await eventually(lambda: json_service.pacing.condition(TELEPHONY) is Condition.RECOVERING)
     telephony.down = True
-    await eventually(lambda: json_service.pacing.condition(TELEPHONY) is Condition.FAILING, within=20)
+    await eventually(lambda: json_service.pacing.condition(TELEPHONY) is Condition.FAILING)
     asleep = {row["client_id"] for row in await json_service.rows("SELECT client_id FROM clients WHERE attention")}
     woken = await json_service.rows("SELECT client_id FROM history WHERE source = 'recovery'")
     assert 0 < len(woken) < len(others)
@@ -227,7 +227,7 @@ async def test_a_drain_stops_when_the_system_fails_again_and_the_next_one_goes_o
     telephony.down = False
     sleeper = next(handle for handle in others if client_id_of(handle.id) in asleep)
     await json_service.command(sleeper, "retry", system="telephony", reason="it is back")
-    async with asyncio.timeout(60):
+    async with unless_it_hangs():
         for handle in (probe, *others):
             assert (await json_service.settled(handle)).status == "suspended"
 
@@ -261,7 +261,7 @@ async def test_a_drain_that_loses_the_directory_goes_on_where_it_was(
             proxy.recover()
             await eventually(woken)
             proxy.cut()
-            async with asyncio.timeout(60):
+            async with unless_it_hangs():
                 for handle in handles:
                     assert (await json_service.settled(handle)).status == "suspended"
     assert sorted(await woken()) == sorted(client_id_of(handle.id) for handle in handles)
@@ -276,11 +276,11 @@ async def test_a_system_that_is_silent_for_longer_than_an_attempt_may_take_is_fa
     telephony.silent = asyncio.Event()
     for handle in handles:
         await json_service.command(handle, "suspend")
-    await eventually(lambda: json_service.pacing.condition(TELEPHONY) is Condition.FAILING, within=20)
+    await eventually(lambda: json_service.pacing.condition(TELEPHONY) is Condition.FAILING)
     assert json_service.pacing.breakers[TELEPHONY].last_error == "did not answer in time"
     telephony.silent.set()
     telephony.silent = None
-    async with asyncio.timeout(60):
+    async with unless_it_hangs():
         for handle in handles:
             await json_service.command(handle, "retry", system="telephony", reason="it answers")
             await json_service.settled(handle)
@@ -294,13 +294,13 @@ async def test_a_system_that_answers_for_nothing_is_failing_and_those_not_proven
     telephony.deaf = True
     for handle in (probe, *others):
         await json_service.command(handle, "suspend")
-    await eventually(lambda: json_service.pacing.condition(TELEPHONY) is Condition.FAILING, within=20)
+    await eventually(lambda: json_service.pacing.condition(TELEPHONY) is Condition.FAILING)
     assert json_service.pacing.breakers[TELEPHONY].last_error == "not proven: it is in service"
     await json_service.shown("not_proven", 2)
 
     telephony.deaf = False
     await json_service.command(probe, "retry", system="telephony", reason="it does as it is told again")
-    async with asyncio.timeout(60):
+    async with unless_it_hangs():
         for handle in json_service.handles:
             assert (await json_service.settled(handle)).status == "suspended"
     assert await json_service.rows("SELECT FROM history WHERE source = 'recovery'")
@@ -352,9 +352,9 @@ async def test_a_failing_system_that_nobody_tries_is_tried_by_one_client_after_t
         return len(await json_service.rows(told)) >= 2
 
     try:
-        await eventually(two_were_told, within=20)
+        await eventually(two_were_told)
         telephony.down = False
-        async with asyncio.timeout(60):
+        async with unless_it_hangs():
             for handle in handles:
                 assert (await json_service.settled(handle)).status == "suspended"
     finally:

@@ -31,13 +31,13 @@ async def test_a_worker_that_is_stopped_takes_its_word_back_and_one_that_is_kill
             async def mine_alone() -> bool:
                 return await told() == mine
 
-            await eventually(mine_alone, within=30)
+            await eventually(mine_alone)
             await place.open("acme")
-        await eventually(nothing, within=20)
+        await eventually(nothing)
         with place.worker() as killed:
             assert killed.process
             mine = word_of(killed.process.pid)
-            await eventually(mine_alone, within=30)
+            await eventually(mine_alone)
             os.kill(killed.process.pid, signal.SIGKILL)
         assert await told() == mine
     finally:

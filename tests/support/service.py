@@ -30,7 +30,7 @@ from starter.directory.watching import Watch
 from starter.temporal.gateway import Gateway
 from starter.web.http_server import Server
 from tests.support.fakes import FakeInternet, FakeTelephony
-from tests.support.waiting import eventually, free_port
+from tests.support.waiting import HANGING, eventually, free_port
 from worker import hearing_all_at_once
 from workflows.client_lifecycle import ClientLifecycle
 from workflows.domain.provisioning.provisioning import Provisioned
@@ -97,7 +97,7 @@ class Service:
     internet: FakeInternet
     settings: Settings
 
-    async def create(self, name: str = "Acme Ltd", wait: int = 20, **record: Any) -> dict[str, Any]:
+    async def create(self, name: str = "Acme Ltd", wait: int = 60, **record: Any) -> dict[str, Any]:
         """A new client; settled, residential and active unless said otherwise."""
         body = {"name": name, "type": "residential", "site": SITE, **record}
         if "lines" not in record:
@@ -148,7 +148,7 @@ class Service:
         client = await self.create(**record)
         assert (await self.post(client["client_id"], "decommission")).status_code == 200
         handle = self.temporal.get_workflow_handle(f"client-{client['client_id']}")
-        await asyncio.wait_for(handle.result(), 10)
+        await asyncio.wait_for(handle.result(), HANGING)
         return client
 
 
@@ -182,7 +182,7 @@ async def running(server: Server) -> AsyncIterator[str]:
 async def calling(url: str, token: str = TOKEN) -> AsyncIterator[httpx2.AsyncClient]:
     """A caller with the token."""
     async with httpx2.AsyncClient(
-        base_url=f"{url}/api/v1", headers={"Authorization": f"Bearer {token}"}, timeout=40, trust_env=False
+        base_url=f"{url}/api/v1", headers={"Authorization": f"Bearer {token}"}, timeout=HANGING, trust_env=False
     ) as api:
         yield api
 

@@ -16,7 +16,7 @@ import httpx2
 
 from starter.local.children import birth, processes_in
 from starter.local.data_folder import DataFolder
-from tests.support.waiting import eventually, free_port
+from tests.support.waiting import HANGING, eventually, free_port
 
 CONNECT = [sys.executable, "-m", "starter.cli.main"]
 NOTHING: Mapping[str, str] = {}
@@ -55,7 +55,7 @@ class Terminal:
 
     async def ready(self) -> str:
         """Its one line, once there."""
-        return await eventually(lambda: self.said("Connect is ready"), within=60)
+        return await eventually(lambda: self.said("Connect is ready"))
 
     def said(self, what: str) -> str:
         assert self.process is not None
@@ -73,7 +73,7 @@ class Terminal:
         """Its exit status."""
         assert self.process is not None
         self.process.send_signal(how)
-        return self.process.wait(60)
+        return self.process.wait(HANGING)
 
     def close(self) -> None:
         if self.process is not None and self.process.poll() is None:
@@ -86,7 +86,7 @@ class Terminal:
     def api(self) -> httpx2.AsyncClient:
         token = (self.data / "token").read_text(encoding="utf-8").strip()
         headers = {"Authorization": f"Bearer {token}", "Prefer": "wait=20"}
-        return httpx2.AsyncClient(base_url=f"http://127.0.0.1:{self.port}/api/v1", headers=headers, timeout=40)
+        return httpx2.AsyncClient(base_url=f"http://127.0.0.1:{self.port}/api/v1", headers=headers, timeout=HANGING)
 
 
 async def put(api: httpx2.AsyncClient, path: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -99,7 +99,7 @@ async def put(api: httpx2.AsyncClient, path: str, body: dict[str, Any]) -> dict[
             answers.append(await api.post(path, json=body, headers={"Idempotency-Key": key}))
         return bool(answers) and answers[-1].is_success
 
-    await eventually(answered, within=40, every=0.2)
+    await eventually(answered, every=0.2)
     view: dict[str, Any] = answers[-1].json()
     return view
 

@@ -1,4 +1,7 @@
-"""Waiting for what happens by itself, and free ports: the only place in the tests that sleeps."""
+"""Waiting for what happens by itself, and free ports: the only place in the tests that sleeps.
+
+The one limit of time ends what hangs, and claims nothing of how fast anything is: a machine may be busy.
+"""
 
 import asyncio
 import inspect
@@ -11,6 +14,12 @@ from starter.local.ports import free_port as free_port
 from starter.local.ports import is_free
 
 T = TypeVar("T")
+HANGING = 120.0  # seconds, after which nobody believes that it will still happen
+
+
+def unless_it_hangs() -> asyncio.Timeout:
+    """A block that ends with a TimeoutError, if it hangs."""
+    return asyncio.timeout(HANGING)
 
 
 @overload
@@ -19,11 +28,10 @@ async def eventually(
 ) -> T: ...
 @overload
 async def eventually(condition: Callable[[], T], within: float = ..., every: float = ..., why: str = ...) -> T: ...
-async def eventually(condition: Callable[[], Any], within: float = 30.0, every: float = 0.02, why: str = "") -> Any:
+async def eventually(condition: Callable[[], Any], within: float = HANGING, every: float = 0.02, why: str = "") -> Any:
     """Ask until the answer is true, and return it. AssertionErrors meanwhile mean "not yet"; the last one is raised.
 
-    ``within`` and ``every`` are seconds. ``within`` ends what hangs, and claims nothing of how fast it is: a machine
-    may be busy. The condition may be a coroutine function.
+    ``within`` and ``every`` are seconds. The condition may be a coroutine function.
     """
     end = time.monotonic() + within
     while True:

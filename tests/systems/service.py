@@ -63,7 +63,7 @@ class Building:
     async def create(self, **record: Any) -> str:
         """A new client, settled; its id."""
         body = {"name": "Acme Ltd", "type": "residential", "site": SITE, **record}
-        answer = await self.api.post("/clients", json=body, headers=waiting(20))
+        answer = await self.api.post("/clients", json=body, headers=waiting(60))
         assert answer.status_code == 201, answer.text
         assert answer.json()["provisioning"] == "settled", answer.text
         client_id: str = answer.json()["client_id"]

@@ -135,7 +135,7 @@ async def test_a_server_that_does_not_answer_leaves_lines_not_proven_until_it_do
             async def settled() -> bool:
                 return str((await view_of(building, acme))["state"]) == "settled"
 
-            await eventually(settled, within=20)
+            await eventually(settled)
             assert await phone.register() == REFUSED
 
 

@@ -175,9 +175,9 @@ async def test_a_nas_that_acknowledges_and_lets_live_is_found_out(network: Netwo
             await nas.account("s1", acme, INTERIM)
             return "acknowledged the Disconnect-Request, but" in (await network.internet(acme))["last_error"]
 
-        await eventually(found_out, within=20, every=0.2)
+        await eventually(found_out, every=0.2)
         nas.undead = False
-        await eventually(lambda: network.settled(acme), within=20)
+        await eventually(lambda: network.settled(acme))
         assert nas.sessions == {}
 
 

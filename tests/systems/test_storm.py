@@ -35,11 +35,11 @@ async def test_forty_suspensions_amid_a_storm_of_logins_leave_no_session_alive(n
         gear = [await stack.enter_async_context(network.nas(f"127.0.0.{10 + n}")) for n in range(GEAR)]
         storm = [asyncio.create_task(log_in_again_and_again(gear[n % GEAR], *it)) for n, it in enumerate(clients)]
         try:
-            await eventually(lambda: sum(len(nas.sessions) for nas in gear) >= CLIENTS, within=30)
+            await eventually(lambda: sum(len(nas.sessions) for nas in gear) >= CLIENTS)
             accounts = [account for account, _ in clients]
             await side_by_side([network.ask(account, "suspend") for account in accounts])
             for account in accounts:
-                await eventually(partial(network.settled, account), within=40)
+                await eventually(partial(network.settled, account))
             assert [nas.sessions for nas in gear] == [{}] * GEAR
         finally:
             for task in storm:

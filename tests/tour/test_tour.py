@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.waiting import eventually, free_port
+from tests.support.waiting import HANGING, eventually, free_port
 
 ROOT = Path(__file__).parents[2]
 PROMISED = (
@@ -90,7 +90,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     with (folder / "up.log").open("w", encoding="utf-8") as log:
         up = subprocess.Popen([program, "up", *arguments], cwd=folder, env=environment, stdout=log, stderr=log)
     try:
-        asyncio.run(eventually(lambda: "Connect is ready" in _said(folder) or up.poll() is not None, within=120))
+        asyncio.run(eventually(lambda: "Connect is ready" in _said(folder) or up.poll() is not None))
         assert up.poll() is None, _said(folder)
         yield environment | {
             "PATH": f"{program.parent}{os.pathsep}{environment['PATH']}",
@@ -120,7 +120,7 @@ def test_the_tour_works_as_it_is_written(place: dict[str, str]) -> None:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             encoding="utf-8",
-            timeout=60,
+            timeout=HANGING,
             check=False,
         )
         got = f"$ {step.command}\n{done.stdout}"

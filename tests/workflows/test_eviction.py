@@ -4,6 +4,7 @@ import asyncio
 
 from temporalio.testing import WorkflowEnvironment
 
+from tests.support.waiting import unless_it_hangs
 from tests.support.workflows import Service
 from workflows.domain.provisioning.standing import Limits
 
@@ -12,7 +13,7 @@ async def test_clients_put_away_in_the_middle_of_a_change_go_on_and_the_worker_s
     temporal: WorkflowEnvironment,
 ) -> None:
     service = Service(temporal)
-    async with asyncio.timeout(40):
+    async with unless_it_hangs():
         async with service.worker(max_cached_workflows=2):
             limits = Limits(attempt=8, first_pause=0.2, longest_pause=0.2)
             handles = [
@@ -38,7 +39,7 @@ async def test_a_client_put_away_while_it_is_about_to_be_renewed_does_not_hold_u
     temporal: WorkflowEnvironment,
 ) -> None:
     service = Service(temporal)
-    async with asyncio.timeout(40):
+    async with unless_it_hangs():
         async with service.worker():
             limits = Limits(attempt=30, renew_after=30)
             handle = await service.start(services=service.virtual("+442079460310"), limits=limits)

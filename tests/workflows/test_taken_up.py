@@ -6,11 +6,11 @@ import pytest
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
-from tests.support.waiting import eventually
+from tests.support.waiting import HANGING, eventually
 from tests.support.workflows import SERVICES, Service, replay
 from worker import hearing_all_at_once
 from workflows.client_lifecycle import ClientLifecycle
-from workflows.domain.provisioning.standing import Proof
+from workflows.domain.provisioning.standing import Limits, Proof
 from workflows.guard import Guard
 
 FIRST_TOLD = {"suspend": {}, "convert": {"to": "virtual"}, "decommission": {}, "edit": {"name": "Acme Europe Ltd"}}
@@ -38,7 +38,7 @@ async def test_the_first_command_that_a_new_worker_brings_replays(
 async def test_a_result_that_comes_together_with_a_newer_decision_counts_no_more(temporal: WorkflowEnvironment) -> None:
     service = Service(temporal)
     async with service.worker():
-        handle = await service.start()
+        handle = await service.start(limits=Limits(attempt=HANGING))  # workers come and go during an attempt
     async with Worker(service.temporal, task_queue=service.queue, activities=service.activities):
         hold = service.telephony.faults.hold = asyncio.Event()
         service.telephony.faults.reached.clear()

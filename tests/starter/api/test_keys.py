@@ -11,7 +11,7 @@ from starter.clients import ClientService
 from starter.directory.reads import DirectoryReads
 from starter.errors import DirectoryAway
 from tests.support.service import KEYRING, LIMITS, Service, number, unique
-from tests.support.waiting import eventually, free_port
+from tests.support.waiting import HANGING, eventually, free_port
 from workflows.domain.errors import IllegalTransition
 from workflows.wire.messages import Activate
 from workflows.wire.start import workflow_id
@@ -95,7 +95,7 @@ async def test_a_key_is_answered_as_before_when_the_client_has_ended(service: Se
     client_id, key = (await service.create())["client_id"], unique("key")
     first = (await service.post(client_id, "suspend", key=key)).json()
     await service.post(client_id, "decommission")
-    await asyncio.wait_for(service.temporal.get_workflow_handle(workflow_id(client_id)).result(), 20)
+    await asyncio.wait_for(service.temporal.get_workflow_handle(workflow_id(client_id)).result(), HANGING)
     again = await service.post(client_id, "suspend", key=key)
     assert (again.status_code, again.json()["message"]) == (200, first["message"])
     assert again.json()["status"] == "decommissioned"
@@ -150,7 +150,7 @@ async def test_a_client_made_long_ago_is_answered_again_under_its_key(
     headers = {"Idempotency-Key": unique("key")}
     client_id = (await api.post("/clients", json=body, headers=headers)).json()["client_id"]
     await service.post(client_id, "decommission")
-    await asyncio.wait_for(service.temporal.get_workflow_handle(workflow_id(client_id)).result(), 20)
+    await asyncio.wait_for(service.temporal.get_workflow_handle(workflow_id(client_id)).result(), HANGING)
     again = await api.post("/clients", json=body, headers=headers)
     assert (again.status_code, again.json()["client_id"]) == (201, client_id)
     assert again.json()["status"] == "decommissioned"
@@ -192,7 +192,7 @@ async def _taken(service: Service, client_id: str, commands: int) -> None:
         )
         return bool(rows[0]["count"] >= commands)
 
-    await eventually(shown, within=60)
+    await eventually(shown)
 
 
 async def _renewed(service: Service, client_id: str) -> None:
@@ -203,7 +203,7 @@ async def _renewed(service: Service, client_id: str) -> None:
     async def another() -> bool:
         return (await handle.describe()).run_id != run
 
-    await eventually(another, within=30)
+    await eventually(another)
 
 
 async def _kept(service: Service, client_id: str, key: str) -> None:

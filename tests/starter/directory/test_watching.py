@@ -1,6 +1,5 @@
 """Claims about hearing of changes: nobody waits in vain, also when the connection that listens is lost."""
 
-import asyncio
 from typing import Any
 
 import asyncpg
@@ -34,7 +33,7 @@ async def test_a_lost_connection_is_made_anew_and_everybody_looks_again(service:
     connection = await _connected(service)
     async with watched(watch):
         with watch.of("acme") as changed:
-            await asyncio.wait_for(changed.wait(), 5)  # connected
+            await eventually(changed.is_set)  # connected
             changed.clear()
 
             async def cut() -> Any:
@@ -43,7 +42,7 @@ async def test_a_lost_connection_is_made_anew_and_everybody_looks_again(service:
                 )
 
             await eventually(cut)
-            await asyncio.wait_for(changed.wait(), 5)
+            await eventually(changed.is_set)
     await connection.close()
 
 
@@ -55,12 +54,12 @@ async def test_a_connection_that_went_silent_is_noticed_and_made_anew(
         watch = Watch(dsn.replace(f":{postgres.port}/", f":{proxy.port}/"), pause=0.05, heartbeat=0.2)
         async with watched(watch):
             with watch.of("acme") as changed:
-                await asyncio.wait_for(changed.wait(), 5)  # connected
+                await eventually(changed.is_set)  # connected
                 changed.clear()
                 proxy.hang()  # and nobody closes anything
                 await eventually(lambda: proxy.connections > 1)
                 proxy.recover()
-                await asyncio.wait_for(changed.wait(), 10)
+                await eventually(changed.is_set)
 
 
 async def test_what_only_the_driver_can_fail_with_ends_nothing(
@@ -78,7 +77,7 @@ async def test_what_only_the_driver_can_fail_with_ends_nothing(
     monkeypatch.setattr(asyncpg, "connect", fails_once)
     async with watched(watch):
         with watch.of("acme") as changed:
-            await asyncio.wait_for(changed.wait(), 5)
+            await eventually(changed.is_set)
 
 
 async def test_a_wait_ends_although_nothing_was_heard(service: Service) -> None:

@@ -17,7 +17,7 @@ from starter.local import postgres as launcher
 from starter.local.accounts import POSTGRES, SHARED, NoAccount, account
 from starter.local.children import processes_in, reachable
 from starter.local.postgres import EmbeddedPostgres, PostgresFailed
-from tests.support.waiting import eventually, free_port
+from tests.support.waiting import HANGING, eventually, free_port
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to become somebody else")
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="asks /proc")
@@ -142,7 +142,7 @@ def test_an_ordinary_user_runs_it_as_himself(open_folder: Path) -> None:
         server.stop()
         print(server.running)
     """)
-    assert user.communicate(timeout=60)[0] == "True\nFalse\n"
+    assert user.communicate(timeout=HANGING)[0] == "True\nFalse\n"
 
 
 @root_only

@@ -19,7 +19,7 @@ from starter.local.databases import ACCESS, ROLES, prepare
 from starter.local.postgres import EmbeddedPostgres
 from starter.local.up import UpOptions, up
 from tests.support.up import Terminal, create, put
-from tests.support.waiting import eventually, free_port
+from tests.support.waiting import HANGING, eventually, free_port
 
 NO_UTF8 = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 """Python then takes files to be in ASCII that are not said to be in UTF-8."""
@@ -83,7 +83,7 @@ async def test_clients_go_on_when_the_servers_were_killed(running: Terminal) -> 
         running.kill("PostgreSQL")
         view = await put(api, "/clients/third/suspend", {"source": "billing", "reason": "invoice 1042"})
         assert view["status"] == "suspended"
-        await eventually(lambda: settled(api, "third"), within=30)
+        await eventually(lambda: settled(api, "third"))
 
 
 async def test_killed_and_started_again_everything_goes_on(running: Terminal) -> None:
@@ -100,7 +100,7 @@ async def test_killed_and_started_again_everything_goes_on(running: Terminal) ->
 
 
 def test_a_second_one_on_the_same_folder_is_told_of_the_first(running: Terminal) -> None:
-    second = subprocess.run(running.command, capture_output=True, encoding="utf-8", check=False, timeout=60)
+    second = subprocess.run(running.command, capture_output=True, encoding="utf-8", check=False, timeout=HANGING)
     assert running.process
     assert second.returncode == 1
     assert re.search(rf"already runs on .*\(process {running.process.pid}\).*--data", second.stderr)
@@ -108,7 +108,7 @@ def test_a_second_one_on_the_same_folder_is_told_of_the_first(running: Terminal)
 
 async def test_ctrl_c_while_starting_leaves_nothing_behind(terminal: Terminal) -> None:
     terminal.start()
-    await eventually(lambda: (terminal.data / "postgres/postmaster.pid").exists(), within=30)
+    await eventually(lambda: (terminal.data / "postgres/postmaster.pid").exists())
     assert terminal.end() == 0
     assert terminal.leftovers() == []
     assert "ready" not in terminal.output.read_text(encoding="utf-8")
@@ -116,7 +116,7 @@ async def test_ctrl_c_while_starting_leaves_nothing_behind(terminal: Terminal) -
 
 def test_a_taken_port_is_named_with_its_owner_and_the_way_out(terminal: Terminal) -> None:
     with socket.create_server(("127.0.0.1", terminal.ui_port)):
-        told = subprocess.run(terminal.command, capture_output=True, encoding="utf-8", check=False, timeout=60)
+        told = subprocess.run(terminal.command, capture_output=True, encoding="utf-8", check=False, timeout=HANGING)
     assert told.returncode == 1
     owner = rf"taken by .*\(process {os.getpid()}\)"
     assert re.search(rf"Port {terminal.ui_port} for the Temporal UI is {owner}.* --ui-port\n", told.stderr)
@@ -137,7 +137,7 @@ def test_data_of_a_newer_version_is_left_alone(terminal: Terminal) -> None:
         urls = prepare(server)
         asyncio.run(execute(urls.directory, "UPDATE alembic_version SET version_num = '9999'"))
         server.stop()
-    told = subprocess.run(terminal.command, capture_output=True, encoding="utf-8", check=False, timeout=60)
+    told = subprocess.run(terminal.command, capture_output=True, encoding="utf-8", check=False, timeout=HANGING)
     assert told.returncode == 1
     assert "connect up: The databases cannot be made ready: " in told.stderr
     assert "9999" in told.stderr
@@ -176,7 +176,7 @@ async def execute(dsn: str, sql: str) -> None:
 def test_a_folder_with_something_else_in_it_is_refused(terminal: Terminal) -> None:
     terminal.data.mkdir()
     (terminal.data / "thesis.txt").touch()
-    told = subprocess.run(terminal.command, capture_output=True, encoding="utf-8", check=False, timeout=60)
+    told = subprocess.run(terminal.command, capture_output=True, encoding="utf-8", check=False, timeout=HANGING)
     assert told.returncode == 1
     assert "holds something else (thesis.txt): choose an empty folder with --data" in told.stderr
 

@@ -20,6 +20,8 @@ ALWAYS = list(TOUCHED["ALWAYS"])
         ("starter/serve.py", ["tests/starter/test_serve.py"]),
         ("activities/pacing/states.py", ["tests/activities/pacing"]),
         ("tests/systems/test_calls.py", ["tests/systems/test_calls.py"]),
+        ("bench/__main__.py", ["tests/bench"]),
+        (".ci/audit.py", ["tests/ci"]),
         ("starter/errors.py", []),
         ("workflows/domain/dates.py", []),
         ("README.md", []),
