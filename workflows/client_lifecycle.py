@@ -226,6 +226,7 @@ class ClientLifecycle:
             raise as_failure(self._rejected)
         if not self._state.registered:
             raise undecided()
+        await wait_until(lambda: self._idle or self._must_renew(), deadline=None)
         return self.client()
 
     @wait_registered.validator

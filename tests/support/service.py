@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+from activities.at_once import SideBySide
 from activities.database import Database
 from activities.directory.evidence import Evidences
 from activities.directory.publish import PostgresDirectory
@@ -195,11 +196,15 @@ async def running_service(temporal: Client, settings: Settings) -> AsyncIterator
         evidences = Evidences(database, 5)
         telephony, internet = RecordedTelephony(evidences), RecordedInternet(evidences)
         systems = Systems({TELEPHONY: telephony, INTERNET: internet})
+        directory = PostgresDirectory(database)
         worker = Worker(
             temporal,
             task_queue=TASK_QUEUE,
             workflows=[ClientLifecycle],
-            activities=[systems.ensure, systems.observe, PostgresDirectory(database).publish],
+            activities=[
+                *(systems.ensure, systems.observe, directory.publish),
+                SideBySide(systems, directory, lambda order, carry_out: carry_out(order)).at_once,
+            ],
             interceptors=[Guard()],
         )
         hearing_all_at_once(worker)

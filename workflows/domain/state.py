@@ -171,10 +171,14 @@ class ClientState:
         )
         self._remember(answer)
         self.advance(now)  # an edit may have made the activation due
-        if command.source != RECOVERY:
-            self.priority = BULK_LAST if command.source == BULK else OPERATOR_FIRST
+        self._give_priority(command)
         self.provisioning.follow(self.client)
         return answer
+
+    def _give_priority(self, command: AnyCommand) -> None:
+        """What is done from now on is done for this command."""
+        if command.source != RECOVERY:
+            self.priority = BULK_LAST if command.source == BULK else OPERATOR_FIRST
 
     def _remember(self, answer: Answer) -> None:
         """Keep an answer until newer ones have its place and the directory has it; then keep that there was one."""
@@ -205,6 +209,7 @@ class ClientState:
         if not self.claiming(command):
             self.check_room(claims=len(self.claims) + 1, lines=sum(map(_lines, (*self.claims, command))))
             self.claims.append(command)
+            self._give_priority(command)
             self.client.revision += 1
             self.provisioning.follow(self.client)
 
@@ -226,7 +231,9 @@ class ClientState:
         """The directory shows the client, under this billing reference: from now on time passes for it."""
         self.registered = True
         self.client.billing_ref = billing_ref or self.client.billing_ref
+        asked = self.priority
         self.advance(now)
+        self.priority = asked  # an activation that is due at once is what the creation was asked for
 
     def won(self, billing_ref: str | None, now: datetime) -> Answer | Refusal:
         """The directory granted the oldest waiting command: carry it out. It may have become illegal meanwhile."""
