@@ -227,7 +227,7 @@ async def test_lines_are_added_moved_protected_and_removed_at_once(ann: Somebody
     assert await ann.done(at(client, "/services"), typed) == (path, notice)
     after = await shown(service, client["client_id"])
     assert lines(after) == [(one, "2", False), (three, "1", True), (four, "4", False)]
-    assert len([line for line in await service.history(client["client_id"]) if line["kind"] == "change_services"]) == 1
+    assert len(await lines_of(service, client, kind="change_services")) == 1
 
 
 async def test_internet_is_set_and_ended(ann: Somebody, service: Service) -> None:
