@@ -84,7 +84,7 @@ class Pacing(Interceptor):
         delay = breaker.admit(order.client_id, rank, self.clock(), self.chance())
         self._report(system, before)
         if delay is not None:
-            raise paced(system, breaker, self._within(delay, info))
+            raise paced(system, breaker, self._within(breaker, order.client_id, delay, info))
 
     def succeeded(self, system: System, client_id: str) -> None:
         before = self.breakers[system].condition
@@ -96,12 +96,16 @@ class Pacing(Interceptor):
         self.breakers[system].failed(client_id, error, began, self.clock())
         self._report(system, before)
 
-    def _within(self, delay: timedelta, info: activity.Info) -> timedelta:
+    def _within(self, breaker: Breaker, client_id: str, delay: timedelta, info: activity.Info) -> timedelta:
         """Come again within the rest of the attempt, if there is enough of it. If not, the workflow makes a pause."""
         if info.schedule_to_close_timeout is None:
             return delay
         left = info.scheduled_time + info.schedule_to_close_timeout - self.clock()
-        return delay if delay < left else max(left * self.chance(), timedelta(seconds=1))
+        if delay >= left:
+            delay = max(left * self.chance(), timedelta(seconds=1))
+        if delay >= left:
+            breaker.give_up(client_id, self.clock())
+        return delay
 
     def _report(self, system: System, before: Condition) -> None:
         breaker = self.breakers[system]
