@@ -10,20 +10,20 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
-from starter.local.accounts import POSTGRES, SHARED
-from starter.local.children import birth, end_leftover, end_orphans
+from starter.local.accounts import POSTGRES
+from starter.local.children import StartFailed, birth, end_leftover, end_orphans
 from starter.local.private_files import LOST_AND_FOUND, OF_OTHERS, check_ours, read_private, write_private
 
 LAYOUT = "1"
-ACCOUNTS = {  # whom folders of daemons may belong to, when we are root; PostgreSQL's was once the shared account's
-    "postgres": (POSTGRES, SHARED),
-    "postgres.new": (POSTGRES, SHARED),
-    "freeradius": ("freerad",),
-    "kamailio": ("kamailio",),
+ACCOUNTS = {  # whom folders of daemons may belong to, when we are root
+    "postgres": POSTGRES,
+    "postgres.new": POSTGRES,
+    "freeradius": "freerad",
+    "kamailio": "kamailio",
 }
 
 
-class DataFolderRefused(RuntimeError):
+class DataFolderRefused(StartFailed):
     """The folder cannot be used. The message explains why, and what to do."""
 
 
@@ -77,8 +77,6 @@ class DataFolder:
             made = self.path.stat()
             if made.st_uid == os.geteuid() and not (found and made.st_mode & OF_OTHERS):
                 self.path.chmod(0o700)  # somebody may have made it for us, open to all
-                if self._lock.exists() and not self._lock.is_symlink() and self._lock.stat().st_uid == made.st_uid:
-                    self._lock.chmod(0o600)  # an earlier version made it as the umask said; only its lock counts
             check_ours(self.path, ACCOUNTS)
             with _private_files():
                 return self._lock.open("a+", encoding="utf-8")
@@ -157,7 +155,6 @@ class DataFolder:
         self.passwords.mkdir(exist_ok=True)
         for role in roles:
             _have_secret(self.passfile_of(role), f"*:*:*:{role}:{secrets.token_hex(24)}")
-        (self.path / "postgres-password").unlink(missing_ok=True)  # the one that every role had before
         return {role: self.password_of(role) for role in roles}
 
     def passfile_of(self, role: str) -> Path:

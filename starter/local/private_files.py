@@ -60,10 +60,10 @@ def write_private(file: Path, text: str, identity: Identity | None = None) -> No
     fresh.replace(file)
 
 
-def check_ours(folder: Path, accounts: Mapping[str, Collection[str]]) -> None:
+def check_ours(folder: Path, accounts: Mapping[str, str]) -> None:
     """Raises NotPrivate unless we own the folder and everything in it, and nobody else can change any of it.
 
-    ``accounts`` are folders in it that a daemon may own, each with the accounts that may own it besides us. What is in
+    ``accounts`` are folders in it that a daemon may own, each with the account that may own it besides us. What is in
     them is not checked.
     """
     for above in folder.parents:
@@ -77,7 +77,8 @@ def check_ours(folder: Path, accounts: Mapping[str, Collection[str]]) -> None:
     _check_owner(folder, {us})
     for entry in sorted(folder.iterdir()):
         if entry.name in accounts:
-            _check_owner(entry, {us, *(it.uid for name in accounts[entry.name] if (it := account(name)))})
+            daemon = account(accounts[entry.name])
+            _check_owner(entry, {us, daemon["user"] if daemon else us})
         elif entry.name != LOST_AND_FOUND:
             for path in _tree(entry):
                 _check_owner(path, {us})

