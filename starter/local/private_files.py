@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -80,7 +80,7 @@ def check_ours(folder: Path, accounts: Mapping[str, str]) -> None:
             daemon = account(accounts[entry.name])
             _check_owner(entry, {us, daemon["user"] if daemon else us})
         elif entry.name != LOST_AND_FOUND:
-            for path in _tree(entry):
+            for path in (entry, *sorted(entry.rglob("*"))):  # which follows no link
                 _check_owner(path, {us})
 
 
@@ -96,10 +96,3 @@ def _check_owner(path: Path, owners: Collection[int]) -> None:
             f"{path} is not safe to use: {why}, so somebody else may know what is in it, or have chosen it. "
             "Choose another folder with --data; or, if you know that all in it is yours: `chown`, `chmod go-w`"
         )
-
-
-def _tree(top: Path) -> Iterator[Path]:
-    yield top
-    if top.is_dir() and not top.is_symlink():
-        for entry in sorted(top.iterdir()):
-            yield from _tree(entry)

@@ -44,6 +44,7 @@ class TemporalServer(Child):
         self.port, self.program = port, temporal_program()
         ui_host, ui_port = _hidden_host(), free_port(besides={port})
         self.ui = f"{ui_host}:{ui_port}"
+        listening = ("--ip", HOST, "--port", str(port), "--ui-ip", ui_host, "--ui-port", str(ui_port))
         attributes = [
             part for key in KEYS for part in ("--search-attribute", f"{key.name}={key.indexed_value_type.name.title()}")
         ]
@@ -51,16 +52,13 @@ class TemporalServer(Child):
             self.program,
             "server",
             "start-dev",
-            "--ip",
-            HOST,
-            "--port",
-            str(port),
-            "--ui-ip",
-            ui_host,
-            "--ui-port",
-            str(ui_port),
+            *listening,
+            "--db-filename",
+            database,
+            *OPTIONS,
+            *attributes,
         ]
-        super().__init__("Temporal", [*argv, "--db-filename", database, *OPTIONS, *attributes], log)
+        super().__init__("Temporal", argv, log)
 
     @property
     def address(self) -> str:
