@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx2
 
+from starter.local.children import StartFailed
 from workflows.domain.dates import local_day
 
 SITE = {"site_id": "riverside", "name": "Riverside House", "timezone": "Europe/London"}
@@ -14,12 +15,8 @@ DATES = ("start_date", "end_date", "last_day")
 PATIENCE = 20  # seconds that one change may take to settle
 
 
-class DemoFailed(RuntimeError):
-    """The service refused one of the clients. The message explains why."""
-
-
 def seed(url: str, token: str) -> int:
-    """Make the demonstration (demo.toml). Returns the number of its clients. Raises DemoFailed."""
+    """Make the demonstration (demo.toml). Returns the number of its clients. Raises StartFailed."""
     clients = tomllib.loads(files(__package__).joinpath("demo.toml").read_text(encoding="utf-8"))["clients"]
     today = local_day(datetime.now(UTC), SITE["timezone"])
     with httpx2.Client(
@@ -33,7 +30,7 @@ def seed(url: str, token: str) -> int:
             for record in clients:
                 _make(api, _dated(record, today), [_dated(body, today) for body in record.pop("commands", [])])
         except httpx2.HTTPError as e:
-            raise DemoFailed(f"{type(e).__name__} {e}") from e
+            raise StartFailed(f"{type(e).__name__} {e}") from e
     return len(clients)
 
 
@@ -59,4 +56,4 @@ def _post(api: httpx2.Client, path: str, body: dict[str, Any], key: str, *, take
     answer = api.post(path, json=body, headers={"Idempotency-Key": key})
     if answer.is_success or (taken_is_fine and answer.status_code == httpx2.codes.CONFLICT):
         return
-    raise DemoFailed(f"POST {path}: {answer.status_code} {answer.text}")
+    raise StartFailed(f"POST {path}: {answer.status_code} {answer.text}")

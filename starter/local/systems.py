@@ -8,6 +8,7 @@ environment or a define, because Kamailio's ``core.ppdefines_full`` shows define
 """
 
 import os
+import secrets
 import socket
 import uuid
 from collections.abc import Mapping
@@ -18,7 +19,7 @@ from pyrad.packet import PacketError, StatusServer
 
 from starter.local.accounts import account
 from starter.local.children import Child, Identity, StartFailed
-from starter.local.data_folder import DataFolder
+from starter.local.data_folder import DataFolder, have_secret
 from starter.local.databases import DEPLOY
 from starter.local.ports import HOST, free_port
 from starter.local.postgres import HERE, EmbeddedPostgres
@@ -39,7 +40,7 @@ PASSFILE = "pgpass"  # its password for PostgreSQL, as libpq reads it (PostgreSQ
 class Daemon(Child):
     """A daemon in a folder of its own, with a configuration of deploy/, on a port of loopback.
 
-    ``secrets`` are texts by the name of the file that has them.
+    ``files`` are the others in it, its secrets, with their text by name.
     """
 
     def __init__(
@@ -53,12 +54,12 @@ class Daemon(Child):
         *,
         account: str,
         configuration: str,
-        secrets: Mapping[str, str],
+        files: Mapping[str, str],
     ) -> None:
         environment = {"PATH": PROGRAMS, "LC_ALL": "C", **env}
         super().__init__(name, argv, log, environment, folder=folder, identity=identity_of(account))
         self.port, self.address = port, f"{HOST}:{port}"
-        self._configuration, self._secrets = DEPLOY / configuration, secrets
+        self._configuration, self._files = DEPLOY / configuration, files
 
     def start(self) -> None:
         """Start it in its folder, which is made for its account alone. StartFailed.
@@ -66,7 +67,7 @@ class Daemon(Child):
         The folder is the account's, and we may be root: nothing that lies there is followed or written to.
         """
         assert self.folder is not None
-        texts = {self._configuration.name: self._configuration.read_text(encoding="utf-8"), **self._secrets}
+        texts = {self._configuration.name: self._configuration.read_text(encoding="utf-8"), **self._files}
         try:
             self.folder.mkdir(mode=0o700, exist_ok=True)
             opened = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
@@ -107,7 +108,7 @@ class FreeRadius(Daemon):
             },
             account="freerad",
             configuration="freeradius/radiusd.conf",
-            secrets={PASSFILE: server.passfile(role), "secret.conf": f'radius_secret = "{secret}"\n'},
+            files={PASSFILE: server.passfile(role), "secret.conf": f'radius_secret = "{secret}"\n'},
         )
 
     def ready(self) -> bool:
@@ -164,7 +165,7 @@ class Kamailio(Daemon):
             },
             account="kamailio",
             configuration="kamailio/kamailio.cfg",
-            secrets={
+            files={
                 PASSFILE: server.passfile(role),
                 "rpc-path.cfg": f'route[RPC_PATH] {{ $var(rpc_path) = "/RPC/{rpc_secret}"; }}\n',
             },
@@ -186,7 +187,8 @@ def daemons(
     server: EmbeddedPostgres, folder: DataFolder, sip_port: int, radius_port: int, domain: str
 ) -> tuple[FreeRadius, Kamailio]:
     """Both daemons, for the databases of this server, with their files below the data folder."""
-    secret, rpc_secret = folder.make_radius_secret(), folder.make_rpc_secret()
+    secret = have_secret(folder.radius_secret, secrets.token_hex(16))  # letters and digits, for any command line
+    rpc_secret = have_secret(folder.rpc_secret, secrets.token_urlsafe(32))
     return (
         FreeRadius(server, radius_port, secret, folder.freeradius, folder.logs / "freeradius.log"),
         Kamailio(server, sip_port, domain, rpc_secret, folder.kamailio, folder.logs / "kamailio.log"),

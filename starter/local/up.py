@@ -21,7 +21,7 @@ from starter.console.auth.sessions import link_key
 from starter.local.children import Child, StartFailed
 from starter.local.data_folder import DataFolder
 from starter.local.databases import ACCESS, ROLES, dsns, lock_superuser, prepare
-from starter.local.demo import DemoFailed, seed
+from starter.local.demo import seed
 from starter.local.ports import HOST, free_port, is_free, who_listens
 from starter.local.postgres import EmbeddedPostgres
 from starter.local.private_files import read_private
@@ -205,7 +205,7 @@ class Local:
     def _seed(self) -> None:
         try:
             demo_clients = seed(self._options.url, self._token)
-        except DemoFailed as e:
+        except StartFailed as e:
             if not self._stop_requested():
                 self._say(f"The demonstration is not complete: {e}")
         else:
@@ -248,10 +248,14 @@ def _check_ports(options: UpOptions) -> None:
             ("--radius-port", options.radius_port, "FreeRADIUS", udp),
             ("--radius-port", options.radius_port + 1, "FreeRADIUS's accounting", udp),
         ]
+    chosen: dict[tuple[int, int], str] = {}
     for option, port, purpose, kind in ports:
         if port not in range(1, 65536):
             protocol = "TCP" if kind is tcp else "UDP"
             raise StartFailed(f"{port} is no {protocol} port: choose one from 1 to 65535 with {option}")
+        if other := chosen.get((kind, port)):
+            raise StartFailed(f"{other} and {option} cannot both be {port}: choose another with {option}")
+        chosen[kind, port] = option
         try:
             free = is_free(port, kind)
         except OSError as e:
@@ -261,11 +265,6 @@ def _check_ports(options: UpOptions) -> None:
             raise StartFailed(
                 f"Port {port} for {purpose} is taken by {holder}: end that, or choose another with {option}"
             )
-    for same in (tcp, udp):
-        chosen = [(option, port) for option, port, _, kind in ports if kind is same]
-        if len({port for _, port in chosen}) < len(chosen):
-            numbers, names = (", ".join(dict.fromkeys(map(str, column))) for column in zip(*chosen, strict=True))
-            raise StartFailed(f"The ports {numbers} must differ: choose others with {names}")
 
 
 def _without(environment: Mapping[str, str], those: tuple[str, ...]) -> dict[str, str]:
