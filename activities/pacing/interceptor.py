@@ -123,11 +123,10 @@ class _Paced(ActivityInboundInterceptor):
         self._pacing = pacing
 
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002  # the SDK's name
-        order = input.args[0] if input.args else None
-        match order:
-            case EnsureLines() | ObserveLines():
+        match input.args[0] if input.args else None:
+            case EnsureLines() | ObserveLines() as order:
                 return await self._attempt(System.TELEPHONY, order, input)
-            case EnsureAccess() | ObserveAccess():
+            case EnsureAccess() | ObserveAccess() as order:
                 return await self._attempt(System.INTERNET, order, input)
         return await super().execute_activity(input)
 

@@ -8,8 +8,9 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypedDict
+from typing import ClassVar, TypedDict
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
@@ -29,6 +30,7 @@ class Identity(TypedDict, total=False):
     extra_groups: list[int]
 
 
+@dataclass(eq=False)
 class Child:
     """One program, in a session of its own, so that Ctrl-C reaches only us and we stop the children in our order.
 
@@ -36,21 +38,15 @@ class Child:
     ``ending`` has it end within ``patience`` seconds.
     """
 
-    ending = signal.SIGTERM
-
-    def __init__(
-        self,
-        name: str,
-        argv: Sequence[str | Path],
-        log: Path,
-        env: Mapping[str, str] | None = None,
-        patience: float = 10.0,
-        folder: Path | None = None,
-        identity: Identity | None = None,
-    ) -> None:
-        self.name, self.argv, self.log, self.env, self.patience = name, list(argv), log, env, patience
-        self.folder, self.identity = folder, identity or Identity()
-        self.process: subprocess.Popen[bytes] | None = None
+    name: str
+    argv: Sequence[str | Path]
+    log: Path
+    env: Mapping[str, str] | None = None
+    patience: float = 10.0
+    folder: Path | None = None
+    identity: Identity = field(default_factory=Identity)
+    process: "subprocess.Popen[bytes] | None" = field(default=None, init=False)
+    ending: ClassVar[signal.Signals] = signal.SIGTERM
 
     @property
     def running(self) -> bool:

@@ -33,6 +33,16 @@ PACKAGES = {  # Debian's names, and what each of them brings
     "kamailio": "sbin/kamailio",
     "kamailio-postgres-modules": "lib/*/kamailio/modules/db_postgres.so",
 }
+OPTIONS = """OPTIONS sip:{to} SIP/2.0
+Via: SIP/2.0/UDP {host}:{port};branch=z9hG4bK{key}
+Max-Forwards: 5
+From: <sip:ready@{host}>;tag={key}
+To: <sip:{to}>
+Call-ID: {key}
+CSeq: 1 OPTIONS
+Content-Length: 0
+
+"""
 TIMEOUT = 0.5  # seconds that a living daemon has to answer
 PASSFILE = "pgpass"  # its password for PostgreSQL, as libpq reads it (PostgreSQL manual, 34.16)
 
@@ -177,7 +187,9 @@ class Kamailio(Daemon):
             s.settimeout(TIMEOUT)
             try:
                 s.connect((HOST, self.port))
-                s.send(_options(self.address, s.getsockname()[1]))
+                host, port = s.getsockname()
+                request = OPTIONS.format(to=self.address, host=host, port=port, key=uuid.uuid4().hex)
+                s.send(request.replace("\n", "\r\n").encode())
                 return s.recv(4096).startswith(b"SIP/2.0 200")
             except OSError:
                 return False
@@ -216,18 +228,3 @@ def identity_of(account_name: str) -> Identity:
             "or start Connect as an ordinary user"
         )
     return found
-
-
-def _options(address: str, ours: int) -> bytes:
-    key = uuid.uuid4().hex
-    lines = (
-        f"OPTIONS sip:{address} SIP/2.0",
-        f"Via: SIP/2.0/UDP {HOST}:{ours};branch=z9hG4bK{key}",
-        "Max-Forwards: 5",
-        f"From: <sip:ready@{HOST}>;tag={key[:8]}",
-        f"To: <sip:{address}>",
-        f"Call-ID: {key}",
-        "CSeq: 1 OPTIONS",
-        "Content-Length: 0",
-    )
-    return ("\r\n".join(lines) + "\r\n\r\n").encode()

