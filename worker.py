@@ -12,7 +12,6 @@ from typing import TypeVar
 import asyncpg
 import structlog
 import uvloop
-from pydantic import ValidationError
 from temporalio.client import Client
 from temporalio.service import RPCError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
@@ -156,7 +155,7 @@ def main() -> int:
         set_up(json=settings.json_logs)
         raise_limit()
         uvloop.run(run(settings))
-    except (ValidationError, ValueError, OSError, NotMigrated, NotPrepared, SearchAttributesMissing) as error:
+    except (ValueError, OSError, NotMigrated, NotPrepared, SearchAttributesMissing) as error:
         sys.stderr.write(f"connect worker: {error}\n")
         return 1
     return 0

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Self
 from urllib.parse import urlsplit
@@ -72,17 +72,13 @@ class Database:
             except TimeoutError:
                 pool.terminate()
 
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[asyncpg.Connection]:
+    def transaction(self) -> AbstractAsyncContextManager[asyncpg.Connection]:
         """A transaction: everything on this connection happens, or nothing."""
-        async with self._transaction(self._changes) as connection:
-            yield connection
+        return self._transaction(self._changes)
 
-    @asynccontextmanager
-    async def read_only(self) -> AsyncIterator[asyncpg.Connection]:
+    def read_only(self) -> AbstractAsyncContextManager[asyncpg.Connection]:
         """A read-only connection, which sees what is committed."""
-        async with self._transaction(self._read_only) as connection:
-            yield connection
+        return self._transaction(self._read_only)
 
     async def read(self, query: str, *values: object) -> list[asyncpg.Record]:
         """The rows of one SELECT on a read-only connection. One round trip."""

@@ -211,11 +211,8 @@ class Settings(BaseSettings):
     @property
     def prepared_systems(self) -> tuple[System, ...]:
         """The systems that our own adapters switch. Their databases have what `connect systems prepare` adds."""
-        ours = {
-            System.TELEPHONY: self.telephony_adapter == KAMAILIO,
-            System.INTERNET: self.internet_adapter == FREERADIUS,
-        }
-        return tuple(system for system, it_is in ours.items() if it_is)
+        ours = {System.TELEPHONY: KAMAILIO, System.INTERNET: FREERADIUS}
+        return tuple(system for system, adapter in ours.items() if getattr(self, f"{system}_adapter") == adapter)
 
     def check_systems(self) -> None:
         """Raises ValueError when the address of a system's database is missing."""

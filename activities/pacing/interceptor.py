@@ -16,10 +16,10 @@ from typing import Any
 
 import structlog
 from temporalio import activity
-from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+from temporalio.exceptions import ApplicationError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
-from activities.errors import SYSTEM_BUSY, SYSTEM_REJECTED, SYSTEM_UNAVAILABLE, is_of_a_row
+from activities.errors import SYSTEM_BUSY, SYSTEM_REJECTED, SYSTEM_UNAVAILABLE, benign, is_of_a_row
 from activities.pacing.breaker import Breaker, Condition, Paces, Rank
 from activities.settings import Settings
 from workflows.domain.journal import shortened
@@ -177,12 +177,7 @@ def paced(system: System, breaker: Breaker, delay: timedelta) -> ApplicationErro
         state = f"The {system} system fails for many clients since {since}: attempts on it are paced, operators' first"
     else:
         state = f"The {system} system failed from {since} and has come back: what waited is let in by and by"
-    return ApplicationError(
-        f"{state}. It began with {breaker.broken_by}",
-        type=SYSTEM_PACED,
-        next_retry_delay=delay,
-        category=ApplicationErrorCategory.BENIGN,
-    )
+    return benign(f"{state}. It began with {breaker.broken_by}", type=SYSTEM_PACED, next_retry_delay=delay)
 
 
 async def wait_changed(changed: asyncio.Event, seconds: float) -> None:

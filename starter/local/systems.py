@@ -63,13 +63,13 @@ class Daemon(Child):
         env: Mapping[str, str],
         *,
         account: str,
-        configuration: str,
+        configuration: Path,
         files: Mapping[str, str],
     ) -> None:
         environment = {"PATH": PROGRAMS, "LC_ALL": "C", **env}
         super().__init__(name, argv, log, environment, folder=folder, identity=identity_of(account))
         self.port, self.address = port, f"{HOST}:{port}"
-        self._configuration, self._files = DEPLOY / configuration, files
+        self._files = {configuration.name: configuration.read_text(encoding="utf-8"), **files}
 
     def start(self) -> None:
         """Start it in its folder, which is made for its account alone. StartFailed.
@@ -77,7 +77,6 @@ class Daemon(Child):
         The folder is the account's, and we may be root: nothing that lies there is followed or written to.
         """
         assert self.folder is not None
-        texts = {self._configuration.name: self._configuration.read_text(encoding="utf-8"), **self._files}
         try:
             self.folder.mkdir(mode=0o700, exist_ok=True)
             opened = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
@@ -86,7 +85,7 @@ class Daemon(Child):
                     os.fchown(opened, self.identity["user"], self.identity["group"])
             finally:
                 os.close(opened)
-            for name, text in texts.items():
+            for name, text in self._files.items():
                 write_private(self.folder / name, text, self.identity)
         except OSError as e:
             raise StartFailed(f"{self.name} cannot have its folder {self.folder} ({e.strerror})") from e
@@ -117,7 +116,7 @@ class FreeRadius(Daemon):
                 f"passfile={HERE}/{PASSFILE} connect_timeout=2 application_name=freeradius",
             },
             account="freerad",
-            configuration="freeradius/radiusd.conf",
+            configuration=DEPLOY / "freeradius/radiusd.conf",
             files={PASSFILE: server.passfile(role), "secret.conf": f'radius_secret = "{secret}"\n'},
         )
 
@@ -174,7 +173,7 @@ class Kamailio(Daemon):
                 "SIP_USRLOC_DB_MODE": str(db_mode),
             },
             account="kamailio",
-            configuration="kamailio/kamailio.cfg",
+            configuration=DEPLOY / "kamailio/kamailio.cfg",
             files={
                 PASSFILE: server.passfile(role),
                 "rpc-path.cfg": f'route[RPC_PATH] {{ $var(rpc_path) = "/RPC/{rpc_secret}"; }}\n',
