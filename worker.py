@@ -133,22 +133,22 @@ async def watching(client: Client, databases: Databases, settings: Settings, pac
         await states.forget()
 
 
-async def _until_there(what: str, ask: Callable[[], Awaitable[T]], stop: asyncio.Event) -> T | None:
-    """What is asked for, as soon as it answers; None when we are asked to stop before."""
+async def _until_there(name: str, call: Callable[[], Awaitable[T]], stop: asyncio.Event) -> T | None:
+    """The answer, as soon as there is one; None when the worker is to stop before."""
     while not stop.is_set():
         try:
-            return await ask()
+            return await call()
         except NotMigrated:
             raise
         except AWAY as error:
-            log.warning("waiting", for_=what, error=f"{type(error).__name__}: {error}"[:300])
+            log.warning("waiting", for_=name, error=f"{type(error).__name__}: {error}"[:300])
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), timeout=1)
     return None
 
 
 def main() -> int:
-    """The exit status of one worker process: 0 when it was asked to stop, 1 when it cannot start."""
+    """The exit status of one worker process: 0 when it was stopped, 1 when it cannot start."""
     try:
         settings = Settings()
         settings.check_systems()

@@ -151,10 +151,10 @@ class Drain:
 
     # -- while it fails ---------------------------------------------------------------------------------------------
 
-    def _untried(self, system: System, told_at: datetime | None = None) -> bool:
+    def _untried(self, system: System, probed_at: datetime | None = None) -> bool:
         """Whether the system fails and nobody has tried it, or was made to, for a while."""
         breaker = self._pacing.breakers[system]
-        last = max(at for at in (breaker.since, breaker.last_failure_at, told_at) if at is not None)
+        last = max(at for at in (breaker.since, breaker.last_failure_at, probed_at) if at is not None)
         return self._fails(system) and self._pacing.clock() - last >= timedelta(seconds=self._probe_every)
 
     async def _probe(self, system: System) -> None:
@@ -162,16 +162,16 @@ class Drain:
 
         One worker does so for all, until it finds the system working or loses its connection.
         """
-        told_at: datetime | None = None
+        probed_at: datetime | None = None
         before: list[str] = []
         async with self._directory() as connection:
             while self._fails(system):
-                if self._untried(system, told_at) and await connection.fetchval(_LOCK, f"probe:{system}"):
-                    told_at = self._pacing.clock()
+                if self._untried(system, probed_at) and await connection.fetchval(_LOCK, f"probe:{system}"):
+                    probed_at = self._pacing.clock()
                     client_id = await connection.fetchval(_PROBE, system, before)
                     if client_id is not None:
                         before = [*(other for other in before if other != client_id), client_id][-_REMEMBERED:]
-                        await self._wake(system, client_id, f"the {system} system fails: is it back?", told_at)
+                        await self._wake(system, client_id, f"the {system} system fails: is it back?", probed_at)
                 await wait_changed(self._changed[system], self._pause)
 
     # -- once it is back --------------------------------------------------------------------------------------------

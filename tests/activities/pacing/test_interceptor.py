@@ -376,4 +376,4 @@ async def test_a_directory_that_is_away_disturbs_nothing_and_is_told_of_once(wor
             async with telling(states):
                 await eventually(lambda: len(asked) > 20)
             await states.forget()
-    assert [line["event"] for line in said].count("system_states_not_told") == 1
+    assert [line["event"] for line in said].count("system_states_not_reported") == 1
