@@ -37,6 +37,9 @@ ANSWERED = (STALE_REVISION,)
 
 LONGEST_WHY = 200
 
+_ON_THE_WAY = timedelta(seconds=1)
+"""The time that an answer and the next try may need between the server and us."""
+
 Order = EnsureLines | EnsureAccess | ObserveLines | ObserveAccess
 
 log = structlog.get_logger(__name__)
@@ -99,7 +102,7 @@ class Pacing(Interceptor):
         left = info.scheduled_time + info.schedule_to_close_timeout - self.clock()
         if delay >= left:
             delay = max(left * self.chance(), timedelta(seconds=1))
-        if delay >= left:
+        if delay + _ON_THE_WAY >= left:
             breaker.give_up(client_id, self.clock())
         return delay
 
