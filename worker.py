@@ -17,7 +17,8 @@ from temporalio.service import RPCError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from temporalio.worker._workflow_instance import _WorkflowLogicFlag  # there is no public way to it yet
 
-from activities.adapters import internet_of, telephony_of
+from activities.adapters import adapters_of
+from activities.at_once import SideBySide
 from activities.background import background
 from activities.bounds import Bounds
 from activities.database import Databases, open_databases
@@ -30,6 +31,7 @@ from activities.pacing.recovery import Drain
 from activities.pacing.states import SystemStates
 from activities.prepare import NotPrepared, check_systems
 from activities.settings import Settings
+from activities.systems import Systems
 from starter.temporal.connection import SearchAttributesMissing, connect, ensure_search_attributes
 from starter.web.descriptors import raise_limit
 from workflows.client_lifecycle import ClientLifecycle
@@ -59,25 +61,25 @@ def build(
     ``pacing`` is given by whoever wants to hear of the systems' conditions.
     """
     evidences = Evidences(databases.directory, settings.record_seconds)
-    telephony = telephony_of(settings, databases, evidences)
-    internet = internet_of(settings, databases, evidences)
+    systems = Systems(adapters_of(settings, databases, evidences))
     directory = PostgresDirectory(databases.directory)
+    pacing = pacing or Pacing.of(settings)
     worker = Worker(
         client,
         task_queue=task_queue,
         workflows=[ClientLifecycle],
         activities=[
-            *(telephony.ensure_lines, telephony.observe_lines),
-            *(internet.ensure_access, internet.observe_access),
-            directory.publish,
+            *(systems.ensure, systems.observe, directory.publish),
+            SideBySide(systems, directory, pacing.attempt).at_once,
         ],
-        interceptors=[Guard(), pacing or Pacing.of(settings), Bounds()],
+        interceptors=[Guard(), pacing, Bounds()],
         # The sandbox stands guard in the tests, with the walls of ruff and the replay of every history; here it would
         # cost a fifth of the worker's work (docs/design.md, "Decisions").
         workflow_runner=UnsandboxedWorkflowRunner(),
         max_concurrent_activities=settings.worker_activities,
         max_cached_workflows=settings.worker_cached_clients,
         sticky_queue_schedule_to_start_timeout=STICKY,
+        disable_eager_activity_execution=True,  # it would pass by the limits and priorities of the queue
         graceful_shutdown_timeout=timedelta(seconds=settings.operation_seconds),
     )
     return hearing_all_at_once(worker)

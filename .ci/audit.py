@@ -36,7 +36,7 @@ def main() -> int:
         asked = subprocess.run(
             [tool, "--requirement", ours.lock, "--require-hashes", "--disable-pip", "--format", "json",
              "--progress-spinner", "off", *more],
-            capture_output=True, text=True, check=False,
+            capture_output=True, encoding="utf-8", check=False,
         )  # fmt: skip
     try:
         answers = json.loads(asked.stdout)["dependencies"]

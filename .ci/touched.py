@@ -41,7 +41,7 @@ def _above(path: str) -> list[str]:
 def main() -> None:
     changed = ["git", "diff", "--name-only", "--diff-filter=d", *(sys.argv[1:] or ["HEAD"])]
     unknown = ["git", "ls-files", "--others", "--exclude-standard"]
-    names = [subprocess.check_output(words, cwd=ROOT, text=True).split("\n") for words in (changed, unknown)]
+    names = [subprocess.check_output(words, cwd=ROOT, encoding="utf-8").split("\n") for words in (changed, unknown)]
     sys.stdout.write("\n".join(mirrors([name for lines in names for name in lines if name])) + "\n")
 
 

@@ -2,8 +2,8 @@
 
     CONNECT_TELEPHONY_ADAPTER=activities.json_http.adapter:JsonHttpTelephony
 
-The class is a subclass of ``Telephony`` or ``Internet`` (workflows/ports.py) and has a classmethod
-``of(settings, databases, evidences)`` that makes it.
+The class is a subclass of ``ServiceSystem`` (workflows/ports.py) and has a classmethod
+``of(settings, databases, evidences)`` that makes it. One that is for one system alone says so: ``system = TELEPHONY``.
 """
 
 import importlib
@@ -13,32 +13,27 @@ from typing import Any
 from activities.database import Databases
 from activities.directory.evidence import Evidences
 from activities.settings import Settings
-from workflows.ports import Internet, Telephony
+from workflows.domain.systems import BUILT_IN, System
+from workflows.ports import ServiceSystem
 
 
 class AdapterNotUsable(ValueError):
     """A setting names no usable adapter. The message names the setting, the reason and the remedy."""
 
 
-def telephony_of(settings: Settings, databases: Databases, evidences: Evidences) -> Telephony:
-    """The adapter of the telephone system. Raises AdapterNotUsable, or the adapter's own ValueError."""
-    adapter = _load("CONNECT_TELEPHONY_ADAPTER", settings.telephony_adapter, Telephony)
-    made: Telephony = adapter.of(settings, databases, evidences)
-    return made
+def adapters_of(settings: Settings, databases: Databases, evidences: Evidences) -> dict[System, ServiceSystem]:
+    """The adapter of each system. Raises AdapterNotUsable, or the adapter's own ValueError."""
+    return {
+        system: _load(system, getattr(settings, f"{system}_adapter")).of(settings, databases, evidences)
+        for system in BUILT_IN
+    }
 
 
-def internet_of(settings: Settings, databases: Databases, evidences: Evidences) -> Internet:
-    """The adapter of the network. Raises AdapterNotUsable, or the adapter's own ValueError."""
-    adapter = _load("CONNECT_INTERNET_ADAPTER", settings.internet_adapter, Internet)
-    made: Internet = adapter.of(settings, databases, evidences)
-    return made
-
-
-def _load(setting: str, name: str, port: type[Any]) -> Any:
+def _load(system: System, name: str) -> Any:
     """The class that a setting names."""
 
     def unusable(why: str, remedy: str) -> AdapterNotUsable:
-        return AdapterNotUsable(f"{setting} is {name!r}: {why}. {remedy}")
+        return AdapterNotUsable(f"CONNECT_{system.upper()}_ADAPTER is {name!r}: {why}. {remedy}")
 
     module, colon, class_name = name.partition(":")
     if not (module and colon and class_name):
@@ -50,10 +45,10 @@ def _load(setting: str, name: str, port: type[Any]) -> Any:
         raise unusable(f"module {module} cannot be imported ({error})", remedy) from error
     if found is None:
         raise unusable(f"module {module} has no {class_name}", "Correct the name of the class")
-    if not inspect.isclass(found) or port not in found.__mro__:
-        raise unusable(
-            f"{class_name} does not implement {port.__name__}", f"Derive it from workflows.ports.{port.__name__}"
-        )
+    if not inspect.isclass(found) or ServiceSystem not in found.__mro__:
+        raise unusable(f"{class_name} does not implement ServiceSystem", "Derive it from workflows.ports.ServiceSystem")
+    if (own := getattr(found, "system", system)) != system:
+        raise unusable(f"{class_name} switches {own}", f"Name a class that switches {system}")
     if not inspect.ismethod(getattr(found, "of", None)):
         raise unusable(
             f"{class_name} has no classmethod of", "Give it @classmethod def of(cls, settings, databases, evidences)"

@@ -14,7 +14,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from workflows.domain.text import LONGEST_FOREIGN, safe_text
-from workflows.ports import EnsureAccess, EnsureLines, Evidence, Finding, ObserveAccess, ObserveLines
+from workflows.ports import Ensure, Evidence, Finding, Observe
 
 LONGEST_SUBJECT = 100
 MOST_SEEN = 20
@@ -93,13 +93,6 @@ def _cut(error: Exception) -> ApplicationError:
 
 
 def _subjects(work: ExecuteActivityInput) -> Collection[str] | None:
-    """The lines or accounts of an order; None when it has none."""
-    match work.args[0] if work.args else None:
-        case EnsureLines() | ObserveLines() as order:
-            return order.lines
-        case EnsureAccess() as order:
-            return {access.account for access in order.accounts}
-        case ObserveAccess() as order:
-            return order.accounts
-        case _:
-            return None
+    """The subjects of an order; None when it has none."""
+    order = work.args[0] if work.args else None
+    return order.subjects if isinstance(order, Ensure | Observe) else None

@@ -26,7 +26,7 @@ import structlog
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.database import DRIVER_ERRORS, Database
-from workflows.domain.systems import System
+from workflows.domain.systems import DIRECTORY
 from workflows.domain.text import safe_text
 from workflows.ports import STALE_REVISION
 
@@ -103,7 +103,7 @@ def translated(error: Exception, database: Database) -> ApplicationError:
         why = "Check that it runs and can be reached from the worker"
         return benign(f"The {database} is unavailable: {safe_message(error)}. {why}", type=SYSTEM_UNAVAILABLE)
     remedies = (remedy for kind, remedy in _REMEDIES.items() if isinstance(error, kind))
-    prepare = "connect migrate" if database.name == System.DIRECTORY else "connect systems prepare"
+    prepare = "connect migrate" if database.name == DIRECTORY else "connect systems prepare"
     remedy = next(remedies, "See the log of the database").format(NAME=database.name.upper(), PREPARE=prepare)
     return rejected(f"The {database} refused: {safe_message(error)}. {remedy}", row=isinstance(error, OF_A_ROW))
 

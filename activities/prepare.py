@@ -9,7 +9,7 @@ from temporalio.exceptions import ApplicationError
 from activities.database import Database, Databases, open_databases
 from activities.errors import SYSTEM_REJECTED, attempt_on
 from activities.settings import Settings
-from workflows.domain.systems import SWITCHED, System
+from workflows.domain.systems import BUILT_IN, INTERNET, TELEPHONY, System
 
 FENCE = Path(__file__).parents[1] / "deploy/fence.sql"
 
@@ -19,14 +19,14 @@ ALTER TABLE subscriber
   ADD COLUMN IF NOT EXISTS may_call_out smallint NOT NULL DEFAULT 1 CHECK (may_call_out IN (0, 1))"""
 
 OF_SYSTEMS = {
-    System.TELEPHONY: ("table subscriber", "table location"),
-    System.INTERNET: ("table radcheck", "table radreply", "table radacct"),
+    TELEPHONY: ("table subscriber", "table location"),
+    INTERNET: ("table radcheck", "table radreply", "table radacct"),
 }
 """The systems' own tables that Connect uses."""
 
 OURS = {
-    System.TELEPHONY: ("table connect_fence", "column subscriber.in_service", "column subscriber.may_call_out"),
-    System.INTERNET: ("table connect_fence",),
+    TELEPHONY: ("table connect_fence", "column subscriber.in_service", "column subscriber.may_call_out"),
+    INTERNET: ("table connect_fence",),
 }
 """The tables and columns that Connect adds."""
 
@@ -55,7 +55,7 @@ async def prepare(settings: Settings) -> list[str]:
     return added or ["Other adapters than our own switch both systems: nothing to prepare"]
 
 
-async def check_systems(databases: Databases, systems: Iterable[System] = SWITCHED) -> None:
+async def check_systems(databases: Databases, systems: Iterable[System] = BUILT_IN) -> None:
     """Raises NotPrepared when a system lacks something. A system that is away is not checked.
 
     ``systems`` are those that our own adapters switch.
@@ -74,7 +74,7 @@ async def check_systems(databases: Databases, systems: Iterable[System] = SWITCH
 
 
 def _of(system: System, databases: Databases) -> Database:
-    return databases.telephony if system is System.TELEPHONY else databases.internet
+    return databases.telephony if system == TELEPHONY else databases.internet
 
 
 async def _prepare(system: System, database: Database) -> list[str]:

@@ -13,7 +13,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from workflows.domain.provisioning.standing import Limits
-from workflows.domain.systems import System
+from workflows.domain.systems import INTERNET, TELEPHONY, System
 
 KAMAILIO = "activities.telephony.adapter:KamailioTelephony"
 FREERADIUS = "activities.internet.adapter:RadiusInternet"
@@ -124,6 +124,14 @@ class Settings(BaseSettings):
     first_pause_seconds: float = Field(15.0, gt=0, description="Pause after a first failed attempt; doubles after each")
     longest_pause_seconds: float = Field(3600.0, gt=0, description="No pause is longer")
 
+    at_once_seconds: float = Field(
+        2.0,
+        ge=0,
+        le=3,
+        description="For the first attempt of what a person waits for, all systems side by side; what is not done then "
+        "goes through the queue. 0: everything does",
+    )
+
     second_look_seconds: float = Field(
         60.0, ge=0, description="After this long, what was switched off is looked at again; 0: never"
     )
@@ -211,7 +219,7 @@ class Settings(BaseSettings):
     @property
     def prepared_systems(self) -> tuple[System, ...]:
         """The systems that our own adapters switch. Their databases have what `connect systems prepare` adds."""
-        ours = {System.TELEPHONY: KAMAILIO, System.INTERNET: FREERADIUS}
+        ours = {TELEPHONY: KAMAILIO, INTERNET: FREERADIUS}
         return tuple(system for system, adapter in ours.items() if getattr(self, f"{system}_adapter") == adapter)
 
     def check_systems(self) -> None:
@@ -242,6 +250,7 @@ class Settings(BaseSettings):
             first_pause=self.first_pause_seconds,
             longest_pause=self.longest_pause_seconds,
             second_look=self.second_look_seconds,
+            at_once=self.at_once_seconds,
         )
 
     def read_master_key(self) -> bytes:

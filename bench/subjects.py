@@ -15,9 +15,9 @@ from bench.floor import Floor
 from starter.clients import ClientService
 from starter.contract.bodies import ClientGiven, InternetGiven, LineGiven
 from workflows.domain.lifecycle import Status
-from workflows.domain.provisioning.ledger import Provisioned
+from workflows.domain.provisioning.provisioning import Provisioned
 from workflows.domain.services import ClientType
-from workflows.domain.systems import SWITCHED
+from workflows.domain.systems import BUILT_IN
 from workflows.wire.messages import Suspend, Unsuspend
 from workflows.wire.start import workflow_id
 from workflows.wire.views import ClientView
@@ -145,7 +145,7 @@ async def check_proofs(dsn: str, changes: Iterable[ClientView], verified: Verifi
     rows = await _fetch(dsn, "SELECT client_id, revision, system, findings::text LIKE $1 AS off FROM proofs", "%false%")
     proofs = {(row["client_id"], row["revision"], row["system"]): row["off"] for row in rows}
     for view in changes:
-        for system in SWITCHED:
+        for system in BUILT_IN:
             off = proofs.get((view.client_id, view.revision, system))
             if off is not (view.status is Status.SUSPENDED):
                 raise NotSettled(f"{view.client_id}, revision {view.revision}: no proof of it by {system}")

@@ -33,7 +33,7 @@ from workflows.domain.errors import (
     refusal_of,
 )
 from workflows.domain.lifecycle import Status
-from workflows.domain.provisioning.ledger import Provisioned
+from workflows.domain.provisioning.provisioning import Provisioned
 from workflows.domain.provisioning.standing import Limits
 from workflows.domain.services import Services
 from workflows.domain.state import ClientState

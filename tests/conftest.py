@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import pytest
 
 from starter.local.postgres import EmbeddedPostgres
+from tests.support.databases import THROW_AWAY
 from tests.support.waiting import free_port
 
 KILLS, COMMANDS = 10, 100
-THROW_AWAY = {"fsync": "off", "full_page_writes": "off", "max_connections": "300"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

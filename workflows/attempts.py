@@ -1,7 +1,12 @@
-"""One attempt is one activity on one system, for the revision it was begun at."""
+"""One attempt is one order to one system, for the revision it was begun at.
+
+What a person waits for is attempted at once, all systems side by side in one local activity, so that it is done and
+answered within the workflow task that took the command. Everything else, and what fails there, is an activity of its
+own for each system, which the server repeats and the worker paces.
+"""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -11,31 +16,33 @@ from temporalio.exceptions import ActivityError, ApplicationError, TimeoutType
 from temporalio.exceptions import TimeoutError as TimedOut
 
 from workflows.domain.lifecycle import Status
-from workflows.domain.state import ClientState
-from workflows.domain.systems import SWITCHED, System
+from workflows.domain.provisioning.provisioning import kind_of
+from workflows.domain.state import OPERATOR_FIRST, ClientState
+from workflows.domain.systems import DIRECTORY, System
 from workflows.ports import (
     STALE_REVISION,
+    AtOnce,
     Claim,
     Directory,
-    EnsureAccess,
-    EnsureLines,
+    Ensure,
     Evidence,
-    Internet,
-    ObserveAccess,
-    ObserveLines,
+    Failed,
+    Observe,
     Publish,
     Published,
-    Telephony,
+    ServiceSystem,
 )
 from workflows.wire.views import ClientView
 
-Look = ObserveLines | ObserveAccess
-Order = EnsureLines | EnsureAccess | Look | Publish
+Order = Ensure | Observe | Publish
 Report = Evidence | Published
 
 
 # A publication stays far below Temporal's 2 MiB for one payload; what is left is published next.
 MOST_ENTRIES = 200
+
+BEYOND = 1.0
+"""Seconds beyond the limit of attempts at once, within which their answer is given."""
 
 FARTHEST = 2**53
 """No revision is as high: neither JSON nor a bigint of PostgreSQL may lose count."""
@@ -43,21 +50,26 @@ FARTHEST = 2**53
 
 @dataclass
 class Attempt:
-    """An order on its way."""
+    """An order on its way. ``cancel`` leaves it to itself."""
 
     order: Order
-    handle: workflow.ActivityHandle[Report]
+    cancel: Callable[[], object]
 
 
 class Attempts:
     """The attempts under way, one per system at most.
 
     ``report`` is told each outcome, in the order in which they come; an abandoned attempt is never heard of again.
+    ``recorded``: what is attempted was decided by a message that cannot be lost, or by time, not by one that only the
+    workflow task under way knows of; the start of a client is recorded.
     """
 
     def __init__(self, state: ClientState, report: Callable[[System, Order, Report | ActivityError], None]) -> None:
         self._state, self._report = state, report
         self._under_way: dict[System, Attempt] = {}
+        self._together: list[Attempt] = []
+        self._waited = set[System]()
+        self.recorded = not state.registered
 
     def __bool__(self) -> bool:
         return bool(self._under_way)
@@ -69,43 +81,100 @@ class Attempts:
 
     def abandon_outdated(self) -> None:
         """A newer decision abandons what was begun for an older one; the systems' fences make that safe."""
-        for system in SWITCHED:
-            attempt = self._under_way.get(system)
-            if attempt and self._outdated(system, attempt):
+        for system, attempt in list(self._under_way.items()):
+            if self._outdated(system, attempt):
                 del self._under_way[system]
-                attempt.handle.cancel()
+                attempt.cancel()
 
     def _outdated(self, system: System, attempt: Attempt) -> bool:
-        return system in SWITCHED and attempt.order.revision < self._state.provisioning.standing[system].wanted_since
+        return system != DIRECTORY and attempt.order.revision < self._state.provisioning.standing[system].wanted_since
 
     def abandon(self) -> None:
         """Leave every attempt to itself; what it was for is attempted again."""
         for attempt in self._under_way.values():
-            attempt.handle.cancel()
+            attempt.cancel()
         self._under_way.clear()
 
     def begin(self) -> None:
         """Attempt all there is to do, side by side."""
         now = workflow.now()
-        idle = [system for system in System if system not in self._under_way]
+        waiting = {s for s in self._state.provisioning if self._state.waits(s)}
+        self._waited = (self._waited | waiting) & {s for s in self._state.provisioning if self._state.drifts(s)}
+        idle = [system for system in self._state.provisioning if system not in self._under_way]
         due = [system for system in idle if self._state.may_attempt(system, now)]
+        orders: dict[System, Ensure | Publish] = {}
         for system in due:
-            order = order_for(self._state, system)
+            orders[system] = order_for(self._state, system)
             self._state.provisioning.begin(system)
-            self._send(system, order)
+        together = {system: order for system, order in orders.items() if self._may_be_at_once(system)}
+        if together:
+            self._send_together(together)
+        for system, order in orders.items():
+            if system not in together:
+                self._send(system, order)
         for system in idle:
             if system not in due and self._state.may_look(system, now):
                 self._send(system, look_for(self._state, system))
 
+    @property
+    def at_once(self) -> bool:
+        """Whether attempts are under way that end within the workflow task."""
+        return any(attempt in self._together for attempt in self._under_way.values())
+
+    def _may_be_at_once(self, system: System) -> bool:
+        """What a person waits for is attempted within the workflow task, the first time.
+
+        Bulk work and due plans, which come in crowds, what waited for another system, and what has failed go through
+        the queue, where they are paced.
+        """
+        state, standing = self._state, self._state.provisioning.standing[system]
+        fresh = not standing.attempts and not standing.attention and not standing.short_since
+        waited_for = state.priority == OPERATOR_FIRST and self.recorded
+        return state.limits.at_once > 0 and waited_for and fresh and system not in self._waited
+
+    def _send_together(self, orders: dict[System, Ensure | Publish]) -> None:
+        seconds = self._state.limits.at_once
+        handle = workflow.start_local_activity_method(
+            AtOnce.at_once,
+            args=[list(orders.values()), seconds],
+            activity_id=f"r{self._state.client.revision}",
+            summary=", ".join(order.summary for order in orders.values()),
+            start_to_close_timeout=timedelta(seconds=seconds + BEYOND),
+            retry_policy=RetryPolicy(maximum_attempts=1),
+        )
+        attempts = {system: Attempt(order, handle.cancel) for system, order in orders.items()}
+        self._under_way |= attempts
+        self._together = list(attempts.values())
+        asyncio.create_task(self._follow_together(attempts, handle))  # noqa: RUF006  # the workflow's loop keeps its tasks
+
+    async def _follow_together(
+        self, attempts: dict[System, Attempt], handle: workflow.ActivityHandle[list[Evidence | Published | Failed]]
+    ) -> None:
+        """Hear the answers. What has failed goes through the queue at once, where it is repeated and paced."""
+        try:
+            answers: Sequence[Evidence | Published | Failed] = await handle
+        except ActivityError as failure:
+            answers = [Failed(type(failure).__name__, str(failure))] * len(attempts)
+        for (system, attempt), answer in zip(attempts.items(), answers, strict=True):
+            if self._under_way.get(system) is not attempt:
+                continue  # it was abandoned
+            del self._under_way[system]
+            if self._outdated(system, attempt):
+                continue
+            if isinstance(answer, Failed):
+                self._send(system, attempt.order)
+            else:
+                self._report(system, attempt.order, answer)
+
     def _send(self, system: System, order: Order) -> None:
-        attempt = Attempt(order, self._start(system, order))
-        self._under_way[system] = attempt
-        asyncio.create_task(self._follow(system, attempt))  # noqa: RUF006  # the workflow's loop keeps its tasks
+        handle = self._start(system, order)
+        attempt = self._under_way[system] = Attempt(order, handle.cancel)
+        asyncio.create_task(self._follow(system, attempt, handle))  # noqa: RUF006  # the workflow's loop keeps its tasks
 
     def _start(self, system: System, order: Order) -> workflow.ActivityHandle[Report]:
         limit = self._state.limits.attempt
         options = workflow.ActivityConfig(
-            activity_id=f"r{order.revision}:{system}{':look' if isinstance(order, Look) else ''}",
+            activity_id=f"r{order.revision}:{system}{':look' if isinstance(order, Observe) else ''}",
             summary=order.summary,
             schedule_to_close_timeout=timedelta(seconds=limit),
             start_to_close_timeout=timedelta(seconds=limit / 4),
@@ -113,20 +182,16 @@ class Attempts:
             priority=Priority(priority_key=self._state.priority),
         )
         match order:
-            case EnsureLines():
-                return workflow.start_activity_method(Telephony.ensure_lines, order, **options)
-            case EnsureAccess():
-                return workflow.start_activity_method(Internet.ensure_access, order, **options)
-            case ObserveLines():
-                return workflow.start_activity_method(Telephony.observe_lines, order, **options)
-            case ObserveAccess():
-                return workflow.start_activity_method(Internet.observe_access, order, **options)
+            case Ensure():
+                return workflow.start_activity_method(ServiceSystem.ensure, order, **options)
+            case Observe():
+                return workflow.start_activity_method(ServiceSystem.observe, order, **options)
             case Publish():
                 return workflow.start_activity_method(Directory.publish, order, **options)
 
-    async def _follow(self, system: System, attempt: Attempt) -> None:
+    async def _follow(self, system: System, attempt: Attempt, handle: workflow.ActivityHandle[Report]) -> None:
         try:
-            outcome: Report | ActivityError = await attempt.handle
+            outcome: Report | ActivityError = await handle
         except ActivityError as failure:
             outcome = failure
         if self._under_way.get(system) is attempt:  # else it was abandoned
@@ -135,46 +200,30 @@ class Attempts:
                 self._report(system, attempt.order, outcome)
 
 
-def order_for(state: ClientState, system: System) -> Order:
+def order_for(state: ClientState, system: System) -> Ensure | Publish:
     """What a system is to do now."""
-    client, provisioning = state.client, state.provisioning
-    match system:
-        case System.TELEPHONY:
-            held = client.numbers_held
-            return EnsureLines(
-                client.client_id,
-                client.revision,
-                dict(provisioning.lines_wanted),
-                [n for n, on in provisioning.lines_wanted.items() if not on and n not in held],
-                client.secret_version,
-                _left_on(state),
-                provisioning.standing[system].revived,
-            )
-        case System.INTERNET:
-            return EnsureAccess(
-                client.client_id,
-                client.revision,
-                list(provisioning.access_wanted.values()),
-                client.secret_version,
-                provisioning.standing[system].revived,
-            )
-        case System.DIRECTORY:
-            return _publication(state)
+    if system == DIRECTORY:
+        return _publication(state)
+    client, ledger = state.client, state.provisioning.systems[system]
+    held, on = kind_of(system).held(client), [subject for subject, desired in ledger.wanted.items() if desired.on]
+    return Ensure(
+        system,
+        client.client_id,
+        client.revision,
+        dict(ledger.wanted),
+        ledger.instance,
+        [subject for subject, desired in ledger.wanted.items() if not desired.on and subject not in held],
+        client.secret_version,
+        on if client.status is Status.SUSPENDED else [],
+        ledger.standing.revived,
+    )
 
 
-def look_for(state: ClientState, system: System) -> Look:
+def look_for(state: ClientState, system: System) -> Observe:
     """What is looked at a second time."""
-    client, standing = state.client, state.provisioning.standing[system]
-    subjects, since = state.provisioning.to_look_at[system], standing.proven_at or client.created_at
-    look = ObserveLines if system is System.TELEPHONY else ObserveAccess
-    return look(client.client_id, client.revision, subjects, since)
-
-
-def _left_on(state: ClientState) -> list[str]:
-    """Protected lines that a suspension leaves in service."""
-    if state.client.status is not Status.SUSPENDED:
-        return []
-    return [n for n, on in state.provisioning.lines_wanted.items() if on]
+    client, ledger = state.client, state.provisioning.systems[system]
+    since = ledger.standing.proven_at or client.created_at
+    return Observe(system, client.client_id, client.revision, ledger.to_look_at, since, ledger.instance)
 
 
 def failure_text(failure: ActivityError) -> str:
@@ -202,7 +251,7 @@ def newer_revision(failure: ActivityError) -> int | None:
 
 
 def _publication(state: ClientState) -> Publish:
-    client, needs, standing = state.client, state.needs, state.provisioning.standing
+    client, needs, systems = state.client, state.needs, state.provisioning.systems
     registering = not state.registered
     word = state.provisioning.switched(client)
     claim = Claim(needs.billing_ref, list(needs.numbers)) if state.claims else None  # one that needs nothing is won
@@ -211,11 +260,14 @@ def _publication(state: ClientState) -> Publish:
         state.incarnation,
         client.revision,
         ClientView.of(state, workflow.now()).model_copy(update={"provisioning": word}),
-        {system: standing[system].wanted_since for system in SWITCHED},
+        {system: ledger.standing.wanted_since for system, ledger in systems.items()},
         sorted(state.numbers),
         state.journal.waiting[:MOST_ENTRIES],
         state.journal.first,
-        {s: standing[s].proven_revision if state.drifts(s) else standing[s].wanted_since for s in SWITCHED},
+        {
+            system: ledger.standing.proven_revision if state.drifts(system) else ledger.standing.wanted_since
+            for system, ledger in systems.items()
+        },
         register=registering,
         claim=Claim(client.billing_ref, sorted(state.numbers)) if registering else claim,
         priority=state.priority,

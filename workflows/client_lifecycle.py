@@ -21,12 +21,10 @@ with workflow.unsafe.imports_passed_through():
     from workflows.inbox import read
     from workflows.ports import (
         Claim,
-        EnsureAccess,
-        EnsureLines,
+        Ensure,
         Evidence,
         LostClaim,
-        ObserveAccess,
-        ObserveLines,
+        Observe,
         Publish,
         Published,
     )
@@ -64,7 +62,7 @@ class ClientLifecycle:
         self._rejected: Refusal | None = None
         self._renew_by: datetime | None = None
         self._rolling = self._cancelled = False
-        self._changes = 0
+        self._changes = self._seen = 0
 
     # -- the loop: each pass decides from the whole state, never from the message that woke it ----------------------
 
@@ -92,13 +90,13 @@ class ClientLifecycle:
 
     async def _rest(self) -> None:
         """Sleep until anything changes, or until the next moment that matters."""
-        seen, summary = self._changes, "renewal" if self._renew_by else next_moment_text(self._state)
+        self._seen, summary = self._changes, "renewal" if self._renew_by else next_moment_text(self._state)
         self._alarm.set(self._renew_by or self._state.next_moment(), summary)
         look_at = None if self._renew_by else self._state.next_look(self._attempts.busy)
         self._second_look.set(look_at, "second look at what is off")
         try:
             await workflow.wait_condition(
-                lambda: self._changes != seen or self._may_leave() or self._alarm.rung or self._second_look.rung
+                lambda: self._changes != self._seen or self._may_leave() or self._alarm.rung or self._second_look.rung
             )
         except asyncio.CancelledError:
             if self._cancelled or workflow.cancellation_reason() is None:
@@ -132,9 +130,10 @@ class ClientLifecycle:
     async def command(self, message: Message) -> CommandAnswer:
         command = self._with_id(message)
         try:
-            answer = self._take(command) or await self._decided(command)
+            answer = self._take(command, recorded=message.root.recorded) or await self._decided(command)
         except Refusal as refusal:
             raise as_failure(refusal) from refusal
+        await wait_until(lambda: self._idle or self._must_renew(), deadline=None)
         return CommandAnswer.to(answer, self.client())
 
     @command.validator
@@ -153,7 +152,7 @@ class ClientLifecycle:
                     if roll.limits:
                         self._state.limits = roll.limits.over(self._state.limits)
                 case DriftReport() as drift:
-                    self._state.doubted(System(drift.system), drift.reason, workflow.now(), drift.by or drift.source)
+                    self._state.doubted(drift.system, drift.reason, workflow.now(), drift.by or drift.source)
                 case message:
                     self._take_signalled(message.command())
         except Refusal as refusal:
@@ -166,10 +165,16 @@ class ClientLifecycle:
         self._state.refuse(f"{name[:100]}: {text}", name, workflow.now())
         self._changes += 1
 
-    def _take(self, command: AnyCommand) -> Answer | None:
+    @property
+    def _idle(self) -> bool:
+        """Whether the loop has seen everything, and nothing is attempted that ends within this workflow task."""
+        return self._seen == self._changes and not self._attempts.at_once
+
+    def _take(self, command: AnyCommand, *, recorded: bool) -> Answer | None:
         """Obey at once, or let the command wait for the directory and answer None."""
         now = workflow.now()
         self._changes += 1
+        self._attempts.recorded = recorded
         self._state.advance(now)
         if self._state.answered(command) is None and self._state.needs_of(command):
             self._state.check(command, now)
@@ -180,7 +185,7 @@ class ClientLifecycle:
     def _take_signalled(self, command: AnyCommand) -> None:
         """Obey, or record the refusal: nobody waits for the answer."""
         try:
-            self._take(command)
+            self._take(command, recorded=True)
         except Refusal as refusal:
             self._state.turn_down(command, refusal, workflow.now())
 
@@ -203,7 +208,7 @@ class ClientLifecycle:
     @property
     def _directory(self) -> Standing:
         """Where the directory stands, in the state as it is now."""
-        return self._state.provisioning.standing[System.DIRECTORY]
+        return self._state.provisioning.directory
 
     def _with_id(self, message: Message) -> AnyCommand:
         """The command, under the update's id when it has none of its own."""
@@ -258,19 +263,16 @@ class ClientLifecycle:
         """An attempt ended: what is proven is known, what failed is tried again later."""
         self._changes += 1
         match outcome, order:
-            case ActivityError(), ObserveLines() | ObserveAccess():
+            case ActivityError(), Observe():
                 why = failure_text(outcome)
                 self._state.look_failed(system, why, workflow.now(), workflow.random().random())
             case ActivityError(), _:
                 self._failed(system, outcome, workflow.now())
             case Published(), Publish():
                 self._published(order, outcome)
-            case Evidence(), EnsureLines():
-                self._state.lines_found(order.lines, _found(outcome, order), _chance(outcome))
-            case Evidence(), EnsureAccess():
-                accounts = {access.account: access for access in order.accounts}
-                self._state.access_found(accounts, _found(outcome, order), _chance(outcome))
-            case Evidence(), ObserveLines() | ObserveAccess():
+            case Evidence(), Ensure():
+                self._state.found(system, order.subjects, _found(outcome, order), _chance(outcome))
+            case Evidence(), Observe():
                 self._state.looked(system, _found(outcome, order), _chance(outcome))
 
     def _failed(self, system: System, failure: ActivityError, now: datetime) -> None:
@@ -310,26 +312,13 @@ class ClientLifecycle:
                 waiter.outcome = outcome
 
 
-def _found(evidence: Evidence, order: Order) -> Found:
+def _found(evidence: Evidence, order: Ensure | Observe) -> Found:
     """What an attempt found, in the words of the domain. What the evidence does not mention is not proven."""
-    unseen = dict.fromkeys(_subjects(order), Doubt(Proof.NOT_PROVEN, "the evidence does not mention it"))
+    unseen = dict.fromkeys(order.subjects, Doubt(Proof.NOT_PROVEN, "the evidence does not mention it"))
     found = {f.subject: Doubt(f.proof, shortened(f.why, 300)) for f in evidence.findings}
     doubts = {name: doubt for name, doubt in {**unseen, **found}.items() if doubt.proof is not Proof.PROVEN}
     facts = _facts(evidence)
     return Found(order.revision, workflow.now(), evidence.method, doubts, facts, evidence.recorded, evidence.at)
-
-
-def _subjects(order: Order) -> list[str]:
-    """The lines or accounts that an order is about."""
-    match order:
-        case EnsureLines() | ObserveLines():
-            return list(order.lines)
-        case EnsureAccess():
-            return [access.account for access in order.accounts]
-        case ObserveAccess():
-            return order.accounts
-        case Publish():
-            return []
 
 
 def _facts(evidence: Evidence) -> dict[str, str]:

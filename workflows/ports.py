@@ -13,9 +13,9 @@ from temporalio import activity
 
 from workflows.domain.answers import Answer
 from workflows.domain.journal import Entry
-from workflows.domain.provisioning.ledger import Access
+from workflows.domain.provisioning.ledger import Desired
 from workflows.domain.provisioning.standing import Proof
-from workflows.domain.systems import System
+from workflows.domain.systems import MAIN, System
 from workflows.wire.views import ClientView
 
 STALE_REVISION = "StaleRevision"
@@ -23,7 +23,7 @@ STALE_REVISION = "StaleRevision"
 
 @dataclass(frozen=True)
 class Finding:
-    """What was read back of one line or account: ``subject`` is its number or account name.
+    """What was read back of one subject: a line's number, an account's name.
 
     ``seen`` are plain words for operators. Anything but ``proven`` says ``why``: *not proven* when it could not be
     seen, or is not so yet (a router is silent); *failed* when the system refused it. Of what is looked at again because
@@ -61,18 +61,20 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class EnsureLines:
-    """Have exactly these lines in service (true) or ceased (false), then prove it.
+class Ensure:
+    """Have exactly these subjects in service or off, as desired, then prove it.
 
-    A line unknown to the system is created when it is to be in service, with a secret derived for ``secret_version``.
-    Numbers in ``release`` are, once proven ceased, free for other clients. Those in ``protected`` stay in service
-    through a suspension: their evidence says so. ``revived``: so many second looks in a row found something alive
-    again; what seemed enough of a proof then is not.
+    One that the system does not know is created when it is to be in service, with a secret derived for
+    ``secret_version``. Those in ``release`` are given up once they are proven off: a number is then free for other
+    clients. Those in ``protected`` stay in service through a suspension: their evidence says so. ``revived``: so many
+    second looks in a row found something alive again; what seemed enough of a proof then is not.
     """
 
+    system: System
     client_id: str
     revision: int
-    lines: dict[str, bool]
+    subjects: dict[str, Desired]
+    instance: str = MAIN
     release: list[str] = field(default_factory=list)
     secret_version: int = 1
     protected: list[str] = field(default_factory=list)
@@ -80,56 +82,25 @@ class EnsureLines:
 
     @property
     def summary(self) -> str:
-        on = sum(self.lines.values())
-        return f"telephone lines: {on} in service, {len(self.lines) - on} ceased"
+        on = sum(desired.on for desired in self.subjects.values())
+        return f"{self.system}: {on} on, {len(self.subjects) - on} off"
 
 
 @dataclass(frozen=True)
-class EnsureAccess:
-    """Have exactly these accounts admitted with their rates and VLAN, or rejected, then prove it.
-
-    ``revived``: so many second looks in a row found something alive again; what seemed enough of a proof then is not.
-    """
-
-    client_id: str
-    revision: int
-    accounts: list[Access]
-    secret_version: int = 1
-    revived: int = 0
-
-    @property
-    def summary(self) -> str:
-        return "internet access " + ("on" if any(access.on for access in self.accounts) else "off")
-
-
-@dataclass(frozen=True)
-class ObserveLines:
-    """Look again at lines that were proven ceased at ``since``: is any in service, registered or in a call? Change
-    nothing."""
-
-    client_id: str
-    revision: int
-    lines: list[str]
-    since: datetime
-
-    @property
-    def summary(self) -> str:
-        return f"second look at {len(self.lines)} ceased telephone lines"
-
-
-@dataclass(frozen=True)
-class ObserveAccess:
-    """Look again at accounts that were proven off at ``since``: is any admitted, or has a session that was alive since?
+class Observe:
+    """Look again at subjects that were proven off at ``since``: is any in service, registered, in a call or a session?
     Change nothing."""
 
+    system: System
     client_id: str
     revision: int
-    accounts: list[str]
+    subjects: list[str]
     since: datetime
+    instance: str = MAIN
 
     @property
     def summary(self) -> str:
-        return "second look at internet access that is off"
+        return f"{self.system}: second look at {len(self.subjects)} that are off"
 
 
 @dataclass(frozen=True)
@@ -192,31 +163,34 @@ class Published:
     lost: LostClaim | None = None
 
 
-class Telephony(Protocol):
-    """The telephone system."""
+@dataclass(frozen=True)
+class Failed:
+    """Why one order of several failed, while the others were carried out."""
 
-    @activity.defn(name="ensure_lines")
-    async def ensure_lines(self, order: EnsureLines) -> Evidence:
-        """Make the lines be as ordered. What is then true was read back."""
+    type: str
+    message: str
+
+
+class AtOnce(Protocol):
+    """What a person waits for: all that a decision asks for, side by side, within the decision's own workflow task."""
+
+    @activity.defn(name="at_once")
+    async def at_once(self, orders: list[Ensure | Publish], seconds: float) -> list[Evidence | Published | Failed]:
+        """An answer for each order, in their order. One that takes longer than this has failed; none is repeated."""
         raise NotImplementedError
 
-    @activity.defn(name="observe_lines")
-    async def observe_lines(self, order: ObserveLines) -> Evidence:
-        """Look whether ceased lines are still ceased. Nothing is changed."""
+
+class ServiceSystem(Protocol):
+    """A system that switches one kind of service."""
+
+    @activity.defn(name="ensure")
+    async def ensure(self, order: Ensure) -> Evidence:
+        """Make all subjects be as ordered. What is then true was read back."""
         raise NotImplementedError
 
-
-class Internet(Protocol):
-    """The network's RADIUS accounts."""
-
-    @activity.defn(name="ensure_access")
-    async def ensure_access(self, order: EnsureAccess) -> Evidence:
-        """Make the accounts be as ordered. What is then true was read back."""
-        raise NotImplementedError
-
-    @activity.defn(name="observe_access")
-    async def observe_access(self, order: ObserveAccess) -> Evidence:
-        """Look whether accounts that are off still are. Nothing is changed."""
+    @activity.defn(name="observe")
+    async def observe(self, order: Observe) -> Evidence:
+        """Look whether what is off still is. Nothing is changed."""
         raise NotImplementedError
 
 

@@ -7,9 +7,9 @@ from temporalio import workflow
 from temporalio.common import SearchAttributeKey, SearchAttributePair, SearchAttributeUpdate, TypedSearchAttributes
 
 from workflows.domain.dates import local_time
-from workflows.domain.provisioning.ledger import Provisioned
+from workflows.domain.provisioning.provisioning import Provisioned
 from workflows.domain.state import ClientState
-from workflows.domain.systems import SWITCHED, System
+from workflows.domain.systems import System
 
 STATUS = SearchAttributeKey.for_keyword("ClientStatus")
 TYPE = SearchAttributeKey.for_keyword("ClientType")
@@ -84,7 +84,7 @@ def _details(state: ClientState) -> str:
         "| system | state | proven | attempts failed | next attempt | last error |",
         "|---|---|---|---|---|---|",
     ]
-    lines += [_row(state, system) for system in (*SWITCHED, System.DIRECTORY)]
+    lines += [_row(state, system) for system in state.provisioning]
     return "\n".join(lines)
 
 

@@ -10,7 +10,7 @@ from activities.bounds import bounded
 from activities.database import DRIVER_ERRORS, Database
 from activities.errors import safe_message
 from workflows.domain.provisioning.standing import Proof
-from workflows.domain.systems import System
+from workflows.domain.systems import INTERNET, TELEPHONY
 from workflows.ports import Evidence
 
 # One statement, so one round trip. All of it hangs on the client's row, which is therefore locked first, and numbers
@@ -30,8 +30,8 @@ released AS (
 SELECT pg_notify('connect_clients', client_id) FROM client"""
 
 _RECORDS = {
-    System.TELEPHONY: _RECORD.format(column="telephony_proven"),
-    System.INTERNET: _RECORD.format(column="internet_proven"),
+    TELEPHONY: _RECORD.format(column="telephony_proven"),
+    INTERNET: _RECORD.format(column="internet_proven"),
 }
 
 log = structlog.get_logger(__name__)

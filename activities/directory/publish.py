@@ -13,8 +13,8 @@ from activities.directory.claims import Holdings, Lost, not_valid
 from activities.errors import attempt_on, rejected, stale_revision
 from workflows.domain.answers import CREATE
 from workflows.domain.client.rules import LONGEST_NAME
-from workflows.domain.provisioning.ledger import Provisioned
-from workflows.domain.systems import System
+from workflows.domain.provisioning.provisioning import Provisioned
+from workflows.domain.systems import INTERNET, TELEPHONY
 from workflows.ports import Claim, Directory, LostClaim, Publish, Published
 from workflows.wire.views import ClientView
 
@@ -198,7 +198,7 @@ async def _decided(holdings: Holdings, claim: Claim, shown: set[str]) -> tuple[s
 async def _hold(holdings: Holdings, order: Publish, ref: str) -> None:
     """Keep holding what the client has. Numbers that are held only until they are proven off are never taken again
     here, because the proof may have freed them a moment ago."""
-    switched = next((s.desired for s in order.view.systems if s.system == System.TELEPHONY), {})
+    switched = next((s.desired for s in order.view.systems if s.system == TELEPHONY), {})
     contracted = {line.number for line in order.view.lines}
     ceasing = {number for number, word in switched.items() if word == "off"} - contracted
     strangers = await holdings.missing_numbers(set(order.numbers) - ceasing)
@@ -219,8 +219,8 @@ def _columns(order: Publish, ref: str) -> tuple[Any, ...]:
         *(order.client_id, order.incarnation, order.revision, view.site, view.name, view.type, view.status, ref),
         *(view.start_date, view.end_date, view.management, view.offices, numbers),
         *(planned and planned.at, planned and planned.kind, view.provisioning == Provisioned.ATTENTION),
-        *(order.wanted.get(System.TELEPHONY, 0), order.proven.get(System.TELEPHONY, 0)),
-        *(order.wanted.get(System.INTERNET, 0), order.proven.get(System.INTERNET, 0)),
+        *(order.wanted.get(TELEPHONY, 0), order.proven.get(TELEPHONY, 0)),
+        *(order.wanted.get(INTERNET, 0), order.proven.get(INTERNET, 0)),
         *(view.model_dump(mode="json"), _search(view, numbers), view.created_at, sort_name(view.name)),
     )
 

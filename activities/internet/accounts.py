@@ -13,7 +13,7 @@ from activities.database import Database
 from activities.fence import Owner, describe_secret
 from activities.internet import sql
 from activities.internet.nas import Outcome, Session, disowned, left_open
-from workflows.domain.provisioning.ledger import Access
+from activities.internet.order import Access
 from workflows.domain.provisioning.standing import MOST_TOLD, Proof
 from workflows.ports import Finding
 

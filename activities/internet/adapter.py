@@ -12,7 +12,6 @@ from typing import Self
 
 import asyncpg
 import structlog
-from temporalio import activity
 
 from activities.database import Database, Databases
 from activities.directory.evidence import Evidences
@@ -21,13 +20,13 @@ from activities.fence import Fence, Verdict, judge
 from activities.internet import sql
 from activities.internet.accounts import OURS, Account, Reading, read_accounts, replies_of
 from activities.internet.nas import NasFleet, Outcome
+from activities.internet.order import Access, AccessOrder
 from activities.internet.radius_probe import NOT_ASKED, RadiusProbe
 from activities.secrets import radius_password
 from activities.settings import Settings
-from workflows.domain.provisioning.ledger import Access
 from workflows.domain.provisioning.standing import Doubt, Proof
-from workflows.domain.systems import System
-from workflows.ports import EnsureAccess, Evidence, Finding, Internet, ObserveAccess
+from workflows.domain.systems import INTERNET
+from workflows.ports import Ensure, Evidence, Finding, Observe, ServiceSystem
 
 METHOD = "radcheck, radreply and radacct, read back on another connection"
 ENDING = "sessions ended with Disconnect-Requests"
@@ -38,9 +37,11 @@ MARGIN = 1.0
 log = structlog.get_logger(__name__)
 
 
-class RadiusInternet(Internet):
+class RadiusInternet(ServiceSystem):
     """Internet accounts, as one FreeRADIUS serves them. ``pause``: seconds between rounds of Disconnect-Requests;
     ``within``: seconds after which no answer is waited for."""
+
+    system = INTERNET
 
     def __init__(
         self,
@@ -54,7 +55,7 @@ class RadiusInternet(Internet):
     ) -> None:
         self._database, self._evidences, self._master_key = database, evidences, master_key
         self._fleet, self._pause, self._within, self._probe = fleet, pause, within, probe
-        self._fence = Fence(System.INTERNET, "account")
+        self._fence = Fence(INTERNET, "account")
 
     @classmethod
     def of(cls, settings: Settings, databases: Databases, evidences: Evidences) -> Self:
@@ -69,10 +70,12 @@ class RadiusInternet(Internet):
             RadiusProbe.of(settings),
         )
 
-    @activity.defn(name="ensure_access")
-    async def ensure_access(self, order: EnsureAccess) -> Evidence:
+    async def ensure(self, order: Ensure) -> Evidence:
         """Admit or reject the accounts as ordered, end sessions that may not go on, read back, and record the
         evidence."""
+        return await self._ensure(AccessOrder.of(order))
+
+    async def _ensure(self, order: AccessOrder) -> Evidence:
         until = asyncio.get_running_loop().time() + self._within
         async with attempt_on(self._database):
             cut, doubts = await self._change(order)
@@ -82,7 +85,7 @@ class RadiusInternet(Internet):
         if self._probe:
             findings = await asyncio.gather(*map(self._probed, reading.accounts, findings))
         method = ", ".join([METHOD, *([ENDING] if outcomes else []), *([PROBING] if self._probe else [])])
-        evidence = Evidence(System.INTERNET, order.revision, reading.at, method, findings)
+        evidence = Evidence(INTERNET, order.revision, reading.at, method, findings)
         log.info(
             "access_ensured",
             client_id=order.client_id,
@@ -93,19 +96,17 @@ class RadiusInternet(Internet):
         )
         return await self._evidences.record(order.client_id, evidence)
 
-    @activity.defn(name="observe_access")
-    async def observe_access(self, order: ObserveAccess) -> Evidence:
+    async def observe(self, order: Observe) -> Evidence:
         """Check whether accounts that are off are admitted again, or have had a live session since."""
-        off = EnsureAccess(order.client_id, order.revision, [Access(a, False, 0, 0) for a in order.accounts])
         async with attempt_on(self._database):
-            reading = await self._read(off)
+            reading = await self._read(AccessOrder.to_look(order))
         findings = [account.looked_at(order.since) for account in reading.accounts]
-        evidence = Evidence(System.INTERNET, order.revision, reading.at, METHOD, findings, look=True)
+        evidence = Evidence(INTERNET, order.revision, reading.at, METHOD, findings, look=True)
         return await self._evidences.record(order.client_id, evidence)
 
     # -- the rows -------------------------------------------------------------------------------------------------
 
-    async def _change(self, order: EnsureAccess) -> tuple[frozenset[str], dict[str, Doubt]]:
+    async def _change(self, order: AccessOrder) -> tuple[frozenset[str], dict[str, Doubt]]:
         """Set all accounts in one transaction; if that fails, each in its own, so that one failure holds up no other.
 
         Returns the accounts that were cut, and the doubts."""
@@ -119,7 +120,7 @@ class RadiusInternet(Internet):
                 raise
             return cut, doubts
 
-    async def _change_one_by_one(self, order: EnsureAccess) -> tuple[frozenset[str], dict[str, Doubt]]:
+    async def _change_one_by_one(self, order: AccessOrder) -> tuple[frozenset[str], dict[str, Doubt]]:
         cut: frozenset[str] = frozenset()
         doubts = {}
         for access in order.accounts:
@@ -132,7 +133,7 @@ class RadiusInternet(Internet):
                 doubts[access.account] = Doubt(proof, translated(error, self._database).message)
         return cut, doubts
 
-    async def _change_together(self, order: EnsureAccess) -> frozenset[str]:
+    async def _change_together(self, order: AccessOrder) -> frozenset[str]:
         """Set all accounts in one transaction. Returns those that were cut: logins that were admitted before and are
         not now."""
         off = {access.account for access in order.accounts if not access.on}
@@ -142,7 +143,7 @@ class RadiusInternet(Internet):
             verdict, barred = await self._set(connection, order)
         return (verdict.touched & (off if lately else off - barred)) | (verdict.rekeyed & verdict.owners.keys())
 
-    async def _set(self, connection: asyncpg.Connection, order: EnsureAccess) -> tuple[Verdict, frozenset[str]]:
+    async def _set(self, connection: asyncpg.Connection, order: AccessOrder) -> tuple[Verdict, frozenset[str]]:
         """Switch and rekey under locks. Returns the verdict, and which accounts were rejected before.
 
         Rows are locked in one order everywhere: the system's first, then the owners'. An account with rows but without
@@ -173,7 +174,7 @@ class RadiusInternet(Internet):
             columns = [[reply[i] for reply in replies] for i in range(3)]
             await connection.execute(sql.REPLY, *columns, [a.account for a in touched], list(OURS))
 
-    async def _rekey(self, connection: asyncpg.Connection, order: EnsureAccess, verdict: Verdict) -> None:
+    async def _rekey(self, connection: asyncpg.Connection, order: AccessOrder, verdict: Verdict) -> None:
         """Set the derived secret of new accounts, accounts of another client and rotated ones."""
         accounts = sorted(verdict.rekeyed)
         if not accounts:
@@ -182,7 +183,7 @@ class RadiusInternet(Internet):
         await connection.execute(sql.FORGET_SECRETS, accounts)
         await connection.execute(sql.SET_SECRETS, accounts, passwords)
 
-    async def _read(self, order: EnsureAccess) -> Reading:
+    async def _read(self, order: AccessOrder) -> Reading:
         """These accounts as any other client of the database sees them now."""
         margin = self._pause + MARGIN
         return await read_accounts(self._database, order.client_id, order.accounts, margin)
@@ -190,7 +191,7 @@ class RadiusInternet(Internet):
     # -- the sessions -----------------------------------------------------------------------------------------------
 
     async def _end_sessions(
-        self, order: EnsureAccess, reading: Reading, cut: Collection[str], until: float
+        self, order: AccessOrder, reading: Reading, cut: Collection[str], until: float
     ) -> tuple[Reading, dict[str, Outcome]]:
         """End the sessions that may not go on, in two rounds: a session that was accepted just before the change may
         show in accounting only after the first round (measured: 14 of 40; after the second round none). If nothing was

@@ -6,12 +6,11 @@
 Their bearer tokens: CONNECT_JSON_TELEPHONY_TOKEN_FILE, CONNECT_JSON_INTERNET_TOKEN_FILE.
 """
 
-from collections.abc import Sequence
+from abc import abstractmethod
 from datetime import UTC, datetime
 from typing import ClassVar, Self
 
 import structlog
-from temporalio import activity
 
 from activities.database import Databases
 from activities.directory.evidence import Evidences
@@ -19,29 +18,19 @@ from activities.json_http.client import Api, Wanted
 from activities.json_http.protocol import PLAN, Item
 from activities.secrets import radius_password, sip_password, sip_username
 from activities.settings import Settings
-from workflows.domain.provisioning.ledger import Access
 from workflows.domain.provisioning.standing import Proof
-from workflows.domain.systems import System
-from workflows.ports import (
-    EnsureAccess,
-    EnsureLines,
-    Evidence,
-    Finding,
-    Internet,
-    ObserveAccess,
-    ObserveLines,
-    Telephony,
-)
+from workflows.domain.systems import INTERNET, TELEPHONY, System
+from workflows.ports import Ensure, Evidence, Finding, Observe, ServiceSystem
 
 METHOD = "JSON HTTP, read back in a request of its own"
 
 log = structlog.get_logger(__name__)
 
 
-class _JsonHttp:
+class _JsonHttp(ServiceSystem):
     """What both systems have in common. ``_things`` is what the system switches, as its addresses call it."""
 
-    _system: ClassVar[System]
+    system: ClassVar[System]
     _things: ClassVar[str]
 
     def __init__(self, api: Api, evidences: Evidences, master_key: bytes) -> None:
@@ -50,72 +39,59 @@ class _JsonHttp:
     @classmethod
     def of(cls, settings: Settings, databases: Databases, evidences: Evidences) -> Self:
         """As the settings say. Raises ValueError for one that is not set."""
-        return cls(Api.of(settings, cls._system, cls._things), evidences, settings.read_master_key())
+        return cls(Api.of(settings, cls.system, cls._things), evidences, settings.read_master_key())
 
-    async def _ensure(self, wanted: Wanted, release: Sequence[str] = ()) -> Evidence:
+    @abstractmethod
+    def _wanted(self, order: Ensure) -> Wanted:
+        """The order, as the protocol describes it."""
+
+    async def ensure(self, order: Ensure) -> Evidence:
+        """Have everything as ordered, see that it is so, and tell the directory."""
+        wanted = self._wanted(order)
         refused = await self._api.change(wanted)
         items = await self._api.look(sorted(wanted.things))
         findings = [_finding(wanted, name, items.get(name), refused.get(name, "")) for name in sorted(wanted.things)]
         evidence = Evidence(self._api.system, wanted.revision, datetime.now(UTC), METHOD, findings)
         doubts = sum(finding.proof is not Proof.PROVEN for finding in findings)
         log.info(f"{self._api.things}_ensured", client_id=wanted.client_id, revision=wanted.revision, doubts=doubts)
-        return await self._evidences.record(wanted.client_id, evidence, release)
+        return await self._evidences.record(wanted.client_id, evidence, order.release)
 
-    async def _observe(self, client_id: str, revision: int, names: Sequence[str]) -> Evidence:
-        items = await self._api.look(sorted(names))
-        findings = [_second_finding(client_id, name, items.get(name)) for name in sorted(names)]
-        evidence = Evidence(self._api.system, revision, datetime.now(UTC), METHOD, findings, look=True)
-        return await self._evidences.record(client_id, evidence)
+    async def observe(self, order: Observe) -> Evidence:
+        """Look whether what is off is in service, or in use, again."""
+        names = sorted(order.subjects)
+        items = await self._api.look(names)
+        findings = [_second_finding(order.client_id, name, items.get(name)) for name in names]
+        evidence = Evidence(self._api.system, order.revision, datetime.now(UTC), METHOD, findings, look=True)
+        return await self._evidences.record(order.client_id, evidence)
 
 
-class JsonHttpTelephony(_JsonHttp, Telephony):
+class JsonHttpTelephony(_JsonHttp):
     """Telephone lines of a system with an API."""
 
-    _system, _things = System.TELEPHONY, "lines"
+    system, _things = TELEPHONY, "lines"
 
-    @activity.defn(name="ensure_lines")
-    async def ensure_lines(self, order: EnsureLines) -> Evidence:
-        """Have the lines in service or ceased as ordered, see that it is so, and tell the directory."""
-
+    def _wanted(self, order: Ensure) -> Wanted:
         def secret_of(number: str) -> dict[str, str]:
             password = sip_password(self._master_key, order.client_id, number, order.secret_version)
             return {"username": sip_username(number), "password": password}
 
-        lines = {n: {"in_service": on, "protected": n in order.protected} for n, on in order.lines.items()}
+        lines = {n: {"in_service": x.on, "protected": n in order.protected} for n, x in order.subjects.items()}
         marks = {number: {"protected": "left in service"} for number in order.protected}
-        wanted = Wanted(order.client_id, order.revision, order.secret_version, lines, secret_of, marks)
-        return await self._ensure(wanted, order.release)
-
-    @activity.defn(name="observe_lines")
-    async def observe_lines(self, order: ObserveLines) -> Evidence:
-        """Look whether ceased lines are in service, registered or in a call again."""
-        return await self._observe(order.client_id, order.revision, order.lines)
+        return Wanted(order.client_id, order.revision, order.secret_version, lines, secret_of, marks)
 
 
-class JsonHttpInternet(_JsonHttp, Internet):
+class JsonHttpInternet(_JsonHttp):
     """Internet accounts of a network with an API."""
 
-    _system, _things = System.INTERNET, "accounts"
+    system, _things = INTERNET, "accounts"
 
-    @activity.defn(name="ensure_access")
-    async def ensure_access(self, order: EnsureAccess) -> Evidence:
-        """Have the accounts admitted or rejected as ordered, see that it is so, and tell the directory."""
-
+    def _wanted(self, order: Ensure) -> Wanted:
         def secret_of(account: str) -> dict[str, str]:
             password = radius_password(self._master_key, order.client_id, account, order.secret_version)
             return {"username": account, "password": password}
 
-        accounts = {access.account: {"in_service": access.on, **_plan(access)} for access in order.accounts}
-        return await self._ensure(Wanted(order.client_id, order.revision, order.secret_version, accounts, secret_of))
-
-    @activity.defn(name="observe_access")
-    async def observe_access(self, order: ObserveAccess) -> Evidence:
-        """Look whether accounts that are off are admitted, or in use, again."""
-        return await self._observe(order.client_id, order.revision, order.accounts)
-
-
-def _plan(access: Access) -> dict[str, int | None]:
-    return {"down_mbps": access.down_mbps, "up_mbps": access.up_mbps, "vlan": access.vlan}
+        accounts = {account: {"in_service": x.on, **x.settings} for account, x in order.subjects.items()}
+        return Wanted(order.client_id, order.revision, order.secret_version, accounts, secret_of)
 
 
 def _finding(wanted: Wanted, name: str, item: Item | None, refused: str) -> Finding:

@@ -129,7 +129,7 @@ class Breaker:
             self._served(client_id)
             return None
         self._turned_away_at = now
-        self._waiting.leave(client_id)
+        self._served(client_id)  # so far: it has come again
         ahead = self._waiting.ahead_of(rank)
         self._waiting.join(client_id, rank, now)
         seconds = (self._floor(rank) - self._tokens + ahead * chance) / self._rate + SOONEST * chance

@@ -9,7 +9,7 @@ that proves nothing and refutes nothing, because nobody answered. Only complete 
 
 import asyncio
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -24,8 +24,9 @@ from activities.pacing.breaker import Breaker, Condition, Paces, Rank
 from activities.settings import Settings
 from workflows.domain.journal import shortened
 from workflows.domain.provisioning.standing import Proof
-from workflows.domain.systems import SWITCHED, System
-from workflows.ports import STALE_REVISION, EnsureAccess, EnsureLines, Evidence, ObserveAccess, ObserveLines
+from workflows.domain.state import OPERATOR_FIRST
+from workflows.domain.systems import BUILT_IN, System
+from workflows.ports import STALE_REVISION, Ensure, Evidence, Observe
 
 SYSTEM_PACED = "SystemPaced"
 
@@ -40,7 +41,7 @@ LONGEST_WHY = 200
 _ON_THE_WAY = timedelta(seconds=1)
 """The time that an answer and the next try may need between the server and us."""
 
-Order = EnsureLines | EnsureAccess | ObserveLines | ObserveAccess
+Order = Ensure | Observe
 
 log = structlog.get_logger(__name__)
 
@@ -55,7 +56,7 @@ class Pacing(Interceptor):
         chance: Callable[[], float] = random.random,
     ) -> None:
         self.clock, self.chance = clock, chance
-        self.breakers: Mapping[System, Breaker] = {system: Breaker(paces, clock()) for system in SWITCHED}
+        self.breakers: Mapping[System, Breaker] = {system: Breaker(paces, clock()) for system in BUILT_IN}
         self._changed: list[asyncio.Event] = []
 
     @classmethod
@@ -81,7 +82,8 @@ class Pacing(Interceptor):
     def admit(self, system: System, order: Order) -> None:
         """Return when the attempt may begin. Raises SystemPaced when it is turned away."""
         info = activity.info()
-        rank = Rank.of(info.priority.priority_key, look=isinstance(order, ObserveLines | ObserveAccess))
+        key = OPERATOR_FIRST if info.is_local else info.priority.priority_key  # what is done at once is waited for
+        rank = Rank.of(key, look=isinstance(order, Observe))
         with self._watched(system) as breaker:
             delay = breaker.admit(order.client_id, rank, self.clock(), self.chance())
         if delay is not None:
@@ -94,6 +96,30 @@ class Pacing(Interceptor):
     def failed(self, system: System, client_id: str, error: str, began: datetime) -> None:
         with self._watched(system) as breaker:
             breaker.failed(client_id, error, began, self.clock())
+
+    async def attempt(self, order: Order, carry_out: Callable[[Any], Awaitable[Evidence]]) -> Evidence:
+        """Carry out an order, and learn from how it ends. Raises SystemPaced when it is turned away."""
+        system, client_id = order.system, order.client_id
+        self.admit(system, order)
+        began = self.clock()
+        try:
+            evidence = await carry_out(order)
+        except ApplicationError as error:
+            if error.type in TROUBLE and not is_of_a_row(error):
+                self.failed(system, client_id, f"{error.type}: {error.message}", began)
+            elif error.type in ANSWERED:
+                self.succeeded(system, client_id)
+            raise
+        except asyncio.CancelledError:
+            why = activity.cancellation_details()
+            if why is not None and why.timed_out:
+                self.failed(system, client_id, "did not answer in time", began)
+            raise
+        if evidence.complete:
+            self.succeeded(system, client_id)
+        elif doubt := silence(evidence):
+            self.failed(system, client_id, f"not proven: {doubt}", began)
+        return evidence
 
     def _within(self, breaker: Breaker, client_id: str, delay: timedelta, info: activity.Info) -> timedelta:
         """Come again within the rest of the attempt, if there is enough of it. If not, the workflow makes a pause."""
@@ -126,35 +152,10 @@ class _Paced(ActivityInboundInterceptor):
         self._pacing = pacing
 
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002  # the SDK's name
-        match input.args[0] if input.args else None:
-            case EnsureLines() | ObserveLines() as order:
-                return await self._attempt(System.TELEPHONY, order, input)
-            case EnsureAccess() | ObserveAccess() as order:
-                return await self._attempt(System.INTERNET, order, input)
+        order = input.args[0] if input.args else None
+        if isinstance(order, Ensure | Observe):
+            return await self._pacing.attempt(order, lambda _: super(_Paced, self).execute_activity(input))
         return await super().execute_activity(input)
-
-    async def _attempt(self, system: System, order: Order, work: ExecuteActivityInput) -> Any:
-        pacing, client_id = self._pacing, order.client_id
-        pacing.admit(system, order)
-        began = pacing.clock()
-        try:
-            evidence = await super().execute_activity(work)
-        except ApplicationError as error:
-            if error.type in TROUBLE and not is_of_a_row(error):
-                pacing.failed(system, client_id, f"{error.type}: {error.message}", began)
-            elif error.type in ANSWERED:
-                pacing.succeeded(system, client_id)
-            raise
-        except asyncio.CancelledError:
-            why = activity.cancellation_details()
-            if why is not None and why.timed_out:
-                pacing.failed(system, client_id, "did not answer in time", began)
-            raise
-        if evidence.complete:
-            pacing.succeeded(system, client_id)
-        elif doubt := silence(evidence):
-            pacing.failed(system, client_id, f"not proven: {doubt}", began)
-        return evidence
 
 
 def silence(evidence: Evidence) -> str:

@@ -29,7 +29,7 @@ from activities.errors import safe_message
 from activities.pacing.breaker import Condition
 from activities.pacing.interceptor import Pacing, wait_changed
 from workflows.domain.state import RECOVERY
-from workflows.domain.systems import SWITCHED, System
+from workflows.domain.systems import BUILT_IN, System
 from workflows.wire.start import workflow_id
 
 PAGE = 100
@@ -107,12 +107,12 @@ class Drain:
     ) -> None:
         self._client, self._dsn, self._pacing = client, dsn, pacing
         self._rate, self._pause, self._probe_every = rate, pause, probe_every
-        self._changed: Mapping[System, asyncio.Event] = {system: pacing.changed() for system in SWITCHED}
+        self._changed: Mapping[System, asyncio.Event] = {system: pacing.changed() for system in BUILT_IN}
 
     async def run(self) -> None:
         """Drain both systems, side by side, for ever. Errors are logged, and the drain tries again."""
         async with asyncio.TaskGroup() as both:
-            for system in SWITCHED:
+            for system in BUILT_IN:
                 both.create_task(self._follow(system))
 
     async def _follow(self, system: System) -> None:
@@ -219,7 +219,7 @@ class Drain:
         """Make the client try again now. Returns whether it was signalled: one whose workflow is closed needs
         nothing."""
         message = {
-            "system": system.value,
+            "system": system,
             "source": RECOVERY,
             "by": "connect",
             "reason": why,

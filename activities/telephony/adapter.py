@@ -13,7 +13,6 @@ from typing import Self
 
 import asyncpg
 import structlog
-from temporalio import activity
 
 from activities.database import DRIVER_ERRORS, Database, Databases
 from activities.directory.evidence import Evidences
@@ -24,10 +23,11 @@ from activities.settings import Settings
 from activities.telephony import sql
 from activities.telephony.kamailio_rpc import RpcFailed, Servers, ServerState
 from activities.telephony.observation import LineObservation, LineRow
+from activities.telephony.order import LineOrder
 from activities.telephony.sip_probe import Login, Probe
 from workflows.domain.provisioning.standing import Doubt, Proof
-from workflows.domain.systems import System
-from workflows.ports import EnsureLines, Evidence, Finding, ObserveLines, Telephony
+from workflows.domain.systems import TELEPHONY
+from workflows.ports import Ensure, Evidence, Finding, Observe, ServiceSystem
 
 METHOD = "subscriber and location, read back on another connection"
 
@@ -56,8 +56,10 @@ class Switched:
         self.rekeyed |= other.rekeyed
 
 
-class KamailioTelephony(Telephony):
+class KamailioTelephony(ServiceSystem):
     """The telephone lines that the Kamailios of one SIP domain serve from one database."""
+
+    system = TELEPHONY
 
     def __init__(
         self,
@@ -77,7 +79,7 @@ class KamailioTelephony(Telephony):
         self._seconds, self._read_back = seconds, read_back
         self._master_key, self._domain = master_key, sip_domain
         self._servers, self._probe, self._end_calls = servers, probe, end_calls
-        self._fence = Fence(System.TELEPHONY, "line")
+        self._fence = Fence(TELEPHONY, "line")
 
     @classmethod
     def of(cls, settings: Settings, databases: Databases, evidences: Evidences) -> Self:
@@ -105,9 +107,11 @@ class KamailioTelephony(Telephony):
             read_back=min(settings.statement_seconds, settings.activity_seconds / 3),
         )
 
-    @activity.defn(name="ensure_lines")
-    async def ensure_lines(self, order: EnsureLines) -> Evidence:
+    async def ensure(self, order: Ensure) -> Evidence:
         """Put the lines in service or cease them as ordered, read back, and record the evidence."""
+        return await self._ensure(LineOrder.of(order))
+
+    async def _ensure(self, order: LineOrder) -> Evidence:
         until = self._until()
         async with attempt_on(self._database, until - self._read_back):
             switched = await self._switched(order)
@@ -121,10 +125,9 @@ class KamailioTelephony(Telephony):
         log.info("lines_ensured", client_id=order.client_id, revision=order.revision, lines=len(lines))
         return await self._evidences.record(order.client_id, evidence, order.release)
 
-    @activity.defn(name="observe_lines")
-    async def observe_lines(self, order: ObserveLines) -> Evidence:
+    async def observe(self, order: Observe) -> Evidence:
         """Check whether ceased lines are in service, registered or in a call again."""
-        ceased, until = EnsureLines(order.client_id, order.revision, dict.fromkeys(order.lines, False)), self._until()
+        ceased, until = LineOrder.to_look(order), self._until()
         async with attempt_on(self._database, until):
             lines = await self._read(ceased, look=True)
         ours = {sip_username(line.number) for line in lines if not line.elsewhere}
@@ -139,7 +142,7 @@ class KamailioTelephony(Telephony):
 
     # -- changing -------------------------------------------------------------------------------------------------
 
-    async def _switched(self, order: EnsureLines) -> Switched:
+    async def _switched(self, order: LineOrder) -> Switched:
         """Switch all lines in one transaction, or each by itself if one of them fails."""
         passed = False
         try:
@@ -152,7 +155,7 @@ class KamailioTelephony(Telephony):
                 raise
             return await self._switched_singly(order, error)
 
-    async def _switched_singly(self, order: EnsureLines, first: asyncpg.PostgresError) -> Switched:
+    async def _switched_singly(self, order: LineOrder, first: asyncpg.PostgresError) -> Switched:
         """Switch every line that can be switched, behind the same fence. Raises the ``first`` error when none can."""
         async with self._database.transaction() as connection:
             await self._fence.pass_through(connection, order.client_id, order.revision)
@@ -173,7 +176,7 @@ class KamailioTelephony(Telephony):
         log.warning("lines_isolated", client_id=order.client_id, revision=order.revision, lines=len(done.doubts))
         return done
 
-    async def _locked(self, connection: asyncpg.Connection, order: EnsureLines) -> set[str]:
+    async def _locked(self, connection: asyncpg.Connection, order: LineOrder) -> set[str]:
         """Lock the lines' rows, in the usual order. Returns the lines whose rows another transaction has locked."""
         names = {sip_username(number): number for number in sorted(order.lines)}
         subjects = {f"line:{number}": number for number in sorted(order.lines)}
@@ -183,7 +186,7 @@ class KamailioTelephony(Telephony):
         owned = {subjects[row["subject"]] for row in await connection.fetch(sql.OWNED, sorted(subjects))}
         return (known - free) | (owned - free_owned)
 
-    async def _set(self, connection: asyncpg.Connection, order: EnsureLines) -> Switched:
+    async def _set(self, connection: asyncpg.Connection, order: LineOrder) -> Switched:
         """Switch lines. Rows are locked in one order everywhere: the system's first, then the owners'."""
         names = {sip_username(number): number for number in sorted(order.lines)}
         rows = await connection.fetch(sql.KNOWN, self._domain, sorted(names))
@@ -203,7 +206,7 @@ class KamailioTelephony(Telephony):
             await connection.execute(sql.DOUBT_SECRETS, _subjects(rekeyed), order.client_id, order.secret_version)
         return Switched(set(ended), set(rekeyed))
 
-    async def _rekey(self, connection: asyncpg.Connection, order: EnsureLines, verdict: Verdict) -> None:
+    async def _rekey(self, connection: asyncpg.Connection, order: LineOrder, verdict: Verdict) -> None:
         """Set the derived secret of new lines, lines of another client and rotated ones."""
         usernames, plain, with_domain = [], [], []
         for number in sorted(verdict.rekeyed):
@@ -215,7 +218,7 @@ class KamailioTelephony(Telephony):
         if usernames:
             await connection.execute(sql.REKEY, self._domain, usernames, plain, with_domain)
 
-    async def _cut(self, order: EnsureLines, switched: Switched, until: float) -> Mapping[str, ServerState]:
+    async def _cut(self, order: LineOrder, switched: Switched, until: float) -> Mapping[str, ServerState]:
         """End what the servers have in memory of lines that went off or have a new secret. Returns what is left."""
         ceased, rekeyed = _usernames(switched.ended), _usernames(switched.rekeyed - switched.ended)
         if not self._servers or not (ceased or rekeyed):
@@ -236,14 +239,14 @@ class KamailioTelephony(Telephony):
 
         return await self._servers.cut(ceased, rekeyed, still, until, end_calls=self._end_calls)
 
-    async def _trust_secrets(self, order: EnsureLines, numbers: list[str]) -> None:
+    async def _trust_secrets(self, order: LineOrder, numbers: list[str]) -> None:
         """Record that no server has a telephone with an old secret of these lines any more."""
         if numbers and self._servers:
             await self._database.write(sql.TRUST_SECRETS, _subjects(numbers), order.client_id, order.secret_version)
 
     # -- seeing ---------------------------------------------------------------------------------------------------
 
-    async def _read(self, order: EnsureLines, rekeyed: Collection[str] = (), *, look: bool = False) -> list[LineRow]:
+    async def _read(self, order: LineOrder, rekeyed: Collection[str] = (), *, look: bool = False) -> list[LineRow]:
         """The lines as the tables have them. Those in ``rekeyed`` have the order's secret, also while that is in doubt.
 
         Raises StaleRevision when a later order was carried out since, unless it is only to ``look``.
@@ -253,7 +256,7 @@ class KamailioTelephony(Telephony):
         rows = await self._database.read(sql.READ, self._domain, numbers, usernames, order.client_id)
         newest = max((row["newest"] or 0 for row in rows), default=0)
         if newest > order.revision and not look:
-            raise stale_revision(f"The {System.TELEPHONY} system", order.client_id, order.revision, newest)
+            raise stale_revision(f"The {TELEPHONY} system", order.client_id, order.revision, newest)
         return [
             LineRow(
                 row["number"],
@@ -266,7 +269,7 @@ class KamailioTelephony(Telephony):
         ]
 
     def _observation(
-        self, line: LineRow, order: EnsureLines, switched: Switched, servers: Mapping[str, ServerState]
+        self, line: LineRow, order: LineOrder, switched: Switched, servers: Mapping[str, ServerState]
     ) -> LineObservation:
         wanted = order.lines[line.number]
         return LineObservation(
@@ -305,10 +308,10 @@ class KamailioTelephony(Telephony):
             method += f"; {asked}" if self._servers else "; calls were not looked up"
         if any(it.probed for it in observations):
             method += "; a REGISTER without Contact"
-        return Evidence(System.TELEPHONY, revision, datetime.now(UTC), method, findings)
+        return Evidence(TELEPHONY, revision, datetime.now(UTC), method, findings)
 
 
-def _owner(row: asyncpg.Record, order: EnsureLines, rekeyed: Collection[str]) -> Owner | None:
+def _owner(row: asyncpg.Record, order: LineOrder, rekeyed: Collection[str]) -> Owner | None:
     if row["client_id"] is None:
         return None
     ours = row["client_id"] == order.client_id and row["number"] in rekeyed

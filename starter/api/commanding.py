@@ -12,7 +12,7 @@ from starter.clients import refusal_in
 from starter.contract.bodies import CommandBody, PlannableBody, message_of
 from starter.web import problems
 from starter.web.dependencies import clients_of
-from workflows.domain.provisioning.ledger import Provisioned
+from workflows.domain.provisioning.provisioning import Provisioned
 from workflows.wire.messages import AnyMessage
 from workflows.wire.previews import PreviewView
 from workflows.wire.views import ClientView, CommandAnswer

@@ -10,7 +10,6 @@ from starter.contract.answers import AttentionPage, SystemPage
 from starter.contract.bodies import AttentionFilter, CommandBody, MarkDoneBody, SkipBody, Switched
 from starter.web import problems
 from starter.web.dependencies import ClientId, Clients
-from workflows.domain.systems import System
 from workflows.wire import messages
 
 router = APIRouter(tags=["systems"])
@@ -40,7 +39,7 @@ async def retry_system(
     said: Annotated[CommandBody, Body(default_factory=CommandBody, openapi_examples=examples.RETRIES)],
 ) -> CommandResponse:
     """Attempt at once, without the rest of the pause. Nothing changes for a system that is as decided."""
-    return await command.send(client_id, messages.Retry, said, system=System(system))
+    return await command.send(client_id, messages.Retry, said, system=system)
 
 
 @router.post("/clients/{client_id}/systems/{system}/skip", summary="Skip a system", **COMMAND)
@@ -51,7 +50,7 @@ async def skip_system(
     said: Annotated[SkipBody, Body(openapi_examples=examples.SKIPS)],
 ) -> CommandResponse:
     """Accept that the system is not as decided, until the next decision that concerns it. Nothing counts as proven."""
-    return await command.send(client_id, messages.Skip, said, system=System(system))
+    return await command.send(client_id, messages.Skip, said, system=system)
 
 
 @router.post("/clients/{client_id}/systems/{system}/mark-done", summary="Mark a system done by hand", **COMMAND)
@@ -62,4 +61,4 @@ async def mark_system_done(
     said: Annotated[MarkDoneBody, Body(openapi_examples=examples.MARKS)],
 ) -> CommandResponse:
     """Count the system as done, because somebody saw to it: the note is the evidence, with who gave it."""
-    return await command.send(client_id, messages.MarkDone, said, system=System(system))
+    return await command.send(client_id, messages.MarkDone, said, system=system)

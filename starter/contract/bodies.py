@@ -27,7 +27,7 @@ from workflows.domain.client.rules import LONGEST_BILLING_REF, LONGEST_NAME
 from workflows.domain.dates import zone_names
 from workflows.domain.errors import InvalidField
 from workflows.domain.lifecycle import Activation, Status
-from workflows.domain.provisioning.ledger import Provisioned
+from workflows.domain.provisioning.provisioning import Provisioned
 from workflows.domain.services import ClientType
 from workflows.domain.text import hidden_in
 from workflows.wire import messages

@@ -10,7 +10,7 @@ from starter.contract.answers import Attention, AttentionPage, SystemPage, Syste
 from starter.contract.bodies import AttentionFilter
 from starter.directory.paging import Where, opened, sealed
 from workflows.domain.dates import at_site
-from workflows.domain.systems import SWITCHED
+from workflows.domain.systems import BUILT_IN
 from workflows.wire.views import SkippedView
 
 SILENCE = 60  # seconds after which a worker that reports nothing is gone
@@ -103,7 +103,7 @@ async def those_waiting(database: Database, wanted: AttentionFilter) -> Attentio
 
 async def systems(database: Database) -> SystemPage:
     """Every system that is switched, the silent ones too."""
-    rows = await database.read(_REPORTS, SILENCE, [system.value for system in SWITCHED])
+    rows = await database.read(_REPORTS, SILENCE, list(BUILT_IN))
     items = [SystemState(**row) for row in rows]
     return SystemPage(items=items, next=None, total=len(items))
 

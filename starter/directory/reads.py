@@ -20,7 +20,7 @@ from starter.directory.paging import Where, directory_errors, opened, paging, se
 from starter.errors import SiteIdTaken
 from workflows.domain.dates import at_site
 from workflows.domain.errors import BillingRefTaken, NumberTaken, Refusal, Taken
-from workflows.domain.provisioning.ledger import Provisioned
+from workflows.domain.provisioning.provisioning import Provisioned
 from workflows.wire.messages import AnyMessage
 from workflows.wire.views import ClientView, SystemView, end_date_passed
 

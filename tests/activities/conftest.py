@@ -23,7 +23,9 @@ async def templates(postgres: EmbeddedPostgres) -> dict[str, str]:
     await migrate(await postgres.ensure_database("template_directory"))
     for name, folder in (("telephony", "kamailio"), ("internet", "freeradius")):
         connection = await asyncpg.connect(await postgres.ensure_database(f"template_{name}"))
-        await connection.execute((DEPLOY / folder / "schema.sql").read_text() + FENCE.read_text())
+        await connection.execute(
+            (DEPLOY / folder / "schema.sql").read_text(encoding="utf-8") + FENCE.read_text(encoding="utf-8")
+        )
         await connection.close()
     return {name: f"template_{name}" for name in ("directory", "telephony", "internet")}
 

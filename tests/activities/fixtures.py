@@ -11,14 +11,16 @@ from activities.database import Databases, open_databases
 from activities.directory.evidence import Evidences
 from activities.directory.publish import PostgresDirectory
 from activities.internet.adapter import RadiusInternet
+from activities.internet.order import Access
 from activities.settings import Settings
 from activities.telephony.adapter import KamailioTelephony
+from tests.support.orders import access_order, line_order
 from tests.support.waiting import eventually
 from workflows.domain.lifecycle import Activation, Status
-from workflows.domain.provisioning.ledger import Access, Provisioned
+from workflows.domain.provisioning.provisioning import Provisioned
 from workflows.domain.services import ClientType
-from workflows.domain.systems import System
-from workflows.ports import Claim, EnsureAccess, EnsureLines, Publish
+from workflows.domain.systems import INTERNET, TELEPHONY
+from workflows.ports import Claim, Ensure, Publish
 from workflows.wire.views import ClientView, LineView, SystemView
 
 MASTER_KEY = b"k" * 32
@@ -122,15 +124,15 @@ def settings_for(dsns: Mapping[str, str], limits: Mapping[str, object]) -> Setti
     )
 
 
-def lines(client_id: str, revision: int, version: int = 1, release: tuple[str, ...] = (), **on: bool) -> EnsureLines:
+def lines(client_id: str, revision: int, version: int = 1, release: tuple[str, ...] = (), **on: bool) -> Ensure:
     """An order for lines: ``one=True`` is line ONE in service."""
     numbers = {"one": ONE, "two": TWO, "three": THREE}
-    return EnsureLines(client_id, revision, {numbers[n]: v for n, v in on.items()}, list(release), version)
+    return line_order(client_id, revision, {numbers[n]: v for n, v in on.items()}, list(release), version)
 
 
-def access(client_id: str, revision: int, *, on: bool, vlan: int | None = 110, version: int = 1) -> EnsureAccess:
+def access(client_id: str, revision: int, *, on: bool, vlan: int | None = 110, version: int = 1) -> Ensure:
     """An order for the one account of a client, 100 Mbit/s down and 20 up."""
-    return EnsureAccess(client_id, revision, [Access(client_id, on, 100, 20, vlan)], version)
+    return access_order(client_id, revision, [Access(client_id, on, 100, 20, vlan)], version)
 
 
 def view_of(client_id: str, revision: int, *numbers: str, **changes: object) -> ClientView:
@@ -153,6 +155,7 @@ def view_of(client_id: str, revision: int, *numbers: str, **changes: object) -> 
         office_label="3.12",
         lines=[LineView(number=number, office="3.12", protected=False) for number in numbers],
         internet=None,
+        services=[],
         holds=[],
         planned=[],
         systems=[],
@@ -170,7 +173,7 @@ def registration(client_id: str, *numbers: str, billing_ref: str = REF_LEFT_BLAN
         first_run or f"run of {client_id}",
         1,
         view_of(client_id, 1, *numbers, billing_ref=billing_ref),
-        {System.TELEPHONY: 0, System.INTERNET: 0},
+        {TELEPHONY: 0, INTERNET: 0},
         sorted(numbers),
         register=True,
         claim=Claim(billing_ref, sorted(numbers)),
@@ -197,7 +200,7 @@ def publication(
         f"run of {client_id}",
         revision,
         view,
-        {System.TELEPHONY: 0, System.INTERNET: 0},
+        {TELEPHONY: 0, INTERNET: 0},
         sorted({*numbers, *ceasing}),
         claim=claim,
     )

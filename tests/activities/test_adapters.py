@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Self
 
 import pytest
+from pydantic import SecretStr
 
-from activities.adapters import AdapterNotUsable, internet_of, telephony_of
+from activities.adapters import AdapterNotUsable, adapters_of
 from activities.database import Databases
 from activities.directory.evidence import Evidences
 from activities.internet.adapter import RadiusInternet
@@ -15,6 +16,7 @@ from activities.settings import Settings
 from activities.telephony.adapter import KamailioTelephony
 from tests.activities.fixtures import MASTER_KEY, World
 from tests.support.fakes import FakeTelephony
+from workflows.domain.systems import INTERNET, TELEPHONY
 
 HERE = "tests.activities.test_adapters"
 DSNS = {"directory_dsn": "postgresql://there/connect", "telephony_dsn": "postgresql://there/kamailio"}
@@ -50,13 +52,14 @@ def settings_with(world: World, **changes: object) -> Settings:
 
 
 async def test_ours_are_used_unless_told_otherwise(world: World) -> None:
-    assert isinstance(telephony_of(world.settings, world.databases, evidences_of(world)), KamailioTelephony)
-    assert isinstance(internet_of(world.settings, world.databases, evidences_of(world)), RadiusInternet)
+    adapters = adapters_of(world.settings, world.databases, evidences_of(world))
+    assert isinstance(adapters[TELEPHONY], KamailioTelephony)
+    assert isinstance(adapters[INTERNET], RadiusInternet)
 
 
 async def test_a_class_in_one_file_is_used_when_the_setting_names_it(world: World) -> None:
-    settings = settings_with(world, telephony_adapter=f"{HERE}:OneFile")
-    made = telephony_of(settings, world.databases, evidences_of(world))
+    settings = settings_with(world, telephony_adapter=f"{HERE}:OneFile", master_key=SecretStr(MASTER_KEY.decode()))
+    made = adapters_of(settings, world.databases, evidences_of(world))[TELEPHONY]
     assert type(made).__name__ == "OneFile"
 
 
@@ -67,9 +70,17 @@ async def test_a_class_in_one_file_is_used_when_the_setting_names_it(world: Worl
         ("activities.telephony.adapter", "it names no class", "Write module:Class"),
         ("no_such_module:Thing", "cannot be imported", "PYTHONPATH"),
         (f"{HERE}:Nobody", "has no Nobody", "Correct the name"),
-        (f"{HERE}:HERE", "HERE does not implement Telephony", "Derive it from workflows.ports.Telephony"),
-        (f"{HERE}:Stranger", "Stranger does not implement Telephony", "Derive it from workflows.ports.Telephony"),
-        ("activities.internet.adapter:RadiusInternet", "does not implement Telephony", "Derive it"),
+        (f"{HERE}:HERE", "HERE does not implement ServiceSystem", "Derive it from workflows.ports.ServiceSystem"),
+        (
+            f"{HERE}:Stranger",
+            "Stranger does not implement ServiceSystem",
+            "Derive it from workflows.ports.ServiceSystem",
+        ),
+        (
+            "activities.internet.adapter:RadiusInternet",
+            "RadiusInternet switches internet",
+            "a class that switches telephony",
+        ),
         (f"{HERE}:Handmade", "no classmethod of", "def of(cls, settings, databases, evidences)"),
     ],
 )
@@ -77,7 +88,7 @@ async def test_a_name_that_cannot_be_used_is_refused_with_the_remedy(
     world: World, name: str, why: str, remedy: str
 ) -> None:
     with pytest.raises(AdapterNotUsable) as refused:
-        telephony_of(settings_with(world, telephony_adapter=name), world.databases, evidences_of(world))
+        adapters_of(settings_with(world, telephony_adapter=name), world.databases, evidences_of(world))
     assert str(refused.value).startswith(f"CONNECT_TELEPHONY_ADAPTER is {name!r}: ")
     assert why in str(refused.value)
     assert remedy in str(refused.value)
@@ -86,11 +97,11 @@ async def test_a_name_that_cannot_be_used_is_refused_with_the_remedy(
 async def test_a_file_that_is_no_python_is_refused(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "half_an_adapter.py").write_text("class Half(")
+    (tmp_path / "half_an_adapter.py").write_text("class Half(", encoding="utf-8")
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
-    settings = settings_with(world, internet_adapter="half_an_adapter:Half")
+    settings = settings_with(world, internet_adapter="half_an_adapter:Half", master_key=SecretStr(MASTER_KEY.decode()))
     with pytest.raises(AdapterNotUsable, match=r"CONNECT_INTERNET_ADAPTER is .* cannot be imported"):
-        internet_of(settings, world.databases, evidences_of(world))
+        adapters_of(settings, world.databases, evidences_of(world))
 
 
 def test_a_database_is_needed_only_by_our_own_adapters() -> None:

@@ -38,7 +38,7 @@ def through(port: int, dsn: str) -> str:
 
 async def failure(world: World, revision: int = 1) -> ApplicationError:
     with pytest.raises(ApplicationError) as raised:
-        await world.telephony.ensure_lines(lines("acme", revision, one=True))
+        await world.telephony.ensure(lines("acme", revision, one=True))
     return raised.value
 
 
@@ -77,17 +77,17 @@ async def test_a_frozen_database_is_unavailable_in_bounded_time(world: World, pr
 
 
 async def test_one_frozen_under_our_hands_is_unavailable_and_fine_afterwards(world: World, proxy: CutProxy) -> None:
-    await world.telephony.ensure_lines(lines("acme", 1, one=True))
+    await world.telephony.ensure(lines("acme", 1, one=True))
     proxy.hang()
     assert (await failure(world, 2)).type == SYSTEM_UNAVAILABLE
     proxy.recover()
-    assert (await world.telephony.ensure_lines(lines("acme", 3, one=False))).findings[0].subject == ONE
+    assert (await world.telephony.ensure(lines("acme", 3, one=False))).findings[0].subject == ONE
 
 
 async def test_pooled_connections_that_were_cut_cost_no_attempt(world: World, proxy: CutProxy) -> None:
-    await world.telephony.ensure_lines(lines("acme", 1, one=True))
+    await world.telephony.ensure(lines("acme", 1, one=True))
     proxy.cut()
-    evidence = await world.telephony.ensure_lines(lines("acme", 2, one=False))
+    evidence = await world.telephony.ensure(lines("acme", 2, one=False))
     assert not evidence.findings[0].in_service
 
 
@@ -106,13 +106,13 @@ async def test_single_statements_outlive_pooled_connections_that_were_cut(world:
 
 
 async def test_backends_ended_by_an_administrator_cost_no_attempt(world: World) -> None:
-    await world.telephony.ensure_lines(lines("acme", 1, one=True))
+    await world.telephony.ensure(lines("acme", 1, one=True))
     await world.execute(
         "telephony",
         """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
         WHERE datname = current_database() AND pid <> pg_backend_pid()""",
     )
-    evidence = await world.telephony.ensure_lines(lines("acme", 2, one=False))
+    evidence = await world.telephony.ensure(lines("acme", 2, one=False))
     assert not evidence.findings[0].in_service
 
 
@@ -124,22 +124,22 @@ async def test_when_the_answer_to_the_commit_is_lost_the_next_attempt_finds_it_d
     before = await world.rows("telephony", "SELECT xmin::text, in_service FROM subscriber")
     assert [row[1] for row in before] == [1]
     proxy.recover()
-    evidence = await world.telephony.ensure_lines(lines("acme", 1, one=True))
+    evidence = await world.telephony.ensure(lines("acme", 1, one=True))
     assert evidence.findings[0].in_service
     assert await world.rows("telephony", "SELECT xmin::text, in_service FROM subscriber") == before
 
 
 async def test_a_cancelled_attempt_leaves_nothing_half_done_and_a_usable_pool(world: World) -> None:
     other = await world.admin("telephony")
-    await world.telephony.ensure_lines(lines("acme", 1, one=True))
+    await world.telephony.ensure(lines("acme", 1, one=True))
     async with other.transaction():
         await other.execute("SELECT FROM subscriber FOR UPDATE")
-        attempt = asyncio.create_task(world.telephony.ensure_lines(lines("acme", 2, one=False)))
+        attempt = asyncio.create_task(world.telephony.ensure(lines("acme", 2, one=False)))
         await world.waiting_for_locks(1)
         attempt.cancel()
         with pytest.raises(asyncio.CancelledError):
             await attempt
-    assert (await world.telephony.ensure_lines(lines("acme", 1, one=True))).findings[0].in_service
+    assert (await world.telephony.ensure(lines("acme", 1, one=True))).findings[0].in_service
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ async def test_an_account_that_a_check_is_against_is_refused_without_its_passwor
     check = "ALTER TABLE radcheck ADD CONSTRAINT long CHECK (attribute <> 'Cleartext-Password' OR length(value) > 99)"
     await world.execute("internet", check)
     with pytest.raises(ApplicationError, match='violates check constraint "long"') as raised:
-        await world.internet.ensure_access(access("acme", 1, on=True))
+        await world.internet.ensure(access("acme", 1, on=True))
     assert radius_password(MASTER_KEY, "acme", "acme", 1) not in str(raised.value)
     assert raised.value.__cause__ is None
 
@@ -195,8 +195,8 @@ async def test_a_missing_privilege_is_rejected(world: World) -> None:
 async def test_a_directory_that_is_away_does_not_fail_the_change(world: World) -> None:
     await world.register("acme")
     await world.open({"directory": through(free_port(), world.dsns["directory"])})
-    assert not (await world.telephony.ensure_lines(lines("acme", 2, one=True))).recorded
-    assert not (await world.internet.ensure_access(access("acme", 2, on=True))).recorded
+    assert not (await world.telephony.ensure(lines("acme", 2, one=True))).recorded
+    assert not (await world.internet.ensure(access("acme", 2, on=True))).recorded
     assert (await world.subscriber(ONE) or (0,))[0] == 1
 
 
@@ -207,13 +207,13 @@ async def test_a_directory_that_freezes_under_our_hands_holds_up_no_system(world
     assert where.port
     async with CutProxy(where.hostname, where.port) as proxy:
         await world.open({"directory": through(proxy.port, world.dsns["directory"])}, {"record_seconds": 1.0})
-        assert (await world.telephony.ensure_lines(lines("acme", 2, one=True))).recorded
+        assert (await world.telephony.ensure(lines("acme", 2, one=True))).recorded
         proxy.hang()
         began = time.monotonic()
-        assert not (await world.telephony.ensure_lines(lines("acme", 3, one=False))).recorded
+        assert not (await world.telephony.ensure(lines("acme", 3, one=False))).recorded
         assert time.monotonic() - began < SOON
         proxy.recover()
-        assert (await world.telephony.ensure_lines(lines("acme", 4, one=True))).recorded
+        assert (await world.telephony.ensure(lines("acme", 4, one=True))).recorded
 
 
 async def test_a_locked_directory_holds_up_no_system(world: World) -> None:
@@ -223,5 +223,5 @@ async def test_a_locked_directory_holds_up_no_system(world: World) -> None:
     async with other.transaction():
         await other.execute("LOCK TABLE clients IN ACCESS EXCLUSIVE MODE")
         began = time.monotonic()
-        assert not (await world.telephony.ensure_lines(lines("acme", 2, one=True))).recorded
+        assert not (await world.telephony.ensure(lines("acme", 2, one=True))).recorded
         assert time.monotonic() - began < SOON

@@ -17,7 +17,7 @@ _VARIABLE = re.compile(r"\$(?:\$|\{(?P<name>[A-Z_]+)(?::-(?P<default>[^}]*)|:\?(
 
 def variables() -> dict[str, str]:
     """What .env.example offers; an empty value is a secret to be filled in."""
-    lines = [line for line in ENV_EXAMPLE.read_text().splitlines() if line and not line.startswith("#")]
+    lines = [line for line in ENV_EXAMPLE.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
     return dict(line.split("=", 1) for line in lines)
 
 
@@ -43,7 +43,7 @@ def services() -> dict[str, dict[str, Any]]:
 
 
 def _text() -> str:
-    return (ROOT / "docker-compose.yml").read_text()
+    return (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
 
 
 def _closed(properties: dict[str, Any], *required: str) -> dict[str, Any]:

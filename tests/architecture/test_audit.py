@@ -27,15 +27,15 @@ def lock(tmp_path: Path) -> Path:
     """Two pins of everything, one of them in the image, and one for other machines."""
     hashes = f" \\\n    --hash=sha256:{'0' * 64}"
     pins = [f"{pin}{hashes}\n" for pin in ("idna==3.10", "jinja2==3.1.2", "colorama==0.4.6 ; sys_platform == 'win32'")]
-    (tmp_path / "requirements-run.lock").write_text(pins[1])
+    (tmp_path / "requirements-run.lock").write_text(pins[1], encoding="utf-8")
     lock = tmp_path / "requirements.lock"
-    lock.write_text("".join(pins))
+    lock.write_text("".join(pins), encoding="utf-8")
     return lock
 
 
 def audit(lock: Path, tool: Path, *more: str) -> subprocess.CompletedProcess[str]:
     command: list[str | Path] = [sys.executable, ROOT / ".ci/audit.py", "--lock", lock, "--tool", tool, *more]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
 
 
 def tool_that_says(folder: Path, answers: list[dict[str, Any]] | None) -> Path:
@@ -43,7 +43,10 @@ def tool_that_says(folder: Path, answers: list[dict[str, Any]] | None) -> Path:
     said = TRACEBACK if answers is None else json.dumps({"dependencies": answers, "fixes": []})
     stream = "stderr" if answers is None else "stdout"
     tool = folder / "pip-audit"
-    tool.write_text(f"#!{sys.executable}\nimport sys\nsys.{stream}.write({said!r})\nsys.exit({int(answers is None)})\n")
+    tool.write_text(
+        f"#!{sys.executable}\nimport sys\nsys.{stream}.write({said!r})\nsys.exit({int(answers is None)})\n",
+        encoding="utf-8",
+    )
     tool.chmod(stat.S_IRWXU)
     return tool
 

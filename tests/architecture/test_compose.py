@@ -65,14 +65,16 @@ def test_images_are_exact_versions(service: str) -> None:
 
 @pytest.mark.parametrize("dockerfile", DOCKERFILES)
 def test_what_images_are_built_from_is_pinned(dockerfile: str) -> None:
-    text = (ROOT / dockerfile).read_text()
+    text = (ROOT / dockerfile).read_text(encoding="utf-8")
     bases = re.findall(r"^FROM (\S+)(?: AS \S+)?$", text, re.M)
     assert bases
     assert all(re.fullmatch(r"[a-z]+:\d+\.\d+(\.\d+)?-slim(-[a-z]+)?", base) for base in bases)
     assert "--require-hashes" in text or re.search(r"'[a-z]+=\d+\.\d+\.\d+\*'", text)
     copied = [name for source in re.findall(r"^COPY (?!--from=)(.+) \S+$", text, re.M) for name in source.split()]
     assert all((ROOT / name).exists() for name in copied)
-    kept = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    kept = {
+        line[1:] for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines() if line.startswith("!")
+    }
     assert {name.split("/")[0] for name in copied} <= kept
 
 
@@ -106,9 +108,9 @@ def understood_by_temporal(environment: dict[str, str]) -> set[str]:
 
 @pytest.mark.parametrize("service", OURS)
 def test_our_commands_exist(service: str) -> None:
-    entrypoint = re.search(r'^ENTRYPOINT \["(.+)"\]$', (ROOT / "Dockerfile").read_text(), re.M)
+    entrypoint = re.search(r'^ENTRYPOINT \["(.+)"\]$', (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.M)
     assert entrypoint
-    assert f'\n{entrypoint[1]} = "starter.cli.main:main"\n' in (ROOT / "pyproject.toml").read_text()
+    assert f'\n{entrypoint[1]} = "starter.cli.main:main"\n' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]  # a group, as it has subcommands
     assert services()[service]["command"][0] in commands
 
@@ -125,14 +127,14 @@ def test_no_secret_is_written_down_and_each_has_its_place() -> None:
     assert {it["file"] for it in compose()["secrets"].values()} == {f"./secrets/{name}" for name in files_of_secrets()}
     given = {name for it in services().values() for name in it.get("secrets", [])}
     assert given == set(files_of_secrets())
-    text = (ROOT / "docker-compose.yml").read_text()
+    text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
     for name in re.findall(r"(\S*(?:PASSWORD|PWD|SECRET)): (?!\$\{[A-Z_]+:\?|/run/secrets/)(.+)", text):
         pytest.fail(f"{name} is not a variable that must be given")
 
 
 def test_a_new_env_fills_in_every_secret(tmp_path: Path) -> None:
     made = subprocess.run(
-        ["sh", ROOT / "deploy/compose/new-env.sh"], cwd=tmp_path, capture_output=True, text=True, check=True
+        ["sh", ROOT / "deploy/compose/new-env.sh"], cwd=tmp_path, capture_output=True, encoding="utf-8", check=True
     )
     values = dict(line.split("=", 1) for line in made.stdout.splitlines() if line and not line.startswith("#"))
     assert values.keys() == variables().keys()
@@ -149,30 +151,30 @@ def files_of_secrets() -> dict[str, str]:
 
 def test_secrets_are_written_for_the_containers_in_a_folder_of_ones_own(tmp_path: Path) -> None:
     script = [ROOT / "deploy/compose/secrets.sh", tmp_path]
-    made = subprocess.run(["sh", ROOT / "deploy/compose/new-env.sh"], capture_output=True, text=True, check=True)
-    (tmp_path / ".env").write_text(made.stdout)
+    made = subprocess.run(["sh", ROOT / "deploy/compose/new-env.sh"], capture_output=True, encoding="utf-8", check=True)
+    (tmp_path / ".env").write_text(made.stdout, encoding="utf-8")
     for _ in range(2):  # again, after a password was changed
         subprocess.run(script, check=True)
     values = dict(line.split("=", 1) for line in made.stdout.splitlines() if line and not line.startswith("#"))
     folder = tmp_path / "secrets"
-    assert {file.name: file.read_text() for file in folder.iterdir()} == {
+    assert {file.name: file.read_text(encoding="utf-8") for file in folder.iterdir()} == {
         name: values[variable] for name, variable in files_of_secrets().items()
     }
     assert folder.stat().st_mode & 0o777 == 0o700
     assert (tmp_path / ".env").stat().st_mode & 0o777 == 0o600, "every secret is in it"
     assert {file.stat().st_mode & 0o777 for file in folder.iterdir()} == {0o444}
-    ignored = (ROOT / ".gitignore").read_text().splitlines()
+    ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
     assert {"secrets/", ".env"} <= set(ignored)
 
-    (tmp_path / ".env").write_text(made.stdout.replace("API_TOKEN=", "TOKEN="))
-    refused = subprocess.run(script, capture_output=True, text=True, check=False)
+    (tmp_path / ".env").write_text(made.stdout.replace("API_TOKEN=", "TOKEN="), encoding="utf-8")
+    refused = subprocess.run(script, capture_output=True, encoding="utf-8", check=False)
     assert refused.returncode == 1
     assert "API_TOKEN is not set in .env" in refused.stderr
 
 
 @pytest.mark.parametrize("system", FOLDERS)
 def test_a_system_is_told_what_its_configuration_asks_for(system: str) -> None:
-    text = (ROOT / FOLDERS[system]).read_text()
+    text = (ROOT / FOLDERS[system]).read_text(encoding="utf-8")
     asked = set(re.findall(r"^#!defenvs? (\w+)$", text, re.M)) | set(re.findall(r"\$ENV\{(\w+)\}", text))
     assert asked == set(services()[system]["environment"])
     assert all(f"#   {name} " in text for name in asked), "and says what it is"
@@ -196,9 +198,11 @@ def test_no_secret_of_a_daemon_is_in_its_environment_or_in_what_starts_it(system
     it = services()[system]
     for place in ("environment", "healthcheck"):
         assert "filled" not in str(it[place]), "that stands for a secret"
-    started = (ROOT / f"deploy/compose/{system}.sh").read_text()
+    started = (ROOT / f"deploy/compose/{system}.sh").read_text(encoding="utf-8")
     assert set(re.findall(r"\$\(secret (.+)\)", started)) == set(it["secrets"])
-    assert re.search(rf'^ENTRYPOINT \["{system}.sh"\]$', (ROOT / it["build"]["dockerfile"]).read_text(), re.M)
+    assert re.search(
+        rf'^ENTRYPOINT \["{system}.sh"\]$', (ROOT / it["build"]["dockerfile"]).read_text(encoding="utf-8"), re.M
+    )
 
 
 def test_workers_ask_kamailio_by_the_name_and_with_the_secret_that_it_takes() -> None:
@@ -252,7 +256,7 @@ def make_databases(server: EmbeddedPostgres) -> None:
     path = f"{installed_wheel() / 'pginstall/bin'}:{os.environ['PATH']}"
     environment = services()["postgres"]["environment"] | psql | {"PATH": path, "DEPLOY": str(ROOT / "deploy")}
     made = subprocess.run(
-        [ROOT / "deploy/compose/databases.sh"], env=environment, capture_output=True, text=True, check=False
+        [ROOT / "deploy/compose/databases.sh"], env=environment, capture_output=True, encoding="utf-8", check=False
     )
     assert made.returncode == 0, made.stderr
 

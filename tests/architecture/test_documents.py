@@ -132,7 +132,7 @@ def wrong_with(arguments: list[str]) -> str:
 def test_every_make_target_exists(page: Path) -> None:
     for target, *variables in commands(page, "make"):
         dry = ["make", "--dry-run", "--always-make", target]
-        run = subprocess.run(dry, cwd=ROOT, capture_output=True, text=True, check=False)
+        run = subprocess.run(dry, cwd=ROOT, capture_output=True, encoding="utf-8", check=False)
         assert run.returncode == 0, run.stderr
         if target == "run":
             assert "connect up" in run.stdout

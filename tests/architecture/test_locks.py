@@ -35,7 +35,7 @@ def test_what_runs_is_a_part_of_what_is_tested_at_the_same_versions_and_hashes()
     assert len(run) > 30
     assert run.items() <= full.items()
     assert all(hashes for _, hashes in run.values())
-    assert "://" not in RUN.read_text()
+    assert "://" not in RUN.read_text(encoding="utf-8")
 
 
 def test_no_tool_and_no_server_is_in_the_image() -> None:
@@ -72,7 +72,7 @@ def test_a_missing_package_would_be_noticed(name: str) -> None:
 
 
 def test_the_image_is_made_of_it() -> None:
-    *_, image = re.split(r"^(?=FROM )", (ROOT / "Dockerfile").read_text(), flags=re.M)
+    *_, image = re.split(r"^(?=FROM )", (ROOT / "Dockerfile").read_text(encoding="utf-8"), flags=re.M)
     assert re.search(rf"^COPY {RUN.name} (\S+)\nRUN pip install --require-hashes --requirement \1$", image, re.M)
     installs = re.findall(r"^RUN pip install (.*)$", image, re.M)
     assert [line for line in installs if "--require-hashes" not in line] == ["--no-deps /wheels/*.whl"], "our own wheel"

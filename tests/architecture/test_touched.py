@@ -35,5 +35,5 @@ def test_nothing_is_run_twice() -> None:
 
 
 def test_everything_said_is_there() -> None:
-    files = subprocess.check_output(["git", "ls-files"], cwd=ROOT, text=True).splitlines()
+    files = subprocess.check_output(["git", "ls-files"], cwd=ROOT, encoding="utf-8").splitlines()
     assert all((ROOT / path).exists() for path in TOUCHED["mirrors"](files))

@@ -14,24 +14,26 @@ import pytest
 ROOT = Path(__file__).parents[2]
 ROOMS = ("workflows", "activities", "starter", "bench", "deploy")
 BIN = Path(sys.executable).parent
-BANNED = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["ruff"]["lint"]["flake8-tidy-imports"][
-    "banned-api"
-]
+BANNED = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["ruff"]["lint"][
+    "flake8-tidy-imports"
+]["banned-api"]
 MACHINES = re.compile(
     r"/(?:work|home|Users|root)/\w|(?<![\w-])--(?:extra-)?index-url|pythonhosted" + r"\.org|registry\.npmjs" + r"\.org"
 )
 
 
 def test_arrows_point_inward_only() -> None:
-    linted = subprocess.run([BIN / "lint-imports", "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)
+    linted = subprocess.run(
+        [BIN / "lint-imports", "--no-cache"], cwd=ROOT, capture_output=True, encoding="utf-8", check=False
+    )
     assert linted.returncode == 0, linted.stdout
     assert "0 broken" in linted.stdout
 
 
 def test_no_packages_import_each_other_in_a_circle() -> None:
-    graph = grimp.build_graph("workflows", "activities", "starter", cache_dir=None)
+    graph = grimp.build_graph("workflows", "activities", "starter", "tests", cache_dir=None)
     packages = {module for module in graph.modules if graph.find_children(module)}
-    assert {"starter", "starter.console", "starter.console.pages", "workflows.domain"} <= packages
+    assert {"starter", "starter.console", "starter.console.pages", "workflows.domain", "tests.faults"} <= packages
     assert [circle for package in sorted(packages) if (circle := circle_in(graph, package))] == []
 
 
@@ -78,15 +80,45 @@ def test_nothing_is_printed_but_by_benches() -> None:
 
 def test_files_are_read_and_written_in_utf8_whatever_the_locale_says() -> None:
     assert "PLW1514" in complaints_about('from pathlib import Path\n\nPath("x").read_text()\n', "starter/x.py")
-    files = [ROOT / "worker.py", *(f for room in ROOMS for f in (ROOT / room).rglob("*.py"))]
-    assert [f"{f.relative_to(ROOT)}:{line}" for f in files for line in in_the_locales_encoding(f)] == []
+    files = [ROOT / "worker.py", *(f for room in (*ROOMS, ".ci", "tests") for f in (ROOT / room).rglob("*.py"))]
+    found = [
+        f"{f.relative_to(ROOT)}:{n}" for f in files for n in in_the_locales_encoding(f.read_text(encoding="utf-8"))
+    ]
+    assert found == []
 
 
-def in_the_locales_encoding(file: Path) -> list[int]:
-    """Lines that open a text without saying its encoding. Ruff sees only what is a path beyond doubt."""
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ("path.read_text()", True),
+        ("path.write_text('x')", True),
+        ("open(path)", True),
+        ("path.open('a')", True),
+        ("run(command, text=True)", True),
+        ("path.read_text(encoding='utf-8')", False),
+        ("path.open('rb')", False),
+        ("await browser.open('/clients')", False),
+        ("os.open(path, flags)", False),
+    ],
+)
+def test_a_text_of_the_locales_encoding_is_found(code: str, found: bool) -> None:
+    assert bool(in_the_locales_encoding(code)) is found
+
+
+def in_the_locales_encoding(code: str) -> list[int]:
+    """Lines that open a text without saying its encoding. Ruff sees only what is a path beyond doubt.
+
+    What is awaited opens no file.
+    """
+    nodes = list(ast.walk(ast.parse(code)))
+    awaited = {id(node.value) for node in nodes if isinstance(node, ast.Await)}
     found = []
-    for call in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if not isinstance(call, ast.Call) or any(word.arg == "encoding" for word in call.keywords):
+    for call in nodes:
+        if (
+            not isinstance(call, ast.Call)
+            or id(call) in awaited
+            or any(word.arg == "encoding" for word in call.keywords)
+        ):
             continue
         name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
         mode = next((a.value for a in call.args if isinstance(a, ast.Constant) and isinstance(a.value, str)), "r")
@@ -101,25 +133,27 @@ def in_the_locales_encoding(file: Path) -> list[int]:
 def complaints_about(code: str, place: str) -> str:
     """What ruff says about code in a file of that name."""
     ruff = [str(BIN / "ruff"), "check", "--no-cache", "--output-format", "json", "--stdin-filename", place, "-"]
-    told = subprocess.run(ruff, cwd=ROOT, input=code, capture_output=True, text=True, check=False)
+    told = subprocess.run(ruff, cwd=ROOT, input=code, capture_output=True, encoding="utf-8", check=False)
     return told.stdout
 
 
 def test_no_file_names_a_machine_or_a_registry() -> None:
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, encoding="utf-8", check=False)
     if listed.returncode:
         pytest.skip("not a git checkout")
     found = []
     for name in listed.stdout.split("\0"):
         if (file := ROOT / name).is_file():
-            text = file.read_text(errors="replace").replace("/home/ui-server", "")  # of an image, as Temporal makes it
+            text = file.read_text(errors="replace", encoding="utf-8").replace(
+                "/home/ui-server", ""
+            )  # of an image, as Temporal makes it
             lines = text.splitlines()
             found += [f"{name}:{n}: {line.strip()}" for n, line in enumerate(lines, 1) if MACHINES.search(line)]
     assert [line for line in found if not line.startswith("tests/architecture/test_walls.py")] == []
 
 
 def test_every_pin_has_its_hashes_and_no_address() -> None:
-    lock = (ROOT / "requirements.lock").read_text()
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
     assert "://" not in lock
     assert " @ " not in lock
     pins = re.split(r"\n(?=\S)", lock.replace("\\\n", " ").strip())

@@ -93,7 +93,7 @@ def demonstration() -> Iterator[Path]:
         environment = {
             name: value for name, value in os.environ.items() if not name.startswith(("CONNECT_", "TEMPORAL_"))
         }
-        with (Path(folder) / "said").open("w") as output:
+        with (Path(folder) / "said").open("w", encoding="utf-8") as output:
             up = subprocess.Popen(command, stdout=output, stderr=output, env=environment)
         try:
             yield Path(folder)
@@ -137,13 +137,13 @@ async def shoot(folder: Path) -> None:
     """All pictures."""
 
     def ready() -> re.Match[str] | None:
-        text = (folder / "said").read_text()
+        text = (folder / "said").read_text(encoding="utf-8")
         return LINK.search(text) if THERE in text else None
 
     found = await eventually(ready, within=PATIENCE, every=0.2, why="the demonstration is not there")
     assert found
     link, home = found[0], found[0].partition("/sign-in")[0]
-    token = (folder / "data" / "token").read_text().strip()
+    token = (folder / "data" / "token").read_text(encoding="utf-8").strip()
     headers = {"Authorization": f"Bearer {token}", "Prefer": "wait=20"}
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)

@@ -216,7 +216,7 @@ async def test_many_clients_come_page_by_page_each_once(browsers: Browsers, serv
     assert len(await whole.body()) < 250_000
     async with page.expect_download() as coming:
         await page.get_by_role("link", name="Export CSV").click()
-    exported = (await (await coming.value).path()).read_text()
+    exported = (await (await coming.value).path()).read_text(encoding="utf-8")
     assert len(list(csv.DictReader(io.StringIO(exported)))) == 120
 
 
@@ -250,7 +250,7 @@ async def test_what_is_shown_can_be_had_as_csv_without_formulas(
         await page.get_by_role("link", name="Export CSV").click()
     download = await coming.value
     assert download.suggested_filename == "clients.csv"
-    rows = list(csv.DictReader(io.StringIO((await download.path()).read_text())))
+    rows = list(csv.DictReader(io.StringIO((await download.path()).read_text(encoding="utf-8"))))
     assert [row["name"] for row in rows] == [f'\'{evil}("http://x")']
     assert rows[0]["billing_ref"].startswith("'@SUM")
     assert rows[0]["numbers"].startswith("+44")
@@ -263,7 +263,7 @@ async def test_a_search_is_exported_as_it_stands_now(browsers: Browsers, mews: M
     await shows(page, "Birch Ltd")
     async with page.expect_download() as coming:
         await page.get_by_role("link", name="Export CSV").click()
-    text = (await (await coming.value).path()).read_text()
+    text = (await (await coming.value).path()).read_text(encoding="utf-8")
     assert [row["name"] for row in csv.DictReader(io.StringIO(text))] == ["Birch Ltd"]
 
 

@@ -1,10 +1,6 @@
 """The real adapters on real PostgreSQL servers: one for the directory and internet, one of its own for telephony."""
 
-import os
-import signal
-import uuid
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import asyncpg
@@ -21,10 +17,10 @@ from activities.prepare import FENCE
 from activities.settings import Settings
 from starter.local.databases import DEPLOY
 from starter.local.postgres import EmbeddedPostgres
-from tests.conftest import THROW_AWAY
 from tests.support.cut_proxy import CutProxy
+from tests.support.databases import THROW_AWAY, database
 from tests.support.waiting import free_port
-from tests.workflows.conftest import SERVICES, Handle, Service, replay, running_server
+from tests.support.workflows import SERVICES, Handle, Service, end, replay, running_server
 from workflows.domain.provisioning.standing import Limits
 
 QUICK = Limits(attempt=8, first_pause=0.3, longest_pause=0.6)
@@ -91,17 +87,6 @@ class RealHouse(Service):
         return handle, view.client_id, [line.number for line in view.lines]
 
 
-@asynccontextmanager
-async def database(server: EmbeddedPostgres, name: str) -> AsyncIterator[str]:
-    """A fresh database on a server, dropped at the end; gives its URL."""
-    unique = f"{name}_{uuid.uuid4().hex[:8]}"
-    await server.ensure_database(unique)
-    try:
-        yield server.dsn(unique)
-    finally:
-        await server.drop_database(unique)
-
-
 @pytest_asyncio.fixture
 async def real_service(
     faulty_temporal: WorkflowEnvironment, postgres: EmbeddedPostgres, telephony_server: EmbeddedPostgres
@@ -138,30 +123,10 @@ async def real_service(
             await replay(histories)
 
 
-async def end(service: Service, handle: Handle) -> None:
-    """The test is over for this client."""
-    if (await handle.describe()).close_time is None:
-        await handle.terminate("the test is over")
-
-
 async def _load(dsn: str, system: str) -> None:
     connection = await asyncpg.connect(dsn)
     try:
-        await connection.execute((DEPLOY / system / "schema.sql").read_text())
-        await connection.execute(FENCE.read_text())
+        await connection.execute((DEPLOY / system / "schema.sql").read_text(encoding="utf-8"))
+        await connection.execute(FENCE.read_text(encoding="utf-8"))
     finally:
         await connection.close()
-
-
-@contextmanager
-def frozen(server: EmbeddedPostgres) -> Iterator[None]:
-    """Every process of a server stands still: it takes connections and answers nothing."""
-    stopped = server.processes()
-    for pid in stopped:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in stopped:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGCONT)

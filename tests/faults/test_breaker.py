@@ -22,14 +22,15 @@ from activities.pacing.recovery import Drain
 from activities.prepare import check_systems, prepare
 from activities.settings import Settings
 from starter.local.postgres import EmbeddedPostgres
-from tests.faults.conftest import KEY, database, end
+from tests.faults.conftest import KEY
 from tests.support.cut_proxy import CutProxy
+from tests.support.databases import database
 from tests.support.json_system import TOKEN, JsonSystem, json_system
 from tests.support.waiting import eventually
-from tests.workflows.conftest import Handle, Service, replay
+from tests.support.workflows import Handle, Service, end, replay
 from workflows.domain.provisioning.standing import Limits
 from workflows.domain.services import ClientType, Internet, Line, Services
-from workflows.domain.systems import System
+from workflows.domain.systems import TELEPHONY
 from workflows.wire.start import client_id_of
 
 PATIENT = Limits(attempt=6, first_pause=900, longest_pause=3600)  # only a person, or a recovery, wakes it
@@ -172,7 +173,7 @@ async def test_a_storm_on_a_failing_system_is_paced_shown_and_drained_operators_
     telephony.down = True
     for handle in (probe, *bulk):
         await json_service.command(handle, "suspend", source="bulk")
-    await eventually(lambda: json_service.pacing.condition(System.TELEPHONY) is Condition.FAILING)
+    await eventually(lambda: json_service.pacing.condition(TELEPHONY) is Condition.FAILING)
 
     before = len(telephony.asked)
     for handle in operators:
@@ -186,10 +187,10 @@ async def test_a_storm_on_a_failing_system_is_paced_shown_and_drained_operators_
     telephony.down = False
     async with another_worker(json_service) as pacing:
         for n in range(3):
-            pacing.failed(System.TELEPHONY, f"c{n}", "SystemUnavailable: as here", pacing.clock())
+            pacing.failed(TELEPHONY, f"c{n}", "SystemUnavailable: as here", pacing.clock())
         await json_service.command(probe, "retry", system="telephony", reason="it was rebooted")
         await json_service.settled(probe)
-        pacing.succeeded(System.TELEPHONY, "c0")
+        pacing.succeeded(TELEPHONY, "c0")
         async with asyncio.timeout(60):
             for handle in json_service.handles:
                 assert (await json_service.settled(handle)).status == "suspended"
@@ -213,9 +214,9 @@ async def test_a_drain_stops_when_the_system_fails_again_and_the_next_one_goes_o
 
     telephony.down = False
     await json_service.command(probe, "retry", system="telephony", reason="is it back?")
-    await eventually(lambda: json_service.pacing.condition(System.TELEPHONY) is Condition.RECOVERING)
+    await eventually(lambda: json_service.pacing.condition(TELEPHONY) is Condition.RECOVERING)
     telephony.down = True
-    await eventually(lambda: json_service.pacing.condition(System.TELEPHONY) is Condition.FAILING, within=20)
+    await eventually(lambda: json_service.pacing.condition(TELEPHONY) is Condition.FAILING, within=20)
     asleep = {row["client_id"] for row in await json_service.rows("SELECT client_id FROM clients WHERE attention")}
     woken = await json_service.rows("SELECT client_id FROM history WHERE source = 'recovery'")
     assert 0 < len(woken) < len(others)
@@ -276,8 +277,8 @@ async def test_a_drain_that_loses_the_directory_goes_on_where_it_was(
         async with another_worker(json_service, through) as pacing:
             proxy.hang()
             for n in range(3):
-                pacing.failed(System.TELEPHONY, f"c{n}", "SystemUnavailable: as here", pacing.clock())
-            pacing.succeeded(System.TELEPHONY, "c0")
+                pacing.failed(TELEPHONY, f"c{n}", "SystemUnavailable: as here", pacing.clock())
+            pacing.succeeded(TELEPHONY, "c0")
             await eventually(lambda: proxy.connections)
             assert await woken() == []
             proxy.recover()
@@ -298,8 +299,8 @@ async def test_a_system_that_is_silent_for_longer_than_an_attempt_may_take_is_fa
     telephony.silent = asyncio.Event()
     for handle in handles:
         await json_service.command(handle, "suspend")
-    await eventually(lambda: json_service.pacing.condition(System.TELEPHONY) is Condition.FAILING, within=20)
-    assert json_service.pacing.breakers[System.TELEPHONY].last_error == "did not answer in time"
+    await eventually(lambda: json_service.pacing.condition(TELEPHONY) is Condition.FAILING, within=20)
+    assert json_service.pacing.breakers[TELEPHONY].last_error == "did not answer in time"
     telephony.silent.set()
     telephony.silent = None
     async with asyncio.timeout(60):
@@ -316,8 +317,8 @@ async def test_a_system_that_answers_for_nothing_is_failing_and_those_not_proven
     telephony.deaf = True
     for handle in (probe, *others):
         await json_service.command(handle, "suspend")
-    await eventually(lambda: json_service.pacing.condition(System.TELEPHONY) is Condition.FAILING, within=20)
-    assert json_service.pacing.breakers[System.TELEPHONY].last_error == "not proven: it is in service"
+    await eventually(lambda: json_service.pacing.condition(TELEPHONY) is Condition.FAILING, within=20)
+    assert json_service.pacing.breakers[TELEPHONY].last_error == "not proven: it is in service"
     await json_service.shown("not_proven", 2)
 
     telephony.deaf = False
@@ -344,8 +345,8 @@ async def test_those_in_attention_for_want_of_a_second_look_are_woken_and_nobody
     assert tuple(row) == ("telephony", True)
     async with another_worker(json_service) as pacing:
         for n in range(3):
-            pacing.failed(System.TELEPHONY, f"c{n}", "not proven: silence", pacing.clock())
-        pacing.succeeded(System.TELEPHONY, "c0")
+            pacing.failed(TELEPHONY, f"c{n}", "not proven: silence", pacing.clock())
+        pacing.succeeded(TELEPHONY, "c0")
 
         async def woken() -> list[str]:
             return [r["client_id"] for r in await json_service.rows("SELECT * FROM history WHERE source = 'recovery'")]

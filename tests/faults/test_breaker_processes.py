@@ -5,8 +5,8 @@ import signal
 
 import asyncpg
 
-from tests.faults.test_processes import Place
-from tests.faults.test_processes import place as place  # the fixture
+from tests.faults.place import Place
+from tests.faults.place import place as place  # the fixture
 from tests.support.waiting import eventually
 
 

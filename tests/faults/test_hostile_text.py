@@ -8,11 +8,11 @@ from activities.bounds import ALL_TEXTS, LONGEST_ERROR, SHORTEST, Bounds, bounde
 from tests.faults.conftest import RealHouse
 from tests.faults.test_systems_away import in_attention, settled_off
 from tests.support.fakes import FakeTelephony
-from tests.workflows.conftest import Handle, Service
+from tests.support.workflows import Handle, Service
 from workflows.domain.provisioning.standing import Limits, Proof
 from workflows.domain.text import LONGEST_FOREIGN, hidden_in
 from workflows.guard import Guard
-from workflows.ports import EnsureLines, Evidence, Finding
+from workflows.ports import Ensure, Evidence, Finding
 
 HOSTILE = "\x1b[2J\x01\u202egnp.exe\u200b "
 RAISE = r"""
@@ -57,13 +57,13 @@ class Shouting(FakeTelephony):
         self.words: list[Exception | Evidence] = []
 
     @activity.defn(name="ensure_lines")
-    async def ensure_lines(self, order: EnsureLines) -> Evidence:
+    async def ensure_lines(self, order: Ensure) -> Evidence:
         match self.words.pop() if self.words else None:
             case Exception() as error:
                 raise error
             case Evidence() as evidence:
                 return evidence
-        return await super().ensure_lines(order)
+        return await super().ensure(order)
 
 
 async def test_no_adapter_can_fill_a_history(faulty_temporal: WorkflowEnvironment) -> None:
@@ -80,7 +80,7 @@ async def test_no_adapter_can_fill_a_history(faulty_temporal: WorkflowEnvironmen
         crowd.append(Finding(number, True, dict.fromkeys(map(str, range(10_000)), shout), Proof.FAILED, shout))
         view = await service.view(handle)
         telephony.words = [
-            Evidence("telephony", view.revision + 1, view.created_at, shout, crowd),  # type: ignore[arg-type]  # its own
+            Evidence("telephony", view.revision + 1, view.created_at, shout, crowd),
             ApplicationError(shout, type="SystemBusy", next_retry_delay=None),
             caused,
             handled,

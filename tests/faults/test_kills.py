@@ -30,10 +30,9 @@ from starter.local.systems import check_installed
 from tests.faults.audit import Account, Audit, Tables, account_of
 from tests.faults.callers import Callers, CallersLog
 from tests.faults.workload import CREATE, SITE, Workload, records
-from tests.starter.local.test_up import Terminal, put
-from tests.support.waiting import eventually
-from tests.systems.service import free_udp_port
-from tests.workflows.conftest import replay_everything
+from tests.support.up import Terminal, put
+from tests.support.waiting import eventually, free_udp_port
+from tests.support.workflows import replay_everything
 
 CLIENTS, CALLERS = 8, 4
 EVERYTHING = "connect up"
@@ -76,7 +75,7 @@ class Killer:
 
     def _runs(self, part: str) -> bool:
         assert self._terminal.process
-        assert self._terminal.process.poll() is None, self._terminal.output.read_text()
+        assert self._terminal.process.poll() is None, self._terminal.output.read_text(encoding="utf-8")
         pid, born = self._terminal.children().get(part, (0, ""))
         return (pid, born) not in self._dead and birth(pid) == born
 

@@ -4,9 +4,10 @@ import asyncpg
 import pytest
 
 from starter.local.postgres import EmbeddedPostgres
-from tests.faults.conftest import RealHouse, frozen
+from tests.faults.conftest import RealHouse
+from tests.support.databases import frozen
 from tests.support.waiting import eventually
-from tests.workflows.conftest import Handle
+from tests.support.workflows import Handle
 from workflows.wire.views import ClientView
 
 

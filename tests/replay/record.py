@@ -12,8 +12,9 @@ from pathlib import Path
 
 from temporalio.client import WorkflowHistory
 
-from tests.workflows.conftest import Service, running_server
+from tests.support.workflows import Service, running_server
 from workflows.domain.lifecycle import Activation
+from workflows.domain.provisioning.ledger import Desired
 from workflows.domain.provisioning.standing import Limits, Proof
 
 HISTORIES = Path(__file__).parent / "histories"
@@ -91,7 +92,7 @@ async def a_proven_life(service: Service) -> None:
     await service.command(handle, "mark_done", system="internet", note="pulled the plug")
     await service.settled(handle)
     service.internet.doubts.clear()
-    service.telephony.lines["+442079460001"] = True
+    service.telephony.subjects["+442079460001"] = Desired(True)
     await service.skip(handle, timedelta(hours=1))
     await service.until(handle, lambda _: not service.telephony.lines["+442079460001"])
     await service.command(handle, "rotate_credentials")
@@ -116,7 +117,7 @@ async def main(name: str) -> None:
 def _write(name: str, histories: list[WorkflowHistory]) -> None:
     for number, history in enumerate(histories):
         path = HISTORIES / f"{name}-{history.workflow_id.removeprefix('client-')}-{number}.json"
-        path.write_text(_without_places(history.to_json()) + "\n")
+        path.write_text(_without_places(history.to_json()) + "\n", encoding="utf-8")
         print(path.name, len(history.events), "events")  # noqa: T201  # a tool for a terminal
 
 

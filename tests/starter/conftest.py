@@ -16,7 +16,7 @@ from activities.settings import Settings
 from starter.local.postgres import EmbeddedPostgres
 from tests.support.service import TEMPORAL, TOKEN, Service, running_service, with_limits
 from tests.support.terminal import Terminal
-from tests.workflows.conftest import replay_everything
+from tests.support.workflows import replay_everything
 from workflows.domain.provisioning.standing import Limits
 from workflows.visibility import KEYS
 

@@ -1,6 +1,7 @@
 """Tenants in every status, and the words the tests of the domain are written in."""
 
 import copy
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -11,10 +12,11 @@ from workflows.domain.commands import ClientCommand, Decommission, Suspend
 from workflows.domain.dates import first_instant
 from workflows.domain.errors import Refusal
 from workflows.domain.lifecycle import Activation, Status
+from workflows.domain.provisioning.ledger import Desired
 from workflows.domain.provisioning.standing import Found, Limits
 from workflows.domain.services import ClientType, Internet, Line, Services
 from workflows.domain.state import ClientState
-from workflows.domain.systems import System
+from workflows.domain.systems import DIRECTORY, TELEPHONY, System
 
 LONDON = "Europe/London"
 NOW = datetime(2026, 3, 2, 10, tzinfo=UTC)
@@ -26,6 +28,9 @@ RESIDENTIAL = Services(ClientType.RESIDENTIAL, (LINE, SECOND), Internet(100, 20,
 VIRTUAL = Services(ClientType.VIRTUAL, (Line("+442079460001"), Line("+442079460002")))
 LAST_DAY = date(2026, 8, 31)
 AFTER_LAST_DAY = first_instant(date(2026, 9, 1), LONDON)
+STARTS = first_instant(START, LONDON)
+LATER = NOW + timedelta(days=200)
+living = pytest.mark.parametrize("status", [Status.NEW, Status.ACTIVE, Status.SUSPENDED])
 
 
 def tenant(status: Status = Status.ACTIVE, *, services: Services = RESIDENTIAL, **record: Any) -> Client:
@@ -89,18 +94,43 @@ def in_directory(client: Client, limits: Limits | None = None, now: datetime = N
     return state
 
 
+def on_off(subjects: Mapping[str, Desired]) -> dict[str, bool]:
+    """Each subject, on or off."""
+    return {subject: desired.on for subject, desired in subjects.items()}
+
+
+def lines_wanted(state: ClientState) -> dict[str, bool]:
+    """Each telephone line, and whether it is wanted in service."""
+    return on_off(state.provisioning.systems[TELEPHONY].wanted)
+
+
+def lines_proven(state: ClientState) -> dict[str, bool]:
+    """Each telephone line, and whether it was last proven to be in service."""
+    return on_off(state.provisioning.systems[TELEPHONY].proven)
+
+
+def account(on: bool, down_mbps: int, up_mbps: int, vlan: int | None) -> Desired:  # it reads as such
+    """What is wanted of an internet account."""
+    return Desired(on, {"down_mbps": down_mbps, "up_mbps": up_mbps, "vlan": vlan})
+
+
 def prove(state: ClientState, *systems: System, now: datetime = NOW) -> None:
-    """Let systems be seen to do all that is wanted of them now; all three when none is named."""
+    """Let systems be seen to do all that is wanted of them now; all of them when none is named."""
     client, provisioning = state.client, state.provisioning
-    for system in systems or tuple(System):
+    for system in systems or tuple(provisioning):
         provisioning.begin(system)
-        match system:
-            case System.TELEPHONY:
-                state.lines_found(dict(provisioning.lines_wanted), Found(client.revision, now), 0)
-            case System.INTERNET:
-                state.access_found(dict(provisioning.access_wanted), Found(client.revision, now), 0)
-            case System.DIRECTORY:
-                state.journal.published(state.journal.written)
-                provisioning.published = client.revision
-                provisioning.standing[system].succeed(client.revision, now)
+        if system == DIRECTORY:
+            state.journal.published(state.journal.written)
+            provisioning.published = client.revision
+            provisioning.directory.succeed(client.revision, now)
+        else:
+            state.found(system, dict(provisioning.systems[system].wanted), Found(client.revision, now), 0)
     provisioning.follow(client)
+
+
+def settled(services: Services = RESIDENTIAL) -> ClientState:
+    """An Active client all of whose services are proven on."""
+    state = in_directory(tenant(services=services))
+    prove(state)
+    assert state.settled
+    return state

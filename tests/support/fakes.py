@@ -1,4 +1,4 @@
-"""The three systems, in memory: they implement the ports, keep a fence as the real ones do, and fail on command."""
+"""The systems, in memory: they implement the ports, keep a fence as the real ones do, and fail on command."""
 
 import asyncio
 from dataclasses import dataclass, field, replace
@@ -7,24 +7,21 @@ from datetime import UTC, datetime
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from workflows.domain.provisioning.ledger import Access
+from workflows.domain.provisioning.ledger import Desired
 from workflows.domain.provisioning.standing import Proof
-from workflows.domain.systems import System
+from workflows.domain.systems import INTERNET, TELEPHONY, System
 from workflows.ports import (
     STALE_REVISION,
     Claim,
     Directory,
-    EnsureAccess,
-    EnsureLines,
+    Ensure,
     Evidence,
     Finding,
-    Internet,
     LostClaim,
-    ObserveAccess,
-    ObserveLines,
+    Observe,
     Publish,
     Published,
-    Telephony,
+    ServiceSystem,
 )
 
 
@@ -69,68 +66,60 @@ class Fence:
         self.newest[client_id] = revision
 
 
-class FakeTelephony(Telephony):
-    """A telephone system in memory."""
+class FakeSystem(ServiceSystem):
+    """A system in memory. ``doubts`` are what it does not do, and why."""
 
-    def __init__(self) -> None:
-        self.lines: dict[str, bool] = {}
-        self.orders: list[EnsureLines] = []
-        self.looks: list[ObserveLines] = []
+    def __init__(self, system: System) -> None:
+        self.system = system
+        self.subjects: dict[str, Desired] = {}
+        self.orders: list[Ensure] = []
+        self.looks: list[Observe] = []
         self.doubts: dict[str, tuple[Proof, str]] = {}
         self.faults, self.fence = Faults(), Fence()
 
-    @activity.defn(name="ensure_lines")
-    async def ensure_lines(self, order: EnsureLines) -> Evidence:
-        await self.faults.suffer("telephony")
+    @property
+    def lines(self) -> dict[str, bool]:
+        """Each subject, on or off."""
+        return {subject: desired.on for subject, desired in self.subjects.items()}
+
+    async def ensure(self, order: Ensure) -> Evidence:
+        await self.faults.suffer(self.system)
         self.fence.pass_through(order.client_id, order.revision)
         self.orders.append(order)
-        self.lines |= {n: on for n, on in order.lines.items() if n not in self.doubts}
-        findings = [
-            Finding(number, self.lines.get(number, False), {}, *self.doubts.get(number, ())) for number in order.lines
-        ]
-        return Evidence(System.TELEPHONY, order.revision, datetime.now(UTC), "memory", findings)
+        self.subjects |= {name: desired for name, desired in order.subjects.items() if name not in self.doubts}
+        findings = [self._finding(name, self.doubts.get(name, ())) for name in order.subjects]
+        return Evidence(self.system, order.revision, datetime.now(UTC), "memory", findings)
 
-    @activity.defn(name="observe_lines")
-    async def observe_lines(self, order: ObserveLines) -> Evidence:
-        await self.faults.suffer("telephony")
+    async def observe(self, order: Observe) -> Evidence:
+        await self.faults.suffer(self.system)
         self.looks.append(order)
         alive = (Proof.FAILED, "in service again")
         findings = [
-            Finding(n, self.lines.get(n, False), {}, *(alive if self.lines.get(n) else self.doubts.get(n, ())))
-            for n in order.lines
+            self._finding(name, alive if self.lines.get(name) else self.doubts.get(name, ())) for name in order.subjects
         ]
-        return Evidence(System.TELEPHONY, order.revision, datetime.now(UTC), "memory", findings, look=True)
+        return Evidence(self.system, order.revision, datetime.now(UTC), "memory", findings, look=True)
+
+    def _finding(self, name: str, doubt: tuple[Proof, str] | tuple[()]) -> Finding:
+        return Finding(name, self.lines.get(name, False), {}, *doubt)
 
 
-class FakeInternet(Internet):
+class FakeTelephony(FakeSystem):
+    """A telephone system in memory."""
+
+    def __init__(self) -> None:
+        super().__init__(TELEPHONY)
+
+
+class FakeInternet(FakeSystem):
     """A network in memory."""
 
     def __init__(self) -> None:
-        self.accounts: dict[str, Access] = {}
-        self.orders: list[EnsureAccess] = []
-        self.looks: list[ObserveAccess] = []
-        self.doubts: dict[str, tuple[Proof, str]] = {}
-        self.faults, self.fence = Faults(), Fence()
+        super().__init__(INTERNET)
 
-    @activity.defn(name="ensure_access")
-    async def ensure_access(self, order: EnsureAccess) -> Evidence:
-        await self.faults.suffer("internet")
-        self.fence.pass_through(order.client_id, order.revision)
-        self.orders.append(order)
-        self.accounts |= {access.account: access for access in order.accounts if access.account not in self.doubts}
-        findings = [Finding(x.account, x.on, {}, *self.doubts.get(x.account, ())) for x in order.accounts]
-        return Evidence(System.INTERNET, order.revision, datetime.now(UTC), "memory", findings)
-
-    @activity.defn(name="observe_access")
-    async def observe_access(self, order: ObserveAccess) -> Evidence:
-        await self.faults.suffer("internet")
-        self.looks.append(order)
-        on = {account for account in order.accounts if account in self.accounts and self.accounts[account].on}
-        findings = [
-            Finding(a, a in on, {}, *((Proof.FAILED, "admitted again") if a in on else self.doubts.get(a, ())))
-            for a in order.accounts
-        ]
-        return Evidence(System.INTERNET, order.revision, datetime.now(UTC), "memory", findings, look=True)
+    @property
+    def accounts(self) -> dict[str, Desired]:
+        """Each account as it was last set."""
+        return self.subjects
 
 
 class FakeDirectory(Directory):

@@ -13,7 +13,6 @@ from typing import Any
 import httpx2
 import uvicorn
 from fastapi import FastAPI
-from temporalio import activity
 from temporalio.client import Client
 from temporalio.worker import Worker
 
@@ -21,6 +20,7 @@ from activities.database import Database
 from activities.directory.evidence import Evidences
 from activities.directory.publish import PostgresDirectory
 from activities.settings import Settings
+from activities.systems import Systems
 from starter.app import create_app
 from starter.clients import ClientService
 from starter.contract.answers import Servers
@@ -33,10 +33,11 @@ from tests.support.fakes import FakeInternet, FakeTelephony
 from tests.support.waiting import eventually, free_port
 from worker import hearing_all_at_once
 from workflows.client_lifecycle import ClientLifecycle
-from workflows.domain.provisioning.ledger import Provisioned
+from workflows.domain.provisioning.provisioning import Provisioned
 from workflows.domain.provisioning.standing import Limits
+from workflows.domain.systems import INTERNET, TELEPHONY
 from workflows.guard import Guard
-from workflows.ports import EnsureAccess, EnsureLines, Evidence
+from workflows.ports import Ensure, Evidence
 from workflows.wire.start import TASK_QUEUE
 
 TEMPORAL = Path(sys.executable).with_name("temporal")
@@ -62,9 +63,8 @@ class RecordedTelephony(FakeTelephony):
         super().__init__()
         self._evidences = evidences
 
-    @activity.defn(name="ensure_lines")
-    async def ensure_lines(self, order: EnsureLines) -> Evidence:
-        evidence = read_back(await super().ensure_lines(order))
+    async def ensure(self, order: Ensure) -> Evidence:
+        evidence = read_back(await super().ensure(order))
         return await self._evidences.record(order.client_id, evidence, order.release)
 
 
@@ -75,9 +75,8 @@ class RecordedInternet(FakeInternet):
         super().__init__()
         self._evidences = evidences
 
-    @activity.defn(name="ensure_access")
-    async def ensure_access(self, order: EnsureAccess) -> Evidence:
-        return await self._evidences.record(order.client_id, read_back(await super().ensure_access(order)))
+    async def ensure(self, order: Ensure) -> Evidence:
+        return await self._evidences.record(order.client_id, read_back(await super().ensure(order)))
 
 
 def read_back(evidence: Evidence) -> Evidence:
@@ -191,11 +190,12 @@ async def running_service(temporal: Client, settings: Settings) -> AsyncIterator
     async with Database("directory", dsn, settings) as database:
         evidences = Evidences(database, 5)
         telephony, internet = RecordedTelephony(evidences), RecordedInternet(evidences)
+        systems = Systems({TELEPHONY: telephony, INTERNET: internet})
         worker = Worker(
             temporal,
             task_queue=TASK_QUEUE,
             workflows=[ClientLifecycle],
-            activities=[telephony.ensure_lines, internet.ensure_access, PostgresDirectory(database).publish],
+            activities=[systems.ensure, systems.observe, PostgresDirectory(database).publish],
             interceptors=[Guard()],
         )
         hearing_all_at_once(worker)

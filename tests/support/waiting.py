@@ -2,11 +2,13 @@
 
 import asyncio
 import inspect
+import socket
 import time
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar, overload
 
 from starter.local.ports import free_port as free_port
+from starter.local.ports import is_free
 
 T = TypeVar("T")
 
@@ -36,3 +38,11 @@ async def eventually(condition: Callable[[], Any], within: float = 30.0, every: 
         if time.monotonic() > end:
             raise complaint or AssertionError(f"not within {within:g} s{': ' if why else ''}{why}")
         await asyncio.sleep(every)
+
+
+def free_udp_port() -> int:
+    """A port of loopback that nobody has for UDP, nor the one after it."""
+    while True:
+        port = free_port()
+        if is_free(port, socket.SOCK_DGRAM) and is_free(port + 1, socket.SOCK_DGRAM):
+            return port

@@ -8,9 +8,10 @@ from typing import Any
 
 import asyncpg
 
+from tests.support.router import Nas
 from tests.support.service import waiting
-from tests.systems.router import Nas
-from tests.systems.service import Building, Systems, free_udp_port, running_service
+from tests.support.waiting import free_udp_port
+from tests.systems.service import Building, Systems, running_service
 
 INTERNET = {"down_mbps": 100, "up_mbps": 20, "vlan": 110}
 

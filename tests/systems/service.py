@@ -1,6 +1,5 @@
 """The whole service on real systems: our API, a worker with its real adapters, Kamailio and FreeRADIUS themselves."""
 
-import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -22,16 +21,15 @@ from starter.directory.reads import DirectoryReads
 from starter.directory.watching import Watch
 from starter.local.data_folder import DataFolder
 from starter.local.databases import prepare
-from starter.local.ports import is_free
 from starter.local.postgres import EmbeddedPostgres
 from starter.local.private_files import read_private
 from starter.local.systems import Daemon, FreeRadius, Kamailio, daemons
 from starter.temporal.gateway import Gateway
-from tests.conftest import THROW_AWAY
+from tests.support.databases import THROW_AWAY
+from tests.support.router import Login, Router
 from tests.support.service import SITE, TEMPORAL, TOKEN, calling, serving, waiting, watched
-from tests.support.waiting import eventually, free_port
+from tests.support.waiting import eventually, free_port, free_udp_port
 from tests.systems.phone import Phone
-from tests.systems.router import Login, Router
 from workflows.visibility import KEYS
 
 DOMAIN = "sip.test"
@@ -164,11 +162,3 @@ async def running_service(systems: Systems, **changed: Any) -> AsyncIterator[Bui
             site = {"site_id": SITE, "name": "Thames House", "timezone": "Europe/London"}
             assert (await api.post("/sites", json=site)).status_code in (201, 409)  # services on the same systems
             yield Building(api, kamailio, freeradius, Router(freeradius.port, systems.secret), databases)
-
-
-def free_udp_port() -> int:
-    """A port of loopback that nobody has for UDP, nor the one after it."""
-    while True:
-        port = free_port()
-        if is_free(port, socket.SOCK_DGRAM) and is_free(port + 1, socket.SOCK_DGRAM):
-            return port

@@ -21,8 +21,8 @@ from activities.directory.migrations import migrate
 from starter.local.children import signal_family
 from starter.local.postgres import EmbeddedPostgres
 from starter.local.systems import FreeRadius, Kamailio
-from tests.faults.conftest import database, frozen
 from tests.support.cut_proxy import CutProxy, Mode
+from tests.support.databases import database, frozen
 from tests.support.waiting import eventually
 from tests.systems.phone import Phone
 from tests.systems.sampling import NOTHING, Samples, sampling

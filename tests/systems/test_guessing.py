@@ -15,11 +15,11 @@ from pyrad.packet import AccessAccept, AccessReject, AuthPacket
 
 from activities.internet.radius import dictionary, exchange
 from starter.local.systems import Kamailio
+from tests.support.router import REJECTED, Router
 from tests.support.service import number
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, free_udp_port
 from tests.systems.phone import Phone, options
-from tests.systems.router import REJECTED, Router
-from tests.systems.service import DOMAIN, Building, Systems, free_udp_port, running_service
+from tests.systems.service import DOMAIN, Building, Systems, running_service
 
 CHALLENGE, TOO_MANY = 401, 503
 CHAP_PASSWORD, CHAP_CHALLENGE = 3, 60  # attributes

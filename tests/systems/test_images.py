@@ -16,9 +16,9 @@ from starter.local.children import dying_with_us, signal_family
 from starter.local.databases import DEPLOY
 from starter.local.systems import PROGRAMS
 from tests.architecture.compose import services
-from tests.support.waiting import eventually, free_port
-from tests.systems.router import Router
-from tests.systems.service import DOMAIN, Systems, free_udp_port
+from tests.support.router import Router
+from tests.support.waiting import eventually, free_port, free_udp_port
+from tests.systems.service import DOMAIN, Systems
 
 COMPOSE = DEPLOY / "compose"
 
@@ -34,7 +34,11 @@ class Started:
     def shown(self) -> str:
         """What a look at it shows: its log, environment and arguments."""
         there = Path(f"/proc/{self.process.pid}")
-        return self.log.read_text() + (there / "environ").read_text() + (there / "cmdline").read_text()
+        return (
+            self.log.read_text(encoding="utf-8")
+            + (there / "environ").read_text(encoding="utf-8")
+            + (there / "cmdline").read_text(encoding="utf-8")
+        )
 
 
 @pytest.fixture
@@ -52,7 +56,7 @@ def secrets(tmp_path: Path, systems: Systems) -> dict[str, str]:
     }
     (tmp_path / "secrets").mkdir()
     for name, text in given.items():
-        (tmp_path / "secrets" / name).write_text(text)
+        (tmp_path / "secrets" / name).write_text(text, encoding="utf-8")
     return given
 
 
@@ -148,7 +152,7 @@ def test_a_secret_that_would_have_to_be_quoted_is_refused(
 ) -> None:
     name = "sip-rpc-secret" if system == "kamailio" else "radius-secret"
     assert name in secrets
-    (tmp_path / "secrets" / name).write_text(wrong)
+    (tmp_path / "secrets" / name).write_text(wrong, encoding="utf-8")
     with started(system, tmp_path, RUN=f"{tmp_path}/run", RADIUS_RUN=f"{tmp_path}/run") as it:
         assert it.process.wait(10) == 1
-        assert it.log.read_text().startswith(f"secret {name}: ")
+        assert it.log.read_text(encoding="utf-8").startswith(f"secret {name}: ")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.starter.local.test_up import Terminal
-from tests.systems.service import free_udp_port
+from tests.support.up import Terminal
+from tests.support.waiting import free_udp_port
 from tests.systems.sockets import Socket, listening
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="asks /proc who listens")

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from tests.starter.local.test_up import Terminal, create
+from tests.support.up import Terminal, create
+from tests.support.waiting import free_udp_port
 from tests.systems.other_user import REFUSED
-from tests.systems.service import free_udp_port
 
 UID = 54_321  # nobody's
 
@@ -78,7 +78,13 @@ async def other_user(target: dict[str, Any]) -> dict[str, str]:
     command = [sys.executable, "-m", "tests.systems.other_user", str(UID)]
     environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent"}
     tried = await asyncio.to_thread(
-        subprocess.run, command, input=json.dumps(target), env=environment, capture_output=True, text=True, check=False
+        subprocess.run,
+        command,
+        input=json.dumps(target),
+        env=environment,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
     )
     assert tried.returncode == 0, tried.stderr
     came: dict[str, str] = json.loads(tried.stdout)

@@ -21,8 +21,8 @@ from starter.local.databases import prepare as prepare_databases
 from starter.local.postgres import EmbeddedPostgres
 from starter.local.systems import Kamailio
 from tests.support.service import number
-from tests.support.waiting import eventually
-from tests.systems.service import DOMAIN, KEY, Building, Systems, free_udp_port, running_service
+from tests.support.waiting import eventually, free_udp_port
+from tests.systems.service import DOMAIN, KEY, Building, Systems, running_service
 
 REFUSED, UNKNOWN, AWAY, NO_SUCH_CALL = 403, 404, 480, 481
 STOCK = Path("/usr/share/kamailio/postgres")
@@ -269,7 +269,7 @@ async def load_stock(server: EmbeddedPostgres) -> None:
     connection = await asyncpg.connect(await server.ensure_database("stock"))
     try:
         for module in MODULES:
-            await connection.execute((STOCK / f"{module}-create.sql").read_text())
+            await connection.execute((STOCK / f"{module}-create.sql").read_text(encoding="utf-8"))
     finally:
         await connection.close()
 
@@ -278,6 +278,6 @@ async def grant(server: EmbeddedPostgres) -> None:
     """Both roles may do what they may do in a database of ours."""
     connection = await asyncpg.connect(server.dsn("stock"))
     try:
-        await connection.execute((DEPLOY / "kamailio/grants.sql").read_text())
+        await connection.execute((DEPLOY / "kamailio/grants.sql").read_text(encoding="utf-8"))
     finally:
         await connection.close()

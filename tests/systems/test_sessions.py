@@ -15,10 +15,10 @@ from activities.prepare import prepare
 from activities.settings import Settings
 from starter.local.databases import DEPLOY
 from starter.local.systems import FreeRadius
-from tests.support.waiting import eventually
+from tests.support.router import INTERIM, NOT_REMOVABLE, REJECTED, SESSION_NOT_FOUND, START, STOP, admitted
+from tests.support.waiting import eventually, free_udp_port
 from tests.systems.network import Network, running_network
-from tests.systems.router import INTERIM, NOT_REMOVABLE, REJECTED, SESSION_NOT_FOUND, START, STOP, admitted
-from tests.systems.service import KEY, Systems, free_udp_port
+from tests.systems.service import KEY, Systems
 
 ADMITTED = admitted(100, 20, 110)
 STOCK = Path("/etc/freeradius/3.0/mods-config/sql/main/postgresql/schema.sql")
@@ -224,7 +224,9 @@ async def test_radclient_gets_what_our_own_router_gets(network: Network, way: st
         port = network.building.freeradius.port
         packet = f'User-Name = "{acme}", {way} = "{password}", Message-Authenticator = 0x00'
         words = ["radclient", "-x", "-t", "2", f"127.0.0.1:{port}", "auth", network.secret]
-        said = await asyncio.to_thread(subprocess.run, words, input=packet, capture_output=True, text=True, check=False)
+        said = await asyncio.to_thread(
+            subprocess.run, words, input=packet, capture_output=True, encoding="utf-8", check=False
+        )
         return said.returncode, said.stdout.partition("\nReceived ")[2]
 
     status, told = await radclient()

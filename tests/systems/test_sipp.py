@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.service import number
+from tests.support.waiting import free_udp_port
 from tests.systems.phone import Phone
-from tests.systems.service import DOMAIN, Building, free_udp_port
+from tests.systems.service import DOMAIN, Building
 
 SCENARIOS = Path(__file__).with_name("sipp")
 NO_SUCH_LINE, REFUSED, UNKNOWN, AWAY = 401, 403, 404, 480
@@ -46,10 +47,17 @@ class Sipp:
         await self._run("invite_taken", callee, 200)
 
     async def _run(self, scenario: str, callee: str, final: int) -> None:
-        text = (SCENARIOS / f"{scenario}.xml").read_text().replace("FINAL", str(final)).replace("DOMAIN", DOMAIN)
-        (self._folder / "scenario.xml").write_text(text)
+        text = (
+            (SCENARIOS / f"{scenario}.xml")
+            .read_text(encoding="utf-8")
+            .replace("FINAL", str(final))
+            .replace("DOMAIN", DOMAIN)
+        )
+        (self._folder / "scenario.xml").write_text(text, encoding="utf-8")
         login = f"[authentication username={self._line.username} password={self._line.password}]"
-        (self._folder / "lines.csv").write_text(f"SEQUENTIAL\n{self._line.username};{login};{callee}\n")
+        (self._folder / "lines.csv").write_text(
+            f"SEQUENTIAL\n{self._line.username};{login};{callee}\n", encoding="utf-8"
+        )
         host, port = self._line.proxy
         words = [self._program, "-sf", "scenario.xml", "-inf", "lines.csv", "-m", "1", "-nostdin", "-trace_err"]
         words += ["-error_file", "errors.log", "-i", "127.0.0.1", "-p", str(free_udp_port()), "-timeout", "10"]
@@ -60,11 +68,13 @@ class Sipp:
             env={"TERM": "dumb", "PATH": os.environ["PATH"]},
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             check=False,
         )
         errors = self._folder / "errors.log"
-        assert run.returncode == 0, f"{scenario}, {final}: " + (errors.read_text() if errors.exists() else run.stderr)
+        assert run.returncode == 0, f"{scenario}, {final}: " + (
+            errors.read_text(encoding="utf-8") if errors.exists() else run.stderr
+        )
 
 
 async def test_sipp_gets_what_every_status_promises(building: Building, sipp: str, tmp_path: Path) -> None:

@@ -11,10 +11,10 @@ import pytest
 import pytest_asyncio
 
 from activities.secrets import ha1
+from tests.support.router import REJECTED, Login, Router, admitted
 from tests.support.service import number
 from tests.support.waiting import eventually
 from tests.systems.phone import Phone
-from tests.systems.router import REJECTED, Login, Router, admitted
 from tests.systems.sampling import sampling
 from tests.systems.service import DOMAIN, Building
 

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 import asyncpg
 import pytest_asyncio
 
+from tests.support.router import Nas
 from tests.support.waiting import eventually
 from tests.systems.network import Network, running_network
-from tests.systems.router import Nas
 from tests.systems.service import Systems
 
 CLIENTS, GEAR = 40, 4

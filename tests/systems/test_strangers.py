@@ -184,7 +184,7 @@ def test_the_secrets_of_the_daemons_are_in_files_for_their_accounts_alone(system
             (path, it) for pair in shown for path in pair for it in kept if it in Path(path).read_text(encoding="utf-8")
         ]
         assert "PASSWORD" not in "".join(Path(path).read_text(encoding="utf-8") for path, _ in shown)
-        assert not any(it in daemon.log.read_text() for it in kept)
+        assert not any(it in daemon.log.read_text(encoding="utf-8") for it in kept)
         assert daemon.folder
         mine = {path.name: path.stat() for path in daemon.folder.iterdir() if path.suffix != ".pid"}
         assert {stat.st_mode & 0o777 for stat in mine.values()} == {0o600}
@@ -202,7 +202,7 @@ def test_the_daemons_listen_on_their_ports_of_loopback_and_nowhere_else(systems:
 def family(daemon: FreeRadius | Kamailio) -> list[int]:
     assert daemon.process
     told = subprocess.run(
-        ["ps", "-o", "pid=", "-s", str(daemon.process.pid)], capture_output=True, text=True, check=True
+        ["ps", "-o", "pid=", "-s", str(daemon.process.pid)], capture_output=True, encoding="utf-8", check=True
     )
     return [int(pid) for pid in told.stdout.split()]
 

@@ -13,11 +13,10 @@ from pathlib import Path
 import pytest
 
 from starter.local.data_folder import DataFolder
-from tests.starter.local.test_up import CONNECT, Terminal, create
-from tests.support.waiting import eventually
+from tests.support.router import REJECTED, Router
+from tests.support.up import CONNECT, Terminal, create
+from tests.support.waiting import eventually, free_udp_port
 from tests.systems.phone import Phone
-from tests.systems.router import REJECTED, Router
-from tests.systems.service import free_udp_port
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="asks /proc what still runs")
 
@@ -30,7 +29,7 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
 
 
 async def typed(words: list[str], env: dict[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
-    return await asyncio.to_thread(subprocess.run, words, env=env, capture_output=True, text=True, check=False)
+    return await asyncio.to_thread(subprocess.run, words, env=env, capture_output=True, encoding="utf-8", check=False)
 
 
 async def test_a_softphone_registers_and_both_daemons_come_back(terminal: Terminal) -> None:
@@ -45,7 +44,7 @@ async def test_a_softphone_registers_and_both_daemons_come_back(terminal: Termin
         await create(api, "acme", "+442079460901")
     environment = os.environ | {
         "CONNECT_URL": f"http://127.0.0.1:{terminal.port}",
-        "CONNECT_TOKEN": (terminal.data / "token").read_text(),
+        "CONNECT_TOKEN": (terminal.data / "token").read_text(encoding="utf-8"),
     }
     asked = [*CONNECT, "client", "credentials", "acme"]
     shown = (await typed(asked, env=environment)).stdout
@@ -57,7 +56,7 @@ async def test_a_softphone_registers_and_both_daemons_come_back(terminal: Termin
     }
     login = told["sip"][0]
     assert f"{login['username']}  {login['password']}  127.0.0.1:{sip}" in shown
-    assert not any(login["password"] in log.read_text() for log in (terminal.data / "logs").iterdir())
+    assert not any(login["password"] in log.read_text(encoding="utf-8") for log in (terminal.data / "logs").iterdir())
 
     async with Phone(login["username"], login["password"], "connect.local", ("127.0.0.1", sip)) as phone:
         assert await phone.register() == 200
@@ -80,7 +79,7 @@ async def test_a_softphone_registers_and_both_daemons_come_back(terminal: Termin
         assert telephony["method"].endswith("asked of 1 Kamailio by JSON-RPC; a REGISTER without Contact")
         assert await phone.register() == 403
         await nobody_is_shown(terminal, secret, terminal.data / "kamailio-rpc-secret")
-    router = Router(radius, secret.read_text().strip())
+    router = Router(radius, secret.read_text(encoding="utf-8").strip())
     assert await router.log_in("acme", "virtual clients have no account") == REJECTED
     assert terminal.end() == 0
     assert terminal.leftovers() == []
@@ -152,12 +151,12 @@ async def nobody_is_shown(terminal: Terminal, *secrets: Path) -> None:
     """What lets its holder ask FreeRADIUS or Kamailio is in private files, and in nothing that others may see."""
     async with terminal.api() as api:
         answers = [(await api.get(path)).text for path in ("/clients/acme", "/clients/acme/timeline", "/systems")]
-    logs = [log.read_text(errors="replace") for log in (terminal.data / "logs").iterdir()]
+    logs = [log.read_text(errors="replace", encoding="utf-8") for log in (terminal.data / "logs").iterdir()]
     processes = [Path(f"/proc/{pid}") for pid, _ in terminal.children().values()]
-    shown = [(it / name).read_text() for it in processes for name in ("cmdline", "environ")]
+    shown = [(it / name).read_text(encoding="utf-8") for it in processes for name in ("cmdline", "environ")]
     for secret in secrets:
         assert stat.S_IMODE(secret.stat().st_mode) == 0o600
-        assert not any(secret.read_text().strip() in text for text in (*answers, *logs, *shown))
+        assert not any(secret.read_text(encoding="utf-8").strip() in text for text in (*answers, *logs, *shown))
 
 
 async def test_a_port_that_is_taken_is_said_before_anything_starts(terminal: Terminal) -> None:

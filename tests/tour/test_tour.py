@@ -87,7 +87,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("TEMPORAL_", "CONNECT_"))}
     arguments = ["--data", str(folder / "data"), "--port", str(port)]
     arguments += ["--temporal-port", str(temporal_port), "--ui-port", str(ui_port)]
-    with (folder / "up.log").open("w") as log:
+    with (folder / "up.log").open("w", encoding="utf-8") as log:
         up = subprocess.Popen([program, "up", *arguments], cwd=folder, env=environment, stdout=log, stderr=log)
     try:
         asyncio.run(eventually(lambda: "Connect is ready" in _said(folder) or up.poll() is not None, within=120))
@@ -95,7 +95,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
         yield environment | {
             "PATH": f"{program.parent}{os.pathsep}{environment['PATH']}",
             "CONNECT_URL": f"http://127.0.0.1:{port}",
-            "CONNECT_TOKEN": (folder / "data/token").read_text().strip(),
+            "CONNECT_TOKEN": (folder / "data/token").read_text(encoding="utf-8").strip(),
             "TEMPORAL_ADDRESS": f"127.0.0.1:{temporal_port}",
             "TOUR_FOLDER": str(folder),
             "COLUMNS": "120",  # as the tour says of its lists
@@ -107,7 +107,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
 
 
 def _said(folder: Path) -> str:
-    return (folder / "up.log").read_text()
+    return (folder / "up.log").read_text(encoding="utf-8")
 
 
 def test_the_tour_works_as_it_is_written(place: dict[str, str]) -> None:
@@ -119,7 +119,7 @@ def test_the_tour_works_as_it_is_written(place: dict[str, str]) -> None:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
+            encoding="utf-8",
             timeout=60,
             check=False,
         )

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from tests.workflows.conftest import Service
+from tests.support.workflows import Service
 from workflows.domain.lifecycle import Activation
 
 
@@ -70,5 +70,5 @@ async def test_a_client_held_before_it_starts_comes_up_suspended_and_its_service
     await service.command(handle, "suspend", source="billing", reason="deposit unpaid")
     await service.skip(handle, timedelta(days=4))
     assert (await service.settled(handle)).status == "suspended"
-    assert not any(any(order.lines.values()) for order in service.telephony.orders)
-    assert not any(access.on for order in service.internet.orders for access in order.accounts)
+    assert not any(any(x.on for x in order.subjects.values()) for order in service.telephony.orders)
+    assert not any(x.on for order in service.internet.orders for x in order.subjects.values())

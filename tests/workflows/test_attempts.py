@@ -9,7 +9,7 @@ from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.exceptions import ActivityError, ApplicationError
 
 from tests.support.waiting import eventually
-from tests.workflows.conftest import Handle, Service
+from tests.support.workflows import Handle, Service
 from workflows.attempts import newer_revision
 from workflows.client_lifecycle import ClientLifecycle
 from workflows.domain.provisioning.standing import Limits

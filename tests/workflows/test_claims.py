@@ -7,7 +7,7 @@ from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
 from tests.support.waiting import eventually
-from tests.workflows.conftest import Service, refusal_of
+from tests.support.workflows import Service, refusal_of
 from workflows.client_lifecycle import ClientLifecycle
 from workflows.domain.provisioning.standing import Limits
 from workflows.domain.services import ClientType, Line, Services

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.support.waiting import eventually
-from tests.workflows.conftest import Handle, Service, refusal_of
+from tests.support.workflows import Handle, Service, refusal_of
 from workflows.domain.provisioning.standing import Limits
 
 TASKS = {"WORKFLOW_TASK_SCHEDULED", "WORKFLOW_TASK_STARTED", "WORKFLOW_TASK_COMPLETED"}

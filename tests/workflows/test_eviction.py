@@ -4,7 +4,7 @@ import asyncio
 
 from temporalio.testing import WorkflowEnvironment
 
-from tests.workflows.conftest import Service
+from tests.support.workflows import Service
 from workflows.domain.provisioning.standing import Limits
 
 

@@ -7,7 +7,7 @@ import pytest
 from temporalio.api.common.v1 import Payload, Payloads, WorkflowExecution
 from temporalio.api.workflowservice.v1 import SignalWorkflowExecutionRequest
 
-from tests.workflows.conftest import Handle, Service
+from tests.support.workflows import Handle, Service
 
 
 def raw(data: bytes, encoding: bytes = b"json/plain") -> Payload:

@@ -2,7 +2,7 @@
 
 from datetime import UTC, date, datetime, timedelta
 
-from tests.workflows.conftest import Service
+from tests.support.workflows import Service
 
 
 def test_the_days_of_these_tests_are_londons() -> None:

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.workflows.conftest import OFFICE_LINE, Handle, Service
+from tests.support.workflows import OFFICE_LINE, Handle, Service
 from workflows.wire.messages import Message
 from workflows.wire.previews import PreviewAsked, PreviewView
 

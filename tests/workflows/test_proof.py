@@ -3,7 +3,8 @@
 import asyncio
 from datetime import timedelta
 
-from tests.workflows.conftest import OFFICE_LINE, SECOND_LINE, Handle, Service
+from tests.support.workflows import OFFICE_LINE, SECOND_LINE, Handle, Service
+from workflows.domain.provisioning.ledger import Desired
 from workflows.domain.provisioning.standing import Limits, Proof
 from workflows.wire.views import ClientView
 
@@ -66,8 +67,8 @@ async def test_what_is_off_is_looked_at_again_with_one_timer_and_nothing_else_ha
     assert not service.telephony.looks
     await service.skip(handle, timedelta(hours=1))
     await service.until(handle, lambda view: view.systems[0].second_look_at is view.systems[1].second_look_at is None)
-    assert [sorted(look.lines) for look in service.telephony.looks] == [[OFFICE_LINE.number, SECOND_LINE.number]]
-    assert [look.accounts for look in service.internet.looks] == [[view.client_id]]
+    assert [sorted(look.subjects) for look in service.telephony.looks] == [[OFFICE_LINE.number, SECOND_LINE.number]]
+    assert [look.subjects for look in service.internet.looks] == [[view.client_id]]
     assert len(service.telephony.orders) == len(service.internet.orders) == 2
 
 
@@ -75,7 +76,7 @@ async def test_a_line_found_alive_is_drift_in_the_history_and_is_switched_off_ag
     handle = await service.start(limits=LOOKING)
     await service.command(handle, "suspend")
     await service.settled(handle)
-    service.telephony.lines[SECOND_LINE.number] = True
+    service.telephony.subjects[SECOND_LINE.number] = Desired(True)
     await service.skip(handle, timedelta(hours=1))
     await service.until(handle, lambda _: len(service.telephony.orders) == 3)
     view = await service.settled(handle)

@@ -8,7 +8,7 @@ from temporalio.client import WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
 from tests.support.waiting import eventually
-from tests.workflows.conftest import Service
+from tests.support.workflows import Service
 from workflows.domain.provisioning.standing import Limits
 
 SHORT_RUNS = Limits(attempt=8, first_pause=1, longest_pause=60, renew_after=400)

@@ -8,9 +8,11 @@ from tests.support.builders import NOW, in_directory, tenant
 from workflows.domain.client.client import MOST_HOLDS
 from workflows.domain.commands import ChangeServices, Suspend
 from workflows.domain.errors import TooManyWaiting
+from workflows.domain.provisioning.ledger import Desired
 from workflows.domain.provisioning.standing import Doubt, Found, Proof
 from workflows.domain.services import MOST_LINES, ClientType, Line, Services
 from workflows.domain.state import MOST_CLAIMS, MOST_LINES_CLAIMED, ClientState
+from workflows.domain.systems import TELEPHONY
 from workflows.wire.messages import MOST
 from workflows.wire.start import ClientStart
 
@@ -35,7 +37,9 @@ def test_the_largest_client_in_the_worst_of_times_can_be_renewed() -> None:
     state.obey(plan, NOW)
     why = WIDE * (ALL_TEXTS // MOST_LINES)
     doubts = {line.number: Doubt(Proof.FAILED, why) for line in contracted}
-    state.lines_found(dict.fromkeys(doubts, True), Found(state.client.revision, NOW, WIDE * 500, doubts), 0.5)
+    state.found(
+        TELEPHONY, dict.fromkeys(doubts, Desired(True)), Found(state.client.revision, NOW, WIDE * 500, doubts), 0.5
+    )
     each = MOST_LINES_CLAIMED // MOST_CLAIMS
     for n in range(MOST_CLAIMS):
         state.claim(ChangeServices(command_id=f"claim-{n}", add_lines=lines(each, f"3{n}", WIDE * 60)))

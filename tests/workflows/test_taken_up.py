@@ -7,7 +7,7 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from tests.support.waiting import eventually
-from tests.workflows.conftest import SERVICES, Service, replay
+from tests.support.workflows import SERVICES, Service, replay
 from worker import hearing_all_at_once
 from workflows.client_lifecycle import ClientLifecycle
 from workflows.domain.provisioning.standing import Proof

@@ -31,10 +31,9 @@ from workflows.domain.lifecycle import Status
 from workflows.domain.provisioning.standing import Doubt, Found, Limits, Proof
 from workflows.domain.services import Internet, Line, Services
 from workflows.domain.state import ClientState
-from workflows.domain.systems import System
+from workflows.domain.systems import INTERNET, TELEPHONY, System
 from workflows.wire.views import ClientView, SubjectView, SystemView
 
-TELEPHONY, INTERNET, DIRECTORY = System
 LATER = NOW + timedelta(days=9)
 
 
@@ -165,7 +164,12 @@ def test_a_line_that_is_as_decided_keeps_its_proof_while_another_one_fails() -> 
     state.obey(Suspend(), NOW)
     state.provisioning.begin(TELEPHONY)
     doubts = {SECOND.number: Doubt(Proof.FAILED, "the row is refused")}
-    state.lines_found(dict(state.provisioning.lines_wanted), Found(state.client.revision, LATER, doubts=doubts), 1.0)
+    state.found(
+        TELEPHONY,
+        dict(state.provisioning.systems[TELEPHONY].wanted),
+        Found(state.client.revision, LATER, doubts=doubts),
+        1.0,
+    )
     assert line_of(state).proven_at == LATER
     assert (line_of(state, SECOND.number).state, line_of(state, SECOND.number).proven_at) == ("failed", None)
 
@@ -201,7 +205,7 @@ def test_a_note_is_no_evidence_of_what_was_decided_afterwards() -> None:
     state.provisioning.begin(TELEPHONY)
     doubts = {SECOND.number: Doubt(Proof.FAILED, "the row is refused")}
     found = Found(state.client.revision, LATER + timedelta(hours=1), doubts=doubts)
-    state.lines_found(dict(state.provisioning.lines_wanted), found, 1.0)
+    state.found(TELEPHONY, dict(state.provisioning.systems[TELEPHONY].wanted), found, 1.0)
     assert [subject.seen for subject in system_of(state).subjects] == [{}, {}], "one was seen, the other one failed"
     prove(state, TELEPHONY, now=LATER + timedelta(hours=2))
     assert (system_of(state).note, system_of(state).by) == ("", "")

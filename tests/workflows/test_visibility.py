@@ -5,7 +5,7 @@ from datetime import timedelta
 from temporalio.common import TypedSearchAttributes
 
 from tests.support.waiting import eventually
-from tests.workflows.conftest import Handle, Service
+from tests.support.workflows import Handle, Service
 from workflows.domain.provisioning.standing import Limits
 from workflows.visibility import NEXT_CHANGE_AT, PROVISIONING, SITE, STATUS, TYPE
 

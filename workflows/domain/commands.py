@@ -1,12 +1,12 @@
 """What may be asked of a client. A command is a value: it can be planned, kept and compared."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal, TypeAlias
 
 from workflows.domain.lifecycle import Activation, Kind
-from workflows.domain.services import ClientType, Internet, Line
+from workflows.domain.services import ClientType, Internet, Line, Service
 from workflows.domain.systems import System
 from workflows.domain.text import check_text
 
@@ -92,11 +92,15 @@ class Convert(Plannable):
 
 @dataclass(frozen=True, kw_only=True)
 class ChangeServices(Plannable):
-    """Add lines (or move them to another office), remove lines, set or end internet access."""
+    """Add lines (or move them to another office), remove lines, set or end internet access; the same with services of
+    further kinds, whose systems' ``instances`` are those that serve the site."""
 
     add_lines: tuple[Line, ...] = ()
     remove_lines: tuple[str, ...] = ()
     internet: Internet | Literal["keep", "none"] = "keep"
+    add_services: tuple[Service, ...] = ()
+    remove_services: tuple[str, ...] = ()
+    instances: Mapping[System, str] = field(default_factory=dict)
     kind: Literal[Kind.CHANGE_SERVICES] = Kind.CHANGE_SERVICES
 
 
@@ -171,14 +175,14 @@ PlannedCommand: TypeAlias = Activate | PlannableCommand
 
 def check_texts(command: AnyCommand) -> None:
     """Raises InvalidField where a command says something with a character that nobody would see."""
-    for field, text in _texts(command):
-        check_text(text, field, lines=field == "reason")
+    for name, text in _texts(command):
+        check_text(text, name, lines=name == "reason")
 
 
 def _texts(command: AnyCommand) -> Iterator[tuple[str, str]]:
     """Every text of a command that people write, by its field."""
-    for field in ("command_id", "by", "source", "reason"):
-        yield field, getattr(command, field)
+    for name in ("command_id", "by", "source", "reason"):
+        yield name, getattr(command, name)
     match command:
         case Edit():
             yield from (("name", command.name or ""), ("billing_ref", command.billing_ref or ""))
@@ -187,3 +191,6 @@ def _texts(command: AnyCommand) -> Iterator[tuple[str, str]]:
             yield from (("offices", office) for office in command.offices)
         case ChangeServices():
             yield from (("add_lines", line.office or "") for line in command.add_lines)
+            for service in command.add_services:
+                texts = (text for pair in service.settings.items() for text in pair if isinstance(text, str))
+                yield from (("add_services", text) for text in (service.name, *texts))

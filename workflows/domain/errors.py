@@ -149,6 +149,14 @@ class UnknownLine(InvalidField):
     """The client has no such line."""
 
 
+class UnknownService(InvalidField):
+    """The client has no such service."""
+
+
+class ServiceNotAllowed(InvalidField):
+    """Services in the building are for residential clients."""
+
+
 class NumberNotValid(InvalidField):
     """Not a telephone number that can exist (E.164)."""
 

@@ -2,17 +2,21 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from workflows.domain.commands import AnyCommand, RotateCredentials
 from workflows.domain.lifecycle import Status
+from workflows.domain.provisioning import kinds
+from workflows.domain.provisioning.provisioning import kind_of
 from workflows.domain.schedule import PlannedChange
+from workflows.domain.services import Line
 from workflows.domain.state import ClientState
 from workflows.domain.trial import copy_of
 
 NEVER = "none"
 
-Thing: TypeAlias = Literal["detail", "hold", "office", "line", "account"]
+Thing: TypeAlias = Literal["detail", "hold", "office"] | kinds.Thing
+SWITCHED = get_args(kinds.Thing)
 
 
 @dataclass(frozen=True)
@@ -88,14 +92,14 @@ def _effects(before: ClientState, after: ClientState, command: AnyCommand) -> tu
     named = [*old, *(key for key in new if key not in old)]
     effects = [Effect(*key, old.get(key, NEVER), new.get(key, NEVER)) for key in named]
     if isinstance(command, RotateCredentials):
-        secret = [Effect(*key, "its present secret", "a new secret") for key in new if key[0] in ("line", "account")]
+        secret = [Effect(*key, "its present secret", "a new secret") for key in new if key[0] in SWITCHED]
         return tuple(secret)
     return tuple(effect for effect in effects if effect.before != effect.after)
 
 
 def _shown(state: ClientState) -> dict[tuple[Thing, str], str]:
     """Everything about a client that a command can change, in words, in the order in which people read it."""
-    client, wanted = state.client, state.provisioning
+    client = state.client
     details = {
         "name": client.name,
         "billing ref": client.billing_ref or "generated",
@@ -108,19 +112,14 @@ def _shown(state: ClientState) -> dict[tuple[Thing, str], str]:
     shown |= {("hold", source): hold.reason or "stands" for source, hold in sorted(client.holds.items())}
     ended = client.status is Status.DECOMMISSIONED
     shown |= {("office", office): "let" for office in client.services.offices if not ended}
-    for line in client.services.lines:
-        where = f", office {line.office}" if line.office else ""
-        kept = " (protected)" if line.protected else ""
-        shown["line", line.number] = _word(wanted.lines_wanted.get(line.number)) + kept + where
-    shown |= {("line", n): _word(on) for n, on in wanted.lines_wanted.items() if ("line", n) not in shown}
-    for account, access in wanted.access_wanted.items():
-        vlan = f", VLAN {access.vlan}" if access.vlan is not None else ""
-        rates = f", {access.down_mbps}/{access.up_mbps} Mbit/s{vlan}" if access.on else ""
-        shown["account", account] = ("on" if access.on else "off") + rates
-    if client.services.internet is not None and not wanted.access_wanted:
-        shown["account", client.client_id] = "not in service yet"
+    notes = {line.number: _note(line) for line in client.services.lines}
+    for system, ledger in state.provisioning.systems.items():
+        kind = kind_of(system)
+        for subject in dict.fromkeys((*kind.contracted(client), *ledger.wanted)):
+            shown[kind.thing, kind.label(subject)] = kind.word(ledger.wanted.get(subject)) + notes.get(subject, "")
     return shown
 
 
-def _word(on: bool | None) -> str:
-    return "not in service yet" if on is None else "in service" if on else "ceased"
+def _note(line: Line) -> str:
+    where = f", office {line.office}" if line.office else ""
+    return (" (protected)" if line.protected else "") + where

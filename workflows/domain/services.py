@@ -1,24 +1,33 @@
-"""What a client has contracted: telephone lines and internet access."""
+"""What a client has contracted: telephone lines, internet access, and services of the kinds that settings name."""
 
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from workflows.domain.errors import (
     InternetNotAllowed,
     InvalidField,
     OfficeMissing,
     OfficeNotAllowed,
+    ServiceNotAllowed,
     UnknownLine,
+    UnknownService,
 )
-from workflows.domain.text import written
+from workflows.domain.systems import BUILT_IN, DIRECTORY, NAME, System
+from workflows.domain.text import safe_text, written
 
 E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 ACCOUNT = re.compile(r"[a-z0-9][a-z0-9-]{1,62}")
 LONGEST_OFFICE = 64
 MOST_LINES = 1000  # a client is one value that is passed on whole; so are its rooms
 HIGHEST_RATE = 1_000_000
+MOST_SERVICES = 100
+MOST_SETTINGS = 20
+LONGEST_SETTING = 200
+
+Setting: TypeAlias = str | int | bool | None
 
 
 class ClientType(StrEnum):
@@ -67,30 +76,75 @@ class Internet:
 
 
 @dataclass(frozen=True)
+class Service:
+    """One service of a further kind: ``name`` tells it from others of the kind, ``settings`` go to its system.
+
+    One that is ``in_building`` is for residential clients alone; settings say so of the whole kind.
+    """
+
+    kind: System
+    name: str
+    settings: Mapping[str, Setting] = field(default_factory=dict)
+    in_building: bool = False
+
+    def __post_init__(self) -> None:
+        if not NAME.fullmatch(self.kind) or self.kind in (*BUILT_IN, DIRECTORY):
+            raise InvalidField(
+                f"{safe_text(self.kind, 80)!r} is not a further kind of service",
+                "Give the name of a kind that Connect's settings name; lines and internet have fields of their own",
+                field="services",
+            )
+        if not written(self.name, LONGEST_OFFICE):
+            raise InvalidField(
+                f"The name of a service ({self.kind}) is blank, too long or has control characters",
+                f"Give 1 to {LONGEST_OFFICE} characters",
+                field="services",
+            )
+        texts = [*self.settings, *(value for value in self.settings.values() if isinstance(value, str))]
+        if len(self.settings) > MOST_SETTINGS or any(len(text) > LONGEST_SETTING for text in texts):
+            raise InvalidField(
+                f"The settings of {self} are too many or too long",
+                f"Give at most {MOST_SETTINGS}, of {LONGEST_SETTING} characters each",
+                field="services",
+            )
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.name}"
+
+
+@dataclass(frozen=True)
 class Services:
     """All a client has contracted. Always consistent: making one that breaks a rule raises InvalidField.
 
-    ``rooms`` are offices without a telephone line; those with one are derived from the lines.
+    ``rooms`` are offices without a telephone line; those with one are derived from the lines. ``further`` are services
+    of the kinds that settings name.
     """
 
     type: ClientType
     lines: tuple[Line, ...] = ()
     internet: Internet | None = None
     rooms: tuple[str, ...] = ()
+    further: tuple[Service, ...] = ()
 
     def __post_init__(self) -> None:
-        numbers = [line.number for line in self.lines]
-        if twice := sorted({number for number in numbers if numbers.count(number) > 1}):
-            raise InvalidField(f"{twice[0]} is given twice", "Give each number once", field="lines")
-        for field, named in (("lines", self.lines), ("offices", self.rooms)):
-            if len(named) > MOST_LINES:
-                raise InvalidField(f"{len(named)} {field} are too many", f"Give at most {MOST_LINES}", field=field)
+        if twice := _twice([line.number for line in self.lines]):
+            raise InvalidField(f"{twice} is given twice", "Give each number once", field="lines")
+        if twice := _twice([str(service) for service in self.further]):
+            raise InvalidField(f"{twice} is given twice", "Give each service once", field="services")
+        most = (("lines", self.lines, MOST_LINES), ("offices", self.rooms, MOST_LINES))
+        for name, items, limit in (*most, ("services", self.further, MOST_SERVICES)):
+            if len(items) > limit:
+                raise InvalidField(f"{len(items)} {name} are too many", f"Give at most {limit}", field=name)
         for room in self.rooms:
             check_office(room)
         if self.type is ClientType.VIRTUAL:
             if self.internet is not None:
                 raise InternetNotAllowed(
                     "A virtual client has no in-building internet", "Leave internet out, or convert", field="internet"
+                )
+            if inside := next((service for service in self.further if service.in_building), None):
+                raise ServiceNotAllowed(
+                    f"A virtual client has no {inside.kind}", f"Leave {inside} out, or convert", field="services"
                 )
             if self.rooms:
                 raise OfficeNotAllowed("A virtual client has no office", "Leave offices out", field="offices")
@@ -112,6 +166,11 @@ class Services:
         return tuple(line.number for line in self.lines)
 
     @property
+    def kinds(self) -> tuple[System, ...]:
+        """The further kinds, once each."""
+        return tuple(dict.fromkeys(service.kind for service in self.further))
+
+    @property
     def offices(self) -> tuple[str, ...]:
         """Every office, once, in reading order: ``3.2`` before ``3.12``."""
         named = {line.office for line in self.lines if line.office is not None} | set(self.rooms)
@@ -127,11 +186,14 @@ class Services:
         add_lines: tuple[Line, ...] = (),
         remove_lines: tuple[str, ...] = (),
         internet: Internet | Literal["keep", "none"] = "keep",
+        add_services: tuple[Service, ...] = (),
+        remove_services: tuple[str, ...] = (),
     ) -> "Services":
-        """With lines added (or moved to another office), lines removed, and internet access set, kept or ended.
+        """With lines added (or moved to another office), lines removed, and internet access set, kept or ended; with
+        services of further kinds added (or set anew) and, by ``kind:name``, removed.
 
-        Raises UnknownLine for a line to remove that the client does not have, InvalidField for a result that breaks
-        a rule.
+        Raises UnknownLine or UnknownService for one to remove that the client does not have, InvalidField for a result
+        that breaks a rule.
         """
         for number in remove_lines:
             if number not in self.numbers:
@@ -151,13 +213,32 @@ class Services:
                 self,
                 lines=(*kept, *added.values()),
                 internet=self.internet if internet == "keep" else None if internet == "none" else internet,
+                further=self._further(add_services, remove_services),
             )
         except InvalidField as invalid:
-            raise replace(invalid, field="add_lines" if invalid.field == "lines" else invalid.field) from None
+            added_in = {"lines": "add_lines", "services": "add_services"}
+            raise replace(invalid, field=added_in.get(invalid.field or "", invalid.field)) from None
+
+    def _further(self, added: tuple[Service, ...], removed: tuple[str, ...]) -> tuple[Service, ...]:
+        had, set_anew = {str(s): s for s in self.further}, {str(s): s for s in added}
+        if len(set_anew) != len(added):
+            raise InvalidField("A service is added twice", "Give each service once", field="add_services")
+        for name in removed:
+            if name not in had:
+                raise UnknownService(
+                    f"The client has no service {safe_text(name, 100)}",
+                    f"Its services: {', '.join(had) or 'none'}",
+                    field="remove_services",
+                )
+            if name in set_anew:
+                raise InvalidField(f"{name} is both added and removed", "Say one of the two", field="remove_services")
+        return tuple(service for name, service in (had | set_anew).items() if name not in removed)
 
     def as_virtual(self) -> "Services":
-        """Offices and internet end; lines and numbers stay, without an office."""
-        return Services(ClientType.VIRTUAL, tuple(replace(line, office=None) for line in self.lines))
+        """Offices, internet and what is in the building end; lines and numbers stay, without an office."""
+        lines = tuple(replace(line, office=None) for line in self.lines)
+        staying = tuple(service for service in self.further if not service.in_building)
+        return Services(ClientType.VIRTUAL, lines, further=staying)
 
     def as_residential(self, placed: tuple[Line, ...], rooms: tuple[str, ...], internet: Internet | None) -> "Services":
         """Every line gets an office; internet may be added.
@@ -182,7 +263,7 @@ class Services:
             )
         only = next(iter(offices)) if len(offices) == 1 else None
         lines = tuple(replace(line, office=where.get(line.number) or only) for line in self.lines)
-        return Services(ClientType.RESIDENTIAL, lines, internet, rooms)
+        return Services(ClientType.RESIDENTIAL, lines, internet, rooms, self.further)
 
 
 def difference(before: Services, after: Services) -> str:
@@ -194,7 +275,17 @@ def difference(before: Services, after: Services) -> str:
     if before.internet != after.internet:
         now = after.internet
         parts.append(f"internet {now.down_mbps}/{now.up_mbps} Mbit/s" if now else "internet ended")
+    ours, theirs = {str(s): s for s in before.further}, {str(s): s for s in after.further}
+    parts += [f"added {name}" for name in theirs if name not in ours]
+    parts += [f"removed {name}" for name in ours if name not in theirs]
+    parts += [f"changed {name}" for name in theirs if name in ours and ours[name] != theirs[name]]
     return f"Services: {', '.join(parts)}"
+
+
+def _twice(names: Collection[str]) -> str:
+    """The first, in order, that is there more than once; empty if none is."""
+    seen: set[str] = set()
+    return min((name for name in names if name in seen or seen.add(name)), default="")  # type: ignore[func-returns-value]  # add answers None
 
 
 def check_office(office: str) -> None:

@@ -8,13 +8,16 @@ from workflows.domain.answers import MOST_PAST, Answer, answered_long_ago, finge
 from workflows.domain.client.client import Client, Outcome
 from workflows.domain.client.rules import Needs, needs_of
 from workflows.domain.commands import AnyCommand, ChangeServices, Edit, SystemCommand
-from workflows.domain.errors import CommandIdReused, Refusal, TooManyWaiting, refusal_of
+from workflows.domain.errors import CommandIdReused, InvalidField, Refusal, TooManyWaiting, refusal_of
 from workflows.domain.journal import Entry, Event, Journal, shortened
 from workflows.domain.lifecycle import Status
 from workflows.domain.provisioning import system_commands
-from workflows.domain.provisioning.ledger import Access, Provisioned, Provisioning
-from workflows.domain.provisioning.standing import Found, Limits, Proof
-from workflows.domain.systems import SWITCHED, System
+from workflows.domain.provisioning.ledger import Desired
+from workflows.domain.provisioning.provisioning import Provisioned, Provisioning, kind_of
+from workflows.domain.provisioning.standing import Found, Limits
+from workflows.domain.provisioning.telephony import numbers_in_use
+from workflows.domain.systems import DIRECTORY, TELEPHONY, System
+from workflows.domain.text import safe_text
 from workflows.domain.trial import all_or_nothing, copy_of
 
 # Temporal priority keys, lowest first: what an operator asked goes before what a timer did, and both before bulk work.
@@ -212,7 +215,7 @@ class ClientState:
     @property
     def numbers(self) -> frozenset[str]:
         """Every number that nobody else may have: contracted, planned, or not yet proven off."""
-        return self.client.numbers_held | self.provisioning.numbers_in_use
+        return self.client.numbers_held | numbers_in_use(self.provisioning.systems[TELEPHONY])
 
     def register(self, billing_ref: str | None, now: datetime) -> None:
         """The directory shows the client, under this billing reference: from now on time passes for it."""
@@ -241,37 +244,38 @@ class ClientState:
 
     def drifts(self, system: System) -> bool:
         """Whether there is a difference to remove. A client the directory does not know yet is switched nowhere."""
-        if system is System.DIRECTORY:
+        if system == DIRECTORY:
             unpublished = not self.registered or bool(self.journal.waiting) or bool(self.claims)
             return unpublished or self.provisioning.drifts(system, self.client)
         return self.registered and self.provisioning.drifts(system, self.client)
 
     def may_attempt(self, system: System, now: datetime) -> bool:
-        """Whether there is a difference whose time has come."""
+        """Whether there is a difference whose time has come, and that waits for no other system."""
         retry_at = self.provisioning.standing[system].retry_at
-        if system is System.DIRECTORY:
-            return self.drifts(system) and (retry_at is None or retry_at <= now)
-        return self.registered and self.provisioning.may_attempt(system, self.client, now)
+        return self.drifts(system) and (retry_at is None or retry_at <= now) and not self.waits(system)
+
+    def waits(self, system: System) -> bool:
+        """Whether what is wanted of a system is attempted only after another is proven."""
+        return self.provisioning.waits(system, self.client)
 
     def next_moment(self) -> datetime | None:
         """When time alone makes a difference: the next planned change, or the next attempt."""
         moments = [self.client.next_moment() if self.registered else None, self.provisioning.next_moment(self.client)]
-        directory = self.provisioning.standing[System.DIRECTORY].retry_at
-        moments.append(directory if self.drifts(System.DIRECTORY) else None)
+        moments.append(self.provisioning.directory.retry_at if self.drifts(DIRECTORY) else None)
         return min((moment for moment in moments if moment is not None), default=None)
 
     def next_look(self, busy: Collection[System] = ()) -> datetime | None:
         """When something that was proven off is looked at again, on a system that nothing is under way on."""
-        return self.provisioning.next_look(self.client, busy)
+        return self.provisioning.next_look(busy)
 
     def may_look(self, system: System, now: datetime) -> bool:
         """Whether the second look at a system is due."""
-        return system in SWITCHED and self.provisioning.may_look(system, self.client, now)
+        return self.provisioning.may_look(system, now)
 
     @property
     def settled(self) -> bool:
         """No drift, and the directory shows it."""
-        return not any(self.drifts(system) for system in System)
+        return not any(self.drifts(system) for system in self.provisioning)
 
     @property
     def provisioned(self) -> Provisioned:
@@ -283,7 +287,7 @@ class ClientState:
         """Decommissioned, proven off and looked at again, and everything told. What is skipped is not proven."""
         if self.client.status is not Status.DECOMMISSIONED or not self.settled:
             return False
-        skipped = any(self.provisioning.differs(system, self.client) for system in SWITCHED)
+        skipped = any(ledger.differs for ledger in self.provisioning.systems.values())
         return not skipped and self.next_look() is None
 
     # -- reports --------------------------------------------------------------------------------------------------
@@ -294,32 +298,32 @@ class ClientState:
         error = shortened(error, 500)
         news = not standing.attention or standing.last_error != error
         standing.fail(error, now, self.limits, chance)
-        if system in SWITCHED and news:
+        if system != DIRECTORY and news:
             self._write_attempt(system, f"not done: {error}", now)
 
-    def lines_found(self, ordered: Mapping[str, bool], found: Found, chance: float) -> None:
-        """An attempt on the telephone system ended with what it found. Raised attention and new doubts are told."""
-        before = self._before(System.TELEPHONY, found)
-        contracted = self.client.services.numbers
-        self.provisioning.lines_found(ordered, found, contracted, self.limits, chance)
-        self._publish_found(System.TELEPHONY, found, before)
-
-    def access_found(self, ordered: Mapping[str, Access], found: Found, chance: float) -> None:
-        """An attempt on the network ended with what it found. Raised attention and new doubts are told."""
-        before = self._before(System.INTERNET, found)
-        contracted = (self.client.client_id,) if self.client.services.internet else ()
-        self.provisioning.access_found(ordered, found, contracted, self.limits, chance)
-        self._publish_found(System.INTERNET, found, before)
+    def found(self, system: System, ordered: Mapping[str, Desired], found: Found, chance: float) -> None:
+        """An attempt on a system ended with what it found. Raised attention and new doubts are told."""
+        standing = self.provisioning.standing[system]
+        before = standing.attention, standing.last_error
+        if standing.attention and not found.doubts:
+            self.client.revision += 1  # whatever ends attention is news, which is published
+        contracted = kind_of(system).contracted(self.client)
+        self.provisioning.systems[system].found(ordered, found, contracted, self.limits, chance)
+        if found.doubts:
+            if (standing.attention, standing.last_error) != before:
+                self._write_attempt(system, standing.last_error, found.at)
+        elif not found.recorded:
+            self._write_proof(system, f"{system.capitalize()} proven", found)
 
     def looked(self, system: System, found: Found, chance: float) -> None:
         """A second look ended. What is alive again is drift; what could not be seen is looked at once more."""
-        if any(doubt.proof is Proof.FAILED for doubt in found.doubts.values()):
+        ledger = self.provisioning.systems[system]
+        if found.failed:
             self._write_attempt(system, f"found alive at the second look: {found.summary}", found.at)
-            self.provisioning.alive_again(system, found, self.client.revision, self.limits, chance)
+            ledger.alive_again(found, self.client.revision, self.limits, chance)
             return
-        standing = self.provisioning.standing[system]
-        before = standing.attention, standing.last_error
-        self.provisioning.looked(system, found, self.limits, chance)
+        before = ledger.standing.attention, ledger.standing.last_error
+        ledger.looked(found, self.limits, chance)
         self._publish_look(system, before, found.at)
         if not found.doubts and not found.recorded:
             self._write_proof(system, f"{system.capitalize()} looked at again: still off", found)
@@ -338,21 +342,6 @@ class ClientState:
             self._write_attempt(system, standing.last_error, now)
         elif before[0] and not standing.attention:
             self.client.revision += 1
-
-    def _before(self, system: System, found: Found) -> tuple[bool, str]:
-        """What was known of a system before a report. Whatever ends attention is news, which is published."""
-        standing = self.provisioning.standing[system]
-        if standing.attention and not found.doubts:
-            self.client.revision += 1
-        return standing.attention, standing.last_error
-
-    def _publish_found(self, system: System, found: Found, before: tuple[bool, str]) -> None:
-        standing = self.provisioning.standing[system]
-        if found.doubts:
-            if (standing.attention, standing.last_error) != before:
-                self._write_attempt(system, standing.last_error, found.at)
-        elif not found.recorded:
-            self._write_proof(system, f"{system.capitalize()} proven", found)
 
     def _write_attempt(self, system: System, text: str, now: datetime) -> None:
         self.client.revision += 1
@@ -383,8 +372,14 @@ class ClientState:
     def doubted(self, system: System, why: str, now: datetime, by: str) -> None:
         """Somebody found a system not as it was left: it is brought back to what is wanted, and proven anew.
 
-        Raises TooManyWaiting.
+        Raises TooManyWaiting, or InvalidField for a system that the client does not have.
         """
+        if system not in self.provisioning:
+            raise InvalidField(
+                f"The client has no system {safe_text(system, 80)!r}",
+                f"Give one of: {', '.join(self.provisioning)}",
+                field="system",
+            ).within(self.client.situation())
         self.check_room()
         self.client.revision += 1
         self.provisioning.doubt(system, self.client.revision)

@@ -1,14 +1,22 @@
-"""What a client's decisions are carried out on."""
+"""What a client's decisions are carried out on: a system for each kind of service, and the directory.
 
-from enum import StrEnum
+A system is known by the name of the kind that it switches, in every order, state and page. Telephony and internet
+access come with Connect; settings name further kinds (PRODUCT.md section 5, "Any number of systems").
+"""
 
+import re
+from typing import Final, TypeAlias
 
-class System(StrEnum):
-    """The directory is one more system: unpublished is drift."""
+System: TypeAlias = str
 
-    TELEPHONY = "telephony"
-    INTERNET = "internet"
-    DIRECTORY = "directory"
+TELEPHONY: Final = "telephony"
+INTERNET: Final = "internet"
+DIRECTORY: Final = "directory"
+"""The directory is one more system: unpublished is drift. It is never switched."""
 
+BUILT_IN: Final = (TELEPHONY, INTERNET)
+MAIN: Final = "main"
+"""The instance of a system that serves a site which names no other."""
 
-SWITCHED = (System.TELEPHONY, System.INTERNET)
+NAME = re.compile(r"[a-z][a-z0-9_-]{0,30}")
+"""What a kind, and an instance, may be called: they stand in ids and in names of task queues."""

@@ -24,8 +24,7 @@ from workflows.domain import commands
 from workflows.domain.client.rules import LONGEST_NAME
 from workflows.domain.lifecycle import Activation, Kind
 from workflows.domain.provisioning.standing import Limits
-from workflows.domain.services import ClientType, Internet, Line
-from workflows.domain.systems import System
+from workflows.domain.services import MOST_SERVICES, ClientType, Internet, Line, Service, Setting
 
 MOST = 500  # lines or offices in one change; a client has at most MOST_LINES (workflows/domain/services.py)
 
@@ -35,6 +34,12 @@ E164 = Annotated[
     Field(description="A telephone number in E.164", examples=["+442079460001"]),
 ]
 Office = Annotated[str, StringConstraints(min_length=1, max_length=64), Field(examples=["3.12"])]
+KindName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,30}$"), Field(examples=["doors"])]
+ServiceName = Annotated[
+    str,
+    StringConstraints(min_length=3, max_length=100, pattern=r"^[a-z][a-z0-9_-]{0,30}:."),
+    Field(description="A service of a further kind, as kind:name", examples=["doors:main-entrance"]),
+]
 ShortText = Annotated[str, StringConstraints(max_length=500)]
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"\S")]
 Seconds = Annotated[float, Field(ge=1, le=86400, allow_inf_nan=False)]
@@ -79,6 +84,18 @@ class InternetGiven(Strict):
         return Internet(self.down_mbps, self.up_mbps, self.vlan)
 
 
+class ServiceGiven(Strict):
+    """A service of a further kind: one that Connect's settings name. Connect itself says what is ``in_building``."""
+
+    kind: KindName
+    name: Annotated[str, StringConstraints(min_length=1, max_length=64)] = Field(examples=["main-entrance"])
+    settings: dict[str, Setting] = Field(default_factory=dict, examples=[{"card": "0472"}])
+    in_building: bool = False
+
+    def service(self) -> Service:
+        return Service(self.kind, self.name, self.settings, self.in_building)
+
+
 # -- commands: the body of a request, and with who and which id the whole message -----------------------------------
 
 
@@ -110,11 +127,14 @@ class ConvertBody(PlannableBody):
 
 
 class ServicesBody(PlannableBody):
-    """A change of the contracted services. ``internet`` left out keeps it, ``"none"`` ends it."""
+    """A change of the contracted services. ``internet`` left out keeps it, ``"none"`` ends it. A service that is added
+    again takes the new settings."""
 
     add_lines: list[LineGiven] = Field(default_factory=list, max_length=MOST)
     remove_lines: list[E164] = Field(default_factory=list, max_length=MOST)
     internet: InternetGiven | Literal["none"] | None = None
+    add_services: list[ServiceGiven] = Field(default_factory=list, max_length=MOST_SERVICES)
+    remove_services: list[ServiceName] = Field(default_factory=list, max_length=MOST_SERVICES)
 
 
 class EditBody(Body):
@@ -154,6 +174,7 @@ class Envelope(Strict):
     """Who asks, and under which id: the same ``command_id`` twice is one command."""
 
     command_id: CommandId = ""
+    recorded: bool = Field(False, description="The sender has written it down, and asks again until it is answered")
     by: Annotated[str, StringConstraints(max_length=200)] = ""
 
 
@@ -167,7 +188,7 @@ class CommandMessage(Envelope):
         return COMMANDS[self.kind](**self._fields())
 
     def _fields(self) -> dict[str, Any]:
-        return {name: _value(value) for name, value in self if name != "kind"}
+        return {name: _value(value) for name, value in self if name not in ("kind", "recorded")}
 
 
 class Activate(Body, CommandMessage):
@@ -202,6 +223,9 @@ class Convert(ConvertBody, CommandMessage):
 
 
 class ChangeServices(ServicesBody, CommandMessage):
+    """``instances``: those that serve the client's site, of the kinds that are added. Left out: the main one."""
+
+    instances: dict[KindName, KindName] = Field(default_factory=dict)
     kind: Literal[Kind.CHANGE_SERVICES] = Kind.CHANGE_SERVICES
 
     def _fields(self) -> dict[str, Any]:
@@ -229,7 +253,7 @@ class RotateCredentials(Body, CommandMessage):
 class AboutSystem(CommandMessage):
     """Which system a command is about."""
 
-    system: Literal[System.TELEPHONY, System.INTERNET]
+    system: KindName
 
 
 class Retry(Body, AboutSystem):
@@ -281,6 +305,8 @@ def _value(value: object) -> object:
             return value.line()
         case InternetGiven():
             return value.internet()
+        case ServiceGiven():
+            return value.service()
         case list():
             return tuple(_value(one) for one in value)
     return value
@@ -292,7 +318,7 @@ def _value(value: object) -> object:
 class DriftReport(Envelope):
     """Somebody found a system not as it was left."""
 
-    system: Literal["telephony", "internet"]
+    system: KindName
     reason: ShortText = ""
     source: Word = "monitoring"
 
@@ -304,6 +330,7 @@ class LimitsGiven(Strict):
     first_pause: Seconds | None = None
     longest_pause: Seconds | None = None
     second_look: Annotated[float, Field(ge=0, le=7 * 86400, allow_inf_nan=False)] | None = None
+    at_once: Annotated[float, Field(ge=0, le=3, allow_inf_nan=False)] | None = None
 
     def over(self, present: Limits) -> Limits:
         """The present limits with these in their place."""

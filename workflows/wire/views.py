@@ -14,12 +14,13 @@ from workflows.domain.client.options import Options, ended_at
 from workflows.domain.commands import ChangeServices, Convert, PlannedCommand, Suspend, Unsuspend
 from workflows.domain.dates import at_site, local_day, local_time
 from workflows.domain.lifecycle import Activation, Kind, Status
-from workflows.domain.provisioning.ledger import Provisioned
+from workflows.domain.provisioning.ledger import Desired, Setting
+from workflows.domain.provisioning.provisioning import Provisioned
 from workflows.domain.provisioning.standing import Doubt, Proof, Standing
 from workflows.domain.schedule import PlannedChange
 from workflows.domain.services import ClientType
 from workflows.domain.state import ClientState
-from workflows.domain.systems import SWITCHED, System
+from workflows.domain.systems import System
 from workflows.wire.messages import Model
 
 OnOff: TypeAlias = Literal["on", "off", "unknown"]
@@ -38,6 +39,14 @@ class InternetView(Model):
     down_mbps: int
     up_mbps: int
     vlan: int | None
+
+
+class ServiceView(Model):
+    """A service of a further kind."""
+
+    kind: str
+    name: str
+    settings: dict[str, Setting]
 
 
 class HoldView(Model):
@@ -118,6 +127,7 @@ class SystemView(Model):
     """
 
     system: str
+    instance: str = "main"
     desired: dict[str, OnOff]
     actual: dict[str, OnOff]
     proven_at: datetime | None
@@ -157,6 +167,7 @@ class ClientView(Model):
     office_label: str
     lines: list[LineView]
     internet: InternetView | None
+    services: list[ServiceView]
     holds: list[HoldView]
     planned: list[PlannedView]
     systems: list[SystemView]
@@ -192,12 +203,15 @@ class ClientView(Model):
             and InternetView(
                 account=client.client_id, down_mbps=internet.down_mbps, up_mbps=internet.up_mbps, vlan=internet.vlan
             ),
+            services=[
+                ServiceView(kind=x.kind, name=x.name, settings=dict(x.settings)) for x in client.services.further
+            ],
             holds=[
                 HoldView(source=h.source, reason=h.reason, by=h.by, placed_at=at_site(h.placed_at, zone))
                 for h in sorted(client.holds.values(), key=lambda h: (h.placed_at, h.source))
             ],
             planned=[PlannedView.of(change, zone, foreseen.get(change.kind)) for change in client.schedule],
-            systems=[_system(state, system) for system in SWITCHED],
+            systems=[_system(state, system) for system in state.provisioning.systems],
             revision=client.revision,
             created_at=at_site(client.created_at, zone),
             decommissioned_at=client.decommissioned_at and at_site(client.decommissioned_at, zone),
@@ -247,6 +261,9 @@ def _details(command: PlannedCommand) -> dict[str, Any]:
                 "add_lines": [asdict(line) for line in command.add_lines],
                 "remove_lines": [*command.remove_lines],
             }
+            if command.add_services or command.remove_services:
+                details["add_services"] = [asdict(service) for service in command.add_services]
+                details["remove_services"] = [*command.remove_services]
             if command.internet == "keep":
                 return details
             return details | {"internet": "none" if command.internet == "none" else asdict(command.internet)}
@@ -255,22 +272,14 @@ def _details(command: PlannedCommand) -> dict[str, Any]:
 
 
 def _system(state: ClientState, system: System) -> SystemView:
-    provisioning, zone = state.provisioning, state.client.timezone
-    if system is System.TELEPHONY:
-        desired = {n: _word(on) for n, on in provisioning.lines_wanted.items()}
-        actual = {n: _word(provisioning.lines.get(n)) for n in desired}
-        proven = {n for n, on in provisioning.lines_wanted.items() if provisioning.lines.get(n) is on}
-    else:
-        desired = {a: _word(access.on) for a, access in provisioning.access_wanted.items()}
-        known = {a: access.on for a, access in provisioning.access.items()}
-        actual = {a: _word(known.get(a)) for a in desired}
-        proven = {a for a, access in provisioning.access_wanted.items() if provisioning.access.get(a) == access}
-    standing = provisioning.standing[system]
+    ledger, zone = state.provisioning.systems[system], state.client.timezone
+    standing = ledger.standing
     skipped = standing.skipped
     view = SystemView(
         system=system,
-        desired=desired,
-        actual=actual,
+        instance=ledger.instance,
+        desired={subject: _word(desired) for subject, desired in ledger.wanted.items()},
+        actual={subject: _word(ledger.proven.get(subject)) for subject in ledger.wanted},
         proven_at=standing.proven_at and at_site(standing.proven_at, zone),
         attempts=standing.attempts,
         last_error=standing.last_error,
@@ -284,11 +293,12 @@ def _system(state: ClientState, system: System) -> SystemView:
     )
     protected = {line.number for line in state.client.services.lines if line.protected}
     subjects = [
-        _subject(view, standing, name, proven=name in proven, protected=name in protected, zone=zone)
-        for name in desired
+        _subject(
+            view, standing, name, proven=ledger.proven.get(name) == desired, protected=name in protected, zone=zone
+        )
+        for name, desired in ledger.wanted.items()
     ]
-    differs = provisioning.differs(system, state.client)
-    return view.model_copy(update={"subjects": subjects, "state": _state(standing, differs=differs)})
+    return view.model_copy(update={"subjects": subjects, "state": _state(standing, differs=ledger.differs)})
 
 
 def _state(standing: Standing, *, differs: bool) -> SystemStanding:
@@ -328,5 +338,5 @@ def _word_of(proven: bool, doubt: Doubt | None, *, skipped: bool) -> SubjectStan
     return "failed" if doubt.proof is Proof.FAILED else "not_proven"
 
 
-def _word(on: bool | None) -> OnOff:
-    return "unknown" if on is None else "on" if on else "off"
+def _word(desired: Desired | None) -> OnOff:
+    return "unknown" if desired is None else "on" if desired.on else "off"

@@ -19,14 +19,14 @@ from starter.contract.bodies import AttentionFilter
 from starter.errors import Away, NoSuchClient, StarterError
 from starter.web.dependencies import Clients
 from workflows.domain.errors import Refusal
-from workflows.domain.systems import SWITCHED, System
+from workflows.domain.systems import BUILT_IN, INTERNET, TELEPHONY, System
 from workflows.wire.messages import Retry
 
 PATH = "/attention"
 SHOWN = 100  # clients of one system on a page
 MOST = 500  # clients asked at once
 AT_ONCE = 8  # of these, at the same time
-NAMES = {System.TELEPHONY: "Telephone lines", System.INTERNET: "Internet access"}
+NAMES = {TELEPHONY: "Telephone lines", INTERNET: "Internet access"}
 
 attention = APIRouter(include_in_schema=False, route_class=Page)
 
@@ -68,7 +68,7 @@ async def retry_many(request: Request, clients: Clients) -> Response:
     form = await read_form(request)
     said = {name: form.text(name) for name in ("site", "system", "skipped")}
     about = form.text("about")
-    if about not in tuple(SWITCHED):
+    if about not in BUILT_IN:
         return await _shown(request, clients, said, 422, problem="There is no such system. Choose clients below.")
     chosen = form.many.get("shown" if form.text("all") else "client", [])
     ids = list(dict.fromkeys(client_id for client_id in chosen if client_id))
@@ -78,7 +78,7 @@ async def retry_many(request: Request, clients: Clients) -> Response:
     if len(ids) > MOST:
         problem = f"{len(ids)} clients are too many at once. Choose at most {MOST}."
         return await _shown(request, clients, said, 422, problem=problem, chosen=ids)
-    asked = await ask(clients, System(about), ids, command_id_of(form), caller_of(request))
+    asked = await ask(clients, about, ids, command_id_of(form), caller_of(request))
     if asked.refused:
         return await _shown(request, clients, said, 409, asked=asked, chosen=[who for who, _ in asked.refused])
     there = {name: value for name, value in said.items() if value or name == "site"}
@@ -121,9 +121,9 @@ async def _shown(
 ) -> Response:
     sites = (await clients.directory.sites()).items
     site = next((site for site in sites if site.site_id == said.get("site")), None)
-    only = next((system for system in SWITCHED if system == said.get("system")), None)
+    only = next((system for system in BUILT_IN if system == said.get("system")), None)
     skipped = said.get("skipped") == "true"
-    systems = [only] if only else list(SWITCHED)
+    systems = [only] if only else list(BUILT_IN)
     cursor = said.get("cursor", "") if only else ""
     states, pages = await asyncio.gather(
         clients.directory.systems(),

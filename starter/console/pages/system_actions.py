@@ -15,7 +15,6 @@ from starter.contract.bodies import MarkDoneBody, SkipBody, Switched, message_of
 from starter.web.dependencies import Clients
 from starter.web.problems import code_of
 from workflows.domain.errors import NothingPlanned, Refusal
-from workflows.domain.systems import System
 from workflows.domain.text import visible
 from workflows.wire.messages import BY_NAME, AnyMessage, CancelPlanned, Retry
 
@@ -67,7 +66,7 @@ async def accept(
             next=form.text("next"),
         )
     kind = BY_NAME[action.replace("-", "_")]
-    message = message_of(kind, given, system=System(system), **_envelope(request, form))
+    message = message_of(kind, given, system=system, **_envelope(request, form))
     return await _carry_out(request, clients, client_id, form, message)
 
 

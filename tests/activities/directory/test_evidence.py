@@ -1,7 +1,7 @@
 """What was proven stands in the directory, once per client, system and revision."""
 
 from tests.activities.fixtures import ONE, TWO, World, access, lines, publication
-from workflows.domain.systems import System
+from workflows.domain.systems import INTERNET, TELEPHONY
 
 HISTORY = "SELECT event, kind, text, revision, facts FROM history ORDER BY history_id"
 NUMBERS = "SELECT number FROM numbers ORDER BY number"
@@ -10,7 +10,7 @@ NUMBERS = "SELECT number FROM numbers ORDER BY number"
 async def test_a_proven_change_is_recorded_once_however_often_it_is_obeyed(world: World) -> None:
     await world.register("acme")
     for _ in range(2):
-        evidence = await world.telephony.ensure_lines(lines("acme", 2, one=True, two=False))
+        evidence = await world.telephony.ensure(lines("acme", 2, one=True, two=False))
         assert evidence.recorded
     proofs = await world.rows("directory", "SELECT client_id, system, revision, at IS NOT NULL FROM proofs")
     assert proofs == [("acme", "telephony", 2, True)]
@@ -21,12 +21,12 @@ async def test_a_proven_change_is_recorded_once_however_often_it_is_obeyed(world
 async def test_the_directory_is_settled_when_both_systems_are_proven(world: World) -> None:
     ref = await world.register("acme", ONE)
     order = publication("acme", 2, ONE, billing_ref=ref)
-    order.wanted.update({System.TELEPHONY: 2, System.INTERNET: 2})
+    order.wanted.update({TELEPHONY: 2, INTERNET: 2})
     await world.directory.publish(order)
     assert await standing(world) == "changing"
-    await world.telephony.ensure_lines(lines("acme", 2, one=True))
+    await world.telephony.ensure(lines("acme", 2, one=True))
     assert await standing(world) == "changing"
-    await world.internet.ensure_access(access("acme", 2, on=True))
+    await world.internet.ensure(access("acme", 2, on=True))
     assert await standing(world) == "settled"
     await world.directory.publish(order)
     assert await standing(world) == "settled"
@@ -34,15 +34,15 @@ async def test_the_directory_is_settled_when_both_systems_are_proven(world: Worl
 
 async def test_an_older_proof_never_lowers_what_was_proven(world: World) -> None:
     await world.register("acme")
-    await world.internet.ensure_access(access("acme", 7, on=True))
-    await world.telephony.ensure_lines(lines("acme", 3, one=True))
+    await world.internet.ensure(access("acme", 7, on=True))
+    await world.telephony.ensure(lines("acme", 3, one=True))
     proven = await world.rows("directory", "SELECT telephony_proven, internet_proven FROM clients")
     assert proven == [(3, 7)]
 
 
 async def test_numbers_proven_off_are_free_at_once(world: World) -> None:
     await world.register("acme", ONE, TWO)
-    await world.telephony.ensure_lines(lines("acme", 2, release=(ONE,), one=False, two=True))
+    await world.telephony.ensure(lines("acme", 2, release=(ONE,), one=False, two=True))
     assert await world.rows("directory", NUMBERS) == [(TWO,)]
     await world.register("bolt", ONE)
 
@@ -50,13 +50,13 @@ async def test_numbers_proven_off_are_free_at_once(world: World) -> None:
 async def test_a_late_proof_does_not_free_a_number_that_was_taken_again_since(world: World) -> None:
     ref = await world.register("acme", ONE)
     await world.directory.publish(publication("acme", 3, ONE, billing_ref=ref))
-    await world.telephony.ensure_lines(lines("acme", 2, release=(ONE,), one=False))
+    await world.telephony.ensure(lines("acme", 2, release=(ONE,), one=False))
     assert await world.rows("directory", NUMBERS) == [(ONE,)]
 
 
 async def test_a_publication_beside_the_proof_does_not_take_the_freed_number_back(world: World) -> None:
     ref = await world.register("acme", ONE)
-    await world.telephony.ensure_lines(lines("acme", 2, release=(ONE,), one=False))
+    await world.telephony.ensure(lines("acme", 2, release=(ONE,), one=False))
     await world.directory.publish(publication("acme", 2, billing_ref=ref, ceasing=(ONE,)))
     assert await world.rows("directory", NUMBERS) == []
 
@@ -66,13 +66,13 @@ async def test_listeners_hear_of_it(world: World) -> None:
     heard: list[str] = []
     listener = await world.admin("directory")
     await listener.add_listener("connect_clients", lambda *message: heard.append(message[3]))
-    await world.telephony.ensure_lines(lines("acme", 2, one=True))
+    await world.telephony.ensure(lines("acme", 2, one=True))
     await listener.execute("SELECT 1")
     assert heard == ["acme"]
 
 
 async def test_what_an_unknown_client_proves_is_left_to_its_publication(world: World) -> None:
-    assert not (await world.telephony.ensure_lines(lines("ghost", 1, one=True))).recorded
+    assert not (await world.telephony.ensure(lines("ghost", 1, one=True))).recorded
     assert await world.rows("directory", "SELECT FROM proofs") == []
     assert await world.rows("directory", "SELECT FROM history") == []
 

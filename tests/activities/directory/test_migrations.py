@@ -80,8 +80,8 @@ async def test_a_stock_system_is_refused_at_start_prepared_when_asked_and_then_w
         "table connect_fence added",
     ]
     await check_systems(world.databases)
-    assert (await world.telephony.ensure_lines(lines("acme", 1, one=True))).findings[0].in_service
-    assert (await world.internet.ensure_access(access("acme", 1, on=True))).findings[0].in_service
+    assert (await world.telephony.ensure(lines("acme", 1, one=True))).findings[0].in_service
+    assert (await world.internet.ensure(access("acme", 1, on=True))).findings[0].in_service
 
 
 async def test_lines_that_a_stock_system_has_stay_in_service_when_it_is_prepared(world: World) -> None:
@@ -106,16 +106,16 @@ async def test_a_system_that_is_away_does_not_keep_a_worker_from_starting(world:
 
 async def test_both_systems_may_live_in_one_database(world: World) -> None:
     internet = await world.admin("internet")
-    await internet.execute((DEPLOY / "kamailio/schema.sql").read_text())
+    await internet.execute((DEPLOY / "kamailio/schema.sql").read_text(encoding="utf-8"))
     await world.open({"telephony": world.dsns["internet"]})
-    await world.telephony.ensure_lines(lines("acme", 9, one=True))
-    assert (await world.internet.ensure_access(access("acme", 2, on=True))).findings[0].in_service
+    await world.telephony.ensure(lines("acme", 9, one=True))
+    assert (await world.internet.ensure(access("acme", 2, on=True))).findings[0].in_service
 
 
 @pytest.mark.parametrize("folder", ["kamailio", "freeradius"])
 def test_the_fence_stands_in_no_other_schema(folder: str) -> None:
-    assert "connect_fence (" in FENCE.read_text()
-    assert "connect_fence" not in (DEPLOY / folder / "schema.sql").read_text()
+    assert "connect_fence (" in FENCE.read_text(encoding="utf-8")
+    assert "connect_fence" not in (DEPLOY / folder / "schema.sql").read_text(encoding="utf-8")
 
 
 async def test_the_roles_we_grant_can_do_the_work_and_no_more(world: World) -> None:
@@ -124,8 +124,8 @@ async def test_the_roles_we_grant_can_do_the_work_and_no_more(world: World) -> N
         connection = await world.admin(name)
         for role in roles[name]:
             await connection.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'secret'")
-        await connection.execute((DEPLOY / folder / "grants.sql").read_text())
+        await connection.execute((DEPLOY / folder / "grants.sql").read_text(encoding="utf-8"))
     await world.open({name: world.dsns[name].replace("//postgres:", f"//{own}:") for name, (_, own) in roles.items()})
     for on in (True, False):
-        assert (await world.telephony.ensure_lines(lines("acme", 1, version=1 + on, one=on))).findings
-        assert (await world.internet.ensure_access(access("acme", 1, on=on, version=1 + on))).findings
+        assert (await world.telephony.ensure(lines("acme", 1, version=1 + on, one=on))).findings
+        assert (await world.internet.ensure(access("acme", 1, on=on, version=1 + on))).findings

@@ -10,8 +10,8 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from tests.activities.fixtures import AT, ONE, TWO, World, publication, registration, view_of
 from workflows.domain.answers import Answer
 from workflows.domain.journal import Entry, Event
-from workflows.domain.provisioning.ledger import Provisioned
-from workflows.domain.systems import System
+from workflows.domain.provisioning.provisioning import Provisioned
+from workflows.domain.systems import TELEPHONY
 from workflows.ports import STALE_REVISION
 from workflows.wire.views import PlannedView
 
@@ -92,8 +92,8 @@ async def test_what_was_proven_comes_from_the_workflow_too_and_never_sinks(world
     for revision, proven in ((2, 2), (3, 0)):
         order = replace(
             publication("acme", revision, billing_ref=ref),
-            wanted={System.TELEPHONY: 2},
-            proven={System.TELEPHONY: proven},
+            wanted={TELEPHONY: 2},
+            proven={TELEPHONY: proven},
         )
         await world.directory.publish(order)
         assert await world.rows("directory", "SELECT telephony_proven, provisioning FROM clients") == [(2, "settled")]

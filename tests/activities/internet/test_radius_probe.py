@@ -10,14 +10,15 @@ import pytest_asyncio
 from pyrad.packet import AccessAccept, AccessReject, AuthPacket
 
 from activities.internet.accounts import replies_of
+from activities.internet.order import Access
 from activities.internet.radius import dictionary
 from activities.internet.radius_probe import RadiusProbe
 from activities.secrets import radius_password
 from tests.activities.fixtures import MASTER_KEY, World, access, settings_for
+from tests.support.orders import access_order
 from tests.support.waiting import free_port
-from workflows.domain.provisioning.ledger import Access
 from workflows.domain.provisioning.standing import Proof
-from workflows.ports import EnsureAccess, Finding
+from workflows.ports import Finding
 
 DATABASES = ("internet",)
 
@@ -76,7 +77,7 @@ def probing(server: Server) -> dict[str, object]:
 
 
 async def switch(world: World, *, on: bool) -> Finding:
-    (finding,) = (await world.internet.ensure_access(access("acme", 1, on=on))).findings
+    (finding,) = (await world.internet.ensure(access("acme", 1, on=on))).findings
     return finding
 
 
@@ -89,7 +90,7 @@ async def test_an_account_that_is_off_is_seen_to_be_rejected(world: World, serve
 
 async def test_an_account_that_is_on_is_seen_to_be_accepted_with_its_plan(world: World, server: Server) -> None:
     server.code, server.replies = AccessAccept, PLAN
-    evidence = await world.internet.ensure_access(access("acme", 1, on=True))
+    evidence = await world.internet.ensure(access("acme", 1, on=True))
     assert evidence.method.endswith("a login of our own")
     (finding,) = evidence.findings
     assert (finding.proof, finding.seen["probe"]) == (Proof.PROVEN, "Access-Accept")
@@ -161,14 +162,14 @@ async def test_an_account_with_its_own_secret_is_asked_about_only_when_it_is_off
     assert finding.proof is Proof.PROVEN
     assert finding.seen["probe"] == "not asked: Connect does not know its secret"
     assert server.logins == []
-    (finding,) = (await world.internet.ensure_access(access("acme", 2, on=False))).findings
+    (finding,) = (await world.internet.ensure(access("acme", 2, on=False))).findings
     assert finding.seen["probe"] == "Access-Reject"
 
 
 async def test_what_another_client_has_now_is_not_asked_about(world: World, server: Server) -> None:
     server.code, server.replies = AccessAccept, PLAN
     await switch(world, on=True)
-    evidence = await world.internet.ensure_access(EnsureAccess("bolt", 1, [Access("acme", False, 1, 1)]))
+    evidence = await world.internet.ensure(access_order("bolt", 1, [Access("acme", False, 1, 1)]))
     assert evidence.complete
     assert len(server.logins) == 1
 

@@ -12,12 +12,13 @@ import pytest
 import pytest_asyncio
 
 from activities.internet.nas import OF_ONE_NAS, NasFleet, Session, left_open, read_nases
+from activities.internet.order import Access
 from tests.activities.fixtures import World, access, settings_for
+from tests.support.orders import access_look, access_order
+from tests.support.router import NOT_REMOVABLE, SESSION_NOT_FOUND, Nas
 from tests.support.waiting import eventually, free_port
-from tests.systems.router import NOT_REMOVABLE, SESSION_NOT_FOUND, Nas
-from workflows.domain.provisioning.ledger import Access
 from workflows.domain.provisioning.standing import Proof
-from workflows.ports import EnsureAccess, Finding, ObserveAccess
+from workflows.ports import Finding
 
 DATABASES = ("internet",)
 
@@ -61,7 +62,7 @@ async def rejected(world: World, account: str = "acme") -> bool:
 
 
 async def switch(world: World, revision: int, *, on: bool, version: int = 1) -> Finding:
-    evidence = await world.internet.ensure_access(access("acme", revision, on=on, version=version))
+    evidence = await world.internet.ensure(access("acme", revision, on=on, version=version))
     (finding,) = evidence.findings
     assert not finding.why or finding.proof is not Proof.PROVEN
     return finding
@@ -75,7 +76,7 @@ async def test_an_open_session_is_ended_and_the_evidence_says_so(world: World, n
     await switch(world, 1, on=True)
     await session(world, nas, "s1")
     await session(world, nas, "s2", account="bolt")
-    evidence = await world.internet.ensure_access(access("acme", 2, on=False))
+    evidence = await world.internet.ensure(access("acme", 2, on=False))
     assert nas.sessions == {"s2": "bolt"}
     assert nas.asked == ["s1"]
     (finding,) = evidence.findings
@@ -100,7 +101,7 @@ async def test_a_session_of_an_account_that_stays_on_is_left_alone(world: World,
     await switch(world, 1, on=True)
     await world.execute("internet", "UPDATE connect_fence SET changed_at = now() - interval '1 day'")
     await session(world, nas)
-    evidence = await world.internet.ensure_access(EnsureAccess("acme", 2, [Access("acme", True, 5, 5)]))
+    evidence = await world.internet.ensure(access_order("acme", 2, [Access("acme", True, 5, 5)]))
     assert evidence.findings[0].seen["open_sessions"] == "1"
     assert "Disconnect-Requests" not in evidence.method
     assert nas.asked == []
@@ -253,9 +254,9 @@ async def test_what_was_off_before_is_spared_the_pause(world: World, nas: Nas) -
     await switch(world, 2, on=False)
     await world.execute("internet", "UPDATE connect_fence SET changed_at = now() - interval '2 minutes'")
     await reopen(world, nas, disconnect_pause_seconds=20)
-    order = EnsureAccess("acme", 3, [Access("acme", False, 5, 5), Access("unknown", False, 5, 5)])
+    order = access_order("acme", 3, [Access("acme", False, 5, 5), Access("unknown", False, 5, 5)])
     async with asyncio.timeout(5):
-        assert (await world.internet.ensure_access(order)).complete
+        assert (await world.internet.ensure(order)).complete
 
 
 async def test_what_is_admitted_first_is_spared_the_pause_and_what_gets_another_secret_is_not(
@@ -287,7 +288,7 @@ async def test_rotating_ends_the_sessions_of_the_old_secret_also_after_a_silent_
 async def test_an_account_taken_over_by_another_client_loses_the_sessions_of_the_first(world: World, nas: Nas) -> None:
     await switch(world, 1, on=True)
     await session(world, nas)
-    evidence = await world.internet.ensure_access(EnsureAccess("bolt", 1, [Access("acme", True, 1, 1)]))
+    evidence = await world.internet.ensure(access_order("bolt", 1, [Access("acme", True, 1, 1)]))
     assert evidence.findings[0].seen["disconnected"] == "1 by ACK"
     assert nas.sessions == {}
 
@@ -328,7 +329,7 @@ async def test_a_second_look_finds_what_is_admitted_or_alive_again(world: World,
     since = datetime.now(UTC) - timedelta(seconds=5)
 
     async def look() -> tuple[Proof, str]:
-        evidence = await world.internet.observe_access(ObserveAccess("acme", 1, ["acme"], since))
+        evidence = await world.internet.observe(access_look("acme", 1, ["acme"], since))
         assert evidence.look
         (finding,) = evidence.findings
         return finding.proof, finding.why
@@ -341,10 +342,10 @@ async def test_a_second_look_finds_what_is_admitted_or_alive_again(world: World,
     assert await look() == (Proof.FAILED, "session stale on NAS 127.0.0.2 was alive since, or shortly before")
     await closed(world, "stale")
     assert await look() == (Proof.PROVEN, "")
-    await world.internet.ensure_access(access("acme", 2, on=True))
+    await world.internet.ensure(access("acme", 2, on=True))
     await world.execute("internet", "UPDATE radcheck SET value = 'changed' WHERE attribute = 'Cleartext-Password'")
     assert await look() == (Proof.FAILED, "it is admitted again")
-    await world.internet.ensure_access(EnsureAccess("bolt", 1, [Access("acme", True, 1, 1)]))
+    await world.internet.ensure(access_order("bolt", 1, [Access("acme", True, 1, 1)]))
     assert await look() == (Proof.PROVEN, "")
     assert nas.asked == []
 
@@ -352,10 +353,10 @@ async def test_a_second_look_finds_what_is_admitted_or_alive_again(world: World,
 async def test_what_was_written_shortly_before_the_proof_may_have_been_late_and_counts_as_alive(
     world: World, nas: Nas
 ) -> None:
-    since = (await world.internet.ensure_access(access("acme", 1, on=False))).at
+    since = (await world.internet.ensure(access("acme", 1, on=False))).at
     for seconds, proof in ((70, Proof.PROVEN), (50, Proof.FAILED)):
         await session(world, nas, f"{seconds}", begun=(since - timedelta(seconds=seconds)).isoformat())
-        evidence = await world.internet.observe_access(ObserveAccess("acme", 1, ["acme"], since))
+        evidence = await world.internet.observe(access_look("acme", 1, ["acme"], since))
         assert [finding.proof for finding in evidence.findings] == [proof]
     assert evidence.findings[0].seen["open_sessions"] == "2"
 
@@ -373,9 +374,9 @@ async def test_evidence_has_the_time_of_the_database_that_was_read_last(
     name = world.dsns["internet"].rpartition("/")[2]
     await world.execute("internet", f'ALTER DATABASE "{name}" SET search_path = public, pg_catalog')
     await reopen(world, nas)
-    order = EnsureAccess("acme", 1, [Access(account, True, 5, 5) for account in accounts])
-    change = await world.internet.ensure_access(order)
-    look = await world.internet.observe_access(ObserveAccess("acme", 1, accounts, change.at))
+    order = access_order("acme", 1, [Access(account, True, 5, 5) for account in accounts])
+    change = await world.internet.ensure(order)
+    look = await world.internet.observe(access_look("acme", 1, accounts, change.at))
     assert datetime.now(UTC) + timedelta(days=360) < change.at < look.at
 
 
@@ -384,12 +385,12 @@ async def test_an_ack_of_what_was_alive_afterwards_is_not_believed_again_but_tha
 ) -> None:
     await session(world, nas)
     order = replace(access("acme", 1, on=False), revived=1)
-    (finding,) = (await world.internet.ensure_access(order)).findings
+    (finding,) = (await world.internet.ensure(order)).findings
     assert (finding.proof, counted(finding)) == (Proof.PROVEN, ("1", "1 not found", "1 not found"))
     assert nas.asked == ["s1", "s1"]
     await session(world, nas, "s2")
     nas.undead = True
-    (finding,) = (await world.internet.ensure_access(order)).findings
+    (finding,) = (await world.internet.ensure(order)).findings
     assert finding.proof is Proof.NOT_PROVEN
     assert finding.why == (
         "NAS 127.0.0.2 acknowledged the Disconnect-Request, but the session was seen alive afterwards; "
@@ -402,7 +403,7 @@ async def test_an_ack_is_proof_again_when_the_end_is_accounted_for(world: World,
     await reopen(world, nas, disconnect_pause_seconds=0.5)
     await session(world, nas)
     nas.undead = True
-    order = asyncio.create_task(world.internet.ensure_access(replace(access("acme", 1, on=False), revived=1)))
+    order = asyncio.create_task(world.internet.ensure(replace(access("acme", 1, on=False), revived=1)))
     await eventually(lambda: nas.asked)
     await closed(world, "s1")
     (finding,) = (await order).findings

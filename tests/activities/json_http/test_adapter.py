@@ -19,10 +19,11 @@ from activities.secrets import radius_password, sip_password
 from activities.settings import Settings
 from tests.activities.fixtures import AT, MASTER_KEY, ONE, TWO, World, access, lines, settings_for
 from tests.support.json_system import TOKEN, JsonSystem, Thing, json_system
+from tests.support.orders import access_look, line_look
 from tests.support.waiting import free_port
 from workflows.domain.provisioning.standing import Proof
 from workflows.domain.text import hidden_in
-from workflows.ports import STALE_REVISION, Evidence, ObserveAccess, ObserveLines
+from workflows.ports import STALE_REVISION, Evidence
 
 DATABASES = ("directory",)
 
@@ -62,7 +63,7 @@ def proofs(evidence: Evidence) -> list[tuple[str, bool, Proof]]:
 
 async def test_lines_are_switched_proven_and_recorded(world: World, telephony: JsonHttpTelephony) -> None:
     await world.register("acme", ONE, TWO)
-    evidence = await telephony.ensure_lines(lines("acme", 2, one=True, two=False))
+    evidence = await telephony.ensure(lines("acme", 2, one=True, two=False))
     assert proofs(evidence) == [(ONE, True, Proof.PROVEN), (TWO, False, Proof.PROVEN)]
     assert evidence.findings[0].seen == {"in_service": "1", "alive": "0", "secret": "derived, version 1"}
     assert evidence.findings[1].seen == {"in_service": "absent"}
@@ -72,26 +73,26 @@ async def test_lines_are_switched_proven_and_recorded(world: World, telephony: J
 
 async def test_numbers_proven_off_are_free(world: World, telephony: JsonHttpTelephony) -> None:
     await world.register("acme", ONE)
-    await telephony.ensure_lines(lines("acme", 2, release=(ONE,), one=False))
+    await telephony.ensure(lines("acme", 2, release=(ONE,), one=False))
     assert await world.rows("directory", "SELECT number FROM numbers") == []
 
 
 async def test_secrets_travel_only_for_new_and_rotated_lines(telephony: JsonHttpTelephony, system: JsonSystem) -> None:
-    await telephony.ensure_lines(lines("acme", 1, one=True))
+    await telephony.ensure(lines("acme", 1, one=True))
     assert [body["secrets"].keys() for body in system.bodies] == [set(), {ONE}]
     password = sip_password(MASTER_KEY, "acme", ONE, 1)
     assert system.things[ONE].secret == {"username": ONE[1:], "password": password}
-    await telephony.ensure_lines(lines("acme", 2, one=False))
-    await telephony.ensure_lines(lines("acme", 3, one=True))
+    await telephony.ensure(lines("acme", 2, one=False))
+    await telephony.ensure(lines("acme", 3, one=True))
     assert [body["secrets"] for body in system.bodies[2:]] == [{}, {}]
-    evidence = await telephony.ensure_lines(lines("acme", 4, version=2, one=True))
+    evidence = await telephony.ensure(lines("acme", 4, version=2, one=True))
     assert evidence.findings[0].seen["secret"] == "derived, version 2"
     assert system.things[ONE].secret == {"username": ONE[1:], "password": sip_password(MASTER_KEY, "acme", ONE, 2)}
 
 
 async def test_a_line_from_before_connect_keeps_its_secret(telephony: JsonHttpTelephony, system: JsonSystem) -> None:
     system.things[ONE] = Thing(None, in_service=True)
-    evidence = await telephony.ensure_lines(lines("acme", 1, one=True))
+    evidence = await telephony.ensure(lines("acme", 1, one=True))
     assert evidence.findings[0].seen["secret"] == "its own"
     assert evidence.complete
     assert system.things[ONE].secret is None
@@ -100,7 +101,7 @@ async def test_a_line_from_before_connect_keeps_its_secret(telephony: JsonHttpTe
 async def test_a_protected_line_is_told_and_its_evidence_says_so(
     telephony: JsonHttpTelephony, system: JsonSystem
 ) -> None:
-    evidence = await telephony.ensure_lines(replace(lines("acme", 1, one=True, two=False), protected=[ONE]))
+    evidence = await telephony.ensure(replace(lines("acme", 1, one=True, two=False), protected=[ONE]))
     assert evidence.findings[0].seen["protected"] == "left in service"
     assert system.bodies[0]["lines"] == {
         ONE: {"in_service": True, "protected": True},
@@ -112,7 +113,7 @@ async def test_a_refused_line_is_a_finding_and_the_others_are_switched(
     telephony: JsonHttpTelephony, system: JsonSystem
 ) -> None:
     system.refused[TWO] = "its port is in use elsewhere"
-    evidence = await telephony.ensure_lines(lines("acme", 1, one=True, two=True))
+    evidence = await telephony.ensure(lines("acme", 1, one=True, two=True))
     assert proofs(evidence) == [(ONE, True, Proof.PROVEN), (TWO, False, Proof.FAILED)]
     assert evidence.findings[1].why == "the system refused: its port is in use elsewhere"
 
@@ -120,7 +121,7 @@ async def test_a_refused_line_is_a_finding_and_the_others_are_switched(
 async def test_a_yes_is_not_a_proof(telephony: JsonHttpTelephony, system: JsonSystem) -> None:
     system.things[TWO] = Thing("acme", in_service=True, secret_version=1)
     system.deaf = True
-    evidence = await telephony.ensure_lines(lines("acme", 1, one=True, two=False))
+    evidence = await telephony.ensure(lines("acme", 1, one=True, two=False))
     assert proofs(evidence) == [(ONE, False, Proof.NOT_PROVEN), (TWO, True, Proof.NOT_PROVEN)]
     assert [finding.why for finding in evidence.findings] == [
         "should be in service and reads back as in_service absent",
@@ -134,14 +135,14 @@ async def test_a_line_that_is_off_but_still_in_use_or_not_seen_is_not_proven(
     system.deaf = True
     for alive, why in ((2, "2 registrations"), (None, "cannot say")):
         system.things[ONE] = Thing("acme", alive=alive)
-        (finding,) = (await telephony.ensure_lines(lines("acme", 1, one=False))).findings
+        (finding,) = (await telephony.ensure(lines("acme", 1, one=False))).findings
         assert finding.proof is Proof.NOT_PROVEN
         assert why in finding.why
 
 
 async def test_what_an_answer_does_not_mention_is_not_proven(telephony: JsonHttpTelephony, system: JsonSystem) -> None:
     system.forgetful = True
-    evidence = await telephony.ensure_lines(lines("acme", 1, one=False, two=False))
+    evidence = await telephony.ensure(lines("acme", 1, one=False, two=False))
     assert [finding.proof for finding in evidence.findings] == [Proof.PROVEN, Proof.NOT_PROVEN]
     assert "does not mention it" in evidence.findings[1].why
 
@@ -150,16 +151,16 @@ async def test_a_line_of_another_client_is_left_alone_and_nothing_of_it_is_told(
     telephony: JsonHttpTelephony, system: JsonSystem
 ) -> None:
     system.things[ONE] = Thing("bolt", in_service=True, secret_version=1, alive=3)
-    evidence = await telephony.ensure_lines(lines("acme", 1, one=False))
+    evidence = await telephony.ensure(lines("acme", 1, one=False))
     assert proofs(evidence) == [(ONE, False, Proof.PROVEN)]
     assert evidence.findings[0].seen == {"owner": "another client"}
     assert system.things[ONE].in_service
 
 
 async def test_a_late_attempt_of_an_older_revision_is_refused(telephony: JsonHttpTelephony, system: JsonSystem) -> None:
-    await telephony.ensure_lines(lines("acme", 8, one=False))
+    await telephony.ensure(lines("acme", 8, one=False))
     with pytest.raises(ApplicationError) as refused:
-        await telephony.ensure_lines(lines("acme", 7, one=True))
+        await telephony.ensure(lines("acme", 7, one=True))
     assert refused.value.type == STALE_REVISION
     assert refused.value.details == ({"newest": 8},)
     assert refused.value.non_retryable
@@ -186,11 +187,11 @@ async def test_trouble_of_the_system_says_what_it_is_and_what_to_do(
 ) -> None:
     system.answers.append(answer)
     with pytest.raises(ApplicationError) as failed:
-        await telephony.ensure_lines(lines("acme", 1, one=True))
+        await telephony.ensure(lines("acme", 1, one=True))
     assert failed.value.type == kind
     assert told in failed.value.message
     assert failed.value.non_retryable is (kind == SYSTEM_REJECTED)
-    assert (await telephony.ensure_lines(lines("acme", 1, one=True))).complete
+    assert (await telephony.ensure(lines("acme", 1, one=True))).complete
 
 
 def fifty_megabytes() -> Iterator[bytes]:
@@ -224,13 +225,13 @@ async def test_a_hostile_answer_fails_the_attempt_with_a_short_clean_text(
 ) -> None:
     system.answers.append(answer)
     with pytest.raises(ApplicationError) as failed:
-        await telephony.ensure_lines(lines("acme", 1, one=True))
+        await telephony.ensure(lines("acme", 1, one=True))
     assert failed.value.type == kind
     assert told in failed.value.message
     assert len(failed.value.message) < 1000
     assert hidden_in(failed.value.message) is None
     assert failed.value.__suppress_context__ or failed.value.__context__ is None, "Temporal keeps that, too"
-    assert (await telephony.ensure_lines(lines("acme", 1, one=True))).complete
+    assert (await telephony.ensure(lines("acme", 1, one=True))).complete
 
 
 async def test_a_hostile_refusal_is_a_short_clean_finding_and_what_was_not_asked_is_not_kept(
@@ -241,7 +242,7 @@ async def test_a_hostile_refusal_is_a_short_clean_finding_and_what_was_not_asked
     crowd = [{"name": f"+1555{n:07}"} for n in range(20_000)]
     looked: list[Response | None] = [None, JSONResponse({"items": [*crowd, {"name": ONE, "client_id": "acme"}]})]
     system.answers = looked  # type: ignore[assignment]  # None: as usual
-    evidence = await telephony.ensure_lines(lines("acme", 1, one=True))
+    evidence = await telephony.ensure(lines("acme", 1, one=True))
     ((subject, _, proof),) = proofs(evidence)
     assert (subject, proof) == (ONE, Proof.FAILED)
     assert len(evidence.findings[0].why) < 400
@@ -253,21 +254,21 @@ async def test_a_redirect_is_not_followed(telephony: JsonHttpTelephony, system: 
     async with json_system() as other:
         system.answers.append(Response(status_code=307, headers={"Location": f"{other.url}/clients/acme/lines"}))
         with pytest.raises(ApplicationError, match="got 307"):
-            await telephony.ensure_lines(lines("acme", 1, one=True))
+            await telephony.ensure(lines("acme", 1, one=True))
         assert other.asked == []
 
 
 async def test_a_silent_system_is_unavailable_in_time(telephony: JsonHttpTelephony, system: JsonSystem) -> None:
     system.silent = asyncio.Event()
     with pytest.raises(ApplicationError, match="no answer in time") as failed:
-        await telephony.ensure_lines(lines("acme", 1, one=True))
+        await telephony.ensure(lines("acme", 1, one=True))
     assert failed.value.type == SYSTEM_UNAVAILABLE
 
 
 async def test_a_system_that_is_not_there_is_unavailable(world: World) -> None:
     telephony = telephony_at(world, f"http://127.0.0.1:{free_port()}")
     with pytest.raises(ApplicationError, match=r"telephony system at 127\.0\.0\.1:\d+ is unavailable") as failed:
-        await telephony.observe_lines(ObserveLines("acme", 1, [ONE], AT))
+        await telephony.observe(line_look("acme", 1, [ONE], AT))
     assert failed.value.type == SYSTEM_UNAVAILABLE
 
 
@@ -276,10 +277,10 @@ async def test_neither_token_nor_secrets_are_told(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     telephony = telephony_at(world, system.url)
-    evidence = await telephony.ensure_lines(lines("acme", 1, one=True))
+    evidence = await telephony.ensure(lines("acme", 1, one=True))
     system.down = True
     with pytest.raises(ApplicationError) as failed:
-        await telephony.ensure_lines(lines("acme", 2, version=2, one=True))
+        await telephony.ensure(lines("acme", 2, version=2, one=True))
     told = f"{caplog.text} {evidence} {failed.value} {vars(telephony)}"
     for secret in (TOKEN, *(sip_password(MASTER_KEY, "acme", ONE, version) for version in (1, 2))):
         assert secret not in told
@@ -288,11 +289,11 @@ async def test_neither_token_nor_secrets_are_told(
 async def test_a_second_look_changes_nothing_and_finds_what_is_alive(
     telephony: JsonHttpTelephony, system: JsonSystem
 ) -> None:
-    look = ObserveLines("acme", 2, [ONE, TWO], AT)
+    look = line_look("acme", 2, [ONE, TWO], AT)
     system.things |= {ONE: Thing("acme"), TWO: Thing("acme")}
-    assert (await telephony.observe_lines(look)).complete
+    assert (await telephony.observe(look)).complete
     system.things[ONE].in_service, system.things[TWO].alive = True, None
-    evidence = await telephony.observe_lines(look)
+    evidence = await telephony.observe(look)
     assert evidence.look
     assert proofs(evidence) == [(ONE, True, Proof.FAILED), (TWO, False, Proof.NOT_PROVEN)]
     assert system.bodies == []
@@ -300,23 +301,23 @@ async def test_a_second_look_changes_nothing_and_finds_what_is_alive(
 
 async def test_many_lines_are_read_back_in_several_requests(telephony: JsonHttpTelephony, system: JsonSystem) -> None:
     numbers = [f"+4420794{n:05}" for n in range(120)]
-    evidence = await telephony.observe_lines(ObserveLines("acme", 1, numbers, AT))
+    evidence = await telephony.observe(line_look("acme", 1, numbers, AT))
     assert [finding.subject for finding in evidence.findings] == numbers
     assert system.asked == ["GET /v1/lines"] * 3
 
 
 async def test_internet_access_has_its_rates_and_its_vlan(internet: JsonHttpInternet, system: JsonSystem) -> None:
-    evidence = await internet.ensure_access(access("acme", 1, on=True))
+    evidence = await internet.ensure(access("acme", 1, on=True))
     assert proofs(evidence) == [("acme", True, Proof.PROVEN)]
     assert system.things["acme"].plan == {"down_mbps": 100, "up_mbps": 20, "vlan": 110}
     password = radius_password(MASTER_KEY, "acme", "acme", 1)
     assert system.things["acme"].secret == {"username": "acme", "password": password}
     system.deaf = True
-    (finding,) = (await internet.ensure_access(access("acme", 2, on=True, vlan=None))).findings
+    (finding,) = (await internet.ensure(access("acme", 2, on=True, vlan=None))).findings
     assert (finding.proof, finding.why) == (Proof.NOT_PROVEN, "reads back with vlan 110 instead of None")
     system.deaf = False
-    assert (await internet.ensure_access(access("acme", 3, on=False))).complete
-    assert (await internet.observe_access(ObserveAccess("acme", 3, ["acme"], AT))).complete
+    assert (await internet.ensure(access("acme", 3, on=False))).complete
+    assert (await internet.observe(access_look("acme", 3, ["acme"], AT))).complete
 
 
 async def test_settings_that_are_missing_are_named(world: World) -> None:

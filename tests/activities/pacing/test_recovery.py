@@ -9,7 +9,7 @@ from temporalio.client import Client
 from activities.pacing.breaker import Condition, Paces
 from activities.pacing.interceptor import Pacing
 from activities.pacing.recovery import Drain
-from workflows.domain.systems import SWITCHED, System
+from workflows.domain.systems import BUILT_IN, System
 
 
 class Faulty(Pacing):
@@ -24,7 +24,7 @@ class Faulty(Pacing):
             self.faults -= 1
             raise KeyError("nobody expected this")
         self.seen_to.add(system)
-        if self.seen_to == set(SWITCHED):
+        if self.seen_to == set(BUILT_IN):
             self.all_seen_to.set()
         return super().condition(system)
 

@@ -14,10 +14,11 @@ from activities.telephony import kamailio_rpc
 from activities.telephony.kamailio_rpc import Servers
 from tests.activities.fixtures import AT, DOMAIN, ONE, THREE, TWO, World, lines, settings_for
 from tests.support.exchange import RINGING, TALKING, Exchange
+from tests.support.orders import line_look
 from tests.support.waiting import free_port
 from workflows.domain.provisioning.standing import Proof
 from workflows.domain.text import LONGEST_FOREIGN, hidden_in
-from workflows.ports import Finding, ObserveLines
+from workflows.ports import Finding
 
 DATABASES = ("telephony",)
 NUMBER_ONE, NUMBER_TWO = ONE.removeprefix("+"), TWO.removeprefix("+")
@@ -32,13 +33,13 @@ async def exchange(world: World, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
     monkeypatch.setattr(kamailio_rpc, "HANG_UP", 0.2)
     async with Exchange() as exchange:
         await world.open(limits={"sip_rpc_urls": exchange.url})
-        await world.telephony.ensure_lines(lines("acme", 1, one=True, two=True))
+        await world.telephony.ensure(lines("acme", 1, one=True, two=True))
         yield exchange
 
 
 async def ceased(world: World) -> Finding:
     """What is found of line ONE when it goes off. TWO stays in service, and needs no server."""
-    one, two = (await world.telephony.ensure_lines(lines("acme", 2, one=False, two=True))).findings
+    one, two = (await world.telephony.ensure(lines("acme", 2, one=False, two=True))).findings
     assert two.proof is Proof.PROVEN
     assert two.in_service
     assert (await world.subscriber(ONE) or (1,))[0] == 0, "it is denied, whatever the servers say"
@@ -46,12 +47,12 @@ async def ceased(world: World) -> Finding:
 
 
 async def look(world: World) -> Finding:
-    (finding,) = (await world.telephony.observe_lines(ObserveLines("acme", 2, [ONE], AT))).findings
+    (finding,) = (await world.telephony.observe(line_look("acme", 2, [ONE], AT))).findings
     return finding
 
 
 async def test_lines_that_go_on_ask_no_server(world: World, exchange: Exchange) -> None:
-    await world.telephony.ensure_lines(lines("acme", 2, one=True, two=True, three=True))
+    await world.telephony.ensure(lines("acme", 2, one=True, two=True, three=True))
     assert exchange.asked == []
 
 
@@ -92,7 +93,7 @@ async def test_a_call_counts_for_the_line_that_it_is_routed_to_whatever_it_says(
 ) -> None:
     await world.open(limits={"sip_rpc_urls": exchange.url, "calls_in_progress": "finish"})
     exchange.calls, exchange.disguised = {1: (SOMEBODY, NUMBER_ONE, TALKING)}, {1}
-    findings = (await world.telephony.ensure_lines(lines("acme", 2, one=False, two=False))).findings
+    findings = (await world.telephony.ensure(lines("acme", 2, one=False, two=False))).findings
     assert [finding.seen["calls"] for finding in findings] == ["1", "0"]
 
 
@@ -176,7 +177,7 @@ async def test_a_server_that_does_not_say_leaves_the_line_not_proven(
 
 
 async def test_an_address_where_nobody_listens_is_a_server_that_did_not_answer(world: World) -> None:
-    await world.telephony.ensure_lines(lines("acme", 1, one=True, two=True))
+    await world.telephony.ensure(lines("acme", 1, one=True, two=True))
     await world.open(limits={"sip_rpc_urls": f"http://127.0.0.1:{free_port()}/RPC"})
     assert (await ceased(world)).why.endswith("did not answer")
 
@@ -184,13 +185,13 @@ async def test_an_address_where_nobody_listens_is_a_server_that_did_not_answer(w
 async def test_a_silent_server_is_not_waited_for_line_by_line(world: World, exchange: Exchange) -> None:
     exchange.silent = True
     async with asyncio.timeout(3):
-        evidence = await world.telephony.ensure_lines(lines("acme", 2, one=False, two=False, three=True))
+        evidence = await world.telephony.ensure(lines("acme", 2, one=False, two=False, three=True))
     assert [finding.proof for finding in evidence.findings] == [Proof.NOT_PROVEN, Proof.NOT_PROVEN, Proof.PROVEN]
 
 
 async def test_a_line_that_the_system_does_not_know_needs_no_server(world: World, exchange: Exchange) -> None:
     exchange.silent = True
-    (found,) = (await world.telephony.ensure_lines(lines("acme", 2, three=False))).findings
+    (found,) = (await world.telephony.ensure(lines("acme", 2, three=False))).findings
     assert (found.subject, found.proof, found.seen["in_service"]) == (THREE, Proof.PROVEN, "absent")
 
 
@@ -210,7 +211,7 @@ async def test_a_second_look_finds_what_a_server_has_in_memory_and_ends_nothing(
 
 async def test_a_new_secret_ends_registrations_in_memory_and_lets_calls_go_on(world: World, exchange: Exchange) -> None:
     exchange.registered, exchange.calls = {AOR_ONE}, {1: (NUMBER_ONE, SOMEBODY, TALKING)}
-    evidence = await world.telephony.ensure_lines(lines("acme", 2, version=2, one=True))
+    evidence = await world.telephony.ensure(lines("acme", 2, version=2, one=True))
     assert evidence.complete
     assert (exchange.registered, set(exchange.calls)) == (set(), {1})
 
@@ -221,13 +222,13 @@ async def test_a_new_secret_is_proven_only_when_every_server_has_forgotten_the_o
     exchange.registered, exchange.silent = {AOR_ONE}, True
     order = lines("acme", 2, version=2, one=True)
     for _ in range(2):
-        (found,) = (await world.telephony.ensure_lines(order)).findings
+        (found,) = (await world.telephony.ensure(order)).findings
         assert found.proof is Proof.NOT_PROVEN
     exchange.silent = False
-    assert (await world.telephony.ensure_lines(order)).complete
+    assert (await world.telephony.ensure(order)).complete
     assert exchange.registered == set()
     exchange.registered = {AOR_ONE}
-    assert (await world.telephony.ensure_lines(order)).complete
+    assert (await world.telephony.ensure(order)).complete
     assert exchange.registered == {AOR_ONE}, "a telephone that has the new secret stays"
 
 
@@ -251,10 +252,10 @@ async def test_an_order_that_stalls_cuts_nothing_that_a_later_one_switched_on_ag
     world: World, exchange: Exchange, monkeypatch: pytest.MonkeyPatch, version: int
 ) -> None:
     stall = Stall(world, monkeypatch)
-    late = asyncio.create_task(world.telephony.ensure_lines(lines("acme", 2, version=version, one=version == 2)))
+    late = asyncio.create_task(world.telephony.ensure(lines("acme", 2, version=version, one=version == 2)))
     await stall.reached.wait()
     await world.open(limits={"sip_rpc_urls": exchange.url})
-    assert (await world.telephony.ensure_lines(lines("acme", 3, version=version, one=True))).complete
+    assert (await world.telephony.ensure(lines("acme", 3, version=version, one=True))).complete
     exchange.registered, exchange.calls = {AOR_ONE}, {1: (NUMBER_ONE, SOMEBODY, TALKING)}
     stall.go_on.set()
     with pytest.raises(ApplicationError, match="has obeyed revision 3"):
@@ -266,10 +267,10 @@ async def test_an_order_that_stalls_leaves_what_another_client_took_over(
     world: World, exchange: Exchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stall = Stall(world, monkeypatch)
-    late = asyncio.create_task(world.telephony.ensure_lines(lines("acme", 2, one=False)))
+    late = asyncio.create_task(world.telephony.ensure(lines("acme", 2, one=False)))
     await stall.reached.wait()
     await world.open(limits={"sip_rpc_urls": exchange.url})
-    await world.telephony.ensure_lines(lines("bolt", 1, one=True))
+    await world.telephony.ensure(lines("bolt", 1, one=True))
     exchange.registered, exchange.calls = {AOR_ONE}, {1: (NUMBER_ONE, SOMEBODY, TALKING)}
     stall.go_on.set()
     (found,) = (await late).findings
@@ -283,16 +284,16 @@ async def test_a_rotation_that_was_cut_off_after_its_commit_still_ends_the_old_r
 ) -> None:
     exchange.registered = {AOR_ONE}
     stall = Stall(world, monkeypatch)
-    killed = asyncio.create_task(world.telephony.ensure_lines(lines("acme", 2, version=2, one=True)))
+    killed = asyncio.create_task(world.telephony.ensure(lines("acme", 2, version=2, one=True)))
     await stall.reached.wait()
     killed.cancel()
     await asyncio.wait([killed])
     await world.open(limits={"sip_rpc_urls": exchange.url})
-    (found,) = (await world.telephony.ensure_lines(lines("acme", later, version=2, one=True))).findings
+    (found,) = (await world.telephony.ensure(lines("acme", later, version=2, one=True))).findings
     assert (found.proof, found.seen["secret"]) == (Proof.PROVEN, "derived, version 2")
     assert exchange.registered == set()
     exchange.registered = {AOR_ONE}
-    await world.telephony.ensure_lines(lines("acme", later, version=2, one=True))
+    await world.telephony.ensure(lines("acme", later, version=2, one=True))
     assert exchange.registered == {AOR_ONE}, "a telephone that has the new secret stays"
 
 

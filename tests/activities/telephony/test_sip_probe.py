@@ -55,7 +55,7 @@ class Registrar(asyncio.DatagramProtocol):
 @pytest_asyncio.fixture
 async def registrar(world: World) -> AsyncIterator[Registrar]:
     """Where the world's lines are probed, with ONE and TWO in service."""
-    await world.telephony.ensure_lines(lines("acme", 1, one=True, two=True))
+    await world.telephony.ensure(lines("acme", 1, one=True, two=True))
     async with Registrar() as registrar:
         await world.open(limits={"probe_lines": True, "sip_server": registrar.address, "probe_seconds": 1.0})
         yield registrar
@@ -63,7 +63,7 @@ async def registrar(world: World) -> AsyncIterator[Registrar]:
 
 async def test_a_line_in_service_may_register_and_a_ceased_one_is_refused(world: World, registrar: Registrar) -> None:
     registrar.codes = {USER_TWO: 403}
-    evidence = await world.telephony.ensure_lines(lines("acme", 2, one=True, two=False))
+    evidence = await world.telephony.ensure(lines("acme", 2, one=True, two=False))
     assert evidence.complete
     assert [finding.seen["register"] for finding in evidence.findings] == ["200", "403"]
     assert evidence.method.endswith("; a REGISTER without Contact")
@@ -71,7 +71,7 @@ async def test_a_line_in_service_may_register_and_a_ceased_one_is_refused(world:
 
 
 async def test_the_password_is_proven_and_not_sent(world: World, registrar: Registrar) -> None:
-    await world.telephony.ensure_lines(lines("acme", 2, one=True))
+    await world.telephony.ensure(lines("acme", 2, one=True))
     password = sip_password(MASTER_KEY, "acme", ONE, 1)
     said = dict(re.findall(r'(\w+)="?([^",\s]+)', registrar.heard[-1].partition("Digest ")[2]))
     ours, what = ha1(USER_ONE, DOMAIN, password), ha1("REGISTER", "sip", DOMAIN)
@@ -82,7 +82,7 @@ async def test_the_password_is_proven_and_not_sent(world: World, registrar: Regi
 
 async def test_what_is_lost_on_the_way_is_asked_again(world: World, registrar: Registrar) -> None:
     registrar.lost = 1
-    assert (await world.telephony.ensure_lines(lines("acme", 2, one=True))).complete
+    assert (await world.telephony.ensure(lines("acme", 2, one=True))).complete
 
 
 @pytest.mark.parametrize(
@@ -98,14 +98,14 @@ async def test_another_answer_is_no_proof(
     world: World, registrar: Registrar, code: int, proof: Proof, why: str
 ) -> None:
     registrar.codes = {USER_TWO: code}
-    one, two = (await world.telephony.ensure_lines(lines("acme", 2, one=True, two=False))).findings
+    one, two = (await world.telephony.ensure(lines("acme", 2, one=True, two=False))).findings
     assert (one.proof, two.proof) == (Proof.PROVEN, proof)
     assert why in two.why
 
 
 async def test_where_nobody_listens_nothing_is_proven(world: World) -> None:
     await world.open(limits={"probe_lines": True, "sip_server": f"127.0.0.1:{free_port()}", "probe_seconds": 0.2})
-    (found,) = (await world.telephony.ensure_lines(lines("acme", 1, one=True))).findings
+    (found,) = (await world.telephony.ensure(lines("acme", 1, one=True))).findings
     assert (found.proof, found.seen["register"]) == (Proof.NOT_PROVEN, "no answer")
 
 
@@ -113,14 +113,14 @@ async def test_a_line_that_keeps_its_own_secret_is_not_probed_and_says_so(world:
     await world.execute("telephony", "DELETE FROM subscriber")
     await world.execute("telephony", "DELETE FROM connect_fence")
     await world.brownfield_line(ONE)
-    (found,) = (await world.telephony.ensure_lines(lines("acme", 2, one=True))).findings
+    (found,) = (await world.telephony.ensure(lines("acme", 2, one=True))).findings
     assert found.proof is Proof.PROVEN
     assert found.seen["register"] == "not tried: the line has a secret of its own"
     assert registrar.heard == []
 
 
 async def test_an_absent_line_needs_no_probe(world: World, registrar: Registrar) -> None:
-    assert (await world.telephony.ensure_lines(lines("acme", 2, three=False))).complete
+    assert (await world.telephony.ensure(lines("acme", 2, three=False))).complete
     assert registrar.heard == []
 
 

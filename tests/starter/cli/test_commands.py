@@ -208,9 +208,9 @@ async def test_without_a_token_the_way_to_one_is_said(terminal: Terminal) -> Non
     assert "connect up" in said.err
     (terminal.folder / ".connect").mkdir()
     token = terminal.folder / ".connect" / "token"
-    token.write_text("wrong\n")
+    token.write_text("wrong\n", encoding="utf-8")
     assert "does not know this token" in (await terminal.connect("client", "list")).err
-    token.write_text(f"{TOKEN}\n")
+    token.write_text(f"{TOKEN}\n", encoding="utf-8")
     assert (await terminal.connect("client", "list")).status == 0
 
 
@@ -249,7 +249,7 @@ async def test_settings_that_are_missing_are_named_without_a_traceback(terminal:
 def test_no_driver_no_server_and_no_temporal_sdk_is_waited_for() -> None:
     heavy = {"asyncpg", "fastapi", "temporalio", "uvicorn", "sqlalchemy", "phonenumbers", "jinja2"}
     program = "import sys, starter.cli.main; print(*sys.modules)"
-    loaded = subprocess.check_output([sys.executable, "-c", program], text=True).split()
+    loaded = subprocess.check_output([sys.executable, "-c", program], encoding="utf-8").split()
     assert not heavy & set(loaded)
 
 

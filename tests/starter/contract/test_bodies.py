@@ -17,13 +17,13 @@ from starter.contract.bodies import (
     message_of,
 )
 from workflows.domain.lifecycle import Kind
-from workflows.domain.systems import System
+from workflows.domain.systems import TELEPHONY
 from workflows.wire import messages
 from workflows.wire.messages import BY_NAME, COMMANDS, Message
 
 LINE = {"number": "+44 20 7946 0001", "office": "3.12"}
 ACCESS = {"down_mbps": 100, "up_mbps": 20}
-SYSTEM = {"system": System.TELEPHONY}
+SYSTEM = {"system": TELEPHONY}
 BODIES: list[tuple[Kind, type[BaseModel], dict[str, Any], dict[str, Any]]] = [
     (Kind.ACTIVATE, CommandBody, {"reason": "moving in"}, {}),
     (Kind.SUSPEND, PlannableBody, {"last_day": "2027-02-28", "source": " billing "}, {}),

@@ -60,7 +60,7 @@ def test_a_lost_master_key_is_not_silently_replaced(path: Path) -> None:
 
 def test_a_folder_with_something_else_in_it_is_refused_and_left_alone(path: Path) -> None:
     path.mkdir()
-    (path / "thesis.txt").write_text("mine")
+    (path / "thesis.txt").write_text("mine", encoding="utf-8")
     with pytest.raises(StartFailed, match=r"holds something else \(thesis\.txt\).*--data"), DataFolder.held(path):
         pass
     assert [file.name for file in path.iterdir()] == ["thesis.txt"]
@@ -69,7 +69,7 @@ def test_a_folder_with_something_else_in_it_is_refused_and_left_alone(path: Path
 def test_a_folder_of_another_version_is_refused(path: Path) -> None:
     with DataFolder.held(path):
         pass
-    (path / "layout").write_text("2\n")
+    (path / "layout").write_text("2\n", encoding="utf-8")
     with pytest.raises(StartFailed, match="has layout '2'"), DataFolder.held(path):
         pass
 
@@ -77,7 +77,7 @@ def test_a_folder_of_another_version_is_refused(path: Path) -> None:
 @pytest.mark.parametrize("kind", ["pipe", "link"])
 def test_a_layout_that_is_no_file_is_neither_waited_for_nor_told(path: Path, tmp_path: Path, kind: str) -> None:
     path.mkdir(mode=0o700)
-    (tmp_path / "secret").write_text("hunter2")
+    (tmp_path / "secret").write_text("hunter2", encoding="utf-8")
     if kind == "pipe":
         os.mkfifo(path / "layout")
     else:
@@ -106,7 +106,7 @@ def test_what_a_killed_predecessor_left_running_is_ended(path: Path) -> None:
     with DataFolder.held(path):
         pass
     left = subprocess.Popen(["sleep", "600"], start_new_session=True)
-    (path / "children.json").write_text(json.dumps({"The worker": [left.pid, birth(left.pid)]}))
+    (path / "children.json").write_text(json.dumps({"The worker": [left.pid, birth(left.pid)]}), encoding="utf-8")
     with DataFolder.held(path):
         assert left.wait(5) == -15
 
@@ -115,7 +115,9 @@ def test_a_stranger_with_the_number_of_a_dead_child_is_left_alone(path: Path) ->
     with DataFolder.held(path):
         pass
     stranger = subprocess.Popen(["sleep", "600"], start_new_session=True)
-    (path / "children.json").write_text(json.dumps({"The worker": [stranger.pid, "once upon a time"]}))
+    (path / "children.json").write_text(
+        json.dumps({"The worker": [stranger.pid, "once upon a time"]}), encoding="utf-8"
+    )
     with DataFolder.held(path):
         assert stranger.poll() is None
     stranger.kill()

@@ -6,7 +6,7 @@ import phonenumbers
 
 from starter.local import demo
 from starter.local.children import birth, processes_in
-from tests.starter.local.test_up import Terminal
+from tests.support.up import Terminal
 from tests.support.waiting import eventually
 
 
@@ -20,7 +20,9 @@ async def test_the_demonstration_shows_every_state_and_is_made_once(tmp_path: Pa
         )
         async with terminal.api() as api:
             first = (await api.get("/clients", params={"inactive": True})).json()
-            demo.seed(f"http://127.0.0.1:{terminal.port}", (terminal.data / "token").read_text().strip())
+            demo.seed(
+                f"http://127.0.0.1:{terminal.port}", (terminal.data / "token").read_text(encoding="utf-8").strip()
+            )
             assert (await api.get("/clients", params={"inactive": True})).json() == first
         born = terminal.children()
         assert terminal.end() == 0

@@ -84,9 +84,9 @@ async def test_a_killed_server_starts_again_with_its_rows(own: EmbeddedPostgres)
 async def test_a_pid_file_that_names_a_stranger_is_removed(own: EmbeddedPostgres) -> None:
     own.start()
     assert own.process
-    left_behind = (own.data / "postmaster.pid").read_text().splitlines()
+    left_behind = (own.data / "postmaster.pid").read_text(encoding="utf-8").splitlines()
     own.stop()
-    (own.data / "postmaster.pid").write_text("\n".join([str(os.getpid()), *left_behind[1:]]) + "\n")
+    (own.data / "postmaster.pid").write_text("\n".join([str(os.getpid()), *left_behind[1:]]) + "\n", encoding="utf-8")
     own.start()
     assert own.running
 
@@ -111,7 +111,7 @@ async def test_the_server_ends_when_its_starter_is_killed(private_folder: Path) 
 async def test_a_half_made_cluster_is_made_anew(own: EmbeddedPostgres) -> None:
     half_made = own.data.with_name("postgres.new") / "data"
     half_made.mkdir(parents=True)
-    (half_made / "PG_VERSION").write_text("18\n")
+    (half_made / "PG_VERSION").write_text("18\n", encoding="utf-8")
     own.start()
     await write_row(own)
     assert not half_made.exists()
@@ -119,10 +119,10 @@ async def test_a_half_made_cluster_is_made_anew(own: EmbeddedPostgres) -> None:
 
 def test_a_folder_with_something_else_in_it_is_left_alone(own: EmbeddedPostgres) -> None:
     own.data.mkdir()
-    (own.data / "thesis.txt").write_text("mine")
+    (own.data / "thesis.txt").write_text("mine", encoding="utf-8")
     with pytest.raises(StartFailed, match="holds something that is not a PostgreSQL cluster"):
         own.start()
-    assert (own.data / "thesis.txt").read_text() == "mine"
+    assert (own.data / "thesis.txt").read_text(encoding="utf-8") == "mine"
 
 
 def test_why_it_ended_is_said_with_its_last_lines(own: EmbeddedPostgres, postgres: EmbeddedPostgres) -> None:
@@ -254,5 +254,7 @@ def run_python(code: str) -> "subprocess.Popen[str]":
         from starter.local.postgres import EmbeddedPostgres
     """
     return subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(preamble) + textwrap.dedent(code)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", textwrap.dedent(preamble) + textwrap.dedent(code)],
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
     )

@@ -72,7 +72,7 @@ def test_pauses_grow_until_the_part_has_run_for_a_while(part: Child) -> None:
 
 
 def test_what_everything_rests_on_is_given_up_with_the_end_of_its_log(part: Child) -> None:
-    part.log.write_text("the disk is full\n")
+    part.log.write_text("the disk is full\n", encoding="utf-8")
     service = Service(part, tries=2)
     for _ in range(2):
         service.let_it_end()
@@ -108,7 +108,7 @@ async def test_stopping_ends_also_what_a_part_has_started(tmp_path: Path) -> Non
     part = Child("The parent", ["sh", "-c", script], tmp_path / "parent.log", patience=0.2)
     part.start()
     assert part.process is not None
-    while not (said := part.log.read_text()):
+    while not (said := part.log.read_text(encoding="utf-8")):
         assert part.process.poll() is None
     part.stop()
     await eventually(lambda: birth(int(said)) is None)  # killed; the system buries it in its own time

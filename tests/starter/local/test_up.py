@@ -1,104 +1,30 @@
 """`connect up`, the real one: everything in one terminal, whatever is killed, started again on the same folder."""
 
 import asyncio
-import contextlib
-import json
 import os
 import re
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
-from uuid import NAMESPACE_URL, uuid5
 
 import asyncpg
 import httpx2
 import pytest
 
-from starter.local.children import birth, processes_in
 from starter.local.data_folder import DataFolder
 from starter.local.databases import ACCESS, ROLES, prepare
 from starter.local.postgres import EmbeddedPostgres
 from starter.local.up import UpOptions, up
+from tests.support.up import Terminal, create, put
 from tests.support.waiting import eventually, free_port
 
-CONNECT = [sys.executable, "-m", "starter.cli.main"]
-NOTHING: Mapping[str, str] = {}
 NO_UTF8 = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 """Python then takes files to be in ASCII that are not said to be in UTF-8."""
-SITE = {"site_id": "bank-house", "name": "Bank House", "timezone": "Europe/London"}
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="asks /proc what still runs")
-
-
-@dataclass
-class Terminal:
-    """A terminal in which `connect up` runs, and what an operator does elsewhere meanwhile."""
-
-    data: Path
-    port: int = field(default_factory=free_port)
-    temporal_port: int = field(default_factory=free_port)
-    ui_port: int = field(default_factory=free_port)
-    process: "subprocess.Popen[str] | None" = None
-
-    @property
-    def command(self) -> list[str]:
-        ports = {"--port": self.port, "--temporal-port": self.temporal_port, "--ui-port": self.ui_port}
-        return [*CONNECT, "up", "--data", str(self.data), *(str(x) for pair in ports.items() for x in pair)]
-
-    @property
-    def output(self) -> Path:
-        return self.data.with_name("output")
-
-    def start(self, *more: str, env: Mapping[str, str] = NOTHING) -> None:
-        foreign = {"CONNECT_TOKEN": "of-another-service", "TEMPORAL_ADDRESS": "temporal.example:7233"}
-        with self.output.open("w", encoding="utf-8") as out:
-            self.process = subprocess.Popen(
-                [*self.command, *more],
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                encoding="utf-8",
-                env={**os.environ, **foreign, **env},
-            )
-
-    async def ready(self) -> str:
-        """Its one line, once there."""
-        return await eventually(lambda: self.said("Connect is ready"), within=60)
-
-    def said(self, what: str) -> str:
-        assert self.process is not None
-        text = self.output.read_text(encoding="utf-8")
-        assert self.process.poll() is None or what in text, text
-        return next((line for line in text.splitlines() if what in line), "")
-
-    def children(self) -> dict[str, tuple[int, str]]:
-        return DataFolder(self.data).noted_children()
-
-    def kill(self, child: str) -> None:
-        os.kill(self.children()[child][0], signal.SIGKILL)
-
-    def end(self, how: signal.Signals = signal.SIGINT) -> int:
-        """Its exit status."""
-        assert self.process is not None
-        self.process.send_signal(how)
-        return self.process.wait(60)
-
-    def close(self) -> None:
-        if self.process is not None and self.process.poll() is None:
-            self.end(signal.SIGTERM)
-
-    def leftovers(self) -> list[int]:
-        alive = [pid for pid, born in self.children().values() if birth(pid) == born]
-        return alive + processes_in(self.data / "postgres")
-
-    def api(self) -> httpx2.AsyncClient:
-        token = (self.data / "token").read_text(encoding="utf-8").strip()
-        headers = {"Authorization": f"Bearer {token}", "Prefer": "wait=20"}
-        return httpx2.AsyncClient(base_url=f"http://127.0.0.1:{self.port}/api/v1", headers=headers, timeout=40)
 
 
 @pytest.fixture
@@ -118,27 +44,6 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ter
     await it.ready()
     yield it
     it.close()
-
-
-async def put(api: httpx2.AsyncClient, path: str, body: dict[str, Any]) -> dict[str, Any]:
-    """What a POST answers, asked again while a part is on its way back."""
-    answers: list[httpx2.Response] = []
-    key = str(uuid5(NAMESPACE_URL, f"{path} {json.dumps(body)}"))
-
-    async def answered() -> bool:
-        with contextlib.suppress(httpx2.TransportError):
-            answers.append(await api.post(path, json=body, headers={"Idempotency-Key": key}))
-        return bool(answers) and answers[-1].is_success
-
-    await eventually(answered, within=40, every=0.2)
-    view: dict[str, Any] = answers[-1].json()
-    return view
-
-
-async def create(api: httpx2.AsyncClient, client_id: str, number: str) -> None:
-    await put(api, "/sites", SITE)
-    record = {"client_id": client_id, "name": "Acme", "type": "virtual", "site": SITE["site_id"]}
-    await put(api, "/clients", record | {"lines": [{"number": number}]})
 
 
 async def test_one_line_says_where_everything_is_and_one_who_can_reach_it(running: Terminal) -> None:
@@ -195,7 +100,7 @@ async def test_killed_and_started_again_everything_goes_on(running: Terminal) ->
 
 
 def test_a_second_one_on_the_same_folder_is_told_of_the_first(running: Terminal) -> None:
-    second = subprocess.run(running.command, capture_output=True, text=True, check=False, timeout=60)
+    second = subprocess.run(running.command, capture_output=True, encoding="utf-8", check=False, timeout=60)
     assert running.process
     assert second.returncode == 1
     assert re.search(rf"already runs on .*\(process {running.process.pid}\).*--data", second.stderr)
@@ -211,7 +116,7 @@ async def test_ctrl_c_while_starting_leaves_nothing_behind(terminal: Terminal) -
 
 def test_a_taken_port_is_named_with_its_owner_and_the_way_out(terminal: Terminal) -> None:
     with socket.create_server(("127.0.0.1", terminal.ui_port)):
-        told = subprocess.run(terminal.command, capture_output=True, text=True, check=False, timeout=60)
+        told = subprocess.run(terminal.command, capture_output=True, encoding="utf-8", check=False, timeout=60)
     assert told.returncode == 1
     owner = rf"taken by .*\(process {os.getpid()}\)"
     assert re.search(rf"Port {terminal.ui_port} for the Temporal UI is {owner}.* --ui-port\n", told.stderr)
@@ -232,7 +137,7 @@ def test_data_of_a_newer_version_is_left_alone(terminal: Terminal) -> None:
         prepare(server)
         asyncio.run(execute(server.dsn("connect"), "UPDATE alembic_version SET version_num = '9999'"))
         server.stop()
-    told = subprocess.run(terminal.command, capture_output=True, text=True, check=False, timeout=60)
+    told = subprocess.run(terminal.command, capture_output=True, encoding="utf-8", check=False, timeout=60)
     assert told.returncode == 1
     assert "connect up: The databases cannot be made ready: " in told.stderr
     assert "9999" in told.stderr
@@ -260,7 +165,7 @@ async def execute(dsn: str, sql: str) -> None:
 def test_a_folder_with_something_else_in_it_is_refused(terminal: Terminal) -> None:
     terminal.data.mkdir()
     (terminal.data / "thesis.txt").touch()
-    told = subprocess.run(terminal.command, capture_output=True, text=True, check=False, timeout=60)
+    told = subprocess.run(terminal.command, capture_output=True, encoding="utf-8", check=False, timeout=60)
     assert told.returncode == 1
     assert "holds something else (thesis.txt): choose an empty folder with --data" in told.stderr
 

@@ -20,7 +20,7 @@ from temporalio.client import Client
 from activities.settings import Settings
 from starter.web.http_server import HttpLimits, Server
 from starter.web.repeats import FEW, count_repeats
-from tests.starter.test_serve import process
+from tests.support.serve import process
 from tests.support.service import running
 from tests.support.waiting import eventually, free_port
 
@@ -284,5 +284,5 @@ def test_a_process_has_as_many_descriptors_as_it_may_have() -> None:
         "r.setrlimit(r.RLIMIT_NOFILE, (100, 400)); few = room(); raise_limit()\n"
         "print(*r.getrlimit(r.RLIMIT_NOFILE), few, room())"
     )
-    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    said = subprocess.run([sys.executable, "-c", script], capture_output=True, encoding="utf-8", check=True).stdout
     assert said.split() == ["400", "400", "18", "168"]

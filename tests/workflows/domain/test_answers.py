@@ -9,7 +9,7 @@ from workflows.domain.errors import CommandIdReused, IllegalTransition, Refusal
 from workflows.domain.lifecycle import Status
 from workflows.domain.provisioning.standing import Limits
 from workflows.domain.state import ClientState
-from workflows.domain.systems import System
+from workflows.domain.systems import DIRECTORY
 
 FEW = Limits(recent=3)
 
@@ -19,7 +19,7 @@ def obeyed(state: ClientState, *numbers: int, published: bool = True) -> None:
     for number in numbers:
         state.obey(Suspend(source=f"s-{number % 7}", reason=f"{number}", command_id=f"c-{number}"), NOW)
         if published:
-            prove(state, System.DIRECTORY)
+            prove(state, DIRECTORY)
 
 
 def test_an_older_command_is_known_to_have_been_answered_and_is_not_obeyed_again() -> None:
@@ -51,7 +51,7 @@ def test_no_answer_goes_before_the_directory_has_it() -> None:
     assert [answer.entry for answer in waiting] == [
         entry + 1 for entry in range(state.journal.written - 20, state.journal.written)
     ]
-    prove(state, System.DIRECTORY)
+    prove(state, DIRECTORY)
     obeyed(state, 20)
     assert len(state.recent) == 3
     assert state.answers_to_publish(state.journal.written) == []

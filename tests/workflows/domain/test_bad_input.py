@@ -15,6 +15,7 @@ from tests.support.builders import (
     TODAY,
     VIRTUAL,
     in_directory,
+    lines_wanted,
     refusal,
     tenant,
 )
@@ -148,10 +149,10 @@ def test_bad_input_is_refused_with_its_field_and_a_remedy(
 def test_bad_input_leaves_the_whole_state_as_it_was(client: Client, command: ClientCommand) -> None:
     state = in_directory(copy.deepcopy(client))
     state.advance(NOW)
-    written, revision, wanted = state.journal.written, state.client.revision, dict(state.provisioning.lines_wanted)
+    written, revision, wanted = state.journal.written, state.client.revision, dict(lines_wanted(state))
     with pytest.raises(Refusal):
         state.obey(command, NOW)
-    assert (state.journal.written, state.client.revision, state.provisioning.lines_wanted) == (
+    assert (state.journal.written, state.client.revision, lines_wanted(state)) == (
         written,
         revision,
         wanted,

@@ -1,183 +1,35 @@
-"""Random commands, clock jumps, attempts and outages against one client; the invariants hold after every step.
-
-The machine stands where the workflow's loop stands: it obeys, lets the directory decide on claims, begins attempts,
-abandons outdated ones, and hears reports. It keeps a small world beside it, of what the systems really do.
-"""
+"""Random commands, clock jumps, attempts and outages against one client; the invariants hold after every step."""
 
 import copy
 import dataclasses
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from itertools import combinations, permutations, product
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import invariant, rule
 from pydantic import TypeAdapter
-from temporalio.contrib.pydantic import pydantic_data_converter
 
-from workflows.domain.client.client import Client
-from workflows.domain.commands import (
-    Activate,
-    AnyCommand,
-    CancelPlanned,
-    CancelScheduledDecommission,
-    ChangeServices,
-    Convert,
-    Decommission,
-    Edit,
-    MarkDone,
-    Retry,
-    RotateCredentials,
-    Skip,
-    Suspend,
-    Unsuspend,
-)
+from tests.support.builders import account, on_off
+from tests.workflows.domain.choices import CHOICES, DOORS, IDS, SYSTEMS
+from tests.workflows.domain.machine import World
+from workflows.domain.commands import ChangeServices, Convert
 from workflows.domain.dates import local_day
-from workflows.domain.errors import NumberTaken, Refusal
 from workflows.domain.lifecycle import Activation, Kind, Status
-from workflows.domain.provisioning.ledger import Access, Provisioned
-from workflows.domain.provisioning.standing import BLIND, FLAPPING, Doubt, Found, Limits, Proof
-from workflows.domain.services import ClientType, Internet, Line, Services
+from workflows.domain.provisioning.standing import BLIND, FLAPPING, Proof
+from workflows.domain.services import ClientType
 from workflows.domain.state import ClientState
-from workflows.domain.systems import SWITCHED, System
+from workflows.domain.systems import INTERNET, TELEPHONY
 
 SHAPE = TypeAdapter(ClientState)
-START = datetime(2026, 3, 2, 10, tzinfo=UTC)
-NUMBERS = tuple(f"+44207946000{digit}" for digit in range(5))
 CHANCES = settings(max_examples=50, stateful_step_count=15, derandomize=True, deadline=None, database=None)
 
-INTERNET = (Internet(100, 20, 110), Internet(50, 10))
-LINES = tuple(Line(*given) for given in product(NUMBERS, ("3.12", "3.2", None), (False, True)))
-SOME_LINES = ((), *((line,) for line in LINES), *permutations(LINES[::4], 2))
-SOURCES = ("operator", "billing", "billing", "security", "bulk", "all", "")
-IDS = ("", *["new"] * 20, "old", "decommission", "suspend")
-NOW: tuple[dict[str, int], ...] = ({},)
-FUTURE = (*({"last_day": day} for day in range(-1, 30)), *({"at": hour} for hour in range(-20, 700, 7)))
-BOTH = ({"last_day": 3, "at": 70},)
-ANY = (*NOW * 200, *FUTURE, *BOTH)
 
-
-@dataclass(frozen=True)
-class ActionForm:
-    """Commands of one kind that may be asked for: what each field may be, and when, counted from the asking."""
-
-    kind: Callable[..., AnyCommand]
-    moments: Sequence[dict[str, int]] = NOW
-    fields: dict[str, Sequence[Any]] = field(default_factory=dict)
-
-
-KINDS = tuple(kind.value for kind in Kind)
-SUSPENSIONS = ActionForm(Suspend, ANY, {"source": SOURCES, "reason": ("", "unpaid", "x" * 600)})
-LIFTINGS = ActionForm(Unsuspend, ANY, {"source": SOURCES})
-CHANGES = ActionForm(
-    ChangeServices,
-    ANY,
-    {
-        "fit": (True, True, True, False),
-        "add_lines": ((), *SOME_LINES),
-        "remove_lines": ((), *combinations(NUMBERS, 1), *combinations(NUMBERS, 2)),
-        "internet": ("keep", "keep", "keep", "none", *INTERNET),
-    },
-)
-CONVERSIONS = ActionForm(
-    Convert,
-    ANY,
-    {
-        "to": tuple(ClientType),
-        "lines": (*[()] * 90, *SOME_LINES),
-        "offices": (("3.12",), ("3.12",), ("3.12", "3.2"), (), ("",)),
-        "internet": (None, *INTERNET),
-    },
-)
-EDITS = ActionForm(
-    Edit,
-    NOW,
-    {
-        "name": (None, None, None, "Acme", "Acme & Sons", "", "x" * 201),
-        "billing_ref": (None, None, None, "B-1", "B-2", "", " "),
-        "start_in": (None, *range(-5, 30)),
-    },
-)
-WISHES = (
-    *[SUSPENSIONS] * 3,
-    *[LIFTINGS] * 4,
-    *[CHANGES] * 4,
-    *[CONVERSIONS] * 2,
-    *[EDITS] * 2,
-    ActionForm(Activate, NOW, {"source": SOURCES}),
-    ActionForm(Decommission, (*FUTURE, *BOTH)),
-    ActionForm(CancelScheduledDecommission),
-    ActionForm(CancelPlanned, NOW, {"change": (*KINDS, "activation", "c1", "nonsense")}),
-    ActionForm(RotateCredentials),
-    ActionForm(Retry, NOW, {"system": SWITCHED}),
-    ActionForm(Skip, NOW, {"system": SWITCHED, "reason": ("on Monday", "on Monday", "")}),
-    ActionForm(MarkDone, NOW, {"system": SWITCHED, "reason": ("ticket 4711", "ticket 4711", " ")}),
-)
-
-
-def why(act: Callable[[], object]) -> Refusal | None:
-    """Why it was refused, if it was."""
-    try:
-        act()
-    except Refusal as refusal:
-        return refusal
-    return None
-
-
-@dataclass
-class Order:
-    """An attempt under way, with what it asks for."""
-
-    revision: int
-    lines: dict[str, bool]
-    access: dict[str, Access]
-
-
-class Lifecycle(RuleBasedStateMachine):
-    """One client, its workflow's state, and the systems."""
-
-    @initialize(
-        timezone=st.sampled_from(["Europe/London", "America/St_Johns", "Pacific/Apia"]),
-        starts_in=st.integers(-10, 20),
-        activation=st.sampled_from(list(Activation)),
-        virtual=st.booleans(),
-        management=st.sampled_from([False, False, False, False, False, True]),
-        protected=st.booleans(),
-        registered=st.sampled_from([True, True, False]),
-    )
-    def create(
-        self,
-        timezone: str,
-        starts_in: int,
-        activation: Activation,
-        virtual: bool,
-        management: bool,
-        protected: bool,
-        registered: bool,
-    ) -> None:
-        office = None if virtual else "3.12"
-        given = (Line(NUMBERS[0], office), Line(NUMBERS[1], office, protected))
-        kind = ClientType.VIRTUAL if virtual else ClientType.RESIDENTIAL
-        services = Services(kind, given, None if virtual else Internet(100, 20))
-        day = local_day(START, timezone) + timedelta(days=starts_in)
-        client = Client("acme", "Acme Ltd", "thames", timezone, services, day, START, "B-1")
-        client.activation, client.management = activation, management
-        self.now, self.asked, self.count = START, list[AnyCommand](), 0
-        self.state = ClientState.of_new(client, Limits(recent=1000, second_look=60), "c0")
-        self.kept = set[str]()  # lines that stay on through a suspension, where they are protected
-        self.by_hand = set[str]()  # lines and accounts that somebody has switched on behind our back
-        self.under_way = dict[System, Order]()
-        self.phones, self.network = dict[str, bool](), dict[str, bool]()  # what the systems really do
-        self.state.register("B-1", self.now) if registered else None
-        self.seen = copy.deepcopy(client)
-        self.ended = False
-
-    # -- commands -----------------------------------------------------------------------------------------------------
+class Lifecycle(World):
+    """The world driven at random, and what always holds in it."""
 
     @rule(seed=st.integers(0, 2**32))
     def live(self, seed: int) -> None:
@@ -188,15 +40,15 @@ class Lifecycle(RuleBasedStateMachine):
                 *[lambda: self.ask_for(chance)] * 8,
                 lambda: self.let_time_pass(chance.choice((1, 24, 24 * 9))),
                 self.wait_for_the_next_moment,
-                lambda: self.begin(chance.choice(SWITCHED), chance.randrange(32)),
-                lambda: self.begin(chance.choice(SWITCHED), chance.randrange(32)),
+                lambda: self.begin(chance.choice(SYSTEMS), chance.randrange(32)),
+                lambda: self.begin(chance.choice(SYSTEMS), chance.randrange(32)),
                 lambda: self.hear_of_success(chance.random() < 0.5),
                 lambda: self.hear_of_failure("no answer", chance.random()),
                 lambda: self.hear_of_doubts(chance.choice(list(Proof)), chance.randrange(31), chance.random()),
                 lambda: self.switch_on_by_hand(chance.randrange(32)),
-                lambda: self.look_again(chance.choice(SWITCHED), blind=chance.random() < 0.2),
+                lambda: self.look_again(chance.choice(SYSTEMS), blind=chance.random() < 0.2),
                 lambda: self.publish(chance.random() < 0.8),
-                lambda: self.do_all_there_is_to_do_now(chance.choice(SWITCHED)),
+                lambda: self.do_all_there_is_to_do_now(chance.choice(SYSTEMS)),
                 lambda: self.repeat(chance.randrange(1000)),
             ]
             chance.choice(steps)()
@@ -204,10 +56,10 @@ class Lifecycle(RuleBasedStateMachine):
                 always.function(self)
 
     def ask_for(self, chance: random.Random) -> None:
-        wish = chance.choice(WISHES)
-        kind, client = wish.kind, self.state.client
-        fields = {name: chance.choice(choices) for name, choices in wish.fields.items()}
-        fields |= self.at(chance.choice(wish.moments)) | {"command_id": self.named(chance.choice(IDS))}
+        choice = chance.choice(CHOICES)
+        kind, client = choice.kind, self.state.client
+        fields = {name: chance.choice(choices) for name, choices in choice.fields.items()}
+        fields |= self.at(chance.choice(choice.moments)) | {"command_id": self.named(chance.choice(IDS))}
         if "start_in" in fields:
             start_in = fields.pop("start_in")
             fields["start_date"] = None if start_in is None else self.now.date() + timedelta(days=start_in)
@@ -219,71 +71,10 @@ class Lifecycle(RuleBasedStateMachine):
             added = tuple(dataclasses.replace(x, office=None if virtual else x.office or "9") for x in added)
             removed = tuple(n for n in client.services.numbers if n in fields["remove_lines"])
             fields |= {"add_lines": added, "remove_lines": tuple(set(removed) - {x.number for x in added})}
+            doors = tuple(x for x in fields["add_services"] if not (virtual and x.in_building))
+            gone = {str(x) for x in client.services.further} - {str(x) for x in doors}
+            fields |= {"add_services": doors, "remove_services": tuple(gone & {*fields["remove_services"]})}
         self.ask(kind(**fields))
-
-    @precondition(lambda self: self.count > 60)
-    @rule()
-    def decommission(self) -> None:
-        self.ask(Decommission())
-
-    @rule(end_in=st.none() | st.integers(-30, 30))
-    def edit_the_end_date(self, end_in: int | None) -> None:
-        self.state.advance(self.now)
-        before = copy.deepcopy(self.state)
-        end = None if end_in is None else self.now.date() + timedelta(days=end_in)
-        self.ask(Edit(end_date=end, clear_end_date=end is None))
-        client = self.state.client
-        if client.status is not Status.DECOMMISSIONED:
-            assert client.end_date == end
-            before.client.end_date, before.client.revision = end, client.revision
-            assert client == before.client, "an end date changes nothing but itself"
-            assert self.state.provisioning.lines_wanted == before.provisioning.lines_wanted
-            assert self.state.provisioning.access_wanted == before.provisioning.access_wanted
-
-    @rule(which=st.integers(0, 1000))
-    def repeat(self, which: int) -> None:
-        if not self.asked:
-            return
-        command = self.asked[which % len(self.asked)]
-        self.state.advance(self.now)
-        before = copy.deepcopy(self.state)
-        answer = next(a for a in before.recent if a.command_id == command.command_id)
-        self.state.check(command, self.now)
-        assert self.state.obey(command, self.now) == answer
-        assert self.state == before, "the same command twice changes nothing"
-
-    def ask(self, command: AnyCommand) -> None:
-        """Ask as the workflow's handlers do; what needs the directory's decision waits for it."""
-        self.count += 1
-        self.state.advance(self.now)
-        self.keep_in_mind()
-        before = copy.deepcopy(self.state)
-        foretold = why(lambda: self.state.check(command, self.now))
-        if isinstance(command, MarkDone) and foretold is None and self.state.answered(command) is None:
-            self.do_by_hand(command.system)
-        if foretold is None and self.state.answered(command) is None and self.state.needs_of(command):
-            self.state.claim(command)
-            return
-        known = foretold is None and self.state.answered(command) is not None
-        refusal = why(lambda: self.state.obey(command, self.now))
-        assert str(refusal) == str(foretold), "check and obey agree"
-        if refusal is not None:
-            assert self.state == before, "a refusal, like a check, leaves everything as it was"
-            assert refusal.situation.status == before.client.status
-        else:
-            self.answered(command, before, known=known)
-
-    def answered(self, command: AnyCommand, before: ClientState, *, known: bool = False) -> None:
-        after, client = self.state, self.state.client
-        if known:
-            assert after == before, "the same command twice changes nothing"
-        else:
-            changed = after.recent[-1].changed if command.command_id else client != before.client
-            assert changed is (client != before.client) is (client.revision > before.client.revision)
-        if isinstance(command, CancelScheduledDecommission | CancelPlanned):
-            assert after.client.status is before.client.status, "cancelling never changes the status"
-        if command.command_id and command not in self.asked:
-            self.asked.append(command)
 
     def named(self, command_id: str) -> str:
         if command_id == "new":
@@ -300,247 +91,24 @@ class Lifecycle(RuleBasedStateMachine):
             given["at"] = self.now + timedelta(hours=moment["at"])
         return given
 
-    # -- time and renewal ---------------------------------------------------------------------------------------------
-
-    @rule(hours=st.integers(0, 24 * 30))
-    def let_time_pass(self, hours: int) -> None:
-        self.now += timedelta(hours=hours)
-        self.state.advance(self.now)
-
-    @rule()
-    def wait_for_the_next_moment(self) -> None:
-        self.now = max(self.now, self.state.next_moment() or self.now)
-        self.state.advance(self.now)
-
-    @rule()
-    def renew(self) -> None:
-        converter = pydantic_data_converter.payload_converter
-        self.state = converter.from_payload(converter.to_payload(self.state), ClientState)
-
-    # -- the systems --------------------------------------------------------------------------------------------------
-
-    @precondition(lambda self: not self.state.registered)
-    @rule(billing_ref=st.sampled_from([None, "B-1", "B-7"]))
-    def register(self, billing_ref: str | None) -> None:
-        """The reference that the directory allots is part of the revision it shows."""
-        self.seen.billing_ref = billing_ref or self.seen.billing_ref
-        self.state.register(billing_ref, self.now)
-
-    @rule(system=st.sampled_from(SWITCHED), done=st.integers(0, 31))
-    def begin(self, system: System, done: int) -> None:
-        """Begin an attempt as the loop does; part of it is done at once, whatever becomes of it."""
-        self.loop()
-        if system in self.under_way or not self.state.may_attempt(system, self.now):
-            return
-        provisioning = self.state.provisioning
-        order = Order(self.state.client.revision, dict(provisioning.lines_wanted), dict(provisioning.access_wanted))
-        provisioning.begin(system)
-        self.under_way[system] = order
-        self.take_place(system, order, done)
-
-    @rule(first=st.booleans())
-    def hear_of_success(self, first: bool) -> None:
-        if self.under_way:
-            self.hear(sorted(self.under_way)[0 if first else -1])
-
-    def hear(self, system: System) -> None:
-        order, state = self.under_way.pop(system), self.state
-        self.take_place(system, order, -1)
-        found = Found(order.revision, self.now)
-        if system is System.TELEPHONY:
-            state.lines_found(order.lines, found, 0)
-        else:
-            state.access_found(order.access, found, 0)
-        standing = state.provisioning.standing[system]
-        assert not standing.attention or standing.revived >= FLAPPING
-
-    @rule(error=st.sampled_from(["no answer", "refused", "x" * 900]), chance=st.floats(0, 1))
-    def hear_of_failure(self, error: str, chance: float) -> None:
-        if not self.under_way:
-            return
-        system, _ = self.under_way.popitem()
-        self.state.failed(system, error, self.now, chance)
-        standing = self.state.provisioning.standing[system]
-        assert standing.attention
-        assert standing.retry_at is not None
-        assert self.now < standing.retry_at <= self.now + timedelta(seconds=self.state.limits.longest_pause)
-        assert not self.state.may_attempt(system, self.now)
-        assert self.state.provisioned is Provisioned.ATTENTION
-
-    @rule(proof=st.sampled_from(list(Proof)), shown=st.integers(0, 30), chance=st.floats(0, 1))
-    def hear_of_doubts(self, proof: Proof, shown: int, chance: float) -> None:
-        """Some lines are proven, others are not."""
-        if System.TELEPHONY not in self.under_way or proof is Proof.PROVEN:
-            return
-        order, state = self.under_way.pop(System.TELEPHONY), self.state
-        names = sorted(order.lines)
-        proven = {name for i, name in enumerate(names) if shown >> i & 1}
-        doubts = {name: Doubt(proof, "no answer") for name in names if name not in proven}
-        self.take_place(System.TELEPHONY, order, shown)
-        before = state.provisioning.standing[System.TELEPHONY].short_since or self.now
-        state.lines_found(order.lines, Found(order.revision, self.now, doubts=doubts), chance)
-        standing = state.provisioning.standing[System.TELEPHONY]
-        assert not any(name in state.provisioning.lines for name in doubts), "what is in doubt is unknown"
-        assert set(doubts) <= set(state.provisioning.lines_wanted), "and is attempted again"
-        if doubts:
-            patient = self.now - before < timedelta(seconds=state.limits.attempt)
-            assert standing.attention or (proof is Proof.NOT_PROVEN and patient)
-            assert not state.may_attempt(System.TELEPHONY, self.now)
-
-    @rule(which=st.integers(0, 31))
-    def switch_on_by_hand(self, which: int) -> None:
-        """Somebody switches on what was proven off, and is not looked at a second time yet."""
-        looks = self.state.provisioning.to_look_at
-        if self.under_way or any(self.state.drifts(system) for system in SWITCHED):
-            return
-        for i, (system, name) in enumerate((each, name) for each in SWITCHED for name in looks[each]):
-            if which >> i & 1:
-                (self.phones if system is System.TELEPHONY else self.network)[name] = True
-                self.by_hand.add(name)
-
-    @rule(system=st.sampled_from(SWITCHED), blind=st.booleans())
-    def look_again(self, system: System, blind: bool) -> None:
-        """The second look, as the loop takes it; a blind one sees nothing."""
-        self.loop()
-        state = self.state
-        if system in self.under_way or state.may_attempt(system, self.now) or not state.may_look(system, self.now):
-            return
-        if blind:
-            state.look_failed(system, "no answer", self.now, 0.5)
-            assert not state.may_look(system, self.now)
-            return
-        now_on = self.phones if system is System.TELEPHONY else self.network
-        looked_at = state.provisioning.to_look_at[system]
-        alive = {name: Doubt(Proof.FAILED, "alive") for name in looked_at if now_on.get(name)}
-        state.looked(system, Found(state.client.revision, self.now, doubts=alive), 0.5)
-        assert state.drifts(system) is bool(alive)
-        assert state.provisioning.standing[system].look_at is None
-
-    def do_by_hand(self, system: System) -> None:
-        provisioning = self.state.provisioning
-        if system is System.TELEPHONY:
-            self.phones |= provisioning.lines_wanted
-        else:
-            self.network |= {account: access.on for account, access in provisioning.access_wanted.items()}
-        self.by_hand -= {*provisioning.lines_wanted} if system is System.TELEPHONY else {*provisioning.access_wanted}
-
-    @rule(system=st.sampled_from(SWITCHED))
-    def report_drift(self, system: System) -> None:
-        self.state.doubted(system, "somebody looked", self.now, "monitoring")
-
-    @rule(granted=st.sampled_from([True, True, False]))
-    def publish(self, granted: bool) -> None:
-        """The directory takes all there is to tell, and decides on the oldest claim."""
-        self.loop()
-        state = self.state
-        if not state.may_attempt(System.DIRECTORY, self.now):
-            return
-        if not state.registered:
-            self.register("B-1")
-        state.journal.published(state.journal.written)
-        state.provisioning.published = state.client.revision
-        state.provisioning.standing[System.DIRECTORY].succeed(state.client.revision, self.now)
-        if not state.claims:
-            return
-        command, before = state.claims[0], copy.deepcopy(state)
-        if granted:
-            outcome = state.won("B-9" if state.needs.billing_ref == "" else state.needs.billing_ref, self.now)
-            if not isinstance(outcome, Refusal):
-                self.answered(command, before)
-                return
-        else:
-            state.lost(command, NumberTaken("taken", "another", "add_lines"), self.now)
-        assert state.client.revision > before.client.revision
-        assert state.client.services == before.client.services or state.client.status is not before.client.status
-
-    @rule(system=st.sampled_from(SWITCHED))
-    def do_all_there_is_to_do_now(self, system: System) -> None:
-        for each in (system, *SWITCHED):
-            self.begin_and_hear(each)
-        self.publish(granted=True)
-
-    @precondition(lambda self: self.count > 3)
-    @rule()
-    def let_everything_be_done(self) -> None:
-        """When everything wanted is proven and published, the client is settled, and the world is as decided."""
-        for system in SWITCHED:
-            if self.state.provisioning.standing[system].skipped:
-                self.ask(Retry(system=system))
-        for _ in range(6):
-            self.now = max(self.now, self.state.next_look() or self.now)
-            self.loop()
-            for system in SWITCHED:
-                self.look_again(system, blind=False)
-                self.now = max([self.now, *filter(None, [self.state.provisioning.standing[system].retry_at])])
-                self.begin_and_hear(system)
-            for _ in range(len(self.state.claims) + 1):
-                self.publish(granted=True)
-        client = self.state.client
-        assert self.state.settled
-        assert self.state.provisioned is Provisioned.SETTLED
-        assert self.state.finished is (client.status is Status.DECOMMISSIONED)
-        in_service = {n for n, on in self.phones.items() if on}
-        assert in_service == {x.number for x in client.services.lines if self.should_be_on(x)}
-        admitted = {a for a, on in self.network.items() if on}
-        assert admitted == ({"acme"} if client.services.internet and client.status is Status.ACTIVE else set())
-        if client.status is Status.DECOMMISSIONED:
-            assert not self.state.numbers, "all numbers of a finished client are free"
-            assert self.state.next_moment() is None
-
-    def begin_and_hear(self, system: System) -> None:
-        self.begin(system, -1)
-        if system in self.under_way:
-            self.hear(system)
-
-    def take_place(self, system: System, order: Order, done: int) -> None:
-        """Some of an order, or with -1 all of it, is really done now."""
-        if system is System.TELEPHONY:
-            really = {n: on for i, (n, on) in enumerate(sorted(order.lines.items())) if done >> i & 1}
-            self.phones |= really
-            self.by_hand -= {*really}
-        elif done & 1:
-            self.network |= {account: access.on for account, access in order.access.items()}
-            self.by_hand -= {*order.access}
-
-    def loop(self) -> None:
-        """One pass of the workflow's loop, up to where attempts begin."""
-        self.state.advance(self.now)
-        self.keep_in_mind()
-        for system, order in list(self.under_way.items()):
-            if order.revision < self.state.provisioning.standing[system].wanted_since:
-                del self.under_way[system]
-                self.take_place(system, order, self.count)  # it may still do some of it
-
     # -- what always holds --------------------------------------------------------------------------------------------
-
-    def should_be_on(self, line: Line) -> bool:
-        """While active; protected lines that were then in service stay so while suspended."""
-        status = self.state.client.status
-        return status is Status.ACTIVE or (status is Status.SUSPENDED and line.protected and line.number in self.kept)
-
-    def keep_in_mind(self) -> None:
-        """Which lines were in service when the client was last active, and are protected since."""
-        client = self.state.client
-        contracted = {line.number for line in client.services.lines}
-        protected = {line.number for line in client.services.lines if line.protected}
-        if client.status is Status.ACTIVE:
-            self.kept = contracted
-        else:
-            self.kept &= protected if client.status is Status.SUSPENDED else set()
 
     @invariant()
     def services_are_wanted_on_exactly_while_active_and_contracted(self) -> None:
         self.state.advance(self.now)
         self.keep_in_mind()
         client, provisioning = self.state.client, self.state.provisioning
-        wanted = {n for n, on in provisioning.lines_wanted.items() if on}
+        wanted = {n for n, on in on_off(provisioning.systems[TELEPHONY].wanted).items() if on}
         assert wanted == {x.number for x in client.services.lines if self.should_be_on(x)}
-        admitted = [access for access in provisioning.access_wanted.values() if access.on]
+        admitted = [access for access in provisioning.systems[INTERNET].wanted.values() if access.on]
         internet = client.services.internet
         if client.status is Status.ACTIVE and internet is not None:
-            assert admitted == [Access("acme", True, internet.down_mbps, internet.up_mbps, internet.vlan)]
+            assert admitted == [account(True, internet.down_mbps, internet.up_mbps, internet.vlan)]
         else:
             assert admitted == []
+        active = client.status is Status.ACTIVE
+        opened = {name: x.settings for name, x in self.ledger(DOORS).wanted.items() if x.on}
+        assert opened == ({x.name: x.settings for x in client.services.further} if active else {})
 
     @invariant()
     def status_and_holds_agree(self) -> None:
@@ -591,33 +159,29 @@ class Lifecycle(RuleBasedStateMachine):
 
     @invariant()
     def what_is_proven_is_true(self) -> None:
-        provisioning = self.state.provisioning
-        lines, access = provisioning.lines.items(), provisioning.access.items()
-        assert all(self.phones.get(n, False) is on for n, on in lines if n not in self.by_hand)
-        assert all(self.network.get(a, False) is x.on for a, x in access if a not in self.by_hand)
-        assert set(provisioning.lines) <= set(provisioning.lines_wanted)
-        assert set(provisioning.access) <= set(provisioning.access_wanted)
+        for system, ledger in self.state.provisioning.systems.items():
+            known = on_off(ledger.proven)
+            assert all(self.real[system].get(s, False) is on for s, on in known.items() if s not in self.by_hand)
+            assert set(ledger.proven) <= set(ledger.wanted)
 
     @invariant()
     def a_number_is_held_while_it_is_contracted_planned_or_not_proven_off(self) -> None:
         state = self.state
-        assert {number for number, on in self.phones.items() if on and number not in self.by_hand} <= state.numbers
+        assert {
+            number for number, on in self.real[TELEPHONY].items() if on and number not in self.by_hand
+        } <= state.numbers
         if state.client.status is not Status.DECOMMISSIONED:
             assert set(state.client.services.numbers) <= state.numbers
 
     @invariant()
     def unknown_is_drift_and_drift_is_attempted_or_waited_for(self) -> None:
         state, provisioning = self.state, self.state.provisioning
-        for system, known, wanted in (
-            (System.TELEPHONY, set(provisioning.lines), set(provisioning.lines_wanted)),
-            (System.INTERNET, set(provisioning.access), set(provisioning.access_wanted)),
-        ):
-            skipped = provisioning.standing[system].skipped is not None
-            assert known == wanted or not state.registered or state.drifts(system) or skipped
-            retry = provisioning.standing[system].retry_at
-            if state.drifts(system) and system is System.TELEPHONY and system not in self.under_way:
+        for system, ledger in provisioning.systems.items():
+            standing = ledger.standing
+            assert set(ledger.proven) == set(ledger.wanted) or not state.registered or ledger.drifts or standing.skipped
+            if state.drifts(system) and system != INTERNET and system not in self.under_way:
+                retry = standing.retry_at
                 assert state.may_attempt(system, self.now) or (retry is not None and retry > self.now)
-            standing = provisioning.standing[system]
             if standing.attention and standing.revived < FLAPPING and standing.looks_failed < BLIND:
                 assert state.drifts(system), "attention ends with a proof"
         if state.settled:
@@ -625,9 +189,9 @@ class Lifecycle(RuleBasedStateMachine):
 
     @invariant()
     def the_directory_can_tell_settled_by_comparing_revisions(self) -> None:
-        for system in SWITCHED:
-            standing = self.state.provisioning.standing[system]
-            if self.state.registered and self.state.drifts(system):
+        for system in SYSTEMS:
+            standing = self.ledger(system).standing
+            if self.state.registered and self.ledger(system).drifts:
                 assert standing.proven_revision < standing.wanted_since
 
     @invariant()

@@ -36,7 +36,7 @@ from workflows.domain.errors import IllegalTransition
 from workflows.domain.lifecycle import Activation, Status
 from workflows.domain.preview import Preview, preview
 from workflows.domain.services import ClientType, Services
-from workflows.domain.systems import System
+from workflows.domain.systems import TELEPHONY
 
 
 def seen(client: Client, command: AnyCommand) -> tuple[Preview, dict[str, tuple[str, str]]]:
@@ -162,7 +162,7 @@ def test_a_new_client_s_activation_puts_into_service_what_was_not() -> None:
         ),
         (ChangeServices(internet="none"), {"account acme": ("on, 100/20 Mbit/s, VLAN 110", "off")}),
         (Unsuspend(), {}),
-        (Retry(system=System.TELEPHONY), {}),
+        (Retry(system=TELEPHONY), {}),
     ],
 )
 def test_every_other_command_names_what_it_touches(command: AnyCommand, effects: dict[str, tuple[str, str]]) -> None:

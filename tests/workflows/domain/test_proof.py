@@ -2,7 +2,19 @@
 
 from datetime import timedelta
 
-from tests.support.builders import LIFT, LINE, NOW, RESIDENTIAL, SECOND, in_directory, prove, tenant
+from tests.support.builders import (
+    LIFT,
+    LINE,
+    NOW,
+    RESIDENTIAL,
+    SECOND,
+    account,
+    in_directory,
+    lines_proven,
+    lines_wanted,
+    prove,
+    tenant,
+)
 from workflows.domain.client.client import Client
 from workflows.domain.commands import (
     ChangeServices,
@@ -16,13 +28,13 @@ from workflows.domain.commands import (
     Unsuspend,
 )
 from workflows.domain.lifecycle import Status
-from workflows.domain.provisioning.ledger import Provisioned
+from workflows.domain.provisioning.provisioning import Provisioned
 from workflows.domain.provisioning.standing import Doubt, Found, Limits, Proof
+from workflows.domain.provisioning.telephony import numbers_in_use
 from workflows.domain.services import ClientType, Services
 from workflows.domain.state import ClientState
-from workflows.domain.systems import SWITCHED, System
+from workflows.domain.systems import BUILT_IN, DIRECTORY, INTERNET, TELEPHONY
 
-TELEPHONY, INTERNET, DIRECTORY = System
 LIMITS = Limits(attempt=120, first_pause=15, second_look=60)
 SILENT = Doubt(Proof.NOT_PROVEN, "10.0.0.1 did not answer")
 REFUSED = Doubt(Proof.FAILED, "the row is refused")
@@ -45,7 +57,7 @@ def lines_found(state: ClientState, doubts: dict[str, Doubt], seconds: float = 0
     """The telephone system was ordered what is wanted now, and this came of it."""
     state.provisioning.begin(TELEPHONY)
     found = Found(state.client.revision, NOW + timedelta(seconds=seconds), doubts=doubts)
-    state.lines_found(dict(state.provisioning.lines_wanted), found, 1.0)
+    state.found(TELEPHONY, dict(state.provisioning.systems[TELEPHONY].wanted), found, 1.0)
 
 
 # -- one line at a time -----------------------------------------------------------------------------------------------
@@ -55,7 +67,7 @@ def test_one_line_that_is_refused_needs_a_person_and_holds_up_no_other() -> None
     state = settled()
     state.obey(Suspend(), NOW)
     lines_found(state, {SECOND.number: REFUSED})
-    assert state.provisioning.lines == {LINE.number: False}
+    assert lines_proven(state) == {LINE.number: False}
     assert state.drifts(TELEPHONY)
     assert state.provisioned is Provisioned.ATTENTION
     standing = state.provisioning.standing[TELEPHONY]
@@ -63,7 +75,7 @@ def test_one_line_that_is_refused_needs_a_person_and_holds_up_no_other() -> None
     assert standing.attention_since == NOW
     assert standing.retry_at == NOW + timedelta(seconds=15)
     assert told(state)[-1] == f"Telephony not done: {SECOND.number}: the row is refused"
-    assert state.provisioning.numbers_in_use == {SECOND.number}
+    assert numbers_in_use(state.provisioning.systems[TELEPHONY]) == {SECOND.number}
 
 
 def test_silence_is_neither_success_nor_failure_until_it_has_lasted_as_long_as_an_attempt_may() -> None:
@@ -119,7 +131,7 @@ def test_a_removed_line_that_is_not_proven_off_is_attempted_until_it_is() -> Non
     state = settled()
     state.obey(ChangeServices(remove_lines=(SECOND.number,)), NOW)
     lines_found(state, {SECOND.number: SILENT})
-    assert state.provisioning.lines_wanted == {LINE.number: True, SECOND.number: False}
+    assert lines_wanted(state) == {LINE.number: True, SECOND.number: False}
     assert SECOND.number in state.numbers, "nobody else may have it yet"
     lines_found(state, {}, 20)
     assert SECOND.number not in state.numbers
@@ -136,9 +148,10 @@ def test_what_was_switched_off_is_looked_at_again_after_the_delay() -> None:
     assert state.settled, "the second look keeps nobody waiting"
     assert state.next_look() == LATER
     assert not state.may_look(TELEPHONY, LATER - timedelta(seconds=1))
-    assert all(state.may_look(system, LATER) for system in SWITCHED)
-    assert state.provisioning.to_look_at == {TELEPHONY: [LINE.number, SECOND.number], INTERNET: ["acme"]}
-    for system in SWITCHED:
+    assert all(state.may_look(system, LATER) for system in BUILT_IN)
+    assert state.provisioning.systems[TELEPHONY].to_look_at == [LINE.number, SECOND.number]
+    assert state.provisioning.systems[INTERNET].to_look_at == ["acme"]
+    for system in BUILT_IN:
         state.looked(system, Found(state.client.revision, LATER), 0.5)
     assert state.next_look() is None
     assert set(state.provisioning.standing[TELEPHONY].proofs.values()) == {LATER}
@@ -161,7 +174,7 @@ def test_a_line_found_alive_is_drift_and_is_switched_off_again() -> None:
     assert state.may_attempt(TELEPHONY, LATER)
     assert not state.settled
     prove(state, now=LATER)
-    assert state.provisioning.to_look_at[TELEPHONY] == [LINE.number, SECOND.number]
+    assert state.provisioning.systems[TELEPHONY].to_look_at == [LINE.number, SECOND.number]
     assert state.next_look() == LATER, "the network's own look is due"
     assert state.provisioned is Provisioned.SETTLED, "once is drift, no more"
 
@@ -244,11 +257,11 @@ def test_a_protected_line_that_is_added_during_a_suspension_does_not_come_into_s
     state = settled()
     state.obey(Suspend(), NOW)
     state.obey(ChangeServices(add_lines=(LIFT,)), NOW)
-    assert state.provisioning.lines_wanted[LIFT.number] is False
+    assert lines_wanted(state)[LIFT.number] is False
     state.obey(Unsuspend(), NOW)
-    assert state.provisioning.lines_wanted[LIFT.number] is True
+    assert lines_wanted(state)[LIFT.number] is True
     state.obey(Suspend(), NOW)
-    assert state.provisioning.lines_wanted[LIFT.number] is True, "now it stays"
+    assert lines_wanted(state)[LIFT.number] is True, "now it stays"
 
 
 def test_a_proof_is_dated_by_the_clock_of_the_system() -> None:
@@ -257,7 +270,7 @@ def test_a_proof_is_dated_by_the_clock_of_the_system() -> None:
     state.provisioning.begin(INTERNET)
     seen_at = NOW - timedelta(seconds=3)
     found = Found(state.client.revision, NOW, seen_at=seen_at)
-    state.access_found(dict(state.provisioning.access_wanted), found, 0)
+    state.found(INTERNET, dict(state.provisioning.systems[INTERNET].wanted), found, 0)
     standing = state.provisioning.standing[INTERNET]
     assert (standing.proven_at, standing.proofs["acme"]) == (seen_at, seen_at)
     assert standing.look_at == LATER, "but the second look is our own clock's"
@@ -267,10 +280,10 @@ def test_a_removed_number_found_alive_is_taken_back_until_it_is_off() -> None:
     state = settled()
     state.obey(ChangeServices(remove_lines=(SECOND.number,)), NOW)
     prove(state)
-    assert SECOND.number not in state.provisioning.lines_wanted
+    assert SECOND.number not in lines_wanted(state)
     alive = {SECOND.number: Doubt(Proof.FAILED, "in service again")}
     state.looked(TELEPHONY, Found(state.client.revision, LATER, doubts=alive), 0.5)
-    assert state.provisioning.lines_wanted[SECOND.number] is False
+    assert lines_wanted(state)[SECOND.number] is False
     assert state.drifts(TELEPHONY)
 
 
@@ -278,11 +291,11 @@ def test_an_account_ended_by_a_conversion_found_alive_is_switched_off_again_as_i
     state = settled()
     state.obey(Convert(to=ClientType.VIRTUAL), NOW)
     prove(state)
-    assert state.provisioning.access_wanted == {}
+    assert state.provisioning.systems[INTERNET].wanted == {}
     alive = {"acme": Doubt(Proof.FAILED, "a session of 10.0.0.7")}
     state.looked(INTERNET, Found(state.client.revision, LATER, doubts=alive), 0.5)
-    wanted = state.provisioning.access_wanted["acme"]
-    assert (wanted.on, wanted.down_mbps, wanted.vlan) == (False, 100, 110)
+    wanted = state.provisioning.systems[INTERNET].wanted["acme"]
+    assert wanted == account(False, 100, 20, 110)
 
 
 def test_what_cannot_be_seen_at_the_second_look_is_looked_at_again_with_growing_pauses() -> None:
@@ -305,8 +318,8 @@ def test_what_is_switched_on_again_needs_no_second_look() -> None:
     state.obey(Unsuspend(), NOW)
     prove(state)
     assert state.next_look() is None
-    assert state.provisioning.look_lines == []
-    assert state.provisioning.look_access == []
+    assert state.provisioning.systems[TELEPHONY].look == {}
+    assert state.provisioning.systems[INTERNET].look == {}
 
 
 def test_a_decommissioned_client_ends_only_after_the_second_look() -> None:
@@ -316,7 +329,7 @@ def test_a_decommissioned_client_ends_only_after_the_second_look() -> None:
     assert state.settled
     assert not state.numbers, "its numbers are free already"
     assert not state.finished
-    for system in SWITCHED:
+    for system in BUILT_IN:
         state.looked(system, Found(state.client.revision, LATER), 0.5)
     assert state.finished
 
@@ -336,19 +349,19 @@ def test_a_protected_line_is_not_looked_at_because_it_stays_in_service() -> None
     state = settled(tenant(services=Services(ClientType.RESIDENTIAL, (LINE, LIFT), RESIDENTIAL.internet)))
     state.obey(Suspend(), NOW)
     prove(state)
-    assert state.provisioning.lines == {LINE.number: False, LIFT.number: True}
-    assert state.provisioning.to_look_at[TELEPHONY] == [LINE.number]
+    assert lines_proven(state) == {LINE.number: False, LIFT.number: True}
+    assert state.provisioning.systems[TELEPHONY].to_look_at == [LINE.number]
 
 
 def test_rotated_credentials_are_proven_on_both_systems_also_while_suspended() -> None:
     for status in (Status.ACTIVE, Status.SUSPENDED):
         state = settled(tenant(status))
-        wanted = dict(state.provisioning.lines_wanted)
+        wanted = dict(lines_wanted(state))
         answer = state.obey(RotateCredentials(), NOW)
         assert answer.changed
         assert answer.message == "Credentials rotated, to version 2"
-        assert all(state.drifts(system) for system in SWITCHED)
-        assert state.provisioning.lines_wanted == wanted, "nothing is switched by it"
+        assert all(state.drifts(system) for system in BUILT_IN)
+        assert lines_wanted(state) == wanted, "nothing is switched by it"
         prove(state)
         assert state.settled
 
@@ -358,4 +371,4 @@ def test_rotating_the_credentials_of_a_client_that_has_nothing_in_service_change
     prove(state, DIRECTORY)
     state.obey(RotateCredentials(), NOW)
     assert state.client.secret_version == 2
-    assert not any(state.drifts(system) for system in SWITCHED)
+    assert not any(state.drifts(system) for system in BUILT_IN)

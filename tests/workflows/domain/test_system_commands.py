@@ -5,16 +5,16 @@ from typing import Any
 
 import pytest
 
-from tests.support.builders import LINE, NOW, SECOND, in_directory, prove, tenant
+from tests.support.builders import LINE, NOW, SECOND, in_directory, lines_proven, prove, tenant
 from workflows.domain.commands import Decommission, MarkDone, Retry, Skip, Suspend, SystemCommand, Unsuspend
 from workflows.domain.errors import InvalidField
 from workflows.domain.lifecycle import Status
-from workflows.domain.provisioning.ledger import Provisioned
+from workflows.domain.provisioning.provisioning import Provisioned
 from workflows.domain.provisioning.standing import Found, Limits, Skipped
+from workflows.domain.provisioning.telephony import numbers_in_use
 from workflows.domain.state import BULK_LAST, OPERATOR_FIRST, ClientState
-from workflows.domain.systems import SWITCHED, System
+from workflows.domain.systems import BUILT_IN, DIRECTORY, INTERNET, TELEPHONY, System
 
-TELEPHONY, INTERNET, DIRECTORY = System
 SYSTEM_COMMANDS: list[type[SystemCommand]] = [Retry, Skip, MarkDone]
 
 
@@ -63,7 +63,7 @@ def test_a_skipped_system_is_settled_with_its_difference_shown_and_is_not_attemp
     assert state.provisioned is Provisioned.SETTLED
     assert state.provisioning.differs(TELEPHONY, state.client)
     assert not state.may_attempt(TELEPHONY, NOW + timedelta(days=365))
-    assert state.provisioning.numbers_in_use == {LINE.number, SECOND.number}
+    assert numbers_in_use(state.provisioning.systems[TELEPHONY]) == {LINE.number, SECOND.number}
 
 
 def test_a_skip_ends_with_the_next_decision_that_concerns_the_system() -> None:
@@ -101,12 +101,12 @@ def test_a_system_marked_done_counts_as_proven_by_hand_and_by_whom() -> None:
     standing = state.provisioning.standing[TELEPHONY]
     assert (standing.method, standing.by, standing.proven_at) == ("by hand", "ann", NOW)
     assert standing.proofs == {LINE.number: NOW, SECOND.number: NOW}
-    assert state.provisioning.lines == {LINE.number: False, SECOND.number: False}
+    assert lines_proven(state) == {LINE.number: False, SECOND.number: False}
     assert state.journal.waiting[-1].reason == "ticket 4711"
     prove(state, DIRECTORY)
     assert state.settled
     assert state.next_look() is not None, "the network was switched off by us, and is looked at again"
-    assert state.provisioning.to_look_at[TELEPHONY] == []
+    assert state.provisioning.systems[TELEPHONY].to_look_at == []
 
 
 def test_what_is_marked_done_is_switched_again_by_the_next_decision() -> None:
@@ -170,7 +170,7 @@ def test_a_recovered_system_keeps_the_priority_of_the_decision_that_waits_for_it
 
 def test_one_skipped_system_leaves_the_other_alone() -> None:
     state = in_directory(tenant())
-    for system in SWITCHED:
+    for system in BUILT_IN:
         state.failed(system, "no answer", NOW, 1.0)
     ask(state, Skip)
     assert state.drifts(INTERNET)

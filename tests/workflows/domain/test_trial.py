@@ -22,9 +22,9 @@ from workflows.domain.commands import (
 )
 from workflows.domain.journal import Entry, Journal
 from workflows.domain.lifecycle import Status
-from workflows.domain.provisioning.ledger import Provisioning
+from workflows.domain.provisioning.provisioning import Provisioning
 from workflows.domain.services import ClientType
-from workflows.domain.systems import System
+from workflows.domain.systems import INTERNET, TELEPHONY
 from workflows.domain.trial import all_or_nothing, copy_of
 
 LATER = NOW + timedelta(days=1)
@@ -38,9 +38,9 @@ COMMANDS: list[ClientCommand] = [
     Suspend(command_id="c1", at=LATER),
 ]
 ABOUT_A_SYSTEM: list[SystemCommand] = [
-    Retry(command_id="c1", system=System.TELEPHONY),
-    Skip(command_id="c1", system=System.TELEPHONY, reason="later"),
-    MarkDone(command_id="c1", system=System.TELEPHONY, reason="by hand"),
+    Retry(command_id="c1", system=TELEPHONY),
+    Skip(command_id="c1", system=TELEPHONY, reason="later"),
+    MarkDone(command_id="c1", system=TELEPHONY, reason="by hand"),
 ]
 
 
@@ -121,6 +121,6 @@ def test_a_copy_shares_nothing_that_changes_in_place() -> None:
     for command in (*COMMANDS, *ABOUT_A_SYSTEM):
         copy_of(trial).obey(command, NOW)
     trial.obey(COMMANDS[0], NOW)
-    trial.provisioning.standing[System.INTERNET].fail("away", NOW, trial.limits, 1)
+    trial.provisioning.standing[INTERNET].fail("away", NOW, trial.limits, 1)
     trial.journal.published(trial.journal.written)
     assert state == before

@@ -41,6 +41,7 @@ from workflows.domain.journal import Entry, Event, entry_for
 from workflows.domain.lifecycle import Activation, Kind, Status
 from workflows.domain.schedule import PlannedChange, Schedule
 from workflows.domain.services import ClientType, Services, difference
+from workflows.domain.systems import MAIN, System
 from workflows.domain.trial import all_or_nothing, copy_of
 
 MOST_HOLDS = 100
@@ -63,6 +64,7 @@ class Client:
 
     ``revision`` grows with every decision; it fences late writes and orders the directory. ``converted_revision`` is
     that of the last conversion. ``secret_version`` is what "rotate credentials" raises (PRODUCT.md section 5).
+    ``instances`` name the one of each system that serves the client's site, where it is not the main one.
     """
 
     client_id: str
@@ -84,6 +86,7 @@ class Client:
     converted_revision: int = 0
     first_active_at: datetime | None = None
     decommissioned_at: datetime | None = None
+    instances: dict[System, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_client_id(self.client_id)
@@ -165,6 +168,10 @@ class Client:
             planned=frozenset(change.kind for change in self.schedule),
             ended=ended_at(self.decommissioned_at, self.timezone),
         )
+
+    def instance_of(self, system: System) -> str:
+        """Which instance of a system serves the client."""
+        return self.instances.get(system, MAIN)
 
     @property
     def numbers_held(self) -> frozenset[str]:
@@ -298,14 +305,19 @@ class Client:
         return outcome
 
     def _change_services(self, command: ChangeServices, now: datetime) -> Outcome:
-        if not (command.add_lines or command.remove_lines or command.internet != "keep"):
-            raise InvalidField(
-                "No change of services is given", "Give add_lines, remove_lines or internet", field="add_lines"
-            )
-        services = self.services.changed(command.add_lines, command.remove_lines, command.internet)
+        lines, others = command.add_lines or command.remove_lines, command.add_services or command.remove_services
+        if not (lines or others or command.internet != "keep"):
+            remedy = "Give add_lines, remove_lines, internet, add_services or remove_services"
+            raise InvalidField("No change of services is given", remedy, field="add_lines")
+        services = self.services.changed(
+            command.add_lines, command.remove_lines, command.internet, command.add_services, command.remove_services
+        )
         if services == self.services:
             return self._unchanged("The services are so already", command, now)
         before, self.services = self.services, services
+        self.instances |= {
+            s: x for s, x in command.instances.items() if s not in self.instances and s in services.kinds
+        }
         return self._decided(difference(before, services), command, now)
 
     def _edit(self, command: Edit, now: datetime) -> Outcome:

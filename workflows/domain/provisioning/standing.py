@@ -33,6 +33,7 @@ class Limits:
     needs a person. Pauses between attempts start at ``first_pause``, double, and never exceed ``longest_pause``.
     ``recent`` command ids are remembered, for deduplication. After ``renew_after`` events of history a run is renewed;
     0: when the server suggests it. ``second_look`` after something was proven off it is looked at again; 0: never.
+    ``at_once`` bounds the first attempt of a decision that a person waits for; 0: every attempt goes through the queue.
     """
 
     attempt: float = 120.0
@@ -41,6 +42,7 @@ class Limits:
     recent: int = 500
     renew_after: int = 0
     second_look: float = 0.0
+    at_once: float = 0.0
 
     def pause(self, failures: int, chance: float) -> timedelta:
         """After so many failures in a row: growing, and jittered by ``chance`` (0 to 1)."""

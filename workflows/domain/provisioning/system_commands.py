@@ -6,9 +6,9 @@ from workflows.domain.client.client import Client, Outcome
 from workflows.domain.commands import MarkDone, Retry, Skip, SystemCommand, check_texts
 from workflows.domain.errors import InvalidField
 from workflows.domain.journal import Event, entry_for
-from workflows.domain.provisioning.ledger import Provisioning
+from workflows.domain.provisioning.provisioning import Provisioning, kind_of
 from workflows.domain.provisioning.standing import Skipped
-from workflows.domain.systems import SWITCHED
+from workflows.domain.text import safe_text
 
 LONGEST_REASON = 500
 
@@ -16,7 +16,7 @@ LONGEST_REASON = 500
 def carry_out(command: SystemCommand, client: Client, provisioning: Provisioning, now: datetime) -> Outcome:
     """Carry it out. Raises InvalidField for a system that is not switched, or a reason that is not given."""
     try:
-        _check(command)
+        _check(command, provisioning)
     except InvalidField as invalid:
         raise invalid.within(client.situation()) from None
     standing = provisioning.standing[command.system]
@@ -38,27 +38,24 @@ def _done(command: SystemCommand, client: Client, provisioning: Provisioning, no
         case Skip():
             differs = provisioning.differs(command.system, client)
             standing.expect(client.revision)
-            provisioning.forget_look(command.system)
+            provisioning.systems[command.system].forget_look()
             standing.accept(Skipped(command.reason, command.by, now) if differs else None)
             return f"The {command.system} is left as it is, until the next decision that concerns it"
         case Retry():
             standing.look_at = now
             return f"The {command.system} is looked at again"
         case MarkDone():
-            contracted = _contracted(command, client)
-            provisioning.by_hand(command.system, client.revision, now, command.by, command.reason, contracted)
+            ledger, contracted = provisioning.systems[command.system], kind_of(command.system).contracted(client)
+            ledger.by_hand(client.revision, now, command.by, command.reason, contracted)
             return f"The {command.system} is marked as done by hand"
 
 
-def _contracted(command: MarkDone, client: Client) -> tuple[str, ...]:
-    has_internet = client.services.internet is not None
-    return (*client.services.numbers, *((client.client_id,) if has_internet else ()))
-
-
-def _check(command: SystemCommand) -> None:
-    if command.system not in SWITCHED:
+def _check(command: SystemCommand, provisioning: Provisioning) -> None:
+    if command.system not in provisioning.systems:
         raise InvalidField(
-            f"The {command.system} is not switched for a client", f"Give one of: {', '.join(SWITCHED)}", field="system"
+            f"The system {safe_text(command.system, 80)!r} is not switched for this client",
+            f"Give one of: {', '.join(provisioning.systems)}",
+            field="system",
         )
     check_texts(command)
     field = "note" if isinstance(command, MarkDone) else "reason"

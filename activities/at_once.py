@@ -1,0 +1,41 @@
+"""All that a decision asks for, side by side, for a client's own workflow task to wait for."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+from temporalio import activity
+
+from activities.bounds import bounded
+from workflows.domain.text import safe_text
+from workflows.ports import AtOnce, Directory, Ensure, Evidence, Failed, Publish, Published, ServiceSystem
+
+LATE = "Late"
+
+log = structlog.get_logger(__name__)
+
+Pace = Callable[[Ensure, Callable[[Ensure], Awaitable[Evidence]]], Awaitable[Evidence]]
+"""Carries out an order on a system, or turns it away."""
+
+
+class SideBySide(AtOnce):
+    """The same systems and the same directory as in the worker's other activities, behind the same pace."""
+
+    def __init__(self, systems: ServiceSystem, directory: Directory, pace: Pace) -> None:
+        self._systems, self._directory, self._pace = systems, directory, pace
+
+    @activity.defn(name="at_once")
+    async def at_once(self, orders: list[Ensure | Publish], seconds: float) -> list[Evidence | Published | Failed]:
+        """Carry out each order. What fails, or is late, says so, and holds up no other."""
+        return await asyncio.gather(*(self._answer(order, seconds) for order in orders))
+
+    async def _answer(self, order: Ensure | Publish, seconds: float) -> Evidence | Published | Failed:
+        try:
+            async with asyncio.timeout(seconds):
+                if isinstance(order, Publish):
+                    return await self._directory.publish(order)
+                return bounded(await self._pace(order, self._systems.ensure), order.subjects)
+        except TimeoutError:
+            return Failed(LATE, f"no answer within {seconds:g} s")
+        except Exception as error:  # noqa: BLE001  # an adapter may be anybody's: whatever it raises is no trouble of the others
+            return Failed(type(error).__name__, safe_text(str(error)))

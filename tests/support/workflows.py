@@ -1,0 +1,261 @@
+"""A Temporal server whose time can be skipped, and workers with fake systems on a task queue of their own each."""
+
+import sys
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import Client as TemporalClient
+from temporalio.client import WorkflowHandle, WorkflowHistory, WorkflowUpdateFailedError
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
+from temporalio.worker import Replayer, Worker
+
+from activities.at_once import SideBySide
+from activities.systems import Systems
+from tests.support.fakes import FakeDirectory, FakeInternet, FakeTelephony
+from tests.support.waiting import eventually
+from worker import hearing_all_at_once
+from workflows.client_lifecycle import ClientLifecycle
+from workflows.domain.client.client import Client
+from workflows.domain.dates import local_day
+from workflows.domain.lifecycle import Activation
+from workflows.domain.provisioning.standing import Limits
+from workflows.domain.services import ClientType, Internet, Line, Services
+from workflows.domain.state import ClientState
+from workflows.domain.systems import INTERNET, TELEPHONY
+from workflows.guard import Guard
+from workflows.ports import Ensure
+from workflows.visibility import KEYS, attributes_at_start
+from workflows.wire.messages import Message, WaitSettled
+from workflows.wire.start import ClientStart, client_id_of, workflow_id
+from workflows.wire.views import ClientView, CommandAnswer
+
+TEMPORAL = Path(sys.executable).parent / "temporal"
+LONDON = "Europe/London"
+OFFICE_LINE = Line("+442079460001", "3.12")
+SECOND_LINE = Line("+442079460002", "3.12")
+SERVICES = Services(ClientType.RESIDENTIAL, (OFFICE_LINE, SECOND_LINE), Internet(100, 20, 110))
+
+Handle = WorkflowHandle[ClientLifecycle, ClientView]
+
+
+@asynccontextmanager
+async def running_server() -> AsyncIterator[WorkflowEnvironment]:
+    """The dev server with time skipping per workflow (TEMPORAL.md section 1); no workflow skips unless told."""
+    async with await WorkflowEnvironment.start_time_skipping_v2(
+        dev_server_existing_path=str(TEMPORAL),
+        ts_config=TimeSkippingConfig(enabled=False),
+        data_converter=pydantic_data_converter,
+        search_attributes=KEYS,
+        dev_server_log_level="error",
+        dev_server_extra_args=[
+            "--dynamic-config-value",
+            "frontend.WorkflowTimeSkippingEnabled=true",
+            "--dynamic-config-value",
+            'history.timerProcessorMaxTimeShift="1ms"',
+        ],
+    ) as environment:
+        yield environment
+
+
+class Service:
+    """One worker, three fake systems, and the clients started in it."""
+
+    def __init__(self, environment: WorkflowEnvironment) -> None:
+        self.environment, self.temporal = environment, environment.client
+        self.queue = f"house-{uuid.uuid4().hex[:8]}"
+        self.telephony, self.internet, self.directory = FakeTelephony(), FakeInternet(), FakeDirectory()
+        self.handles: list[Handle] = []
+
+    @property
+    def activities(self) -> list[Callable[..., Any]]:
+        """What the fake systems do."""
+        systems = Systems({TELEPHONY: self.telephony, INTERNET: self.internet})
+        at_once = SideBySide(systems, self.directory, lambda order, carry_out: carry_out(order)).at_once
+        return [systems.ensure, systems.observe, self.directory.publish, at_once]
+
+    def worker(self, **options: Any) -> Worker:
+        worker = Worker(
+            self.temporal,
+            task_queue=self.queue,
+            workflows=[ClientLifecycle],
+            activities=self.activities,
+            **{"interceptors": [Guard()], **options},
+        )
+        return hearing_all_at_once(worker)
+
+    async def start(
+        self,
+        client_id: str = "",
+        *,
+        starts_in: int = 0,
+        activation: Activation = Activation.AUTOMATIC,
+        services: Services = SERVICES,
+        limits: Limits | None = None,
+        wait: bool = True,
+        **record: Any,
+    ) -> Handle:
+        """A new client whose start date is so many days from today; by default it waits until all is settled."""
+        now = datetime.now(UTC)
+        client = Client(
+            client_id=client_id or f"c-{uuid.uuid4().hex[:10]}",
+            name=record.pop("name", "Acme Ltd"),
+            site="thames",
+            timezone=record.pop("timezone", LONDON),
+            services=services,
+            start_date=self.day(starts_in),
+            created_at=now,
+            activation=activation,
+            **record,
+        )
+        state = ClientState.of_new(client, limits or Limits(attempt=8, first_pause=1, longest_pause=60))
+        handle = await self.temporal.start_workflow(
+            ClientLifecycle.run,
+            ClientStart(state=state),
+            id=workflow_id(client.client_id),
+            task_queue=self.queue,
+            search_attributes=attributes_at_start(state),
+            memo={"created_by": "the tests"},
+        )
+        self.handles.append(handle)
+        if wait:
+            await self.settled(handle)
+        return handle
+
+    @staticmethod
+    def virtual(*numbers: str) -> Services:
+        """The services of a virtual client."""
+        return Services(ClientType.VIRTUAL, tuple(Line(number) for number in numbers))
+
+    @staticmethod
+    def day(offset: int, now: datetime | None = None) -> date:
+        """A calendar day counted from today, in London."""
+        return local_day(now or datetime.now(UTC), LONDON) + timedelta(days=offset)
+
+    async def command(self, handle: Handle, kind: str, command_id: str = "", **fields: Any) -> CommandAnswer:
+        """Ask for a command and hear the answer; refused ones raise, see refusal_of."""
+        message = Message.model_validate({"kind": kind, "command_id": command_id, "by": "tester", **fields})
+        answer: CommandAnswer = await handle.execute_update("command", message, result_type=CommandAnswer)
+        return answer
+
+    async def signal(self, handle: Handle, name: str, *args: Any) -> None:
+        await handle.signal(name, args=args)
+
+    async def view(self, handle: Handle) -> ClientView:
+        view: ClientView = await handle.query(ClientLifecycle.client)
+        return view
+
+    async def settled(self, handle: Handle) -> ClientView:
+        """Wait until nothing is left to do, also through renewals."""
+        while True:
+            view: ClientView = await handle.execute_update(
+                "wait_settled", WaitSettled(patience=20), result_type=ClientView
+            )
+            if view.provisioning == "settled":
+                return view
+
+    async def until(self, handle: Handle, holds: Any) -> ClientView:
+        """Wait until the client's view satisfies ``holds``."""
+        found: list[ClientView] = []
+
+        async def satisfied() -> bool:
+            found.append(await self.view(handle))
+            return bool(holds(found[-1]))
+
+        await eventually(satisfied)
+        return found[-1]
+
+    def latest(self, handle: Handle) -> Handle:
+        """The client's newest run, whatever run it was started with."""
+        return self.temporal.get_workflow_handle_for(ClientLifecycle.run, handle.id)
+
+    async def skip(self, handle: Handle, delta: timedelta) -> None:
+        """Let that much time pass for this client alone."""
+        await self.environment.fast_forward(handle, delta)
+
+    async def directory_agrees(self) -> None:
+        """Where a client's workflow is settled, the directory shows it settled too."""
+        for handle in self.handles:
+            client_id = client_id_of(handle.id)
+            if client_id in self.directory.shown and not self.directory.faults.down:
+                view: ClientView = await self.temporal.get_workflow_handle(handle.id).query(
+                    "client", result_type=ClientView
+                )
+                proven = {
+                    TELEPHONY: _newest(self.telephony.orders, client_id),
+                    INTERNET: _newest(self.internet.orders, client_id),
+                }
+                if view.provisioning == "settled":
+                    assert self.directory.word(client_id, proven) == "settled", client_id
+
+    async def asked(self, handle: Handle, update: str) -> bool:
+        """Whether the client has accepted an update of this name."""
+        async for event in handle.fetch_history_events():
+            accepted = event.workflow_execution_update_accepted_event_attributes
+            if accepted.accepted_request.input.name == update:
+                return True
+        return False
+
+    async def events(self, handle: Handle) -> list[str]:
+        """The names of the current run's history events, in order."""
+        return [
+            EventType.Name(event.event_type).removeprefix("EVENT_TYPE_")
+            async for event in handle.fetch_history_events()
+        ]
+
+    async def histories(self) -> list[WorkflowHistory]:
+        """Every run of every client, oldest run last."""
+        found = []
+        for handle in self.handles:
+            run_id: str | None = (await self.temporal.get_workflow_handle(handle.id).describe()).run_id
+            while run_id:
+                run = self.temporal.get_workflow_handle(handle.id, run_id=run_id)
+                history = await run.fetch_history()
+                found.append(history)
+                started = history.events[0].workflow_execution_started_event_attributes
+                run_id = started.continued_execution_run_id or None
+        return found
+
+
+async def replay(histories: list[WorkflowHistory]) -> None:
+    """Every history replays with today's code, or the test fails."""
+    replayer = Replayer(workflows=[ClientLifecycle], data_converter=pydantic_data_converter, interceptors=[Guard()])
+    for history in histories:
+        if any(event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED for event in history.events):
+            await replayer.replay_workflow(history)  # it waits for ever for a run that has only just started
+
+
+async def replay_everything(client: TemporalClient) -> int:
+    """Every run of every client that a server has, replayed. Returns how many there were."""
+    histories = [
+        await client.get_workflow_handle(found.id, run_id=found.run_id).fetch_history()
+        async for found in client.list_workflows('WorkflowType = "ClientLifecycle"')
+    ]
+    await replay(histories)
+    return len(histories)
+
+
+async def refusal_of(asked: Awaitable[Any]) -> ApplicationError:
+    """The typed refusal an update came back with."""
+    with pytest.raises(WorkflowUpdateFailedError) as failed:
+        await asked
+    assert isinstance(failed.value.cause, ApplicationError), failed.value.cause
+    return failed.value.cause
+
+
+async def end(service: Service, handle: Handle) -> None:
+    """The test is over for this client."""
+    handle = service.latest(handle)
+    if (await handle.describe()).close_time is None:
+        await handle.terminate("the test is over")
+
+
+def _newest(orders: Sequence[Ensure], client_id: str) -> int:
+    return max((order.revision for order in orders if order.client_id == client_id), default=0)

@@ -1,0 +1,139 @@
+"""All systems of one client together: what is wanted of each, and where they stand (PRODUCT.md section 5)."""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from workflows.domain.client.client import Client
+from workflows.domain.lifecycle import Status
+from workflows.domain.provisioning.internet import Internet
+from workflows.domain.provisioning.kinds import ServiceKind
+from workflows.domain.provisioning.ledger import Ledger
+from workflows.domain.provisioning.standing import Standing
+from workflows.domain.provisioning.telephony import Telephony
+from workflows.domain.systems import BUILT_IN, DIRECTORY, INTERNET, TELEPHONY, System
+
+_BUILT_IN = {TELEPHONY: Telephony(TELEPHONY), INTERNET: Internet(INTERNET)}
+
+
+def kind_of(system: System) -> ServiceKind:
+    """The kind of service that a system switches."""
+    return _BUILT_IN.get(system) or ServiceKind(system)
+
+
+class Provisioned(StrEnum):
+    """Where provisioning stands, as one word."""
+
+    SETTLED = "settled"
+    CHANGING = "changing"
+    ATTENTION = "attention"
+
+
+@dataclass
+class Provisioning:
+    """The ledger of each system, and what the directory shows: ``published`` is the revision that it has.
+
+    ``secret_version`` is that of the secrets that are wanted. ``closing`` is true once everything is wanted off for
+    good.
+    """
+
+    systems: dict[System, Ledger] = field(default_factory=lambda: {system: Ledger() for system in BUILT_IN})
+    directory: Standing = field(default_factory=Standing)
+    published: int = 0
+    closing: bool = False
+    secret_version: int = 1
+
+    def __iter__(self) -> Iterator[System]:
+        """Every system, the directory last."""
+        yield from (*self.systems, DIRECTORY)
+
+    @property
+    def standing(self) -> Mapping[System, Standing]:
+        """How the attempts on each system went."""
+        return {**{system: ledger.standing for system, ledger in self.systems.items()}, DIRECTORY: self.directory}
+
+    # -- wanted ---------------------------------------------------------------------------------------------------
+
+    def follow(self, client: Client) -> None:
+        """Want what the client's decisions ask for now."""
+        ending = client.status is Status.DECOMMISSIONED and not self.closing
+        self.closing = client.status is Status.DECOMMISSIONED
+        rotated, self.secret_version = client.secret_version != self.secret_version, client.secret_version
+        for system in client.services.kinds:
+            self.systems.setdefault(system, Ledger())
+        for system, ledger in self.systems.items():
+            ledger.instance, kind = client.instance_of(system), kind_of(system)
+            contracted = kind.contracted(client)
+            again = ledger.reopen([subject for subject in ledger.proven if ending or subject not in contracted])
+            if rotated:
+                again, ledger.proven = bool(ledger.wanted), {}
+            wanted = ledger.known_off
+            if client.status is not Status.NEW:
+                wanted |= kind.wanted(client, ledger)
+            ledger.want(wanted, client.revision, again=again)
+        if client.revision > self.directory.wanted_since:
+            self.directory.expect(client.revision)
+
+    # -- drift ----------------------------------------------------------------------------------------------------
+
+    def differs(self, system: System, client: Client) -> bool:
+        """Whether the system is not proven to do what is wanted, or the directory not to show it."""
+        return self.published < client.revision if system == DIRECTORY else self.systems[system].differs
+
+    def drifts(self, system: System, client: Client) -> bool:
+        """Whether there is a difference that nobody has accepted."""
+        return self.standing[system].skipped is None and self.differs(system, client)
+
+    def waits(self, system: System, client: Client) -> bool:
+        """Whether what is wanted of a system is attempted only after another is proven."""
+        return kind_of(system).waits(client, self.systems)
+
+    def provisioned(self, client: Client) -> Provisioned:
+        """The one word for all systems together."""
+        return Provisioned.ATTENTION if self.directory.attention else self.switched(client)
+
+    def switched(self, client: Client) -> Provisioned:
+        """The one word for the systems that are switched, as the directory is told: it cannot show its own absence."""
+        if any(ledger.standing.attention for ledger in self.systems.values()):
+            return Provisioned.ATTENTION
+        return Provisioned.CHANGING if any(self.drifts(system, client) for system in self) else Provisioned.SETTLED
+
+    def next_moment(self, client: Client) -> datetime | None:
+        """When the next attempt on a system that is switched is due, for what failed before."""
+        retries = [
+            ledger.standing.retry_at
+            for system, ledger in self.systems.items()
+            if ledger.standing.retry_at and ledger.drifts and not self.waits(system, client)
+        ]
+        return min(retries, default=None)
+
+    # -- reports --------------------------------------------------------------------------------------------------
+
+    def begin(self, system: System) -> None:
+        """An attempt is under way."""
+        if system == DIRECTORY:
+            self.directory.retry_at = None
+        else:
+            self.systems[system].begin()
+
+    def doubt(self, system: System, revision: int) -> None:
+        """Somebody found the system not as it was left: what was proven of it is unknown now."""
+        if system == DIRECTORY:
+            self.published = 0
+            self.directory.distrust(revision)
+        else:
+            self.systems[system].doubt(revision)
+
+    # -- the second look --------------------------------------------------------------------------------------------
+
+    def next_look(self, busy: Collection[System] = ()) -> datetime | None:
+        """When something that was proven off is looked at again. What drifts, or is ``busy``, is done first."""
+        looks = [x.standing.look_at for system, x in self.systems.items() if system not in busy and not x.drifts]
+        return min((at for at in looks if at is not None), default=None)
+
+    def may_look(self, system: System, now: datetime) -> bool:
+        """Whether the second look at a system is due."""
+        ledger = self.systems.get(system)
+        at = ledger.standing.look_at if ledger else None
+        return ledger is not None and at is not None and at <= now and not ledger.drifts
