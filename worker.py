@@ -11,13 +11,12 @@ from typing import TypeVar
 
 import asyncpg
 import structlog
-from pydantic import ValidationError
+import uvloop
 from temporalio.client import Client
 from temporalio.service import RPCError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from temporalio.worker._workflow_instance import _WorkflowLogicFlag  # there is no public way to it yet
 
-from activities import loop
 from activities.adapters import adapters_of
 from activities.at_once import SideBySide
 from activities.background import background
@@ -137,29 +136,29 @@ async def watching(client: Client, databases: Databases, settings: Settings, pac
         await states.forget()
 
 
-async def _until_there(what: str, ask: Callable[[], Awaitable[T]], stop: asyncio.Event) -> T | None:
-    """What is asked for, as soon as it answers; None when we are asked to stop before."""
+async def _until_there(name: str, call: Callable[[], Awaitable[T]], stop: asyncio.Event) -> T | None:
+    """The answer, as soon as there is one; None when the worker is to stop before."""
     while not stop.is_set():
         try:
-            return await ask()
+            return await call()
         except NotMigrated:
             raise
         except AWAY as error:
-            log.warning("waiting", for_=what, error=f"{type(error).__name__}: {error}"[:300])
+            log.warning("waiting", for_=name, error=f"{type(error).__name__}: {error}"[:300])
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), timeout=1)
     return None
 
 
 def main() -> int:
-    """The exit status of one worker process: 0 when it was asked to stop, 1 when it cannot start."""
+    """The exit status of one worker process: 0 when it was stopped, 1 when it cannot start."""
     try:
         settings = Settings()
         settings.check_systems()
         set_up(json=settings.json_logs)
         raise_limit()
-        loop.run(run(settings))
-    except (ValidationError, ValueError, OSError, NotMigrated, NotPrepared, SearchAttributesMissing) as error:
+        uvloop.run(run(settings))
+    except (ValueError, OSError, NotMigrated, NotPrepared, SearchAttributesMissing) as error:
         sys.stderr.write(f"connect worker: {error}\n")
         return 1
     return 0

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Literal, Self
 from urllib.parse import urlsplit
@@ -72,21 +72,17 @@ class Database:
             except TimeoutError:
                 pool.terminate()
 
-    @asynccontextmanager
-    async def transaction(self, *, snapshot: bool = False) -> AsyncIterator[asyncpg.Connection]:
+    def transaction(self, *, snapshot: bool = False) -> AbstractAsyncContextManager[asyncpg.Connection]:
         """A transaction: everything on this connection happens, or nothing.
 
         With ``snapshot`` all of its statements see the database as it was at the first; a row that another transaction
         changed since raises asyncpg's SerializationError.
         """
-        async with self._transaction(self._changes, "repeatable_read" if snapshot else None) as connection:
-            yield connection
+        return self._transaction(self._changes, "repeatable_read" if snapshot else None)
 
-    @asynccontextmanager
-    async def read_only(self) -> AsyncIterator[asyncpg.Connection]:
+    def read_only(self) -> AbstractAsyncContextManager[asyncpg.Connection]:
         """A read-only connection, which sees what is committed."""
-        async with self._transaction(self._read_only) as connection:
-            yield connection
+        return self._transaction(self._read_only)
 
     async def read(self, query: str, *values: object) -> list[asyncpg.Record]:
         """The rows of one SELECT on a read-only connection. One round trip."""

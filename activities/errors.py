@@ -19,6 +19,7 @@ import math
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import asyncpg
 import structlog
@@ -89,22 +90,18 @@ async def attempt_on(database: Database, until: float = math.inf) -> AsyncIterat
     raise failure from None  # or the driver's error would be its context: Temporal keeps that with all of its words
 
 
+benign = partial(ApplicationError, category=ApplicationErrorCategory.BENIGN)
+"""An error that the worker logs no traceback for."""
+
+
 def translated(error: Exception, database: Database) -> ApplicationError:
     """The error of ours for a driver's error."""
     if isinstance(error, BUSY):
-        return ApplicationError(
-            f"The {database} is busy: {safe_message(error)}. Somebody holds a lock, or it is overloaded: "
-            "see pg_stat_activity",
-            type=SYSTEM_BUSY,
-            category=ApplicationErrorCategory.BENIGN,
-        )
+        why = "Somebody holds a lock, or it is overloaded: see pg_stat_activity"
+        return benign(f"The {database} is busy: {safe_message(error)}. {why}", type=SYSTEM_BUSY)
     if isinstance(error, UNAVAILABLE) and not isinstance(error, ValueError):
-        return ApplicationError(
-            f"The {database} is unavailable: {safe_message(error)}. Check that it runs and can be reached from the "
-            "worker",
-            type=SYSTEM_UNAVAILABLE,
-            category=ApplicationErrorCategory.BENIGN,
-        )
+        why = "Check that it runs and can be reached from the worker"
+        return benign(f"The {database} is unavailable: {safe_message(error)}. {why}", type=SYSTEM_UNAVAILABLE)
     remedies = (remedy for kind, remedy in _REMEDIES.items() if isinstance(error, kind))
     prepare = "connect migrate" if database.name == DIRECTORY else "connect systems prepare"
     remedy = next(remedies, "See the log of the database").format(NAME=database.name.upper(), PREPARE=prepare)
@@ -114,13 +111,7 @@ def translated(error: Exception, database: Database) -> ApplicationError:
 def rejected(why: str, *, row: bool = False) -> ApplicationError:
     """A system understood and refused; with ``row``, it refused a row of this client. The caller logs it: the worker
     does not."""
-    return ApplicationError(
-        why,
-        *([{"row": True}] if row else []),
-        type=SYSTEM_REJECTED,
-        non_retryable=True,
-        category=ApplicationErrorCategory.BENIGN,
-    )
+    return benign(why, *([{"row": True}] if row else []), type=SYSTEM_REJECTED, non_retryable=True)
 
 
 def is_of_a_row(error: ApplicationError) -> bool:
@@ -130,13 +121,8 @@ def is_of_a_row(error: ApplicationError) -> bool:
 
 def stale_revision(where: str, client_id: str, revision: int, newest: int) -> ApplicationError:
     """A later revision was carried out; this one changed nothing."""
-    return ApplicationError(
-        f"{where} has obeyed revision {newest} of {client_id}; revision {revision} is too old",
-        {"newest": newest},
-        type=STALE_REVISION,
-        non_retryable=True,
-        category=ApplicationErrorCategory.BENIGN,
-    )
+    why = f"{where} has obeyed revision {newest} of {client_id}; revision {revision} is too old"
+    return benign(why, {"newest": newest}, type=STALE_REVISION, non_retryable=True)
 
 
 def safe_message(error: Exception) -> str:

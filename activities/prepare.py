@@ -1,7 +1,6 @@
 """What Connect needs beside a system's own tables. It is added only on request."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 import asyncpg
@@ -10,7 +9,7 @@ from temporalio.exceptions import ApplicationError
 from activities.database import Database, Databases, open_databases
 from activities.errors import SYSTEM_REJECTED, attempt_on
 from activities.settings import Settings
-from workflows.domain.systems import BUILT_IN, TELEPHONY, System
+from workflows.domain.systems import BUILT_IN, INTERNET, TELEPHONY, System
 
 FENCE = Path(__file__).parents[1] / "deploy/fence.sql"
 
@@ -19,36 +18,28 @@ ALTER TABLE subscriber
   ADD COLUMN IF NOT EXISTS in_service   smallint NOT NULL DEFAULT 1 CHECK (in_service IN (0, 1)),
   ADD COLUMN IF NOT EXISTS may_call_out smallint NOT NULL DEFAULT 1 CHECK (may_call_out IN (0, 1))"""
 
-_PRESENT = """
-SELECT w.relation, w.name FROM unnest($1::text[], $2::text[]) AS w(relation, name)
-WHERE CASE WHEN w.name = '' THEN to_regclass(w.relation) IS NOT NULL
-  ELSE EXISTS (SELECT FROM pg_attribute a
-    WHERE a.attrelid = to_regclass(w.relation) AND a.attname = w.name AND NOT a.attisdropped) END"""
+OF_SYSTEMS = {
+    TELEPHONY: ("table subscriber", "table location"),
+    INTERNET: ("table radcheck", "table radreply", "table radacct"),
+}
+"""The systems' own tables that Connect uses."""
+
+OURS = {
+    TELEPHONY: ("table connect_fence", "column subscriber.in_service", "column subscriber.may_call_out"),
+    INTERNET: ("table connect_fence",),
+}
+"""The tables and columns that Connect adds."""
+
+_MISSING = """
+SELECT part FROM unnest($1::text[]) WITH ORDINALITY AS w(part, n), split_part(part, ' ', 2) AS name
+WHERE CASE WHEN part LIKE 'table %' THEN to_regclass(name) IS NULL
+  ELSE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = to_regclass(split_part(name, '.', 1))
+    AND a.attname = split_part(name, '.', 2) AND NOT a.attisdropped) END
+ORDER BY n"""
 
 
 class NotPrepared(RuntimeError):
     """A system lacks what Connect adds. The message explains what to do."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """A table, or a column of one. Those that Connect does not add itself have no statement."""
-
-    table: str
-    column: str = ""
-    statement: str = ""
-
-    def __str__(self) -> str:
-        return f"column {self.table}.{self.column}" if self.column else f"table {self.table}"
-
-
-def parts_of(system: System) -> list[Part]:
-    """Every table and column that Connect uses in a system's database."""
-    fence = Part("connect_fence", statement=FENCE.read_text(encoding="utf-8"))
-    if system == TELEPHONY:
-        switches = [Part("subscriber", column, SWITCHES) for column in ("in_service", "may_call_out")]
-        return [Part("subscriber"), Part("location"), fence, *switches]
-    return [Part("radcheck"), Part("radreply"), Part("radacct"), fence]
 
 
 async def prepare(settings: Settings) -> list[str]:
@@ -73,13 +64,13 @@ async def check_systems(databases: Databases, systems: Iterable[System] = BUILT_
         database = _of(system, databases)
         try:
             async with attempt_on(database), database.read_only() as connection:
-                missing = await _missing(connection, system)
+                missing = await _missing(connection, (*OF_SYSTEMS[system], *OURS[system]))
         except ApplicationError as error:
             if error.type == SYSTEM_REJECTED:
                 raise NotPrepared(error.message) from error
             continue
         if missing:
-            raise NotPrepared(f"The {database} lacks {', '.join(map(str, missing))}: run `connect systems prepare`")
+            raise NotPrepared(f"The {database} lacks {', '.join(missing)}: run `connect systems prepare`")
 
 
 def _of(system: System, databases: Databases) -> Database:
@@ -88,19 +79,18 @@ def _of(system: System, databases: Databases) -> Database:
 
 async def _prepare(system: System, database: Database) -> list[str]:
     async with attempt_on(database), database.transaction() as connection:
-        missing = await _missing(connection, system)
-        if foreign := [part for part in missing if not part.statement]:
+        if foreign := await _missing(connection, OF_SYSTEMS[system]):
             raise NotPrepared(
-                f"The {database} has no {', '.join(map(str, foreign))}: it is not the database of this system. "
+                f"The {database} has no {', '.join(foreign)}: it is not the database of this system. "
                 f"Correct CONNECT_{system.upper()}_DSN, or load the system's own schema first"
             )
-        for statement in dict.fromkeys(part.statement for part in missing):
-            await connection.execute(statement)
+        missing = await _missing(connection, OURS[system])
+        if "table connect_fence" in missing:
+            await connection.execute(FENCE.read_text(encoding="utf-8"))
+        if any(part.startswith("column") for part in missing):
+            await connection.execute(SWITCHES)
     return [f"{database}: {part} added" for part in missing] or [f"{database}: nothing to add"]
 
 
-async def _missing(connection: asyncpg.Connection, system: System) -> list[Part]:
-    parts = parts_of(system)
-    rows = await connection.fetch(_PRESENT, [part.table for part in parts], [part.column for part in parts])
-    present = {(row["relation"], row["name"]) for row in rows}
-    return [part for part in parts if (part.table, part.column) not in present]
+async def _missing(connection: asyncpg.Connection, parts: Iterable[str]) -> list[str]:
+    return [row["part"] for row in await connection.fetch(_MISSING, list(parts))]

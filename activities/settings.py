@@ -219,11 +219,8 @@ class Settings(BaseSettings):
     @property
     def prepared_systems(self) -> tuple[System, ...]:
         """The systems that our own adapters switch. Their databases have what `connect systems prepare` adds."""
-        ours = {
-            TELEPHONY: self.telephony_adapter == KAMAILIO,
-            INTERNET: self.internet_adapter == FREERADIUS,
-        }
-        return tuple(system for system, it_is in ours.items() if it_is)
+        ours = {TELEPHONY: KAMAILIO, INTERNET: FREERADIUS}
+        return tuple(system for system, adapter in ours.items() if getattr(self, f"{system}_adapter") == adapter)
 
     def check_systems(self) -> None:
         """Raises ValueError when the address of a system's database is missing."""
@@ -258,27 +255,27 @@ class Settings(BaseSettings):
 
     def read_master_key(self) -> bytes:
         """The master key's bytes. Raises ValueError when it is not set, or shorter than 32 characters."""
-        return _secret(self.master_key, self.master_key_file, "MASTER_KEY", shortest=32).encode()
+        return self._secret("master_key", shortest=32).encode()
 
     def read_rpc_secret(self) -> str:
         """The secret end of the addresses of ``sip_rpc_urls``; empty when they contain it. Raises ValueError for a
         short one."""
-        if not self.sip_rpc_secret and not self.sip_rpc_secret_file:
-            return ""
-        return _secret(self.sip_rpc_secret, self.sip_rpc_secret_file, "SIP_RPC_SECRET", shortest=16)
+        return self._secret("sip_rpc_secret") if self.sip_rpc_secret or self.sip_rpc_secret_file else ""
 
     def read_json_token(self, system: System) -> str:
         """The bearer token of a system that speaks our JSON protocol. Raises ValueError when it is not set."""
-        name = f"json_{system}_token"
-        return _secret(getattr(self, name), getattr(self, f"{name}_file"), name.upper(), shortest=16)
+        return self._secret(f"json_{system}_token")
 
     def read_token(self) -> str:
         """The API's bearer token. Raises ValueError when it is not set, or shorter than 16 characters."""
-        return _secret(self.token, self.token_file, "TOKEN", shortest=16)
+        return self._secret("token")
 
-
-def _secret(value: SecretStr | None, file: Path | None, name: str, shortest: int) -> str:
-    text = value.get_secret_value() if value else file.read_text(encoding="utf-8").strip() if file else ""
-    if len(text) < shortest:
-        raise ValueError(f"Set CONNECT_{name} or CONNECT_{name}_FILE to at least {shortest} characters")
-    return text
+    def _secret(self, name: str, shortest: int = 16) -> str:
+        """What a setting holds, or else the file that the setting beside it names."""
+        value: SecretStr | None = getattr(self, name)
+        file: Path | None = getattr(self, f"{name}_file")
+        text = value.get_secret_value() if value else file.read_text(encoding="utf-8").strip() if file else ""
+        if len(text) < shortest:
+            name = f"CONNECT_{name.upper()}"
+            raise ValueError(f"Set {name} or {name}_FILE to at least {shortest} characters")
+        return text

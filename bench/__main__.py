@@ -19,7 +19,7 @@ from rich.console import Console
 from activities.database import Database
 from bench import idle
 from bench.changes import Bench, Measured, Phase
-from bench.house import House, PartFailed
+from bench.house import House
 from bench.report import as_json, show
 from bench.subjects import SITE, Bare, NotSettled, Ours, Verified, check_lines, check_proofs
 from bench.worker import FLOOR_DSN
@@ -60,11 +60,11 @@ SLOWEST = 60.0  # seconds in which a request is answered, on however busy a mach
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The exit status: 0 when all was measured, whatever the numbers say."""
-    size, file = _asked(argv)
+    size, file = _options(argv)
     console, begun = Console(width=None if sys.stdout.isatty() else 100), time.monotonic()
     try:
         result = _measured(size, console.print)
-    except* (PartFailed, NotSettled, StartFailed, StarterError) as failed:
+    except* (NotSettled, StartFailed, StarterError) as failed:
         console.print(f"[red]bench:[/] {failed.exceptions[0]}")
         result = None
     if result is None:
@@ -130,7 +130,7 @@ async def _some_at_once(create: Callable[[int], Awaitable[None]], count: int) ->
             group.create_task(one_after_the_other())
 
 
-def _asked(argv: Sequence[str] | None) -> tuple[Size, Path]:
+def _options(argv: Sequence[str] | None) -> tuple[Size, Path]:
     parser = argparse.ArgumentParser(prog="make bench", description="The speed of a change beside its floor.")
     sizes = parser.add_mutually_exclusive_group()
     sizes.add_argument("--quick", dest="size", action="store_const", const=QUICK, help="in less than a minute")

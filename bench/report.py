@@ -89,8 +89,8 @@ def _changes(result: Mapping[str, Any]) -> Table:
     for callers, measured in result["changes"].items():
         one = "1 caller" if callers == "1" else f"{callers} callers"
         ours, floor = measured["ours"], measured["floor"]
-        for told, key, unit in NUMBERS:
-            _row(table, f"{told}, {one}", (ours[key], floor[key]), unit, reached.get(f"{told}, {one}"))
+        for label, key, unit in NUMBERS:
+            _row(table, f"{label}, {one}", (ours[key], floor[key]), unit, reached.get(f"{label}, {one}"))
         for part in ours["cpu_ms"]:
             _row(table, f"CPU {part}, {one}", (ours["cpu_ms"][part], floor["cpu_ms"][part]), " ms")
         table.add_section()

@@ -7,11 +7,11 @@ from functools import partial
 
 import structlog
 import uvicorn
+import uvloop
 from fastapi import FastAPI
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from activities import loop
 from activities.background import background
 from activities.database import Database
 from activities.settings import Settings
@@ -34,7 +34,7 @@ GRACE = 15  # seconds for requests under way to end: longer than a command may t
 
 def main(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM. Requests in progress are answered first."""
-    loop.run(serve(settings))
+    uvloop.run(serve(settings))
 
 
 async def serve(settings: Settings) -> None:

@@ -5,13 +5,14 @@
 
 A bucket fills with one token per pace while the system fails, and at the drain's rate while it recovers; an attempt
 takes a token. The less urgent an attempt, the more tokens it leaves, so that operators' commands find one first.
- No clock, no randomness and no Temporal here: time and chance come in as arguments.
+No clock, no randomness and no Temporal here: time and chance come in as arguments.
 """
 
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum, StrEnum
+from itertools import takewhile
 
 HORIZON = 30.0
 """Seconds after which an attempt that was not admitted comes again at the latest."""
@@ -56,7 +57,7 @@ _SHARE = {Rank.OPERATOR: 0.0, Rank.TIMER: 0.25, Rank.BULK: 0.5, Rank.LOOK: 1.0}
 
 
 class _Waiting:
-    """Clients that were not admitted and have not come again, the latest at the end."""
+    """Clients that were not admitted, or failed, and have not come again, the latest at the end."""
 
     def __init__(self) -> None:
         self._known: OrderedDict[str, tuple[Rank, datetime]] = OrderedDict()
@@ -74,13 +75,12 @@ class _Waiting:
         """The number of clients that are as urgent, or more."""
         return sum(count for known, count in self._counts.items() if known <= rank)
 
-    def forget_before(self, moment: datetime) -> None:
-        """Forget clients that have not come again by now: another worker served them, or they gave up."""
-        while self._known:
-            client_id = next(iter(self._known))
-            if self._known[client_id][1] >= moment:
-                return
+    def leave_before(self, moment: datetime) -> list[str]:
+        """Remove the clients that last came before that moment, and return them."""
+        gone = list(takewhile(lambda client_id: self._known[client_id][1] < moment, self._known))
+        for client_id in gone:
             self.leave(client_id)
+        return gone
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,9 @@ class Breaker:
     """The state of one system. ``since`` is when its condition began; each recovery makes ``recoveries`` grow.
 
     ``failing_since`` and ``broken_by``, the start of an outage and its first error, stay until it is over.
+
+    ``gave_up`` are the clients whose attempt ran out of time while the system recovered, each with the moment when that
+    was known. They pause, for up to an hour, and must be woken, unless another worker served them.
     """
 
     def __init__(self, paces: Paces, now: datetime) -> None:
@@ -108,6 +111,7 @@ class Breaker:
         self.failing_since: datetime | None = None
         self.broken_by = ""
         self.recoveries = 0
+        self.gave_up: dict[str, datetime] = {}
         self._failed: set[str] = set()
         self._waiting = _Waiting()
         self._tokens, self._filled_at, self._turned_away_at = 0.0, now, now
@@ -122,20 +126,26 @@ class Breaker:
             return None
         if self._tokens >= self._floor(rank):
             self._tokens -= 1
-            self._waiting.leave(client_id)
+            self._served(client_id)
             return None
         self._turned_away_at = now
-        self._waiting.leave(client_id)
+        self._served(client_id)  # so far: it has come again
         ahead = self._waiting.ahead_of(rank)
         self._waiting.join(client_id, rank, now)
         seconds = (self._floor(rank) - self._tokens + ahead * chance) / self._rate + SOONEST * chance
         return timedelta(seconds=min(max(seconds, SOONEST), HORIZON * (0.5 + 0.5 * chance)))
 
+    def give_up(self, client_id: str, now: datetime) -> None:
+        """A client that was not admitted has no time left to come again."""
+        if self.condition is Condition.RECOVERING:
+            self._waiting.leave(client_id)
+            self.gave_up[client_id] = now
+
     def succeeded(self, client_id: str, now: datetime) -> None:
         """The system worked for one client."""
         self.pass_time(now)
         self._failed.clear()
-        self._waiting.leave(client_id)
+        self._served(client_id)
         self.last_success_at = now
         if self.condition is Condition.FAILING:
             self.recoveries += 1
@@ -145,6 +155,9 @@ class Breaker:
     def failed(self, client_id: str, error: str, began: datetime, now: datetime) -> None:
         """The system, not one line, failed. An attempt that began before the system came back does not count."""
         self.pass_time(now)
+        if self.condition is not Condition.WORKING:
+            self._waiting.leave(client_id)
+            self._waiting.join(client_id, Rank.LOOK, now)  # it had its turn: no change waits behind it
         if self.condition is Condition.RECOVERING and began < self.since:
             return
         self.last_error, self.last_failure_at = error, now
@@ -157,13 +170,23 @@ class Breaker:
             self._become(Condition.FAILING, now)
 
     def pass_time(self, now: datetime) -> None:
-        """Fill the bucket. A recovering system is working again when every attempt was admitted for a while."""
+        """Fill the bucket. A recovering system is working again when every attempt was admitted for a while.
+
+        Who has not come again for so long was served by another worker, or gave up.
+        """
         elapsed = max(0.0, (now - self._filled_at).total_seconds())  # a clock that was set back gives nothing
         self._tokens = min(self._tokens + elapsed * self._rate, 1 + self._depth)
         self._filled_at = now
-        self._waiting.forget_before(now - timedelta(seconds=2 * HORIZON))
-        if self.condition is Condition.RECOVERING and _seconds(now, self._turned_away_at) > 1.5 * HORIZON:
+        over = self.condition is Condition.RECOVERING and _seconds(now, self._turned_away_at) > 1.5 * HORIZON
+        gone = self._waiting.leave_before(now - timedelta(seconds=0 if over else 2 * HORIZON))
+        if self.condition is Condition.RECOVERING:
+            self.gave_up |= dict.fromkeys(gone, now)
+        if over:
             self._become(Condition.WORKING, now)
+
+    def _served(self, client_id: str) -> None:
+        self._waiting.leave(client_id)
+        self.gave_up.pop(client_id, None)
 
     # -- the bucket -------------------------------------------------------------------------------------------------
 
@@ -183,6 +206,8 @@ class Breaker:
         self._tokens = 0.0
         if condition is Condition.WORKING:
             self.failing_since, self.broken_by, self._waiting = None, "", _Waiting()
+        elif condition is Condition.FAILING:
+            self.gave_up.clear()  # the next recovery wakes them with all others
 
 
 def _seconds(now: datetime, then: datetime) -> float:

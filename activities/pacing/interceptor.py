@@ -9,17 +9,17 @@ that proves nothing and refutes nothing, because nobody answered. Only complete 
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
 from temporalio import activity
-from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+from temporalio.exceptions import ApplicationError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
-from activities.errors import SYSTEM_BUSY, SYSTEM_REJECTED, SYSTEM_UNAVAILABLE, is_of_a_row
+from activities.errors import SYSTEM_BUSY, SYSTEM_REJECTED, SYSTEM_UNAVAILABLE, benign, is_of_a_row
 from activities.pacing.breaker import Breaker, Condition, Paces, Rank
 from activities.settings import Settings
 from workflows.domain.journal import shortened
@@ -37,6 +37,9 @@ ANSWERED = (STALE_REVISION,)
 """Types of errors that prove that a system works."""
 
 LONGEST_WHY = 200
+
+_ON_THE_WAY = timedelta(seconds=1)
+"""The time that an answer and the next try may need between the server and us."""
 
 Order = Ensure | Observe
 
@@ -69,9 +72,8 @@ class Pacing(Interceptor):
 
     def condition(self, system: System) -> Condition:
         """The condition of the system now."""
-        breaker, before = self.breakers[system], self.breakers[system].condition
-        breaker.pass_time(self.clock())
-        self._report(system, before)
+        with self._watched(system) as breaker:
+            breaker.pass_time(self.clock())
         return breaker.condition
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002  # the SDK's name
@@ -79,24 +81,21 @@ class Pacing(Interceptor):
 
     def admit(self, system: System, order: Order) -> None:
         """Return when the attempt may begin. Raises SystemPaced when it is turned away."""
-        breaker, info = self.breakers[system], activity.info()
+        info = activity.info()
         key = OPERATOR_FIRST if info.is_local else info.priority.priority_key  # what is done at once is waited for
         rank = Rank.of(key, look=isinstance(order, Observe))
-        before = breaker.condition
-        delay = breaker.admit(order.client_id, rank, self.clock(), self.chance())
-        self._report(system, before)
+        with self._watched(system) as breaker:
+            delay = breaker.admit(order.client_id, rank, self.clock(), self.chance())
         if delay is not None:
-            raise paced(system, breaker, self._within(delay, info))
+            raise paced(system, breaker, self._within(breaker, order.client_id, delay, info))
 
     def succeeded(self, system: System, client_id: str) -> None:
-        before = self.breakers[system].condition
-        self.breakers[system].succeeded(client_id, self.clock())
-        self._report(system, before)
+        with self._watched(system) as breaker:
+            breaker.succeeded(client_id, self.clock())
 
     def failed(self, system: System, client_id: str, error: str, began: datetime) -> None:
-        before = self.breakers[system].condition
-        self.breakers[system].failed(client_id, error, began, self.clock())
-        self._report(system, before)
+        with self._watched(system) as breaker:
+            breaker.failed(client_id, error, began, self.clock())
 
     async def attempt(self, order: Order, carry_out: Callable[[Any], Awaitable[Evidence]]) -> Evidence:
         """Carry out an order, and learn from how it ends. Raises SystemPaced when it is turned away."""
@@ -122,21 +121,27 @@ class Pacing(Interceptor):
             self.failed(system, client_id, f"not proven: {doubt}", began)
         return evidence
 
-    def _within(self, delay: timedelta, info: activity.Info) -> timedelta:
+    def _within(self, breaker: Breaker, client_id: str, delay: timedelta, info: activity.Info) -> timedelta:
         """Come again within the rest of the attempt, if there is enough of it. If not, the workflow makes a pause."""
         if info.schedule_to_close_timeout is None:
             return delay
         left = info.scheduled_time + info.schedule_to_close_timeout - self.clock()
-        return delay if delay < left else max(left * self.chance(), timedelta(seconds=1))
+        if delay >= left:
+            delay = max(left * self.chance(), timedelta(seconds=1))
+        if delay + _ON_THE_WAY >= left:
+            breaker.give_up(client_id, self.clock())
+        return delay
 
-    def _report(self, system: System, before: Condition) -> None:
-        breaker = self.breakers[system]
-        if breaker.condition is before:
-            return
-        write = log.info if breaker.condition is Condition.WORKING else log.warning
-        write("system_changed", system=system, state=breaker.condition, was=before, last_error=breaker.last_error)
-        for changed in self._changed:
-            changed.set()
+    @contextmanager
+    def _watched(self, system: System) -> Iterator[Breaker]:
+        """The breaker of the system. If its condition changes meanwhile, that is logged, and the events are set."""
+        breaker, before = self.breakers[system], self.breakers[system].condition
+        yield breaker
+        if breaker.condition is not before:
+            write = log.info if breaker.condition is Condition.WORKING else log.warning
+            write("system_changed", system=system, state=breaker.condition, was=before, last_error=breaker.last_error)
+            for changed in self._changed:
+                changed.set()
 
 
 class _Paced(ActivityInboundInterceptor):
@@ -176,12 +181,7 @@ def paced(system: System, breaker: Breaker, delay: timedelta) -> ApplicationErro
         state = f"The {system} system fails for many clients since {since}: attempts on it are paced, operators' first"
     else:
         state = f"The {system} system failed from {since} and has come back: what waited is let in by and by"
-    return ApplicationError(
-        f"{state}. It began with {breaker.broken_by}",
-        type=SYSTEM_PACED,
-        next_retry_delay=delay,
-        category=ApplicationErrorCategory.BENIGN,
-    )
+    return benign(f"{state}. It began with {breaker.broken_by}", type=SYSTEM_PACED, next_retry_delay=delay)
 
 
 async def wait_changed(changed: asyncio.Event, seconds: float) -> None:

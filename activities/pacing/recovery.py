@@ -4,7 +4,9 @@ Clients in attention sleep in pauses of up to an hour, those that are not proven
 breaker of a system leaves *failing*, one drainer over all workers (an advisory lock, held by the directory connection
 that the list is read on) sends each of them ``retry``, until none is left that waited before the recovery, or the
 system fails again. A worker that finds the lock taken tries again later, and then finds only clients that nobody woke,
-because a client's row is written again when it obeys. A worker that starts wakes nobody: it cannot know of a recovery,
+because a client's row is written again when it obeys. Attempts may run out of time while they wait for their turn. Each
+worker knows those that it turned away last (``Breaker.gave_up``), and wakes them, too, under the same lock, until
+everybody had a turn. A worker that starts wakes nobody: it cannot know of a recovery,
 and the clients' own pauses end within the hour.
 
 While few clients wait, nobody might notice that a system is back. So when nobody has tried a failing system for a
@@ -33,23 +35,24 @@ from workflows.wire.start import workflow_id
 PAGE = 100
 _REMEMBERED = 100  # clients that last tried for all
 _CONNECT, _STATEMENT, CLOSE_TIMEOUT = 5.0, 10.0, 1.0  # seconds
-_GRACE = 3.0  # seconds in which those woken last show it in the directory, before another worker looks
+_GRACE = 3.0  # seconds after which the directory shows that a client was woken, or pauses
 
 _PROBE_EVERY = 60.0
 """Seconds without an attempt after which one client is made to try."""
 
 _LOCK = "SELECT pg_try_advisory_lock(hashtextextended($1, 0))"
 
-# Who waited for the system at that moment, was sent nothing since, and is not proven meanwhile; or was in attention
-# though all was proven, because nobody could look again. Nobody publishes when something began to be unproven: it
-# waits since its row was written.
+# Who waited for the system at that moment, and was sent nothing since, or who is one of these clients; and who is not
+# proven meanwhile, or was in attention though all was proven, because nobody could look again. Nobody publishes when
+# something began to be unproven: it waits since its row was written.
 _WAITING = """
 SELECT c.client_id, c.priority, s.since FROM clients c
 CROSS JOIN LATERAL (
   SELECT coalesce((e->>'attention_since')::timestamptz, c.updated_at) AS since, e->'desired' = e->'actual' AS proven
   FROM jsonb_array_elements(c.document->'systems') e
   WHERE e->>'system' = $1 AND e->>'state' IN ('attention', 'not_proven')) s
-WHERE c.provisioning <> 'settled' AND c.updated_at <= $2
+WHERE c.provisioning <> 'settled'
+  AND CASE WHEN $7::text[] IS NULL THEN c.updated_at <= $2 ELSE c.client_id = ANY($7) END
   AND (s.proven OR CASE $1 WHEN 'telephony' THEN c.telephony_proven < c.telephony_wanted
     ELSE c.internet_proven < c.internet_wanted END)
   AND (c.priority, s.since, c.client_id) > ($3, $4, $5)
@@ -75,10 +78,12 @@ log = structlog.get_logger(__name__)
 
 @dataclass
 class Recovery:
-    """One recovery of one system: its time, by the directory's clock, and how far the drain has come."""
+    """Whom to wake after a recovery of a system: who waited at its time, by the directory's clock, or only ``clients``;
+    and how far the drain has come."""
 
     system: System
     number: int
+    clients: list[str] | None = None
     at: datetime | None = None
     reached: tuple[int, datetime, str] = field(default=FIRST)
     woken: int = 0
@@ -123,6 +128,9 @@ class Drain:
                     if await self._drained(recovery):
                         done = recovery.number
                         log.info("recovery_drained", system=system, clients=recovery.woken)
+                elif (late := self._late(system)) and await self._drained(Recovery(system, done, list(late))):
+                    for client_id, _ in late.items() & breaker.gave_up.items():
+                        del breaker.gave_up[client_id]
             except DRIVER_ERRORS as error:
                 log.warning("recovery_held_up", system=system, error=safe_message(error))
             except (RPCError, RPCTimeoutOrCancelledError) as error:
@@ -134,12 +142,19 @@ class Drain:
     def _fails(self, system: System) -> bool:
         return self._pacing.condition(system) is Condition.FAILING
 
+    def _late(self, system: System) -> dict[str, datetime]:
+        """The clients that gave up while the system recovered, and show that in the directory by now."""
+        if self._fails(system):
+            return {}
+        shown = self._pacing.clock() - timedelta(seconds=_GRACE)
+        return {client_id: at for client_id, at in self._pacing.breakers[system].gave_up.items() if at <= shown}
+
     # -- while it fails ---------------------------------------------------------------------------------------------
 
-    def _untried(self, system: System, told_at: datetime | None = None) -> bool:
+    def _untried(self, system: System, probed_at: datetime | None = None) -> bool:
         """Whether the system fails and nobody has tried it, or was made to, for a while."""
         breaker = self._pacing.breakers[system]
-        last = max(at for at in (breaker.since, breaker.last_failure_at, told_at) if at is not None)
+        last = max(at for at in (breaker.since, breaker.last_failure_at, probed_at) if at is not None)
         return self._fails(system) and self._pacing.clock() - last >= timedelta(seconds=self._probe_every)
 
     async def _probe(self, system: System) -> None:
@@ -147,16 +162,16 @@ class Drain:
 
         One worker does so for all, until it finds the system working or loses its connection.
         """
-        told_at: datetime | None = None
+        probed_at: datetime | None = None
         before: list[str] = []
         async with self._directory() as connection:
             while self._fails(system):
-                if self._untried(system, told_at) and await connection.fetchval(_LOCK, f"probe:{system}"):
-                    told_at = self._pacing.clock()
+                if self._untried(system, probed_at) and await connection.fetchval(_LOCK, f"probe:{system}"):
+                    probed_at = self._pacing.clock()
                     client_id = await connection.fetchval(_PROBE, system, before)
                     if client_id is not None:
                         before = [*(other for other in before if other != client_id), client_id][-_REMEMBERED:]
-                        await self._wake(system, client_id, f"the {system} system fails: is it back?", told_at)
+                        await self._wake(system, client_id, f"the {system} system fails: is it back?", probed_at)
                 await wait_changed(self._changed[system], self._pause)
 
     # -- once it is back --------------------------------------------------------------------------------------------
@@ -187,7 +202,7 @@ class Drain:
     async def _wake_all(self, connection: asyncpg.Connection, recovery: Recovery, at: datetime) -> bool:
         system, back = recovery.system, f"the {recovery.system} system is back"
         while True:
-            rows = await connection.fetch(_WAITING, system, at, *recovery.reached, PAGE)
+            rows = await connection.fetch(_WAITING, system, at, *recovery.reached, PAGE, recovery.clients)
             if not rows:
                 await asyncio.sleep(_GRACE if recovery.woken else 0)
                 return True

@@ -21,7 +21,7 @@ _LONGEST = 2.0
 """Seconds for one report: a worker that stops does not wait for a directory that hangs."""
 
 # Workers that were killed leave their rows; nobody counts them, and after a day they go.
-_TELL = """
+_REPORT = """
 WITH buried AS (DELETE FROM system_states WHERE updated_at < now() - interval '1 day' AND worker <> $2)
 INSERT INTO system_states
   (system, worker, state, since, last_error, last_failure_at, last_success_at, updated_at)
@@ -63,7 +63,7 @@ class SystemStates:
     async def _report(self, system: System) -> None:
         breaker, condition = self._pacing.breakers[system], self._pacing.condition(system)
         moments = breaker.last_failure_at, breaker.last_success_at
-        await self._write(_TELL, system, self._worker, condition, breaker.since, breaker.last_error[:1000], *moments)
+        await self._write(_REPORT, system, self._worker, condition, breaker.since, breaker.last_error[:1000], *moments)
 
     async def _write(self, statement: str, *values: object) -> None:
         try:
@@ -73,5 +73,5 @@ class SystemStates:
         except DRIVER_ERRORS as error:
             failure = safe_message(error)
         if failure and not self._silent:
-            log.warning("system_states_not_told", error=failure)
+            log.warning("system_states_not_reported", error=failure)
         self._silent = bool(failure)

@@ -1,6 +1,6 @@
 -- What a FreeRADIUS 3 server needs in PostgreSQL (rlm_sql). Names are FreeRADIUS's. The UNIQUE constraints are ours: its
 -- own schema has none, and Connect needs none. Then load ../fence.sql, and grants.sql for the roles.
-CREATE TABLE radcheck (                            -- per account: what must hold, and its password
+CREATE TABLE IF NOT EXISTS radcheck (              -- per account: what must hold, and its password
   id        bigserial PRIMARY KEY,
   username  text NOT NULL DEFAULT '',
   attribute text NOT NULL DEFAULT '',
@@ -8,38 +8,38 @@ CREATE TABLE radcheck (                            -- per account: what must hol
   value     text NOT NULL DEFAULT '',
   UNIQUE (username, attribute));
 
-CREATE TABLE radreply (                            -- per account: what a router is told
+CREATE TABLE IF NOT EXISTS radreply (              -- per account: what a router is told
   id        bigserial PRIMARY KEY,
   username  text NOT NULL DEFAULT '',
   attribute text NOT NULL DEFAULT '',
   op        varchar(2) NOT NULL DEFAULT '=',
   value     text NOT NULL DEFAULT '');
-CREATE INDEX radreply_username ON radreply (username, attribute);
+CREATE INDEX IF NOT EXISTS radreply_username ON radreply (username, attribute);
 
-CREATE TABLE radusergroup (
+CREATE TABLE IF NOT EXISTS radusergroup (
   id        bigserial PRIMARY KEY,
   username  text NOT NULL DEFAULT '',
   groupname text NOT NULL DEFAULT '',
   priority  integer NOT NULL DEFAULT 0,
   UNIQUE (username, groupname));
 
-CREATE TABLE radgroupcheck (
+CREATE TABLE IF NOT EXISTS radgroupcheck (
   id        bigserial PRIMARY KEY,
   groupname text NOT NULL DEFAULT '',
   attribute text NOT NULL DEFAULT '',
   op        varchar(2) NOT NULL DEFAULT '==',
   value     text NOT NULL DEFAULT '');
-CREATE INDEX radgroupcheck_groupname ON radgroupcheck (groupname, attribute);
+CREATE INDEX IF NOT EXISTS radgroupcheck_groupname ON radgroupcheck (groupname, attribute);
 
-CREATE TABLE radgroupreply (
+CREATE TABLE IF NOT EXISTS radgroupreply (
   id        bigserial PRIMARY KEY,
   groupname text NOT NULL DEFAULT '',
   attribute text NOT NULL DEFAULT '',
   op        varchar(2) NOT NULL DEFAULT '=',
   value     text NOT NULL DEFAULT '');
-CREATE INDEX radgroupreply_groupname ON radgroupreply (groupname, attribute);
+CREATE INDEX IF NOT EXISTS radgroupreply_groupname ON radgroupreply (groupname, attribute);
 
-CREATE TABLE radacct (                             -- sessions; open while acctstoptime is null
+CREATE TABLE IF NOT EXISTS radacct (              -- sessions; open while acctstoptime is null
   radacctid           bigserial PRIMARY KEY,
   acctsessionid       text NOT NULL,
   acctuniqueid        text NOT NULL UNIQUE,
@@ -69,9 +69,9 @@ CREATE TABLE radacct (                             -- sessions; open while accts
   framedinterfaceid   text,
   delegatedipv6prefix inet,
   class               text);
-CREATE INDEX radacct_active_session_idx ON radacct (username) WHERE acctstoptime IS NULL;
+CREATE INDEX IF NOT EXISTS radacct_active_session_idx ON radacct (username) WHERE acctstoptime IS NULL;
 
-CREATE TABLE radpostauth (                         -- one row per attempt to log in
+CREATE TABLE IF NOT EXISTS radpostauth (              -- one row per attempt to log in
   id               bigserial PRIMARY KEY,
   username         text NOT NULL,
   pass             text,
@@ -80,9 +80,9 @@ CREATE TABLE radpostauth (                         -- one row per attempt to log
   callingstationid text,
   authdate         timestamptz NOT NULL DEFAULT now(),
   class            text);
-CREATE INDEX radpostauth_username ON radpostauth (username, authdate);
+CREATE INDEX IF NOT EXISTS radpostauth_username ON radpostauth (username, authdate);
 
-CREATE TABLE nas (                                 -- read once, when FreeRADIUS starts
+CREATE TABLE IF NOT EXISTS nas (              -- read once, when FreeRADIUS starts
   id          bigserial PRIMARY KEY,
   nasname     text NOT NULL,
   shortname   text NOT NULL,

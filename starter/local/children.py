@@ -8,8 +8,9 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypedDict
+from typing import ClassVar, TypedDict
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
@@ -18,7 +19,7 @@ PIECE = 1 << 16
 
 
 class StartFailed(RuntimeError):
-    """A program could not be started. The message explains why, and what to do."""
+    """`connect up`, or a program, cannot start or go on. The message explains why, and what to do."""
 
 
 class Identity(TypedDict, total=False):
@@ -29,28 +30,34 @@ class Identity(TypedDict, total=False):
     extra_groups: list[int]
 
 
+@dataclass(eq=False)
 class Child:
     """One program, in a session of its own, so that Ctrl-C reaches only us and we stop the children in our order.
 
-    Start it from the main thread (see ``dying_with_us``). ``folder`` is its working folder.
+    Start it from the main thread (see ``dying_with_us``). ``folder`` is its working folder. The signal
+    ``ending`` has it end within ``patience`` seconds.
     """
 
-    def __init__(
-        self,
-        name: str,
-        argv: Sequence[str | Path],
-        log: Path,
-        env: Mapping[str, str] | None = None,
-        patience: float = 10.0,
-        folder: Path | None = None,
-        identity: Identity | None = None,
-    ) -> None:
-        self.name, self.argv, self.log, self.env, self.patience = name, list(argv), log, env, patience
-        self.folder, self.identity = folder, identity or Identity()
-        self.process: subprocess.Popen[bytes] | None = None
+    name: str
+    argv: Sequence[str | Path]
+    log: Path
+    env: Mapping[str, str] | None = None
+    patience: float = 10.0
+    folder: Path | None = None
+    identity: Identity = field(default_factory=Identity)
+    process: "subprocess.Popen[bytes] | None" = field(default=None, init=False)
+    ending: ClassVar[signal.Signals] = signal.SIGTERM
+
+    @property
+    def running(self) -> bool:
+        """Whether the program that we started is alive."""
+        return self.process is not None and self.process.poll() is None
 
     def start(self) -> None:
-        """Start the program, without waiting until it is ready."""
+        """Start the program, without waiting until it is ready. What its killed predecessor left is ended."""
+        if self.process is not None:
+            signal_family(self.process.pid, signal.SIGKILL)
+            self.process.wait()
         turn_over(self.log)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -61,16 +68,31 @@ class Child:
                 cwd=self.folder,
                 env=self.env,
                 start_new_session=True,
-                preexec_fn=dying_with_us(signal.SIGTERM),
+                preexec_fn=dying_with_us(self.ending),
                 **self.identity,
             )
 
+    def wait_until(
+        self, ready: Callable[[], bool], within: float = 60.0, pause: Callable[[float], None] | None = None
+    ) -> None:
+        """Wait until it is ready. Raises StartFailed when it is not within so many seconds.
+
+        ``pause`` lets time pass. Without it, a program that ends is not waited for.
+        """
+        end = time.monotonic() + within
+        while not ready():
+            if time.monotonic() > end:
+                raise StartFailed(f"{self.name} was not ready after {within:g} s. {self.log} says:\n{tail(self.log)}")
+            if pause is None and not self.running:
+                raise StartFailed(f"{self.name} ended while starting. {self.log} says:\n{tail(self.log)}")
+            (pause or time.sleep)(0.02)
+
     def stop(self) -> None:
-        """Send it SIGTERM, and after ``patience`` seconds SIGKILL, together with everything that it started."""
+        """Have it end, and after ``patience`` seconds kill it, together with everything that it started."""
         if self.process is None:
             return
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
+        if self.running:
+            self.process.send_signal(self.ending)
             with suppress(subprocess.TimeoutExpired):
                 self.process.wait(self.patience)
         signal_family(self.process.pid, signal.SIGKILL)

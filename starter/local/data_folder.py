@@ -10,21 +10,17 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
-from starter.local.accounts import POSTGRES, SHARED
-from starter.local.children import birth, end_leftover, end_orphans
+from starter.local.accounts import POSTGRES
+from starter.local.children import StartFailed, birth, end_leftover, end_orphans
 from starter.local.private_files import LOST_AND_FOUND, OF_OTHERS, check_ours, read_private, write_private
 
 LAYOUT = "1"
-ACCOUNTS = {  # whom folders of daemons may belong to, when we are root; PostgreSQL's was once the shared account's
-    "postgres": (POSTGRES, SHARED),
-    "postgres.new": (POSTGRES, SHARED),
-    "freeradius": ("freerad",),
-    "kamailio": ("kamailio",),
+ACCOUNTS = {  # whom folders of daemons may belong to, when we are root
+    "postgres": POSTGRES,
+    "postgres.new": POSTGRES,
+    "freeradius": "freerad",
+    "kamailio": "kamailio",
 }
-
-
-class DataFolderRefused(RuntimeError):
-    """The folder cannot be used. The message explains why, and what to do."""
 
 
 class DataFolder:
@@ -51,9 +47,7 @@ class DataFolder:
     @classmethod
     @contextmanager
     def held(cls, path: Path) -> Iterator["DataFolder"]:
-        """Lock the folder for this process, in our layout, after ending what an earlier run left.
-
-        Raises DataFolderRefused."""
+        """Lock the folder for this process, in our layout, after ending what an earlier run left. StartFailed."""
         folder = cls(path)
         with folder._made() as lock, _private_files():
             folder._take(lock.fileno())
@@ -66,10 +60,7 @@ class DataFolder:
                 folder._children.unlink(missing_ok=True)
 
     def _made(self) -> TextIO:
-        """Make the folder private, check that everything in it is ours, and return its lock file, open.
-
-        Raises NotPrivate or DataFolderRefused.
-        """
+        """Make the folder private, check that everything in it is ours, and return its lock file, open. StartFailed."""
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             found = {entry.name for entry in self.path.iterdir()} - {self._lock.name, LOST_AND_FOUND}
@@ -77,13 +68,11 @@ class DataFolder:
             made = self.path.stat()
             if made.st_uid == os.geteuid() and not (found and made.st_mode & OF_OTHERS):
                 self.path.chmod(0o700)  # somebody may have made it for us, open to all
-                if self._lock.exists() and not self._lock.is_symlink() and self._lock.stat().st_uid == made.st_uid:
-                    self._lock.chmod(0o600)  # an earlier version made it as the umask said; only its lock counts
             check_ours(self.path, ACCOUNTS)
             with _private_files():
                 return self._lock.open("a+", encoding="utf-8")
         except OSError as e:
-            raise DataFolderRefused(
+            raise StartFailed(
                 f"{self.path} cannot be the data folder ({e.strerror}): choose another with --data"
             ) from e
 
@@ -91,13 +80,13 @@ class DataFolder:
         if not found:
             return
         if self._layout.name not in found:
-            raise DataFolderRefused(
+            raise StartFailed(
                 f"{self.path} holds something else ({', '.join(sorted(found)[:3])}): choose an empty folder with --data"
             )
         if not stat.S_ISREG(self._layout.lstat().st_mode):  # a pipe would be waited for, a link's text told
-            raise DataFolderRefused(f"{self._layout} is no file: choose another folder with --data")
+            raise StartFailed(f"{self._layout} is no file: choose another folder with --data")
         if (layout := self._layout.read_text(encoding="utf-8").strip()) != LAYOUT:
-            raise DataFolderRefused(
+            raise StartFailed(
                 f"{self.path} has layout {layout!r}, and this version of Connect knows {LAYOUT!r}: "
                 "use the version that made it, or choose another folder with --data"
             )
@@ -107,7 +96,7 @@ class DataFolder:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as e:
             holder = self._lock.read_text(encoding="utf-8").strip() or "unknown"
-            raise DataFolderRefused(
+            raise StartFailed(
                 f"Connect already runs on {self.path} (process {holder}): use that one, stop it, "
                 "or choose another folder with --data, and other ports"
             ) from e
@@ -138,26 +127,19 @@ class DataFolder:
     # -- secrets --------------------------------------------------------------------------------------------------
 
     def make_secrets(self) -> None:
-        """Make the token and the master key unless they exist.
-
-        Raises DataFolderRefused when the key is missing and the data needs it."""
+        """Make the token and the master key unless they exist. StartFailed: the data needs a key that is missing."""
         if (self.postgres / "PG_VERSION").exists() and not self.master_key.exists():
-            raise DataFolderRefused(
+            raise StartFailed(
                 f"{self.master_key} is missing, and the data in {self.path} depends on it: put it back from a backup"
             )
         for file in (self.token, self.master_key):
-            _have_secret(file, secrets.token_urlsafe(32))
-
-    def make_radius_secret(self) -> str:
-        """The secret that FreeRADIUS shares with its clients on loopback: letters and digits, for any command line."""
-        return _have_secret(self.radius_secret, secrets.token_hex(16))
+            have_secret(file, secrets.token_urlsafe(32))
 
     def make_passwords(self, roles: Iterable[str]) -> dict[str, str]:
         """A password for each database role. A lost one is replaced, because `prepare` sets them all again."""
         self.passwords.mkdir(exist_ok=True)
         for role in roles:
-            _have_secret(self.passfile_of(role), f"*:*:*:{role}:{secrets.token_hex(24)}")
-        (self.path / "postgres-password").unlink(missing_ok=True)  # the one that every role had before
+            have_secret(self.passfile_of(role), f"*:*:*:{role}:{secrets.token_hex(24)}")
         return {role: self.password_of(role) for role in roles}
 
     def passfile_of(self, role: str) -> Path:
@@ -165,12 +147,8 @@ class DataFolder:
         return self.passwords / role
 
     def password_of(self, role: str) -> str:
-        """The password of a role: letters and digits. Raises NotPrivate."""
+        """The password of a role: letters and digits. Raises StartFailed."""
         return read_private(self.passfile_of(role)).rpartition(":")[2]
-
-    def make_rpc_secret(self) -> str:
-        """The secret end of the path of Kamailio's JSON-RPC, which only workers need."""
-        return _have_secret(self.rpc_secret, secrets.token_urlsafe(32))
 
 
 @contextmanager
@@ -183,8 +161,8 @@ def _private_files() -> Iterator[None]:
         os.umask(before)
 
 
-def _have_secret(file: Path, fresh: str) -> str:
-    """The file's content; ``fresh`` is written when there is no file. Raises NotPrivate."""
+def have_secret(file: Path, fresh: str) -> str:
+    """The file's content; ``fresh`` is written when there is no file. Raises StartFailed."""
     with suppress(FileNotFoundError):
         return read_private(file)
     write_private(file, fresh + "\n")

@@ -1,11 +1,10 @@
 """The three databases on the embedded server: ours, Kamailio's and FreeRADIUS's, with their schemas and roles."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote
 
 import asyncpg
 from alembic.util import CommandError
@@ -14,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from activities.database import DRIVER_ERRORS
 from activities.directory.migrations import migrate
 from activities.prepare import FENCE
+from starter.local.children import StartFailed
 from starter.local.postgres import SUPERUSER, UNSAID, EmbeddedPostgres
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -26,101 +26,72 @@ ACCESS = (  # each database, and a role that works in it, as in deploy/*/grants.
 )
 ORDINARY = "LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS"
 ROLES = tuple(role for _, role in ACCESS)
+SYSTEMS = {"kamailio": DEPLOY / "kamailio", "radius": DEPLOY / "freeradius"}  # databases, and what makes their tables
+DSNS = {  # settings, and the database and role of each: the one with exactly the rights that Connect needs
+    "CONNECT_DIRECTORY_DSN": ("connect", "connect"),
+    "CONNECT_TELEPHONY_DSN": ("kamailio", "sip_prov"),
+    "CONNECT_INTERNET_DSN": ("radius", "radius_prov"),
+}
 
 
-@dataclass(frozen=True)
-class System:
-    """A system's database: its name, the newest of its tables, what makes them, and who may do what with them.
-
-    When that table is missing, the schema runs and adds every table that is missing.
-    """
-
-    database: str
-    landmark: str
-    schema: str
-    grants: str
-
-    @classmethod
-    def read(cls, database: str, landmark: str, folder: Path) -> "System":
-        return cls(database, landmark, _read(folder / "schema.sql") + _read(FENCE), _read(folder / "grants.sql"))
+def dsns(server: EmbeddedPostgres, passfile_of: Callable[[str], Path] | None = None) -> dict[str, str]:
+    """The settings with the URLs of the databases. With ``passfile_of`` they name files instead of passwords."""
+    if passfile_of is None:
+        return {name: server.dsn(*login) for name, login in DSNS.items()}
+    return {
+        name: f"postgresql://{role}@{server.host}:{server.port}/{database}?passfile={quote(str(passfile_of(role)))}"
+        for name, (database, role) in DSNS.items()
+    }
 
 
-@dataclass(frozen=True)
-class Urls:
-    """The URLs of the databases, each for the role with exactly the rights that Connect needs."""
-
-    directory: str
-    telephony: str
-    internet: str
-
-    def without_passwords(self, passfile_of: Callable[[str], Path]) -> "Urls":
-        """The same URLs without passwords, for programs that read each role's password from its file."""
-
-        def reading(url: str) -> str:
-            parts = urlsplit(url)
-            assert parts.username
-            address = f"{parts.username}@{parts.hostname}:{parts.port}"
-            return urlunsplit(
-                parts._replace(netloc=address, query=f"passfile={quote(str(passfile_of(parts.username)))}")
-            )
-
-        return Urls(reading(self.directory), reading(self.telephony), reading(self.internet))
-
-
-def _read(file: Path) -> str:
-    return file.read_text(encoding="utf-8")
-
-
-class PrepareFailed(RuntimeError):
-    """The databases could not be prepared."""
-
-
-def prepare(server: EmbeddedPostgres) -> Urls:
+def prepare(server: EmbeddedPostgres) -> None:
     """Bring all three to the newest schema, and give each role its password and only the rights that it needs.
 
     Data stays as it is, and superfluous rights are taken away. If this is killed half way, the next call completes it.
-    Raises PrepareFailed.
+    Raises StartFailed.
     """
-    kamailio = System.read("kamailio", "dialog", DEPLOY / "kamailio")
-    radius = System.read("radius", "radcheck", DEPLOY / "freeradius")
-    try:
-        return asyncio.run(_prepare(server, kamailio, radius))
-    except (*DRIVER_ERRORS, SQLAlchemyError, CommandError) as e:
-        raise PrepareFailed(f"{type(e).__name__}: {e}") from e
+    with _start_errors(server):
+        asyncio.run(_prepare(server))
 
 
 def lock_superuser(server: EmbeddedPostgres) -> None:
-    """Take the superuser's password away, until the next start of `connect up`. Raises PrepareFailed."""
+    """Take the superuser's password away, until the next start of `connect up`. Raises StartFailed."""
 
     async def lock() -> None:
-        async with _session(server.dsn()) as postgres:
+        async with server.session() as postgres:
             await postgres.execute(f"ALTER ROLE {SUPERUSER} PASSWORD NULL")
 
-    try:
+    with _start_errors(server):
         asyncio.run(lock())
-    except DRIVER_ERRORS as e:
-        raise PrepareFailed(f"{type(e).__name__}: {e}") from e
 
 
-async def _prepare(server: EmbeddedPostgres, kamailio: System, radius: System) -> Urls:
-    async with _session(server.dsn()) as postgres:
+@contextmanager
+def _start_errors(server: EmbeddedPostgres) -> Iterator[None]:
+    try:
+        yield
+    except (*DRIVER_ERRORS, SQLAlchemyError, CommandError) as e:
+        why = f"The databases cannot be made ready: {type(e).__name__}: {e}. {server.log} may say more"
+        raise StartFailed(why) from e
+
+
+async def _prepare(server: EmbeddedPostgres) -> None:
+    async with server.session() as postgres:
         await postgres.execute(f"SET {UNSAID.replace('=', ' TO ')}")
         for role in ROLES:
             await _have_role(postgres, role, server.password_of(role))
     for database in ("postgres", "template1"):
-        async with _session(server.dsn(database)) as session:
+        async with server.session(database) as session:
             await _close(session, database)
-    async with _session(await server.ensure_database("connect", owner="connect")) as session:
+    await server.ensure_database("connect", owner="connect")
+    async with server.session("connect") as session:
         await _close(session, "connect")
-    urls = Urls(
-        directory=server.dsn("connect", "connect"),
-        telephony=server.dsn(kamailio.database, "sip_prov"),
-        internet=server.dsn(radius.database, "radius_prov"),
-    )
-    await migrate(urls.directory)
-    for system in (kamailio, radius):
-        await _make_tables(server, system)
-    return urls
+    await migrate(server.dsn("connect", "connect"))
+    for database, folder in SYSTEMS.items():
+        await server.ensure_database(database)
+        async with server.session(database) as session, session.transaction():
+            await _close(session, database)
+            for script in (folder / "schema.sql", FENCE, folder / "grants.sql"):
+                await session.execute(script.read_text(encoding="utf-8"))
 
 
 async def _have_role(session: asyncpg.Connection, role: str, password: str) -> None:
@@ -131,30 +102,8 @@ async def _have_role(session: asyncpg.Connection, role: str, password: str) -> N
 
 
 async def _close(session: asyncpg.Connection, database: str) -> None:
-    """Let only these roles connect to the database. Their rights in it are granted elsewhere."""
+    """Let only the roles that work in the database connect to it. Their rights in it are granted elsewhere."""
     await session.execute(f"REVOKE ALL ON DATABASE {database} FROM PUBLIC; REVOKE CREATE ON SCHEMA public FROM PUBLIC")
     for name, role in ACCESS:
-        how = (
-            f"GRANT CONNECT ON DATABASE {database} TO"
-            if name == database
-            else f"REVOKE ALL ON DATABASE {database} FROM"
-        )
-        await session.execute(f"{how} {role}")
-
-
-async def _make_tables(server: EmbeddedPostgres, system: System) -> None:
-    """Make the tables of a system and grant the rights to them, in one transaction."""
-    async with _session(await server.ensure_database(system.database)) as session, session.transaction():
-        await _close(session, system.database)
-        if await session.fetchval("SELECT to_regclass($1)", system.landmark) is None:
-            await session.execute(system.schema)
-        await session.execute(system.grants)
-
-
-@asynccontextmanager
-async def _session(dsn: str) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(dsn)
-    try:
-        yield connection
-    finally:
-        await connection.close()
+        how = "GRANT CONNECT ON DATABASE {} TO" if name == database else "REVOKE ALL ON DATABASE {} FROM"
+        await session.execute(f"{how.format(database)} {role}")

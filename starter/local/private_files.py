@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,28 +13,24 @@ OF_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 LOST_AND_FOUND = "lost+found"  # root's, at the top of a volume
 
 
-class NotPrivate(StartFailed):
-    """Another account made, or could have made, a file or folder for secrets. The message names it and what to do."""
-
-
 def read_private(file: Path) -> str:
     """The content of a file of ours, stripped. From then on nobody else can read it.
 
-    Raises NotPrivate for a link, for anything that is not a file, and for a file that another account owns or can write
-    to; OSError when there is none.
+    Raises StartFailed for a link, for anything that is not a file, and for a file that another account owns or can
+    write to; OSError when there is none.
     """
     try:
         handle = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as e:
         if file.is_symlink():
-            raise NotPrivate(f"{file} is a link, and must be the file itself: move the file here") from e
+            raise StartFailed(f"{file} is a link, and must be the file itself: move the file here") from e
         raise
     with open(handle, encoding="utf-8") as opened:
         found = os.fstat(handle)
         if not stat.S_ISREG(found.st_mode):
-            raise NotPrivate(f"{file} is no file: remove it")
+            raise StartFailed(f"{file} is no file: remove it")
         if found.st_uid != os.geteuid() or found.st_mode & OF_OTHERS:
-            raise NotPrivate(
+            raise StartFailed(
                 f"{file} belongs to account {found.st_uid} and has mode {stat.S_IMODE(found.st_mode):o}, so others may "
                 "know what is in it, or have put it there: remove it, or put it back from a backup as yours, mode 600"
             )
@@ -60,16 +56,16 @@ def write_private(file: Path, text: str, identity: Identity | None = None) -> No
     fresh.replace(file)
 
 
-def check_ours(folder: Path, accounts: Mapping[str, Collection[str]]) -> None:
-    """Raises NotPrivate unless we own the folder and everything in it, and nobody else can change any of it.
+def check_ours(folder: Path, accounts: Mapping[str, str]) -> None:
+    """Raises StartFailed unless we own the folder and everything in it, and nobody else can change any of it.
 
-    ``accounts`` are folders in it that a daemon may own, each with the accounts that may own it besides us. What is in
+    ``accounts`` are folders in it that a daemon may own, each with the account that may own it besides us. What is in
     them is not checked.
     """
     for above in folder.parents:
         mode = above.stat().st_mode
         if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
-            raise NotPrivate(
+            raise StartFailed(
                 f"Everybody may write to {above}, and put another folder in the place of {folder}: "
                 f"`chmod o-w {above}`, or choose another with --data"
             )
@@ -77,9 +73,10 @@ def check_ours(folder: Path, accounts: Mapping[str, Collection[str]]) -> None:
     _check_owner(folder, {us})
     for entry in sorted(folder.iterdir()):
         if entry.name in accounts:
-            _check_owner(entry, {us, *(it.uid for name in accounts[entry.name] if (it := account(name)))})
+            daemon = account(accounts[entry.name])
+            _check_owner(entry, {us, daemon["user"] if daemon else us})
         elif entry.name != LOST_AND_FOUND:
-            for path in _tree(entry):
+            for path in (entry, *sorted(entry.rglob("*"))):  # which follows no link
                 _check_owner(path, {us})
 
 
@@ -91,14 +88,7 @@ def _check_owner(path: Path, owners: Collection[int]) -> None:
     writable = found.st_mode & OF_OTHERS and not stat.S_ISLNK(found.st_mode)
     if found.st_uid not in owners or writable:
         why = "others may write to it" if writable else f"it belongs to account {found.st_uid}"
-        raise NotPrivate(
+        raise StartFailed(
             f"{path} is not safe to use: {why}, so somebody else may know what is in it, or have chosen it. "
             "Choose another folder with --data; or, if you know that all in it is yours: `chown`, `chmod go-w`"
         )
-
-
-def _tree(top: Path) -> Iterator[Path]:
-    yield top
-    if top.is_dir() and not top.is_symlink():
-        for entry in sorted(top.iterdir()):
-            yield from _tree(entry)

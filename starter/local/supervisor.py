@@ -1,52 +1,30 @@
 """Keeps programs running: one that ends by itself is started again, after growing pauses, a limited number of times."""
 
-import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol
 
-from starter.local.children import StartFailed, tail, turn_over
+from starter.local.children import Child, StartFailed, tail, turn_over
 
 PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # seconds before the next start; then the last one again and again
 STEADY = 60.0  # seconds after which a part that runs is trusted again
 TRIES_AT_FIRST = 3  # that any part gets before everything was ready once
 
 
-class GaveUp(RuntimeError):
+class GaveUp(StartFailed):
     """A part that all others need does not stay up. The message has the end of its log."""
-
-
-class Part(Protocol):
-    """A program that can be started again."""
-
-    name: str
-    log: Path
-    process: "subprocess.Popen[bytes] | None"
-
-    def start(self) -> None:
-        """Start it. Raises StartFailed."""
-
-    def stop(self) -> None:
-        """Stop it."""
 
 
 @dataclass
 class Watched:
     """A part and its record. ``tries``: how often in a row it may end; None: without limit."""
 
-    part: Part
+    part: Child
     tries: int | None
     started_at: float
     failures: int = 0
     start_at: float | None = None
     trouble: str = ""
-
-    @property
-    def running(self) -> bool:
-        process = self.part.process
-        return process is not None and process.poll() is None
 
     @property
     def how_it_ended(self) -> str:
@@ -65,7 +43,7 @@ class Supervisor:
         self._say, self._clock = say, clock
         self._watched: list[Watched] = []
 
-    def start(self, part: Part, tries: int | None = None) -> None:
+    def start(self, part: Child, tries: int | None = None) -> None:
         """Start the part, and restart it whenever it ends. Raises StartFailed."""
         self._watched.append(Watched(part, tries, self._clock()))
         part.start()
@@ -87,16 +65,12 @@ class Supervisor:
 
     def pids(self) -> dict[str, int]:
         """The process numbers of what runs, in the order of starting."""
-        return dict(self._pids())
-
-    def _pids(self) -> Iterator[tuple[str, int]]:
-        for watched in self._watched:
-            if watched.running and watched.part.process is not None:
-                yield watched.part.name, watched.part.process.pid
+        parts = [watched.part for watched in self._watched]
+        return {part.name: part.process.pid for part in parts if part.process is not None and part.running}
 
     def _look_after(self, watched: Watched) -> bool:
         now = self._clock()
-        if watched.running:
+        if watched.part.running:
             if now - watched.started_at > STEADY:
                 watched.failures = 0
         elif watched.start_at is None:

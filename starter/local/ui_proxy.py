@@ -54,14 +54,13 @@ class UiProxy:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":  # nothing to do when it starts and stops
             return
-        answer, body = refusal(scope, self._ours), b""
+        answer = refusal(scope, self._ours)
         if answer is None:
-            read = await _read(receive)
-            answer, body = (PlainTextResponse(TOO_LARGE, 413), b"") if read is None else (None, read)
-        if answer is not None:
-            await answer(scope, receive, send)
-        else:
-            await _while_there(self._hand_on(scope, body, receive, send), receive)
+            if (body := await _read(receive)) is not None:
+                await _while_there(self._hand_on(scope, body, receive, send), receive)
+                return
+            answer = PlainTextResponse(TOO_LARGE, 413)
+        await answer(scope, receive, send)
 
     async def _hand_on(self, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
         target: bytes = scope["raw_path"] + (b"?" + scope["query_string"] if scope["query_string"] else b"")
@@ -123,19 +122,14 @@ async def _read(receive: Receive) -> bytes | None:
 async def _while_there(work: Coroutine[None, None, None], receive: Receive) -> None:
     """Do the work, unless the browser goes away before it is done."""
 
-    async def gone() -> None:
+    async def wait_gone() -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
+        working.cancel()
 
-    working, leaving = asyncio.create_task(work), asyncio.create_task(gone())
-    try:
-        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in (working, leaving):
-            task.cancel()
-        await asyncio.gather(working, leaving, return_exceptions=True)
-    if not working.cancelled():
-        working.result()
+    async with asyncio.TaskGroup() as both:
+        working, waiting = both.create_task(work), both.create_task(wait_gone())
+        working.add_done_callback(lambda _: waiting.cancel())
 
 
 async def serve(port: int, upstream: str, host: str = HOST, url: str = "") -> None:

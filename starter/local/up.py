@@ -18,14 +18,14 @@ import httpx2
 
 from activities.settings import Settings
 from starter.console.auth.sessions import link_key
-from starter.local.children import Child, StartFailed, tail
-from starter.local.data_folder import DataFolder, DataFolderRefused
-from starter.local.databases import ACCESS, ROLES, PrepareFailed, Urls, lock_superuser, prepare
-from starter.local.demo import DemoFailed, seed
+from starter.local.children import Child, StartFailed
+from starter.local.data_folder import DataFolder
+from starter.local.databases import ACCESS, ROLES, dsns, lock_superuser, prepare
+from starter.local.demo import seed
 from starter.local.ports import HOST, free_port, is_free, who_listens
 from starter.local.postgres import EmbeddedPostgres
 from starter.local.private_files import read_private
-from starter.local.supervisor import GaveUp, Part, Supervisor
+from starter.local.supervisor import Supervisor
 from starter.local.systems import FreeRadius, Kamailio, check_installed, daemons
 from starter.local.temporal import NAMESPACE, TemporalServer
 from workflows.wire.start import TASK_QUEUE
@@ -68,10 +68,6 @@ class UpOptions:
         return f"http://{HOST}:{self.ui_port}"
 
 
-class UpFailed(RuntimeError):
-    """`connect up` cannot go on. The message explains why, and what to do."""
-
-
 class StopRequested(Exception):
     """Somebody pressed Ctrl-C, or sent SIGTERM."""
 
@@ -86,7 +82,7 @@ def up(options: UpOptions) -> int:
             Local(options, folder, stop_requested).run()
     except StopRequested:
         return 0
-    except (UpFailed, DataFolderRefused, StartFailed, GaveUp) as e:
+    except StartFailed as e:
         _write(sys.stderr, f"connect up: {e}")
         return 1
 
@@ -129,15 +125,12 @@ class Local:
         temporal = TemporalServer(folder.temporal, options.temporal_port, folder.logs / "temporal.log")
         temporal.env = _without(os.environ, OF_OTHER_PROCESSES)
         self._have(temporal, TRIES)
-        try:
-            urls = prepare(postgres).without_passwords(folder.passfile_of)
-            lock_superuser(postgres)
-        except PrepareFailed as e:
-            raise UpFailed(f"The databases cannot be made ready: {e}. {postgres.log} may say more") from e
-        self._wait_until(temporal.ready, "Temporal", temporal.log)
+        prepare(postgres)
+        lock_superuser(postgres)
+        temporal.wait_until(temporal.ready, pause=self._pause)
         if options.systems:
             self._have_systems(postgres)
-        environment = self._environment(urls, temporal.address)
+        environment = self._environment(dsns(postgres, folder.passfile_of), temporal.address)
         python = [sys.executable, "-u", "-m"]
         proxy = [*python, "starter.local.ui_proxy", str(options.ui_port), temporal.ui]
         ui = Child("The Temporal UI", proxy, folder.logs / "temporal-ui.log", _without(os.environ, OF_OTHER_PROCESSES))
@@ -148,23 +141,23 @@ class Local:
         self._have(worker)
         self._have(api)
         with httpx2.Client(trust_env=False, timeout=5) as probe:
-            self._wait_until(lambda: _answers(probe, f"{options.url}/readyz"), "The API", api.log)
-            self._wait_until(lambda: _answers(probe, f"{options.ui_url}/healthz"), ui.name, ui.log)
-        self._wait_until(lambda: temporal.has_worker(TASK_QUEUE), "The worker", worker.log)
+            api.wait_until(lambda: _answers(probe, f"{options.url}/readyz"), pause=self._pause)
+            ui.wait_until(lambda: _answers(probe, f"{options.ui_url}/healthz"), pause=self._pause)
+        worker.wait_until(lambda: temporal.has_worker(TASK_QUEUE), pause=self._pause)
 
     def _have_systems(self, postgres: EmbeddedPostgres) -> None:
         options = self._options
         self._systems = daemons(postgres, self._folder, options.sip_port, options.radius_port, _sip_domain())
         for daemon in self._systems:
             self._have(daemon)
-            self._wait_until(daemon.ready, daemon.name, daemon.log)
+            daemon.wait_until(daemon.ready, pause=self._pause)
 
-    def _have(self, part: Part, tries: int | None = None) -> None:
+    def _have(self, part: Child, tries: int | None = None) -> None:
         self._supervisor.start(part, tries)
         self._folder.note_children(self._supervisor.pids())
         self._pause(0)
 
-    def _environment(self, urls: Urls, temporal: str) -> Mapping[str, str]:
+    def _environment(self, urls: Mapping[str, str], temporal: str) -> Mapping[str, str]:
         """The environment of the worker and the API. Our own values decide where they connect, and with which role."""
         servers = {}
         if self._systems:
@@ -181,9 +174,7 @@ class Local:
         return _without(os.environ, NOT_FOR_CHILDREN) | {
             **servers,
             "CONNECT_SIP_DOMAIN": _sip_domain(),
-            "CONNECT_DIRECTORY_DSN": urls.directory,
-            "CONNECT_TELEPHONY_DSN": urls.telephony,
-            "CONNECT_INTERNET_DSN": urls.internet,
+            **urls,
             "CONNECT_MASTER_KEY_FILE": str(self._folder.master_key),
             "CONNECT_TOKEN_FILE": str(self._folder.token),
             "CONNECT_HOST": HOST,
@@ -193,13 +184,6 @@ class Local:
             "TEMPORAL_NAMESPACE": NAMESPACE,
             "TEMPORAL_CONFIG_FILE": os.devnull,  # a profile of the user's is for elsewhere
         }
-
-    def _wait_until(self, ready: Callable[[], bool], name: str, log: Path, within: float = 60.0) -> None:
-        end = time.monotonic() + within
-        while not ready():
-            if time.monotonic() > end:
-                raise UpFailed(f"{name} was not ready after {within:g} s. {log} says:\n{tail(log)}")
-            self._pause(0.05)
 
     def _pause(self, seconds: float) -> None:
         """Let time pass, and look after everything meanwhile."""
@@ -221,7 +205,7 @@ class Local:
     def _seed(self) -> None:
         try:
             demo_clients = seed(self._options.url, self._token)
-        except DemoFailed as e:
+        except StartFailed as e:
             if not self._stop_requested():
                 self._say(f"The demonstration is not complete: {e}")
         else:
@@ -251,7 +235,7 @@ def stop_signals() -> Iterator[Callable[[], bool]]:
 
 
 def _check_ports(options: UpOptions) -> None:
-    """Raises UpFailed for the first port that somebody else has."""
+    """Raises StartFailed for the first port that somebody else has."""
     tcp, udp = socket.SOCK_STREAM, socket.SOCK_DGRAM
     ports = [
         ("--port", options.port, "the API and console", tcp),
@@ -264,22 +248,23 @@ def _check_ports(options: UpOptions) -> None:
             ("--radius-port", options.radius_port, "FreeRADIUS", udp),
             ("--radius-port", options.radius_port + 1, "FreeRADIUS's accounting", udp),
         ]
+    chosen: dict[tuple[int, int], str] = {}
     for option, port, purpose, kind in ports:
         if port not in range(1, 65536):
             protocol = "TCP" if kind is tcp else "UDP"
-            raise UpFailed(f"{port} is no {protocol} port: choose one from 1 to 65535 with {option}")
+            raise StartFailed(f"{port} is no {protocol} port: choose one from 1 to 65535 with {option}")
+        if other := chosen.get((kind, port)):
+            raise StartFailed(f"{other} and {option} cannot both be {port}: choose another with {option}")
+        chosen[kind, port] = option
         try:
             free = is_free(port, kind)
         except OSError as e:
-            raise UpFailed(f"Port {port} for {purpose} cannot be used ({e}): choose another with {option}") from e
+            raise StartFailed(f"Port {port} for {purpose} cannot be used ({e}): choose another with {option}") from e
         if not free:
             holder = who_listens(port, kind) or "another program"
-            raise UpFailed(f"Port {port} for {purpose} is taken by {holder}: end that, or choose another with {option}")
-    for same in (tcp, udp):
-        chosen = [(option, port) for option, port, _, kind in ports if kind is same]
-        if len({port for _, port in chosen}) < len(chosen):
-            numbers, names = (", ".join(dict.fromkeys(map(str, column))) for column in zip(*chosen, strict=True))
-            raise UpFailed(f"The ports {numbers} must differ: choose others with {names}")
+            raise StartFailed(
+                f"Port {port} for {purpose} is taken by {holder}: end that, or choose another with {option}"
+            )
 
 
 def _without(environment: Mapping[str, str], those: tuple[str, ...]) -> dict[str, str]:

@@ -14,7 +14,7 @@ from temporalio.client import Client as TemporalClient
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from starter.local.children import Child
-from starter.local.databases import Urls, prepare
+from starter.local.databases import dsns, prepare
 from starter.local.postgres import EmbeddedPostgres
 from starter.local.temporal import NAMESPACE, TemporalServer
 from tests.faults.conftest import KEY
@@ -39,7 +39,7 @@ class Place:
     def __init__(self, folder: Path, postgres: EmbeddedPostgres) -> None:
         self.folder, self.postgres = folder, postgres
         self.temporal = TemporalServer(folder / "temporal.db", free_port(), folder / "temporal.log")
-        self.urls = Urls("", "", "")
+        self.dsns = dsns(postgres)
 
     @contextmanager
     def worker(self) -> Iterator[Child]:
@@ -54,9 +54,7 @@ class Place:
     def _environment(self) -> dict[str, str]:
         return {
             **{name: value for name, value in os.environ.items() if not name.startswith(("TEMPORAL_", "CONNECT_"))},
-            "CONNECT_DIRECTORY_DSN": self.urls.directory,
-            "CONNECT_TELEPHONY_DSN": self.urls.telephony,
-            "CONNECT_INTERNET_DSN": self.urls.internet,
+            **self.dsns,
             "CONNECT_MASTER_KEY": KEY,
             "TEMPORAL_ADDRESS": self.temporal.address,
         }
@@ -101,7 +99,7 @@ class Place:
 
     async def lines(self) -> set[int]:
         """The switches of every line."""
-        connection = await asyncpg.connect(self.urls.telephony)
+        connection = await asyncpg.connect(self.dsns["CONNECT_TELEPHONY_DSN"])
         try:
             return {row["in_service"] for row in await connection.fetch("SELECT in_service FROM subscriber")}
         finally:
@@ -114,8 +112,8 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
     postgres.start()
     place = Place(tmp_path, postgres)
     try:
-        place.urls = await asyncio.to_thread(prepare, postgres)
-        connection = await asyncpg.connect(place.urls.directory)
+        await asyncio.to_thread(prepare, postgres)
+        connection = await asyncpg.connect(place.dsns["CONNECT_DIRECTORY_DSN"])
         await connection.execute("INSERT INTO sites VALUES ('thames', 'Thames House', 'Europe/London')")
         await connection.close()
         place.temporal.start()

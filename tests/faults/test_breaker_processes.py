@@ -11,7 +11,7 @@ from tests.support.waiting import eventually
 
 
 async def test_a_worker_that_is_stopped_takes_its_word_back_and_one_that_is_killed_does_not(place: Place) -> None:
-    connection = await asyncpg.connect(place.urls.directory)
+    connection = await asyncpg.connect(place.dsns["CONNECT_DIRECTORY_DSN"])
 
     async def told() -> set[tuple[str, str, str]]:
         rows = await connection.fetch("SELECT system, worker, state FROM system_states")

@@ -25,8 +25,8 @@ import pytest
 from temporalio.client import Client as TemporalClient
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from starter.local.children import birth
-from starter.local.systems import DaemonsMissing, check_installed
+from starter.local.children import StartFailed, birth
+from starter.local.systems import check_installed
 from tests.faults.audit import Account, Audit, Tables, account_of
 from tests.faults.callers import Callers, CallersLog
 from tests.faults.revival import Revival
@@ -158,7 +158,7 @@ def systems_that_are_here() -> list[str]:
     """The options of `connect up` for FreeRADIUS and Kamailio, where they are installed."""
     try:
         check_installed()
-    except DaemonsMissing:
+    except StartFailed:
         assert os.environ.get("CONNECT_REQUIRE_SYSTEMS") != "1"
         return []
     return ["--systems", "--sip-port", str(free_udp_port()), "--radius-port", str(free_udp_port())]

@@ -56,9 +56,9 @@ async def test_a_temporal_server_that_ends_in_the_middle_of_a_change_goes_on_whe
 
 
 async def test_changes_that_came_due_while_everything_was_down_happen_at_once(place: Place) -> None:
-    due = datetime.now(UTC) + timedelta(seconds=8)
     with place.worker():
         await place.open("acme")
+        due = datetime.now(UTC) + timedelta(seconds=8)
         answer = await place.command("acme", "suspend", at=due.isoformat(), reason="refit")
         assert [change.kind for change in answer.planned] == ["suspend"]
     assert place.temporal.process is not None

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import pytest_asyncio
 
-from starter.local.systems import DaemonsMissing, check_installed
+from starter.local.children import StartFailed
+from starter.local.systems import check_installed
 from tests.systems.service import Building, Systems, running_service, running_systems
 
 
@@ -15,7 +16,7 @@ def pytest_runtest_setup() -> None:
     from one place, which a fixture is not). With CONNECT_REQUIRE_SYSTEMS=1 they fail."""
     try:
         check_installed()
-    except DaemonsMissing as missing:
+    except StartFailed as missing:
         if os.environ.get("CONNECT_REQUIRE_SYSTEMS") == "1":
             pytest.fail(str(missing))
         pytest.skip("FreeRADIUS and Kamailio are not installed: `.ci/run install` installs them, on Debian, as root")

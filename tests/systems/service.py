@@ -22,6 +22,7 @@ from starter.directory.watching import Watch
 from starter.local.data_folder import DataFolder
 from starter.local.databases import prepare
 from starter.local.postgres import EmbeddedPostgres
+from starter.local.private_files import read_private
 from starter.local.systems import Daemon, FreeRadius, Kamailio, daemons
 from starter.temporal.gateway import Gateway
 from tests.support.databases import THROW_AWAY
@@ -109,7 +110,7 @@ def running_systems(folder: Path) -> Iterator[Systems]:
             for it in (freeradius, kamailio):
                 started.append(it)
                 it.start()
-            yield Systems(server, freeradius, kamailio, held.make_radius_secret(), held.make_rpc_secret())
+            yield Systems(server, freeradius, kamailio, *map(read_private, (held.radius_secret, held.rpc_secret)))
         finally:
             for daemon in started:
                 daemon.stop()

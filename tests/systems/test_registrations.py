@@ -247,9 +247,8 @@ async def test_the_stock_schema_works_once_it_is_prepared(systems: Systems, tmp_
     )
     assert any("column subscriber.in_service added" in line for line in await prepare(settings))
     await grant(server)
-    database = server.dsn("stock", "sip_daemon")
     dsn = SecretStr(server.dsn("stock", "sip_prov"))
-    async with service(systems, tmp_path, {"database": database}, telephony_dsn=dsn) as building:
+    async with service(systems, tmp_path, {"database": "stock"}, telephony_dsn=dsn) as building:
         acme, other = await tenant(building), await tenant(building)
         async with await building.phone(acme) as ours, await building.phone(other) as theirs:
             assert (await ours.register(), await theirs.register()) == (200, 200)

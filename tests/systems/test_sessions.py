@@ -255,8 +255,8 @@ async def test_the_stock_schema_works_once_it_is_prepared(systems: Systems, tmp_
     )
     assert any("table connect_fence added" in line for line in await prepare(settings))
     await load(server.dsn("stock_radius"), DEPLOY / "freeradius/grants.sql")
-    database, here = server.dsn("stock_radius", "radius_daemon"), (tmp_path / "radius", tmp_path / "radius.log")
-    daemon = FreeRadius(server, free_udp_port(), systems.secret, *here, database=database)
+    here = (tmp_path / "radius", tmp_path / "radius.log")
+    daemon = FreeRadius(server, free_udp_port(), systems.secret, *here, database="stock_radius")
     daemon.start()
     try:
         await eventually(daemon.ready)

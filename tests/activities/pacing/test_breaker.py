@@ -190,3 +190,38 @@ def test_a_rank_follows_the_priority_and_looks_come_last() -> None:
         *(Rank.OPERATOR, Rank.OPERATOR, Rank.TIMER, Rank.TIMER, Rank.BULK, Rank.TIMER)
     ]
     assert Rank.of(2, look=True) is Rank.LOOK
+
+
+def test_a_client_whose_time_runs_out_while_the_system_recovers_is_to_be_woken_until_it_has_its_turn(
+    breaker: Breaker, clock: Clock
+) -> None:
+    mend(breaker, clock)
+    breaker.admit("late", Rank.TIMER, clock.now)
+    assert breaker.gave_up == {}
+    breaker.give_up("late", clock.now)
+    assert breaker.gave_up == {"late": clock.now}
+    assert breaker.admit("late", Rank.TIMER, clock.pass_(5)) is None
+    assert breaker.gave_up == {}
+
+
+def test_clients_that_do_not_come_again_are_to_be_woken_once_the_system_works(breaker: Breaker, clock: Clock) -> None:
+    mend(breaker, clock)
+    for n in range(20):
+        breaker.admit(f"c{n}", Rank.TIMER, clock.now)
+    breaker.failed("begun-in-the-outage", "away", NOON, clock.now)
+    assert breaker.admit("c0", Rank.TIMER, clock.pass_(10)) is None
+    breaker.succeeded("c0", clock.now)
+    breaker.pass_time(clock.pass_(2 * HORIZON))
+    assert condition_of(breaker) is Condition.WORKING
+    assert set(breaker.gave_up) == {"begun-in-the-outage", *(f"c{n}" for n in range(1, 20))}
+
+
+def test_who_gives_up_while_the_system_fails_is_left_to_the_next_recovery(breaker: Breaker, clock: Clock) -> None:
+    mend(breaker, clock)
+    breaker.admit("a", Rank.TIMER, clock.now)
+    breaker.give_up("a", clock.now)
+    clock.pass_(1)
+    break_(breaker, clock)
+    assert condition_of(breaker) is Condition.FAILING
+    breaker.give_up("b", clock.now)
+    assert breaker.gave_up == {}

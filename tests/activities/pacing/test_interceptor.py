@@ -105,6 +105,17 @@ async def turned_away(desk: ClientService, order: object, key: int | None = 3, b
     return failed.value
 
 
+async def test_an_attempt_without_time_to_come_again_is_noted_for_a_recovery(desk: ClientService) -> None:
+    await desk.fail()
+    desk.now += timedelta(seconds=60)
+    await desk.attempt(lines("probe", 1, one=True))
+    assert desk.telephony is Condition.RECOVERING
+    breaker = desk.pacing.breakers[TELEPHONY]
+    await turned_away(desk, lines("early", 1, one=True), begun=100)
+    await turned_away(desk, lines("late", 1, one=True), begun=119.5)
+    assert breaker.gave_up == {"late": desk.now}
+
+
 async def test_an_attempt_on_a_failing_system_is_turned_away_at_once_and_says_why(desk: ClientService) -> None:
     await desk.fail()
     told = await turned_away(desk, lines("acme", 1, one=True))
@@ -366,4 +377,4 @@ async def test_a_directory_that_is_away_disturbs_nothing_and_is_told_of_once(wor
             async with telling(states):
                 await eventually(lambda: len(asked) > 20)
             await states.forget()
-    assert [line["event"] for line in said].count("system_states_not_told") == 1
+    assert [line["event"] for line in said].count("system_states_not_reported") == 1

@@ -1,7 +1,6 @@
-"""The databases of `connect up`: a password and the least rights for each role, also where there was one for all."""
+"""The databases of `connect up`: a password and the least rights for each role, also where there were others."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,7 +12,6 @@ import pytest
 from activities.prepare import FENCE
 from starter.local.databases import ACCESS, DEPLOY, ROLES, lock_superuser, prepare
 from starter.local.postgres import EmbeddedPostgres
-from tests.starter.local.test_postgres import nobody
 from tests.support.waiting import free_port
 
 DATABASES = ("connect", "kamailio", "radius", "postgres", "template1")
@@ -151,12 +149,12 @@ async def test_while_it_runs_no_password_lets_the_superuser_in(prepared: Embedde
             await asyncpg.connect(prepared.dsn(password=password or None))
 
 
-# -- a folder from before ---------------------------------------------------------------------------------------------
+# -- a folder with other passwords -------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 async def before(tmp_path: Path) -> EmbeddedPostgres:
-    """A stopped server as the version before made it: one password for every role, too many rights, run as `nobody`."""
+    """A stopped server whose roles have other passwords and too many rights."""
     server = EmbeddedPostgres(tmp_path / "postgres", free_port(), "old", settings={"fsync": "off"})
     server.start()
     async with session(server.dsn()) as superuser:
@@ -176,23 +174,22 @@ async def before(tmp_path: Path) -> EmbeddedPostgres:
     async with session(server.dsn("kamailio")) as superuser:
         await superuser.execute("INSERT INTO subscriber (username, may_call_out) VALUES ('442079460001', 0)")
     server.stop()
-    if os.geteuid() == 0:
-        for path in (server.data, *server.data.rglob("*")):
-            os.chown(path, nobody(), nobody(), follow_symlinks=False)
     return server
 
 
-async def test_a_folder_with_one_password_for_all_is_brought_over(before: EmbeddedPostgres, tmp_path: Path) -> None:
+async def test_other_passwords_and_superfluous_rights_are_gone_after_a_start(
+    before: EmbeddedPostgres, tmp_path: Path
+) -> None:
     server = server_of(tmp_path)
     server.start()
     try:
         await asyncio.to_thread(prepare, server)
-        await brought_over(server)
+        await prepared_anew(server)
     finally:
         server.stop()
 
 
-async def test_killed_anywhere_while_a_folder_is_brought_over_the_next_start_goes_on(
+async def test_killed_anywhere_while_the_databases_are_prepared_the_next_start_goes_on(
     before: EmbeddedPostgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Before every third statement in turn, we and the server are gone: it hears nothing more, and writes nothing."""
@@ -204,10 +201,10 @@ async def test_killed_anywhere_while_a_folder_is_brought_over_the_next_start_goe
             with monkeypatch.context() as patch:
                 patch.setattr(asyncpg.Connection, "execute", killer(server, asyncpg.Connection.execute, killed))
                 await asyncio.to_thread(prepare, server)
-            await brought_over(server)
+            await prepared_anew(server)
             break
         except Killed:
-            killed += 3  # each of them takes a second
+            killed += 2  # each of them takes a second
         finally:
             server.stop()
     assert killed > 20, "it was killed between many steps"
@@ -231,7 +228,7 @@ def killer(server: EmbeddedPostgres, execute: Execute, after: int) -> Execute:
     return until_killed
 
 
-async def brought_over(server: EmbeddedPostgres) -> None:
+async def prepared_anew(server: EmbeddedPostgres) -> None:
     """Everything is as in a new folder, and the data still there."""
     for database, role in [("postgres", "postgres"), *ACCESS]:
         with pytest.raises(WRONG_PASSWORD):
@@ -247,5 +244,3 @@ async def brought_over(server: EmbeddedPostgres) -> None:
         for statement in ("SELECT FROM nas", "SELECT nextval('nas_id_seq')"):
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await connection.execute(statement)
-    if os.geteuid() == 0:
-        assert nobody() not in {path.lstat().st_uid for path in (server.data, *server.data.rglob("*"))}

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from starter.local.children import StartFailed
-from starter.local.systems import PACKAGES, DaemonsMissing, Login, check_installed, identity_of
+from starter.local.postgres import EmbeddedPostgres
+from starter.local.systems import PACKAGES, FreeRadius, Kamailio, check_installed, identity_of
 
 
 def test_what_is_not_installed_is_named_with_the_way_to_it(tmp_path: Path) -> None:
@@ -13,7 +14,7 @@ def test_what_is_not_installed_is_named_with_the_way_to_it(tmp_path: Path) -> No
         file = tmp_path / brings
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch()
-    with pytest.raises(DaemonsMissing) as missing:
+    with pytest.raises(StartFailed) as missing:
         check_installed(tmp_path)
     said = str(missing.value)
     assert "there is no kamailio-postgres-modules here" in said
@@ -36,9 +37,18 @@ def test_a_daemon_whose_account_is_not_there_does_not_run_as_another(monkeypatch
     assert identity_of("freerad-elsewhere") == {}
 
 
-def test_a_password_is_apart_from_the_way_to_its_database() -> None:
-    login = Login.read("postgresql://sip_daemon:a:b%5Cc@127.0.0.1:5432/kamailio")
-    assert login.url == "postgres://sip_daemon@127.0.0.1:5432/kamailio"
-    assert login.conninfo == "host=127.0.0.1 port=5432 dbname=kamailio user=sip_daemon"
-    assert login.passfile == "127.0.0.1:5432:kamailio:sip_daemon:a\\:b\\\\c\n"
-    assert "a:b" not in repr(login)
+def test_no_secret_is_in_an_argument_or_an_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    passwords = {"radius_daemon": "of-radius", "sip_daemon": "of-sip"}
+    server = EmbeddedPostgres(tmp_path / "postgres", 5432, "secret", passwords=passwords)
+    radius = FreeRadius(server, 1812, "secret", tmp_path / "radius", tmp_path / "log")
+    sip = Kamailio(server, 5060, "sip.test", "secret", tmp_path / "sip", tmp_path / "log")
+    for daemon in (radius, sip):
+        assert daemon.env
+        for text in (*map(str, daemon.argv), *daemon.env.values()):
+            assert "secret" not in text
+            assert "of-" not in text
+    whole = {**(radius.env or {}), **(sip.env or {})}
+    assert whole["RADIUS_DB"].startswith("host=127.0.0.1 port=5432 dbname=radius user=radius_daemon passfile=")
+    assert whole["SIP_DB_URL"] == "postgres://sip_daemon@127.0.0.1:5432/kamailio"
+    assert server.passfile("sip_daemon") == "*:*:*:sip_daemon:of-sip\n"

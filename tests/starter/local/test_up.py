@@ -134,8 +134,8 @@ def test_data_of_a_newer_version_is_left_alone(terminal: Terminal) -> None:
         folder.make_secrets()
         server = EmbeddedPostgres(folder.postgres, free_port())
         server.start()
-        urls = prepare(server)
-        asyncio.run(execute(urls.directory, "UPDATE alembic_version SET version_num = '9999'"))
+        prepare(server)
+        asyncio.run(execute(server.dsn("connect"), "UPDATE alembic_version SET version_num = '9999'"))
         server.stop()
     told = subprocess.run(terminal.command, capture_output=True, encoding="utf-8", check=False, timeout=HANGING)
     assert told.returncode == 1
@@ -144,26 +144,15 @@ def test_data_of_a_newer_version_is_left_alone(terminal: Terminal) -> None:
     assert "Traceback" not in told.stderr
 
 
-async def test_a_folder_with_one_password_for_all_goes_on_with_one_for_each(terminal: Terminal) -> None:
-    with DataFolder.held(terminal.data) as folder:
-        folder.make_secrets()
-        server = EmbeddedPostgres(folder.postgres, free_port(), "old", passwords=dict.fromkeys(ROLES, "old"))
-        server.start()
-        await asyncio.to_thread(prepare, server)
-        server.stop()
-        old = folder.path / "postgres-password"
-        old.write_text("old\n", encoding="utf-8")
-    terminal.start()
-    await terminal.ready()
-    assert not old.exists()
-    async with terminal.api() as api:
-        await create(api, "first", "+442079460901")
-    server.port = int((folder.postgres / "postmaster.pid").read_text(encoding="utf-8").splitlines()[3])
+async def test_each_role_logs_in_with_the_password_of_its_file_and_the_superuser_not_at_all(running: Terminal) -> None:
+    folder = DataFolder(running.data)
+    port = int((folder.postgres / "postmaster.pid").read_text(encoding="utf-8").splitlines()[3])
+    server = EmbeddedPostgres(folder.postgres, port, "guessed", passwords=dict.fromkeys(ROLES, "guessed"))
     for database, role in (*ACCESS, ("postgres", "postgres")):
         with pytest.raises(asyncpg.InvalidPasswordError):
             await asyncpg.connect(server.dsn(database, role))
     for database, role in ACCESS:
-        with_its_file = server.dsn(database, role).replace(":old@", "@")
+        with_its_file = server.dsn(database, role).replace(":guessed@", "@")
         await (await asyncpg.connect(with_its_file, passfile=folder.passfile_of(role))).close()
 
 
