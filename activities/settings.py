@@ -44,6 +44,9 @@ class Settings(BaseSettings):
     json_internet_url: str = Field("", description="Where a network speaks activities/json_http/protocol.py")
     json_internet_token_file: Path | None = Field(None, description="File with the bearer token it asks for")
     json_internet_token: SecretStr | None = Field(None, description="The token itself, where a file is not handy")
+    systems_file: Path | None = Field(
+        None, description="TOML file with further instances of the systems, and further kinds (activities/instances.py)"
+    )
     master_key_file: Path | None = Field(None, description="File with the key that SIP and RADIUS secrets derive from")
     master_key: SecretStr | None = Field(None, description="The key itself, where a file is not handy")
     token_file: Path | None = Field(None, description="File with the API's bearer token")

@@ -1,0 +1,78 @@
+"""A file names further instances and kinds; what is wrong in it is said, and the rest holds."""
+
+from pathlib import Path
+
+import pytest
+
+from activities.instances import JSON_FURTHER, Instances
+from activities.settings import KAMAILIO, Settings
+
+DOORS = '[doors]\ntitle = "Doors"\nin_building = true\n[doors.main]\nurl = "https://doors.example/v1"\n'
+
+
+def read(tmp_path: Path, text: str, **settings: object) -> Instances:
+    """What a file with this text names."""
+    file = tmp_path / "systems.toml"
+    file.write_text(text, encoding="utf-8")
+    values = {"directory_dsn": "postgresql://there/connect", "telephony_dsn": "postgresql://there/kamailio"}
+    return Instances.of(Settings.model_validate({**values, "systems_file": file, **settings}))
+
+
+def test_without_a_file_there_are_the_two_kinds_and_their_main_instances() -> None:
+    found = Instances.of(Settings.model_validate({"directory_dsn": "postgresql://there/connect"}))
+    assert [*found.kinds] == ["telephony", "internet"]
+    assert [*found.instances] == [("telephony", "main"), ("internet", "main")]
+    assert found.problems == ()
+
+
+def test_a_further_kind_has_its_title_and_an_address(tmp_path: Path) -> None:
+    found = read(tmp_path, DOORS)
+    assert (found.kinds["doors"].title, found.kinds["doors"].in_building) == ("Doors", True)
+    main = found.instances["doors", "main"]
+    assert (main.url, main.adapter) == ("https://doors.example/v1", JSON_FURTHER)
+
+
+def test_an_instance_has_its_own_address_and_nothing_of_the_main_one(tmp_path: Path) -> None:
+    london = '[telephony.london]\ndsn = "postgresql://london/kamailio"\nsip_domain = "london.example"\n'
+    found = read(tmp_path, london, sip_rpc_urls="http://main:5060/RPC", attempt_seconds=90)
+    instance = found.instances["telephony", "london"]
+    assert (instance.dsn, instance.adapter) == ("postgresql://london/kamailio", KAMAILIO)
+    assert instance.settings.sip_domain == "london.example"
+    assert instance.settings.sip_rpc_urls.get_secret_value() == "", "calls of London are not looked up at the main one"
+    assert instance.settings.attempt_seconds == 90, "how long things may take is the worker's"
+    assert found.names_of("telephony") == ["main", "london"]
+    assert found.instances["telephony", "main"].dsn == "postgresql://there/kamailio"
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "remedy"),
+    [
+        ("[doors", "cannot be read", "Correct the file"),
+        ("doors = 1", "doors is no table", "[doors.main]"),
+        ("[directory.main]\nurl = 'https://x'", "directory cannot be the name of a kind", "small letters"),
+        ("[Doors.main]\nurl = 'https://x'", "Doors cannot be the name of a kind", "small letters"),
+        ("[gates]\ntitle = 'Gates'", "gates names no instance", "[gates.main]"),
+        ("[gates]\ntitle = ''\n[gates.main]\nurl = 'https://x'", "gates.title is no title", "1 to 40"),
+        ("[gates]\nin_building = 'no'\n[gates.main]\nurl = 'https://x'", "gates.in_building", "true or false"),
+        ("[gates.main]\ntoken_file = '/x'", "gates.main has no url", "Add it"),
+        ("[gates.main]\nurl = 'https://x'\nsauce = 1", "gates.main.sauce is not known", "It can have adapter"),
+        ("[gates.'b c']\nurl = 'https://x'", "gates.b c cannot be the name of an instance", "small letters"),
+        ("[telephony.main]\ndsn = 'postgresql://x'", "telephony.main is what CONNECT_", "another name"),
+        ("[telephony]\ntitle = 'Phones'", "telephony.title does not belong", "Leave it out"),
+        (
+            "[telephony.b]\ndsn = 'postgresql://x'\ncalls_in_progress = 'perhaps'",
+            "calls_in_progress is wrong",
+            "Correct",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_with_the_place_and_the_remedy_and_the_rest_holds(
+    tmp_path: Path, text: str, place: str, remedy: str
+) -> None:
+    found = read(tmp_path, text if text.startswith(("[doors", "doors")) else f"{text}\n{DOORS}")
+    (problem,) = found.problems
+    assert place in problem
+    assert remedy in problem
+    assert str(tmp_path / "systems.toml") in problem
+    assert ("doors", "main") in found.instances or text.startswith(("[doors", "doors"))
+    assert ("telephony", "main") in found.instances
