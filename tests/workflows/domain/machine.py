@@ -113,8 +113,9 @@ class World(RuleBasedStateMachine):
             assert client.end_date == end
             before.client.end_date, before.client.revision = end, client.revision
             assert client == before.client, "an end date changes nothing but itself"
+            ledgers = before.provisioning.systems  # none yet of a further kind, before the client was followed first
             for system, ledger in self.state.provisioning.systems.items():
-                assert ledger.wanted == before.provisioning.systems[system].wanted
+                assert ledger.wanted == (ledgers[system].wanted if system in ledgers else {})
 
     @rule(which=st.integers(0, 1000))
     def repeat(self, which: int) -> None:
