@@ -21,6 +21,7 @@ from activities.adapters import adapters_of
 from activities.at_once import SideBySide
 from activities.background import background
 from activities.bounds import Bounds
+from activities.calendar import ZoneRules
 from activities.database import Databases, open_databases
 from activities.directory.evidence import Evidences
 from activities.directory.migrations import NotMigrated, check_migrated
@@ -70,7 +71,7 @@ def build(
         task_queue=task_queue,
         workflows=[ClientLifecycle],
         activities=[
-            *(systems.ensure, systems.observe, directory.publish),
+            *(systems.ensure, systems.observe, directory.publish, ZoneRules().resolve_days),
             SideBySide(systems, directory, pacing.attempt).at_once,
         ],
         interceptors=[Guard(), pacing, Bounds()],

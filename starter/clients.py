@@ -20,7 +20,8 @@ from starter.errors import DirectoryAway, NoSuchClient, NotRunning, TemporalRefu
 from starter.temporal.gateway import Gateway, is_recorded
 from workflows.domain.answers import CREATE, Answer, fingerprint
 from workflows.domain.client.client import Client
-from workflows.domain.dates import local_day, local_time
+from workflows.domain.client.planning import named_day
+from workflows.domain.dates import NamedDay, local_day, local_time, resolve
 from workflows.domain.errors import (
     CommandIdReused,
     IllegalTransition,
@@ -37,7 +38,7 @@ from workflows.domain.provisioning.provisioning import Provisioned
 from workflows.domain.provisioning.standing import Limits
 from workflows.domain.services import Services
 from workflows.domain.state import ClientState
-from workflows.wire.messages import AnyMessage, ChangeServices, Decommission, Edit
+from workflows.wire.messages import AnyMessage, ChangeServices, DatedMessage, Decommission, Edit
 from workflows.wire.previews import PreviewView
 from workflows.wire.start import workflow_id
 from workflows.wire.views import ClientView, CommandAnswer, end_date_passed
@@ -106,7 +107,7 @@ class ClientService:
                 new.internet.internet() if new.internet else None,
                 tuple(new.offices),
             ),
-            start_date=new.start_date or local_day(now, site.timezone),
+            start_date=resolve(NamedDay(new.start_date or local_day(now, site.timezone)), site.timezone),
             created_at=now,
             billing_ref=new.billing_ref or "",
             end_date=new.end_date,
@@ -124,7 +125,7 @@ class ClientService:
         """
         check_id(client_id)
         key = Key(client_id, message.command_id, fingerprint(message.command()), message.kind)
-        message = message.model_copy(update={"recorded": True})
+        message = (await self._dated(client_id, message)).model_copy(update={"recorded": True})
         try:
             if known := await self._answers.begin(key, message.model_dump(mode="json")):
                 return await self._again(known, client_id)
@@ -151,7 +152,7 @@ class ClientService:
         """What a command would do; nothing is done. A refusal is part of the answer. Raises NoSuchClient, Away."""
         check_id(client_id)
         try:
-            preview = await self.gateway.preview(client_id, message)
+            preview = await self.gateway.preview(client_id, await self._dated(client_id, message))
             taken = await self._taken(client_id, message) if preview.changed else None
             return PreviewView.refused(taken) if taken else preview
         except NotRunning:
@@ -214,6 +215,17 @@ class ClientService:
         return page
 
     # -- inside -----------------------------------------------------------------------------------------------------
+
+    async def _dated(self, client_id: str, message: AnyMessage) -> AnyMessage:
+        """The message with its day as an instant, by the zone rules that we have now. While the directory is away, or
+        does not know the client, its workflow resolves the day."""
+        if not isinstance(message, DatedMessage) or (day := named_day(message.command())) is None:
+            return message
+        try:
+            timezone = await self.directory.timezone(client_id)
+        except DirectoryAway:
+            return message
+        return message.dated(resolve(day, timezone)) if timezone else message
 
     async def _known(self, key: Key) -> Answer | None:
         """The earlier answer to the same command. Raises its earlier refusal, or CommandIdReused.

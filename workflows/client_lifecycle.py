@@ -10,6 +10,7 @@ from temporalio.common import RawValue
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
+    from workflows.arrivals import Arrivals, dated_now
     from workflows.attempts import Attempts, Order, Report, failure_text, newer_revision
     from workflows.domain.answers import Answer
     from workflows.domain.commands import AnyCommand
@@ -28,7 +29,7 @@ with workflow.unsafe.imports_passed_through():
         Publish,
         Published,
     )
-    from workflows.visibility import next_moment_text, show
+    from workflows.visibility import attributes_at_start, next_moment_text, show
     from workflows.waiting import Alarm, wait_until
     from workflows.wire.messages import DriftReport, Message, Roll, WaitSettled
     from workflows.wire.previews import PreviewAsked, PreviewView
@@ -63,37 +64,48 @@ class ClientLifecycle:
         self._renew_by: datetime | None = None
         self._rolling = self._cancelled = False
         self._changes = self._seen = 0
+        renewed = workflow.info().continued_run_id is not None
+        self._arrivals = Arrivals(self._state, self._changed, renewed=renewed)
 
     # -- the loop: each pass decides from the whole state, never from the message that woke it ----------------------
 
     @workflow.run
     async def run(self, start: ClientStart) -> ClientView:
         while not self._may_leave():
-            self._state.advance(workflow.now())
-            self._attempts.abandon_outdated()
-            if self._must_renew():
-                self._give_way()
-            elif not self._rejected:
-                self._attempts.begin()
-            show(self._state)
+            self._arrivals.begin()
+            if not self._arrivals.renewing:
+                self._act()
             await self._rest()
         show(self._state)
         if self._rejected:
             raise as_failure(self._rejected)
         if not self._state.finished:
+            attributes = attributes_at_start(self._state)  # also those that somebody removed from Temporal meanwhile
             workflow.continue_as_new(
                 ClientStart(state=self._state),
                 memo=workflow.memo(),
+                search_attributes=attributes,
                 initial_versioning_behavior=workflow.ContinueAsNewVersioningBehavior.AUTO_UPGRADE,
             )
         return self.client()
 
-    async def _rest(self) -> None:
-        """Sleep until anything changes, or until the next moment that matters."""
-        self._seen, summary = self._changes, "renewal" if self._renew_by else next_moment_text(self._state)
+    def _act(self) -> None:
+        """Let time pass, attempt what there is to do, and set the clocks for the next moment that matters."""
+        self._state.advance(workflow.now())
+        self._attempts.abandon_outdated()
+        if self._must_renew():
+            self._give_way()
+        elif not self._rejected:
+            self._attempts.begin()
+        show(self._state)
+        summary = "renewal" if self._renew_by else next_moment_text(self._state)
         self._alarm.set(self._renew_by or self._state.next_moment(), summary)
         look_at = None if self._renew_by else self._state.next_look(self._attempts.busy)
         self._second_look.set(look_at, "second look at what is off")
+
+    async def _rest(self) -> None:
+        """Sleep until anything changes, or until the next moment that matters."""
+        self._seen = self._changes
         try:
             await workflow.wait_condition(
                 lambda: self._changes != self._seen or self._may_leave() or self._alarm.rung or self._second_look.rung
@@ -106,7 +118,7 @@ class ClientLifecycle:
 
     def _may_leave(self) -> bool:
         over = self._state.finished or self._rejected is not None or self._must_renew()
-        return over and not self._attempts and workflow.all_handlers_finished()
+        return over and not self._attempts and not self._arrivals.renewing and workflow.all_handlers_finished()
 
     def _give_way(self) -> None:
         """Let attempts under way end before a renewal, but not for long: the next run attempts again."""
@@ -130,7 +142,9 @@ class ClientLifecycle:
     async def command(self, message: Message) -> CommandAnswer:
         command = self._with_id(message)
         try:
-            answer = self._take(command, recorded=message.root.recorded) or await self._decided(command)
+            async with self._arrivals.turn(command) as dated:
+                answer = self._take(dated, recorded=message.root.recorded)
+            answer = answer or await self._decided(dated)
         except Refusal as refusal:
             raise as_failure(refusal) from refusal
         await wait_until(lambda: self._idle or self._must_renew(), deadline=None)
@@ -139,12 +153,13 @@ class ClientLifecycle:
     @command.validator
     def check_command(self, message: Message) -> None:
         try:
-            self._state.check(self._with_id(message), workflow.now())
+            command = dated_now(self._with_id(message), self._state.client.timezone)  # no replay checks it again
+            self._state.check(command, workflow.now())
         except Refusal as refusal:
             raise as_failure(refusal) from refusal
 
     @workflow.signal(dynamic=True, description="Any command without an answer; what cannot be done is recorded")
-    def inbox(self, name: str, args: Sequence[RawValue]) -> None:
+    async def inbox(self, name: str, args: Sequence[RawValue]) -> None:
         try:
             match read(name, args):
                 case Roll() as roll:
@@ -154,7 +169,8 @@ class ClientLifecycle:
                 case DriftReport() as drift:
                     self._state.doubted(drift.system, drift.reason, workflow.now(), drift.by or drift.source)
                 case message:
-                    self._take_signalled(message.command())
+                    async with self._arrivals.turn(message.command()) as command:
+                        self._take_signalled(command)
         except Refusal as refusal:
             self.record_refusal(name, refusal)
         self._changes += 1
@@ -169,6 +185,10 @@ class ClientLifecycle:
     def _idle(self) -> bool:
         """Whether the loop has seen everything, and nothing is attempted that ends within this workflow task."""
         return self._seen == self._changes and not self._attempts.at_once
+
+    def _changed(self) -> None:
+        """Have the loop look again."""
+        self._changes += 1
 
     def _take(self, command: AnyCommand, *, recorded: bool) -> Answer | None:
         """Obey at once, or let the command wait for the directory and answer None."""
@@ -236,10 +256,14 @@ class ClientLifecycle:
     @workflow.update(description="Answer once everything up to a revision is done, or early: ask again")
     async def wait_settled(self, wanted: WaitSettled) -> ClientView:
         await wait_until(
-            lambda: (self._state.client.revision >= wanted.revision and self._state.settled) or self._must_renew(),
+            lambda: self._is_settled(wanted.revision) or self._must_renew(),
             workflow.now() + timedelta(seconds=wanted.patience),
         )
         return self.client()
+
+    def _is_settled(self, revision: int) -> bool:
+        """Whether nothing is left to decide or to do, up to a revision at least."""
+        return not self._arrivals and self._state.client.revision >= revision and self._state.settled
 
     @wait_settled.validator
     def check_wait_settled(self, wanted: WaitSettled) -> None:
@@ -257,7 +281,7 @@ class ClientLifecycle:
     def preview(self, asked: PreviewAsked) -> PreviewView:
         now = max(asked.now, workflow.now())  # a query's clock stands where the client last did something
         try:
-            shown = preview(self._state, asked.command.command(), now)
+            shown = preview(self._state, dated_now(asked.command.command(), self._state.client.timezone), now)
         except Refusal as refusal:
             return PreviewView.refused(refusal)
         return PreviewView.of(shown, self._state.client.timezone)

@@ -12,6 +12,7 @@ from typing import Protocol
 from temporalio import activity
 
 from workflows.domain.answers import Answer
+from workflows.domain.dates import NamedDay, ResolvedDay
 from workflows.domain.journal import Entry
 from workflows.domain.provisioning.ledger import Desired
 from workflows.domain.provisioning.standing import Proof
@@ -200,4 +201,21 @@ class Directory(Protocol):
     @activity.defn(name="publish")
     async def publish(self, order: Publish) -> Published:
         """Show the client, and decide on its claim. An older publication never overwrites a newer one."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class ResolveDays:
+    """Say at which instant each day counts at a site, by the zone rules that the worker has."""
+
+    timezone: str
+    days: list[NamedDay]
+
+
+class Calendar(Protocol):
+    """The zone rules in use. Their answer is recorded: what a client decides by is never computed anew by a replay."""
+
+    @activity.defn(name="resolve_days")
+    async def resolve_days(self, order: ResolveDays) -> list[ResolvedDay | None]:
+        """The days, in the same order; None for one that these rules cannot tell, for they have no such zone."""
         raise NotImplementedError

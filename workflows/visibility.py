@@ -1,6 +1,6 @@
 """What operators see in Temporal without asking: list filters and the details panel. No personal data (PRODUCT 6)."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from temporalio import workflow
@@ -16,53 +16,52 @@ TYPE = SearchAttributeKey.for_keyword("ClientType")
 SITE = SearchAttributeKey.for_keyword("ClientSite")
 PROVISIONING = SearchAttributeKey.for_keyword("ClientProvisioning")
 NEXT_CHANGE_AT = SearchAttributeKey.for_datetime("ClientNextChangeAt")
-KEYS: tuple[SearchAttributeKey[str] | SearchAttributeKey[datetime], ...] = (
-    STATUS,
-    TYPE,
-    SITE,
-    PROVISIONING,
-    NEXT_CHANGE_AT,
-)
+KEYS: tuple[SearchAttributeKey[Any], ...] = (STATUS, TYPE, SITE, PROVISIONING, NEXT_CHANGE_AT)
 
 
 def attributes_at_start(state: ClientState) -> TypedSearchAttributes:
-    """What a new client is found by; given at the start they cost no event of their own."""
-    pairs: list[SearchAttributePair[str] | SearchAttributePair[datetime]] = [
-        SearchAttributePair(STATUS, state.client.status.value),
-        SearchAttributePair(TYPE, state.client.services.type.value),
-        SearchAttributePair(SITE, state.client.site),
-    ]
-    if (at := state.client.next_moment()) is not None:
-        pairs.append(SearchAttributePair(NEXT_CHANGE_AT, at))
-    return TypedSearchAttributes(pairs)
+    """What a run is found by, and remembered in its state as said; given at the start it costs no event of its own."""
+    state.attributes = _attributes(state)
+    return TypedSearchAttributes([SearchAttributePair(key, _value(key, said)) for key, said in _said(state)])
 
 
 def show(state: ClientState) -> None:
-    """Publish what is new; every upsert is a line of history, the details are none."""
-    known = workflow.info().typed_search_attributes
-    if updates := _news(state, known):
+    """Publish what is new; every upsert is a line of history, the details are none.
+
+    What is new is told by the state, never by what the server says: an attribute may have been removed there and added
+    again, and a replay would then do otherwise.
+    """
+    before, state.attributes = state.attributes, _attributes(state)
+    updates: list[SearchAttributeUpdate[Any]] = [
+        key.value_set(_value(key, said)) for key, said in _said(state) if before.get(key.name) != said
+    ]
+    updates += [key.value_unset() for key in KEYS if key.name in before.keys() - state.attributes.keys()]
+    if updates:
         workflow.upsert_search_attributes(updates)
     details = _details(state)
     if details != workflow.get_current_details():
         workflow.set_current_details(details)
 
 
-def _news(state: ClientState, known: TypedSearchAttributes) -> list[SearchAttributeUpdate[Any]]:
-    attention = state.provisioned is Provisioned.ATTENTION
-    words = {
+def _attributes(state: ClientState) -> dict[str, str]:
+    """What a client is found by, as texts; what has no value is missing."""
+    at = state.client.next_moment()
+    words: dict[SearchAttributeKey[Any], str | None] = {
         STATUS: state.client.status.value,
         TYPE: state.client.services.type.value,
         SITE: state.client.site,
-        PROVISIONING: Provisioned.ATTENTION.value if attention else None,
+        PROVISIONING: Provisioned.ATTENTION.value if state.provisioned is Provisioned.ATTENTION else None,
+        NEXT_CHANGE_AT: at.astimezone(UTC).isoformat() if at else None,
     }
-    updates: list[SearchAttributeUpdate[Any]] = [
-        key.value_unset() if word is None else key.value_set(word)
-        for key, word in words.items()
-        if known.get(key) != word
-    ]
-    if known.get(NEXT_CHANGE_AT) != (at := state.client.next_moment()):
-        updates.append(NEXT_CHANGE_AT.value_unset() if at is None else NEXT_CHANGE_AT.value_set(at))
-    return updates
+    return {key.name: word for key, word in words.items() if word is not None}
+
+
+def _said(state: ClientState) -> list[tuple[SearchAttributeKey[Any], str]]:
+    return [(key, state.attributes[key.name]) for key in KEYS if key.name in state.attributes]
+
+
+def _value(key: SearchAttributeKey[Any], said: str) -> str | datetime:
+    return datetime.fromisoformat(said) if key is NEXT_CHANGE_AT else said
 
 
 def next_moment_text(state: ClientState) -> str:

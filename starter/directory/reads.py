@@ -123,6 +123,13 @@ class DirectoryReads:
 
     # -- clients ----------------------------------------------------------------------------------------------------
 
+    async def timezone(self, client_id: str) -> str | None:
+        """The time zone that the client's days are of; None where there is no such client. Raises DirectoryAway."""
+        rows = await self.database.read(
+            "SELECT s.timezone FROM clients c JOIN sites s ON s.site_id = c.site_id WHERE c.client_id = $1", client_id
+        )
+        return rows[0]["timezone"] if rows else None
+
     async def client(self, client_id: str, now: datetime) -> ClientView | None:
         rows = await self.database.read(_ONE, client_id)
         return view_of(rows[0], now) if rows else None

@@ -135,6 +135,7 @@ class Gateway:
 
     async def _started(self, state: ClientState, request: Request, signature: str) -> Handle:
         """The client's workflow, which this request started, now or earlier."""
+        attributes = attributes_at_start(state)
         try:
             return await self._client.start_workflow(
                 ClientLifecycle.run,
@@ -143,7 +144,7 @@ class Gateway:
                 task_queue=TASK_QUEUE,
                 id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
                 id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
-                search_attributes=attributes_at_start(state),
+                search_attributes=attributes,
                 memo={CREATED_BY: signature},
                 priority=OPERATOR,
             )

@@ -23,6 +23,7 @@ from tests.support.waiting import eventually, free_port
 from tests.support.workflows import SERVICES, replay_everything
 from workflows.client_lifecycle import ClientLifecycle
 from workflows.domain.client.client import Client
+from workflows.domain.dates import NamedDay, resolve
 from workflows.domain.provisioning.standing import Limits
 from workflows.domain.state import ClientState
 from workflows.visibility import attributes_at_start
@@ -67,14 +68,16 @@ class Place:
     async def open(self, client_id: str) -> None:
         """An active client, settled."""
         now = datetime.now(UTC)
-        client = Client(client_id, "Acme Ltd", "thames", "Europe/London", SERVICES, now.date(), now)
+        starts = resolve(NamedDay(now.date()), "Europe/London")
+        client = Client(client_id, "Acme Ltd", "thames", "Europe/London", SERVICES, starts, now)
         state = ClientState.of_new(client, LIMITS)
+        attributes = attributes_at_start(state)
         await (await self.client()).start_workflow(
             ClientLifecycle.run,
             ClientStart(state=state),
             id=workflow_id(client_id),
             task_queue=TASK_QUEUE,
-            search_attributes=attributes_at_start(state),
+            search_attributes=attributes,
         )
         await self.shows(client_id, "active")
 

@@ -8,6 +8,7 @@ from typing import Any
 from workflows.domain.client.client import Client
 from workflows.domain.client.rules import needs_of
 from workflows.domain.commands import ClientCommand
+from workflows.domain.dates import NamedDay, resolve
 from workflows.domain.errors import NumberTaken, Refusal
 from workflows.domain.lifecycle import Kind
 from workflows.domain.services import ClientType, Line, Services
@@ -104,7 +105,7 @@ def begun(record: dict[str, Any], created_at: datetime) -> Client:
         site=record["site"],
         timezone=SITE["timezone"],
         services=Services(ClientType.VIRTUAL, tuple(Line(line["number"]) for line in record["lines"])),
-        start_date=BEGUN,
+        start_date=resolve(NamedDay(BEGUN), SITE["timezone"]),
         created_at=created_at,
         billing_ref=record["billing_ref"],
     )

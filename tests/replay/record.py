@@ -7,12 +7,15 @@ clients started with the old code live for years. NAME says what is new; the fil
 import asyncio
 import re
 import sys
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from temporalio.client import WorkflowHistory
 
 from tests.support.workflows import Service, running_server
+from tests.support.zone_rules import AT_UTC, CASABLANCA, HOUR_AHEAD, in_use, rules
 from workflows.domain.lifecycle import Activation
 from workflows.domain.provisioning.ledger import Desired
 from workflows.domain.provisioning.standing import Limits, Proof
@@ -104,10 +107,31 @@ async def a_proven_life(service: Service) -> None:
     await handle.result()
 
 
+async def a_moved_life(service: Service) -> None:
+    """In Casablanca: days by signal and by update, a plan that acts, then zone rules of another year and a renewal."""
+    with TemporaryDirectory() as folder, ExitStack() as stack:
+        stack.enter_context(in_use(rules(Path(folder, "2025b"), "2025b", {**HOUR_AHEAD})))
+        handle = await service.start("moved-life", starts_in=20, timezone=CASABLANCA)
+        await service.signal(handle, "edit", {"start_date": str(service.day(2))})
+        await service.signal(handle, "suspend", {"last_day": str(service.day(9)), "source": "billing"})
+        await service.signal(handle, "unsuspend", {"last_day": str(service.day(400)), "source": "billing"})
+        await service.update(handle, {"kind": "decommission", "last_day": str(service.day(500))})
+        await service.skip(handle, timedelta(days=11))
+        await service.settled(handle)
+        stack.enter_context(in_use(rules(Path(folder, "2026f"), "2026f", {**AT_UTC})))
+        await service.command(handle, "decommission", last_day=str(service.day(500)))
+        await service.signal(handle, "roll")
+        await service.until(service.latest(handle), lambda view: view.planned[0].zone_rules == "2026f")
+        await service.command(service.latest(handle), "unsuspend", source="all")
+        await service.settled(service.latest(handle))
+        await service.command(service.latest(handle), "decommission")
+        await service.latest(handle).result()
+
+
 async def main(name: str) -> None:
     HISTORIES.mkdir(exist_ok=True)
     async with running_server() as environment:
-        for life in (a_whole_life, a_troubled_life, a_long_life, a_proven_life):
+        for life in (a_whole_life, a_troubled_life, a_long_life, a_proven_life, a_moved_life):
             service = Service(environment)
             async with service.worker():
                 await life(service)

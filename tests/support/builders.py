@@ -3,13 +3,14 @@
 import copy
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import pytest
 
+from workflows.arrivals import dated_now
 from workflows.domain.client.client import Client, Outcome
-from workflows.domain.commands import ClientCommand, Decommission, Suspend
-from workflows.domain.dates import first_instant
+from workflows.domain.commands import AnyCommand, ClientCommand, Command, Decommission, Suspend
+from workflows.domain.dates import NamedDay, ResolvedDay, first_instant, resolve
 from workflows.domain.errors import Refusal
 from workflows.domain.lifecycle import Activation, Status
 from workflows.domain.provisioning.ledger import Desired
@@ -17,6 +18,8 @@ from workflows.domain.provisioning.standing import Found, Limits
 from workflows.domain.services import ClientType, Internet, Line, Services
 from workflows.domain.state import ClientState
 from workflows.domain.systems import DIRECTORY, TELEPHONY, System
+
+C = TypeVar("C", bound=Command)
 
 LONDON = "Europe/London"
 NOW = datetime(2026, 3, 2, 10, tzinfo=UTC)
@@ -33,10 +36,21 @@ LATER = NOW + timedelta(days=200)
 living = pytest.mark.parametrize("status", [Status.NEW, Status.ACTIVE, Status.SUSPENDED])
 
 
+def starting(day: date, timezone: str = LONDON) -> ResolvedDay:
+    """A start date as the API resolves it."""
+    return resolve(NamedDay(day), timezone)
+
+
+def dated(command: C, timezone: str = LONDON) -> C:
+    """A command as the API sends it: with its day resolved."""
+    return cast(C, dated_now(cast(AnyCommand, command), timezone))
+
+
 def tenant(status: Status = Status.ACTIVE, *, services: Services = RESIDENTIAL, **record: Any) -> Client:
     """A client that is in this status at NOW; a Suspended one is held by billing."""
     begun = NOW - timedelta(days=30)
     record = {"timezone": LONDON, "start_date": START if status is Status.NEW else date(2026, 1, 15), **record}
+    record["start_date"] = starting(record["start_date"], record["timezone"])
     client = Client("acme", "Acme Ltd", "thames", services=services, created_at=begun, **record)
     client.begin()
     client.advance(begun)
@@ -56,7 +70,7 @@ def manual(**record: Any) -> Client:
 def leaving(status: Status = Status.ACTIVE, **record: Any) -> Client:
     """A client whose decommission is planned for the end of August."""
     client = tenant(status, **record)
-    client.obey(Decommission(last_day=LAST_DAY, command_id="leave"), NOW)
+    client.obey(dated(Decommission(last_day=LAST_DAY, command_id="leave")), NOW)
     return client
 
 

@@ -17,6 +17,7 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from activities.at_once import SideBySide
+from activities.calendar import ZoneRules
 from activities.database import Database
 from activities.directory.evidence import Evidences
 from activities.directory.publish import PostgresDirectory
@@ -122,6 +123,14 @@ class Service:
 
         await eventually(settled)
 
+    async def activity_types(self, client_id: str) -> set[str]:
+        """The types of the activities that the client's workflow had carried out."""
+        handle = self.temporal.get_workflow_handle(f"client-{client_id}")
+        return {
+            event.activity_task_scheduled_event_attributes.activity_type.name
+            async for event in handle.fetch_history_events()
+        } - {""}
+
     async def history(self, client_id: str) -> list[dict[str, Any]]:
         """A client's history, newest first."""
         answer = await self.api.get(f"/clients/{client_id}/history")
@@ -203,6 +212,7 @@ async def running_service(temporal: Client, settings: Settings) -> AsyncIterator
             workflows=[ClientLifecycle],
             activities=[
                 *(systems.ensure, systems.observe, directory.publish),
+                ZoneRules().resolve_days,
                 SideBySide(systems, directory, lambda order, carry_out: carry_out(order)).at_once,
             ],
             interceptors=[Guard()],

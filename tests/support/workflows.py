@@ -16,16 +16,18 @@ from temporalio.client import WorkflowHandle, WorkflowHistory, WorkflowUpdateFai
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
-from temporalio.worker import Replayer, Worker
+from temporalio.worker import Interceptor, Replayer, Worker
 
 from activities.at_once import SideBySide
+from activities.calendar import ZoneRules
 from activities.systems import Systems
 from tests.support.fakes import FakeDirectory, FakeInternet, FakeTelephony
 from tests.support.waiting import eventually, unless_it_hangs
 from worker import hearing_all_at_once
 from workflows.client_lifecycle import ClientLifecycle
 from workflows.domain.client.client import Client
-from workflows.domain.dates import local_day
+from workflows.domain.client.planning import named_day
+from workflows.domain.dates import NamedDay, local_day, resolve
 from workflows.domain.lifecycle import Activation
 from workflows.domain.provisioning.standing import Limits
 from workflows.domain.services import ClientType, Internet, Line, Services
@@ -34,7 +36,7 @@ from workflows.domain.systems import INTERNET, TELEPHONY
 from workflows.guard import Guard
 from workflows.ports import Ensure
 from workflows.visibility import KEYS, attributes_at_start
-from workflows.wire.messages import Message, WaitSettled
+from workflows.wire.messages import DatedMessage, Message, WaitSettled
 from workflows.wire.start import ClientStart, client_id_of, workflow_id
 from workflows.wire.views import ClientView, CommandAnswer
 
@@ -74,13 +76,14 @@ class Service:
         self.queue = f"house-{uuid.uuid4().hex[:8]}"
         self.telephony, self.internet, self.directory = FakeTelephony(), FakeInternet(), FakeDirectory()
         self.handles: list[Handle] = []
+        self.timezones: dict[str, str] = {}
 
     @property
     def activities(self) -> list[Callable[..., Any]]:
         """What the fake systems do."""
         systems = Systems({TELEPHONY: self.telephony, INTERNET: self.internet})
         at_once = SideBySide(systems, self.directory, lambda order, carry_out: carry_out(order)).at_once
-        return [systems.ensure, systems.observe, self.directory.publish, at_once]
+        return [systems.ensure, systems.observe, self.directory.publish, at_once, ZoneRules().resolve_days]
 
     def worker(self, **options: Any) -> Worker:
         worker = Worker(
@@ -101,6 +104,7 @@ class Service:
         services: Services = SERVICES,
         limits: Limits | None = None,
         wait: bool = True,
+        timezone: str = LONDON,
         **record: Any,
     ) -> Handle:
         """A new client whose start date is so many days from today; by default it waits until all is settled."""
@@ -109,23 +113,25 @@ class Service:
             client_id=client_id or f"c-{uuid.uuid4().hex[:10]}",
             name=record.pop("name", "Acme Ltd"),
             site="thames",
-            timezone=record.pop("timezone", LONDON),
+            timezone=timezone,
             services=services,
-            start_date=self.day(starts_in),
+            start_date=resolve(NamedDay(self.day(starts_in)), timezone),
             created_at=now,
             activation=activation,
             **record,
         )
         state = ClientState.of_new(client, limits or Limits(attempt=8, first_pause=1, longest_pause=60))
+        attributes = attributes_at_start(state)
         handle = await self.temporal.start_workflow(
             ClientLifecycle.run,
             ClientStart(state=state),
             id=workflow_id(client.client_id),
             task_queue=self.queue,
-            search_attributes=attributes_at_start(state),
+            search_attributes=attributes,
             memo={"created_by": "the tests"},
         )
         self.handles.append(handle)
+        self.timezones[handle.id] = timezone
         if wait:
             await self.settled(handle)
         return handle
@@ -141,8 +147,14 @@ class Service:
         return local_day(now or datetime.now(UTC), LONDON) + timedelta(days=offset)
 
     async def command(self, handle: Handle, kind: str, command_id: str = "", **fields: Any) -> CommandAnswer:
-        """Ask for a command and hear the answer; refused ones raise, see refusal_of."""
+        """Ask for a command, as the API does it, and hear the answer; refused ones raise, see refusal_of."""
         message = Message.model_validate({"kind": kind, "command_id": command_id, "by": "tester", **fields})
+        if isinstance(message.root, DatedMessage) and (day := named_day(message.command())):
+            message.root = message.root.dated(resolve(day, self.timezones.get(handle.id, LONDON)))
+        return await self.update(handle, message)
+
+    async def update(self, handle: Handle, message: Any) -> CommandAnswer:
+        """Send a command just as it is, and hear the answer."""
         answer: CommandAnswer = await handle.execute_update("command", message, result_type=CommandAnswer)
         return answer
 
@@ -211,6 +223,14 @@ class Service:
             async for event in handle.fetch_history_events()
         ]
 
+    async def activity_types(self, handle: Handle) -> list[str]:
+        """The types of the activities in the current run's history, in order."""
+        return [
+            event.activity_task_scheduled_event_attributes.activity_type.name
+            async for event in handle.fetch_history_events()
+            if event.HasField("activity_task_scheduled_event_attributes")
+        ]
+
     async def histories(self) -> list[WorkflowHistory]:
         """Every run of every client, oldest run last."""
         found = []
@@ -225,9 +245,11 @@ class Service:
         return found
 
 
-async def replay(histories: list[WorkflowHistory]) -> None:
+async def replay(histories: list[WorkflowHistory], *interceptors: Interceptor) -> None:
     """Every history replays with today's code, or the test fails."""
-    replayer = Replayer(workflows=[ClientLifecycle], data_converter=pydantic_data_converter, interceptors=[Guard()])
+    replayer = Replayer(
+        workflows=[ClientLifecycle], data_converter=pydantic_data_converter, interceptors=[Guard(), *interceptors]
+    )
     for history in map(_as_far_as_it_was_thought, histories):
         if history.events:
             try:

@@ -6,8 +6,11 @@ from typing import Any
 import pytest
 from temporalio.api.common.v1 import Payload, Payloads, WorkflowExecution
 from temporalio.api.workflowservice.v1 import SignalWorkflowExecutionRequest
+from temporalio.testing import WorkflowEnvironment
 
-from tests.support.workflows import Handle, Service
+from tests.support.workflows import Handle, Service, refusal_of
+from workflows.domain.client.client import Client
+from workflows.domain.provisioning.provisioning import Provisioning
 
 
 def raw(data: bytes, encoding: bytes = b"json/plain") -> Payload:
@@ -105,6 +108,37 @@ async def test_a_workflow_that_somebody_cancels_in_the_ui_goes_on_and_says_so(se
     view = await service.settled(handle)
     assert view.status == "suspended"
     assert [t for t in service.directory.told(view.client_id) if t.startswith("refused: cancel")]
+
+
+async def test_a_signal_whose_handling_fails_half_way_is_recorded_and_changes_nothing(
+    temporal: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What nobody expected: a replay without it would go another way, so this history is not replayed."""
+    service = Service(temporal)
+
+    def fail(*_: object) -> None:
+        raise ValueError("nobody expected this")
+
+    async with service.worker():
+        handle = await service.start()
+        with monkeypatch.context() as patch:
+            patch.setattr(Provisioning, "doubt", fail)
+            await service.signal(handle, "report_drift", {"system": "telephony"})
+            before = await service.settled(handle)
+            patch.setattr(Client, "_suspend", fail)
+            refused = await refusal_of(service.command(handle, "suspend"))
+            await service.signal(handle, "suspend", {"source": "billing"})
+            after = await service.until(handle, lambda _: len(failures(service, handle)) == 2)
+        assert "nobody expected this" in refused.message
+        assert (after.revision, after.holds, after.status) == (before.revision, [], "active")
+        assert (await service.command(handle, "suspend")).status == "suspended"
+        assert "WORKFLOW_TASK_FAILED" not in await service.events(handle)
+        await handle.terminate("the test is over")
+
+
+def failures(service: Service, handle: Handle) -> list[str]:
+    lines = service.directory.told(handle.id.removeprefix("client-"))
+    return [line for line in lines if line.startswith("refused") and "nobody expected this" in line]
 
 
 async def test_reported_drift_is_removed_and_proven_anew(service: Service) -> None:

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -14,9 +14,11 @@ from tests.support.builders import (
     RESIDENTIAL,
     SECOND,
     START,
+    dated,
     in_directory,
     leaving,
     prove,
+    starting,
     tenant,
 )
 from workflows.domain.client.client import Client
@@ -49,7 +51,7 @@ def after(client: Client) -> dict[str, str | None]:
 def test_a_plan_after_the_decommission_will_not_come() -> None:
     client = tenant()
     client.obey(Suspend(at=AFTER_LAST_DAY + timedelta(days=99)), NOW)
-    client.obey(Decommission(last_day=LAST_DAY), NOW)
+    client.obey(dated(Decommission(last_day=LAST_DAY)), NOW)
     assert after(client) == {"decommission": "decommissioned", "suspend": None}
 
 
@@ -64,7 +66,7 @@ def test_a_client_held_by_two_stays_suspended_when_one_of_them_lets_go() -> None
 
 def test_a_new_client_is_suspended_only_once_it_is_activated() -> None:
     client = tenant(Status.NEW)
-    client.obey(Suspend(source="billing", last_day=START - timedelta(days=60)), NOW)
+    client.obey(dated(Suspend(source="billing", last_day=START - timedelta(days=60))), NOW)
     assert after(client) == {"suspend": "new", "activate": "suspended"}
 
 
@@ -215,6 +217,6 @@ def test_a_note_is_no_evidence_of_what_was_decided_afterwards() -> None:
 
 
 def test_the_first_line_of_the_history_says_who_created_the_client() -> None:
-    client = Client("acme", "Acme Ltd", "thames", "Europe/London", RESIDENTIAL, date(2026, 6, 1), NOW)
+    client = Client("acme", "Acme Ltd", "thames", "Europe/London", RESIDENTIAL, starting(START), NOW)
     (line,) = ClientState.of_new(client, Limits(), created_by="c1", by="olga").journal.waiting
     assert (line.by, line.command_id, line.kind) == ("olga", "c1", "create")

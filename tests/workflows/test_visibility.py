@@ -2,10 +2,13 @@
 
 from datetime import timedelta
 
+from temporalio.api.operatorservice.v1 import RemoveSearchAttributesRequest
 from temporalio.common import TypedSearchAttributes
+from temporalio.testing import WorkflowEnvironment
 
+from starter.temporal.connection import ensure_search_attributes
 from tests.support.waiting import eventually
-from tests.support.workflows import Handle, Service
+from tests.support.workflows import Handle, Service, replay
 from workflows.domain.provisioning.standing import Limits
 from workflows.visibility import NEXT_CHANGE_AT, PROVISIONING, SITE, STATUS, TYPE
 
@@ -71,3 +74,36 @@ async def test_the_loop_s_timer_says_what_it_waits_for(service: Service) -> None
         if event.HasField("timer_started_event_attributes")
     ]
     assert f'"decommission at {service.day(10)} 00:00 Europe/London"' in summaries
+
+
+async def test_a_client_goes_on_when_search_attributes_were_removed_and_added_again_and_is_found_after_a_renewal(
+    temporal: WorkflowEnvironment,
+) -> None:
+    service = Service(temporal)
+    async with service.worker():
+        handle = await service.start()
+        await service.command(handle, "suspend")
+        await service.command(handle, "decommission", last_day="2199-03-31")
+        await service.settled(handle)
+    names = [key.name for key in (STATUS, TYPE, NEXT_CHANGE_AT)]
+    await temporal.client.operator_service.remove_search_attributes(
+        RemoveSearchAttributesRequest(namespace=temporal.client.namespace, search_attributes=names)
+    )
+    await ensure_search_attributes(temporal.client)
+    async with service.worker():
+        assert (await service.view(handle)).status == "suspended"
+        assert (await service.command(handle, "suspend", source="billing")).changed
+        await service.settled(handle)
+        await replay(await service.histories())
+        await service.signal(handle, "roll")
+
+        async def found() -> bool:
+            known = await attributes(service, handle)
+            return (known.get(STATUS), known.get(TYPE)) == ("suspended", "residential")
+
+        await eventually(found)
+        view = await service.settled(service.latest(handle))
+        assert (await attributes(service, handle)).get(NEXT_CHANGE_AT) == view.planned[0].at
+        await service.command(service.latest(handle), "decommission")
+        await service.latest(handle).result()
+    await replay(await service.histories())

@@ -1,10 +1,12 @@
 """What may be asked of a client. A command is a value: it can be planned, kept and compared."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as attribute
 from datetime import date, datetime
 from typing import Literal, TypeAlias
 
+from workflows.domain.dates import ResolvedDay
 from workflows.domain.lifecycle import Activation, Kind
 from workflows.domain.services import ClientType, Internet, Line, Service
 from workflows.domain.systems import System
@@ -25,11 +27,13 @@ class Command:
 class Plannable(Command):
     """A command with an optional moment: now when neither is given, and never both.
 
-    ``last_day`` is the last day of the present state, inclusive, at the site; ``at`` an exact instant.
+    ``last_day`` is the last day of the present state, inclusive, at the site; ``at`` an exact instant. ``resolved`` is
+    the last day as an instant; it is recorded with the command, but the same day by other rules is the same command.
     """
 
     last_day: date | None = None
     at: datetime | None = None
+    resolved: ResolvedDay | None = attribute(default=None, compare=False)
 
     @property
     def planned(self) -> bool:
@@ -100,7 +104,7 @@ class ChangeServices(Plannable):
     internet: Internet | Literal["keep", "none"] = "keep"
     add_services: tuple[Service, ...] = ()
     remove_services: tuple[str, ...] = ()
-    instances: Mapping[System, str] = field(default_factory=dict)
+    instances: Mapping[System, str] = attribute(default_factory=dict)
     kind: Literal[Kind.CHANGE_SERVICES] = Kind.CHANGE_SERVICES
 
 
@@ -108,7 +112,8 @@ class ChangeServices(Plannable):
 class Edit(Command):
     """Change details; what is left out stays. An empty ``billing_ref`` asks for a generated one.
 
-    ``activation`` can be changed while a client is New; automatic plans it for the start date anew.
+    ``activation`` can be changed while a client is New; automatic plans it for the start date anew. ``resolved`` is the
+    start date as an instant.
     """
 
     name: str | None = None
@@ -117,6 +122,7 @@ class Edit(Command):
     end_date: date | None = None
     clear_end_date: bool = False
     activation: Activation | None = None
+    resolved: ResolvedDay | None = attribute(default=None, compare=False)
     kind: Literal[Kind.EDIT] = Kind.EDIT
 
 

@@ -104,7 +104,7 @@ def _shown(state: ClientState) -> dict[tuple[Thing, str], str]:
         "name": client.name,
         "billing ref": client.billing_ref or "generated",
         "type": str(client.services.type),
-        "start date": str(client.start_date),
+        "start date": str(client.start_date.day),
         "end date": str(client.end_date or NEVER),
         "activation": str(client.activation),
     }

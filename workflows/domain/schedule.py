@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from workflows.domain.commands import PlannedCommand
-from workflows.domain.dates import local_time
+from workflows.domain.dates import NamedDay, ResolvedDay, local_time
 from workflows.domain.lifecycle import Kind
 
 # What is due at the same instant happens in this order: a day that starts and ends a client ends with it gone.
@@ -14,15 +14,21 @@ _ORDER = (Kind.ACTIVATE, Kind.CONVERT, Kind.CHANGE_SERVICES, Kind.SUSPEND, Kind.
 
 @dataclass(frozen=True)
 class PlannedChange:
-    """A command with a moment in the future."""
+    """A command with a moment in the future. ``day``: the one that was named and resolved to it, if one was."""
 
     change_id: str
     at: datetime
     command: PlannedCommand
+    day: ResolvedDay | None = None
 
     @property
     def kind(self) -> Kind:
         return self.command.kind
+
+    @property
+    def named_day(self) -> NamedDay | None:
+        """The day as it was named: of an activation the start date, of all else the last day of what was before."""
+        return NamedDay(self.day.day, last=self.kind is not Kind.ACTIVATE) if self.day else None
 
     def describe(self, timezone: str) -> str:
         """As a sentence: ``decommission at 2027-03-01 00:00 Europe/London``."""

@@ -35,6 +35,7 @@ class ClientState:
     ``claims`` are commands that wait for the directory to decide on something unique. ``registered`` is false until the
     directory has the client itself. ``incarnation`` tells the directory one workflow from another of the same id.
     ``recent`` are the newest answers, ``past`` the marks of commands answered before those (domain/answers.py).
+    ``attributes`` are Temporal's search attributes as they were last set.
     """
 
     client: Client
@@ -48,6 +49,7 @@ class ClientState:
     created_by: str = ""
     incarnation: str = ""
     priority: int = OPERATOR_FIRST
+    attributes: dict[str, str] = field(default_factory=dict)
     format: int = 1
 
     @classmethod
@@ -142,22 +144,16 @@ class ClientState:
         same = (command.command_id, fingerprint(command))
         if any((known.command_id, known.fingerprint) == same and known.refusal for known in self.recent):
             return
-        self.refuse(f"{command.kind}: {refusal}", command.kind, now, by=command.by, command_id=command.command_id)
-        if not isinstance(refusal, CommandIdReused | TooManyWaiting) and "\0" not in command.command_id:
-            self._remember(refused(*same, command.kind, refusal, self.journal.written))
+        with all_or_nothing(self) as trial:
+            trial.refuse(f"{command.kind}: {refusal}", command.kind, now, by=command.by, command_id=command.command_id)
+            if not isinstance(refusal, CommandIdReused | TooManyWaiting) and "\0" not in command.command_id:
+                trial._remember(refused(*same, command.kind, refusal, trial.journal.written))
 
     def refuse(self, refusal: str, kind: str, now: datetime, *, by: str = "", command_id: str = "") -> None:
         """Record that something that came in without a caller to answer was refused. Nothing else changes."""
-        entry = Entry(
-            Event.REFUSED,
-            now,
-            shortened(refusal),
-            kind=shortened(kind, 100),
-            by=shortened(by, 100),
-            command_id=shortened(command_id, 100),
-            revision=self.client.revision,
-        )
-        self.journal.write(entry)
+        kind, by, command_id = (shortened(text, 100) for text in (kind, by, command_id))
+        text, revision = shortened(refusal), self.client.revision
+        self.journal.write(Entry(Event.REFUSED, now, text, kind, by, command_id=command_id, revision=revision))
 
     def _answer(self, command: AnyCommand, outcome: Outcome, now: datetime) -> Answer:
         self.journal.write(outcome.entry)
@@ -208,10 +204,11 @@ class ClientState:
         """Let a command wait until the directory has decided on what it needs. Raises TooManyWaiting."""
         if not self.claiming(command):
             self.check_room(claims=len(self.claims) + 1, lines=sum(map(_lines, (*self.claims, command))))
-            self.claims.append(command)
-            self._give_priority(command)
-            self.client.revision += 1
-            self.provisioning.follow(self.client)
+            with all_or_nothing(self) as trial:
+                trial.claims.append(command)
+                trial._give_priority(command)
+                trial.client.revision += 1
+                trial.provisioning.follow(trial.client)
 
     @property
     def needs(self) -> Needs:
@@ -393,10 +390,11 @@ class ClientState:
                 field="system",
             ).within(self.client.situation())
         self.check_room()
-        self.client.revision += 1
-        self.provisioning.doubt(system, self.client.revision)
         text = shortened(f"Drift of {system} reported{f': {why}' if why else ''}")
-        self.journal.write(Entry(Event.ASKED, now, text, kind="report_drift", by=by, revision=self.client.revision))
+        with all_or_nothing(self) as trial:
+            trial.client.revision += 1
+            trial.provisioning.doubt(system, trial.client.revision)
+            trial.journal.write(Entry(Event.ASKED, now, text, "report_drift", by, revision=trial.client.revision))
 
 
 def _lines(command: AnyCommand) -> int:

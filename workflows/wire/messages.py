@@ -6,7 +6,7 @@ domain's.
 
 from dataclasses import replace
 from datetime import date
-from typing import Annotated, Any, Literal, TypeAlias, get_args
+from typing import Annotated, Any, Literal, Self, TypeAlias, get_args
 
 from pydantic import (
     AliasChoices,
@@ -22,6 +22,7 @@ from pydantic import (
 
 from workflows.domain import commands
 from workflows.domain.client.rules import LONGEST_NAME
+from workflows.domain.dates import ResolvedDay
 from workflows.domain.lifecycle import Activation, Kind
 from workflows.domain.provisioning.standing import Limits
 from workflows.domain.services import MOST_SERVICES, ClientType, Internet, Line, Service, Setting
@@ -194,19 +195,38 @@ class CommandMessage(Envelope):
         return {name: _value(value) for name, value in self if name not in ("kind", "recorded")}
 
 
+class DayResolved(Strict):
+    """The day of a command as the instant that counts, in which zone, and by which version of the zone rules."""
+
+    day: date
+    zone: Annotated[str, StringConstraints(max_length=64)]
+    instant: AwareDatetime
+    rules: Annotated[str, StringConstraints(max_length=64)]
+
+
+class DatedMessage(CommandMessage):
+    """A command that may name a day. Without ``resolved``, the client's workflow resolves the day before it decides."""
+
+    resolved: DayResolved | None = None
+
+    def dated(self, day: ResolvedDay) -> Self:
+        """The same command, with its day resolved."""
+        return self.model_copy(update={"resolved": DayResolved(**vars(day))})
+
+
 class Activate(Body, CommandMessage):
     kind: Literal[Kind.ACTIVATE] = Kind.ACTIVATE
 
 
-class Suspend(PlannableBody, CommandMessage):
+class Suspend(PlannableBody, DatedMessage):
     kind: Literal[Kind.SUSPEND] = Kind.SUSPEND
 
 
-class Unsuspend(PlannableBody, CommandMessage):
+class Unsuspend(PlannableBody, DatedMessage):
     kind: Literal[Kind.UNSUSPEND] = Kind.UNSUSPEND
 
 
-class Decommission(PlannableBody, CommandMessage):
+class Decommission(PlannableBody, DatedMessage):
     kind: Literal[Kind.DECOMMISSION] = Kind.DECOMMISSION
 
 
@@ -221,11 +241,11 @@ class CancelPlanned(Body, CommandMessage):
     kind: Literal[Kind.CANCEL_PLANNED] = Kind.CANCEL_PLANNED
 
 
-class Convert(ConvertBody, CommandMessage):
+class Convert(ConvertBody, DatedMessage):
     kind: Literal[Kind.CONVERT] = Kind.CONVERT
 
 
-class ChangeServices(ServicesBody, CommandMessage):
+class ChangeServices(ServicesBody, DatedMessage):
     """``instances``: those that serve the client's site, of the kinds that are added. Left out: the main one."""
 
     instances: dict[KindName, KindName] = Field(default_factory=dict)
@@ -236,7 +256,7 @@ class ChangeServices(ServicesBody, CommandMessage):
         return {**fields, "internet": fields["internet"] or "keep"}
 
 
-class Edit(EditBody, CommandMessage):
+class Edit(EditBody, DatedMessage):
     kind: Literal[Kind.EDIT] = Kind.EDIT
 
     def _fields(self) -> dict[str, Any]:
@@ -310,6 +330,8 @@ def _value(value: object) -> object:
             return value.internet()
         case ServiceGiven():
             return value.service()
+        case DayResolved():
+            return ResolvedDay(**dict(value))
         case list():
             return tuple(_value(one) for one in value)
     return value

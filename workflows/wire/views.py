@@ -60,6 +60,9 @@ class HoldView(Model):
 class PlannedView(PlanView):
     """A planned change. ``details`` are the other fields of its command, as in its HTTP body.
 
+    ``day`` is the day that ``at`` was resolved from, if one was named: of an activation the start date, else the last
+    day of what is now; in which ``zone``, and by which version of the zone rules: ``2026f``.
+
     ``status_after`` is the client's status once it has come, if nothing else is decided. Null: it will not come, for
     another one clears it before, or it is refused when it is due.
     """
@@ -67,11 +70,16 @@ class PlannedView(PlanView):
     by: str
     details: dict[str, Any]
     status_after: Status | None
+    day: date | None = None
+    zone: str = ""
+    zone_rules: str = ""
 
     @classmethod
     def foreseen(cls, change: PlannedChange, zone: str, status_after: Status | None) -> "PlannedView":
-        plan, command = PlanView.of(change, zone), change.command
-        return cls(**dict(plan), by=command.by, details=_details(command), status_after=status_after)
+        plan, command, day = PlanView.of(change, zone), change.command, change.day
+        view = cls(**dict(plan), by=command.by, details=_details(command), status_after=status_after)
+        said = {"day": day.day, "zone": day.zone, "zone_rules": day.rules} if day else {}
+        return view.model_copy(update=said)
 
 
 class ActionView(Model):
@@ -179,7 +187,7 @@ class ClientView(Model):
             status=client.status,
             provisioning=state.provisioned,
             billing_ref=client.billing_ref,
-            start_date=client.start_date,
+            start_date=client.start_date.day,
             end_date=client.end_date,
             end_date_passed=end_date_passed(client.end_date, now, zone),
             activation=client.activation,

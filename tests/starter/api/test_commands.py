@@ -9,6 +9,7 @@ import pytest
 from starter.temporal.gateway import Gateway
 from tests.support.service import Service, number, unique
 from tests.support.waiting import eventually
+from workflows.domain.dates import zone_rules
 
 ACCESS = {"down_mbps": 100, "up_mbps": 20, "vlan": 110}
 
@@ -129,8 +130,13 @@ async def test_a_planned_decommission_is_shown_replaced_and_cancelled(
     assert planned.status_code == 200, planned.text
     change = planned.json()["planned"][0]
     assert (change["local_time"], change["reason"]) == ("2100-03-01 00:00 Europe/London", "moving out")
+    assert (change["day"], change["zone"], change["zone_rules"]) == ("2100-02-28", "Europe/London", zone_rules())
+    again = await service.post(client_id, "decommission", last_day="2100-02-28", reason="moving out")
+    assert not again.json()["changed"]
+    assert "resolve_days" not in await service.activity_types(client_id), "the API resolved the day"
     replaced = (await service.post(client_id, "decommission", at="2100-04-01T09:00:00+01:00")).json()["planned"]
     assert [c["at"] for c in replaced] == ["2100-04-01T09:00:00+01:00"]
+    assert (replaced[0]["day"], replaced[0]["zone"], replaced[0]["zone_rules"]) == (None, "", "")
     cancelled = (await service.post(client_id, "cancel-scheduled-decommission")).json()
     assert (cancelled["planned"], cancelled["status"], cancelled["changed"]) == ([], "active", True)
     again = (await service.post(client_id, "cancel-scheduled-decommission")).json()

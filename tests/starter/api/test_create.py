@@ -5,6 +5,7 @@ import asyncio
 import httpx2
 
 from tests.support.service import Service, number, unique
+from workflows.domain.dates import zone_rules
 
 
 async def test_a_new_client_is_answered_with_its_place_and_becomes_active(api: httpx2.AsyncClient) -> None:
@@ -45,7 +46,9 @@ async def test_a_client_of_the_future_is_new_and_shows_when_it_starts(service: S
     client = await service.create(start_date="2199-07-01")
     assert (client["status"], client["provisioning"]) == ("new", "settled")
     assert client["planned"][0]["kind"] == "activate"
-    assert client["planned"][0]["local_time"] == "2199-07-01 00:00 Europe/London"
+    plan = client["planned"][0]
+    assert plan["local_time"] == "2199-07-01 00:00 Europe/London"
+    assert (plan["day"], plan["zone"], plan["zone_rules"]) == ("2199-07-01", "Europe/London", zone_rules())
     assert client["planned"][0]["at"] == "2199-07-01T00:00:00+01:00"
 
 

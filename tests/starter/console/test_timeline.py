@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from starter.console.plans import FOREVER
 from starter.console.timeline import LONG, Mark, Timeline, timeline_of
-from tests.support.builders import LONDON, NOW, RESIDENTIAL, in_directory, tenant
+from tests.support.builders import LONDON, NOW, RESIDENTIAL, dated, in_directory, starting, tenant
 from workflows.domain.client.client import Client
 from workflows.domain.commands import (
     ClientCommand,
@@ -45,8 +45,8 @@ def mark(drawing: Timeline, kind: str) -> Mark:
 
 def test_nothing_is_drawn_after_the_end() -> None:
     client = tenant()
-    client.obey(Suspend(last_day=date(2028, 1, 31)), NOW)
-    client.obey(Decommission(last_day=date(2027, 6, 30)), NOW)
+    client.obey(dated(Suspend(last_day=date(2028, 1, 31))), NOW)
+    client.obey(dated(Decommission(last_day=date(2027, 6, 30))), NOW)
     drawing = drawn(client)
     assert ahead(drawing) == ["active"]
     assert mark(drawing, "suspend").void
@@ -57,13 +57,13 @@ def test_nothing_is_drawn_after_the_end() -> None:
 def test_a_client_that_another_hold_keeps_suspended_is_drawn_so() -> None:
     client = tenant(Status.SUSPENDED)
     client.obey(Suspend(source="security"), NOW)
-    client.obey(Unsuspend(source="billing", last_day=date(2026, 5, 1)), NOW)
+    client.obey(dated(Unsuspend(source="billing", last_day=date(2026, 5, 1))), NOW)
     assert ahead(drawn(client)) == ["suspended"]
 
 
 def test_a_new_client_stays_new_until_it_is_activated() -> None:
     client = tenant(Status.NEW, start_date=date(2027, 3, 28))
-    client.obey(Suspend(last_day=date(2026, 11, 30)), NOW)
+    client.obey(dated(Suspend(last_day=date(2026, 11, 30))), NOW)
     assert ahead(drawn(client)) == ["new", "suspended"]
 
 
@@ -98,7 +98,7 @@ def test_a_client_that_waits_for_a_person_shows_its_start_date_all_the_same() ->
 
 def test_days_are_those_of_the_site() -> None:
     created = datetime(2026, 2, 28, 20, tzinfo=UTC)  # the first of March in Tokyo
-    client = Client("acme", "Acme", "tower", TOKYO, RESIDENTIAL, date(2026, 3, 1), created)
+    client = Client("acme", "Acme", "tower", TOKYO, RESIDENTIAL, starting(date(2026, 3, 1), TOKYO), created)
     drawing = drawn(client, (created, "active"))
     assert drawing.bands[0].words == "Active from 1 Mar 2026 to today"
     assert drawing.columns[0].day == "1 Mar 2026"
@@ -110,7 +110,7 @@ def test_days_are_those_of_the_site() -> None:
 def test_what_is_near_and_what_is_decades_ahead_have_a_column_each_and_what_lasts_long_says_how_long() -> None:
     client = tenant()
     client.obey(Suspend(at=NOW + timedelta(days=4)), NOW)
-    client.obey(Decommission(last_day=date(2099, 3, 31)), NOW)
+    client.obey(dated(Decommission(last_day=date(2099, 3, 31))), NOW)
     drawing = drawn(client)
     today = next(place for place, column in enumerate(drawing.columns) if column.today)
     near, far = drawing.columns[today + 1 : today + 3]
@@ -122,7 +122,7 @@ def test_what_is_near_and_what_is_decades_ahead_have_a_column_each_and_what_last
 def test_several_gaps_of_decades_say_each_how_long_they_are() -> None:
     client = tenant()
     client.obey(Suspend(at=NOW + timedelta(days=4)), NOW)
-    client.obey(Decommission(last_day=date(2099, 3, 31)), NOW)
+    client.obey(dated(Decommission(last_day=date(2099, 3, 31))), NOW)
     drawing = drawn(client, start_date=date(2003, 5, 1), end_date=date(2060, 1, 31))
     assert [column.lasts for column in drawing.columns if column.lasts] == ["23 years", "34 years", "39 years"]
 
@@ -234,5 +234,5 @@ def test_the_ends_of_the_calendar_can_be_drawn() -> None:
     for day in (date.min, date(1, 1, 3), date(9999, 12, 28), date.max):
         assert drawn(tenant(), start_date=day, end_date=day).words
     client = tenant()
-    client.obey(Decommission(last_day=date(9999, 12, 26)), NOW)
+    client.obey(dated(Decommission(last_day=date(9999, 12, 26))), NOW)
     assert mark(drawn(client), "decommission").at <= FOREVER

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from tests.support.builders import lines_proven, lines_wanted, on_off
+from tests.support.builders import dated, lines_proven, lines_wanted, on_off, starting
 from tests.workflows.domain.choices import DOORS, FRONT, NUMBERS, SYSTEMS
 from workflows.domain.client.client import Client
 from workflows.domain.commands import (
@@ -82,7 +82,7 @@ class World(RuleBasedStateMachine):
         kind = ClientType.VIRTUAL if virtual else ClientType.RESIDENTIAL
         services = Services(kind, given, None if virtual else Internet(100, 20), (), (FRONT,))
         day = local_day(START, timezone) + timedelta(days=starts_in)
-        client = Client("acme", "Acme Ltd", "thames", timezone, services, day, START, "B-1")
+        client = Client("acme", "Acme Ltd", "thames", timezone, services, starting(day, timezone), START, "B-1")
         client.activation, client.management = activation, management
         self.now, self.asked, self.count = START, list[AnyCommand](), 0
         self.state = ClientState.of_new(client, Limits(recent=1000, second_look=60), "c0")
@@ -132,6 +132,7 @@ class World(RuleBasedStateMachine):
     def ask(self, command: AnyCommand) -> None:
         """Ask as the workflow's handlers do; what needs the directory's decision waits for it."""
         self.count += 1
+        command = dated(command, self.state.client.timezone)
         self.state.advance(self.now)
         self.keep_in_mind()
         before = copy.deepcopy(self.state)

@@ -1,6 +1,7 @@
 """Each bad input of the project's list that is the domain's: field and remedy are named, and nothing changes."""
 
 import copy
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -14,9 +15,11 @@ from tests.support.builders import (
     THIRD,
     TODAY,
     VIRTUAL,
+    dated,
     in_directory,
     lines_wanted,
     refusal,
+    starting,
     tenant,
 )
 from workflows.domain.client.client import MOST_HOLDS, Client
@@ -36,6 +39,7 @@ from workflows.domain.lifecycle import Status
 from workflows.domain.services import ClientType, Internet, Line
 
 LATER = NOW + timedelta(days=90)
+STARTS = starting(START)
 TOMORROW = TODAY + timedelta(days=1)
 
 BAD: list[tuple[str, Client, ClientCommand, type[Refusal], str]] = [
@@ -72,14 +76,14 @@ BAD: list[tuple[str, Client, ClientCommand, type[Refusal], str]] = [
     ),
     ("a line it does not have", tenant(), ChangeServices(remove_lines=(THIRD.number,)), InvalidField, "remove_lines"),
     ("no change at all", tenant(), ChangeServices(), InvalidField, "add_lines"),
-    ("a day in the past", tenant(), Suspend(last_day=date(2026, 3, 1)), MomentInThePast, "last_day"),
+    ("a day in the past", tenant(), dated(Suspend(last_day=date(2026, 3, 1))), MomentInThePast, "last_day"),
     ("an instant in the past", tenant(), Decommission(at=NOW - timedelta(seconds=1)), MomentInThePast, "at"),
-    ("before the start", tenant(Status.NEW), Decommission(last_day=TOMORROW), BeforeStart, "last_day"),
+    ("before the start", tenant(Status.NEW), dated(Decommission(last_day=TOMORROW)), BeforeStart, "last_day"),
     ("before the start, exactly", tenant(Status.NEW), Decommission(at=NOW + timedelta(days=1)), BeforeStart, "at"),
-    ("both last_day and at", tenant(), Suspend(last_day=TOMORROW, at=LATER), TwoMoments, "at"),
+    ("both last_day and at", tenant(), dated(Suspend(last_day=TOMORROW, at=LATER)), TwoMoments, "at"),
     ("an instant without offset", tenant(), Suspend(at=datetime(2027, 1, 1)), InvalidField, "at"),  # noqa: DTZ001  # the bad input
-    ("the last day of all", tenant(), Decommission(last_day=date.max), InvalidField, "last_day"),
-    ("the first day of all", tenant(), Decommission(last_day=date.min), InvalidField, "last_day"),
+    ("the last day of all", tenant(), dated(Decommission(last_day=date.max)), InvalidField, "last_day"),
+    ("the first day of all", tenant(), dated(Decommission(last_day=date.min)), InvalidField, "last_day"),
     (
         "the last instant of all",
         tenant(timezone="Pacific/Auckland"),
@@ -94,11 +98,11 @@ BAD: list[tuple[str, Client, ClientCommand, type[Refusal], str]] = [
         InvalidField,
         "at",
     ),
-    ("a start at the end of time", tenant(Status.NEW), Edit(start_date=date.max), InvalidField, "start_date"),
+    ("a start at the end of time", tenant(Status.NEW), dated(Edit(start_date=date.max)), InvalidField, "start_date"),
     (
         "a start at the beginning of time",
         tenant(Status.NEW, timezone="Asia/Tokyo"),
-        Edit(start_date=date.min),
+        dated(Edit(start_date=date.min)),
         InvalidField,
         "start_date",
     ),
@@ -178,8 +182,8 @@ def test_a_reason_is_kept_as_it_was_given(reason: str) -> None:
         ("name", {"name": ""}),
         ("name", {"name": "x" * 201}),
         ("billing_ref", {"billing_ref": " B-1"}),
-        ("start_date", {"start_date": date.min}),
-        ("start_date", {"start_date": date.max}),
+        ("start_date", {"start_date": replace(STARTS, day=date.min)}),
+        ("start_date", {"start_date": replace(STARTS, day=date.max)}),
     ],
 )
 def test_a_client_with_a_bad_record_is_not_made(field: str, record: dict[str, Any]) -> None:
@@ -189,7 +193,7 @@ def test_a_client_with_a_bad_record_is_not_made(field: str, record: dict[str, An
         "site": "thames",
         "timezone": "Europe/London",
         "services": VIRTUAL,
-        "start_date": START,
+        "start_date": STARTS,
         "created_at": NOW,
     }
     Client(**good)
@@ -200,9 +204,8 @@ def test_a_client_with_a_bad_record_is_not_made(field: str, record: dict[str, An
 
 
 def test_a_client_at_an_unknown_time_zone_is_not_begun() -> None:
-    client = Client("acme", "Acme", "thames", "Europe/Atlantis", VIRTUAL, START, NOW)
     with pytest.raises(InvalidField) as refused:
-        client.begin()
+        Client("acme", "Acme", "thames", "Europe/Atlantis", VIRTUAL, starting(START, "Europe/Atlantis"), NOW).begin()
     assert refused.value.field == "timezone"
 
 
@@ -230,7 +233,7 @@ def test_a_refused_signal_is_recorded_cut_to_length_and_changes_nothing_else() -
 
 def test_a_plan_for_a_far_day_is_taken() -> None:
     client = tenant()
-    assert client.obey(Decommission(last_day=date(2999, 12, 31)), NOW).message.endswith(
+    assert client.obey(dated(Decommission(last_day=date(2999, 12, 31))), NOW).message.endswith(
         "3000-01-01 00:00 Europe/London"
     )
-    assert client.obey(Decommission(last_day=LAST_DAY), NOW).changed
+    assert client.obey(dated(Decommission(last_day=LAST_DAY)), NOW).changed

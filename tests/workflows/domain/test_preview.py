@@ -14,6 +14,7 @@ from tests.support.builders import (
     RESIDENTIAL,
     SECOND,
     THIRD,
+    dated,
     in_directory,
     leaving,
     prove,
@@ -78,7 +79,7 @@ def test_a_decommission_says_what_is_planned_and_will_go() -> None:
 
 
 def test_a_plan_shows_what_happens_at_its_moment() -> None:
-    shown, effects = seen(tenant(), Decommission(last_day=LAST_DAY))
+    shown, effects = seen(tenant(), dated(Decommission(last_day=LAST_DAY)))
     assert shown.at == AFTER_LAST_DAY
     assert [change.at for change in shown.comes] == [AFTER_LAST_DAY]
     assert shown.status_after is Status.DECOMMISSIONED
@@ -86,7 +87,7 @@ def test_a_plan_shows_what_happens_at_its_moment() -> None:
 
 
 def test_a_plan_that_replaces_another_shows_both() -> None:
-    shown, effects = seen(leaving(), Decommission(last_day=LAST_DAY + timedelta(days=1)))
+    shown, effects = seen(leaving(), dated(Decommission(last_day=LAST_DAY + timedelta(days=1))))
     assert [change.at for change in shown.goes] == [AFTER_LAST_DAY]
     assert [change.at for change in shown.comes] == [AFTER_LAST_DAY + timedelta(days=1)]
     assert (shown.status_before, shown.status_after) == (Status.ACTIVE, Status.DECOMMISSIONED)
@@ -97,7 +98,7 @@ def test_a_planned_decommission_says_which_plans_go_then() -> None:
     client = tenant()
     client.obey(Convert(to=ClientType.VIRTUAL, at=NOW + timedelta(days=2)), NOW)
     client.obey(Suspend(at=AFTER_LAST_DAY + timedelta(days=99), command_id="later"), NOW)
-    shown, _ = seen(client, Decommission(last_day=LAST_DAY))
+    shown, _ = seen(client, dated(Decommission(last_day=LAST_DAY)))
     assert [change.change_id for change in shown.goes_then] == ["later"], "what comes before it is not cleared"
     assert shown.goes == ()
     shown, _ = seen(client, Unsuspend(at=AFTER_LAST_DAY))
@@ -115,7 +116,7 @@ def test_a_change_of_the_activation_says_what_is_planned_then() -> None:
     shown, _ = seen(client, Edit(activation=Activation.AUTOMATIC))
     assert [change.kind for change in shown.comes] == ["activate"]
     assert shown.status_after is Status.NEW
-    client.obey(Edit(start_date=NOW.date()), NOW)
+    client.obey(dated(Edit(start_date=NOW.date())), NOW)
     shown, effects = seen(client, Edit(activation=Activation.AUTOMATIC))
     assert (shown.status_after, shown.comes) == (Status.ACTIVE, ())
     assert effects["account acme"] == ("not in service yet", "on, 100/20 Mbit/s, VLAN 110")

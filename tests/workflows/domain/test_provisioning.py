@@ -14,6 +14,7 @@ from tests.support.builders import (
     THIRD,
     VIRTUAL,
     account,
+    dated,
     in_directory,
     lines_proven,
     lines_wanted,
@@ -184,10 +185,10 @@ def test_a_new_client_that_is_decommissioned_is_proven_off_all_the_same() -> Non
 
 def test_the_numbers_of_a_planned_addition_are_held_until_the_plan_goes() -> None:
     state = settled()
-    state.obey(ChangeServices(add_lines=(THIRD,), last_day=LAST_DAY), NOW)
+    state.obey(dated(ChangeServices(add_lines=(THIRD,), last_day=LAST_DAY)), NOW)
     assert THIRD.number in state.numbers
     assert not state.drifts(TELEPHONY)
-    state.obey(ChangeServices(internet="none", last_day=LAST_DAY), NOW)
+    state.obey(dated(ChangeServices(internet="none", last_day=LAST_DAY)), NOW)
     assert THIRD.number not in state.numbers, "another plan of the kind replaced it"
 
 

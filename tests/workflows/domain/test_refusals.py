@@ -9,6 +9,7 @@ from tests.support.builders import (
     NOW,
     RESIDENTIAL,
     STARTS,
+    dated,
     leaving,
     refusal,
     tenant,
@@ -106,7 +107,9 @@ def test_the_services_of_the_tests_are_as_contracted() -> None:
 # -- the management client --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", [Suspend(), Suspend(at=LATER), Decommission(), Decommission(last_day=LAST_DAY)])
+@pytest.mark.parametrize(
+    "command", [Suspend(), Suspend(at=LATER), Decommission(), dated(Decommission(last_day=LAST_DAY))]
+)
 @pytest.mark.parametrize("status", [NEW, ACTIVE])
 def test_the_management_client_is_neither_suspended_nor_decommissioned(status: Status, command: ClientCommand) -> None:
     refused = refusal(tenant(status, management=True), command)

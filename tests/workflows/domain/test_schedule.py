@@ -15,6 +15,7 @@ from tests.support.builders import (
     THIRD,
     TODAY,
     VIRTUAL,
+    dated,
     leaving,
     living,
     planned,
@@ -54,7 +55,7 @@ NEW, ACTIVE, SUSPENDED, DECOMMISSIONED = Status
 @living
 def test_a_decommission_can_be_planned_for_a_living_client_whose_status_stays(status: Status) -> None:
     client = tenant(status)
-    outcome = client.obey(Decommission(last_day=LAST_DAY), NOW)
+    outcome = client.obey(dated(Decommission(last_day=LAST_DAY)), NOW)
     assert outcome.changed
     assert outcome.message == "Planned: decommission at 2026-09-01 00:00 Europe/London"
     assert client.status is status
@@ -67,8 +68,8 @@ def test_a_decommission_can_be_planned_for_a_living_client_whose_status_stays(st
 @pytest.mark.parametrize(
     "moment",
     [
-        Decommission(last_day=START - timedelta(days=1)),
-        Decommission(last_day=TODAY),
+        dated(Decommission(last_day=START - timedelta(days=1))),
+        dated(Decommission(last_day=TODAY)),
         Decommission(at=STARTS - timedelta(seconds=1)),
     ],
 )
@@ -81,7 +82,7 @@ def test_a_decommission_of_a_new_client_is_not_planned_before_its_start(moment: 
 
 def test_a_decommission_may_be_planned_for_the_first_day_itself() -> None:
     client = tenant(NEW)
-    assert client.obey(Decommission(last_day=START), NOW).changed
+    assert client.obey(dated(Decommission(last_day=START)), NOW).changed
     client.advance(STARTS)
     assert client.status is ACTIVE
 
@@ -96,14 +97,14 @@ def test_a_client_that_starts_and_ends_at_the_same_instant_ends() -> None:
 def test_the_start_date_of_a_client_activated_by_hand_does_not_bind_its_decommission() -> None:
     client = tenant(NEW)
     client.obey(Activate(), NOW)
-    assert client.obey(Decommission(last_day=TODAY), NOW).changed
+    assert client.obey(dated(Decommission(last_day=TODAY)), NOW).changed
 
 
 @pytest.mark.parametrize(
     "plan",
     [
-        Decommission(last_day=LAST_DAY),
-        Suspend(last_day=LAST_DAY),
+        dated(Decommission(last_day=LAST_DAY)),
+        dated(Suspend(last_day=LAST_DAY)),
         Unsuspend(at=LATER),
         Convert(to=ClientType.VIRTUAL, at=LATER),
         ChangeServices(internet="none", at=LATER),
@@ -117,7 +118,7 @@ def test_nothing_can_be_planned_for_a_decommissioned_client(plan: PlannableComma
 
 def test_planning_a_decommission_again_replaces_the_date_and_both_are_told() -> None:
     client = leaving()
-    outcome = client.obey(Decommission(last_day=date(2026, 9, 30)), NOW)
+    outcome = client.obey(dated(Decommission(last_day=date(2026, 9, 30))), NOW)
     assert outcome.message == (
         "Planned: decommission at 2026-10-01 00:00 Europe/London, instead of 2026-09-01 00:00 Europe/London"
     )
@@ -236,7 +237,7 @@ def test_a_cancelled_activation_waits_for_a_person_and_says_so() -> None:
     client = tenant(NEW)
     assert "waits until somebody activates it" in client.obey(CancelPlanned(change="activate"), NOW).message
     assert client.activation is Activation.MANUAL
-    client.obey(Edit(start_date=TODAY), NOW)
+    client.obey(dated(Edit(start_date=TODAY)), NOW)
     client.advance(LATER)
     assert client.status is NEW
     client.obey(Activate(), LATER)
@@ -245,7 +246,7 @@ def test_a_cancelled_activation_waits_for_a_person_and_says_so() -> None:
 
 def test_plans_take_effect_as_the_commands_they_are_and_the_entry_names_the_change() -> None:
     client = tenant()
-    client.obey(Suspend(source="billing", reason="dunning", by="bo", last_day=TODAY, command_id="c1"), NOW)
+    client.obey(dated(Suspend(source="billing", reason="dunning", by="bo", last_day=TODAY, command_id="c1")), NOW)
     (entry,) = client.advance(NOW + timedelta(days=1))
     assert client.status is SUSPENDED
     assert (entry.text, entry.by, entry.reason) == ("Suspended by billing", "bo", "dunning")
@@ -308,7 +309,8 @@ def test_at_the_same_instant_a_client_is_held_before_it_is_released_and_ended_la
 
 
 @pytest.mark.parametrize(
-    "past", [Suspend(at=NOW), Suspend(at=NOW - timedelta(days=1)), Decommission(last_day=TODAY - timedelta(days=1))]
+    "past",
+    [Suspend(at=NOW), Suspend(at=NOW - timedelta(days=1)), dated(Decommission(last_day=TODAY - timedelta(days=1)))],
 )
 def test_now_is_never_a_date_and_the_past_is_refused(past: PlannableCommand) -> None:
     refused = refusal(tenant(), past)

@@ -13,6 +13,7 @@ from tests.support.builders import (
     START,
     STARTS,
     TODAY,
+    dated,
     in_directory,
     leaving,
     lines_wanted,
@@ -45,7 +46,7 @@ NEW, ACTIVE, SUSPENDED, DECOMMISSIONED = Status
 @pytest.mark.parametrize("start_date", [TODAY, TODAY - timedelta(days=400)])
 def test_a_new_client_whose_start_date_becomes_today_or_earlier_is_active_at_once(start_date: date) -> None:
     state = in_directory(tenant(NEW))
-    state.obey(Edit(start_date=start_date), NOW)
+    state.obey(dated(Edit(start_date=start_date)), NOW)
     assert state.client.status is ACTIVE
     assert all(lines_wanted(state).values())
     assert state.next_moment() is None
@@ -54,13 +55,13 @@ def test_a_new_client_whose_start_date_becomes_today_or_earlier_is_active_at_onc
 def test_a_new_client_with_a_hold_whose_start_date_becomes_today_is_suspended() -> None:
     state = in_directory(tenant(NEW))
     state.obey(Suspend(), NOW)
-    state.obey(Edit(start_date=TODAY), NOW)
+    state.obey(dated(Edit(start_date=TODAY)), NOW)
     assert state.client.status is SUSPENDED
 
 
 def test_a_later_start_date_moves_the_activation_of_a_new_client() -> None:
     client = tenant(NEW)
-    client.obey(Edit(start_date=START + timedelta(days=30)), NOW)
+    client.obey(dated(Edit(start_date=START + timedelta(days=30))), NOW)
     client.advance(STARTS)
     assert client.status is NEW
     client.advance(first_instant(START + timedelta(days=30), LONDON))
@@ -70,7 +71,7 @@ def test_a_later_start_date_moves_the_activation_of_a_new_client() -> None:
 def test_a_start_date_does_not_activate_a_client_that_waits_for_a_person() -> None:
     client = manual()
     assert planned(client) == []
-    client.obey(Edit(start_date=TODAY), NOW)
+    client.obey(dated(Edit(start_date=TODAY)), NOW)
     client.advance(LATER)
     assert client.status is NEW
 
@@ -103,7 +104,7 @@ def test_an_activation_that_becomes_manual_waits_for_a_person() -> None:
 
 def test_activation_and_start_date_change_together() -> None:
     client = manual()
-    client.obey(Edit(activation=Activation.AUTOMATIC, start_date=START + timedelta(days=30)), NOW)
+    client.obey(dated(Edit(activation=Activation.AUTOMATIC, start_date=START + timedelta(days=30))), NOW)
     (change,) = client.schedule
     assert change.at == first_instant(START + timedelta(days=30), LONDON)
 
@@ -120,7 +121,7 @@ def test_only_the_activation_of_a_new_client_changes(status: Status) -> None:
 @pytest.mark.parametrize("status", [ACTIVE, SUSPENDED])
 def test_the_start_date_of_a_started_client_is_information_only(status: Status) -> None:
     client = leaving(status)
-    client.obey(Edit(start_date=LAST_DAY + timedelta(days=99)), NOW)
+    client.obey(dated(Edit(start_date=LAST_DAY + timedelta(days=99))), NOW)
     assert (client.status, planned(client)) == (status, ["decommission"])
     client.advance(AFTER_LAST_DAY)
     assert client.status is DECOMMISSIONED
@@ -128,14 +129,14 @@ def test_the_start_date_of_a_started_client_is_information_only(status: Status) 
 
 @pytest.mark.parametrize("days", [1, 40])
 def test_a_new_client_is_not_made_to_start_after_its_planned_decommission(days: int) -> None:
-    refused = refusal(leaving(NEW), Edit(start_date=LAST_DAY + timedelta(days=days)))
+    refused = refusal(leaving(NEW), dated(Edit(start_date=LAST_DAY + timedelta(days=days))))
     assert isinstance(refused, BeforeStart)
     assert refused.field == "start_date"
 
 
 def test_a_new_client_may_be_made_to_start_on_the_last_day_of_service() -> None:
     client = leaving(NEW)
-    assert client.obey(Edit(start_date=LAST_DAY), NOW).changed
+    assert client.obey(dated(Edit(start_date=LAST_DAY)), NOW).changed
     assert planned(client) == ["activate", "decommission"]
 
 

@@ -1,11 +1,13 @@
 """Claims about an exception half way through a command: nothing is half changed."""
 
 import copy
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 
-from tests.support.builders import NOW, THIRD, in_directory, tenant
+from tests.support.builders import LAST_DAY, LONDON, NOW, THIRD, in_directory, leaving, tenant
 from workflows.domain.client.client import Client
 from workflows.domain.commands import (
     ChangeServices,
@@ -20,14 +22,19 @@ from workflows.domain.commands import (
     Suspend,
     SystemCommand,
 )
+from workflows.domain.dates import NamedDay, resolve
+from workflows.domain.day_plans import resolved_anew
+from workflows.domain.errors import Refusal
 from workflows.domain.journal import Entry, Journal
 from workflows.domain.lifecycle import Status
 from workflows.domain.provisioning.provisioning import Provisioning
 from workflows.domain.services import ClientType
+from workflows.domain.state import ClientState
 from workflows.domain.systems import INTERNET, TELEPHONY
 from workflows.domain.trial import all_or_nothing, copy_of
 
 LATER = NOW + timedelta(days=1)
+ANOTHER_DAY = replace(resolve(NamedDay(LAST_DAY, last=True), LONDON), instant=LATER, rules="2099a")
 COMMANDS: list[ClientCommand] = [
     Suspend(command_id="c1", reason="unpaid"),
     Decommission(command_id="c1"),
@@ -104,6 +111,33 @@ def test_a_failure_of_what_follows_a_decision_takes_the_decision_back(now: datet
     assert state == before
     assert state.client.status is Status.ACTIVE
     assert state.client.next_moment() == LATER
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        lambda state: state.doubted(TELEPHONY, "it rings", NOW, "monitoring"),
+        lambda state: state.turn_down(Suspend(command_id="c1"), Refusal("No"), NOW),
+        lambda state: resolved_anew(state, {NamedDay(LAST_DAY, last=True): ANOTHER_DAY}, NOW),
+    ],
+    ids=["drift is reported", "a signal is refused", "days are resolved anew"],
+)
+def test_whatever_else_comes_in_and_fails_half_way_changes_nothing(report: Callable[[ClientState], None]) -> None:
+    state = in_directory(leaving())
+    state.journal = FaultyJournal(state.journal.written, state.journal.waiting)
+    before = copy.deepcopy(state)
+    with pytest.raises(Fault):
+        report(state)
+    assert state == before
+
+
+def test_a_claim_that_cannot_be_followed_is_not_made() -> None:
+    state = in_directory(tenant(Status.SUSPENDED))
+    state.provisioning = FaultyProvisioning(**vars(state.provisioning))
+    before = copy.deepcopy(state)
+    with pytest.raises(Fault):
+        state.claim(ChangeServices(command_id="c1", add_lines=(THIRD,)))
+    assert state == before
 
 
 def test_what_is_changed_in_a_copy_is_taken_over_at_the_end_alone() -> None:

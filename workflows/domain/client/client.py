@@ -14,8 +14,9 @@ from workflows.domain.client.planning import (
     as_now,
     check_after_start,
     check_details,
-    moment_of,
+    plan_of,
     same_but_for_id,
+    start_of,
 )
 from workflows.domain.client.rules import check_billing_ref, check_client_id, check_name, check_source
 from workflows.domain.commands import (
@@ -34,7 +35,7 @@ from workflows.domain.commands import (
     Unsuspend,
     check_texts,
 )
-from workflows.domain.dates import check_day, local_time
+from workflows.domain.dates import ResolvedDay, check_day, local_time
 from workflows.domain.errors import IllegalTransition, InvalidField, NothingPlanned, Refusal, Situation
 from workflows.domain.holds import EVERY_SOURCE, Hold
 from workflows.domain.journal import Entry, Event, entry_for
@@ -72,7 +73,7 @@ class Client:
     site: str
     timezone: str
     services: Services
-    start_date: date
+    start_date: ResolvedDay
     created_at: datetime
     billing_ref: str = ""
     end_date: date | None = None
@@ -92,7 +93,7 @@ class Client:
         check_client_id(self.client_id)
         check_name(self.name)
         check_billing_ref(self.billing_ref)
-        check_day(self.start_date, "start_date")
+        check_day(self.start_date.day, "start_date")
 
     # -- time ---------------------------------------------------------------------------------------------------
 
@@ -321,14 +322,15 @@ class Client:
         return self._decided(difference(before, services), command, now)
 
     def _edit(self, command: Edit, now: datetime) -> Outcome:
-        given = {name: getattr(command, name) for name in EDITABLE}
+        start = start_of(command, self.start_date, self.status, self.timezone)
+        given = {**{name: getattr(command, name) for name in EDITABLE}, "start_date": start}
         after = {name: getattr(self, name) if value is None else value for name, value in given.items()}
         if command.clear_end_date:
             after["end_date"] = None
         changes = {name: value for name, value in after.items() if value != getattr(self, name)}
         if not changes:
             return self._unchanged("The details are so already", command, now)
-        check_details(changes, self.status, self.schedule, self.timezone)
+        check_details(changes, self.status, self.schedule)
         vars(self).update(changes)
         activation = ""
         if self.status is Status.NEW and changes.keys() & {"start_date", "activation"}:
@@ -342,12 +344,11 @@ class Client:
 
     def _plan(self, command: PlannableCommand, now: datetime) -> Outcome:
         self.options.check(command.kind, planning=True)
-        at = moment_of(command, now, self.timezone)
+        change = plan_of(command, now, self.timezone, change_id=f"{command.kind}-{self.revision + 1}")
         if self.status is Status.NEW:
-            check_after_start(command, at, self.start_date, self.timezone)
-        change = PlannedChange(command.command_id or f"{command.kind}-{self.revision + 1}", at, command)
+            check_after_start(command, change.at, self.start_date)
         standing = self.schedule.find(command.kind)
-        if standing and standing.at == at and same_but_for_id(standing.command, command):
+        if standing and standing.at == change.at and same_but_for_id(standing.command, command):
             return self._unchanged(f"Already planned: {standing.describe(self.timezone)}", command, now)
         self._check_when_due(change)
         replaced = self.schedule.put(change)
@@ -355,7 +356,7 @@ class Client:
         self.revision += 1
         text = f"Planned: {change.describe(self.timezone)}{instead}"
         entry = self._entry(Event.ASKED, text, command, now)
-        facts = {"change_id": change.change_id, "planned_for": at.isoformat()}
+        facts = {"change_id": change.change_id, "planned_for": change.at.isoformat()}
         return Outcome(True, text, replace(entry, facts=facts))
 
     def _check_when_due(self, change: PlannedChange) -> None:
@@ -387,7 +388,7 @@ class Client:
         """On the start date, unless a person activates; what is past is due at once."""
         self.schedule.remove(Kind.ACTIVATE)
         if self.activation is Activation.AUTOMATIC:
-            self.schedule.put(activation_on(self.start_date, self.timezone))
+            self.schedule.put(activation_on(self.start_date))
 
     # -- small things -------------------------------------------------------------------------------------------
 

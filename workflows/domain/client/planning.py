@@ -2,52 +2,104 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 from workflows.domain.client.rules import check_billing_ref, check_name
-from workflows.domain.commands import Activate, Decommission, Plannable, PlannableCommand, PlannedCommand
-from workflows.domain.dates import check_day, end_of, first_instant, local_time
+from workflows.domain.commands import (
+    Activate,
+    AnyCommand,
+    Decommission,
+    Edit,
+    Plannable,
+    PlannableCommand,
+    PlannedCommand,
+)
+from workflows.domain.dates import FIRST_DAY, LAST_DAY, NamedDay, ResolvedDay, check_day, fits, local_time
 from workflows.domain.errors import BeforeStart, IllegalTransition, InvalidField, MomentInThePast, TwoMoments
 from workflows.domain.lifecycle import Kind, Status
 from workflows.domain.schedule import PlannedChange, Schedule
 
 
-def moment_of(command: PlannableCommand, now: datetime, timezone: str) -> datetime:
-    """The instant at which a planned command happens. Raises InvalidField for one that is past, or cannot be read."""
+def named_day(command: AnyCommand) -> NamedDay | None:
+    """The day whose instant decides what a command does, if it names one that can come."""
+    named = None
+    if isinstance(command, Edit) and command.start_date is not None:
+        named = NamedDay(command.start_date)
+    elif isinstance(command, Plannable) and command.last_day is not None:
+        named = NamedDay(command.last_day, last=True)
+    return named if named and FIRST_DAY <= named.day <= LAST_DAY else None
+
+
+def unresolved_day(command: AnyCommand, timezone: str) -> NamedDay | None:
+    """The day of a command that has to become an instant before the command can be decided."""
+    named = named_day(command)
+    resolved = command.resolved if isinstance(command, Edit | Plannable) else None
+    return named if named and not fits(resolved, named, timezone) else None
+
+
+def resolved_day(command: Edit | Plannable, timezone: str) -> ResolvedDay:
+    """The day of a command, as it was resolved before. Raises InvalidField for one that was not, or never comes."""
+    field, day = ("start_date", command.start_date) if isinstance(command, Edit) else ("last_day", command.last_day)
+    assert day is not None
+    check_day(day, field)
+    named = NamedDay(day, last=isinstance(command, Plannable))
+    if command.resolved is None or not fits(command.resolved, named, timezone):
+        raise InvalidField(
+            f"{day} could not be resolved to an instant: the zone rules in use have no {timezone}",
+            "Update the workers, and repeat it",
+            field=field,
+        )
+    return command.resolved
+
+
+def start_of(command: Edit, start: ResolvedDay, status: Status, timezone: str) -> ResolvedDay:
+    """The start date after an edit: the same, unless the day is another, or the instant that a New client waits for."""
+    if command.start_date is None:
+        return start
+    resolved = resolved_day(command, timezone)
+    moved = resolved.day != start.day or (status is Status.NEW and resolved.instant != start.instant)
+    return resolved if moved else start
+
+
+def plan_of(command: PlannableCommand, now: datetime, timezone: str, *, change_id: str) -> PlannedChange:
+    """The change that a command plans, under its ``command_id``, or this id when it has none.
+
+    Raises InvalidField for a moment that is past, or cannot be read.
+    """
     if command.last_day is not None and command.at is not None:
         raise TwoMoments("Both last_day and at are given", "Give one of them", field="at")
-    if command.last_day is not None:
-        check_day(command.last_day, "last_day")
-        at = end_of(command.last_day, timezone)
-    else:
-        assert command.at is not None
-        at = command.at
-        if at.tzinfo is None:
-            raise InvalidField(
-                "The instant has no offset", "Write 2027-03-01T09:00:00+00:00, with the offset", field="at"
-            )
-        check_day(at.date(), "at")
+    day = resolved_day(command, timezone) if command.last_day is not None else None
+    at = day.instant if day else _exact(command.at)
     if at <= now:
         raise MomentInThePast(
             f"{local_time(at, timezone)} is past",
             "Give a later moment, or none to have it done now",
             field=_given(command),
         )
+    return PlannedChange(command.command_id or change_id, at, replace(command, resolved=None), day)
+
+
+def _exact(at: datetime | None) -> datetime:
+    """An instant that was given as such. Raises InvalidField."""
+    assert at is not None
+    if at.tzinfo is None:
+        raise InvalidField("The instant has no offset", "Write 2027-03-01T09:00:00+00:00, with the offset", field="at")
+    check_day(at.date(), "at")
     return at
 
 
-def check_after_start(command: PlannableCommand, at: datetime, start_date: date, timezone: str) -> None:
+def check_after_start(command: PlannableCommand, at: datetime, start: ResolvedDay) -> None:
     """Raises BeforeStart for a decommission of a New client before the day on which it starts."""
-    if isinstance(command, Decommission) and _before(start_date, command, at, timezone):
+    if isinstance(command, Decommission) and _before(start, command, at):
         raise BeforeStart(
-            f"The client starts on {start_date}, after that decommission",
+            f"The client starts on {start.day}, after that decommission",
             "Give a later day, or decommission now",
             field=_given(command),
         )
 
 
-def check_details(changes: Mapping[str, Any], status: Status, schedule: Schedule, timezone: str) -> None:
+def check_details(changes: Mapping[str, Any], status: Status, schedule: Schedule) -> None:
     """Raises a Refusal when one of the details, by its field, cannot be what it is changed to."""
     for field, value in changes.items():
         match field:
@@ -55,25 +107,23 @@ def check_details(changes: Mapping[str, Any], status: Status, schedule: Schedule
                 check_name(value)
             case "billing_ref":
                 check_billing_ref(value)
-            case "start_date":
-                check_day(value, "start_date")
-                if status is Status.NEW:
-                    _check_before_end(value, schedule, timezone)
+            case "start_date" if status is Status.NEW:
+                _check_before_end(value, schedule)
             case "activation" if status is not Status.NEW:
                 raise IllegalTransition(
                     "Only a New client's activation can be changed", "Leave activation out", field="activation"
                 )
 
 
-def activation_on(start_date: date, timezone: str) -> PlannedChange:
+def activation_on(start: ResolvedDay) -> PlannedChange:
     """The planned activation: on the first instant of the start date at the site."""
-    command = Activate(by="connect", source="start date", reason=f"start date {start_date}")
-    return PlannedChange("activation", first_instant(start_date, timezone), command)
+    command = Activate(by="connect", source="start date", reason=f"start date {start.day}")
+    return PlannedChange("activation", start.instant, command, start)
 
 
 def as_now(command: PlannedCommand) -> PlannedCommand:
     """The same command, to be carried out now."""
-    return replace(command, at=None, last_day=None) if isinstance(command, Plannable) else command
+    return replace(command, at=None, last_day=None, resolved=None) if isinstance(command, Plannable) else command
 
 
 def same_but_for_id(one: PlannedCommand, other: PlannableCommand) -> bool:
@@ -81,19 +131,18 @@ def same_but_for_id(one: PlannedCommand, other: PlannableCommand) -> bool:
     return isinstance(one, Plannable) and as_now(replace(one, command_id="")) == as_now(replace(other, command_id=""))
 
 
-def _check_before_end(start_date: date, schedule: Schedule, timezone: str) -> None:
+def _check_before_end(start: ResolvedDay, schedule: Schedule) -> None:
     ending = schedule.find(Kind.DECOMMISSION)
-    if ending and isinstance(ending.command, Decommission) and _before(start_date, ending.command, ending.at, timezone):
+    if ending and isinstance(ending.command, Decommission) and _before(start, ending.command, ending.at):
         raise BeforeStart(
-            f"A decommission is planned before {start_date}",
+            f"A decommission is planned before {start.day}",
             "Give an earlier start date, or move the decommission first",
             field="start_date",
         )
 
 
-def _before(start_date: date, command: Plannable, at: datetime, timezone: str) -> bool:
-    early = at < first_instant(start_date, timezone)
-    return early or (command.last_day is not None and command.last_day < start_date)
+def _before(start: ResolvedDay, command: Plannable, at: datetime) -> bool:
+    return at < start.instant or (command.last_day is not None and command.last_day < start.day)
 
 
 def _given(command: Plannable) -> str:

@@ -1,0 +1,23 @@
+"""The zone rules of this worker, as a port of the clients' workflows."""
+
+from temporalio import activity
+
+from workflows.domain.dates import NamedDay, ResolvedDay, resolve
+from workflows.domain.errors import InvalidField
+from workflows.ports import Calendar, ResolveDays
+
+
+class ZoneRules(Calendar):
+    """Resolves days by the rules of the pinned tzdata package."""
+
+    @activity.defn(name="resolve_days")
+    async def resolve_days(self, order: ResolveDays) -> list[ResolvedDay | None]:
+        """The days, in the same order; None for one that these rules cannot tell, for they have no such zone."""
+        return [_resolved(day, order.timezone) for day in order.days]
+
+
+def _resolved(day: NamedDay, timezone: str) -> ResolvedDay | None:
+    try:
+        return resolve(day, timezone)
+    except InvalidField:
+        return None

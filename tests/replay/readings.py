@@ -1,0 +1,137 @@
+"""Record how messages are read: ``python -m tests.replay.readings`` writes readings.json beside this file.
+
+Run it when a message or a field is **added**. A message that was read before must be read as before, for a replay reads
+it again (docs/design.md, "Replay"): from release 0.1.0 on, no line of readings.json may change.
+"""
+
+import base64
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from workflows.inbox import TABLE
+from workflows.wire.messages import CommandMessage, Message
+
+FOLDER = Path(__file__).parent
+READINGS = FOLDER / "readings.json"
+LINE, NUMBER = {"number": "+442079460001", "office": "3.12"}, "+442079460002"
+LONG = {"reason": "x" * 500, "by": "y" * 200, "command_id": "z" * 200, "source": "s" * 64}
+BORDERLINE: dict[str, list[dict[str, Any]]] = {
+    "activate": [{}, LONG, {"reason": "a\u200bb"}, {"reason": "x" * 501}, {"sauce": "billing"}],
+    "suspend": [
+        {"source": " billing "},
+        {"source": " "},
+        {"source": "all"},
+        {"source": "bill\u200bing"},
+        {"source": 7},
+        {"reason": None},
+        {"last_day": "2027-02-28"},
+        {"last_day": "2027-02-28T00:00:00Z"},
+        {"last_day": "2027-02-28T00:30:00"},
+        {"last_day": 1803772800},
+        {"last_day": "9999-12-31"},
+        {"at": "2027-03-01T09:00:00+01:00"},
+        {"at": "2027-03-01T09:00:00"},
+        {"at": 1803891600},
+        {"at": "2027-03-01 09:00Z"},
+        {"last_day": "2027-02-28", "at": "2027-03-01T09:00:00Z"},
+        {
+            "last_day": "2027-02-28",
+            "resolved": {"day": "2027-02-28", "zone": "UTC", "instant": "2027-03-01T00:00:00Z", "rules": "2026f"},
+        },
+        {"last_day": "2027-02-28", "resolved": {"day": "2027-02-28"}},
+        {"kind": "decommission"},
+    ],
+    "unsuspend": [{"source": "all"}, {"source": ""}],
+    "decommission": [{"last_day": "2027-02-28", "reason": "moving\nout"}],
+    "cancel_scheduled_decommission": [{}],
+    "cancel_planned": [{}, {"change": "suspend"}, {"change": ""}, {"change": "x" * 201}],
+    "convert": [
+        {"to": "virtual"},
+        {"to": "VIRTUAL"},
+        {"to": "residential", "lines": [LINE], "offices": ["3.12"], "internet": {"down_mbps": 100, "up_mbps": "20"}},
+        {"to": "residential", "lines": [{**LINE, "protected": "no"}, {**LINE, "protected": 1}]},
+        {"to": "residential", "offices": [""]},
+    ],
+    "change_services": [
+        {},
+        {"add_lines": [{**LINE, "number": "+44 20 7946 0001"}]},
+        {"add_lines": [{"number": "+1234567"}, {"number": "+123456789012345"}]},
+        {"add_lines": [{"number": "+1234567890123456"}]},
+        {"remove_lines": [NUMBER, NUMBER]},
+        {"internet": "none"},
+        {"internet": None},
+        {"internet": {"down_mbps": 0, "up_mbps": 1}},
+        {"internet": {"down_mbps": 1, "up_mbps": 1, "vlan": 4094}},
+        {"internet": {"down_mbps": 1.0, "up_mbps": 1, "vlan": 4095}},
+    ],
+    "edit": [
+        {},
+        {"name": " Acme "},
+        {"name": " "},
+        {"name": None},
+        {"billing_ref": None},
+        {"billing_ref": " B-1 "},
+        {"end_date": None},
+        {"end_date": "2027-02-28"},
+        {"start_date": None},
+        {"start_date": "0001-01-01"},
+        {"activation": "manual"},
+        {"activation": "Manual"},
+    ],
+    "rotate_credentials": [{}],
+    "retry": [{"system": "telephony"}, {"system": "directory"}, {}],
+    "skip": [{"system": "internet", "reason": "later"}, {"system": "internet"}],
+    "mark_done": [
+        {"system": "internet", "note": "by hand"},
+        {"system": "internet", "reason": "by hand"},
+        {"system": "internet", "reason": " "},
+    ],
+    "report_drift": [{"system": "telephony"}, {"system": "telephony", "reason": "x" * 501}, {"system": "doors"}],
+    "roll": [
+        {},
+        {"limits": {"attempt": 1, "second_look": 0}},
+        {"limits": {"attempt": "8"}},
+        {"limits": {"attempt": 0.5}},
+        {"limits": {"recent": 5}},
+    ],
+}
+
+
+def reading(name: str, text: str) -> object:
+    """What a signal, or the update ``command``, is read as; None when it is refused."""
+    model: Any = Message if name == "command" else TABLE[name]
+    try:
+        message = TypeAdapter(model).validate_json(text)
+    except ValidationError:
+        return None
+    message = message.root if isinstance(message, Message) else message
+    said = asdict(message.command()) if isinstance(message, CommandMessage) else message.model_dump()
+    return json.loads(json.dumps({"type": type(message).__name__, **said}, default=str))
+
+
+def messages() -> list[tuple[str, str]]:
+    """Every message of the recorded histories, and what is at the borders of each field. Each once, in order."""
+    found = set(_recorded()) | {(name, json.dumps(body)) for name, bodies in BORDERLINE.items() for body in bodies}
+    return sorted(found)
+
+
+def _recorded() -> Iterator[tuple[str, str]]:
+    """The signals, and the updates ``command``, of the recorded histories."""
+    for path in sorted((FOLDER / "histories").glob("*.json")):
+        for event in json.loads(path.read_text(encoding="utf-8"))["events"]:
+            signal = event.get("workflowExecutionSignaledEventAttributes", {})
+            update = event.get("workflowExecutionUpdateAcceptedEventAttributes", {}).get("acceptedRequest", {})
+            said, name = update.get("input", {}), signal.get("signalName")
+            payloads = (signal.get("input") or said.get("args") or {}).get("payloads", [])
+            if len(payloads) == 1 and (name in TABLE or said.get("name") == "command"):
+                yield name or "command", base64.b64decode(payloads[0]["data"]).decode()
+
+
+if __name__ == "__main__":
+    lines = [json.dumps([name, text, reading(name, text)], ensure_ascii=True) for name, text in messages()]
+    READINGS.write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")
