@@ -31,7 +31,6 @@ from activities.pacing.interceptor import Pacing
 from activities.pacing.recovery import Drain
 from activities.pacing.states import SystemStates
 from activities.prepare import NotPrepared, check_systems
-from activities.requests.sweep import Sweep
 from activities.settings import Settings
 from activities.systems import Systems
 from starter.temporal.connection import SearchAttributesMissing, connect, ensure_search_attributes
@@ -81,7 +80,6 @@ def build(
         max_concurrent_activities=settings.worker_activities,
         max_cached_workflows=settings.worker_cached_clients,
         sticky_queue_schedule_to_start_timeout=STICKY,
-        disable_eager_activity_execution=True,  # it would pass by the limits and priorities of the queue
         graceful_shutdown_timeout=timedelta(seconds=settings.operation_seconds),
     )
     return hearing_all_at_once(worker)
@@ -131,7 +129,7 @@ async def watching(client: Client, databases: Databases, settings: Settings, pac
     states = SystemStates(pacing, databases.directory)
     dsn, rate = settings.directory_dsn.get_secret_value(), settings.breaker_drain_per_second
     try:
-        async with background(states.run, Drain(client, dsn, pacing, rate).run, Sweep(client, dsn).run):
+        async with background(states.run, Drain(client, dsn, pacing, rate).run):
             yield
     finally:
         await states.forget()

@@ -1,4 +1,4 @@
-"""All that a decision asks for, side by side, for a client's own workflow task to wait for."""
+"""All that a decision asks for, side by side, in one activity."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -16,7 +16,7 @@ from starter.directory.answers import Answers, Key
 from starter.directory.listing import total_of
 from starter.directory.reads import DirectoryReads
 from starter.directory.watching import Watch, until_settled
-from starter.errors import DirectoryAway, NoSuchClient, NotRunning, TemporalRefused, WorkflowMissing
+from starter.errors import DirectoryAway, NoSuchClient, NotRunning, WorkflowMissing
 from starter.temporal.gateway import Gateway, is_recorded
 from workflows.domain.answers import CREATE, Answer, fingerprint
 from workflows.domain.client.client import Client
@@ -125,22 +125,14 @@ class ClientService:
         """
         check_id(client_id)
         key = Key(client_id, message.command_id, fingerprint(message.command()), message.kind)
-        message = (await self._dated(client_id, message)).model_copy(update={"recorded": True})
-        try:
-            if known := await self._answers.begin(key, message.model_dump(mode="json")):
-                return await self._again(known, client_id)
-        except DirectoryAway as away:  # only the client's workflow knows its earlier commands then
-            log.warning("request_not_recorded", client_id=client_id, command=message.kind, error=str(away))
-            message = message.model_copy(update={"recorded": False})
+        if not fresh and (known := await self._known(key)):
+            return await self._again(known, client_id)
+        message = await self._dated(client_id, message)
         try:
             try:
                 return self._linked(await self.gateway.command(client_id, message))
             except NotRunning:
-                await self._close(key)
                 return self._linked(await self._command_closed(client_id, message))
-        except TemporalRefused:
-            await self._close(key)
-            raise
         except Refusal as refusal:
             if known := await self._keep(key, refusal, fresh=fresh):
                 return await self._again(known, client_id)
@@ -242,13 +234,6 @@ class ClientService:
         view = await self.client(client_id)
         return CommandAnswer(**dict(view), changed=known.changed, message=known.message)
 
-    async def _close(self, key: Key) -> None:
-        """Have nobody ask about a command that is over. If that fails, the sweep finds out the same."""
-        try:
-            await self._answers.close(key)
-        except DirectoryAway as away:
-            log.warning("request_left_open", client_id=key.client_id, command=key.kind, error=str(away))
-
     async def _keep(self, key: Key, refusal: Refusal, *, fresh: bool) -> Answer | None:
         """Record a refusal as the verdict. If the key was carried out meanwhile, returns that answer.
 
@@ -256,8 +241,6 @@ class ClientService:
         a verdict that could not be kept is not given to who may ask again.
         """
         if isinstance(refusal, TooManyWaiting | CommandIdReused):
-            if isinstance(refusal, TooManyWaiting):
-                await self._close(key)
             return None
         try:
             return await self._answers.keep(key, refusal)

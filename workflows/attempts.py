@@ -1,8 +1,8 @@
 """One attempt is one order to one system, for the revision it was begun at.
 
-What a person waits for is attempted at once, all systems side by side in one local activity, so that it is done and
-answered within the workflow task that took the command. Everything else, and what fails there, is an activity of its
-own for each system, which the server repeats and the worker paces.
+What a person waits for is attempted at once: one activity orders all systems side by side, and is begun by the worker
+that has just taken the command, without a way through the queue. Everything else, and what fails there, is an activity
+of its own for each system, which the server repeats and the worker paces.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ Report = Evidence | Published
 MOST_ENTRIES = 200
 
 BEYOND = 1.0
-"""Seconds beyond the limit of attempts at once, within which their answer is given."""
+"""Seconds beyond the limit of attempts at once, for their answer to arrive."""
 
 FARTHEST = 2**53
 """No revision is as high: neither JSON nor a bigint of PostgreSQL may lose count."""
@@ -60,8 +60,6 @@ class Attempts:
     """The attempts under way, one per system at most.
 
     ``report`` is told each outcome, in the order in which they come; an abandoned attempt is never heard of again.
-    ``recorded``: what is attempted was decided by a message that cannot be lost, or by time, not by one that only the
-    workflow task under way knows of; the start of a client is recorded.
     """
 
     def __init__(self, state: ClientState, report: Callable[[System, Order, Report | ActivityError], None]) -> None:
@@ -69,7 +67,6 @@ class Attempts:
         self._under_way: dict[System, Attempt] = {}
         self._together: list[Attempt] = []
         self._waited = set[System]()
-        self.recorded = not state.registered
 
     def __bool__(self) -> bool:
         return bool(self._under_way)
@@ -118,29 +115,30 @@ class Attempts:
 
     @property
     def at_once(self) -> bool:
-        """Whether attempts are under way that end within the workflow task."""
+        """Whether attempts are under way that a caller may wait for."""
         return any(attempt in self._together for attempt in self._under_way.values())
 
     def _may_be_at_once(self, system: System) -> bool:
-        """What a person waits for is attempted within the workflow task, the first time.
+        """What a person waits for is attempted at once, the first time.
 
-        Bulk work and due plans, which come in crowds, what waited for another system, and what has failed go through
-        the queue, where they are paced.
+        Bulk work and due plans, which come in crowds, what waited for another system, and what has failed are attempts
+        of their own, which are paced.
         """
         state, standing = self._state, self._state.provisioning.standing[system]
         fresh = not standing.attempts and not standing.attention and not standing.short_since
-        waited_for = state.priority == OPERATOR_FIRST and self.recorded
-        return state.limits.at_once > 0 and waited_for and fresh and system not in self._waited
+        waited_for = state.priority == OPERATOR_FIRST and system not in self._waited
+        return state.limits.at_once > 0 and waited_for and fresh
 
     def _send_together(self, orders: dict[System, Ensure | Publish]) -> None:
         seconds = self._state.limits.at_once
-        handle = workflow.start_local_activity_method(
+        handle = workflow.start_activity_method(
             AtOnce.at_once,
             args=[list(orders.values()), seconds],
             activity_id=f"r{self._state.client.revision}",
             summary=", ".join(order.summary for order in orders.values()),
-            start_to_close_timeout=timedelta(seconds=seconds + BEYOND),
+            schedule_to_close_timeout=timedelta(seconds=seconds + BEYOND),
             retry_policy=RetryPolicy(maximum_attempts=1),
+            priority=Priority(priority_key=self._state.priority),
         )
         attempts = {system: Attempt(order, handle.cancel) for system, order in orders.items()}
         self._under_way |= attempts
@@ -150,7 +148,7 @@ class Attempts:
     async def _follow_together(
         self, attempts: dict[System, Attempt], handle: workflow.ActivityHandle[list[Evidence | Published | Failed]]
     ) -> None:
-        """Hear the answers. What has failed goes through the queue at once, where it is repeated and paced."""
+        """Hear the answers. What has failed is attempted by itself at once, and is then repeated and paced."""
         try:
             answers: Sequence[Evidence | Published | Failed] = await handle
         except ActivityError as failure:

@@ -39,6 +39,8 @@ with workflow.unsafe.imports_passed_through():
 UNDECIDED = "Undecided"
 GRACE = timedelta(seconds=5)
 MOST_FINDINGS = 50
+MOST_CALLERS = 5
+"""So many callers of one client are answered only when its attempts at once are over: Temporal holds ten at most."""
 
 
 class Waiter:
@@ -63,7 +65,7 @@ class ClientLifecycle:
         self._rejected: Refusal | None = None
         self._renew_by: datetime | None = None
         self._rolling = self._cancelled = False
-        self._changes = self._seen = 0
+        self._changes = self._seen = self._callers = 0
         renewed = workflow.info().continued_run_id is not None
         self._arrivals = Arrivals(self._state, self._changed, renewed=renewed)
 
@@ -143,11 +145,11 @@ class ClientLifecycle:
         command = self._with_id(message)
         try:
             async with self._arrivals.turn(command) as dated:
-                answer = self._take(dated, recorded=message.root.recorded)
+                answer = self._take(dated)
             answer = answer or await self._decided(dated)
         except Refusal as refusal:
             raise as_failure(refusal) from refusal
-        await wait_until(lambda: self._idle or self._must_renew(), deadline=None)
+        await self._attempted_at_once()
         return CommandAnswer.to(answer, self.client())
 
     @command.validator
@@ -181,20 +183,25 @@ class ClientLifecycle:
         self._state.refuse(f"{name[:100]}: {text}", name, workflow.now())
         self._changes += 1
 
-    @property
-    def _idle(self) -> bool:
-        """Whether the loop has seen everything, and nothing is attempted that ends within this workflow task."""
+    async def _attempted_at_once(self) -> None:
+        """Let a caller hear what came of the attempts that are made at once, unless so many wait already."""
+        if self._callers < MOST_CALLERS:
+            self._callers += 1
+            await wait_until(lambda: self._is_idle() or self._must_renew(), deadline=None)
+            self._callers -= 1
+
+    def _is_idle(self) -> bool:
+        """Whether the loop has seen everything, and nothing is attempted that a caller waits for."""
         return self._seen == self._changes and not self._attempts.at_once
 
     def _changed(self) -> None:
         """Have the loop look again."""
         self._changes += 1
 
-    def _take(self, command: AnyCommand, *, recorded: bool) -> Answer | None:
+    def _take(self, command: AnyCommand) -> Answer | None:
         """Obey at once, or let the command wait for the directory and answer None."""
         now = workflow.now()
         self._changes += 1
-        self._attempts.recorded = recorded
         self._state.advance(now)
         if self._state.answered(command) is None and self._state.needs_of(command):
             self._state.check(command, now)
@@ -205,7 +212,7 @@ class ClientLifecycle:
     def _take_signalled(self, command: AnyCommand) -> None:
         """Obey, or record the refusal: nobody waits for the answer."""
         try:
-            self._take(command, recorded=True)
+            self._take(command)
         except Refusal as refusal:
             self._state.turn_down(command, refusal, workflow.now())
 
@@ -246,7 +253,7 @@ class ClientLifecycle:
             raise as_failure(self._rejected)
         if not self._state.registered:
             raise undecided()
-        await wait_until(lambda: self._idle or self._must_renew(), deadline=None)
+        await self._attempted_at_once()
         return self.client()
 
     @wait_registered.validator
@@ -272,10 +279,6 @@ class ClientLifecycle:
     @workflow.query(description="The client as it is now")
     def client(self) -> ClientView:
         return ClientView.of(self._state, workflow.now()).with_actions()
-
-    @workflow.query(description="Whether a command was answered, or waits for the directory")
-    def knows(self, command_id: str) -> bool:
-        return self._state.knows(command_id)
 
     @workflow.query(description="What a command would do, without doing it")
     def preview(self, asked: PreviewAsked) -> PreviewView:

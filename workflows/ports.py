@@ -173,7 +173,7 @@ class Failed:
 
 
 class AtOnce(Protocol):
-    """What a person waits for: all that a decision asks for, side by side, within the decision's own workflow task."""
+    """What a person waits for: all that a decision asks for, side by side, in one activity."""
 
     @activity.defn(name="at_once")
     async def at_once(self, orders: list[Ensure | Publish], seconds: float) -> list[Evidence | Published | Failed]:

@@ -72,10 +72,7 @@ FROM shown s, jsonb_to_recordset($27) AS a(command_id text, fingerprint text, ki
   refusal jsonb)
 ON CONFLICT (client_id, command_id) DO UPDATE SET fingerprint = excluded.fingerprint, kind = excluded.kind,
   changed = excluded.changed, message = excluded.message, refusal = NULL
-WHERE k.refusal IS NOT NULL AND excluded.refusal IS NULL),
-closed AS (
-DELETE FROM requests r USING jsonb_to_recordset($27) AS a(command_id text)
-WHERE r.client_id = $1 AND r.command_id = a.command_id)
+WHERE k.refusal IS NOT NULL AND excluded.refusal IS NULL)
 SELECT pg_notify('connect_clients', client_id),
   ARRAY(SELECT number FROM numbers WHERE number = ANY($28) AND client_id <> $1
     UNION ALL SELECT billing_ref FROM billing_refs WHERE billing_ref = $8 AND client_id <> $1) AS strangers

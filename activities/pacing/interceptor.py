@@ -24,7 +24,6 @@ from activities.pacing.breaker import Breaker, Condition, Paces, Rank
 from activities.settings import Settings
 from workflows.domain.journal import shortened
 from workflows.domain.provisioning.standing import Proof
-from workflows.domain.state import OPERATOR_FIRST
 from workflows.domain.systems import BUILT_IN, System
 from workflows.ports import STALE_REVISION, Ensure, Evidence, Observe
 
@@ -82,8 +81,7 @@ class Pacing(Interceptor):
     def admit(self, system: System, order: Order) -> None:
         """Return when the attempt may begin. Raises SystemPaced when it is turned away."""
         info = activity.info()
-        key = OPERATOR_FIRST if info.is_local else info.priority.priority_key  # what is done at once is waited for
-        rank = Rank.of(key, look=isinstance(order, Observe))
+        rank = Rank.of(info.priority.priority_key, look=isinstance(order, Observe))
         with self._watched(system) as breaker:
             delay = breaker.admit(order.client_id, rank, self.clock(), self.chance())
         if delay is not None:

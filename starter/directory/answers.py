@@ -17,20 +17,9 @@ SELECT client_id, command_id, fingerprint, kind, changed, message, refusal FROM 
 WHERE command_id = $2 AND (client_id = $1 OR ($3 AND kind = 'create' AND refusal IS NULL))
 ORDER BY client_id <> $1 LIMIT 1"""
 
-# A verdict that is known already is answered, and the command is then not open.
-_BEGIN = f"""
-WITH known AS ({_FIND}),
-opened AS (
-  INSERT INTO requests (client_id, command_id, message) SELECT $1, $2, $4 WHERE NOT EXISTS (SELECT FROM known)
-  ON CONFLICT DO NOTHING)
-SELECT * FROM known"""  # noqa: S608  # of our own constants
-
-_CLOSE = "DELETE FROM requests WHERE client_id = $1 AND command_id = $2"
-
-_KEEP = f"""
-WITH closed AS ({_CLOSE})
+_KEEP = """
 INSERT INTO answers (client_id, command_id, fingerprint, kind, changed, message, refusal)
-VALUES ($1, $2, $3, $4, false, $5, $6) ON CONFLICT DO NOTHING"""  # noqa: S608  # of our own constants
+VALUES ($1, $2, $3, $4, false, $5, $6) ON CONFLICT DO NOTHING"""
 
 
 @dataclass(frozen=True)
@@ -56,18 +45,6 @@ class Answers:
         """
         rows = await self._database.read(_FIND, key.client_id, key.command_id, key.kind == CREATE)
         return _verdict(rows[0], key) if rows else None
-
-    async def begin(self, key: Key, message: Mapping[str, Any]) -> Answer | None:
-        """Write down that this command is about to be sent, unless it was answered; then it is as ``find`` has it.
-
-        Whoever dies then, the sweep asks the client about it (activities/requests/sweep.py).
-        """
-        rows = await self._database.write(_BEGIN, key.client_id, key.command_id, False, message)
-        return _verdict(rows[0], key) if rows else None
-
-    async def close(self, key: Key) -> None:
-        """Nothing was, or will be, done for this command: nobody need ask about it."""
-        await self._database.write(_CLOSE, key.client_id, key.command_id)
 
     async def keep(self, key: Key, refusal: Refusal) -> Answer | None:
         """Have a refusal stand, unless there is a verdict already; then it is as ``find`` has it."""

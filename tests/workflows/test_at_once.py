@@ -1,4 +1,4 @@
-"""What a person waits for is done and proven within the workflow task that took the command."""
+"""What a person waits for is attempted at once, by one activity for all systems, and answered when it is proven."""
 
 import asyncio
 from datetime import timedelta
@@ -9,76 +9,76 @@ from workflows.domain.provisioning.standing import Limits
 from workflows.wire.views import CommandAnswer
 
 PROMPT = Limits(attempt=8, first_pause=1, longest_pause=60, at_once=2)
-MOST_EVENTS = 10  # a change that settles at the first attempt (ARCHITECTURE.md section 2)
-QUEUED = "ACTIVITY_TASK_SCHEDULED"
+MOST_EVENTS = 12  # of a change that settles at the first attempt (ARCHITECTURE.md section 2)
 
 
-async def told(service: Service, handle: Handle, kind: str, **fields: Any) -> tuple[CommandAnswer, list[str]]:
+async def cost_of(service: Service, handle: Handle, kind: str, **fields: Any) -> tuple[CommandAnswer, list[str]]:
     """The answer to a command, and the events that it cost."""
     before = len(await service.events(handle))
     answer = await service.command(handle, kind, **fields)
     return answer, (await service.events(handle))[before:]
 
 
-async def test_a_recorded_command_is_done_and_proven_when_it_is_answered(service: Service) -> None:
+async def attempts(handle: Handle) -> list[str]:
+    """The activities of the current run, in order."""
+    return [
+        event.activity_task_scheduled_event_attributes.activity_type.name
+        async for event in handle.fetch_history_events()
+        if event.HasField("activity_task_scheduled_event_attributes")
+    ]
+
+
+async def test_a_command_is_done_and_proven_when_it_is_answered(service: Service) -> None:
     handle = await service.start(limits=PROMPT)
-    answer, events = await told(service, handle, "suspend", recorded=True)
+    answer, events = await cost_of(service, handle, "suspend")
     assert answer.provisioning == "settled"
     assert len(events) <= MOST_EVENTS, events
-    assert QUEUED not in events
+    assert set(await attempts(handle)) == {"at_once"}
     assert not any(service.telephony.lines.values())
 
 
-async def test_a_new_client_is_registered_and_proven_without_the_queue(service: Service) -> None:
+async def test_a_new_client_is_registered_and_proven_at_once(service: Service) -> None:
     handle = await service.start(limits=PROMPT)
-    assert QUEUED not in await service.events(handle)
+    assert await attempts(handle) == ["at_once", "at_once"]
     assert all(service.telephony.lines.values())
 
 
-async def test_what_needs_the_directory_s_decision_is_decided_and_done_without_the_queue(service: Service) -> None:
+async def test_what_needs_the_directory_s_decision_is_decided_and_done_at_once(service: Service) -> None:
     handle = await service.start(limits=PROMPT)
     line = {"number": "+442079460777", "office": "3.12"}
-    answer, events = await told(service, handle, "change_services", add_lines=[line], recorded=True)
+    answer = await service.command(handle, "change_services", add_lines=[line])
     assert answer.provisioning == "settled"
-    assert QUEUED not in events
+    assert set(await attempts(handle)) == {"at_once"}
     assert service.telephony.lines["+442079460777"]
 
 
-async def test_a_command_that_only_this_task_knows_of_goes_through_the_queue(service: Service) -> None:
-    handle = await service.start(limits=PROMPT)
-    await service.command(handle, "suspend")
-    await service.settled(handle)
-    assert QUEUED in await service.events(handle)
-
-
-async def test_a_signal_is_recorded_before_anything_is_done_for_it(service: Service) -> None:
+async def test_a_signal_is_attempted_at_once_too(service: Service) -> None:
     handle = await service.start(limits=PROMPT)
     await service.signal(handle, "suspend", {"source": "billing"})
     await service.until(handle, lambda view: view.status == "suspended" and view.provisioning == "settled")
-    assert QUEUED not in await service.events(handle)
+    assert set(await attempts(handle)) == {"at_once"}
 
 
-async def test_bulk_work_and_due_plans_go_through_the_queue(service: Service) -> None:
+async def test_bulk_work_and_due_plans_are_attempts_of_their_own(service: Service) -> None:
     handle = await service.start(limits=PROMPT)
-    await service.command(handle, "suspend", source="bulk", recorded=True)
+    await service.command(handle, "suspend", source="bulk")
     await service.settled(handle)
-    after_bulk = await service.events(handle)
-    assert QUEUED in after_bulk
-    await service.command(handle, "decommission", last_day=str(service.day(3)), recorded=True)
-    before = len(await service.events(handle))
+    assert (await attempts(handle))[2:] == ["ensure", "ensure", "publish"]
+    await service.command(handle, "decommission", last_day=str(service.day(3)))
+    before = len(await attempts(handle))
     await service.skip(handle, timedelta(days=5))
     await handle.result()
-    assert QUEUED in (await service.events(handle))[before:]
+    assert "at_once" not in (await attempts(handle))[before:]
 
 
-async def test_a_system_that_fails_is_attempted_through_the_queue_and_the_other_is_proven(service: Service) -> None:
+async def test_a_system_that_fails_is_attempted_by_itself_and_the_other_is_proven(service: Service) -> None:
     handle = await service.start(limits=PROMPT)
     service.telephony.faults.down = True
-    answer, events = await told(service, handle, "suspend", recorded=True)
+    answer = await service.command(handle, "suspend")
     states = {system.system: system.state for system in answer.systems}
     assert states == {"telephony": "changing", "internet": "settled"}
-    assert events.count(QUEUED) == 1
     await service.until(handle, lambda view: view.provisioning == "attention")
+    assert (await attempts(handle))[2:4] == ["at_once", "ensure"]
     service.telephony.faults.down = False
     await service.settled(handle)
 
@@ -86,24 +86,50 @@ async def test_a_system_that_fails_is_attempted_through_the_queue_and_the_other_
 async def test_a_system_that_hangs_holds_up_no_other_and_no_caller(service: Service) -> None:
     handle = await service.start(limits=Limits(attempt=8, first_pause=1, longest_pause=60, at_once=0.2))
     hold = service.telephony.faults.hold = asyncio.Event()
-    answer = await service.command(handle, "suspend", recorded=True)
-    assert {system.system: system.state for system in answer.systems} == {
-        "telephony": "changing",
-        "internet": "settled",
-    }
+    answer = await service.command(handle, "suspend")
+    states = {system.system: system.state for system in answer.systems}
+    assert states == {"telephony": "changing", "internet": "settled"}
     hold.set()
     await service.settled(handle)
 
 
-async def test_the_second_step_of_a_conversion_goes_through_the_queue(service: Service) -> None:
+async def test_more_callers_than_a_client_keeps_waiting_are_answered_early(service: Service) -> None:
+    handle = await service.start(limits=PROMPT)
+    hold = service.telephony.faults.hold = asyncio.Event()
+    asked = [asyncio.create_task(service.command(handle, "suspend", source=f"source-{n}")) for n in range(8)]
+    early, _ = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+    assert all(task.result().provisioning == "changing" for task in early)
+    hold.set()
+    await asyncio.gather(*asked)
+    assert (await service.settled(handle)).status == "suspended"
+
+
+async def test_a_client_that_is_looked_at_all_the_while_can_be_replayed(service: Service) -> None:
+    handle = await service.start(limits=PROMPT)
+    over = asyncio.Event()
+
+    async def look() -> None:
+        while not over.is_set():
+            await service.view(handle)
+
+    looking = [asyncio.create_task(look()) for _ in range(2)]
+    for _ in range(5):
+        await service.command(handle, "suspend")
+        await service.command(handle, "unsuspend", source="all")
+    over.set()
+    await asyncio.gather(*looking)
+    assert (await service.settled(handle)).status == "active", "and at the end of the test its history is replayed"
+
+
+async def test_the_second_step_of_a_conversion_is_an_attempt_of_its_own(service: Service) -> None:
     handle = await service.start(limits=PROMPT)
     service.telephony.faults.down = True
-    await service.command(handle, "change_services", remove_lines=["+442079460002"], recorded=True)
-    await service.command(handle, "convert", to="virtual", recorded=True)
+    await service.command(handle, "change_services", remove_lines=["+442079460002"])
+    await service.command(handle, "convert", to="virtual")
     await service.until(handle, lambda view: view.systems[0].state == "attention")
     assert len(service.internet.orders) == 1, "internet access ends only after the telephones are proven"
     service.telephony.faults.down = False
-    before = len(await service.events(handle))
+    before = len(await attempts(handle))
     await service.settled(handle)
     assert len(service.internet.orders) == 2
-    assert (await service.events(handle))[before:].count(QUEUED) >= 2, "the telephones, then the network"
+    assert (await attempts(handle))[before:].count("ensure") >= 2, "the telephones, then the network"

@@ -101,10 +101,6 @@ class TooManyWaiting(Refusal):
     """The directory has not decided on earlier commands, and no more are kept for it."""
 
 
-class Withdrawn(Refusal):
-    """Temporal could not be given the command in time, and nothing is done for it."""
-
-
 class Taken(Refusal):
     """Another client has what was asked for."""
 

@@ -134,11 +134,6 @@ class ClientState:
             return answered_long_ago(command)
         return answer
 
-    def knows(self, command_id: str) -> bool:
-        """Whether a command of this id was answered, or waits for the directory."""
-        ids = {answer.command_id for answer in self.recent} | {claim.command_id for claim in self.claims}
-        return command_id in ids or mark_of(command_id) in self.past
-
     def turn_down(self, command: AnyCommand, refusal: Refusal, now: datetime) -> None:
         """Record that a command without a caller to answer was refused. The same command again adds nothing."""
         same = (command.command_id, fingerprint(command))

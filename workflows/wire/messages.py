@@ -178,7 +178,6 @@ class Envelope(Strict):
     """Who asks, and under which id: the same ``command_id`` twice is one command."""
 
     command_id: CommandId = ""
-    recorded: bool = Field(False, description="The sender has written it down, and asks again until it is answered")
     by: Annotated[str, StringConstraints(max_length=200)] = ""
 
 
@@ -192,7 +191,7 @@ class CommandMessage(Envelope):
         return COMMANDS[self.kind](**self._fields())
 
     def _fields(self) -> dict[str, Any]:
-        return {name: _value(value) for name, value in self if name not in ("kind", "recorded")}
+        return {name: _value(value) for name, value in self if name != "kind"}
 
 
 class DayResolved(Strict):

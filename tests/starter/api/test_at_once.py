@@ -1,4 +1,4 @@
-"""A change that a caller waits for is answered when it is proven, and is written down before it is sent."""
+"""A change that a caller waits for is answered when it is proven."""
 
 from collections.abc import AsyncIterator
 
@@ -15,15 +15,6 @@ async def prompt(service: Service) -> AsyncIterator[Service]:
         yield prompt
 
 
-async def open_requests(service: Service, client_id: str) -> int:
-    """How many of a client's commands nobody has answered."""
-    rows = await service.clients.directory.database.read(
-        "SELECT count(*) AS open FROM requests WHERE client_id = $1", client_id
-    )
-    count: int = rows[0]["open"]
-    return count
-
-
 async def test_a_client_is_created_and_proven_before_the_caller_is_answered(prompt: Service) -> None:
     assert (await prompt.create(wait=0))["provisioning"] == "settled"
 
@@ -32,12 +23,3 @@ async def test_a_command_is_answered_200_without_waiting_when_it_is_done(prompt:
     client_id = (await prompt.create())["client_id"]
     answer = await prompt.post(client_id, "suspend", wait=0, source="billing")
     assert (answer.status_code, answer.json()["provisioning"]) == (200, "settled")
-    assert await open_requests(prompt, client_id) == 0
-
-
-async def test_what_is_refused_leaves_nothing_to_ask_about(prompt: Service) -> None:
-    client_id = (await prompt.create())["client_id"]
-    for key in ("", "again-and-again"):
-        answer = await prompt.post(client_id, "services", key=key, remove_lines=["+442079469999"])
-        assert answer.status_code == 422
-    assert await open_requests(prompt, client_id) == 0

@@ -66,7 +66,7 @@ def test_what_was_checked_once_is_not_checked_again() -> None:
 @pytest.mark.parametrize("kind", BY_NAME)
 def test_a_message_has_the_fields_of_the_domain_s_command(kind: Kind) -> None:
     command = {field.name for field in fields(COMMANDS[kind])}
-    assert set(BY_NAME[kind].model_fields) == command - {"clear_end_date"} | {"recorded"}
+    assert set(BY_NAME[kind].model_fields) == command - {"clear_end_date"}
 
 
 def test_every_kind_of_command_is_a_message() -> None:

@@ -1,9 +1,0 @@
-"""Commands that nobody has answered yet."""
-
-from activities.directory.migrations import execute_beside
-
-revision, down_revision = "0007", "0006"
-
-
-def upgrade() -> None:
-    execute_beside(__file__)
