@@ -8,8 +8,6 @@ to what is decided.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
@@ -19,7 +17,7 @@ from temporalio.client import Client, RPCTimeoutOrCancelledError, WorkflowUpdate
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.database import CLOSE_TIMEOUT, DRIVER_ERRORS, speak_json
+from activities.database import DRIVER_ERRORS, own_connection
 from activities.errors import safe_message
 from workflows.client_lifecycle import UNDECIDED, ClientLifecycle
 from workflows.domain.answers import fingerprint, refused
@@ -31,7 +29,7 @@ YOUNG, LIMIT = 5.0, 60.0
 """Seconds: a row below the first is still on its way; one above the second is withdrawn."""
 
 PAGE = 100
-_CONNECT, _STATEMENT, _ANSWER = 5.0, 10.0, timedelta(seconds=10)
+_ANSWER = timedelta(seconds=10)
 
 _LOCK = "SELECT pg_try_advisory_lock(hashtextextended('requests', 0))"
 
@@ -71,7 +69,7 @@ class Sweep:
         """Sweep for ever. Errors are logged, and the next sweep tries again."""
         while True:
             try:
-                async with self._directory() as connection:
+                async with own_connection(self._dsn, "connect sweep") as connection:
                     while await connection.fetchval(_LOCK):
                         await self.sweep(connection)
                         await asyncio.sleep(self._pause)
@@ -142,19 +140,3 @@ class Sweep:
 
     def _handle(self, row: asyncpg.Record) -> Any:
         return self._client.get_workflow_handle_for(ClientLifecycle.run, workflow_id(row["client_id"]))
-
-    @asynccontextmanager
-    async def _directory(self) -> AsyncIterator[asyncpg.Connection]:
-        """A connection of our own, because the lock belongs to its session."""
-        connection = await asyncpg.connect(
-            self._dsn,
-            timeout=_CONNECT,
-            command_timeout=_STATEMENT,
-            server_settings={"application_name": "connect sweep"},
-        )
-        try:
-            await speak_json(connection)
-            yield connection
-        finally:
-            with suppress(*DRIVER_ERRORS):
-                await connection.close(timeout=CLOSE_TIMEOUT)
