@@ -28,9 +28,7 @@ def list_clients(
     type_: Annotated[ClientType | None, typer.Option("--type")] = None,
     site: Annotated[str | None, typer.Option(metavar="ID")] = None,
     search: Annotated[str | None, typer.Option(metavar="TEXT", help="In name, ref, id, number and office")] = None,
-    open_: Annotated[
-        bool, typer.Option("--open", help="Only those with something that a person should see to")
-    ] = False,
+    open_: Annotated[bool, typer.Option("--open", help="Only those with an open matter")] = False,
     as_json: Json = False,
 ) -> None:
     """Every client, without the Inactive ones."""
