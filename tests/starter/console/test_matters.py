@@ -1,6 +1,7 @@
 """A client whose workflow cannot run: on its page, in the list, and on the page Attention, until it is mended."""
 
 import html
+import re
 from collections.abc import AsyncIterator
 
 import asyncpg
@@ -33,6 +34,9 @@ async def test_the_pages_say_what_cannot_run_and_what_mends_it(service: Service,
     async with visiting(service) as ann:
         attention = await page(ann, "/attention")
         assert "Workflows that cannot run" in attention
+        counted = re.search(r'<b class="count">(\d+)', attention)
+        assert counted, "beside the menu stands how many there are"
+        assert int(counted[1]) >= 2
         assert f'<a href="/clients/{client_id}">Halted &amp; Sons</a>' in attention
         assert f"terminate --workflow-id client-{stranger} " in attention
         assert f'href="/clients/{stranger}"' not in attention, "there is no page of it"
