@@ -41,7 +41,9 @@ async def test_the_pages_say_what_cannot_run_and_what_mends_it(service: Service,
         assert f"terminate --workflow-id client-{stranger} " in attention
         assert f'href="/clients/{stranger}"' not in attention, "there is no page of it"
         assert "Workflows that cannot run" not in await page(ann, "/attention?system=telephony")
-        assert "Cannot run" in await page(ann, "/clients?open=true&q=Halted")
+        listed = await page(ann, "/clients?open=true&q=Halted")
+        assert "Cannot run" in listed
+        assert 'href="/clients?site=&amp;q=Halted" aria-current="true">Need someone' in listed, "leads back to all"
         own = await page(ann, f"/clients/{client_id}")
         assert "was terminated" in own
         remedy = html.unescape(own.partition("<code>temporal")[2].partition("</code>")[0])
