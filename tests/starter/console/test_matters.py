@@ -43,7 +43,7 @@ async def test_the_pages_say_what_cannot_run_and_what_mends_it(service: Service,
         assert "Workflows that cannot run" not in await page(ann, "/attention?system=telephony")
         listed = await page(ann, "/clients?open=true&q=Halted")
         assert "Cannot run" in listed
-        assert 'href="/clients?site=&amp;q=Halted" aria-current="true">Need someone' in listed, "leads back to all"
+        assert 'href="/clients?site=&amp;q=Halted">Show all' in listed
         own = await page(ann, f"/clients/{client_id}")
         assert "was terminated" in own
         remedy = html.unescape(own.partition("<code>temporal")[2].partition("</code>")[0])
