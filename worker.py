@@ -33,6 +33,8 @@ from activities.pacing.states import SystemStates
 from activities.prepare import NotPrepared, check_systems
 from activities.settings import Settings
 from activities.systems import Systems
+from activities.watch.executions import Executions
+from activities.watch.watch import WorkflowWatch
 from starter.temporal.connection import SearchAttributesMissing, connect, ensure_search_attributes
 from starter.web.descriptors import raise_limit
 from workflows.client_lifecycle import ClientLifecycle
@@ -125,11 +127,13 @@ async def run(settings: Settings) -> None:
 
 @asynccontextmanager
 async def watching(client: Client, databases: Databases, settings: Settings, pacing: Pacing) -> AsyncIterator[None]:
-    """Tell how the systems are found, and wake the clients that waited for one that is back."""
+    """Tell how the systems are found, wake the clients that waited for one that is back, and find those that cannot
+    run."""
     states = SystemStates(pacing, databases.directory)
     dsn, rate = settings.directory_dsn.get_secret_value(), settings.breaker_drain_per_second
+    drain, watch = Drain(client, dsn, pacing, rate), WorkflowWatch(Executions(client), dsn)
     try:
-        async with background(states.run, Drain(client, dsn, pacing, rate).run):
+        async with background(states.run, drain.run, watch.run):
             yield
     finally:
         await states.forget()

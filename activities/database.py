@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Literal, Self
 from urllib.parse import urlsplit
@@ -17,6 +17,8 @@ DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.Internal
 
 CLOSE_TIMEOUT = 1.0
 """Seconds for a rollback, or for the server to stop a statement, before the connection is dropped instead."""
+
+_OWN_CONNECT, _OWN_STATEMENT = 5.0, 10.0  # seconds, for a connection outside the pools
 
 _READ_ONLY = {"default_transaction_read_only": "on"}
 
@@ -183,6 +185,20 @@ async def open_databases(settings: Settings) -> AsyncIterator[Databases]:
         Database("internet", settings.internet_dsn.get_secret_value(), settings) as internet,
     ):
         yield Databases(directory, telephony, internet)
+
+
+@asynccontextmanager
+async def own_connection(dsn: str, name: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection outside the pools, because a lock belongs to its session. ``name`` is what the server calls it."""
+    connection = await asyncpg.connect(
+        dsn, timeout=_OWN_CONNECT, command_timeout=_OWN_STATEMENT, server_settings={"application_name": name}
+    )
+    try:
+        await speak_json(connection)
+        yield connection
+    finally:
+        with suppress(*DRIVER_ERRORS):
+            await connection.close(timeout=CLOSE_TIMEOUT)
 
 
 async def _abandon(connection: asyncpg.Connection, transaction: asyncpg.transaction.Transaction) -> None:

@@ -9,6 +9,7 @@ from typing import TypeVar
 import structlog
 from pydantic import BaseModel
 
+from activities.watch import matters
 from starter.contract.answers import ClientPage, Credentials, HistoryPage, Servers
 from starter.contract.bodies import CLIENT_ID, ClientFilter, ClientGiven
 from starter.credentials import Keyring
@@ -16,13 +17,23 @@ from starter.directory.answers import Answers, Key
 from starter.directory.listing import total_of
 from starter.directory.reads import DirectoryReads
 from starter.directory.watching import Watch, until_settled
-from starter.errors import DirectoryAway, NoSuchClient, NotRunning, WorkflowMissing
+from starter.errors import (
+    CannotRun,
+    DirectoryAway,
+    NoSuchClient,
+    NotRunning,
+    StarterError,
+    TemporalAway,
+    WorkflowMissing,
+    WorkflowStuck,
+)
 from starter.temporal.gateway import Gateway, is_recorded
 from workflows.domain.answers import CREATE, Answer, fingerprint
 from workflows.domain.client.client import Client
 from workflows.domain.client.planning import named_day
-from workflows.domain.dates import NamedDay, local_day, local_time, resolve
+from workflows.domain.dates import NamedDay, at_site, local_day, local_time, resolve
 from workflows.domain.errors import (
+    ClientIdTaken,
     CommandIdReused,
     IllegalTransition,
     InvalidField,
@@ -40,8 +51,7 @@ from workflows.domain.services import Services
 from workflows.domain.state import ClientState
 from workflows.wire.messages import AnyMessage, ChangeServices, DatedMessage, Decommission, Edit
 from workflows.wire.previews import PreviewView
-from workflows.wire.start import workflow_id
-from workflows.wire.views import ClientView, CommandAnswer, end_date_passed
+from workflows.wire.views import ClientView, CommandAnswer, MatterView, RemedyView, end_date_passed
 
 NO_KEYS = Keyring(None, Servers(sip=None, sip_domain="", radius=None))
 
@@ -50,6 +60,7 @@ log = structlog.get_logger(__name__)
 View = TypeVar("View", bound=ClientView)
 
 NOBODY_THERE = "Temporal does not run the client's workflow."
+STUCK = "The client's workflow cannot go on."
 
 ID_LETTERS = 10  # 47 bits
 UNMISTAKABLE = "23456789bcdfghjkmnpqrstvwxz"  # neither 0 and o, nor 1 and l
@@ -87,6 +98,8 @@ class ClientService:
             raise
 
     async def _create(self, new: ClientGiven, client_id: str, command_id: str, by: str, request: str) -> ClientView:
+        if await self.directory.incarnation(client_id):  # or a run that fails stands in front of that client's
+            raise ClientIdTaken(f"There is, or was, a client {client_id}", "Choose another id", field="client_id")
         site = await self.directory.site(new.site)
         if site is None:
             known = ", ".join(site.site_id for site in (await self.directory.sites()).items)
@@ -133,6 +146,8 @@ class ClientService:
                 return self._linked(await self.gateway.command(client_id, message))
             except NotRunning:
                 return self._linked(await self._command_closed(client_id, message))
+        except (WorkflowStuck, TemporalAway) as trouble:
+            raise await self._why_not(client_id, trouble) from trouble
         except Refusal as refusal:
             if known := await self._keep(key, refusal, fresh=fresh):
                 return await self._again(known, client_id)
@@ -153,14 +168,17 @@ class ClientService:
             except Refusal as refusal:
                 return PreviewView.refused(refusal)
             return PreviewView(message=answer.message, status_before=answer.status, status_after=answer.status)
+        except (WorkflowStuck, TemporalAway) as trouble:
+            raise await self._why_not(client_id, trouble) from trouble
 
     async def client(self, client_id: str) -> ClientView:
-        """The client, from its workflow while that runs, from the directory afterwards. Raises NoSuchClient, Away."""
+        """The client, from its workflow while that runs, from the directory while it cannot, and afterwards. Raises
+        NoSuchClient, Away."""
         check_id(client_id)
         try:
             view = await self.gateway.client(client_id)
-        except NotRunning:
-            return self._linked(_without_workflow(await self._published(client_id)))
+        except (NotRunning, WorkflowStuck, TemporalAway) as trouble:
+            return self._linked(await self._without_workflow(client_id, trouble))
         passed = end_date_passed(view.end_date, datetime.now(UTC), view.timezone)  # a query's clock may stand still
         view = view.model_copy(update={"end_date_passed": passed})
         try:
@@ -259,12 +277,61 @@ class ClientService:
     def _linked(self, view: View) -> View:
         return view.model_copy(update={"temporal_ui_url": self.gateway.ui_link(view.client_id)})
 
+    async def _without_workflow(self, client_id: str, trouble: StarterError) -> ClientView:
+        """The client as the directory has it, because its workflow did not answer. A living one needs attention, and
+        no action is possible. Raises ``trouble`` when Temporal is away and nothing is known against the workflow."""
+        try:
+            view = (await self._published(client_id)).with_actions()
+        except (DirectoryAway, NoSuchClient) as unknown:
+            raise (unknown if isinstance(trouble, NotRunning) else trouble) from unknown
+        if isinstance(trouble, NotRunning) and view.status is Status.DECOMMISSIONED:
+            return view
+        matter, why = await self._matter(view, trouble), NOBODY_THERE if isinstance(trouble, NotRunning) else STUCK
+        if matter is None:
+            raise trouble
+        actions = [action.model_copy(update={"possible": False, "why": why}) for action in view.actions]
+        others = [other for other in view.matters if other.matter != matter.matter]
+        return view.model_copy(
+            update={"provisioning": Provisioned.ATTENTION, "actions": actions, "matters": [matter, *others]}
+        )
+
+    async def _why_not(self, client_id: str, trouble: StarterError) -> StarterError:
+        """The error with the matter that stands behind it, where one is known."""
+        try:
+            matter = await self._matter(await self._published(client_id), trouble)
+        except (DirectoryAway, NoSuchClient):
+            return trouble
+        return _cannot_run(client_id, matter, WorkflowStuck) if matter else trouble
+
+    async def _matter(self, view: ClientView, trouble: StarterError) -> MatterView | None:
+        """Why a client's workflow cannot run: as the watch found it, or as Temporal says now. None: it is Temporal that
+        does not answer, or no worker does."""
+        if known := next((matter for matter in view.matters if matter.matter == matters.WORKFLOW), None):
+            return known
+        try:
+            found = await self.gateway.diagnose(view.client_id, await self.directory.incarnation(view.client_id))
+        except TemporalAway:
+            return None
+        if found is None and isinstance(trouble, TemporalAway):
+            return None
+        found = found or matters.Matter(view.client_id, matters.FAILS, str(trouble))
+        return MatterView(
+            matter=matters.WORKFLOW,
+            kind=found.kind,
+            system=None,
+            since=at_site(found.since or datetime.now(UTC), view.timezone),
+            text=found.text,
+            remedies=[RemedyView(text=remedy.text, command=remedy.command) for remedy in found.remedies],
+        )
+
     async def _command_closed(self, client_id: str, message: AnyMessage) -> CommandAnswer:
         """The answer of a client whose workflow has ended. Decommissioned is final, and decommissioning again changes
         nothing."""
         view = await self._published(client_id)
         if view.status is not Status.DECOMMISSIONED:
-            raise WorkflowMissing(client_id, workflow_id(client_id))
+            closed = NotRunning(client_id)
+            matter = await self._matter(view, closed)
+            raise _cannot_run(client_id, matter, WorkflowMissing) if matter else closed
         at = local_time(view.decommissioned_at, view.timezone) if view.decommissioned_at else "an earlier time"
         if isinstance(message, Decommission) and message.last_day is message.at is None:
             return CommandAnswer(**dict(view), changed=False, message=f"Already decommissioned at {at}")
@@ -292,13 +359,8 @@ def refusal_in(preview: PreviewView) -> Refusal | None:
     return refusal_of(preview.refusal["type"], preview.refusal) if preview.refusal else None
 
 
-def _without_workflow(view: ClientView) -> ClientView:
-    """The client without its workflow: a living one needs attention, and no action is possible."""
-    view = view.with_actions()
-    if view.status is Status.DECOMMISSIONED:
-        return view
-    impossible = [action.model_copy(update={"possible": False, "why": NOBODY_THERE}) for action in view.actions]
-    return view.model_copy(update={"provisioning": Provisioned.ATTENTION, "actions": impossible})
+def _cannot_run(client_id: str, matter: MatterView, kind: type[CannotRun]) -> CannotRun:
+    return kind(client_id, matter.text, [(remedy.text, remedy.command) for remedy in matter.remedies])
 
 
 def check_id(client_id: str) -> None:

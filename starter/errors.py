@@ -4,18 +4,22 @@ StarterError
 ├── Away                        something that must answer does not; nothing is known to have happened
 │   ├── TemporalAway
 │   └── DirectoryAway
-├── NotReady                    at least one of those is away
+├── NotReady                    this process cannot work: something is away, or lacks what it must have
 ├── NotDecided                  accepted, but not decided in time: the same request will answer
 ├── NoMasterKey                 this process has no key that secrets derive from
 ├── TemporalRefused             Temporal answered, and refused
 ├── Malfunction                 Connect's own mistake, reported by the workflow
 ├── NotRunning                  no workflow of that client takes commands (anymore, or yet)
 ├── WorkflowMissing             the directory has a living client, and Temporal runs no workflow of it
+├── WorkflowStuck               the client's workflow is there, and cannot do anything
+├── SearchAttributeMissing      Temporal lacks what every new client is listed by
 ├── NoSuchClient
 └── NoSuchPage                  a cursor that we did not make
 
 SiteIdTaken is a domain Taken: a refusal like any other.
 """
+
+from collections.abc import Iterable, Sequence
 
 from workflows.domain.errors import Taken
 
@@ -48,10 +52,10 @@ class DirectoryAway(Away):
 
 
 class NotReady(StarterError):
-    """Something this process needs does not answer."""
+    """Something this process needs does not answer, or lacks what this process needs."""
 
-    def __init__(self, away: list[Away]) -> None:
-        super().__init__(" ".join(str(part) for part in away))
+    def __init__(self, causes: Iterable[StarterError]) -> None:
+        super().__init__(" ".join(map(str, causes)))
 
 
 class NotDecided(StarterError):
@@ -97,16 +101,25 @@ class NotRunning(StarterError):
         self.client_id = client_id
 
 
-class WorkflowMissing(StarterError):
+class CannotRun(StarterError):
+    """The client's workflow cannot do anything. ``remedies``: what to do about it, and the command that does it."""
+
+    def __init__(self, client_id: str, text: str, remedies: Sequence[tuple[str, str]] = ()) -> None:
+        ways = " ".join(f"{way}: {command}." if command else f"{way}." for way, command in remedies)
+        super().__init__(f"Client {client_id} cannot be changed now. {text} {ways}".strip())
+        self.client_id, self.text = client_id, text
+
+
+class WorkflowMissing(CannotRun):
     """The client is alive in the directory, but its workflow does not run, so nothing can be done to it."""
 
-    def __init__(self, client_id: str, workflow_id: str) -> None:
-        super().__init__(
-            f"Client {client_id} is alive, but Temporal does not run its workflow {workflow_id}: somebody terminated "
-            "it, or Temporal lost it. Its services stay as they are, and nothing planned will happen. Revive it: "
-            f"temporal workflow reset --workflow-id {workflow_id} --type LastWorkflowTask --reason revived. "
-            "When Temporal does not know it, restore Temporal's database from a backup."
-        )
+
+class WorkflowStuck(CannotRun):
+    """The client's workflow is there, but it fails, stands still or is paused, so nothing can be done to it."""
+
+
+class SearchAttributeMissing(StarterError):
+    """Temporal lacks a search attribute that every new client is listed by, so nobody can be created."""
 
 
 class NoSuchClient(StarterError):

@@ -14,8 +14,7 @@ minute, one worker at a time (another lock) makes one client in attention try, a
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -24,7 +23,7 @@ import structlog
 from temporalio.client import Client, RPCTimeoutOrCancelledError
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.database import DRIVER_ERRORS
+from activities.database import DRIVER_ERRORS, own_connection
 from activities.errors import safe_message
 from activities.pacing.breaker import Condition
 from activities.pacing.interceptor import Pacing, wait_changed
@@ -34,7 +33,6 @@ from workflows.wire.start import workflow_id
 
 PAGE = 100
 _REMEMBERED = 100  # clients that last tried for all
-_CONNECT, _STATEMENT, CLOSE_TIMEOUT = 5.0, 10.0, 1.0  # seconds
 _GRACE = 3.0  # seconds after which the directory shows that a client was woken, or pauses
 
 _PROBE_EVERY = 60.0
@@ -164,7 +162,7 @@ class Drain:
         """
         probed_at: datetime | None = None
         before: list[str] = []
-        async with self._directory() as connection:
+        async with own_connection(self._dsn, "connect recovery") as connection:
             while self._fails(system):
                 if self._untried(system, probed_at) and await connection.fetchval(_LOCK, f"probe:{system}"):
                     probed_at = self._pacing.clock()
@@ -178,26 +176,11 @@ class Drain:
 
     async def _drained(self, recovery: Recovery) -> bool:
         """Wake clients. Returns whether all are awake; if not, the next call goes on from there."""
-        async with self._directory() as connection:
+        async with own_connection(self._dsn, "connect recovery") as connection:
             recovery.at = at = recovery.at or await connection.fetchval("SELECT now()")
             if not await connection.fetchval(_LOCK, f"recovery:{recovery.system}"):
                 return False  # another worker is at it
             return await self._wake_all(connection, recovery, at)
-
-    @asynccontextmanager
-    async def _directory(self) -> AsyncIterator[asyncpg.Connection]:
-        """A connection of our own, because the lock belongs to its session."""
-        connection = await asyncpg.connect(
-            self._dsn,
-            timeout=_CONNECT,
-            command_timeout=_STATEMENT,
-            server_settings={"application_name": "connect recovery"},
-        )
-        try:
-            yield connection
-        finally:
-            with suppress(*DRIVER_ERRORS):
-                await connection.close(timeout=CLOSE_TIMEOUT)
 
     async def _wake_all(self, connection: asyncpg.Connection, recovery: Recovery, at: datetime) -> bool:
         system, back = recovery.system, f"the {recovery.system} system is back"

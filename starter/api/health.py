@@ -5,7 +5,7 @@ import asyncio
 from fastapi import APIRouter
 
 from starter.contract.answers import Readiness
-from starter.errors import Away, NotReady
+from starter.errors import Away, NotReady, SearchAttributeMissing
 from starter.web import problems
 from starter.web.dependencies import Clients
 
@@ -19,10 +19,11 @@ async def healthz() -> dict[str, bool]:
 
 @router.get("/readyz", summary="Able to work", responses={503: problems.described()[503]})
 async def readyz(clients: Clients) -> Readiness:
-    """Temporal and the directory's database answer. The problem document says which does not."""
+    """Temporal and the directory's database answer, and Temporal has our search attributes. If not, the problem
+    document says what is wrong."""
     answers = await asyncio.gather(clients.gateway.ready(), clients.directory.ready(), return_exceptions=True)
-    if away := [answer for answer in answers if isinstance(answer, Away)]:
-        raise NotReady(away)
+    if causes := [answer for answer in answers if isinstance(answer, Away | SearchAttributeMissing)]:
+        raise NotReady(causes)
     for mistake in filter(None, answers):
         raise mistake
     return Readiness(ready=True)

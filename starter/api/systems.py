@@ -21,6 +21,7 @@ async def list_systems(clients: Clients) -> SystemPage:
 
 @router.get("/attention", summary="Every client that waits for a person", responses=problems.described(422))
 async def list_attention(clients: Clients, filters: Annotated[AttentionFilter, Query()]) -> AttentionPage:
-    """Clients in attention or not proven, by system, the oldest first: as last published, which is at the first
-    failure and at every other error. `GET /clients/{client_id}` has the attempts of this moment."""
+    """Clients whose workflow cannot run, and those in attention or not proven, by system, the oldest first: as last
+    published, which is at the first failure and at every other error. `GET /clients/{client_id}` has the attempts of
+    this moment."""
     return await clients.directory.attention(filters)

@@ -28,6 +28,7 @@ def list_clients(
     type_: Annotated[ClientType | None, typer.Option("--type")] = None,
     site: Annotated[str | None, typer.Option(metavar="ID")] = None,
     search: Annotated[str | None, typer.Option(metavar="TEXT", help="In name, ref, id, number and office")] = None,
+    open_: Annotated[bool, typer.Option("--open", help="Only those with an open matter")] = False,
     as_json: Json = False,
 ) -> None:
     """Every client, without the Inactive ones."""
@@ -37,7 +38,7 @@ def list_clients(
     def show(page: dict[str, Any]) -> None:
         render.clients(page["items"], service.get("clients", inactive=True, limit=1)["total"])
 
-    output(as_json, service.whole("clients", **filters, inactive=inactive), show)
+    output(as_json, service.whole("clients", **filters, inactive=inactive, open=open_), show)
 
 
 @app.command(short_help="One client: decided, planned, proven.")

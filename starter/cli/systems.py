@@ -1,6 +1,7 @@
 """``connect systems`` and ``connect attention``: how the systems are, and which clients wait for a person."""
 
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -9,7 +10,15 @@ from starter.cli.http import Service
 from starter.cli.options import Json
 from starter.cli.show import systems as show
 from starter.cli.show.tables import output
-from starter.cli.values import System
+
+
+class WaitedFor(StrEnum):
+    """What a client that needs a person waits for."""
+
+    workflow = "workflow"
+    telephony = "telephony"
+    internet = "internet"
+
 
 app = typer.Typer(help="The systems that Connect switches: how each is, and how many clients wait for it.")
 
@@ -23,11 +32,11 @@ def systems(context: typer.Context, as_json: Json = False) -> None:
 
 def attention(
     site: Annotated[str | None, typer.Option(metavar="ID")] = None,
-    system: Annotated[System | None, typer.Option()] = None,
+    system: Annotated[WaitedFor | None, typer.Option()] = None,
     skipped: Annotated[bool, typer.Option("--skipped", help="Show also what a person has accepted as it is")] = False,
     as_json: Json = False,
 ) -> None:
-    """Every client that waits for a person, by system, the oldest first."""
+    """Every client that waits for a person: those whose workflow cannot run, then by system, the oldest first."""
     page = Service(as_json).whole("attention", site=site, system=system, skipped=skipped)
     where = f"{f' at {site}' if site else ''}{f' on {system}' if system else ''}"
     output(as_json, page, lambda page: show.attention(page["items"], datetime.now(UTC), where=where, skipped=skipped))

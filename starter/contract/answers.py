@@ -7,7 +7,7 @@ from pydantic import Field
 
 from starter.contract.bodies import Switched
 from workflows.wire.messages import Model
-from workflows.wire.views import ClientView, SkippedView
+from workflows.wire.views import ClientView, MatterView, RemedyView, SkippedView
 
 Item = TypeVar("Item")
 
@@ -55,25 +55,43 @@ class HistoryPage(Page[HistoryEntry]): ...
 
 
 class Attention(Model):
-    """A client for which a system is not as decided, as it was last published.
+    """A client for which a system is not as decided, as it was last published, or whose workflow cannot run.
 
     ``state``: attention: a person is needed; not_proven: changed, but what is true could not be seen yet; skipped: a
-    person accepts it. ``since`` is when that began. ``attempts`` and ``next_attempt_at`` are those of then.
+    person accepts it; cannot_run: nothing is decided or attempted, and ``remedies`` are what to do. ``since`` is when
+    that began. ``attempts`` and ``next_attempt_at`` are those of then. ``site`` is empty where the directory does not
+    know the client.
     """
 
     client_id: str
     name: str
     site: str
-    system: Switched
-    state: Literal["attention", "not_proven", "skipped"]
+    system: Literal[Switched, "workflow"]
+    state: Literal["attention", "not_proven", "skipped", "cannot_run"]
     since: datetime
     attempts: int
     last_error: str
     next_attempt_at: datetime | None
     skipped: SkippedView | None
+    remedies: list[RemedyView] = Field(default_factory=list)
 
 
 class AttentionPage(Page[Attention]): ...
+
+
+class Matter(MatterView):
+    """An open matter in the list of all. ``name`` and ``site`` are empty where the directory does not know the
+    client."""
+
+    client_id: str
+    name: str
+    site: str
+
+
+class MatterPage(Page[Matter]):
+    """A page of open matters. ``kinds``: how many of each kind the filter matches."""
+
+    kinds: dict[str, int]
 
 
 class SystemState(Model):

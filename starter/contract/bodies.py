@@ -227,6 +227,7 @@ class ClientFilter(Strict):
         None, max_length=200, description="In name, billing ref, id, numbers and offices: every word"
     )
     inactive: bool = Field(False, description="Show decommissioned clients too")
+    open: bool = Field(False, description="Only those with an open matter: see GET /matters")
     sort: Literal[
         "name", "-name", "billing_ref", "-billing_ref", "status", "-status", "start_date", "-start_date",
         "end_date", "-end_date", "next_change", "-next_change",
@@ -235,11 +236,20 @@ class ClientFilter(Strict):
     cursor: str | None = Field(None, max_length=2000, description="`next` of the page before")
 
 
+class MatterFilter(Strict):
+    """Which open matters a list shows, and which page of it."""
+
+    site: Text | None = Field(None, max_length=63)
+    kind: Text | None = Field(None, max_length=63, examples=["workflow_ended"])
+    limit: int = Field(50, ge=1, le=500)
+    cursor: str | None = Field(None, max_length=2000, description="`next` of the page before")
+
+
 class AttentionFilter(Strict):
     """Whom a list of those who wait for a person shows, and which page of it."""
 
     site: Text | None = Field(None, max_length=63)
-    system: Switched | None = None
+    system: Literal[Switched, "workflow"] | None = None
     skipped: bool = Field(False, description="Show also what a person has accepted as it is")
     limit: int = Field(50, ge=1, le=500)
     cursor: str | None = Field(None, max_length=2000, description="`next` of the page before")

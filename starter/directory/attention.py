@@ -15,7 +15,7 @@ SILENCE = 60  # seconds after which a worker that reports nothing is gone
 ORDER = "attention"  # what a cursor of this list is sealed with
 
 # Every system of every client that is not proven to be as decided: of the rest the documents are not even read.
-_WAITING = """
+WAITING = """
 SELECT c.client_id, c.name, c.site_id, c.updated_at, s.document, s.document->>'system' AS system, w.wanted
 FROM clients c, jsonb_array_elements(c.document->'systems') s(document),
   LATERAL (SELECT CASE s.document->>'system' WHEN 'telephony' THEN c.telephony_wanted ELSE c.internet_wanted END,
@@ -25,14 +25,14 @@ WHERE c.provisioning <> 'settled' AND w.proven < w.wanted AND s.document->>'stat
 """
 
 # What is skipped does not keep a client from being settled.
-_SKIPPED = """
+SKIPPED = """
 SELECT c.client_id, c.name, c.site_id, c.updated_at, s.document, s.document->>'system' AS system, 0 AS wanted
 FROM clients c, jsonb_array_elements(c.document->'systems') s(document)
 WHERE c.document @? '$.systems[*] ? (@.state == "skipped")' AND s.document->>'state' = 'skipped'
 """
 
 # When something began to be unproven is published nowhere: its first evidence has the time.
-_FOUND = """
+FOUND = """
 WITH found AS (
   SELECT x.client_id, x.name, x.site_id AS site, x.system, x.document->>'state' AS state,
     x.document->'skipped' AS skipped, (x.document->>'attempts')::int AS attempts,
@@ -45,10 +45,21 @@ WITH found AS (
   FROM ({waiting}) x WHERE x.document->>'state' IN ('attention', 'not_proven', 'skipped'))
 """
 
-_PAGE = "SELECT f.*, f.since::text AS sort_key, t.timezone FROM found f JOIN sites t ON t.site_id = f.site"
+# Those whose workflow cannot run come first: nothing at all is attempted for them.
+_ALL = """,
+listed AS (
+  SELECT f.*, '[]'::jsonb AS remedies FROM found f
+  UNION ALL
+  SELECT m.client_id, coalesce(c.name, m.client_id), coalesce(c.site_id, ''), m.matter, 'cannot_run', NULL, 0, m.text,
+    NULL, 0, m.since, m.remedies
+  FROM matters m LEFT JOIN clients c USING (client_id) WHERE m.matter = 'workflow')
+"""
+
+_PAGE = """SELECT f.*, f.since::text AS sort_key, coalesce(t.timezone, 'UTC') AS timezone
+FROM listed f LEFT JOIN sites t ON t.site_id = f.site"""
 
 _REPORTS = f"""
-WITH waiting AS ({_WAITING}),
+WITH waiting AS ({WAITING}),
 clients AS (
   SELECT system, count(*) FILTER (WHERE document->>'state' = 'attention') AS clients_in_attention,
     min((document->>'attention_since')::timestamptz) FILTER (WHERE document->>'state' = 'attention')
@@ -75,11 +86,11 @@ LEFT JOIN workers w USING (system) LEFT JOIN clients c USING (system) ORDER BY s
 
 async def those_waiting(database: DirectoryDatabase, filters: AttentionFilter) -> AttentionPage:
     """A page of these clients, by system, the oldest first. Raises NoSuchPage."""
-    found = _FOUND.format(waiting=f"{_WAITING} UNION ALL {_SKIPPED}" if filters.skipped else _WAITING)
+    found = FOUND.format(waiting=f"{WAITING} UNION ALL {SKIPPED}" if filters.skipped else WAITING) + _ALL
     where = Where()
     where.equal({"f.site": filters.site, "f.system": filters.system})
     # every name comes from here; what a caller gave is a parameter
-    counting = f"{found} SELECT count(*) AS total FROM found f {where}"  # noqa: S608  # see above
+    counting = f"{found} SELECT count(*) AS total FROM listed f {where}"  # noqa: S608  # see above
     total = (await database.read(counting, *where.values))[0]["total"]
     if filters.cursor:
         where.beyond(

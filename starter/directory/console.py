@@ -31,6 +31,14 @@ class Plan:
     updated_at: datetime
 
 
+_IN_NEED = """
+SELECT count(*) FILTER (WHERE attention) + (SELECT count(*) FROM (
+    SELECT FROM matters m WHERE NOT EXISTS (SELECT FROM clients c WHERE c.client_id = m.client_id AND c.attention)
+    LIMIT $1) stopped) AS number,
+  count(*) AS looked
+FROM (SELECT attention FROM clients WHERE provisioning <> 'settled' LIMIT $1) unsettled"""
+
+
 class ConsoleReads:
     """Its methods raise DirectoryAway when the database does not answer."""
 
@@ -82,13 +90,10 @@ class ConsoleReads:
         return bool(await self._database.read("SELECT 1 FROM clients WHERE client_id = $1", client_id))
 
     async def in_attention(self) -> tuple[int, bool]:
-        """The number of clients that need a person, and whether there may be more than were counted.
+        """The number of clients that need a person, or whose workflow cannot run, and whether there may be more than
+        were counted.
 
         Every page needs it, so it stops counting early when all clients change at once.
         """
-        rows = await self._database.read(
-            "SELECT count(*) FILTER (WHERE attention) AS number, count(*) AS looked "
-            "FROM (SELECT attention FROM clients WHERE provisioning <> 'settled' LIMIT $1) unsettled",
-            MOST_LOOKED_AT,
-        )
+        rows = await self._database.read(_IN_NEED, MOST_LOOKED_AT)
         return rows[0]["number"], rows[0]["looked"] == MOST_LOOKED_AT

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from starter.contract.bodies import ClientFilter
+from starter.directory.matters import OPEN_CLIENTS
 from starter.directory.paging import Where, opened, sealed
 from workflows.domain.lifecycle import Status
 
@@ -104,6 +105,8 @@ def _listed(filters: ClientFilter) -> Where:
 def filtered(filters: ClientFilter, where: Where) -> Where:
     """The conditions so far and those of a filter, but for its status."""
     where.equal({"c.type": filters.type, "c.provisioning": filters.provisioning, "c.site_id": filters.site})
+    if filters.open:
+        where.terms.append(f"c.client_id IN ({OPEN_CLIENTS})")
     if words := (filters.q or "").lower().split():
         every = " AND ".join(f"c.search LIKE {where.parameter(f'%{_literal(word)}%')}" for word in words)
         dialled = _dialled(filters.q or "")

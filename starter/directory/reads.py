@@ -11,10 +11,11 @@ import asyncpg
 from activities.database import Database
 from activities.directory.publish import sort_name
 from activities.fence import OWN_SECRET
-from starter.contract.answers import AttentionPage, HistoryEntry, HistoryPage, Site, SitePage, SystemPage
-from starter.contract.bodies import AttentionFilter, ClientFilter, SiteGiven
+from starter.contract.answers import AttentionPage, HistoryEntry, HistoryPage, MatterPage, Site, SitePage, SystemPage
+from starter.contract.bodies import AttentionFilter, ClientFilter, MatterFilter, SiteGiven
 from starter.directory.attention import systems, those_waiting
 from starter.directory.listing import counting, cursor_of, picking
+from starter.directory.matters import matter_of, open_matters
 from starter.directory.paging import DirectoryDatabase, Where, opened, sealed
 from starter.errors import SiteIdTaken
 from workflows.domain.dates import at_site
@@ -28,7 +29,9 @@ SELECT c.client_id, c.revision, c.document::text AS document, c.provisioning, c.
        c.telephony_proven >= c.telephony_wanted AS telephony_done, t.at AS telephony_at,
        t.method AS telephony_method, t.findings AS telephony_findings,
        c.internet_proven >= c.internet_wanted AS internet_done, i.at AS internet_at,
-       i.method AS internet_method, i.findings AS internet_findings
+       i.method AS internet_method, i.findings AS internet_findings,
+       (SELECT jsonb_agg(to_jsonb(m) - 'client_id' ORDER BY m.since) FROM matters m WHERE m.client_id = c.client_id)
+         AS matters
 """
 _PROOFS = """
 LEFT JOIN proofs t
@@ -47,10 +50,15 @@ FROM history h
 
 
 def view_of(row: asyncpg.Record, now: datetime) -> ClientView:
-    """A client of the directory, with the proofs since it was published."""
+    """A client of the directory, with its open matters and the proofs since it was published."""
     published = ClientView.model_validate_json(row["document"])
     passed = end_date_passed(published.end_date, now, published.timezone)
-    return proven(published.model_copy(update={"end_date_passed": passed}), row)
+    return proven(with_matters(published.model_copy(update={"end_date_passed": passed}), row), row)
+
+
+def with_matters(view: ClientView, row: asyncpg.Record) -> ClientView:
+    """The client with its open matters."""
+    return view.model_copy(update={"matters": [matter_of(matter, view.timezone) for matter in row["matters"] or ()]})
 
 
 def proven(view: ClientView, row: asyncpg.Record) -> ClientView:
@@ -137,7 +145,15 @@ class DirectoryReads:
     async def with_proofs(self, view: ClientView) -> ClientView:
         """A client as its workflow shows it, with the proofs that are ahead of the workflow."""
         rows = await self.database.read(_ONE, view.client_id)
-        return proven(view, rows[0]) if rows and rows[0]["revision"] >= view.revision else view
+        if not rows:
+            return view
+        view = with_matters(view, rows[0])
+        return proven(view, rows[0]) if rows[0]["revision"] >= view.revision else view
+
+    async def incarnation(self, client_id: str) -> str:
+        """The first run of a client's workflow; empty for an id that no client has, or ever had."""
+        rows = await self.database.read("SELECT incarnation FROM clients WHERE client_id = $1", client_id)
+        return rows[0]["incarnation"] if rows else ""
 
     async def clients(self, filters: ClientFilter, now: datetime) -> tuple[list[ClientView], str | None]:
         """A page of the list, the management client of a site first, and the cursor of the next one.
@@ -204,6 +220,10 @@ class DirectoryReads:
     async def attention(self, filters: AttentionFilter) -> AttentionPage:
         """A page of the clients that need a person, by system, the oldest first. Raises NoSuchPage."""
         return await those_waiting(self.database, filters)
+
+    async def matters(self, filters: MatterFilter) -> MatterPage:
+        """A page of the open matters, the oldest first, and how many there are of each kind. Raises NoSuchPage."""
+        return await open_matters(self.database, filters)
 
     async def systems(self) -> SystemPage:
         """The state of each system as the workers find it, and the number of clients that wait for it."""

@@ -21,6 +21,8 @@ OPTIONS = (
     *("--dynamic-config-value", 'history.timerProcessorMaxTimeShift="1ms"'),
     # Its HTTP API cannot be switched off, and takes what a web page posts without asking: it answers to no host at all.
     *("--dynamic-config-value", "frontend.httpAllowedHosts=[]"),
+    # A workflow whose task fails is reported after ten seconds instead of a minute (activities/watch).
+    *("--dynamic-config-value", "system.numConsecutiveWorkflowTaskProblemsToTriggerSearchAttribute=2"),
     "--ui-disable-news-fetch",
 )
 

@@ -1,6 +1,6 @@
 """The connection to Temporal, as every Temporal tool is configured: environment, or a profile in ``temporal.toml``."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import structlog
@@ -44,12 +44,9 @@ async def ensure_search_attributes(client: Client, keys: Iterable[SearchAttribut
     Raises SearchAttributesMissing, with what to do, when the server does not let us read or add them (Temporal Cloud)
     or has one with another type; RuntimeError or RPCError when Temporal is away.
     """
-    types = {key.name: IndexedValueType.ValueType(key.indexed_value_type) for key in keys}
+    types = _types(keys)
     try:
-        answer = await client.operator_service.list_search_attributes(
-            ListSearchAttributesRequest(namespace=client.namespace)
-        )
-        known = answer.custom_attributes
+        known = await _known(client)
         missing = {name: kind for name, kind in types.items() if name not in known}
         if missing:
             await client.operator_service.add_search_attributes(
@@ -66,6 +63,30 @@ async def ensure_search_attributes(client: Client, keys: Iterable[SearchAttribut
         ) from error
     if others := [name for name, kind in types.items() if name in known and known[name] != kind]:
         raise SearchAttributesMissing(f"Search attributes have another type than ours: {', '.join(others)}")
+
+
+async def missing_search_attributes(client: Client) -> list[str]:
+    """The commands that add what the namespace lacks of our search attributes.
+
+    Where the server does not let us look (Temporal Cloud), none. Raises RPCError when Temporal is away.
+    """
+    try:
+        known = await _known(client)
+    except RPCError as error:
+        if error.status not in NOT_OURS_TO_ADD:
+            raise
+        return []
+    add = f"temporal operator search-attribute create --namespace {client.namespace}"
+    return [f"{add} --name {name} --type {_word(kind)}" for name, kind in _types(KEYS).items() if name not in known]
+
+
+async def _known(client: Client) -> Mapping[str, IndexedValueType.ValueType]:
+    request = ListSearchAttributesRequest(namespace=client.namespace)
+    return (await client.operator_service.list_search_attributes(request)).custom_attributes
+
+
+def _types(keys: Iterable[SearchAttributeKey[Any]]) -> dict[str, IndexedValueType.ValueType]:
+    return {key.name: IndexedValueType.ValueType(key.indexed_value_type) for key in keys}
 
 
 async def why_not_heard_of(host: str) -> str:

@@ -27,7 +27,19 @@ from temporalio.common import Priority, QueryRejectCondition, WorkflowIDConflict
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from starter.errors import Malfunction, NotDecided, NotRunning, TemporalAway, TemporalRefused
+from activities.watch.diagnosis import diagnosis
+from activities.watch.executions import Executions
+from activities.watch.matters import Matter
+from starter.errors import (
+    Malfunction,
+    NotDecided,
+    NotRunning,
+    SearchAttributeMissing,
+    TemporalAway,
+    TemporalRefused,
+    WorkflowStuck,
+)
+from starter.temporal.connection import missing_search_attributes
 from workflows.client_lifecycle import UNDECIDED, ClientLifecycle
 from workflows.domain.errors import REFUSALS, ClientIdTaken, CommandIdReused, Refusal, refusal_of
 from workflows.domain.state import ClientState
@@ -44,6 +56,7 @@ OPERATOR = Priority(priority_key=2)
 REFUSING = (RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.RESOURCE_EXHAUSTED)
 NOT_YET = (UNDECIDED, "AcceptedUpdateCompletedWorkflow")
 CREATED_BY = "created_by"
+DIAGNOSIS_TIMEOUT = 2.0  # seconds, on top of what a caller has waited for
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0  # seconds before a request is repeated
 
 
@@ -74,16 +87,17 @@ class Gateway:
         return f"{self._ui}/{workflow_id(client_id)}" if self._ui else ""
 
     async def ready(self) -> None:
-        """Return when Temporal answers."""
+        """Return when Temporal answers. Raises SearchAttributeMissing."""
         async with temporal_errors(self._timeout):
             await self._client.service_client.check_health()
+            await self._check_search_attributes()
 
     async def create(self, state: ClientState, digest: str) -> ClientView:
         """Create a client, and return it when the directory has it. ``digest`` is the request's: the same one twice
         creates one client.
 
         Raises the Refusal of what is taken or not valid, CommandIdReused for another request under the same
-        command_id, NotDecided.
+        command_id, NotDecided, SearchAttributeMissing.
         """
         request = Request(state.client.client_id, state.created_by)
         async with temporal_errors(self._patience, request):
@@ -99,7 +113,7 @@ class Gateway:
     async def command(self, client_id: str, message: AnyMessage) -> CommandAnswer:
         """Carry out or plan a command. A ``message.command_id`` that was sent before has no further effect.
 
-        Raises the Refusal, NotRunning for a client whose workflow is closed or never was, NotDecided.
+        Raises the Refusal, NotRunning for a client whose workflow is closed or never was, WorkflowStuck, NotDecided.
         """
         request = Request(client_id, message.command_id)
         async with temporal_errors(self._patience, request):
@@ -108,13 +122,18 @@ class Gateway:
             )
 
     async def client(self, client_id: str) -> ClientView:
-        """The client as its workflow knows it. Raises NotRunning."""
+        """The client as its workflow knows it. Raises NotRunning, WorkflowStuck."""
         return await self._query(client_id, "client", ClientView)
 
     async def preview(self, client_id: str, message: AnyMessage) -> PreviewView:
-        """What a command would do. Nothing is changed. Raises NotRunning."""
+        """What a command would do. Nothing is changed. Raises NotRunning, WorkflowStuck."""
         question = PreviewAsked(command=Message(message), now=datetime.now(UTC))
         return await self._query(client_id, "preview", PreviewView, question)
+
+    async def diagnose(self, client_id: str, incarnation: str) -> Matter | None:
+        """Why the workflow of a living client does not run, or cannot; None: nothing is seen to be wrong."""
+        async with temporal_errors(min(self._timeout, DIAGNOSIS_TIMEOUT)):
+            return await diagnosis(Executions(self._client), client_id, incarnation)
 
     # -- inside -----------------------------------------------------------------------------------------------------
 
@@ -126,9 +145,18 @@ class Gateway:
                 )
             except WorkflowQueryRejectedError as closed:
                 raise NotRunning(client_id) from closed
+            except WorkflowQueryFailedError as error:
+                raise WorkflowStuck(client_id, f"Its workflow answers: {error}.") from error
             except RPCError as error:
                 raise _unless_running(error, client_id) from error
             return answered
+
+    async def _check_search_attributes(self) -> None:
+        if commands := await missing_search_attributes(self._client):
+            raise SearchAttributeMissing(
+                "Temporal does not know all search attributes that a client is listed by, so nobody can be created. "
+                f"Add them: {'; '.join(commands)}"
+            )
 
     def _handle(self, client_id: str) -> Handle:
         return self._client.get_workflow_handle_for(ClientLifecycle.run, workflow_id(client_id))
@@ -148,6 +176,10 @@ class Gateway:
                 memo={CREATED_BY: signature},
                 priority=OPERATOR,
             )
+        except RPCError as error:
+            if error.status is RPCStatusCode.INVALID_ARGUMENT:
+                await self._check_search_attributes()
+            raise
         except WorkflowAlreadyStartedError as taken:
             handle = self._handle(request.client_id)
             created_by = str((await (await handle.describe()).memo()).get(CREATED_BY, ""))
@@ -235,9 +267,12 @@ async def temporal_errors(seconds: float, request: Request | None = None) -> Asy
     except RPCError as error:
         answer = f"{error.status.name.lower()}: {error.message}"
         raise (TemporalRefused(answer) if error.status in REFUSING else TemporalAway(answer)) from error
-    except WorkflowQueryFailedError as error:
-        raise Malfunction(f"The client's workflow answered: {error}") from error
 
 
 def _unless_running(error: RPCError, client_id: str) -> Exception:
-    return NotRunning(client_id) if error.status is RPCStatusCode.NOT_FOUND else error
+    match error.status:
+        case RPCStatusCode.NOT_FOUND:
+            return NotRunning(client_id)
+        case RPCStatusCode.FAILED_PRECONDITION:  # its task fails, or it is paused
+            return WorkflowStuck(client_id, f"Temporal answers: {error.message}")
+    return error

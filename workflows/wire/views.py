@@ -140,10 +140,31 @@ class SystemView(Model):
     subjects: list[SubjectView] = Field(default_factory=list)
 
 
+class RemedyView(Model):
+    """What a person can do, and the command that does it; empty where there is none."""
+
+    text: str
+    command: str = ""
+
+
+class MatterView(Model):
+    """An open matter: something a person should see to. ``matter`` names it among those of its client."""
+
+    matter: str
+    kind: str
+    system: str | None
+    since: datetime
+    text: str
+    remedies: list[RemedyView] = Field(default_factory=list)
+    assigned_to: str | None = None
+    snoozed_until: datetime | None = None
+
+
 class ClientView(Model):
     """A client as every interface shows it (PRODUCT.md section 7.2). Times carry the site's offset.
 
-    ``actions`` are all commands to it; lists of clients, and what is published, leave them out.
+    ``actions`` are all commands to it; lists of clients, and what is published, leave them out. ``matters`` are in the
+    directory alone.
     """
 
     client_id: str
@@ -172,6 +193,7 @@ class ClientView(Model):
     created_at: datetime
     decommissioned_at: datetime | None
     temporal_ui_url: str = ""
+    matters: list[MatterView] = Field(default_factory=list)
     secret_version: int = 1
 
     @classmethod

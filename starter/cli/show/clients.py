@@ -8,7 +8,22 @@ from typing import Any
 
 from rich.text import Text
 
-from starter.cli.show.tables import GAP, Cell, Column, Row, count, fits, leading, moment, note, say, show, table, word
+from starter.cli.show.tables import (
+    GAP,
+    Cell,
+    Column,
+    Row,
+    count,
+    fits,
+    leading,
+    moment,
+    note,
+    remedies,
+    say,
+    show,
+    table,
+    word,
+)
 
 ESSENTIAL = 5  # columns of the list of clients that it has at any sensible width
 
@@ -63,6 +78,10 @@ def client(client: dict[str, Any]) -> None:
     show(table([Column(""), Column("")], [[Text(name, "dim"), fact] for name, fact in facts], wrap=True))
     label = "in Temporal".ljust(max(len(name) for name, _ in facts) + GAP)
     show([Text.assemble((label, "dim"), client["temporal_ui_url"])])  # an address is not broken
+    for matter in client["matters"]:
+        text = f"since {moment(matter['since'])} UTC: {matter['text']}"
+        show(["", *table([Column(""), Column("")], [[word("open matter"), text]], wrap=True)])
+        show(remedies(matter["remedies"]))
     _show_systems(client)
 
 
@@ -127,7 +146,7 @@ def _clients_table(items: list[dict[str, Any]], *, with_zone: bool, narrow: bool
             client["client_id"],
             client["name"] + (" (management)" if client["management"] else ""),
             word(client["status"]),
-            word(client["provisioning"]),
+            word("cannot run" if client["matters"] else client["provisioning"]),
             _next(client, with_zone=with_zone, with_time=not narrow),
             client["type"],
             client["office_label"],

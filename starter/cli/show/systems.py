@@ -7,7 +7,21 @@ from typing import Any
 
 from rich.text import Text
 
-from starter.cli.show.tables import Column, Row, age, count, fits, leading, note, say, show, table, until, word
+from starter.cli.show.tables import (
+    Column,
+    Row,
+    age,
+    count,
+    fits,
+    leading,
+    note,
+    remedies,
+    say,
+    show,
+    table,
+    until,
+    word,
+)
 
 
 def attention(items: list[dict[str, Any]], now: datetime, *, where: str = "", skipped: bool = False) -> None:
@@ -23,6 +37,8 @@ def attention(items: list[dict[str, Any]], now: datetime, *, where: str = "", sk
         if not fits(columns, rows, wrap=True):
             columns, rows = _waiting_table(group, now, wide=False)
         show([*table(columns, rows, wrap=True), ""])
+        if ways := [line for item in group for line in remedies(item["remedies"], item["client_id"])]:
+            show([*ways, ""])
     show(
         [
             Text("To act: connect client retry | skip | mark-done ID SYSTEM. As last published.", "dim"),
@@ -67,9 +83,8 @@ def systems(items: list[dict[str, Any]], now: datetime) -> None:
         if system["last_error"] and system["state"] != "working"
     ]
     show(["", *table([Column(""), Column("")], errors, wrap=True)] if errors else [])
-    remedies = list(_remedies(items))
-    if remedies:
-        note(*remedies)
+    if advice := list(_remedies(items)):
+        note(*advice)
 
 
 def _system_row(system: dict[str, Any], now: datetime) -> Row:

@@ -26,6 +26,8 @@ COLOURS = {
     "settled": "green",
     "changing": "cyan",
     "attention": "bold red",
+    "cannot run": "bold red",
+    "open matter": "bold red",
     "not proven": "red",
     "failed": "bold red",
     "skipped": "yellow",
@@ -112,6 +114,14 @@ def until(instant: str | None, now: datetime) -> str:
 
 def count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def remedies(items: Iterable[dict[str, str]], client_id: str = "") -> Iterable[Text]:
+    """What a person can do, each with its command on a line of its own: it is copied whole."""
+    for remedy in items:
+        yield Text(f"{client_id}: {remedy['text']}" if client_id else remedy["text"])
+        if remedy["command"]:
+            yield Text(f"    {remedy['command']}", "bold")
 
 
 def table(columns: Sequence[Column], rows: Sequence[Row], *, wrap: bool = False) -> list[Text]:

@@ -127,8 +127,9 @@ async def _page(
     except ValidationError:
         cursor = None
     systems = [only] if only else list(BUILT_IN)
-    states, pages = await asyncio.gather(
+    states, stopped, pages = await asyncio.gather(
         clients.directory.systems(),
+        clients.directory.attention(base.model_copy(update={"system": "workflow", "cursor": None})),
         asyncio.gather(*(clients.directory.attention(base.model_copy(update={"system": one})) for one in systems)),
     )
     here = {"system": only, "skipped": skipped}
@@ -140,6 +141,7 @@ async def _page(
         skipped=skipped,
         systems=BUILT_IN,
         states=states.items,
+        stopped=stopped,
         groups=dict(zip(systems, pages, strict=True)),
         later=bool(cursor),
         address=lambda **changed: choice.address(PATH, **here | changed),

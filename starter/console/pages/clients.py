@@ -33,7 +33,7 @@ COLUMNS = {
     "Next planned change": "next_change",
 }
 """The columns and, where the list can be sorted by them, the name of that."""
-FILTERS = {"status", "type", "provisioning", "q", "inactive", "sort"}
+FILTERS = {"status", "type", "provisioning", "q", "inactive", "open", "sort"}
 CELLS = (
     *("client_id", "name", "site", "status", "provisioning", "type"),
     *("office_label", "billing_ref", "start_date", "end_date"),

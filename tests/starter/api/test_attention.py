@@ -107,6 +107,48 @@ async def test_what_is_skipped_is_listed_when_it_is_asked_for(api: httpx2.AsyncC
         assert item["since"] == item["skipped"]["at"]
 
 
+async def test_what_a_person_should_see_to_is_in_one_list_of_matters(api: httpx2.AsyncClient, ward: Ward) -> None:
+    page = (await api.get("/matters", params={"site": ward.site})).json()
+    found = {(matter["client_id"], matter["matter"]): matter for matter in page["items"]}
+    assert {key: matter["kind"] for key, matter in found.items()} == {
+        **{
+            (client, system): "attention"
+            for client in (ward.first, ward.second)
+            for system in ("telephony", "internet")
+        },
+        **{(ward.skipped, system): "skipped" for system in ("telephony", "internet")},
+    }
+    assert (page["total"], page["kinds"]) == (6, {"attention": 4, "skipped": 2})
+    assert [matter["since"] for matter in page["items"]] == sorted(matter["since"] for matter in page["items"])
+    for (client_id, system), matter in found.items():
+        assert (matter["system"], matter["site"], matter["assigned_to"]) == (system, ward.site, None)
+        assert matter["since"].endswith("+09:00")
+        assert f"connect client retry {client_id} {system}" in [remedy["command"] for remedy in matter["remedies"]]
+    assert found[ward.skipped, "internet"]["text"] == REASON
+    assert "does not answer" in found[ward.first, "internet"]["text"]
+
+
+async def test_the_pages_of_matters_join_without_gap(api: httpx2.AsyncClient, ward: Ward) -> None:
+    whole = (await api.get("/matters", params={"site": ward.site, "kind": "attention"})).json()
+    items, cursor = [], ""
+    while cursor is not None:
+        query: dict[str, str | int] = {"site": ward.site, "kind": "attention", "limit": 1}
+        query |= {"cursor": cursor} if cursor else {}
+        page = (await api.get("/matters", params=query)).json()
+        assert page["total"] == 4
+        items += page["items"]
+        cursor = page["next"]
+    assert items == whole["items"]
+    wrong = await api.get("/matters", params={"cursor": "bm9uc2Vuc2U"})
+    assert (wrong.status_code, wrong.json()["title"]) == (422, "No such page")
+
+
+async def test_clients_with_an_open_matter_can_be_listed_alone(api: httpx2.AsyncClient, ward: Ward) -> None:
+    page = (await api.get("/clients", params={"site": ward.site, "open": True})).json()
+    assert {client["client_id"] for client in page["items"]} == {ward.first, ward.second, ward.skipped}
+    assert page["total"] == 3
+
+
 async def test_their_pages_join_without_gap(api: httpx2.AsyncClient, ward: Ward) -> None:
     whole = await _waiting(api, ward.site, skipped=True)
     found: list[dict[str, Any]] = []

@@ -1,10 +1,14 @@
 """Claims about the command line's ways out, and its views of attention and of the systems (issue 3, point 4)."""
 
 import re
+from collections.abc import Awaitable, Callable
 
 import asyncpg
 import pytest
 
+from activities.watch.executions import Executions
+from activities.watch.watch import WorkflowWatch
+from tests.support.remedies import carry_out
 from tests.support.service import Service, number, unique
 from tests.support.terminal import Terminal
 from tests.support.waiting import eventually
@@ -171,3 +175,39 @@ async def test_help_names_the_new_commands(terminal: Terminal) -> None:
     told = (await terminal.connect("client", "--help")).out
     for name in ("retry", "skip", "mark-done", "rotate-credentials"):
         assert name in told
+
+
+async def test_a_client_whose_workflow_cannot_run_is_listed_with_the_command_that_mends_it(
+    terminal: Terminal, service: Service
+) -> None:
+    client_id = (await service.create())["client_id"]
+    handle = service.temporal.get_workflow_handle(f"client-{client_id}")
+    await handle.terminate("by mistake")
+    connection = await asyncpg.connect(service.settings.directory_dsn.get_secret_value())
+    watch = WorkflowWatch(Executions(service.temporal), service.settings.directory_dsn.get_secret_value())
+
+    async def found() -> bool:
+        return client_id in await watch.look(connection)
+
+    try:
+        await eventually(found)
+        said = await terminal.connect("attention", "--system", "workflow")
+        assert (said.status, said.err) == (0, "")
+        [remedy] = [line.strip() for line in said.out.splitlines() if f"--workflow-id client-{client_id} " in line]
+        assert remedy.startswith("temporal workflow reset")
+        assert client_id not in (await terminal.connect("attention", "--system", "internet")).out
+        listed = await terminal.connect("client", "list", "--open")
+        assert "cannot run" in next(line for line in listed.out.splitlines() if line.startswith(client_id))
+        shown = await terminal.connect("client", "show", client_id)
+        assert (shown.status, remedy in shown.out) == (0, True)
+        refused = await terminal.connect("client", "suspend", client_id)
+        assert (refused.status, remedy in refused.err) == (1, True)
+        carry_out(service.temporal, remedy)
+        await eventually(lambda: _mended(found))
+        assert client_id not in (await terminal.connect("client", "list", "--open")).out
+    finally:
+        await connection.close()
+
+
+async def _mended(found: Callable[[], Awaitable[bool]]) -> bool:
+    return not await found()
