@@ -234,6 +234,20 @@ class Services:
                 raise InvalidField(f"{name} is both added and removed", "Say one of the two", field="remove_services")
         return tuple(service for name, service in (had | set_anew).items() if name not in removed)
 
+    def converted(
+        self, to: ClientType, placed: tuple[Line, ...], rooms: tuple[str, ...], internet: Internet | None
+    ) -> "Services":
+        """As a client of the other type has them. Raises InvalidField for what goes with the present type alone."""
+        if to is ClientType.RESIDENTIAL:
+            return self.as_residential(placed, rooms, internet)
+        if placed or rooms or internet:
+            raise InvalidField(
+                "A conversion to virtual takes no lines, offices or internet",
+                "Leave them out: the lines stay, without an office",
+                field="lines" if placed else "offices" if rooms else "internet",
+            )
+        return self.as_virtual()
+
     def as_virtual(self) -> "Services":
         """Offices, internet and what is in the building end; lines and numbers stay, without an office."""
         lines = tuple(replace(line, office=None) for line in self.lines)

@@ -41,8 +41,8 @@ from workflows.domain.holds import EVERY_SOURCE, Hold
 from workflows.domain.journal import Entry, Event, entry_for
 from workflows.domain.lifecycle import Activation, Kind, Status
 from workflows.domain.schedule import PlannedChange, Schedule
-from workflows.domain.services import ClientType, Services, difference
-from workflows.domain.systems import MAIN, System
+from workflows.domain.services import Services, difference
+from workflows.domain.systems import System
 from workflows.domain.trial import all_or_nothing, copy_of
 
 MOST_HOLDS = 100
@@ -170,10 +170,6 @@ class Client:
             ended=ended_at(self.decommissioned_at, self.timezone),
         )
 
-    def instance_of(self, system: System) -> str:
-        """Which instance of a system serves the client."""
-        return self.instances.get(system, MAIN)
-
     @property
     def numbers_held(self) -> frozenset[str]:
         """Numbers contracted or about to be: contracted ones end with the client, planned ones with their plan."""
@@ -291,16 +287,7 @@ class Client:
     def _convert(self, command: Convert, now: datetime) -> Outcome:
         if command.to is self.services.type:
             return self._unchanged(f"Already {command.to}", command, now)
-        if command.to is ClientType.VIRTUAL:
-            if command.lines or command.offices or command.internet:
-                raise InvalidField(
-                    "A conversion to virtual takes no lines, offices or internet",
-                    "Leave them out: the lines stay, without an office",
-                    field="lines" if command.lines else "offices" if command.offices else "internet",
-                )
-            self.services = self.services.as_virtual()
-        else:
-            self.services = self.services.as_residential(command.lines, command.offices, command.internet)
+        self.services = self.services.converted(command.to, command.lines, command.offices, command.internet)
         outcome = self._decided(f"Converted to {command.to}", command, now)
         self.converted_revision = self.revision
         return outcome

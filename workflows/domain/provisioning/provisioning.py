@@ -12,7 +12,7 @@ from workflows.domain.provisioning.kinds import ServiceKind
 from workflows.domain.provisioning.ledger import Ledger
 from workflows.domain.provisioning.standing import Standing
 from workflows.domain.provisioning.telephony import Telephony
-from workflows.domain.systems import BUILT_IN, DIRECTORY, INTERNET, TELEPHONY, System
+from workflows.domain.systems import BUILT_IN, DIRECTORY, INTERNET, MAIN, TELEPHONY, System
 
 _BUILT_IN = {TELEPHONY: Telephony(TELEPHONY), INTERNET: Internet(INTERNET)}
 
@@ -63,7 +63,7 @@ class Provisioning:
         for system in client.services.kinds:
             self.systems.setdefault(system, Ledger())
         for system, ledger in self.systems.items():
-            ledger.instance, kind = client.instance_of(system), kind_of(system)
+            ledger.instance, kind = client.instances.get(system, MAIN), kind_of(system)
             contracted = kind.contracted(client)
             again = ledger.reopen([subject for subject in ledger.proven if ending or subject not in contracted])
             if rotated:
