@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from activities.watch import matters
 from starter.contract.answers import ClientPage, Credentials, HistoryPage, Servers
 from starter.contract.bodies import CLIENT_ID, ClientFilter, ClientGiven
+from starter.contract.catalogue import ONLY_BUILT_IN, Catalogue
 from starter.credentials import Keyring
 from starter.directory.answers import Answers, Key
 from starter.directory.listing import total_of
@@ -49,6 +50,7 @@ from workflows.domain.provisioning.provisioning import Provisioned
 from workflows.domain.provisioning.standing import Limits
 from workflows.domain.services import Services
 from workflows.domain.state import ClientState
+from workflows.domain.systems import MAIN
 from workflows.wire.messages import AnyMessage, ChangeServices, DatedMessage, Decommission, Edit
 from workflows.wire.previews import PreviewView
 from workflows.wire.views import ClientView, CommandAnswer, MatterView, RemedyView, end_date_passed
@@ -72,11 +74,18 @@ class ClientService:
     """Carries out the requests of the API and the console. ``limits`` are the time limits of new clients."""
 
     def __init__(
-        self, gateway: Gateway, directory: DirectoryReads, watch: Watch, limits: Limits, keyring: Keyring = NO_KEYS
+        self,
+        gateway: Gateway,
+        directory: DirectoryReads,
+        watch: Watch,
+        limits: Limits,
+        keyring: Keyring = NO_KEYS,
+        catalogue: Catalogue = ONLY_BUILT_IN,
     ) -> None:
         self.gateway = gateway
         self.directory = directory
         self.watch = watch
+        self.catalogue = catalogue
         self._answers = Answers(directory.database)
         self._limits = limits
         self._keyring = keyring
@@ -119,6 +128,7 @@ class ClientService:
                 tuple(line.line() for line in new.lines),
                 new.internet.internet() if new.internet else None,
                 tuple(new.offices),
+                tuple(given.service() for given in self.catalogue.services(new.services, "services")),
             ),
             start_date=resolve(NamedDay(new.start_date or local_day(now, site.timezone)), site.timezone),
             created_at=now,
@@ -126,6 +136,7 @@ class ClientService:
             end_date=new.end_date,
             activation=new.activation,
             management=new.management,
+            instances=dict(site.systems),
         )
         state = ClientState.of_new(client, self._limits, created_by=command_id, by=by, request=request)
         return self._linked(await self.gateway.create(state, request))
@@ -137,6 +148,7 @@ class ClientService:
         what was refused is refused with the same words. ``fresh``: nobody has used this one before.
         """
         check_id(client_id)
+        message = await self._of_site(client_id, message)
         key = Key(client_id, message.command_id, fingerprint(message.command()), message.kind)
         if not fresh and (known := await self._known(key)):
             return await self._again(known, client_id)
@@ -159,6 +171,7 @@ class ClientService:
         """What a command would do; nothing is done. A refusal is part of the answer. Raises NoSuchClient, Away."""
         check_id(client_id)
         try:
+            message = await self._of_site(client_id, message)
             preview = await self.gateway.preview(client_id, await self._dated(client_id, message))
             taken = await self._taken(client_id, message) if preview.changed else None
             return PreviewView.refused(taken) if taken else preview
@@ -247,6 +260,19 @@ class ClientService:
         except DirectoryAway as away:
             log.warning("answer_not_looked_up", client_id=key.client_id, command=key.kind, error=str(away))
             return None
+
+    async def _of_site(self, client_id: str, message: AnyMessage) -> AnyMessage:
+        """The command, with what the settings say of the kinds it adds, and which instances serve the client's site.
+
+        Raises InvalidField for a kind that the settings do not name; DirectoryAway where only it knows the instance.
+        """
+        if not isinstance(message, ChangeServices):
+            return message
+        services = self.catalogue.services(message.add_services, "add_services")
+        kinds = {service.kind for service in services}
+        systems = await self.directory.systems_serving(client_id) if self.catalogue.several(kinds) else {}
+        instances = {system: systems.get(system, MAIN) for system in sorted(kinds)}
+        return message.model_copy(update={"add_services": services, "instances": instances})
 
     async def _again(self, known: Answer, client_id: str) -> CommandAnswer:
         view = await self.client(client_id)

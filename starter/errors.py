@@ -14,14 +14,15 @@ StarterError
 ├── WorkflowStuck               the client's workflow is there, and cannot do anything
 ├── SearchAttributeMissing      Temporal lacks what every new client is listed by
 ├── NoSuchClient
+├── NoSuchSite
 └── NoSuchPage                  a cursor that we did not make
 
-SiteIdTaken is a domain Taken: a refusal like any other.
+SiteIdTaken and InstanceInUse are refusals of the domain like any other.
 """
 
 from collections.abc import Iterable, Sequence
 
-from workflows.domain.errors import Taken
+from workflows.domain.errors import Refusal, Taken
 
 
 class StarterError(Exception):
@@ -130,6 +131,13 @@ class NoSuchClient(StarterError):
         super().__init__(f"There is no client {client_id}. GET /api/v1/clients lists those there are.")
 
 
+class NoSuchSite(StarterError):
+    """There is no such site."""
+
+    def __init__(self, site_id: str) -> None:
+        super().__init__(f"There is no site {site_id[:80]!r}. GET /api/v1/sites lists those there are.")
+
+
 class NoSuchPage(StarterError):
     """The cursor belongs to another list, or to another order of it."""
 
@@ -139,3 +147,7 @@ class NoSuchPage(StarterError):
 
 class SiteIdTaken(Taken):
     """Another site has this id."""
+
+
+class InstanceInUse(Refusal):
+    """Clients of the site have services that another instance of the system serves."""

@@ -14,12 +14,15 @@ from temporalio.service import RPCError
 
 from activities.background import background
 from activities.database import Database
+from activities.instances import Instances
 from activities.settings import Settings
 from starter.app import create_app
 from starter.clients import ClientService
+from starter.contract.catalogue import Catalogue
 from starter.credentials import Keyring
 from starter.directory.reads import DirectoryReads
 from starter.directory.watching import Watch
+from starter.errors import DirectoryAway
 from starter.temporal.connection import SearchAttributesMissing, connect, ensure_search_attributes
 from starter.temporal.gateway import Gateway
 from starter.web.descriptors import raise_limit
@@ -73,11 +76,18 @@ async def make_app(settings: Settings) -> FastAPI:
     database = Database("directory", dsn, settings)
     watch = Watch(dsn)
     gateway = Gateway(temporal, settings.temporal_ui_url)
-    clients = ClientService(gateway, DirectoryReads(database), watch, settings.limits, Keyring.of(settings))
+    instances, directory = Instances.of(settings), DirectoryReads(database)
+    for problem in instances.problems:
+        log.warning("systems_file_wrong", problem=problem)
+    catalogue = Catalogue.of(instances)
+    clients = ClientService(gateway, directory, watch, settings.limits, Keyring.of(settings), catalogue)
 
     @asynccontextmanager
     async def living(_: FastAPI) -> AsyncIterator[None]:
-        async with database, background(watch.run, partial(introduce, temporal)):
+        async with (
+            database,
+            background(watch.run, partial(introduce, temporal), partial(check_sites, directory, catalogue)),
+        ):
             yield
 
     return create_app(clients, settings.read_token(), living, Names.of(settings))
@@ -94,4 +104,24 @@ async def introduce(temporal: Client) -> None:
             log.info("temporal_not_there_yet", error=str(error).partition(": tonic")[0])
             await asyncio.sleep(PAUSE)
             continue
+        return
+
+
+async def check_sites(directory: DirectoryReads, catalogue: Catalogue) -> None:
+    """Warn of each instance that a site names and the settings do not, as soon as the directory answers."""
+    while True:
+        try:
+            sites = (await directory.sites()).items
+        except DirectoryAway as away:
+            log.info("sites_not_checked_yet", error=str(away))
+            await asyncio.sleep(PAUSE)
+            continue
+        for site in sites:
+            for kind, instance in catalogue.unknown(site.systems):
+                remedy = (
+                    f"Name [{kind}.{instance}] in CONNECT_SYSTEMS_FILE, or give the site another: connect site edit"
+                )
+                log.warning(
+                    "site_names_unknown_instance", site=site.site_id, kind=kind, instance=instance, remedy=remedy
+                )
         return

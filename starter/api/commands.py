@@ -14,7 +14,7 @@ from starter.contract.bodies import CancelQuery, CommandBody, PlannableBody
 from starter.web import problems
 from starter.web.dependencies import ClientId
 from workflows.domain.lifecycle import Kind
-from workflows.wire.messages import BY_NAME, COMMANDS
+from workflows.wire.messages import BY_NAME, COMMANDS, KindName
 from workflows.wire.messages import Body as AnyBody
 from workflows.wire.views import CommandAnswer
 
@@ -26,7 +26,7 @@ def no_more() -> dict[str, object]:  # its text would stand in the OpenAPI docum
 
 
 def one_system(
-    system: Annotated[bodies.Switched, Path(description="Which system", examples=["telephony"])],
+    system: Annotated[KindName, Path(description="Which system", examples=["telephony"])],
 ) -> dict[str, object]:
     return {"system": system}
 

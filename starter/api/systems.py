@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from activities.watch.matters import WORKFLOW
 from starter.contract.answers import AttentionPage, SystemPage
 from starter.contract.bodies import AttentionFilter
 from starter.web import problems
@@ -24,4 +25,6 @@ async def list_attention(clients: Clients, filters: Annotated[AttentionFilter, Q
     """Clients whose workflow cannot run, and those in attention or not proven, by system, the oldest first: as last
     published, which is at the first failure and at every other error. `GET /clients/{client_id}` has the attempts of
     this moment."""
+    if filters.system != WORKFLOW:
+        clients.catalogue.check_kind(filters.system)
     return await clients.directory.attention(filters)

@@ -6,7 +6,7 @@ import typer
 
 from starter.cli import commands
 from starter.cli.http import Service
-from starter.cli.options import CommandOptions, Id, Internet, Json, Lines, Offices, SendOptions, on, send
+from starter.cli.options import CommandOptions, Id, Internet, Json, Lines, Offices, SendOptions, Services, on, send
 from starter.cli.show import clients as render
 from starter.cli.show.tables import output
 from starter.cli.values import filled
@@ -72,6 +72,7 @@ def add(
     lines: Lines = None,
     internet_: Internet = None,
     office: Offices = None,
+    service: Services = None,
     start_date: Annotated[
         str | None, typer.Option(metavar="DATE", help="YYYY-MM-DD, at the site; today when left out")
     ] = None,
@@ -91,6 +92,7 @@ def add(
         lines=lines,
         internet=internet_,
         offices=office,
+        services=service,
         start_date=start_date,
         end_date=end_date,
         billing_ref=billing_ref,

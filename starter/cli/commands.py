@@ -16,14 +16,16 @@ from starter.cli.options import (
     on,
     send,
 )
-from starter.cli.values import System, filled, internet_or_none, kind, line, needed
+from starter.cli.values import filled, internet_or_none, kind, line, needed, service
 from workflows.domain.services import ClientType
 
 ANEW = "Telephones and router must be configured anew, with: connect client credentials {client_id}"
 
 app = typer.Typer()
 
-SystemName = Annotated[System, typer.Argument(metavar="SYSTEM", help="telephony or internet")]
+SystemName = Annotated[
+    str, typer.Argument(metavar="SYSTEM", help="telephony, internet, or a further one: see connect systems")
+]
 
 
 @on(app, short_help="Provide all services, ahead of the start date too.")
@@ -79,7 +81,7 @@ def convert(
     command(options, client_id, "convert", to=to, lines=lines, offices=office, internet=internet_)
 
 
-@on(app, short_help="Add or remove lines, set or end internet access.")
+@on(app, short_help="Change lines, internet access and further services.")
 def services(
     client_id: Id,
     options: PlanOptions,
@@ -97,9 +99,28 @@ def services(
             help="Rates in Mbit/s, or none to end it",
         ),
     ] = None,
+    add_service: Annotated[
+        list[Any] | None,
+        typer.Option(
+            metavar="KIND:NAME[:KEY=TEXT,…]",
+            parser=service,
+            help="doors:main-entrance:card=0472, once for each; one that it has takes these settings",
+        ),
+    ] = None,
+    remove_service: Annotated[list[str] | None, typer.Option(metavar="KIND:NAME", help="Once for each")] = None,
 ) -> None:
-    """Add lines (or move them to another office), remove lines, set or end internet access."""
-    command(options, client_id, "services", add_lines=add_line, remove_lines=remove_line, internet=internet_)
+    """Add lines (or move them to another office), remove lines, set or end internet access; add services of further
+    kinds (or give them other settings) and remove them."""
+    command(
+        options,
+        client_id,
+        "services",
+        add_lines=add_line,
+        remove_lines=remove_line,
+        internet=internet_,
+        add_services=add_service,
+        remove_services=remove_service,
+    )
 
 
 @on(app, "cancel-planned")

@@ -12,7 +12,7 @@ from starter.cli.http import Service
 from starter.cli.show import clients
 from starter.cli.show.preview import preview
 from starter.cli.show.tables import output, say
-from starter.cli.values import filled, internet, line
+from starter.cli.values import filled, internet, line, service
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="The client's id")]
 Json = Annotated[bool, typer.Option("--json", help="Answer, or problem document, as JSON")]
@@ -20,6 +20,15 @@ Lines = Annotated[
     list[Any] | None,
     typer.Option(
         "--line", metavar="NUMBER[@OFFICE]", parser=line, help="+442079460001@3.12, once for each; virtual: no @OFFICE"
+    ),
+]
+Services = Annotated[
+    list[Any] | None,
+    typer.Option(
+        "--service",
+        metavar="KIND:NAME[:KEY=TEXT,…]",
+        parser=service,
+        help="Of a further kind: doors:main-entrance:card=0472; KEY:=12 is a number, KEY:=true a yes",
     ),
 ]
 Offices = Annotated[list[str] | None, typer.Option("--office", metavar="OFFICE", help="One without a telephone line")]

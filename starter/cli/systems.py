@@ -1,7 +1,6 @@
 """``connect systems`` and ``connect attention``: how the systems are, and which clients wait for a person."""
 
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -10,15 +9,6 @@ from starter.cli.http import Service
 from starter.cli.options import Json
 from starter.cli.show import systems as show
 from starter.cli.show.tables import output
-
-
-class WaitedFor(StrEnum):
-    """What a client that needs a person waits for."""
-
-    workflow = "workflow"
-    telephony = "telephony"
-    internet = "internet"
-
 
 app = typer.Typer(help="The systems that Connect switches: how each is, and how many clients wait for it.")
 
@@ -32,7 +22,7 @@ def systems(context: typer.Context, as_json: Json = False) -> None:
 
 def attention(
     site: Annotated[str | None, typer.Option(metavar="ID")] = None,
-    system: Annotated[WaitedFor | None, typer.Option()] = None,
+    system: Annotated[str | None, typer.Option(metavar="SYSTEM")] = None,
     skipped: Annotated[bool, typer.Option("--skipped", help="Show also what a person has accepted as it is")] = False,
     as_json: Json = False,
 ) -> None:

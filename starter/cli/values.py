@@ -1,12 +1,14 @@
 """What people write on the command line, as the API takes it. What the API can judge better is left to it."""
 
 import re
-from typing import Any, Literal
+from typing import Any
 
 import typer
 
+from starter.service_text import read_settings
+
 KINDS = {"services": "change_services"}
-System = Literal["telephony", "internet"]
+SERVICE = re.compile(r"([^:]+):([^=]+?)(?::([^:=,]+:?=.*))?")
 
 
 def line(text: str) -> dict[str, Any]:
@@ -29,6 +31,26 @@ def internet(text: str) -> dict[str, int]:
 def internet_or_none(text: str) -> dict[str, int] | str:
     """As ``internet``, or ``none`` to end it."""
     return text if text == "none" else internet(text)
+
+
+def service(text: str) -> dict[str, Any]:
+    """``KIND:NAME``, or ``KIND:NAME:KEY=TEXT,KEY:=true,KEY:=12`` with settings of the service."""
+    found = SERVICE.fullmatch(text)
+    if found is None:
+        raise typer.BadParameter(f"{text!r} is not KIND:NAME or KIND:NAME:KEY=TEXT,…, for example doors:main-entrance")
+    kind, name, settings = found.groups()
+    try:
+        return {"kind": kind, "name": name, **({"settings": read_settings(settings)} if settings else {})}
+    except ValueError as wrong:
+        raise typer.BadParameter(str(wrong)) from None
+
+
+def instance(text: str) -> tuple[str, str]:
+    """``KIND=INSTANCE``."""
+    kind, equals, name = text.partition("=")
+    if not (kind and equals and name):
+        raise typer.BadParameter(f"{text!r} is not KIND=INSTANCE, for example telephony=london")
+    return kind, name
 
 
 def kind(text: str) -> str:

@@ -5,21 +5,20 @@ from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from starter.service_text import settings_words
 from workflows.domain import dates
 
 LABELS = {
     "decommissioned": "Inactive",  # as operators know such a client
-    "telephony": "Telephone lines",
-    "internet": "Internet access",
 }
-UNSEEN = {"command_id", "next", "seen", "line", "confirmed", "shown", "about", "typing", "more"}
+UNSEEN = {"command_id", "had", "were", "next", "seen", "line", "confirmed", "shown", "about", "typing", "more"}
 WAS = "was-"  # begins the names of fields that carry what others were when the form was opened
 MINUTE, HOUR, DAY = 60, 3600, 86400
 MONTH, YEAR = 30 * DAY, 365 * DAY  # as long as an age needs to be
 
 
 def label(name: str) -> str:
-    """A status, a state, a system or a command as operators call it."""
+    """A status, a state or a command as operators call it. A system goes by the title of its kind."""
     return LABELS.get(name) or name.replace("_", " ").capitalize()
 
 
@@ -75,5 +74,6 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "clock": lambda at, zone: f"{dates.at_site(at, zone):%H:%M}",
     "exact": datetime.isoformat,
     "age": age_word,
+    "settings": settings_words,
     "internet": lambda internet: rates_word(internet.down_mbps, internet.up_mbps, internet.vlan),
 }

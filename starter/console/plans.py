@@ -41,7 +41,7 @@ def plan_word(plan: Planned) -> str:
 
 
 def touched(plan: Planned) -> str:
-    """What lines, offices and internet access a planned change is about; empty where that is all of them."""
+    """What services and offices a planned change is about; empty where that is all of them."""
     details = plan.details
     added = [f"add {_line(line)}" for line in details.get("add_lines", ())]
     removed = [f"remove {number}" for number in details.get("remove_lines", ())]
@@ -54,7 +54,9 @@ def touched(plan: Planned) -> str:
             internet = ["end internet access"]
         case _:
             internet = []
-    return ", ".join([*added, *removed, *placed, *offices, *internet])
+    services = [f"add {it['kind']}:{it['name']}" for it in details.get("add_services", ())]
+    services += [f"remove {name}" for name in details.get("remove_services", ())]
+    return ", ".join([*added, *removed, *placed, *offices, *internet, *services])
 
 
 def _line(line: dict[str, Any]) -> str:

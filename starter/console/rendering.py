@@ -16,6 +16,7 @@ from starter.console import labels
 from starter.console.auth.sessions import Session, seal, unseal
 from starter.console.plans import last_day_before, plan_word, touched
 from starter.directory.console import ConsoleReads
+from starter.web.dependencies import clients_of
 from starter.web.security import Caller
 
 THEMES = ("auto", "light", "dark")
@@ -99,6 +100,7 @@ def page(request: Request, template: str, status: int = 200, **content: Any) -> 
         "now": now,
         "waiting": getattr(request.state, "waiting", (0, False)),
         "site_names": getattr(request.state, "site_names", {}),
+        "system_title": clients_of(request).catalogue.title,
         "notice": unseal(session.key, sealed, now) if session else "",
         **content,
     }

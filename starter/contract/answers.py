@@ -5,8 +5,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import Field
 
-from starter.contract.bodies import Switched
-from workflows.wire.messages import Model
+from workflows.wire.messages import KindName, Model
 from workflows.wire.views import ClientView, MatterView, RemedyView, SkippedView
 
 Item = TypeVar("Item")
@@ -21,11 +20,15 @@ class Page(Model, Generic[Item]):
 
 
 class Site(Model):
-    """A building, with the time zone of everything in it."""
+    """A building, with the time zone of everything in it.
+
+    ``systems`` names the instance of each kind's system that serves it; main where none is named.
+    """
 
     site_id: str
     name: str
     timezone: str
+    systems: dict[KindName, KindName]
     created_at: datetime
 
 
@@ -66,7 +69,7 @@ class Attention(Model):
     client_id: str
     name: str
     site: str
-    system: Literal[Switched, "workflow"]
+    system: KindName
     state: Literal["attention", "not_proven", "skipped", "cannot_run"]
     since: datetime
     attempts: int
@@ -101,7 +104,7 @@ class SystemState(Model):
     began. ``clients_changing`` are those that wait for it without needing a person.
     """
 
-    system: Switched
+    system: KindName
     state: Literal["working", "failing", "recovering", "unknown"]
     since: datetime | None
     last_error: str

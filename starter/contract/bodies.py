@@ -27,10 +27,10 @@ from workflows.domain.dates import zone_names
 from workflows.domain.errors import InvalidField
 from workflows.domain.lifecycle import Activation, Status
 from workflows.domain.provisioning.provisioning import Provisioned
-from workflows.domain.services import ClientType
+from workflows.domain.services import MOST_SERVICES, ClientType
 from workflows.domain.text import hidden_in
 from workflows.wire import messages
-from workflows.wire.messages import MOST, Model, Name, Office, Strict
+from workflows.wire.messages import MOST, KindName, Model, Name, Office, Strict
 
 CLIENT_ID = r"^[a-z0-9][a-z0-9-]{1,62}$"
 YEARS = range(1900, 2200)
@@ -79,7 +79,6 @@ Key = Annotated[
     Field(description="Lower-case letters, digits and hyphens, 2 to 63 of them"),
 ]
 Text = Annotated[str, AfterValidator(storable)]
-Switched = Literal["telephony", "internet"]
 DryRun = Annotated[
     bool, Field(description="Answer what the command would do, before and after (`PreviewView`), and do nothing")
 ]
@@ -124,6 +123,17 @@ class LineGiven(Clean, messages.LineGiven, strict=True):
 class InternetGiven(Clean, messages.InternetGiven, strict=True): ...
 
 
+Setting = StrictBool | Annotated[int, Field(strict=True, ge=-(2**53), le=2**53)] | Annotated[str, AfterValidator(seen)]
+
+
+class ServiceGiven(Clean, messages.ServiceGiven, strict=True):
+    settings: dict[Annotated[str, AfterValidator(seen)], Setting | None] = Field(
+        default_factory=dict,
+        examples=[{"card": "0472"}],
+        description="For its system: texts, whole numbers, true, false",
+    )
+
+
 class CommandBody(Clean, messages.Body):
     """A command that happens now."""
 
@@ -148,11 +158,13 @@ class ConvertBody(Clean, messages.ConvertBody):
 
 
 class ServicesBody(Clean, messages.ServicesBody):
-    """A change of the contracted services. ``internet`` left out keeps it, ``"none"`` ends it."""
+    """A change of the contracted services. ``internet`` left out keeps it, ``"none"`` ends it. A service that is added
+    again takes the new settings."""
 
     add_lines: list[LineGiven] = Field(default_factory=list, max_length=MOST)  # type: ignore[assignment]  # a list of a stricter kind
     remove_lines: list[Number] = Field(default_factory=list, max_length=MOST)
     internet: InternetGiven | Literal["none"] | None = None
+    add_services: list[ServiceGiven] = Field(default_factory=list, max_length=MOST_SERVICES)  # type: ignore[assignment]  # as above
 
 
 class SkipBody(Clean, messages.SkipBody):
@@ -187,12 +199,30 @@ def message_of(kind: type[M], body: BaseModel, *, by: str, command_id: str, **mo
     return kind.model_construct(set(fields), **fields)
 
 
+SystemsOfSite = Annotated[
+    dict[KindName, KindName],
+    Field(
+        description="The instance that serves the site, of each kind; main where none is named",
+        examples=[{"telephony": "london"}],
+        max_length=100,
+    ),
+]
+
+
 class SiteGiven(Clean, Strict):
     """A building."""
 
     site_id: Key = Field(examples=["thames-house"])
     name: Name = Field(examples=["Thames House"])
     timezone: Annotated[str, AfterValidator(known_zone)] = Field(description="IANA", examples=["Europe/London"])
+    systems: SystemsOfSite = Field(default_factory=dict)
+
+
+class SiteEdit(Clean, Strict):
+    """What is to be otherwise of a building. What is left out stays; so do the kinds that ``systems`` leaves out."""
+
+    name: Name | None = Field(None, examples=["Thames House"])
+    systems: SystemsOfSite = Field(default_factory=dict)
 
 
 class ClientGiven(Clean, Strict):
@@ -214,6 +244,9 @@ class ClientGiven(Clean, Strict):
     offices: list[Office] = Field(default_factory=list, max_length=MOST, description="Offices without a telephone line")
     lines: list[LineGiven] = Field(default_factory=list, max_length=MOST)
     internet: InternetGiven | None = None
+    services: list[ServiceGiven] = Field(
+        default_factory=list, max_length=MOST_SERVICES, description="Of the further kinds that Connect's settings name"
+    )
 
 
 class ClientFilter(Strict):
@@ -249,7 +282,7 @@ class AttentionFilter(Strict):
     """Whom a list of those who wait for a person shows, and which page of it."""
 
     site: Text | None = Field(None, max_length=63)
-    system: Literal[Switched, "workflow"] | None = None
+    system: KindName | None = Field(None, description="A system, or `workflow`: clients whose workflow cannot run")
     skipped: bool = Field(False, description="Show also what a person has accepted as it is")
     limit: int = Field(50, ge=1, le=500)
     cursor: str | None = Field(None, max_length=2000, description="`next` of the page before")

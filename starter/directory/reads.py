@@ -12,15 +12,16 @@ from activities.database import Database
 from activities.directory.publish import sort_name
 from activities.fence import OWN_SECRET
 from starter.contract.answers import AttentionPage, HistoryEntry, HistoryPage, MatterPage, Site, SitePage, SystemPage
-from starter.contract.bodies import AttentionFilter, ClientFilter, MatterFilter, SiteGiven
+from starter.contract.bodies import AttentionFilter, ClientFilter, MatterFilter, SiteEdit, SiteGiven
 from starter.directory.attention import systems, those_waiting
 from starter.directory.listing import counting, cursor_of, picking
 from starter.directory.matters import matter_of, open_matters
 from starter.directory.paging import DirectoryDatabase, Where, opened, sealed
-from starter.errors import SiteIdTaken
+from starter.errors import InstanceInUse, NoSuchSite, SiteIdTaken
 from workflows.domain.dates import at_site
 from workflows.domain.errors import BillingRefTaken, NumberTaken, Refusal, Taken
 from workflows.domain.provisioning.provisioning import Provisioned
+from workflows.domain.systems import System
 from workflows.wire.messages import AnyMessage
 from workflows.wire.views import ClientView, SystemView, end_date_passed
 
@@ -41,7 +42,30 @@ LEFT JOIN proofs i
 """
 _ONE = f"{_CLIENT} FROM clients c {_PROOFS} WHERE c.client_id = $1"
 _SETTLED = f"AND c.revision >= $2 AND c.provisioning = '{Provisioned.SETTLED.value}'"
-_SITES = "SELECT site_id, name, timezone, created_at FROM sites"
+_SITES = "SELECT site_id, name, timezone, systems, created_at FROM sites"
+
+# The living clients of a site that have, or are about to have, services which another instance would serve then.
+_SERVED = """
+SELECT k.key AS system, coalesce(s.systems->>k.key, 'main') AS instance, count(*) AS clients
+FROM sites s JOIN clients c USING (site_id), jsonb_each_text($2::jsonb) k
+WHERE s.site_id = $1 AND c.status <> 'decommissioned' AND k.value <> coalesce(s.systems->>k.key, 'main')
+  AND CASE k.key
+    WHEN 'telephony' THEN c.document @? '$.lines[*]' OR c.document @? '$.planned[*].details.add_lines[*]'
+    WHEN 'internet' THEN c.document @? '$.internet.account'
+      OR c.document @? '$.planned[*].details.internet.down_mbps'
+    ELSE jsonb_path_exists(c.document, '$.services[*] ? (@.kind == $kind)', jsonb_build_object('kind', k.key))
+      OR jsonb_path_exists(c.document, '$.planned[*].details.add_services[*] ? (@.kind == $kind)',
+        jsonb_build_object('kind', k.key)) END
+GROUP BY 1, 2
+"""
+_EDIT = f"""
+WITH served AS ({_SERVED}),
+edited AS (
+  UPDATE sites SET name = coalesce($3, name), systems = systems || $2::jsonb
+  WHERE site_id = $1 AND NOT EXISTS (SELECT FROM served)
+  RETURNING site_id, name, timezone, systems, created_at)
+SELECT e.*, s.served FROM (SELECT jsonb_agg(to_jsonb(served)) AS served FROM served) s LEFT JOIN edited e ON true
+"""  # noqa: S608  # put together from constants
 
 _LINE = """
 SELECT history_id, event, at, at::text AS sort_key, kind, text, by, source, reason, command_id, revision, facts
@@ -113,21 +137,42 @@ class DirectoryReads:
         return SitePage(items=items, next=None, total=len(items))
 
     async def site(self, site_id: str) -> Site | None:
-        rows = await self.database.read(
-            "SELECT site_id, name, timezone, created_at FROM sites WHERE site_id = $1", site_id
-        )
+        rows = await self.database.read(f"{_SITES} WHERE site_id = $1", site_id)
         return _site(rows[0]) if rows else None
 
     async def add_site(self, new: SiteGiven) -> Site:
         """Add the site. The same site twice is no error. Raises SiteIdTaken when another site has the id."""
         await self.database.write(
-            "INSERT INTO sites (site_id, name, timezone) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-            *(new.site_id, new.name, new.timezone),
+            "INSERT INTO sites (site_id, name, timezone, systems) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+            *(new.site_id, new.name, new.timezone, new.systems),
         )
         site = await self.site(new.site_id)
-        if site is None or (site.name, site.timezone) != (new.name, new.timezone):
+        if site is None or any(getattr(site, name) != getattr(new, name) for name in new.model_fields_set):
             raise SiteIdTaken(f"There is another site {new.site_id}", "Choose another id", field="site_id")
         return site
+
+    async def edit_site(self, site_id: str, edit: SiteEdit) -> Site:
+        """Change a site. Raises NoSuchSite, or InstanceInUse when a client of it has what another instance serves."""
+        [row] = await self.database.write(_EDIT, site_id, edit.systems, edit.name)
+        if row["site_id"]:
+            return _site(row)
+        if not row["served"]:
+            raise NoSuchSite(site_id)
+        raise InstanceInUse(
+            "; ".join(
+                "{clients} living client(s) of the site have {system}, which instance {instance} serves".format(**it)
+                for it in row["served"]
+            ),
+            "Have these services removed first, or add another site",
+            field="systems",
+        )
+
+    async def systems_serving(self, client_id: str) -> dict[System, str]:
+        """The instances that serve the site of a client; none for one that is not known."""
+        rows = await self.database.read(
+            "SELECT s.systems FROM clients c JOIN sites s USING (site_id) WHERE c.client_id = $1", client_id
+        )
+        return rows[0]["systems"] if rows else {}
 
     # -- clients ----------------------------------------------------------------------------------------------------
 
@@ -271,7 +316,8 @@ class DirectoryReads:
 
 
 def _site(row: asyncpg.Record) -> Site:
-    return Site(**{**row, "created_at": at_site(row["created_at"], row["timezone"])})
+    fields = {name: row[name] for name in Site.model_fields}
+    return Site(**{**fields, "created_at": at_site(row["created_at"], row["timezone"])})
 
 
 def _entry(row: asyncpg.Record, timezone: str) -> HistoryEntry:

@@ -12,9 +12,11 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
 from activities.directory.migrations import migrate
+from activities.instances import ServiceKind
 from activities.settings import Settings
+from starter.contract.catalogue import ONLY_BUILT_IN, Catalogue
 from starter.local.postgres import EmbeddedPostgres
-from tests.support.service import TEMPORAL, TOKEN, Service, running_service, with_limits
+from tests.support.service import TEMPORAL, TOKEN, Service, running_service, with_kinds, with_limits
 from tests.support.terminal import Terminal
 from tests.support.workflows import replay_everything
 from workflows.domain.provisioning.standing import Limits
@@ -56,6 +58,17 @@ async def service(temporal: Client, settings: Settings) -> AsyncIterator[Service
     async with running_service(temporal, settings) as service:
         yield service
         assert await replay_everything(temporal)
+
+
+@pytest_asyncio.fixture(scope="session")
+async def with_doors(service: Service) -> AsyncIterator[Service]:
+    """The same service, whose settings name doors as a further kind, with two instances."""
+    catalogue = Catalogue(
+        ONLY_BUILT_IN.kinds | {"doors": ServiceKind("doors", "Doors", in_building=True)},
+        {"telephony": ["main", "london"], "internet": ["main"], "doors": ["main", "annex"]},
+    )
+    async with with_kinds(service, catalogue) as with_doors:
+        yield with_doors
 
 
 @pytest_asyncio.fixture(scope="session")

@@ -26,18 +26,19 @@ from activities.systems import Systems
 from starter.app import create_app
 from starter.clients import ClientService
 from starter.contract.answers import Servers
+from starter.contract.catalogue import Catalogue
 from starter.credentials import Keyring
 from starter.directory.reads import DirectoryReads
 from starter.directory.watching import Watch
 from starter.temporal.gateway import Gateway
 from starter.web.http_server import Server
-from tests.support.fakes import FakeInternet, FakeTelephony
+from tests.support.fakes import FakeInternet, FakeSystem, FakeTelephony
 from tests.support.waiting import HANGING, eventually, free_port
 from worker import hearing_all_at_once
 from workflows.client_lifecycle import ClientLifecycle
 from workflows.domain.provisioning.provisioning import Provisioned
 from workflows.domain.provisioning.standing import Limits
-from workflows.domain.systems import INTERNET, TELEPHONY
+from workflows.domain.systems import INTERNET, TELEPHONY, System
 from workflows.guard import Guard
 from workflows.ports import Ensure, Evidence
 from workflows.wire.start import TASK_QUEUE
@@ -87,6 +88,17 @@ def read_back(evidence: Evidence) -> Evidence:
     return replace(evidence, findings=findings)
 
 
+class RecordedSystem(FakeSystem):
+    """A fake system of a further kind, whose evidence is taken down in the real directory."""
+
+    def __init__(self, system: System, evidences: Evidences) -> None:
+        super().__init__(system)
+        self._evidences = evidences
+
+    async def ensure(self, order: Ensure) -> Evidence:
+        return await self._evidences.record(order.client_id, read_back(await super().ensure(order)))
+
+
 @dataclass
 class Service:
     """What a test needs of the service: its address, its API, and what lies behind it."""
@@ -97,6 +109,7 @@ class Service:
     temporal: Client
     telephony: FakeTelephony
     internet: FakeInternet
+    doors: FakeSystem
     settings: Settings
 
     async def create(self, name: str = "Acme Ltd", wait: int = 60, **record: Any) -> dict[str, Any]:
@@ -143,7 +156,7 @@ class Service:
         return next((line for line in await self.history(client_id) if words in line["text"]), None)
 
     @asynccontextmanager
-    async def without(self, *systems: FakeTelephony | FakeInternet) -> AsyncIterator[None]:
+    async def without(self, *systems: FakeSystem) -> AsyncIterator[None]:
         """The service while these systems do not answer."""
         for system in systems:
             system.faults.down = True
@@ -204,7 +217,8 @@ async def running_service(temporal: Client, settings: Settings) -> AsyncIterator
     async with Database("directory", dsn, settings) as database:
         evidences = Evidences(database, 5)
         telephony, internet = RecordedTelephony(evidences), RecordedInternet(evidences)
-        systems = Systems({TELEPHONY: telephony, INTERNET: internet})
+        doors = RecordedSystem("doors", evidences)
+        systems = Systems({TELEPHONY: telephony, INTERNET: internet, "doors": doors})
         directory = PostgresDirectory(database)
         worker = Worker(
             temporal,
@@ -225,13 +239,22 @@ async def running_service(temporal: Client, settings: Settings) -> AsyncIterator
                 "/sites", json={"site_id": SITE, "name": "Thames House", "timezone": "Europe/London"}
             )
             assert answer.status_code == 201, answer.text
-            yield Service(url, api, clients, temporal, telephony, internet, settings)
+            yield Service(url, api, clients, temporal, telephony, internet, doors, settings)
 
 
 @asynccontextmanager
 async def with_limits(service: Service, limits: Limits) -> AsyncIterator[Service]:
     """The same service, whose new clients are told other limits."""
     clients = ClientService(service.clients.gateway, service.clients.directory, service.clients.watch, limits, KEYRING)
+    async with serving(create_app(clients, TOKEN)) as url, calling(url) as api:
+        yield replace(service, url=url, api=api, clients=clients)
+
+
+@asynccontextmanager
+async def with_kinds(service: Service, catalogue: Catalogue) -> AsyncIterator[Service]:
+    """The same service, whose settings name these kinds and instances."""
+    same = service.clients
+    clients = ClientService(same.gateway, same.directory, same.watch, LIMITS, KEYRING, catalogue)
     async with serving(create_app(clients, TOKEN)) as url, calling(url) as api:
         yield replace(service, url=url, api=api, clients=clients)
 

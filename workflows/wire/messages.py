@@ -25,7 +25,7 @@ from workflows.domain.client.rules import LONGEST_NAME
 from workflows.domain.dates import ResolvedDay
 from workflows.domain.lifecycle import Activation, Kind
 from workflows.domain.provisioning.standing import Limits
-from workflows.domain.services import MOST_SERVICES, ClientType, Internet, Line, Service, Setting
+from workflows.domain.services import LONGEST_OFFICE, MOST_SERVICES, ClientType, Internet, Line, Service, Setting
 
 MOST = 500  # lines or offices in one change; a client has at most MOST_LINES (workflows/domain/services.py)
 
@@ -87,11 +87,16 @@ class InternetGiven(Strict):
 
 
 class ServiceGiven(Strict):
-    """A service of a further kind: one that Connect's settings name. Connect itself says what is ``in_building``."""
+    """A service of a further kind: one that Connect's settings name. The settings of the service go to its system."""
 
     kind: KindName
-    name: Annotated[str, StringConstraints(min_length=1, max_length=64)] = Field(examples=["main-entrance"])
+    name: Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_OFFICE)] = Field(examples=["main-entrance"])
     settings: dict[str, Setting] = Field(default_factory=dict, examples=[{"card": "0472"}])
+
+
+class ServiceOfKind(ServiceGiven):
+    """A service, with what Connect's settings say of its kind."""
+
     in_building: bool = False
 
     def service(self) -> Service:
@@ -247,6 +252,7 @@ class Convert(ConvertBody, DatedMessage):
 class ChangeServices(ServicesBody, DatedMessage):
     """``instances``: those that serve the client's site, of the kinds that are added. Left out: the main one."""
 
+    add_services: list[ServiceOfKind] = Field(default_factory=list, max_length=MOST_SERVICES)  # type: ignore[assignment]  # a list of a stricter kind
     instances: dict[KindName, KindName] = Field(default_factory=dict)
     kind: Literal[Kind.CHANGE_SERVICES] = Kind.CHANGE_SERVICES
 
@@ -327,7 +333,7 @@ def _value(value: object) -> object:
             return value.line()
         case InternetGiven():
             return value.internet()
-        case ServiceGiven():
+        case ServiceOfKind():
             return value.service()
         case DayResolved():
             return ResolvedDay(**dict(value))

@@ -18,7 +18,7 @@ from workflows.domain.provisioning.ledger import Desired, Setting
 from workflows.domain.provisioning.provisioning import Provisioned
 from workflows.domain.provisioning.standing import Doubt, Proof, Standing
 from workflows.domain.schedule import PlannedChange
-from workflows.domain.services import ClientType
+from workflows.domain.services import ClientType, Service
 from workflows.domain.state import ClientState
 from workflows.domain.systems import System
 from workflows.wire.messages import Model
@@ -221,9 +221,7 @@ class ClientView(Model):
             and InternetView(
                 account=client.client_id, down_mbps=internet.down_mbps, up_mbps=internet.up_mbps, vlan=internet.vlan
             ),
-            services=[
-                ServiceView(kind=x.kind, name=x.name, settings=dict(x.settings)) for x in client.services.further
-            ],
+            services=[ServiceView(**_service(service)) for service in client.services.further],
             holds=[
                 HoldView(source=h.source, reason=h.reason, by=h.by, placed_at=at_site(h.placed_at, zone))
                 for h in sorted(client.holds.values(), key=lambda h: (h.placed_at, h.source))
@@ -265,6 +263,11 @@ def end_date_passed(end_date: date | None, now: datetime, timezone: str) -> bool
     return end_date is not None and end_date < local_day(now, timezone)
 
 
+def _service(service: Service) -> dict[str, Any]:
+    """A service as its HTTP body has it."""
+    return {"kind": service.kind, "name": service.name, "settings": dict(service.settings)}
+
+
 def _details(command: PlannedCommand) -> dict[str, Any]:
     match command:
         case Suspend() | Unsuspend():
@@ -280,7 +283,7 @@ def _details(command: PlannedCommand) -> dict[str, Any]:
                 "remove_lines": [*command.remove_lines],
             }
             if command.add_services or command.remove_services:
-                details["add_services"] = [asdict(service) for service in command.add_services]
+                details["add_services"] = [_service(service) for service in command.add_services]
                 details["remove_services"] = [*command.remove_services]
             if command.internet == "keep":
                 return details

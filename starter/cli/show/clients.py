@@ -24,6 +24,8 @@ from starter.cli.show.tables import (
     table,
     word,
 )
+from starter.service_text import settings_words
+from workflows.domain.systems import INTERNET, TELEPHONY
 
 ESSENTIAL = 5  # columns of the list of clients that it has at any sensible width
 
@@ -71,6 +73,7 @@ def client(client: dict[str, Any]) -> None:
         ("start", f"{client['start_date']} ({client['activation']})"),
         ("end", _end(client)),
         ("internet", _internet(client["internet"])),
+        *((service["kind"], _service(service)) for service in client["services"]),
         *((f"held by {hold['source']}", _hold(hold)) for hold in client["holds"]),
         *((f"planned {_kind(change)}", _planned(change)) for change in client["planned"]),
         ("possible now", _possible(client)),
@@ -160,19 +163,33 @@ def _clients_table(items: list[dict[str, Any]], *, with_zone: bool, narrow: bool
 
 
 def _services(client: dict[str, Any], system: dict[str, Any]) -> Iterable[Row]:
-    """A row for every line and account: what is wanted, what is proven, since when, and why not."""
-    offices = {line["number"]: line["office"] for line in client["lines"]}
-    internet, telephony = client["internet"], system["system"] == "telephony"
-    contracted = list(offices) if telephony else [internet["account"]] if internet else []
+    """A row for every line, account and further service: what is wanted, what is proven, since when, and why not."""
+    kind = system["system"]
+    labels = {service["name"]: _subject(kind, service) for service in _contracted(client, kind)}
     subjects = {subject["subject"]: subject for subject in system["subjects"]}
-    for name in dict.fromkeys([*subjects, *contracted]):
-        office = f" in {offices[name]}" if telephony and offices.get(name) else ""
-        label = f"{name}{office}" if telephony else f"internet {name}"
+    for name in dict.fromkeys([*subjects, *labels]):
+        label = labels.get(name) or _subject(kind, {"name": name})
         if subject := subjects.get(name):
             at = moment(subject["proven_at"]) or "-"
             yield [label, word(subject["desired"]), word(_proven(subject)), at, _why(client, subject)]
         else:  # a New client's services are not wanted, yet
             yield [label, "-", "-", "-", ""]
+
+
+def _contracted(client: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+    """The client's services of a kind, each with its ``name``."""
+    if kind == TELEPHONY:
+        return [{**line, "name": line["number"]} for line in client["lines"]]
+    if kind == INTERNET:
+        return [{"name": client["internet"]["account"]}] if client["internet"] else []
+    return [service for service in client["services"] if service["kind"] == kind]
+
+
+def _subject(kind: str, service: dict[str, Any]) -> str:
+    """How a line, an account or a further service is told from all others."""
+    if kind == TELEPHONY:
+        return f"{service['name']} in {service['office']}" if service.get("office") else str(service["name"])
+    return f"{kind} {service['name']}"
 
 
 def _proven(subject: dict[str, Any]) -> str:
@@ -238,6 +255,11 @@ def _internet(internet: dict[str, Any] | None) -> str:
         return "none"
     vlan = f", VLAN {internet['vlan']}" if internet["vlan"] else ""
     return f"{internet['down_mbps']}/{internet['up_mbps']} Mbit/s{vlan}, account {internet['account']}"
+
+
+def _service(service: dict[str, Any]) -> str:
+    settings = settings_words(service["settings"])
+    return f"{service['name']} ({settings})" if settings else str(service["name"])
 
 
 def _hold(hold: dict[str, Any]) -> str:

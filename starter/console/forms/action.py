@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 from pydantic import BaseModel
 
-from starter.console.forms import internet, lines, moment
+from starter.console.forms import internet, lines, moment, services
 from starter.console.forms.errors import FormErrors
 from starter.console.forms.form import COMMAND_ID, TYPING, BoundForm
 from starter.console.forms.internet import RATES, read_choice, read_internet
@@ -28,10 +28,12 @@ from starter.console.forms.lines import (
     read_rooms,
 )
 from starter.console.forms.moment import DAY, LAST_DAY, NOW, WHEN, Moment
+from starter.console.forms.services import ServiceRow, order_of_services, read_services, service_rows
 from starter.console.labels import moment_word
 from starter.console.plans import Planned
 from starter.console.rendering import Form
 from starter.contract.bodies import CommandBody, ConvertBody, PlannableBody, ServicesBody, message_of
+from starter.contract.catalogue import Catalogue
 from workflows.domain.lifecycle import Kind
 from workflows.domain.services import ClientType
 from workflows.wire.messages import BY_NAME, AnyMessage
@@ -62,14 +64,15 @@ class ActionForm:
     kind: Kind
     client: ClientView
     form: Form
+    catalogue: Catalogue
 
     @classmethod
-    def of(cls, client: ClientView, bound: BoundForm) -> "ActionForm | None":
+    def of(cls, client: ClientView, bound: BoundForm, catalogue: Catalogue) -> "ActionForm | None":
         """What the form asks for, whose fields it then knows; None while no action is chosen."""
         kind = next((kind for kind in ACTIONS if kind == bound.form.text("action")), None)
         if kind is None:
             return None
-        action = cls(kind, client, bound.form)
+        action = cls(kind, client, bound.form, catalogue)
         bound.errors.order, bound.rows = action.order, action.rows
         return action
 
@@ -98,6 +101,16 @@ class ActionForm:
             case _:
                 return ()
 
+    @cached_property
+    def services(self) -> Sequence[ServiceRow]:
+        """The rows for services of further kinds to add."""
+        return service_rows(self.form) if self.kind is Kind.CHANGE_SERVICES else ()
+
+    @property
+    def removed_services(self) -> Sequence[str]:
+        """The services that are to be removed, by kind and name."""
+        return self.form.getlist(services.REMOVED)
+
     @property
     def removed(self) -> Sequence[str]:
         """The numbers of the lines that are to be removed."""
@@ -106,7 +119,8 @@ class ActionForm:
     @property
     def order(self) -> tuple[str, ...]:
         """The fields, in the order of the page."""
-        return ("last_day", "at", "source", *order_of(self.rows), ROOMS, *RATES, "reason", "confirmed")
+        rows = (*order_of(self.rows), *order_of_services(self.services))
+        return ("last_day", "at", "source", *rows, ROOMS, *RATES, "reason", "confirmed")
 
     @property
     def source(self) -> str:
@@ -181,12 +195,16 @@ class ActionForm:
         return {"lines": [*placed.values()], "offices": offices, **({"internet": access} if access else {})}
 
     def _changed(self, errors: FormErrors) -> dict[str, Any]:
-        """Lines to add, move or remove, and what becomes of internet access."""
-        added = read_lines(self.rows, self.client.type, errors)
-        access = read_choice(self.form, errors)
-        if not (added or self.removed or access or errors.stopped):
+        """Lines to add, move or remove, what becomes of internet access, and services of further kinds."""
+        changes = {
+            "add_lines": [*read_lines(self.rows, self.client.type, errors).values()],
+            "remove_lines": list(self.removed),
+            "internet": read_choice(self.form, errors),
+            "add_services": read_services(self.services, self.client.type, self.catalogue, errors),
+            "remove_services": list(self.removed_services),
+        }
+        if not (any(changes.values()) or errors.stopped):
             errors.miss("", "Say what is to change")
-        changes = {"add_lines": [*added.values()], "remove_lines": list(self.removed), "internet": access}
         return {name: value for name, value in changes.items() if value}
 
 
@@ -198,6 +216,7 @@ def reschedule(client_id: str, plan: Planned, timezone: str) -> tuple[str, str]:
     details = plan.details
     fields: list[tuple[str, object]] = [("action", plan.kind), *moment.fields_of(plan.at, timezone).items()]
     fields += [("source", details.get("source")), ("to", details.get("to")), *lines.fields_of_plan(details)]
+    fields += services.fields_of_plan(details)
     fields += [*internet.fields_of_plan(plan.kind, details.get("internet")), ("reason", plan.reason)]
     return "Reschedule", f"/clients/{client_id}/status?{urlencode([(name, value) for name, value in fields if value])}"
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from starter.console.errors import SEND_AGAIN
 from starter.contract.bodies import YEARS
 from starter.errors import Away, NotDecided, StarterError
+from starter.service_text import EXAMPLE
 from starter.web.problems import code_of
 from workflows.domain.client.rules import LONGEST_BILLING_REF, LONGEST_NAME
 from workflows.domain.errors import CommandIdReused, InvalidField, Refusal
@@ -44,6 +45,9 @@ RULES = {
     "at": "Write it as 2027-03-31T18:00",
     "reason": "Give 1 to 500 characters",
     "note": "Give 1 to 500 characters",
+    "kind": "Choose one of the list",
+    "service": f"Give 1 to {LONGEST_OFFICE} characters",
+    "settings": f"Write them as {EXAMPLE}",
 }
 """What to give in each field. Fields of a row go by the name before their place: ``number-2``."""
 NAMES = {
@@ -53,6 +57,7 @@ NAMES = {
     "up": "The upload rate",
     "vlan": "The VLAN",
     "at": "The day and time",
+    "settings": "One of the settings",
 }
 """The fields that are not called as they are named."""
 LISTS = {"lines": "lines", "add_lines": "lines", "remove_lines": "lines to remove", "rooms": "offices"}

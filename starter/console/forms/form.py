@@ -10,13 +10,14 @@ from fastapi import Request
 
 from starter.console.forms.errors import FormErrors
 from starter.console.forms.lines import MORE, LineRow, order_of, place_of, rows_of
+from starter.console.forms.services import ServiceRow, order_of_services, service_rows
 from starter.console.rendering import Form
 from starter.errors import NoSuchClient, StarterError
 from workflows.domain.errors import Refusal
 
 CHECK = "/check"  # ends the address where a form is only looked at
 TYPING = "typing"  # names the field that is being typed in
-LINES = "lines"
+LINES, SERVICES = "lines", "services"
 COMMAND_ID = "command_id"
 
 Answer = TypeVar("Answer")
@@ -34,19 +35,22 @@ class BoundForm:
     errors: FormErrors = field(default_factory=FormErrors)
     command_id: str = field(default_factory=lambda: new_command_id())
     rows: Sequence[LineRow] = ()
+    services: Sequence[ServiceRow] = ()
     code: int = 0
 
     @classmethod
     async def read(cls, request: Request, order: Sequence[str] = ()) -> "BoundForm":
         """The form in a request: to be carried out when it was sent, or else only looked at as one types, or asks for
-        more rows. ``order`` is that of its fields, with LINES in the place of its rows for lines, if it has any."""
+        more rows. ``order`` is that of its fields, with LINES and SERVICES in the place of its rows, if it has any."""
         form = await Form.read(request)
         more = bool(form.text(MORE))
         rows = rows_of(form, more=more) if LINES in order else ()
+        services = service_rows(form) if SERVICES in order else ()
+        rows_of_fields = {LINES: order_of(rows), SERVICES: order_of_services(services)}
         sent = request.method == "POST" and not request.url.path.endswith(CHECK) and not more
-        names = [name for field in order for name in (order_of(rows) if field == LINES else [field])]
+        names = [name for field in order for name in rows_of_fields.get(field, (field,))]
         errors = FormErrors(tuple(names), "" if sent else form.text(TYPING), sent=sent)
-        return cls(form, errors, command_id_of(form), rows)
+        return cls(form, errors, command_id_of(form), rows, services)
 
     @property
     def sent(self) -> bool:

@@ -10,14 +10,13 @@ from pydantic import ValidationError
 
 from starter.clients import ClientService
 from starter.console.forms.form import command_id_of
-from starter.console.labels import label
 from starter.console.pages.sites import ChosenSite, SiteChoice
 from starter.console.rendering import Form, caller_of, page_router, redirect
 from starter.contract.bodies import AttentionFilter
 from starter.errors import Away, NoSuchClient, StarterError
 from starter.web.dependencies import Clients
 from workflows.domain.errors import Refusal
-from workflows.domain.systems import BUILT_IN, System
+from workflows.domain.systems import System
 from workflows.wire.messages import Retry
 
 PATH = "/attention"
@@ -32,14 +31,14 @@ attention = page_router()
 class BulkRetry:
     """What became of asking many clients to try again: who does, who had no need to, and who refused, with why."""
 
-    system: System
+    title: str
     trying: list[str] = field(default_factory=list)
     needless: list[str] = field(default_factory=list)
     refused: list[tuple[str, str]] = field(default_factory=list)
 
     def __str__(self) -> str:
         counts = (
-            (self.trying, f"asked to try {label(self.system).lower()} again"),
+            (self.trying, f"asked to try {self.title.lower()} again"),
             (self.needless, "had no need to: all is as decided"),
             (self.refused, "could not be asked"),
         )
@@ -65,10 +64,10 @@ async def retry_many(request: Request, clients: Clients) -> Response:
     choice = await SiteChoice.of(clients, form.text("site"))
     about, problem = form.text("about"), ""
     ids = list(dict.fromkeys(filter(None, form.getlist("shown" if form.text("all") else "client"))))
-    if about not in BUILT_IN:
+    if about not in clients.catalogue.kinds:
         problem = "There is no such system. Choose clients below."
     elif not ids:
-        problem = f"No client was chosen. Mark some under {label(about)}, or take “Retry all shown”."
+        problem = f"No client was chosen. Mark some under {clients.catalogue.title(about)}, or take “Retry all shown”."
     elif len(ids) > MOST:
         problem = f"{len(ids)} clients are too many at once. Choose at most {MOST}."
     if problem:
@@ -86,7 +85,7 @@ async def retry(
 ) -> BulkRetry:
     """Give each of these clients a Retry. Once something is away, the others are not asked any more."""
     message = Retry.model_validate({"system": system, "command_id": command_id, "by": by})
-    retried, gate, away = BulkRetry(system), asyncio.Semaphore(AT_ONCE), ""
+    retried, gate, away = BulkRetry(clients.catalogue.title(system)), asyncio.Semaphore(AT_ONCE), ""
 
     async def one(client_id: str) -> None:
         nonlocal away
@@ -118,7 +117,8 @@ async def _page(
     retried: BulkRetry | None = None,
     chosen: Iterable[str] = (),
 ) -> Response:
-    only = next((system for system in BUILT_IN if system == query.get("system")), None)
+    known = clients.catalogue.kinds
+    only = next((system for system in known if system == query.get("system")), None)
     skipped = query.get("skipped") == "true"
     base = AttentionFilter(site=choice.site_id or None, skipped=skipped, limit=PAGE)
     cursor = query.get("cursor") if only else None
@@ -126,7 +126,7 @@ async def _page(
         base = AttentionFilter.model_validate({**base.model_dump(), "cursor": cursor or None})
     except ValidationError:
         cursor = None
-    systems = [only] if only else list(BUILT_IN)
+    systems = [only] if only else list(known)
     states, stopped, pages = await asyncio.gather(
         clients.directory.systems(),
         clients.directory.attention(base.model_copy(update={"system": "workflow", "cursor": None})),
@@ -139,7 +139,7 @@ async def _page(
         status,
         only=only,
         skipped=skipped,
-        systems=BUILT_IN,
+        systems=known,
         states=states.items,
         stopped=stopped,
         groups=dict(zip(systems, pages, strict=True)),

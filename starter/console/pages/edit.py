@@ -6,6 +6,7 @@ another one did meanwhile without knowing it.
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 
 from fastapi import Request
 from fastapi.responses import Response
@@ -22,12 +23,21 @@ from starter.console.forms.details import (
     read_details,
     reason_in,
 )
-from starter.console.forms.form import CHECK, LINES, BoundForm
+from starter.console.forms.effects import named
+from starter.console.forms.form import CHECK, LINES, SERVICES, BoundForm
 from starter.console.forms.internet import RATES, rates_of, read_change
 from starter.console.forms.lines import check_numbers, read_lines, rows_of_client
+from starter.console.forms.services import (
+    choices,
+    overtaken_services,
+    read_services,
+    removed_services,
+    rows_of_services,
+)
 from starter.console.rendering import Form, caller_of, page, page_router, reads_of, redirect
 from starter.contract.bodies import EditBody, LineGiven, ServicesBody, message_of
-from starter.web.dependencies import Clients
+from starter.contract.catalogue import Catalogue
+from starter.web.dependencies import Clients, clients_of
 from workflows.domain.dates import local_day
 from workflows.domain.lifecycle import Activation
 from workflows.domain.preview import Effect
@@ -66,25 +76,34 @@ async def edit_client(request: Request, clients: Clients, client_id: str) -> Res
 async def change_services(request: Request, clients: Clients, client_id: str) -> Response:
     """The change of services, now; or the same form, with what there is to say beside its fields. A check changes
     nothing."""
-    bound, client = await BoundForm.read(request, (LINES, *RATES, "reason")), await clients.client(client_id)
-    body, new = _read_services(client, bound)
+    bound, client = await BoundForm.read(request, (LINES, *RATES, SERVICES, "reason")), await clients.client(client_id)
+    body, new = _read_services(client, bound, clients.catalogue)
     if body is None or not bound.sent:
         await check_numbers(new, reads_of(request), bound.errors, client_id)
     else:
         bound.rows = lines.overtaken(client.lines, bound.rows, bound.errors)
         bound.form = internet.overtaken(client.internet, bound.form, bound.errors)
+        bound.services = overtaken_services(client.services, bound.services, bound.errors)
     return await _conclude(request, clients, client, bound, ChangeServices, body)
 
 
-def _read_services(client: ClientView, bound: BoundForm) -> tuple[ServicesBody | None, dict[str, LineGiven]]:
+def _read_services(
+    client: ClientView, bound: BoundForm, catalogue: Catalogue
+) -> tuple[ServicesBody | None, dict[str, LineGiven]]:
     """The change that the form says, None when there is none or cannot be such a one; and its lines."""
     errors, form = bound.errors, bound.form
     new = read_lines(bound.rows, client.type, errors)
     removed = [row.number for row in bound.rows if row.removed]
-    changes = {"add_lines": [*new.values()], "remove_lines": removed, "internet": read_change(form, errors)}
+    changes = {
+        "add_lines": [*new.values()],
+        "remove_lines": removed,
+        "internet": read_change(form, errors),
+        "add_services": read_services(bound.services, client.type, catalogue, errors),
+        "remove_services": removed_services(bound.services),
+    }
     changes = {name: value for name, value in changes.items() if value}
     if not changes and errors.sent and not errors.wrong:
-        errors.problem = "No line and no internet access is changed yet. Change one first."
+        errors.problem = "No service is changed yet. Change one first."
     body = errors.read(ServicesBody, {**changes, **reason_in(form)})
     return (body if changes and not errors.stopped else None), new
 
@@ -124,7 +143,10 @@ def _page(
     """Both forms; the one that was typed in as it was typed, the other as the client is."""
     fields, rates = details_of(client), rates_of(client.internet)
     details = bound.get(Edit) or BoundForm(Form(fields).opened(fields))
-    services = bound.get(ChangeServices) or BoundForm(Form(rates).opened(rates), rows=rows_of_client(client.lines))
+    services = bound.get(ChangeServices) or BoundForm(
+        Form(rates).opened(rates), rows=rows_of_client(client.lines), services=rows_of_services(client.services)
+    )
+    catalogue = clients_of(request).catalogue
     last_day = day_in(details.form, "end_date")
     if last_day is not None and last_day < local_day(datetime.now(UTC), client.timezone):
         last_day = None  # it would be refused
@@ -136,6 +158,8 @@ def _page(
         details=details,
         services=services,
         effects=effects,
+        named=partial(named, catalogue),
+        kinds=choices(catalogue, client.type, client.services),
         manual=(details.form.text("activation") or client.activation) == Activation.MANUAL,
         last_day=last_day,
         plan=plan_decommission(client.client_id, last_day),

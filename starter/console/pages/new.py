@@ -9,14 +9,16 @@ from fastapi import Request
 from fastapi.responses import Response
 
 from starter.console.forms.details import check_billing_ref, day_in, hint_end, hint_start, meet_rules
-from starter.console.forms.form import CHECK, LINES, BoundForm
+from starter.console.forms.form import CHECK, LINES, SERVICES, BoundForm
 from starter.console.forms.internet import RATES, read_internet
 from starter.console.forms.lines import ROOMS, check_numbers, read_lines, read_rooms, rows_of
+from starter.console.forms.services import choices, read_services, service_rows
 from starter.console.rendering import SITE_COOKIE, Form, caller_of, page, page_router, reads_of, redirect
 from starter.contract.answers import Site
 from starter.contract.bodies import NO_PLACES, ClientGiven, LineGiven, SiteGiven
+from starter.contract.catalogue import Catalogue
 from starter.directory.console import ConsoleReads
-from starter.web.dependencies import Clients
+from starter.web.dependencies import Clients, clients_of
 from workflows.domain.client.rules import check_name
 from workflows.domain.dates import local_day, zone_names
 from workflows.domain.lifecycle import Activation
@@ -38,16 +40,16 @@ async def show_new(request: Request, clients: Clients, site: str = "") -> Respon
     candidates = (site, request.cookies.get(SITE_COOKIE, ""), *known)
     first = next((site_id for site_id in candidates if site_id in known), "")
     form = Form({"type": ClientType.RESIDENTIAL, "activation": Activation.AUTOMATIC, "site": first})
-    return _page(request, BoundForm(form, rows=rows_of(form, more=True)), sites)
+    return _page(request, BoundForm(form, rows=rows_of(form, more=True), services=service_rows(form)), sites)
 
 
 @new_pages.post(NEW)
 @new_pages.post(f"{NEW}{CHECK}")
 async def create_client(request: Request, clients: Clients) -> Response:
     """The client, once; or the same form, with what there is to say beside its fields. A check creates nothing."""
-    bound = await BoundForm.read(request, (*RECORD, "management", LINES, *RATES, ROOMS))
+    bound = await BoundForm.read(request, (*RECORD, "management", LINES, SERVICES, *RATES, ROOMS))
     sites = (await clients.directory.sites()).items
-    body, lines = _read(bound, sites)
+    body, lines = _read(bound, sites, clients.catalogue)
     look_up = partial(_look_up, bound, lines, reads_of(request))
     if bound.sent and body is not None and not bound.errors.stopped:
         client = await bound.carried_out(clients.create(body, bound.command_id, caller_of(request)), look_up)
@@ -83,10 +85,13 @@ async def add_site(request: Request, clients: Clients) -> Response:
     return _site_page(request, bound)
 
 
-def _read(bound: BoundForm, sites: Sequence[Site]) -> tuple[ClientGiven | None, dict[str, LineGiven]]:
+def _read(
+    bound: BoundForm, sites: Sequence[Site], catalogue: Catalogue
+) -> tuple[ClientGiven | None, dict[str, LineGiven]]:
     """The client that the form says, None when there cannot be such a one; and its lines by field."""
     form, errors = bound.form, bound.errors
-    kind = ClientType.VIRTUAL if form.text("type") == ClientType.VIRTUAL else ClientType.RESIDENTIAL
+    kind = _type(form)
+    further = read_services(bound.services, kind, catalogue, errors)
     lines, internet = read_lines(bound.rows, kind, errors), read_internet(form, errors)
     meet_rules(form, errors)
     rooms = read_rooms(form, errors)
@@ -99,7 +104,7 @@ def _read(bound: BoundForm, sites: Sequence[Site]) -> tuple[ClientGiven | None, 
     if form.text("site") not in {site.site_id for site in sites}:
         errors.refuse("site", "There is no such site. Choose one of the list")
     record = {name: form.text(name) or None for name in RECORD} | {"name": form.text("name")}
-    services = {"offices": rooms, "lines": [*lines.values()], "internet": internet}
+    services = {"offices": rooms, "lines": [*lines.values()], "internet": internet, "services": further}
     body = errors.read(ClientGiven, {**record, **services, "management": bool(form.text("management"))})
     return body, lines
 
@@ -126,7 +131,12 @@ def _page(request: Request, bound: BoundForm, sites: Sequence[Site]) -> Response
             errors.hint("start_date", hint_start(start, form.text("activation"), site.timezone, now))
         hint_end(start, end, site.timezone, now, errors)
     today = local_day(now, site.timezone) if site else None
-    return page(request, "new.html", bound.status, bound=bound, sites=sites, site=site, today=today)
+    kinds = choices(clients_of(request).catalogue, _type(form), (row for row in bound.services if not row.blank))
+    return page(request, "new.html", bound.status, bound=bound, sites=sites, site=site, today=today, kinds=kinds)
+
+
+def _type(form: Form) -> ClientType:
+    return ClientType.VIRTUAL if form.text("type") == ClientType.VIRTUAL else ClientType.RESIDENTIAL
 
 
 def _site_page(request: Request, bound: BoundForm) -> Response:

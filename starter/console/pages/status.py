@@ -2,16 +2,19 @@
 
 import hashlib
 from dataclasses import replace
+from functools import partial
 
 from fastapi import Request
 from fastapi.responses import Response
 
 from starter.clients import ClientService, refusal_in
 from starter.console.forms.action import ActionForm
+from starter.console.forms.effects import THINGS, named
 from starter.console.forms.errors import FormErrors
 from starter.console.forms.form import BoundForm, new_command_id
 from starter.console.forms.internet import CHOICES
 from starter.console.forms.lines import place_of
+from starter.console.forms.services import choices
 from starter.console.rendering import caller_of, page, page_router, redirect
 from starter.errors import NotDecided
 from starter.web.dependencies import Clients
@@ -20,8 +23,6 @@ from workflows.domain.lifecycle import Kind
 from workflows.wire.previews import PreviewView
 from workflows.wire.views import ClientView
 
-THINGS = {"line": "Line", "account": "Internet", "office": "Office", "hold": "Hold", "detail": "Record"}
-"""What a command touches, as the preview names it, in the order in which it is read."""
 OVERTAKEN = (
     "The client has changed since this was previewed, and it would now do something else. Nothing was done. "
     "Look at what would happen now, and confirm that."
@@ -35,14 +36,14 @@ status_pages = page_router()
 async def show_status(request: Request, clients: Clients, client_id: str) -> Response:
     """What can be done, and a preview of what is chosen: as one types, nothing is done."""
     client, bound = await clients.client(client_id), await BoundForm.read(request)
-    return await _page(request, clients, client, ActionForm.of(client, bound), bound)
+    return await _page(request, clients, client, ActionForm.of(client, bound, clients.catalogue), bound)
 
 
 @status_pages.post("/clients/{client_id}/status")
 async def change_status(request: Request, clients: Clients, client_id: str) -> Response:
     """Do what was previewed. What is refused is shown with everything that was typed."""
     client, bound = await clients.client(client_id), await BoundForm.read(request)
-    action, errors = ActionForm.of(client, bound), bound.errors
+    action, errors = ActionForm.of(client, bound, clients.catalogue), bound.errors
     if action is None:
         return redirect(request, f"/clients/{client_id}/status")
     message = action.message(caller_of(request), bound.command_id, errors)
@@ -90,6 +91,8 @@ async def _page(
         errors=errors,
         preview=preview,
         things=THINGS,
+        named=partial(named, clients.catalogue),
+        kinds=choices(clients.catalogue, client.type, client.services) if action else {},
         internet_choices=CHOICES,
         refused=refusal_text(refusal) if refusal else "",
         seal=seal(preview),

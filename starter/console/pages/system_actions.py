@@ -12,12 +12,12 @@ from starter.console.forms.form import command_id_of
 from starter.console.labels import label
 from starter.console.pages.status import refusal_text
 from starter.console.rendering import Form, caller_of, page, page_router, redirect, safe_path
-from starter.contract.bodies import MarkDoneBody, SkipBody, Switched, message_of
+from starter.contract.bodies import MarkDoneBody, SkipBody, message_of
 from starter.web.dependencies import Clients
 from starter.web.problems import code_of
 from workflows.domain.errors import NothingPlanned, Refusal
 from workflows.domain.text import visible
-from workflows.wire.messages import AnyMessage, CancelPlanned, MarkDone, Retry, Skip
+from workflows.wire.messages import AnyMessage, CancelPlanned, KindName, MarkDone, Retry, Skip
 
 LONGEST = 500
 GONE = "This change is not planned any more: it has happened, or somebody cancelled it. Nothing was done."
@@ -31,7 +31,7 @@ system_actions = page_router()
 
 
 @system_actions.post("/clients/{client_id}/systems/{system}/retry")
-async def retry(request: Request, clients: Clients, client_id: str, system: Switched) -> Response:
+async def retry(request: Request, clients: Clients, client_id: str, system: KindName) -> Response:
     """Attempt a system again at once."""
     form = await Form.read(request)
     message = Retry(system=system, reason=_reason(form), **_envelope(request, form))
@@ -40,7 +40,7 @@ async def retry(request: Request, clients: Clients, client_id: str, system: Swit
 
 @system_actions.post("/clients/{client_id}/systems/{system}/{action}")
 async def accept(
-    request: Request, clients: Clients, client_id: str, system: Switched, action: Literal["skip", "mark-done"]
+    request: Request, clients: Clients, client_id: str, system: KindName, action: Literal["skip", "mark-done"]
 ) -> Response:
     """Leave a system as it is, or count it as done by hand: both say why, for good."""
     form = await Form.read(request)

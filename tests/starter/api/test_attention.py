@@ -172,7 +172,15 @@ async def test_a_cursor_of_another_list_is_refused(api: httpx2.AsyncClient, curs
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("system", "directory"), ("limit", 0), ("limit", 501), ("site", "a\0"), ("skipped", "often"), ("colour", "blue")],
+    [
+        ("system", "directory"),
+        ("system", "TELEPHONY"),
+        ("limit", 0),
+        ("limit", 501),
+        ("site", "a\0"),
+        ("skipped", "often"),
+        ("colour", "blue"),
+    ],
 )
 async def test_a_malformed_question_names_its_field(api: httpx2.AsyncClient, field: str, value: Any) -> None:
     answer = await api.get("/attention", params={field: value})

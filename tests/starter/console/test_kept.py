@@ -311,7 +311,7 @@ async def test_what_the_token_does_in_the_console_has_a_name_in_the_history(serv
         ("GET", "/clients/acme/nowhere", 404, "There is no such page"),
         ("GET", "/sign-out", 405, "This cannot be opened by itself"),
         ("GET", "/clients/acme/systems/telephony/retry", 405, "This cannot be opened by itself"),
-        ("POST", "/clients/acme/systems/nothing/retry", 404, "There is no such page"),
+        ("POST", "/clients/acme/systems/NO/retry", 404, "There is no such page"),
     ],
 )
 async def test_a_browser_is_shown_a_page_and_a_program_a_problem(

@@ -1,0 +1,77 @@
+"""What clients can contract, and which instances of its system serve each kind: what the API needs of the settings."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from activities.instances import TITLES, Instances, ServiceKind
+from workflows.domain.errors import InvalidField
+from workflows.domain.systems import BUILT_IN, MAIN, System
+from workflows.wire.messages import ServiceGiven, ServiceOfKind
+
+IN_THE_SETTINGS = "or name it in CONNECT_SYSTEMS_FILE, for the API and the workers"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Every kind of service there is, and the names of the instances of each, the main one first."""
+
+    kinds: dict[System, ServiceKind]
+    instances: dict[System, list[str]]
+
+    @classmethod
+    def of(cls, instances: Instances) -> "Catalogue":
+        return cls(dict(instances.kinds), {system: instances.names_of(system) for system in instances.kinds})
+
+    @property
+    def further(self) -> list[ServiceKind]:
+        """The kinds that the settings add to telephone lines and internet access."""
+        return [kind for system, kind in self.kinds.items() if system not in BUILT_IN]
+
+    def title(self, system: System) -> str:
+        """A kind as people read it. One that the settings no longer name may still be a client's."""
+        return self.kinds[system].title if system in self.kinds else system.replace("_", " ").capitalize()
+
+    def services(self, given: Iterable[ServiceGiven], field: str) -> list[ServiceOfKind]:
+        """The services, with what is known of their kinds. Raises InvalidField for a kind that there is not."""
+        known = {kind.system: kind for kind in self.further}
+        return [
+            ServiceOfKind(
+                **service.model_dump(), in_building=_known(known, service.kind, "kind of service", field).in_building
+            )
+            for service in given
+        ]
+
+    def check_kind(self, system: System | None) -> None:
+        """Raises InvalidField for a system of which there is no kind; None is any."""
+        if system is not None:
+            _known(self.kinds, system, "system", "system")
+
+    def check(self, systems: Mapping[System, str]) -> None:
+        """Raises InvalidField for a kind, or an instance of one, that the settings do not name."""
+        for system, name in systems.items():
+            named = _known(self.instances, system, "kind of service", "systems")
+            _known({known: known for known in named}, name, f"instance of {system}", "systems")
+
+    def unknown(self, systems: Mapping[System, str]) -> list[tuple[System, str]]:
+        """The kinds and instances that a site names and the settings do not."""
+        return [(system, name) for system, name in systems.items() if name not in self.instances.get(system, ())]
+
+    def several(self, systems: Iterable[System]) -> bool:
+        """Whether it depends on the site which instance serves one of these."""
+        return any(self.instances.get(system, [MAIN]) != [MAIN] for system in systems)
+
+
+def _known(known: Mapping[str, T], name: str, what: str, field: str) -> T:
+    if name in known:
+        return known[name]
+    there = f"Give one of {', '.join(known)}, {IN_THE_SETTINGS}" if known else f"Leave it out, {IN_THE_SETTINGS}"
+    raise InvalidField(f"There is no {what} {name!r}", there, field=field)
+
+
+ONLY_BUILT_IN = Catalogue(
+    {system: ServiceKind(system, title) for system, title in TITLES.items()}, {system: [MAIN] for system in BUILT_IN}
+)
+"""Telephone lines and internet access, each with one system: what there is without a file."""

@@ -1,0 +1,150 @@
+"""Services of further kinds, those that the settings name: contracted, shown, and held against the settings."""
+
+from tests.support.service import SITE, Service, unique, waiting
+
+DOOR = {"kind": "doors", "name": "main-entrance", "settings": {"card": "0472"}}
+
+
+async def test_a_new_client_has_the_services_that_were_asked_for(with_doors: Service) -> None:
+    client = await with_doors.create(services=[DOOR])
+    assert client["services"] == [DOOR]
+    doors = next(system for system in client["systems"] if system["system"] == "doors")
+    assert doors["desired"] == {"main-entrance": "on"}
+    assert with_doors.doors.subjects["main-entrance"].settings == {"card": "0472"}
+
+
+async def test_services_are_added_set_anew_and_removed(with_doors: Service) -> None:
+    client_id = (await with_doors.create())["client_id"]
+    answer = await with_doors.post(client_id, "services", add_services=[DOOR, {"kind": "doors", "name": "garage"}])
+    assert answer.json()["message"] == "Services: added doors:main-entrance, added doors:garage"
+    new = {**DOOR, "settings": {"card": "0473", "pin": 12, "night": False, "note": None}}
+    answer = await with_doors.post(client_id, "services", add_services=[new], remove_services=["doors:garage"])
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["services"] == [new]
+
+
+async def test_a_kind_that_no_setting_names_is_refused(service: Service, with_doors: Service) -> None:
+    client_id = (await with_doors.create())["client_id"]
+    other = {"kind": "mailbox", "name": "12"}
+    for answer in (
+        await with_doors.post(client_id, "services", add_services=[other]),
+        await with_doors.post(client_id, "services?dry_run=true", add_services=[other]),
+    ):
+        assert answer.status_code == 422
+        assert answer.json()["field"] == "add_services"
+        assert answer.json()["detail"] == (
+            "There is no kind of service 'mailbox'. "
+            "Give one of doors, or name it in CONNECT_SYSTEMS_FILE, for the API and the workers."
+        )
+    body = {"name": "Acme", "type": "virtual", "site": SITE, "services": [DOOR]}
+    refused = await service.api.post("/clients", json=body)
+    assert (refused.status_code, refused.json()["field"]) == (422, "services")
+    assert refused.json()["detail"].endswith(
+        "Leave it out, or name it in CONNECT_SYSTEMS_FILE, for the API and the workers."
+    )
+
+
+async def test_what_is_in_the_building_is_said_by_the_settings_alone(with_doors: Service) -> None:
+    body = {"name": "Acme", "type": "virtual", "site": SITE, "services": [DOOR]}
+    refused = await with_doors.api.post("/clients", json=body)
+    assert (refused.status_code, refused.json()["field"]) == (422, "services")
+    assert "A virtual client has no doors" in refused.json()["detail"]
+    client_id = (await with_doors.create())["client_id"]
+    cheated = await with_doors.post(client_id, "services", add_services=[{**DOOR, "in_building": False}])
+    assert (cheated.status_code, cheated.json()["field"]) == (422, "add_services.0.in_building")
+
+
+async def test_hidden_characters_and_wild_numbers_are_no_settings(with_doors: Service) -> None:
+    client_id = (await with_doors.create())["client_id"]
+    for settings in ({"card": "04\u202e72"}, {"ca\x00rd": "0472"}, {"card": 2**60}, {"card": 1.5}, {"card": [1]}):
+        answer = await with_doors.post(client_id, "services", add_services=[{**DOOR, "settings": settings}])
+        assert answer.status_code == 422, answer.text
+        assert answer.json()["field"].startswith("add_services.0.settings")
+
+
+async def test_a_system_of_another_kind_is_retried_skipped_and_marked_by_its_name(with_doors: Service) -> None:
+    client_id = (await with_doors.create(services=[DOOR]))["client_id"]
+    answer = await with_doors.post(client_id, "systems/doors/retry")
+    assert answer.json()["message"] == "The doors is as decided"
+    unknown = await with_doors.post(client_id, "systems/mailbox/retry")
+    assert (unknown.status_code, unknown.json()["field"]) == (422, "system")
+    assert "Give one of: telephony, internet, doors." in unknown.json()["detail"]
+
+
+# -- sites ------------------------------------------------------------------------------------------------------------
+
+
+async def site(service: Service, **systems: str) -> str:
+    site_id = unique("site")
+    body = {"site_id": site_id, "name": site_id, "timezone": "Europe/London", "systems": systems}
+    answer = await service.api.post("/sites", json=body)
+    assert (answer.status_code, answer.json()["systems"]) == (201, systems)
+    return site_id
+
+
+async def test_a_site_names_the_instances_that_serve_its_new_clients(with_doors: Service) -> None:
+    site_id = await site(with_doors, doors="annex")
+    client = await with_doors.create(site=site_id, services=[DOOR])
+    assert {s["system"]: s["instance"] for s in client["systems"]}["doors"] == "annex"
+    assert (
+        next(order for order in with_doors.doors.orders if order.client_id == client["client_id"]).instance == "annex"
+    )
+
+
+async def test_what_is_added_later_is_served_by_the_instance_of_the_site(with_doors: Service) -> None:
+    site_id = await site(with_doors)
+    client_id = (await with_doors.create(site=site_id))["client_id"]
+    answer = await with_doors.api.patch(f"/sites/{site_id}", json={"systems": {"doors": "annex"}})
+    assert answer.status_code == 200, answer.text
+    client = (await with_doors.post(client_id, "services", add_services=[DOOR])).json()
+    assert {s["system"]: s["instance"] for s in client["systems"]}["doors"] == "annex"
+
+
+async def test_a_site_is_edited_and_what_is_left_out_stays(with_doors: Service) -> None:
+    site_id = await site(with_doors, doors="annex")
+    answer = await with_doors.api.patch(
+        f"/sites/{site_id}", json={"name": "Annex House", "systems": {"telephony": "london"}}
+    )
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["systems"] == {"doors": "annex", "telephony": "london"}
+    assert (await with_doors.api.patch(f"/sites/{site_id}", json={})).json() == answer.json()
+    assert answer.json() in (await with_doors.api.get("/sites")).json()["items"]
+    assert (await with_doors.api.patch("/sites/nowhere", json={})).status_code == 404
+
+
+async def test_a_kind_or_instance_that_no_setting_names_is_refused_to_a_site(with_doors: Service) -> None:
+    site_id = await site(with_doors)
+    for systems, words in (
+        ({"doors": "cellar"}, "There is no instance of doors 'cellar'. Give one of main, annex, or name it"),
+        ({"mailbox": "main"}, "There is no kind of service 'mailbox'. Give one of telephony, internet, doors, or"),
+    ):
+        for answer in (
+            await with_doors.api.patch(f"/sites/{site_id}", json={"systems": systems}),
+            await with_doors.api.post(
+                "/sites", json={"site_id": "other", "name": "O", "timezone": "Europe/London", "systems": systems}
+            ),
+        ):
+            assert (answer.status_code, answer.json()["field"]) == (422, "systems")
+            assert answer.json()["detail"].startswith(words)
+
+
+async def test_an_instance_that_serves_living_clients_stays_the_sites(with_doors: Service) -> None:
+    site_id = await site(with_doors)
+    client_id = (await with_doors.create(site=site_id, services=[DOOR]))["client_id"]
+
+    async def moved(**systems: str) -> int:
+        answer = await with_doors.api.patch(f"/sites/{site_id}", json={"systems": systems})
+        if answer.status_code == 409:
+            assert "1 living client(s) of the site have" in answer.json()["detail"]
+        return answer.status_code
+
+    assert await moved(doors="annex") == 409
+    assert await moved(telephony="london") == 409
+    assert await moved(doors="main") == 200
+    await with_doors.post(client_id, "services", remove_services=["doors:main-entrance"])
+    planned = await with_doors.post(client_id, "services", add_services=[DOOR], at="2099-01-01T00:00:00+00:00")
+    assert planned.status_code == 200, planned.text
+    assert await moved(doors="annex") == 409
+    cancel = f"/clients/{client_id}/planned/change_services"
+    assert (await with_doors.api.delete(cancel, headers=waiting(20))).status_code == 200
+    assert await moved(doors="annex") == 200
