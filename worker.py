@@ -5,9 +5,9 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import asyncpg
 import structlog
@@ -39,7 +39,7 @@ from starter.temporal.connection import SearchAttributesMissing, connect, ensure
 from starter.web.descriptors import raise_limit
 from workflows.client_lifecycle import ClientLifecycle
 from workflows.guard import Guard
-from workflows.wire.start import TASK_QUEUE
+from workflows.wire.start import TASK_QUEUE, queue_of
 
 # A killed worker's cached clients answer again after this long instead of ten seconds (TEMPORAL.md section 16).
 STICKY = timedelta(seconds=2)
@@ -52,39 +52,68 @@ AWAY = (RuntimeError, RPCError, OSError, asyncpg.PostgresConnectionError, asyncp
 log = structlog.get_logger(__name__)
 
 
-def build(
+@asynccontextmanager
+async def build(
     client: Client,
     databases: Databases,
     settings: Settings,
     task_queue: str = TASK_QUEUE,
     pacing: Pacing | None = None,
-) -> Worker:
-    """A worker that runs clients and switches their systems. Raises AdapterNotUsable.
+) -> AsyncIterator[None]:
+    """Run clients, and switch the instances that are served, each on a task queue of its own. Raises AdapterNotUsable.
 
-    ``pacing`` is given by whoever wants to hear of the systems' conditions.
+    ``pacing`` is given by whoever wants to hear of the instances' conditions.
     """
     evidences = Evidences(databases.directory, settings.record_seconds)
-    systems = Systems(adapters_of(settings, databases, evidences))
-    directory = PostgresDirectory(databases.directory)
-    pacing = pacing or Pacing.of(settings)
-    worker = Worker(
+    adapters, unusable = adapters_of(databases, evidences)
+    for problem in (*databases.instances.problems, *unusable):
+        log.error("systems_file_wrong", problem=problem)
+    systems, directory = Systems(adapters), PostgresDirectory(databases.directory)
+    pacing = pacing or Pacing.of(settings, adapters)
+    limits: dict[str, Any] = {
+        "max_concurrent_activities": settings.worker_activities,
+        "graceful_shutdown_timeout": timedelta(seconds=settings.operation_seconds),
+    }
+    clients = Worker(
         client,
         task_queue=task_queue,
         workflows=[ClientLifecycle],
         activities=[
-            *(systems.ensure, systems.observe, directory.publish, ZoneRules().resolve_days),
+            *(directory.publish, ZoneRules().resolve_days),
             SideBySide(systems, directory, pacing.attempt).at_once,
         ],
         interceptors=[Guard(), pacing, Bounds()],
         # The sandbox stands guard in the tests, with the walls of ruff and the replay of every history; here it would
         # cost a fifth of the worker's work (docs/design.md, "Decisions").
         workflow_runner=UnsandboxedWorkflowRunner(),
-        max_concurrent_activities=settings.worker_activities,
         max_cached_workflows=settings.worker_cached_clients,
         sticky_queue_schedule_to_start_timeout=STICKY,
-        graceful_shutdown_timeout=timedelta(seconds=settings.operation_seconds),
+        **limits,
     )
-    return hearing_all_at_once(worker)
+    serving = of_instances(client, systems, task_queue, interceptors=[pacing, Bounds()], **limits)
+    async with together(*serving, hearing_all_at_once(clients)):
+        yield
+
+
+def of_instances(client: Client, systems: Systems, clients: str, **options: Any) -> list[Worker]:
+    """A worker for each instance, on a task queue of its own beside that of the ``clients``: one whose activities hang
+    takes no place from the others."""
+    activities: list[Callable[..., Any]] = [systems.ensure, systems.observe]
+    return [
+        Worker(client, task_queue=queue_of(*key, clients), activities=activities, **options) for key in systems.served
+    ]
+
+
+@asynccontextmanager
+async def together(*workers: Worker) -> AsyncIterator[None]:
+    """Run these workers. They end side by side, so that one that hangs holds up no other's end."""
+    async with AsyncExitStack() as stack:
+        for worker in workers:
+            await stack.enter_async_context(worker)
+        try:
+            yield
+        finally:
+            await asyncio.gather(*(worker.shutdown() for worker in workers))
 
 
 def hearing_all_at_once(worker: Worker) -> Worker:
@@ -111,16 +140,20 @@ async def run(settings: Settings) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with open_databases(settings) as databases:
+        databases.instances.check_environment()
         await _until_there("directory", lambda: check_migrated(databases.directory), stop)
-        await check_systems(databases, settings.prepared_systems)
+        for problem in await check_systems(databases):
+            log.error("system_not_prepared", problem=problem)
         client = await _until_there("temporal", lambda: connect(lazy=False), stop)
         if client is None:
             return
         await ensure_search_attributes(client)
-        pacing = Pacing.of(settings)
+        served = databases.instances.served
+        pacing = Pacing.of(settings, served)
         worker = build(client, databases, settings, pacing=pacing)
         async with watching(client, databases, settings, pacing), worker:
-            log.info("worker_started", task_queue=TASK_QUEUE, namespace=client.namespace)
+            names = [f"{key.system}:{key.name}" for key in served]
+            log.info("worker_started", task_queue=TASK_QUEUE, namespace=client.namespace, serves=names)
             await stop.wait()
         log.info("worker_stopped")
 
@@ -157,7 +190,6 @@ def main() -> int:
     """The exit status of one worker process: 0 when it was stopped, 1 when it cannot start."""
     try:
         settings = Settings()
-        settings.check_systems()
         set_up(json=settings.json_logs)
         raise_limit()
         uvloop.run(run(settings))

@@ -3,7 +3,9 @@
     CONNECT_TELEPHONY_ADAPTER=activities.json_http.adapter:JsonHttpTelephony
 
 The class is a subclass of ``ServiceSystem`` (workflows/ports.py) and has a classmethod
-``of(settings, databases, evidences)`` that makes it. One that is for one system alone says so: ``system = TELEPHONY``.
+``of(instance, databases, evidences)`` that makes one for an instance of a system: ``instance.settings`` are those of
+this one, and ``databases.of(*instance.key)`` is its database. One that is for one system alone says so:
+``system = TELEPHONY``.
 """
 
 import importlib
@@ -12,8 +14,8 @@ from typing import Any
 
 from activities.database import Databases
 from activities.directory.evidence import Evidences
-from activities.settings import Settings
-from workflows.domain.systems import BUILT_IN, System
+from activities.instances import Instance
+from workflows.domain.systems import SystemInstance
 from workflows.ports import ServiceSystem
 
 
@@ -21,19 +23,28 @@ class AdapterNotUsable(ValueError):
     """A setting names no usable adapter. The message names the setting, the reason and the remedy."""
 
 
-def adapters_of(settings: Settings, databases: Databases, evidences: Evidences) -> dict[System, ServiceSystem]:
-    """The adapter of each system. Raises AdapterNotUsable, or the adapter's own ValueError."""
-    return {
-        system: _load(system, getattr(settings, f"{system}_adapter")).of(settings, databases, evidences)
-        for system in BUILT_IN
-    }
+def adapters_of(databases: Databases, evidences: Evidences) -> tuple[dict[SystemInstance, ServiceSystem], list[str]]:
+    """The adapter of each instance that is served, and what is wrong with those of a file that cannot be made.
+
+    Raises AdapterNotUsable, or the adapter's own ValueError, for an instance that the environment describes.
+    """
+    adapters, problems = dict[SystemInstance, ServiceSystem](), list[str]()
+    for key, instance in databases.instances.served.items():
+        try:
+            adapters[key] = load(instance).of(instance, databases, evidences)
+        except (ValueError, OSError) as error:
+            if instance.in_environment:
+                raise
+            problems.append(f"{instance.settings.systems_file}: {key.system}.{key.name} is not served: {error}")
+    return adapters, problems
 
 
-def _load(system: System, name: str) -> Any:
-    """The class that a setting names."""
+def load(instance: Instance) -> Any:
+    """The class of an instance's adapter. Raises AdapterNotUsable."""
+    system, name = instance.system, instance.adapter
 
     def unusable(why: str, remedy: str) -> AdapterNotUsable:
-        return AdapterNotUsable(f"CONNECT_{system.upper()}_ADAPTER is {name!r}: {why}. {remedy}")
+        return AdapterNotUsable(f"{instance.setting('adapter')} is {name!r}: {why}. {remedy}")
 
     module, colon, class_name = name.partition(":")
     if not (module and colon and class_name):
@@ -51,6 +62,6 @@ def _load(system: System, name: str) -> Any:
         raise unusable(f"{class_name} switches {own}", f"Name a class that switches {system}")
     if not inspect.ismethod(getattr(found, "of", None)):
         raise unusable(
-            f"{class_name} has no classmethod of", "Give it @classmethod def of(cls, settings, databases, evidences)"
+            f"{class_name} has no classmethod of", "Give it @classmethod def of(cls, instance, databases, evidences)"
         )
     return found

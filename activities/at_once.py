@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 from temporalio import activity
+from temporalio.exceptions import ApplicationError
 
 from activities.bounds import bounded
 from workflows.domain.text import safe_text
@@ -37,5 +38,7 @@ class SideBySide(AtOnce):
                 return bounded(await self._pace(order, self._systems.ensure), order.subjects)
         except TimeoutError:
             return Failed(LATE, f"no answer within {seconds:g} s")
+        except ApplicationError as error:
+            return Failed(error.type or type(error).__name__, safe_text(error.message))
         except Exception as error:  # noqa: BLE001  # an adapter may be anybody's: whatever it raises is no trouble of the others
             return Failed(type(error).__name__, safe_text(str(error)))

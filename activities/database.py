@@ -2,15 +2,17 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
 import asyncpg
 
+from activities.instances import Instances
 from activities.settings import Settings
+from workflows.domain.systems import MAIN, System, SystemInstance
 
 DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 """Every error of a database. TimeoutError is an OSError."""
@@ -35,6 +37,7 @@ _CUT = (
 
 class Database:
     """One database, with the name of its purpose (``telephony``) and its address. Its text never has the password.
+    ``setting`` is where its address stands.
 
     Changes and their read-back use connections of different pools, so that evidence is what any other client of the
     database sees. It connects when first used, so a process can start while a system is away. ``operation`` limits all
@@ -45,8 +48,9 @@ class Database:
     per transaction (pgbouncer with ``pool_mode = transaction``) must not stand between.
     """
 
-    def __init__(self, name: str, dsn: str, settings: Settings) -> None:
-        self.name, self.where = name, _address(dsn) or f"(CONNECT_{name.upper()}_DSN is not set)"
+    def __init__(self, name: str, dsn: str, settings: Settings, setting: str = "") -> None:
+        self.name, self.setting = name, setting or f"CONNECT_{name.upper()}_DSN"
+        self.where = _address(dsn) or f"({self.setting} is not set)"
         self.operation = settings.operation_seconds
         self._dsn, self._connect = dsn, settings.connect_seconds
         self._statement = settings.statement_seconds
@@ -168,23 +172,28 @@ class Database:
 
 @dataclass(frozen=True)
 class Databases:
-    """The three databases that a worker writes to. One that its adapter does not need has no address and is not
-    used."""
+    """What a worker writes to: the directory, and a database for each instance that it serves, with pools of its own.
+    One that its adapter does not need has no address and is not used."""
 
     directory: Database
-    telephony: Database
-    internet: Database
+    instances: Instances
+    systems: Mapping[SystemInstance, Database]
+
+    def of(self, system: System, instance: str = MAIN) -> Database:
+        """The database of an instance that is served."""
+        return self.systems[SystemInstance(system, instance)]
 
 
 @asynccontextmanager
 async def open_databases(settings: Settings) -> AsyncIterator[Databases]:
-    """Pools for all three databases, not yet connected."""
-    async with (
-        Database("directory", settings.directory_dsn.get_secret_value(), settings) as directory,
-        Database("telephony", settings.telephony_dsn.get_secret_value(), settings) as telephony,
-        Database("internet", settings.internet_dsn.get_secret_value(), settings) as internet,
-    ):
-        yield Databases(directory, telephony, internet)
+    """Pools for all of them, not yet connected."""
+    instances = Instances.of(settings)
+    directory = Database("directory", settings.directory_dsn.get_secret_value(), settings)
+    systems = {key: Database(str(key), it.dsn, it.settings, it.setting("dsn")) for key, it in instances.served.items()}
+    async with AsyncExitStack() as stack:
+        for database in (directory, *systems.values()):
+            await stack.enter_async_context(database)
+        yield Databases(directory, instances, systems)
 
 
 @asynccontextmanager

@@ -55,9 +55,9 @@ _REMEDIES: dict[type[Exception], str] = {
     asyncpg.UndefinedTableError: "Run `{PREPARE}`",
     asyncpg.UndefinedColumnError: "Run `{PREPARE}`",
     asyncpg.InsufficientPrivilegeError: "Grant the role what deploy/ lists for it",
-    asyncpg.InvalidAuthorizationSpecificationError: "Correct the user or password in CONNECT_{NAME}_DSN",
-    asyncpg.InvalidCatalogNameError: "Create the database, or correct CONNECT_{NAME}_DSN",
-    asyncpg.ClientConfigurationError: "Correct CONNECT_{NAME}_DSN",
+    asyncpg.InvalidAuthorizationSpecificationError: "Correct the user or password in {SETTING}",
+    asyncpg.InvalidCatalogNameError: "Create the database, or correct {SETTING}",
+    asyncpg.ClientConfigurationError: "Correct {SETTING}",
 }
 
 _VALUE = re.compile(r'".*"|: .*', re.DOTALL)
@@ -104,7 +104,7 @@ def translated(error: Exception, database: Database) -> ApplicationError:
         return benign(f"The {database} is unavailable: {safe_message(error)}. {why}", type=SYSTEM_UNAVAILABLE)
     remedies = (remedy for kind, remedy in _REMEDIES.items() if isinstance(error, kind))
     prepare = "connect migrate" if database.name == DIRECTORY else "connect systems prepare"
-    remedy = next(remedies, "See the log of the database").format(NAME=database.name.upper(), PREPARE=prepare)
+    remedy = next(remedies, "See the log of the database").format(SETTING=database.setting, PREPARE=prepare)
     return rejected(f"The {database} refused: {safe_message(error)}. {remedy}", row=isinstance(error, OF_A_ROW))
 
 

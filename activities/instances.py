@@ -15,6 +15,7 @@ Telephony and internet access are there without any file; the environment's sett
     token_file = "/run/secrets/doors"
 
 What a file says wrongly is a problem that names the place, the rule and the remedy; everything else holds.
+``CONNECT_SERVES`` leaves instances to other workers.
 """
 
 import tomllib
@@ -25,8 +26,12 @@ from typing import Any
 
 from pydantic import SecretStr, ValidationError
 
-from activities.settings import Settings
-from workflows.domain.systems import BUILT_IN, DIRECTORY, INTERNET, MAIN, NAME, TELEPHONY, System
+from activities.settings import FREERADIUS, KAMAILIO, Settings, read_secret
+from workflows.domain.systems import BUILT_IN, DIRECTORY, INTERNET, MAIN, NAME, TELEPHONY, System, SystemInstance
+from workflows.wire.start import queue_of
+
+OURS = {TELEPHONY: KAMAILIO, INTERNET: FREERADIUS}
+"""Our own adapters. Their databases have what `connect systems prepare` adds."""
 
 JSON = {
     TELEPHONY: "activities.json_http.adapter:JsonHttpTelephony",
@@ -73,15 +78,32 @@ class Instance:
     url: str = ""
     token: SecretStr | None = None
     token_file: Path | None = None
-
-    def __str__(self) -> str:
-        return self.system if self.name == MAIN else f"{self.system} {self.name}"
+    dsn: str = field(default="", repr=False)
 
     @property
-    def dsn(self) -> str:
-        """The address of its database; empty where it has none of ours."""
-        dsn: SecretStr | None = getattr(self.settings, f"{self.system}_dsn", None)
-        return dsn.get_secret_value() if dsn else ""
+    def key(self) -> SystemInstance:
+        return SystemInstance(self.system, self.name)
+
+    @property
+    def in_environment(self) -> bool:
+        """Whether the environment describes it, rather than a file."""
+        return self.system in BUILT_IN and self.name == MAIN
+
+    @property
+    def ours(self) -> bool:
+        """Whether one of our own adapters switches it."""
+        return self.adapter == OURS.get(self.system)
+
+    def setting(self, name: str) -> str:
+        """Where its ``adapter``, ``dsn``, ``url`` or ``token`` is set."""
+        if not self.in_environment:
+            return f"{name} of [{self.system}.{self.name}] in {self.settings.systems_file}"
+        json = "JSON_" if name in ("url", "token", "token_file") else ""
+        return f"CONNECT_{json}{self.system.upper()}_{name.upper()}"
+
+    def read_token(self) -> str:
+        """The bearer token that its API asks for. Raises ValueError when none is set."""
+        return read_secret(self.token, self.token_file, f"{self.setting('token')} or {self.setting('token_file')}")
 
 
 @dataclass(frozen=True)
@@ -89,13 +111,21 @@ class Instances:
     """All kinds and all instances that the settings name, and what is wrong with the rest of what they say."""
 
     kinds: Mapping[System, ServiceKind]
-    instances: Mapping[tuple[System, str], Instance]
+    instances: Mapping[SystemInstance, Instance]
+    served: Mapping[SystemInstance, Instance]
     problems: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, settings: Settings) -> "Instances":
         """As the environment and the file say. Raises nothing: see ``problems``."""
         return _Reader(settings).read()
+
+    def check_environment(self) -> None:
+        """Raises ValueError when the address of a main instance's database is missing."""
+        for instance in self.served.values():
+            if instance.in_environment and instance.ours and not instance.dsn:
+                dsn, adapter = instance.setting("dsn"), instance.setting("adapter")
+                raise ValueError(f"Set {dsn} to the PostgreSQL URL of its database, or {adapter} to another")
 
     def names_of(self, system: System) -> list[str]:
         """The instances of a system, the main one first."""
@@ -110,7 +140,7 @@ class _Reader:
         self._settings, self._file = settings, settings.systems_file
         self._problems: list[str] = []
         self._kinds = {system: ServiceKind(system, title) for system, title in TITLES.items()}
-        self._instances = {(system, MAIN): self._main(system) for system in BUILT_IN}
+        self._instances = {SystemInstance(system): self._main(system) for system in BUILT_IN}
 
     def read(self) -> Instances:
         for system, table in self._tables():
@@ -118,7 +148,20 @@ class _Reader:
                 self._read_kind(system, table)
             else:
                 self._wrong(system, "is no table", f"Write [{system}.{MAIN}] and what it needs below")
-        return Instances(self._kinds, self._instances, tuple(self._problems))
+        return Instances(self._kinds, self._instances, self._served(), tuple(self._problems))
+
+    def _served(self) -> dict[SystemInstance, Instance]:
+        """Those that CONNECT_SERVES leaves to this worker."""
+        entries = [entry.strip() for entry in self._settings.serves.split(",") if entry.strip()]
+        chosen = set[SystemInstance]()
+        for entry in entries:
+            system, _, name = entry.partition(":")
+            found = {key for key in self._instances if key.system == system and name in (key.name, "*")}
+            if not found:
+                named = ", ".join(f"{key.system}:{key.name}" for key in self._instances)
+                self._problems.append(f"CONNECT_SERVES: {entry!r} is no instance. Name some of {named}")
+            chosen |= found
+        return {key: it for key, it in self._instances.items() if not entries or key in chosen}
 
     def _main(self, system: System) -> Instance:
         """What the environment says of the system."""
@@ -131,6 +174,7 @@ class _Reader:
             getattr(settings, f"json_{system}_url"),
             getattr(settings, f"json_{system}_token"),
             getattr(settings, f"json_{system}_token_file"),
+            getattr(settings, f"{system}_dsn").get_secret_value(),
         )
 
     def _tables(self) -> Iterator[tuple[str, Any]]:
@@ -183,9 +227,13 @@ class _Reader:
             self._wrong(where, "is what CONNECT_… of the environment describe", remedy)
         elif unknown := sorted(said.keys() - {*known}):
             self._wrong(f"{where}.{unknown[0]}", "is not known", f"It can have {', '.join(known)}")
+        elif wrong := next((key for key in _OF_ALL if not isinstance(said.get(key, ""), str)), None):
+            self._wrong(f"{where}.{wrong}", "is no text", "Write it in quotes")
+        elif other := next((key for key in self._instances if queue_of(*key) == queue_of(system, name)), None):
+            self._wrong(where, f"has the task queue of [{other.system}.{other.name}]", "Give it another name")
         else:
             try:
-                self._instances[system, name] = self._instance(system, name, said)
+                self._instances[SystemInstance(system, name)] = self._instance(system, name, said)
             except ValidationError as error:
                 first = error.errors(include_input=False, include_url=False)[0]
                 key = ".".join(str(part) for part in first["loc"])
@@ -198,16 +246,16 @@ class _Reader:
         said = dict(said)
         url, token, token_file = said.pop("url", ""), said.pop("token", None), said.pop("token_file", None)
         adapter = said.pop("adapter", None) or (JSON.get(system, JSON_FURTHER) if url or system not in BUILT_IN else "")
-        if system in BUILT_IN:
-            said = {f"{system}_dsn": said.pop("dsn", ""), **said}
-            adapter = adapter or type(self._settings).model_fields[f"{system}_adapter"].default
-        elif not url and adapter == JSON_FURTHER:
-            raise ValueError("has no url")
+        dsn, adapter = said.pop("dsn", ""), adapter or OURS[system]
+        needed = {OURS.get(system): ("dsn", dsn), JSON.get(system, JSON_FURTHER): ("url", url)}
+        what, value = needed.get(adapter, ("", "its own"))
+        if not value:
+            raise ValueError(f"has no {what}")
         usual = {key: type(self._settings).model_fields[key].get_default() for key in _OWN.get(system, ())}
-        present = {key: getattr(self._settings, key) for key in type(self._settings).model_fields}
+        present = {key: getattr(self._settings, key) for key in self._settings.model_fields_set}
         settings = type(self._settings).model_validate(present | usual | said)
         secret = SecretStr(token) if token else None
-        return Instance(system, name, settings, adapter, url, secret, Path(token_file) if token_file else None)
+        return Instance(system, name, settings, adapter, url, secret, Path(token_file) if token_file else None, dsn)
 
     def _wrong(self, where: str, what: str, remedy: str) -> None:
         self._problems.append(f"{self._file}: {where} {what}. {remedy}")

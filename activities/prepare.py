@@ -9,7 +9,7 @@ from temporalio.exceptions import ApplicationError
 from activities.database import Database, Databases, open_databases
 from activities.errors import SYSTEM_REJECTED, attempt_on
 from activities.settings import Settings
-from workflows.domain.systems import BUILT_IN, INTERNET, TELEPHONY, System
+from workflows.domain.systems import INTERNET, TELEPHONY, System
 
 FENCE = Path(__file__).parents[1] / "deploy/fence.sql"
 
@@ -43,38 +43,40 @@ class NotPrepared(RuntimeError):
 
 
 async def prepare(settings: Settings) -> list[str]:
-    """Add what is missing to the systems that our own adapters switch. Returns a line for each addition.
+    """Add what is missing to the instances that our own adapters switch. Returns a line for each addition.
 
     Raises NotPrepared where that cannot be done. Needs a role that may change their tables; what the worker's role
     needs then is in deploy/*/grants.sql.
     """
     async with open_databases(settings) as databases:
-        added = [
-            line for system in settings.prepared_systems for line in await _prepare(system, _of(system, databases))
-        ]
-    return added or ["Other adapters than our own switch both systems: nothing to prepare"]
+        databases.instances.check_environment()
+        ours = [it for it in databases.instances.served.values() if it.ours]
+        added = [line for it in ours for line in await _prepare(it.system, databases.of(*it.key))]
+    return added or ["Other adapters than our own switch every system: nothing to prepare"]
 
 
-async def check_systems(databases: Databases, systems: Iterable[System] = BUILT_IN) -> None:
-    """Raises NotPrepared when a system lacks something. A system that is away is not checked.
+async def check_systems(databases: Databases) -> list[str]:
+    """What instances of a file that our own adapters switch lack. One that is away is not checked.
 
-    ``systems`` are those that our own adapters switch.
+    Raises NotPrepared when one that the environment describes lacks something.
     """
-    for system in systems:
-        database = _of(system, databases)
-        try:
-            async with attempt_on(database), database.read_only() as connection:
-                missing = await _missing(connection, (*OF_SYSTEMS[system], *OURS[system]))
-        except ApplicationError as error:
-            if error.type == SYSTEM_REJECTED:
-                raise NotPrepared(error.message) from error
-            continue
-        if missing:
-            raise NotPrepared(f"The {database} lacks {', '.join(missing)}: run `connect systems prepare`")
+    problems = []
+    for instance in databases.instances.served.values():
+        if instance.ours and (why := await _lack(instance.system, databases.of(*instance.key))):
+            if instance.in_environment:
+                raise NotPrepared(why)
+            problems.append(why)
+    return problems
 
 
-def _of(system: System, databases: Databases) -> Database:
-    return databases.telephony if system == TELEPHONY else databases.internet
+async def _lack(system: System, database: Database) -> str:
+    """What a system's database lacks, and the remedy; empty when nothing is missing, or it is away."""
+    try:
+        async with attempt_on(database), database.read_only() as connection:
+            missing = await _missing(connection, (*OF_SYSTEMS[system], *OURS[system]))
+    except ApplicationError as error:
+        return error.message if error.type == SYSTEM_REJECTED else ""
+    return f"The {database} lacks {', '.join(missing)}: run `connect systems prepare`" if missing else ""
 
 
 async def _prepare(system: System, database: Database) -> list[str]:
@@ -82,7 +84,7 @@ async def _prepare(system: System, database: Database) -> list[str]:
         if foreign := await _missing(connection, OF_SYSTEMS[system]):
             raise NotPrepared(
                 f"The {database} has no {', '.join(foreign)}: it is not the database of this system. "
-                f"Correct CONNECT_{system.upper()}_DSN, or load the system's own schema first"
+                f"Correct {database.setting}, or load the system's own schema first"
             )
         missing = await _missing(connection, OURS[system])
         if "table connect_fence" in missing:

@@ -22,6 +22,11 @@ def radius_password(master_key: bytes, client_id: str, account: str, version: in
     return _derived(master_key, "radius", client_id, account, version)
 
 
+def service_password(master_key: bytes, system: str, client_id: str, name: str, version: int) -> str:
+    """What a service of a further kind is used with, where its system asks for a secret."""
+    return _derived(master_key, f"service:{system}", client_id, name, version)
+
+
 def sip_username(number: str) -> str:
     """The user part of a line's address-of-record: its E.164 number without the plus."""
     return number.removeprefix("+")

@@ -13,7 +13,6 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from workflows.domain.provisioning.standing import Limits
-from workflows.domain.systems import INTERNET, TELEPHONY, System
 
 KAMAILIO = "activities.telephony.adapter:KamailioTelephony"
 FREERADIUS = "activities.internet.adapter:RadiusInternet"
@@ -46,6 +45,11 @@ class Settings(BaseSettings):
     json_internet_token: SecretStr | None = Field(None, description="The token itself, where a file is not handy")
     systems_file: Path | None = Field(
         None, description="TOML file with further instances of the systems, and further kinds (activities/instances.py)"
+    )
+    serves: str = Field(
+        "",
+        description="The instances that this worker serves, as telephony:main,doors:*, of those that are named; others "
+        "are another worker's. Empty: all",
     )
     master_key_file: Path | None = Field(None, description="File with the key that SIP and RADIUS secrets derive from")
     master_key: SecretStr | None = Field(None, description="The key itself, where a file is not handy")
@@ -220,20 +224,6 @@ class Settings(BaseSettings):
         return self
 
     @property
-    def prepared_systems(self) -> tuple[System, ...]:
-        """The systems that our own adapters switch. Their databases have what `connect systems prepare` adds."""
-        ours = {TELEPHONY: KAMAILIO, INTERNET: FREERADIUS}
-        return tuple(system for system, adapter in ours.items() if getattr(self, f"{system}_adapter") == adapter)
-
-    def check_systems(self) -> None:
-        """Raises ValueError when the address of a system's database is missing."""
-        for system in self.prepared_systems:
-            dsn: SecretStr = getattr(self, f"{system}_dsn")
-            if not dsn.get_secret_value():
-                name = f"CONNECT_{system.upper()}"
-                raise ValueError(f"Set {name}_DSN to the PostgreSQL URL of its database, or {name}_ADAPTER to another")
-
-    @property
     def disconnecting_seconds(self) -> float:
         """Seconds into a try, which is a quarter of an attempt, after which no access gear is waited for. The rest is
         for reading back, a login of our own, and the directory."""
@@ -265,20 +255,19 @@ class Settings(BaseSettings):
         short one."""
         return self._secret("sip_rpc_secret") if self.sip_rpc_secret or self.sip_rpc_secret_file else ""
 
-    def read_json_token(self, system: System) -> str:
-        """The bearer token of a system that speaks our JSON protocol. Raises ValueError when it is not set."""
-        return self._secret(f"json_{system}_token")
-
     def read_token(self) -> str:
         """The API's bearer token. Raises ValueError when it is not set, or shorter than 16 characters."""
         return self._secret("token")
 
     def _secret(self, name: str, shortest: int = 16) -> str:
         """What a setting holds, or else the file that the setting beside it names."""
-        value: SecretStr | None = getattr(self, name)
-        file: Path | None = getattr(self, f"{name}_file")
-        text = value.get_secret_value() if value else file.read_text(encoding="utf-8").strip() if file else ""
-        if len(text) < shortest:
-            name = f"CONNECT_{name.upper()}"
-            raise ValueError(f"Set {name} or {name}_FILE to at least {shortest} characters")
-        return text
+        setting = f"CONNECT_{name.upper()}"
+        return read_secret(getattr(self, name), getattr(self, f"{name}_file"), f"{setting} or {setting}_FILE", shortest)
+
+
+def read_secret(value: SecretStr | None, file: Path | None, settings: str, shortest: int = 16) -> str:
+    """The value, or else what the file holds. Raises ValueError, which names the ``settings``, for a short one."""
+    text = value.get_secret_value() if value else file.read_text(encoding="utf-8").strip() if file else ""
+    if len(text) < shortest:
+        raise ValueError(f"Set {settings} to at least {shortest} characters")
+    return text

@@ -1,21 +1,25 @@
 """Every system that a worker serves: one pair of activities, which hand each order to the adapter that it is for."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from temporalio import activity
-from temporalio.exceptions import ApplicationError
 
-from workflows.domain.systems import System
+from activities.errors import benign
+from workflows.domain.systems import SystemInstance
 from workflows.ports import Ensure, Evidence, Observe, ServiceSystem
 
 NOT_SERVED = "NotServed"
 
 
 class Systems(ServiceSystem):
-    """The adapters of this worker, by system."""
+    """The adapters of this worker, by instance."""
 
-    def __init__(self, adapters: Mapping[System, ServiceSystem]) -> None:
+    def __init__(self, adapters: Mapping[SystemInstance, ServiceSystem]) -> None:
         self._adapters = adapters
+
+    @property
+    def served(self) -> Collection[SystemInstance]:
+        return self._adapters.keys()
 
     @activity.defn(name="ensure")
     async def ensure(self, order: Ensure) -> Evidence:
@@ -26,10 +30,8 @@ class Systems(ServiceSystem):
         return await self._adapter(order).observe(order)
 
     def _adapter(self, order: Ensure | Observe) -> ServiceSystem:
-        """Raises ApplicationError (NotServed) for a system that this worker's settings do not name."""
-        adapter = self._adapters.get(order.system)
+        """Raises ApplicationError (NotServed) for an instance that is another worker's, or nobody's."""
+        adapter = self._adapters.get(order.served_by)
         if adapter is None:
-            raise ApplicationError(
-                f"This worker does not serve the system {order.system}. Name it in its settings", type=NOT_SERVED
-            )
+            raise benign(f"This worker does not serve {order.system} {order.instance}", type=NOT_SERVED)
         return adapter

@@ -32,6 +32,7 @@ from workflows.ports import (
     Published,
     ServiceSystem,
 )
+from workflows.wire.start import queue_of
 from workflows.wire.views import ClientView
 
 Order = Ensure | Observe | Publish
@@ -179,13 +180,12 @@ class Attempts:
             retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=30)),
             priority=Priority(priority_key=self._state.priority),
         )
-        match order:
-            case Ensure():
-                return workflow.start_activity_method(ServiceSystem.ensure, order, **options)
-            case Observe():
-                return workflow.start_activity_method(ServiceSystem.observe, order, **options)
-            case Publish():
-                return workflow.start_activity_method(Directory.publish, order, **options)
+        if isinstance(order, Publish):
+            return workflow.start_activity_method(Directory.publish, order, **options)
+        options["task_queue"] = queue_of(*order.served_by, workflow.info().task_queue)
+        if isinstance(order, Observe):
+            return workflow.start_activity_method(ServiceSystem.observe, order, **options)
+        return workflow.start_activity_method(ServiceSystem.ensure, order, **options)
 
     async def _follow(self, system: System, attempt: Attempt, handle: workflow.ActivityHandle[Report]) -> None:
         try:
@@ -224,7 +224,7 @@ def look_for(state: ClientState, system: System) -> Observe:
     return Observe(system, client.client_id, client.revision, ledger.to_look_at, since, ledger.instance)
 
 
-def failure_text(failure: ActivityError) -> str:
+def failure_text(failure: ActivityError, order: Order) -> str:
     """Why an attempt failed, for an operator."""
     cause = failure.cause
     while isinstance(cause, TimedOut) and isinstance(cause.cause, ApplicationError):
@@ -232,9 +232,13 @@ def failure_text(failure: ActivityError) -> str:
     match cause:
         case ApplicationError():
             return f"{cause.type}: {cause.message}" if cause.type else cause.message
+        case TimedOut(type=TimeoutType.SCHEDULE_TO_START):
+            if isinstance(order, Publish):
+                return "no worker took the work"
+            served = f"{order.system} {order.instance}"
+            return f"no worker serves {served}: start one that its settings name, or correct what they say of it"
         case TimedOut():
-            late = "did not answer in time"
-            return "no worker took the work" if cause.type is TimeoutType.SCHEDULE_TO_START else late
+            return "did not answer in time"
         case _:
             return str(cause or failure)
 

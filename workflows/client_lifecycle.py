@@ -296,10 +296,10 @@ class ClientLifecycle:
         self._changes += 1
         match outcome, order:
             case ActivityError(), Observe():
-                why = failure_text(outcome)
+                why = failure_text(outcome, order)
                 self._state.look_failed(system, why, workflow.now(), workflow.random().random())
             case ActivityError(), _:
-                self._failed(system, outcome, workflow.now())
+                self._failed(system, outcome, order, workflow.now())
             case Published(), Publish():
                 self._published(order, outcome)
             case Evidence(), Ensure():
@@ -307,11 +307,11 @@ class ClientLifecycle:
             case Evidence(), Observe():
                 self._state.looked(system, _found(outcome, order), _chance(outcome))
 
-    def _failed(self, system: System, failure: ActivityError, now: datetime) -> None:
+    def _failed(self, system: System, failure: ActivityError, order: Order, now: datetime) -> None:
         if (newest := newer_revision(failure)) is not None:
             self._state.overtaken(system, newest, now)
         else:
-            self._state.failed(system, failure_text(failure), now, workflow.random().random())
+            self._state.failed(system, failure_text(failure, order), now, workflow.random().random())
 
     def _published(self, order: Publish, published: Published) -> None:
         """The directory shows the client, and has decided on what it was asked for."""

@@ -16,7 +16,7 @@ from workflows.domain.dates import NamedDay, ResolvedDay
 from workflows.domain.journal import Entry
 from workflows.domain.provisioning.ledger import Desired
 from workflows.domain.provisioning.standing import Proof
-from workflows.domain.systems import MAIN, System
+from workflows.domain.systems import MAIN, System, SystemInstance
 from workflows.wire.views import ClientView
 
 STALE_REVISION = "StaleRevision"
@@ -82,6 +82,10 @@ class Ensure:
     revived: int = 0
 
     @property
+    def served_by(self) -> SystemInstance:
+        return SystemInstance(self.system, self.instance)
+
+    @property
     def summary(self) -> str:
         on = sum(desired.on for desired in self.subjects.values())
         return f"{self.system}: {on} on, {len(self.subjects) - on} off"
@@ -98,6 +102,10 @@ class Observe:
     subjects: list[str]
     since: datetime
     instance: str = MAIN
+
+    @property
+    def served_by(self) -> SystemInstance:
+        return SystemInstance(self.system, self.instance)
 
     @property
     def summary(self) -> str:

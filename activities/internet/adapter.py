@@ -18,13 +18,13 @@ from activities.database import Database, Databases
 from activities.directory.evidence import Evidences
 from activities.errors import attempt_on
 from activities.fence import Fence, judge
+from activities.instances import Instance
 from activities.internet import sql
 from activities.internet.accounts import OURS, Account, Reading, read_accounts, replies_of
 from activities.internet.nas import NasFleet, Outcome
 from activities.internet.order import Access
 from activities.internet.radius_probe import NOT_ASKED, RadiusProbe
 from activities.secrets import radius_password
-from activities.settings import Settings
 from workflows.domain.provisioning.standing import Doubt, Proof
 from workflows.domain.systems import INTERNET, System
 from workflows.ports import Ensure, Evidence, Finding, Observe, ServiceSystem
@@ -55,10 +55,11 @@ class RadiusInternet(ServiceSystem):
     probe: RadiusProbe | None
 
     @classmethod
-    def of(cls, settings: Settings, databases: Databases, evidences: Evidences) -> Self:
-        """The adapter by these settings. Raises ValueError when one is wrong."""
+    def of(cls, instance: Instance, databases: Databases, evidences: Evidences) -> Self:
+        """The adapter of an instance. Raises ValueError when one of its settings is wrong."""
+        settings = instance.settings
         return cls(
-            databases.internet,
+            databases.of(*instance.key),
             evidences,
             settings.read_master_key(),
             NasFleet.of(settings),

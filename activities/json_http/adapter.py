@@ -1,9 +1,10 @@
-"""Systems that have an API instead of a database: both ports over the protocol of ``protocol.py``, an example adapter.
+"""Systems that have an API instead of a database: the port over the protocol of ``protocol.py``, an example adapter.
 
     CONNECT_TELEPHONY_ADAPTER=activities.json_http.adapter:JsonHttpTelephony   CONNECT_JSON_TELEPHONY_URL=https://pbx.example/v1
     CONNECT_INTERNET_ADAPTER=activities.json_http.adapter:JsonHttpInternet     CONNECT_JSON_INTERNET_URL=https://aaa.example/v1
 
-Their bearer tokens: CONNECT_JSON_TELEPHONY_TOKEN_FILE, CONNECT_JSON_INTERNET_TOKEN_FILE.
+Their bearer tokens: CONNECT_JSON_TELEPHONY_TOKEN_FILE, CONNECT_JSON_INTERNET_TOKEN_FILE. CONNECT_SYSTEMS_FILE names
+further instances, and further kinds, which ``JsonHttpServices`` switches.
 """
 
 from abc import abstractmethod
@@ -16,12 +17,12 @@ import structlog
 
 from activities.database import Databases
 from activities.directory.evidence import Evidences
+from activities.instances import Instance
 from activities.json_http.client import Api, Things
 from activities.json_http.protocol import PLAN, Item
-from activities.secrets import radius_password, sip_password, sip_username
-from activities.settings import Settings
+from activities.secrets import radius_password, service_password, sip_password, sip_username
 from workflows.domain.provisioning.standing import Proof
-from workflows.domain.systems import INTERNET, TELEPHONY, System
+from workflows.domain.systems import INTERNET, TELEPHONY
 from workflows.ports import Ensure, Evidence, Finding, Observe, ServiceSystem
 
 METHOD = "JSON HTTP, read back in a request of its own"
@@ -30,18 +31,19 @@ log = structlog.get_logger(__name__)
 
 
 class _JsonHttp(ServiceSystem):
-    """What both systems have in common. ``_things`` is what the system switches, as its addresses call it."""
+    """What all systems have in common. ``_things`` is what the system switches, as its addresses call it; what is
+    ``_shared`` has names that each client uses for its own."""
 
-    system: ClassVar[System]
     _things: ClassVar[str]
+    _shared: ClassVar[bool] = False
 
     def __init__(self, api: Api, evidences: Evidences, master_key: bytes) -> None:
         self._api, self._evidences, self._master_key = api, evidences, master_key
 
     @classmethod
-    def of(cls, settings: Settings, databases: Databases, evidences: Evidences) -> Self:
-        """As the settings say. Raises ValueError for one that is not set."""
-        return cls(Api.of(settings, cls.system, cls._things), evidences, settings.read_master_key())
+    def of(cls, instance: Instance, databases: Databases, evidences: Evidences) -> Self:
+        """As its settings say. Raises ValueError for one that is not set."""
+        return cls(Api.of(instance, cls._things), evidences, instance.settings.read_master_key())
 
     @abstractmethod
     def _login(self, order: Ensure, name: str) -> dict[str, str]:
@@ -55,9 +57,9 @@ class _JsonHttp(ServiceSystem):
         """Have everything as ordered, read back, and record the evidence."""
         things = self._described(order)
         refused = await self._api.change(order, things, partial(self._login, order))
-        items = await self._api.look(sorted(things))
+        items = await self._look(order.client_id, sorted(things))
         findings = [_finding(order, n, things[n], items.get(n), refused.get(n, "")) for n in sorted(things)]
-        evidence = Evidence(self.system, order.revision, datetime.now(UTC), METHOD, findings)
+        evidence = Evidence(order.system, order.revision, datetime.now(UTC), METHOD, findings)
         doubts = sum(finding.proof is not Proof.PROVEN for finding in findings)
         log.info(f"{self._things}_ensured", client_id=order.client_id, revision=order.revision, doubts=doubts)
         return await self._evidences.record(order.client_id, evidence, order.release)
@@ -65,10 +67,13 @@ class _JsonHttp(ServiceSystem):
     async def observe(self, order: Observe) -> Evidence:
         """Check whether what is off is in service, or in use, again."""
         names = sorted(order.subjects)
-        items = await self._api.look(names)
+        items = await self._look(order.client_id, names)
         findings = [_second_finding(order.client_id, name, items.get(name)) for name in names]
-        evidence = Evidence(self.system, order.revision, datetime.now(UTC), METHOD, findings, look=True)
+        evidence = Evidence(order.system, order.revision, datetime.now(UTC), METHOD, findings, look=True)
         return await self._evidences.record(order.client_id, evidence)
+
+    async def _look(self, client_id: str, names: list[str]) -> dict[str, Item]:
+        return await self._api.look(names, client_id if self._shared else "")
 
 
 class JsonHttpTelephony(_JsonHttp):
@@ -97,9 +102,23 @@ class JsonHttpInternet(_JsonHttp):
         return {"username": name, "password": password}
 
 
+class JsonHttpServices(_JsonHttp):
+    """Services of a further kind, one that settings name."""
+
+    _things, _shared = "services", True
+
+    def _described(self, order: Ensure) -> Things:
+        return {name: {"in_service": it.on, "settings": dict(it.settings)} for name, it in order.subjects.items()}
+
+    def _login(self, order: Ensure, name: str) -> dict[str, str]:
+        password = service_password(self._master_key, order.system, order.client_id, name, order.secret_version)
+        return {"username": name, "password": password}
+
+
 def _finding(order: Ensure, name: str, thing: Mapping[str, Any], item: Item | None, refused: str) -> Finding:
     """What was read back of one, and whether that is what was ordered."""
     on, seen = _in_service(order.client_id, item), _seen(order.client_id, item)
+    plan = _plan(item.model_dump()) if item else {}
     proof, why = Proof.NOT_PROVEN, ""
     if refused:
         proof, why = Proof.FAILED, f"the system refused: {refused}"
@@ -109,8 +128,8 @@ def _finding(order: Ensure, name: str, thing: Mapping[str, Any], item: Item | No
         why = "should be in service and reads back as " + ", ".join(f"{key} {value}" for key, value in seen.items())
     elif item.secret_version is not None and item.secret_version < order.secret_version:
         why = f"reads back with the secret of version {item.secret_version} instead of {order.secret_version}"
-    elif different := [key for key in PLAN if key in thing and getattr(item, key) != thing[key]]:
-        differences = ", ".join(f"{key} {getattr(item, key)} instead of {thing[key]}" for key in different)
+    elif different := {key: (plan.get(key), value) for key, value in _plan(thing).items() if plan.get(key) != value}:
+        differences = ", ".join(f"{key} {found} instead of {wanted}" for key, (found, wanted) in different.items())
         why = f"reads back with {differences}"
     elif thing.get("protected"):
         seen |= {"protected": "left in service"}
@@ -137,6 +156,11 @@ def _life(client_id: str, item: Item | None) -> str:
     return f"it is off, but {item.alive} registrations, calls or sessions of it go on" if item.alive else ""
 
 
+def _plan(thing: Mapping[str, Any]) -> dict[str, Any]:
+    """The rates and settings that something is ordered with, or reads back with."""
+    return {key: thing[key] for key in PLAN if key in thing} | dict(thing.get("settings", {}))
+
+
 def _in_service(client_id: str, item: Item | None) -> bool:
     return item is not None and item.in_service and not _elsewhere(client_id, item)
 
@@ -155,5 +179,6 @@ def _seen(client_id: str, item: Item | None) -> dict[str, str]:
         return {"owner": "another client"}
     alive = "unknown" if item.alive is None else str(item.alive)
     secret = "its own" if item.secret_version is None else f"derived, version {item.secret_version}"
-    plan = {key: str(getattr(item, key)) for key in PLAN if getattr(item, key) is not None}
-    return {"in_service": "1" if item.in_service else "0", "alive": alive, "secret": secret, **plan}
+    facts = {"in_service": "1" if item.in_service else "0", "alive": alive, "secret": secret}
+    plan = {key: str(value) for key, value in _plan(item.model_dump()).items() if value is not None}
+    return {**facts, **plan, **facts}

@@ -14,10 +14,9 @@ from pydantic import ValidationError
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.errors import SYSTEM_BUSY, SYSTEM_REJECTED, SYSTEM_UNAVAILABLE, stale_revision
+from activities.instances import Instance
 from activities.json_http.protocol import LARGEST_ANSWER, LONGEST_WHY, MOST_NAMES, Item, Items, Newer, Taken
 from activities.reading import PLAIN, TooLarge, as_json, read_up_to
-from activities.settings import Settings
-from workflows.domain.systems import System
 from workflows.domain.text import safe_text
 from workflows.ports import Ensure
 from workflows.wire.messages import Model
@@ -34,7 +33,7 @@ class Api:
     """One system's API. ``things`` is what it switches: the last part of its addresses. ``seconds`` bounds a request,
     ``longest`` all of one activity's work."""
 
-    system: System
+    instance: Instance
     things: str
     url: str
     token: str = field(repr=False)
@@ -43,21 +42,19 @@ class Api:
     trust: ssl.SSLContext = field(default_factory=ssl.create_default_context, repr=False)
 
     @classmethod
-    def of(cls, settings: Settings, system: System, things: str) -> Self:
+    def of(cls, instance: Instance, things: str) -> Self:
         """Raises ValueError when its address or token is not set."""
-        url: str = getattr(settings, f"json_{system}_url")
-        if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc:
-            raise ValueError(
-                f"Set CONNECT_JSON_{system.upper()}_URL to the address of the system's API (http or https)"
-            )
-        token = settings.read_json_token(system)
-        return cls(system, things, url.rstrip("/"), token, settings.statement_seconds, settings.operation_seconds)
+        parts, settings = urlsplit(instance.url), instance.settings
+        if parts.scheme not in ("http", "https") or not parts.netloc:
+            raise ValueError(f"Set {instance.setting('url')} to the address of the system's API (http or https)")
+        address, token = instance.url.rstrip("/"), instance.read_token()
+        return cls(instance, things, address, token, settings.statement_seconds, settings.operation_seconds)
 
     def __str__(self) -> str:
-        return f"{self.system} system at {urlsplit(self.url).netloc.rpartition('@')[2]}"
+        return f"{self.instance.key} system at {urlsplit(self.url).netloc.rpartition('@')[2]}"
 
     async def change(self, order: Ensure, things: Things, secret_of: Callable[[str], dict[str, str]]) -> dict[str, str]:
-        """Have each line or account as the protocol describes it. Returns what was refused, and why. Raises
+        """Have each line, account or service as the protocol describes it. Returns what was refused, and why. Raises
         StaleRevision and what ``_ask`` does."""
         async with self._reached() as http:
             taken = await self._put(http, order, things, {})
@@ -66,12 +63,13 @@ class Api:
         still = dict.fromkeys(taken.needs_secret, "the system asks for its secret once more, having been given it")
         return {name: safe_text(why, LONGEST_WHY) for name, why in {**still, **taken.refused}.items()}
 
-    async def look(self, names: Sequence[str]) -> dict[str, Item]:
-        """What it knows of these."""
+    async def look(self, names: Sequence[str], client_id: str = "") -> dict[str, Item]:
+        """What it knows of these; of this client's, where other clients may have some of the same names."""
         found: dict[str, Item] = {}
         async with self._reached() as http:
             for first in range(0, len(names), MOST_NAMES):
                 query = [("name", name) for name in names[first : first + MOST_NAMES]]
+                query += [("client_id", client_id)] if client_id else []
                 answer: Items = await self._ask(http, {200: Items}, "GET", f"/{self.things}", params=query)
                 found |= {item.name: item for item in answer.items if item.name in names}
         return found
@@ -116,7 +114,7 @@ class Api:
             except TooLarge as error:
                 remedy = "Ask its vendor: no answer of this protocol is so large"
                 raise self._failure(SYSTEM_UNAVAILABLE, str(error), remedy) from None
-        status, name = sent.status_code, self.system.upper()
+        status = sent.status_code
         if status in answers:
             try:
                 return answers[status].model_validate_json(body)
@@ -124,7 +122,7 @@ class Api:
                 first = error.errors(include_input=False, include_url=False)[0]
                 where = ".".join(map(str, first["loc"])) or "the body"
                 detail = f"its answer is not of the protocol ({where}: {first['msg']})"
-                remedy = f"Does CONNECT_JSON_{name}_URL lead to it, or to something in between?"
+                remedy = f"Does {self.instance.setting('url')} lead to it, or to something in between?"
                 raise self._failure(SYSTEM_UNAVAILABLE, detail, remedy) from None
         detail = f"{method} of {self.things} got {status} {sent.reason_phrase}{_why(body)}"
         if status == httpx2.codes.TOO_MANY_REQUESTS:
@@ -132,12 +130,12 @@ class Api:
         if httpx2.codes.is_server_error(status):
             raise self._failure(SYSTEM_UNAVAILABLE, detail, "See its own log")
         barred = status in (httpx2.codes.UNAUTHORIZED, httpx2.codes.FORBIDDEN)
-        remedy = f"Correct CONNECT_JSON_{name}_{'TOKEN' if barred else 'URL'}, or see the log of the system"
+        remedy = f"Correct {self.instance.setting('token' if barred else 'url')}, or see the log of the system"
         raise self._failure(SYSTEM_REJECTED, detail, remedy)
 
     def _failure(self, kind: str, detail: str, remedy: str) -> ApplicationError:
         message = f"The {self} {_WORDS[kind]}: {safe_text(detail)}. {remedy}"
-        log.warning("attempt_failed", system=self.system, type=kind, error=message)
+        log.warning("attempt_failed", system=str(self.instance.key), type=kind, error=message)
         final = kind == SYSTEM_REJECTED
         return ApplicationError(message, type=kind, non_retryable=final, category=ApplicationErrorCategory.BENIGN)
 

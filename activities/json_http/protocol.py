@@ -1,6 +1,7 @@
 """The plain JSON HTTP protocol of a system that has an API instead of a database.
 
-Every request has ``Authorization: Bearer …`` (CONNECT_JSON_TELEPHONY_TOKEN_FILE, CONNECT_JSON_INTERNET_TOKEN_FILE).
+Every request has ``Authorization: Bearer …`` (CONNECT_JSON_TELEPHONY_TOKEN_FILE, CONNECT_JSON_INTERNET_TOKEN_FILE, or
+the ``token_file`` of an instance in CONNECT_SYSTEMS_FILE).
 
 **A change** states all that is wanted of one client; twice is once.
 
@@ -10,6 +11,9 @@ Every request has ``Authorization: Bearer …`` (CONNECT_JSON_TELEPHONY_TOKEN_FI
     PUT {url}/clients/{client_id}/accounts
         {"revision": 7, "secret_version": 1, "secrets": {},
          "accounts": {"acme": {"in_service": true, "down_mbps": 100, "up_mbps": 20, "vlan": 110}}}
+    PUT {url}/clients/{client_id}/services          (every further kind: Wi-Fi users, doors, mailboxes)
+        {"revision": 7, "secret_version": 1, "secrets": {},
+         "services": {"main-entrance": {"in_service": true, "settings": {"hours": "24/7"}}}}
 
     200 {"refused": {"+442079460001": "why, for an operator"}, "needs_secret": ["+442079460001"]}
     409 {"newest": 8}     a later revision of this client was obeyed; this one changed nothing
@@ -24,14 +28,18 @@ that the system had before Connect may keep its own until the version rises.
 
     GET {url}/lines?name=%2B442079460001&name=…
     GET {url}/accounts?name=acme
+    GET {url}/services?client_id=acme&name=main-entrance      (two clients may each have a service of the same name)
 
     200 {"items": [{"name": "+442079460001", "in_service": true, "client_id": "acme", "alive": 1, "secret_version": 1},
                    {"name": "acme", "in_service": true, "client_id": "acme", "alive": 1, "secret_version": 1,
                     "down_mbps": 100, "up_mbps": 20, "vlan": 110},
+                   {"name": "main-entrance", "in_service": true, "client_id": "acme", "alive": 0,
+                    "settings": {"hours": "24/7"}},
                    {"name": "+442079460002", "known": false}]}
 
 ``alive`` counts registrations and calls, or open sessions; null: the system cannot say, which is not a proof of off.
-``secret_version`` is null for a secret from before Connect. Members that are not named here are ignored.
+``secret_version`` is null for a secret from before Connect, and where there is none. ``settings`` are proven when each
+that was ordered reads back the same; further ones are the system's own. Members that are not named here are ignored.
 
 **Trouble**: 401, 403 and other 4xx mean that a person must look (SystemRejected); 429 is SystemBusy; 5xx, silence and
 answers that are not this protocol are SystemUnavailable, and are tried again. A ``why`` in the body of an error is
@@ -67,7 +75,7 @@ class Newer(Model):
 
 
 class Item(Model):
-    """One line or account, as the system says that it is."""
+    """One line, account or service, as the system says that it is."""
 
     name: str
     known: bool = True
@@ -78,6 +86,7 @@ class Item(Model):
     down_mbps: Count | None = None
     up_mbps: Count | None = None
     vlan: Count | None = None
+    settings: dict[str, str | int | float | bool | None] = Field(default_factory=dict)
 
 
 class Items(Model):

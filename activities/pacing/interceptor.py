@@ -9,7 +9,7 @@ that proves nothing and refutes nothing, because nobody answered. Only complete 
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -24,7 +24,7 @@ from activities.pacing.breaker import Breaker, Condition, Paces, Rank
 from activities.settings import Settings
 from workflows.domain.journal import shortened
 from workflows.domain.provisioning.standing import Proof
-from workflows.domain.systems import BUILT_IN, System
+from workflows.domain.systems import SystemInstance
 from workflows.ports import STALE_REVISION, Ensure, Evidence, Observe
 
 SYSTEM_PACED = "SystemPaced"
@@ -46,31 +46,33 @@ log = structlog.get_logger(__name__)
 
 
 class Pacing(Interceptor):
-    """One breaker per system, for one worker. ``clock`` and ``chance`` (0 to 1) are parameters for tests."""
+    """One breaker for each instance that one worker serves. ``clock`` and ``chance`` (0 to 1) are parameters for
+    tests."""
 
     def __init__(
         self,
         paces: Paces,
+        served: Iterable[SystemInstance],
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         chance: Callable[[], float] = random.random,
     ) -> None:
         self.clock, self.chance = clock, chance
-        self.breakers: Mapping[System, Breaker] = {system: Breaker(paces, clock()) for system in BUILT_IN}
+        self.breakers: Mapping[SystemInstance, Breaker] = {key: Breaker(paces, clock()) for key in served}
         self._changed: list[asyncio.Event] = []
 
     @classmethod
-    def of(cls, settings: Settings) -> "Pacing":
+    def of(cls, settings: Settings, served: Iterable[SystemInstance]) -> "Pacing":
         paces = Paces(settings.breaker_clients, settings.breaker_pace_seconds, settings.breaker_drain_per_second)
-        return cls(paces)
+        return cls(paces, served)
 
     def changed(self) -> asyncio.Event:
-        """An event that is set whenever the condition of a system has changed. Clear it before looking."""
+        """An event that is set whenever the condition of an instance has changed. Clear it before looking."""
         event = asyncio.Event()
         self._changed.append(event)
         return event
 
-    def condition(self, system: System) -> Condition:
-        """The condition of the system now."""
+    def condition(self, system: SystemInstance) -> Condition:
+        """The condition of the instance now."""
         with self._watched(system) as breaker:
             breaker.pass_time(self.clock())
         return breaker.condition
@@ -78,27 +80,32 @@ class Pacing(Interceptor):
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002  # the SDK's name
         return _Paced(next, self)
 
-    def admit(self, system: System, order: Order) -> None:
+    def admit(self, order: Order) -> None:
         """Return when the attempt may begin. Raises SystemPaced when it is turned away."""
-        info = activity.info()
+        info, system = activity.info(), order.served_by
         rank = Rank.of(info.priority.priority_key, look=isinstance(order, Observe))
         with self._watched(system) as breaker:
             delay = breaker.admit(order.client_id, rank, self.clock(), self.chance())
         if delay is not None:
             raise paced(system, breaker, self._within(breaker, order.client_id, delay, info))
 
-    def succeeded(self, system: System, client_id: str) -> None:
+    def succeeded(self, system: SystemInstance, client_id: str) -> None:
         with self._watched(system) as breaker:
             breaker.succeeded(client_id, self.clock())
 
-    def failed(self, system: System, client_id: str, error: str, began: datetime) -> None:
+    def failed(self, system: SystemInstance, client_id: str, error: str, began: datetime) -> None:
         with self._watched(system) as breaker:
             breaker.failed(client_id, error, began, self.clock())
 
     async def attempt(self, order: Order, carry_out: Callable[[Any], Awaitable[Evidence]]) -> Evidence:
-        """Carry out an order, and learn from how it ends. Raises SystemPaced when it is turned away."""
-        system, client_id = order.system, order.client_id
-        self.admit(system, order)
+        """Carry out an order, and learn from how it ends. Raises SystemPaced when it is turned away.
+
+        What another worker serves is not ours to pace.
+        """
+        system, client_id = order.served_by, order.client_id
+        if system not in self.breakers:
+            return await carry_out(order)
+        self.admit(order)
         began = self.clock()
         try:
             evidence = await carry_out(order)
@@ -131,13 +138,14 @@ class Pacing(Interceptor):
         return delay
 
     @contextmanager
-    def _watched(self, system: System) -> Iterator[Breaker]:
-        """The breaker of the system. If its condition changes meanwhile, that is logged, and the events are set."""
+    def _watched(self, system: SystemInstance) -> Iterator[Breaker]:
+        """The breaker of the instance. If its condition changes meanwhile, that is logged, and the events are set."""
         breaker, before = self.breakers[system], self.breakers[system].condition
         yield breaker
         if breaker.condition is not before:
             write = log.info if breaker.condition is Condition.WORKING else log.warning
-            write("system_changed", system=system, state=breaker.condition, was=before, last_error=breaker.last_error)
+            state, why = breaker.condition, breaker.last_error
+            write("system_changed", system=str(system), state=state, was=before, last_error=why)
             for changed in self._changed:
                 changed.set()
 
@@ -169,7 +177,7 @@ def silence(evidence: Evidence) -> str:
     return shortened(why, LONGEST_WHY)
 
 
-def paced(system: System, breaker: Breaker, delay: timedelta) -> ApplicationError:
+def paced(system: SystemInstance, breaker: Breaker, delay: timedelta) -> ApplicationError:
     """The error of an attempt that was not admitted, and comes again after ``delay``.
 
     The text stays the same for as long as the system is failing: each new error of a client is a line of its history.

@@ -28,7 +28,7 @@ from activities.errors import safe_message
 from activities.pacing.breaker import Condition
 from activities.pacing.interceptor import Pacing, wait_changed
 from workflows.domain.state import RECOVERY
-from workflows.domain.systems import BUILT_IN, System
+from workflows.domain.systems import SystemInstance
 from workflows.wire.start import workflow_id
 
 PAGE = 100
@@ -48,7 +48,7 @@ SELECT c.client_id, c.priority, s.since FROM clients c
 CROSS JOIN LATERAL (
   SELECT coalesce((e->>'attention_since')::timestamptz, c.updated_at) AS since, e->'desired' = e->'actual' AS proven
   FROM jsonb_array_elements(c.document->'systems') e
-  WHERE e->>'system' = $1 AND e->>'state' IN ('attention', 'not_proven')) s
+  WHERE e->>'system' = $1 AND coalesce(e->>'instance', 'main') = $8 AND e->>'state' IN ('attention', 'not_proven')) s
 WHERE c.provisioning <> 'settled'
   AND CASE WHEN $7::text[] IS NULL THEN c.updated_at <= $2 ELSE c.client_id = ANY($7) END
   AND (s.proven OR CASE $1 WHEN 'telephony' THEN c.telephony_proven < c.telephony_wanted
@@ -62,7 +62,8 @@ _PROBE = """
 SELECT c.client_id FROM clients c
 CROSS JOIN LATERAL (
   SELECT (e->>'attention_since')::timestamptz AS since
-  FROM jsonb_array_elements(c.document->'systems') e WHERE e->>'system' = $1 AND e->>'state' = 'attention') s
+  FROM jsonb_array_elements(c.document->'systems') e
+  WHERE e->>'system' = $1 AND coalesce(e->>'instance', 'main') = $3 AND e->>'state' = 'attention') s
 WHERE c.attention
 ORDER BY c.client_id = ANY($2::text[]), array_position($2, c.client_id), c.priority, s.since, c.client_id LIMIT 1"""
 
@@ -79,7 +80,7 @@ class Recovery:
     """Whom to wake after a recovery of a system: who waited at its time, by the directory's clock, or only ``clients``;
     and how far the drain has come."""
 
-    system: System
+    system: SystemInstance
     number: int
     clients: list[str] | None = None
     at: datetime | None = None
@@ -105,15 +106,15 @@ class Drain:
     ) -> None:
         self._client, self._dsn, self._pacing = client, dsn, pacing
         self._rate, self._pause, self._probe_every = rate, pause, probe_every
-        self._changed: Mapping[System, asyncio.Event] = {system: pacing.changed() for system in BUILT_IN}
+        self._changed: Mapping[SystemInstance, asyncio.Event] = {key: pacing.changed() for key in pacing.breakers}
 
     async def run(self) -> None:
-        """Drain both systems, side by side, for ever. Errors are logged, and the drain tries again."""
-        async with asyncio.TaskGroup() as both:
-            for system in BUILT_IN:
-                both.create_task(self._follow(system))
+        """Drain every instance, side by side, for ever. Errors are logged, and the drain tries again."""
+        async with asyncio.TaskGroup() as drains:
+            for system in self._pacing.breakers:
+                drains.create_task(self._follow(system))
 
-    async def _follow(self, system: System) -> None:
+    async def _follow(self, system: SystemInstance) -> None:
         breaker, done = self._pacing.breakers[system], 0
         recovery = Recovery(system, 0)
         while True:
@@ -125,22 +126,22 @@ class Drain:
                         recovery = Recovery(system, breaker.recoveries)
                     if await self._drained(recovery):
                         done = recovery.number
-                        log.info("recovery_drained", system=system, clients=recovery.woken)
+                        log.info("recovery_drained", system=str(system), clients=recovery.woken)
                 elif (late := self._late(system)) and await self._drained(Recovery(system, done, list(late))):
                     for client_id, _ in late.items() & breaker.gave_up.items():
                         del breaker.gave_up[client_id]
             except DRIVER_ERRORS as error:
-                log.warning("recovery_held_up", system=system, error=safe_message(error))
+                log.warning("recovery_held_up", system=str(system), error=safe_message(error))
             except (RPCError, RPCTimeoutOrCancelledError) as error:
-                log.warning("recovery_held_up", system=system, error=f"{type(error).__name__}: {error}"[:300])
+                log.warning("recovery_held_up", system=str(system), error=f"{type(error).__name__}: {error}"[:300])
             except Exception as error:  # ours to mend; the next look may go well all the same
-                log.error("recovery_held_up", system=system, error=type(error).__name__, exc_info=error)
+                log.error("recovery_held_up", system=str(system), error=type(error).__name__, exc_info=error)
             await wait_changed(self._changed[system], self._pause)
 
-    def _fails(self, system: System) -> bool:
+    def _fails(self, system: SystemInstance) -> bool:
         return self._pacing.condition(system) is Condition.FAILING
 
-    def _late(self, system: System) -> dict[str, datetime]:
+    def _late(self, system: SystemInstance) -> dict[str, datetime]:
         """The clients that gave up while the system recovered, and show that in the directory by now."""
         if self._fails(system):
             return {}
@@ -149,13 +150,13 @@ class Drain:
 
     # -- while it fails ---------------------------------------------------------------------------------------------
 
-    def _untried(self, system: System, probed_at: datetime | None = None) -> bool:
+    def _untried(self, system: SystemInstance, probed_at: datetime | None = None) -> bool:
         """Whether the system fails and nobody has tried it, or was made to, for a while."""
         breaker = self._pacing.breakers[system]
         last = max(at for at in (breaker.since, breaker.last_failure_at, probed_at) if at is not None)
         return self._fails(system) and self._pacing.clock() - last >= timedelta(seconds=self._probe_every)
 
-    async def _probe(self, system: System) -> None:
+    async def _probe(self, system: SystemInstance) -> None:
         """While the system fails, make one client after the other try it, unless one tries by itself.
 
         One worker does so for all, until it finds the system working or loses its connection.
@@ -166,7 +167,7 @@ class Drain:
             while self._fails(system):
                 if self._untried(system, probed_at) and await connection.fetchval(_LOCK, f"probe:{system}"):
                     probed_at = self._pacing.clock()
-                    client_id = await connection.fetchval(_PROBE, system, before)
+                    client_id = await connection.fetchval(_PROBE, system.system, before, system.name)
                     if client_id is not None:
                         before = [*(other for other in before if other != client_id), client_id][-_REMEMBERED:]
                         await self._wake(system, client_id, f"the {system} system fails: is it back?", probed_at)
@@ -185,7 +186,9 @@ class Drain:
     async def _wake_all(self, connection: asyncpg.Connection, recovery: Recovery, at: datetime) -> bool:
         system, back = recovery.system, f"the {recovery.system} system is back"
         while True:
-            rows = await connection.fetch(_WAITING, system, at, *recovery.reached, PAGE, recovery.clients)
+            rows = await connection.fetch(
+                _WAITING, system.system, at, *recovery.reached, PAGE, recovery.clients, system.name
+            )
             if not rows:
                 await asyncio.sleep(_GRACE if recovery.woken else 0)
                 return True
@@ -198,11 +201,11 @@ class Drain:
 
     # -- both ------------------------------------------------------------------------------------------------------
 
-    async def _wake(self, system: System, client_id: str, why: str, at: datetime) -> bool:
+    async def _wake(self, system: SystemInstance, client_id: str, why: str, at: datetime) -> bool:
         """Make the client try again now. Returns whether it was signalled: one whose workflow is closed needs
         nothing."""
         message = {
-            "system": system,
+            "system": system.system,
             "source": RECOVERY,
             "by": "connect",
             "reason": why,

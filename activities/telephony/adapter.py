@@ -19,8 +19,8 @@ from activities.database import DRIVER_ERRORS, Database, Databases
 from activities.directory.evidence import Evidences
 from activities.errors import attempt_on, safe_message, stale_revision
 from activities.fence import Fence, Owner, judge
+from activities.instances import Instance
 from activities.secrets import ha1, sip_password, sip_username
-from activities.settings import Settings
 from activities.telephony import sql
 from activities.telephony.kamailio_rpc import RpcFailed, Servers, ServerState
 from activities.telephony.observation import Line
@@ -56,9 +56,9 @@ class KamailioTelephony(ServiceSystem):
     read_back: float
 
     @classmethod
-    def of(cls, settings: Settings, databases: Databases, evidences: Evidences) -> Self:
-        """The adapter by these settings. Raises ValueError, which names the setting that is wrong."""
-        probe = None
+    def of(cls, instance: Instance, databases: Databases, evidences: Evidences) -> Self:
+        """The adapter of an instance. Raises ValueError, which names the setting that is wrong."""
+        settings, probe = instance.settings, None
         if settings.probe_lines:
             if not settings.sip_server:
                 raise ValueError("CONNECT_PROBE_LINES needs CONNECT_SIP_SERVER: host:port where telephones register")
@@ -70,7 +70,7 @@ class KamailioTelephony(ServiceSystem):
         if end_calls and not servers:
             log.warning("calls_in_progress_are_not_ended", remedy="set CONNECT_SIP_RPC_URLS")
         return cls(
-            databases.telephony,
+            databases.of(*instance.key),
             evidences,
             settings.read_master_key(),
             settings.sip_domain,

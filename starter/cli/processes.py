@@ -94,14 +94,13 @@ def migrate() -> None:
 
 
 def prepare() -> None:
-    """Add to Kamailio's and FreeRADIUS's databases what Connect needs there, and nothing else."""
+    """Add to every Kamailio's and FreeRADIUS's database what Connect needs there, and nothing else."""
     import asyncio
 
     from activities.prepare import NotPrepared
     from activities.prepare import prepare as run
 
     with process("systems prepare", NotPrepared, ValueError) as settings:
-        settings.check_systems()
         done = asyncio.run(run(settings))
     typer.echo("\n".join(done) or "Both systems have what Connect needs.")
 

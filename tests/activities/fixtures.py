@@ -20,7 +20,7 @@ from tests.support.waiting import eventually
 from workflows.domain.lifecycle import Activation, Status
 from workflows.domain.provisioning.provisioning import Provisioned
 from workflows.domain.services import ClientType
-from workflows.domain.systems import INTERNET, TELEPHONY
+from workflows.domain.systems import INTERNET, TELEPHONY, SystemInstance
 from workflows.ports import Claim, Ensure, Publish
 from workflows.wire.views import ClientView, LineView, SystemView
 
@@ -54,8 +54,9 @@ class World:
         self.settings = settings_for({**self.dsns, **dsns}, limits)
         self.databases: Databases = await self._stack.enter_async_context(open_databases(self.settings))
         evidences = Evidences(self.databases.directory, self.settings.record_seconds)
-        self.telephony = KamailioTelephony.of(self.settings, self.databases, evidences)
-        self.internet = RadiusInternet.of(self.settings, self.databases, evidences)
+        instances = self.databases.instances.instances
+        self.telephony = KamailioTelephony.of(instances[SystemInstance(TELEPHONY)], self.databases, evidences)
+        self.internet = RadiusInternet.of(instances[SystemInstance(INTERNET)], self.databases, evidences)
         self.directory = PostgresDirectory(self.databases.directory)
 
     async def admin(self, name: str) -> asyncpg.Connection:

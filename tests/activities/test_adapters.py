@@ -8,15 +8,17 @@ import pytest
 from pydantic import SecretStr
 
 from activities.adapters import AdapterNotUsable, adapters_of
-from activities.database import Databases
+from activities.database import Databases, open_databases
 from activities.directory.evidence import Evidences
+from activities.instances import Instance, Instances
 from activities.internet.adapter import RadiusInternet
 from activities.prepare import check_systems, prepare
 from activities.settings import Settings
 from activities.telephony.adapter import KamailioTelephony
 from tests.activities.fixtures import MASTER_KEY, World
 from tests.support.fakes import FakeTelephony
-from workflows.domain.systems import INTERNET, TELEPHONY
+from workflows.domain.systems import INTERNET, TELEPHONY, SystemInstance
+from workflows.ports import ServiceSystem
 
 HERE = "tests.activities.test_adapters"
 DSNS = {"directory_dsn": "postgresql://there/connect", "telephony_dsn": "postgresql://there/kamailio"}
@@ -26,8 +28,8 @@ class OneFile(FakeTelephony):
     """A telephone system of somebody else's."""
 
     @classmethod
-    def of(cls, settings: Settings, databases: Databases, evidences: Evidences) -> Self:
-        """As the settings say."""
+    def of(cls, instance: Instance, databases: Databases, evidences: Evidences) -> Self:
+        """As its settings say."""
         return cls()
 
 
@@ -39,7 +41,7 @@ class Stranger:
     """No adapter at all."""
 
     @classmethod
-    def of(cls, settings: Settings, databases: Databases, evidences: Evidences) -> Self:
+    def of(cls, instance: Instance, databases: Databases, evidences: Evidences) -> Self:
         return cls()
 
 
@@ -51,16 +53,23 @@ def settings_with(world: World, **changes: object) -> Settings:
     return world.settings.model_copy(update={"master_key": None, **changes})
 
 
+async def made(world: World, settings: Settings) -> tuple[dict[SystemInstance, ServiceSystem], list[str]]:
+    """The adapters that a worker with these settings has, and what is wrong with others."""
+    async with open_databases(settings) as databases:
+        return adapters_of(databases, evidences_of(world))
+
+
 async def test_ours_are_used_unless_told_otherwise(world: World) -> None:
-    adapters = adapters_of(world.settings, world.databases, evidences_of(world))
-    assert isinstance(adapters[TELEPHONY], KamailioTelephony)
-    assert isinstance(adapters[INTERNET], RadiusInternet)
+    adapters, problems = await made(world, world.settings)
+    assert isinstance(adapters[SystemInstance(TELEPHONY)], KamailioTelephony)
+    assert isinstance(adapters[SystemInstance(INTERNET)], RadiusInternet)
+    assert problems == []
 
 
 async def test_a_class_in_one_file_is_used_when_the_setting_names_it(world: World) -> None:
     settings = settings_with(world, telephony_adapter=f"{HERE}:OneFile", master_key=SecretStr(MASTER_KEY.decode()))
-    made = adapters_of(settings, world.databases, evidences_of(world))[TELEPHONY]
-    assert type(made).__name__ == "OneFile"
+    adapters, _ = await made(world, settings)
+    assert type(adapters[SystemInstance(TELEPHONY)]).__name__ == "OneFile"
 
 
 @pytest.mark.parametrize(
@@ -81,14 +90,14 @@ async def test_a_class_in_one_file_is_used_when_the_setting_names_it(world: Worl
             "RadiusInternet switches internet",
             "a class that switches telephony",
         ),
-        (f"{HERE}:Handmade", "no classmethod of", "def of(cls, settings, databases, evidences)"),
+        (f"{HERE}:Handmade", "no classmethod of", "def of(cls, instance, databases, evidences)"),
     ],
 )
 async def test_a_name_that_cannot_be_used_is_refused_with_the_remedy(
     world: World, name: str, why: str, remedy: str
 ) -> None:
     with pytest.raises(AdapterNotUsable) as refused:
-        adapters_of(settings_with(world, telephony_adapter=name), world.databases, evidences_of(world))
+        await made(world, settings_with(world, telephony_adapter=name))
     assert str(refused.value).startswith(f"CONNECT_TELEPHONY_ADAPTER is {name!r}: ")
     assert why in str(refused.value)
     assert remedy in str(refused.value)
@@ -101,19 +110,49 @@ async def test_a_file_that_is_no_python_is_refused(
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     settings = settings_with(world, internet_adapter="half_an_adapter:Half", master_key=SecretStr(MASTER_KEY.decode()))
     with pytest.raises(AdapterNotUsable, match=r"CONNECT_INTERNET_ADAPTER is .* cannot be imported"):
-        adapters_of(settings, world.databases, evidences_of(world))
+        await made(world, settings)
+
+
+async def test_an_instance_of_a_file_whose_adapter_cannot_be_made_is_left_out_and_said(
+    world: World, tmp_path: Path
+) -> None:
+    file = tmp_path / "systems.toml"
+    file.write_text(
+        f"""
+        [telephony.york]
+        adapter = "{HERE}:OneFile"
+        [telephony.leeds]
+        adapter = "{HERE}:Nobody"
+        [telephony.bath]
+        dsn = "postgresql://bath/kamailio"
+        probe_lines = true
+        [doors.main]
+        url = "ftp://doors"
+        token = "a token that is long enough"
+        """,
+        encoding="utf-8",
+    )
+    adapters, problems = await made(world, world.settings.model_copy(update={"systems_file": file}))
+    assert [*map(str, adapters)] == ["telephony", "internet", "telephony york"]
+    leeds, bath, doors = problems
+    assert leeds.startswith(f"{file}: telephony.leeds is not served: adapter of [telephony.leeds] in {file} is")
+    assert "Correct the name of the class" in leeds
+    assert "telephony.bath is not served: CONNECT_PROBE_LINES needs CONNECT_SIP_SERVER" in bath
+    assert f"doors.main is not served: Set url of [doors.main] in {file} to the address" in doors
 
 
 def test_a_database_is_needed_only_by_our_own_adapters() -> None:
     with pytest.raises(ValueError, match=r"Set CONNECT_INTERNET_DSN to .*, or CONNECT_INTERNET_ADAPTER to another"):
-        Settings.model_validate(DSNS).check_systems()
-    settings = Settings.model_validate({**DSNS, "internet_adapter": "ours:Network"})
-    assert settings.prepared_systems == ("telephony",)
-    settings.check_systems()
+        Instances.of(Settings.model_validate(DSNS)).check_environment()
+    instances = Instances.of(Settings.model_validate({**DSNS, "internet_adapter": "ours:Network"}))
+    assert [instance.system for instance in instances.served.values() if instance.ours] == ["telephony"]
+    instances.check_environment()
+    Instances.of(Settings.model_validate({**DSNS, "serves": "telephony:*"})).check_environment()
 
 
 async def test_only_the_databases_of_our_own_adapters_are_prepared_and_checked(world: World) -> None:
     await world.execute("telephony", "DROP TABLE connect_fence")
     settings = settings_with(world, telephony_adapter=f"{HERE}:OneFile", master_key=MASTER_KEY.decode())
-    await check_systems(world.databases, settings.prepared_systems)
+    async with open_databases(settings) as databases:
+        assert await check_systems(databases) == []
     assert [line for line in await prepare(settings) if "telephony" in line] == []

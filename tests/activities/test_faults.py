@@ -14,6 +14,7 @@ from activities.secrets import radius_password
 from tests.activities.fixtures import MASTER_KEY, ONE, World, access, lines
 from tests.support.cut_proxy import CutProxy
 from tests.support.waiting import free_port
+from workflows.domain.systems import TELEPHONY
 
 HASTY = {"connect_seconds": 0.3, "lock_seconds": 0.2, "statement_seconds": 0.4, "operation_seconds": 1.0}
 PATIENT = {"attempt_seconds": 40000, "operation_seconds": 3600, "lock_seconds": 1800, "statement_seconds": 3600}
@@ -89,11 +90,11 @@ async def test_pooled_connections_that_were_cut_cost_no_attempt(world: World, pr
 
 async def test_what_only_looks_can_change_nothing(world: World) -> None:
     with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
-        await world.databases.telephony.read("DELETE FROM subscriber RETURNING username")
+        await world.databases.of(TELEPHONY).read("DELETE FROM subscriber RETURNING username")
 
 
 async def test_single_statements_outlive_pooled_connections_that_were_cut(world: World, proxy: CutProxy) -> None:
-    database = world.databases.telephony
+    database = world.databases.of(TELEPHONY)
     await database.write("INSERT INTO subscriber (username) VALUES ('1') ON CONFLICT DO NOTHING")
     await database.read("SELECT")
     proxy.cut()
@@ -174,8 +175,8 @@ async def test_an_account_that_a_check_is_against_is_refused_without_its_passwor
 async def test_a_value_that_is_refused_is_not_told(world: World, statement: str) -> None:
     values = ["hunter2"] if "$1" in statement else []
     with pytest.raises(ApplicationError) as raised:
-        async with attempt_on(world.databases.telephony):
-            await world.databases.telephony.read(statement, *values)
+        async with attempt_on(world.databases.of(TELEPHONY)):
+            await world.databases.of(TELEPHONY).read(statement, *values)
     assert "hunter2" not in str(raised.value)
     assert raised.value.type == SYSTEM_REJECTED
 

@@ -6,6 +6,7 @@ import pytest
 
 from activities.instances import JSON_FURTHER, Instances
 from activities.settings import KAMAILIO, Settings
+from workflows.domain.systems import SystemInstance
 
 DOORS = '[doors]\ntitle = "Doors"\nin_building = true\n[doors.main]\nurl = "https://doors.example/v1"\n'
 
@@ -28,20 +29,42 @@ def test_without_a_file_there_are_the_two_kinds_and_their_main_instances() -> No
 def test_a_further_kind_has_its_title_and_an_address(tmp_path: Path) -> None:
     found = read(tmp_path, DOORS)
     assert (found.kinds["doors"].title, found.kinds["doors"].in_building) == ("Doors", True)
-    main = found.instances["doors", "main"]
+    main = found.instances[SystemInstance("doors", "main")]
     assert (main.url, main.adapter) == ("https://doors.example/v1", JSON_FURTHER)
 
 
 def test_an_instance_has_its_own_address_and_nothing_of_the_main_one(tmp_path: Path) -> None:
     london = '[telephony.london]\ndsn = "postgresql://london/kamailio"\nsip_domain = "london.example"\n'
     found = read(tmp_path, london, sip_rpc_urls="http://main:5060/RPC", attempt_seconds=90)
-    instance = found.instances["telephony", "london"]
+    instance = found.instances[SystemInstance("telephony", "london")]
     assert (instance.dsn, instance.adapter) == ("postgresql://london/kamailio", KAMAILIO)
     assert instance.settings.sip_domain == "london.example"
     assert instance.settings.sip_rpc_urls.get_secret_value() == "", "calls of London are not looked up at the main one"
     assert instance.settings.attempt_seconds == 90, "how long things may take is the worker's"
     assert found.names_of("telephony") == ["main", "london"]
-    assert found.instances["telephony", "main"].dsn == "postgresql://there/kamailio"
+    assert found.instances[SystemInstance("telephony", "main")].dsn == "postgresql://there/kamailio"
+
+
+def test_a_worker_serves_all_that_is_named_or_what_its_setting_leaves_to_it(tmp_path: Path) -> None:
+    text = f'{DOORS}\n[doors.annex]\nurl = "https://annex.example/v1"\n[telephony.london]\ndsn = "postgresql://l/k"\n'
+    everything = ["telephony:main", "internet:main", "doors:main", "doors:annex", "telephony:london"]
+    assert served(read(tmp_path, text)) == everything
+    assert served(read(tmp_path, text, serves="telephony:london, doors:*")) == everything[2:]
+    found = read(tmp_path, text, serves="telephony:paris,internet:main")
+    assert served(found) == ["internet:main"]
+    (problem,) = found.problems
+    assert problem == f"CONNECT_SERVES: 'telephony:paris' is no instance. Name some of {', '.join(everything)}"
+
+
+def test_a_setting_of_an_instance_is_called_as_it_stands_in_the_file(tmp_path: Path) -> None:
+    found = read(tmp_path, DOORS).instances
+    assert found[SystemInstance("telephony")].setting("dsn") == "CONNECT_TELEPHONY_DSN"
+    assert found[SystemInstance("internet")].setting("token") == "CONNECT_JSON_INTERNET_TOKEN"
+    assert found[SystemInstance("doors")].setting("url") == f"url of [doors.main] in {tmp_path / 'systems.toml'}"
+
+
+def served(found: Instances) -> list[str]:
+    return [f"{key.system}:{key.name}" for key in found.served]
 
 
 @pytest.mark.parametrize(
@@ -58,6 +81,9 @@ def test_an_instance_has_its_own_address_and_nothing_of_the_main_one(tmp_path: P
         ("[gates.main]\nurl = 'https://x'\nsauce = 1", "gates.main.sauce is not known", "It can have adapter"),
         ("[gates.'b c']\nurl = 'https://x'", "gates.b c cannot be the name of an instance", "small letters"),
         ("[telephony.main]\ndsn = 'postgresql://x'", "telephony.main is what CONNECT_", "another name"),
+        ("[telephony.b]\nsip_domain = 'b.example'", "telephony.b has no dsn", "Add it"),
+        ("[telephony.b]\ndsn = 5", "telephony.b.dsn is no text", "quotes"),
+        ("[doors-a.main]\nurl = 'https://x'\n[doors.a-main]\nurl = 'https://y'", "the task queue of", "another name"),
         ("[telephony]\ntitle = 'Phones'", "telephony.title does not belong", "Leave it out"),
         (
             "[telephony.b]\ndsn = 'postgresql://x'\ncalls_in_progress = 'perhaps'",

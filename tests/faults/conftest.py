@@ -1,6 +1,7 @@
 """The real adapters on real PostgreSQL servers: one for the directory and internet, one of its own for telephony."""
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import asyncpg
@@ -8,7 +9,6 @@ import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Worker
 
 import worker
 from activities.database import Databases, open_databases
@@ -22,6 +22,7 @@ from tests.support.databases import THROW_AWAY, database
 from tests.support.waiting import free_port
 from tests.support.workflows import SERVICES, Handle, Service, end, replay, running_server
 from workflows.domain.provisioning.standing import Limits
+from workflows.domain.systems import INTERNET, TELEPHONY
 
 QUICK = Limits(attempt=8, first_pause=0.3, longest_pause=0.6)
 KEY = "a master key that is long enough for the tests"
@@ -54,19 +55,19 @@ class RealHouse(Service):
         super().__init__(environment)
         self.settings, self.databases, self.proxy = settings, databases, proxy
 
-    def worker(self, **options: Any) -> Worker:
+    def worker(self, *_: Any, **options: Any) -> AbstractAsyncContextManager[None]:
         return worker.build(self.temporal, self.databases, self.settings, self.queue)
 
     async def lines_on(self, *numbers: str) -> list[bool]:
         """Whether Kamailio would serve these lines now."""
         names = [number.removeprefix("+") for number in numbers]
-        async with self.databases.telephony.read_only() as connection:
+        async with self.databases.of(TELEPHONY).read_only() as connection:
             rows = await connection.fetch("SELECT in_service FROM subscriber WHERE username = ANY($1)", names)
         return [row["in_service"] == 1 for row in rows]
 
     async def internet_on(self, account: str) -> bool:
         """Whether FreeRADIUS would admit this account now."""
-        async with self.databases.internet.read_only() as connection:
+        async with self.databases.of(INTERNET).read_only() as connection:
             barred = await connection.fetchval(
                 "SELECT count(*) FROM radcheck WHERE username = $1 AND attribute = 'Auth-Type'", account
             )

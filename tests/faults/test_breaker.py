@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,6 @@ import asyncpg
 import pytest
 import pytest_asyncio
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Worker
 
 import worker
 from activities.database import Databases, open_databases
@@ -30,7 +29,7 @@ from tests.support.waiting import eventually, unless_it_hangs
 from tests.support.workflows import Handle, Service, end, replay
 from workflows.domain.provisioning.standing import Limits
 from workflows.domain.services import ClientType, Internet, Line, Services
-from workflows.domain.systems import TELEPHONY
+from workflows.domain.systems import TELEPHONY, SystemInstance
 from workflows.wire.start import client_id_of
 
 PATIENT = Limits(attempt=6, first_pause=900, longest_pause=3600)  # only a person, or a recovery, wakes it
@@ -38,6 +37,8 @@ ADAPTERS = {
     "CONNECT_TELEPHONY_ADAPTER": "activities.json_http.adapter:JsonHttpTelephony",
     "CONNECT_INTERNET_ADAPTER": "activities.json_http.adapter:JsonHttpInternet",
 }
+
+PHONES = SystemInstance(TELEPHONY)
 
 _numbers = itertools.count(1000)
 
@@ -58,9 +59,9 @@ class JsonHouse(Service):
     ) -> None:
         super().__init__(environment)
         self.settings, self.databases, self.systems = settings, databases, systems
-        self.pacing = Pacing.of(settings)
+        self.pacing = Pacing.of(settings, databases.instances.served)
 
-    def worker(self, **options: Any) -> Worker:
+    def worker(self, *_: Any, **options: Any) -> AbstractAsyncContextManager[None]:
         return worker.build(self.temporal, self.databases, self.settings, self.queue, self.pacing)
 
     async def tenants(self, how_many: int, limits: Limits = PATIENT) -> list[Handle]:
@@ -120,7 +121,7 @@ async def json_service(
             monkeypatch.setenv(name, value)
         settings = Settings()
         async with open_databases(settings) as databases:
-            await check_systems(databases, settings.prepared_systems)
+            assert await check_systems(databases) == []
             await databases.directory.write("INSERT INTO sites VALUES ('thames', 'Thames House', 'Europe/London')")
             service = JsonHouse(faulty_temporal, settings, databases, Systems(telephony, internet))
             async with worker.watching(service.temporal, databases, settings, service.pacing), service.worker():
@@ -148,14 +149,14 @@ async def test_other_systems_are_one_setting_away(json_service: JsonHouse) -> No
     proofs = await json_service.rows("SELECT FROM proofs WHERE client_id = $1", client_id)
     assert len(proofs) == 6
     assert await prepare(json_service.settings) == [
-        "Other adapters than our own switch both systems: nothing to prepare"
+        "Other adapters than our own switch every system: nothing to prepare"
     ]
 
 
 @asynccontextmanager
 async def another_worker(service: JsonHouse, dsn: str = "") -> AsyncIterator[Pacing]:
     """What another worker knows of the systems, and does after a recovery. ``dsn`` leads it to the directory."""
-    pacing = Pacing(Paces(clients=3, pace=1, drain=2))
+    pacing = Pacing(Paces(clients=3, pace=1, drain=2), [PHONES])
     dsn = dsn or service.settings.directory_dsn.get_secret_value()
     task = asyncio.create_task(Drain(service.temporal, dsn, pacing, rate=2, pause=0.2).run())
     try:
@@ -173,7 +174,7 @@ async def test_a_storm_on_a_failing_system_is_paced_shown_and_drained_operators_
     telephony.down = True
     for handle in (probe, *bulk):
         await json_service.command(handle, "suspend", source="bulk")
-    await eventually(lambda: json_service.pacing.condition(TELEPHONY) is Condition.FAILING)
+    await eventually(lambda: json_service.pacing.condition(PHONES) is Condition.FAILING)
 
     before = len(telephony.asked)
     for handle in operators:
@@ -187,10 +188,10 @@ async def test_a_storm_on_a_failing_system_is_paced_shown_and_drained_operators_
     telephony.down = False
     async with another_worker(json_service) as pacing:
         for n in range(3):
-            pacing.failed(TELEPHONY, f"c{n}", "SystemUnavailable: as here", pacing.clock())
+            pacing.failed(PHONES, f"c{n}", "SystemUnavailable: as here", pacing.clock())
         await json_service.command(probe, "retry", system="telephony", reason="it was rebooted")
         await json_service.settled(probe)
-        pacing.succeeded(TELEPHONY, "c0")
+        pacing.succeeded(PHONES, "c0")
         async with unless_it_hangs():
             for handle in json_service.handles:
                 assert (await json_service.settled(handle)).status == "suspended"
@@ -214,9 +215,9 @@ async def test_a_drain_stops_when_the_system_fails_again_and_the_next_one_goes_o
 
     telephony.down = False
     await json_service.command(probe, "retry", system="telephony", reason="is it back?")
-    await eventually(lambda: json_service.pacing.condition(TELEPHONY) is Condition.RECOVERING)
+    await eventually(lambda: json_service.pacing.condition(PHONES) is Condition.RECOVERING)
     telephony.down = True
-    await eventually(lambda: json_service.pacing.condition(TELEPHONY) is Condition.FAILING)
+    await eventually(lambda: json_service.pacing.condition(PHONES) is Condition.FAILING)
     asleep = {row["client_id"] for row in await json_service.rows("SELECT client_id FROM clients WHERE attention")}
     woken = await json_service.rows("SELECT client_id FROM history WHERE source = 'recovery'")
     assert 0 < len(woken) < len(others)
@@ -277,8 +278,8 @@ async def test_a_drain_that_loses_the_directory_goes_on_where_it_was(
         async with another_worker(json_service, through) as pacing:
             proxy.hang()
             for n in range(3):
-                pacing.failed(TELEPHONY, f"c{n}", "SystemUnavailable: as here", pacing.clock())
-            pacing.succeeded(TELEPHONY, "c0")
+                pacing.failed(PHONES, f"c{n}", "SystemUnavailable: as here", pacing.clock())
+            pacing.succeeded(PHONES, "c0")
             await eventually(lambda: proxy.connections)
             assert await woken() == []
             proxy.recover()
@@ -299,8 +300,8 @@ async def test_a_system_that_is_silent_for_longer_than_an_attempt_may_take_is_fa
     telephony.silent = asyncio.Event()
     for handle in handles:
         await json_service.command(handle, "suspend")
-    await eventually(lambda: json_service.pacing.condition(TELEPHONY) is Condition.FAILING)
-    assert json_service.pacing.breakers[TELEPHONY].last_error == "did not answer in time"
+    await eventually(lambda: json_service.pacing.condition(PHONES) is Condition.FAILING)
+    assert json_service.pacing.breakers[PHONES].last_error == "did not answer in time"
     telephony.silent.set()
     telephony.silent = None
     async with unless_it_hangs():
@@ -317,8 +318,8 @@ async def test_a_system_that_answers_for_nothing_is_failing_and_those_not_proven
     telephony.deaf = True
     for handle in (probe, *others):
         await json_service.command(handle, "suspend")
-    await eventually(lambda: json_service.pacing.condition(TELEPHONY) is Condition.FAILING)
-    assert json_service.pacing.breakers[TELEPHONY].last_error == "not proven: it is in service"
+    await eventually(lambda: json_service.pacing.condition(PHONES) is Condition.FAILING)
+    assert json_service.pacing.breakers[PHONES].last_error == "not proven: it is in service"
     await json_service.shown("not_proven", 2)
 
     telephony.deaf = False
@@ -345,8 +346,8 @@ async def test_those_in_attention_for_want_of_a_second_look_are_woken_and_nobody
     assert tuple(row) == ("telephony", True)
     async with another_worker(json_service) as pacing:
         for n in range(3):
-            pacing.failed(TELEPHONY, f"c{n}", "not proven: silence", pacing.clock())
-        pacing.succeeded(TELEPHONY, "c0")
+            pacing.failed(PHONES, f"c{n}", "not proven: silence", pacing.clock())
+        pacing.succeeded(PHONES, "c0")
 
         async def woken() -> list[str]:
             return [r["client_id"] for r in await json_service.rows("SELECT * FROM history WHERE source = 'recovery'")]

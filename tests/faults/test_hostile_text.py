@@ -10,6 +10,7 @@ from tests.faults.test_systems_away import in_attention, settled_off
 from tests.support.fakes import FakeTelephony
 from tests.support.workflows import Handle, Service
 from workflows.domain.provisioning.standing import Limits, Proof
+from workflows.domain.systems import TELEPHONY
 from workflows.domain.text import LONGEST_FOREIGN, hidden_in
 from workflows.guard import Guard
 from workflows.ports import Ensure, Evidence, Finding
@@ -30,7 +31,7 @@ async def kept(handle: Handle) -> tuple[int, int]:
 
 async def test_a_trigger_that_raises_five_megabytes_is_told_in_five_hundred_characters(real_service: RealHouse) -> None:
     handle, client_id, numbers = await real_service.start_real()
-    async with real_service.databases.telephony.transaction() as connection:
+    async with real_service.databases.of(TELEPHONY).transaction() as connection:
         await connection.execute(RAISE)
     await real_service.command(handle, "suspend", source="billing")
     view = await in_attention(real_service, handle)
@@ -44,7 +45,7 @@ async def test_a_trigger_that_raises_five_megabytes_is_told_in_five_hundred_char
     whole, largest = await kept(handle)
     assert whole < SMALL
     assert largest < SMALL / 4
-    async with real_service.databases.telephony.transaction() as connection:
+    async with real_service.databases.of(TELEPHONY).transaction() as connection:
         await connection.execute("DROP TRIGGER shout ON subscriber")
     await settled_off(real_service, handle, client_id, numbers)
 

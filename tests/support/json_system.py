@@ -1,4 +1,4 @@
-"""A small telephone system and network that speak our JSON protocol, in memory, with faults."""
+"""A small system that speaks our JSON protocol, of any kind, in memory, with faults."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -16,14 +16,14 @@ TOKEN = "the token of a JSON system"
 
 @dataclass
 class Thing:
-    """A line or an account that the system knows."""
+    """A line, an account or a service that the system knows."""
 
     client_id: str | None
     in_service: bool = False
     secret: dict[str, str] | None = None
     secret_version: int | None = None
     alive: int | None = 0
-    plan: dict[str, int | None] = field(default_factory=dict)
+    plan: dict[str, Any] = field(default_factory=dict)
 
     def has_secret_for(self, client_id: str, version: int) -> bool:
         if self.client_id is None:
@@ -33,9 +33,13 @@ class Thing:
 
 @dataclass
 class JsonSystem:
-    """One system. ``answers`` replaces the next answers, ``refused`` names what it will not switch, and why."""
+    """One system. ``answers`` replaces the next answers, ``refused`` names what it will not switch, and why.
+
+    Services, which two clients may call the same, are known as "client/name". ``keyless``: they need no secrets.
+    """
 
     url: str = ""
+    keyless: bool = False
     things: dict[str, Thing] = field(default_factory=dict)
     newest: dict[str, int] = field(default_factory=dict)
     bodies: list[dict[str, Any]] = field(default_factory=list)
@@ -51,33 +55,40 @@ class JsonSystem:
         """Have the things as they are wanted."""
         version, secrets, needs = body["secret_version"], body["secrets"], []
         for name, wanted in body[kind].items():
-            known = self.things.get(name)
+            key = known_as(kind, client_id, name)
+            known = self.things.get(key)
             if name in self.refused or self.deaf:
                 continue
             if not wanted["in_service"]:
                 if known and known.client_id in (client_id, None):
                     known.in_service, known.alive = False, 0
                 continue
-            if not (name in secrets or (known and known.has_secret_for(client_id, version))):
+            if not (self.keyless or name in secrets or (known and known.has_secret_for(client_id, version))):
                 needs.append(name)
                 continue
-            thing = self.things.setdefault(name, Thing(client_id))
+            thing = self.things.setdefault(key, Thing(client_id))
             thing.client_id, thing.in_service = client_id, True
-            thing.plan = {key: wanted[key] for key in ("down_mbps", "up_mbps", "vlan") if key in wanted}
+            thing.plan = {key: wanted[key] for key in ("down_mbps", "up_mbps", "vlan", "settings") if key in wanted}
             if name in secrets:
                 thing.secret, thing.secret_version = secrets[name], version
         return {"refused": {n: why for n, why in self.refused.items() if n in body[kind]}, "needs_secret": needs}
 
-    def look(self, names: list[str]) -> dict[str, Any]:
+    def look(self, kind: str, client_id: str, names: list[str]) -> dict[str, Any]:
         """What it knows of these."""
-        return {"items": [self._item(name) for name in (names[::2] if self.forgetful else names)]}
+        asked = names[::2] if self.forgetful else names
+        return {"items": [self._item(name, known_as(kind, client_id, name)) for name in asked]}
 
-    def _item(self, name: str) -> dict[str, Any]:
-        thing = self.things.get(name)
+    def _item(self, name: str, key: str) -> dict[str, Any]:
+        thing = self.things.get(key)
         if thing is None:
             return {"name": name, "known": False}
         facts = {"client_id": thing.client_id, "alive": thing.alive, "secret_version": thing.secret_version}
         return {"name": name, "in_service": thing.in_service, **facts, **thing.plan}
+
+
+def known_as(kind: str, client_id: str, name: str) -> str:
+    """What the system knows a thing by."""
+    return f"{client_id}/{name}" if kind == "services" else name
 
 
 def app_of(system: JsonSystem) -> FastAPI:
@@ -108,7 +119,10 @@ def app_of(system: JsonSystem) -> FastAPI:
 
     @app.get("/v1/{kind}")
     async def look(kind: str, request: Request) -> Response:
-        return await trouble(request) or JSONResponse(system.look(request.query_params.getlist("name")))
+        query = request.query_params
+        return await trouble(request) or JSONResponse(
+            system.look(kind, query.get("client_id", ""), query.getlist("name"))
+        )
 
     return app
 

@@ -34,11 +34,11 @@ from starter.temporal.gateway import Gateway
 from starter.web.http_server import Server
 from tests.support.fakes import FakeInternet, FakeSystem, FakeTelephony
 from tests.support.waiting import HANGING, eventually, free_port
-from worker import hearing_all_at_once
+from worker import hearing_all_at_once, of_instances, together
 from workflows.client_lifecycle import ClientLifecycle
 from workflows.domain.provisioning.provisioning import Provisioned
 from workflows.domain.provisioning.standing import Limits
-from workflows.domain.systems import INTERNET, TELEPHONY, System
+from workflows.domain.systems import INTERNET, TELEPHONY, System, SystemInstance
 from workflows.guard import Guard
 from workflows.ports import Ensure, Evidence
 from workflows.wire.start import TASK_QUEUE
@@ -218,23 +218,23 @@ async def running_service(temporal: Client, settings: Settings) -> AsyncIterator
         evidences = Evidences(database, 5)
         telephony, internet = RecordedTelephony(evidences), RecordedInternet(evidences)
         doors = RecordedSystem("doors", evidences)
-        systems = Systems({TELEPHONY: telephony, INTERNET: internet, "doors": doors})
+        fakes = {TELEPHONY: telephony, INTERNET: internet, "doors": doors}
+        systems = Systems({SystemInstance(system): fake for system, fake in fakes.items()})
         directory = PostgresDirectory(database)
         worker = Worker(
             temporal,
             task_queue=TASK_QUEUE,
             workflows=[ClientLifecycle],
             activities=[
-                *(systems.ensure, systems.observe, directory.publish),
-                ZoneRules().resolve_days,
+                *(directory.publish, ZoneRules().resolve_days),
                 SideBySide(systems, directory, lambda order, carry_out: carry_out(order)).at_once,
             ],
             interceptors=[Guard()],
         )
-        hearing_all_at_once(worker)
+        workers = together(*of_instances(temporal, systems, TASK_QUEUE), hearing_all_at_once(worker))
         watch = Watch(dsn, pause=0.1)
         clients = ClientService(Gateway(temporal, "http://ui"), DirectoryReads(database), watch, LIMITS, KEYRING)
-        async with worker, watched(watch), serving(create_app(clients, TOKEN)) as url, calling(url) as api:
+        async with workers, watched(watch), serving(create_app(clients, TOKEN)) as url, calling(url) as api:
             answer = await api.post(
                 "/sites", json={"site_id": SITE, "name": "Thames House", "timezone": "Europe/London"}
             )

@@ -2,8 +2,8 @@
 
 import sys
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Collection, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -23,7 +23,7 @@ from activities.calendar import ZoneRules
 from activities.systems import Systems
 from tests.support.fakes import FakeDirectory, FakeInternet, FakeTelephony
 from tests.support.waiting import eventually, unless_it_hangs
-from worker import hearing_all_at_once
+from worker import hearing_all_at_once, of_instances, together
 from workflows.client_lifecycle import ClientLifecycle
 from workflows.domain.client.client import Client
 from workflows.domain.client.planning import named_day
@@ -32,7 +32,7 @@ from workflows.domain.lifecycle import Activation
 from workflows.domain.provisioning.standing import Limits
 from workflows.domain.services import ClientType, Internet, Line, Services
 from workflows.domain.state import ClientState
-from workflows.domain.systems import INTERNET, TELEPHONY
+from workflows.domain.systems import INTERNET, TELEPHONY, SystemInstance
 from workflows.guard import Guard
 from workflows.ports import Ensure
 from workflows.visibility import KEYS, attributes_at_start
@@ -79,21 +79,27 @@ class Service:
         self.timezones: dict[str, str] = {}
 
     @property
-    def activities(self) -> list[Callable[..., Any]]:
-        """What the fake systems do."""
-        systems = Systems({TELEPHONY: self.telephony, INTERNET: self.internet})
-        at_once = SideBySide(systems, self.directory, lambda order, carry_out: carry_out(order)).at_once
-        return [systems.ensure, systems.observe, self.directory.publish, at_once, ZoneRules().resolve_days]
+    def served(self) -> Systems:
+        """The fake systems that a worker serves."""
+        return Systems({SystemInstance(TELEPHONY): self.telephony, SystemInstance(INTERNET): self.internet})
 
-    def worker(self, **options: Any) -> Worker:
-        worker = Worker(
+    def worker(
+        self, interceptors: Sequence[Interceptor] = (Guard(),), **options: Any
+    ) -> AbstractAsyncContextManager[None]:
+        """All that a worker process runs: the clients, and the systems' instances."""
+        at_once = SideBySide(self.served, self.directory, lambda order, carry_out: carry_out(order)).at_once
+        clients = Worker(
             self.temporal,
             task_queue=self.queue,
             workflows=[ClientLifecycle],
-            activities=self.activities,
-            **{"interceptors": [Guard()], **options},
+            activities=[self.directory.publish, at_once, ZoneRules().resolve_days],
+            interceptors=interceptors,
+            **options,
         )
-        return hearing_all_at_once(worker)
+        around = [it for it in interceptors if not isinstance(it, Guard)]
+        return together(
+            *of_instances(self.temporal, self.served, self.queue, interceptors=around), hearing_all_at_once(clients)
+        )
 
     async def start(
         self,

@@ -1,6 +1,7 @@
 """A client that another worker takes up: whatever comes together then, it does as any later replay would."""
 
 import asyncio
+from contextlib import AbstractAsyncContextManager
 
 import pytest
 from temporalio.testing import WorkflowEnvironment
@@ -8,7 +9,7 @@ from temporalio.worker import Worker
 
 from tests.support.waiting import HANGING, eventually
 from tests.support.workflows import SERVICES, Service, replay
-from worker import hearing_all_at_once
+from worker import hearing_all_at_once, of_instances, together
 from workflows.client_lifecycle import ClientLifecycle
 from workflows.domain.provisioning.standing import Limits, Proof
 from workflows.guard import Guard
@@ -39,7 +40,7 @@ async def test_a_result_that_comes_together_with_a_newer_decision_counts_no_more
     service = Service(temporal)
     async with service.worker():
         handle = await service.start(limits=Limits(attempt=HANGING))  # workers come and go during an attempt
-    async with Worker(service.temporal, task_queue=service.queue, activities=service.activities):
+    async with _done_elsewhere(service):
         hold = service.telephony.faults.hold = asyncio.Event()
         service.telephony.faults.reached.clear()
         service.telephony.doubts[SERVICES.numbers[0]] = Proof.FAILED, "somebody has its row"
@@ -61,6 +62,12 @@ def _thinking(service: Service) -> Worker:
     """A worker for the clients alone: what they order is done elsewhere."""
     worker = Worker(service.temporal, task_queue=service.queue, workflows=[ClientLifecycle], interceptors=[Guard()])
     return hearing_all_at_once(worker)
+
+
+def _done_elsewhere(service: Service) -> AbstractAsyncContextManager[None]:
+    """Workers for all but the clients."""
+    directory = Worker(service.temporal, task_queue=service.queue, activities=[service.directory.publish])
+    return together(directory, *of_instances(service.temporal, service.served, service.queue))
 
 
 async def _heard(service: Service, results: int) -> bool:

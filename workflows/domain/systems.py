@@ -5,7 +5,7 @@ access come with Connect; settings name further kinds (PRODUCT.md section 5, "An
 """
 
 import re
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 System: TypeAlias = str
 
@@ -20,3 +20,13 @@ MAIN: Final = "main"
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,30}")
 """What a kind, and an instance, may be called: they stand in ids and in names of task queues."""
+
+
+class SystemInstance(NamedTuple):
+    """One real installation of a system: the phone system of London. Nothing of one concerns another."""
+
+    system: System
+    name: str = MAIN
+
+    def __str__(self) -> str:
+        return self.system if self.name == MAIN else f"{self.system} {self.name}"

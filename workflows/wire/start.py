@@ -1,10 +1,16 @@
 """What starts a client's workflow, and where it runs."""
 
 from workflows.domain.state import ClientState
+from workflows.domain.systems import System
 from workflows.wire.messages import Model
 
 ID_PREFIX = "client-"
 TASK_QUEUE = "provisioning"
+
+
+def queue_of(system: System, instance: str, clients: str = TASK_QUEUE) -> str:
+    """The task queue of those who serve an instance of a system for these clients."""
+    return f"{clients}-{system}-{instance}"
 
 
 def workflow_id(client_id: str) -> str:

@@ -14,6 +14,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.directory.evidence import Evidences
 from activities.errors import SYSTEM_BUSY, SYSTEM_REJECTED, SYSTEM_UNAVAILABLE
+from activities.instances import Instance, Instances
 from activities.json_http.adapter import JsonHttpInternet, JsonHttpTelephony
 from activities.secrets import radius_password, sip_password
 from activities.settings import Settings
@@ -22,6 +23,7 @@ from tests.support.json_system import TOKEN, JsonSystem, Thing, json_system
 from tests.support.orders import access_look, line_look
 from tests.support.waiting import free_port
 from workflows.domain.provisioning.standing import Proof
+from workflows.domain.systems import INTERNET, MAIN, TELEPHONY, SystemInstance
 from workflows.domain.text import hidden_in
 from workflows.ports import STALE_REVISION, Evidence
 
@@ -41,13 +43,17 @@ def telephony(world: World, system: JsonSystem) -> JsonHttpTelephony:
 
 @pytest.fixture
 def internet(world: World, system: JsonSystem) -> JsonHttpInternet:
-    settings = settings_at(world, system.url)
-    return JsonHttpInternet.of(settings, world.databases, Evidences(world.databases.directory, 2))
+    instance = instance_of(settings_at(world, system.url), INTERNET)
+    return JsonHttpInternet.of(instance, world.databases, Evidences(world.databases.directory, 2))
 
 
 def telephony_at(world: World, url: str, **changes: object) -> JsonHttpTelephony:
-    settings = settings_at(world, url).model_copy(update=changes)
-    return JsonHttpTelephony.of(settings, world.databases, Evidences(world.databases.directory, 2))
+    instance = instance_of(settings_at(world, url).model_copy(update=changes), TELEPHONY)
+    return JsonHttpTelephony.of(instance, world.databases, Evidences(world.databases.directory, 2))
+
+
+def instance_of(settings: Settings, system: str, name: str = MAIN) -> Instance:
+    return Instances.of(settings).instances[SystemInstance(system, name)]
 
 
 def settings_at(world: World, url: str) -> Settings:

@@ -25,10 +25,11 @@ from tests.activities.fixtures import AT, ONE, TWO, World, access, lines, regist
 from tests.support.orders import line_look
 from tests.support.waiting import eventually
 from workflows.domain.provisioning.standing import Proof
-from workflows.domain.systems import INTERNET, TELEPHONY
+from workflows.domain.systems import INTERNET, TELEPHONY, SystemInstance
 from workflows.ports import Ensure, Evidence, Finding, Observe
 
 DATABASES = ("directory",)
+SERVED = PHONES, ROUTERS = SystemInstance(TELEPHONY), SystemInstance(INTERNET)
 PACES = Paces(clients=3, pace=5, drain=5)
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 PROVEN = Evidence(TELEPHONY, 1, NOON, "read back", [Finding(ONE, False)])
@@ -58,7 +59,7 @@ class ClientService:
 
     def __init__(self) -> None:
         self.now = NOON
-        self.pacing = Pacing(PACES, clock=lambda: self.now, chance=lambda: 0.5)
+        self.pacing = Pacing(PACES, SERVED, clock=lambda: self.now, chance=lambda: 0.5)
         self.work = Work()
         self.inbound = self.pacing.intercept_activity(self.work)
 
@@ -87,7 +88,7 @@ class ClientService:
 
     @property
     def telephony(self) -> Condition:
-        return self.pacing.condition(TELEPHONY)
+        return self.pacing.condition(PHONES)
 
 
 @pytest.fixture
@@ -110,7 +111,7 @@ async def test_an_attempt_without_time_to_come_again_is_noted_for_a_recovery(des
     desk.now += timedelta(seconds=60)
     await desk.attempt(lines("probe", 1, one=True))
     assert desk.telephony is Condition.RECOVERING
-    breaker = desk.pacing.breakers[TELEPHONY]
+    breaker = desk.pacing.breakers[PHONES]
     await turned_away(desk, lines("early", 1, one=True), begun=100)
     await turned_away(desk, lines("late", 1, one=True), begun=119.5)
     assert breaker.gave_up == {"late": desk.now}
@@ -138,7 +139,7 @@ async def test_what_those_turned_away_are_told_stays_the_same_while_the_errors_c
         await desk.attempt(lines("bolt", 1, one=True))
     again = await turned_away(desk, lines("acme", 1, one=True), key=5)
     assert again.message == first.message
-    assert desk.pacing.breakers[TELEPHONY].last_error == "SystemBusy: and now a lock"
+    assert desk.pacing.breakers[PHONES].last_error == "SystemBusy: and now a lock"
 
 
 @pytest.mark.parametrize("type_", ["SystemUnavailable", "SystemBusy", "SystemRejected"])
@@ -158,12 +159,12 @@ async def test_a_row_of_a_client_that_is_refused_is_that_clients_trouble(desk: C
     for n in range(10):
         with pytest.raises(ApplicationError, match="a CHECK"):
             await desk.attempt(lines(f"c{n}", 1, one=True))
-    assert desk.pacing.condition(TELEPHONY) is Condition.WORKING
+    assert desk.pacing.condition(PHONES) is Condition.WORKING
     desk.work.error = rejected("The telephony database refused: no such table")
     for n in range(3):
         with pytest.raises(ApplicationError, match="no such table"):
             await desk.attempt(lines(f"c{n}", 1, one=True))
-    assert desk.pacing.condition(TELEPHONY) is Condition.FAILING
+    assert desk.pacing.condition(PHONES) is Condition.FAILING
 
 
 @pytest.mark.parametrize(
@@ -182,7 +183,7 @@ async def test_a_row_of_a_client_that_is_refused_is_that_clients_trouble(desk: C
 def test_what_a_database_has_against_a_row_is_told_from_what_it_has_against_us(
     world: World, error: Exception, of_a_row: bool
 ) -> None:
-    assert is_of_a_row(translated(error, world.databases.telephony)) is of_a_row
+    assert is_of_a_row(translated(error, world.databases.of(TELEPHONY))) is of_a_row
 
 
 def found(*proofs: Proof, look: bool = False) -> Evidence:
@@ -214,7 +215,7 @@ async def test_a_system_that_nothing_can_be_seen_of_fails(
     desk.work.evidence = found(*proofs, look=look)
     for n in range(3):
         await desk.attempt(order_of(f"c{n}", look=look))
-    assert desk.pacing.condition(TELEPHONY) is condition
+    assert desk.pacing.condition(PHONES) is condition
 
 
 def order_of(client_id: str, *, look: bool) -> Ensure | Observe:
@@ -228,26 +229,26 @@ async def test_what_is_told_of_silence_is_short_and_names_no_line(desk: ClientSe
     told = await turned_away(desk, lines("acme", 1, one=True))
     why = "not proven: calls and registrations unknown: http://kamailio did not answer about …"
     assert told.message.endswith(f"It began with {why}")
-    assert desk.pacing.breakers[TELEPHONY].last_error == why
+    assert desk.pacing.breakers[PHONES].last_error == why
     desk.work.evidence.findings[0] = Finding(ONE, False, {}, Proof.NOT_PROVEN, "very long " * 100)
     desk.now += timedelta(seconds=60)
     await desk.attempt(lines("bolt", 1, one=False))
-    assert len(desk.pacing.breakers[TELEPHONY].last_error) < 250
+    assert len(desk.pacing.breakers[PHONES].last_error) < 250
 
 
 async def test_what_is_proven_in_part_neither_breaks_nor_mends(desk: ClientService) -> None:
     for proofs in (NOTHING, SOMETHING, NOTHING, SOMETHING, NOTHING):
         desk.work.evidence = found(*proofs)
         await desk.attempt(lines(f"c{len(desk.work.begun)}", 1, one=False))
-    assert desk.pacing.condition(TELEPHONY) is Condition.FAILING
+    assert desk.pacing.condition(PHONES) is Condition.FAILING
     desk.now += timedelta(seconds=60)
     desk.work.evidence = found(*SOMETHING)
     await desk.attempt(lines("acme", 1, one=False))
-    assert desk.pacing.condition(TELEPHONY) is Condition.FAILING
+    assert desk.pacing.condition(PHONES) is Condition.FAILING
     desk.now += timedelta(seconds=60)
     desk.work.evidence = PROVEN
     await desk.attempt(lines("acme", 1, one=False))
-    assert desk.pacing.condition(TELEPHONY) is Condition.RECOVERING
+    assert desk.pacing.condition(PHONES) is Condition.RECOVERING
 
 
 async def test_a_system_that_says_that_a_revision_is_stale_works(desk: ClientService) -> None:
@@ -275,14 +276,14 @@ async def test_an_attempt_that_timed_out_counts_and_one_that_was_abandoned_does_
             with pytest.raises(asyncio.CancelledError):
                 await task
         assert desk.telephony is condition
-    assert desk.pacing.breakers[TELEPHONY].last_error == "did not answer in time"
+    assert desk.pacing.breakers[PHONES].last_error == "did not answer in time"
 
 
 async def test_one_system_that_fails_does_not_pace_the_other_nor_the_directory(desk: ClientService) -> None:
     await desk.fail()
     assert await desk.attempt(access("acme", 1, on=True)) == PROVEN
     assert await desk.attempt(registration("acme")) == PROVEN
-    assert desk.pacing.condition(INTERNET) is Condition.WORKING
+    assert desk.pacing.condition(ROUTERS) is Condition.WORKING
 
 
 async def test_an_operators_attempt_finds_a_token_before_those_of_timers_bulk_and_second_looks(
@@ -372,7 +373,7 @@ async def test_a_directory_that_is_away_disturbs_nothing_and_is_told_of_once(wor
 
     nowhere = world.settings.model_copy(update={"directory_dsn": world.settings.telephony_dsn})  # not in this module
     async with open_databases(nowhere) as databases:
-        states = SystemStates(Pacing(PACES, clock), databases.directory, every=0.02)
+        states = SystemStates(Pacing(PACES, SERVED, clock), databases.directory, every=0.02)
         with structlog.testing.capture_logs() as said:
             async with telling(states):
                 await eventually(lambda: len(asked) > 20)

@@ -9,22 +9,24 @@ from temporalio.client import Client
 from activities.pacing.breaker import Condition, Paces
 from activities.pacing.interceptor import Pacing
 from activities.pacing.recovery import Drain
-from workflows.domain.systems import BUILT_IN, System
+from workflows.domain.systems import INTERNET, TELEPHONY, SystemInstance
+
+SERVED = SystemInstance(TELEPHONY), SystemInstance(INTERNET)
 
 
 class Faulty(Pacing):
     """Cannot say at first how a system is found, for a fault of ours. ``seen_to`` are those it could say it of."""
 
     def __init__(self) -> None:
-        super().__init__(Paces(clients=3, pace=1, drain=1))
-        self.faults, self.seen_to, self.all_seen_to = 2, set[System](), asyncio.Event()
+        super().__init__(Paces(clients=3, pace=1, drain=1), SERVED)
+        self.faults, self.seen_to, self.all_seen_to = 2, set[SystemInstance](), asyncio.Event()
 
-    def condition(self, system: System) -> Condition:
+    def condition(self, system: SystemInstance) -> Condition:
         if self.faults:
             self.faults -= 1
             raise KeyError("nobody expected this")
         self.seen_to.add(system)
-        if self.seen_to == set(BUILT_IN):
+        if self.seen_to == set(SERVED):
             self.all_seen_to.set()
         return super().condition(system)
 

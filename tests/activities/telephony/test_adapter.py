@@ -11,6 +11,7 @@ from activities.telephony.adapter import METHOD
 from tests.activities.fixtures import AT, DOMAIN, MASTER_KEY, ONE, THREE, TWO, World, lines
 from tests.support.orders import line_look
 from workflows.domain.provisioning.standing import Proof
+from workflows.domain.systems import TELEPHONY
 from workflows.ports import STALE_REVISION
 
 DATABASES = ("telephony",)
@@ -153,9 +154,9 @@ async def test_an_off_order_does_not_cut_the_line_of_another_client(world: World
 
 
 async def test_evidence_comes_from_another_connection_than_the_change(world: World) -> None:
-    async with world.databases.telephony.transaction() as one:
+    async with world.databases.of(TELEPHONY).transaction() as one:
         changing = await one.fetchval("SELECT pg_backend_pid()")
-    async with world.databases.telephony.read_only() as other:
+    async with world.databases.of(TELEPHONY).read_only() as other:
         assert await other.fetchval("SELECT pg_backend_pid()") != changing
         assert await other.fetchval("SHOW transaction_read_only") == "on"
 

@@ -1,0 +1,9 @@
+"""The condition of each instance of a system."""
+
+from activities.directory.migrations import execute_beside
+
+revision, down_revision = "0009", "0008"
+
+
+def upgrade() -> None:
+    execute_beside(__file__)
