@@ -59,10 +59,10 @@ async def build(
     settings: Settings,
     task_queue: str = TASK_QUEUE,
     pacing: Pacing | None = None,
-) -> AsyncIterator[None]:
-    """Run clients, and switch the instances that are served, each on a task queue of its own. Raises AdapterNotUsable.
+) -> AsyncIterator[Pacing]:
+    """Run clients, and switch the instances that are served, each on a task queue of its own. Gives their breakers.
 
-    ``pacing`` is given by whoever wants to hear of the instances' conditions.
+    Raises AdapterNotUsable. A test may give the breakers.
     """
     evidences = Evidences(databases.directory, settings.record_seconds)
     adapters, unusable = adapters_of(databases, evidences)
@@ -92,7 +92,7 @@ async def build(
     )
     serving = of_instances(client, systems, task_queue, interceptors=[pacing, Bounds()], **limits)
     async with together(*serving, hearing_all_at_once(clients)):
-        yield
+        yield pacing
 
 
 def of_instances(client: Client, systems: Systems, clients: str, **options: Any) -> list[Worker]:
@@ -148,12 +148,12 @@ async def run(settings: Settings) -> None:
         if client is None:
             return
         await ensure_search_attributes(client)
-        served = databases.instances.served
-        pacing = Pacing.of(settings, served)
-        worker = build(client, databases, settings, pacing=pacing)
-        async with watching(client, databases, settings, pacing), worker:
-            names = [f"{key.system}:{key.name}" for key in served]
-            log.info("worker_started", task_queue=TASK_QUEUE, namespace=client.namespace, serves=names)
+        async with (
+            build(client, databases, settings) as pacing,
+            watching(client, databases, settings, pacing),
+        ):
+            serves = [f"{key.system}:{key.name}" for key in pacing.breakers]
+            log.info("worker_started", task_queue=TASK_QUEUE, namespace=client.namespace, serves=serves)
             await stop.wait()
         log.info("worker_stopped")
 

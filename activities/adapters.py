@@ -14,7 +14,7 @@ from typing import Any
 
 from activities.database import Databases
 from activities.directory.evidence import Evidences
-from activities.instances import Instance
+from activities.instances import Instance, Instances
 from workflows.domain.systems import SystemInstance
 from workflows.ports import ServiceSystem
 
@@ -35,8 +35,24 @@ def adapters_of(databases: Databases, evidences: Evidences) -> tuple[dict[System
         except (ValueError, OSError) as error:
             if instance.in_environment:
                 raise
-            problems.append(f"{instance.settings.systems_file}: {key.system}.{key.name} is not served: {error}")
+            problems.append(_not_served(instance, error))
     return adapters, problems
+
+
+def unusable(instances: Instances) -> list[str]:
+    """Which instances of a file name no class that there is, and what to do: what is known before one is made."""
+    problems = []
+    for instance in instances.served.values():
+        try:
+            load(instance)
+        except AdapterNotUsable as error:
+            if not instance.in_environment:
+                problems.append(_not_served(instance, error))
+    return problems
+
+
+def _not_served(instance: Instance, error: Exception) -> str:
+    return f"{instance.settings.systems_file}: {instance.system}.{instance.name} is not served: {error}"
 
 
 def load(instance: Instance) -> Any:

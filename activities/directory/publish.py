@@ -181,8 +181,7 @@ def _row(order: Publish, ref: str, granted: str | None = None, claimed: Collecti
     view = order.view if order.view.billing_ref else order.view.model_copy(update={"billing_ref": ref})
     planned = view.planned[0] if view.planned else None
     numbers = [line.number for line in view.lines]
-    phones = next((s.desired for s in view.systems if s.system == TELEPHONY), {})
-    ceasing = {number for number, word in phones.items() if word == "off"} - {*numbers}
+    ceasing = {subject for s in view.systems for subject, word in s.desired.items() if word == "off"} - {*numbers}
     return (
         *(order.client_id, order.incarnation, order.revision, view.site, view.name, view.type, view.status, ref),
         *(view.start_date, view.end_date, view.management, view.offices, numbers),

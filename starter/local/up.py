@@ -15,7 +15,10 @@ from types import FrameType
 from typing import NoReturn, TextIO
 
 import httpx2
+from pydantic import ValidationError
 
+from activities.adapters import unusable
+from activities.instances import Instances
 from activities.settings import Settings
 from starter.console.auth.sessions import link_key
 from starter.local.children import Child, StartFailed
@@ -37,7 +40,7 @@ NOT_FOR_CHILDREN = ("TEMPORAL_", "CONNECT_TOKEN", "CONNECT_MASTER_KEY", "CONNECT
 OF_OTHER_PROCESSES = ("TEMPORAL_", "CONNECT_")
 OF_THE_WORKER = (
     *("CONNECT_TELEPHONY_", "CONNECT_INTERNET_", "CONNECT_JSON_TELEPHONY_", "CONNECT_JSON_INTERNET_"),
-    *("CONNECT_NAS", "CONNECT_RADIUS_SECRET", "CONNECT_SIP_RPC_", "CONNECT_PROBE_"),
+    *("CONNECT_NAS", "CONNECT_RADIUS_SECRET", "CONNECT_SIP_RPC_", "CONNECT_PROBE_", "CONNECT_SERVES"),
 )
 OF_THE_API = ("CONNECT_TOKEN", "CONNECT_HOST", "CONNECT_PORT", "CONNECT_TEMPORAL_UI_URL", "CONNECT_TRUSTED_PROXIES")
 OPEN_TO_THE_MACHINE = (
@@ -131,6 +134,8 @@ class Local:
         if options.systems:
             self._have_systems(postgres)
         environment = self._environment(dsns(postgres, folder.passfile_of), temporal.address)
+        for problem in problems_of(environment):
+            self._say(problem)
         python = [sys.executable, "-u", "-m"]
         proxy = [*python, "starter.local.ui_proxy", str(options.ui_port), temporal.ui]
         ui = Child("The Temporal UI", proxy, folder.logs / "temporal-ui.log", _without(os.environ, OF_OTHER_PROCESSES))
@@ -265,6 +270,18 @@ def _check_ports(options: UpOptions) -> None:
             raise StartFailed(
                 f"Port {port} for {purpose} is taken by {holder}: end that, or choose another with {option}"
             )
+
+
+def problems_of(environment: Mapping[str, str]) -> list[str]:
+    """What a worker with this environment cannot serve of the systems that its settings name, and what to do."""
+    names = {name: f"CONNECT_{name.upper()}" for name in Settings.model_fields}
+    try:
+        instances = Instances.of(
+            Settings.model_validate({n: environment[key] for n, key in names.items() if key in environment})
+        )
+    except ValidationError:
+        return []  # then the worker does not start, and says why
+    return [*instances.problems, *unusable(instances)]
 
 
 def _without(environment: Mapping[str, str], those: tuple[str, ...]) -> dict[str, str]:

@@ -137,6 +137,56 @@ def complaints_about(code: str, place: str) -> str:
     return told.stdout
 
 
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ("if system == TELEPHONY: pass", True),
+        ("x = 1 if order.system != systems.INTERNET else 2", True),
+        ("if 'telephony' in names: pass", True),
+        ("match system:\n  case 'internet': pass", True),
+        ("if system in (TELEPHONY, INTERNET): pass", True),
+        ("if system == DIRECTORY: pass", False),
+        ("if system in BUILT_IN: pass", False),
+        ("kinds = {TELEPHONY: 1}", False),
+    ],
+)
+def test_a_question_for_one_system_is_found(code: str, found: bool) -> None:
+    assert bool(questions_for_one_system(code)) is found
+
+
+def test_no_if_system_is_outside_of_the_modules_of_the_kinds() -> None:
+    """What is particular to a kind is in its module, behind what all kinds have; the rest knows any number of them."""
+    files = [ROOT / "worker.py", *(f for room in ("workflows", "activities") for f in (ROOT / room).rglob("*.py"))]
+    found = [
+        f"{f.relative_to(ROOT)}:{n}"
+        for f in files
+        if not {"telephony", "internet"} & {f.stem, f.parent.name}
+        for n in questions_for_one_system(f.read_text(encoding="utf-8"))
+    ]
+    assert found == []
+
+
+def questions_for_one_system(code: str) -> list[int]:
+    """Lines that compare something with a system that comes with Connect."""
+    return [
+        node.lineno if isinstance(node, ast.Compare) else node.pattern.lineno
+        for node in ast.walk(ast.parse(code))
+        if (isinstance(node, ast.Compare) and any(map(names_a_system, [node.left, *node.comparators])))
+        or (isinstance(node, ast.match_case) and any(map(names_a_system, ast.walk(node.pattern))))
+    ]
+
+
+def names_a_system(node: ast.AST) -> bool:
+    match node:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name in ("TELEPHONY", "INTERNET")
+        case ast.Constant(value=value):
+            return value in ("telephony", "internet")
+        case ast.Tuple(elts=parts) | ast.List(elts=parts) | ast.Set(elts=parts):
+            return any(map(names_a_system, parts))
+    return False
+
+
 def test_no_file_names_a_machine_or_a_registry() -> None:
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, encoding="utf-8", check=False)
     if listed.returncode:

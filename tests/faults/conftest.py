@@ -55,7 +55,7 @@ class RealHouse(Service):
         super().__init__(environment)
         self.settings, self.databases, self.proxy = settings, databases, proxy
 
-    def worker(self, *_: Any, **options: Any) -> AbstractAsyncContextManager[None]:
+    def worker(self, *_: Any, **options: Any) -> AbstractAsyncContextManager[object]:
         return worker.build(self.temporal, self.databases, self.settings, self.queue)
 
     async def lines_on(self, *numbers: str) -> list[bool]:
@@ -100,8 +100,8 @@ async def real_service(
         CutProxy("127.0.0.1", telephony_server.port) as proxy,
     ):
         await migrate(directory)
-        await _load(kamailio, "kamailio")
-        await _load(radius, "freeradius")
+        await load(kamailio, "kamailio")
+        await load(radius, "freeradius")
         settings = Settings(
             directory_dsn=SecretStr(directory),
             telephony_dsn=SecretStr(kamailio.replace(f":{telephony_server.port}/", f":{proxy.port}/")),
@@ -124,7 +124,7 @@ async def real_service(
             await replay(histories)
 
 
-async def _load(dsn: str, system: str) -> None:
+async def load(dsn: str, system: str) -> None:
     connection = await asyncpg.connect(dsn)
     try:
         await connection.execute((DEPLOY / system / "schema.sql").read_text(encoding="utf-8"))

@@ -61,7 +61,7 @@ class JsonHouse(Service):
         self.settings, self.databases, self.systems = settings, databases, systems
         self.pacing = Pacing.of(settings, databases.instances.served)
 
-    def worker(self, *_: Any, **options: Any) -> AbstractAsyncContextManager[None]:
+    def worker(self, *_: Any, **options: Any) -> AbstractAsyncContextManager[object]:
         return worker.build(self.temporal, self.databases, self.settings, self.queue, self.pacing)
 
     async def tenants(self, how_many: int, limits: Limits = PATIENT) -> list[Handle]:

@@ -85,7 +85,7 @@ class Service:
 
     def worker(
         self, interceptors: Sequence[Interceptor] = (Guard(),), **options: Any
-    ) -> AbstractAsyncContextManager[None]:
+    ) -> AbstractAsyncContextManager[object]:
         """All that a worker process runs: the clients, and the systems' instances."""
         at_once = SideBySide(self.served, self.directory, lambda order, carry_out: carry_out(order)).at_once
         clients = Worker(

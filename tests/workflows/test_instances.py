@@ -1,6 +1,7 @@
 """Each instance of a system has its own task queue: what serves one is nothing to another."""
 
 import asyncio
+from collections import Counter
 
 from temporalio.testing import WorkflowEnvironment
 
@@ -8,6 +9,7 @@ from activities.systems import Systems
 from tests.support.fakes import FakeTelephony
 from tests.support.waiting import HANGING
 from tests.support.workflows import Handle, Service, end, replay
+from tests.workflows.test_at_once import attempts
 from worker import of_instances, together
 from workflows.domain.provisioning.standing import Limits
 from workflows.domain.systems import TELEPHONY, SystemInstance
@@ -47,11 +49,9 @@ async def test_what_another_worker_serves_goes_through_its_queue_and_the_rest_is
     elsewhere = of_instances(temporal.client, Systems({LONDON: london}), service.queue)
     async with service.worker(), together(*elsewhere):
         handle = await service.start(instances={TELEPHONY: "london"}, limits=PROMPT)
-        before = len(await service.events(handle))
-        await service.command(handle, "suspend", recorded=True)
+        await service.command(handle, "suspend")
         await service.settled(handle)
-        events = (await service.events(handle))[before:]
-        assert events.count("ACTIVITY_TASK_SCHEDULED") == 1, events
+        assert Counter(await attempts(handle))["ensure"] == 2, "telephony's alone, at the start and now"
         assert [order.instance for order in london.orders] == ["london", "london"]
         assert service.telephony.orders == []
         assert not any(london.lines.values())
@@ -65,12 +65,11 @@ async def test_an_instance_that_hangs_holds_up_no_client_of_another(temporal: Wo
         virtual = service.virtual("+442079460777")
         stuck = await service.start(instances={TELEPHONY: "london"}, limits=PROMPT, services=virtual)
         london.faults.hold = asyncio.Event()
-        await service.command(stuck, "suspend", recorded=True)
+        await service.command(stuck, "suspend")
         handle = await service.start(limits=PROMPT)
-        before = len(await service.events(handle))
-        answer = await service.command(handle, "suspend", recorded=True)
+        answer = await service.command(handle, "suspend")
         assert answer.provisioning == "settled"
-        assert "ACTIVITY_TASK_SCHEDULED" not in (await service.events(handle))[before:]
+        assert set(await attempts(handle)) == {"at_once"}
         london.faults.hold.set()
         await service.settled(stuck)
         await end(service, stuck)

@@ -1,6 +1,7 @@
 """`connect up`, the real one: everything in one terminal, whatever is killed, started again on the same folder."""
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -44,6 +45,34 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ter
     await it.ready()
     yield it
     it.close()
+
+
+async def test_what_is_wrong_with_the_systems_file_is_said_and_the_rest_is_served(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    file = tmp_path / "systems.toml"
+    file.write_text(
+        """
+        [doors.main]
+        url = "http://127.0.0.1:1/v1"
+        token = "a token that is long enough"
+        [gates.main]
+        token_file = "/run/secrets/gates"
+        [telephony.york]
+        adapter = "nowhere:Nothing"
+        """,
+        encoding="utf-8",
+    )
+    terminal.start(env={"CONNECT_SYSTEMS_FILE": str(file)})
+    await terminal.ready()
+    assert terminal.said(f"{file}: gates.main has no url. Add it")
+    york = terminal.said(f"{file}: telephony.york is not served: adapter of [telephony.york]")
+    assert "cannot be imported" in york
+    assert "PYTHONPATH" in york
+    log = (terminal.data / "logs/worker.log").read_text(encoding="utf-8")
+    started = next(json.loads(line) for line in log.splitlines() if '"worker_started"' in line)
+    assert started["serves"] == ["telephony:main", "internet:main", "doors:main"]
+    assert terminal.end() == 0
 
 
 async def test_one_line_says_where_everything_is_and_one_who_can_reach_it(running: Terminal) -> None:
