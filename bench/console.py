@@ -73,16 +73,15 @@ PAGES = {
     "search what none has": "/clients?q=zzzz",
     "search a number": "/clients?q=2079400042",
     "search and sort": "/clients?q=harbour&sort=-end_date",
-    "a page in the middle": f"/clients?cursor={sealed('name', (False, 'harbour', ''))}",
-    "the same, by end date": f"/clients?sort=end_date&cursor={sealed('end_date', (False, '2028-01-01', ''))}",
+    "a page in the middle": f"/clients?cursor={sealed('name', (False, 'harbour', 'harbour', ''))}",
+    "the same, by end date": f"/clients?sort=end_date&cursor={sealed('end_date', (False, '2028-01-01', '', ''))}",
 }
 
 _FILL = """
 INSERT INTO clients (client_id, incarnation, revision, site_id, name, sort_name, type, status, billing_ref, start_date,
-  end_date, management, offices, numbers, next_change_at, next_change_kind, attention, telephony_wanted,
-  telephony_proven, internet_wanted, internet_proven, document, search, created_at)
+  end_date, management, offices, numbers, next_change_at, next_change_kind, document, search, created_at)
 SELECT id, 'bench', 1, site, name, lower(name), type, status, ref, begins, ends, n < 4, ARRAY[office], ARRAY[number],
-  due, CASE WHEN due IS NOT NULL THEN 'decommission' END, n % 97 = 0, 1, 1, 1, CASE WHEN n % 50 = 0 THEN 0 ELSE 1 END,
+  due, CASE WHEN due IS NOT NULL THEN 'decommission' END,
   $1::jsonb || jsonb_build_object('client_id', id, 'name', name, 'site', site, 'type', type, 'status', status,
     'billing_ref', ref, 'start_date', begins, 'end_date', ends, 'offices', ARRAY[office], 'management', n < 4),
   lower(concat_ws(' ', name, ref, id, number, substr(number, 2), office)), now()
@@ -99,6 +98,14 @@ FROM (
     n % 30 || '.' || lpad((n % 40)::text, 2, '0') AS office, '+4420794' || lpad(n::text, 5, '0') AS number
   FROM generate_series($4::int, least($4 + $5, $2) - 1) AS n) AS made"""
 
+_SWITCH = """
+INSERT INTO client_systems (client_id, system, wanted, proven, state, attention_since)
+SELECT 'bench-' || n, system, 1, CASE WHEN system = 'internet' AND n % 50 = 0 OR n % 97 = 0 THEN 0 ELSE 1 END,
+  CASE WHEN n % 97 = 0 THEN 'attention' WHEN n % 50 = 0 THEN 'changing' ELSE 'settled' END,
+  CASE WHEN n % 97 = 0 THEN now() END
+FROM generate_series($1::int, $1 + $2 - 1) AS n, unnest(ARRAY['telephony', 'internet']) AS system
+WHERE EXISTS (SELECT FROM clients WHERE client_id = 'bench-' || n)"""
+
 _PROVE = """
 INSERT INTO proofs (client_id, system, revision, kind, at, method, findings)
 SELECT 'bench-' || n, system, 1, 'change', now(), 'read back', $1::jsonb
@@ -109,13 +116,14 @@ WHERE EXISTS (SELECT FROM clients WHERE client_id = 'bench-' || n)"""
 def main(argv: Sequence[str] | None = None) -> int:
     """The exit status: 0 when all was measured, whatever the numbers say."""
     parser = argparse.ArgumentParser(prog="make bench-console", description="The Clients page beside its floors.")
+    parser.add_argument("--clients", type=int, default=CLIENTS, metavar="N", help="rows")
     parser.add_argument("--quick", action="store_true", help=f"{QUICK} clients instead of {CLIENTS}")
     parser.add_argument("--json", type=Path, default=RESULTS / "console.json", metavar="FILE", help="where to write")
     parser.add_argument("--asked", type=int, default=ASKED, metavar="N", help="requests for each page")
     given = parser.parse_args(argv)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     console = Console(width=None if sys.stdout.isatty() else 100)
-    result = _measured(QUICK if given.quick else CLIENTS, given.asked)
+    result = _measured(QUICK if given.quick else given.clients, given.asked)
     console.print(_table(result))
     given.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     console.print(f"Written to {given.json}")
@@ -151,6 +159,7 @@ async def _run(postgres: EmbeddedPostgres, clients: int, asked: int) -> dict[str
         document = ClientView.model_validate(ANSWERS["ClientView"]).model_dump(mode="json")
         for first in range(0, clients, AT_ONCE):
             await database.write(_FILL, document, clients, SITES, first, AT_ONCE)
+            await database.write(_SWITCH, first, AT_ONCE)
             await database.write(_PROVE, findings, first, AT_ONCE)
         await _vacuumed(dsn)
         service = ClientService(Gateway(await connect(), "http://ui"), directory, Watch(dsn), settings.limits)
@@ -167,7 +176,7 @@ async def _vacuumed(dsn: str) -> None:
     """As autovacuum leaves the tables; outside of a transaction, and it may take its time."""
     connection = await asyncpg.connect(dsn)
     try:
-        await connection.execute("VACUUM ANALYZE clients, proofs", timeout=120)
+        await connection.execute("VACUUM ANALYZE clients, client_systems, proofs", timeout=120)
     finally:
         await connection.close()
 

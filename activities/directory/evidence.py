@@ -10,15 +10,15 @@ from activities.bounds import bounded
 from activities.database import DRIVER_ERRORS, Database
 from activities.errors import safe_message
 from workflows.domain.provisioning.standing import Proof
-from workflows.domain.systems import BUILT_IN
 from workflows.ports import Evidence
 
 # One statement, so one round trip. All of it hangs on the client's row, which is therefore locked first, and numbers
 # after it: the order in which a publication locks them. No row: the directory does not know the client (yet).
 _RECORD = """
-WITH client AS (
-  UPDATE clients SET {column} = CASE WHEN $10 = 'change' THEN greatest({column}, $3) ELSE {column} END
-  WHERE client_id = $1 RETURNING client_id),
+WITH client AS (SELECT client_id FROM clients WHERE client_id = $1 FOR NO KEY UPDATE),
+proven AS (
+  INSERT INTO client_systems AS s (client_id, system, proven) SELECT client_id, $2, $3 FROM client WHERE $10 = 'change'
+  ON CONFLICT (client_id, system) DO UPDATE SET proven = excluded.proven WHERE s.proven < excluded.proven),
 proof AS (
   INSERT INTO proofs (client_id, system, revision, at, method, findings, kind)
   SELECT client_id, $2, $3, $4, $5, $6, $10 FROM client ON CONFLICT DO NOTHING RETURNING client_id),
@@ -28,8 +28,6 @@ line AS (
 released AS (
   DELETE FROM numbers n USING client c WHERE n.client_id = c.client_id AND n.number = ANY($9) AND n.revision <= $3)
 SELECT pg_notify('connect_clients', client_id) FROM client"""
-
-_RECORDS = {system: _RECORD.format(column=f"{system}_proven") for system in BUILT_IN}
 
 log = structlog.get_logger(__name__)
 
@@ -51,9 +49,7 @@ class Evidences:
             return evidence
         try:
             async with asyncio.timeout(self._seconds):
-                known = await self._directory.write(
-                    _RECORDS[evidence.system], *_parameters(client_id, evidence, release)
-                )
+                known = await self._directory.write(_RECORD, *_parameters(client_id, evidence, release))
             failure = "" if known else "the directory does not know the client"
         except DRIVER_ERRORS as error:
             failure = safe_message(error)

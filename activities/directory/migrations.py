@@ -24,16 +24,16 @@ class NotMigrated(RuntimeError):
     """Connect's own database does not have the schema that this program needs. The message says what to do."""
 
 
-async def migrate(dsn: str) -> None:
-    """Bring the database to the newest schema, in one transaction. Processes that start together wait for each
-    other."""
+async def migrate(dsn: str, version: str = "head") -> None:
+    """Bring the database to the newest schema, or to a version before it, in one transaction. Processes that start
+    together wait for each other."""
     engine = create_async_engine(
         "postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(dsn), poolclass=NullPool
     )
     try:
         async with engine.begin() as connection:
             await connection.execute(sqlalchemy.text(_LOCK))
-            await connection.run_sync(_upgrade)
+            await connection.run_sync(_upgrade, version)
     finally:
         await engine.dispose()
 
@@ -76,7 +76,7 @@ def _config() -> Config:
     return config
 
 
-def _upgrade(connection: sqlalchemy.Connection) -> None:
+def _upgrade(connection: sqlalchemy.Connection, version: str) -> None:
     config = _config()
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, version)

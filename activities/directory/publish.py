@@ -14,8 +14,6 @@ from activities.directory.claims import Holdings, Lost
 from activities.errors import attempt_on, rejected, stale_revision
 from workflows.domain.answers import CREATE
 from workflows.domain.client.rules import LONGEST_NAME
-from workflows.domain.provisioning.provisioning import Provisioned
-from workflows.domain.systems import INTERNET, TELEPHONY
 from workflows.ports import Claim, Directory, Publish, Published
 from workflows.wire.views import ClientView
 
@@ -30,61 +28,76 @@ _KNOWN = "SELECT incarnation, revision, billing_ref FROM clients WHERE client_id
 
 _COLUMNS = (
     *("client_id", "incarnation", "revision", "site_id", "name", "type", "status", "billing_ref", "start_date"),
-    *("end_date", "management", "offices", "numbers", "next_change_at", "next_change_kind", "attention"),
-    *("telephony_wanted", "telephony_proven", "internet_wanted", "internet_proven", "document", "search"),
+    *("end_date", "management", "offices", "numbers", "next_change_at", "next_change_kind", "document", "search"),
     *("created_at", "sort_name", "priority"),
 )
 """The columns of table clients: the first parameters of a publication."""
 
-# The client's row, what it holds, new lines of its history and the answers that they are of (arrays of JSON objects),
-# and word to the listeners: one round trip. All of it hangs on the client's row, which only its own workflow may write,
-# and no older revision: otherwise nothing is written and no row comes back. The client takes the numbers $28, and keeps
-# those of $29 and the references $30 alone. A result replaces a refusal that the API wrote meanwhile under its key.
+# The client's row, a row for each system of its document, what it holds, new lines of its history and the answers that
+# they are of (arrays of JSON objects), and word to the listeners: one round trip. All of it hangs on the client's row,
+# which only its own workflow may write, and no older revision: otherwise nothing is written and no row comes back. The
+# client takes the numbers $23, and keeps those of $24 and the references $25 alone. $26 and $27 are the revisions since
+# when each system is to do what it is to do, and that it was proven to do. A result replaces a refusal that the API
+# wrote meanwhile under its key.
 _TEMPLATE = """
-WITH shown AS (
-INSERT INTO clients AS c ({columns}) VALUES ({values})
-ON CONFLICT (client_id) DO UPDATE SET {changes}, updated_at = now()
-WHERE c.incarnation = excluded.incarnation AND c.revision <= excluded.revision
-RETURNING client_id),
+WITH shown AS ({shown} RETURNING client_id),
+switched AS (
+INSERT INTO client_systems AS k (client_id, system, instance, wanted, proven, state, attempts, last_error,
+  next_attempt_at, attention_since, skipped)
+SELECT s.client_id, e.system, e.instance, ($26::jsonb->>e.system)::bigint, coalesce($27::jsonb->>e.system, '0')::bigint,
+  e.state, e.attempts, e.last_error, e.next_attempt_at, e.attention_since, e.skipped
+FROM shown s, jsonb_to_recordset($16->'systems') AS e(system text, instance text, state text, attempts int,
+  last_error text, next_attempt_at timestamptz, attention_since timestamptz, skipped jsonb)
+ON CONFLICT (client_id, system) DO UPDATE SET instance = excluded.instance, wanted = excluded.wanted,
+  proven = greatest(k.proven, excluded.proven), state = excluded.state, attempts = excluded.attempts,
+  last_error = excluded.last_error, next_attempt_at = excluded.next_attempt_at,
+  attention_since = excluded.attention_since, skipped = excluded.skipped),
 freed AS (
 DELETE FROM numbers n USING shown s
-WHERE n.client_id = s.client_id AND n.number <> ALL($29::text[]) AND n.revision <= $3),
+WHERE n.client_id = s.client_id AND n.number <> ALL($24::text[]) AND n.revision <= $3),
 renamed AS (
-DELETE FROM billing_refs b USING shown s WHERE b.client_id = s.client_id AND b.billing_ref <> ALL($30::text[])),
+DELETE FROM billing_refs b USING shown s WHERE b.client_id = s.client_id AND b.billing_ref <> ALL($25::text[])),
 named AS (
 INSERT INTO billing_refs (billing_ref, client_id, generated) SELECT $8, client_id, false FROM shown
 ON CONFLICT DO NOTHING),
 held AS (
 INSERT INTO numbers AS n (number, client_id, revision) SELECT w.number, s.client_id, $3
-FROM shown s, unnest($28::text[]) AS w(number) ORDER BY w.number
+FROM shown s, unnest($23::text[]) AS w(number) ORDER BY w.number
 ON CONFLICT (number) DO UPDATE SET revision = greatest(n.revision, excluded.revision)
 WHERE n.client_id = excluded.client_id),
 written AS (
 INSERT INTO history (client_id, entry, event, at, kind, text, by, source, reason, command_id, revision, facts)
 SELECT s.client_id, e.entry, e.event, e.at, e.kind, e.text, e.by, e.source, e.reason, e.command_id, e.revision, e.facts
-FROM shown s, jsonb_to_recordset($26) AS e(entry bigint, event text, at timestamptz, kind text, text text, by text,
+FROM shown s, jsonb_to_recordset($21) AS e(entry bigint, event text, at timestamptz, kind text, text text, by text,
   source text, reason text, command_id text, revision bigint, facts jsonb)
 ORDER BY e.entry ON CONFLICT DO NOTHING),
 answered AS (
 INSERT INTO answers AS k (client_id, command_id, fingerprint, kind, changed, message, refusal)
 SELECT s.client_id, a.command_id, a.fingerprint, a.kind, a.changed, a.message, a.refusal
-FROM shown s, jsonb_to_recordset($27) AS a(command_id text, fingerprint text, kind text, changed boolean, message text,
+FROM shown s, jsonb_to_recordset($22) AS a(command_id text, fingerprint text, kind text, changed boolean, message text,
   refusal jsonb)
 ON CONFLICT (client_id, command_id) DO UPDATE SET fingerprint = excluded.fingerprint, kind = excluded.kind,
   changed = excluded.changed, message = excluded.message, refusal = NULL
 WHERE k.refusal IS NOT NULL AND excluded.refusal IS NULL)
 SELECT pg_notify('connect_clients', client_id),
-  ARRAY(SELECT number FROM numbers WHERE number = ANY($28) AND client_id <> $1
+  ARRAY(SELECT number FROM numbers WHERE number = ANY($23) AND client_id <> $1
     UNION ALL SELECT billing_ref FROM billing_refs WHERE billing_ref = $8 AND client_id <> $1) AS strangers
 FROM shown"""
 
+_MINE = "c.incarnation = $2 AND c.revision <= $3"
+
+_CHANGES = ", ".join(f"{name} = ${number}" for number, name in enumerate(_COLUMNS[1:], 2)) + ", updated_at = now()"
+
+# Beside a proof, which may write the same row at this moment, an INSERT could meet its own client's reference in the
+# other unique index and fail: a client that is known is updated.
 _SHOW = _TEMPLATE.format(
-    columns=", ".join(_COLUMNS),
-    values=", ".join(f"${number}" for number in range(1, len(_COLUMNS) + 1)),
-    changes=", ".join(
-        f"{name} = greatest(c.{name}, excluded.{name})" if name.endswith("_proven") else f"{name} = excluded.{name}"
-        for name in _COLUMNS[1:]
-    ),
+    shown=f"UPDATE clients c SET {_CHANGES} WHERE c.client_id = $1 AND {_MINE}"  # noqa: S608  # names of ours
+)
+
+_SHOW_OR_ADD = _TEMPLATE.format(
+    shown=f"INSERT INTO clients AS c ({', '.join(_COLUMNS)}) "  # noqa: S608  # names of ours
+    f"VALUES ({', '.join(f'${number}' for number in range(1, len(_COLUMNS) + 1))}) "
+    f"ON CONFLICT (client_id) DO UPDATE SET {_CHANGES} WHERE {_MINE}"
 )
 
 log = structlog.get_logger(__name__)
@@ -112,7 +125,8 @@ class PostgresDirectory(Directory):
 
     async def _publish(self, order: Publish) -> Published:
         """A claim is decided in a transaction with the publication; one without takes a single statement. That one is
-        silent where it may not write: then the transaction says why. Raises Lost for a client that is not registered.
+        silent where it may not write, or knows no such client: then the transaction says why, or adds it. Raises Lost
+        for a client that is not registered.
         """
         claim, ref, granted, lost = order.claim or Claim(), order.view.billing_ref, None, None
         alone = not (order.claim or order.register)
@@ -132,7 +146,7 @@ class PostgresDirectory(Directory):
                         granted = await holdings.take(claim.billing_ref, claim.numbers, refs)
                     except Lost as refusal:  # the rest of the publication stands
                         lost = refusal.claim
-                rows = await connection.fetch(_SHOW, *_row(order, ref, granted, () if lost else claim.numbers))
+                rows = await connection.fetch(_SHOW_OR_ADD, *_row(order, ref, granted, () if lost else claim.numbers))
                 if not rows:
                     raise asyncpg.SerializationError(f"{order.client_id} was published meanwhile")
         if strangers := rows[0]["strangers"]:
@@ -185,12 +199,11 @@ def _row(order: Publish, ref: str, granted: str | None = None, claimed: Collecti
     return (
         *(order.client_id, order.incarnation, order.revision, view.site, view.name, view.type, view.status, ref),
         *(view.start_date, view.end_date, view.management, view.offices, numbers),
-        *(planned and planned.at, planned and planned.kind, view.provisioning == Provisioned.ATTENTION),
-        *(order.wanted.get(TELEPHONY, 0), order.proven.get(TELEPHONY, 0)),
-        *(order.wanted.get(INTERNET, 0), order.proven.get(INTERNET, 0)),
+        *(planned and planned.at, planned and planned.kind),
         *(view.model_dump(mode="json"), _search(view, numbers), view.created_at, sort_name(view.name)),
         *(order.priority, _lines(order), [asdict(answer) for answer in order.answers]),
         *(sorted({*order.numbers} - ceasing), sorted({*order.numbers, *claimed}), [ref, granted or ref]),
+        *(order.wanted, order.proven),
     )
 
 

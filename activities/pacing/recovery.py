@@ -44,28 +44,22 @@ _LOCK = "SELECT pg_try_advisory_lock(hashtextextended($1, 0))"
 # proven meanwhile, or was in attention though all was proven, because nobody could look again. Nobody publishes when
 # something began to be unproven: it waits since its row was written.
 _WAITING = """
-SELECT c.client_id, c.priority, s.since FROM clients c
-CROSS JOIN LATERAL (
-  SELECT coalesce((e->>'attention_since')::timestamptz, c.updated_at) AS since, e->'desired' = e->'actual' AS proven
-  FROM jsonb_array_elements(c.document->'systems') e
-  WHERE e->>'system' = $1 AND coalesce(e->>'instance', 'main') = $8 AND e->>'state' IN ('attention', 'not_proven')) s
-WHERE c.provisioning <> 'settled'
+SELECT c.client_id, c.priority, w.since FROM client_systems s JOIN clients c USING (client_id)
+CROSS JOIN LATERAL (SELECT coalesce(s.attention_since, c.updated_at) AS since) w
+WHERE s.system = $1 AND s.instance = $8 AND s.provisioning <> 'settled' AND s.state IN ('attention', 'not_proven')
   AND CASE WHEN $7::text[] IS NULL THEN c.updated_at <= $2 ELSE c.client_id = ANY($7) END
-  AND (s.proven OR CASE $1 WHEN 'telephony' THEN c.telephony_proven < c.telephony_wanted
-    ELSE c.internet_proven < c.internet_wanted END)
-  AND (c.priority, s.since, c.client_id) > ($3, $4, $5)
-ORDER BY c.priority, s.since, c.client_id LIMIT $6"""
+  AND (s.proven < s.wanted OR (SELECT e->'desired' = e->'actual'
+    FROM jsonb_array_elements(c.document->'systems') e WHERE e->>'system' = s.system))
+  AND (c.priority, w.since, c.client_id) > ($3, $4, $5)
+ORDER BY c.priority, w.since, c.client_id LIMIT $6"""
 
 # Who tries for all: those that did so lately come last. Whoever is not in attention yet tries often enough, and
 # comes into attention if that leads to nothing, which a retry would put off.
 _PROBE = """
-SELECT c.client_id FROM clients c
-CROSS JOIN LATERAL (
-  SELECT (e->>'attention_since')::timestamptz AS since
-  FROM jsonb_array_elements(c.document->'systems') e
-  WHERE e->>'system' = $1 AND coalesce(e->>'instance', 'main') = $3 AND e->>'state' = 'attention') s
-WHERE c.attention
-ORDER BY c.client_id = ANY($2::text[]), array_position($2, c.client_id), c.priority, s.since, c.client_id LIMIT 1"""
+SELECT c.client_id FROM client_systems s JOIN clients c USING (client_id)
+WHERE s.system = $1 AND s.instance = $3 AND s.provisioning <> 'settled' AND s.state = 'attention'
+ORDER BY c.client_id = ANY($2::text[]), array_position($2, c.client_id), c.priority, s.attention_since, c.client_id
+LIMIT 1"""
 
 FIRST = (0, datetime.min.replace(tzinfo=UTC), "")
 

@@ -10,7 +10,6 @@ from pydantic import BaseModel
 from starter.clients import refusal_in
 from starter.contract.bodies import DryRun, message_of
 from starter.web.dependencies import clients_of
-from workflows.domain.provisioning.provisioning import Provisioned
 from workflows.wire.messages import AnyMessage
 from workflows.wire.previews import PreviewView
 from workflows.wire.views import ClientView, CommandAnswer
@@ -80,7 +79,7 @@ class CommandOptions(RequestOptions):
                 raise refusal
             return preview
         answer = await self.waited(await self.clients.command(client_id, message, fresh=self.fresh))
-        self.response.status_code = 200 if answer.provisioning is Provisioned.SETTLED else 202
+        self.response.status_code = 200 if answer.provisioning.over else 202
         return answer
 
 

@@ -20,6 +20,7 @@ LONGEST_PAGE = 500  # items the API gives at once
 PATIENCE = 20  # seconds beyond the wait before the service counts as away
 
 REFUSED, UNREACHED, NOT_SETTLED = 1, 3, 4
+UNFINISHED = ("changing", "attention")  # where provisioning stands while there is something to wait for
 
 
 class Service:
@@ -61,12 +62,12 @@ class Service:
                 headers["Prefer"] = f"wait={min(LONGEST_WAIT, int(left) + 1)}"
             with self._spinning(left):
                 answer = self._call(method, path, json=body, params=query, headers=headers, patience=left)
-            if answer.get("provisioning", "settled") == "settled" or time.monotonic() >= end:
+            if answer.get("provisioning") not in UNFINISHED or time.monotonic() >= end:
                 return answer
 
     def finish(self, answer: dict[str, Any], wait: float) -> None:
         """Leave with 4 when the answer was waited for in vain."""
-        if wait and answer["provisioning"] != "settled":
+        if wait and answer["provisioning"] in UNFINISHED:
             if not self._as_json:
                 typer.echo(f"Accepted, but not settled within {wait:g} s: it goes on. {_why(answer)}", err=True)
             raise typer.Exit(NOT_SETTLED)

@@ -5,6 +5,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import Field
 
+from workflows.domain.systems import MAIN
 from workflows.wire.messages import KindName, Model
 from workflows.wire.views import ClientView, MatterView, RemedyView, SkippedView
 
@@ -70,6 +71,7 @@ class Attention(Model):
     name: str
     site: str
     system: KindName
+    instance: KindName = MAIN
     state: Literal["attention", "not_proven", "skipped", "cannot_run"]
     since: datetime
     attempts: int
@@ -98,13 +100,14 @@ class MatterPage(Page[Matter]):
 
 
 class SystemState(Model):
-    """How the workers find a system, and how many clients wait for it.
+    """How the workers find a system, and how many clients wait for one instance of it.
 
     ``state``: the worst that any worker reports; unknown: none has reported for a minute. ``since`` is when that
     began. ``clients_changing`` are those that wait for it without needing a person.
     """
 
     system: KindName
+    instance: KindName = MAIN
     state: Literal["working", "failing", "recovering", "unknown"]
     since: datetime | None
     last_error: str

@@ -28,6 +28,7 @@ from workflows.domain.errors import InvalidField
 from workflows.domain.lifecycle import Activation, Status
 from workflows.domain.provisioning.provisioning import Provisioned
 from workflows.domain.services import MOST_SERVICES, ClientType
+from workflows.domain.systems import DIRECTORY
 from workflows.domain.text import hidden_in
 from workflows.wire import messages
 from workflows.wire.messages import MOST, KindName, Model, Name, Office, Strict
@@ -278,11 +279,20 @@ class MatterFilter(Strict):
     cursor: str | None = Field(None, max_length=2000, description="`next` of the page before")
 
 
+def switched(system: str) -> str:
+    """Raises ValueError for the directory, which is no system that is switched."""
+    if system == DIRECTORY:
+        raise ValueError("must be a system that is switched, such as telephony: the directory is not")
+    return system
+
+
 class AttentionFilter(Strict):
     """Whom a list of those who wait for a person shows, and which page of it."""
 
     site: Text | None = Field(None, max_length=63)
-    system: KindName | None = Field(None, description="A system, or `workflow`: clients whose workflow cannot run")
+    system: Annotated[KindName, AfterValidator(switched)] | None = Field(
+        None, description="A system, or `workflow`: clients whose workflow cannot run"
+    )
     skipped: bool = Field(False, description="Show also what a person has accepted as it is")
     limit: int = Field(50, ge=1, le=500)
     cursor: str | None = Field(None, max_length=2000, description="`next` of the page before")

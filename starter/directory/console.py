@@ -32,11 +32,12 @@ class Plan:
 
 
 _IN_NEED = """
-SELECT count(*) FILTER (WHERE attention) + (SELECT count(*) FROM (
-    SELECT FROM matters m WHERE NOT EXISTS (SELECT FROM clients c WHERE c.client_id = m.client_id AND c.attention)
+SELECT count(*) FILTER (WHERE provisioning = 'attention') + (SELECT count(*) FROM (
+    SELECT FROM matters m
+    WHERE NOT EXISTS (SELECT FROM clients c WHERE c.client_id = m.client_id AND c.provisioning = 'attention')
     LIMIT $1) stopped) AS number,
   count(*) AS looked
-FROM (SELECT attention FROM clients WHERE provisioning <> 'settled' LIMIT $1) unsettled"""
+FROM (SELECT provisioning FROM clients WHERE provisioning <> 'settled' LIMIT $1) unsettled"""
 
 
 class ConsoleReads:

@@ -12,14 +12,12 @@ from workflows.wire.views import MatterView, RemedyView
 
 ORDER = "matters"  # what a cursor of this list is sealed with
 
-_SKIPPED_CLIENTS = """SELECT client_id FROM clients WHERE document @? '$.systems[*] ? (@.state == "skipped")'"""
-
-OPEN_CLIENTS = f"""
-SELECT client_id FROM matters UNION SELECT client_id FROM clients WHERE provisioning = 'attention'
-UNION {_SKIPPED_CLIENTS}"""  # noqa: S608  # put together from constants
+OPEN_CLIENTS = """
+SELECT client_id FROM matters
+UNION SELECT client_id FROM client_systems WHERE provisioning IN ('attention', 'skipped')"""
 
 _OPEN = f"""
-{FOUND.format(waiting=f"{WAITING} UNION ALL {SKIPPED}")},
+{FOUND.format(waiting=f"{WAITING} OR {SKIPPED}")},
 matter AS (
   SELECT m.client_id, m.matter, m.kind, m.system, m.since, m.text, m.remedies, m.assigned_to, m.snoozed_until,
     coalesce(c.name, '') AS name, coalesce(c.site_id, '') AS site

@@ -3,8 +3,9 @@
 Only two things are written here: a new site, and a refusal that no workflow could record.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 import asyncpg
 
@@ -25,23 +26,16 @@ from workflows.domain.systems import System
 from workflows.wire.messages import AnyMessage
 from workflows.wire.views import ClientView, SystemView, end_date_passed
 
+# With the newest proof of each system that is proven to do what is wanted; done by hand, it has none.
 _CLIENT = """
 SELECT c.client_id, c.revision, c.document::text AS document, c.provisioning, c.management,
-       c.telephony_proven >= c.telephony_wanted AS telephony_done, t.at AS telephony_at,
-       t.method AS telephony_method, t.findings AS telephony_findings,
-       c.internet_proven >= c.internet_wanted AS internet_done, i.at AS internet_at,
-       i.method AS internet_method, i.findings AS internet_findings,
-       (SELECT jsonb_agg(to_jsonb(m) - 'client_id' ORDER BY m.since) FROM matters m WHERE m.client_id = c.client_id)
-         AS matters
+  (SELECT jsonb_object_agg(s.system, to_jsonb(p)) FROM client_systems s LEFT JOIN proofs p
+     ON (p.client_id, p.system, p.revision, p.kind) = (s.client_id, s.system, s.proven, 'change')
+   WHERE s.client_id = c.client_id AND s.proven >= s.wanted) AS proofs,
+  (SELECT jsonb_agg(to_jsonb(m) - 'client_id' ORDER BY m.since) FROM matters m WHERE m.client_id = c.client_id)
+    AS matters
 """
-_PROOFS = """
-LEFT JOIN proofs t
-  ON (t.client_id, t.system, t.revision, t.kind) = (c.client_id, 'telephony', c.telephony_proven, 'change')
-LEFT JOIN proofs i
-  ON (i.client_id, i.system, i.revision, i.kind) = (c.client_id, 'internet', c.internet_proven, 'change')
-"""
-_ONE = f"{_CLIENT} FROM clients c {_PROOFS} WHERE c.client_id = $1"
-_SETTLED = f"AND c.revision >= $2 AND c.provisioning = '{Provisioned.SETTLED.value}'"
+_ONE = f"{_CLIENT} FROM clients c WHERE c.client_id = $1"
 _SITES = "SELECT site_id, name, timezone, systems, created_at FROM sites"
 
 # The living clients of a site that have, or are about to have, services which another instance would serve then.
@@ -87,18 +81,18 @@ def with_matters(view: ClientView, row: asyncpg.Record) -> ClientView:
 
 def proven(view: ClientView, row: asyncpg.Record) -> ClientView:
     """The client with the directory's newest proofs, which are there before the workflow publishes them."""
-    systems = [_proven_system(system, row, view.timezone) for system in view.systems]
+    systems = [_proven_system(system, row["proofs"] or {}, view.timezone) for system in view.systems]
     return view.model_copy(update={"systems": systems, "provisioning": Provisioned(row["provisioning"])})
 
 
-def _proven_system(system: SystemView, row: asyncpg.Record, zone: str) -> SystemView:
-    """The system with its newest proof. A skipped system counts as settled, but is not proven."""
-    name = system.system
-    if not row[f"{name}_done"] or system.skipped:
+def _proven_system(system: SystemView, proofs: Mapping[str, Any], zone: str) -> SystemView:
+    """The system with its newest proof, if it is proven. What is skipped is not, though the directory has no more to
+    wait for."""
+    if system.system not in proofs or system.skipped:
         return system
-    at = row[f"{name}_at"]
-    proven_at = at_site(at, zone) if at is not None else system.proven_at
-    seen = {finding["subject"]: finding["seen"] for finding in row[f"{name}_findings"] or ()}
+    proof = proofs[system.system] or {}
+    proven_at = at_site(datetime.fromisoformat(proof["at"]), zone) if proof else system.proven_at
+    seen = {finding["subject"]: finding["seen"] for finding in proof.get("findings", ())}
     subjects = [
         subject.model_copy(
             update={
@@ -112,8 +106,8 @@ def _proven_system(system: SystemView, row: asyncpg.Record, zone: str) -> System
         for subject in system.subjects
     ]
     update: dict[str, object] = {"actual": dict(system.desired), "proven_at": proven_at, "subjects": subjects}
-    if row[f"{name}_method"]:
-        update |= {"method": row[f"{name}_method"], "by": "", "note": ""}
+    if proof:
+        update |= {"method": proof["method"], "by": "", "note": ""}
     if system.state != "attention":  # the end of attention is published, and then shown
         update |= {"state": "settled", "attempts": 0, "last_error": "", "next_attempt_at": None}
     return system.model_copy(update=update)
@@ -208,7 +202,7 @@ class DirectoryReads:
         picked = picking(filters)
         rows, last = await self.database.page(
             f"{_CLIENT}, l.sort_key::text AS sort_text, l.sort_name "
-            f"FROM ({picked.query}) l JOIN clients c USING (client_id) {_PROOFS} ORDER BY {picked.order}",
+            f"FROM ({picked.query}) l JOIN clients c USING (client_id) ORDER BY {picked.order}",
             picked.values,
             filters.limit,
         )
@@ -220,18 +214,18 @@ class DirectoryReads:
         return {row["status"]: row["number"] for row in await self.database.read(query, *values)}
 
     async def settled(self, client_id: str, revision: int, now: datetime) -> ClientView | None:
-        """The client, if everything that was decided up to ``revision`` is done and shown."""
+        """The client, if everything that was decided up to ``revision`` is done, or accepted as it is, and shown."""
         rows = await self.database.read(
-            f"{_ONE} AND c.revision >= $2 AND c.provisioning = 'settled'", client_id, revision
+            f"{_ONE} AND c.revision >= $2 AND c.provisioning IN ('settled', 'skipped')", client_id, revision
         )
         return view_of(rows[0], now) if rows else None
 
     async def own_secrets(self, client_id: str) -> frozenset[str]:
         """The lines and accounts of a client that still had a secret from before Connect when last seen."""
         rows = await self.database.read(
-            f"SELECT f->>'subject' AS subject FROM clients c {_PROOFS}, "  # noqa: S608  # put together from constants
-            "LATERAL jsonb_array_elements(coalesce(t.findings, '[]') || coalesce(i.findings, '[]')) f "
-            "WHERE c.client_id = $1 AND f->'seen'->>'secret' = $2",
+            "SELECT f->>'subject' AS subject FROM client_systems s JOIN proofs p "
+            "ON (p.client_id, p.system, p.revision, p.kind) = (s.client_id, s.system, s.proven, 'change'), "
+            "jsonb_array_elements(p.findings) f WHERE s.client_id = $1 AND f->'seen'->>'secret' = $2",
             client_id,
             OWN_SECRET,
         )

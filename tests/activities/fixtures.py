@@ -1,6 +1,6 @@
 """Databases and activities of one test, and the orders they are given."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, date, datetime
 from typing import Any
@@ -20,7 +20,7 @@ from tests.support.waiting import eventually
 from workflows.domain.lifecycle import Activation, Status
 from workflows.domain.provisioning.provisioning import Provisioned
 from workflows.domain.services import ClientType
-from workflows.domain.systems import INTERNET, TELEPHONY, SystemInstance
+from workflows.domain.systems import BUILT_IN, INTERNET, TELEPHONY, System, SystemInstance
 from workflows.ports import Claim, Ensure, Publish
 from workflows.wire.views import ClientView, LineView, SystemView
 
@@ -178,13 +178,19 @@ def view_of(client_id: str, revision: int, *numbers: str, **changes: object) -> 
     return view.model_copy(update=changes)
 
 
+def switched(system: System, **changes: object) -> SystemView:
+    """A system as a client's workflow shows it, settled."""
+    settled: dict[str, Any] = {"desired": {}, "actual": {}, "proven_at": None, "attempts": 0, "last_error": ""}
+    return SystemView.model_validate({"system": system, "next_attempt_at": None, **settled, **changes})
+
+
 def registration(client_id: str, *numbers: str, billing_ref: str = REF_LEFT_BLANK, first_run: str = "") -> Publish:
     """The first publication of a client."""
     return Publish(
         client_id,
         first_run or f"run of {client_id}",
         1,
-        view_of(client_id, 1, *numbers, billing_ref=billing_ref),
+        view_of(client_id, 1, *numbers, billing_ref=billing_ref, systems=[switched(system) for system in BUILT_IN]),
         {TELEPHONY: 0, INTERNET: 0},
         sorted(numbers),
         register=True,
@@ -199,20 +205,20 @@ def publication(
     billing_ref: str,
     claim: Claim | None = None,
     ceasing: tuple[str, ...] = (),
+    systems: Sequence[SystemView] = (),
     **changes: object,
 ) -> Publish:
-    """A later publication. ``ceasing`` are numbers held only until they are proven off."""
+    """A later publication. ``ceasing`` are numbers held only until they are proven off. ``systems`` are shown instead
+    of the two that come with Connect, or beside them. Nothing new is wanted of any."""
     desired = dict.fromkeys(numbers, "on") | dict.fromkeys(ceasing, "off")
-    phones = SystemView(
-        system="telephony", desired=desired, actual={}, proven_at=None, attempts=0, last_error="", next_attempt_at=None
-    )
-    view = view_of(client_id, revision, *numbers, billing_ref=billing_ref, systems=[phones], **changes)
+    shown = {x.system: x for x in (switched(TELEPHONY, desired=desired), switched(INTERNET), *systems)}
+    view = view_of(client_id, revision, *numbers, billing_ref=billing_ref, systems=[*shown.values()], **changes)
     return Publish(
         client_id,
         f"run of {client_id}",
         revision,
         view,
-        {TELEPHONY: 0, INTERNET: 0},
+        dict.fromkeys(shown, 0),
         sorted({*numbers, *ceasing}),
         claim=claim,
     )

@@ -225,10 +225,9 @@ async def copies(service: Service, site: str, count: int) -> None:
     client = await service.create(unique("Copied"))
     await service.clients.directory.database.write(
         "INSERT INTO clients (client_id, incarnation, revision, site_id, name, sort_name, type, status, billing_ref, "
-        "start_date, management, offices, numbers, attention, telephony_wanted, telephony_proven, internet_wanted, "
-        "internet_proven, document, search, created_at) "
+        "start_date, management, offices, numbers, document, search, created_at) "
         "SELECT $2 || n, incarnation, revision, $2, 'Copy ' || n, 'copy ' || n, type, status, $2 || n, start_date, "
-        "false, offices, numbers, false, telephony_wanted, telephony_proven, internet_wanted, internet_proven, "
+        "false, offices, numbers, "
         "document || jsonb_build_object('client_id', $2 || n, 'name', 'Copy ' || n, 'site', $2, "
         "'billing_ref', $2 || n), 'copy ' || n, created_at FROM clients, generate_series(1, $3) AS n "
         "WHERE client_id = $1",

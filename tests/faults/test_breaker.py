@@ -337,10 +337,11 @@ async def test_those_in_attention_for_want_of_a_second_look_are_woken_and_nobody
     client_id = client_id_of(blind.id)
     # as it is published after many second looks that could not be taken
     (row,) = await json_service.databases.directory.write(
-        """UPDATE clients SET attention = true, document = jsonb_set(document, '{systems,0}',
-          document->'systems'->0
-            || jsonb_build_object('state', 'attention', 'actual', document->'systems'->0->'desired'))
-        WHERE client_id = $1 RETURNING document->'systems'->0->>'system', telephony_proven >= telephony_wanted""",
+        """WITH shown AS (
+          UPDATE clients SET document = jsonb_set(document, '{systems,0,actual}', document->'systems'->0->'desired')
+          WHERE client_id = $1 RETURNING client_id, document->'systems'->0->>'system' AS system)
+        UPDATE client_systems s SET state = 'attention' FROM shown
+        WHERE (s.client_id, s.system) = (shown.client_id, shown.system) RETURNING s.system, s.proven >= s.wanted""",
         client_id,
     )
     assert tuple(row) == ("telephony", True)

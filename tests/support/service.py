@@ -36,7 +36,6 @@ from tests.support.fakes import FakeInternet, FakeSystem, FakeTelephony
 from tests.support.waiting import HANGING, eventually, free_port
 from worker import hearing_all_at_once, of_instances, together
 from workflows.client_lifecycle import ClientLifecycle
-from workflows.domain.provisioning.provisioning import Provisioned
 from workflows.domain.provisioning.standing import Limits
 from workflows.domain.systems import INTERNET, TELEPHONY, System, SystemInstance
 from workflows.guard import Guard
@@ -132,7 +131,7 @@ class Service:
         """Return when the client's workflow knows what the directory shows: proofs are there a moment before."""
 
         async def settled() -> bool:
-            return (await self.clients.gateway.client(client_id)).provisioning is Provisioned.SETTLED
+            return (await self.clients.gateway.client(client_id)).provisioning.over
 
         await eventually(settled)
 

@@ -177,7 +177,7 @@ class Service:
             view: ClientView = await handle.execute_update(
                 "wait_settled", WaitSettled(patience=20), result_type=ClientView
             )
-            if view.provisioning == "settled":
+            if view.provisioning.over:
                 return view
 
     async def until(self, handle: Handle, holds: Any) -> ClientView:

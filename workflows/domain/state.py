@@ -284,7 +284,7 @@ class ClientState:
     @property
     def provisioned(self) -> Provisioned:
         word = self.provisioning.provisioned(self.client)
-        return Provisioned.CHANGING if word is Provisioned.SETTLED and not self.settled else word
+        return Provisioned.CHANGING if word.over and not self.settled else word
 
     @property
     def finished(self) -> bool:

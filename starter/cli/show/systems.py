@@ -22,6 +22,7 @@ from starter.cli.show.tables import (
     until,
     word,
 )
+from workflows.domain.systems import MAIN
 
 
 def attention(items: list[dict[str, Any]], now: datetime, *, where: str = "", skipped: bool = False) -> None:
@@ -30,7 +31,7 @@ def attention(items: list[dict[str, Any]], now: datetime, *, where: str = "", sk
     if not items:
         say(f"No client needs attention{where}.{more}")
         return
-    for system, waiting in groupby(items, key=lambda item: item["system"]):
+    for system, waiting in groupby(items, key=_name):
         group = list(waiting)
         show([Text(f"{system}: {count(len(group), 'client')}", "bold")])
         columns, rows = _waiting_table(group, now, wide=True)
@@ -64,6 +65,12 @@ def _waiting_table(group: list[dict[str, Any]], now: datetime, *, wide: bool) ->
     return columns, rows
 
 
+def _name(item: dict[str, Any]) -> str:
+    """What an instance of a system is called. The main one goes by the system's own name."""
+    instance = item["instance"]
+    return f"{item['system']} {instance}" if instance != MAIN else str(item["system"])
+
+
 def _error(item: dict[str, Any]) -> str:
     """What is in the way, and who has accepted it."""
     skipped = item["skipped"]
@@ -78,7 +85,7 @@ def systems(items: list[dict[str, Any]], now: datetime) -> None:
     rows = [_system_row(system, now) for system in items]
     show(table(*leading(columns, rows, least=1)))
     errors = [
-        [Text(system["system"], "dim"), system["last_error"]]
+        [Text(_name(system), "dim"), system["last_error"]]
         for system in items
         if system["last_error"] and system["state"] != "working"
     ]
@@ -90,7 +97,7 @@ def systems(items: list[dict[str, Any]], now: datetime) -> None:
 def _system_row(system: dict[str, Any], now: datetime) -> Row:
     succeeded = age(system["last_success_at"], now)
     return [
-        system["system"],
+        _name(system),
         word(system["state"]),
         age(system["since"], now) or "-",
         str(system["workers"]),
@@ -102,7 +109,7 @@ def _system_row(system: dict[str, Any], now: datetime) -> Row:
 
 
 def _remedies(items: list[dict[str, Any]]) -> Iterable[str]:
-    silent = [system["system"] for system in items if system["state"] == "unknown"]
+    silent = [_name(system) for system in items if system["state"] == "unknown"]
     if silent:
         yield f"No worker has reported of {' and '.join(silent)} within a minute. Is one running? connect worker"
     if any(system["clients_in_attention"] for system in items):

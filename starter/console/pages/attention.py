@@ -126,11 +126,11 @@ async def _page(
         base = AttentionFilter.model_validate({**base.model_dump(), "cursor": cursor or None})
     except ValidationError:
         cursor = None
-    systems = [only] if only else list(known)
+    listed = [only] if only else list(known)
     states, stopped, pages = await asyncio.gather(
         clients.directory.systems(),
         clients.directory.attention(base.model_copy(update={"system": "workflow", "cursor": None})),
-        asyncio.gather(*(clients.directory.attention(base.model_copy(update={"system": one})) for one in systems)),
+        asyncio.gather(*(clients.directory.attention(base.model_copy(update={"system": one})) for one in listed)),
     )
     here = {"system": only, "skipped": skipped}
     return choice.page(
@@ -142,7 +142,7 @@ async def _page(
         systems=known,
         states=states.items,
         stopped=stopped,
-        groups=dict(zip(systems, pages, strict=True)),
+        groups=dict(zip(listed, pages, strict=True)),
         later=bool(cursor),
         address=lambda **changed: choice.address(PATH, **here | changed),
         problem=problem,

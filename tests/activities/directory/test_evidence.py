@@ -1,7 +1,9 @@
 """What was proven stands in the directory, once per client, system and revision."""
 
-from tests.activities.fixtures import ONE, TWO, World, access, lines, publication
+from activities.directory.evidence import Evidences
+from tests.activities.fixtures import AT, ONE, TWO, World, access, lines, publication
 from workflows.domain.systems import INTERNET, TELEPHONY
+from workflows.ports import Evidence, Finding
 
 HISTORY = "SELECT event, kind, text, revision, facts FROM history ORDER BY history_id"
 NUMBERS = "SELECT number FROM numbers ORDER BY number"
@@ -36,8 +38,10 @@ async def test_an_older_proof_never_lowers_what_was_proven(world: World) -> None
     await world.register("acme")
     await world.internet.ensure(access("acme", 7, on=True))
     await world.telephony.ensure(lines("acme", 3, one=True))
-    proven = await world.rows("directory", "SELECT telephony_proven, internet_proven FROM clients")
-    assert proven == [(3, 7)]
+    old = Evidence(TELEPHONY, 2, AT, "read back", [Finding(ONE, True)])
+    assert (await Evidences(world.databases.directory, 5).record("acme", old)).recorded
+    proven = await world.rows("directory", "SELECT system, proven FROM client_systems ORDER BY system")
+    assert proven == [("internet", 7), ("telephony", 3)]
 
 
 async def test_numbers_proven_off_are_free_at_once(world: World) -> None:

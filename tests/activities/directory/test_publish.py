@@ -7,11 +7,10 @@ from datetime import date, timedelta
 import pytest
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from tests.activities.fixtures import AT, ONE, TWO, World, publication, registration, view_of
+from tests.activities.fixtures import AT, ONE, TWO, World, publication, registration, switched, view_of
 from workflows.domain.answers import Answer
 from workflows.domain.journal import Entry, Event
-from workflows.domain.provisioning.provisioning import Provisioned
-from workflows.domain.systems import TELEPHONY
+from workflows.domain.systems import INTERNET, TELEPHONY
 from workflows.ports import STALE_REVISION
 from workflows.wire.views import PlannedView
 
@@ -31,12 +30,12 @@ async def test_a_published_client_can_be_listed_searched_and_read(world: World) 
     await world.directory.publish(
         publication("acme", 2, ONE, billing_ref=ref, end_date=date(2027, 1, 1), planned=[planned])
     )
-    ((search, change_at, kind, numbers, document, attention),) = await world.rows(
+    ((search, change_at, kind, numbers, document, word),) = await world.rows(
         "directory",
-        "SELECT search, next_change_at, next_change_kind, numbers, document->>'name', attention FROM clients",
+        "SELECT search, next_change_at, next_change_kind, numbers, document->>'name', provisioning FROM clients",
     )
     assert search == f"acme ltd {ref.lower()} acme +442079460001 442079460001 3.12"
-    assert (change_at, kind, numbers, document, attention) == (AT, "decommission", [ONE], "Acme Ltd", False)
+    assert (change_at, kind, numbers, document, word) == (AT, "decommission", [ONE], "Acme Ltd", "settled")
 
 
 async def test_the_reference_allotted_to_a_new_client_is_shown_at_once(world: World) -> None:
@@ -47,7 +46,8 @@ async def test_the_reference_allotted_to_a_new_client_is_shown_at_once(world: Wo
 
 async def test_attention_is_shown(world: World) -> None:
     ref = await world.register("acme")
-    await world.directory.publish(publication("acme", 2, billing_ref=ref, provisioning=Provisioned.ATTENTION))
+    refused = switched(INTERNET, state="attention")
+    await world.directory.publish(publication("acme", 2, billing_ref=ref, systems=[refused]))
     assert await world.rows("directory", "SELECT provisioning FROM clients") == [("attention",)]
 
 
@@ -92,11 +92,16 @@ async def test_what_was_proven_comes_from_the_workflow_too_and_never_sinks(world
     for revision, proven in ((2, 2), (3, 0)):
         order = replace(
             publication("acme", revision, billing_ref=ref),
-            wanted={TELEPHONY: 2},
+            wanted={TELEPHONY: 2, INTERNET: 0},
             proven={TELEPHONY: proven},
         )
         await world.directory.publish(order)
-        assert await world.rows("directory", "SELECT telephony_proven, provisioning FROM clients") == [(2, "settled")]
+        shown = await world.rows(
+            "directory",
+            "SELECT s.proven, c.provisioning FROM clients c JOIN client_systems s USING (client_id) "
+            "WHERE s.system = 'telephony'",
+        )
+        assert shown == [(2, "settled")]
 
 
 async def test_registering_twice_is_registering_once(world: World) -> None:

@@ -47,11 +47,9 @@ async def test_a_client_that_temporal_has_forgotten_is_still_listed_and_shown(
     try:
         await connection.execute(  # what the directory keeps of a client whose workflow is past its retention
             "INSERT INTO clients (client_id, incarnation, revision, site_id, name, type, status, billing_ref, "
-            "start_date, management, offices, numbers, attention, telephony_wanted, internet_wanted, document, "
-            "search, sort_name, created_at)"
+            "start_date, management, offices, numbers, document, search, sort_name, created_at)"
             " SELECT $2, incarnation, revision, site_id, name, type, status, $2, start_date, "
-            "management, offices, numbers, attention, 0, 0, "
-            "jsonb_set(document, '{client_id}', to_jsonb($2::text)), $2, $2, created_at "
+            "management, offices, numbers, jsonb_set(document, '{client_id}', to_jsonb($2::text)), $2, $2, created_at "
             "FROM clients WHERE client_id = $1",
             client_id,
             forgotten,

@@ -189,6 +189,7 @@ def test_who_waits_is_told_under_its_system_with_its_age(width: int, capsys: pyt
 def test_the_systems_have_a_line_each_and_a_remedy(width: int, capsys: pytest.CaptureFixture[str]) -> None:
     silent: dict[str, Any] = {
         "system": "internet",
+        "instance": "main",
         "state": "unknown",
         "since": None,
         "last_error": "",

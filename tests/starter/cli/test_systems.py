@@ -61,7 +61,7 @@ async def test_a_client_in_attention_is_found_and_helped(terminal: Terminal, slo
     assert (marked.status, marked.out.splitlines()[0]) == (4, "The internet is marked as done by hand")
     skipped = await terminal.connect("client", "skip", client_id, "telephony", "--reason", REASON)
     assert (skipped.status, skipped.err) == (0, ""), skipped
-    assert skipped.out.endswith(f"{client_id}: suspended, settled\n")
+    assert skipped.out.endswith(f"{client_id}: suspended, skipped\n")
     accepted = (await terminal.connect("client", "show", client_id)).out
     assert f": {REASON}" in accepted
     assert "by hand  by api at " in accepted

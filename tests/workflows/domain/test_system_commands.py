@@ -54,13 +54,13 @@ def test_a_retry_abandons_what_is_under_way() -> None:
     assert state.provisioning.standing[TELEPHONY].wanted_since > before
 
 
-def test_a_skipped_system_is_settled_with_its_difference_shown_and_is_not_attempted() -> None:
+def test_a_skipped_system_is_left_with_its_difference_shown_and_is_not_attempted() -> None:
     state = in_attention()
     ask(state, Skip)
     assert state.provisioning.standing[TELEPHONY].skipped == Skipped("ticket 4711", "ann", NOW)
     prove(state, DIRECTORY)
     assert state.settled
-    assert state.provisioned is Provisioned.SETTLED
+    assert state.provisioned is Provisioned.SKIPPED
     assert state.provisioning.differs(TELEPHONY, state.client)
     assert not state.may_attempt(TELEPHONY, NOW + timedelta(days=365))
     assert numbers_in_use(state.provisioning.systems[TELEPHONY]) == {LINE.number, SECOND.number}

@@ -28,6 +28,12 @@ class Provisioned(StrEnum):
     SETTLED = "settled"
     CHANGING = "changing"
     ATTENTION = "attention"
+    SKIPPED = "skipped"
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is left to wait for: all is as decided, or accepted as it is."""
+        return self in (Provisioned.SETTLED, Provisioned.SKIPPED)
 
 
 @dataclass
@@ -97,7 +103,10 @@ class Provisioning:
         """The one word for the systems that are switched, as the directory is told: it cannot show its own absence."""
         if any(ledger.standing.attention for ledger in self.systems.values()):
             return Provisioned.ATTENTION
-        return Provisioned.CHANGING if any(self.drifts(system, client) for system in self) else Provisioned.SETTLED
+        if any(self.drifts(system, client) for system in self):
+            return Provisioned.CHANGING
+        accepted = any(ledger.differs for ledger in self.systems.values())
+        return Provisioned.SKIPPED if accepted else Provisioned.SETTLED
 
     def next_moment(self, client: Client) -> datetime | None:
         """When the next attempt on a system that is switched is due, for what failed before."""

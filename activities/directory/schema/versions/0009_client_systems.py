@@ -1,4 +1,4 @@
-"""The condition of each instance of a system."""
+"""A row for each client and system."""
 
 from activities.directory.migrations import execute_beside
 
