@@ -76,7 +76,7 @@ async def test_a_third_system_lives_a_whole_life(by_settings: Service) -> None:
     converted = (await service.post(client_id, "convert", to="virtual")).json()
     assert converted["services"] == []
     assert await on() == {"main-entrance": False}
-    back = {"to": "residential", "lines": [{"number": client["lines"][0]["number"], "office": "4.1"}]}
+    back: dict[str, Any] = {"to": "residential", "lines": [{"number": client["lines"][0]["number"], "office": "4.1"}]}
     assert (await service.post(client_id, "convert", **back)).json()["type"] == "residential"
     await service.post(client_id, "services", add_services=[DOOR])
     assert await on() == {"main-entrance": True}
