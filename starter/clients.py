@@ -13,6 +13,7 @@ from activities.watch import matters
 from starter.contract.answers import ClientPage, Credentials, HistoryPage, Servers
 from starter.contract.bodies import CLIENT_ID, ClientFilter, ClientGiven
 from starter.contract.catalogue import ONLY_BUILT_IN, Catalogue
+from starter.contract.ids import client_id_for
 from starter.credentials import Keyring
 from starter.directory.answers import Answers, Key
 from starter.directory.listing import total_of
@@ -64,8 +65,6 @@ View = TypeVar("View", bound=ClientView)
 NOBODY_THERE = "Temporal does not run the client's workflow."
 STUCK = "The client's workflow cannot go on."
 
-ID_LETTERS = 10  # 47 bits
-UNMISTAKABLE = "23456789bcdfghjkmnpqrstvwxz"  # neither 0 and o, nor 1 and l
 
 RECORDED_BY_THE_WORKFLOW = (Taken, NumberNotValid)  # it had accepted the command: the directory decided against it
 
@@ -393,16 +392,6 @@ def check_id(client_id: str) -> None:
     """Raises NoSuchClient for an id that no client can have."""
     if not re.fullmatch(CLIENT_ID, client_id):
         raise NoSuchClient(client_id)
-
-
-def client_id_for(command_id: str) -> str:
-    """An id that a person can read out, the same one for the same request sent again. It says nothing of the client:
-    ids stand in the clear in Temporal (PRODUCT.md section 6). Without vowels it is found by no search for a word."""
-    number, letters = int.from_bytes(hashlib.sha256(command_id.encode()).digest()), ""
-    while len(letters) < ID_LETTERS:
-        number, letter = divmod(number, len(UNMISTAKABLE))
-        letters += UNMISTAKABLE[letter]
-    return f"{letters[: ID_LETTERS // 2]}-{letters[ID_LETTERS // 2 :]}"
 
 
 def digest_of(request: BaseModel) -> str:

@@ -10,7 +10,8 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from starter.api.commanding import LONGEST_WAIT, seconds_of
-from starter.clients import check_id, client_id_for
+from starter.clients import check_id
+from starter.contract.ids import client_id_for
 from starter.contract.numbers import read_number
 from starter.errors import Malfunction, StarterError, TemporalAway, TemporalRefused
 from starter.temporal.gateway import is_recorded, refusal_from, temporal_errors

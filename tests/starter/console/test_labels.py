@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from starter.console.labels import age_word, label
+from starter.console.labels import age_word
+from starter.contract.catalogue import ONLY_BUILT_IN
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 
@@ -28,4 +29,5 @@ def test_an_age_is_as_rough_as_it_is_long(ago: timedelta, said: str) -> None:
 
 
 def test_systems_are_called_as_operators_call_them() -> None:
-    assert [label(system) for system in ("telephony", "internet")] == ["Telephone lines", "Internet access"]
+    titles = [ONLY_BUILT_IN.title(system) for system in ("telephony", "internet", "mail_boxes")]
+    assert titles == ["Telephone lines", "Internet access", "Mail boxes"]
