@@ -15,6 +15,7 @@ from bench.usage import cpu_seconds
 
 REST = 0.3  # seconds in which all is done that a change still makes others do
 CALM = 0.1  # seconds without a new event
+AT_ONCE = "at_once"  # the activity of the fast path
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Measured:
     events: int = 0
     bytes: int = 0  # of history
     updates: int = 0
-    slow: int = 0  # updates that took an activity of the task queue
+    slow: int = 0  # updates that took more than one activity at once
     cpu: dict[str, float] = field(default_factory=dict)  # seconds, by part
 
     @property
@@ -130,7 +131,7 @@ async def _history(handle: WorkflowHandle[Any, Any]) -> History:
 
 
 async def _slow_updates(handle: WorkflowHandle[Any, Any], known: int) -> list[bool]:
-    """Whether each update after the ``known`` events took an activity of the task queue. A second look is not of it."""
+    """Whether each update after the ``known`` events took other activities than the one at once. Second looks aside."""
     updates: list[bool] = []
     async for event in handle.fetch_history_events():
         if event.event_id <= known:
@@ -138,5 +139,6 @@ async def _slow_updates(handle: WorkflowHandle[Any, Any], known: int) -> list[bo
         if event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED:
             updates.append(False)
         elif event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED and updates:
-            updates[-1] |= not event.activity_task_scheduled_event_attributes.activity_id.endswith(":look")
+            work = event.activity_task_scheduled_event_attributes
+            updates[-1] |= work.activity_type.name != AT_ONCE and not work.activity_id.endswith(":look")
     return updates

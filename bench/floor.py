@@ -1,8 +1,7 @@
 """The floor: the least that a service of this shape costs, one update and three activities of one statement each.
 
-There are two. The worker of ``floor`` has all that makes ours fast (worker.py, starter/temporal/connection.py), and is
-eager to take the activities of its own workflows, which ours may not be: it would pass by the limits of the queue. The
-worker and the client of ``plain`` are as the SDK's defaults have them.
+There are two. The worker and the client of ``floor`` have all that makes ours fast (worker.py,
+starter/temporal/connection.py). Those of ``plain`` are as the SDK's defaults have them.
 """
 
 import asyncio

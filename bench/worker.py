@@ -50,12 +50,12 @@ async def plain_client(like: Client) -> Client:
 
 
 def _plain(client: Client, pool: asyncpg.Pool) -> Worker:
-    """A worker with none: sandboxed, and eager to take the activities of its own workflows."""
+    """A worker with none, and so in the sandbox."""
     return Worker(client, task_queue=task_queue(PLAIN), workflows=[Floor], activities=[Touches(pool).touch])
 
 
 def _tuned(client: Client, pool: asyncpg.Pool, settings: Settings) -> Worker:
-    """A worker with every setting of worker.py that makes ours faster, and eager dispatch."""
+    """A worker with every setting that worker.py gives ours."""
     return worker.hearing_all_at_once(
         Worker(
             client,
