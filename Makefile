@@ -31,7 +31,7 @@ test: lint  ## ruff, mypy --strict, import-linter, pytest; ARGS="-k suspend" for
 test-fast: lint  ## the linters, workflows, replay, architecture, and the tests beside what was touched; SINCE=commit
 	$(BIN)/python -m pytest $(CORES) $$($(BIN)/python .ci/touched.py $(SINCE)) $(ARGS)
 
-bench: setup  ## the speed of a change beside its floor, in one run
+bench: setup  ## the speed of a change beside its floors, in one run
 	$(BIN)/python -m bench $(ARGS)
 
 bench-console: setup  ## the Clients page over 100,000 clients; ARGS=--quick for fewer

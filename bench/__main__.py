@@ -14,15 +14,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx2
+import uvloop
 from rich.console import Console
 
 from activities.database import Database
 from bench import idle
 from bench.changes import Bench, Measured, Phase
+from bench.floor import PLAIN, TUNED
 from bench.house import House
 from bench.report import as_json, show
-from bench.subjects import SITE, Bare, NotSettled, Ours, Verified, check_lines, check_proofs
-from bench.worker import FLOOR_DSN
+from bench.subjects import SITE, Bare, NotSettled, Ours, OverHttp, Verified, check_lines, check_proofs
+from bench.worker import FLOOR_DSN, plain_client
 from starter.clients import ClientService
 from starter.contract.bodies import SiteGiven
 from starter.directory.reads import DirectoryReads
@@ -38,7 +41,7 @@ AT_ONCE = 8
 
 @dataclass(frozen=True)
 class Size:
-    """How much is measured. An odd number of changes leaves every client suspended after every other round."""
+    """How much is measured. An odd number of changes leaves every client suspended after every other turn."""
 
     name: str
     phases: tuple[Phase, ...]
@@ -61,7 +64,7 @@ SLOWEST = 60.0  # seconds in which a request is answered, on however busy a mach
 def main(argv: Sequence[str] | None = None) -> int:
     """The exit status: 0 when all was measured, whatever the numbers say."""
     size, file = _options(argv)
-    console, begun = Console(width=None if sys.stdout.isatty() else 100), time.monotonic()
+    console, begun = Console(width=None if sys.stdout.isatty() else 130), time.monotonic()
     try:
         result = _measured(size, console.print)
     except* (NotSettled, StartFailed, StarterError) as failed:
@@ -80,34 +83,40 @@ def _measured(size: Size, say: Callable[[str], None]) -> dict[str, Any]:
     """Beside the code, as the data folder of `connect up`: /tmp may be memory, where nothing waits for a disk."""
     RESULTS.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=RESULTS, prefix="run-") as folder, House(Path(folder)).running() as house:
-        return asyncio.run(_run(house, size, say))
+        return uvloop.run(_run(house, size, say))  # as the API
 
 
 async def _run(house: House, size: Size, say: Callable[[str], None]) -> dict[str, Any]:
     settings, temporal, end = house.settings, await connect(), time.monotonic() + size.seconds
     dsn = settings.directory_dsn.get_secret_value()
-    async with Database("directory", dsn, settings) as database:
+    token = {"Authorization": f"Bearer {house.token}"}
+    async with (
+        Database("directory", dsn, settings) as database,
+        httpx2.AsyncClient(base_url=house.url, headers=token, timeout=SLOWEST, trust_env=False) as http,
+    ):
         directory, watch = DirectoryReads(database), Watch(dsn)
         listening = asyncio.create_task(watch.run())
         await directory.add_site(SiteGiven(site_id=SITE, name="The bench", timezone="Europe/London"))
-        ours, floor = (
-            Ours(ClientService(Gateway(temporal, patience=SLOWEST), directory, watch, settings.limits)),
-            Bare(temporal),
-        )
-        say(f"{size.name}: {size.workflows} clients, and as many workflows of the floor")
+        ours = Ours(ClientService(Gateway(temporal, patience=SLOWEST), directory, watch, settings.limits))
+        floors = Bare(TUNED, temporal), Bare(PLAIN, await plain_client(temporal))
+        subjects = ours, OverHttp(ours, http), *floors
+        say(f"{size.name}: {size.workflows} clients, and as many workflows of each floor")
+        begun = time.perf_counter()
         await _some_at_once(ours.create, size.workflows)
-        await _some_at_once(floor.create, size.workflows)
-        await floor.lay(os.environ[FLOOR_DSN])
+        settled_per_second = round(size.workflows / (time.perf_counter() - begun), 2)
+        for floor in floors:
+            await _some_at_once(floor.create, size.workflows)
+            await floor.lay(os.environ[FLOOR_DSN])
         verified = Verified()
 
         async def check() -> None:
             await check_lines(settings.telephony_dsn.get_secret_value(), ours.now.values(), verified)
 
         bench, phases = Bench(temporal, house.pids(), size.workflows), dict[int, dict[str, Measured]]()
-        await bench.measure((ours, floor), WARMING_UP, check)
+        await bench.measure(subjects, WARMING_UP, check)
         for phase in size.phases:
             say(f"changes, {phase.callers} at a time")
-            phases[phase.callers] = await bench.measure((ours, floor), phase, check)
+            phases[phase.callers] = await bench.measure(subjects, phase, check)
         await check_proofs(dsn, ours.changes, verified)
         say(f"{size.idle} idle clients")
         left = max(LEAST_LEFT, end - time.monotonic())
@@ -115,7 +124,8 @@ async def _run(house: House, size: Size, say: Callable[[str], None]) -> dict[str
         listening.cancel()
         with suppress(asyncio.CancelledError):
             await listening
-    return as_json(phases, size=size.name, idle=resting, verified=asdict(verified))
+    resting["settled_per_second"] = settled_per_second
+    return as_json(phases, resting, size=size.name, verified=asdict(verified))
 
 
 async def _some_at_once(create: Callable[[int], Awaitable[None]], count: int) -> None:
@@ -131,7 +141,7 @@ async def _some_at_once(create: Callable[[int], Awaitable[None]], count: int) ->
 
 
 def _options(argv: Sequence[str] | None) -> tuple[Size, Path]:
-    parser = argparse.ArgumentParser(prog="make bench", description="The speed of a change beside its floor.")
+    parser = argparse.ArgumentParser(prog="make bench", description="The speed of a change beside its floors.")
     sizes = parser.add_mutually_exclusive_group()
     sizes.add_argument("--quick", dest="size", action="store_const", const=QUICK, help="in less than a minute")
     sizes.add_argument("--smoke", dest="size", action="store_const", const=SMOKE, help="only to see that it works")

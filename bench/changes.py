@@ -1,18 +1,21 @@
-"""Changes by one or many callers, ours and the floor's in turn, so that what disturbs the machine disturbs both."""
+"""Changes by one or many callers, each subject's in turn, so that what disturbs the machine disturbs all of them."""
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from statistics import quantiles
+from typing import Any, NamedTuple
 
-from temporalio.client import Client
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import Client, WorkflowHandle
 
 from bench.subjects import Subject
 from bench.usage import cpu_seconds
 
 REST = 0.3  # seconds in which all is done that a change still makes others do
 CALM = 0.1  # seconds without a new event
+AT_ONCE = "at_once"  # the activity of the fast path
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,13 @@ class Phase:
     seconds: float
 
 
+class History(NamedTuple):
+    """How long a history is."""
+
+    events: int
+    bytes: int
+
+
 @dataclass
 class Measured:
     """What changes cost."""
@@ -35,6 +45,9 @@ class Measured:
     latencies: list[float] = field(default_factory=list)  # seconds each
     seconds: float = 0.0
     events: int = 0
+    bytes: int = 0  # of history
+    updates: int = 0
+    slow: int = 0  # updates that took more than one activity at once
     cpu: dict[str, float] = field(default_factory=dict)  # seconds, by part
 
     @property
@@ -53,6 +66,8 @@ class Measured:
             "p99_ms": round(self.milliseconds(99), 2),
             "per_second": round(self.per_second, 2),
             "events": round(self.events / count, 2),
+            "bytes": round(self.bytes / count),
+            "fast": round(1 - self.slow / self.updates, 3),
             "cpu_ms": {part: round(used / count * 1000, 2) for part, used in self.cpu.items()},
         }
 
@@ -66,15 +81,15 @@ class Bench:
     async def measure(
         self, subjects: Sequence[Subject], phase: Phase, check: Callable[[], Awaitable[None]]
     ) -> dict[str, Measured]:
-        """All rounds of a phase. ``check`` is asked after each, while nothing is measured."""
+        """All rounds of a phase. ``check`` is asked after each subject's turn, while nothing is measured."""
         measured, end = {subject.name: Measured() for subject in subjects}, time.monotonic() + phase.seconds
         for number in range(phase.rounds):
             if number and time.monotonic() > end:
                 break
             first = number * phase.callers % (self._workflows - phase.callers + 1)
-            for subject in subjects if number % 2 else reversed(subjects):
+            for subject in [*subjects[number % len(subjects) :], *subjects[: number % len(subjects)]]:
                 await self._round(subject, range(first, first + phase.callers), phase.changes, measured[subject.name])
-            await check()
+                await check()
         return measured
 
     async def _round(self, subject: Subject, workflows: range, changes: int, measured: Measured) -> None:
@@ -84,8 +99,8 @@ class Bench:
                 await subject.change(number)
                 measured.latencies.append(time.perf_counter() - begun)
 
-        events = await self._events(subject, workflows)
-        used = cpu_seconds(self._pids)
+        handles = [self._temporal.get_workflow_handle(subject.workflow(number)) for number in workflows]
+        before, used = await self._histories(handles), cpu_seconds(self._pids)
         begun = time.perf_counter()
         async with asyncio.TaskGroup() as group:
             for number in workflows:
@@ -94,13 +109,36 @@ class Bench:
         await asyncio.sleep(REST)
         for part, cpu in cpu_seconds(self._pids).items():
             measured.cpu[part] = measured.cpu.get(part, 0.0) + cpu - used[part]
-        measured.events += await self._events(subject, workflows) - events
+        for handle, old, new in zip(handles, before, await self._histories(handles), strict=True):
+            measured.events += new.events - old.events
+            measured.bytes += new.bytes - old.bytes
+            updates = await _slow_updates(handle, old.events)
+            measured.updates += len(updates)
+            measured.slow += sum(updates)
 
-    async def _events(self, subject: Subject, workflows: range) -> int:
-        """Lines of history of all these workflows together, once no more are added."""
-        handles = [self._temporal.get_workflow_handle(subject.workflow(number)) for number in workflows]
-        before = -1
-        while (now := sum([(await handle.describe()).history_length for handle in handles])) != before:
+    async def _histories(self, handles: Sequence[WorkflowHandle[Any, Any]]) -> list[History]:
+        """How long the histories are, once nothing more is added to any."""
+        before: list[History] = []
+        while (now := [await _history(handle) for handle in handles]) != before:
             before = now
             await asyncio.sleep(CALM)
         return now
+
+
+async def _history(handle: WorkflowHandle[Any, Any]) -> History:
+    info = (await handle.describe()).raw_description.workflow_execution_info
+    return History(info.history_length, info.history_size_bytes)
+
+
+async def _slow_updates(handle: WorkflowHandle[Any, Any], known: int) -> list[bool]:
+    """Whether each update after the ``known`` events took other activities than the one at once. Second looks aside."""
+    updates: list[bool] = []
+    async for event in handle.fetch_history_events():
+        if event.event_id <= known:
+            continue
+        if event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED:
+            updates.append(False)
+        elif event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED and updates:
+            work = event.activity_task_scheduled_event_attributes
+            updates[-1] |= work.activity_type.name != AT_ONCE and not work.activity_id.endswith(":look")
+    return updates

@@ -1,4 +1,8 @@
-"""The floor: the least that a service of this shape costs, one update and three activities of one statement each."""
+"""The floor: the least that a service of this shape costs, one update and three activities of one statement each.
+
+There are two. The worker and the client of ``floor`` have all that makes ours fast (worker.py,
+starter/temporal/connection.py). Those of ``plain`` are as the SDK's defaults have them.
+"""
 
 import asyncio
 from datetime import timedelta
@@ -9,7 +13,7 @@ from temporalio import activity, workflow
 if TYPE_CHECKING:
     import asyncpg
 
-TASK_QUEUE = "bench-floor"
+TUNED, PLAIN = "floor", "plain"
 DATABASE = "bench"
 SLOTS = 3
 
@@ -22,6 +26,11 @@ _TOUCH = "UPDATE touched SET touches = touches + 1 WHERE subject = $1"
 ROWS = """
 INSERT INTO touched (subject) SELECT w.id || '/' || slot
 FROM unnest($1::text[]) AS w(id), generate_series(1, $2::int) AS slot"""
+
+
+def task_queue(name: str) -> str:
+    """The task queue of one of the floors."""
+    return f"bench-{name}"
 
 
 class Touches:

@@ -7,11 +7,11 @@ from typing import Protocol
 from uuid import uuid4
 
 import asyncpg
+import httpx2
 from temporalio.client import Client, WorkflowHandle
 
 from activities.secrets import sip_username
-from bench import floor
-from bench.floor import Floor
+from bench.floor import ROWS, SLOTS, Floor, task_queue
 from starter.clients import ClientService
 from starter.contract.bodies import ClientGiven, InternetGiven, LineGiven
 from workflows.domain.lifecycle import Status
@@ -20,7 +20,7 @@ from workflows.domain.services import ClientType
 from workflows.domain.systems import BUILT_IN
 from workflows.wire.messages import Suspend, Unsuspend
 from workflows.wire.start import workflow_id
-from workflows.wire.views import ClientView
+from workflows.wire.views import ClientView, CommandAnswer
 
 SITE = "bench"
 PATIENCE = 30.0  # seconds that a change may take
@@ -48,7 +48,7 @@ class Ours:
     name = "ours"
 
     def __init__(self, clients: ClientService) -> None:
-        self._desk = clients
+        self._clients = clients
         self.changes: list[ClientView] = []
         self.now: dict[str, ClientView] = {}
 
@@ -70,48 +70,78 @@ class Ours:
             lines=[LineGiven(number=f"+4420{70_000_000 + 2 * number + n}", office="3.12") for n in range(2)],
             internet=InternetGiven(down_mbps=100, up_mbps=20, vlan=110),
         )
-        view = await self._desk.create(given, f"create-{number}")
+        view = await self._clients.create(given, f"create-{number}")
         if not starts_in:
-            self._note(await self._desk.settled(view.model_copy(update={"revision": 2}), PATIENCE), Status.ACTIVE)
+            active = await self._clients.settled(view.model_copy(update={"revision": 2}), PATIENCE)
+            self._check(active, Status.ACTIVE)
+            self.now[active.client_id] = active
 
     async def change(self, number: int) -> None:
         client_id, command_id = self.client_id(number), uuid4().hex
         suspending = self.now[client_id].status is Status.ACTIVE
         kind, then = (Suspend, Status.SUSPENDED) if suspending else (Unsuspend, Status.ACTIVE)
-        answer = await self._desk.command(client_id, kind(command_id=command_id, by="bench"))
-        view = await self._desk.settled(answer, PATIENCE)
-        self._note(view, then)
+        answer = await self._clients.command(client_id, kind(command_id=command_id, by="bench"))
+        view = await self._clients.settled(answer, PATIENCE)
+        self.note(view, then)
+
+    def note(self, view: ClientView, wanted: Status) -> None:
+        """Keep what a change left, to be verified. NotSettled, when that is not what was wanted."""
+        self._check(view, wanted)
+        self.now[view.client_id] = view
         self.changes.append(view)
 
-    def _note(self, view: ClientView, wanted: Status) -> None:
+    def _check(self, view: ClientView, wanted: Status) -> None:
         if (view.status, view.provisioning) != (wanted, Provisioned.SETTLED):
             raise NotSettled(f"{view.client_id} is {view.status}, {view.provisioning}, and should be {wanted}, settled")
-        self.now[view.client_id] = view
+
+
+class OverHttp:
+    """The same clients, changed as a program of somebody else does it: by a POST to the API that waits."""
+
+    name = "http"
+
+    def __init__(self, ours: Ours, http: httpx2.AsyncClient) -> None:
+        self._ours, self._http = ours, http
+
+    def workflow(self, number: int) -> str:
+        return self._ours.workflow(number)
+
+    async def change(self, number: int) -> None:
+        client_id = self._ours.client_id(number)
+        suspending = self._ours.now[client_id].status is Status.ACTIVE
+        answer = await self._http.post(
+            f"/api/v1/clients/{client_id}/{'suspend' if suspending else 'unsuspend'}",
+            json={},
+            headers={"Prefer": f"wait={PATIENCE:.0f}", "Idempotency-Key": uuid4().hex},
+        )
+        if not answer.is_success:
+            raise NotSettled(f"{client_id}: the API answered {answer.status_code}, {answer.text[:300]}")
+        self._ours.note(
+            CommandAnswer.model_validate_json(answer.content), Status.SUSPENDED if suspending else Status.ACTIVE
+        )
 
 
 class Bare:
-    """Workflows of the floor."""
+    """Workflows of a floor, whose name is that of its worker (bench/floor.py)."""
 
-    name = "floor"
-
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    def __init__(self, name: str, client: Client) -> None:
+        self.name, self._client = name, client
         self._handles: dict[int, WorkflowHandle[Floor, None]] = {}
 
     def workflow(self, number: int) -> str:
-        return f"bench-floor-{number:05}"
+        return f"bench-{self.name}-{number:05}"
 
     async def create(self, number: int) -> None:
         """Have the workflow running."""
         self._handles[number] = await self._client.start_workflow(
-            Floor.run, id=self.workflow(number), task_queue=floor.TASK_QUEUE
+            Floor.run, id=self.workflow(number), task_queue=task_queue(self.name)
         )
 
     async def lay(self, dsn: str) -> None:
         """Have the rows that the activities write."""
         connection = await asyncpg.connect(dsn)
         try:
-            await connection.execute(floor.ROWS, [handle.id for handle in self._handles.values()], floor.SLOTS)
+            await connection.execute(ROWS, [handle.id for handle in self._handles.values()], SLOTS)
         finally:
             await connection.close()
 

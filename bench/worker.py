@@ -1,21 +1,21 @@
-"""The process under test: our worker as it is, and beside it the floor's, so that both suffer the same machine."""
+"""The process under test: our worker as it is, and beside it the floors', so that all suffer the same machine."""
 
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import asyncpg
 import structlog
+import uvloop
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 import worker
 from activities.database import open_databases
 from activities.log import set_up
+from activities.pacing.interceptor import Pacing
 from activities.settings import Settings
-from bench.floor import TASK_QUEUE, Floor, Touches
+from bench.floor import PLAIN, TUNED, Floor, Touches, task_queue
 from starter.temporal.connection import connect
 
 FLOOR_DSN = "BENCH_FLOOR_DSN"
@@ -29,33 +29,45 @@ async def run() -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     settings = Settings()
-    client = await connect(lazy=False)
+    client, pacing = await connect(lazy=False), Pacing.of(settings)
     async with (
         open_databases(settings) as databases,
-        _floor(client, settings) as floor,
-        worker.build(client, databases, settings),
-        floor,
+        asyncpg.create_pool(
+            os.environ[FLOOR_DSN], min_size=0, max_size=settings.worker_activities, reset=_keep
+        ) as pool,  # a connection for each of as many activities at once as ours
+        _tuned(client, pool, settings),
+        _plain(await plain_client(client), pool),
+        worker.watching(client, databases, settings, pacing),
+        worker.build(client, databases, settings, pacing=pacing),
     ):
         log.info(STARTED)
         await stop.wait()
 
 
-@asynccontextmanager
-async def _floor(client: Client, settings: Settings) -> AsyncIterator[Worker]:
-    """As many activities at once as ours, and a connection for each."""
-    async with asyncpg.create_pool(
-        os.environ[FLOOR_DSN], min_size=0, max_size=settings.worker_activities, reset=_keep
-    ) as pool:
-        yield Worker(
+async def plain_client(like: Client) -> Client:
+    """A client of the same server, with the SDK's defaults."""
+    return await Client.connect(like.service_client.config.target_host, namespace=like.namespace)
+
+
+def _plain(client: Client, pool: asyncpg.Pool) -> Worker:
+    """A worker with none, and so in the sandbox."""
+    return Worker(client, task_queue=task_queue(PLAIN), workflows=[Floor], activities=[Touches(pool).touch])
+
+
+def _tuned(client: Client, pool: asyncpg.Pool, settings: Settings) -> Worker:
+    """A worker with every setting that worker.py gives ours."""
+    return worker.hearing_all_at_once(
+        Worker(
             client,
-            task_queue=TASK_QUEUE,
+            task_queue=task_queue(TUNED),
             workflows=[Floor],
             activities=[Touches(pool).touch],
-            workflow_runner=UnsandboxedWorkflowRunner(),  # as ours
+            workflow_runner=UnsandboxedWorkflowRunner(),
             max_concurrent_activities=settings.worker_activities,
             max_cached_workflows=settings.worker_cached_clients,
             sticky_queue_schedule_to_start_timeout=worker.STICKY,
         )
+    )
 
 
 async def _keep(_: asyncpg.Connection) -> None:
@@ -64,5 +76,5 @@ async def _keep(_: asyncpg.Connection) -> None:
 
 if __name__ == "__main__":
     set_up(json=True)
-    asyncio.run(run())
+    uvloop.run(run())  # as ours
     os._exit(0)  # see worker.py

@@ -1,7 +1,9 @@
 """The connection to Temporal, as every Temporal tool is configured: environment, or a profile in ``temporal.toml``."""
 
 from collections.abc import Iterable, Mapping
+from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 
 import structlog
 from temporalio.api.enums.v1 import IndexedValueType, TaskQueueType
@@ -12,7 +14,7 @@ from temporalio.client import Client
 from temporalio.common import SearchAttributeKey
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import GrpcCompression, RPCError, RPCStatusCode
 
 from workflows.visibility import KEYS
 from workflows.wire.start import TASK_QUEUE
@@ -31,11 +33,23 @@ async def connect(*, lazy: bool = True) -> Client:
     that is connected now.
 
     ``TEMPORAL_ADDRESS``, ``TEMPORAL_NAMESPACE``, ``TEMPORAL_API_KEY``, ``TEMPORAL_TLS_…`` and ``TEMPORAL_PROFILE`` set
-    the address. Raises ``RuntimeError`` while it cannot connect, and ``RPCError`` when a connection breaks.
+    the address. Nothing is compressed on the way to a Temporal on this machine, where there is no way to be shortened.
+    Raises ``RuntimeError`` while it cannot connect, and ``RPCError`` when a connection breaks.
     """
     config: dict[str, Any] = {**ClientConfig.load_client_connect_config()}
     config.setdefault("target_host", "127.0.0.1:7233")
+    if on_loopback(config["target_host"]):
+        config["grpc_compression"] = GrpcCompression.NONE
     return await Client.connect(**config, data_converter=pydantic_data_converter, lazy=lazy)
+
+
+def on_loopback(address: str) -> bool:
+    """Whether ``host:port`` is this machine."""
+    host = urlsplit(f"//{address}").hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 async def ensure_search_attributes(client: Client, keys: Iterable[SearchAttributeKey[Any]] = KEYS) -> None:

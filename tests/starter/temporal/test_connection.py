@@ -11,7 +11,7 @@ from temporalio.api.operatorservice.v1 import (
 )
 from temporalio.client import Client
 from temporalio.common import SearchAttributeKey
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import GrpcCompression, RPCError, RPCStatusCode
 
 from starter.temporal.connection import SearchAttributesMissing, connect, ensure_search_attributes, why_not_heard_of
 from tests.support.service import Service
@@ -79,3 +79,20 @@ async def test_where_we_may_not_manage_attributes_the_message_says_which_are_nee
     monkeypatch.setattr(temporal.operator_service, "list_search_attributes", forbidden)
     with pytest.raises(SearchAttributesMissing, match=r"ClientNextChangeAt \(Datetime\)"):
         await ensure_search_attributes(temporal)
+
+
+@pytest.mark.parametrize(
+    ("address", "compression"),
+    [
+        ("127.0.0.1:7233", GrpcCompression.NONE),
+        ("[::1]:7233", GrpcCompression.NONE),
+        ("localhost:7233", GrpcCompression.NONE),
+        ("temporal:7233", GrpcCompression.GZIP),
+        ("10.0.0.7:7233", GrpcCompression.GZIP),
+    ],
+)
+async def test_nothing_is_compressed_on_the_way_to_this_machine(
+    monkeypatch: pytest.MonkeyPatch, address: str, compression: GrpcCompression
+) -> None:
+    monkeypatch.setenv("TEMPORAL_ADDRESS", address)
+    assert (await connect()).service_client.config.grpc_compression is compression
