@@ -11,8 +11,8 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 import pytest
-from temporalio.service import RPCError
 
+from starter.errors import TemporalAway
 from starter.local.children import signal_family
 from starter.temporal.gateway import Gateway
 from tests.faults.place import Place
@@ -122,11 +122,11 @@ async def test_a_server_that_dies_at_any_moment_leaves_no_effect_that_nobody_dec
 
 async def die(place: Place, key: str, chance: random.Random) -> bool:
     """Have the server die while a silent caller's command is under way. Whether the caller had its answer before."""
-    suspended = await is_suspended(place)
+    suspended = await eventually(lambda: status(place)) == "suspended"
     message = (Unsuspend if suspended else Suspend)(command_id=key, by="api")
     asking = asyncio.create_task(Gateway(await place.client()).command("acme", message))
     await asyncio.wait({asking}, timeout=chance.uniform(0, LATEST))
-    answered = asking.done()
+    answered = asking.done() and asking.exception() is None
     place.kill_temporal()
     asking.cancel()
     await asyncio.gather(asking, return_exceptions=True)
@@ -140,16 +140,14 @@ async def agrees(place: Place, key: str, *, was_suspended: bool) -> bool:
     decided = (key,) in await place.rows(DECIDED)
     suspended = was_suspended != decided
     shown = await place.rows("SELECT status, provisioning FROM clients")
-    return (
-        await is_suspended(place) == suspended
-        and shown == [("suspended" if suspended else "active", "settled")]
-        and await place.lines() == {int(not suspended)}
-    )
+    return shown == [(await status(place), "settled")] == [
+        ("suspended" if suspended else "active", "settled")
+    ] and await place.lines() == {int(not suspended)}
 
 
-async def is_suspended(place: Place) -> bool:
+async def status(place: Place) -> str:
     """As the client's workflow has it."""
     try:
-        return (await Gateway(await place.client()).client("acme")).status == "suspended"
-    except RPCError as away:
+        return str((await Gateway(await place.client()).client("acme")).status)
+    except TemporalAway as away:  # on its way back
         raise AssertionError(away) from away
