@@ -12,7 +12,7 @@ from starter.local.postgres import EmbeddedPostgres
 from tests.support.databases import THROW_AWAY
 from tests.support.waiting import free_port
 
-KILLS, COMMANDS = 10, 100
+KILLS, COMMANDS, DEATHS = 10, 100, 5
 MEMORY, ROOM = Path("/dev/shm"), 4 * 2**30
 
 os.environ["TEMPORAL_DEBUG"] = "1"  # or the SDK takes a workflow for deadlocked that had no turn for two seconds
@@ -24,6 +24,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("connect")
     group.addoption("--kills", type=int, default=KILLS, help="how often test_kills kills a part")
     group.addoption("--commands", type=int, default=COMMANDS, help="how many commands its callers send")
+    group.addoption("--deaths", type=int, default=DEATHS, help="how often test_fast_path has Temporal die")
     group.addoption("--seed", type=int, help="of its chances, to repeat a run")
     group.addoption("--shuffle", type=int, metavar="SEED", help="files, and the tests of each, in an order of chance")
 

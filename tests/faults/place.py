@@ -2,18 +2,21 @@
 
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest_asyncio
 from temporalio.client import Client as TemporalClient
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.service import RPCError
 
-from starter.local.children import Child
+from starter.local.children import Child, signal_family
 from starter.local.databases import dsns, prepare
 from starter.local.postgres import EmbeddedPostgres
 from starter.local.temporal import NAMESPACE, TemporalServer
@@ -43,9 +46,10 @@ class Place:
         self.dsns = dsns(postgres)
 
     @contextmanager
-    def worker(self) -> Iterator[Child]:
+    def worker(self, **settings: str) -> Iterator[Child]:
         """A worker process; ended with the block, if it is still there."""
-        child = Child("worker", [sys.executable, "-m", "worker"], self.folder / "worker.log", self._environment())
+        env = self._environment() | settings
+        child = Child("worker", [sys.executable, "-m", "worker"], self.folder / "worker.log", env)
         child.start()
         try:
             yield child
@@ -65,12 +69,31 @@ class Place:
             self.temporal.address, namespace=NAMESPACE, data_converter=pydantic_data_converter
         )
 
-    async def open(self, client_id: str) -> None:
+    async def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """What the directory's database answers."""
+        connection = await asyncpg.connect(self.dsns["CONNECT_DIRECTORY_DSN"])
+        try:
+            return [tuple(row) for row in await connection.fetch(query, *values)]
+        finally:
+            await connection.close()
+
+    def kill_temporal(self) -> None:
+        """Temporal's server dies."""
+        assert self.temporal.process is not None
+        signal_family(self.temporal.process.pid, signal.SIGKILL)
+        self.temporal.process.wait()
+
+    async def start_temporal(self) -> None:
+        """It is there again."""
+        self.temporal.start()
+        await eventually(self.temporal.ready)
+
+    async def open(self, client_id: str, limits: Limits = LIMITS) -> None:
         """An active client, settled."""
         now = datetime.now(UTC)
         starts = resolve(NamedDay(now.date()), "Europe/London")
         client = Client(client_id, "Acme Ltd", "thames", "Europe/London", SERVICES, starts, now)
-        state = ClientState.of_new(client, LIMITS)
+        state = ClientState.of_new(client, limits)
         attributes = attributes_at_start(state)
         await (await self.client()).start_workflow(
             ClientLifecycle.run,
@@ -93,7 +116,10 @@ class Place:
         handle = (await self.client()).get_workflow_handle(workflow_id(client_id))
 
         async def settled() -> ClientView | None:
-            view: ClientView = await handle.query("client", result_type=ClientView)
+            try:
+                view: ClientView = await handle.query("client", result_type=ClientView)
+            except RPCError as away:  # on its way back
+                raise AssertionError(away) from away
             return view if (view.status, view.provisioning) == (status, "settled") else None
 
         found = await eventually(settled)

@@ -1,13 +1,15 @@
 """A system that is down, frozen, locked, or loses an answer: seen, waited out, and never in the other system's way."""
 
+from dataclasses import replace
+
 import asyncpg
 import pytest
 
 from starter.local.postgres import EmbeddedPostgres
-from tests.faults.conftest import RealHouse
+from tests.faults.conftest import QUICK, RealHouse
 from tests.support.databases import frozen
 from tests.support.waiting import eventually
-from tests.support.workflows import Handle
+from tests.support.workflows import SERVICES, Handle
 from workflows.wire.views import ClientView
 
 
@@ -60,6 +62,19 @@ async def test_a_database_that_is_frozen_during_a_change_is_shown_and_recovers_b
         await in_attention(real_service, handle)
         assert not await real_service.internet_on(client_id)
     await settled_off(real_service, handle, client_id, numbers)
+
+
+async def test_a_frozen_system_does_not_keep_the_other_from_its_proof_nor_the_caller_from_an_answer(
+    real_service: RealHouse, telephony_server: EmbeddedPostgres
+) -> None:
+    handle = await real_service.start(limits=replace(QUICK, at_once=2), services=SERVICES)
+    view = await real_service.view(handle)
+    with frozen(telephony_server):
+        answer = await real_service.command(handle, "suspend", source="billing")
+        states = {system.system: system.state for system in answer.systems}
+        assert states == {"telephony": "changing", "internet": "settled"}
+        assert not await real_service.internet_on(view.client_id)
+    await settled_off(real_service, handle, view.client_id, [line.number for line in view.lines])
 
 
 async def test_a_locked_table_is_shown_as_busy_and_the_change_follows_when_it_is_free(

@@ -6,13 +6,14 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from workflows.domain.client.client import Client
+from workflows.domain.client.planning import named_day
 from workflows.domain.client.rules import needs_of
 from workflows.domain.commands import ClientCommand
 from workflows.domain.dates import NamedDay, resolve
 from workflows.domain.errors import NumberTaken, Refusal
 from workflows.domain.lifecycle import Kind
 from workflows.domain.services import ClientType, Line, Services
-from workflows.wire.messages import BY_NAME
+from workflows.wire.messages import BY_NAME, DatedMessage
 
 SITE = {"site_id": "bank-house", "name": "Bank House", "timezone": "Europe/London"}
 BEGUN = date(2025, 1, 1)
@@ -77,6 +78,8 @@ class Request:
     def command(self, by: str) -> ClientCommand:
         """What the client is asked to do, in the words of the domain. ``by`` is who asked."""
         message = BY_NAME[self.kind].model_validate({**self.said, "command_id": self.key, "by": by})
+        if isinstance(message, DatedMessage) and (day := named_day(message.command())):
+            message = message.dated(resolve(day, SITE["timezone"]))  # as the API does
         command: ClientCommand = message.command()  # type: ignore[assignment]  # none of them is about a system
         return command
 

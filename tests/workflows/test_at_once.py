@@ -1,11 +1,19 @@
 """What a person waits for is attempted at once, by one activity for all systems, and answered when it is proven."""
 
 import asyncio
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tests.support.workflows import Handle, Service
+from starter.temporal.gateway import Gateway
+from tests.support.waiting import HANGING
+from tests.support.workflows import LONDON, SERVICES, Handle, Service
+from workflows.domain.client.client import Client
+from workflows.domain.commands import SystemCommand
+from workflows.domain.dates import NamedDay, resolve
 from workflows.domain.provisioning.standing import Limits
+from workflows.wire.messages import AnyMessage, Message
+from workflows.wire.start import client_id_of
 from workflows.wire.views import CommandAnswer
 
 PROMPT = Limits(attempt=8, first_pause=1, longest_pause=60, at_once=2)
@@ -133,3 +141,61 @@ async def test_the_second_step_of_a_conversion_is_an_attempt_of_its_own(service:
     await service.settled(handle)
     assert len(service.internet.orders) == 2
     assert (await attempts(handle))[before:].count("ensure") >= 2, "the telephones, then the network"
+
+
+CALLERS, EACH = 8, 38
+
+
+def commands_of(caller: int) -> list[AnyMessage]:
+    """What one caller asks, one after another: holds of its own, a line of its own, and everybody's name."""
+    line = {"number": f"+4420794608{caller:02}", "office": "3.12"}
+    in_turn: list[dict[str, Any]] = [
+        {"kind": "suspend", "source": f"caller-{caller}"},
+        {"kind": "change_services", "add_lines": [line]},
+        {"kind": "edit", "name": f"Acme of {caller}"},
+        {"kind": "unsuspend", "source": f"caller-{caller}"},
+        {"kind": "change_services", "remove_lines": [line["number"]]},
+    ]
+    fields = ({**in_turn[n % len(in_turn)], "command_id": f"{caller}-{n}", "by": "caller"} for n in range(EACH))
+    return [Message.model_validate(each).root for each in fields]
+
+
+async def test_three_hundred_commands_of_eight_callers_are_done_once_each_in_an_order_that_explains_every_answer(
+    service: Service,
+) -> None:
+    handle = await service.start(limits=replace(PROMPT, renew_after=400))
+    client_id, gateway = client_id_of(handle.id), Gateway(service.temporal, patience=HANGING)
+    messages = {message.command_id: message for caller in range(CALLERS) for message in commands_of(caller)}
+    answers: dict[str, CommandAnswer] = {}
+
+    async def call(caller: int) -> None:
+        for message in commands_of(caller):
+            answers[message.command_id] = await gateway.command(client_id, message)
+
+    async with asyncio.TaskGroup() as group:
+        for caller in range(CALLERS):
+            group.create_task(call(caller))
+    view = await service.settled(handle)
+    lines = {
+        number: entry
+        for order in service.directory.orders
+        for number, entry in enumerate(order.entries, order.first_entry)
+        if entry.command_id in messages
+    }
+    done = [entry.command_id for _, entry in sorted(lines.items())]
+    assert sorted(done) == sorted(messages), "each once"
+    starts = resolve(NamedDay(service.day(0)), LONDON)
+    client = Client(client_id, "Acme Ltd", "thames", LONDON, SERVICES, starts, datetime.now(UTC))
+    client.begin()
+    client.advance(datetime.now(UTC))
+    for key in done:
+        command = messages[key].command()
+        assert not isinstance(command, SystemCommand)
+        outcome = client.obey(command, datetime.now(UTC))
+        assert (outcome.changed, outcome.message) == (answers[key].changed, answers[key].message)
+    assert (client.name, client.status, set(client.services.numbers)) == (
+        view.name,
+        view.status,
+        {line.number for line in view.lines},
+    )
+    assert len(await service.histories()) > 3, "with renewals between"

@@ -1,0 +1,153 @@
+"""Whoever dies in the middle of what is attempted at once: what was recorded is done, once, and nothing else is.
+
+``make test ARGS="-k fast_path --deaths 100"`` has Temporal die a hundred times; ``--seed`` repeats the moments.
+"""
+
+import asyncio
+import random
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import asyncpg
+import pytest
+
+from starter.errors import TemporalAway
+from starter.local.children import signal_family
+from starter.temporal.gateway import Gateway
+from tests.faults.place import Place
+from tests.faults.place import place as place  # the fixture
+from tests.support.waiting import eventually
+from workflows.domain.provisioning.standing import Limits
+from workflows.wire.messages import Suspend, Unsuspend
+
+PROMPT = Limits(attempt=20, first_pause=0.5, longest_pause=1, second_look=0, at_once=5)
+PATIENT = {"CONNECT_LOCK_SECONDS": "15", "CONNECT_STATEMENT_SECONDS": "18"}
+KEY = "the-key"
+LATEST = 0.2  # seconds into a command, when the server dies: about when a busy machine has answered it
+DECIDED = "SELECT command_id FROM history WHERE event IN ('asked', 'decided') AND by = 'api' ORDER BY entry"
+
+
+@asynccontextmanager
+async def internet_locked(place: Place) -> AsyncIterator[None]:
+    """The network's database keeps its order waiting."""
+    somebody = await asyncpg.connect(place.dsns["CONNECT_INTERNET_DSN"])
+    try:
+        async with somebody.transaction():
+            await somebody.execute("LOCK TABLE radcheck IN ACCESS EXCLUSIVE MODE")
+            yield
+    finally:
+        await somebody.close()
+
+
+async def begin(place: Place) -> None:
+    """A caller suspends Acme and is never heard of again. The telephones are off, and the directory says so: only the
+    network holds up the attempt at once."""
+    message = Suspend(command_id=KEY, by="api", source="billing")
+    asking = asyncio.create_task(Gateway(await place.client()).command("acme", message))
+
+    async def done() -> bool:
+        return await place.lines() == {0} and await place.rows(DECIDED) == [(KEY,)]
+
+    await eventually(done)
+    assert not asking.done()
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+
+
+async def nothing_doubled(place: Place) -> None:
+    """Every line of the history stands there once, and every proof."""
+    entries = await place.rows("SELECT entry FROM history WHERE entry IS NOT NULL")
+    assert len(set(entries)) == len(entries)
+    proofs = await place.rows("SELECT kind, revision FROM history WHERE event = 'proven'")
+    assert len(set(proofs)) == len(proofs)
+
+
+async def agreed(place: Place, status: str) -> None:
+    """Workflow, directory and telephone system are all of this mind."""
+    await place.shows("acme", status)
+
+    async def agree() -> bool:
+        shown = await place.rows("SELECT status, provisioning FROM clients")
+        return shown == [(status, "settled")] and await place.lines() == {int(status == "active")}
+
+    await eventually(agree)
+
+
+async def test_a_worker_killed_after_the_change_was_committed_is_proven_once(place: Place) -> None:
+    with place.worker(**PATIENT) as first:
+        await place.open("acme", PROMPT)
+        async with internet_locked(place):
+            await begin(place)
+            assert first.process is not None
+            signal_family(first.process.pid, signal.SIGKILL)
+            first.process.wait()
+    with place.worker():
+        await agreed(place, "suspended")
+        assert await place.rows(DECIDED) == [(KEY,)]
+        await nothing_doubled(place)
+
+
+async def test_a_server_killed_after_the_change_was_committed_goes_on_though_the_caller_is_silent(place: Place) -> None:
+    with place.worker(**PATIENT):
+        await place.open("acme", PROMPT)
+        async with internet_locked(place):
+            await begin(place)
+            place.kill_temporal()
+        await place.start_temporal()
+        await agreed(place, "suspended")
+        assert await place.rows(DECIDED) == [(KEY,)]
+        await nothing_doubled(place)
+
+
+async def test_a_server_that_dies_at_any_moment_leaves_no_effect_that_nobody_decided(
+    place: Place, request: pytest.FixtureRequest, record_property: Callable[[str, object], None]
+) -> None:
+    option = request.config.getoption
+    seed = random.randrange(2**32) if option("seed") is None else int(option("seed"))
+    record_property("seed", seed)
+    chance, heard = random.Random(seed), list[str]()
+    deaths = int(option("deaths"))
+    with place.worker():
+        await place.open("acme", PROMPT)
+        for n in range(deaths):
+            if await die(place, f"death-{n}", chance):
+                heard.append(f"death-{n}")
+        decided = [key for (key,) in await place.rows(DECIDED)]
+        record_property("deaths", f"{deaths}: {len(decided)} commands decided, {len(heard)} of them answered")
+        assert len(set(decided)) == len(decided)
+        assert set(heard) <= set(decided)
+        await nothing_doubled(place)
+
+
+async def die(place: Place, key: str, chance: random.Random) -> bool:
+    """Have the server die while a silent caller's command is under way. Whether the caller had its answer before."""
+    suspended = await eventually(lambda: status(place)) == "suspended"
+    message = (Unsuspend if suspended else Suspend)(command_id=key, by="api")
+    asking = asyncio.create_task(Gateway(await place.client()).command("acme", message))
+    await asyncio.wait({asking}, timeout=chance.uniform(0, LATEST))
+    answered = asking.done() and asking.exception() is None
+    place.kill_temporal()
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+    await place.start_temporal()
+    await eventually(lambda: agrees(place, key, was_suspended=suspended))
+    return answered
+
+
+async def agrees(place: Place, key: str, *, was_suspended: bool) -> bool:
+    """Whether a command was decided and is done everywhere, or is known nowhere and has no effect."""
+    decided = (key,) in await place.rows(DECIDED)
+    suspended = was_suspended != decided
+    shown = await place.rows("SELECT status, provisioning FROM clients")
+    return shown == [(await status(place), "settled")] == [
+        ("suspended" if suspended else "active", "settled")
+    ] and await place.lines() == {int(not suspended)}
+
+
+async def status(place: Place) -> str:
+    """As the client's workflow has it."""
+    try:
+        return str((await Gateway(await place.client()).client("acme")).status)
+    except TemporalAway as away:  # on its way back
+        raise AssertionError(away) from away
