@@ -37,7 +37,7 @@ from tests.support.waiting import HANGING, eventually, free_port
 from worker import hearing_all_at_once, of_instances, together
 from workflows.client_lifecycle import ClientLifecycle
 from workflows.domain.provisioning.standing import Limits
-from workflows.domain.systems import INTERNET, TELEPHONY, SystemInstance
+from workflows.domain.systems import INTERNET, TELEPHONY, System, SystemInstance
 from workflows.guard import Guard
 from workflows.ports import Ensure, Evidence
 from workflows.wire.start import TASK_QUEUE
