@@ -13,7 +13,6 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 import worker
 from activities.database import open_databases
 from activities.log import set_up
-from activities.pacing.interceptor import Pacing
 from activities.settings import Settings
 from bench.floor import PLAIN, TUNED, Floor, Touches, task_queue
 from starter.temporal.connection import connect
@@ -29,7 +28,7 @@ async def run() -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     settings = Settings()
-    client, pacing = await connect(lazy=False), Pacing.of(settings)
+    client = await connect(lazy=False)
     async with (
         open_databases(settings) as databases,
         asyncpg.create_pool(
@@ -37,8 +36,8 @@ async def run() -> None:
         ) as pool,  # a connection for each of as many activities at once as ours
         _tuned(client, pool, settings),
         _plain(await plain_client(client), pool),
+        worker.build(client, databases, settings) as pacing,
         worker.watching(client, databases, settings, pacing),
-        worker.build(client, databases, settings, pacing=pacing),
     ):
         log.info(STARTED)
         await stop.wait()
