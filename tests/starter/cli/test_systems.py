@@ -112,7 +112,6 @@ async def test_what_fails_again_is_status_4_and_a_closed_client_status_1(
         (("skip", "acme", "telephony", "--reason", " "), "--reason"),
         (("mark-done", "acme", "internet"), "--note"),
         (("mark-done", "acme", "internet", "--reason", "x"), "--reason"),
-        (("retry", "acme", "directory"), "'telephony', 'internet'"),
         (("retry", "acme"), "SYSTEM"),
     ],
 )
@@ -123,6 +122,15 @@ async def test_a_way_out_that_is_not_said_whole_is_wrong_usage(
     assert (result.status, result.out) == (2, "")
     assert "Usage" in result.err
     assert remedy in result.err
+
+
+async def test_a_system_that_the_client_does_not_have_is_refused_with_those_it_has(
+    terminal: Terminal, service: Service
+) -> None:
+    client_id = (await service.create())["client_id"]
+    refused = await terminal.connect("client", "retry", client_id, "directory")
+    assert (refused.status, refused.out) == (1, "")
+    assert "Give one of: telephony, internet." in refused.err
 
 
 async def test_rotated_credentials_are_told_how_to_read(terminal: Terminal, service: Service) -> None:
