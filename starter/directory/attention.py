@@ -57,19 +57,19 @@ live AS (
   SELECT *, array_position(ARRAY['working', 'recovering', 'failing'], state) AS badness
   FROM system_states WHERE updated_at > now() - make_interval(secs => $1)),
 workers AS (
-  SELECT system, (array_agg(state ORDER BY badness DESC, since))[1] AS state,
+  SELECT system, instance, (array_agg(state ORDER BY badness DESC, since))[1] AS state,
     (array_agg(since ORDER BY badness DESC, since))[1] AS since,
     (array_agg(last_error ORDER BY last_failure_at DESC NULLS LAST, badness DESC))[1] AS last_error,
     max(last_failure_at) AS last_failure_at, max(last_success_at) AS last_success_at, count(*) AS workers
-  FROM live GROUP BY system),
+  FROM live GROUP BY system, instance),
 known AS (
-  SELECT unnest($2::text[]) AS system, 'main' AS instance UNION SELECT system, 'main' FROM workers
+  SELECT unnest($2::text[]) AS system, 'main' AS instance UNION SELECT system, instance FROM workers
   UNION SELECT system, instance FROM unsettled)
 SELECT system, instance, coalesce(w.state, 'unknown') AS state, w.since, coalesce(w.last_error, '') AS last_error,
   w.last_failure_at, w.last_success_at, coalesce(w.workers, 0) AS workers,
   coalesce(c.clients_in_attention, 0) AS clients_in_attention, c.oldest_attention_at,
   coalesce(c.clients_changing, 0) AS clients_changing
-FROM known LEFT JOIN workers w USING (system) LEFT JOIN unsettled c USING (system, instance)
+FROM known LEFT JOIN workers w USING (system, instance) LEFT JOIN unsettled c USING (system, instance)
 ORDER BY array_position($2, system), system, instance
 """  # noqa: S608  # put together from constants
 

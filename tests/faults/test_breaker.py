@@ -74,7 +74,7 @@ class JsonHouse(Service):
         ids = [client_id_of(handle.id) for handle in handles]
 
         async def shown() -> bool:
-            found = await self.rows("SELECT FROM clients WHERE attention AND client_id = ANY($1)", ids)
+            found = await self.rows("SELECT FROM clients WHERE provisioning = 'attention' AND client_id = ANY($1)", ids)
             return len(found) == len(ids)
 
         await eventually(shown)
@@ -218,7 +218,8 @@ async def test_a_drain_stops_when_the_system_fails_again_and_the_next_one_goes_o
     await eventually(lambda: json_service.pacing.condition(PHONES) is Condition.RECOVERING)
     telephony.down = True
     await eventually(lambda: json_service.pacing.condition(PHONES) is Condition.FAILING)
-    asleep = {row["client_id"] for row in await json_service.rows("SELECT client_id FROM clients WHERE attention")}
+    sleeping = "SELECT client_id FROM clients WHERE provisioning = 'attention'"
+    asleep = {row["client_id"] for row in await json_service.rows(sleeping)}
     woken = await json_service.rows("SELECT client_id FROM history WHERE source = 'recovery'")
     assert 0 < len(woken) < len(others)
     assert len(asleep) > len(others) / 2
