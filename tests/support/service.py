@@ -218,7 +218,8 @@ async def running_service(temporal: Client, settings: Settings) -> AsyncIterator
         telephony, internet = RecordedTelephony(evidences), RecordedInternet(evidences)
         doors = RecordedSystem("doors", evidences)
         fakes = {TELEPHONY: telephony, INTERNET: internet, "doors": doors}
-        systems = Systems({SystemInstance(system): fake for system, fake in fakes.items()})
+        served = {SystemInstance(system): fake for system, fake in fakes.items()}
+        systems = Systems({**served, SystemInstance("doors", "annex"): doors})
         directory = PostgresDirectory(database)
         worker = Worker(
             temporal,
