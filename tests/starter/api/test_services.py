@@ -64,6 +64,7 @@ async def test_hidden_characters_and_wild_numbers_are_no_settings(with_doors: Se
 
 async def test_a_system_of_another_kind_is_retried_skipped_and_marked_by_its_name(with_doors: Service) -> None:
     client_id = (await with_doors.create(services=[DOOR]))["client_id"]
+    await with_doors.known(client_id)
     answer = await with_doors.post(client_id, "systems/doors/retry")
     assert answer.json()["message"] == "The doors is as decided"
     unknown = await with_doors.post(client_id, "systems/mailbox/retry")
