@@ -98,10 +98,10 @@ async def test_a_plan_far_ahead_adds_no_timer_events_to_other_commands(service: 
     ],
     ids=["rename", "new billing ref", "plan", "no change", "convert", "remove a line", "add a line"],
 )
-async def test_every_other_change_costs_what_it_must_and_at_most_22(
+async def test_every_other_change_costs_what_it_must_and_at_most_22_or_23_with_numbers_to_claim(
     service: Service, kind: str, fields: dict[str, Any], expected: dict[str, int]
 ) -> None:
-    costs = []
+    costs, most = [], 23 if "add_lines" in fields else 22  # a claim is decided first, in a task of its own
     for _ in range(CHEAPEST_OF):
         handle = await service.start()
         events = await cost(service, handle, partial(service.command, handle, kind, **fields))
@@ -111,9 +111,9 @@ async def test_every_other_change_costs_what_it_must_and_at_most_22(
         await handle.result()
         service.directory.numbers.clear()
         service.directory.billing_refs.clear()
-        if costs[-1] <= 22:
+        if costs[-1] <= most:
             break
-    assert min(costs) <= 22, costs
+    assert min(costs) <= most, costs
 
 
 async def test_a_refused_command_costs_nothing(service: Service) -> None:
