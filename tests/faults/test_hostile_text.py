@@ -1,6 +1,5 @@
 """What a system says is cut and cleaned: neither a history nor an answer grows with it, and the client goes on."""
 
-from temporalio import activity
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
@@ -57,8 +56,7 @@ class Shouting(FakeTelephony):
         super().__init__()
         self.words: list[Exception | Evidence] = []
 
-    @activity.defn(name="ensure_lines")
-    async def ensure_lines(self, order: Ensure) -> Evidence:
+    async def ensure(self, order: Ensure) -> Evidence:
         match self.words.pop() if self.words else None:
             case Exception() as error:
                 raise error
