@@ -106,7 +106,9 @@ async def test_a_decommissioned_client_ends_only_when_it_is_proven_off(service: 
     handle = await service.start(limits=PATIENT)
     service.internet.faults.down = True
     await service.command(handle, "decommission")
-    view = await service.until(handle, lambda view: view.provisioning == "attention")
+    view = await service.until(
+        handle, lambda view: view.provisioning == "attention" and view.systems[0].state == "settled"
+    )
     assert (view.status, view.systems[0].actual) == ("decommissioned", dict.fromkeys(view.systems[0].desired, "off"))
     service.internet.faults.down = False
     await service.skip(handle, timedelta(hours=1))
