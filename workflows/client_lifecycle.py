@@ -18,7 +18,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.domain.journal import shortened
     from workflows.domain.preview import preview
     from workflows.domain.provisioning.standing import Doubt, Found, Proof, Standing
-    from workflows.domain.systems import System
+    from workflows.domain.systems import DIRECTORY, System
     from workflows.inbox import read
     from workflows.ports import (
         Claim,
@@ -310,6 +310,8 @@ class ClientLifecycle:
     def _failed(self, system: System, failure: ActivityError, order: Order, now: datetime) -> None:
         if (newest := newer_revision(failure)) is not None:
             self._state.overtaken(system, newest, now)
+        elif system == DIRECTORY and order.revision < self._directory.wanted_since:
+            return  # what was decided since is published at once, not after the pause of an older publication
         else:
             self._state.failed(system, failure_text(failure, order), now, workflow.random().random())
 

@@ -102,6 +102,24 @@ async def test_a_directory_that_is_away_delays_no_switch_and_hears_everything_af
     assert [text for text in told if "security" in text]
 
 
+async def test_a_publication_that_fails_after_a_newer_decision_does_not_put_that_off(service: Service) -> None:
+    handle = await service.start(limits=PATIENT)
+    faults = service.directory.faults
+    first, second = asyncio.Event(), asyncio.Event()
+    faults.hold, faults.down = first, True
+    faults.reached.clear()
+    await service.command(handle, "suspend")
+    await faults.reached.wait()
+    await service.command(handle, "unsuspend")
+    faults.reached.clear()
+    faults.hold = second
+    first.set()
+    await eventually(faults.reached.is_set)
+    faults.down = False
+    second.set()
+    assert (await service.settled(handle)).status == "active"
+
+
 async def test_a_decommissioned_client_ends_only_when_it_is_proven_off(service: Service) -> None:
     handle = await service.start(limits=PATIENT)
     service.internet.faults.down = True
