@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-import structlog
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
@@ -12,8 +11,6 @@ from workflows.domain.text import safe_text
 from workflows.ports import AtOnce, Directory, Ensure, Evidence, Failed, Publish, Published, ServiceSystem
 
 LATE = "Late"
-
-log = structlog.get_logger(__name__)
 
 Pace = Callable[[Ensure, Callable[[Ensure], Awaitable[Evidence]]], Awaitable[Evidence]]
 """Carries out an order on a system, or turns it away."""
