@@ -165,6 +165,18 @@ class Service:
             for system in systems:
                 system.faults.down = False
 
+    async def stuck(self, client_id: str, command: str, *systems: FakeSystem) -> None:
+        """Send a command that these systems do not carry out, and return when the client gave them up for now."""
+        names = {system.system for system in systems}
+
+        async def gave_up() -> bool:
+            view = await self.clients.gateway.client(client_id)
+            return names <= {system.system for system in view.systems if system.state == "attention"}
+
+        async with self.without(*systems):
+            await self.post(client_id, command, wait=0)
+            await eventually(gave_up)
+
     async def closed(self, **record: Any) -> dict[str, Any]:
         """A client that was decommissioned, and whose workflow is over."""
         client = await self.create(**record)

@@ -38,9 +38,8 @@ async def ward(slow: Service) -> Ward:
     names = ("first", "second", "skipped", "well")
     ids = {name: (await slow.create(site=site, name=name, internet=ACCESS))["client_id"] for name in names}
     ids["dark"] = (await slow.create(site=site, name="dark", lines=[{"number": line, "office": "1"}]))["client_id"]
-    async with slow.without(slow.telephony, slow.internet):
-        for name in ("first", "second", "skipped"):
-            await slow.post(ids[name], "suspend", wait=1)
+    for name in ("first", "second", "skipped"):
+        await slow.stuck(ids[name], "suspend", slow.telephony, slow.internet)
     slow.telephony.doubts[line] = (Proof.NOT_PROVEN, "Kamailio is silent")
     await slow.post(ids["dark"], "suspend", wait=1)
     for system in ("telephony", "internet"):
@@ -191,9 +190,8 @@ async def test_who_is_proven_waits_no_more(slow: Service) -> None:
     site = unique("clinic")
     await slow.api.post("/sites", json={"site_id": site, "name": "Clinic", "timezone": "UTC"})
     client_id = (await slow.create(site=site))["client_id"]
-    async with slow.without(slow.telephony):
-        await slow.post(client_id, "suspend", wait=1)
-        await eventually(lambda: _waiting(slow.api, site))
+    await slow.stuck(client_id, "suspend", slow.telephony)
+    await eventually(lambda: _waiting(slow.api, site))
     assert (await slow.post(client_id, "systems/telephony/retry")).status_code == 200
     assert await _waiting(slow.api, site) == []
 

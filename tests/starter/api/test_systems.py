@@ -22,11 +22,8 @@ def system_of(client: dict[str, Any], name: str = "telephony") -> dict[str, Any]
 async def stuck(slow: Service, **record: Any) -> dict[str, Any]:
     """A suspended client whose telephones could not be switched off; the next attempt is an hour away."""
     client = await slow.create(**record)
-    async with slow.without(slow.telephony):
-        answer = await slow.post(client["client_id"], "suspend", wait=1)
-    assert (answer.status_code, answer.json()["provisioning"]) == (202, "attention"), answer.text
-    answered: dict[str, Any] = answer.json()
-    return answered
+    await slow.stuck(client["client_id"], "suspend", slow.telephony)
+    return await shown(slow, client["client_id"])
 
 
 async def shown(service: Service, client_id: str) -> dict[str, Any]:
@@ -46,8 +43,7 @@ async def listed(service: Service, client_id: str) -> dict[str, Any]:
 async def test_what_is_not_proven_off_has_no_time_of_proof_whatever_was_proven_before(slow: Service) -> None:
     client_id = (await slow.create())["client_id"]
     assert system_of(await shown(slow, client_id))["subjects"][0]["proven_at"]
-    async with slow.without(slow.telephony):
-        await slow.post(client_id, "suspend", wait=1)
+    await slow.stuck(client_id, "suspend", slow.telephony)
     for view in (await shown(slow, client_id), await listed(slow, client_id)):
         (subject,) = system_of(view)["subjects"]
         assert (subject["desired"], subject["state"], subject["proven_at"]) == ("off", "changing", None)
@@ -104,18 +100,12 @@ async def test_the_same_retry_twice_is_one_retry(slow: Service) -> None:
 async def test_one_system_is_retried_and_the_other_left_alone(slow: Service) -> None:
     client = await slow.create(internet=ACCESS)
     client_id = client["client_id"]
-    async with slow.without(slow.telephony, slow.internet):
-        await slow.post(client_id, "suspend", wait=1)
-        await eventually(lambda: _both_in_attention(slow, client_id))
+    await slow.stuck(client_id, "suspend", slow.telephony, slow.internet)
     answer = await slow.post(client_id, "systems/internet/retry", wait=1)
     assert (answer.status_code, answer.json()["provisioning"]) == (202, "attention")
     both = await shown(slow, client_id)
     assert (system_of(both)["state"], system_of(both, "internet")["state"]) == ("attention", "settled")
     assert (await slow.post(client_id, "systems/telephony/retry")).status_code == 200
-
-
-async def _both_in_attention(service: Service, client_id: str) -> bool:
-    return all(system["state"] == "attention" for system in (await shown(service, client_id))["systems"])
 
 
 # -- skip -------------------------------------------------------------------------------------------------------------
@@ -143,8 +133,7 @@ async def test_what_is_skipped_is_neither_settled_nor_proven_until_the_next_deci
 async def test_a_decommission_of_which_a_system_is_skipped_stays_open_until_it_is_proven(slow: Service) -> None:
     client_id = (await slow.create(internet=ACCESS))["client_id"]
     await slow.post(client_id, "suspend")
-    async with slow.without(slow.telephony):
-        await slow.post(client_id, "decommission", wait=1)
+    await slow.stuck(client_id, "decommission", slow.telephony)
     skipped = await slow.post(client_id, "systems/telephony/skip", reason=REASON)
     assert (skipped.status_code, skipped.json()["status"]) == (200, "decommissioned")
     retried = await slow.post(client_id, "systems/telephony/retry")
@@ -181,8 +170,7 @@ async def test_what_is_marked_done_is_proven_by_hand_and_says_by_whom(slow: Serv
 async def test_a_decommission_marked_done_by_hand_closes_the_client(slow: Service) -> None:
     client = await slow.create()
     client_id = client["client_id"]
-    async with slow.without(slow.telephony):
-        await slow.post(client_id, "decommission", wait=1)
+    await slow.stuck(client_id, "decommission", slow.telephony)
     assert (await slow.post(client_id, "systems/telephony/mark-done", note=NOTE)).status_code == 200
     await slow.temporal.get_workflow_handle(f"client-{client_id}").result()
     telephony = system_of(await shown(slow, client_id))
