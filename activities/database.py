@@ -24,6 +24,9 @@ _OWN_CONNECT, _OWN_STATEMENT = 5.0, 10.0  # seconds, for a connection outside th
 
 _READ_ONLY = {"default_transaction_read_only": "on"}
 
+PLANNED_ONCE = {"plan_cache_mode": "force_generic_plan"}
+"""Each statement is planned once in a session. It is for those that find rows by a key, whatever its value is."""
+
 _CUT = (
     asyncpg.PostgresConnectionError,
     asyncpg.AdminShutdownError,
@@ -37,7 +40,7 @@ _CUT = (
 
 class Database:
     """One database, with the name of its purpose (``telephony``) and its address. Its text never has the password.
-    ``setting`` is where its address stands.
+    ``setting`` is where its address stands. ``session`` are settings of the server that its sessions have.
 
     Changes and their read-back use connections of different pools, so that evidence is what any other client of the
     database sees. It connects when first used, so a process can start while a system is away. ``operation`` limits all
@@ -48,7 +51,9 @@ class Database:
     per transaction (pgbouncer with ``pool_mode = transaction``) must not stand between.
     """
 
-    def __init__(self, name: str, dsn: str, settings: Settings, setting: str = "") -> None:
+    def __init__(
+        self, name: str, dsn: str, settings: Settings, setting: str = "", session: Mapping[str, str] | None = None
+    ) -> None:
         self.name, self.setting = name, setting or f"CONNECT_{name.upper()}_DSN"
         self.where = _address(dsn) or f"({self.setting} is not set)"
         self.operation = settings.operation_seconds
@@ -58,6 +63,7 @@ class Database:
             "application_name": "connect",
             "lock_timeout": _milliseconds(settings.lock_seconds),
             "statement_timeout": _milliseconds(settings.statement_seconds),
+            **(session or {}),
         }
         self._size = settings.pool_size
 
@@ -189,7 +195,10 @@ async def open_databases(settings: Settings) -> AsyncIterator[Databases]:
     """Pools for all of them, not yet connected."""
     instances = Instances.of(settings)
     directory = Database("directory", settings.directory_dsn.get_secret_value(), settings)
-    systems = {key: Database(str(key), it.dsn, it.settings, it.setting("dsn")) for key, it in instances.served.items()}
+    systems = {
+        key: Database(str(key), it.dsn, it.settings, it.setting("dsn"), PLANNED_ONCE)
+        for key, it in instances.served.items()
+    }
     async with AsyncExitStack() as stack:
         for database in (directory, *systems.values()):
             await stack.enter_async_context(database)

@@ -16,7 +16,6 @@ from tests.support.cut_proxy import CutProxy
 from tests.support.waiting import free_port
 from workflows.domain.systems import TELEPHONY
 
-HASTY = {"connect_seconds": 0.3, "lock_seconds": 0.2, "statement_seconds": 0.4, "operation_seconds": 1.0}
 PATIENT = {"attempt_seconds": 40000, "operation_seconds": 3600, "lock_seconds": 1800, "statement_seconds": 3600}
 """Without the one limit that a test is about, it would not end."""
 
@@ -28,7 +27,7 @@ async def proxy(world: World) -> AsyncIterator[CutProxy]:
     assert where.hostname
     assert where.port
     async with CutProxy(where.hostname, where.port) as proxy:
-        await world.open({"telephony": through(proxy.port, world.dsns["telephony"])}, HASTY)
+        await world.open({"telephony": through(proxy.port, world.dsns["telephony"])}, PATIENT)
         yield proxy
 
 
@@ -74,10 +73,13 @@ async def test_a_frozen_database_is_unavailable_in_bounded_time(world: World, pr
 
 
 async def test_one_frozen_under_our_hands_is_unavailable_and_fine_afterwards(world: World, proxy: CutProxy) -> None:
+    database = world.databases.of(TELEPHONY)
     await world.telephony.ensure(lines("acme", 1, one=True))
     proxy.hang()
+    patience, database.operation = database.operation, 0.5
     assert (await failure(world, 2)).type == SYSTEM_UNAVAILABLE
     proxy.recover()
+    database.operation = patience
     assert (await world.telephony.ensure(lines("acme", 3, one=False))).findings[0].subject == ONE
 
 
@@ -116,11 +118,14 @@ async def test_backends_ended_by_an_administrator_cost_no_attempt(world: World) 
 async def test_when_the_answer_to_the_commit_is_lost_the_next_attempt_finds_it_done(
     world: World, proxy: CutProxy
 ) -> None:
+    database = world.databases.of(TELEPHONY)
+    patience, database.operation = database.operation, 1.0
     proxy.lose_after(b"COMMIT")
     assert (await failure(world)).type == SYSTEM_UNAVAILABLE
     before = await world.rows("telephony", "SELECT xmin::text, in_service FROM subscriber")
     assert [row[1] for row in before] == [1]
     proxy.recover()
+    database.operation = patience
     evidence = await world.telephony.ensure(lines("acme", 1, one=True))
     assert evidence.findings[0].in_service
     assert await world.rows("telephony", "SELECT xmin::text, in_service FROM subscriber") == before

@@ -6,7 +6,6 @@ import httpx2
 import pytest
 
 from tests.support.service import Service, number, unique
-from tests.support.waiting import eventually
 from workflows.domain.provisioning.standing import Proof
 
 ACCESS = {"down_mbps": 100, "up_mbps": 20, "vlan": 110}

@@ -81,6 +81,23 @@ def test_a_skip_ends_with_a_retry() -> None:
     assert state.may_attempt(TELEPHONY, NOW)
 
 
+def test_a_decommission_is_not_content_with_an_attempt_that_was_for_a_suspension() -> None:
+    state = in_directory(tenant(), Limits(second_look=60))
+    prove(state)
+    state.obey(Suspend(source="operator"), NOW)
+    state.provisioning.begin(TELEPHONY)
+    state.obey(Decommission(), NOW)
+    assert state.provisioning.standing[TELEPHONY].wanted_since == state.client.revision
+
+
+def test_a_decommission_ends_the_skip_of_a_suspended_client() -> None:
+    state = in_attention()
+    ask(state, Skip)
+    state.obey(Decommission(), NOW)
+    assert state.provisioning.standing[TELEPHONY].skipped is None
+    assert state.may_attempt(TELEPHONY, NOW)
+
+
 def test_a_decommissioned_client_whose_system_is_skipped_does_not_end_until_it_is_done() -> None:
     state = in_attention(Status.SUSPENDED)
     ask(state, Skip)

@@ -72,6 +72,7 @@ class Provisioning:
             ledger.instance, kind = client.instances.get(system, MAIN), kind_of(system)
             contracted = kind.contracted(client)
             again = ledger.reopen([subject for subject in ledger.proven if ending or subject not in contracted])
+            again |= ending and ledger.differs  # an attempt under way, or a skip, was for an earlier decision
             if rotated:
                 again, ledger.proven = bool(ledger.wanted), {}
             wanted = ledger.known_off
