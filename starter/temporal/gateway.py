@@ -4,24 +4,27 @@ Temporal's errors are translated here, and only here, into domain refusals and t
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import TypeAlias, TypeVar
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol, TypeAlias, TypeVar
 from uuid import uuid4
 
 from pydantic import BaseModel
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import UpdateWorkflowExecutionLifecycleStage as Stage
+from temporalio.api.update.v1 import UpdateRef, WaitPolicy
+from temporalio.api.workflowservice.v1 import PollWorkflowExecutionUpdateRequest
 from temporalio.client import (
     Client,
     RPCTimeoutOrCancelledError,
+    WithStartWorkflowOperation,
     WorkflowFailureError,
     WorkflowHandle,
     WorkflowQueryFailedError,
     WorkflowQueryRejectedError,
     WorkflowUpdateFailedError,
-    WorkflowUpdateHandle,
-    WorkflowUpdateStage,
 )
 from temporalio.common import Priority, QueryRejectCondition, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
@@ -57,16 +60,28 @@ REFUSING = (RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.RESOURCE_EXHAUSTED)
 NOT_YET = (UNDECIDED, "AcceptedUpdateCompletedWorkflow")
 CREATED_BY = "created_by"
 DIAGNOSIS_TIMEOUT = 2.0  # seconds, on top of what a caller has waited for
+LAST_LOOK = 1.0  # seconds to find out whether what was not answered is recorded
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0  # seconds before a request is repeated
+
+
+class SendUpdate(Protocol):
+    """Sends an update to a client's workflow, and returns its answer."""
+
+    def __call__(self, update: str, *, args: tuple[BaseModel, ...], id: str, result_type: type[T]) -> Awaitable[T]:  # noqa: A002  # the SDK's name
+        ...
 
 
 @dataclass
 class Request:
-    """One request to one client, its idempotency key, and whether Temporal is known to have accepted it."""
+    """One request to one client, its idempotency key, and the update that was sent last.
+
+    ``signature`` is that of the client's creation; empty for a command to a client.
+    """
 
     client_id: str
     command_id: str
-    accepted: bool = False
+    signature: str = ""
+    update_id: str = ""
 
 
 class Gateway:
@@ -99,13 +114,16 @@ class Gateway:
         Raises the Refusal of what is taken or not valid, CommandIdReused for another request under the same
         command_id, NotDecided, SearchAttributeMissing.
         """
-        request = Request(state.client.client_id, state.created_by)
-        async with temporal_errors(self._patience, request):
-            handle = await self._started(state, request, f"{request.command_id}:{digest}")
-            request.accepted = True
+        request = Request(state.client.client_id, state.created_by, f"{state.created_by}:{digest}")
+        handle = self._handle(request.client_id)
+        async with self._deciding(request):
             try:
                 return await self._update(
-                    handle, request, f"{request.command_id}:registered", "wait_registered", ClientView
+                    self._starting(state, request),
+                    request,
+                    f"{request.command_id}:registered",
+                    "wait_registered",
+                    ClientView,
                 )
             except NotRunning:
                 return await _ending(handle)
@@ -116,10 +134,9 @@ class Gateway:
         Raises the Refusal, NotRunning for a client whose workflow is closed or never was, WorkflowStuck, NotDecided.
         """
         request = Request(client_id, message.command_id)
-        async with temporal_errors(self._patience, request):
-            return await self._update(
-                self._handle(client_id), request, request.command_id, "command", CommandAnswer, message
-            )
+        async with self._deciding(request):
+            send = self._handle(client_id).execute_update
+            return await self._update(send, request, request.command_id, "command", CommandAnswer, message)
 
     async def client(self, client_id: str) -> ClientView:
         """The client as its workflow knows it. Raises NotRunning, WorkflowStuck."""
@@ -161,42 +178,79 @@ class Gateway:
     def _handle(self, client_id: str) -> Handle:
         return self._client.get_workflow_handle_for(ClientLifecycle.run, workflow_id(client_id))
 
-    async def _started(self, state: ClientState, request: Request, signature: str) -> Handle:
-        """The client's workflow, which this request started, now or earlier."""
-        attributes = attributes_at_start(state)
+    @asynccontextmanager
+    async def _deciding(self, request: Request) -> AsyncIterator[None]:
+        """As `temporal_errors`, with NotDecided for what Temporal has recorded, and will do."""
+        remedy = f"It may still be done; repeat the request with Idempotency-Key {request.command_id}"
         try:
-            return await self._client.start_workflow(
+            async with temporal_errors(self._patience, remedy):
+                yield
+        except TemporalAway as away:
+            if await self._is_recorded(request):
+                raise NotDecided(request.client_id, request.command_id) from away
+            raise
+
+    async def _is_recorded(self, request: Request) -> bool:
+        """Whether Temporal has recorded a request that it has not answered. False also when it does not say."""
+        with suppress(RPCError, RuntimeError, TimeoutError):
+            async with asyncio.timeout(LAST_LOOK):
+                if request.signature:
+                    return await _signature_of(self._handle(request.client_id)) == request.signature
+                return await self._is_accepted(workflow_id(request.client_id), request.update_id)
+        return False
+
+    async def _is_accepted(self, workflow: str, update_id: str) -> bool:
+        """Whether a workflow has accepted an update."""
+        accepted = Stage.UPDATE_WORKFLOW_EXECUTION_LIFECYCLE_STAGE_ACCEPTED
+        reference = UpdateRef(workflow_execution=WorkflowExecution(workflow_id=workflow), update_id=update_id)
+        question = PollWorkflowExecutionUpdateRequest(
+            namespace=self._client.namespace, update_ref=reference, wait_policy=WaitPolicy(lifecycle_stage=accepted)
+        )
+        answer = await self._client.workflow_service.poll_workflow_execution_update(
+            question, timeout=timedelta(seconds=LAST_LOOK)
+        )
+        return answer.stage >= accepted
+
+    def _starting(self, state: ClientState, request: Request) -> SendUpdate:
+        """Sends an update together with the start of the client's workflow, so that one workflow task does and answers
+        both. A workflow that this very request started earlier is only sent the update."""
+        handle, started = self._handle(request.client_id), False
+
+        async def send(update: str, **options: Any) -> Any:
+            nonlocal started
+            if started:
+                return await handle.execute_update(update, **options)
+            start = WithStartWorkflowOperation(
                 ClientLifecycle.run,
                 ClientStart(state=state),
                 id=workflow_id(request.client_id),
                 task_queue=TASK_QUEUE,
                 id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
                 id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
-                search_attributes=attributes,
-                memo={CREATED_BY: signature},
+                search_attributes=attributes_at_start(state),
+                memo={CREATED_BY: request.signature},
                 priority=OPERATOR,
             )
-        except RPCError as error:
-            if error.status is RPCStatusCode.INVALID_ARGUMENT:
-                await self._check_search_attributes()
-            raise
-        except WorkflowAlreadyStartedError as taken:
-            handle = self._handle(request.client_id)
-            created_by = str((await (await handle.describe()).memo()).get(CREATED_BY, ""))
-            if created_by == signature:
-                return handle
-            if created_by.startswith(f"{request.command_id}:"):
-                raise CommandIdReused(
-                    f"Idempotency-Key {request.command_id} was used before, for another request",
-                    "Use a new one for each client",
-                    field="Idempotency-Key",
-                ) from taken
-            raise ClientIdTaken(
-                f"There is, or was, a client {request.client_id}", "Choose another id", field="client_id"
-            ) from taken
+            try:
+                return await self._client.execute_update_with_start_workflow(
+                    update, start_workflow_operation=start, **options
+                )
+            except (WorkflowAlreadyStartedError, RPCError, RPCTimeoutOrCancelledError) as error:
+                with suppress(asyncio.CancelledError, Exception):
+                    await start.workflow_handle()  # has the same error, of which asyncio complains if nobody looks
+                if isinstance(error, RPCError) and error.status is RPCStatusCode.INVALID_ARGUMENT:
+                    await self._check_search_attributes()
+                if not isinstance(error, WorkflowAlreadyStartedError):
+                    raise
+                await _check_signature(handle, request, error)
+            finally:
+                started = True
+            return await handle.execute_update(update, **options)
+
+        return send
 
     async def _update(
-        self, handle: Handle, request: Request, update_id: str, update: str, answer: type[T], *args: BaseModel
+        self, send: SendUpdate, request: Request, update_id: str, update: str, answer: type[T], *args: BaseModel
     ) -> T:
         """The answer to an update, which is repeated while it is "not yet" or a renewal lost it.
 
@@ -205,16 +259,9 @@ class Gateway:
         """
         pause = FIRST_PAUSE
         while True:
+            request.update_id = f"{update_id}:{uuid4().hex[:8]}"
             try:
-                under_way: WorkflowUpdateHandle[T] = await handle.start_update(
-                    update,
-                    args=args,
-                    id=f"{update_id}:{uuid4().hex[:8]}",
-                    wait_for_stage=WorkflowUpdateStage.ACCEPTED,
-                    result_type=answer,
-                )
-                request.accepted = True
-                return await under_way.result()
+                return await send(update, args=args, id=request.update_id, result_type=answer)
             except WorkflowUpdateFailedError as failed:
                 cause = failed.cause
                 if not isinstance(cause, ApplicationError) or cause.type not in NOT_YET:
@@ -223,6 +270,27 @@ class Gateway:
                 raise _unless_running(error, request.client_id) from error
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
+
+
+async def _signature_of(handle: Handle) -> str:
+    """The signature of the request that started a client's workflow."""
+    return str((await (await handle.describe()).memo()).get(CREATED_BY, ""))
+
+
+async def _check_signature(handle: Handle, request: Request, taken: WorkflowAlreadyStartedError) -> None:
+    """Raises ClientIdTaken or CommandIdReused unless this very request started the workflow."""
+    created_by = await _signature_of(handle)
+    if created_by == request.signature:
+        return
+    if created_by.startswith(f"{request.command_id}:"):
+        raise CommandIdReused(
+            f"Idempotency-Key {request.command_id} was used before, for another request",
+            "Use a new one for each client",
+            field="Idempotency-Key",
+        ) from taken
+    raise ClientIdTaken(
+        f"There is, or was, a client {request.client_id}", "Choose another id", field="client_id"
+    ) from taken
 
 
 async def _ending(handle: Handle) -> ClientView:
@@ -248,18 +316,16 @@ def is_recorded(refusal: Refusal) -> bool:
 
 
 @asynccontextmanager
-async def temporal_errors(seconds: float, request: Request | None = None) -> AsyncIterator[None]:
-    """Turn errors of Temporal into TemporalAway, and a late answer to an accepted request into NotDecided."""
+async def temporal_errors(seconds: float, remedy: str = "Repeat the request") -> AsyncIterator[None]:
+    """Turn errors of Temporal, and no answer within so many ``seconds``, into TemporalAway or TemporalRefused.
+
+    ``remedy`` is what to do when there was no answer.
+    """
     try:
         async with asyncio.timeout(seconds):
             yield
     except (TimeoutError, RPCTimeoutOrCancelledError) as error:
-        if request and request.accepted:
-            raise NotDecided(request.client_id, request.command_id) from error
-        remedy = "Is a worker running? " + ("It may still be done; " if request else "") + "repeat the request"
-        if request:
-            remedy += f" with Idempotency-Key {request.command_id}"
-        raise TemporalAway("no answer in time", remedy) from error
+        raise TemporalAway("no answer in time", f"Is a worker running? {remedy}") from error
     except RuntimeError as error:
         if not str(error).startswith("Failed client connect"):
             raise

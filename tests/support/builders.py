@@ -46,12 +46,14 @@ def dated(command: C, timezone: str = LONDON) -> C:
     return cast(C, dated_now(cast(AnyCommand, command), timezone))
 
 
-def tenant(status: Status = Status.ACTIVE, *, services: Services = RESIDENTIAL, **record: Any) -> Client:
+def tenant(
+    status: Status = Status.ACTIVE, *, client_id: str = "acme", services: Services = RESIDENTIAL, **record: Any
+) -> Client:
     """A client that is in this status at NOW; a Suspended one is held by billing."""
     begun = NOW - timedelta(days=30)
     record = {"timezone": LONDON, "start_date": START if status is Status.NEW else date(2026, 1, 15), **record}
     record["start_date"] = starting(record["start_date"], record["timezone"])
-    client = Client("acme", "Acme Ltd", "thames", services=services, created_at=begun, **record)
+    client = Client(client_id, "Acme Ltd", "thames", services=services, created_at=begun, **record)
     client.begin()
     client.advance(begun)
     if status is Status.SUSPENDED:
