@@ -46,8 +46,8 @@ async def in_trouble(service: Service, site: str, *names: str) -> list[str]:
 
 @pytest_asyncio.fixture(scope="module")
 async def hourly(service: Service) -> AsyncIterator[Service]:
-    """The same service, for new clients with an hour between attempts and before the second look."""
-    limits = Limits(attempt=8, first_pause=3600, longest_pause=3600, second_look=3600)
+    """The same service, for new clients with an hour between attempts."""
+    limits = Limits(attempt=8, first_pause=3600, longest_pause=3600)
     async with with_limits(service, limits) as hourly:
         yield hourly
 

@@ -80,8 +80,8 @@ async def a_long_life(service: Service) -> None:
 
 
 async def a_proven_life(service: Service) -> None:
-    """Lines refused and routers silent, every way out, rotated credentials, second looks, one of them not in vain."""
-    limits = Limits(attempt=8, first_pause=60, longest_pause=600, second_look=3600)
+    """Lines refused and routers silent, every way out, rotated credentials, and a line that is alive twice."""
+    limits = Limits(attempt=8, first_pause=60, longest_pause=600)
     handle = await service.start("proven-life", limits=limits)
     service.telephony.doubts["+442079460002"] = (Proof.FAILED, "the row is refused")
     service.internet.doubts["proven-life"] = (Proof.NOT_PROVEN, "10.0.0.1 did not answer")
@@ -95,15 +95,18 @@ async def a_proven_life(service: Service) -> None:
     await service.command(handle, "mark_done", system="internet", note="pulled the plug")
     await service.settled(handle)
     service.internet.doubts.clear()
-    service.telephony.subjects["+442079460001"] = Desired(True)
-    await service.skip(handle, timedelta(hours=1))
-    await service.until(handle, lambda _: not service.telephony.lines["+442079460001"])
+    for _ in range(2):
+        service.telephony.subjects["+442079460001"] = Desired(True)
+        alive = {"+442079460001": "registered", "+442079460009": "of nobody"}
+        await service.signal(handle, "report_drift", {"system": "telephony", "by": "connect", "alive": alive})
+        await service.skip(handle, timedelta(minutes=2))
+        await service.until(handle, lambda _: not service.telephony.lines["+442079460001"])
+    await service.skip(handle, timedelta(minutes=11))
+    await service.settled(handle)
     await service.command(handle, "rotate_credentials")
     await service.settled(handle)
-    await service.signal(handle, "roll", {"limits": {"attempt": 8, "second_look": 600}})
+    await service.signal(handle, "roll", {"limits": {"attempt": 8, "first_pause": 30}})
     await service.command(handle, "decommission")
-    await service.settled(handle)
-    await service.skip(service.latest(handle), timedelta(minutes=10))
     await handle.result()
 
 

@@ -10,7 +10,7 @@ import asyncpg
 
 from tests.support.router import Nas
 from tests.support.service import waiting
-from tests.support.waiting import free_udp_port
+from tests.support.waiting import eventually, free_udp_port
 from tests.systems.service import Building, Systems, running_service
 
 INTERNET = {"down_mbps": 100, "up_mbps": 20, "vlan": 110}
@@ -53,6 +53,22 @@ class Network:
         sql = "SELECT username, acctsessionid FROM radacct WHERE acctstoptime IS NULL"
         return [tuple(row) for row in await self._rows("radius", sql)]
 
+    async def rounds(self, count: int = 2) -> None:
+        """Return when all that is off was looked at so many times more."""
+        sql = "SELECT begun_at FROM watch_rounds WHERE system = 'internet'"
+        for _ in range(count):
+            before = await self._rows("connect", sql)
+
+            async def again(before: list[asyncpg.Record] = before) -> bool:
+                return await self._rows("connect", sql) != before
+
+            await eventually(again)
+
+    async def told(self, client_id: str, words: str) -> list[str]:
+        """The lines of a client's history with these words."""
+        answer = await self.building.api.get(f"/clients/{client_id}/history")
+        return [line["text"] for line in answer.json()["items"] if words in line["text"]]
+
     async def evidence(self, client_id: str) -> dict[str, Any]:
         """The last finding of a client's account that lies in the directory, with the method of its proof."""
         sql = """SELECT findings, method FROM proofs WHERE client_id = $1 AND system = 'internet' AND kind = 'change'
@@ -61,9 +77,9 @@ class Network:
         (finding,) = json.loads(row["findings"])
         return {**finding, "method": row["method"]}
 
-    async def execute(self, sql: str, *values: object) -> None:
-        """Change FreeRADIUS's database behind everybody's back."""
-        await self._rows("radius", sql, *values)
+    async def execute(self, sql: str, *values: object, database: str = "radius") -> None:
+        """Change FreeRADIUS's database, or another, behind everybody's back."""
+        await self._rows(database, sql, *values)
 
     async def _rows(self, database: str, sql: str, *values: object) -> list[asyncpg.Record]:
         connection = await asyncpg.connect(self.building.databases[database])

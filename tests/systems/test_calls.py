@@ -20,7 +20,7 @@ REFUSED = 403
 @pytest_asyncio.fixture(scope="module")
 async def lenient(systems: Systems) -> AsyncIterator[Building]:
     """The same systems, where calls in progress may finish, and what is off is looked at again soon."""
-    async with running_service(systems, calls_in_progress="finish", second_look_seconds=1.0) as lenient:
+    async with running_service(systems, calls_in_progress="finish", watch_every_seconds=0.3) as lenient:
         yield lenient
 
 
@@ -119,11 +119,8 @@ async def test_calls_finish_where_settings_say_so_and_the_evidence_counts_them(l
         call = await ours.dial(theirs.username)
         assert (await lenient.tell(acme, "suspend"))["provisioning"] == "settled"
         assert (await evidence(lenient, acme))[f"+{ours.username}"]["seen"]["calls"] == "1"
-
-        async def looked_again() -> bool:
-            return str((await evidence(lenient, acme))[""]["kind"]) == "look"
-
-        await eventually(looked_again, why="a call that may finish is not alive")
+        await rounds(lenient)
+        assert "alive" not in (await lenient.api.get(f"/clients/{acme}/history")).text, "a call that may finish is not"
         assert await ours.hold(call) == 200
         assert await ours.register() == REFUSED
         assert ours.ended == theirs.ended == []
@@ -153,22 +150,41 @@ async def test_a_protected_line_keeps_its_call_and_its_registration_through_a_su
     assert [found[f"+{phone.username}"]["in_service"] for phone in (lift, clients)] == [True, False]
 
 
-async def test_a_line_switched_on_by_hand_is_found_by_the_second_look_and_switched_off_again(lenient: Building) -> None:
+async def rounds(building: Building, count: int = 2) -> None:
+    """Return when all lines that are off were looked at so many times more."""
+    connection = await asyncpg.connect(building.databases["connect"])
+    try:
+        for _ in range(count):
+            sql = "SELECT begun_at FROM watch_rounds WHERE system = 'telephony'"
+            before = await connection.fetchval(sql)
+
+            async def again(sql: str = sql, before: object = before) -> bool:
+                return bool(await connection.fetchval(sql) != before)
+
+            await eventually(again)
+    finally:
+        await connection.close()
+
+
+async def test_a_telephone_that_registers_by_a_second_way_is_found_switched_off_again_and_told_once(
+    lenient: Building,
+) -> None:
     acme = await tenant(lenient)
     async with await lenient.phone(acme) as phone:
         assert await phone.register() == 200
         await lenient.tell(acme, "suspend")
         connection = await asyncpg.connect(lenient.databases["kamailio"])
         await connection.execute("UPDATE subscriber SET in_service = 1 WHERE username = $1", phone.username)
-        await connection.close()
         assert await phone.register() == 200
+        await connection.execute("UPDATE subscriber SET in_service = 0 WHERE username = $1", phone.username)
 
-        async def found_alive() -> bool:
-            return "found alive at the second look" in (await lenient.api.get(f"/clients/{acme}/history")).text
+        async def gone() -> bool:
+            sql = "SELECT NOT EXISTS (SELECT FROM location WHERE username = $1)"
+            return bool(await connection.fetchval(sql, phone.username))
 
-        await eventually(found_alive)
-
-        async def refused() -> bool:
-            return await phone.register() == REFUSED
-
-        await eventually(refused)
+        await eventually(gone)
+        await connection.close()
+        assert await phone.register() == REFUSED
+        await rounds(lenient, 3)
+        history = (await lenient.api.get(f"/clients/{acme}/history")).json()["items"]
+        assert sum("Telephony found alive again: " in line["text"] for line in history) == 1

@@ -218,8 +218,6 @@ def _standing(system: dict[str, Any]) -> Iterable[tuple[Cell, Cell]]:
     if system["by"] and system["state"] == "settled":
         how = f": {system['note']}" if system.get("note") else ""
         yield system["method"], f"by {system['by']} at {moment(system['proven_at'])} UTC{how}"
-    if system["second_look_at"]:
-        yield "second look", f"at {moment(system['second_look_at'])} UTC"
 
 
 def _possible(client: dict[str, Any]) -> str:

@@ -191,14 +191,14 @@ async def test_a_client_is_begun_anew_with_the_messages_that_it_has_not_obeyed(
 
 async def poisoned(service: Service, client_id: str, bug: pytest.MonkeyPatch) -> None:
     """A hold that the client's code cannot bear: its task fails, and goes on failing."""
-    sound = ClientState.next_look
+    sound = ClientState.next_moment
 
-    def next_look(state: ClientState, *busy: Any) -> Any:
+    def next_moment(state: ClientState) -> Any:
         if POISON in state.client.holds:
             raise RuntimeError("a bug")
-        return sound(state, *busy)
+        return sound(state)
 
-    bug.setattr(ClientState, "next_look", next_look)
+    bug.setattr(ClientState, "next_moment", next_moment)
     await service.known(client_id)
     await service.temporal.get_workflow_handle(f"client-{client_id}").signal("suspend", {"source": POISON})
 
