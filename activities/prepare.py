@@ -21,7 +21,7 @@ ALTER TABLE subscriber
 ALIVE = """
 CREATE INDEX IF NOT EXISTS radacct_alive_idx ON radacct (lower(username))
   WHERE acctstoptime IS NULL OR acctupdatetime > acctstoptime"""
-"""What the watch reads (activities/internet/alive.py), however long the table is. Without it the watch is only slower."""
+"""What the watch reads (activities/internet/alive.py), however long the table is. Without it the watch is slower."""
 
 OF_SYSTEMS = {
     TELEPHONY: ("table subscriber", "table location"),

@@ -185,10 +185,12 @@ async def test_an_interim_ten_minutes_later_of_a_session_whose_row_stayed_open_i
 async def ten_minutes_pass(network: Network, client_id: str) -> None:
     """As far as rows can tell, all that they say was ten minutes ago."""
     await network.rounds(1)
-    earlier = "{0} = {0} - interval '10 minutes'".format
-    times = ", ".join(map(earlier, ("acctstarttime", "acctupdatetime", "acctstoptime")))
-    await network.execute(f"UPDATE radacct SET {times} WHERE username = $1", client_id)
-    sql = f"UPDATE watched SET {earlier('since')} WHERE client_id = $1"
+    await network.execute(
+        """UPDATE radacct SET acctstarttime = acctstarttime - interval '10 minutes',
+          acctupdatetime = acctupdatetime - interval '10 minutes' WHERE username = $1""",
+        client_id,
+    )
+    sql = "UPDATE watched SET since = since - interval '10 minutes' WHERE client_id = $1"
     await network.execute(sql, client_id, database="connect")
     await network.rounds()
     assert await network.told(client_id, "alive") == []
