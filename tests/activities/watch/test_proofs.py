@@ -60,6 +60,11 @@ class Watch:
         page = (await self.service.api.get("/matters", params={"limit": 500})).json()
         return [matter for matter in page["items"] if matter["client_id"] == client_id]
 
+    async def errors(self) -> dict[str, str]:
+        """Why nobody can see what is off, by system."""
+        items = (await self.service.api.get("/systems")).json()["items"]
+        return {it["system"]: it["watch_error"] for it in items if it["instance"] == "main"}
+
     async def texts(self, client_id: str, words: str) -> list[str]:
         """The lines of a client's history with these words, the oldest first."""
         return [line["text"] for line in reversed(await self.service.history(client_id)) if words in line["text"]]
@@ -186,7 +191,10 @@ async def test_what_comes_alive_of_a_closed_client_is_ended_told_and_from_the_se
     shown = (await service.api.get(f"/clients/{client_id}")).json()
     assert (shown["status"], [it["kind"] for it in shown["matters"]]) == ("decommissioned", ["alive_again"])
     assert shown["provisioning"] == "settled"
-
+    waiting = (await service.api.get("/attention", params={"system": "telephony", "limit": 500})).json()["items"]
+    assert [(it["state"], it["last_error"]) for it in waiting if it["client_id"] == client_id] == [
+        ("attention", matter["text"])
+    ]
     service.telephony.over = {line: ""}
     await watch.look()
     assert await watch.matters(client_id) == []
@@ -253,11 +261,13 @@ async def test_a_system_that_nobody_can_look_at_for_long_is_one_matter_without_a
             *("watch:telephony:main", "cannot_look", "telephony"),
         )
         assert "(2 watched). telephony does not answer" in matter["text"]
+        assert await watch.errors() == {"telephony": "telephony does not answer", "internet": ""}
         assert matter["remedies"] == [
             {"text": "See how the workers find it, and mend it", "command": "connect systems"}
         ]
     assert len(await watch.look()) == len(clients)
     assert await watch.matters("") == []
+    assert set((await watch.errors()).values()) == {""}
 
 
 async def test_one_worker_at_a_time_has_the_turn(watch: Watch) -> None:
