@@ -21,7 +21,7 @@ from temporalio.worker import Interceptor, Replayer, Worker
 from activities.at_once import SideBySide
 from activities.calendar import ZoneRules
 from activities.systems import Systems
-from tests.support.fakes import FakeDirectory, FakeInternet, FakeTelephony
+from tests.support.fakes import FakeDirectory, FakeInternet, FakeSystem, FakeTelephony
 from tests.support.waiting import eventually, unless_it_hangs
 from worker import hearing_all_at_once, of_instances, together
 from workflows.client_lifecycle import ClientLifecycle
@@ -69,19 +69,20 @@ async def running_server() -> AsyncIterator[WorkflowEnvironment]:
 
 
 class Service:
-    """One worker, three fake systems, and the clients started in it."""
+    """One worker, four fake systems, and the clients started in it."""
 
     def __init__(self, environment: WorkflowEnvironment) -> None:
         self.environment, self.temporal = environment, environment.client
         self.queue = f"house-{uuid.uuid4().hex[:8]}"
         self.telephony, self.internet, self.directory = FakeTelephony(), FakeInternet(), FakeDirectory()
+        self.doors = FakeSystem("doors")
         self.handles: list[Handle] = []
         self.timezones: dict[str, str] = {}
 
     @property
     def served(self) -> Systems:
         """The fake systems that a worker serves."""
-        return Systems({SystemInstance(TELEPHONY): self.telephony, SystemInstance(INTERNET): self.internet})
+        return Systems({SystemInstance(it.system): it for it in (self.telephony, self.internet, self.doors)})
 
     def worker(
         self, interceptors: Sequence[Interceptor] = (Guard(),), **options: Any

@@ -82,7 +82,7 @@ def test_a_skip_ends_with_a_retry() -> None:
 
 
 def test_a_decommission_is_not_content_with_an_attempt_that_was_for_a_suspension() -> None:
-    state = in_directory(tenant(), Limits(second_look=60))
+    state = in_directory(tenant())
     prove(state)
     state.obey(Suspend(source="operator"), NOW)
     state.provisioning.begin(TELEPHONY)
