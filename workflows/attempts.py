@@ -50,10 +50,11 @@ FARTHEST = 2**53
 
 @dataclass
 class Attempt:
-    """An order on its way. ``cancel`` leaves it to itself."""
+    """An order on its way, ``at_once`` with others or by itself. ``cancel`` leaves it to itself."""
 
     order: Order
     cancel: Callable[[], object]
+    at_once: bool = False
 
 
 class Attempts:
@@ -65,7 +66,6 @@ class Attempts:
     def __init__(self, state: ClientState, report: Callable[[System, Order, Report | ActivityError], None]) -> None:
         self._state, self._report = state, report
         self._under_way: dict[System, Attempt] = {}
-        self._together: list[Attempt] = []
         self._waited = set[System]()
 
     def __bool__(self) -> bool:
@@ -107,7 +107,7 @@ class Attempts:
     @property
     def at_once(self) -> bool:
         """Whether attempts are under way that a caller may wait for."""
-        return any(attempt in self._together for attempt in self._under_way.values())
+        return any(attempt.at_once for attempt in self._under_way.values())
 
     def _may_be_at_once(self, system: System) -> bool:
         """What a person waits for is attempted at once, the first time.
@@ -125,15 +125,14 @@ class Attempts:
         handle = workflow.start_activity_method(
             AtOnce.at_once,
             args=[list(orders.values()), seconds],
-            activity_id=f"r{self._state.client.revision}",
+            activity_id=f"r{self._state.client.revision}:{'+'.join(orders)}",
             summary=", ".join(order.summary for order in orders.values()),
             schedule_to_close_timeout=timedelta(seconds=seconds + BEYOND),
             retry_policy=RetryPolicy(maximum_attempts=1),
             priority=Priority(priority_key=self._state.priority),
         )
-        attempts = {system: Attempt(order, handle.cancel) for system, order in orders.items()}
+        attempts = {system: Attempt(order, handle.cancel, at_once=True) for system, order in orders.items()}
         self._under_way |= attempts
-        self._together = list(attempts.values())
         asyncio.create_task(self._follow_together(attempts, handle))  # noqa: RUF006  # the workflow's loop keeps its tasks
 
     async def _follow_together(
