@@ -95,7 +95,8 @@ class RejectedAccounts:
                 silent = [row for row in sessions if row.stopped is None]
                 how = f"{silent[0]} went silent, without a Stop" if silent else ""
                 sightings.append(Sighting(it, Life.SILENT if silent else Life.OVER, how))
-        self._before = seen
+        lately = now - 2 * self._patience(())
+        self._before = {key: marks for key, marks in self._before.items() if key[2] > lately} | seen
         return Observed(sightings, now)
 
     def _signs(self, it: Watched, admitted: bool, sessions: Sequence[Row], now: datetime) -> str:

@@ -46,6 +46,7 @@ BLIND = timedelta(minutes=10)
 MOST_AT_ONCE = 10_000
 """Watched subjects in one look."""
 
+_OF_ONE_CLIENT = (RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.FAILED_PRECONDITION)  # not of Temporal as a whole
 _OFTEN = 2  # times that the watch itself ended the same, and from then on a person must know
 _EARLY = 0.9  # the part of the pause after which a turn may begin: another worker's clock stood a little otherwise
 
@@ -262,9 +263,11 @@ class ProofWatch:
             for some in _in_parts([*alive.items()], MOST):
                 await handle.signal("report_drift", message | {"alive": dict(some)})
         except RPCError as error:
-            if error.status is not RPCStatusCode.NOT_FOUND:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return False
+            if error.status not in _OF_ONE_CLIENT:
                 raise
-            return False
+            log.warning("drift_not_reported", system=str(system), client_id=client_id, error=str(error)[:300])
         return True
 
     async def _end_here(self, system: SystemInstance, client_id: str, client: Known, alive: Alive) -> None:

@@ -77,6 +77,16 @@ async def test_a_row_that_was_closed_and_is_updated_since_shows_a_session_that_l
     assert found(await world.internet.observe(off)) == [], "its Stop came"
 
 
+async def test_a_look_at_others_forgets_nothing(world: World, nas: Nas) -> None:
+    """As there are when very many are watched: then they are looked at in parts."""
+    await session(world, nas, "s1", begun="2040-01-01")
+    off, others = await proven_off(world), watched("bolt", ["bolt"], datetime.now(UTC))
+    assert found(await world.internet.observe(off)) == []
+    assert found(await world.internet.observe(others)) == []
+    await heard(world, "s1", timedelta(hours=2))
+    assert found(await world.internet.observe(off)) == lives("s1")
+
+
 async def test_the_case_of_a_name_hides_no_session(world: World, nas: Nas) -> None:
     off = await proven_off(world)
     await session(world, nas, "s1", account="ACME")
