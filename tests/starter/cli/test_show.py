@@ -195,6 +195,7 @@ def test_the_systems_have_a_line_each_and_a_remedy(width: int, capsys: pytest.Ca
         "last_success_at": None,
     }
     silent |= {"workers": 0, "clients_in_attention": 0, "oldest_attention_at": None, "clients_changing": 0}
+    silent |= {"watch_error": "It did not answer in time"}
     render_systems.systems([SYSTEM, silent], NOW)
     output = capsys.readouterr().out
     lines = check(output, width)
@@ -202,6 +203,7 @@ def test_the_systems_have_a_line_each_and_a_remedy(width: int, capsys: pytest.Ca
     assert next(line for line in lines if line.startswith("internet ")).split()[:2] == ["internet", "unknown"]
     assert "Is one running? connect worker" in " ".join(output.split())
     assert "connect attention" in output
+    assert "what was switched off is not watched: It did not answer in time" in " ".join(output.split())
     assert "does not answer" in " ".join(output.split())
     render_systems.systems([{**SYSTEM, "state": "working", "clients_in_attention": 0}], NOW)
     well = capsys.readouterr().out
