@@ -33,6 +33,7 @@ from starter.temporal.gateway import Gateway, is_recorded
 from workflows.domain.answers import CREATE, Answer, fingerprint
 from workflows.domain.client.client import Client
 from workflows.domain.client.planning import named_day
+from workflows.domain.commands import Contracting
 from workflows.domain.dates import NamedDay, at_site, local_day, local_time, resolve
 from workflows.domain.errors import (
     ClientIdTaken,
@@ -135,7 +136,7 @@ class ClientService:
             end_date=new.end_date,
             activation=new.activation,
             management=new.management,
-            instances=dict(site.systems),
+            instances=dict(site.systems),  # as long as the directory, which registers the client, says nothing else
         )
         state = ClientState.of_new(client, self._limits, created_by=command_id, by=by, request=request)
         return self._linked(await self.gateway.create(state, request))
@@ -147,7 +148,7 @@ class ClientService:
         what was refused is refused with the same words. ``fresh``: nobody has used this one before.
         """
         check_id(client_id)
-        message = await self._of_site(client_id, message)
+        message = self._of_settings(message)
         key = Key(client_id, message.command_id, fingerprint(message.command()), message.kind)
         if not fresh and (known := await self._known(key)):
             return await self._again(known, client_id)
@@ -170,7 +171,7 @@ class ClientService:
         """What a command would do; nothing is done. A refusal is part of the answer. Raises NoSuchClient, Away."""
         check_id(client_id)
         try:
-            message = await self._of_site(client_id, message)
+            message = self._of_settings(message)
             preview = await self.gateway.preview(client_id, await self._dated(client_id, message))
             taken = await self._taken(client_id, message) if preview.changed else None
             return PreviewView.refused(taken) if taken else preview
@@ -260,18 +261,20 @@ class ClientService:
             log.warning("answer_not_looked_up", client_id=key.client_id, command=key.kind, error=str(away))
             return None
 
-    async def _of_site(self, client_id: str, message: AnyMessage) -> AnyMessage:
-        """The command, with what the settings say of the kinds it adds, and which instances serve the client's site.
+    def _of_settings(self, message: AnyMessage) -> AnyMessage:
+        """The command, with what the settings say of the kinds it adds. Of a kind that several instances serve, the
+        directory says which one serves the client's site, when the client's workflow needs to know.
 
-        Raises InvalidField for a kind that the settings do not name; DirectoryAway where only it knows the instance.
+        Raises InvalidField for a kind that the settings do not name.
         """
-        if not isinstance(message, ChangeServices):
+        if isinstance(message, ChangeServices):
+            services = self.catalogue.services(message.add_services, "add_services")
+            message = message.model_copy(update={"add_services": services})
+        command = message.command()
+        if not isinstance(command, Contracting):
             return message
-        services = self.catalogue.services(message.add_services, "add_services")
-        kinds = {service.kind for service in services}
-        systems = await self.directory.systems_serving(client_id) if self.catalogue.several(kinds) else {}
-        instances = {system: systems.get(system, MAIN) for system in sorted(kinds)}
-        return message.model_copy(update={"add_services": services, "instances": instances})
+        alone = {system: MAIN for system in command.systems if not self.catalogue.several(system)}
+        return message.model_copy(update={"instances": alone})
 
     async def _again(self, known: Answer, client_id: str) -> CommandAnswer:
         view = await self.client(client_id)

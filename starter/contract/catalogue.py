@@ -59,9 +59,9 @@ class Catalogue:
         """The kinds and instances that a site names and the settings do not."""
         return [(system, name) for system, name in systems.items() if name not in self.instances.get(system, ())]
 
-    def several(self, systems: Iterable[System]) -> bool:
-        """Whether it depends on the site which instance serves one of these."""
-        return any(self.instances.get(system, [MAIN]) != [MAIN] for system in systems)
+    def several(self, system: System) -> bool:
+        """Whether it depends on the site which instance serves a client."""
+        return self.instances.get(system, [MAIN]) != [MAIN]
 
 
 def _known(known: Mapping[str, T], name: str, what: str, field: str) -> T:

@@ -22,7 +22,6 @@ from starter.errors import InstanceInUse, NoSuchSite, SiteIdTaken
 from workflows.domain.dates import at_site
 from workflows.domain.errors import BillingRefTaken, NumberTaken, Refusal, Taken
 from workflows.domain.provisioning.provisioning import Provisioned
-from workflows.domain.systems import System
 from workflows.wire.messages import AnyMessage
 from workflows.wire.views import ClientView, SystemView, end_date_passed
 
@@ -160,13 +159,6 @@ class DirectoryReads:
             "Have these services removed first, or add another site",
             field="systems",
         )
-
-    async def systems_serving(self, client_id: str) -> dict[System, str]:
-        """The instances that serve the site of a client; none for one that is not known."""
-        rows = await self.database.read(
-            "SELECT s.systems FROM clients c JOIN sites s USING (site_id) WHERE c.client_id = $1", client_id
-        )
-        return rows[0]["systems"] if rows else {}
 
     # -- clients ----------------------------------------------------------------------------------------------------
 

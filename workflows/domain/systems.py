@@ -22,6 +22,15 @@ NAME = re.compile(r"[a-z][a-z0-9_-]{0,30}")
 """What a kind, and an instance, may be called: they stand in ids and in names of task queues."""
 
 
+_SPOKEN = {TELEPHONY: "telephone lines", INTERNET: "internet access"}
+
+
+def spoken(system: System) -> str:
+    """What a system switches, as it is said within a sentence. A further kind may have a title in the settings, which
+    only those who show it know."""
+    return _SPOKEN.get(system) or system.replace("_", " ").replace("-", " ")
+
+
 class SystemInstance(NamedTuple):
     """One real installation of a system: the phone system of London. Nothing of one concerns another."""
 
