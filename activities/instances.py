@@ -27,7 +27,17 @@ from typing import Any
 from pydantic import SecretStr, ValidationError
 
 from activities.settings import FREERADIUS, KAMAILIO, Settings, read_secret
-from workflows.domain.systems import BUILT_IN, DIRECTORY, INTERNET, MAIN, NAME, TELEPHONY, System, SystemInstance
+from workflows.domain.systems import (
+    BUILT_IN,
+    DIRECTORY,
+    INTERNET,
+    MAIN,
+    NAME,
+    TELEPHONY,
+    System,
+    SystemInstance,
+    heading,
+)
 from workflows.wire.start import queue_of
 
 OURS = {TELEPHONY: KAMAILIO, INTERNET: FREERADIUS}
@@ -39,7 +49,7 @@ JSON = {
 }
 JSON_FURTHER = "activities.json_http.adapter:JsonHttpServices"
 
-TITLES = {TELEPHONY: "Telephone lines", INTERNET: "Internet access"}
+TITLES = {system: heading(system) for system in BUILT_IN}
 LONGEST_TITLE = 40
 
 _SHARED = (
@@ -208,7 +218,7 @@ class _Reader:
             self._read_instance(system, name, said)
 
     def _read_about(self, system: System, about: dict[str, Any]) -> bool:
-        title, in_building = about.pop("title", system.capitalize()), about.pop("in_building", False)
+        title, in_building = about.pop("title", heading(system)), about.pop("in_building", False)
         for name in about:
             self._wrong(f"{system}.{name}", "is not known", "A kind has title and in_building, beside its instances")
         if not isinstance(title, str) or not title.strip() or len(title) > LONGEST_TITLE:

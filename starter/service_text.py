@@ -1,4 +1,4 @@
-"""The settings of a service as people write and read them: ``card=0472, floor:=3, night:=true``."""
+"""Services as people write and read them: settings, ``card=0472, floor:=3, night:=true``, and titles of kinds."""
 
 import json
 import re
@@ -29,6 +29,11 @@ def settings_text(settings: Mapping[str, Setting]) -> str:
 def settings_words(settings: Mapping[str, Setting]) -> str:
     """The settings, to be read: ``card 0472, floor 3``."""
     return ", ".join(f"{name} {value}" for name, value in settings.items() if value is not None)
+
+
+def within(title: str) -> str:
+    """The title of a kind within a sentence: of ``Doors`` ``doors``; ``Wi-Fi`` and ``CCTV`` stay as they are."""
+    return title[:1].lower() + title[1:] if title[1:].islower() else title
 
 
 def _setting(text: str) -> tuple[str, Setting]:

@@ -10,6 +10,7 @@ from activities.bounds import bounded
 from activities.database import DRIVER_ERRORS, Database
 from activities.errors import safe_message
 from workflows.domain.provisioning.standing import Proof
+from workflows.domain.systems import heading
 from workflows.ports import Evidence
 
 # One statement, so one round trip. All of it hangs on the client's row, which is therefore locked first, and numbers
@@ -90,4 +91,4 @@ def _describe(evidence: Evidence) -> str:
     off = len(evidence.findings) - on
     protected = sum("protected" in finding.seen for finding in evidence.findings)
     left = f", {protected} of them protected and left in service" if protected else ""
-    return f"{evidence.system.capitalize()} proven: {on} on{left}, {off} off"
+    return f"{heading(evidence.system)} proven: {on} on{left}, {off} off"

@@ -22,6 +22,7 @@ from starter.errors import InstanceInUse, NoSuchSite, SiteIdTaken
 from workflows.domain.dates import at_site
 from workflows.domain.errors import BillingRefTaken, NumberTaken, Refusal, Taken
 from workflows.domain.provisioning.provisioning import Provisioned
+from workflows.domain.systems import spoken
 from workflows.wire.messages import AnyMessage
 from workflows.wire.views import ClientView, SystemView, end_date_passed
 
@@ -153,7 +154,8 @@ class DirectoryReads:
             raise NoSuchSite(site_id)
         raise InstanceInUse(
             "; ".join(
-                "{clients} living client(s) of the site have {system}, which instance {instance} serves".format(**it)
+                f"Instance {it['instance']} serves {spoken(it['system'])} of {it['clients']} living "
+                f"client{'s' * (it['clients'] != 1)} of the site"
                 for it in row["served"]
             ),
             "Have these services removed first, or add another site",

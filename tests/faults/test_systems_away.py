@@ -147,4 +147,4 @@ async def test_a_directory_that_is_down_holds_up_no_switch_and_shows_everything_
     async with real_service.databases.directory.read_only() as connection:
         told = [r["text"] for r in await connection.fetch("SELECT text FROM history WHERE client_id = $1", client_id)]
     assert [text for text in told if "Suspended by billing" in text]
-    assert [text for text in told if "Telephony proven" in text]
+    assert [text for text in told if "Telephone lines proven" in text]

@@ -15,7 +15,7 @@ from workflows.domain.errors import (
     UnknownLine,
     UnknownService,
 )
-from workflows.domain.systems import BUILT_IN, DIRECTORY, INTERNET, NAME, TELEPHONY, System
+from workflows.domain.systems import BUILT_IN, DIRECTORY, INTERNET, NAME, TELEPHONY, System, spoken
 from workflows.domain.text import safe_text, written
 
 E164 = re.compile(r"\+[1-9][0-9]{6,14}")
@@ -144,7 +144,9 @@ class Services:
                 )
             if inside := next((service for service in self.further if service.in_building), None):
                 raise ServiceNotAllowed(
-                    f"A virtual client has no {inside.kind}", f"Leave {inside} out, or convert", field="services"
+                    f"A virtual client has no {spoken(inside.kind)}",
+                    f"Leave {inside} out, or convert",
+                    field="services",
                 )
             if self.rooms:
                 raise OfficeNotAllowed("A virtual client has no office", "Leave offices out", field="offices")

@@ -17,7 +17,7 @@ from workflows.domain.provisioning.ledger import Desired
 from workflows.domain.provisioning.provisioning import Provisioned, Provisioning, kind_of
 from workflows.domain.provisioning.standing import Found, Limits, told_in_one_line
 from workflows.domain.provisioning.telephony import numbers_in_use
-from workflows.domain.systems import DIRECTORY, MAIN, TELEPHONY, System
+from workflows.domain.systems import DIRECTORY, MAIN, TELEPHONY, System, heading, spoken
 from workflows.domain.text import safe_text
 from workflows.domain.trial import all_or_nothing, copy_of
 
@@ -323,7 +323,7 @@ class ClientState:
             if (standing.attention, standing.last_error) != before:
                 self._write_attempt(system, standing.last_error, found.at)
         elif not found.recorded:
-            self._write_proof(system, f"{system.capitalize()} proven", found)
+            self._write_proof(system, f"{heading(system)} proven", found)
 
     def found_alive(
         self, system: System, alive: Mapping[str, str], seen_at: datetime | None, now: datetime, by: str, chance: float
@@ -354,7 +354,7 @@ class ClientState:
             Entry(
                 Event.ATTEMPTED,
                 now,
-                f"{system.capitalize()} {text}",
+                f"{heading(system)} {text}",
                 kind=system,
                 by=by,
                 revision=self.client.revision,
@@ -370,7 +370,7 @@ class ClientState:
     def overtaken(self, system: System, newest: int, now: datetime) -> None:
         """A system has obeyed a later revision than ours (a workflow was reset, say): decide anew above it."""
         self.client.revision = max(self.client.revision, newest) + 1
-        text = f"The {system} has obeyed revision {newest}: decided anew above it"
+        text = f"The system of {spoken(system)} has obeyed revision {newest}: decided anew above it"
         self.provisioning.standing[system].overtake(self.client.revision, text, now, self.limits)
         self.journal.write(Entry(Event.DECIDED, now, text, system, "connect", revision=self.client.revision))
 
@@ -386,11 +386,15 @@ class ClientState:
                 field="system",
             ).within(self.client.situation())
         self.check_room()
-        text = shortened(f"Drift of {system} reported{f': {why}' if why else ''}")
+        text = shortened(f"Drift of {spoken(system)} reported{f': {why}' if why else ''}")
         with all_or_nothing(self) as trial:
             trial.client.revision += 1
             trial.provisioning.doubt(system, trial.client.revision)
-            trial.journal.write(Entry(Event.ASKED, now, text, "report_drift", by, revision=trial.client.revision))
+            trial.journal.write(
+                Entry(
+                    Event.ASKED, now, text, "report_drift", by, revision=trial.client.revision, facts={"system": system}
+                )
+            )
 
 
 def _lines(command: AnyCommand) -> int:

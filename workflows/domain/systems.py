@@ -26,9 +26,17 @@ _SPOKEN = {TELEPHONY: "telephone lines", INTERNET: "internet access"}
 
 
 def spoken(system: System) -> str:
-    """What a system switches, as it is said within a sentence. A further kind may have a title in the settings, which
-    only those who show it know."""
-    return _SPOKEN.get(system) or system.replace("_", " ").replace("-", " ")
+    """What a system switches, as it is said within a sentence: one, many or a mass, so no verb goes with it.
+
+    A further kind may have a title in the settings. It takes the place of this where a person reads the sentence
+    (starter/contract/catalogue.py).
+    """
+    return _SPOKEN.get(system) or system.replace("_", " ").replace("-", " ").strip()
+
+
+def heading(system: System) -> str:
+    """The same at the beginning of a sentence."""
+    return spoken(system).capitalize()
 
 
 class SystemInstance(NamedTuple):

@@ -21,7 +21,7 @@ async def test_a_proven_change_is_recorded_once_however_often_it_is_obeyed(world
     proofs = await world.rows("directory", "SELECT client_id, system, revision, at IS NOT NULL FROM proofs")
     assert proofs == [("acme", "telephony", 2, True)]
     told = await world.rows("directory", HISTORY)
-    assert [row[:4] for row in told] == [("proven", "telephony", "Telephony proven: 1 on, 1 off", 2)]
+    assert [row[:4] for row in told] == [("proven", "telephony", "Telephone lines proven: 1 on, 1 off", 2)]
 
 
 async def test_the_directory_is_settled_when_both_systems_are_proven(world: World) -> None:

@@ -1,5 +1,7 @@
 """Services of further kinds, those that the settings name: contracted, shown, and held against the settings."""
 
+from typing import Any
+
 from tests.support.service import SITE, Service, unique, waiting
 from tests.support.waiting import eventually
 
@@ -67,7 +69,7 @@ async def test_a_system_of_another_kind_is_retried_skipped_and_marked_by_its_nam
     client_id = (await with_doors.create(services=[DOOR]))["client_id"]
     await with_doors.known(client_id)
     answer = await with_doors.post(client_id, "systems/doors/retry")
-    assert answer.json()["message"] == "The doors is as decided"
+    assert answer.json()["message"] == "With doors, all is as decided"
     unknown = await with_doors.post(client_id, "systems/mailbox/retry")
     assert (unknown.status_code, unknown.json()["field"]) == (422, "system")
     assert "Give one of: telephony, internet, doors." in unknown.json()["detail"]
@@ -121,7 +123,7 @@ async def test_what_is_signalled_or_planned_later_is_served_by_the_instance_of_t
     assert await instance(signalled) == "annex"
 
     key = unique("plan")
-    plan = {"add_services": [DOOR], "at": "2099-03-01T09:00:00+00:00"}
+    plan: dict[str, Any] = {"add_services": [DOOR], "at": "2099-03-01T09:00:00+00:00"}
     first = await with_doors.post(planned, "services", key=key, **plan)
     assert (first.status_code, first.json()["changed"]) == (200, True), first.text
     again = await with_doors.post(planned, "services", key=key, **plan)
@@ -165,7 +167,7 @@ async def test_an_instance_that_serves_living_clients_stays_the_sites(with_doors
     async def moved(**systems: str) -> int:
         answer = await with_doors.api.patch(f"/sites/{site_id}", json={"systems": systems})
         if answer.status_code == 409:
-            assert "1 living client(s) of the site have" in answer.json()["detail"]
+            assert "of 1 living client of the site" in answer.json()["detail"]
         return answer.status_code
 
     assert await moved(doors="annex") == 409

@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.builders import LINE, NOW, THIRD, in_directory, prove, tenant
 from workflows.domain.answers import fingerprint
-from workflows.domain.commands import AnyCommand, ChangeServices, Contracting, Convert, MarkDone
+from workflows.domain.commands import AnyCommand, ChangeServices, Convert, MarkDone
 from workflows.domain.errors import Refusal, StillServedElsewhere
 from workflows.domain.provisioning.standing import Limits
 from workflows.domain.services import ClientType, Internet, Service, Services
@@ -163,7 +163,7 @@ def test_a_new_client_is_served_by_the_instances_of_its_site_when_the_directory_
 
 
 def test_the_same_command_is_the_same_whichever_instances_serve_the_site() -> None:
-    one: Contracting = ChangeServices(add_lines=(THIRD,), command_id="c1")
+    one = ChangeServices(add_lines=(THIRD,), command_id="c1")
     other = replace(one, instances={TELEPHONY: "york"})
     assert one == other
     assert fingerprint(one) == fingerprint(other)
