@@ -9,7 +9,6 @@ from tests.support.builders import LINE, NOW, THIRD, in_directory, prove, tenant
 from workflows.domain.answers import fingerprint
 from workflows.domain.commands import AnyCommand, ChangeServices, Convert, MarkDone
 from workflows.domain.errors import Refusal, StillServedElsewhere
-from workflows.domain.provisioning.standing import Limits
 from workflows.domain.services import ClientType, Internet, Service, Services
 from workflows.domain.state import ClientState
 from workflows.domain.systems import INTERNET, TELEPHONY
@@ -30,9 +29,9 @@ CEASED = {
 every_kind = pytest.mark.parametrize("system", NEW)
 
 
-def client_with(services: Services = OFFICE, limits: Limits | None = None) -> ClientState:
+def client_with(services: Services = OFFICE) -> ClientState:
     """An active client whose systems do what is wanted."""
-    state = in_directory(tenant(services=services), limits)
+    state = in_directory(tenant(services=services))
     prove(state)
     return state
 
@@ -106,18 +105,6 @@ def test_nothing_is_promised_of_an_instance_while_another_may_still_serve_the_cl
     assert f"marked as done (system {system})" in refusal
     assert take(state, NEW[system], {}) == "", "main serves on"
     assert instance_of(state, system) == "main"
-
-
-def test_what_is_to_be_looked_at_once_more_is_still_served_by_its_instance() -> None:
-    state = client_with(limits=Limits(second_look=60))
-    assert take(state, NEW["doors"], {}) == ""
-    prove(state)
-    assert take(state, CEASED["doors"], {}) == ""
-    prove(state, now=NOW)
-    assert state.provisioning.systems["doors"].to_look_at == [DOOR.name]
-    assert "not proven off on main" in take(state, NEW["doors"], {"doors": "york"})
-    state.provisioning.systems["doors"].forget_look()
-    assert take(state, NEW["doors"], {"doors": "york"}) == ""
 
 
 def test_marked_as_done_by_hand_it_is_free_for_the_other_instance() -> None:

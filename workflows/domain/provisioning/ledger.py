@@ -42,8 +42,8 @@ class Ledger:
 
     @property
     def in_use(self) -> bool:
-        """Whether the instance has, or may have, anything of the client's; also what is looked at once more."""
-        return bool(self.wanted or self.proven or self.look)
+        """Whether the instance has, or may have, anything of the client's."""
+        return bool(self.wanted or self.proven)
 
     @property
     def drifts(self) -> bool:
