@@ -19,7 +19,6 @@ ALTER TABLE subscriber
   ADD COLUMN IF NOT EXISTS may_call_out smallint NOT NULL DEFAULT 1 CHECK (may_call_out IN (0, 1))"""
 
 INDEXES = {
-    TELEPHONY: "",
     INTERNET: """
 CREATE INDEX IF NOT EXISTS radacct_alive_idx ON radacct (lower(username))
   WHERE acctstoptime IS NULL OR acctupdatetime > acctstoptime""",
@@ -99,7 +98,8 @@ async def _prepare(system: System, database: Database) -> list[str]:
             await connection.execute(FENCE.read_text(encoding="utf-8"))
         if any(part.startswith("column") for part in missing):
             await connection.execute(SWITCHES)
-        await connection.execute(INDEXES[system])
+        if system in INDEXES:
+            await connection.execute(INDEXES[system])
     return [f"{database}: {part} added" for part in missing] or [f"{database}: nothing to add"]
 
 
