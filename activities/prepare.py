@@ -23,7 +23,7 @@ CREATE INDEX radacct_alive_idx ON radacct (lower(username))
   WHERE acctstoptime IS NULL OR acctupdatetime > acctstoptime"""
 
 HELPFUL = {TELEPHONY: (), INTERNET: ("index radacct_alive_idx",)}
-"""What is added, too, but is not needed: the watch of what is off is only slower without (activities/internet/alive.py)."""
+"""What is added, too, but not needed: without it the watch of what is off is slower (activities/internet/alive.py)."""
 
 OF_SYSTEMS = {
     TELEPHONY: ("table subscriber", "table location"),

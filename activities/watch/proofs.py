@@ -60,7 +60,7 @@ WITH turn AS (
 SELECT t.blind_since, v.* FROM turn t LEFT JOIN (
   SELECT w.client_id, w.subject, w.since, w.seen
   FROM watched w JOIN client_systems s ON (s.client_id, s.system) = (w.client_id, w.system)
-  WHERE w.system = $1 AND s.instance = $2 AND s.state <> 'skipped' AND (w.revision >= s.wanted
+  WHERE w.system = $1 AND s.instance = $2 AND (w.revision >= s.wanted
     OR (s.proven >= s.wanted AND NOT EXISTS (
       SELECT FROM clients c, jsonb_array_elements(c.document->'systems') e
       WHERE c.client_id = w.client_id AND e->>'system' = w.system AND e->'desired' ? w.subject)))
