@@ -33,10 +33,12 @@ found AS (
   FROM client, jsonb_to_recordset($6) AS f(subject text, in_service boolean, proof text, seen jsonb)
   WHERE proof = 'proven'),
 kept AS (
-  INSERT INTO watched AS w (system, client_id, subject, revision, since, seen)
-  SELECT $2, client_id, subject, $3, $4, seen FROM found WHERE NOT in_service ORDER BY subject
+  INSERT INTO watched AS w (system, client_id, subject, instance, revision, since, seen)
+  SELECT $2, f.client_id, subject, coalesce(s.instance, 'main'), $3, $4, seen
+  FROM found f LEFT JOIN client_systems s ON (s.client_id, s.system) = (f.client_id, $2)
+  WHERE NOT in_service ORDER BY subject
   ON CONFLICT (system, client_id, subject) DO UPDATE
-  SET revision = excluded.revision, since = excluded.since, seen = excluded.seen
+  SET instance = excluded.instance, revision = excluded.revision, since = excluded.since, seen = excluded.seen
   WHERE w.revision <= excluded.revision),
 left_alone AS (
   DELETE FROM watched w USING found f WHERE f.in_service AND w.revision <= $3

@@ -73,13 +73,13 @@ FROM shown s, jsonb_to_recordset($21) AS e(entry bigint, event text, at timestam
   source text, reason text, command_id text, revision bigint, facts jsonb)
 ORDER BY e.entry ON CONFLICT DO NOTHING),
 kept AS (
-INSERT INTO watched AS w (system, client_id, subject, revision, since)
-SELECT DISTINCT ON (e.kind, f.key) e.kind, s.client_id, f.key, e.revision, e.at
+INSERT INTO watched AS w (system, client_id, subject, instance, revision, since)
+SELECT DISTINCT ON (e.kind, f.key) e.kind, s.client_id, f.key, x.instance, e.revision, e.at
 FROM shown s, jsonb_to_recordset($21) AS e(event text, at timestamptz, kind text, revision bigint, facts jsonb),
-  jsonb_each_text(e.facts) f
-WHERE e.event = 'proven' AND f.value = 'off' ORDER BY e.kind, f.key, e.revision DESC
+  jsonb_each_text(e.facts) f, jsonb_to_recordset($16->'systems') AS x(system text, instance text)
+WHERE e.event = 'proven' AND f.value = 'off' AND x.system = e.kind ORDER BY e.kind, f.key, e.revision DESC
 ON CONFLICT (system, client_id, subject) DO UPDATE
-SET revision = excluded.revision, since = excluded.since, seen = excluded.seen
+SET instance = excluded.instance, revision = excluded.revision, since = excluded.since, seen = excluded.seen
 WHERE w.revision < excluded.revision),
 answered AS (
 INSERT INTO answers AS k (client_id, command_id, fingerprint, kind, changed, message, refusal)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from activities.directory.evidence import Evidences
-from tests.activities.fixtures import AT, ONE, TWO, World, access, lines, publication
+from tests.activities.fixtures import AT, ONE, TWO, World, access, lines, publication, switched
 from workflows.domain.journal import Entry, Event
 from workflows.domain.provisioning.standing import Proof
 from workflows.domain.systems import INTERNET, TELEPHONY
@@ -127,3 +127,17 @@ async def test_a_proof_that_could_not_be_recorded_is_watched_from_its_publicatio
     for _ in range(2):
         await world.directory.publish(replace(order, entries=[proven, other], first_entry=2))
     assert await world.rows("directory", WATCHED) == [("acme", "telephony", ONE, 3, None)]
+
+
+async def test_what_is_off_is_watched_at_the_instance_that_it_was_proven_off_at(world: World) -> None:
+    ref = await world.register("acme")
+    york = switched(TELEPHONY, instance="york")
+    await world.directory.publish(publication("acme", 2, billing_ref=ref, systems=[york]))
+    await world.telephony.ensure(lines("acme", 2, one=False))
+    facts = {TWO: "off"}
+    proven = Entry(Event.PROVEN, AT, "Telephony proven", TELEPHONY, "connect", revision=3, facts=facts)
+    order = publication("acme", 3, billing_ref=ref, systems=[york])
+    await world.directory.publish(replace(order, entries=[proven], first_entry=2))
+    await world.directory.publish(publication("acme", 4, billing_ref=ref))
+    rows = await world.rows("directory", "SELECT subject, instance FROM watched ORDER BY 1")
+    assert rows == [(ONE, "york"), (TWO, "york")]
