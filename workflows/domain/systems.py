@@ -39,7 +39,8 @@ def spoken(system: System) -> str:
 
 def heading(system: System) -> str:
     """The same at the beginning of a sentence."""
-    return spoken(system).capitalize()
+    words = spoken(system)
+    return words[:1].upper() + words[1:]
 
 
 class SystemInstance(NamedTuple):
