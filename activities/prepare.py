@@ -1,6 +1,6 @@
 """What Connect needs beside a system's own tables. It is added only on request."""
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
 import asyncpg
@@ -8,6 +8,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.database import Database, Databases, open_databases
 from activities.errors import SYSTEM_REJECTED, attempt_on
+from activities.internet.accounting import weaknesses
 from activities.settings import Settings
 from workflows.domain.systems import INTERNET, TELEPHONY, System
 
@@ -37,6 +38,31 @@ OURS = {
 }
 """The tables and columns that Connect adds."""
 
+RIGHTS = {
+    TELEPHONY: {
+        "subscriber": "SELECT INSERT UPDATE",
+        "location": "SELECT DELETE",
+        "connect_fence": "SELECT INSERT UPDATE",
+    },
+    INTERNET: {
+        "radcheck": "SELECT INSERT UPDATE DELETE",
+        "radreply": "SELECT INSERT DELETE",
+        "radacct": "SELECT",
+        "connect_fence": "SELECT INSERT UPDATE",
+    },
+}
+"""What the worker's role may do to each table, as deploy/*/grants.sql grants it."""
+
+CHECKS: dict[System, tuple[Callable[[asyncpg.Connection], Awaitable[list[str]]], ...]] = {INTERNET: (weaknesses,)}
+"""What else is looked for in a system that lacks nothing."""
+
+_NOT_GRANTED = """
+SELECT name, string_agg(privilege, ', ' ORDER BY n) AS privileges
+FROM unnest($1::text[], $2::text[]) AS t(name, list),
+  unnest(string_to_array(list, ' ')) WITH ORDINALITY AS p(privilege, n)
+WHERE NOT CASE privilege WHEN 'DELETE' THEN has_table_privilege(name, privilege)
+  ELSE has_any_column_privilege(name, privilege) END GROUP BY name ORDER BY name"""
+
 _MISSING = """
 SELECT part FROM unnest($1::text[]) WITH ORDINALITY AS w(part, n), split_part(part, ' ', 2) AS name
 WHERE CASE WHEN part NOT LIKE 'column %' THEN to_regclass(name) IS NULL
@@ -62,6 +88,32 @@ async def prepare(settings: Settings) -> list[str]:
     return added or ["Other adapters than our own switch every system: nothing to prepare"]
 
 
+async def check(settings: Settings) -> list[str]:
+    """What is wrong with the instances that our own adapters switch, and what to do, a line each. Changes nothing.
+
+    Empty when nothing is. An instance that is away counts as wrong.
+    """
+    async with open_databases(settings) as databases:
+        databases.instances.check_environment()
+        ours = [it for it in databases.instances.served.values() if it.ours]
+        return [line for it in ours for line in await _problems(it.system, databases.of(*it.key))]
+
+
+async def _problems(system: System, database: Database) -> list[str]:
+    try:
+        async with attempt_on(database), database.read_only() as connection:
+            if missing := await _missing(connection, (*OF_SYSTEMS[system], *OURS[system])):
+                return [_lacks(database, missing)]
+            rights = RIGHTS[system]
+            rows = await connection.fetch(_NOT_GRANTED, list(rights), list(rights.values()))
+            role = await connection.fetchval("SELECT current_user")
+            found = [f"{role} may not {row['privileges']} {row['name']}: deploy/ lists its rights" for row in rows]
+            found += [line for check in CHECKS.get(system, ()) for line in await check(connection)]
+    except ApplicationError as error:
+        return [error.message]
+    return [f"{database}: {line}" for line in found]
+
+
 async def check_systems(databases: Databases) -> list[str]:
     """What instances of a file that our own adapters switch lack. One that is away is not checked.
 
@@ -83,7 +135,11 @@ async def _lack(system: System, database: Database) -> str:
             missing = await _missing(connection, (*OF_SYSTEMS[system], *OURS[system]))
     except ApplicationError as error:
         return error.message if error.type == SYSTEM_REJECTED else ""
-    return f"The {database} lacks {', '.join(missing)}: run `connect systems prepare`" if missing else ""
+    return _lacks(database, missing) if missing else ""
+
+
+def _lacks(database: Database, missing: Iterable[str]) -> str:
+    return f"The {database} lacks {', '.join(missing)}: run `connect systems prepare`"
 
 
 async def _prepare(system: System, database: Database) -> list[str]:

@@ -104,16 +104,23 @@ def migrate() -> None:
     typer.echo("The directory has the newest schema.")
 
 
-def prepare() -> None:
+def prepare(
+    check: Annotated[
+        bool, typer.Option("--check", help="Change nothing, and say what is wrong with them; exit status 1 if anything")
+    ] = False,
+) -> None:
     """Add to every Kamailio's and FreeRADIUS's database what Connect needs there, and nothing else."""
     import asyncio
 
     from activities.prepare import NotPrepared
+    from activities.prepare import check as problems_of
     from activities.prepare import prepare as run
 
     with process("systems prepare", NotPrepared, ValueError) as settings:
-        done = asyncio.run(run(settings))
-    typer.echo("\n".join(done) or "Both systems have what Connect needs.")
+        done = asyncio.run(problems_of(settings) if check else run(settings))
+    typer.echo("\n".join(done) or "Every system has what Connect needs.")
+    if check and done:
+        leave(1)
 
 
 @contextmanager

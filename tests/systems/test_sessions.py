@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 
-from activities.prepare import prepare
+from activities.prepare import check, prepare
 from activities.settings import Settings
 from starter.local.databases import DEPLOY
 from starter.local.systems import FreeRadius
@@ -294,7 +294,8 @@ async def test_radclient_gets_what_our_own_router_gets(network: Network, way: st
 
 async def test_the_stock_schema_works_once_it_is_prepared(systems: Systems, tmp_path: Path) -> None:
     server = systems.server
-    await load(await server.ensure_database("stock_radius"), STOCK)
+    stock_radius = await server.ensure_database("stock_radius")
+    await load(stock_radius, STOCK)
     settings = Settings(
         directory_dsn=SecretStr(server.dsn("connect", "connect")),
         telephony_dsn=SecretStr(server.dsn("kamailio")),
@@ -302,6 +303,9 @@ async def test_the_stock_schema_works_once_it_is_prepared(systems: Systems, tmp_
         master_key=SecretStr(KEY),
     )
     assert any("table connect_fence added" in line for line in await prepare(settings))
+    for problem in await check(settings):
+        if "radacct" in problem:
+            await execute(stock_radius, problem.rpartition(": ")[2])
     await load(server.dsn("stock_radius"), DEPLOY / "freeradius/grants.sql")
     here = (tmp_path / "radius", tmp_path / "radius.log")
     daemon = FreeRadius(server, free_udp_port(), systems.secret, *here, database="stock_radius")
@@ -323,8 +327,12 @@ async def test_the_stock_schema_works_once_it_is_prepared(systems: Systems, tmp_
 
 
 async def load(dsn: str, script: Path) -> None:
+    await execute(dsn, script.read_text(encoding="utf-8"))  # noqa: ASYNC240  # a small local file
+
+
+async def execute(dsn: str, sql: str) -> None:
     connection = await asyncpg.connect(dsn)
     try:
-        await connection.execute(script.read_text(encoding="utf-8"))  # noqa: ASYNC240  # a small local file
+        await connection.execute(sql)
     finally:
         await connection.close()
