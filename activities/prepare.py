@@ -1,16 +1,17 @@
 """What Connect needs beside a system's own tables. It is added only on request."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
 import asyncpg
 from temporalio.exceptions import ApplicationError
 
-from activities.database import Database, Databases, open_databases
-from activities.errors import SYSTEM_REJECTED, attempt_on
+from activities.database import DRIVER_ERRORS, Database, Databases, open_databases
+from activities.errors import SYSTEM_REJECTED, attempt_on, translated
 from activities.internet.accounting import weaknesses
 from activities.settings import Settings
-from workflows.domain.systems import INTERNET, TELEPHONY, System
+from workflows.domain.systems import DIRECTORY, INTERNET, TELEPHONY, System
 
 FENCE = Path(__file__).parents[1] / "deploy/fence.sql"
 
@@ -88,6 +89,17 @@ async def prepare(settings: Settings) -> list[str]:
     return added or ["Other adapters than our own switch every system: nothing to prepare"]
 
 
+async def why_not_written(settings: Settings) -> str:
+    """Why Connect's own database takes no write of ours, and the remedy; empty when it does."""
+    async with Database(DIRECTORY, settings.directory_dsn.get_secret_value(), settings) as directory:
+        try:
+            async with asyncio.timeout(directory.operation):
+                await directory.try_write("sites")
+        except DRIVER_ERRORS as error:
+            return translated(error, directory).message
+    return ""
+
+
 async def check(settings: Settings) -> list[str]:
     """What is wrong with the instances that our own adapters switch, and what to do, a line each. Changes nothing.
 
@@ -101,16 +113,18 @@ async def check(settings: Settings) -> list[str]:
 
 async def _problems(system: System, database: Database) -> list[str]:
     try:
-        async with attempt_on(database), database.read_only() as connection:
-            if missing := await _missing(connection, (*OF_SYSTEMS[system], *OURS[system])):
+        async with asyncio.timeout(database.operation), database.read_only() as connection:
+            if missing := await _missing(connection, (*OF_SYSTEMS[system], *OURS[system], *HELPFUL[system])):
                 return [_lacks(database, missing)]
             rights = RIGHTS[system]
             rows = await connection.fetch(_NOT_GRANTED, list(rights), list(rights.values()))
             role = await connection.fetchval("SELECT current_user")
             found = [f"{role} may not {row['privileges']} {row['name']}: deploy/ lists its rights" for row in rows]
+            if not found:
+                await database.try_write("connect_fence")
             found += [line for check in CHECKS.get(system, ()) for line in await check(connection)]
-    except ApplicationError as error:
-        return [error.message]
+    except DRIVER_ERRORS as error:
+        return [translated(error, database).message]
     return [f"{database}: {line}" for line in found]
 
 
