@@ -15,10 +15,11 @@ from icalendar import Calendar, Event, Timezone, vText
 from starlette.exceptions import HTTPException
 
 from starter.console.labels import moment_word
-from starter.console.plans import FOREVER, plan_word, touched
+from starter.console.plans import FOREVER, touched
 from starter.console.rendering import reads_of
 from starter.directory.console import Plan
 from starter.web.dependencies import Clients
+from starter.wording import plan_word
 
 FEED = "/upcoming.ics"
 _ALL = ""
@@ -89,7 +90,7 @@ def _event(plan: Plan, home: str, house: UUID) -> Event:
     event.add("last-modified", plan.updated_at.astimezone(UTC))
     event.add("sequence", plan.revision)
     event.add("dtstart", plan.at.astimezone(UTC))
-    event.add("summary", _text(f"{plan_word(plan).capitalize()}: {plan.name}"))
+    event.add("summary", _text(f"{plan_word(plan.kind, plan.details).capitalize()}: {plan.name}"))
     event.add("description", _text("\n".join(filter(None, (when, touched(plan), reason, by)))))
     event.add("location", _text(plan.site_name))
     event.add("url", f"{home}/clients/{plan.client_id}")

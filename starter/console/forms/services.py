@@ -11,7 +11,7 @@ from starter.console.forms.errors import FormErrors, sentence
 from starter.console.rendering import Form
 from starter.contract.bodies import ServiceGiven
 from starter.contract.catalogue import Catalogue
-from starter.service_text import read_settings, settings_text
+from starter.wording import read_settings, settings_text
 from workflows.domain.errors import InvalidField
 from workflows.domain.services import MOST_SERVICES, ClientType
 from workflows.domain.systems import System
