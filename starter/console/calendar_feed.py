@@ -49,8 +49,8 @@ async def show_feed(request: Request, clients: Clients, key: str = "", site: str
         raise HTTPException(404)
     name = f"Connect: {known.name}" if known else "Connect"
     plans = await reads_of(request).plans(site or None, datetime.now(UTC), FOREVER)
-    house = uuid5(NAMESPACE_URL, calendar_key(token))
-    file = calendar(name, plans, request.app.state.names.public_url, house).encode()
+    ours = uuid5(NAMESPACE_URL, calendar_key(token))
+    file = calendar(name, plans, request.app.state.names.public_url, ours).encode()
     tag = f'"{hashlib.sha256(file).hexdigest()[:32]}"'
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
     if _has(request.headers.get("If-None-Match", ""), tag):
@@ -59,8 +59,8 @@ async def show_feed(request: Request, clients: Clients, key: str = "", site: str
     return Response(file, media_type="text/calendar; charset=utf-8", headers=headers)
 
 
-def calendar(name: str, plans: Iterable[Plan], home: str, house: UUID) -> str:
-    """The calendar as a file. ``home`` is the address of the service, ``house`` tells its events from others'.
+def calendar(name: str, plans: Iterable[Plan], home: str, namespace: UUID) -> str:
+    """The calendar as a file. ``home`` is the address of the service, the events' ids are of this ``namespace``.
 
     The same plans make the same file, octet for octet.
     """
@@ -73,19 +73,19 @@ def calendar(name: str, plans: Iterable[Plan], home: str, house: UUID) -> str:
     file.add("refresh-interval", timedelta(hours=1), parameters={"VALUE": "DURATION"})
     file.add("x-published-ttl", "PT1H")
     for plan in plans:
-        file.add_component(_event(plan, home, house))
+        file.add_component(_event(plan, home, namespace))
     if not file.subcomponents:  # a calendar must hold something (RFC 5545, section 3.6): here, the time it is in
         file.add_component(Timezone.from_tzid("Etc/UTC"))
     written: bytes = file.to_ical(sorted=False)
     return written.decode()
 
 
-def _event(plan: Plan, home: str, house: UUID) -> Event:
+def _event(plan: Plan, home: str, namespace: UUID) -> Event:
     """One planned change. A client has at most one of a kind: planned anew, it is the same event at another time."""
     when = f"{moment_word(plan.at, plan.timezone)} {plan.timezone}"
     reason, by = plan.reason and f"Reason: {plan.reason}", plan.by and f"By: {plan.by}"
     event = Event()
-    event.add("uid", str(uuid5(house, f"{plan.client_id}/{plan.kind}")))
+    event.add("uid", str(uuid5(namespace, f"{plan.client_id}/{plan.kind}")))
     event.add("dtstamp", plan.updated_at.astimezone(UTC))
     event.add("last-modified", plan.updated_at.astimezone(UTC))
     event.add("sequence", plan.revision)

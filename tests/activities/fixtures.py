@@ -15,6 +15,7 @@ from activities.internet.adapter import RadiusInternet
 from activities.internet.order import Access
 from activities.settings import Settings
 from activities.telephony.adapter import KamailioTelephony
+from tests.support.databases import fetch
 from tests.support.orders import access_order, line_order
 from tests.support.waiting import eventually
 from workflows.domain.lifecycle import Activation, Status
@@ -67,25 +68,16 @@ class World:
 
     async def rows(self, name: str, sql: str, *args: object) -> list[tuple[Any, ...]]:
         """What a database holds."""
-        connection = await asyncpg.connect(self.dsns[name])
-        try:
-            return [tuple(row) for row in await connection.fetch(sql, *args)]
-        finally:
-            await connection.close()
+        return [tuple(row) for row in await fetch(self.dsns[name], sql, *args)]
 
     async def execute(self, name: str, sql: str, *args: object) -> None:
         """Change a database behind everybody's back."""
         await self.rows(name, sql, *args)
 
-    async def waiting_for_locks(self, how_many: int) -> None:
-        """Until so many connections to the telephone system's database wait for a lock."""
-        waiting = """SELECT FROM pg_stat_activity
-            WHERE datname = current_database() AND wait_event_type = 'Lock'"""
-
-        async def enough() -> bool:
-            return len(await self.rows("telephony", waiting)) == how_many
-
-        await eventually(enough)
+    async def waiting_for_locks(self, how_many: int, name: str = "telephony") -> None:
+        """Until so many connections to a database wait for a lock."""
+        waiting = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        await eventually(lambda: self.rows(name, waiting), equal=[()] * how_many)
 
     async def show_site(self) -> None:
         await self.execute("directory", "INSERT INTO sites (site_id, name, timezone) VALUES ('lon', 'London', 'UTC')")

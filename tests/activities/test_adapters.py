@@ -16,7 +16,7 @@ from activities.prepare import check_systems, prepare
 from activities.settings import Settings
 from activities.telephony.adapter import KamailioTelephony
 from tests.activities.fixtures import MASTER_KEY, World
-from tests.support.fakes import FakeTelephony
+from tests.support.fakes import FakeSystem
 from workflows.domain.systems import INTERNET, TELEPHONY, SystemInstance
 from workflows.ports import ServiceSystem
 
@@ -24,7 +24,7 @@ HERE = "tests.activities.test_adapters"
 DSNS = {"directory_dsn": "postgresql://there/connect", "telephony_dsn": "postgresql://there/kamailio"}
 
 
-class OneFile(FakeTelephony):
+class OneFile(FakeSystem):
     """A telephone system of somebody else's."""
 
     @classmethod
@@ -33,7 +33,7 @@ class OneFile(FakeTelephony):
         return cls()
 
 
-class Handmade(FakeTelephony):
+class Handmade(FakeSystem):
     """It lacks what makes it."""
 
 

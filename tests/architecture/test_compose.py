@@ -20,6 +20,7 @@ from starter.cli.main import app
 from starter.local.postgres import EmbeddedPostgres, installed_wheel
 from starter.local.temporal import OPTIONS
 from tests.architecture.compose import ROOT, SCHEMA, compose, services, used_variables, variables
+from tests.support.databases import fetch
 from tests.support.waiting import free_port
 
 FOR_NOBODY = (("postgres", "connect"), ("template1", "radius_daemon"))
@@ -234,9 +235,7 @@ async def test_the_databases_are_made_with_the_roles_that_the_services_use(tmp_p
             server.dsn("radius", "radius_prov", "filled"): "SELECT revision, acctsessionid FROM connect_fence, radacct",
             server.dsn("radius", "radius_daemon", "filled"): "SELECT value FROM radcheck",
         }.items():
-            connection = await asyncpg.connect(dsn)
-            await connection.execute(question)
-            await connection.close()
+            await fetch(dsn, question)
         await migrate(server.dsn("connect", "connect", "filled"))
         for database, role in (
             ("connect", "sip_prov"),

@@ -7,15 +7,11 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, expect
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.testing import WorkflowEnvironment
 
-from activities.directory.migrations import migrate
 from activities.settings import Settings
 from starter.local.postgres import EmbeddedPostgres
 from tests.browser.browsing import PATIENCE, BrowserMissing, Browsers, browser_file, running_browser
-from tests.support.service import TEMPORAL, TOKEN, Service, running_service
-from workflows.visibility import KEYS
+from tests.support.service import Service, running_service, running_temporal, settings_on
 
 expect.set_options(timeout=PATIENCE)
 
@@ -34,22 +30,14 @@ def pytest_runtest_setup() -> None:
 @pytest_asyncio.fixture(scope="session")
 async def settings(postgres: EmbeddedPostgres) -> Settings:
     """Settings of a process on a migrated directory of the console's own."""
-    await postgres.ensure_database("console")
-    dsn = postgres.dsn("console")
-    await migrate(dsn)
-    return Settings(directory_dsn=dsn, telephony_dsn=dsn, internet_dsn=dsn, token=TOKEN)
+    return await settings_on(postgres, "console")
 
 
 @pytest_asyncio.fixture(scope="session")
 async def temporal() -> AsyncIterator[Client]:
     """A Temporal server that knows our search attributes."""
-    async with await WorkflowEnvironment.start_local(
-        dev_server_existing_path=str(TEMPORAL),
-        data_converter=pydantic_data_converter,
-        search_attributes=KEYS,
-        dev_server_log_level="error",
-    ) as environment:
-        yield environment.client
+    async with running_temporal() as temporal:
+        yield temporal
 
 
 @pytest_asyncio.fixture(scope="session")

@@ -196,10 +196,10 @@ async def test_without_scripts_all_that_are_shown_try_again(browsers: Browsers, 
     await page.get_by_role("button", name="Retry all shown").click()
     await expect(page.get_by_text("2 clients asked to try telephone lines again.")).to_be_visible()
 
-    async def nobody_waits() -> bool:
-        return bool((await hourly.api.get("/attention", params={"site": site})).json()["total"] == 0)
+    async def waiting() -> Any:
+        return (await hourly.api.get("/attention", params={"site": site})).json()["total"]
 
-    await eventually(nobody_waits)
+    await eventually(waiting, equal=0)
 
 
 async def test_who_needs_nobody_any_more_goes_by_itself(browsers: Browsers, hourly: Service) -> None:
@@ -211,11 +211,11 @@ async def test_who_needs_nobody_any_more_goes_by_itself(browsers: Browsers, hour
     assert (await hourly.post(client_id, "systems/telephony/retry")).status_code == 200
     await expect(page.get_by_text("Nothing needs you.")).to_be_visible(timeout=3000)
 
-    async def one_less() -> bool:
-        told = await counted.all_inner_texts()
-        return before - 1 == (int(re.sub(r"\D", "", told[0])) if told else 0)
+    async def count() -> int:
+        texts = await counted.all_inner_texts()
+        return int(re.sub(r"\D", "", texts[0])) if texts else 0
 
-    await eventually(one_less)
+    await eventually(count, equal=before - 1)
 
 
 # -- for everybody ----------------------------------------------------------------------------------------------------

@@ -266,11 +266,10 @@ async def test_a_system_in_attention_is_retried_skipped_and_marked_done(browsers
     async with service.without(service.telephony):
         await service.post(client["client_id"], "suspend", wait=0)
 
-        async def attention() -> bool:
-            shown = (await service.api.get(f"/clients/{client['client_id']}")).json()
-            return bool(shown["provisioning"] == "attention")
+        async def provisioning() -> Any:
+            return (await service.api.get(f"/clients/{client['client_id']}")).json()["provisioning"]
 
-        await eventually(attention)
+        await eventually(provisioning, equal="attention")
         page = await listening(await browsers.signed_in(f"/clients/{client['client_id']}"))
         await page.get_by_role("button", name="Retry now").click()
         await expect(page.locator("p.notice")).to_be_visible()

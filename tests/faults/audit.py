@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-import asyncpg
 import httpx2
 
 from tests.faults.callers import CallersLog
 from tests.faults.workload import Request, begun
+from tests.support.databases import fetch
 from workflows.domain.client.client import Client
 from workflows.domain.client.rules import needs_of
 from workflows.domain.errors import Refusal
@@ -141,8 +141,8 @@ class Tables:
     @classmethod
     async def read(cls, kamailio: str, radius: str) -> "Tables":
         """``kamailio`` and ``radius`` are the URLs of the databases."""
-        lines = await _fetch(kamailio, "SELECT username, in_service, ha1 FROM subscriber")
-        accounts = await _fetch(
+        lines = await fetch(kamailio, "SELECT username, in_service, ha1 FROM subscriber")
+        accounts = await fetch(
             radius,
             "SELECT c.username, c.value AS password, r.value AS rates FROM radcheck c "
             "JOIN radreply r ON r.username = c.username AND r.attribute = 'Mikrotik-Rate-Limit' "
@@ -154,15 +154,6 @@ class Tables:
             {line["username"]: line["ha1"] for line in lines},
             {row["username"]: (row["password"], row["rates"]) for row in accounts},
         )
-
-
-async def _fetch(url: str, query: str) -> list[asyncpg.Record]:
-    connection = await asyncpg.connect(url)
-    try:
-        rows: list[asyncpg.Record] = await connection.fetch(query)
-        return rows
-    finally:
-        await connection.close()
 
 
 async def account_of(api: httpx2.AsyncClient, client_id: str) -> Account:

@@ -26,7 +26,7 @@ from tests.support.cut_proxy import CutProxy
 from tests.support.databases import database
 from tests.support.json_system import TOKEN, JsonSystem, json_system
 from tests.support.waiting import eventually, unless_it_hangs
-from tests.support.workflows import Handle, Service, end, replay
+from tests.support.workflows import Handle, Service
 from workflows.domain.provisioning.standing import Limits
 from workflows.domain.services import ClientType, Internet, Line, Services
 from workflows.domain.systems import TELEPHONY, SystemInstance
@@ -51,8 +51,8 @@ class Systems:
     internet: JsonSystem
 
 
-class JsonHouse(Service):
-    """A house whose systems have an API."""
+class JsonService(Service):
+    """A service whose systems have an API."""
 
     def __init__(
         self, environment: WorkflowEnvironment, settings: Settings, databases: Databases, systems: Systems
@@ -99,7 +99,7 @@ async def json_service(
     postgres: EmbeddedPostgres,
     monkeypatch: pytest.MonkeyPatch,
     request: pytest.FixtureRequest,
-) -> AsyncIterator[JsonHouse]:
+) -> AsyncIterator[JsonService]:
     """The worker, told by its environment to use the other adapters; at the end every history is replayed.
 
     A test may give more of the environment as the fixture's parameter.
@@ -123,16 +123,12 @@ async def json_service(
         async with open_databases(settings) as databases:
             assert await check_systems(databases) == []
             await databases.directory.write("INSERT INTO sites VALUES ('thames', 'Thames House', 'Europe/London')")
-            service = JsonHouse(faulty_temporal, settings, databases, Systems(telephony, internet))
-            async with worker.watching(service.temporal, databases, settings, service.pacing), service.worker():
+            service = JsonService(faulty_temporal, settings, databases, Systems(telephony, internet))
+            async with worker.watching(service.temporal, databases, settings, service.pacing), service.at_work():
                 yield service
-                histories = await service.histories()
-                for handle in service.handles:
-                    await end(service, handle)
-            await replay(histories)
 
 
-async def test_other_systems_are_one_setting_away(json_service: JsonHouse) -> None:
+async def test_other_systems_are_one_setting_away(json_service: JsonService) -> None:
     number = "+442079460999"
     services = Services(ClientType.RESIDENTIAL, (Line(number, "3.12"),), Internet(100, 20, 110))
     handle = await json_service.start(services=services, limits=PATIENT)
@@ -154,7 +150,7 @@ async def test_other_systems_are_one_setting_away(json_service: JsonHouse) -> No
 
 
 @asynccontextmanager
-async def another_worker(service: JsonHouse, dsn: str = "") -> AsyncIterator[Pacing]:
+async def another_worker(service: JsonService, dsn: str = "") -> AsyncIterator[Pacing]:
     """What another worker knows of the systems, and does after a recovery. ``dsn`` leads it to the directory."""
     pacing = Pacing(Paces(clients=3, pace=1, drain=2), [PHONES])
     dsn = dsn or service.settings.directory_dsn.get_secret_value()
@@ -167,7 +163,9 @@ async def another_worker(service: JsonHouse, dsn: str = "") -> AsyncIterator[Pac
 
 
 @pytest.mark.parametrize("json_service", [{"CONNECT_BREAKER_DRAIN_PER_SECOND": "2"}], indirect=True, ids=["two-each"])
-async def test_a_storm_on_a_failing_system_is_paced_shown_and_drained_operators_first(json_service: JsonHouse) -> None:
+async def test_a_storm_on_a_failing_system_is_paced_shown_and_drained_operators_first(
+    json_service: JsonService,
+) -> None:
     telephony = json_service.systems.telephony
     probe, *others = await json_service.tenants(11)
     bulk, operators = others[:5], others[5:]
@@ -204,7 +202,7 @@ async def test_a_storm_on_a_failing_system_is_paced_shown_and_drained_operators_
 
 
 @pytest.mark.parametrize("json_service", [{"CONNECT_BREAKER_DRAIN_PER_SECOND": "1"}], indirect=True, ids=["slowly"])
-async def test_a_drain_stops_when_the_system_fails_again_and_the_next_one_goes_on(json_service: JsonHouse) -> None:
+async def test_a_drain_stops_when_the_system_fails_again_and_the_next_one_goes_on(json_service: JsonService) -> None:
     telephony = json_service.systems.telephony
     probe, gone, *others = await json_service.tenants(12)
     telephony.down = True
@@ -234,7 +232,7 @@ async def test_a_drain_stops_when_the_system_fails_again_and_the_next_one_goes_o
 
 @pytest.mark.parametrize("json_service", [{"CONNECT_BREAKER_DRAIN_PER_SECOND": "0.5"}], indirect=True, ids=["in-turn"])
 async def test_clients_whose_attempt_runs_out_before_their_turn_are_woken_again_until_all_had_one(
-    json_service: JsonHouse,
+    json_service: JsonService,
 ) -> None:
     telephony = json_service.systems.telephony
     probe, *others = await json_service.tenants(9)
@@ -259,7 +257,7 @@ async def test_clients_whose_attempt_runs_out_before_their_turn_are_woken_again_
 
 @pytest.mark.parametrize("json_service", [{"CONNECT_BREAKER_CLIENTS": "1000"}], indirect=True, ids=["only-the-other"])
 async def test_a_drain_that_loses_the_directory_goes_on_where_it_was(
-    json_service: JsonHouse, postgres: EmbeddedPostgres
+    json_service: JsonService, postgres: EmbeddedPostgres
 ) -> None:
     telephony = json_service.systems.telephony
     handles = await json_service.tenants(5)
@@ -294,7 +292,7 @@ async def test_a_drain_that_loses_the_directory_goes_on_where_it_was(
 
 @pytest.mark.parametrize("json_service", [{"CONNECT_STATEMENT_SECONDS": "15"}], indirect=True, ids=["patiently"])
 async def test_a_system_that_is_silent_for_longer_than_an_attempt_may_take_is_failing_too(
-    json_service: JsonHouse,
+    json_service: JsonService,
 ) -> None:
     telephony = json_service.systems.telephony
     handles = await json_service.tenants(4)
@@ -312,7 +310,7 @@ async def test_a_system_that_is_silent_for_longer_than_an_attempt_may_take_is_fa
 
 
 async def test_a_system_that_answers_for_nothing_is_failing_and_those_not_proven_are_woken_when_it_is_back(
-    json_service: JsonHouse,
+    json_service: JsonService,
 ) -> None:
     telephony = json_service.systems.telephony
     probe, *others = await json_service.tenants(6)
@@ -332,7 +330,7 @@ async def test_a_system_that_answers_for_nothing_is_failing_and_those_not_proven
 
 
 async def test_those_in_attention_for_want_of_a_second_look_are_woken_and_nobody_who_is_settled(
-    json_service: JsonHouse,
+    json_service: JsonService,
 ) -> None:
     blind, _ = await json_service.tenants(2)
     client_id = client_id_of(blind.id)
@@ -358,7 +356,7 @@ async def test_those_in_attention_for_want_of_a_second_look_are_woken_and_nobody
 
 
 async def test_a_failing_system_that_nobody_tries_is_tried_by_one_client_after_the_other_until_it_is_back(
-    json_service: JsonHouse,
+    json_service: JsonService,
 ) -> None:
     telephony = json_service.systems.telephony
     handles = await json_service.tenants(4)

@@ -6,10 +6,8 @@
 import asyncio
 import random
 import signal
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 
-import asyncpg
 import pytest
 
 from starter.errors import TemporalAway
@@ -17,6 +15,7 @@ from starter.local.children import signal_family
 from starter.temporal.gateway import Gateway
 from tests.faults.place import Place
 from tests.faults.place import place as place  # the fixture
+from tests.support.databases import locked
 from tests.support.waiting import eventually
 from workflows.domain.provisioning.standing import Limits
 from workflows.wire.messages import Suspend, Unsuspend
@@ -26,18 +25,6 @@ PATIENT = {"CONNECT_LOCK_SECONDS": "15", "CONNECT_STATEMENT_SECONDS": "18"}
 KEY = "the-key"
 LATEST = 0.2  # seconds into a command, when the server dies: about when a busy machine has answered it
 DECIDED = "SELECT command_id FROM history WHERE event IN ('asked', 'decided') AND by = 'api' ORDER BY entry"
-
-
-@asynccontextmanager
-async def internet_locked(place: Place) -> AsyncIterator[None]:
-    """The network's database keeps its order waiting."""
-    somebody = await asyncpg.connect(place.dsns["CONNECT_INTERNET_DSN"])
-    try:
-        async with somebody.transaction():
-            await somebody.execute("LOCK TABLE radcheck IN ACCESS EXCLUSIVE MODE")
-            yield
-    finally:
-        await somebody.close()
 
 
 async def begin(place: Place) -> None:
@@ -77,7 +64,7 @@ async def agreed(place: Place, status: str) -> None:
 async def test_a_worker_killed_after_the_change_was_committed_is_proven_once(place: Place) -> None:
     with place.worker(**PATIENT) as first:
         await place.open("acme", PROMPT)
-        async with internet_locked(place):
+        async with locked(place.dsns["CONNECT_INTERNET_DSN"], "radcheck"):
             await begin(place)
             assert first.process is not None
             signal_family(first.process.pid, signal.SIGKILL)
@@ -91,7 +78,7 @@ async def test_a_worker_killed_after_the_change_was_committed_is_proven_once(pla
 async def test_a_server_killed_after_the_change_was_committed_goes_on_though_the_caller_is_silent(place: Place) -> None:
     with place.worker(**PATIENT):
         await place.open("acme", PROMPT)
-        async with internet_locked(place):
+        async with locked(place.dsns["CONNECT_INTERNET_DSN"], "radcheck"):
             await begin(place)
             place.kill_temporal()
         await place.start_temporal()

@@ -9,7 +9,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from workflows.domain.provisioning.ledger import Desired
 from workflows.domain.provisioning.standing import Proof
-from workflows.domain.systems import INTERNET, TELEPHONY, System
+from workflows.domain.systems import TELEPHONY, System
 from workflows.ports import (
     STALE_REVISION,
     Claim,
@@ -67,9 +67,9 @@ class Fence:
 
 
 class FakeSystem(ServiceSystem):
-    """A system in memory. ``doubts`` are what it does not do, and why."""
+    """A system in memory, the telephone system unless said otherwise. ``doubts`` are what it does not do, and why."""
 
-    def __init__(self, system: System) -> None:
+    def __init__(self, system: System = TELEPHONY) -> None:
         self.system = system
         self.subjects: dict[str, Desired] = {}
         self.orders: list[Ensure] = []
@@ -101,25 +101,6 @@ class FakeSystem(ServiceSystem):
 
     def _finding(self, name: str, doubt: tuple[Proof, str] | tuple[()]) -> Finding:
         return Finding(name, self.lines.get(name, False), {}, *doubt)
-
-
-class FakeTelephony(FakeSystem):
-    """A telephone system in memory."""
-
-    def __init__(self) -> None:
-        super().__init__(TELEPHONY)
-
-
-class FakeInternet(FakeSystem):
-    """A network in memory."""
-
-    def __init__(self) -> None:
-        super().__init__(INTERNET)
-
-    @property
-    def accounts(self) -> dict[str, Desired]:
-        """Each account as it was last set."""
-        return self.subjects
 
 
 class FakeDirectory(Directory):

@@ -5,21 +5,25 @@ import itertools
 import sys
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx2
 import uvicorn
 from fastapi import FastAPI
 from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from activities.at_once import SideBySide
 from activities.calendar import ZoneRules
 from activities.database import Database
 from activities.directory.evidence import Evidences
+from activities.directory.migrations import migrate
 from activities.directory.publish import PostgresDirectory
 from activities.settings import Settings
 from activities.systems import Systems
@@ -30,9 +34,11 @@ from starter.contract.catalogue import Catalogue
 from starter.credentials import Keyring
 from starter.directory.reads import DirectoryReads
 from starter.directory.watching import Watch
+from starter.local.postgres import EmbeddedPostgres
 from starter.temporal.gateway import Gateway
 from starter.web.http_server import Server
-from tests.support.fakes import FakeInternet, FakeSystem, FakeTelephony
+from tests.support.databases import connected
+from tests.support.fakes import FakeSystem
 from tests.support.waiting import HANGING, eventually, free_port
 from worker import hearing_all_at_once, of_instances, together
 from workflows.client_lifecycle import ClientLifecycle
@@ -40,6 +46,7 @@ from workflows.domain.provisioning.standing import Limits
 from workflows.domain.systems import INTERNET, TELEPHONY, System, SystemInstance
 from workflows.guard import Guard
 from workflows.ports import Ensure, Evidence
+from workflows.visibility import KEYS
 from workflows.wire.start import TASK_QUEUE
 
 TEMPORAL = Path(sys.executable).with_name("temporal")
@@ -58,29 +65,6 @@ def number() -> str:
     return f"+44207946{next(_numbers):04}"
 
 
-class RecordedTelephony(FakeTelephony):
-    """The fake telephone system, whose evidence is taken down in the real directory."""
-
-    def __init__(self, evidences: Evidences) -> None:
-        super().__init__()
-        self._evidences = evidences
-
-    async def ensure(self, order: Ensure) -> Evidence:
-        evidence = read_back(await super().ensure(order))
-        return await self._evidences.record(order.client_id, evidence, order.release)
-
-
-class RecordedInternet(FakeInternet):
-    """The fake network, whose evidence is taken down in the real directory."""
-
-    def __init__(self, evidences: Evidences) -> None:
-        super().__init__()
-        self._evidences = evidences
-
-    async def ensure(self, order: Ensure) -> Evidence:
-        return await self._evidences.record(order.client_id, read_back(await super().ensure(order)))
-
-
 def read_back(evidence: Evidence) -> Evidence:
     """The evidence, with what a real system would have shown of each line or account."""
     findings = [replace(x, seen={"row": "on" if x.in_service else "off"}) for x in evidence.findings]
@@ -88,14 +72,15 @@ def read_back(evidence: Evidence) -> Evidence:
 
 
 class RecordedSystem(FakeSystem):
-    """A fake system of a further kind, whose evidence is taken down in the real directory."""
+    """A fake system, whose evidence is taken down in the real directory."""
 
     def __init__(self, system: System, evidences: Evidences) -> None:
         super().__init__(system)
         self._evidences = evidences
 
     async def ensure(self, order: Ensure) -> Evidence:
-        return await self._evidences.record(order.client_id, read_back(await super().ensure(order)))
+        evidence = read_back(await super().ensure(order))
+        return await self._evidences.record(order.client_id, evidence, order.release)
 
 
 @dataclass
@@ -106,8 +91,8 @@ class Service:
     api: httpx2.AsyncClient
     clients: ClientService
     temporal: Client
-    telephony: FakeTelephony
-    internet: FakeInternet
+    telephony: FakeSystem
+    internet: FakeSystem
     doors: FakeSystem
     settings: Settings
 
@@ -126,6 +111,10 @@ class Service:
         """The answer to a command."""
         headers = waiting(wait) | ({"Idempotency-Key": key} if key else {})
         return await self.api.post(f"/clients/{client_id}/{command}", json=body, headers=headers)
+
+    def directory(self) -> AbstractAsyncContextManager[asyncpg.Connection]:
+        """A connection to the directory's database."""
+        return connected(self.settings.directory_dsn.get_secret_value())
 
     async def known(self, client_id: str) -> None:
         """Return when the client's workflow knows what the directory shows: proofs are there a moment before."""
@@ -222,13 +211,32 @@ async def calling(url: str, token: str = TOKEN) -> AsyncIterator[httpx2.AsyncCli
 
 
 @asynccontextmanager
+async def running_temporal(*dynamic_config: str) -> AsyncIterator[Client]:
+    """A Temporal server that knows our search attributes, with this dynamic configuration."""
+    async with await WorkflowEnvironment.start_local(
+        dev_server_existing_path=str(TEMPORAL),
+        data_converter=pydantic_data_converter,
+        search_attributes=KEYS,
+        dev_server_log_level="error",
+        dev_server_extra_args=[part for value in dynamic_config for part in ("--dynamic-config-value", value)],
+    ) as environment:
+        yield environment.client
+
+
+async def settings_on(postgres: EmbeddedPostgres, name: str) -> Settings:
+    """Settings of a process on a migrated directory of its own."""
+    dsn = await postgres.ensure_database(name)
+    await migrate(dsn)
+    return Settings(directory_dsn=dsn, telephony_dsn=dsn, internet_dsn=dsn, token=TOKEN)
+
+
+@asynccontextmanager
 async def running_service(temporal: Client, settings: Settings) -> AsyncIterator[Service]:
     """The service with one worker and one site."""
     dsn = settings.directory_dsn.get_secret_value()
     async with Database("directory", dsn, settings) as database:
         evidences = Evidences(database, 5)
-        telephony, internet = RecordedTelephony(evidences), RecordedInternet(evidences)
-        doors = RecordedSystem("doors", evidences)
+        telephony, internet, doors = (RecordedSystem(system, evidences) for system in (TELEPHONY, INTERNET, "doors"))
         fakes = {TELEPHONY: telephony, INTERNET: internet, "doors": doors}
         served = {SystemInstance(system): fake for system, fake in fakes.items()}
         systems = Systems({**served, SystemInstance("doors", "annex"): doors})

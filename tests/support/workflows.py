@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from temporalio.api.enums.v1 import EventType
@@ -21,7 +21,7 @@ from temporalio.worker import Interceptor, Replayer, Worker
 from activities.at_once import SideBySide
 from activities.calendar import ZoneRules
 from activities.systems import Systems
-from tests.support.fakes import FakeDirectory, FakeInternet, FakeTelephony
+from tests.support.fakes import FakeDirectory, FakeSystem
 from tests.support.waiting import eventually, unless_it_hangs
 from worker import hearing_all_at_once, of_instances, together
 from workflows.client_lifecycle import ClientLifecycle
@@ -73,8 +73,8 @@ class Service:
 
     def __init__(self, environment: WorkflowEnvironment) -> None:
         self.environment, self.temporal = environment, environment.client
-        self.queue = f"house-{uuid.uuid4().hex[:8]}"
-        self.telephony, self.internet, self.directory = FakeTelephony(), FakeInternet(), FakeDirectory()
+        self.queue = f"service-{uuid.uuid4().hex[:8]}"
+        self.telephony, self.internet, self.directory = FakeSystem(), FakeSystem(INTERNET), FakeDirectory()
         self.handles: list[Handle] = []
         self.timezones: dict[str, str] = {}
 
@@ -100,6 +100,16 @@ class Service:
         return together(
             *of_instances(self.temporal, self.served, self.queue, interceptors=around), hearing_all_at_once(clients)
         )
+
+    @asynccontextmanager
+    async def at_work(self) -> AsyncIterator[Self]:
+        """The service with its worker. At the end every history that was made in it is replayed."""
+        async with self.worker():
+            yield self
+            histories = await self.histories()
+            for handle in self.handles:
+                await end(self, handle)
+        await replay(histories)
 
     async def start(
         self,
@@ -194,6 +204,18 @@ class Service:
     def latest(self, handle: Handle) -> Handle:
         """The client's newest run, whatever run it was started with."""
         return self.temporal.get_workflow_handle_for(ClientLifecycle.run, handle.id)
+
+    async def renew(self, handle: Handle) -> None:
+        """Have the client renewed, without a command."""
+        current = self.latest(handle)
+
+        run_id = (await current.describe()).run_id
+        await current.signal("roll")
+
+        async def renewed() -> bool:
+            return (await current.describe()).run_id != run_id
+
+        await eventually(renewed)
 
     async def skip(self, handle: Handle, delta: timedelta) -> None:
         """Let that much time pass for this client alone."""

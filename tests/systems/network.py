@@ -6,8 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import asyncpg
-
+from tests.support.databases import fetch
 from tests.support.router import Nas
 from tests.support.service import waiting
 from tests.support.waiting import free_udp_port
@@ -51,27 +50,19 @@ class Network:
     async def open_sessions(self) -> list[tuple[str, str]]:
         """Account and session id of every open row."""
         sql = "SELECT username, acctsessionid FROM radacct WHERE acctstoptime IS NULL"
-        return [tuple(row) for row in await self._rows("radius", sql)]
+        return [tuple(row) for row in await fetch(self.building.databases["radius"], sql)]
 
     async def evidence(self, client_id: str) -> dict[str, Any]:
         """The last finding of a client's account that lies in the directory, with the method of its proof."""
         sql = """SELECT findings, method FROM proofs WHERE client_id = $1 AND system = 'internet' AND kind = 'change'
             ORDER BY revision DESC LIMIT 1"""
-        (row,) = await self._rows("connect", sql, client_id)
+        (row,) = await fetch(self.building.databases["connect"], sql, client_id)
         (finding,) = json.loads(row["findings"])
         return {**finding, "method": row["method"]}
 
     async def execute(self, sql: str, *values: object) -> None:
         """Change FreeRADIUS's database behind everybody's back."""
-        await self._rows("radius", sql, *values)
-
-    async def _rows(self, database: str, sql: str, *values: object) -> list[asyncpg.Record]:
-        connection = await asyncpg.connect(self.building.databases[database])
-        try:
-            rows: list[asyncpg.Record] = await connection.fetch(sql, *values)
-            return rows
-        finally:
-            await connection.close()
+        await fetch(self.building.databases["radius"], sql, *values)
 
 
 @asynccontextmanager

@@ -1,15 +1,13 @@
 """The whole service on real systems: our API, a worker with its real adapters, Kamailio and FreeRADIUS themselves."""
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx2
 from pydantic import SecretStr
-from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.testing import WorkflowEnvironment
 
 import worker
 from activities.database import open_databases
@@ -27,10 +25,9 @@ from starter.local.systems import Daemon, FreeRadius, Kamailio, daemons
 from starter.temporal.gateway import Gateway
 from tests.support.databases import THROW_AWAY
 from tests.support.router import Login, Router
-from tests.support.service import SITE, TEMPORAL, TOKEN, calling, serving, waiting, watched
+from tests.support.service import SITE, TOKEN, calling, running_temporal, serving, waiting, watched
 from tests.support.waiting import eventually, free_port, free_udp_port
 from tests.systems.phone import Phone
-from workflows.visibility import KEYS
 
 DOMAIN = "sip.test"
 KEY = "a master key that is long enough for the tests"
@@ -91,6 +88,14 @@ class Building:
         login = told["sip"][line]
         return Phone(login["username"], login["password"], told["servers"]["sip_domain"], (host, int(port)))
 
+    @asynccontextmanager
+    async def phones(self, *clients: str) -> AsyncIterator[list[Phone]]:
+        """A registered telephone for the first line of each client."""
+        async with AsyncExitStack() as stack:
+            phones = [await stack.enter_async_context(await self.phone(client)) for client in clients]
+            assert [await phone.register() for phone in phones] == [200] * len(phones)
+            yield phones
+
     async def log_in(self, client_id: str) -> Login:
         """A login of the router configured for the client."""
         radius = (await self.credentials(client_id))["radius"]
@@ -144,20 +149,12 @@ async def running_service(systems: Systems, **changed: Any) -> AsyncIterator[Bui
     databases = {name: server.dsn(name) for name in ("connect", "kamailio", "radius")}
     watch = Watch(settings.directory_dsn.get_secret_value(), pause=0.1)
     async with (
-        await WorkflowEnvironment.start_local(
-            dev_server_existing_path=str(TEMPORAL),
-            data_converter=pydantic_data_converter,
-            search_attributes=KEYS,
-            dev_server_log_level="error",
-            dev_server_extra_args=["--dynamic-config-value", 'history.timerProcessorMaxTimeShift="1ms"'],
-        ) as environment,
+        running_temporal('history.timerProcessorMaxTimeShift="1ms"') as temporal,
         open_databases(settings) as pools,
-        worker.build(environment.client, pools, settings),
+        worker.build(temporal, pools, settings),
     ):
         directory = DirectoryReads(pools.directory)
-        clients = ClientService(
-            Gateway(environment.client, "http://ui"), directory, watch, settings.limits, Keyring.of(settings)
-        )
+        clients = ClientService(Gateway(temporal, "http://ui"), directory, watch, settings.limits, Keyring.of(settings))
         async with watched(watch), serving(create_app(clients, TOKEN)) as url, calling(url) as api:
             site = {"site_id": SITE, "name": "Thames House", "timezone": "Europe/London"}
             assert (await api.post("/sites", json=site)).status_code in (201, 409)  # services on the same systems

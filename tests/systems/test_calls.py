@@ -5,13 +5,12 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
-import asyncpg
 import pytest
 import pytest_asyncio
 
+from tests.support.databases import fetch
 from tests.support.service import number
 from tests.support.waiting import eventually
-from tests.systems.phone import Call, Phone
 from tests.systems.service import Building, Systems, running_service
 
 REFUSED = 403
@@ -32,35 +31,34 @@ async def tenant(building: Building, *protected: bool) -> str:
 
 async def evidence(building: Building, client_id: str) -> dict[str, dict[str, Any]]:
     """What was last found of each line, by number; "" is the method."""
-    connection = await asyncpg.connect(building.databases["connect"])
-    try:
-        row = await connection.fetchrow(
-            """SELECT findings, method, kind FROM proofs WHERE client_id = $1 AND system = 'telephony'
-            ORDER BY at DESC LIMIT 1""",
-            client_id,
-        )
-    finally:
-        await connection.close()
-    assert row
+    [row] = await fetch(
+        building.databases["connect"],
+        """SELECT findings, method, kind FROM proofs WHERE client_id = $1 AND system = 'telephony'
+        ORDER BY at DESC LIMIT 1""",
+        client_id,
+    )
     found = {it["subject"]: it for it in json.loads(row["findings"])}
     return found | {"": {"method": row["method"], "kind": row["kind"]}}
 
 
-def heard_the_end(call: Call, *phones: Phone) -> bool:
-    assert [phone.ended for phone in phones] == [[call.key]] * len(phones)
-    return True
+async def shows(building: Building, path: str, words: str) -> None:
+    """Until the API shows these words there."""
+
+    async def found() -> bool:
+        return words in (await building.api.get(path)).text
+
+    await eventually(found)
 
 
 @pytest.mark.parametrize("as_caller", [True, False], ids=["as caller", "as callee"])
 async def test_a_call_in_progress_ends_at_suspension_and_both_hear_it(building: Building, as_caller: bool) -> None:
     acme, other = await tenant(building), await tenant(building)
-    async with await building.phone(acme) as ours, await building.phone(other) as theirs:
-        assert (await ours.register(), await theirs.register()) == (200, 200)
+    async with building.phones(acme, other) as (ours, theirs):
         caller, callee = (ours, theirs) if as_caller else (theirs, ours)
         call = await caller.dial(callee.username)
         assert call.code == 200
         await building.tell(acme, "suspend")
-        await eventually(lambda: heard_the_end(call, ours, theirs))
+        await eventually(lambda: [ours.ended, theirs.ended], equal=[[call.key], [call.key]])
         assert await theirs.register() == 200
     found = await evidence(building, acme)
     seen = found[f"+{ours.username}"]["seen"]
@@ -74,8 +72,7 @@ async def test_a_call_in_progress_ends_at_suspension_and_both_hear_it(building: 
 
 async def test_calls_of_others_go_on(building: Building) -> None:
     acme, one, two = await tenant(building), await tenant(building), await tenant(building)
-    async with await building.phone(one) as ours, await building.phone(two) as theirs:
-        assert (await ours.register(), await theirs.register()) == (200, 200)
+    async with building.phones(one, two) as (ours, theirs):
         call = await ours.dial(theirs.username)
         await building.tell(acme, "suspend")
         assert await ours.hang_up(call) == 200
@@ -84,29 +81,22 @@ async def test_calls_of_others_go_on(building: Building) -> None:
 
 async def test_whom_a_call_is_for_is_what_was_dialled_not_what_the_telephone_says(building: Building) -> None:
     acme, other = await tenant(building), await tenant(building)
-    async with await building.phone(acme) as ours, await building.phone(other) as theirs:
-        assert (await ours.register(), await theirs.register()) == (200, 200)
+    async with building.phones(acme, other) as (ours, theirs):
         call = await theirs.dial(ours.username, to="somebody-else")
         assert call.code == 200
         await building.tell(acme, "suspend")
-        await eventually(lambda: heard_the_end(call, ours, theirs))
+        await eventually(lambda: [ours.ended, theirs.ended], equal=[[call.key], [call.key]])
 
 
 async def test_a_call_that_rings_at_suspension_ends_when_it_is_answered(building: Building) -> None:
     acme, other = await tenant(building), await tenant(building)
-    async with await building.phone(acme) as ours, await building.phone(other) as theirs:
-        assert (await ours.register(), await theirs.register()) == (200, 200)
+    async with building.phones(acme, other) as (ours, theirs):
         ours.answers = False
         dialled = asyncio.create_task(theirs.dial(ours.username))
         await eventually(lambda: ours.rang)
         answer = await building.api.post(f"/clients/{acme}/suspend", json={})
         assert answer.status_code in (200, 202)
-
-        async def told() -> bool:
-            view = await building.api.get(f"/clients/{acme}")
-            return "a call from before still rings" in view.text
-
-        await eventually(told)
+        await shows(building, f"/clients/{acme}", "a call from before still rings")
         ours.take()
         assert (await dialled).code == 200
         await eventually(lambda: ours.ended and theirs.ended)
@@ -114,16 +104,15 @@ async def test_a_call_that_rings_at_suspension_ends_when_it_is_answered(building
 
 async def test_calls_finish_where_settings_say_so_and_the_evidence_counts_them(lenient: Building) -> None:
     acme, other = await tenant(lenient), await tenant(lenient)
-    async with await lenient.phone(acme) as ours, await lenient.phone(other) as theirs:
-        assert (await ours.register(), await theirs.register()) == (200, 200)
+    async with lenient.phones(acme, other) as (ours, theirs):
         call = await ours.dial(theirs.username)
         assert (await lenient.tell(acme, "suspend"))["provisioning"] == "settled"
         assert (await evidence(lenient, acme))[f"+{ours.username}"]["seen"]["calls"] == "1"
 
-        async def looked_again() -> bool:
-            return str((await evidence(lenient, acme))[""]["kind"]) == "look"
+        async def newest() -> Any:
+            return (await evidence(lenient, acme))[""]["kind"]
 
-        await eventually(looked_again, why="a call that may finish is not alive")
+        await eventually(newest, equal="look")  # a call that may finish is not alive
         assert await ours.hold(call) == 200
         assert await ours.register() == REFUSED
         assert ours.ended == theirs.ended == []
@@ -158,17 +147,8 @@ async def test_a_line_switched_on_by_hand_is_found_by_the_second_look_and_switch
     async with await lenient.phone(acme) as phone:
         assert await phone.register() == 200
         await lenient.tell(acme, "suspend")
-        connection = await asyncpg.connect(lenient.databases["kamailio"])
-        await connection.execute("UPDATE subscriber SET in_service = 1 WHERE username = $1", phone.username)
-        await connection.close()
+        by_hand = "UPDATE subscriber SET in_service = 1 WHERE username = $1"
+        await fetch(lenient.databases["kamailio"], by_hand, phone.username)
         assert await phone.register() == 200
-
-        async def found_alive() -> bool:
-            return "found alive at the second look" in (await lenient.api.get(f"/clients/{acme}/history")).text
-
-        await eventually(found_alive)
-
-        async def refused() -> bool:
-            return await phone.register() == REFUSED
-
-        await eventually(refused)
+        await shows(lenient, f"/clients/{acme}/history", "found alive at the second look")
+        await eventually(phone.register, equal=REFUSED)

@@ -6,15 +6,14 @@ import socket
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import asyncpg
 import pytest
 import pytest_asyncio
 from pyrad.packet import AccessAccept, AccessReject, AuthPacket
 
 from activities.internet.radius import dictionary, exchange
 from starter.local.systems import Kamailio
+from tests.support.databases import fetch
 from tests.support.router import REJECTED, Router
 from tests.support.service import number
 from tests.support.waiting import eventually, free_udp_port
@@ -95,11 +94,7 @@ async def lines(building: Building, *usernames: str) -> None:
     """Have these lines on the server, with the password ``right``, whoever they are of."""
     sql = """INSERT INTO subscriber (username, domain, ha1)
         SELECT name, $1::text, md5(name || ':' || $1::text || ':right') FROM unnest($2::text[]) AS name"""
-    connection = await asyncpg.connect(building.databases["kamailio"])
-    try:
-        await connection.execute(sql, DOMAIN, usernames)
-    finally:
-        await connection.close()
+    await fetch(building.databases["kamailio"], sql, DOMAIN, usernames)
 
 
 async def test_a_telephone_that_is_there_before_its_line_registers_as_soon_as_that_is(
@@ -160,18 +155,11 @@ class Accounts:
 
     async def add(self, account: str) -> None:
         sql = "INSERT INTO radcheck (username, attribute, op, value) VALUES ($1, 'Cleartext-Password', ':=', 'right')"
-        await self.execute(sql, account)
+        await fetch(self.database, sql, account)
 
     async def noted(self, account: str) -> int:
         """How many of its logins were looked at."""
-        return int(await self.execute("SELECT count(*) FROM radpostauth WHERE username = $1", account))
-
-    async def execute(self, sql: str, account: str) -> Any:
-        connection = await asyncpg.connect(self.database)
-        try:
-            return await connection.fetchval(sql, account)
-        finally:
-            await connection.close()
+        return len(await fetch(self.database, "SELECT FROM radpostauth WHERE username = $1", account))
 
     def request(self, account: str, password: str, device: str = "aa-bb", *, signed: bool = True) -> AuthPacket:
         request = AuthPacket(secret=self.secret.encode(), dict=dictionary(), message_authenticator=signed or None)
@@ -251,9 +239,9 @@ async def test_who_is_switched_off_is_told_so_at_once_and_counts_as_no_guess(
 ) -> None:
     await accounts.add("suspended")
     off = "INSERT INTO radcheck (username, attribute, op, value) VALUES ($1, 'Auth-Type', ':=', 'Reject')"
-    await accounts.execute(off, "suspended")
+    await fetch(accounts.database, off, "suspended")
     router = Router(accounts.port, accounts.secret)
     for _ in range(30):
         assert await router.log_in("suspended", "right") == REJECTED
-    await accounts.execute("DELETE FROM radcheck WHERE username = $1 AND attribute = 'Auth-Type'", "suspended")
+    await fetch(accounts.database, "DELETE FROM radcheck WHERE username = $1 AND attribute = 'Auth-Type'", "suspended")
     assert (await router.log_in("suspended", "right")).accepted

@@ -5,8 +5,8 @@ import subprocess
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-import asyncpg
 import pytest
 import pytest_asyncio
 from pydantic import SecretStr
@@ -15,6 +15,7 @@ from activities.prepare import prepare
 from activities.settings import Settings
 from starter.local.databases import DEPLOY
 from starter.local.systems import FreeRadius
+from tests.support.databases import run_scripts
 from tests.support.router import INTERIM, NOT_REMOVABLE, REJECTED, SESSION_NOT_FOUND, START, STOP, admitted
 from tests.support.waiting import eventually, free_udp_port
 from tests.systems.network import Network, running_network
@@ -50,11 +51,7 @@ async def test_an_open_session_ends_at_suspension_and_no_login_comes_off_from_th
         router = network.building.router
         assert await router.log_in(acme, password) == REJECTED
         assert await router.log_in(acme, password, chap=True) == REJECTED
-
-        async def accounted() -> bool:
-            return await network.open_sessions() == [(other, "theirs")]
-
-        await eventually(accounted)
+        await eventually(network.open_sessions, equal=[(other, "theirs")])
         found = await network.evidence(acme)
         names = ("login", "open_sessions", "disconnected", "disowned", "probe")
         assert {name: found["seen"][name] for name in names} == {
@@ -84,15 +81,15 @@ async def test_a_nas_that_is_silent_leaves_it_not_proven_then_a_person_is_told_a
         nas.mute = True
         await network.ask(acme, "suspend")
 
-        async def stands(state: str) -> bool:
-            return bool((await network.internet(acme))["state"] == state)
+        async def state() -> Any:
+            return (await network.internet(acme))["state"]
 
-        await eventually(lambda: stands("not_proven"))
+        await eventually(state, equal="not_proven")
         assert "NAS 127.0.0.2 did not answer" in (await network.internet(acme))["last_error"]
         assert await network.building.router.log_in(acme, password) == REJECTED
-        await eventually(lambda: stands("attention"), within=PATIENCE * 2)
+        await eventually(state, equal="attention")
         nas.mute = False
-        await eventually(lambda: stands("settled"))
+        await eventually(state, equal="settled")
         assert nas.sessions == {}
 
 
@@ -127,10 +124,10 @@ async def test_a_session_that_its_nas_does_not_know_is_gone_though_its_row_stays
         assert (await network.evidence(acme))["seen"]["disowned"] == "1 not found"
         assert (acme, "stale") in await network.open_sessions()
 
-        async def looked_at() -> bool:
-            return (await network.internet(acme))["second_look_at"] is None
+        async def second_look() -> Any:
+            return (await network.internet(acme))["second_look_at"]
 
-        await eventually(looked_at)
+        await eventually(second_look, equal=None)
         assert await network.settled(acme)
         await nas.account("stale", acme, STOP)
 
@@ -246,7 +243,7 @@ async def test_radclient_gets_what_our_own_router_gets(network: Network, way: st
 
 async def test_the_stock_schema_works_once_it_is_prepared(systems: Systems, tmp_path: Path) -> None:
     server = systems.server
-    await load(await server.ensure_database("stock_radius"), STOCK)
+    await run_scripts(await server.ensure_database("stock_radius"), STOCK)
     settings = Settings(
         directory_dsn=SecretStr(server.dsn("connect", "connect")),
         telephony_dsn=SecretStr(server.dsn("kamailio")),
@@ -254,7 +251,7 @@ async def test_the_stock_schema_works_once_it_is_prepared(systems: Systems, tmp_
         master_key=SecretStr(KEY),
     )
     assert any("table connect_fence added" in line for line in await prepare(settings))
-    await load(server.dsn("stock_radius"), DEPLOY / "freeradius/grants.sql")
+    await run_scripts(server.dsn("stock_radius"), DEPLOY / "freeradius/grants.sql")
     here = (tmp_path / "radius", tmp_path / "radius.log")
     daemon = FreeRadius(server, free_udp_port(), systems.secret, *here, database="stock_radius")
     daemon.start()
@@ -272,11 +269,3 @@ async def test_the_stock_schema_works_once_it_is_prepared(systems: Systems, tmp_
                 await network.building.tell(acme, "unsuspend")
     finally:
         daemon.stop()
-
-
-async def load(dsn: str, script: Path) -> None:
-    connection = await asyncpg.connect(dsn)
-    try:
-        await connection.execute(script.read_text(encoding="utf-8"))  # noqa: ASYNC240  # a small local file
-    finally:
-        await connection.close()

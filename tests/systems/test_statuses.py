@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import asyncpg
 import pytest
 import pytest_asyncio
 
 from activities.secrets import ha1
+from tests.support.databases import fetch
 from tests.support.router import REJECTED, Login, Router, admitted
 from tests.support.service import number
 from tests.support.waiting import eventually
@@ -155,11 +155,7 @@ async def test_what_is_planned_happens_on_the_servers_at_its_instant(
         at = (datetime.now(UTC) + timedelta(seconds=1.5)).isoformat()
         assert (await building.tell(acme, command, at=at))["status"] == "active"
         assert await its.served() == IN_SERVICE
-
-        async def ceased() -> bool:
-            return await its.served() == CEASED
-
-        await eventually(ceased)
+        await eventually(its.served, equal=CEASED)
         assert datetime.now(UTC) >= datetime.fromisoformat(at)
     answer = await building.api.get(f"/clients/{acme}")
     assert answer.json()["status"] == status
@@ -242,14 +238,11 @@ async def test_a_wrong_password_gets_nobody_in(building: Building) -> None:
 async def test_a_line_from_before_connect_keeps_its_secret_which_is_not_told(building: Building) -> None:
     line = {"number": number(), "office": "1"}
     username = line["number"].removeprefix("+")
-    connection = await asyncpg.connect(building.databases["kamailio"])
-    try:
-        await connection.execute(
-            "INSERT INTO subscriber (username, domain, ha1, in_service) VALUES ($1, $2, $3, 0)",
-            *(username, DOMAIN, ha1(username, DOMAIN, "from long ago")),
-        )
-    finally:
-        await connection.close()
+    await fetch(
+        building.databases["kamailio"],
+        "INSERT INTO subscriber (username, domain, ha1, in_service) VALUES ($1, $2, $3, 0)",
+        *(username, DOMAIN, ha1(username, DOMAIN, "from long ago")),
+    )
     acme = await building.create(lines=[line, {"number": number(), "office": "2"}])
     old, new = (await building.credentials(acme))["sip"]
     assert old == {"number": line["number"], "username": username, "password": None}

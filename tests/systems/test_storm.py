@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import asyncpg
 import pytest_asyncio
 
+from tests.support.databases import connected
 from tests.support.router import Nas
 from tests.support.waiting import eventually
 from tests.systems.network import Network, running_network
@@ -45,11 +46,7 @@ async def test_forty_suspensions_amid_a_storm_of_logins_leave_no_session_alive(n
             for task in storm:
                 task.cancel()
             await asyncio.gather(*storm, return_exceptions=True)
-
-        async def accounted() -> bool:
-            return await network.open_sessions() == []
-
-        await eventually(accounted)
+        await eventually(network.open_sessions, equal=[])
         assert [nas.sessions for nas in gear] == [{}] * GEAR
         assert sum(len(nas.asked) for nas in gear) >= CLIENTS
 
@@ -57,15 +54,13 @@ async def test_forty_suspensions_amid_a_storm_of_logins_leave_no_session_alive(n
 async def test_a_login_that_is_being_answered_at_the_suspension_leaves_no_session(network: Network) -> None:
     """FreeRADIUS has seen the password, and is slow to note it: there is no sign of the session before it is proven."""
     acme, password = await network.tenant()
-    slow = await asyncpg.connect(network.building.databases["radius"])
-    async with network.nas("127.0.0.9") as nas:
+    async with network.nas("127.0.0.9") as nas, connected(network.building.databases["radius"]) as slow:
         await slow.execute("BEGIN; LOCK TABLE radpostauth IN EXCLUSIVE MODE")
         login = asyncio.create_task(nas.log_in(acme, password, "late"))
         await eventually(lambda: held_up(slow))
         await network.ask(acme, "suspend")
         await eventually(lambda: slow.fetch("SELECT FROM radcheck WHERE username = $1 AND value = 'Reject'", acme))
         await slow.execute("ROLLBACK")
-        await slow.close()
         assert (await login).accepted
         await eventually(partial(network.settled, acme))
         assert nas.asked == ["late"]

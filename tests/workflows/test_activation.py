@@ -20,7 +20,7 @@ async def test_a_client_that_starts_months_ahead_is_activated_on_its_start_date(
     active = await service.settled(handle)
     assert (active.status, active.planned) == ("active", [])
     assert set(service.telephony.lines.values()) == {True}
-    assert service.internet.accounts[active.client_id].on
+    assert service.internet.subjects[active.client_id].on
 
 
 async def test_a_start_date_moved_earlier_activates_earlier(service: Service) -> None:

@@ -140,13 +140,13 @@ async def test_a_conversion_to_virtual_keeps_the_lines_on_and_ends_the_internet(
     assert (answer.office_label, answer.internet) == ("Virtual Client", None)
     view = await service.settled(handle)
     assert len(service.telephony.orders) == before
-    assert not service.internet.accounts[view.client_id].on
+    assert not service.internet.subjects[view.client_id].on
     back = await service.command(
         handle, "convert", to="residential", offices=["4.1"], internet={"down_mbps": 50, "up_mbps": 5}
     )
     assert {line.office for line in back.lines} == {"4.1"}
     await service.settled(handle)
-    assert service.internet.accounts[view.client_id].on
+    assert service.internet.subjects[view.client_id].on
 
 
 async def test_decisions_that_cancel_each_other_out_before_any_attempt_leave_nothing_to_do(service: Service) -> None:

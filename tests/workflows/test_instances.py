@@ -6,7 +6,7 @@ from collections import Counter
 from temporalio.testing import WorkflowEnvironment
 
 from activities.systems import Systems
-from tests.support.fakes import FakeTelephony
+from tests.support.fakes import FakeSystem
 from tests.support.waiting import HANGING
 from tests.support.workflows import Handle, Service, end, replay
 from tests.workflows.test_at_once import attempts
@@ -45,7 +45,7 @@ async def test_an_instance_that_no_worker_serves_comes_to_attention_with_what_to
 async def test_what_another_worker_serves_goes_through_its_queue_and_the_rest_is_done_at_once(
     temporal: WorkflowEnvironment,
 ) -> None:
-    service, london = Service(temporal), FakeTelephony()
+    service, london = Service(temporal), FakeSystem()
     elsewhere = of_instances(temporal.client, Systems({LONDON: london}), service.queue)
     async with service.worker(), together(*elsewhere):
         handle = await service.start(instances={TELEPHONY: "london"}, limits=PROMPT)
@@ -59,7 +59,7 @@ async def test_what_another_worker_serves_goes_through_its_queue_and_the_rest_is
 
 
 async def test_an_instance_that_hangs_holds_up_no_client_of_another(temporal: WorkflowEnvironment) -> None:
-    service, london = Service(temporal), FakeTelephony()
+    service, london = Service(temporal), FakeSystem()
     elsewhere = of_instances(temporal.client, Systems({LONDON: london}), service.queue, max_concurrent_activities=1)
     async with service.worker(), together(*elsewhere):
         virtual = service.virtual("+442079460777")

@@ -26,7 +26,7 @@ async def test_a_planned_decommission_happens_after_the_last_day_and_ends_the_wo
     ended = await handle.result()
     assert (ended.status, ended.provisioning, ended.planned) == ("decommissioned", "settled", [])
     assert not any(service.telephony.lines.values())
-    assert not service.internet.accounts[ended.client_id].on
+    assert not service.internet.subjects[ended.client_id].on
     assert service.telephony.orders[-1].release == ["+442079460001", "+442079460002"]
 
 

@@ -38,18 +38,11 @@ async def test_three_hundred_commands_across_renewals_are_all_obeyed_and_still_d
 
 async def test_an_idle_client_takes_new_code_when_it_is_asked_to_roll(service: Service) -> None:
     handle = await service.start()
-    run = (await service.temporal.get_workflow_handle(handle.id).describe()).run_id
-    await service.signal(handle, "roll")
-    current = service.temporal.get_workflow_handle(handle.id)
-
-    async def renewed() -> bool:
-        return (await current.describe()).run_id != run
-
-    await eventually(renewed)
+    await service.renew(handle)
     view = await service.settled(handle)
     assert view.status == "active"
     assert len(service.telephony.orders) == 1
-    assert await (await current.describe()).memo() == {"created_by": "the tests"}
+    assert await (await service.latest(handle).describe()).memo() == {"created_by": "the tests"}
 
 
 async def test_signals_amid_renewals_are_not_lost(service: Service) -> None:

@@ -10,7 +10,6 @@ import pytest
 from temporalio.testing import WorkflowEnvironment
 
 from tests.support import zone_rules
-from tests.support.waiting import eventually
 from tests.support.workflows import Handle, Service, refusal_of, replay
 from tests.support.zone_rules import AT_UTC, CASABLANCA, HOUR_AHEAD
 from workflows.domain.dates import NamedDay, first_instant, resolve
@@ -46,13 +45,7 @@ def rules(tmp_path: Path) -> Iterator[Rules]:
 
 
 async def renew(service: Service, handle: Handle) -> None:
-    run = (await service.latest(handle).describe()).run_id
-    await service.signal(service.latest(handle), "roll")
-
-    async def renewed() -> bool:
-        return (await service.latest(handle).describe()).run_id != run
-
-    await eventually(renewed)
+    await service.renew(handle)
     await service.settled(service.latest(handle))
 
 

@@ -11,7 +11,6 @@ from activities.directory.evidence import Evidences
 from activities.directory.migrations import migrate
 from starter.local.postgres import EmbeddedPostgres
 from tests.activities.fixtures import AT, World, publication, switched
-from tests.support.waiting import eventually
 from workflows.domain.provisioning.standing import Proof
 from workflows.domain.systems import INTERNET, TELEPHONY, System
 from workflows.ports import Evidence, Finding, Publish
@@ -134,11 +133,7 @@ async def publish(world: World, order: Publish) -> None:
 
 
 async def waiting_for_locks(world: World, how_many: int) -> None:
-    async def enough() -> bool:
-        waiting = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        return len(await world.rows("directory", waiting)) >= how_many
-
-    await eventually(enough)
+    await world.waiting_for_locks(how_many, "directory")
 
 
 async def test_evidence_of_any_kind_is_one_statement(world: World) -> None:

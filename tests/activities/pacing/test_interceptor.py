@@ -329,23 +329,23 @@ async def test_the_directory_shows_every_change_at_once_and_forgets_a_worker_tha
     states, other = (SystemStates(desk.pacing, world.databases.directory, name) for name in ("", "elsewhere:1"))
     me = this_worker()
     async with telling(states):
-
-        async def shown(telephony: tuple[str, str]) -> bool:
-            rows = await world.rows("directory", ROWS)
-            return rows == [("internet", me, "working", ""), ("telephony", me, *telephony)]
-
-        await eventually(lambda: shown(("working", "")))
+        internet = ("internet", me, "working", "")
+        await eventually(lambda: reports(world), equal=[internet, ("telephony", me, "working", "")])
         await desk.fail()
-        failing = ("failing", "SystemUnavailable: the telephony database is away")
-        await eventually(lambda: shown(failing))
+        failing = ("telephony", me, "failing", "SystemUnavailable: the telephony database is away")
+        await eventually(lambda: reports(world), equal=[internet, failing])
     async with telling(other):
-        await eventually(lambda: rows_are(world, 4))
+        await eventually(lambda: workers(world), equal={me, "elsewhere:1"})
     await states.forget()
-    assert {row[1] for row in await world.rows("directory", ROWS)} == {"elsewhere:1"}
+    assert await workers(world) == {"elsewhere:1"}
 
 
-async def rows_are(world: World, number: int) -> bool:
-    return len(await world.rows("directory", ROWS)) == number
+async def reports(world: World) -> list[tuple[Any, ...]]:
+    return await world.rows("directory", ROWS)
+
+
+async def workers(world: World) -> set[str]:
+    return {worker for _, worker, *_ in await reports(world)}
 
 
 async def test_rows_of_workers_that_were_killed_go_after_a_day(world: World, desk: ClientService) -> None:
@@ -356,12 +356,8 @@ async def test_rows_of_workers_that_were_killed_go_after_a_day(world: World, des
           ('telephony', 'here:1', 'failing', now(), now() - interval '2 days')""",
     )
     async with telling(SystemStates(desk.pacing, world.databases.directory, "here:1")):
-
-        async def only_the_living() -> bool:
-            told = {row[1:3] for row in await world.rows("directory", ROWS)}
-            return told == {("here:1", "working")}
-
-        await eventually(only_the_living)
+        await eventually(lambda: workers(world), equal={"here:1"})
+    assert {state for _, _, state, *_ in await reports(world)} == {"working"}
 
 
 async def test_a_directory_that_is_away_disturbs_nothing_and_is_told_of_once(world: World) -> None:

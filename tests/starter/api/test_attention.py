@@ -43,7 +43,8 @@ async def ward(slow: Service) -> Ward:
     slow.telephony.doubts[line] = (Proof.NOT_PROVEN, "Kamailio is silent")
     await slow.post(ids["dark"], "suspend", wait=1)
     for system in ("telephony", "internet"):
-        assert (await slow.post(ids["skipped"], f"systems/{system}/skip", reason=REASON)).json()["changed"]
+        answer = await slow.post(ids["skipped"], f"systems/{system}/skip", wait=0, reason=REASON)
+        assert answer.json()["changed"]
     ward = Ward(site, **ids)
     await eventually(lambda: _is_full(slow, site))
     return ward
@@ -214,13 +215,10 @@ async def test_clients_are_listed_by_where_provisioning_stands(api: httpx2.Async
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def workers(service: Service) -> AsyncIterator["Workers"]:
-    connection = await asyncpg.connect(service.settings.directory_dsn.get_secret_value())
-    await connection.execute("DELETE FROM system_states")
-    try:
-        yield Workers(connection)
-    finally:
+    async with service.directory() as connection:
         await connection.execute("DELETE FROM system_states")
-        await connection.close()
+        yield Workers(connection)
+        await connection.execute("DELETE FROM system_states")
 
 
 class Workers:
@@ -296,12 +294,10 @@ async def test_a_system_says_how_many_clients_wait_for_it(api: httpx2.AsyncClien
     async with slow.without(slow.internet):
         await slow.post(client_id, "suspend", wait=1)
 
-        async def one_more() -> bool:
-            more: int = (await _systems(api))["internet"]["clients_in_attention"]
-            fewer: int = before["internet"]["clients_in_attention"]
-            return more == fewer + 1
+        async def waiting() -> Any:
+            return (await _systems(api))["internet"]["clients_in_attention"]
 
-        await eventually(one_more)
+        await eventually(waiting, equal=before["internet"]["clients_in_attention"] + 1)
     assert (await slow.post(client_id, "systems/internet/retry")).status_code == 200
     after = await _systems(api)
     assert after["internet"]["clients_in_attention"] == before["internet"]["clients_in_attention"]

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import asyncpg
 import httpx2
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
@@ -42,9 +41,8 @@ async def test_a_client_that_temporal_has_forgotten_is_still_listed_and_shown(
     service: Service, api: httpx2.AsyncClient
 ) -> None:
     client_id = (await service.closed())["client_id"]
-    connection = await asyncpg.connect(service.settings.directory_dsn.get_secret_value())
     forgotten = unique("forgotten")
-    try:
+    async with service.directory() as connection:
         await connection.execute(  # what the directory keeps of a client whose workflow is past its retention
             "INSERT INTO clients (client_id, incarnation, revision, site_id, name, type, status, billing_ref, "
             "start_date, management, offices, numbers, document, search, sort_name, created_at)"
@@ -54,8 +52,6 @@ async def test_a_client_that_temporal_has_forgotten_is_still_listed_and_shown(
             client_id,
             forgotten,
         )
-    finally:
-        await connection.close()
     assert (await api.get(f"/clients/{forgotten}")).json()["status"] == "decommissioned"
     page = (await api.get("/clients", params={"inactive": True, "q": forgotten})).json()
     assert [client["client_id"] for client in page["items"]] == [forgotten]

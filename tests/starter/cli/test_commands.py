@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 
-import asyncpg
 import pytest
 from fastapi import FastAPI
 
@@ -136,16 +135,13 @@ async def test_for_machines_a_refusal_is_the_problem_document(terminal: Terminal
 
 async def test_a_history_longer_than_a_page_is_told_whole(terminal: Terminal, service: Service) -> None:
     client_id = (await service.create())["client_id"]
-    connection = await asyncpg.connect(service.settings.directory_dsn.get_secret_value())
-    try:
+    async with service.directory() as connection:
         await connection.execute(
             "INSERT INTO history (client_id, event, at, kind, text) "
             "SELECT $1, 'refused', now() - n * interval '1 hour', 'suspend', 'long ago ' || n "
             "FROM generate_series(1, 1001) n",
             client_id,
         )
-    finally:
-        await connection.close()
     told = await terminal.json("client", "history", client_id)
     assert len(told["items"]) == told["total"] > 1001
     assert told["items"][-1]["text"] == "long ago 1001"

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Awaitable, Callable
 
-import asyncpg
 import pytest
 
 from activities.watch.executions import Executions
@@ -146,17 +145,14 @@ async def test_rotated_credentials_are_told_how_to_read(terminal: Terminal, serv
 
 
 async def test_the_systems_are_listed_and_can_still_be_prepared(terminal: Terminal, service: Service) -> None:
-    connection = await asyncpg.connect(service.settings.directory_dsn.get_secret_value())
-    try:
+    async with service.directory() as connection:
         await connection.execute(
             "INSERT INTO system_states (system, worker, state, since, last_error, last_failure_at) "
             "VALUES ('telephony', 'w', 'failing', now() - interval '4 hours', 'no route to host', now())"
         )
         result = await terminal.connect("systems")
         listed = await terminal.json("systems")
-    finally:
         await connection.execute("DELETE FROM system_states")
-        await connection.close()
     assert result.status == 0, result
     state, error = [line.split() for line in result.out.splitlines() if line.startswith("telephony")]
     assert (state[1:4], error[1:]) == (["failing", "4", "h"], ["no", "route", "to", "host"])
@@ -191,13 +187,13 @@ async def test_a_client_whose_workflow_cannot_run_is_listed_with_the_command_tha
     client_id = (await service.create())["client_id"]
     handle = service.temporal.get_workflow_handle(f"client-{client_id}")
     await handle.terminate("by mistake")
-    connection = await asyncpg.connect(service.settings.directory_dsn.get_secret_value())
     watch = WorkflowWatch(Executions(service.temporal), service.settings.directory_dsn.get_secret_value())
 
-    async def found() -> bool:
-        return client_id in await watch.look(connection)
+    async with service.directory() as connection:
 
-    try:
+        async def found() -> bool:
+            return client_id in await watch.look(connection)
+
         await eventually(found)
         said = await terminal.connect("attention", "--system", "workflow")
         assert (said.status, said.err) == (0, "")
@@ -213,8 +209,6 @@ async def test_a_client_whose_workflow_cannot_run_is_listed_with_the_command_tha
         carry_out(service.temporal, remedy)
         await eventually(lambda: _mended(found))
         assert client_id not in (await terminal.connect("client", "list", "--open")).out
-    finally:
-        await connection.close()
 
 
 async def _mended(found: Callable[[], Awaitable[bool]]) -> bool:

@@ -173,11 +173,7 @@ async def ward_of(service: Service, *names: str, **record: Any) -> Ward:
     async with service.without(service.telephony, service.internet):
         for client_id in ids:
             await service.post(client_id, "suspend", wait=1)
-
-        async def all_wait() -> bool:
-            return len(await ward.waiting()) == len(ids)
-
-        await eventually(all_wait)
+        await eventually(ward.waiting, equal=ids)
     return ward
 
 
@@ -215,11 +211,7 @@ async def test_those_that_were_chosen_try_again_and_the_others_wait(slow: Servic
     assert answer.status_code == 303, answer.text
     assert "2 clients asked to try telephone lines again." in await shown(browser, answer.headers["location"])
     assert "2 clients asked" not in await shown(browser, answer.headers["location"]), "it is said once"
-
-    async def one_waits() -> bool:
-        return await ward.waiting() == [ward.ids[2]]
-
-    await eventually(one_waits)
+    await eventually(ward.waiting, equal=[ward.ids[2]])
     assert "ann" in {line["by"] for line in await slow.history(ward.ids[0]) if line["kind"] == "retry"}
 
 
@@ -230,11 +222,7 @@ async def test_all_that_were_shown_try_again(slow: Service, browser: httpx2.Asyn
     assert sorted(everybody) == sorted(ward.ids)
     answer = await retried(browser, page, shown=everybody, all="yes")
     assert answer.status_code == 303, answer.text
-
-    async def nobody_waits() -> bool:
-        return await ward.waiting() == []
-
-    await eventually(nobody_waits)
+    await eventually(ward.waiting, equal=[])
 
 
 async def test_a_form_that_is_sent_twice_asks_once(slow: Service, browser: httpx2.AsyncClient) -> None:

@@ -15,35 +15,27 @@ from workflows.domain.lifecycle import Status
 
 async def test_only_those_who_watch_a_client_or_all_hear_of_it(service: Service) -> None:
     watch = service.clients.watch
-    connection = await _connected(service)
     with watch.of("acme") as mine, watch.of("other") as other, watch.of() as every:
+        async with service.directory() as connection:
 
-        async def heard() -> bool:
-            await connection.execute("SELECT pg_notify($1, 'acme')", CHANNEL)
-            return mine.is_set()
+            async def notified() -> bool:
+                await connection.execute("SELECT pg_notify($1, 'acme')", CHANNEL)
+                return mine.is_set()
 
-        await eventually(heard)
+            await eventually(notified)
         assert (every.is_set(), other.is_set()) == (True, False)
-    await connection.close()
 
 
 async def test_a_lost_connection_is_made_anew_and_everybody_looks_again(service: Service) -> None:
     dsn = service.settings.directory_dsn.get_secret_value()
     watch = Watch(f"{dsn}?application_name=watched", pause=0.05)
-    connection = await _connected(service)
-    async with watched(watch):
+    cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'watched'"
+    async with watched(watch), service.directory() as connection:
         with watch.of("acme") as changed:
             await eventually(changed.is_set)  # connected
             changed.clear()
-
-            async def cut() -> Any:
-                return await connection.fetchval(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'watched'"
-                )
-
-            await eventually(cut)
+            await eventually(lambda: connection.fetch(cut))
             await eventually(changed.is_set)
-    await connection.close()
 
 
 async def test_a_connection_that_went_silent_is_noticed_and_made_anew(
@@ -101,7 +93,3 @@ async def test_what_is_shown_is_not_taken_for_another_decision_of_the_same_revis
     decided = client.model_copy(update={"status": Status.SUSPENDED})
     assert await until_settled(service.clients.directory, service.clients.watch, client, seconds=5)
     assert await until_settled(service.clients.directory, service.clients.watch, decided, seconds=0.2) is None
-
-
-async def _connected(service: Service) -> asyncpg.Connection:
-    return await asyncpg.connect(service.settings.directory_dsn.get_secret_value())

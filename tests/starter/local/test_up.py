@@ -19,6 +19,7 @@ from starter.local.data_folder import DataFolder
 from starter.local.databases import ACCESS, ROLES, prepare
 from starter.local.postgres import EmbeddedPostgres
 from starter.local.up import UpOptions, up
+from tests.support.databases import fetch
 from tests.support.up import Terminal, create, put
 from tests.support.waiting import HANGING, eventually, free_port
 
@@ -164,7 +165,7 @@ def test_data_of_a_newer_version_is_left_alone(terminal: Terminal) -> None:
         server = EmbeddedPostgres(folder.postgres, free_port())
         server.start()
         prepare(server)
-        asyncio.run(execute(server.dsn("connect"), "UPDATE alembic_version SET version_num = '9999'"))
+        asyncio.run(fetch(server.dsn("connect"), "UPDATE alembic_version SET version_num = '9999'"))
         server.stop()
     told = subprocess.run(terminal.command, capture_output=True, encoding="utf-8", check=False, timeout=HANGING)
     assert told.returncode == 1
@@ -183,12 +184,6 @@ async def test_each_role_logs_in_with_the_password_of_its_file_and_the_superuser
     for database, role in ACCESS:
         with_its_file = server.dsn(database, role).replace(":guessed@", "@")
         await (await asyncpg.connect(with_its_file, passfile=folder.passfile_of(role))).close()
-
-
-async def execute(dsn: str, sql: str) -> None:
-    connection = await asyncpg.connect(dsn)
-    await connection.execute(sql)
-    await connection.close()
 
 
 def test_a_folder_with_something_else_in_it_is_refused(terminal: Terminal) -> None:
