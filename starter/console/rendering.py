@@ -22,6 +22,7 @@ from starter.web.security import Caller
 THEMES = ("auto", "light", "dark")
 THEME_COOKIE = "connect_theme"
 SITE_COOKIE = "connect_site"
+YEAR = timedelta(days=365)  # that a choice is remembered
 LONGEST_NOTICE = 300
 NOTICE_LASTS = timedelta(minutes=1)
 NOTICE_COOKIE = "connect_notice"  # the outcome of a form, shown once by the next page

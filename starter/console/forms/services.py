@@ -114,21 +114,21 @@ def read_services(
         if not row.service:
             errors.miss(row.name("service"), "The name is missing. Give it, or empty the row")
             continue
-        given = _read(row, errors)
-        if given is None:
+        contracted = _read(row, errors)
+        if contracted is None:
             continue
         if str(row) in seen:
             errors.refuse(row.field, f"{row} is given twice. Give each service once", finished=True)
         seen.add(str(row))
         try:
-            [service] = catalogue.services([given], row.field)
+            [service] = catalogue.services([contracted], row.field)
             service.service()
         except InvalidField as invalid:
             errors.refuse(row.field, f"{invalid.why}. {invalid.remedy}")
             continue
         if service.in_building and type_ is ClientType.VIRTUAL:
             errors.refuse(row.field, IN_BUILDING.format(catalogue.title(row.kind).lower()))
-        services.append(given)
+        services.append(contracted)
     return services
 
 
