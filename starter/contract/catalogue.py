@@ -34,14 +34,14 @@ class Catalogue:
         """A kind as people read it. One that the settings no longer name may still be a client's."""
         return self.kinds[system].title if system in self.kinds else system.replace("_", " ").capitalize()
 
-    def services(self, given: Iterable[ServiceGiven], field: str) -> list[ServiceOfKind]:
+    def services(self, contracted: Iterable[ServiceGiven], field: str) -> list[ServiceOfKind]:
         """The services, with what is known of their kinds. Raises InvalidField for a kind that there is not."""
         known = {kind.system: kind for kind in self.further}
         return [
             ServiceOfKind(
                 **service.model_dump(), in_building=_known(known, service.kind, "kind of service", field).in_building
             )
-            for service in given
+            for service in contracted
         ]
 
     def check_kind(self, system: System | None) -> None:

@@ -203,14 +203,14 @@ def publication(
     """A later publication. ``ceasing`` are numbers held only until they are proven off. ``systems`` are shown instead
     of the two that come with Connect, or beside them. Nothing new is wanted of any."""
     desired = dict.fromkeys(numbers, "on") | dict.fromkeys(ceasing, "off")
-    shown = {x.system: x for x in (switched(TELEPHONY, desired=desired), switched(INTERNET), *systems)}
-    view = view_of(client_id, revision, *numbers, billing_ref=billing_ref, systems=[*shown.values()], **changes)
+    views = {x.system: x for x in (switched(TELEPHONY, desired=desired), switched(INTERNET), *systems)}
+    view = view_of(client_id, revision, *numbers, billing_ref=billing_ref, systems=[*views.values()], **changes)
     return Publish(
         client_id,
         f"run of {client_id}",
         revision,
         view,
-        dict.fromkeys(shown, 0),
+        dict.fromkeys(views, 0),
         sorted({*numbers, *ceasing}),
         claim=claim,
     )

@@ -145,18 +145,18 @@ async def test_a_cancelled_attempt_leaves_nothing_half_done_and_a_usable_pool(wo
 
 
 @pytest.mark.parametrize(
-    ("damage", "told"),
+    ("damage", "words"),
     [
         ("DROP TABLE connect_fence", "Run `connect systems prepare`"),
         ("ALTER TABLE subscriber DROP COLUMN in_service", "Run `connect systems prepare`"),
     ],
 )
-async def test_a_system_that_is_not_prepared_is_rejected_with_the_remedy(world: World, damage: str, told: str) -> None:
+async def test_a_system_that_is_not_prepared_is_rejected_with_the_remedy(world: World, damage: str, words: str) -> None:
     await world.execute("telephony", damage)
     error = await failure(world)
     assert (error.type, error.non_retryable) == (SYSTEM_REJECTED, True)
     assert error.category is ApplicationErrorCategory.BENIGN  # one line of log for each attempt, no traceback
-    assert told in error.message
+    assert words in error.message
 
 
 async def test_a_wrong_password_is_rejected_and_names_the_setting(world: World) -> None:

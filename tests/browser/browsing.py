@@ -110,7 +110,7 @@ class Browsers:
         """Close all of them. AssertionError with what they complained of."""
         for context in self._contexts:
             await context.close()
-        unexpected = [told for told in self.complaints if not any(text in told for text in self._expected)]
+        unexpected = [it for it in self.complaints if not any(text in it for text in self._expected)]
         assert not unexpected, unexpected
 
     def _hear(self, message: ConsoleMessage) -> None:
@@ -118,8 +118,8 @@ class Browsers:
             self.complaints.append(f"console {message.type}: {message.text} ({message.location.get('url', '')})")
 
     def _look(self, request: Request, home: str) -> None:
-        asked = urlsplit(request.url)
-        if asked.scheme not in ("data", "blob", "about") and f"{asked.scheme}://{asked.netloc}" != home:
+        address = urlsplit(request.url)
+        if address.scheme not in ("data", "blob", "about") and f"{address.scheme}://{address.netloc}" != home:
             self.complaints.append(f"request to another host: {request.url}")
 
 

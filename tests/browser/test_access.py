@@ -102,12 +102,12 @@ async def test_the_keyboard_goes_everywhere_and_is_seen_where_it_is(browsers: Br
     seen: set[str] = set()
     while "Open in Temporal" not in seen and len(seen) < 60:
         await page.keyboard.press("Tab")
-        told = await page.evaluate(
+        focused = await page.evaluate(
             """() => { const e = document.activeElement; const s = getComputedStyle(e);
             return [(e.innerText || e.getAttribute('aria-label') || e.name || '').trim().split('\\n')[0],
                     s.outlineStyle !== 'none' && parseFloat(s.outlineWidth) >= 2] }"""
         )
-        if told[0]:
-            assert told[1], f"focus on {told[0]} cannot be seen"
-        seen.add(re.sub(r"\s*\d+\+?$", "", told[0]))  # beside Attention stands how many wait
+        if focused[0]:
+            assert focused[1], f"focus on {focused[0]} cannot be seen"
+        seen.add(re.sub(r"\s*\d+\+?$", "", focused[0]))  # beside Attention stands how many wait
     assert {"Clients", "Upcoming", "Attention", "Edit client", "Edit status", "Open in Temporal"} <= seen

@@ -53,9 +53,9 @@ async def test_the_timeline_is_drawn_and_told_in_words(browsers: Browsers, held:
     page = await browsers.signed_in(f"/clients/{held}")
     drawing = page.locator(".timeline .life")
     await expect(drawing).to_have_role("img")
-    told = await drawing.locator("> .unseen").inner_html()
+    text = await drawing.locator("> .unseen").inner_html()
     for words in ("Active from", "Suspended from", "as planned", "Decommission planned for 1 Apr 2199, 00:00"):
-        assert words in told, told
+        assert words in text, text
     await expect(drawing.locator(".mark.decommission")).to_have_text("Decommission")
 
 

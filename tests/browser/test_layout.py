@@ -238,8 +238,8 @@ async def test_history_and_evidence_are_read_without_scrolling_sideways(
 ) -> None:
     page = await browsers.signed_in(f"/clients/{tenant['client_id']}", width=NARROW)
     for region in ("Evidence of telephone lines, scrollable", "Latest history, scrollable"):
-        shown = page.get_by_role("region", name=region)
-        assert await shown.evaluate("shown => shown.scrollWidth <= shown.clientWidth"), region
+        table = page.get_by_role("region", name=region)
+        assert await table.evaluate("shown => shown.scrollWidth <= shown.clientWidth"), region
     await page.goto(f"/clients/{tenant['client_id']}/history")
     assert await page.locator(".table").evaluate("table => table.scrollWidth <= table.clientWidth")
     await expect(page.locator("tbody td.text").first).to_be_in_viewport()
@@ -253,9 +253,9 @@ async def test_one_box_that_ticks_all_says_so_on_a_narrow_screen(browsers: Brows
         await service.post(client["client_id"], "suspend", wait=1)
         page = await browsers.signed_in(f"/attention?site={site}", width=NARROW)
         await expect(page.get_by_label(f"Choose {client['name']}")).to_be_visible(timeout=20_000)
-        told = page.locator("thead").get_by_text("Choose all shown")
-        assert (await box(told))["width"] > 60
-        await told.click()
+        label = page.locator("thead").get_by_text("Choose all shown")
+        assert (await box(label))["width"] > 60
+        await label.click()
         await expect(page.get_by_label(f"Choose {client['name']}")).to_be_checked()
 
 

@@ -24,8 +24,8 @@ async def site_of_its_own(service: Service, timezone: str = "Europe/London") -> 
     return site
 
 
-async def planned(service: Service, client_id: str, command: str, last_day: str, **said: Any) -> None:
-    answer = await service.post(client_id, command, last_day=last_day, **said)
+async def planned(service: Service, client_id: str, command: str, last_day: str, **fields: Any) -> None:
+    answer = await service.post(client_id, command, last_day=last_day, **fields)
     assert answer.status_code == 200, answer.text
 
 

@@ -25,8 +25,8 @@ async def acme(service: Service) -> dict[str, Any]:
     return client
 
 
-def address(client: dict[str, Any], asked: str = "") -> str:
-    return f"/clients/{client['client_id']}/status{asked}"
+def address(client: dict[str, Any], query: str = "") -> str:
+    return f"/clients/{client['client_id']}/status{query}"
 
 
 async def status_of(service: Service, client: dict[str, Any]) -> str:
@@ -310,9 +310,9 @@ async def test_a_plan_that_is_gone_is_not_cancelled_twice(
 async def test_nothing_keeps_anybody_from_using_it(browsers: Browsers, acme: dict[str, Any]) -> None:
     for theme, width in (("light", 1360), ("dark", NARROW)):
         page = await browsers.signed_in(theme=theme, width=width)  # type: ignore[arg-type]  # one of the two
-        for asked in ("", "?action=decommission&when=day", "?action=decommission&last_day=2199-03-31",
+        for queries in ("", "?action=decommission&when=day", "?action=decommission&last_day=2199-03-31",
                       "?action=change_services&number-0=12", "?action=activate"):  # fmt: skip
-            await page.goto(address(acme, asked))
+            await page.goto(address(acme, queries))
             found = (await Axe().run(page)).response["violations"]
-            assert not found, (theme, asked, [(wrong["id"], wrong["nodes"][0]["html"]) for wrong in found])
-            assert await page.evaluate("document.documentElement.scrollWidth") <= width, asked
+            assert not found, (theme, queries, [(wrong["id"], wrong["nodes"][0]["html"]) for wrong in found])
+            assert await page.evaluate("document.documentElement.scrollWidth") <= width, queries

@@ -89,8 +89,10 @@ class Audit:
             except Refusal as refusal:
                 self.wrong.append(f"{request} was done, but should have been refused: {refusal}")
                 continue
-            told = self._log.verdicts[request][0]
-            self._compare(f"answer to {request}", (told.changed, told.said), (outcome.changed, outcome.message[:300]))
+            verdict = self._log.verdicts[request][0]
+            self._compare(
+                f"answer to {request}", (verdict.changed, verdict.said), (outcome.changed, outcome.message[:300])
+            )
         account.before.append(copy.deepcopy(client))
         account.explained = client
         self._compare(account.client_id, _shown(account.view), _shown_of(client))
@@ -163,8 +165,8 @@ async def account_of(api: httpx2.AsyncClient, client_id: str) -> Account:
     lines: list[dict[str, Any]] = []
     page: dict[str, Any] = {"next": ""}
     while page["next"] is not None:
-        asked = {"limit": 500, **({"cursor": page["next"]} if page["next"] else {})}
-        page = (await api.get(f"/clients/{client_id}/history", params=asked)).raise_for_status().json()
+        query = {"limit": 500, **({"cursor": page["next"]} if page["next"] else {})}
+        page = (await api.get(f"/clients/{client_id}/history", params=query)).raise_for_status().json()
         lines += page["items"]
     return Account(view, lines[::-1], credentials)
 

@@ -370,10 +370,10 @@ async def test_a_failing_system_that_nobody_tries_is_tried_by_one_client_after_t
         Drain(json_service.temporal, dsn, json_service.pacing, rate=5, pause=0.1, probe_every=1.5) for _ in range(2)
     ]  # of two workers: one of them tells for both
     tasks = [asyncio.create_task(drain.run()) for drain in drains]
-    told = "SELECT client_id, at FROM history WHERE source = 'recovery' AND reason LIKE '%is it back?' ORDER BY at"
+    probes = "SELECT client_id, at FROM history WHERE source = 'recovery' AND reason LIKE '%is it back?' ORDER BY at"
 
     async def two_were_told() -> bool:
-        return len(await json_service.rows(told)) >= 2
+        return len(await json_service.rows(probes)) >= 2
 
     try:
         await eventually(two_were_told)
@@ -385,6 +385,6 @@ async def test_a_failing_system_that_nobody_tries_is_tried_by_one_client_after_t
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-    rows = await json_service.rows(told)
+    rows = await json_service.rows(probes)
     assert len({row["client_id"] for row in rows}) == min(len(rows), len(handles)), "each in its turn"
     assert all((late["at"] - early["at"]).total_seconds() >= 1 for early, late in itertools.pairwise(rows))

@@ -55,8 +55,8 @@ async def agreed(place: Place, status: str) -> None:
     await place.shows("acme", status)
 
     async def agree() -> bool:
-        shown = await place.rows("SELECT status, provisioning FROM clients")
-        return shown == [(status, "settled")] and await place.lines() == {int(status == "active")}
+        rows = await place.rows("SELECT status, provisioning FROM clients")
+        return rows == [(status, "settled")] and await place.lines() == {int(status == "active")}
 
     await eventually(agree)
 
@@ -93,17 +93,17 @@ async def test_a_server_that_dies_at_any_moment_leaves_no_effect_that_nobody_dec
     option = request.config.getoption
     seed = random.randrange(2**32) if option("seed") is None else int(option("seed"))
     record_property("seed", seed)
-    chance, heard = random.Random(seed), list[str]()
+    chance, answered = random.Random(seed), list[str]()
     deaths = int(option("deaths"))
     with place.worker():
         await place.open("acme", PROMPT)
         for n in range(deaths):
             if await die(place, f"death-{n}", chance):
-                heard.append(f"death-{n}")
+                answered.append(f"death-{n}")
         decided = [key for (key,) in await place.rows(DECIDED)]
-        record_property("deaths", f"{deaths}: {len(decided)} commands decided, {len(heard)} of them answered")
+        record_property("deaths", f"{deaths}: {len(decided)} commands decided, {len(answered)} of them answered")
         assert len(set(decided)) == len(decided)
-        assert set(heard) <= set(decided)
+        assert set(answered) <= set(decided)
         await nothing_doubled(place)
 
 
@@ -126,8 +126,8 @@ async def agrees(place: Place, key: str, *, was_suspended: bool) -> bool:
     """Whether a command was decided and is done everywhere, or is known nowhere and has no effect."""
     decided = (key,) in await place.rows(DECIDED)
     suspended = was_suspended != decided
-    shown = await place.rows("SELECT status, provisioning FROM clients")
-    return shown == [(await status(place), "settled")] == [
+    rows = await place.rows("SELECT status, provisioning FROM clients")
+    return rows == [(await status(place), "settled")] == [
         ("suspended" if suspended else "active", "settled")
     ] and await place.lines() == {int(not suspended)}
 

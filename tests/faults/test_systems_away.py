@@ -122,7 +122,7 @@ async def test_a_directory_that_is_down_holds_up_no_switch_and_shows_everything_
         await real_service.until(handle, lambda view: all(set(s.actual.values()) == {"off"} for s in view.systems))
         assert await real_service.lines_on(*numbers) == [False, False]
     await settled_off(real_service, handle, client_id, numbers)
-    async with real_service.databases.directory.read_only() as connection:
-        told = [r["text"] for r in await connection.fetch("SELECT text FROM history WHERE client_id = $1", client_id)]
-    assert [text for text in told if "Suspended by billing" in text]
-    assert [text for text in told if "Telephony proven" in text]
+    rows = await real_service.databases.directory.read("SELECT text FROM history WHERE client_id = $1", client_id)
+    history = [row["text"] for row in rows]
+    assert [text for text in history if "Suspended by billing" in text]
+    assert [text for text in history if "Telephony proven" in text]

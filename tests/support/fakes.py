@@ -122,8 +122,8 @@ class FakeDirectory(Directory):
         granted, lost = self._decide(order.client_id, order.claim) if order.claim else (None, None)
         last = order.first_entry + len(order.entries) - 1
         if not (order.register and lost):
-            shown = replace(order, view=order.view.model_copy(update={"billing_ref": granted})) if granted else order
-            self.shown[order.client_id] = shown if order.register else order
+            named = order.view.model_copy(update={"billing_ref": granted})
+            self.shown[order.client_id] = replace(order, view=named) if order.register and granted else order
             self._hold(order.client_id, {*order.numbers, *(order.claim.numbers if order.claim and not lost else ())})
             for number, entry in enumerate(order.entries, order.first_entry):
                 self.history[order.client_id, number] = f"{entry.event}: {entry.text}"
@@ -131,10 +131,10 @@ class FakeDirectory(Directory):
 
     def word(self, client_id: str, proven: dict[System, int]) -> str:
         """Where the directory says that provisioning stands, given the newest revisions the systems have recorded."""
-        shown = self.shown[client_id]
-        if shown.view.provisioning == "attention":
+        order = self.shown[client_id]
+        if order.view.provisioning == "attention":
             return "attention"
-        done = [max(shown.proven.get(s, 0), proven.get(s, 0)) >= since for s, since in shown.wanted.items()]
+        done = [max(order.proven.get(s, 0), proven.get(s, 0)) >= since for s, since in order.wanted.items()]
         return "settled" if all(done) else "changing"
 
     def told(self, client_id: str) -> list[str]:

@@ -306,10 +306,10 @@ async def replay_everything(client: TemporalClient, but: Collection[str] = ()) -
     return len(histories)
 
 
-async def refusal_of(asked: Awaitable[Any]) -> ApplicationError:
+async def refusal_of(request: Awaitable[Any]) -> ApplicationError:
     """The typed refusal an update came back with."""
     with pytest.raises(WorkflowUpdateFailedError) as failed:
-        await asked
+        await request
     assert isinstance(failed.value.cause, ApplicationError), failed.value.cause
     return failed.value.cause
 

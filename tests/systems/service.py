@@ -78,15 +78,15 @@ class Building:
         answer = await self.api.get(f"/clients/{client_id}/credentials")
         assert answer.status_code == 200, answer.text
         assert answer.headers["Cache-Control"] == "no-store"
-        told: dict[str, Any] = answer.json()
-        return told
+        credentials: dict[str, Any] = answer.json()
+        return credentials
 
     async def phone(self, client_id: str, line: int = 0) -> Phone:
         """A telephone configured for a line of the client. Open it with ``async with``."""
-        told = await self.credentials(client_id)
-        host, _, port = told["servers"]["sip"].partition(":")
-        login = told["sip"][line]
-        return Phone(login["username"], login["password"], told["servers"]["sip_domain"], (host, int(port)))
+        credentials = await self.credentials(client_id)
+        host, _, port = credentials["servers"]["sip"].partition(":")
+        login = credentials["sip"][line]
+        return Phone(login["username"], login["password"], credentials["servers"]["sip_domain"], (host, int(port)))
 
     @asynccontextmanager
     async def phones(self, *clients: str) -> AsyncIterator[list[Phone]]:

@@ -208,9 +208,9 @@ async def test_a_fault_while_switching_ends_proven_and_nobody_ever_sees_what_was
             """The fault is there while the client is switched, and telephone and router have asked meanwhile."""
             systems = (await view_of(site, acme))["systems"]
             assert isinstance(systems, list)
-            asked = min(sum(sample.asked > decided for sample in samples.taken) for samples in (calls, logins))
+            samples_since = min(sum(sample.asked > decided for sample in samples.taken) for samples in (calls, logins))
             lost = [proxy for proxy in (site.telephony_proxy, site.internet_proxy) if proxy.mode is Mode.LOSE_ANSWERS]
-            return systems[system]["state"] != "settled" and asked >= 3 and (bool(lost) or "commit" not in name)
+            return systems[system]["state"] != "settled" and samples_since >= 3 and (bool(lost) or "commit" not in name)
 
         async def settled() -> bool:
             return (await view_of(site, acme))["provisioning"] == "settled"

@@ -54,9 +54,9 @@ async def tenant(building: Building) -> str:
 async def registrations(systems: Systems, building: Building, username: str) -> int:
     """How many of a line the server itself has."""
     servers = Servers.named(building.kamailio.rpc_url, DOMAIN, systems.rpc_secret)
-    heard = (await servers.look([username], asyncio.get_running_loop().time() + 5))[username]
-    assert not heard.trouble
-    return heard.registrations
+    state = (await servers.look([username], asyncio.get_running_loop().time() + 5))[username]
+    assert not state.trouble
+    return state.registrations
 
 
 async def view_of(building: Building, client_id: str) -> dict[str, Any]:

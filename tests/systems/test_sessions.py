@@ -221,21 +221,21 @@ async def test_radclient_gets_what_our_own_router_gets(network: Network, way: st
         port = network.building.freeradius.port
         packet = f'User-Name = "{acme}", {way} = "{password}", Message-Authenticator = 0x00'
         words = ["radclient", "-x", "-t", "2", f"127.0.0.1:{port}", "auth", network.secret]
-        said = await asyncio.to_thread(
+        result = await asyncio.to_thread(
             subprocess.run, words, input=packet, capture_output=True, encoding="utf-8", check=False
         )
-        return said.returncode, said.stdout.partition("\nReceived ")[2]
+        return result.returncode, result.stdout.partition("\nReceived ")[2]
 
-    status, told = await radclient()
+    status, answer = await radclient()
     assert status == 0
-    assert told.startswith("Access-Accept")
-    assert 'Mikrotik-Rate-Limit = "20M/100M"' in told
-    assert 'Tunnel-Private-Group-Id:1 = "110"' in told
+    assert answer.startswith("Access-Accept")
+    assert 'Mikrotik-Rate-Limit = "20M/100M"' in answer
+    assert 'Tunnel-Private-Group-Id:1 = "110"' in answer
     await network.building.tell(acme, "suspend")
-    status, told = await radclient()
+    status, answer = await radclient()
     assert status == 1
-    assert told.startswith("Access-Reject")
-    assert told.count(" = ") == told.count("Message-Authenticator = ") == 1, "a reject has no attributes of a plan"
+    assert answer.startswith("Access-Reject")
+    assert answer.count(" = ") == answer.count("Message-Authenticator = ") == 1, "a reject has no attributes of a plan"
 
 
 # -- FreeRADIUS's own schema ------------------------------------------------------------------------------------------

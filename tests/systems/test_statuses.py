@@ -117,10 +117,10 @@ async def test_a_new_client_with_a_hold_is_suspended_when_it_is_activated_and_no
 ) -> None:
     acme = await tenant(building, activation="manual")
     async with premises(building, acme, neighbour) as its:
-        async with sampling("telephone", its.ours.register) as asked, sampling("router", its.admitted) as tried:
+        async with sampling("telephone", its.ours.register) as registrations, sampling("router", its.admitted) as tried:
             assert (await building.tell(acme, "suspend", source="billing"))["status"] == "new"
             assert (await building.tell(acme, "activate"))["status"] == "suspended"
-        assert {sample.code for sample in asked.taken} == {NO_SUCH_LINE}
+        assert {sample.code for sample in registrations.taken} == {NO_SUCH_LINE}
         assert {sample.code for sample in tried.taken} == {False}
         assert await its.served() == NEVER_IN_SERVICE
         await building.tell(acme, "unsuspend", source="billing")
@@ -139,9 +139,9 @@ async def test_a_suspended_client_that_is_decommissioned_stays_off(building: Bui
     async with premises(building, acme, neighbour) as its:
         assert await its.served() == IN_SERVICE
         await building.tell(acme, "suspend", source="billing")
-        async with sampling("telephone", its.ours.register) as asked, sampling("router", its.admitted) as tried:
+        async with sampling("telephone", its.ours.register) as registrations, sampling("router", its.admitted) as tried:
             assert (await building.tell(acme, "decommission"))["status"] == "decommissioned"
-        assert {sample.code for sample in asked.taken} == {REFUSED}
+        assert {sample.code for sample in registrations.taken} == {REFUSED}
         assert {sample.code for sample in tried.taken} == {False}
         assert await its.served() == CEASED
 
@@ -168,10 +168,10 @@ async def test_a_conversion_to_residential_keeps_the_telephone_and_brings_the_in
     acme = await building.create(type="virtual", lines=[line])
     async with premises(building, acme, neighbour) as its:
         assert await its.served() == replace(IN_SERVICE, pap=REJECTED, chap=REJECTED)
-        async with sampling("telephone", its.ours.register) as asked:
+        async with sampling("telephone", its.ours.register) as registrations:
             moved = [{**line, "office": "3.12"}]
             await building.tell(acme, "convert", to="residential", lines=moved, internet=INTERNET)
-        assert {sample.code for sample in asked.taken} == {200}
+        assert {sample.code for sample in registrations.taken} == {200}
     async with premises(building, acme, neighbour) as its:
         assert await its.served() == IN_SERVICE
 
@@ -184,8 +184,8 @@ async def test_a_line_and_the_internet_that_are_given_up_end_and_the_other_line_
     async with premises(building, acme, neighbour) as its, await building.phone(acme, 1) as other:
         assert await its.served() == IN_SERVICE
         assert await other.register() == 200
-        told = await building.tell(acme, "services", remove_lines=[given_up["number"]], internet="none")
-        assert told["status"] == "active"
+        view = await building.tell(acme, "services", remove_lines=[given_up["number"]], internet="none")
+        assert view["status"] == "active"
         assert await its.theirs.call(other.username) == 200
         assert await its.served() == CEASED
         assert await other.register() == 200
@@ -228,8 +228,8 @@ async def test_a_number_let_again_does_not_know_the_old_password(building: Build
 
 async def test_a_wrong_password_gets_nobody_in(building: Building) -> None:
     acme = await tenant(building)
-    told = await building.credentials(acme)
-    login = told["sip"][0]
+    credentials = await building.credentials(acme)
+    login = credentials["sip"][0]
     async with Phone(login["username"], "guessed", DOMAIN, ("127.0.0.1", building.kamailio.port)) as phone:
         assert await phone.register() == NO_SUCH_LINE
     assert await building.router.log_in(acme, "guessed") == REJECTED

@@ -178,12 +178,12 @@ def test_the_secrets_of_the_daemons_are_in_files_for_their_accounts_alone(system
     kept = [systems.secret, systems.rpc_secret, *(found[1] for found in passwords if found and found[1] != "secret")]
     for daemon in systems.daemons:
         assert daemon.process
-        shown = [(f"/proc/{pid}/environ", f"/proc/{pid}/cmdline") for pid in family(daemon)]
-        assert shown
+        texts = [(f"/proc/{pid}/environ", f"/proc/{pid}/cmdline") for pid in family(daemon)]
+        assert texts
         assert not [
-            (path, it) for pair in shown for path in pair for it in kept if it in Path(path).read_text(encoding="utf-8")
+            (path, it) for pair in texts for path in pair for it in kept if it in Path(path).read_text(encoding="utf-8")
         ]
-        assert "PASSWORD" not in "".join(Path(path).read_text(encoding="utf-8") for path, _ in shown)
+        assert "PASSWORD" not in "".join(Path(path).read_text(encoding="utf-8") for path, _ in texts)
         assert not any(it in daemon.log.read_text(encoding="utf-8") for it in kept)
         assert daemon.folder
         mine = {path.name: path.stat() for path in daemon.folder.iterdir() if path.suffix != ".pid"}
@@ -201,10 +201,10 @@ def test_the_daemons_listen_on_their_ports_of_loopback_and_nowhere_else(systems:
 
 def family(daemon: FreeRadius | Kamailio) -> list[int]:
     assert daemon.process
-    told = subprocess.run(
+    result = subprocess.run(
         ["ps", "-o", "pid=", "-s", str(daemon.process.pid)], capture_output=True, encoding="utf-8", check=True
     )
-    return [int(pid) for pid in told.stdout.split()]
+    return [int(pid) for pid in result.stdout.split()]
 
 
 def listening(daemon: FreeRadius | Kamailio) -> set[str]:

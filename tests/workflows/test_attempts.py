@@ -97,9 +97,9 @@ async def test_a_directory_that_is_away_delays_no_switch_and_hears_everything_af
     await service.command(handle, "unsuspend", source="all")
     settled = await service.settled(handle)
     assert service.directory.shown[settled.client_id].view.status == "active"
-    told = service.directory.told(settled.client_id)
-    assert [text for text in told if "billing" in text]
-    assert [text for text in told if "security" in text]
+    history = service.directory.told(settled.client_id)
+    assert [text for text in history if "billing" in text]
+    assert [text for text in history if "security" in text]
 
 
 async def test_a_publication_that_fails_after_a_newer_decision_does_not_put_that_off(service: Service) -> None:

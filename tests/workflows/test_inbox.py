@@ -97,8 +97,8 @@ async def test_a_signal_sent_twice_with_one_command_id_is_one_command(service: S
     for _ in range(3):
         await service.signal(handle, "suspend", {"source": "billing", "command_id": "run-7"})
     view = await service.settled(handle)
-    told = [text for text in service.directory.told(view.client_id) if "billing" in text]
-    assert told == ["decided: Suspended by billing"]
+    lines = [text for text in service.directory.told(view.client_id) if "billing" in text]
+    assert lines == ["decided: Suspended by billing"]
 
 
 async def test_a_workflow_that_somebody_cancels_in_the_ui_goes_on_and_says_so(service: Service) -> None:

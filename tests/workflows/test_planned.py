@@ -38,8 +38,8 @@ async def test_a_decommission_planned_again_replaces_the_date_and_both_are_in_th
     await service.skip(handle, timedelta(days=20))
     view = await service.settled(handle)
     assert view.status == "active"
-    told = [text for text in service.directory.told(view.client_id) if "decommission" in text]
-    assert [str(service.day(6)) in told[0], str(service.day(51)) in told[1], str(service.day(6)) in told[1]] == [
+    lines = [text for text in service.directory.told(view.client_id) if "decommission" in text]
+    assert [str(service.day(6)) in lines[0], str(service.day(51)) in lines[1], str(service.day(6)) in lines[1]] == [
         True
     ] * 3
 

@@ -54,8 +54,8 @@ async def test_a_silent_router_is_not_proven_and_needs_a_person_only_when_patien
     await service.skip(handle, timedelta(seconds=20))
     view = await service.settled(handle)
     assert view.systems[1].state == "settled"
-    told = service.directory.told(view.client_id)
-    assert sum("10.0.0.1 did not answer" in line for line in told) == 2
+    history = service.directory.told(view.client_id)
+    assert sum("10.0.0.1 did not answer" in line for line in history) == 2
 
 
 async def test_what_is_off_is_looked_at_again_with_one_timer_and_nothing_else_happens(service: Service) -> None:

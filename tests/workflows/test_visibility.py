@@ -54,12 +54,12 @@ async def test_nothing_personal_is_in_ids_attributes_summaries_or_details(servic
     await service.command(handle, "suspend", reason="invoice unpaid")
     await service.command(handle, "decommission", last_day=str(service.day(9)))
     await service.settled(handle)
-    told = [str(await attributes(service, handle)), handle.id]
+    texts = [str(await attributes(service, handle)), handle.id]
     async for event in handle.fetch_history_events():
-        told.append(str(event.user_metadata))
-        told.append(event.activity_task_scheduled_event_attributes.activity_id)
-    told.append(str(await handle.query("__temporal_workflow_metadata", result_type=dict)))
-    assert not [word for word in SECRETS if word in " ".join(told)]
+        texts.append(str(event.user_metadata))
+        texts.append(event.activity_task_scheduled_event_attributes.activity_id)
+    texts.append(str(await handle.query("__temporal_workflow_metadata", result_type=dict)))
+    assert not [word for word in SECRETS if word in " ".join(texts)]
 
 
 async def test_the_loop_s_timer_says_what_it_waits_for(service: Service) -> None:

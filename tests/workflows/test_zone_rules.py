@@ -68,8 +68,8 @@ async def test_a_plan_that_names_a_day_moves_with_the_rules_at_a_renewal_and_say
     assert (plan.at, plan.day, plan.zone, plan.zone_rules) == (AFTER, LAST, CASABLANCA, "2026f")
     assert plan.local_time == "2199-04-01 00:00 Africa/Casablanca"
     assert told(service, handle).count(MOVED) == 1
-    shown = service.directory.shown[plan_owner(handle)].view.planned
-    assert [(plan.at, plan.zone_rules) for plan in shown] == [(AFTER, "2026f")]
+    published = service.directory.shown[plan_owner(handle)].view.planned
+    assert [(plan.at, plan.zone_rules) for plan in published] == [(AFTER, "2026f")]
     described = await service.latest(handle).describe()
     assert described.typed_search_attributes[NEXT_CHANGE_AT] == AFTER
 

@@ -57,10 +57,10 @@ def instance_of(settings: Settings, system: str, name: str = MAIN) -> Instance:
 
 
 def settings_at(world: World, url: str) -> Settings:
-    given = {"json_telephony_url": url, "json_internet_url": url, "master_key": MASTER_KEY.decode()}
+    addresses = {"json_telephony_url": url, "json_internet_url": url, "master_key": MASTER_KEY.decode()}
     tokens = {"json_telephony_token": TOKEN, "json_internet_token": TOKEN}
     settings = settings_for(world.dsns, {"lock_seconds": 0.3, "statement_seconds": 0.4, "operation_seconds": 1})
-    return Settings.model_validate(settings.model_dump() | given | tokens)
+    return Settings.model_validate(settings.model_dump() | addresses | tokens)
 
 
 def proofs(evidence: Evidence) -> list[tuple[str, bool, Proof]]:
@@ -174,7 +174,7 @@ async def test_a_late_attempt_of_an_older_revision_is_refused(telephony: JsonHtt
 
 
 @pytest.mark.parametrize(
-    ("answer", "kind", "told"),
+    ("answer", "kind", "words"),
     [
         (JSONResponse({"why": "disk full"}, 500), SYSTEM_UNAVAILABLE, "500 Internal Server Error: disk full"),
         (Response("<h1>Bad gateway</h1>", 502), SYSTEM_UNAVAILABLE, "502 Bad Gateway. See its own log"),
@@ -189,13 +189,13 @@ async def test_a_late_attempt_of_an_older_revision_is_refused(telephony: JsonHtt
     ids=["500", "502", "html", "shape", "409", "429", "403", "404", "307"],
 )
 async def test_trouble_of_the_system_says_what_it_is_and_what_to_do(
-    telephony: JsonHttpTelephony, system: JsonSystem, answer: Response, kind: str, told: str
+    telephony: JsonHttpTelephony, system: JsonSystem, answer: Response, kind: str, words: str
 ) -> None:
     system.answers.append(answer)
     with pytest.raises(ApplicationError) as failed:
         await telephony.ensure(lines("acme", 1, one=True))
     assert failed.value.type == kind
-    assert told in failed.value.message
+    assert words in failed.value.message
     assert failed.value.non_retryable is (kind == SYSTEM_REJECTED)
     assert (await telephony.ensure(lines("acme", 1, one=True))).complete
 
@@ -212,7 +212,7 @@ ENDLESS = JSONResponse({"newest": 10**400}, 409)
 
 
 @pytest.mark.parametrize(
-    ("answer", "kind", "told"),
+    ("answer", "kind", "words"),
     [
         (StreamingResponse(fifty_megabytes()), SYSTEM_UNAVAILABLE, "its answer is larger than 1024 KiB"),
         (StreamingResponse(fifty_megabytes(), 503), SYSTEM_UNAVAILABLE, "its answer is larger than 1024 KiB"),
@@ -227,13 +227,13 @@ ENDLESS = JSONResponse({"newest": 10**400}, 409)
     ids=["50 MB", "50 MB of an error", "packed", "nested", "nested error", "1 MB", "1 MB refusal", "key", "revision"],
 )
 async def test_a_hostile_answer_fails_the_attempt_with_a_short_clean_text(
-    telephony: JsonHttpTelephony, system: JsonSystem, answer: Response, kind: str, told: str
+    telephony: JsonHttpTelephony, system: JsonSystem, answer: Response, kind: str, words: str
 ) -> None:
     system.answers.append(answer)
     with pytest.raises(ApplicationError) as failed:
         await telephony.ensure(lines("acme", 1, one=True))
     assert failed.value.type == kind
-    assert told in failed.value.message
+    assert words in failed.value.message
     assert len(failed.value.message) < 1000
     assert hidden_in(failed.value.message) is None
     assert failed.value.__suppress_context__ or failed.value.__context__ is None, "Temporal keeps that, too"
@@ -287,9 +287,9 @@ async def test_neither_token_nor_secrets_are_told(
     system.down = True
     with pytest.raises(ApplicationError) as failed:
         await telephony.ensure(lines("acme", 2, version=2, one=True))
-    told = f"{caplog.text} {evidence} {failed.value} {vars(telephony)}"
+    text = f"{caplog.text} {evidence} {failed.value} {vars(telephony)}"
     for secret in (TOKEN, *(sip_password(MASTER_KEY, "acme", ONE, version) for version in (1, 2))):
-        assert secret not in told
+        assert secret not in text
 
 
 async def test_a_second_look_changes_nothing_and_finds_what_is_alive(

@@ -75,8 +75,8 @@ class ClientService:
             scheduled_time=self.now - timedelta(seconds=begun),
             schedule_to_close_timeout=timedelta(seconds=120),
         )
-        given = ExecuteActivityInput(fn=lambda: None, args=[order], executor=None, headers={})
-        return environment, environment.run(self.inbound.execute_activity, given)
+        call = ExecuteActivityInput(fn=lambda: None, args=[order], executor=None, headers={})
+        return environment, environment.run(self.inbound.execute_activity, call)
 
     async def fail(self, clients: int = 3, type_: str = "SystemUnavailable") -> None:
         """So many clients fail on the telephone system."""
@@ -119,15 +119,15 @@ async def test_an_attempt_without_time_to_come_again_is_noted_for_a_recovery(des
 
 async def test_an_attempt_on_a_failing_system_is_turned_away_at_once_and_says_why(desk: ClientService) -> None:
     await desk.fail()
-    told = await turned_away(desk, lines("acme", 1, one=True))
-    assert told.message == (
+    refusal = await turned_away(desk, lines("acme", 1, one=True))
+    assert refusal.message == (
         "The telephony system fails for many clients since 2026-11-01 12:00:00 UTC: attempts on it are paced, "
         "operators' first. It began with SystemUnavailable: the telephony database is away"
     )
-    assert told.category is ApplicationErrorCategory.BENIGN
-    assert not told.non_retryable
-    assert told.next_retry_delay
-    assert timedelta(0) < told.next_retry_delay <= timedelta(seconds=30)
+    assert refusal.category is ApplicationErrorCategory.BENIGN
+    assert not refusal.non_retryable
+    assert refusal.next_retry_delay
+    assert timedelta(0) < refusal.next_retry_delay <= timedelta(seconds=30)
 
 
 async def test_what_those_turned_away_are_told_stays_the_same_while_the_errors_change(desk: ClientService) -> None:
@@ -226,9 +226,9 @@ async def test_what_is_told_of_silence_is_short_and_names_no_line(desk: ClientSe
     desk.work.evidence = found(*NOTHING)
     for n in range(3):
         await desk.attempt(lines(f"c{n}", 1, one=False))
-    told = await turned_away(desk, lines("acme", 1, one=True))
+    refusal = await turned_away(desk, lines("acme", 1, one=True))
     why = "not proven: calls and registrations unknown: http://kamailio did not answer about …"
-    assert told.message.endswith(f"It began with {why}")
+    assert refusal.message.endswith(f"It began with {why}")
     assert desk.pacing.breakers[PHONES].last_error == why
     desk.work.evidence.findings[0] = Finding(ONE, False, {}, Proof.NOT_PROVEN, "very long " * 100)
     desk.now += timedelta(seconds=60)
@@ -299,18 +299,18 @@ async def test_an_operators_attempt_finds_a_token_before_those_of_timers_bulk_an
 
 async def test_a_delay_ends_within_what_is_left_of_the_attempt(desk: ClientService) -> None:
     await desk.fail()
-    told = await turned_away(desk, lines("acme", 1, one=True), begun=116)
-    assert told.next_retry_delay == timedelta(seconds=2)
-    told = await turned_away(desk, lines("acme", 1, one=True), begun=119.9)
-    assert told.next_retry_delay == timedelta(seconds=1)  # too late: the workflow makes its pause
+    refusal = await turned_away(desk, lines("acme", 1, one=True), begun=116)
+    assert refusal.next_retry_delay == timedelta(seconds=2)
+    refusal = await turned_away(desk, lines("acme", 1, one=True), begun=119.9)
+    assert refusal.next_retry_delay == timedelta(seconds=1)  # too late: the workflow makes its pause
 
 
 async def test_while_it_recovers_the_message_says_that_it_is_back(desk: ClientService) -> None:
     await desk.fail()
     desk.now += timedelta(seconds=60)
     await desk.attempt(lines("acme", 1, one=True))
-    told = await turned_away(desk, lines("bolt", 1, one=True), key=5)
-    assert "The telephony system failed from 2026-11-01 12:00:00 UTC and has come back" in told.message
+    refusal = await turned_away(desk, lines("bolt", 1, one=True), key=5)
+    assert "The telephony system failed from 2026-11-01 12:00:00 UTC and has come back" in refusal.message
 
 
 @asynccontextmanager
@@ -361,17 +361,17 @@ async def test_rows_of_workers_that_were_killed_go_after_a_day(world: World, des
 
 
 async def test_a_directory_that_is_away_disturbs_nothing_and_is_told_of_once(world: World) -> None:
-    asked: list[datetime] = []
+    looks: list[datetime] = []
 
     def clock() -> datetime:
-        asked.append(NOON)
+        looks.append(NOON)
         return NOON
 
     nowhere = world.settings.model_copy(update={"directory_dsn": world.settings.telephony_dsn})  # not in this module
     async with open_databases(nowhere) as databases:
         states = SystemStates(Pacing(PACES, SERVED, clock), databases.directory, every=0.02)
-        with structlog.testing.capture_logs() as said:
+        with structlog.testing.capture_logs() as lines:
             async with telling(states):
-                await eventually(lambda: len(asked) > 20)
+                await eventually(lambda: len(looks) > 20)
             await states.forget()
-    assert [line["event"] for line in said].count("system_states_not_reported") == 1
+    assert [line["event"] for line in lines].count("system_states_not_reported") == 1

@@ -151,7 +151,7 @@ def shouting(exchange: Exchange) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "told"),
+    ("fault", "words"),
     [
         (endless, "its answer is larger than 8192 KiB"),
         (nested, "with something else than JSON"),
@@ -164,7 +164,7 @@ def shouting(exchange: Exchange) -> None:
     ],
 )
 async def test_a_server_that_does_not_say_leaves_the_line_not_proven(
-    world: World, exchange: Exchange, monkeypatch: pytest.MonkeyPatch, fault: Callable[[Exchange], None], told: str
+    world: World, exchange: Exchange, monkeypatch: pytest.MonkeyPatch, fault: Callable[[Exchange], None], words: str
 ) -> None:
     fault(exchange)
     if fault is not silent:
@@ -172,7 +172,7 @@ async def test_a_server_that_does_not_say_leaves_the_line_not_proven(
     for found in (await ceased(world), await look(world)):
         assert found.proof is Proof.NOT_PROVEN
         assert found.why.startswith(f"calls and registrations unknown: {exchange.name} ")
-        assert told in found.why
+        assert words in found.why
         assert len(found.why) <= LONGEST_FOREIGN
         assert hidden_in(found.why) is None
         assert found.seen["calls"] == "unknown"
@@ -373,9 +373,9 @@ async def test_a_server_that_does_not_take_our_path_is_told_with_what_to_check(
     world: World, exchange: Exchange
 ) -> None:
     refusing(exchange)
-    said = (await ceased(world)).why
-    assert f"{exchange.name} does not take ul.lookup from us (HTTP 404)" in said
-    assert "CONNECT_SIP_RPC_SECRET" in said
+    why = (await ceased(world)).why
+    assert f"{exchange.name} does not take ul.lookup from us (HTTP 404)" in why
+    assert "CONNECT_SIP_RPC_SECRET" in why
 
 
 def test_no_address_is_no_server() -> None:

@@ -98,9 +98,9 @@ async def test_a_terminated_client_is_found_shown_everywhere_and_revived_by_its_
     assert [(c["state"], c["remedies"]) for c in waiting if c["client_id"] == client_id] == [
         ("cannot_run", matter["remedies"])
     ]
-    shown = await service.api.get(f"/clients/{client_id}")
-    assert (shown.status_code, shown.json()["provisioning"]) == (200, "attention")
-    assert shown.json()["matters"][0]["remedies"] == matter["remedies"]
+    answer = await service.api.get(f"/clients/{client_id}")
+    assert (answer.status_code, answer.json()["provisioning"]) == (200, "attention")
+    assert answer.json()["matters"][0]["remedies"] == matter["remedies"]
     refused = await service.post(client_id, "suspend")
     assert (refused.status_code, refused.json()["title"]) == (409, "Workflow missing")
     [remedy] = matter["remedies"]
@@ -222,10 +222,10 @@ async def test_a_client_is_begun_anew_with_the_messages_that_it_has_not_obeyed(
 
 
 async def shows_its_matter_and_refuses(service: Service, client_id: str, matter: dict[str, Any]) -> None:
-    shown = await service.api.get(f"/clients/{client_id}")
-    assert (shown.status_code, shown.json()["status"]) == (200, "active")
-    assert shown.json()["matters"][0]["kind"] == matter["kind"]
-    assert not any(action["possible"] for action in shown.json()["actions"])
+    answer = await service.api.get(f"/clients/{client_id}")
+    assert (answer.status_code, answer.json()["status"]) == (200, "active")
+    assert answer.json()["matters"][0]["kind"] == matter["kind"]
+    assert not any(action["possible"] for action in answer.json()["actions"])
     for command in ("suspend", "suspend?dry_run=true"):
         refused = await service.post(client_id, command)
         assert (refused.status_code, refused.json()["title"]) == (503, "Workflow stuck"), refused.text
@@ -251,8 +251,8 @@ async def test_a_client_that_temporal_does_not_know_is_found(service: Service, l
     )
     matter = await look.matter(client_id)
     assert matter["kind"] == "workflow_missing"
-    shown = await service.api.get(f"/clients/{client_id}")
-    assert (shown.status_code, shown.json()["matters"][0]["kind"]) == (200, "workflow_missing")
+    answer = await service.api.get(f"/clients/{client_id}")
+    assert (answer.status_code, answer.json()["matters"][0]["kind"]) == (200, "workflow_missing")
     assert (await service.post(client_id, "suspend")).status_code == 409
 
 

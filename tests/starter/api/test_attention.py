@@ -229,9 +229,9 @@ class Workers:
         self.now = datetime.now(UTC)
 
     async def report(
-        self, worker: str, state: str, since: float, error: str = "", failed: float = 0, *, said: float = 0
+        self, worker: str, state: str, since: float, error: str = "", failed: float = 0, *, reported: float = 0
     ) -> None:
-        ago = [self.now - timedelta(minutes=minutes) for minutes in (since, failed, since, said)]
+        ago = [self.now - timedelta(minutes=minutes) for minutes in (since, failed, since, reported)]
         await self._connection.execute(
             "INSERT INTO system_states (system, worker, state, since, last_error, last_failure_at, last_success_at, "
             "updated_at) VALUES ('telephony', $1, $2, $3, $4, $5, $6, $7)",
@@ -254,7 +254,7 @@ def _ago(workers: Workers, instant: str | None) -> float:
 
 
 async def test_a_system_that_no_worker_speaks_of_is_unknown(api: httpx2.AsyncClient, workers: Workers) -> None:
-    await workers.report("gone", "failing", 10, "refused", said=1.1)
+    await workers.report("gone", "failing", 10, "refused", reported=1.1)
     for system in (await _systems(api)).values():
         assert (system["state"], system["workers"], system["since"], system["last_error"]) == ("unknown", 0, None, "")
         assert system["last_success_at"] is None
@@ -275,7 +275,7 @@ async def test_of_several_workers_the_worst_word_counts(api: httpx2.AsyncClient,
     assert (await _systems(api))["telephony"]["state"] == "recovering"
     await workers.report("three", "failing", 4, "no route", 1)
     await workers.report("four", "failing", 7, "refused", 5)
-    await workers.report("gone", "failing", 90, "long ago", 0.5, said=2)
+    await workers.report("gone", "failing", 90, "long ago", 0.5, reported=2)
     telephony = (await _systems(api))["telephony"]
     assert (telephony["state"], telephony["workers"]) == ("failing", 4)
     assert _ago(workers, telephony["since"]) == 7, "it began with the first of them"

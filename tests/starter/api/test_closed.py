@@ -11,12 +11,12 @@ from tests.support.service import Service, unique
 
 async def test_a_closed_client_is_shown_from_the_directory(service: Service, api: httpx2.AsyncClient) -> None:
     client = await service.closed(end_date="2001-01-01")
-    shown = (await api.get(f"/clients/{client['client_id']}")).json()
-    assert (shown["status"], shown["provisioning"], shown["end_date_passed"]) == ("decommissioned", "settled", True)
-    assert set(shown["systems"][0]["actual"].values()) <= {"off"}
-    assert shown["decommissioned_at"]
-    assert [action["kind"] for action in shown["actions"] if action["possible"]] == []
-    assert all("lready decommissioned at" in action["why"] for action in shown["actions"])
+    view = (await api.get(f"/clients/{client['client_id']}")).json()
+    assert (view["status"], view["provisioning"], view["end_date_passed"]) == ("decommissioned", "settled", True)
+    assert set(view["systems"][0]["actual"].values()) <= {"off"}
+    assert view["decommissioned_at"]
+    assert [action["kind"] for action in view["actions"] if action["possible"]] == []
+    assert all("lready decommissioned at" in action["why"] for action in view["actions"])
 
 
 async def test_a_closed_client_is_decommissioned_again_without_change_and_refuses_all_else(service: Service) -> None:
@@ -29,8 +29,8 @@ async def test_a_closed_client_is_decommissioned_again_without_change_and_refuse
         "decommission": {"last_day": "2100-01-01"},
         "convert": {"to": "virtual"},
     }
-    for command, said in refusals.items():
-        answer = await service.post(client_id, command, **said)
+    for command, words in refusals.items():
+        answer = await service.post(client_id, command, **words)
         problem = answer.json()
         assert (answer.status_code, problem["client_status"], problem["allowed"]) == (409, "decommissioned", [])
     refused = [line["kind"] for line in await service.history(client_id) if line["event"] == "refused"]
@@ -77,9 +77,9 @@ async def test_a_living_client_whose_workflow_was_terminated_asks_for_attention_
     client_id = (await service.create())["client_id"]
     handle = service.temporal.get_workflow_handle(f"client-{client_id}")
     await handle.terminate("by mistake")
-    shown = (await api.get(f"/clients/{client_id}")).json()
-    assert (shown["status"], shown["provisioning"]) == ("active", "attention")
-    assert {(a["possible"], a["why"]) for a in shown["actions"]} == {
+    view = (await api.get(f"/clients/{client_id}")).json()
+    assert (view["status"], view["provisioning"]) == ("active", "attention")
+    assert {(a["possible"], a["why"]) for a in view["actions"]} == {
         (False, "Temporal does not run the client's workflow.")
     }
     answer = await service.post(client_id, "suspend")

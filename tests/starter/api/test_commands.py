@@ -202,8 +202,8 @@ async def test_a_system_that_fails_is_shown_with_its_error(service: Service, api
     try:
         answer = await service.post(client_id, "suspend", wait=2)
         assert (answer.status_code, answer.json()["provisioning"]) == (202, "attention")
-        shown = (await api.get(f"/clients/{client_id}")).json()["systems"][0]
-        assert "does not answer" in shown["last_error"]
+        system = (await api.get(f"/clients/{client_id}")).json()["systems"][0]
+        assert "does not answer" in system["last_error"]
     finally:
         service.telephony.faults.down = False
     assert (await service.post(client_id, "suspend")).status_code == 200

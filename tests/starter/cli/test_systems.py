@@ -51,9 +51,9 @@ async def test_a_client_in_attention_is_found_and_helped(terminal: Terminal, slo
     only = await terminal.json("attention", "--site", site, "--system", "internet")
     assert [item["system"] for item in only["items"]] == ["internet"]
 
-    shown = await terminal.connect("client", "show", client_id)
-    assert "attention  since" in shown.out
-    assert "unknown" in shown.out
+    result = await terminal.connect("client", "show", client_id)
+    assert "attention  since" in result.out
+    assert "unknown" in result.out
 
     by_hand = ("client", "mark-done", client_id, "internet", "--note", "port pulled, 4711")
     marked = await terminal.connect(*by_hand, "--wait", "1")
@@ -84,8 +84,8 @@ async def test_what_is_as_decided_is_no_change(terminal: Terminal, service: Serv
     await service.known(client_id)
     result = await terminal.connect("client", "retry", client_id, "telephony")
     assert (result.status, result.out.splitlines()[0]) == (0, "No change: The telephony is as decided")
-    told = await terminal.json("client", "skip", client_id, "internet", "--reason", "x", "--command-id", "once")
-    assert told["changed"] is False
+    answer = await terminal.json("client", "skip", client_id, "internet", "--reason", "x", "--command-id", "once")
+    assert answer["changed"] is False
 
 
 async def test_what_fails_again_is_status_4_and_a_closed_client_status_1(
@@ -176,9 +176,9 @@ async def test_clients_are_listed_by_where_provisioning_stands(terminal: Termina
 
 async def test_help_names_the_new_commands(terminal: Terminal) -> None:
     assert "attention" in (await terminal.connect("--help")).out
-    told = (await terminal.connect("client", "--help")).out
+    output = (await terminal.connect("client", "--help")).out
     for name in ("retry", "skip", "mark-done", "rotate-credentials"):
-        assert name in told
+        assert name in output
 
 
 async def test_a_client_whose_workflow_cannot_run_is_listed_with_the_command_that_mends_it(
@@ -195,15 +195,15 @@ async def test_a_client_whose_workflow_cannot_run_is_listed_with_the_command_tha
             return client_id in await watch.look(connection)
 
         await eventually(found)
-        said = await terminal.connect("attention", "--system", "workflow")
-        assert (said.status, said.err) == (0, "")
-        [remedy] = [line.strip() for line in said.out.splitlines() if f"--workflow-id client-{client_id} " in line]
+        result = await terminal.connect("attention", "--system", "workflow")
+        assert (result.status, result.err) == (0, "")
+        [remedy] = [line.strip() for line in result.out.splitlines() if f"--workflow-id client-{client_id} " in line]
         assert remedy.startswith("temporal workflow reset")
         assert client_id not in (await terminal.connect("attention", "--system", "internet")).out
         listed = await terminal.connect("client", "list", "--open")
         assert "cannot run" in next(line for line in listed.out.splitlines() if line.startswith(client_id))
-        shown = await terminal.connect("client", "show", client_id)
-        assert (shown.status, remedy in shown.out) == (0, True)
+        client = await terminal.connect("client", "show", client_id)
+        assert (client.status, remedy in client.out) == (0, True)
         refused = await terminal.connect("client", "suspend", client_id)
         assert (refused.status, remedy in refused.err) == (1, True)
         carry_out(service.temporal, remedy)

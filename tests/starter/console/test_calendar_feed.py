@@ -114,8 +114,8 @@ def test_an_empty_calendar_is_one_too() -> None:
 @pytest.mark.parametrize("name", [NAME, "a" * 300, "é" * 200, "😀" * 100, "a\r\nEND:VCALENDAR\r\n", "tab\tbell\a"])
 def test_no_name_breaks_the_file(name: str) -> None:
     [event] = parsed(calendar(name, [replace(PLAN, name=name, reason=name)], "http://x/", HOUSE))[1]
-    said = read(event["SUMMARY"]).removeprefix("Decommission: ")
-    assert said == "".join(x for x in name.replace("\r\n", "\n") if x >= " " or x == "\n")
+    summary = read(event["SUMMARY"]).removeprefix("Decommission: ")
+    assert summary == "".join(x for x in name.replace("\r\n", "\n") if x >= " " or x == "\n")
 
 
 def test_lines_are_folded_between_characters() -> None:
@@ -192,9 +192,9 @@ async def test_nobody_else_learns_that_there_is_one(service: Service, mews: str)
 async def test_an_unchanged_calendar_is_not_sent_again(service: Service, mews: str) -> None:
     path = feed_path(TOKEN, mews)
     tag = (await fetched(service, path)).headers["etag"]
-    for said in (tag, f"W/{tag}", f'"other", {tag}', "*"):
-        answer = await fetched(service, path, **{"If-None-Match": said})
-        assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", tag), said
+    for condition in (tag, f"W/{tag}", f'"other", {tag}', "*"):
+        answer = await fetched(service, path, **{"If-None-Match": condition})
+        assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", tag), condition
     assert (await fetched(service, path, **{"If-None-Match": '"other"'})).status_code == 200
     starting = await service.create("Another", site=mews, start_date="2199-02-01", wait=0)
     assert starting["planned"]

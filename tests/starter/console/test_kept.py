@@ -44,9 +44,9 @@ def fields_of(page: str, action: str) -> dict[str, str]:
     return {unescape(name): unescape(value) for name, value in HIDDEN.findall(form[: form.index("</form>")])}
 
 
-async def previewed(browser: httpx2.AsyncClient, client_id: str, **said: str) -> dict[str, str]:
+async def previewed(browser: httpx2.AsyncClient, client_id: str, **fields: str) -> dict[str, str]:
     """What confirms a preview."""
-    page = await browser.get(f"/clients/{client_id}/status", params=said)
+    page = await browser.get(f"/clients/{client_id}/status", params=fields)
     assert page.status_code == 200, page.text
     return fields_of(page.text, f"/clients/{client_id}/status")
 
@@ -146,11 +146,11 @@ async def test_offices_go_to_the_lines_that_they_were_given_to(service: Service)
     numbers = sorted(number() for _ in range(3))
     lines = [{"number": number} for number in numbers]
     client_id = (await service.create(unique("Moving"), type="virtual", lines=lines))["client_id"]
-    said = {f"office-{number}": f"{row}.0" for row, number in enumerate(numbers, 1)}
+    fields = {f"office-{number}": f"{row}.0" for row, number in enumerate(numbers, 1)}
     async with visiting(service) as browser:
-        await previewed(browser, client_id, action="convert", **said)
+        await previewed(browser, client_id, action="convert", **fields)
         await service.post(client_id, "services", remove_lines=[numbers[0]])
-        form = await previewed(browser, client_id, action="convert", **said)
+        form = await previewed(browser, client_id, action="convert", **fields)
         assert (await browser.post(f"/clients/{client_id}/status", data=form)).status_code == 303
     client = (await service.api.get(f"/clients/{client_id}")).json()
     assert {line["number"]: line["office"] for line in client["lines"]} == {numbers[1]: "2.0", numbers[2]: "3.0"}
@@ -160,14 +160,14 @@ async def test_of_a_time_that_comes_twice_either_can_be_chosen(service: Service)
     site = unique("york")
     await service.api.post("/sites", json={"site_id": site, "name": site, "timezone": "America/New_York"})
     client_id = (await service.create(unique("Twice"), site=site))["client_id"]
-    said = {"action": "suspend", "when": "at", "at": "2199-11-03T01:30"}
+    fields = {"action": "suspend", "when": "at", "at": "2199-11-03T01:30"}
     async with visiting(service) as browser:
-        page = (await browser.get(f"/clients/{client_id}/status", params=said)).text
+        page = (await browser.get(f"/clients/{client_id}/status", params=fields)).text
         assert "this time comes twice" in page
         assert "The first, 01:30 EDT" in page
-        assert (await previewed(browser, client_id, **said))["at"] == "2199-11-03T01:30:00-04:00"
-        assert (await previewed(browser, client_id, **said, second="yes"))["at"] == "2199-11-03T01:30:00-05:00"
-        gap = await browser.get(f"/clients/{client_id}/status", params=said | {"at": "2199-03-10T02:30"})
+        assert (await previewed(browser, client_id, **fields))["at"] == "2199-11-03T01:30:00-04:00"
+        assert (await previewed(browser, client_id, **fields, second="yes"))["at"] == "2199-11-03T01:30:00-05:00"
+        gap = await browser.get(f"/clients/{client_id}/status", params=fields | {"at": "2199-03-10T02:30"})
         assert "there is no 02:30" in gap.text
         await service.post(client_id, "suspend", at="2199-11-03T01:30:00-05:00")
         plans = (await browser.get("/upcoming", params={"site": site})).text

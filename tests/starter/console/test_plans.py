@@ -177,9 +177,9 @@ async def ward_of(service: Service, *names: str, **record: Any) -> Ward:
     return ward
 
 
-async def retried(browser: httpx2.AsyncClient, page: str, **said: Any) -> httpx2.Response:
+async def retried(browser: httpx2.AsyncClient, page: str, **fields: Any) -> httpx2.Response:
     form = {"command_id": hidden(page, "command_id", "data-select"), "about": "telephony"}
-    return await browser.post("/attention/retry", data={**form, **said})
+    return await browser.post("/attention/retry", data={**form, **fields})
 
 
 async def test_a_site_in_order_says_that_nothing_is_needed(slow: Service, browser: httpx2.AsyncClient) -> None:
@@ -263,12 +263,12 @@ async def test_who_has_no_need_to_is_counted_apart(slow: Service, browser: httpx
 async def test_a_form_that_makes_no_sense_does_nothing(slow: Service, browser: httpx2.AsyncClient) -> None:
     ward = await ward_of(slow, "First")
     page = await shown(browser, f"/attention?site={ward.site}")
-    for said, words in (
+    for fields, words in (
         ({"site": ward.site}, "No client was chosen."),
         ({"client": ward.ids, "about": "directory"}, "There is no such system."),
         ({"client": [f"c-{n}" for n in range(501)]}, "501 clients are too many at once. Choose at most 500."),
     ):
-        answer = await retried(browser, page, **said)
+        answer = await retried(browser, page, **fields)
         assert (answer.status_code, words in answer.text) == (422, True), answer.text
     assert await ward.waiting() == ward.ids
 

@@ -41,9 +41,9 @@ NOT_OURS = [
 
 
 @asynccontextmanager
-async def behind(service: Service, **given: Any) -> AsyncIterator[str]:
+async def behind(service: Service, **changed: Any) -> AsyncIterator[str]:
     """The service as a process with these settings serves it."""
-    settings = Settings(**{**service.settings.model_dump(), "port": free_port(), **given})
+    settings = Settings(**{**service.settings.model_dump(), "port": free_port(), **changed})
     app = create_app(service.clients, TOKEN, names=Names.of(settings))
     async with running(server_of(settings, app)) as url:
         yield url
@@ -124,8 +124,8 @@ async def test_names_are_a_setting(service: Service) -> None:
 async def test_feeds_say_the_public_address_whatever_the_host_header_says(service: Service) -> None:
     client = await service.create(unique("Feed"))
     await service.post(client["client_id"], "suspend", last_day="2199-01-31")
-    given = {"public_url": "https://connect.example/", "hosts": "evil.example"}
-    async with behind(service, **given) as url, httpx2.AsyncClient(base_url=url, trust_env=False) as caller:
+    settings = {"public_url": "https://connect.example/", "hosts": "evil.example"}
+    async with behind(service, **settings) as url, httpx2.AsyncClient(base_url=url, trust_env=False) as caller:
         host = {"Host": "evil.example", "X-Forwarded-Host": "evil.example"}
         feed = (await caller.get(feed_path(TOKEN), headers=host)).text
         assert f"URL:https://connect.example/clients/{client['client_id']}" in feed.replace("\r\n ", "")
@@ -136,7 +136,7 @@ async def test_feeds_say_the_public_address_whatever_the_host_header_says(servic
 
 
 @pytest.mark.parametrize(
-    ("given", "name", "words"),
+    ("settings", "name", "words"),
     [
         ({"trusted_proxies": "*"}, "trusted_proxies", "is everybody"),
         ({"trusted_proxies": "10.0.0.1,0.0.0.0/0"}, "trusted_proxies", "is everybody"),
@@ -151,10 +151,10 @@ async def test_feeds_say_the_public_address_whatever_the_host_header_says(servic
     ],
 )
 def test_a_setting_that_lets_strangers_in_is_refused_at_the_start(
-    service: Service, given: dict[str, str], name: str, words: str
+    service: Service, settings: dict[str, str], name: str, words: str
 ) -> None:
     with pytest.raises(ValidationError) as refused:
-        Settings(**{**service.settings.model_dump(), **given})
+        Settings(**{**service.settings.model_dump(), **settings})
     [wrong] = refused.value.errors()
     assert wrong["loc"] == (name,)
     assert words in wrong["msg"]
@@ -229,8 +229,8 @@ async def test_a_session_begun_without_tls_is_nothing_behind_it(service: Service
 
 
 async def test_only_a_named_proxy_says_that_there_is_tls(service: Service) -> None:
-    given = {**SERVED, "trusted_proxies": ""}
-    async with behind(service, **given) as url, httpx2.AsyncClient(base_url=url, trust_env=False) as browser:
+    settings = {**SERVED, "trusted_proxies": ""}
+    async with behind(service, **settings) as url, httpx2.AsyncClient(base_url=url, trust_env=False) as browser:
         entered = await browser.post("/sign-in", data={"token": TOKEN}, headers=TLS)
         assert entered.headers["set-cookie"].startswith(f"{COOKIE}=")
         assert "strict-transport-security" not in entered.headers
