@@ -68,6 +68,10 @@ async def running_server() -> AsyncIterator[WorkflowEnvironment]:
         yield environment
 
 
+def london_day(now: datetime) -> date:
+    return local_day(now, LONDON)
+
+
 class Service:
     """One worker, three fake systems, and the clients started in it."""
 
@@ -76,6 +80,7 @@ class Service:
         self.queue = f"service-{uuid.uuid4().hex[:8]}"
         self.telephony, self.internet, self.directory = FakeSystem(), FakeSystem(INTERNET), FakeDirectory()
         self.handles: list[Handle] = []
+        self.today = london_day(datetime.now(UTC))
         self.timezones: dict[str, str] = {}
 
     @property
@@ -157,10 +162,9 @@ class Service:
         """The services of a virtual client."""
         return Services(ClientType.VIRTUAL, tuple(Line(number) for number in numbers))
 
-    @staticmethod
-    def day(offset: int, now: datetime | None = None) -> date:
-        """A calendar day counted from today, in London."""
-        return local_day(now or datetime.now(UTC), LONDON) + timedelta(days=offset)
+    def day(self, offset: int) -> date:
+        """A calendar day in London, counted from that on which the test began: midnight may pass meanwhile."""
+        return self.today + timedelta(days=offset)
 
     async def command(self, handle: Handle, kind: str, command_id: str = "", **fields: Any) -> CommandAnswer:
         """Ask for a command, as the API does it, and hear the answer; refused ones raise, see refusal_of."""

@@ -2,13 +2,13 @@
 
 from datetime import UTC, date, datetime, timedelta
 
-from tests.support.workflows import Service
+from tests.support.workflows import Service, london_day
 
 
 def test_the_days_of_these_tests_are_londons() -> None:
     """Where it is tomorrow already, in summer, for the last hour of a day in UTC."""
-    assert Service.day(0, datetime(2027, 7, 1, 23, 30, tzinfo=UTC)) == date(2027, 7, 2)
-    assert Service.day(5, datetime(2027, 12, 1, 23, 30, tzinfo=UTC)) == date(2027, 12, 6)
+    assert london_day(datetime(2027, 7, 1, 23, 30, tzinfo=UTC)) == date(2027, 7, 2)
+    assert london_day(datetime(2027, 12, 1, 23, 30, tzinfo=UTC)) == date(2027, 12, 1)
 
 
 async def test_a_planned_decommission_happens_after_the_last_day_and_ends_the_workflow_proven_off(
@@ -19,9 +19,9 @@ async def test_a_planned_decommission_happens_after_the_last_day_and_ends_the_wo
     assert planned.status == "active"
     assert planned.planned[0].local_time == f"{service.day(21)} 00:00 Europe/London"
 
-    await service.skip(handle, timedelta(days=20))
+    await service.skip(handle, timedelta(days=19))
     assert (await service.view(handle)).status == "active"
-    await service.skip(handle, timedelta(days=2))
+    await service.skip(handle, timedelta(days=3))
 
     ended = await handle.result()
     assert (ended.status, ended.provisioning, ended.planned) == ("decommissioned", "settled", [])

@@ -139,10 +139,17 @@ def test_the_same_plans_make_the_same_octets() -> None:
 # -- who may have it ----------------------------------------------------------------------------------------------
 
 
+async def site_of_its_own(service: Service) -> str:
+    site = unique("mews")
+    answer = await service.api.post("/sites", json={"site_id": site, "name": "Mews, Old", "timezone": "Asia/Tokyo"})
+    assert answer.status_code == 201, answer.text
+    return site
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def mews(service: Service) -> str:
-    site = unique("mews")
-    await service.api.post("/sites", json={"site_id": site, "name": "Mews, Old", "timezone": "Asia/Tokyo"})
+    """A site with two planned changes, which no test adds to."""
+    site = await site_of_its_own(service)
     leaving = await service.create(NAME, site=site)
     answer = await service.post(leaving["client_id"], "decommission", last_day="2199-03-31")
     assert answer.status_code == 200, answer.text
@@ -189,14 +196,18 @@ async def test_nobody_else_learns_that_there_is_one(service: Service, mews: str)
         assert mews not in answer.text
 
 
-async def test_an_unchanged_calendar_is_not_sent_again(service: Service, mews: str) -> None:
-    path = feed_path(TOKEN, mews)
+async def test_an_unchanged_calendar_is_not_sent_again(service: Service) -> None:
+    site = await site_of_its_own(service)
+    leaving = (await service.create(NAME, site=site))["client_id"]
+    await service.post(leaving, "decommission", last_day="2199-03-31")
+    await service.known(leaving)
+    path = feed_path(TOKEN, site)
     tag = (await fetched(service, path)).headers["etag"]
     for condition in (tag, f"W/{tag}", f'"other", {tag}', "*"):
         answer = await fetched(service, path, **{"If-None-Match": condition})
         assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", tag), condition
     assert (await fetched(service, path, **{"If-None-Match": '"other"'})).status_code == 200
-    starting = await service.create("Another", site=mews, start_date="2199-02-01", wait=0)
+    starting = await service.create("Another", site=site, start_date="2199-02-01", wait=0)
     assert starting["planned"]
     answer = await fetched(service, path, **{"If-None-Match": tag})
     assert (answer.status_code, answer.headers["etag"] != tag) == (200, True)

@@ -137,11 +137,11 @@ async def test_the_check_tells_what_a_start_date_does(ann: Somebody, service: Se
     new, active = await service.create(start_date=SOON, wait=0), await service.create()
     form, page = await ann.open(at(new))
     assert "moves its activation" in page.said["help-start_date"]
-    page = await ann.sent(at(new, "/check"), form | {"start_date": "2027-07-01"}, 200)
-    assert page.said["note-start_date"] == "Activates on 1 Jul 2027, 00:00 Europe/London."
+    page = await ann.sent(at(new, "/check"), form | {"start_date": "2199-07-01"}, 200)
+    assert page.said["note-start_date"] == "Activates on 1 Jul 2199, 00:00 Europe/London."
     form, page = await ann.open(at(active))
     assert "information only" in page.said["help-start_date"]
-    page = await ann.sent(at(active, "/check"), form | {"start_date": "2027-07-01"}, 200)
+    page = await ann.sent(at(active, "/check"), form | {"start_date": "2199-07-01"}, 200)
     assert "nothing is switched" in page.said["note-start_date"]
 
 
@@ -179,8 +179,8 @@ async def test_the_way_to_plan_a_decommission_follows_the_end_date(ann: Somebody
     form, page = await ann.open(at(client))
     plan = f"/clients/{client['client_id']}/status?action=decommission&when=day"
     assert plan in page.links
-    page = await ann.sent(at(client, "/check"), form | {"end_date": "2027-02-28"}, 200)
-    assert f"{plan}&last_day=2027-02-28" in page.links
+    page = await ann.sent(at(client, "/check"), form | {"end_date": "2199-02-28"}, 200)
+    assert f"{plan}&last_day=2199-02-28" in page.links
     management = await service.create(management=True)
     _, page = await ann.open(at(management))
     assert not any("action=decommission" in link for link in page.links)
