@@ -16,7 +16,8 @@ from tests.support.service import HOME, TOKEN, Service
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-PATIENCE = 15_000.0  # milliseconds that a page may take: the machine may have much else to do
+PATIENCE = 30_000.0  # milliseconds that a page may take: the machine may have much else to do
+SOON = 1000.0  # milliseconds in which a change elsewhere is to be seen
 WIDE, NARROW = 1360, 360
 Theme = Literal["light", "dark"]
 

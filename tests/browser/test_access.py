@@ -87,7 +87,7 @@ async def test_axe_finds_nothing_in_menus_problems_and_errors(
     async with service.without(service.telephony):
         await service.post(failing["client_id"], "suspend", wait=0)
         await page.goto(f"/clients/{failing['client_id']}")
-        await expect(page.locator(".axes .badge.attention")).to_be_visible(timeout=20_000)
+        await expect(page.locator(".axes .badge.attention")).to_be_visible()
         found += await violations(page, "attention")
         await page.goto("/attention")
         found += await violations(page, "attention list")

@@ -6,7 +6,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import expect
 
-from tests.browser.browsing import NARROW, WIDE, Browsers, titled
+from tests.browser.browsing import NARROW, SOON, WIDE, Browsers, titled
 from tests.support.service import Service, number, unique, with_limits
 from workflows.domain.provisioning.standing import Limits
 
@@ -179,4 +179,4 @@ async def test_a_change_appears_while_one_looks(browsers: Browsers, service: Ser
     page = await browsers.signed_in(f"/clients/{client['client_id']}")
     await page.wait_for_selector("body[data-listening]")
     assert (await service.post(client["client_id"], "suspend", reason="seen at once")).status_code == 200
-    await expect(page.locator("[data-part=latest]")).to_contain_text("seen at once", timeout=1000)
+    await expect(page.locator("[data-part=latest]")).to_contain_text("seen at once", timeout=SOON)

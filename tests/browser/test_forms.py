@@ -73,9 +73,7 @@ async def test_what_is_taken_or_wrong_is_told_as_one_types_and_the_first_is_focu
 
 
 async def test_the_zone_and_the_type_change_what_the_form_asks(browsers: Browsers, service: Service) -> None:
-    site = unique("akl")
-    answer = await service.api.post("/sites", json={"site_id": site, "name": site, "timezone": "Pacific/Auckland"})
-    assert answer.status_code == 201
+    site = await service.site(timezone="Pacific/Auckland")
     page = await browsers.signed_in(f"/clients/new?site={SITE}")
     await expect(page.locator(".zone")).to_have_text("Europe/London")
     await page.get_by_label("Site", exact=True).select_option(site)

@@ -22,9 +22,7 @@ OFFICE = "Reception,-ground-floor-beside-the-lifts"
 @pytest_asyncio.fixture(scope="module")
 async def row(service: Service) -> str:
     """A site with many clients, the first of which has the longest of everything."""
-    site = unique("row")
-    answer = await service.api.post("/sites", json={"site_id": site, "name": "Row House", "timezone": "Europe/London"})
-    assert answer.status_code == 201, answer.text
+    site = await service.site()
     lines = [{"number": number(), "office": OFFICE, "protected": True}, {"number": number(), "office": "2.07"}]
     record: dict[str, Any] = {"billing_ref": f"{LONGEST_REF}{unique('')}"[-52:], "end_date": "2199-12-31"}
     await service.create("Alpha" + "gesellschaft" * 6, site=site, lines=lines, client_id=unique("alpha"), **record)
@@ -203,7 +201,7 @@ async def test_a_long_error_stays_inside_the_page(browsers: Browsers, hourly: Se
     async with hourly.without(hourly.telephony):
         await hourly.post(client["client_id"], "suspend", wait=1)
         page = await browsers.signed_in(address, width=NARROW, url=hourly.url)
-        await expect(page.locator(".axes")).to_contain_text("Telephone lines: attention", timeout=20_000)
+        await expect(page.locator(".axes")).to_contain_text("Telephone lines: attention")
         await expect(page.locator("[data-part=services] .problem")).to_contain_text("1 attempt,")
         body = (await (await page.request.get(address)).text()).replace("does not answer", "CONNECT_" * 20)
         await page.route(f"**{address}", lambda route: route.fulfill(body=body, content_type="text/html"))
@@ -246,13 +244,12 @@ async def test_history_and_evidence_are_read_without_scrolling_sideways(
 
 
 async def test_one_box_that_ticks_all_says_so_on_a_narrow_screen(browsers: Browsers, service: Service) -> None:
-    site = unique("tick")
-    await service.api.post("/sites", json={"site_id": site, "name": "Tick House", "timezone": "Europe/London"})
+    site = await service.site()
     client = await service.create(unique("Ticked"), site=site)
     async with service.without(service.telephony):
         await service.post(client["client_id"], "suspend", wait=1)
         page = await browsers.signed_in(f"/attention?site={site}", width=NARROW)
-        await expect(page.get_by_label(f"Choose {client['name']}")).to_be_visible(timeout=20_000)
+        await expect(page.get_by_label(f"Choose {client['name']}")).to_be_visible()
         label = page.locator("thead").get_by_text("Choose all shown")
         assert (await box(label))["width"] > 60
         await label.click()
@@ -317,8 +314,7 @@ async def test_the_record_stands_beside_the_services_where_there_is_room(
 
 
 async def test_an_empty_page_says_so_in_its_middle(browsers: Browsers, service: Service) -> None:
-    site = unique("idle")
-    await service.api.post("/sites", json={"site_id": site, "name": "Idle House", "timezone": "Europe/London"})
+    site = await service.site()
     page = await browsers.signed_in(f"/attention?site={site}")
     heading = page.get_by_role("heading", name="Nothing needs you.")
     assert await heading.evaluate("h => [getComputedStyle(h).display, getComputedStyle(h).textAlign]") == [
@@ -328,14 +324,13 @@ async def test_an_empty_page_says_so_in_its_middle(browsers: Browsers, service: 
 
 
 async def test_what_is_wrong_with_a_system_is_said_once(browsers: Browsers, service: Service) -> None:
-    site = unique("once")
-    await service.api.post("/sites", json={"site_id": site, "name": "Once House", "timezone": "Europe/London"})
+    site = await service.site()
     client = await service.create(unique("Once"), site=site)
     async with service.without(service.telephony):
         await service.post(client["client_id"], "suspend", wait=1)
         page = await browsers.signed_in(f"/attention?site={site}")
         wrong = page.locator(".waiting-for td.text")
-        await expect(wrong).not_to_be_empty(timeout=20_000)
+        await expect(wrong).not_to_be_empty()
         error = (await service.api.get("/attention", params={"site": site})).json()["items"][0]["last_error"]
         database = service.clients.directory.database
         await database.write(

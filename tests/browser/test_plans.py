@@ -17,13 +17,6 @@ from workflows.domain.provisioning.standing import Limits
 ACCESS = {"down_mbps": 100, "up_mbps": 20}
 
 
-async def site_of_its_own(service: Service, timezone: str = "Europe/London") -> str:
-    site = unique("plans")
-    answer = await service.api.post("/sites", json={"site_id": site, "name": f"House {site}", "timezone": timezone})
-    assert answer.status_code == 201, answer.text
-    return site
-
-
 async def planned(service: Service, client_id: str, command: str, last_day: str, **fields: Any) -> None:
     answer = await service.post(client_id, command, last_day=last_day, **fields)
     assert answer.status_code == 200, answer.text
@@ -55,7 +48,7 @@ async def hourly(service: Service) -> AsyncIterator[Service]:
 @pytest_asyncio.fixture(scope="module")
 async def mews(service: Service) -> str:
     """A site with three planned changes, two of them on one day."""
-    site = await site_of_its_own(service)
+    site = await service.site()
     leaving = (await service.create("Ash Partners", site=site))["client_id"]
     held = (await service.create("Birch <Ltd>", site=site))["client_id"]
     await planned(service, leaving, "decommission", "2199-03-31", reason="contract not renewed")
@@ -91,7 +84,7 @@ async def test_one_goes_from_month_to_month(browsers: Browsers, mews: str) -> No
 
 
 async def test_a_plan_is_moved_from_the_list(browsers: Browsers, service: Service) -> None:
-    site = await site_of_its_own(service)
+    site = await service.site()
     client_id = (await service.create("Elm & Sons", site=site))["client_id"]
     await planned(service, client_id, "decommission", "2199-05-31", reason="moves out")
     page = await browsers.signed_in(f"/upcoming?site={site}")
@@ -101,31 +94,31 @@ async def test_a_plan_is_moved_from_the_list(browsers: Browsers, service: Servic
 
 
 async def test_a_plan_is_cancelled_from_the_list_and_the_page_comes_back(browsers: Browsers, service: Service) -> None:
-    site = await site_of_its_own(service)
+    site = await service.site()
     client_id = (await service.create("Fir Ltd", site=site))["client_id"]
     await planned(service, client_id, "decommission", "2199-05-31")
     page = await browsers.signed_in(f"/upcoming?site={site}")
     await page.get_by_role("button", name="Cancel the planned decommission of Fir Ltd").click()
     await expect(page.locator(".notice")).to_contain_text("Cancelled: decommission")
     await expect(page).to_have_url(re.compile(rf"/upcoming\?site={site}$"))
-    await expect(page.get_by_text(f"Nothing is planned at House {site}.")).to_be_visible()
+    await expect(page.get_by_text(f"Nothing is planned at {site}.")).to_be_visible()
     assert (await service.api.get(f"/clients/{client_id}")).json()["planned"] == []
 
 
 async def test_what_somebody_else_plans_appears_by_itself(browsers: Browsers, service: Service) -> None:
-    site = await site_of_its_own(service)
+    site = await service.site()
     client_id = (await service.create("Gorse Ltd", site=site))["client_id"]
     page = await listening(await browsers.signed_in(f"/upcoming?site={site}&month=2199-06"))
     await expect(page.get_by_text("Nothing is planned")).to_be_visible()
     await planned(service, client_id, "decommission", "2199-06-09")
-    await expect(page.locator(".ahead tbody tr")).to_have_count(1, timeout=2000)
+    await expect(page.locator(".ahead tbody tr")).to_have_count(1)
     await expect(page.locator(".month li")).to_contain_text("Gorse Ltd")
 
 
 async def test_choosing_a_site_shows_its_plans_and_its_calendar(
     browsers: Browsers, service: Service, mews: str
 ) -> None:
-    other = await site_of_its_own(service)
+    other = await service.site()
     page = await browsers.signed_in(f"/upcoming?site={mews}")
     await expect(page.locator(".ahead tbody tr")).to_have_count(3)
     await page.get_by_label("Site").select_option(other)
@@ -151,7 +144,7 @@ async def no_sideways_scrolling(page: Page) -> None:
 
 
 async def test_those_that_are_ticked_try_again(browsers: Browsers, hourly: Service) -> None:
-    site = await site_of_its_own(hourly)
+    site = await hourly.site()
     await in_trouble(hourly, site, "First", "Second", "Third")
     page = await browsers.signed_in(f"/attention?site={site}", url=hourly.url)
     rows = page.locator(".waiting-for tbody tr")
@@ -169,7 +162,7 @@ async def test_those_that_are_ticked_try_again(browsers: Browsers, hourly: Servi
 
 
 async def test_one_tick_ticks_all_and_stays_through_changes(browsers: Browsers, hourly: Service) -> None:
-    site = await site_of_its_own(hourly)
+    site = await hourly.site()
     await in_trouble(hourly, site, "First", "Second")
     page = await listening(await browsers.signed_in(f"/attention?site={site}", url=hourly.url))
     every = page.get_by_label("Choose all shown")
@@ -189,7 +182,7 @@ async def more_trouble(service: Service, site: str) -> None:
 
 
 async def test_without_scripts_all_that_are_shown_try_again(browsers: Browsers, hourly: Service) -> None:
-    site = await site_of_its_own(hourly)
+    site = await hourly.site()
     await in_trouble(hourly, site, "First", "Second")
     page = await browsers.signed_in(f"/attention?site={site}", scripts=False, url=hourly.url)
     await expect(page.get_by_label("Choose all shown")).to_be_hidden()
@@ -203,13 +196,13 @@ async def test_without_scripts_all_that_are_shown_try_again(browsers: Browsers, 
 
 
 async def test_who_needs_nobody_any_more_goes_by_itself(browsers: Browsers, hourly: Service) -> None:
-    site = await site_of_its_own(hourly)
+    site = await hourly.site()
     [client_id] = await in_trouble(hourly, site, "Only")
     page = await listening(await browsers.signed_in(f"/attention?site={site}", url=hourly.url))
     counted = page.get_by_role("navigation", name="Main").locator(".count")
     before = int(re.sub(r"\D", "", await counted.inner_text()))
     assert (await hourly.post(client_id, "systems/telephony/retry")).status_code == 200
-    await expect(page.get_by_text("Nothing needs you.")).to_be_visible(timeout=3000)
+    await expect(page.get_by_text("Nothing needs you.")).to_be_visible()
 
     async def count() -> int:
         texts = await counted.all_inner_texts()

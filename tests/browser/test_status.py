@@ -277,7 +277,7 @@ async def test_a_system_in_attention_is_retried_skipped_and_marked_done(browsers
         await page.get_by_label("Reason for skipping").fill("line card <i>")
         await page.get_by_role("button", name="Skip", exact=True).click()
         await expect(page.locator("[data-part=services]")).to_contain_text("line card <i>")
-        await page.locator("summary", has_text="Mark done…").click(timeout=3000)
+        await page.locator("summary", has_text="Mark done…").click()
         await page.get_by_label("What was done by hand").fill("at the exchange")
         await page.get_by_role("button", name="Mark done", exact=True).click()
         await expect(page.locator("[data-part=services]")).to_contain_text("by ann")

@@ -107,6 +107,14 @@ class Service:
         assert not wait or client["provisioning"] == "settled", client
         return client
 
+    async def site(self, name: str = "", timezone: str = "Europe/London", *, site_id: str = "", **record: Any) -> str:
+        """The identifier of a new site, and its name unless it is given one."""
+        site_id = site_id or unique("site")
+        body = {"site_id": site_id, "name": name or site_id, "timezone": timezone, "systems": {}, **record}
+        answer = await self.api.post("/sites", json=body)
+        assert (answer.status_code, body.items() <= answer.json().items()) == (201, True), answer.text
+        return site_id
+
     async def post(self, client_id: str, command: str, wait: int = 20, key: str = "", **body: Any) -> httpx2.Response:
         """The answer to a command."""
         headers = waiting(wait) | ({"Idempotency-Key": key} if key else {})
@@ -255,11 +263,9 @@ async def running_service(temporal: Client, settings: Settings) -> AsyncIterator
         watch = Watch(dsn, pause=0.1)
         clients = ClientService(Gateway(temporal, "http://ui"), DirectoryReads(database), watch, LIMITS, KEYRING)
         async with workers, watched(watch), serving(create_app(clients, TOKEN)) as url, calling(url) as api:
-            answer = await api.post(
-                "/sites", json={"site_id": SITE, "name": "Thames House", "timezone": "Europe/London"}
-            )
-            assert answer.status_code == 201, answer.text
-            yield Service(url, api, clients, temporal, telephony, internet, doors, settings)
+            service = Service(url, api, clients, temporal, telephony, internet, doors, settings)
+            await service.site("Thames House", site_id=SITE)
+            yield service
 
 
 @asynccontextmanager

@@ -32,8 +32,7 @@ class Ward:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def ward(slow: Service) -> Ward:
-    site = unique("ward")
-    await slow.api.post("/sites", json={"site_id": site, "name": "Ward", "timezone": "Asia/Tokyo"})
+    site = await slow.site(timezone="Asia/Tokyo")
     line = number()
     names = ("first", "second", "skipped", "well")
     ids = {name: (await slow.create(site=site, name=name, internet=ACCESS))["client_id"] for name in names}
@@ -188,8 +187,7 @@ async def test_a_malformed_question_names_its_field(api: httpx2.AsyncClient, fie
 
 
 async def test_who_is_proven_waits_no_more(slow: Service) -> None:
-    site = unique("clinic")
-    await slow.api.post("/sites", json={"site_id": site, "name": "Clinic", "timezone": "UTC"})
+    site = await slow.site()
     client_id = (await slow.create(site=site))["client_id"]
     await slow.stuck(client_id, "suspend", slow.telephony)
     await eventually(lambda: _waiting(slow.api, site))

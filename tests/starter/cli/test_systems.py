@@ -8,20 +8,12 @@ import pytest
 from activities.watch.executions import Executions
 from activities.watch.watch import WorkflowWatch
 from tests.support.remedies import carry_out
-from tests.support.service import Service, number, unique
+from tests.support.service import Service, number
 from tests.support.terminal import Terminal
 from tests.support.waiting import eventually
 
 ACCESS = {"down_mbps": 100, "up_mbps": 20}
 REASON = "the line card is replaced on Monday"
-
-
-async def site_of(slow: Service) -> str:
-    """A site of its own."""
-    site = unique("site")
-    answer = await slow.api.post("/sites", json={"site_id": site, "name": "House", "timezone": "Europe/London"})
-    assert answer.status_code == 201
-    return site
 
 
 async def stuck(slow: Service, site: str) -> str:
@@ -40,7 +32,7 @@ async def stuck(slow: Service, site: str) -> str:
 
 
 async def test_a_client_in_attention_is_found_and_helped(terminal: Terminal, slow: Service) -> None:
-    site = await site_of(slow)
+    site = await slow.site()
     client_id = await stuck(slow, site)
     found = await terminal.connect("attention", "--site", site)
     assert (found.status, found.err) == (0, "")
@@ -91,7 +83,7 @@ async def test_what_is_as_decided_is_no_change(terminal: Terminal, service: Serv
 async def test_what_fails_again_is_status_4_and_a_closed_client_status_1(
     terminal: Terminal, service: Service, slow: Service
 ) -> None:
-    client_id = await stuck(slow, await site_of(slow))
+    client_id = await stuck(slow, await slow.site())
     async with slow.without(slow.telephony):
         late = await terminal.connect("client", "retry", client_id, "telephony", "--wait", "1")
     assert late.status == 4
@@ -166,7 +158,7 @@ async def test_the_systems_are_listed_and_can_still_be_prepared(terminal: Termin
 
 
 async def test_clients_are_listed_by_where_provisioning_stands(terminal: Terminal, slow: Service) -> None:
-    site = await site_of(slow)
+    site = await slow.site()
     client_id = await stuck(slow, site)
     found = await terminal.json("client", "list", "--site", site, "--provisioning", "attention")
     assert [client["client_id"] for client in found["items"]] == [client_id]

@@ -13,7 +13,7 @@ import pytest_asyncio
 from starter.console.calendar_feed import calendar, calendar_key, feed_path
 from starter.directory.console import Plan
 from starter.web.names import Names
-from tests.support.service import TOKEN, Service, unique
+from tests.support.service import TOKEN, Service
 
 NAME = "Bar, Baz; \\ <b>Søns</b>"
 HOUSE = UUID(int=7)
@@ -139,17 +139,10 @@ def test_the_same_plans_make_the_same_octets() -> None:
 # -- who may have it ----------------------------------------------------------------------------------------------
 
 
-async def site_of_its_own(service: Service) -> str:
-    site = unique("mews")
-    answer = await service.api.post("/sites", json={"site_id": site, "name": "Mews, Old", "timezone": "Asia/Tokyo"})
-    assert answer.status_code == 201, answer.text
-    return site
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def mews(service: Service) -> str:
     """A site with two planned changes, which no test adds to."""
-    site = await site_of_its_own(service)
+    site = await service.site("Mews, Old", "Asia/Tokyo")
     leaving = await service.create(NAME, site=site)
     answer = await service.post(leaving["client_id"], "decommission", last_day="2199-03-31")
     assert answer.status_code == 200, answer.text
@@ -197,7 +190,7 @@ async def test_nobody_else_learns_that_there_is_one(service: Service, mews: str)
 
 
 async def test_an_unchanged_calendar_is_not_sent_again(service: Service) -> None:
-    site = await site_of_its_own(service)
+    site = await service.site("Mews, Old", "Asia/Tokyo")
     leaving = (await service.create(NAME, site=site))["client_id"]
     await service.post(leaving, "decommission", last_day="2199-03-31")
     await service.known(leaving)

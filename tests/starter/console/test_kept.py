@@ -157,8 +157,7 @@ async def test_offices_go_to_the_lines_that_they_were_given_to(service: Service)
 
 
 async def test_of_a_time_that_comes_twice_either_can_be_chosen(service: Service) -> None:
-    site = unique("york")
-    await service.api.post("/sites", json={"site_id": site, "name": site, "timezone": "America/New_York"})
+    site = await service.site(timezone="America/New_York")
     client_id = (await service.create(unique("Twice"), site=site))["client_id"]
     fields = {"action": "suspend", "when": "at", "at": "2199-11-03T01:30"}
     async with visiting(service) as browser:

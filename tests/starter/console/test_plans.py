@@ -13,7 +13,7 @@ import pytest_asyncio
 from starter.console.auth.sessions import COOKIE, Sessions
 from starter.console.calendar_feed import calendar_key
 from starter.web.names import Names
-from tests.support.service import HOME, TOKEN, Service, unique
+from tests.support.service import HOME, TOKEN, Service
 from tests.support.waiting import eventually
 
 ACCESS = {"down_mbps": 100, "up_mbps": 20}
@@ -50,25 +50,18 @@ def hidden(page: str, name: str, after: str = "") -> str:
     return found[1]
 
 
-async def site_of_its_own(service: Service, timezone: str = "Europe/London") -> str:
-    site = unique("plans")
-    answer = await service.api.post("/sites", json={"site_id": site, "name": f"House {site}", "timezone": timezone})
-    assert answer.status_code == 201, answer.text
-    return site
-
-
 # -- upcoming ---------------------------------------------------------------------------------------------------------
 
 
 async def test_a_site_without_plans_says_so(slow: Service, browser: httpx2.AsyncClient) -> None:
-    site = await site_of_its_own(slow)
+    site = await slow.site()
     page = await shown(browser, f"/upcoming?site={site}")
-    assert f"Nothing is planned at House {site}." in page
+    assert f"Nothing is planned at {site}." in page
     assert "Back to clients" in page
 
 
 async def test_what_is_planned_is_listed_in_the_time_of_its_site(slow: Service, browser: httpx2.AsyncClient) -> None:
-    site = await site_of_its_own(slow, "Asia/Tokyo")
+    site = await slow.site(timezone="Asia/Tokyo")
     client_id = (await slow.create(MARKUP, site=site))["client_id"]
     await slow.post(client_id, "suspend", last_day="2199-03-31", reason="<i>unpaid</i>", source="billing")
     await slow.post(client_id, "decommission", at="2199-04-30T17:30:00+00:00")
@@ -89,7 +82,7 @@ async def test_what_is_planned_is_listed_in_the_time_of_its_site(slow: Service, 
 
 
 async def test_a_planned_start_moves_with_the_start_date(slow: Service, browser: httpx2.AsyncClient) -> None:
-    site = await site_of_its_own(slow)
+    site = await slow.site()
     client_id = (await slow.create(site=site, start_date="2199-01-01", wait=0))["client_id"]
     page = await shown(browser, f"/upcoming?site={site}")
     assert f'href="/clients/{client_id}/edit"' in page
@@ -98,7 +91,7 @@ async def test_a_planned_start_moves_with_the_start_date(slow: Service, browser:
 
 
 async def test_a_crowded_day_names_a_few_and_leads_to_all(slow: Service, browser: httpx2.AsyncClient) -> None:
-    site = await site_of_its_own(slow)
+    site = await slow.site()
     for n in range(7):
         await slow.create(f"Guest {n}", site=site, start_date="2199-07-10", wait=0)
     page = await shown(browser, f"/upcoming?site={site}&month=2199-07")
@@ -121,7 +114,7 @@ async def test_an_address_that_makes_no_sense_shows_this_month(browser: httpx2.A
 
 
 async def test_a_site_that_was_chosen_is_remembered_on_every_list(slow: Service, browser: httpx2.AsyncClient) -> None:
-    site = await site_of_its_own(slow)
+    site = await slow.site()
     await shown(browser, f"/upcoming?site={site}")
     for path in ("/upcoming", "/attention", "/clients"):
         there = (await browser.get(path)).headers["location"]
@@ -135,7 +128,7 @@ async def test_a_site_that_was_chosen_is_remembered_on_every_list(slow: Service,
 async def test_a_site_that_is_chosen_in_another_tab_does_not_reach_a_page_that_is_open(
     slow: Service, browser: httpx2.AsyncClient
 ) -> None:
-    site = await site_of_its_own(slow)
+    site = await slow.site()
     page = await shown(browser, "/clients?site=")
     assert 'href="/clients?site=&amp;sort=-name"' in page, "every address of the page says the site"
     await shown(browser, f"/clients?site={site}")
@@ -146,7 +139,7 @@ async def test_a_site_that_is_chosen_in_another_tab_does_not_reach_a_page_that_i
 
 
 async def test_the_page_tells_the_address_of_the_calendar(slow: Service, browser: httpx2.AsyncClient) -> None:
-    site = await site_of_its_own(slow)
+    site = await slow.site()
     page = await shown(browser, f"/upcoming?site={site}")
     assert f"{Names().public_url}/upcoming.ics?site={site}&amp;key={calendar_key(TOKEN, site)}" in page
     assert "webcal://" in page
@@ -167,7 +160,7 @@ class Ward:
 
 
 async def ward_of(service: Service, *names: str, **record: Any) -> Ward:
-    site = await site_of_its_own(service)
+    site = await service.site()
     ids = [(await service.create(name, site=site, **record))["client_id"] for name in names]
     ward = Ward(service, site, ids)
     async with service.without(service.telephony, service.internet):
@@ -183,7 +176,7 @@ async def retried(browser: httpx2.AsyncClient, page: str, **fields: Any) -> http
 
 
 async def test_a_site_in_order_says_that_nothing_is_needed(slow: Service, browser: httpx2.AsyncClient) -> None:
-    site = await site_of_its_own(slow)
+    site = await slow.site()
     page = await shown(browser, f"/attention?site={site}")
     assert "Nothing needs you." in page
     assert "Telephone lines" in page
