@@ -1,6 +1,5 @@
 """Claims about the looks: everything is within reach and legible, on wide screens and narrow ones."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -10,8 +9,7 @@ from playwright.async_api import FloatRect, Locator, Page, expect
 from starter.console.rendering import templates
 from tests.browser.browsing import NARROW, WIDE, Browsers
 from tests.browser.test_clients import copies
-from tests.support.service import Service, number, unique, with_limits
-from workflows.domain.provisioning.standing import Limits
+from tests.support.service import Service, number, unique
 
 NARROWEST = 320  # WCAG 2.2, 1.4.10: 1280 pixels at four times the size
 WIDTHS = (WIDE, 1024, 768, NARROW)
@@ -36,13 +34,6 @@ async def tenant(service: Service, row: str) -> dict[str, Any]:
     found = await service.api.get("/clients", params={"site": row, "q": "alpha"})
     client: dict[str, Any] = found.json()["items"][0]
     return client
-
-
-@pytest_asyncio.fixture(scope="module")
-async def hourly(service: Service) -> AsyncIterator[Service]:
-    """The same service, for new clients with an hour between attempts."""
-    async with with_limits(service, Limits(attempt=8, first_pause=3600, longest_pause=3600)) as hourly:
-        yield hourly
 
 
 async def fits(page: Page) -> bool:
@@ -195,12 +186,12 @@ async def test_nobody_scrolls_sideways(browsers: Browsers, row: str, tenant: dic
     assert wide == []
 
 
-async def test_a_long_error_stays_inside_the_page(browsers: Browsers, hourly: Service) -> None:
-    client = await hourly.create(unique("Failing"))
+async def test_a_long_error_stays_inside_the_page(browsers: Browsers, slow: Service) -> None:
+    client = await slow.create(unique("Failing"))
     address = f"/clients/{client['client_id']}"
-    async with hourly.without(hourly.telephony):
-        await hourly.post(client["client_id"], "suspend", wait=1)
-        page = await browsers.signed_in(address, width=NARROW, url=hourly.url)
+    async with slow.without(slow.telephony):
+        await slow.post(client["client_id"], "suspend", wait=1)
+        page = await browsers.signed_in(address, width=NARROW, url=slow.url)
         await expect(page.locator(".axes")).to_contain_text("Telephone lines: attention")
         await expect(page.locator("[data-part=services] .problem")).to_contain_text("1 attempt,")
         body = (await (await page.request.get(address)).text()).replace("does not answer", "CONNECT_" * 20)

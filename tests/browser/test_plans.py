@@ -1,7 +1,6 @@
 """Upcoming and Attention, as an operator works with them."""
 
 import re
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -10,9 +9,8 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, expect
 
 from tests.browser.browsing import NARROW, Browsers, Theme, listening
-from tests.support.service import Service, unique, with_limits
+from tests.support.service import Service, unique
 from tests.support.waiting import eventually
-from workflows.domain.provisioning.standing import Limits
 
 ACCESS = {"down_mbps": 100, "up_mbps": 20}
 
@@ -35,14 +33,6 @@ async def in_trouble(service: Service, site: str, *names: str) -> list[str]:
 
         await eventually(all_wait)
     return ids
-
-
-@pytest_asyncio.fixture(scope="module")
-async def hourly(service: Service) -> AsyncIterator[Service]:
-    """The same service, for new clients with an hour between attempts and before the second look."""
-    limits = Limits(attempt=8, first_pause=3600, longest_pause=3600, second_look=3600)
-    async with with_limits(service, limits) as hourly:
-        yield hourly
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -143,10 +133,10 @@ async def no_sideways_scrolling(page: Page) -> None:
 # -- attention --------------------------------------------------------------------------------------------------------
 
 
-async def test_those_that_are_ticked_try_again(browsers: Browsers, hourly: Service) -> None:
-    site = await hourly.site()
-    await in_trouble(hourly, site, "First", "Second", "Third")
-    page = await browsers.signed_in(f"/attention?site={site}", url=hourly.url)
+async def test_those_that_are_ticked_try_again(browsers: Browsers, slow: Service) -> None:
+    site = await slow.site()
+    await in_trouble(slow, site, "First", "Second", "Third")
+    page = await browsers.signed_in(f"/attention?site={site}", url=slow.url)
     rows = page.locator(".waiting-for tbody tr")
     await expect(rows).to_have_count(3)
     await expect(rows.first).to_contain_text("telephony does not answer")
@@ -161,15 +151,15 @@ async def test_those_that_are_ticked_try_again(browsers: Browsers, hourly: Servi
     await expect(rows).to_contain_text("Third")
 
 
-async def test_one_tick_ticks_all_and_stays_through_changes(browsers: Browsers, hourly: Service) -> None:
-    site = await hourly.site()
-    await in_trouble(hourly, site, "First", "Second")
-    page = await listening(await browsers.signed_in(f"/attention?site={site}", url=hourly.url))
+async def test_one_tick_ticks_all_and_stays_through_changes(browsers: Browsers, slow: Service) -> None:
+    site = await slow.site()
+    await in_trouble(slow, site, "First", "Second")
+    page = await listening(await browsers.signed_in(f"/attention?site={site}", url=slow.url))
     every = page.get_by_label("Choose all shown")
     await every.check()
     await expect(page.get_by_label("Choose First")).to_be_checked()
     await expect(page.get_by_text("2 of 2 chosen")).to_be_visible()
-    await more_trouble(hourly, site)
+    await more_trouble(slow, site)
     await expect(page.get_by_text("2 of 3 chosen")).to_be_visible()
     await expect(page.get_by_label("Choose Second")).to_be_checked()
     assert await every.evaluate("box => box.indeterminate")
@@ -181,27 +171,27 @@ async def more_trouble(service: Service, site: str) -> None:
         await service.post(client_id, "suspend", wait=1)
 
 
-async def test_without_scripts_all_that_are_shown_try_again(browsers: Browsers, hourly: Service) -> None:
-    site = await hourly.site()
-    await in_trouble(hourly, site, "First", "Second")
-    page = await browsers.signed_in(f"/attention?site={site}", scripts=False, url=hourly.url)
+async def test_without_scripts_all_that_are_shown_try_again(browsers: Browsers, slow: Service) -> None:
+    site = await slow.site()
+    await in_trouble(slow, site, "First", "Second")
+    page = await browsers.signed_in(f"/attention?site={site}", scripts=False, url=slow.url)
     await expect(page.get_by_label("Choose all shown")).to_be_hidden()
     await page.get_by_role("button", name="Retry all shown").click()
     await expect(page.get_by_text("2 clients asked to try telephone lines again.")).to_be_visible()
 
     async def waiting() -> Any:
-        return (await hourly.api.get("/attention", params={"site": site})).json()["total"]
+        return (await slow.api.get("/attention", params={"site": site})).json()["total"]
 
     await eventually(waiting, equal=0)
 
 
-async def test_who_needs_nobody_any_more_goes_by_itself(browsers: Browsers, hourly: Service) -> None:
-    site = await hourly.site()
-    [client_id] = await in_trouble(hourly, site, "Only")
-    page = await listening(await browsers.signed_in(f"/attention?site={site}", url=hourly.url))
+async def test_who_needs_nobody_any_more_goes_by_itself(browsers: Browsers, slow: Service) -> None:
+    site = await slow.site()
+    [client_id] = await in_trouble(slow, site, "Only")
+    page = await listening(await browsers.signed_in(f"/attention?site={site}", url=slow.url))
     counted = page.get_by_role("navigation", name="Main").locator(".count")
     before = int(re.sub(r"\D", "", await counted.inner_text()))
-    assert (await hourly.post(client_id, "systems/telephony/retry")).status_code == 200
+    assert (await slow.post(client_id, "systems/telephony/retry")).status_code == 200
     await expect(page.get_by_text("Nothing needs you.")).to_be_visible()
 
     async def count() -> int:
@@ -215,10 +205,10 @@ async def test_who_needs_nobody_any_more_goes_by_itself(browsers: Browsers, hour
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-async def test_everybody_can_use_both_pages(browsers: Browsers, hourly: Service, mews: str, theme: Theme) -> None:
-    await in_trouble(hourly, mews, unique("Trouble"))
+async def test_everybody_can_use_both_pages(browsers: Browsers, slow: Service, mews: str, theme: Theme) -> None:
+    await in_trouble(slow, mews, unique("Trouble"))
     for path in (f"/upcoming?site={mews}&month=2199-04", "/upcoming?site=", f"/attention?site={mews}"):
-        page = await browsers.signed_in(path, theme=theme, url=hourly.url)
+        page = await browsers.signed_in(path, theme=theme, url=slow.url)
         await flawless(page)
         await page.set_viewport_size({"width": NARROW, "height": 900})
         await flawless(page)

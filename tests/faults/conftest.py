@@ -17,8 +17,7 @@ from activities.settings import Settings
 from starter.local.databases import DEPLOY
 from starter.local.postgres import EmbeddedPostgres
 from tests.support.cut_proxy import CutProxy
-from tests.support.databases import THROW_AWAY, database, run_scripts
-from tests.support.waiting import free_port
+from tests.support.databases import database, run_scripts, running_postgres
 from tests.support.workflows import SERVICES, Handle, Service, running_server
 from workflows.domain.provisioning.standing import Limits
 from workflows.domain.systems import INTERNET, TELEPHONY
@@ -37,12 +36,8 @@ async def faulty_temporal() -> AsyncIterator[WorkflowEnvironment]:
 @pytest.fixture(scope="session")
 def telephony_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
     """The telephone system's own database server, for stopping and freezing."""
-    server = EmbeddedPostgres(tmp_path_factory.mktemp("telephony") / "data", free_port(), "secret", settings=THROW_AWAY)
-    server.start()
-    try:
+    with running_postgres(tmp_path_factory.mktemp("telephony") / "data") as server:
         yield server
-    finally:
-        server.stop()
 
 
 class RealService(Service):

@@ -7,24 +7,15 @@ from pathlib import Path
 import httpx2
 import pytest
 import pytest_asyncio
-from temporalio.client import Client
 
 from activities.instances import ServiceKind
-from activities.settings import Settings
 from starter.contract.catalogue import ONLY_BUILT_IN, Catalogue
-from starter.local.postgres import EmbeddedPostgres
 from tests.support.service import (
     TOKEN,
     Service,
-    running_service,
-    running_temporal,
-    settings_on,
     with_kinds,
-    with_limits,
 )
 from tests.support.terminal import Terminal
-from tests.support.workflows import replay_everything
-from workflows.domain.provisioning.standing import Limits
 
 
 @pytest.fixture
@@ -36,27 +27,6 @@ def open_folder() -> Iterator[Path]:
 
 
 @pytest_asyncio.fixture(scope="session")
-async def settings(postgres: EmbeddedPostgres) -> Settings:
-    """Settings of a process on a migrated directory of our own."""
-    return await settings_on(postgres, "starter")
-
-
-@pytest_asyncio.fixture(scope="session")
-async def temporal() -> AsyncIterator[Client]:
-    """A Temporal server that knows our search attributes."""
-    async with running_temporal() as temporal:
-        yield temporal
-
-
-@pytest_asyncio.fixture(scope="session")
-async def service(temporal: Client, settings: Settings) -> AsyncIterator[Service]:
-    """The whole service. At the end every history that the tests made in it is replayed."""
-    async with running_service(temporal, settings) as service:
-        yield service
-        assert await replay_everything(temporal) or not service.telephony.orders
-
-
-@pytest_asyncio.fixture(scope="session")
 async def with_doors(service: Service) -> AsyncIterator[Service]:
     """The same service, whose settings name doors as a further kind, with two instances."""
     catalogue = Catalogue(
@@ -65,14 +35,6 @@ async def with_doors(service: Service) -> AsyncIterator[Service]:
     )
     async with with_kinds(service, catalogue) as with_doors:
         yield with_doors
-
-
-@pytest_asyncio.fixture(scope="session")
-async def slow(service: Service) -> AsyncIterator[Service]:
-    """The same service, for new clients with an hour between attempts and before the second look."""
-    limits = Limits(attempt=8, first_pause=3600, longest_pause=3600, second_look=3600)
-    async with with_limits(service, limits) as slow:
-        yield slow
 
 
 @pytest.fixture

@@ -11,8 +11,20 @@ from typing import Any
 import asyncpg
 
 from starter.local.postgres import EmbeddedPostgres
+from tests.support.waiting import free_port
 
 THROW_AWAY = {"fsync": "off", "full_page_writes": "off", "max_connections": "300"}
+
+
+@contextmanager
+def running_postgres(data: Path) -> Iterator[EmbeddedPostgres]:
+    """A server that may lose what it holds, stopped at the end."""
+    server = EmbeddedPostgres(data, free_port(), "secret", settings=THROW_AWAY)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
 
 
 @asynccontextmanager
