@@ -13,8 +13,8 @@ from starter.clients import ClientService
 from starter.directory.watching import Watch
 from starter.web.http_server import Server
 from tests.browser.browsing import SOON, Browsers, listening
-from tests.support.service import KEYRING, LIMITS, TOKEN, Service, unique, watched
-from tests.support.waiting import eventually, free_port
+from tests.support.service import KEYRING, LIMITS, TOKEN, Service, unique
+from tests.support.waiting import eventually, free_port, meanwhile
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -29,7 +29,7 @@ async def serving_at(service: Service, port: int) -> AsyncIterator[str]:
     clients = ClientService(service.clients.gateway, service.clients.directory, watch, LIMITS, KEYRING)
     app = create_app(clients, TOKEN)
     server = Server(uvicorn.Config(app, host="127.0.0.1", port=port, access_log=False, log_config=None), watch)
-    async with watched(watch), running(server):
+    async with meanwhile(watch.run()), running(server):
         yield f"http://127.0.0.1:{port}"
 
 

@@ -25,7 +25,7 @@ from tests.faults.conftest import KEY
 from tests.support.cut_proxy import CutProxy
 from tests.support.databases import database
 from tests.support.json_system import TOKEN, JsonSystem, json_system
-from tests.support.waiting import eventually, unless_it_hangs
+from tests.support.waiting import eventually, meanwhile, unless_it_hangs
 from tests.support.workflows import Handle, Service
 from workflows.domain.provisioning.standing import Limits
 from workflows.domain.services import ClientType, Internet, Line, Services
@@ -68,6 +68,13 @@ class JsonService(Service):
         """So many virtual clients with a line each, active and settled."""
         lines = [self.virtual(f"+44207946{next(_numbers)}") for _ in range(how_many)]
         return list(await asyncio.gather(*(self.start(services=line, limits=limits) for line in lines)))
+
+    async def in_trouble(self, handles: Sequence[Handle]) -> None:
+        """Suspend these while the telephone system is down, and return when the directory shows all in attention."""
+        self.systems.telephony.down = True
+        for handle in handles:
+            await self.command(handle, "suspend")
+        await self.in_attention(handles)
 
     async def in_attention(self, handles: Sequence[Handle]) -> None:
         """Until the directory shows all of these in attention."""
@@ -154,12 +161,8 @@ async def another_worker(service: JsonService, dsn: str = "") -> AsyncIterator[P
     """What another worker knows of the systems, and does after a recovery. ``dsn`` leads it to the directory."""
     pacing = Pacing(Paces(clients=3, pace=1, drain=2), [PHONES])
     dsn = dsn or service.settings.directory_dsn.get_secret_value()
-    task = asyncio.create_task(Drain(service.temporal, dsn, pacing, rate=2, pause=0.2).run())
-    try:
+    async with meanwhile(Drain(service.temporal, dsn, pacing, rate=2, pause=0.2).run()):
         yield pacing
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 @pytest.mark.parametrize("json_service", [{"CONNECT_BREAKER_DRAIN_PER_SECOND": "2"}], indirect=True, ids=["two-each"])
@@ -205,10 +208,7 @@ async def test_a_storm_on_a_failing_system_is_paced_shown_and_drained_operators_
 async def test_a_drain_stops_when_the_system_fails_again_and_the_next_one_goes_on(json_service: JsonService) -> None:
     telephony = json_service.systems.telephony
     probe, gone, *others = await json_service.tenants(12)
-    telephony.down = True
-    for handle in (probe, gone, *others):
-        await json_service.command(handle, "suspend")
-    await json_service.in_attention(json_service.handles)
+    await json_service.in_trouble(json_service.handles)
     await gone.terminate("its workflow is gone, its row is not")
 
     telephony.down = False
@@ -236,10 +236,7 @@ async def test_clients_whose_attempt_runs_out_before_their_turn_are_woken_again_
 ) -> None:
     telephony = json_service.systems.telephony
     probe, *others = await json_service.tenants(9)
-    telephony.down = True
-    for handle in json_service.handles:
-        await json_service.command(handle, "suspend")
-    await json_service.in_attention(json_service.handles)
+    await json_service.in_trouble(json_service.handles)
 
     telephony.down = False
     await json_service.command(probe, "retry", system="telephony", reason="it was rebooted")
@@ -261,10 +258,7 @@ async def test_a_drain_that_loses_the_directory_goes_on_where_it_was(
 ) -> None:
     telephony = json_service.systems.telephony
     handles = await json_service.tenants(5)
-    telephony.down = True
-    for handle in handles:
-        await json_service.command(handle, "suspend")
-    await json_service.in_attention(handles)
+    await json_service.in_trouble(handles)
     telephony.down = False
 
     async def woken() -> list[str]:
@@ -360,31 +354,23 @@ async def test_a_failing_system_that_nobody_tries_is_tried_by_one_client_after_t
 ) -> None:
     telephony = json_service.systems.telephony
     handles = await json_service.tenants(4)
-    telephony.down = True
-    for handle in handles:
-        await json_service.command(handle, "suspend")
-    await json_service.in_attention(handles)
+    await json_service.in_trouble(handles)
 
     dsn = json_service.settings.directory_dsn.get_secret_value()
     drains = [
         Drain(json_service.temporal, dsn, json_service.pacing, rate=5, pause=0.1, probe_every=1.5) for _ in range(2)
     ]  # of two workers: one of them tells for both
-    tasks = [asyncio.create_task(drain.run()) for drain in drains]
     probes = "SELECT client_id, at FROM history WHERE source = 'recovery' AND reason LIKE '%is it back?' ORDER BY at"
 
     async def two_were_told() -> bool:
         return len(await json_service.rows(probes)) >= 2
 
-    try:
+    async with meanwhile(*(drain.run() for drain in drains)):
         await eventually(two_were_told)
         telephony.down = False
         async with unless_it_hangs():
             for handle in handles:
                 assert (await json_service.settled(handle)).status == "suspended"
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
     rows = await json_service.rows(probes)
     assert len({row["client_id"] for row in rows}) == min(len(rows), len(handles)), "each in its turn"
     assert all((late["at"] - early["at"]).total_seconds() >= 1 for early, late in itertools.pairwise(rows))

@@ -39,7 +39,7 @@ from starter.temporal.gateway import Gateway
 from starter.web.http_server import Server
 from tests.support.databases import connected
 from tests.support.fakes import FakeSystem
-from tests.support.waiting import HANGING, eventually, free_port
+from tests.support.waiting import HANGING, eventually, free_port, meanwhile
 from worker import hearing_all_at_once, of_instances, together
 from workflows.client_lifecycle import ClientLifecycle
 from workflows.domain.provisioning.standing import Limits
@@ -262,7 +262,7 @@ async def running_service(temporal: Client, settings: Settings) -> AsyncIterator
         workers = together(*of_instances(temporal, systems, TASK_QUEUE), hearing_all_at_once(worker))
         watch = Watch(dsn, pause=0.1)
         clients = ClientService(Gateway(temporal, "http://ui"), DirectoryReads(database), watch, LIMITS, KEYRING)
-        async with workers, watched(watch), serving(create_app(clients, TOKEN)) as url, calling(url) as api:
+        async with workers, meanwhile(watch.run()), serving(create_app(clients, TOKEN)) as url, calling(url) as api:
             service = Service(url, api, clients, temporal, telephony, internet, doors, settings)
             await service.site("Thames House", site_id=SITE)
             yield service
@@ -283,17 +283,6 @@ async def with_kinds(service: Service, catalogue: Catalogue) -> AsyncIterator[Se
     clients = ClientService(same.gateway, same.directory, same.watch, LIMITS, KEYRING, catalogue)
     async with serving(create_app(clients, TOKEN)) as url, calling(url) as api:
         yield replace(service, url=url, api=api, clients=clients)
-
-
-@asynccontextmanager
-async def watched(watch: Watch) -> AsyncIterator[None]:
-    """The watch, while it listens."""
-    task = asyncio.create_task(watch.run())
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 def unique(prefix: str) -> str:

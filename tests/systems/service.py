@@ -25,8 +25,8 @@ from starter.local.systems import Daemon, FreeRadius, Kamailio, daemons
 from starter.temporal.gateway import Gateway
 from tests.support.databases import THROW_AWAY
 from tests.support.router import Login, Router
-from tests.support.service import SITE, TOKEN, calling, running_temporal, serving, waiting, watched
-from tests.support.waiting import eventually, free_port, free_udp_port
+from tests.support.service import SITE, TOKEN, calling, running_temporal, serving, waiting
+from tests.support.waiting import eventually, free_port, free_udp_port, meanwhile
 from tests.systems.phone import Phone
 
 DOMAIN = "sip.test"
@@ -155,7 +155,7 @@ async def running_service(systems: Systems, **changed: Any) -> AsyncIterator[Bui
     ):
         directory = DirectoryReads(pools.directory)
         clients = ClientService(Gateway(temporal, "http://ui"), directory, watch, settings.limits, Keyring.of(settings))
-        async with watched(watch), serving(create_app(clients, TOKEN)) as url, calling(url) as api:
+        async with meanwhile(watch.run()), serving(create_app(clients, TOKEN)) as url, calling(url) as api:
             site = {"site_id": SITE, "name": "Thames House", "timezone": "Europe/London"}
             assert (await api.post("/sites", json=site)).status_code in (201, 409)  # services on the same systems
             yield Building(api, kamailio, freeradius, Router(freeradius.port, systems.secret), databases)

@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from tests.support.databases import connected
 from tests.support.router import Nas
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, meanwhile
 from tests.systems.network import Network, running_network
 from tests.systems.service import Systems
 
@@ -34,18 +34,13 @@ async def test_forty_suspensions_amid_a_storm_of_logins_leave_no_session_alive(n
     clients = await side_by_side([network.tenant() for _ in range(CLIENTS)])
     async with AsyncExitStack() as stack:
         gear = [await stack.enter_async_context(network.nas(f"127.0.0.{10 + n}")) for n in range(GEAR)]
-        storm = [asyncio.create_task(log_in_again_and_again(gear[n % GEAR], *it)) for n, it in enumerate(clients)]
-        try:
+        async with meanwhile(*(log_in_again_and_again(gear[n % GEAR], *it) for n, it in enumerate(clients))):
             await eventually(lambda: sum(len(nas.sessions) for nas in gear) >= CLIENTS)
             accounts = [account for account, _ in clients]
             await side_by_side([network.ask(account, "suspend") for account in accounts])
             for account in accounts:
                 await eventually(partial(network.settled, account))
             assert [nas.sessions for nas in gear] == [{}] * GEAR
-        finally:
-            for task in storm:
-                task.cancel()
-            await asyncio.gather(*storm, return_exceptions=True)
         await eventually(network.open_sessions, equal=[])
         assert [nas.sessions for nas in gear] == [{}] * GEAR
         assert sum(len(nas.asked) for nas in gear) >= CLIENTS

@@ -1,8 +1,6 @@
 """Attempts on the systems are admitted, or turned away at once; the directory shows how each worker finds a system."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -23,7 +21,7 @@ from activities.pacing.interceptor import SYSTEM_PACED, Pacing
 from activities.pacing.states import SystemStates, this_worker
 from tests.activities.fixtures import AT, ONE, TWO, World, access, lines, registration
 from tests.support.orders import line_look
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, meanwhile
 from workflows.domain.provisioning.standing import Proof
 from workflows.domain.systems import INTERNET, TELEPHONY, SystemInstance
 from workflows.ports import Ensure, Evidence, Finding, Observe
@@ -313,28 +311,18 @@ async def test_while_it_recovers_the_message_says_that_it_is_back(desk: ClientSe
     assert "The telephony system failed from 2026-11-01 12:00:00 UTC and has come back" in refusal.message
 
 
-@asynccontextmanager
-async def telling(states: SystemStates) -> AsyncIterator[None]:
-    task = asyncio.create_task(states.run())
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
 async def test_the_directory_shows_every_change_at_once_and_forgets_a_worker_that_stopped(
     world: World, desk: ClientService
 ) -> None:
     states, other = (SystemStates(desk.pacing, world.databases.directory, name) for name in ("", "elsewhere:1"))
     me = this_worker()
-    async with telling(states):
+    async with meanwhile(states.run()):
         internet = ("internet", me, "working", "")
         await eventually(lambda: reports(world), equal=[internet, ("telephony", me, "working", "")])
         await desk.fail()
         failing = ("telephony", me, "failing", "SystemUnavailable: the telephony database is away")
         await eventually(lambda: reports(world), equal=[internet, failing])
-    async with telling(other):
+    async with meanwhile(other.run()):
         await eventually(lambda: workers(world), equal={me, "elsewhere:1"})
     await states.forget()
     assert await workers(world) == {"elsewhere:1"}
@@ -355,7 +343,7 @@ async def test_rows_of_workers_that_were_killed_go_after_a_day(world: World, des
         VALUES ('telephony', 'gone:1', 'failing', now(), now() - interval '2 days'),
           ('telephony', 'here:1', 'failing', now(), now() - interval '2 days')""",
     )
-    async with telling(SystemStates(desk.pacing, world.databases.directory, "here:1")):
+    async with meanwhile(SystemStates(desk.pacing, world.databases.directory, "here:1").run()):
         await eventually(lambda: workers(world), equal={"here:1"})
     assert {state for _, _, state, *_ in await reports(world)} == {"working"}
 
@@ -371,7 +359,7 @@ async def test_a_directory_that_is_away_disturbs_nothing_and_is_told_of_once(wor
     async with open_databases(nowhere) as databases:
         states = SystemStates(Pacing(PACES, SERVED, clock), databases.directory, every=0.02)
         with structlog.testing.capture_logs() as lines:
-            async with telling(states):
+            async with meanwhile(states.run()):
                 await eventually(lambda: len(looks) > 20)
             await states.forget()
     assert [line["event"] for line in lines].count("system_states_not_reported") == 1

@@ -1,6 +1,5 @@
 """Clients whose workflow cannot run are found, shown everywhere, and mended by what the remedies say."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -17,7 +16,7 @@ from activities.watch.executions import Described, Executions, Run
 from activities.watch.watch import WorkflowWatch
 from tests.support.remedies import carry_out
 from tests.support.service import Service, unique
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, meanwhile
 from workflows.domain.state import ClientState
 
 POISON = "poison"
@@ -314,14 +313,9 @@ async def test_while_nothing_changes_nothing_is_listed_and_nobody_looked_at(
 async def test_one_worker_at_a_time_looks(service: Service, directory: asyncpg.Connection) -> None:
     await eventually(lambda: directory.fetchval("SELECT pg_try_advisory_lock(hashtextextended('watch', 0))"))
     executions = CountingExecutions(service.temporal)
-    task = asyncio.create_task(watching(service, executions, every=0.01).run())
-
     waiting = "SELECT FROM pg_stat_activity WHERE application_name = 'connect watch' AND query LIKE '%lock%'"
-    try:
+    async with meanwhile(watching(service, executions, every=0.01).run()):
         await eventually(lambda: directory.fetch(waiting))
         assert executions.requests == []
         await directory.execute("SELECT pg_advisory_unlock_all()")
         await eventually(lambda: bool(executions.requests))
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
