@@ -136,7 +136,7 @@ async def test_feeds_say_the_public_address_whatever_the_host_header_says(servic
 
 
 @pytest.mark.parametrize(
-    ("settings", "name", "words"),
+    ("changes", "name", "words"),
     [
         ({"trusted_proxies": "*"}, "trusted_proxies", "is everybody"),
         ({"trusted_proxies": "10.0.0.1,0.0.0.0/0"}, "trusted_proxies", "is everybody"),
@@ -151,18 +151,18 @@ async def test_feeds_say_the_public_address_whatever_the_host_header_says(servic
     ],
 )
 def test_a_setting_that_lets_strangers_in_is_refused_at_the_start(
-    service: Service, settings: dict[str, str], name: str, words: str
+    settings: Settings, changes: dict[str, str], name: str, words: str
 ) -> None:
     with pytest.raises(ValidationError) as refused:
-        Settings(**{**service.settings.model_dump(), **settings})
+        Settings(**{**settings.model_dump(), **changes})
     [wrong] = refused.value.errors()
     assert wrong["loc"] == (name,)
     assert words in wrong["msg"]
 
 
 @pytest.mark.parametrize("proxies", ["", "127.0.0.1", "10.0.0.7, 10.1.0.0/24,fd00::7"])
-def test_a_setting_that_names_its_proxies_is_taken(service: Service, proxies: str) -> None:
-    assert Settings(**{**service.settings.model_dump(), "trusted_proxies": proxies}).trusted_proxies == proxies
+def test_a_setting_that_names_its_proxies_is_taken(settings: Settings, proxies: str) -> None:
+    assert Settings(**{**settings.model_dump(), "trusted_proxies": proxies}).trusted_proxies == proxies
 
 
 def test_a_process_answers_to_the_address_it_listens_on(service: Service) -> None:
