@@ -1,7 +1,7 @@
 """Databases and activities of one test, and the orders they are given."""
 
-from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -15,7 +15,7 @@ from activities.internet.adapter import RadiusInternet
 from activities.internet.order import Access
 from activities.settings import Settings
 from activities.telephony.adapter import KamailioTelephony
-from tests.support.databases import fetch
+from tests.support.databases import connected, fetch
 from tests.support.orders import access_order, line_order
 from tests.support.waiting import eventually
 from workflows.domain.lifecycle import Activation, Status
@@ -65,6 +65,13 @@ class World:
         connection = await asyncpg.connect(self.dsns[name])
         self._stack.push_async_callback(connection.close)
         return connection
+
+    @asynccontextmanager
+    async def held(self, name: str, rows: str) -> AsyncIterator[None]:
+        """Somebody else holds the rows of a database's table, or those that meet a condition, and lets go of them."""
+        async with connected(self.dsns[name]) as other, other.transaction():
+            await other.execute(f"SELECT FROM {rows} FOR UPDATE")
+            yield
 
     async def rows(self, name: str, sql: str, *args: object) -> list[tuple[Any, ...]]:
         """What a database holds."""

@@ -132,10 +132,8 @@ async def test_when_the_answer_to_the_commit_is_lost_the_next_attempt_finds_it_d
 
 
 async def test_a_cancelled_attempt_leaves_nothing_half_done_and_a_usable_pool(world: World) -> None:
-    other = await world.admin("telephony")
     await world.telephony.ensure(lines("acme", 1, one=True))
-    async with other.transaction():
-        await other.execute("SELECT FROM subscriber FOR UPDATE")
+    async with world.held("telephony", "subscriber"):
         attempt = asyncio.create_task(world.telephony.ensure(lines("acme", 2, one=False)))
         await world.waiting_for_locks(1)
         attempt.cancel()

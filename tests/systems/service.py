@@ -1,7 +1,7 @@
 """The whole service on real systems: our API, a worker with its real adapters, Kamailio and FreeRADIUS themselves."""
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,12 @@ from starter.local.data_folder import DataFolder
 from starter.local.databases import prepare
 from starter.local.postgres import EmbeddedPostgres
 from starter.local.private_files import read_private
-from starter.local.systems import Daemon, FreeRadius, Kamailio, daemons
+from starter.local.systems import FreeRadius, Kamailio, daemons
 from starter.temporal.gateway import Gateway
-from tests.support.databases import THROW_AWAY
+from tests.support.databases import running_postgres
 from tests.support.router import Login, Router
 from tests.support.service import SITE, TOKEN, calling, running_temporal, serving, waiting
-from tests.support.waiting import eventually, free_port, free_udp_port, meanwhile
+from tests.support.waiting import eventually, free_udp_port, meanwhile
 from tests.systems.phone import Phone
 
 DOMAIN = "sip.test"
@@ -105,21 +105,23 @@ class Building:
 @contextmanager
 def running_systems(folder: Path) -> Iterator[Systems]:
     """Both daemons as `connect up --systems` starts them, with a database server of their own."""
-    with DataFolder.held(folder) as held:
-        server = EmbeddedPostgres(held.postgres, free_port(), "secret", settings=THROW_AWAY)
-        server.start()
-        started: list[Daemon] = []
-        try:
-            prepare(server)
-            freeradius, kamailio = daemons(server, held, free_udp_port(), free_udp_port(), DOMAIN)
-            for it in (freeradius, kamailio):
-                started.append(it)
-                it.start()
-            yield Systems(server, freeradius, kamailio, *map(read_private, (held.radius_secret, held.rpc_secret)))
-        finally:
-            for daemon in started:
-                daemon.stop()
-            server.stop()
+    with DataFolder.held(folder) as held, running_postgres(held.postgres) as server, ExitStack() as stack:
+        prepare(server)
+        freeradius, kamailio = daemons(server, held, free_udp_port(), free_udp_port(), DOMAIN)
+        for daemon in (freeradius, kamailio):
+            stack.callback(daemon.stop)
+            daemon.start()
+        yield Systems(server, freeradius, kamailio, *map(read_private, (held.radius_secret, held.rpc_secret)))
+
+
+def for_preparation(server: EmbeddedPostgres, *, telephony: str = "kamailio", internet: str = "radius") -> Settings:
+    """Settings for `connect prepare`, with the owner's access to databases of these names."""
+    return Settings(
+        directory_dsn=SecretStr(server.dsn("connect", "connect")),
+        telephony_dsn=SecretStr(server.dsn(telephony)),
+        internet_dsn=SecretStr(server.dsn(internet)),
+        master_key=SecretStr(KEY),
+    )
 
 
 @asynccontextmanager

@@ -12,7 +12,6 @@ import pytest
 from pydantic import SecretStr
 
 from activities.prepare import prepare
-from activities.settings import Settings
 from activities.telephony.kamailio_rpc import Servers
 from starter.local.children import signal_family
 from starter.local.databases import DEPLOY
@@ -21,7 +20,7 @@ from starter.local.systems import Kamailio
 from tests.support.databases import fetch, run_scripts
 from tests.support.service import number
 from tests.support.waiting import eventually, free_udp_port
-from tests.systems.service import DOMAIN, KEY, Building, Systems, running_service
+from tests.systems.service import DOMAIN, Building, Systems, for_preparation, running_service
 
 REFUSED, UNKNOWN, AWAY, NO_SUCH_CALL = 403, 404, 480, 481
 STOCK = Path("/usr/share/kamailio/postgres")
@@ -215,13 +214,8 @@ async def test_the_stock_schema_works_once_it_is_prepared(systems: Systems, tmp_
     server = systems.server
     scripts = [STOCK / f"{module}-create.sql" for module in MODULES]  # as `kamdbctl create` does, and some more
     await run_scripts(await server.ensure_database("stock"), *scripts)
-    settings = Settings(
-        directory_dsn=SecretStr(server.dsn("connect", "connect")),
-        telephony_dsn=SecretStr(server.dsn("stock")),
-        internet_dsn=SecretStr(server.dsn("radius")),
-        master_key=SecretStr(KEY),
-    )
-    assert any("column subscriber.in_service added" in line for line in await prepare(settings))
+    prepared = await prepare(for_preparation(server, telephony="stock"))
+    assert any("column subscriber.in_service added" in line for line in prepared)
     await run_scripts(server.dsn("stock"), DEPLOY / "kamailio/grants.sql")
     dsn = SecretStr(server.dsn("stock", "sip_prov"))
     async with service(systems, tmp_path, {"database": "stock"}, telephony_dsn=dsn) as building:

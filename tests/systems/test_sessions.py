@@ -12,14 +12,13 @@ import pytest_asyncio
 from pydantic import SecretStr
 
 from activities.prepare import prepare
-from activities.settings import Settings
 from starter.local.databases import DEPLOY
 from starter.local.systems import FreeRadius
 from tests.support.databases import run_scripts
 from tests.support.router import INTERIM, NOT_REMOVABLE, REJECTED, SESSION_NOT_FOUND, START, STOP, admitted
 from tests.support.waiting import eventually, free_udp_port
 from tests.systems.network import Network, running_network
-from tests.systems.service import KEY, Systems
+from tests.systems.service import Systems, for_preparation
 
 ADMITTED = admitted(100, 20, 110)
 STOCK = Path("/etc/freeradius/3.0/mods-config/sql/main/postgresql/schema.sql")
@@ -244,13 +243,8 @@ async def test_radclient_gets_what_our_own_router_gets(network: Network, way: st
 async def test_the_stock_schema_works_once_it_is_prepared(systems: Systems, tmp_path: Path) -> None:
     server = systems.server
     await run_scripts(await server.ensure_database("stock_radius"), STOCK)
-    settings = Settings(
-        directory_dsn=SecretStr(server.dsn("connect", "connect")),
-        telephony_dsn=SecretStr(server.dsn("kamailio")),
-        internet_dsn=SecretStr(server.dsn("stock_radius")),
-        master_key=SecretStr(KEY),
-    )
-    assert any("table connect_fence added" in line for line in await prepare(settings))
+    prepared = await prepare(for_preparation(server, internet="stock_radius"))
+    assert any("table connect_fence added" in line for line in prepared)
     await run_scripts(server.dsn("stock_radius"), DEPLOY / "freeradius/grants.sql")
     here = (tmp_path / "radius", tmp_path / "radius.log")
     daemon = FreeRadius(server, free_udp_port(), systems.secret, *here, database="stock_radius")

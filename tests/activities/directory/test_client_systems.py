@@ -112,16 +112,14 @@ async def test_proofs_and_a_publication_at_one_moment_all_count(world: World) ->
     """Each statement waits for the client's row, and then sees what the others have written meanwhile."""
     systems = (TELEPHONY, DOORS, WIFI)
     ref = await world.register("acme")
-    other = await world.admin("directory")
     for revision, order in enumerate(permutations(range(4)), 2):
         await world.directory.publish(wanted(ref, revision, *systems[:2]))
         waits = [*(prove(world, system, revision) for system in systems), publish(world, wanted(ref, revision, WIFI))]
-        async with other.transaction():
-            await other.execute("SELECT FROM clients FOR UPDATE")
+        async with world.held("directory", "clients"):
             tasks = []
             for number, place in enumerate(order[: world.settings.pool_size // 2], 1):
                 tasks.append(asyncio.create_task(waits[place]))
-                await waiting_for_locks(world, number)
+                await world.waiting_for_locks(number, "directory")
         rest = [waits[place] for place in order[len(tasks) :]]
         await asyncio.gather(*tasks, *rest)
         assert await word(world) == "settled", f"of the order {order}"
@@ -130,10 +128,6 @@ async def test_proofs_and_a_publication_at_one_moment_all_count(world: World) ->
 async def publish(world: World, order: Publish) -> None:
     order.wanted.update({TELEPHONY: order.revision, DOORS: order.revision})
     await world.directory.publish(order)
-
-
-async def waiting_for_locks(world: World, how_many: int) -> None:
-    await world.waiting_for_locks(how_many, "directory")
 
 
 async def test_evidence_of_any_kind_is_one_statement(world: World) -> None:

@@ -47,6 +47,15 @@ def internet(world: World, system: JsonSystem) -> JsonHttpInternet:
     return JsonHttpInternet.of(instance, world.databases, Evidences(world.databases.directory, 2))
 
 
+async def failure(telephony: JsonHttpTelephony, system: JsonSystem, answer: Response) -> ApplicationError:
+    """What an attempt fails with that is answered so; the next one is carried out."""
+    system.answers.append(answer)
+    with pytest.raises(ApplicationError) as failed:
+        await telephony.ensure(lines("acme", 1, one=True))
+    assert (await telephony.ensure(lines("acme", 1, one=True))).complete
+    return failed.value
+
+
 def telephony_at(world: World, url: str, **changes: object) -> JsonHttpTelephony:
     instance = instance_of(settings_at(world, url).model_copy(update=changes), TELEPHONY)
     return JsonHttpTelephony.of(instance, world.databases, Evidences(world.databases.directory, 2))
@@ -191,13 +200,10 @@ async def test_a_late_attempt_of_an_older_revision_is_refused(telephony: JsonHtt
 async def test_trouble_of_the_system_says_what_it_is_and_what_to_do(
     telephony: JsonHttpTelephony, system: JsonSystem, answer: Response, kind: str, words: str
 ) -> None:
-    system.answers.append(answer)
-    with pytest.raises(ApplicationError) as failed:
-        await telephony.ensure(lines("acme", 1, one=True))
-    assert failed.value.type == kind
-    assert words in failed.value.message
-    assert failed.value.non_retryable is (kind == SYSTEM_REJECTED)
-    assert (await telephony.ensure(lines("acme", 1, one=True))).complete
+    error = await failure(telephony, system, answer)
+    assert error.type == kind
+    assert words in error.message
+    assert error.non_retryable is (kind == SYSTEM_REJECTED)
 
 
 def fifty_megabytes() -> Iterator[bytes]:
@@ -229,15 +235,12 @@ ENDLESS = JSONResponse({"newest": 10**400}, 409)
 async def test_a_hostile_answer_fails_the_attempt_with_a_short_clean_text(
     telephony: JsonHttpTelephony, system: JsonSystem, answer: Response, kind: str, words: str
 ) -> None:
-    system.answers.append(answer)
-    with pytest.raises(ApplicationError) as failed:
-        await telephony.ensure(lines("acme", 1, one=True))
-    assert failed.value.type == kind
-    assert words in failed.value.message
-    assert len(failed.value.message) < 1000
-    assert hidden_in(failed.value.message) is None
-    assert failed.value.__suppress_context__ or failed.value.__context__ is None, "Temporal keeps that, too"
-    assert (await telephony.ensure(lines("acme", 1, one=True))).complete
+    error = await failure(telephony, system, answer)
+    assert error.type == kind
+    assert words in error.message
+    assert len(error.message) < 1000
+    assert hidden_in(error.message) is None
+    assert error.__suppress_context__ or error.__context__ is None, "Temporal keeps that, too"
 
 
 async def test_a_hostile_refusal_is_a_short_clean_finding_and_what_was_not_asked_is_not_kept(
