@@ -27,6 +27,7 @@ from activities.directory.evidence import Evidences
 from activities.directory.migrations import NotMigrated, check_migrated
 from activities.directory.publish import PostgresDirectory
 from activities.log import set_up
+from activities.pacing.breaker import Condition
 from activities.pacing.interceptor import Pacing
 from activities.pacing.recovery import Drain
 from activities.pacing.states import SystemStates
@@ -34,6 +35,7 @@ from activities.prepare import NotPrepared, check_systems
 from activities.settings import Settings
 from activities.systems import Systems
 from activities.watch.executions import Executions
+from activities.watch.proofs import ProofWatch
 from activities.watch.watch import WorkflowWatch
 from starter.temporal.connection import SearchAttributesMissing, connect, ensure_search_attributes
 from starter.web.descriptors import raise_limit
@@ -60,7 +62,8 @@ async def build(
     task_queue: str = TASK_QUEUE,
     pacing: Pacing | None = None,
 ) -> AsyncIterator[Pacing]:
-    """Run clients, and switch the instances that are served, each on a task queue of its own. Gives their breakers.
+    """Run clients, switch the instances that are served, each on a task queue of its own, and watch what was switched
+    off. Gives their breakers.
 
     Raises AdapterNotUsable. A test may give the breakers.
     """
@@ -91,16 +94,25 @@ async def build(
         **limits,
     )
     serving = of_instances(client, systems, task_queue, interceptors=[pacing, Bounds()], **limits)
-    async with together(*serving, hearing_all_at_once(clients)):
+    proofs = ProofWatch(
+        client,
+        databases.directory,
+        adapters,
+        lambda key: pacing.condition(key) is Condition.FAILING,
+        settings.watch_every_seconds,
+        settings.operation_seconds,
+    )
+    watches = [proofs.run] if settings.watch_every_seconds else []
+    async with together(*serving, hearing_all_at_once(clients)), background(*watches):
         yield pacing
 
 
 def of_instances(client: Client, systems: Systems, clients: str, **options: Any) -> list[Worker]:
     """A worker for each instance, on a task queue of its own beside that of the ``clients``: one whose activities hang
     takes no place from the others."""
-    activities: list[Callable[..., Any]] = [systems.ensure, systems.observe]
     return [
-        Worker(client, task_queue=queue_of(*key, clients), activities=activities, **options) for key in systems.served
+        Worker(client, task_queue=queue_of(*key, clients), activities=[systems.ensure], **options)
+        for key in systems.served
     ]
 
 

@@ -14,7 +14,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from workflows.domain.text import LONGEST_FOREIGN, safe_text
-from workflows.ports import Ensure, Evidence, Finding, Observe
+from workflows.ports import Ensure, Evidence, Finding
 
 LONGEST_SUBJECT = 100
 MOST_SEEN = 20
@@ -95,4 +95,4 @@ def _cut(error: Exception) -> ApplicationError:
 def _subjects(work: ExecuteActivityInput) -> Collection[str] | None:
     """The subjects of an order; None when it has none."""
     order = work.args[0] if work.args else None
-    return order.subjects if isinstance(order, Ensure | Observe) else None
+    return order.subjects if isinstance(order, Ensure) else None

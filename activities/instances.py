@@ -42,7 +42,10 @@ JSON_FURTHER = "activities.json_http.adapter:JsonHttpServices"
 TITLES = {TELEPHONY: "Telephone lines", INTERNET: "Internet access"}
 LONGEST_TITLE = 40
 
-_SHARED = ("connect_seconds", "lock_seconds", "statement_seconds", "operation_seconds", "pool_size", "probe_seconds")
+_SHARED = (
+    *("connect_seconds", "lock_seconds", "statement_seconds", "operation_seconds", "pool_size", "probe_seconds"),
+    "watch_seconds",
+)
 _OWN = {
     TELEPHONY: (
         *("sip_domain", "sip_server", "sip_rpc_urls", "sip_rpc_secret", "sip_rpc_secret_file"),

@@ -18,6 +18,11 @@ ALTER TABLE subscriber
   ADD COLUMN IF NOT EXISTS in_service   smallint NOT NULL DEFAULT 1 CHECK (in_service IN (0, 1)),
   ADD COLUMN IF NOT EXISTS may_call_out smallint NOT NULL DEFAULT 1 CHECK (may_call_out IN (0, 1))"""
 
+ALIVE = """
+CREATE INDEX IF NOT EXISTS radacct_alive_idx ON radacct (lower(username))
+  WHERE acctstoptime IS NULL OR acctupdatetime > acctstoptime"""
+"""What the watch reads (activities/internet/alive.py), however long the table is. Without it the watch is slower."""
+
 OF_SYSTEMS = {
     TELEPHONY: ("table subscriber", "table location"),
     INTERNET: ("table radcheck", "table radreply", "table radacct"),
@@ -91,6 +96,8 @@ async def _prepare(system: System, database: Database) -> list[str]:
             await connection.execute(FENCE.read_text(encoding="utf-8"))
         if any(part.startswith("column") for part in missing):
             await connection.execute(SWITCHES)
+        if system == INTERNET:
+            await connection.execute(ALIVE)
     return [f"{database}: {part} added" for part in missing] or [f"{database}: nothing to add"]
 
 

@@ -139,8 +139,17 @@ class Settings(BaseSettings):
         "goes through the queue. 0: everything does",
     )
 
-    second_look_seconds: float = Field(
-        60.0, ge=0, description="After this long, what was switched off is looked at again; 0: never"
+    watch_every_seconds: float = Field(
+        20.0,
+        ge=0,
+        description="Between two looks at all that was switched off and may come alive again, in one statement for "
+        "each instance; 0: nobody looks",
+    )
+    watch_seconds: float = Field(
+        1800.0,
+        gt=0,
+        description="So long is looked at what was switched off: longer than access gear waits between two Interim "
+        "updates. An interval that accounting shows to be longer counts instead",
     )
 
     breaker_clients: int = Field(5, ge=1, description="After so many clients failed in a row, attempts are paced")
@@ -242,7 +251,6 @@ class Settings(BaseSettings):
             attempt=self.attempt_seconds,
             first_pause=self.first_pause_seconds,
             longest_pause=self.longest_pause_seconds,
-            second_look=self.second_look_seconds,
             at_once=self.at_once_seconds,
         )
 

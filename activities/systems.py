@@ -1,4 +1,4 @@
-"""Every system that a worker serves: one pair of activities, which hand each order to the adapter that it is for."""
+"""Every system that a worker serves: one activity, which hands each order to the adapter that it is for."""
 
 from collections.abc import Collection, Mapping
 
@@ -6,7 +6,7 @@ from temporalio import activity
 
 from activities.errors import benign
 from workflows.domain.systems import SystemInstance
-from workflows.ports import Ensure, Evidence, Observe, ServiceSystem
+from workflows.ports import Ensure, Evidence, ServiceSystem
 
 NOT_SERVED = "NotServed"
 
@@ -25,11 +25,7 @@ class Systems(ServiceSystem):
     async def ensure(self, order: Ensure) -> Evidence:
         return await self._adapter(order).ensure(order)
 
-    @activity.defn(name="observe")
-    async def observe(self, order: Observe) -> Evidence:
-        return await self._adapter(order).observe(order)
-
-    def _adapter(self, order: Ensure | Observe) -> ServiceSystem:
+    def _adapter(self, order: Ensure) -> ServiceSystem:
         """Raises ApplicationError (NotServed) for an instance that is another worker's, or nobody's."""
         adapter = self._adapters.get(order.served_by)
         if adapter is None:

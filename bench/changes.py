@@ -131,7 +131,7 @@ async def _history(handle: WorkflowHandle[Any, Any]) -> History:
 
 
 async def _slow_updates(handle: WorkflowHandle[Any, Any], known: int) -> list[bool]:
-    """Whether each update after the ``known`` events took other activities than the one at once. Second looks aside."""
+    """Whether each update after the ``known`` events took other activities than the one at once."""
     updates: list[bool] = []
     async for event in handle.fetch_history_events():
         if event.event_id <= known:
@@ -139,6 +139,5 @@ async def _slow_updates(handle: WorkflowHandle[Any, Any], known: int) -> list[bo
         if event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED:
             updates.append(False)
         elif event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED and updates:
-            work = event.activity_task_scheduled_event_attributes
-            updates[-1] |= work.activity_type.name != AT_ONCE and not work.activity_id.endswith(":look")
+            updates[-1] |= event.activity_task_scheduled_event_attributes.activity_type.name != AT_ONCE
     return updates

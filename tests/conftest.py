@@ -81,7 +81,7 @@ async def service(temporal: Client, settings: Settings) -> AsyncIterator[Service
 
 @pytest_asyncio.fixture(scope="session")
 async def slow(service: Service) -> AsyncIterator[Service]:
-    """The same service, for new clients with an hour between attempts and before the second look."""
-    limits = Limits(attempt=8, first_pause=3600, longest_pause=3600, second_look=3600)
+    """The same service, for new clients with an hour between attempts."""
+    limits = Limits(attempt=8, first_pause=3600, longest_pause=3600)
     async with with_limits(service, limits) as slow:
         yield slow

@@ -27,7 +27,6 @@ from workflows.ports import (
     Ensure,
     Evidence,
     Failed,
-    Observe,
     Publish,
     Published,
     ServiceSystem,
@@ -35,7 +34,7 @@ from workflows.ports import (
 from workflows.wire.start import queue_of
 from workflows.wire.views import ClientView
 
-Order = Ensure | Observe | Publish
+Order = Ensure | Publish
 Report = Evidence | Published
 
 
@@ -51,10 +50,11 @@ FARTHEST = 2**53
 
 @dataclass
 class Attempt:
-    """An order on its way. ``cancel`` leaves it to itself."""
+    """An order on its way, ``at_once`` with others or by itself. ``cancel`` leaves it to itself."""
 
     order: Order
     cancel: Callable[[], object]
+    at_once: bool = False
 
 
 class Attempts:
@@ -66,16 +66,10 @@ class Attempts:
     def __init__(self, state: ClientState, report: Callable[[System, Order, Report | ActivityError], None]) -> None:
         self._state, self._report = state, report
         self._under_way: dict[System, Attempt] = {}
-        self._together: list[Attempt] = []
         self._waited = set[System]()
 
     def __bool__(self) -> bool:
         return bool(self._under_way)
-
-    @property
-    def busy(self) -> frozenset[System]:
-        """The systems that an attempt is under way on."""
-        return frozenset(self._under_way)
 
     def abandon_outdated(self) -> None:
         """A newer decision abandons what was begun for an older one; the systems' fences make that safe."""
@@ -99,9 +93,8 @@ class Attempts:
         waiting = {s for s in self._state.provisioning if self._state.waits(s)}
         self._waited = (self._waited | waiting) & {s for s in self._state.provisioning if self._state.drifts(s)}
         idle = [system for system in self._state.provisioning if system not in self._under_way]
-        due = [system for system in idle if self._state.may_attempt(system, now)]
         orders: dict[System, Ensure | Publish] = {}
-        for system in due:
+        for system in (system for system in idle if self._state.may_attempt(system, now)):
             orders[system] = order_for(self._state, system)
             self._state.provisioning.begin(system)
         together = {system: order for system, order in orders.items() if self._may_be_at_once(system)}
@@ -110,14 +103,11 @@ class Attempts:
         for system, order in orders.items():
             if system not in together:
                 self._send(system, order)
-        for system in idle:
-            if system not in due and self._state.may_look(system, now):
-                self._send(system, look_for(self._state, system))
 
     @property
     def at_once(self) -> bool:
         """Whether attempts are under way that a caller may wait for."""
-        return any(attempt in self._together for attempt in self._under_way.values())
+        return any(attempt.at_once for attempt in self._under_way.values())
 
     def _may_be_at_once(self, system: System) -> bool:
         """What a person waits for is attempted at once, the first time.
@@ -135,15 +125,14 @@ class Attempts:
         handle = workflow.start_activity_method(
             AtOnce.at_once,
             args=[list(orders.values()), seconds],
-            activity_id=f"r{self._state.client.revision}",
+            activity_id=f"r{self._state.client.revision}:{'+'.join(orders)}",
             summary=", ".join(order.summary for order in orders.values()),
             schedule_to_close_timeout=timedelta(seconds=seconds + BEYOND),
             retry_policy=RetryPolicy(maximum_attempts=1),
             priority=Priority(priority_key=self._state.priority),
         )
-        attempts = {system: Attempt(order, handle.cancel) for system, order in orders.items()}
+        attempts = {system: Attempt(order, handle.cancel, at_once=True) for system, order in orders.items()}
         self._under_way |= attempts
-        self._together = list(attempts.values())
         asyncio.create_task(self._follow_together(attempts, handle))  # noqa: RUF006  # the workflow's loop keeps its tasks
 
     async def _follow_together(
@@ -173,7 +162,7 @@ class Attempts:
     def _start(self, system: System, order: Order) -> workflow.ActivityHandle[Report]:
         limit = self._state.limits.attempt
         options = workflow.ActivityConfig(
-            activity_id=f"r{order.revision}:{system}{':look' if isinstance(order, Observe) else ''}",
+            activity_id=f"r{order.revision}:{system}",
             summary=order.summary,
             schedule_to_close_timeout=timedelta(seconds=limit),
             start_to_close_timeout=timedelta(seconds=limit / 4),
@@ -183,8 +172,6 @@ class Attempts:
         if isinstance(order, Publish):
             return workflow.start_activity_method(Directory.publish, order, **options)
         options["task_queue"] = queue_of(*order.served_by, workflow.info().task_queue)
-        if isinstance(order, Observe):
-            return workflow.start_activity_method(ServiceSystem.observe, order, **options)
         return workflow.start_activity_method(ServiceSystem.ensure, order, **options)
 
     async def _follow(self, system: System, attempt: Attempt, handle: workflow.ActivityHandle[Report]) -> None:
@@ -215,13 +202,6 @@ def order_for(state: ClientState, system: System) -> Ensure | Publish:
         on if client.status is Status.SUSPENDED else [],
         ledger.standing.revived,
     )
-
-
-def look_for(state: ClientState, system: System) -> Observe:
-    """What is looked at a second time."""
-    client, ledger = state.client, state.provisioning.systems[system]
-    since = ledger.standing.proven_at or client.created_at
-    return Observe(system, client.client_id, client.revision, ledger.to_look_at, since, ledger.instance)
 
 
 def failure_text(failure: ActivityError, order: Order) -> str:

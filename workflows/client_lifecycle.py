@@ -25,7 +25,6 @@ with workflow.unsafe.imports_passed_through():
         Ensure,
         Evidence,
         LostClaim,
-        Observe,
         Publish,
         Published,
     )
@@ -38,7 +37,6 @@ with workflow.unsafe.imports_passed_through():
 
 UNDECIDED = "Undecided"
 GRACE = timedelta(seconds=5)
-MOST_FINDINGS = 50
 MOST_CALLERS = 5
 """So many callers of one client are answered only when its attempts at once are over: Temporal holds ten at most."""
 
@@ -60,7 +58,7 @@ class ClientLifecycle:
         self._state = start.state
         self._state.incarnation = self._state.incarnation or workflow.info().first_execution_run_id
         self._attempts = Attempts(self._state, self._on_report)
-        self._alarm, self._second_look = Alarm(), Alarm()
+        self._alarm = Alarm()
         self._waiters: list[Waiter] = []
         self._rejected: Refusal | None = None
         self._renew_by: datetime | None = None
@@ -102,16 +100,12 @@ class ClientLifecycle:
         show(self._state)
         summary = "renewal" if self._renew_by else next_moment_text(self._state)
         self._alarm.set(self._renew_by or self._state.next_moment(), summary)
-        look_at = None if self._renew_by else self._state.next_look(self._attempts.busy)
-        self._second_look.set(look_at, "second look at what is off")
 
     async def _rest(self) -> None:
         """Sleep until anything changes, or until the next moment that matters."""
         self._seen = self._changes
         try:
-            await workflow.wait_condition(
-                lambda: self._changes != self._seen or self._may_leave() or self._alarm.rung or self._second_look.rung
-            )
+            await workflow.wait_condition(lambda: self._changes != self._seen or self._may_leave() or self._alarm.rung)
         except asyncio.CancelledError:
             if self._cancelled or workflow.cancellation_reason() is None:
                 raise  # the worker makes room for another client; a run is asked to cancel once at most
@@ -169,13 +163,21 @@ class ClientLifecycle:
                     if roll.limits:
                         self._state.limits = roll.limits.over(self._state.limits)
                 case DriftReport() as drift:
-                    self._state.doubted(drift.system, drift.reason, workflow.now(), drift.by or drift.source)
+                    self._take_report(drift)
                 case message:
                     async with self._arrivals.turn(message.command()) as command:
                         self._take_signalled(command)
         except Refusal as refusal:
             self.record_refusal(name, refusal)
         self._changes += 1
+
+    def _take_report(self, drift: DriftReport) -> None:
+        now, by = workflow.now(), drift.by or drift.source
+        if drift.alive:
+            chance = workflow.random().random()
+            self._state.found_alive(drift.system, drift.alive, drift.seen_at, now, by, chance)
+        else:
+            self._state.doubted(drift.system, drift.reason, now, by)
 
     def record_refusal(self, name: str, error: Exception) -> None:
         """Note what came in and could not be done; nothing else changes."""
@@ -295,17 +297,12 @@ class ClientLifecycle:
         """An attempt ended: what is proven is known, what failed is tried again later."""
         self._changes += 1
         match outcome, order:
-            case ActivityError(), Observe():
-                why = failure_text(outcome, order)
-                self._state.look_failed(system, why, workflow.now(), workflow.random().random())
             case ActivityError(), _:
                 self._failed(system, outcome, order, workflow.now())
             case Published(), Publish():
                 self._published(order, outcome)
             case Evidence(), Ensure():
                 self._state.found(system, order.subjects, _found(outcome, order), _chance(outcome))
-            case Evidence(), Observe():
-                self._state.looked(system, _found(outcome, order), _chance(outcome))
 
     def _failed(self, system: System, failure: ActivityError, order: Order, now: datetime) -> None:
         if (newest := newer_revision(failure)) is not None:
@@ -346,21 +343,13 @@ class ClientLifecycle:
                 waiter.outcome = outcome
 
 
-def _found(evidence: Evidence, order: Ensure | Observe) -> Found:
+def _found(evidence: Evidence, order: Ensure) -> Found:
     """What an attempt found, in the words of the domain. What the evidence does not mention is not proven."""
     unseen = dict.fromkeys(order.subjects, Doubt(Proof.NOT_PROVEN, "the evidence does not mention it"))
     found = {f.subject: Doubt(f.proof, shortened(f.why, 300)) for f in evidence.findings}
     doubts = {name: doubt for name, doubt in {**unseen, **found}.items() if doubt.proof is not Proof.PROVEN}
-    facts = _facts(evidence)
+    facts = {finding.subject: "on" if finding.in_service else "off" for finding in evidence.findings}
     return Found(order.revision, workflow.now(), evidence.method, doubts, facts, evidence.recorded, evidence.at)
-
-
-def _facts(evidence: Evidence) -> dict[str, str]:
-    """What was found, line by line; of very many only how many, for a history must stay readable."""
-    on = sum(finding.in_service for finding in evidence.findings)
-    if len(evidence.findings) > MOST_FINDINGS:
-        return {"on": str(on), "off": str(len(evidence.findings) - on)}
-    return {finding.subject: "on" if finding.in_service else "off" for finding in evidence.findings}
 
 
 def _chance(evidence: Evidence) -> float:

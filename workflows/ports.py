@@ -5,8 +5,10 @@ Answers are nouns. Every order carries the client's revision: a system that has 
 ApplicationError of type ``StaleRevision`` whose details are ``{"newest": revision}``, in the same transaction.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Protocol
 
 from temporalio import activity
@@ -27,8 +29,7 @@ class Finding:
     """What was read back of one subject: a line's number, an account's name.
 
     ``seen`` are plain words for operators. Anything but ``proven`` says ``why``: *not proven* when it could not be
-    seen, or is not so yet (a router is silent); *failed* when the system refused it. Of what is looked at again because
-    it is off, *failed* means that it is alive.
+    seen, or is not so yet (a router is silent); *failed* when the system refused it.
     """
 
     subject: str
@@ -42,8 +43,8 @@ class Finding:
 class Evidence:
     """What a system was seen to do after a change, on another connection than the one that changed it.
 
-    ``at`` is when it was seen, by the clock that the system's own records go by: what is looked at again is compared
-    with it. One line that fails is a finding; a system that fails is an error. ``look``: nothing was changed.
+    ``at`` is when it was seen, by the clock that the system's own records go by: what is seen of it later is compared
+    with it. One line that fails is a finding; a system that fails is an error.
     ``recorded`` is false when the directory could not take it down; the workflow then publishes it itself.
     """
 
@@ -53,7 +54,6 @@ class Evidence:
     method: str
     findings: list[Finding] = field(default_factory=list)
     recorded: bool = True
-    look: bool = False
 
     @property
     def complete(self) -> bool:
@@ -68,7 +68,7 @@ class Ensure:
     One that the system does not know is created when it is to be in service, with a secret derived for
     ``secret_version``. Those in ``release`` are given up once they are proven off: a number is then free for other
     clients. Those in ``protected`` stay in service through a suspension: their evidence says so. ``revived``: so many
-    second looks in a row found something alive again; what seemed enough of a proof then is not.
+    times in a row something of it was found alive again; what seemed enough of a proof then is not.
     """
 
     system: System
@@ -92,24 +92,47 @@ class Ensure:
 
 
 @dataclass(frozen=True)
-class Observe:
-    """Look again at subjects that were proven off at ``since``: is any in service, registered, in a call or a session?
-    Change nothing."""
+class Watched:
+    """What was proven off at ``since`` (as ``Evidence.at``) for a client, and is watched. ``seen`` is what the finding
+    said of it then; empty where that is not known."""
 
-    system: System
     client_id: str
-    revision: int
-    subjects: list[str]
+    subject: str
     since: datetime
-    instance: str = MAIN
+    seen: Mapping[str, str] = field(default_factory=dict, hash=False)
 
-    @property
-    def served_by(self) -> SystemInstance:
-        return SystemInstance(self.system, self.instance)
 
-    @property
-    def summary(self) -> str:
-        return f"{self.system}: second look at {len(self.subjects)} that are off"
+class Life(StrEnum):
+    """What is seen of something that was proven off.
+
+    ``alive``: it is in service, registered, in a call or a session. ``unseen``: nobody can say. ``silent``: nothing
+    came of it for so long that nothing will, though it never said goodbye. ``over``: there is nothing left to watch.
+    """
+
+    ALIVE = "alive"
+    UNSEEN = "unseen"
+    SILENT = "silent"
+    OVER = "over"
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """What was seen of one watched subject, and how in plain words."""
+
+    watched: Watched
+    life: Life
+    how: str = ""
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What a look at all watched subjects of an instance came to. What no sighting is of was not alive, and is watched
+    further. ``at``: when it was seen, by the clock of ``Evidence.at``; None: by our own, now. ``trouble`` is why not
+    everything could be seen."""
+
+    sightings: list[Sighting] = field(default_factory=list)
+    at: datetime | None = None
+    trouble: str = ""
 
 
 @dataclass(frozen=True)
@@ -197,10 +220,13 @@ class ServiceSystem(Protocol):
         """Make all subjects be as ordered. What is then true was read back."""
         raise NotImplementedError
 
-    @activity.defn(name="observe")
-    async def observe(self, order: Observe) -> Evidence:
-        """Look whether what is off still is. Nothing is changed."""
-        raise NotImplementedError
+    async def observe(self, watched: Sequence[Watched]) -> Observed:
+        """Look whether what was proven off, of any client, is alive; nothing is changed. The look is for all of them
+        together, every few seconds: a statement, not one for each. Not an activity: the workers' own watch asks.
+
+        A system that has no such question watches nothing.
+        """
+        return Observed([Sighting(it, Life.OVER) for it in watched])
 
 
 class Directory(Protocol):

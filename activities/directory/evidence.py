@@ -26,7 +26,20 @@ line AS (
   INSERT INTO history (client_id, event, at, kind, text, by, revision, facts)
   SELECT client_id, 'proven', $4, $2, $7, 'connect', $3, $8 FROM proof WHERE $10 <> 'part'),
 released AS (
-  DELETE FROM numbers n USING client c WHERE n.client_id = c.client_id AND n.number = ANY($9) AND n.revision <= $3)
+  DELETE FROM numbers n USING client c WHERE n.client_id = c.client_id AND n.number = ANY($9) AND n.revision <= $3),
+found AS (
+  SELECT client_id, subject, in_service, seen
+  FROM client, jsonb_to_recordset($6) AS f(subject text, in_service boolean, proof text, seen jsonb)
+  WHERE proof = 'proven'),
+kept AS (
+  INSERT INTO watched AS w (system, client_id, subject, revision, since, seen)
+  SELECT $2, client_id, subject, $3, $4, seen FROM found WHERE NOT in_service ORDER BY subject
+  ON CONFLICT (system, client_id, subject) DO UPDATE
+  SET revision = excluded.revision, since = excluded.since, seen = excluded.seen
+  WHERE w.revision <= excluded.revision),
+left_alone AS (
+  DELETE FROM watched w USING found f WHERE f.in_service AND w.revision <= $3
+    AND (w.system, w.client_id, w.subject) = ($2, f.client_id, f.subject))
 SELECT pg_notify('connect_clients', client_id) FROM client"""
 
 log = structlog.get_logger(__name__)
@@ -41,12 +54,10 @@ class Evidences:
     async def record(self, client_id: str, evidence: Evidence, release: Sequence[str] = ()) -> Evidence:
         """Record what was proven and free the numbers that were proven off. ``recorded`` says whether it worked.
 
-        Incomplete evidence is kept as well; the workflow writes it to the history. A second look that found something
-        alive, or could not see, is not recorded here: the workflow acts on it.
+        Incomplete evidence is kept as well; the workflow writes it to the history. What was proven off is watched from
+        then on (activities/watch/proofs.py), what was proven on no more.
         """
         evidence = bounded(evidence)
-        if evidence.look and not evidence.complete:
-            return evidence
         try:
             async with asyncio.timeout(self._seconds):
                 known = await self._directory.write(_RECORD, *_parameters(client_id, evidence, release))
@@ -68,7 +79,7 @@ class Evidences:
 def _parameters(client_id: str, evidence: Evidence, release: Sequence[str]) -> tuple[object, ...]:
     findings = [asdict(finding) for finding in evidence.findings]
     facts = {finding.subject: "on" if finding.in_service else "off" for finding in evidence.findings}
-    kind = "look" if evidence.look else "change" if evidence.complete else "part"
+    kind = "change" if evidence.complete else "part"
     off = {f.subject for f in evidence.findings if f.proof is Proof.PROVEN and not f.in_service}
     proof = (client_id, evidence.system, evidence.revision, evidence.at, evidence.method, findings)
     return (*proof, _describe(evidence), facts, [number for number in release if number in off], kind)
@@ -77,8 +88,6 @@ def _parameters(client_id: str, evidence: Evidence, release: Sequence[str]) -> t
 def _describe(evidence: Evidence) -> str:
     on = sum(finding.in_service for finding in evidence.findings)
     off = len(evidence.findings) - on
-    if evidence.look:
-        return f"{evidence.system.capitalize()} looked at again: {off} still off"
     protected = sum("protected" in finding.seen for finding in evidence.findings)
     left = f", {protected} of them protected and left in service" if protected else ""
     return f"{evidence.system.capitalize()} proven: {on} on{left}, {off} off"

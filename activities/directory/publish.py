@@ -34,11 +34,12 @@ _COLUMNS = (
 """The columns of table clients: the first parameters of a publication."""
 
 # The client's row, a row for each system of its document, what it holds, new lines of its history and the answers that
-# they are of (arrays of JSON objects), and word to the listeners: one round trip. All of it hangs on the client's row,
-# which only its own workflow may write, and no older revision: otherwise nothing is written and no row comes back. The
-# client takes the numbers $23, and keeps those of $24 and the references $25 alone. $26 and $27 are the revisions since
-# when each system is to do what it is to do, and that it was proven to do. A result replaces a refusal that the API
-# wrote meanwhile under its key.
+# they are of (arrays of JSON objects), and word to the listeners: one round trip. A proof among these lines is one that
+# could not be recorded when it was made; what it says is off is watched from here on. All of it hangs on the client's
+# row, which only its own workflow may write, and no older revision: otherwise nothing is written and no row comes back.
+# The client takes the numbers $23, and keeps those of $24 and the references $25 alone. $26 and $27 are the revisions
+# since when each system is to do what it is to do, and that it was proven to do. A result replaces a refusal that the
+# API wrote meanwhile under its key.
 _TEMPLATE = """
 WITH shown AS ({shown} RETURNING client_id),
 switched AS (
@@ -71,6 +72,15 @@ SELECT s.client_id, e.entry, e.event, e.at, e.kind, e.text, e.by, e.source, e.re
 FROM shown s, jsonb_to_recordset($21) AS e(entry bigint, event text, at timestamptz, kind text, text text, by text,
   source text, reason text, command_id text, revision bigint, facts jsonb)
 ORDER BY e.entry ON CONFLICT DO NOTHING),
+kept AS (
+INSERT INTO watched AS w (system, client_id, subject, revision, since)
+SELECT DISTINCT ON (e.kind, f.key) e.kind, s.client_id, f.key, e.revision, e.at
+FROM shown s, jsonb_to_recordset($21) AS e(event text, at timestamptz, kind text, revision bigint, facts jsonb),
+  jsonb_each_text(e.facts) f
+WHERE e.event = 'proven' AND f.value = 'off' ORDER BY e.kind, f.key, e.revision DESC
+ON CONFLICT (system, client_id, subject) DO UPDATE
+SET revision = excluded.revision, since = excluded.since, seen = excluded.seen
+WHERE w.revision < excluded.revision),
 answered AS (
 INSERT INTO answers AS k (client_id, command_id, fingerprint, kind, changed, message, refusal)
 SELECT s.client_id, a.command_id, a.fingerprint, a.kind, a.changed, a.message, a.refusal

@@ -5,7 +5,7 @@ Tables of FreeRADIUS: ``radcheck``, ``radreply`` and ``radacct`` (rlm_sql).
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from activities.database import Database
 from activities.fence import Owner, describe_secret
@@ -27,10 +27,6 @@ OURS = (
     "Mikrotik-Rate-Limit",
 )
 """Reply attributes that Connect sets or removes. All others of an account are left alone."""
-
-LATE = timedelta(seconds=60)
-"""How much later than its event an accounting row may be written: packets are repeated, and gear queues them while the
-server is away, then sends them with the time of the event (Event-Timestamp, or an Acct-Delay-Time)."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +82,8 @@ class Account:
         if self.access.on and not self.keyed:
             return False
         replies = sorted([name, ":=", value] for name, value in replies_of(self.access).items())
-        return sorted(self.replies) == replies and (not self.barred if self.access.on else self.rejected)
+        as_rated = sorted(self.replies) == replies or not self.access.rated
+        return as_rated and (not self.barred if self.access.on else self.rejected)
 
     def finding(self, outcomes: Mapping[str, Outcome]) -> Finding:
         """The finding about it, from its rows and the outcomes of ending its sessions."""
@@ -102,21 +99,6 @@ class Account:
         left = sorted((o for o in ends if not o.gone), key=lambda o: [*Proof].index(o.proof), reverse=True)
         proof = left[0].proof if left else Proof.PROVEN
         return Finding(name, not self.denied, seen, proof, _describe(left_open(left)))
-
-    def looked_at(self, since: datetime) -> Finding:
-        """The finding of a second look at an account that was proven off. One of another client always passes.
-
-        Sessions without accounting since shortly before the proof were disowned by their NAS then.
-        """
-        moment = (since - LATE).timestamp()
-        alive = [] if self.elsewhere else [s for s in self.sessions if s.alive_after(moment)]
-        seen = self._seen()
-        found = [
-            *([] if self.denied else ["it is admitted again"]),
-            *(f"{s} was alive since, or shortly before" for s in alive),
-        ]
-        proof = Proof.FAILED if found else Proof.PROVEN
-        return Finding(self.access.account, not self.denied or bool(alive), seen, proof, _describe(found))
 
     def _seen(self) -> dict[str, str]:
         if self.elsewhere:

@@ -21,13 +21,14 @@ from activities.fence import Fence, judge
 from activities.instances import Instance
 from activities.internet import sql
 from activities.internet.accounts import OURS, Account, Reading, read_accounts, replies_of
+from activities.internet.alive import RejectedAccounts
 from activities.internet.nas import NasFleet, Outcome
 from activities.internet.order import Access
 from activities.internet.radius_probe import NOT_ASKED, RadiusProbe
 from activities.secrets import radius_password
 from workflows.domain.provisioning.standing import Doubt, Proof
 from workflows.domain.systems import INTERNET, System
-from workflows.ports import Ensure, Evidence, Finding, Observe, ServiceSystem
+from workflows.ports import Ensure, Evidence, Finding, Observed, ServiceSystem, Watched
 
 METHOD = "radcheck, radreply and radacct, read back on another connection"
 ENDING = "sessions ended with Disconnect-Requests"
@@ -53,19 +54,21 @@ class RadiusInternet(ServiceSystem):
     pause: float
     within: float
     probe: RadiusProbe | None
+    rejected: RejectedAccounts
 
     @classmethod
     def of(cls, instance: Instance, databases: Databases, evidences: Evidences) -> Self:
         """The adapter of an instance. Raises ValueError when one of its settings is wrong."""
-        settings = instance.settings
+        settings, database = instance.settings, databases.of(*instance.key)
         return cls(
-            databases.of(*instance.key),
+            database,
             evidences,
             settings.read_master_key(),
             NasFleet.of(settings),
             settings.disconnect_pause_seconds,
             settings.disconnecting_seconds,
             RadiusProbe.of(settings),
+            RejectedAccounts(database, settings.watch_seconds),
         )
 
     async def ensure(self, order: Ensure) -> Evidence:
@@ -92,12 +95,9 @@ class RadiusInternet(ServiceSystem):
         )
         return await self.evidences.record(order.client_id, evidence)
 
-    async def observe(self, order: Observe) -> Evidence:
-        """Check whether accounts that are off are admitted again, or have had a live session since."""
-        reading = await self._read(order.client_id, [Access(account, False, 0, 0) for account in order.subjects])
-        findings = [account.looked_at(order.since) for account in reading.accounts]
-        evidence = Evidence(INTERNET, order.revision, reading.at, METHOD, findings, look=True)
-        return await self.evidences.record(order.client_id, evidence)
+    async def observe(self, watched: Sequence[Watched]) -> Observed:
+        """Whether accounts that are off are admitted again, or have a live session."""
+        return await self.rejected.look(watched)
 
     # -- the rows -------------------------------------------------------------------------------------------------
 
@@ -123,10 +123,11 @@ class RadiusInternet(ServiceSystem):
                 (name, attribute, ":=", value)
                 for name in touched
                 for attribute, value in replies_of(ordered[name]).items()
+                if ordered[name].rated
             ]
-            if sorted(map(tuple, rows)) != sorted(replies):
+            if replies and sorted(map(tuple, rows)) != sorted(replies):
                 accounts, attributes, _, values = map(list, zip(*replies, strict=True))
-                await connection.execute(sql.REPLY, accounts, attributes, values, touched, OURS)
+                await connection.execute(sql.REPLY, accounts, attributes, values, sorted({*accounts}), OURS)
         await FENCE.own(connection, order, entry.owners, verdict.owners)
         off = {account for account, on in switches.items() if not on} & verdict.touched
         return frozenset((off if entry.lately else off - barred) | (verdict.rekeyed & entry.owners.keys()))

@@ -73,9 +73,6 @@ class Session:
     started: float | None
     updated: float | None
 
-    def alive_after(self, moment: float) -> bool:
-        return any(at is not None and at > moment for at in (self.started, self.updated))
-
     def __str__(self) -> str:
         return f"session {self.session} on NAS {self.nas}"
 

@@ -8,8 +8,9 @@ further instances, and further kinds, which ``JsonHttpServices`` switches.
 """
 
 from abc import abstractmethod
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, ClassVar, Self
 
@@ -23,7 +24,7 @@ from activities.json_http.protocol import PLAN, Item
 from activities.secrets import radius_password, service_password, sip_password, sip_username
 from workflows.domain.provisioning.standing import Proof
 from workflows.domain.systems import INTERNET, TELEPHONY
-from workflows.ports import Ensure, Evidence, Finding, Observe, ServiceSystem
+from workflows.ports import Ensure, Evidence, Finding, Life, Observed, ServiceSystem, Sighting, Watched
 
 METHOD = "JSON HTTP, read back in a request of its own"
 
@@ -37,13 +38,15 @@ class _JsonHttp(ServiceSystem):
     _things: ClassVar[str]
     _shared: ClassVar[bool] = False
 
-    def __init__(self, api: Api, evidences: Evidences, master_key: bytes) -> None:
+    def __init__(self, api: Api, evidences: Evidences, master_key: bytes, watch_seconds: float = 1800.0) -> None:
         self._api, self._evidences, self._master_key = api, evidences, master_key
+        self._watch = timedelta(seconds=watch_seconds)
 
     @classmethod
     def of(cls, instance: Instance, databases: Databases, evidences: Evidences) -> Self:
         """As its settings say. Raises ValueError for one that is not set."""
-        return cls(Api.of(instance, cls._things), evidences, instance.settings.read_master_key())
+        settings = instance.settings
+        return cls(Api.of(instance, cls._things), evidences, settings.read_master_key(), settings.watch_seconds)
 
     @abstractmethod
     def _login(self, order: Ensure, name: str) -> dict[str, str]:
@@ -64,13 +67,18 @@ class _JsonHttp(ServiceSystem):
         log.info(f"{self._things}_ensured", client_id=order.client_id, revision=order.revision, doubts=doubts)
         return await self._evidences.record(order.client_id, evidence, order.release)
 
-    async def observe(self, order: Observe) -> Evidence:
-        """Check whether what is off is in service, or in use, again."""
-        names = sorted(order.subjects)
-        items = await self._look(order.client_id, names)
-        findings = [_second_finding(order.client_id, name, items.get(name)) for name in names]
-        evidence = Evidence(order.system, order.revision, datetime.now(UTC), METHOD, findings, look=True)
-        return await self._evidences.record(order.client_id, evidence)
+    async def observe(self, watched: Sequence[Watched]) -> Observed:
+        """Whether what is off is in service, or in use, again: up to 50 names in a request. The protocol does not say
+        how long something can still come; it is watched for so long as settings say."""
+        now, owners = datetime.now(UTC), defaultdict[str, list[Watched]](list)
+        for it in watched:
+            owners[it.client_id if self._shared else ""].append(it)
+        sightings = []
+        for client_id, theirs in owners.items():
+            items = await self._api.look(sorted({it.subject for it in theirs}), client_id)
+            sightings += [_sighting(it, items.get(it.subject), now - it.since > self._watch) for it in theirs]
+        unseen = [it.how for it in sightings if it is not None and it.life is Life.UNSEEN]
+        return Observed([it for it in sightings if it is not None], now, next(iter(unseen), ""))
 
     async def _look(self, client_id: str, names: list[str]) -> dict[str, Item]:
         return await self._api.look(names, client_id if self._shared else "")
@@ -136,11 +144,13 @@ def _finding(order: Ensure, name: str, thing: Mapping[str, Any], item: Item | No
     return Finding(name, on, seen, proof if why else Proof.PROVEN, why)
 
 
-def _second_finding(client_id: str, name: str, item: Item | None) -> Finding:
-    """Of what is looked at again because it is off: is it alive? What the system cannot say is not seen."""
-    why, unseen = _life(client_id, item), item is None or (not item.in_service and item.alive is None)
-    proof = Proof.PROVEN if not why else Proof.NOT_PROVEN if unseen else Proof.FAILED
-    return Finding(name, _in_service(client_id, item), _seen(client_id, item), proof, why)
+def _sighting(watched: Watched, item: Item | None, long_ago: bool) -> Sighting | None:
+    """Of what is off: is it alive? None: it is not, and may still be. What the system cannot say is not seen."""
+    if how := _life(watched.client_id, item):
+        unseen = item is None or (not item.in_service and item.alive is None)
+        return Sighting(watched, Life.UNSEEN if unseen else Life.ALIVE, how)
+    elsewhere = item is not None and _elsewhere(watched.client_id, item)
+    return Sighting(watched, Life.OVER) if long_ago or elsewhere else None
 
 
 def _life(client_id: str, item: Item | None) -> str:

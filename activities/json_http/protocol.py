@@ -22,7 +22,8 @@ Off means denied *and* ended: registrations, calls and sessions go. What is want
 another client, is left alone; what is wanted on belongs to this client from then on. What is wanted on and has no
 secret of this client and version yet is named in ``needs_secret`` and stays as it is: the same PUT comes again with
 ``"secrets": {"+442079460001": {"username": "442079460001", "password": "…"}}``. So secrets travel only to be set. One
-that the system had before Connect may keep its own until the version rises.
+that the system had before Connect may keep its own until the version rises. What a client has given up comes without
+rates or settings, as off: it keeps those that it has.
 
 **Proof** is read back in a request of its own, with up to 50 names. What an answer does not mention is not proven.
 

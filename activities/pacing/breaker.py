@@ -41,18 +41,16 @@ class Rank(IntEnum):
     OPERATOR = 0
     TIMER = 1
     BULK = 2
-    LOOK = 3
+    TRIED = 3  # it had its turn and failed: nothing waits behind it
 
     @classmethod
-    def of(cls, key: int | None, *, look: bool) -> "Rank":
-        """From Temporal's priority key; a second look yields to every change."""
-        if look:
-            return cls.LOOK
+    def of(cls, key: int | None) -> "Rank":
+        """From Temporal's priority key."""
         key = TIMER if key is None else key
         return cls.OPERATOR if key < TIMER else cls.TIMER if key < BULK else cls.BULK
 
 
-_SHARE = {Rank.OPERATOR: 0.0, Rank.TIMER: 0.25, Rank.BULK: 0.5, Rank.LOOK: 1.0}
+_SHARE = {Rank.OPERATOR: 0.0, Rank.TIMER: 0.25, Rank.BULK: 0.5, Rank.TRIED: 1.0}
 """The share of the bucket beyond the first token that an attempt of this rank must leave."""
 
 
@@ -157,7 +155,7 @@ class Breaker:
         self.pass_time(now)
         if self.condition is not Condition.WORKING:
             self._waiting.leave(client_id)
-            self._waiting.join(client_id, Rank.LOOK, now)  # it had its turn: no change waits behind it
+            self._waiting.join(client_id, Rank.TRIED, now)
         if self.condition is Condition.RECOVERING and began < self.since:
             return
         self.last_error, self.last_failure_at = error, now

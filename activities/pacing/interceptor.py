@@ -25,7 +25,7 @@ from activities.settings import Settings
 from workflows.domain.journal import shortened
 from workflows.domain.provisioning.standing import Proof
 from workflows.domain.systems import SystemInstance
-from workflows.ports import STALE_REVISION, Ensure, Evidence, Observe
+from workflows.ports import STALE_REVISION, Ensure, Evidence
 
 SYSTEM_PACED = "SystemPaced"
 
@@ -39,8 +39,6 @@ LONGEST_WHY = 200
 
 _ON_THE_WAY = timedelta(seconds=1)
 """The time that an answer and the next try may need between the server and us."""
-
-Order = Ensure | Observe
 
 log = structlog.get_logger(__name__)
 
@@ -80,10 +78,10 @@ class Pacing(Interceptor):
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002  # the SDK's name
         return _Paced(next, self)
 
-    def admit(self, order: Order) -> None:
+    def admit(self, order: Ensure) -> None:
         """Return when the attempt may begin. Raises SystemPaced when it is turned away."""
         info, system = activity.info(), order.served_by
-        rank = Rank.of(info.priority.priority_key, look=isinstance(order, Observe))
+        rank = Rank.of(info.priority.priority_key)
         with self._watched(system) as breaker:
             delay = breaker.admit(order.client_id, rank, self.clock(), self.chance())
         if delay is not None:
@@ -97,7 +95,7 @@ class Pacing(Interceptor):
         with self._watched(system) as breaker:
             breaker.failed(client_id, error, began, self.clock())
 
-    async def attempt(self, order: Order, carry_out: Callable[[Any], Awaitable[Evidence]]) -> Evidence:
+    async def attempt(self, order: Ensure, carry_out: Callable[[Any], Awaitable[Evidence]]) -> Evidence:
         """Carry out an order, and learn from how it ends. Raises SystemPaced when it is turned away.
 
         What another worker serves is not ours to pace.
@@ -159,7 +157,7 @@ class _Paced(ActivityInboundInterceptor):
 
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002  # the SDK's name
         order = input.args[0] if input.args else None
-        if isinstance(order, Ensure | Observe):
+        if isinstance(order, Ensure):
             return await self._pacing.attempt(order, lambda _: super(_Paced, self).execute_activity(input))
         return await super().execute_activity(input)
 

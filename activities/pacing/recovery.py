@@ -41,15 +41,14 @@ _PROBE_EVERY = 60.0
 _LOCK = "SELECT pg_try_advisory_lock(hashtextextended($1, 0))"
 
 # Who waited for the system at that moment, and was sent nothing since, or who is one of these clients; and who is not
-# proven meanwhile, or was in attention though all was proven, because nobody could look again. Nobody publishes when
+# proven meanwhile. Nobody publishes when
 # something began to be unproven: it waits since its row was written.
 _WAITING = """
 SELECT c.client_id, c.priority, w.since FROM client_systems s JOIN clients c USING (client_id)
 CROSS JOIN LATERAL (SELECT coalesce(s.attention_since, c.updated_at) AS since) w
 WHERE s.system = $1 AND s.instance = $8 AND s.provisioning <> 'settled' AND s.state IN ('attention', 'not_proven')
   AND CASE WHEN $7::text[] IS NULL THEN c.updated_at <= $2 ELSE c.client_id = ANY($7) END
-  AND (s.proven < s.wanted OR (SELECT e->'desired' = e->'actual'
-    FROM jsonb_array_elements(c.document->'systems') e WHERE e->>'system' = s.system))
+  AND s.proven < s.wanted
   AND (c.priority, w.since, c.client_id) > ($3, $4, $5)
 ORDER BY c.priority, w.since, c.client_id LIMIT $6"""
 

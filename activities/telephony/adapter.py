@@ -22,12 +22,12 @@ from activities.fence import Fence, Owner, judge
 from activities.instances import Instance
 from activities.secrets import ha1, sip_password, sip_username
 from activities.telephony import sql
+from activities.telephony.alive import CeasedLines
 from activities.telephony.kamailio_rpc import RpcFailed, Servers, ServerState
 from activities.telephony.observation import Line
 from activities.telephony.sip_probe import Probe
-from workflows.domain.provisioning.ledger import Desired
 from workflows.domain.systems import TELEPHONY, System
-from workflows.ports import Ensure, Evidence, Observe, ServiceSystem
+from workflows.ports import Ensure, Evidence, Observed, ServiceSystem, Watched
 
 METHOD = "subscriber and location, read back on another connection"
 
@@ -54,6 +54,7 @@ class KamailioTelephony(ServiceSystem):
     end_calls: bool
     seconds: float
     read_back: float
+    ceased: CeasedLines
 
     @classmethod
     def of(cls, instance: Instance, databases: Databases, evidences: Evidences) -> Self:
@@ -69,8 +70,9 @@ class KamailioTelephony(ServiceSystem):
         end_calls = settings.calls_in_progress == "end"
         if end_calls and not servers:
             log.warning("calls_in_progress_are_not_ended", remedy="set CONNECT_SIP_RPC_URLS")
+        database = databases.of(*instance.key)
         return cls(
-            databases.of(*instance.key),
+            database,
             evidences,
             settings.read_master_key(),
             settings.sip_domain,
@@ -79,6 +81,7 @@ class KamailioTelephony(ServiceSystem):
             end_calls,
             settings.activity_seconds,
             min(settings.statement_seconds, settings.activity_seconds / 3),
+            CeasedLines(database, settings.sip_domain, servers, settings.watch_seconds, end_calls=end_calls),
         )
 
     async def ensure(self, order: Ensure) -> Evidence:
@@ -100,16 +103,9 @@ class KamailioTelephony(ServiceSystem):
         log.info("lines_ensured", client_id=order.client_id, revision=order.revision, lines=len(lines))
         return await self.evidences.record(order.client_id, self._evidence(order.revision, lines), order.release)
 
-    async def observe(self, order: Observe) -> Evidence:
-        """Check whether ceased lines are in service, registered or in a call again."""
-        subjects, until = dict.fromkeys(order.subjects, Desired(on=False)), self._until()
-        ceased = Ensure(TELEPHONY, order.client_id, order.revision, subjects)
-        async with attempt_on(self.database, until):
-            lines = await self._read(ceased, look=True)
-        ours = {sip_username(line.number) for line in lines if not line.elsewhere}
-        servers = await self.servers.look(ours, until) if self.servers and ours else {}
-        lines = [replace(it, server=servers.get(sip_username(it.number))) for it in lines]
-        return await self.evidences.record(order.client_id, self._evidence(order.revision, lines, look=True))
+    async def observe(self, watched: Sequence[Watched]) -> Observed:
+        """Whether ceased lines are in service, registered or in a call again."""
+        return await self.ceased.look(watched, self._until())
 
     def _until(self) -> float:
         """When an order that begins now must end, by the loop's clock."""
@@ -172,15 +168,15 @@ class KamailioTelephony(ServiceSystem):
 
     # -- seeing ---------------------------------------------------------------------------------------------------
 
-    async def _read(self, order: Ensure, rekeyed: Collection[str] = (), *, look: bool = False) -> list[Line]:
+    async def _read(self, order: Ensure, rekeyed: Collection[str] = ()) -> list[Line]:
         """The lines as the tables have them. Those in ``rekeyed`` have the order's secret, also while that is in doubt.
 
-        Raises StaleRevision when a later order was carried out since, unless it is only to ``look``.
+        Raises StaleRevision when a later order was carried out since.
         """
         numbers = sorted(order.subjects)
         rows = await self.database.read(sql.READ, self.domain, numbers, _usernames(numbers), order.client_id)
         newest = max((row["newest"] or 0 for row in rows), default=0)
-        if newest > order.revision and not look:
+        if newest > order.revision:
             raise stale_revision(f"The {TELEPHONY} system", order.client_id, order.revision, newest)
         return [self._line(row, order, rekeyed) for row in rows]
 
@@ -209,15 +205,15 @@ class KamailioTelephony(ServiceSystem):
         names = [(it, sip_username(it.number)) for it in lines]
         return [replace(it, probing=True, probed=name in codes, code=codes.get(name)) for it, name in names]
 
-    def _evidence(self, revision: int, lines: list[Line], *, look: bool = False) -> Evidence:
+    def _evidence(self, revision: int, lines: list[Line]) -> Evidence:
         method = METHOD
         if any(not line.should_be_on and not line.elsewhere for line in lines):
             lookups = f"calls and registrations asked of {len(self.servers)} Kamailio by JSON-RPC"
             method += f"; {lookups}" if self.servers else "; calls were not looked up"
         if any(line.probed for line in lines):
             method += "; a REGISTER without Contact"
-        findings = [line.finding(look=look) for line in lines]
-        return Evidence(TELEPHONY, revision, datetime.now(UTC), method, findings, look=look)
+        findings = [line.finding() for line in lines]
+        return Evidence(TELEPHONY, revision, datetime.now(UTC), method, findings)
 
 
 def _usernames(numbers: Collection[str]) -> list[str]:

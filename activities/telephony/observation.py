@@ -53,9 +53,9 @@ class Line:
             return self.in_service is True and not self.elsewhere
         return self.elsewhere or (not self.in_service and self.registrations == 0)
 
-    def finding(self, *, look: bool = False) -> Finding:
-        """The finding. In a second look a living line is *failed*; otherwise it may only be *not proven* yet."""
-        doubt = self._doubt(Proof.FAILED if look else Proof.NOT_PROVEN) or _NONE
+    def finding(self) -> Finding:
+        """The finding about it."""
+        doubt = self._doubt() or _NONE
         return Finding(self.number, bool(self.in_service) and not self.elsewhere, self._seen, doubt.proof, doubt.why)
 
     @property
@@ -77,8 +77,8 @@ class Line:
             seen |= {"register": "not tried: the line has a secret of its own"}
         return seen | ({"protected": "left in service"} if self.protected else {})
 
-    def _doubt(self, alive: Proof) -> Doubt | None:
-        """Why it is not proven. ``alive`` is the proof of a ceased line that is not.
+    def _doubt(self) -> Doubt | None:
+        """Why it is not proven.
 
         A line that another client has by now is off. Of one in service, servers' memory matters only when its secret is
         new: then old telephones must be gone.
@@ -88,12 +88,15 @@ class Line:
         if not self.as_ordered:
             seen = ", ".join(f"{name}={value}" for name, value in self._seen.items())
             should = f"should be {'in service' if self.should_be_on else 'ceased'} and is {seen}"
-            return Doubt(alive, f"{should}; if this stays, somebody else changes it: look there")
+            return Doubt(Proof.NOT_PROVEN, f"{should}; if this stays, somebody else changes it: look there")
         server = ServerState() if self.server is None or self.elsewhere else self.server
         if not self.should_be_on and server.registrations:
-            return Doubt(alive, "should be ceased and is still registered, in the memory of a server")
+            return Doubt(Proof.NOT_PROVEN, "should be ceased and is still registered, in the memory of a server")
         if not self.should_be_on and self.end_calls and server.calls:
-            return Doubt(alive, f"should be ceased and is in a call ({server.calls}): a telephone has not said goodbye")
+            return Doubt(
+                Proof.NOT_PROVEN,
+                f"should be ceased and is in a call ({server.calls}): a telephone has not said goodbye",
+            )
         if not self.should_be_on and self.end_calls and server.ringing:
             return Doubt(Proof.NOT_PROVEN, "a call from before still rings: it can be ended when it is answered")
         if server.trouble and not self.absent:

@@ -70,6 +70,8 @@ CREATE TABLE IF NOT EXISTS radacct (              -- sessions; open while acctst
   delegatedipv6prefix inet,
   class               text);
 CREATE INDEX IF NOT EXISTS radacct_active_session_idx ON radacct (username) WHERE acctstoptime IS NULL;
+CREATE INDEX IF NOT EXISTS radacct_alive_idx ON radacct (lower(username))  -- Connect's: what may still be in use
+  WHERE acctstoptime IS NULL OR acctupdatetime > acctstoptime;
 
 CREATE TABLE IF NOT EXISTS radpostauth (              -- one row per attempt to log in
   id               bigserial PRIMARY KEY,

@@ -86,7 +86,7 @@ class AttentionPage(Page[Attention]): ...
 
 class Matter(MatterView):
     """An open matter in the list of all. ``name`` and ``site`` are empty where the directory does not know the
-    client."""
+    client, ``client_id`` too where it is a matter of a system's instance."""
 
     client_id: str
     name: str
@@ -103,7 +103,8 @@ class SystemState(Model):
     """How the workers find a system, and how many clients wait for one instance of it.
 
     ``state``: the worst that any worker reports; unknown: none has reported for a minute. ``since`` is when that
-    began. ``clients_changing`` are those that wait for it without needing a person.
+    began. ``clients_changing`` are those that wait for it without needing a person. ``watch_error`` is why nobody can
+    see whether what was switched off stays off; empty while it is watched.
     """
 
     system: KindName
@@ -117,6 +118,7 @@ class SystemState(Model):
     clients_in_attention: int
     oldest_attention_at: datetime | None
     clients_changing: int
+    watch_error: str = ""
 
 
 class SystemPage(Page[SystemState]): ...

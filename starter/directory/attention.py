@@ -30,14 +30,20 @@ WITH found AS (
   WHERE s.state IN ('attention', 'not_proven', 'skipped') AND ({waiting}))
 """
 
-# Those whose workflow cannot run come first: nothing at all is attempted for them.
+# Those whose workflow cannot run come first: nothing at all is attempted for them. What the watch has to end again and
+# again stands with its system (activities/watch/proofs.py).
 _ALL = """,
 listed AS (
   SELECT f.*, '[]'::jsonb AS remedies FROM found f
   UNION ALL
   SELECT m.client_id, coalesce(c.name, m.client_id), coalesce(c.site_id, ''), m.matter, 'main', 'cannot_run', 0, m.text,
     NULL, NULL, 0, m.since, m.remedies
-  FROM matters m LEFT JOIN clients c USING (client_id) WHERE m.matter = 'workflow')
+  FROM matters m LEFT JOIN clients c USING (client_id) WHERE m.matter = 'workflow'
+  UNION ALL
+  SELECT m.client_id, c.name, c.site_id, m.system, s.instance, 'attention', 0, m.text, NULL, NULL,
+    coalesce(array_position(ARRAY['telephony', 'internet'], m.system), 3), m.since, m.remedies
+  FROM matters m JOIN clients c USING (client_id) JOIN client_systems s USING (client_id, system)
+  WHERE m.matter <> 'workflow')
 """
 
 _PLACE = ("place", "system", "instance", "sort_key", "client_id")
@@ -68,8 +74,10 @@ known AS (
 SELECT system, instance, coalesce(w.state, 'unknown') AS state, w.since, coalesce(w.last_error, '') AS last_error,
   w.last_failure_at, w.last_success_at, coalesce(w.workers, 0) AS workers,
   coalesce(c.clients_in_attention, 0) AS clients_in_attention, c.oldest_attention_at,
-  coalesce(c.clients_changing, 0) AS clients_changing
+  coalesce(c.clients_changing, 0) AS clients_changing,
+  CASE WHEN r.blind_since IS NULL THEN '' ELSE r.trouble END AS watch_error
 FROM known LEFT JOIN workers w USING (system, instance) LEFT JOIN unsettled c USING (system, instance)
+  LEFT JOIN watch_rounds r USING (system, instance)
 ORDER BY array_position($2, system), system, instance
 """  # noqa: S608  # put together from constants
 

@@ -20,7 +20,7 @@ from tests.support.waiting import eventually
 from workflows.domain.provisioning.standing import Limits
 from workflows.wire.messages import Suspend, Unsuspend
 
-PROMPT = Limits(attempt=20, first_pause=0.5, longest_pause=1, second_look=0, at_once=5)
+PROMPT = Limits(attempt=20, first_pause=0.5, longest_pause=1, at_once=5)
 PATIENT = {"CONNECT_LOCK_SECONDS": "15", "CONNECT_STATEMENT_SECONDS": "18"}
 KEY = "the-key"
 LATEST = 0.2  # seconds into a command, when the server dies: about when a busy machine has answered it

@@ -8,24 +8,52 @@ import asyncio
 import re
 import sys
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
+from temporalio import activity
 from temporalio.client import WorkflowHistory
+from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
-from tests.support.workflows import Service, running_server
+from tests.support.workflows import SERVICES, Service, running_server
 from tests.support.zone_rules import AT_UTC, CASABLANCA, HOUR_AHEAD, in_use, rules
 from workflows.domain.lifecycle import Activation
 from workflows.domain.provisioning.ledger import Desired
 from workflows.domain.provisioning.standing import Limits, Proof
+from workflows.domain.services import Service as Door
+from workflows.guard import Guard
 
 HISTORIES = Path(__file__).parent / "histories"
+PROMPT = Limits(attempt=8, first_pause=60, longest_pause=600, at_once=2)
+DOOR = {"kind": "doors", "name": "main-entrance", "settings": {"card": "0472"}}
+
+
+class Dying(Interceptor):
+    """A worker that dies as often as ``deaths`` says, with all that a decision asks for in its hands."""
+
+    def __init__(self) -> None:
+        self.deaths = 0
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002  # the SDK's name
+        dying = self
+
+        class Inbound(ActivityInboundInterceptor):
+            async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002  # the SDK's name
+                if activity.info().activity_type == "at_once" and dying.deaths:
+                    dying.deaths -= 1
+                    await asyncio.Event().wait()
+                return await super().execute_activity(input)
+
+        return Inbound(next)
 
 
 async def a_whole_life(service: Service) -> None:
     """Months ahead, activated, suspended by two, planned and cancelled, converted, decommissioned on a day."""
-    handle = await service.start("whole-life", starts_in=90)
+    handle = await service.start("whole-life", starts_in=90, limits=PROMPT)
     await service.command(handle, "edit", start_date=str(service.day(30)))
     await service.skip(handle, timedelta(days=31))
     await service.settled(handle)
@@ -70,7 +98,7 @@ async def a_troubled_life(service: Service) -> None:
 
 async def a_long_life(service: Service) -> None:
     """Renewed by the number of its events, and by being asked to roll."""
-    handle = await service.start("long-life", limits=Limits(attempt=8, renew_after=60))
+    handle = await service.start("long-life", limits=replace(PROMPT, renew_after=60))
     for number in range(8):
         await service.command(handle, "suspend", source=f"source-{number}", command_id=f"id-{number}")
         await service.settled(handle)
@@ -80,8 +108,8 @@ async def a_long_life(service: Service) -> None:
 
 
 async def a_proven_life(service: Service) -> None:
-    """Lines refused and routers silent, every way out, rotated credentials, second looks, one of them not in vain."""
-    limits = Limits(attempt=8, first_pause=60, longest_pause=600, second_look=3600)
+    """Lines refused and routers silent, every way out, rotated credentials, and a line that is alive twice."""
+    limits = Limits(attempt=8, first_pause=60, longest_pause=600)
     handle = await service.start("proven-life", limits=limits)
     service.telephony.doubts["+442079460002"] = (Proof.FAILED, "the row is refused")
     service.internet.doubts["proven-life"] = (Proof.NOT_PROVEN, "10.0.0.1 did not answer")
@@ -95,15 +123,18 @@ async def a_proven_life(service: Service) -> None:
     await service.command(handle, "mark_done", system="internet", note="pulled the plug")
     await service.settled(handle)
     service.internet.doubts.clear()
-    service.telephony.subjects["+442079460001"] = Desired(True)
-    await service.skip(handle, timedelta(hours=1))
-    await service.until(handle, lambda _: not service.telephony.lines["+442079460001"])
+    for _ in range(2):
+        service.telephony.subjects["+442079460001"] = Desired(True)
+        alive = {"+442079460001": "registered", "+442079460009": "of nobody"}
+        await service.signal(handle, "report_drift", {"system": "telephony", "by": "connect", "alive": alive})
+        await service.skip(handle, timedelta(minutes=2))
+        await service.until(handle, lambda _: not service.telephony.lines["+442079460001"])
+    await service.skip(handle, timedelta(minutes=11))
+    await service.settled(handle)
     await service.command(handle, "rotate_credentials")
     await service.settled(handle)
-    await service.signal(handle, "roll", {"limits": {"attempt": 8, "second_look": 600}})
+    await service.signal(handle, "roll", {"limits": {"attempt": 8, "first_pause": 30}})
     await service.command(handle, "decommission")
-    await service.settled(handle)
-    await service.skip(service.latest(handle), timedelta(minutes=10))
     await handle.result()
 
 
@@ -128,12 +159,64 @@ async def a_moved_life(service: Service) -> None:
         await service.latest(handle).result()
 
 
+async def a_life_with_doors(service: Service) -> None:
+    """A further kind of service: contracted, suspended, restored, failing, skipped, done by hand, and ended by a
+    conversion."""
+    doors = Door("doors", "main-entrance", {"card": "0472"}, in_building=True)
+    handle = await service.start("with-doors", services=replace(SERVICES, further=(doors,)), limits=PROMPT)
+    added = DOOR | {"name": "archive", "in_building": True}
+    await service.command(handle, "change_services", add_services=[added])
+    await service.command(handle, "suspend", source="billing")
+    await service.command(handle, "unsuspend", source="billing")
+    service.doors.faults.down = True
+    await service.command(handle, "suspend", source="security")
+    await service.until(handle, lambda view: view.provisioning == "attention")
+    await service.command(handle, "skip", system="doors", reason="the lock is replaced on Monday")
+    await service.command(handle, "mark_done", system="doors", note="taken off its hinges")
+    service.doors.faults.down = False
+    await service.command(handle, "unsuspend", source="security")
+    await service.command(handle, "convert", to="virtual")
+    await service.settled(handle)
+    await service.command(handle, "decommission")
+    await handle.result()
+
+
+async def a_hindered_life(service: Service, dying: Dying) -> None:
+    """Attempts at once that fail, that are late, that a newer decision overtakes, and that die with their worker: each
+    goes on as one of its own. And callers side by side."""
+    handle = await service.start("hindered-life", limits=PROMPT)
+    service.telephony.faults.down = True
+    await service.command(handle, "suspend", source="billing")
+    await service.until(handle, lambda view: view.provisioning == "attention")
+    service.telephony.faults.down = False
+    await service.command(handle, "retry", system="telephony")
+    await service.settled(handle)
+    service.internet.faults.hold = asyncio.Event()
+    await service.command(handle, "unsuspend", source="billing")  # answered when two seconds are over
+    service.internet.faults.hold.set()
+    service.internet.faults.hold = None
+    await service.settled(handle)
+    dying.deaths = 1
+    await service.command(handle, "suspend", source="security")
+    await service.settled(handle)
+    sources = [f"source-{number}" for number in range(8)]
+    await asyncio.gather(*(service.command(handle, "suspend", source=source) for source in sources))
+    await asyncio.gather(*(service.command(handle, "unsuspend", source=source) for source in ("security", *sources)))
+    await service.settled(handle)
+    dying.deaths = 1
+    await service.signal(handle, "suspend", {"source": "billing"})
+    await service.command(handle, "decommission")
+    await handle.result()
+
+
 async def main(name: str) -> None:
     HISTORIES.mkdir(exist_ok=True)
+    dying = Dying()
+    lives = (a_whole_life, a_troubled_life, a_long_life, a_proven_life, a_moved_life, a_life_with_doors)
     async with running_server() as environment:
-        for life in (a_whole_life, a_troubled_life, a_long_life, a_proven_life, a_moved_life):
+        for life in (*lives, partial(a_hindered_life, dying=dying)):
             service = Service(environment)
-            async with service.worker():
+            async with service.worker((Guard(), dying)):
                 await life(service)
                 _write(name, await service.histories())
 

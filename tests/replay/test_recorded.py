@@ -15,7 +15,6 @@ from temporalio.client import WorkflowHistory
 from temporalio.worker import (
     Interceptor,
     StartActivityInput,
-    StartLocalActivityInput,
     WorkflowInboundInterceptor,
     WorkflowInterceptorClassInput,
     WorkflowOutboundInterceptor,
@@ -52,12 +51,9 @@ class Orders(Interceptor):
 
         class Outbound(WorkflowOutboundInterceptor):
             def start_activity(self, input: StartActivityInput) -> Any:  # noqa: A002  # the SDK's name
-                noted.append(f"{input.activity} {input.activity_id} {_facts(input.args[0])}")
+                orders = input.args[0] if isinstance(input.args[0], list) else [input.args[0]]
+                noted.extend(f"{input.activity} {input.activity_id} {_facts(order)}" for order in orders)
                 return super().start_activity(input)
-
-            def start_local_activity(self, input: StartLocalActivityInput) -> Any:  # noqa: A002  # the SDK's name
-                noted.extend(f"{input.activity} {input.activity_id} {_facts(order)}" for order in input.args[0])
-                return super().start_local_activity(input)
 
         class Inbound(WorkflowInboundInterceptor):
             def init(self, outbound: WorkflowOutboundInterceptor) -> None:

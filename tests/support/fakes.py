@@ -1,6 +1,7 @@
 """The systems, in memory: they implement the ports, keep a fence as the real ones do, and fail on command."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -17,11 +18,14 @@ from workflows.ports import (
     Ensure,
     Evidence,
     Finding,
+    Life,
     LostClaim,
-    Observe,
+    Observed,
     Publish,
     Published,
     ServiceSystem,
+    Sighting,
+    Watched,
 )
 
 
@@ -67,14 +71,16 @@ class Fence:
 
 
 class FakeSystem(ServiceSystem):
-    """A system in memory, the telephone system unless said otherwise. ``doubts`` are what it does not do, and why."""
+    """A system in memory, the telephone system unless said otherwise. ``doubts`` are what it does not do, and why;
+    ``over`` need not be watched any more, with what is missing of its end."""
 
     def __init__(self, system: System = TELEPHONY) -> None:
         self.system = system
         self.subjects: dict[str, Desired] = {}
         self.orders: list[Ensure] = []
-        self.looks: list[Observe] = []
+        self.looks: list[list[Watched]] = []
         self.doubts: dict[str, tuple[Proof, str]] = {}
+        self.over: dict[str, str] = {}
         self.faults, self.fence = Faults(), Fence()
 
     @property
@@ -90,14 +96,20 @@ class FakeSystem(ServiceSystem):
         findings = [self._finding(name, self.doubts.get(name, ())) for name in order.subjects]
         return Evidence(self.system, order.revision, datetime.now(UTC), "memory", findings)
 
-    async def observe(self, order: Observe) -> Evidence:
+    async def observe(self, watched: Sequence[Watched]) -> Observed:
         await self.faults.suffer(self.system)
-        self.looks.append(order)
-        alive = (Proof.FAILED, "in service again")
-        findings = [
-            self._finding(name, alive if self.lines.get(name) else self.doubts.get(name, ())) for name in order.subjects
-        ]
-        return Evidence(self.system, order.revision, datetime.now(UTC), "memory", findings, look=True)
+        self.looks.append(list(watched))
+        alive = [Sighting(it, Life.ALIVE, "in service again") for it in watched if self.lines.get(it.subject)]
+        over = [it for it in watched if it.subject in self.over]
+        return Observed(
+            [
+                *alive,
+                *(
+                    Sighting(it, Life.SILENT if self.over[it.subject] else Life.OVER, self.over[it.subject])
+                    for it in over
+                ),
+            ]
+        )
 
     def _finding(self, name: str, doubt: tuple[Proof, str] | tuple[()]) -> Finding:
         return Finding(name, self.lines.get(name, False), {}, *doubt)

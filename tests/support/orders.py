@@ -6,7 +6,7 @@ from datetime import datetime
 from activities.internet.order import Access
 from workflows.domain.provisioning.ledger import Desired
 from workflows.domain.systems import INTERNET, TELEPHONY
-from workflows.ports import Ensure, Observe
+from workflows.ports import Ensure, Watched
 
 
 def line_order(
@@ -41,11 +41,6 @@ def access_order(
     return Ensure(INTERNET, client_id, revision, subjects, secret_version=secret_version, revived=revived)
 
 
-def line_look(client_id: str, revision: int, lines: Sequence[str], since: datetime) -> Observe:
-    """Look at ceased lines once more."""
-    return Observe(TELEPHONY, client_id, revision, list(lines), since)
-
-
-def access_look(client_id: str, revision: int, accounts: Sequence[str], since: datetime) -> Observe:
-    """Look at rejected accounts once more."""
-    return Observe(INTERNET, client_id, revision, list(accounts), since)
+def watched(client_id: str, subjects: Sequence[str], since: datetime, **seen: str) -> list[Watched]:
+    """What was proven off, to be looked at."""
+    return [Watched(client_id, subject, since, seen) for subject in subjects]

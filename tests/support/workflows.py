@@ -73,12 +73,13 @@ def london_day(now: datetime) -> date:
 
 
 class Service:
-    """One worker, three fake systems, and the clients started in it."""
+    """One worker, four fake systems, and the clients started in it."""
 
     def __init__(self, environment: WorkflowEnvironment) -> None:
         self.environment, self.temporal = environment, environment.client
         self.queue = f"service-{uuid.uuid4().hex[:8]}"
         self.telephony, self.internet, self.directory = FakeSystem(), FakeSystem(INTERNET), FakeDirectory()
+        self.doors = FakeSystem("doors")
         self.handles: list[Handle] = []
         self.today = london_day(datetime.now(UTC))
         self.timezones: dict[str, str] = {}
@@ -86,7 +87,7 @@ class Service:
     @property
     def served(self) -> Systems:
         """The fake systems that a worker serves."""
-        return Systems({SystemInstance(TELEPHONY): self.telephony, SystemInstance(INTERNET): self.internet})
+        return Systems({SystemInstance(it.system): it for it in (self.telephony, self.internet, self.doors)})
 
     def worker(
         self, interceptors: Sequence[Interceptor] = (Guard(),), **options: Any

@@ -11,8 +11,9 @@ from tests.support.router import Nas
 from tests.support.service import waiting
 from tests.support.waiting import free_udp_port
 from tests.systems.service import Building, Systems, running_service
+from workflows.domain.systems import INTERNET
 
-INTERNET = {"down_mbps": 100, "up_mbps": 20, "vlan": 110}
+ACCESS = {"down_mbps": 100, "up_mbps": 20, "vlan": 110}
 
 
 @dataclass
@@ -29,7 +30,7 @@ class Network:
 
     async def tenant(self, **record: Any) -> tuple[str, str]:
         """A client with internet access only: its id, which is its account, and the password of its router."""
-        client_id = await self.building.create(internet=INTERNET, **record)
+        client_id = await self.building.create(internet=ACCESS, **record)
         return client_id, (await self.building.credentials(client_id))["radius"]["password"]
 
     async def ask(self, client_id: str, command: str, **body: Any) -> None:
@@ -52,6 +53,15 @@ class Network:
         sql = "SELECT username, acctsessionid FROM radacct WHERE acctstoptime IS NULL"
         return [tuple(row) for row in await fetch(self.building.databases["radius"], sql)]
 
+    async def rounds(self, count: int = 2) -> None:
+        """Return when all that is off was looked at so many times more."""
+        await self.building.rounds(INTERNET, count)
+
+    async def told(self, client_id: str, words: str) -> list[str]:
+        """The lines of a client's history with these words."""
+        answer = await self.building.api.get(f"/clients/{client_id}/history")
+        return [line["text"] for line in answer.json()["items"] if words in line["text"]]
+
     async def evidence(self, client_id: str) -> dict[str, Any]:
         """The last finding of a client's account that lies in the directory, with the method of its proof."""
         sql = """SELECT findings, method FROM proofs WHERE client_id = $1 AND system = 'internet' AND kind = 'change'
@@ -60,9 +70,9 @@ class Network:
         (finding,) = json.loads(row["findings"])
         return {**finding, "method": row["method"]}
 
-    async def execute(self, sql: str, *values: object) -> None:
-        """Change FreeRADIUS's database behind everybody's back."""
-        await fetch(self.building.databases["radius"], sql, *values)
+    async def execute(self, sql: str, *values: object, database: str = "radius") -> None:
+        """Change FreeRADIUS's database, or another, behind everybody's back."""
+        await fetch(self.building.databases[database], sql, *values)
 
 
 @asynccontextmanager

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx2
 from pydantic import SecretStr
 
@@ -23,11 +24,12 @@ from starter.local.postgres import EmbeddedPostgres
 from starter.local.private_files import read_private
 from starter.local.systems import FreeRadius, Kamailio, daemons
 from starter.temporal.gateway import Gateway
-from tests.support.databases import running_postgres
+from tests.support.databases import fetch, running_postgres
 from tests.support.router import Login, Router
 from tests.support.service import SITE, TOKEN, calling, running_temporal, serving, waiting
 from tests.support.waiting import eventually, free_udp_port, meanwhile
 from tests.systems.phone import Phone
+from workflows.domain.systems import System
 
 DOMAIN = "sip.test"
 KEY = "a master key that is long enough for the tests"
@@ -73,6 +75,17 @@ class Building:
         assert answer.status_code == 200, answer.text
         view: dict[str, Any] = answer.json()
         return view
+
+    async def rounds(self, system: System, count: int = 2) -> None:
+        """Return when all that is off on a system was looked at so many times more."""
+        sql = "SELECT begun_at FROM watch_rounds WHERE system = $1"
+        for _ in range(count):
+            before = await fetch(self.databases["connect"], sql, system)
+
+            async def another(before: list[asyncpg.Record] = before) -> bool:
+                return await fetch(self.databases["connect"], sql, system) != before
+
+            await eventually(another)
 
     async def credentials(self, client_id: str) -> dict[str, Any]:
         answer = await self.api.get(f"/clients/{client_id}/credentials")

@@ -12,6 +12,7 @@ from tests.support.databases import fetch
 from tests.support.service import number
 from tests.support.waiting import eventually
 from tests.systems.service import Building, Systems, running_service
+from workflows.domain.systems import TELEPHONY
 
 REFUSED = 403
 
@@ -19,7 +20,7 @@ REFUSED = 403
 @pytest_asyncio.fixture(scope="module")
 async def lenient(systems: Systems) -> AsyncIterator[Building]:
     """The same systems, where calls in progress may finish, and what is off is looked at again soon."""
-    async with running_service(systems, calls_in_progress="finish", second_look_seconds=1.0) as lenient:
+    async with running_service(systems, calls_in_progress="finish", watch_every_seconds=0.3) as lenient:
         yield lenient
 
 
@@ -108,11 +109,8 @@ async def test_calls_finish_where_settings_say_so_and_the_evidence_counts_them(l
         call = await ours.dial(theirs.username)
         assert (await lenient.tell(acme, "suspend"))["provisioning"] == "settled"
         assert (await evidence(lenient, acme))[f"+{ours.username}"]["seen"]["calls"] == "1"
-
-        async def newest() -> Any:
-            return (await evidence(lenient, acme))[""]["kind"]
-
-        await eventually(newest, equal="look")  # a call that may finish is not alive
+        await lenient.rounds(TELEPHONY)
+        assert "alive" not in (await lenient.api.get(f"/clients/{acme}/history")).text, "a call that may finish is not"
         assert await ours.hold(call) == 200
         assert await ours.register() == REFUSED
         assert ours.ended == theirs.ended == []
@@ -142,13 +140,20 @@ async def test_a_protected_line_keeps_its_call_and_its_registration_through_a_su
     assert [found[f"+{phone.username}"]["in_service"] for phone in (lift, clients)] == [True, False]
 
 
-async def test_a_line_switched_on_by_hand_is_found_by_the_second_look_and_switched_off_again(lenient: Building) -> None:
+async def test_a_telephone_that_registers_by_a_second_way_is_found_switched_off_again_and_told_once(
+    lenient: Building,
+) -> None:
     acme = await tenant(lenient)
     async with await lenient.phone(acme) as phone:
         assert await phone.register() == 200
         await lenient.tell(acme, "suspend")
-        by_hand = "UPDATE subscriber SET in_service = 1 WHERE username = $1"
-        await fetch(lenient.databases["kamailio"], by_hand, phone.username)
+        by_hand = "UPDATE subscriber SET in_service = $2 WHERE username = $1"
+        await fetch(lenient.databases["kamailio"], by_hand, phone.username, 1)
         assert await phone.register() == 200
-        await shows(lenient, f"/clients/{acme}/history", "found alive at the second look")
-        await eventually(phone.register, equal=REFUSED)
+        await fetch(lenient.databases["kamailio"], by_hand, phone.username, 0)
+        registrations = "SELECT FROM location WHERE username = $1"
+        await eventually(lambda: fetch(lenient.databases["kamailio"], registrations, phone.username), equal=[])
+        assert await phone.register() == REFUSED
+        await lenient.rounds(TELEPHONY, 3)
+        history = (await lenient.api.get(f"/clients/{acme}/history")).json()["items"]
+        assert sum("Telephony found alive again: " in line["text"] for line in history) == 1

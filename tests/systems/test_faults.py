@@ -41,7 +41,7 @@ QUICK = {
     "statement_seconds": 0.8,
     "operation_seconds": 3,
     "probe_seconds": 0.5,
-    "second_look_seconds": 0,
+    "watch_every_seconds": 0,
     "breaker_clients": 1000,
 }
 

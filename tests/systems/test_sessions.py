@@ -27,13 +27,13 @@ PATIENCE = 8
 
 @pytest_asyncio.fixture(scope="module")
 async def network(systems: Systems) -> AsyncIterator[Network]:
-    """A service that is short of patience, and looks again soon."""
+    """A service that is short of patience, and looks at what is off several times a second."""
     async with running_network(
         systems,
         attempt_seconds=PATIENCE,
         first_pause_seconds=0.3,
         longest_pause_seconds=1,
-        second_look_seconds=1.0,
+        watch_every_seconds=0.3,
     ) as network:
         yield network
 
@@ -122,12 +122,9 @@ async def test_a_session_that_its_nas_does_not_know_is_gone_though_its_row_stays
         await network.building.tell(acme, "suspend")
         assert (await network.evidence(acme))["seen"]["disowned"] == "1 not found"
         assert (acme, "stale") in await network.open_sessions()
-
-        async def second_look() -> Any:
-            return (await network.internet(acme))["second_look_at"]
-
-        await eventually(second_look, equal=None)
+        await network.rounds()
         assert await network.settled(acme)
+        assert await network.told(acme, "alive") == []
         await nas.account("stale", acme, STOP)
 
 
@@ -148,16 +145,67 @@ async def test_a_nas_that_refuses_needs_a_person_at_once(network: Network) -> No
         await nas.account("s1", acme, STOP)
 
 
-async def test_a_session_that_is_alive_at_the_second_look_is_ended(network: Network) -> None:
+@pytest.mark.parametrize("heard", [START, INTERIM], ids=["its Start", "an Interim"])
+async def test_a_session_that_was_accepted_before_and_is_heard_of_afterwards_is_ended_within_a_round_and_told_once(
+    network: Network, heard: int
+) -> None:
     acme, password = await network.tenant()
     async with network.nas() as nas:
         assert await nas.log_in(acme, password, "s1") == ADMITTED
         await network.building.tell(acme, "suspend")
-        nas.sessions["ghost"] = acme  # its start was lost, and now it is heard of
-        await nas.account("ghost", acme, INTERIM)
+        nas.sessions["late"] = acme
+        await nas.account("late", acme, heard)
         await eventually(lambda: not nas.sessions)
-        assert nas.asked == ["s1", "ghost"]
+        assert {*nas.asked} == {"s1", "late"}
         await eventually(lambda: network.settled(acme))
+        await network.rounds(3)
+        assert await network.told(acme, "alive") == [
+            f"Internet found alive again: {acme}: session late on NAS 127.0.0.2 goes on"
+        ]
+
+
+async def test_an_interim_ten_minutes_later_of_a_session_whose_row_stayed_open_is_found(network: Network) -> None:
+    acme, password = await network.tenant()
+    async with network.nas() as nas:
+        assert await nas.log_in(acme, password, "s1") == ADMITTED
+        nas.sessions.clear()  # another part of it says that it does not know the session
+        await network.building.tell(acme, "suspend")
+        await ten_minutes_pass(network, acme)
+        nas.sessions["s1"] = acme
+        await nas.account("s1", acme, INTERIM)
+        await eventually(lambda: not nas.sessions)
+        await eventually(lambda: network.settled(acme))
+        assert len(await network.told(acme, "alive")) == 1
+
+
+async def ten_minutes_pass(network: Network, client_id: str) -> None:
+    """As far as rows can tell, all that they say was ten minutes ago."""
+    await network.rounds(1)
+    await network.execute(
+        """UPDATE radacct SET acctstarttime = acctstarttime - interval '10 minutes',
+          acctupdatetime = acctupdatetime - interval '10 minutes' WHERE username = $1""",
+        client_id,
+    )
+    sql = "UPDATE watched SET since = since - interval '10 minutes' WHERE client_id = $1"
+    await network.execute(sql, client_id, database="connect")
+    await network.rounds()
+    assert await network.told(client_id, "alive") == []
+
+
+async def test_an_account_that_comes_alive_after_its_client_was_closed_is_ended_and_told(network: Network) -> None:
+    acme, password = await network.tenant()
+    async with network.nas() as nas:
+        assert await nas.log_in(acme, password, "s1") == ADMITTED
+        await network.building.tell(acme, "decommission")
+        nas.sessions["late"] = acme
+        await nas.account("late", acme, START)
+        await eventually(lambda: not nas.sessions)
+
+        async def told() -> list[str]:
+            return await network.told(acme, "alive")
+
+        (text,) = await eventually(told)
+        assert text.startswith("Internet found alive again, and ended: ")
 
 
 async def test_a_nas_that_acknowledges_and_lets_live_is_found_out(network: Network) -> None:

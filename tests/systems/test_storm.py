@@ -25,7 +25,7 @@ T = TypeVar("T")
 async def network(systems: Systems) -> AsyncIterator[Network]:
     """Nobody looks a second time: the switching itself must leave nothing alive."""
     async with running_network(
-        systems, disconnect_pause_seconds=1.0, disconnect_seconds=2.0, first_pause_seconds=0.5, second_look_seconds=0
+        systems, disconnect_pause_seconds=1.0, disconnect_seconds=2.0, first_pause_seconds=0.5, watch_every_seconds=0
     ) as network:
         yield network
 

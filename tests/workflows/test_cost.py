@@ -13,7 +13,6 @@ import pytest
 
 from tests.support.waiting import eventually
 from tests.support.workflows import Handle, Service, refusal_of
-from workflows.domain.provisioning.standing import Limits
 
 TASKS = {"WORKFLOW_TASK_SCHEDULED", "WORKFLOW_TASK_STARTED", "WORKFLOW_TASK_COMPLETED"}
 UPDATE = {"WORKFLOW_EXECUTION_UPDATE_ACCEPTED": 1, "WORKFLOW_EXECUTION_UPDATE_COMPLETED": 1}
@@ -53,25 +52,6 @@ async def test_a_suspension_that_settles_at_the_first_attempt_costs_at_most_22_e
             break
     assert min(costs) <= 22, costs
     assert max(costs) <= 24, costs
-
-
-async def test_a_second_look_adds_one_timer_to_a_suspension_which_still_costs_at_most_22_events(
-    service: Service,
-) -> None:
-    handle = await service.start(limits=Limits(attempt=8, second_look=3600))
-    costs = []
-    for _ in range(CHEAPEST_OF):
-        events = await cost(service, handle, partial(service.command, handle, "suspend"))
-        expected = Counter({**UPDATE, **UPSERT, **activities(3), "TIMER_STARTED": 1})
-        assert Counter(e for e in events if e not in TASKS) == expected
-        costs.append(len(events))
-        events = await cost(service, handle, partial(service.command, handle, "unsuspend"))
-        assert Counter(e for e in events if e not in TASKS) == Counter(
-            {**UPDATE, **UPSERT, **activities(3), "TIMER_CANCELED": 1}
-        )
-        if min(costs) <= 22:
-            break
-    assert min(costs) <= 22, costs
 
 
 async def test_a_plan_far_ahead_adds_no_timer_events_to_other_commands(service: Service) -> None:

@@ -1,7 +1,7 @@
-"""Proof line by line: what is refused or silent stands alone, and what is off is looked at a second time."""
+"""Proof line by line: what is refused or silent stands alone, and what is off and found alive is ended again."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from tests.support.workflows import OFFICE_LINE, SECOND_LINE, Handle, Service
 from workflows.domain.provisioning.ledger import Desired
@@ -9,16 +9,12 @@ from workflows.domain.provisioning.standing import Limits, Proof
 from workflows.wire.views import ClientView
 
 PATIENT = Limits(attempt=8, first_pause=3600, longest_pause=3600)
-LOOKING = Limits(attempt=8, first_pause=1, longest_pause=60, second_look=3600)
+RESTLESS = Limits(attempt=8, first_pause=1, longest_pause=600)
 
 
 def states(view: ClientView) -> dict[str, str]:
     """The state of each line."""
     return {subject.subject: subject.state for subject in view.systems[0].subjects}
-
-
-async def timers(service: Service, handle: Handle) -> int:
-    return (await service.events(handle)).count("TIMER_STARTED")
 
 
 async def test_one_refused_line_gets_attention_and_the_others_are_proven(service: Service) -> None:
@@ -58,94 +54,71 @@ async def test_a_silent_router_is_not_proven_and_needs_a_person_only_when_patien
     assert sum("10.0.0.1 did not answer" in line for line in history) == 2
 
 
-async def test_what_is_off_is_looked_at_again_with_one_timer_and_nothing_else_happens(service: Service) -> None:
-    handle = await service.start(limits=LOOKING)
-    before = await timers(service, handle)
-    await service.command(handle, "suspend")
-    view = await service.until(handle, lambda view: view.provisioning == "settled")
-    assert view.systems[0].second_look_at is not None
-    assert await timers(service, handle) == before + 1
-    assert not service.telephony.looks
-    await service.skip(handle, timedelta(hours=1))
-    await service.until(handle, lambda view: view.systems[0].second_look_at is view.systems[1].second_look_at is None)
-    assert [sorted(look.subjects) for look in service.telephony.looks] == [[OFFICE_LINE.number, SECOND_LINE.number]]
-    assert [look.subjects for look in service.internet.looks] == [[view.client_id]]
-    assert len(service.telephony.orders) == len(service.internet.orders) == 2
+async def seen_alive(service: Service, handle: Handle, **fields: object) -> None:
+    alive = {SECOND_LINE.number: "registered"}
+    await service.signal(handle, "report_drift", {"system": "telephony", "by": "connect", "alive": alive, **fields})
 
 
 async def test_a_line_found_alive_is_drift_in_the_history_and_is_switched_off_again(service: Service) -> None:
-    handle = await service.start(limits=LOOKING)
+    handle = await service.start()
     await service.command(handle, "suspend")
     await service.settled(handle)
     service.telephony.subjects[SECOND_LINE.number] = Desired(True)
-    await service.skip(handle, timedelta(hours=1))
+    await seen_alive(service, handle)
     await service.until(handle, lambda _: len(service.telephony.orders) == 3)
     view = await service.settled(handle)
     assert service.telephony.lines[SECOND_LINE.number] is False
-    assert view.systems[0].second_look_at is not None
-    found = f"attempted: Telephony found alive at the second look: {SECOND_LINE.number}: in service again"
+    assert (service.telephony.orders[-1].revived, len(service.internet.orders)) == (1, 2)
+    found = f"attempted: Telephony found alive again: {SECOND_LINE.number}: registered"
     await service.until(handle, lambda _: found in service.directory.told(view.client_id))
 
 
-async def test_a_second_look_that_fails_is_taken_again_and_nobody_is_alarmed(service: Service) -> None:
-    handle = await service.start(limits=LOOKING)
+async def test_a_report_of_what_was_seen_before_the_proof_or_is_on_again_changes_nothing(service: Service) -> None:
+    handle = await service.start()
+    early = datetime.now(UTC)
+    await service.command(handle, "suspend")
+    before = await service.settled(handle)
+    await seen_alive(service, handle, seen_at=early.isoformat())
+    assert (await service.view(handle)).revision == before.revision
+    await service.command(handle, "unsuspend")
+    before = await service.settled(handle)
+    await seen_alive(service, handle)
+    assert (await service.view(handle)).revision == before.revision
+    assert len(service.telephony.orders) == 3
+
+
+async def test_what_is_alive_again_and_again_is_in_attention_until_it_has_been_quiet(service: Service) -> None:
+    handle = await service.start(limits=RESTLESS)
     await service.command(handle, "suspend")
     await service.settled(handle)
-    service.internet.faults.down = True
-    await service.skip(handle, timedelta(hours=1))
-    await service.until(handle, lambda _: service.internet.faults.reached.is_set() and bool(service.telephony.looks))
-    assert (await service.view(handle)).provisioning == "settled"
-    service.internet.faults.down = False
-    await service.skip(handle, timedelta(minutes=1))
-    await service.until(handle, lambda view: view.systems[1].second_look_at is None)
-
-
-async def test_a_second_look_that_takes_long_starts_no_timers_meanwhile(service: Service) -> None:
-    handle = await service.start(limits=LOOKING)
-    await service.command(handle, "suspend")
-    await service.until(handle, lambda view: view.provisioning == "settled")
-    hold = service.telephony.faults.hold = service.internet.faults.hold = asyncio.Event()
-    service.telephony.faults.reached.clear()
-    service.internet.faults.reached.clear()
-    await service.skip(handle, timedelta(hours=1))
-    await service.telephony.faults.reached.wait()
-    await service.internet.faults.reached.wait()
-    before = await timers(service, handle)
-    await service.signal(handle, "suspend", {"source": "billing"})
-    await service.until(handle, lambda view: len(view.holds) == 2)
-    assert await timers(service, handle) == before
-    assert before <= 3
-    hold.set()
-    await service.until(handle, lambda view: view.systems[0].second_look_at is view.systems[1].second_look_at is None)
-
-
-async def test_a_decommissioned_client_ends_after_its_second_look(service: Service) -> None:
-    handle = await service.start(limits=LOOKING)
-    await service.command(handle, "decommission")
-    await service.settled(handle)
-    assert (await handle.describe()).close_time is None
-    await service.skip(handle, timedelta(hours=1))
-    assert (await handle.result()).status == "decommissioned"
-    assert len(service.telephony.looks) == len(service.internet.looks) == 1
-
-
-async def test_a_second_look_survives_a_renewal(service: Service) -> None:
-    handle = await service.start(limits=LOOKING)
-    await service.command(handle, "suspend")
-    at = (await service.settled(handle)).systems[0].second_look_at
-    await service.signal(handle, "roll")
+    for times in (1, 2):
+        await seen_alive(service, handle)
+        await service.skip(handle, timedelta(seconds=2))
+        await service.until(handle, lambda _, orders=2 + times: len(service.telephony.orders) == orders)
+        view = await service.until(handle, lambda view: view.systems[0].actual == view.systems[0].desired)
+    assert view.provisioning == "attention"
+    assert view.systems[0].last_error.startswith("alive again, 2 times in a row")
+    await service.skip(handle, timedelta(minutes=11))
     view = await service.settled(handle)
-    assert view.systems[0].second_look_at == at
-    await service.skip(service.latest(handle), timedelta(hours=1))
-    await service.until(handle, lambda view: view.systems[0].second_look_at is None)
+    assert (view.provisioning, view.systems[0].last_error) == ("settled", "")
+
+
+async def test_a_decommissioned_client_ends_as_soon_as_it_is_proven_off(service: Service) -> None:
+    handle = await service.start()
+    await service.command(handle, "decommission")
+    assert (await handle.result()).status == "decommissioned"
 
 
 async def test_a_roll_brings_new_limits_to_a_client_of_old(service: Service) -> None:
-    handle = await service.start(limits=Limits(attempt=8))
-    await service.signal(handle, "roll", {"limits": {"second_look": 3600}})
+    handle = await service.start(limits=PATIENT)
+    await service.signal(handle, "roll", {"limits": {"first_pause": 1}})
+    await service.settled(handle)
+    service.telephony.faults.down = True
     await service.command(handle, "suspend")
-    view = await service.settled(handle)
-    assert view.systems[0].second_look_at is not None
+    view = await service.until(handle, lambda view: view.provisioning == "attention")
+    assert view.systems[0].next_attempt_at is not None
+    assert view.systems[0].next_attempt_at < datetime.now(UTC) + timedelta(minutes=10)
+    service.telephony.faults.down = False
 
 
 async def test_limits_that_would_keep_a_client_from_working_are_refused(service: Service) -> None:
@@ -155,7 +128,7 @@ async def test_limits_that_would_keep_a_client_from_working_are_refused(service:
         {"attempt": 0},
         {"attempt": -1},
         {"first_pause": 1e300},
-        {"second_look": float("inf")},
+        {"longest_pause": float("inf")},
         {"recent": 0},
     ):
         await service.signal(handle, "roll", {"limits": limits})

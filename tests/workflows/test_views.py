@@ -180,7 +180,7 @@ def test_a_line_that_is_as_decided_keeps_its_proof_while_another_one_fails() -> 
 
 
 def by_hand(note: str = "pulled the plug, ticket 4711") -> ClientState:
-    state = in_directory(tenant(), Limits(second_look=60))
+    state = in_directory(tenant(), Limits())
     prove(state)
     state.obey(Suspend(), NOW)
     state.provisioning.begin(TELEPHONY)

@@ -1,6 +1,6 @@
 """All that one workflow remembers: one value that survives every renewal."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -14,7 +14,7 @@ from workflows.domain.lifecycle import Status
 from workflows.domain.provisioning import system_commands
 from workflows.domain.provisioning.ledger import Desired
 from workflows.domain.provisioning.provisioning import Provisioned, Provisioning, kind_of
-from workflows.domain.provisioning.standing import Found, Limits
+from workflows.domain.provisioning.standing import Found, Limits, told_in_one_line
 from workflows.domain.provisioning.telephony import numbers_in_use
 from workflows.domain.systems import DIRECTORY, TELEPHONY, System
 from workflows.domain.text import safe_text
@@ -73,6 +73,7 @@ class ClientState:
         """Let time pass: every planned change that is due takes effect. What an exception interrupts is not begun."""
         if not self.registered:
             return
+        self._end_attention(now)
         due = self.client.next_moment()
         if due is None or due > now:
             self.provisioning.follow(self.client)
@@ -266,15 +267,8 @@ class ClientState:
         """When time alone makes a difference: the next planned change, or the next attempt."""
         moments = [self.client.next_moment() if self.registered else None, self.provisioning.next_moment(self.client)]
         moments.append(self.provisioning.directory.retry_at if self.drifts(DIRECTORY) else None)
+        moments += [x.standing.calm_at(self.limits) for x in self.provisioning.systems.values() if not x.drifts]
         return min((moment for moment in moments if moment is not None), default=None)
-
-    def next_look(self, busy: Collection[System] = ()) -> datetime | None:
-        """When something that was proven off is looked at again, on a system that nothing is under way on."""
-        return self.provisioning.next_look(busy)
-
-    def may_look(self, system: System, now: datetime) -> bool:
-        """Whether the second look at a system is due."""
-        return self.provisioning.may_look(system, now)
 
     @property
     def settled(self) -> bool:
@@ -288,11 +282,9 @@ class ClientState:
 
     @property
     def finished(self) -> bool:
-        """Decommissioned, proven off and looked at again, and everything told. What is skipped is not proven."""
-        if self.client.status is not Status.DECOMMISSIONED or not self.settled:
-            return False
-        skipped = any(ledger.differs for ledger in self.provisioning.systems.values())
-        return not skipped and self.next_look() is None
+        """Decommissioned and proven off, and everything told. What is skipped is not proven; what was found alive again
+        and again has to be quiet for a while."""
+        return self.client.status is Status.DECOMMISSIONED and self.provisioned is Provisioned.SETTLED
 
     # -- reports --------------------------------------------------------------------------------------------------
 
@@ -319,35 +311,30 @@ class ClientState:
         elif not found.recorded:
             self._write_proof(system, f"{system.capitalize()} proven", found)
 
-    def looked(self, system: System, found: Found, chance: float) -> None:
-        """A second look ended. What is alive again is drift; what could not be seen is looked at once more."""
-        ledger = self.provisioning.systems[system]
-        if found.failed:
-            self._write_attempt(system, f"found alive at the second look: {found.summary}", found.at)
-            ledger.alive_again(found, self.client.revision, self.limits, chance)
+    def found_alive(
+        self, system: System, alive: Mapping[str, str], seen_at: datetime | None, now: datetime, by: str, chance: float
+    ) -> None:
+        """Somebody saw these in service or in use, with how: what was proven off before is drift, and is ended again.
+
+        What is to be on, is being switched, or was proven off since is as it should be, and nothing is said of it.
+        """
+        ledger = self.provisioning.systems.get(system)
+        news = {name: shortened(how, 300) for name, how in alive.items() if ledger and ledger.known_off(name, seen_at)}
+        if not ledger or not news:
             return
-        before = ledger.standing.attention, ledger.standing.last_error
-        ledger.looked(found, self.limits, chance)
-        self._publish_look(system, before, found.at)
-        if not found.doubts and not found.recorded:
-            self._write_proof(system, f"{system.capitalize()} looked at again: still off", found)
+        self.check_room()
+        self._write_attempt(system, f"found alive again: {told_in_one_line(news)}", now, by)
+        ledger.alive_again(news, self.client.revision, now, self.limits, chance)
 
-    def look_failed(self, system: System, why: str, now: datetime, chance: float) -> None:
-        """A second look could not be taken."""
-        standing = self.provisioning.standing[system]
-        before = standing.attention, standing.last_error
-        standing.look_later(shortened(why, 500), now, self.limits, chance)
-        self._publish_look(system, before, now)
+    def _end_attention(self, now: datetime) -> None:
+        """What was found alive again and again is quiet: nobody need look any more."""
+        for ledger in self.provisioning.systems.values():
+            calm_at = ledger.standing.calm_at(self.limits)
+            if calm_at and calm_at <= now and not ledger.drifts:
+                ledger.standing.calm()
+                self.client.revision += 1
 
-    def _publish_look(self, system: System, before: tuple[bool, str], now: datetime) -> None:
-        """Publish that a second look began or ended a system's attention."""
-        standing = self.provisioning.standing[system]
-        if standing.attention and (standing.attention, standing.last_error) != before:
-            self._write_attempt(system, standing.last_error, now)
-        elif before[0] and not standing.attention:
-            self.client.revision += 1
-
-    def _write_attempt(self, system: System, text: str, now: datetime) -> None:
+    def _write_attempt(self, system: System, text: str, now: datetime, by: str = "connect") -> None:
         self.client.revision += 1
         self.journal.write(
             Entry(
@@ -355,7 +342,7 @@ class ClientState:
                 now,
                 f"{system.capitalize()} {text}",
                 kind=system,
-                by="connect",
+                by=by,
                 revision=self.client.revision,
             )
         )

@@ -43,6 +43,7 @@ ServiceName = Annotated[
     Field(description="A service of a further kind, as kind:name", examples=["doors:main-entrance"]),
 ]
 ShortText = Annotated[str, StringConstraints(max_length=500)]
+SubjectName = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"\S")]
 Seconds = Annotated[float, Field(ge=1, le=86400, allow_inf_nan=False)]
 Word = Annotated[str, StringConstraints(min_length=1, max_length=64, strip_whitespace=True)]
@@ -350,6 +351,12 @@ class DriftReport(Body, Envelope):
 
     system: KindName
     source: Word = "monitoring"
+    alive: dict[SubjectName, ShortText] = Field(
+        default_factory=dict,
+        max_length=MOST,
+        description="What is in service or in use though it was proven off, with how it shows. Empty: all is doubted",
+    )
+    seen_at: AwareDatetime | None = Field(None, description="When that was seen; what was proven off since stands")
 
 
 class LimitsGiven(Strict):
@@ -358,7 +365,6 @@ class LimitsGiven(Strict):
     attempt: Seconds | None = None
     first_pause: Seconds | None = None
     longest_pause: Seconds | None = None
-    second_look: Annotated[float, Field(ge=0, le=7 * 86400, allow_inf_nan=False)] | None = None
     at_once: Annotated[float, Field(ge=0, le=3, allow_inf_nan=False)] | None = None
 
     def over(self, present: Limits) -> Limits:

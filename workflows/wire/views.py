@@ -136,7 +136,6 @@ class SystemView(Model):
     by: str = ""
     note: str = ""
     skipped: SkippedView | None = None
-    second_look_at: datetime | None = None
     subjects: list[SubjectView] = Field(default_factory=list)
 
 
@@ -310,7 +309,6 @@ def _system(state: ClientState, system: System) -> SystemView:
         by=standing.by,
         note=standing.note,
         skipped=skipped and SkippedView(reason=skipped.reason, by=skipped.by, at=at_site(skipped.at, zone)),
-        second_look_at=standing.look_at and at_site(standing.look_at, zone),
     )
     protected = {line.number for line in state.client.services.lines if line.protected}
     subjects = [

@@ -138,6 +138,10 @@ def answer(client: dict[str, Any]) -> None:
 # -- pieces -----------------------------------------------------------------------------------------------------------
 
 
+def _cannot_run(client: dict[str, Any]) -> bool:
+    return any(matter["matter"] == "workflow" for matter in client["matters"])
+
+
 def _clients_table(items: list[dict[str, Any]], *, with_zone: bool, narrow: bool) -> tuple[list[Column], list[Row]]:
     """Every column there is, the most important ones first."""
     columns = [Column("client"), Column("name", least=8 if narrow else 16), Column("status")]
@@ -149,7 +153,7 @@ def _clients_table(items: list[dict[str, Any]], *, with_zone: bool, narrow: bool
             client["client_id"],
             client["name"] + (" (management)" if client["management"] else ""),
             word(client["status"]),
-            word("cannot run" if client["matters"] else client["provisioning"]),
+            word("cannot run" if _cannot_run(client) else client["provisioning"]),
             _next(client, with_zone=with_zone, with_time=not narrow),
             client["type"],
             client["office_label"],
@@ -218,8 +222,6 @@ def _standing(system: dict[str, Any]) -> Iterable[tuple[Cell, Cell]]:
     if system["by"] and system["state"] == "settled":
         how = f": {system['note']}" if system.get("note") else ""
         yield system["method"], f"by {system['by']} at {moment(system['proven_at'])} UTC{how}"
-    if system["second_look_at"]:
-        yield "second look", f"at {moment(system['second_look_at'])} UTC"
 
 
 def _possible(client: dict[str, Any]) -> str:

@@ -89,6 +89,11 @@ def systems(items: list[dict[str, Any]], now: datetime) -> None:
         for system in items
         if system["last_error"] and system["state"] != "working"
     ]
+    errors += [
+        [Text(_name(system), "dim"), f"what was switched off is not watched: {system['watch_error']}"]
+        for system in items
+        if system["watch_error"]
+    ]
     show(["", *table([Column(""), Column("")], errors, wrap=True)] if errors else [])
     if advice := list(_remedies(items)):
         note(*advice)

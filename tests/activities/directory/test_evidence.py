@@ -1,7 +1,11 @@
 """What was proven stands in the directory, once per client, system and revision."""
 
+from dataclasses import replace
+
 from activities.directory.evidence import Evidences
 from tests.activities.fixtures import AT, ONE, TWO, World, access, lines, publication
+from workflows.domain.journal import Entry, Event
+from workflows.domain.provisioning.standing import Proof
 from workflows.domain.systems import INTERNET, TELEPHONY
 from workflows.ports import Evidence, Finding
 
@@ -84,3 +88,41 @@ async def test_what_an_unknown_client_proves_is_left_to_its_publication(world: W
 async def standing(world: World) -> str:
     ((word,),) = await world.rows("directory", "SELECT provisioning FROM clients WHERE client_id = 'acme'")
     return str(word)
+
+
+WATCHED = "SELECT client_id, system, subject, revision, seen->>'in_service' FROM watched ORDER BY 1, 2, 3"
+
+
+async def test_what_was_proven_off_is_watched_from_the_same_statement_on_and_what_is_on_no_more(world: World) -> None:
+    await world.register("acme")
+    world.took()
+    await world.telephony.ensure(lines("acme", 2, one=False, two=True))
+    assert (
+        sum("INTO watched" in it.query for it in world.statements)
+        == sum("INTO proofs" in it.query for it in world.statements)
+        == 1
+    )
+    assert await world.rows("directory", WATCHED) == [("acme", "telephony", ONE, 2, "absent")]
+    await world.telephony.ensure(lines("acme", 3, one=True, two=False))
+    assert await world.rows("directory", WATCHED) == [("acme", "telephony", TWO, 3, "0")]
+    late = Evidence(TELEPHONY, 2, AT, "read back", [Finding(ONE, False), Finding(TWO, True)])
+    await Evidences(world.databases.directory, 5).record("acme", late)
+    assert ("acme", "telephony", TWO, 3, "0") in await world.rows("directory", WATCHED), "a late proof changes nothing"
+
+
+async def test_what_is_proven_off_in_part_is_watched_and_what_is_in_doubt_is_not(world: World) -> None:
+    await world.register("acme")
+    found = [Finding(ONE, False), Finding(TWO, False, proof=Proof.NOT_PROVEN, why="nobody says")]
+    await Evidences(world.databases.directory, 5).record("acme", Evidence(TELEPHONY, 2, AT, "read back", found))
+    assert await world.rows("directory", WATCHED) == [("acme", "telephony", ONE, 2, None)]
+
+
+async def test_a_proof_that_could_not_be_recorded_is_watched_from_its_publication_on(world: World) -> None:
+    ref = await world.register("acme")
+    order = publication("acme", 3, billing_ref=ref)
+    facts = {ONE: "off", TWO: "on"}
+    proven = Entry(Event.PROVEN, AT, "Telephony proven", TELEPHONY, "connect", revision=3, facts=facts)
+    other = Entry(Event.DECIDED, AT, "Active", "activate", revision=3, facts={"status": "off"})
+    for _ in range(2):
+        await world.directory.publish(replace(order, entries=[proven, other], first_entry=2))
+    assert await world.rows("directory", WATCHED) == [("acme", "telephony", ONE, 3, None)]

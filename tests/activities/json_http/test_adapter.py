@@ -5,6 +5,7 @@ import gzip
 import logging
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import pytest_asyncio
@@ -18,14 +19,15 @@ from activities.instances import Instance, Instances
 from activities.json_http.adapter import JsonHttpInternet, JsonHttpTelephony
 from activities.secrets import radius_password, sip_password
 from activities.settings import Settings
-from tests.activities.fixtures import AT, MASTER_KEY, ONE, TWO, World, access, lines, settings_for
+from tests.activities.fixtures import AT, MASTER_KEY, ONE, THREE, TWO, World, access, lines, settings_for
 from tests.support.json_system import TOKEN, JsonSystem, Thing, json_system
-from tests.support.orders import access_look, line_look
+from tests.support.orders import watched
 from tests.support.waiting import free_port
+from workflows.domain.provisioning.ledger import Desired
 from workflows.domain.provisioning.standing import Proof
 from workflows.domain.systems import INTERNET, MAIN, TELEPHONY, SystemInstance
 from workflows.domain.text import hidden_in
-from workflows.ports import STALE_REVISION, Evidence
+from workflows.ports import STALE_REVISION, Ensure, Evidence, Life, Observed
 
 DATABASES = ("directory",)
 
@@ -277,7 +279,7 @@ async def test_a_silent_system_is_unavailable_in_time(telephony: JsonHttpTelepho
 async def test_a_system_that_is_not_there_is_unavailable(world: World) -> None:
     telephony = telephony_at(world, f"http://127.0.0.1:{free_port()}")
     with pytest.raises(ApplicationError, match=r"telephony system at 127\.0\.0\.1:\d+ is unavailable") as failed:
-        await telephony.observe(line_look("acme", 1, [ONE], AT))
+        await telephony.observe(watched("acme", [ONE], AT))
     assert failed.value.type == SYSTEM_UNAVAILABLE
 
 
@@ -295,24 +297,38 @@ async def test_neither_token_nor_secrets_are_told(
         assert secret not in text
 
 
-async def test_a_second_look_changes_nothing_and_finds_what_is_alive(
+async def test_a_look_changes_nothing_and_finds_what_is_alive_unseen_or_over(
     telephony: JsonHttpTelephony, system: JsonSystem
 ) -> None:
-    look = line_look("acme", 2, [ONE, TWO], AT)
-    system.things |= {ONE: Thing("acme"), TWO: Thing("acme")}
-    assert (await telephony.observe(look)).complete
+    lately, long_ago = datetime.now(UTC), datetime.now(UTC) - timedelta(days=1)
+    system.things |= {ONE: Thing("acme"), TWO: Thing("acme"), THREE: Thing("bolt", in_service=True)}
+    off = [*watched("acme", [ONE, TWO], lately), *watched("acme", [THREE], lately)]
+    observed = await telephony.observe(off)
+    assert lives(observed) == {THREE: Life.OVER}, "it is another client's by now"
+    assert lives(await telephony.observe(watched("acme", [ONE], long_ago))) == {ONE: Life.OVER}
     system.things[ONE].in_service, system.things[TWO].alive = True, None
-    evidence = await telephony.observe(look)
-    assert evidence.look
-    assert proofs(evidence) == [(ONE, True, Proof.FAILED), (TWO, False, Proof.NOT_PROVEN)]
+    observed = await telephony.observe(watched("acme", [ONE, TWO], long_ago))
+    assert lives(observed) == {ONE: Life.ALIVE, TWO: Life.UNSEEN}
+    assert observed.trouble == "the system cannot say whether it is still in use"
     assert system.bodies == []
 
 
-async def test_many_lines_are_read_back_in_several_requests(telephony: JsonHttpTelephony, system: JsonSystem) -> None:
-    numbers = [f"+4420794{n:05}" for n in range(120)]
-    evidence = await telephony.observe(line_look("acme", 1, numbers, AT))
-    assert [finding.subject for finding in evidence.findings] == numbers
+def lives(observed: Observed) -> dict[str, Life]:
+    return {it.watched.subject: it.life for it in observed.sightings}
+
+
+async def test_lines_of_many_clients_are_looked_at_in_few_requests(
+    telephony: JsonHttpTelephony, system: JsonSystem
+) -> None:
+    off = [it for n in range(120) for it in watched(f"c{n}", [f"+4420794{n:05}"], datetime.now(UTC))]
+    assert (await telephony.observe(off)).trouble == ""
     assert system.asked == ["GET /v1/lines"] * 3
+
+
+async def test_what_was_given_up_is_ended_without_its_rates(internet: JsonHttpInternet, system: JsonSystem) -> None:
+    await internet.ensure(access("acme", 1, on=True))
+    assert (await internet.ensure(Ensure(INTERNET, "acme", 2, {"acme": Desired(on=False)}))).complete
+    assert system.bodies[-1]["accounts"] == {"acme": {"in_service": False}}
 
 
 async def test_internet_access_has_its_rates_and_its_vlan(internet: JsonHttpInternet, system: JsonSystem) -> None:
@@ -326,7 +342,7 @@ async def test_internet_access_has_its_rates_and_its_vlan(internet: JsonHttpInte
     assert (finding.proof, finding.why) == (Proof.NOT_PROVEN, "reads back with vlan 110 instead of None")
     system.deaf = False
     assert (await internet.ensure(access("acme", 3, on=False))).complete
-    assert (await internet.observe(access_look("acme", 3, ["acme"], AT))).complete
+    assert (await internet.observe(watched("acme", ["acme"], datetime.now(UTC)))).sightings == []
 
 
 async def test_settings_that_are_missing_are_named(world: World) -> None:

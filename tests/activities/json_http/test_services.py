@@ -1,6 +1,7 @@
 """A further kind, one that settings name, is switched and proven over the JSON protocol without code of its own."""
 
 from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,12 +12,13 @@ from activities.directory.evidence import Evidences
 from activities.instances import Instances
 from activities.json_http.adapter import JsonHttpServices
 from activities.secrets import radius_password, service_password
-from tests.activities.fixtures import AT, MASTER_KEY, World, settings_for
+from tests.activities.fixtures import MASTER_KEY, World, settings_for
 from tests.support.json_system import TOKEN, JsonSystem, Thing, json_system
+from tests.support.orders import watched
 from workflows.domain.provisioning.ledger import Desired, Setting
 from workflows.domain.provisioning.standing import Proof
 from workflows.domain.systems import SystemInstance
-from workflows.ports import Ensure, Evidence, Observe
+from workflows.ports import Ensure, Evidence, Life
 
 DATABASES = ()
 NAME = "main-entrance"
@@ -102,10 +104,14 @@ async def test_its_secret_is_its_own_and_travels_only_where_it_is_asked_for(
     assert system.things[f"acme/{NAME}"].secret != {"username": NAME, "password": password}
 
 
-async def test_a_second_look_finds_a_service_that_is_in_use_again(doors: JsonHttpServices, system: JsonSystem) -> None:
-    await doors.ensure(order("acme", 2, on=True))
-    await doors.ensure(order("acme", 3, on=False))
-    look = Observe("doors", "acme", 3, [NAME], AT)
-    assert proof(await doors.observe(look)) == (False, Proof.PROVEN, "")
+async def test_a_look_finds_a_service_of_the_right_client_in_use_again(
+    doors: JsonHttpServices, system: JsonSystem
+) -> None:
+    for client_id in ("acme", "bolt"):
+        await doors.ensure(order(client_id, 2, on=True))
+        await doors.ensure(order(client_id, 3, on=False))
+    off = [it for client_id in ("acme", "bolt") for it in watched(client_id, [NAME], datetime.now(UTC))]
+    assert (await doors.observe(off)).sightings == []
     system.things[f"acme/{NAME}"] = Thing("acme", in_service=True)
-    assert proof(await doors.observe(look))[1] is Proof.FAILED
+    (sighting,) = (await doors.observe(off)).sightings
+    assert (sighting.watched.client_id, sighting.life, sighting.how) == ("acme", Life.ALIVE, "it is in service")

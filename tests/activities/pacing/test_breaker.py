@@ -57,7 +57,7 @@ def admitted(breaker: Breaker, clock: Clock, rank: Rank, seconds: float, every: 
 
 
 def test_a_system_that_works_admits_everybody(breaker: Breaker, clock: Clock) -> None:
-    assert all(breaker.admit(f"c{n}", Rank.LOOK, clock.now) is None for n in range(1000))
+    assert all(breaker.admit(f"c{n}", Rank.TRIED, clock.now) is None for n in range(1000))
 
 
 def test_a_client_that_fails_often_breaks_nothing(breaker: Breaker, clock: Clock) -> None:
@@ -110,7 +110,7 @@ def test_it_works_again_once_nobody_was_turned_away_for_a_while(breaker: Breaker
     assert condition_of(breaker) is Condition.RECOVERING
     breaker.pass_time(clock.pass_(HORIZON))
     assert condition_of(breaker) is Condition.WORKING
-    assert breaker.admit("b", Rank.LOOK, clock.now) is None
+    assert breaker.admit("b", Rank.TRIED, clock.now) is None
 
 
 def test_it_fails_again_when_as_many_fail_in_a_row_while_it_recovers(breaker: Breaker, clock: Clock) -> None:
@@ -145,7 +145,7 @@ def test_an_operators_attempt_is_admitted_before_those_that_wait_already(
 
 @pytest.mark.parametrize("prepare", [break_, mend])
 @pytest.mark.parametrize(
-    ("first", "then"), [(Rank.OPERATOR, Rank.TIMER), (Rank.TIMER, Rank.BULK), (Rank.BULK, Rank.LOOK)]
+    ("first", "then"), [(Rank.OPERATOR, Rank.TIMER), (Rank.TIMER, Rank.BULK), (Rank.BULK, Rank.TRIED)]
 )
 def test_while_more_urgent_ones_take_every_token_the_others_get_none(
     breaker: Breaker, clock: Clock, prepare: Preparing, first: Rank, then: Rank
@@ -185,11 +185,10 @@ def test_a_clock_that_is_set_back_neither_stops_nor_opens_it(breaker: Breaker, c
     assert admitted(breaker, clock, Rank.BULK, 50) == 10
 
 
-def test_a_rank_follows_the_priority_and_looks_come_last() -> None:
-    assert [Rank.of(key, look=False) for key in (1, 2, 3, 4, 5, None)] == [
+def test_a_rank_follows_the_priority() -> None:
+    assert [Rank.of(key) for key in (1, 2, 3, 4, 5, None)] == [
         *(Rank.OPERATOR, Rank.OPERATOR, Rank.TIMER, Rank.TIMER, Rank.BULK, Rank.TIMER)
     ]
-    assert Rank.of(2, look=True) is Rank.LOOK
 
 
 def test_a_client_whose_time_runs_out_while_the_system_recovers_is_to_be_woken_until_it_has_its_turn(

@@ -19,12 +19,11 @@ from activities.errors import is_of_a_row, rejected, stale_revision, translated
 from activities.pacing.breaker import Condition, Paces
 from activities.pacing.interceptor import SYSTEM_PACED, Pacing
 from activities.pacing.states import SystemStates, this_worker
-from tests.activities.fixtures import AT, ONE, TWO, World, access, lines, registration
-from tests.support.orders import line_look
+from tests.activities.fixtures import ONE, TWO, World, access, lines, registration
 from tests.support.waiting import eventually, meanwhile
 from workflows.domain.provisioning.standing import Proof
 from workflows.domain.systems import INTERNET, TELEPHONY, SystemInstance
-from workflows.ports import Ensure, Evidence, Finding, Observe
+from workflows.ports import Evidence, Finding
 
 DATABASES = ("directory",)
 SERVED = PHONES, ROUTERS = SystemInstance(TELEPHONY), SystemInstance(INTERNET)
@@ -184,14 +183,14 @@ def test_what_a_database_has_against_a_row_is_told_from_what_it_has_against_us(
     assert is_of_a_row(translated(error, world.databases.of(TELEPHONY))) is of_a_row
 
 
-def found(*proofs: Proof, look: bool = False) -> Evidence:
+def found(*proofs: Proof) -> Evidence:
     """An evidence with these proofs, of one line after the other."""
     why = f"calls and registrations unknown: http://kamailio did not answer about {ONE.removeprefix('+')}"
     findings = [
         Finding(number, False, {}, proof, "" if proof is Proof.PROVEN else why)
         for number, proof in zip((ONE, TWO), proofs, strict=False)
     ]
-    return Evidence(TELEPHONY, 1, NOON, "asked", findings, look=look)
+    return Evidence(TELEPHONY, 1, NOON, "asked", findings)
 
 
 NOTHING, SOMETHING, REFUSED = (
@@ -201,23 +200,18 @@ NOTHING, SOMETHING, REFUSED = (
 )
 
 
-@pytest.mark.parametrize("look", [False, True], ids=["change", "look"])
 @pytest.mark.parametrize(
     ("proofs", "condition"),
     [(NOTHING, Condition.FAILING), (SOMETHING, Condition.WORKING), (REFUSED, Condition.WORKING)],
     ids=["nothing", "something", "refused"],
 )
 async def test_a_system_that_nothing_can_be_seen_of_fails(
-    desk: ClientService, proofs: tuple[Proof, ...], condition: Condition, look: bool
+    desk: ClientService, proofs: tuple[Proof, ...], condition: Condition
 ) -> None:
-    desk.work.evidence = found(*proofs, look=look)
+    desk.work.evidence = found(*proofs)
     for n in range(3):
-        await desk.attempt(order_of(f"c{n}", look=look))
+        await desk.attempt(lines(f"c{n}", 1, one=False, two=False))
     assert desk.pacing.condition(PHONES) is condition
-
-
-def order_of(client_id: str, *, look: bool) -> Ensure | Observe:
-    return line_look(client_id, 1, [ONE, TWO], AT) if look else lines(client_id, 1, one=False, two=False)
 
 
 async def test_what_is_told_of_silence_is_short_and_names_no_line(desk: ClientService) -> None:
@@ -284,13 +278,10 @@ async def test_one_system_that_fails_does_not_pace_the_other_nor_the_directory(d
     assert desk.pacing.condition(ROUTERS) is Condition.WORKING
 
 
-async def test_an_operators_attempt_finds_a_token_before_those_of_timers_bulk_and_second_looks(
-    desk: ClientService,
-) -> None:
+async def test_an_operators_attempt_finds_a_token_before_those_of_timers_and_bulk(desk: ClientService) -> None:
     await desk.fail()
     desk.now += timedelta(seconds=5.1)
-    look = line_look("seen", 1, [], AT)
-    for order, key in ((look, 2), (lines("bulk", 1, one=True), 5), (lines("timer", 1, one=True), None)):
+    for order, key in ((lines("bulk", 1, one=True), 5), (lines("timer", 1, one=True), None)):
         await turned_away(desk, order, key)
     assert await desk.attempt(lines("acme", 1, one=True), key=2) == PROVEN
 

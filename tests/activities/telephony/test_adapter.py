@@ -8,8 +8,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.secrets import ha1, sip_password, sip_username
 from activities.telephony.adapter import METHOD
-from tests.activities.fixtures import AT, DOMAIN, MASTER_KEY, ONE, THREE, TWO, World, lines
-from tests.support.orders import line_look
+from tests.activities.fixtures import DOMAIN, MASTER_KEY, ONE, THREE, TWO, World, lines
 from workflows.domain.provisioning.standing import Proof
 from workflows.domain.systems import TELEPHONY
 from workflows.ports import STALE_REVISION
@@ -181,29 +180,6 @@ async def test_without_an_rpc_address_the_evidence_says_that_calls_were_not_look
     assert off.method == f"{METHOD}; calls were not looked up"
     assert off.findings[0].seen["calls"] == "not looked up"
     assert off.complete
-
-
-async def test_a_second_look_finds_what_is_alive_and_changes_nothing(world: World) -> None:
-    await world.telephony.ensure(lines("acme", 1, one=True, two=True, three=True))
-    await world.telephony.ensure(lines("acme", 2, one=False, two=False, three=False))
-    await world.execute("telephony", "UPDATE subscriber SET in_service = 1 WHERE username = '442079460001'")
-    await world.telephone(TWO)
-    before = await world.rows("telephony", "SELECT * FROM subscriber ORDER BY 1")
-    evidence = await world.telephony.observe(line_look("acme", 2, [ONE, TWO, THREE], AT))
-    assert evidence.look
-    assert [finding.proof for finding in evidence.findings] == [Proof.FAILED, Proof.FAILED, Proof.PROVEN]
-    assert "in_service=1" in evidence.findings[0].why
-    assert "registrations=1" in evidence.findings[1].why
-    assert await world.rows("telephony", "SELECT * FROM subscriber ORDER BY 1") == before
-    assert len(await world.rows("telephony", "SELECT FROM location")) == 1
-
-
-async def test_at_the_second_look_a_line_of_another_client_is_off(world: World) -> None:
-    await world.telephony.ensure(lines("acme", 1, one=False))
-    await world.telephony.ensure(lines("bolt", 1, one=True))
-    await world.telephone(ONE)
-    (finding,) = (await world.telephony.observe(line_look("acme", 1, [ONE], AT))).findings
-    assert (finding.proof, finding.in_service, finding.seen) == (Proof.PROVEN, False, {"owner": "another client"})
 
 
 async def test_an_order_without_lines_is_proven(world: World) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -12,13 +13,13 @@ from temporalio.exceptions import ApplicationError
 
 from activities.telephony import kamailio_rpc
 from activities.telephony.kamailio_rpc import Servers
-from tests.activities.fixtures import AT, DOMAIN, ONE, THREE, TWO, World, lines, settings_for
+from tests.activities.fixtures import DOMAIN, ONE, THREE, TWO, World, lines, settings_for
 from tests.support.exchange import RINGING, TALKING, Exchange
-from tests.support.orders import line_look, line_order
+from tests.support.orders import line_order, watched
 from tests.support.waiting import free_port
 from workflows.domain.provisioning.standing import Proof
 from workflows.domain.text import LONGEST_FOREIGN, hidden_in
-from workflows.ports import Finding
+from workflows.ports import Finding, Observed
 
 DATABASES = ("telephony",)
 NUMBER_ONE, NUMBER_TWO = ONE.removeprefix("+"), TWO.removeprefix("+")
@@ -46,9 +47,8 @@ async def ceased(world: World) -> Finding:
     return one
 
 
-async def look(world: World) -> Finding:
-    (finding,) = (await world.telephony.observe(line_look("acme", 2, [ONE], AT))).findings
-    return finding
+async def look(world: World) -> Observed:
+    return await world.telephony.observe(watched("acme", [ONE], datetime.now(UTC)))
 
 
 async def test_lines_that_go_on_ask_no_server(world: World, exchange: Exchange) -> None:
@@ -82,9 +82,10 @@ async def test_every_server_is_asked(world: World, exchange: Exchange) -> None:
 async def test_calls_may_finish_and_are_counted(world: World, exchange: Exchange) -> None:
     await world.open(limits={"sip_rpc_urls": exchange.url, "calls_in_progress": "finish"})
     exchange.calls = {1: (NUMBER_ONE, SOMEBODY, TALKING), 2: (SOMEBODY, NUMBER_ONE, RINGING)}
-    for found in (await ceased(world), await look(world)):
-        assert found.proof is Proof.PROVEN
-        assert (found.seen["calls"], found.seen["ringing"]) == ("1", "1")
+    found = await ceased(world)
+    assert found.proof is Proof.PROVEN
+    assert (found.seen["calls"], found.seen["ringing"]) == ("1", "1")
+    assert (await look(world)).sightings == []
     assert "dlg.end_dlg" not in exchange.methods
 
 
@@ -169,13 +170,16 @@ async def test_a_server_that_does_not_say_leaves_the_line_not_proven(
     fault(exchange)
     if fault is not silent:
         monkeypatch.setattr(kamailio_rpc, "ANSWER", 60.0)  # what is answered may take its time to arrive
-    for found in (await ceased(world), await look(world)):
-        assert found.proof is Proof.NOT_PROVEN
-        assert found.why.startswith(f"calls and registrations unknown: {exchange.name} ")
-        assert words in found.why
-        assert len(found.why) <= LONGEST_FOREIGN
-        assert hidden_in(found.why) is None
-        assert found.seen["calls"] == "unknown"
+    found = await ceased(world)
+    assert found.proof is Proof.NOT_PROVEN
+    assert found.why.startswith(f"calls and registrations unknown: {exchange.name} ")
+    assert found.seen["calls"] == "unknown"
+    trouble = (await look(world)).trouble
+    assert trouble.startswith(f"{exchange.name} ")
+    for text in (found.why, trouble):
+        assert words in text
+        assert len(text) <= LONGEST_FOREIGN
+        assert hidden_in(text) is None
 
 
 async def test_an_address_where_nobody_listens_is_a_server_that_did_not_answer(world: World) -> None:
@@ -198,20 +202,6 @@ async def test_a_line_that_the_system_does_not_know_needs_no_server(world: World
     exchange.silent = True
     (found,) = (await world.telephony.ensure(lines("acme", 2, three=False))).findings
     assert (found.subject, found.proof, found.seen["in_service"]) == (THREE, Proof.PROVEN, "absent")
-
-
-async def test_a_second_look_finds_what_a_server_has_in_memory_and_ends_nothing(
-    world: World, exchange: Exchange
-) -> None:
-    assert (await ceased(world)).proof is Proof.PROVEN
-    exchange.registered = {AOR_ONE}
-    found = await look(world)
-    assert (found.proof, found.seen["registrations_by_rpc"]) == (Proof.FAILED, "1")
-    assert "still registered" in found.why
-    exchange.registered, exchange.calls = set(), {1: (NUMBER_ONE, SOMEBODY, TALKING)}
-    found = await look(world)
-    assert (found.proof, found.seen["calls"]) == (Proof.FAILED, "1")
-    assert set(exchange.calls) == {1}
 
 
 async def test_a_new_secret_ends_registrations_in_memory_and_lets_calls_go_on(world: World, exchange: Exchange) -> None:
@@ -360,9 +350,9 @@ async def test_the_path_of_a_server_is_in_no_text_of_ours(
         for fault in (silent, garbled, foreign, odd, without_dialog, refusing):
             exchange.silent, exchange.says, exchange.lacks, exchange.status = False, b"", (), 200
             fault(exchange)
-            finding = await look(world)
-            assert finding.proof is Proof.NOT_PROVEN
-            assert secret not in str(finding)
+            observed = await look(world)
+            assert observed.trouble
+            assert secret not in str(observed)
         exchange.silent, exchange.says, exchange.lacks, exchange.status = False, b"", (), 200
         assert secret not in str(await look(world))
     assert exchange.paths == {f"/RPC/{secret}"}

@@ -165,15 +165,15 @@ class Poisoned:
 async def poisoned(service: Service) -> AsyncIterator[Poisoned]:
     """Three at once, one for a test: the server takes ten seconds to say that a task fails."""
     clients = tuple([(await service.create())["client_id"] for _ in range(3)])
-    poisoned, sound = Poisoned(clients, {*clients}), ClientState.next_look
+    poisoned, sound = Poisoned(clients, {*clients}), ClientState.next_moment
 
-    def next_look(state: ClientState, *busy: Any) -> Any:
+    def next_moment(state: ClientState) -> Any:
         if state.client.client_id in poisoned.sick and POISON in state.client.holds:
             raise RuntimeError("a bug")
-        return sound(state, *busy)
+        return sound(state)
 
     with pytest.MonkeyPatch.context() as bug:
-        bug.setattr(ClientState, "next_look", next_look)
+        bug.setattr(ClientState, "next_moment", next_moment)
         for client_id in clients:
             await service.known(client_id)
             await service.temporal.get_workflow_handle(f"client-{client_id}").signal("suspend", {"source": POISON})

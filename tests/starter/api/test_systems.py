@@ -163,7 +163,7 @@ async def test_what_is_marked_done_is_proven_by_hand_and_says_by_whom(slow: Serv
     telephony = system_of(back.json())
     assert (telephony["method"], telephony["by"]) == ("memory", ""), "the next proof is nobody's word"
     assert (telephony["note"], telephony["subjects"][0]["seen"]) == ("", {"row": "on"})
-    assert telephony == system_of(await shown(slow, client_id)) | {"second_look_at": telephony["second_look_at"]}
+    assert telephony == system_of(await shown(slow, client_id))
 
 
 async def test_a_decommission_marked_done_by_hand_closes_the_client(slow: Service) -> None:
@@ -214,7 +214,7 @@ async def test_a_line_that_is_refused_needs_a_person_and_the_rest_is_switched(sl
     del slow.telephony.doubts[bad]
 
 
-async def test_evidence_is_shown_with_each_line_and_the_second_look_with_its_time(slow: Service) -> None:
+async def test_evidence_is_shown_with_each_line(slow: Service) -> None:
     client = await slow.create(internet=ACCESS)
     suspended = (await slow.post(client["client_id"], "suspend")).json()
     for view in (suspended, await shown(slow, client["client_id"]), await listed(slow, client["client_id"])):
@@ -222,8 +222,6 @@ async def test_evidence_is_shown_with_each_line_and_the_second_look_with_its_tim
             assert system["method"] == "memory"
             assert {subject["subject"]: subject["actual"] for subject in system["subjects"]} == system["actual"]
             assert [subject["seen"] for subject in system["subjects"]] == [{"row": "off"}]
-    telephony = system_of(await shown(slow, client["client_id"]))
-    assert telephony["second_look_at"] > telephony["proven_at"]
 
 
 async def test_a_protected_line_is_shown_as_left_in_service(service: Service) -> None:

@@ -113,7 +113,7 @@ def test_a_history_wraps_its_last_column_alone(width: int, capsys: pytest.Captur
 def test_a_new_clients_lines_are_shown_before_they_are_wanted(width: int, capsys: pytest.CaptureFixture[str]) -> None:
     client: dict[str, Any] = deepcopy(CLIENT)
     for system in client["systems"]:
-        system |= {"desired": {}, "actual": {}, "proven_at": None, "subjects": [], "second_look_at": None}
+        system |= {"desired": {}, "actual": {}, "proven_at": None, "subjects": []}
     render.client(client)
     lines = capsys.readouterr().out.splitlines()
     assert any(line.split() == ["internet", client["internet"]["account"], "-", "-", "-"] for line in lines)
@@ -131,7 +131,7 @@ def test_what_stands_in_the_way_is_shown_with_each_line(capsys: pytest.CaptureFi
     lift = {**line, "subject": "+442079460004", "desired": "on", "actual": "on", "protected": True}
     telephony["subjects"] = [line, dark | {"why": "Kamailio is silent"}, bad, lift]
     telephony["desired"] = {subject["subject"]: subject["desired"] for subject in telephony["subjects"]}
-    telephony |= {"state": "attention", "attempts": 3, "last_error": "not done", "second_look_at": None}
+    telephony |= {"state": "attention", "attempts": 3, "last_error": "not done"}
     telephony |= {"attention_since": "2026-11-20T10:30:01Z", "next_attempt_at": "2026-11-20T10:38:00Z"}
     skipped = {"reason": "on Monday", "by": "ada", "at": "2026-11-20T10:30:01Z"}
     internet |= {"state": "skipped", "skipped": skipped}
@@ -146,7 +146,6 @@ def test_what_stands_in_the_way_is_shown_with_each_line(capsys: pytest.CaptureFi
         "internet acme off skipped 2026-11-20 10:30:01",
         "telephony attention since 2026-11-20 10:30:01 UTC, 3 attempts, next attempt 2026-11-20 10:38:00 UTC: not done",
         "internet skipped by ada at 2026-11-20 10:30:01 UTC: on Monday",
-        "internet second look at 2026-11-20 10:31:01 UTC",
     ):
         assert words in output, output
     client["status"] = "active"

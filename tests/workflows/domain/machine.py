@@ -85,7 +85,7 @@ class World(RuleBasedStateMachine):
         client = Client("acme", "Acme Ltd", "thames", timezone, services, starting(day, timezone), START, "B-1")
         client.activation, client.management = activation, management
         self.now, self.asked, self.count = START, list[AnyCommand](), 0
-        self.state = ClientState.of_new(client, Limits(recent=1000, second_look=60), "c0")
+        self.state = ClientState.of_new(client, Limits(recent=1000), "c0")
         self.kept = set[str]()  # lines that stay on through a suspension, where they are protected
         self.accepted = set[str]()  # of these, what a person has said to leave as it is
         self.by_hand = set[str]()  # lines and accounts that somebody has switched on behind our back
@@ -138,7 +138,7 @@ class World(RuleBasedStateMachine):
         before = copy.deepcopy(self.state)
         foretold = why(lambda: self.state.check(command, self.now))
         if isinstance(command, MarkDone | Skip) and foretold is None:
-            self.accepted |= {*self.ledger(command.system).to_look_at} & self.by_hand
+            self.accepted |= {*self.ledger(command.system).wanted} & self.by_hand
         if isinstance(command, MarkDone) and foretold is None and self.state.answered(command) is None:
             self.do_by_hand(command.system)
         if foretold is None and self.state.answered(command) is None and self.state.needs_of(command):
@@ -251,32 +251,34 @@ class World(RuleBasedStateMachine):
 
     @rule(which=st.integers(0, 31))
     def switch_on_by_hand(self, which: int) -> None:
-        """Somebody switches on what was proven off, and is not looked at a second time yet."""
+        """Somebody switches on what was proven off."""
         systems = self.state.provisioning.systems
         if self.under_way or any(self.state.drifts(system) for system in systems):
             return
-        off = ((system, name) for system, ledger in systems.items() for name in ledger.to_look_at)
+        off = ((system, name) for system, it in systems.items() for name, x in it.proven.items() if not x.on)
         for i, (system, name) in enumerate(off):
             if which >> i & 1:
                 self.real[system][name] = True
                 self.by_hand.add(name)
 
-    @rule(system=st.sampled_from(SYSTEMS), blind=st.booleans())
-    def look_again(self, system: System, blind: bool) -> None:
-        """The second look, as the loop takes it; a blind one sees nothing."""
+    @rule(system=st.sampled_from(SYSTEMS), late=st.booleans())
+    def look(self, system: System, late: bool = False) -> None:
+        """The watch looks at all that it knows to be proven off, and reports what is alive. It may come late."""
         self.loop()
         state = self.state
-        if system in self.under_way or not state.may_look(system, self.now) or state.may_attempt(system, self.now):
+        if system not in state.provisioning:
             return
-        if blind:
-            state.look_failed(system, "no answer", self.now, 0.5)
-            assert not state.may_look(system, self.now)
-            return
-        looked_at = state.provisioning.systems[system].to_look_at
-        alive = {name: Doubt(Proof.FAILED, "alive") for name in looked_at if self.real[system].get(name)}
-        state.looked(system, Found(state.client.revision, self.now, doubts=alive), 0.5)
-        assert state.drifts(system) is bool(alive)
-        assert state.provisioning.standing[system].look_at is None
+        ledger = self.ledger(system)
+        alive = {name: "in use" for name, on in self.real[system].items() if on}
+        news = {*alive} & {name for name, known in ledger.proven.items() if not known.on and not ledger.wanted[name].on}
+        before = copy.deepcopy(state)
+        seen_at = min(ledger.standing.proofs.values(), default=self.now) if late else None
+        state.found_alive(system, alive, seen_at, self.now, "connect", 0.5)
+        if not news or late:
+            assert state == before
+        else:
+            assert not news & {*ledger.proven}
+            assert ledger.differs
 
     def do_by_hand(self, system: System) -> None:
         wanted = self.state.provisioning.systems[system].wanted
@@ -327,12 +329,14 @@ class World(RuleBasedStateMachine):
             if self.ledger(system).standing.skipped:
                 self.ask(Retry(system=system))
         for _ in range(6):
-            self.now = max(self.now, self.state.next_look() or self.now)
             self.loop()
             for system in SYSTEMS:
-                self.look_again(system, blind=False)
+                self.look(system)
                 self.now = max([self.now, *filter(None, [self.ledger(system).standing.retry_at])])
                 self.begin_and_hear(system)
+            self.now = max(
+                [self.now, *(x for s in SYSTEMS if (x := self.ledger(s).standing.calm_at(self.state.limits)))]
+            )
             for _ in range(len(self.state.claims) + 1):
                 self.publish(granted=True)
         client = self.state.client

@@ -19,7 +19,7 @@ from tests.workflows.domain.machine import World
 from workflows.domain.commands import ChangeServices, Convert
 from workflows.domain.dates import local_day
 from workflows.domain.lifecycle import Activation, Kind, Status
-from workflows.domain.provisioning.standing import BLIND, FLAPPING, Proof
+from workflows.domain.provisioning.standing import FLAPPING, Proof
 from workflows.domain.services import ClientType
 from workflows.domain.state import ClientState
 from workflows.domain.systems import INTERNET, TELEPHONY
@@ -46,7 +46,7 @@ class Lifecycle(World):
                 lambda: self.hear_of_failure("no answer", chance.random()),
                 lambda: self.hear_of_doubts(chance.choice(list(Proof)), chance.randrange(31), chance.random()),
                 lambda: self.switch_on_by_hand(chance.randrange(32)),
-                lambda: self.look_again(chance.choice(SYSTEMS), blind=chance.random() < 0.2),
+                lambda: self.look(chance.choice(SYSTEMS), late=chance.random() < 0.2),
                 lambda: self.publish(chance.random() < 0.8),
                 lambda: self.do_all_there_is_to_do_now(chance.choice(SYSTEMS)),
                 lambda: self.repeat(chance.randrange(1000)),
@@ -182,7 +182,7 @@ class Lifecycle(World):
             if state.drifts(system) and system != INTERNET and system not in self.under_way:
                 retry = standing.retry_at
                 assert state.may_attempt(system, self.now) or (retry is not None and retry > self.now)
-            if standing.attention and standing.revived < FLAPPING and standing.looks_failed < BLIND:
+            if standing.attention and standing.revived < FLAPPING:
                 assert state.drifts(system), "attention ends with a proof"
         if state.settled:
             assert provisioning.published >= state.client.revision

@@ -1,6 +1,7 @@
-"""What was proven line by line, what was not, and the second look at what is off (PRODUCT.md section 5)."""
+"""What was proven line by line, what was not, and what is found alive though proven off (PRODUCT.md section 5)."""
 
-from datetime import timedelta
+import copy
+from datetime import datetime, timedelta
 
 from tests.support.builders import (
     LIFT,
@@ -8,7 +9,6 @@ from tests.support.builders import (
     NOW,
     RESIDENTIAL,
     SECOND,
-    account,
     in_directory,
     lines_proven,
     lines_wanted,
@@ -18,7 +18,6 @@ from tests.support.builders import (
 from workflows.domain.client.client import Client
 from workflows.domain.commands import (
     ChangeServices,
-    Convert,
     Decommission,
     MarkDone,
     Retry,
@@ -33,9 +32,9 @@ from workflows.domain.provisioning.standing import Doubt, Found, Limits, Proof
 from workflows.domain.provisioning.telephony import numbers_in_use
 from workflows.domain.services import ClientType, Services
 from workflows.domain.state import ClientState
-from workflows.domain.systems import BUILT_IN, DIRECTORY, INTERNET, TELEPHONY
+from workflows.domain.systems import BUILT_IN, DIRECTORY, INTERNET, TELEPHONY, System
 
-LIMITS = Limits(attempt=120, first_pause=15, second_look=60)
+LIMITS = Limits(attempt=120, first_pause=15, longest_pause=600)
 SILENT = Doubt(Proof.NOT_PROVEN, "10.0.0.1 did not answer")
 REFUSED = Doubt(Proof.FAILED, "the row is refused")
 LATER = NOW + timedelta(seconds=60)
@@ -137,89 +136,113 @@ def test_a_removed_line_that_is_not_proven_off_is_attempted_until_it_is() -> Non
     assert SECOND.number not in state.numbers
 
 
-# -- the second look --------------------------------------------------------------------------------------------------
+# -- what is found alive ----------------------------------------------------------------------------------------------
 
 
-def test_what_was_switched_off_is_looked_at_again_after_the_delay() -> None:
+def suspended() -> ClientState:
+    """A client whose services were proven off at NOW."""
     state = settled()
-    assert state.next_look() is None, "nothing was switched off"
     state.obey(Suspend(), NOW)
     prove(state)
-    assert state.settled, "the second look keeps nobody waiting"
-    assert state.next_look() == LATER
-    assert not state.may_look(TELEPHONY, LATER - timedelta(seconds=1))
-    assert all(state.may_look(system, LATER) for system in BUILT_IN)
-    assert state.provisioning.systems[TELEPHONY].to_look_at == [LINE.number, SECOND.number]
-    assert state.provisioning.systems[INTERNET].to_look_at == ["acme"]
-    for system in BUILT_IN:
-        state.looked(system, Found(state.client.revision, LATER), 0.5)
-    assert state.next_look() is None
-    assert set(state.provisioning.standing[TELEPHONY].proofs.values()) == {LATER}
+    return state
 
 
-def test_without_a_delay_there_is_no_second_look() -> None:
-    state = in_directory(tenant(), Limits())
-    state.obey(Suspend(), NOW)
-    prove(state)
-    assert state.next_look() is None
+def report(state: ClientState, now: datetime = LATER, system: System = TELEPHONY, **alive: str) -> None:
+    """Somebody saw the second line, or what is named, alive."""
+    signs = alive or {SECOND.number: "registered again"}
+    state.found_alive(system, signs, now, now, "connect", 1.0)
 
 
 def test_a_line_found_alive_is_drift_and_is_switched_off_again() -> None:
-    state = settled()
-    state.obey(Suspend(), NOW)
-    prove(state)
-    alive = {SECOND.number: Doubt(Proof.FAILED, "registered again")}
-    state.looked(TELEPHONY, Found(state.client.revision, LATER, doubts=alive), 0.5)
-    assert told(state)[-1] == f"Telephony found alive at the second look: {SECOND.number}: registered again"
+    state = suspended()
+    report(state)
+    assert told(state)[-1] == f"Telephony found alive again: {SECOND.number}: registered again"
     assert state.may_attempt(TELEPHONY, LATER)
     assert not state.settled
+    assert lines_proven(state) == {LINE.number: False}, "the other is as it was"
     prove(state, now=LATER)
-    assert state.provisioning.systems[TELEPHONY].to_look_at == [LINE.number, SECOND.number]
-    assert state.next_look() == LATER, "the network's own look is due"
     assert state.provisioned is Provisioned.SETTLED, "once is drift, no more"
 
 
-def revive(state: ClientState, times: int) -> None:
-    """The same line is found alive at second look after second look, and proven off each time."""
-    alive = {SECOND.number: Doubt(Proof.FAILED, "registered again")}
-    for _ in range(times):
-        state.looked(TELEPHONY, Found(state.client.revision, LATER, doubts=alive), 1.0)
-        prove(state, now=LATER)
+def test_what_is_seen_of_something_that_should_be_on_is_being_switched_or_was_proven_off_since_says_nothing() -> None:
+    active = settled()
+    being_switched = settled()
+    being_switched.obey(Suspend(), NOW)
+    being_switched.provisioning.begin(TELEPHONY)
+    proven_since = suspended()
+    for state, seen_at in ((active, LATER), (being_switched, LATER), (proven_since, NOW)):
+        before = copy.deepcopy(state)
+        state.found_alive(TELEPHONY, {SECOND.number: "registered", "+440": "unknown"}, seen_at, LATER, "connect", 1.0)
+        assert state == before
+    report(proven_since)
+    assert proven_since.drifts(TELEPHONY)
 
 
-def test_what_is_switched_on_again_and_again_needs_a_person_however_often_it_is_proven_off() -> None:
-    state = settled()
-    state.obey(Suspend(), NOW)
-    prove(state)
-    revive(state, 1)
-    alive = {SECOND.number: Doubt(Proof.FAILED, "registered again")}
-    state.looked(TELEPHONY, Found(state.client.revision, LATER, doubts=alive), 1.0)
+def test_what_is_found_alive_twice_in_the_time_that_its_end_takes_is_told_once() -> None:
+    state = suspended()
+    report(state)
+    after = copy.deepcopy(state)
+    report(state)
+    assert state == after
+
+
+def test_a_report_about_a_system_that_the_client_does_not_have_says_nothing() -> None:
+    state = suspended()
+    before = copy.deepcopy(state)
+    report(state, system="doors", main="open")
+    report(state, system=DIRECTORY, acme="open")
+    assert state == before
+
+
+def test_what_is_switched_on_again_and_again_needs_a_person_until_it_has_been_quiet_for_the_longest_pause() -> None:
+    state = suspended()
+    report(state)
+    prove(state, now=LATER)
+    report(state, LATER + timedelta(seconds=1))
     standing = state.provisioning.standing[TELEPHONY]
     assert standing.last_error == f"alive again, 2 times in a row: {SECOND.number}: registered again"
     assert not state.may_attempt(TELEPHONY, LATER), "pauses grow, instead of flapping for ever"
-    assert standing.retry_at == LATER + timedelta(seconds=15)
+    assert standing.retry_at == LATER + timedelta(seconds=16)
     prove(state, now=LATER)
     assert not state.drifts(TELEPHONY)
     assert standing.attention, "a proof alone does not end it"
+    quiet = LATER + timedelta(seconds=600)
+    assert state.next_moment() == quiet
+    state.advance(quiet - timedelta(seconds=1))
+    assert standing.attention
     revision = state.client.revision
-    state.looked(TELEPHONY, Found(revision, LATER), 1.0)
+    state.advance(quiet)
     assert state.client.revision > revision, "which is published"
     prove(state, DIRECTORY)
     assert state.provisioned is Provisioned.SETTLED
     assert (standing.last_error, standing.revived) == ("", 0)
+    assert state.next_moment() is None
+
+
+def test_what_is_found_alive_long_after_the_last_time_is_no_row_of_times() -> None:
+    state = suspended()
+    for days in range(1, 5):
+        report(state, NOW + timedelta(days=days))
+        prove(state, now=NOW + timedelta(days=days))
+        assert state.provisioned is Provisioned.SETTLED
+
+
+def revive(state: ClientState, times: int) -> None:
+    """The same line is found alive again and again, and proven off each time."""
+    for n in range(times):
+        report(state, LATER + timedelta(seconds=n + 1))
+        prove(state, now=LATER + timedelta(seconds=n + 1))
 
 
 def test_a_new_decision_forgets_that_a_line_came_alive_again() -> None:
-    state = settled()
-    state.obey(Suspend(), NOW)
-    prove(state)
+    state = suspended()
     revive(state, 3)
     state.obey(Unsuspend(), NOW)
     prove(state)
     assert state.provisioned is Provisioned.SETTLED
 
 
-def test_a_second_look_that_cannot_be_taken_for_long_needs_a_person_who_can_act() -> None:
+def test_a_person_can_act_on_what_is_alive_again_and_again() -> None:
     for command in (
         Retry(system=TELEPHONY),
         Skip(system=TELEPHONY, reason="away"),
@@ -228,18 +251,23 @@ def test_a_second_look_that_cannot_be_taken_for_long_needs_a_person_who_can_act(
         state = settled()
         state.obey(Decommission(), NOW)
         prove(state)
-        state.looked(INTERNET, Found(state.client.revision, LATER), 0.5)
-        for _ in range(5):
-            assert state.provisioned is Provisioned.SETTLED
-            state.look_failed(TELEPHONY, "no answer", LATER, 1.0)
-        prove(state, DIRECTORY)
-        assert state.provisioned is Provisioned.ATTENTION
-        assert state.provisioning.standing[TELEPHONY].last_error == "not looked at again: no answer"
-        assert not state.finished
+        state = in_attention_though_proven(state)
+        assert not state.finished, "its workflow stays until it is quiet"
         assert state.obey(command, LATER).changed
         prove(state, DIRECTORY)
-        assert state.may_look(TELEPHONY, LATER) is isinstance(command, Retry)
+        assert state.may_attempt(TELEPHONY, LATER) is isinstance(command, Retry)
         assert state.finished is not isinstance(command, Retry)
+        prove(state, now=LATER)
+        assert state.provisioned is Provisioned.SETTLED
+
+
+def in_attention_though_proven(state: ClientState) -> ClientState:
+    standing = state.provisioning.standing[TELEPHONY]
+    standing.revived = 1
+    standing.revive("a line: registered again", LATER, state.limits, 1.0)
+    prove(state, now=LATER)
+    assert state.provisioned is Provisioned.ATTENTION
+    return state
 
 
 def test_what_a_person_has_accepted_stays_accepted_when_it_is_found_otherwise() -> None:
@@ -273,84 +301,38 @@ def test_a_proof_is_dated_by_the_clock_of_the_system() -> None:
     state.found(INTERNET, dict(state.provisioning.systems[INTERNET].wanted), found, 0)
     standing = state.provisioning.standing[INTERNET]
     assert (standing.proven_at, standing.proofs["acme"]) == (seen_at, seen_at)
-    assert standing.look_at == LATER, "but the second look is our own clock's"
 
 
-def test_a_removed_number_found_alive_is_taken_back_until_it_is_off() -> None:
-    state = settled()
-    state.obey(ChangeServices(remove_lines=(SECOND.number,)), NOW)
-    prove(state)
-    assert SECOND.number not in lines_wanted(state)
-    alive = {SECOND.number: Doubt(Proof.FAILED, "in service again")}
-    state.looked(TELEPHONY, Found(state.client.revision, LATER, doubts=alive), 0.5)
-    assert lines_wanted(state)[SECOND.number] is False
-    assert state.drifts(TELEPHONY)
-
-
-def test_an_account_ended_by_a_conversion_found_alive_is_switched_off_again_as_it_was() -> None:
-    state = settled()
-    state.obey(Convert(to=ClientType.VIRTUAL), NOW)
-    prove(state)
-    assert state.provisioning.systems[INTERNET].wanted == {}
-    alive = {"acme": Doubt(Proof.FAILED, "a session of 10.0.0.7")}
-    state.looked(INTERNET, Found(state.client.revision, LATER, doubts=alive), 0.5)
-    wanted = state.provisioning.systems[INTERNET].wanted["acme"]
-    assert wanted == account(False, 100, 20, 110)
-
-
-def test_what_cannot_be_seen_at_the_second_look_is_looked_at_again_with_growing_pauses() -> None:
-    state = settled()
-    state.obey(Suspend(), NOW)
-    prove(state)
-    state.look_failed(TELEPHONY, "no answer", LATER, 1.0)
-    assert state.provisioning.standing[TELEPHONY].look_at == LATER + timedelta(seconds=15)
-    state.looked(TELEPHONY, Found(1, LATER, doubts={LINE.number: SILENT}), 1.0)
-    assert state.provisioning.standing[TELEPHONY].look_at == LATER + timedelta(seconds=30)
-    assert state.settled
-    state.looked(TELEPHONY, Found(1, LATER), 1.0)
-    assert state.provisioning.standing[TELEPHONY].looks_failed == 0
-
-
-def test_what_is_switched_on_again_needs_no_second_look() -> None:
-    state = settled()
-    state.obey(Suspend(), NOW)
-    prove(state)
-    state.obey(Unsuspend(), NOW)
-    prove(state)
-    assert state.next_look() is None
-    assert state.provisioning.systems[TELEPHONY].look == {}
-    assert state.provisioning.systems[INTERNET].look == {}
-
-
-def test_a_decommissioned_client_ends_only_after_the_second_look() -> None:
+def test_a_decommissioned_client_ends_once_it_is_proven_off() -> None:
     state = settled()
     state.obey(Decommission(), NOW)
-    prove(state)
-    assert state.settled
-    assert not state.numbers, "its numbers are free already"
     assert not state.finished
-    for system in BUILT_IN:
-        state.looked(system, Found(state.client.revision, LATER), 0.5)
+    prove(state)
+    assert not state.numbers, "its numbers are free already"
     assert state.finished
 
 
-def test_a_second_look_that_the_directory_could_not_take_down_is_told_by_the_client() -> None:
+def test_every_line_of_a_proof_that_the_directory_could_not_take_down_is_told_by_the_client() -> None:
+    """The directory watches what it reads there."""
     state = settled()
     state.obey(Suspend(), NOW)
-    prove(state)
-    state.looked(INTERNET, Found(state.client.revision, LATER, recorded=False), 0.5)
-    assert told(state) == ["Internet looked at again: still off"]
+    state.provisioning.begin(TELEPHONY)
+    off = dict.fromkeys(lines_wanted(state), "off")
+    found = Found(state.client.revision, LATER, facts=off, recorded=False)
+    state.found(TELEPHONY, dict(state.provisioning.systems[TELEPHONY].wanted), found, 0.5)
+    assert (told(state)[-1], state.journal.waiting[-1].facts) == ("Telephony proven", off)
 
 
 # -- protected lines and rotated secrets ------------------------------------------------------------------------------
 
 
-def test_a_protected_line_is_not_looked_at_because_it_stays_in_service() -> None:
+def test_a_protected_line_that_is_seen_in_service_is_as_it_should_be() -> None:
     state = settled(tenant(services=Services(ClientType.RESIDENTIAL, (LINE, LIFT), RESIDENTIAL.internet)))
     state.obey(Suspend(), NOW)
     prove(state)
     assert lines_proven(state) == {LINE.number: False, LIFT.number: True}
-    assert state.provisioning.systems[TELEPHONY].to_look_at == [LINE.number]
+    state.found_alive(TELEPHONY, {LIFT.number: "in service"}, LATER, LATER, "connect", 1.0)
+    assert state.settled
 
 
 def test_rotated_credentials_are_proven_on_both_systems_also_while_suspended() -> None:

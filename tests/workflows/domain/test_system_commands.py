@@ -10,7 +10,7 @@ from workflows.domain.commands import Decommission, MarkDone, Retry, Skip, Suspe
 from workflows.domain.errors import InvalidField
 from workflows.domain.lifecycle import Status
 from workflows.domain.provisioning.provisioning import Provisioned
-from workflows.domain.provisioning.standing import Found, Limits, Skipped
+from workflows.domain.provisioning.standing import Limits, Skipped
 from workflows.domain.provisioning.telephony import numbers_in_use
 from workflows.domain.state import BULK_LAST, OPERATOR_FIRST, ClientState
 from workflows.domain.systems import BUILT_IN, DIRECTORY, INTERNET, TELEPHONY, System
@@ -20,7 +20,7 @@ SYSTEM_COMMANDS: list[type[SystemCommand]] = [Retry, Skip, MarkDone]
 
 def in_attention(status: Status = Status.ACTIVE) -> ClientState:
     """A client that was just told to end its services, which the telephone system does not do."""
-    state = in_directory(tenant(status), Limits(second_look=60))
+    state = in_directory(tenant(status), Limits())
     prove(state)
     state.obey(Suspend(source="operator"), NOW) if status is Status.ACTIVE else state.obey(Decommission(), NOW)
     state.provisioning.begin(TELEPHONY)
@@ -82,7 +82,7 @@ def test_a_skip_ends_with_a_retry() -> None:
 
 
 def test_a_decommission_is_not_content_with_an_attempt_that_was_for_a_suspension() -> None:
-    state = in_directory(tenant(), Limits(second_look=60))
+    state = in_directory(tenant())
     prove(state)
     state.obey(Suspend(source="operator"), NOW)
     state.provisioning.begin(TELEPHONY)
@@ -102,7 +102,6 @@ def test_a_decommissioned_client_whose_system_is_skipped_does_not_end_until_it_i
     state = in_attention(Status.SUSPENDED)
     ask(state, Skip)
     prove(state, DIRECTORY)
-    state.looked(INTERNET, Found(state.client.revision, NOW), 0.5)
     assert state.settled
     assert not state.finished
     assert state.numbers == {LINE.number, SECOND.number}, "what is not proven off is not free"
@@ -122,8 +121,6 @@ def test_a_system_marked_done_counts_as_proven_by_hand_and_by_whom() -> None:
     assert state.journal.waiting[-1].reason == "ticket 4711"
     prove(state, DIRECTORY)
     assert state.settled
-    assert state.next_look() is not None, "the network was switched off by us, and is looked at again"
-    assert state.provisioning.systems[TELEPHONY].to_look_at == []
 
 
 def test_what_is_marked_done_is_switched_again_by_the_next_decision() -> None:

@@ -5,10 +5,10 @@ Unknown is not off: what a system was never proven to do counts as drift.
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TypeAlias
 
-from workflows.domain.provisioning.standing import Found, Limits, Proof, Standing
+from workflows.domain.provisioning.standing import Found, Limits, Standing, told_in_one_line
 from workflows.domain.systems import MAIN
 
 Setting: TypeAlias = str | int | bool | None
@@ -26,14 +26,13 @@ class Desired:
 class Ledger:
     """One system of one client, served by an ``instance``.
 
-    ``proven`` is what each subject was last proven to be; one that is missing is unknown. ``look`` were proven off and
-    wait for their second look. ``standing`` says how the attempts went.
+    ``proven`` is what each subject was last proven to be; one that is missing is unknown. ``standing`` says how the
+    attempts went.
     """
 
     instance: str = MAIN
     wanted: dict[str, Desired] = field(default_factory=dict)
     proven: dict[str, Desired] = field(default_factory=dict)
-    look: dict[str, Desired] = field(default_factory=dict)
     standing: Standing = field(default_factory=Standing)
 
     @property
@@ -47,7 +46,7 @@ class Ledger:
         return self.differs and self.standing.skipped is None
 
     @property
-    def known_off(self) -> dict[str, Desired]:
+    def all_off(self) -> dict[str, Desired]:
         """Everything that was ever switched and is not forgotten, as off."""
         return {subject: replace(desired, on=False) for subject, desired in {**self.wanted, **self.proven}.items()}
 
@@ -58,8 +57,6 @@ class Ledger:
         if again or wanted != self.wanted:
             self.wanted = wanted
             self.standing.expect(revision)
-        if not self.to_look_at and self.standing.look_at is not None:
-            self.forget_look()
 
     def reopen(self, given_up: Collection[str]) -> bool:
         """Doubt what is off and given up now, so that it is proven off once more and released. Answers if any is."""
@@ -85,7 +82,6 @@ class Ledger:
         """The system was seen to do what was ordered, but for what is in doubt. What is off and no longer contracted
         is forgotten."""
         proven = {subject: desired for subject, desired in ordered.items() if subject not in found.doubts}
-        ended = {s: x for s, x in proven.items() if not x.on and ((was := self.proven.get(s)) is None or was.on)}
         self.proven = {s: x for s, x in proven.items() if x.on or s in contracted}
         kept = {*contracted, *self.proven, *found.doubts}
         self.wanted = {subject: desired for subject, desired in self.wanted.items() if desired.on or subject in kept}
@@ -95,53 +91,36 @@ class Ledger:
             standing.fall_short(found, limits, chance)
         else:
             standing.succeed(found.revision, found.seen, method=found.method)
-        if ended and limits.second_look:
-            self.look = {s: x for s, x in self.look.items() if s not in proven or not proven[s].on} | ended
-            standing.look_at, standing.looks_failed = found.at + timedelta(seconds=limits.second_look), 0
 
     def by_hand(self, revision: int, now: datetime, by: str, note: str, contracted: Collection[str]) -> None:
         """Somebody says that the system does what is wanted, having seen to it: what is wanted counts as proven.
 
-        Their ``note`` is the evidence. Nothing is looked at again: it is done by hand where we cannot see.
+        Their ``note`` is the evidence. It is not watched: it is done by hand where we cannot see.
         """
         self.standing.expect(revision)
         self.wanted = {s: desired for s, desired in self.wanted.items() if desired.on or s in contracted}
         self.proven = dict(self.wanted)
         self.standing.see(self.proven, now, self.proven)
         self.standing.succeed(revision, now, method="by hand", by=by, note=note)
-        self.forget_look()
 
     def doubt(self, revision: int) -> None:
         """Somebody found the system not as it was left: what was proven of it is unknown now."""
         self.proven = {}
         self.standing.distrust(revision)
 
-    # -- the second look --------------------------------------------------------------------------------------------
+    # -- what is found alive ----------------------------------------------------------------------------------------
 
-    @property
-    def to_look_at(self) -> list[str]:
-        """What was proven off, is still to be off, and was not looked at since."""
-        return [subject for subject in self.look if subject not in self.wanted or not self.wanted[subject].on]
+    def known_off(self, subject: str, seen_at: datetime | None) -> bool:
+        """Whether it is to be off, and was proven so before it was seen otherwise at ``seen_at`` (None: just now)."""
+        wanted, known, proof = self.wanted.get(subject), self.proven.get(subject), self.standing.proofs.get(subject)
+        if wanted is None or wanted.on or known is None or known.on:
+            return False
+        return seen_at is None or proof is None or proof < seen_at
 
-    def looked(self, found: Found, limits: Limits, chance: float) -> None:
-        """A second look was taken. What could not be seen is looked at again after a pause."""
-        if found.doubts:
-            self.standing.look_later(found.summary, found.at, limits, chance)
-            return
-        self.standing.see([subject for subject in self.to_look_at if subject in self.wanted], found.seen, self.wanted)
-        self.forget_look()
-
-    def alive_again(self, found: Found, revision: int, limits: Limits, chance: float) -> None:
-        """What was proven off is not: it is wanted off once more, also what was forgotten since."""
-        alive = {subject for subject, doubt in found.doubts.items() if doubt.proof is Proof.FAILED}
-        self.wanted = {subject: x for subject, x in self.look.items() if subject in alive} | self.wanted
+    def alive_again(
+        self, alive: Mapping[str, str], revision: int, now: datetime, limits: Limits, chance: float
+    ) -> None:
+        """These were proven off and are not, with why: they are unknown now."""
         self.proven = {subject: x for subject, x in self.proven.items() if subject not in alive}
         self.standing.distrust(revision)
-        self.standing.revive(found.summary, found.at, limits, chance)
-        self.standing.look_at, self.standing.looks_failed = None, 0
-
-    def forget_look(self) -> None:
-        """Nothing of this system is to be looked at again."""
-        if self.standing.look_at is not None or self.standing.revived:
-            self.standing.looked()
-        self.look = {}
+        self.standing.revive(told_in_one_line(alive), now, limits, chance)

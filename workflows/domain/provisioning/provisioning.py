@@ -1,6 +1,6 @@
 """All systems of one client together: what is wanted of each, and where they stand (PRODUCT.md section 5)."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -75,7 +75,7 @@ class Provisioning:
             again |= ending and ledger.differs  # an attempt under way, or a skip, was for an earlier decision
             if rotated:
                 again, ledger.proven = bool(ledger.wanted), {}
-            wanted = ledger.known_off
+            wanted = ledger.all_off
             if client.status is not Status.NEW:
                 wanted |= kind.wanted(client, ledger)
             ledger.want(wanted, client.revision, again=again)
@@ -134,16 +134,3 @@ class Provisioning:
             self.directory.distrust(revision)
         else:
             self.systems[system].doubt(revision)
-
-    # -- the second look --------------------------------------------------------------------------------------------
-
-    def next_look(self, busy: Collection[System] = ()) -> datetime | None:
-        """When something that was proven off is looked at again. What drifts, or is ``busy``, is done first."""
-        looks = [x.standing.look_at for system, x in self.systems.items() if system not in busy and not x.drifts]
-        return min((at for at in looks if at is not None), default=None)
-
-    def may_look(self, system: System, now: datetime) -> bool:
-        """Whether the second look at a system is due."""
-        ledger = self.systems.get(system)
-        at = ledger.standing.look_at if ledger else None
-        return ledger is not None and at is not None and at <= now and not ledger.drifts

@@ -9,8 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 MOST_TOLD = 3
-FLAPPING = 2  # second looks in a row that find something alive: somebody, or something, switches it on again
-BLIND = 5  # second looks in a row that could not be taken
+FLAPPING = 2  # times in a row that something off is found alive: somebody, or something, switches it on again
 
 
 class Proof(StrEnum):
@@ -32,8 +31,8 @@ class Limits:
     ``attempt`` bounds one attempt on one system, short retries included; so long may a change stay unproven before it
     needs a person. Pauses between attempts start at ``first_pause``, double, and never exceed ``longest_pause``.
     ``recent`` command ids are remembered, for deduplication. After ``renew_after`` events of history a run is renewed;
-    0: when the server suggests it. ``second_look`` after something was proven off it is looked at again; 0: never.
-    ``at_once`` bounds the first attempt of a decision that a person waits for; 0: every attempt goes through the queue.
+    0: when the server suggests it. ``at_once`` bounds the first attempt of a decision that a person waits for; 0: every
+    attempt goes through the queue.
     """
 
     attempt: float = 120.0
@@ -41,7 +40,6 @@ class Limits:
     longest_pause: float = 3600.0
     recent: int = 500
     renew_after: int = 0
-    second_look: float = 0.0
     at_once: float = 0.0
 
     def pause(self, failures: int, chance: float) -> timedelta:
@@ -56,6 +54,13 @@ class Doubt:
 
     proof: Proof
     why: str
+
+
+def told_in_one_line(whys: Mapping[str, str]) -> str:
+    """What is so of the first few subjects, and how many more there are."""
+    told = [f"{name}: {why}" for name, why in sorted(whys.items())]
+    more = f"; and {len(told) - MOST_TOLD} more" if len(told) > MOST_TOLD else ""
+    return "; ".join(told[:MOST_TOLD]) + more
 
 
 @dataclass(frozen=True)
@@ -86,9 +91,7 @@ class Found:
     @property
     def summary(self) -> str:
         """The doubts in one line."""
-        doubts = [f"{name}: {doubt.why}" for name, doubt in sorted(self.doubts.items())]
-        more = f"; and {len(doubts) - MOST_TOLD} more" if len(doubts) > MOST_TOLD else ""
-        return "; ".join(doubts[:MOST_TOLD]) + more
+        return told_in_one_line({name: doubt.why for name, doubt in self.doubts.items()})
 
 
 @dataclass(frozen=True)
@@ -106,9 +109,8 @@ class Standing:
 
     ``proofs`` say when each line or account was last seen to be as wanted, ``doubts`` why others are not proven.
     ``by`` is who marked the last proof done by hand, ``note`` how they say it was done, ``method`` how the proof came
-    about. ``look_at`` is the second look's;
-    ``looks_failed`` of them in a row could not be taken, ``revived`` in a row found something alive again; ``outrun``
-    times in a row the system said that it has obeyed a later revision.
+    about. ``revived`` times in a row something that was proven off was found alive again; ``outrun`` times in a row
+    the system said that it has obeyed a later revision.
     """
 
     wanted_since: int = 0
@@ -125,8 +127,6 @@ class Standing:
     proofs: dict[str, datetime] = field(default_factory=dict)
     doubts: dict[str, Doubt] = field(default_factory=dict)
     skipped: Skipped | None = None
-    look_at: datetime | None = None
-    looks_failed: int = 0
     revived: int = 0
     outrun: int = 0
     note: str = ""
@@ -151,7 +151,7 @@ class Standing:
             self.attempts, self.retry_at, self.doubts, self.short_since = 0, None, {}, None
 
     def succeed(self, revision: int, now: datetime, *, method: str = "", by: str = "", note: str = "") -> None:
-        """What was wanted at that revision is proven. After flapping, only a second look ends a person's attention."""
+        """What was wanted at that revision is proven. After flapping, only quiet ends a person's attention."""
         self.proven_revision, self.proven_at = max(revision, self.proven_revision), now
         self.method, self.by, self.note = method, by, note
         self.attempts, self.retry_at, self.doubts, self.skipped, self.outrun = 0, None, {}, None, 0
@@ -182,27 +182,26 @@ class Standing:
         self.skipped, self.retry_at = skipped, None
         self._calm()
 
-    def look_later(self, why: str, now: datetime, limits: Limits, chance: float) -> None:
-        """A second look could not be taken: try again after a pause, and tell a person when it cannot be for long."""
-        self.look_at, self.looks_failed = now + limits.pause(self.looks_failed, chance), self.looks_failed + 1
-        if self.looks_failed >= BLIND:
-            self.last_error = f"not looked at again: {why}"
-            self._alarm(now)
-
     def revive(self, why: str, now: datetime, limits: Limits, chance: float) -> None:
-        """A second look found something alive. Once is drift; again and again, a person must see why."""
-        self.revived += 1
+        """Something that was proven off was found alive. Once is drift; again and again, a person must see why."""
+        quiet_at = self._quiet_at(limits)
+        self.revived = self.revived + 1 if quiet_at and now < quiet_at else 1
         if self.revived >= FLAPPING and self.skipped is None:
             self.retry_at = now + limits.pause(self.revived - FLAPPING, chance)
             self.last_error = f"alive again, {self.revived} times in a row: {why}"
             self._alarm(now)
 
-    def looked(self) -> None:
-        """What was switched off is off at the second look, too, or is no more to be looked at."""
-        if self.revived >= FLAPPING or self.looks_failed >= BLIND:
-            self.last_error = ""
-            self._calm()
-        self.look_at, self.looks_failed, self.revived = None, 0, 0
+    def calm_at(self, limits: Limits) -> datetime | None:
+        """When a person's attention to what was found alive again and again ends, if it is not found so until then."""
+        return self._quiet_at(limits) if self.attention and self.revived >= FLAPPING else None
+
+    def calm(self) -> None:
+        """What was found alive again and again has been quiet since it was last proven off."""
+        self.revived, self.last_error = 0, ""
+        self._calm()
+
+    def _quiet_at(self, limits: Limits) -> datetime | None:
+        return self.proven_at and self.proven_at + timedelta(seconds=limits.longest_pause)
 
     def _put_off(self, error: str, now: datetime, limits: Limits, chance: float) -> None:
         self.retry_at = now + limits.pause(self.attempts, chance)

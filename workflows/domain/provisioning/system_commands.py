@@ -32,18 +32,16 @@ def carry_out(command: SystemCommand, client: Client, provisioning: Provisioning
 def _done(command: SystemCommand, client: Client, provisioning: Provisioning, now: datetime) -> str:
     standing = provisioning.standing[command.system]
     match command:
-        case Retry() if provisioning.differs(command.system, client):
+        case Retry():
+            if not provisioning.differs(command.system, client):
+                provisioning.doubt(command.system, client.revision)
             standing.expect(client.revision)
             return f"The {command.system} is attempted again"
         case Skip():
             differs = provisioning.differs(command.system, client)
             standing.expect(client.revision)
-            provisioning.systems[command.system].forget_look()
             standing.accept(Skipped(command.reason, command.by, now) if differs else None)
             return f"The {command.system} is left as it is, until the next decision that concerns it"
-        case Retry():
-            standing.look_at = now
-            return f"The {command.system} is looked at again"
         case MarkDone():
             ledger, contracted = provisioning.systems[command.system], kind_of(command.system).contracted(client)
             ledger.by_hand(client.revision, now, command.by, command.reason, contracted)
