@@ -8,13 +8,14 @@ import pytest_asyncio
 import uvicorn
 from playwright.async_api import expect
 
+from activities.background import background
 from starter.app import create_app
 from starter.clients import ClientService
 from starter.directory.watching import Watch
 from starter.web.http_server import Server
 from tests.browser.browsing import SOON, Browsers, listening
 from tests.support.service import KEYRING, LIMITS, TOKEN, Service, unique
-from tests.support.waiting import eventually, free_port, meanwhile
+from tests.support.waiting import eventually, free_port
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -29,7 +30,7 @@ async def serving_at(service: Service, port: int) -> AsyncIterator[str]:
     clients = ClientService(service.clients.gateway, service.clients.directory, watch, LIMITS, KEYRING)
     app = create_app(clients, TOKEN)
     server = Server(uvicorn.Config(app, host="127.0.0.1", port=port, access_log=False, log_config=None), watch)
-    async with meanwhile(watch.run()), running(server):
+    async with background(watch.run), running(server):
         yield f"http://127.0.0.1:{port}"
 
 

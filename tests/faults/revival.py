@@ -11,7 +11,8 @@ from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError
 
-from tests.support.waiting import eventually, meanwhile
+from activities.background import background
+from tests.support.waiting import eventually
 
 STANDS_STILL = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_NON_DETERMINISTIC_ERROR
 PAUSE = 1.0  # seconds between two looks
@@ -29,7 +30,10 @@ class Revival:
 
     def watching(self) -> AbstractAsyncContextManager[None]:
         """Looks again and again, whatever is away meanwhile."""
-        return meanwhile(eventually(self._over, within=math.inf, every=PAUSE))
+        return background(self._go_on)
+
+    async def _go_on(self) -> None:
+        await eventually(self._over, within=math.inf, every=PAUSE)
 
     async def _over(self) -> bool:
         with suppress(RPCError):  # Temporal is away, or the client is gone

@@ -13,6 +13,7 @@ import pytest_asyncio
 from temporalio.testing import WorkflowEnvironment
 
 import worker
+from activities.background import background
 from activities.database import Databases, open_databases
 from activities.directory.migrations import migrate
 from activities.pacing.breaker import Condition, Paces
@@ -25,7 +26,7 @@ from tests.faults.conftest import KEY
 from tests.support.cut_proxy import CutProxy
 from tests.support.databases import database
 from tests.support.json_system import TOKEN, JsonSystem, json_system
-from tests.support.waiting import eventually, meanwhile, unless_it_hangs
+from tests.support.waiting import eventually, unless_it_hangs
 from tests.support.workflows import Handle, Service
 from workflows.domain.provisioning.standing import Limits
 from workflows.domain.services import ClientType, Internet, Line, Services
@@ -161,7 +162,7 @@ async def another_worker(service: JsonService, dsn: str = "") -> AsyncIterator[P
     """What another worker knows of the systems, and does after a recovery. ``dsn`` leads it to the directory."""
     pacing = Pacing(Paces(clients=3, pace=1, drain=2), [PHONES])
     dsn = dsn or service.settings.directory_dsn.get_secret_value()
-    async with meanwhile(Drain(service.temporal, dsn, pacing, rate=2, pause=0.2).run()):
+    async with background(Drain(service.temporal, dsn, pacing, rate=2, pause=0.2).run):
         yield pacing
 
 
@@ -359,7 +360,7 @@ async def test_a_failing_system_that_nobody_tries_is_tried_by_one_client_after_t
     async def two_were_told() -> bool:
         return len(await json_service.rows(probes)) >= 2
 
-    async with meanwhile(*(drain.run() for drain in drains)):
+    async with background(*(drain.run for drain in drains)):
         await eventually(two_were_told)
         telephony.down = False
         async with unless_it_hangs():

@@ -20,6 +20,7 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from activities.at_once import SideBySide
+from activities.background import background
 from activities.calendar import ZoneRules
 from activities.database import Database
 from activities.directory.evidence import Evidences
@@ -39,7 +40,7 @@ from starter.temporal.gateway import Gateway
 from starter.web.http_server import Server
 from tests.support.databases import connected
 from tests.support.fakes import FakeSystem
-from tests.support.waiting import HANGING, eventually, free_port, meanwhile
+from tests.support.waiting import HANGING, eventually, free_port
 from worker import hearing_all_at_once, of_instances, together
 from workflows.client_lifecycle import ClientLifecycle
 from workflows.domain.provisioning.standing import Limits
@@ -262,7 +263,7 @@ async def running_service(temporal: Client, settings: Settings) -> AsyncIterator
         workers = together(*of_instances(temporal, systems, TASK_QUEUE), hearing_all_at_once(worker))
         watch = Watch(dsn, pause=0.1)
         clients = ClientService(Gateway(temporal, "http://ui"), DirectoryReads(database), watch, LIMITS, KEYRING)
-        async with workers, meanwhile(watch.run()), serving(create_app(clients, TOKEN)) as url, calling(url) as api:
+        async with workers, background(watch.run), serving(create_app(clients, TOKEN)) as url, calling(url) as api:
             service = Service(url, api, clients, temporal, telephony, internet, doors, settings)
             await service.site("Thames House", site_id=SITE)
             yield service

@@ -7,8 +7,7 @@ import asyncio
 import inspect
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar, overload
 
 from starter.local.ports import free_port as free_port
@@ -22,18 +21,6 @@ HANGING = 120.0  # seconds, after which nobody believes that it will still happe
 def unless_it_hangs() -> asyncio.Timeout:
     """A block that ends with a TimeoutError, if it hangs."""
     return asyncio.timeout(HANGING)
-
-
-@asynccontextmanager
-async def meanwhile(*work: Coroutine[Any, Any, object]) -> AsyncIterator[None]:
-    """These go on during the block, and are cancelled at its end, which waits until they are over."""
-    tasks = [asyncio.create_task(part) for part in work]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @overload

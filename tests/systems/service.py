@@ -11,6 +11,7 @@ import httpx2
 from pydantic import SecretStr
 
 import worker
+from activities.background import background
 from activities.database import open_databases
 from activities.settings import Settings
 from starter.app import create_app
@@ -27,7 +28,7 @@ from starter.temporal.gateway import Gateway
 from tests.support.databases import fetch, running_postgres
 from tests.support.router import Login, Router
 from tests.support.service import SITE, TOKEN, calling, running_temporal, serving, waiting
-from tests.support.waiting import eventually, free_udp_port, meanwhile
+from tests.support.waiting import eventually, free_udp_port
 from tests.systems.phone import Phone
 from workflows.domain.systems import System
 
@@ -170,7 +171,7 @@ async def running_service(systems: Systems, **changed: Any) -> AsyncIterator[Bui
     ):
         directory = DirectoryReads(pools.directory)
         clients = ClientService(Gateway(temporal, "http://ui"), directory, watch, settings.limits, Keyring.of(settings))
-        async with meanwhile(watch.run()), serving(create_app(clients, TOKEN)) as url, calling(url) as api:
+        async with background(watch.run), serving(create_app(clients, TOKEN)) as url, calling(url) as api:
             site = {"site_id": SITE, "name": "Thames House", "timezone": "Europe/London"}
             assert (await api.post("/sites", json=site)).status_code in (201, 409)  # services on the same systems
             yield Building(api, kamailio, freeradius, Router(freeradius.port, systems.secret), databases)

@@ -9,9 +9,10 @@ from typing import Any, TypeVar
 import asyncpg
 import pytest_asyncio
 
+from activities.background import background
 from tests.support.databases import connected
 from tests.support.router import Nas
-from tests.support.waiting import eventually, meanwhile
+from tests.support.waiting import eventually
 from tests.systems.network import Network, running_network
 from tests.systems.service import Systems
 
@@ -34,7 +35,7 @@ async def test_forty_suspensions_amid_a_storm_of_logins_leave_no_session_alive(n
     clients = await side_by_side([network.tenant() for _ in range(CLIENTS)])
     async with AsyncExitStack() as stack:
         gear = [await stack.enter_async_context(network.nas(f"127.0.0.{10 + n}")) for n in range(GEAR)]
-        async with meanwhile(*(log_in_again_and_again(gear[n % GEAR], *it) for n, it in enumerate(clients))):
+        async with background(*(partial(log_in_again_and_again, gear[n % GEAR], *it) for n, it in enumerate(clients))):
             await eventually(lambda: sum(len(nas.sessions) for nas in gear) >= CLIENTS)
             accounts = [account for account, _ in clients]
             await side_by_side([network.ask(account, "suspend") for account in accounts])

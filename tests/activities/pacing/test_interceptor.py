@@ -14,13 +14,14 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.testing import ActivityEnvironment
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 
+from activities.background import background
 from activities.database import open_databases
 from activities.errors import is_of_a_row, rejected, stale_revision, translated
 from activities.pacing.breaker import Condition, Paces
 from activities.pacing.interceptor import SYSTEM_PACED, Pacing
 from activities.pacing.states import SystemStates, this_worker
 from tests.activities.fixtures import ONE, TWO, World, access, lines, registration
-from tests.support.waiting import eventually, meanwhile
+from tests.support.waiting import eventually
 from workflows.domain.provisioning.standing import Proof
 from workflows.domain.systems import INTERNET, TELEPHONY, SystemInstance
 from workflows.ports import Evidence, Finding
@@ -307,13 +308,13 @@ async def test_the_directory_shows_every_change_at_once_and_forgets_a_worker_tha
 ) -> None:
     states, other = (SystemStates(desk.pacing, world.databases.directory, name) for name in ("", "elsewhere:1"))
     me = this_worker()
-    async with meanwhile(states.run()):
+    async with background(states.run):
         internet = ("internet", me, "working", "")
         await eventually(lambda: reports(world), equal=[internet, ("telephony", me, "working", "")])
         await desk.fail()
         failing = ("telephony", me, "failing", "SystemUnavailable: the telephony database is away")
         await eventually(lambda: reports(world), equal=[internet, failing])
-    async with meanwhile(other.run()):
+    async with background(other.run):
         await eventually(lambda: workers(world), equal={me, "elsewhere:1"})
     await states.forget()
     assert await workers(world) == {"elsewhere:1"}
@@ -334,7 +335,7 @@ async def test_rows_of_workers_that_were_killed_go_after_a_day(world: World, des
         VALUES ('telephony', 'gone:1', 'failing', now(), now() - interval '2 days'),
           ('telephony', 'here:1', 'failing', now(), now() - interval '2 days')""",
     )
-    async with meanwhile(SystemStates(desk.pacing, world.databases.directory, "here:1").run()):
+    async with background(SystemStates(desk.pacing, world.databases.directory, "here:1").run):
         await eventually(lambda: workers(world), equal={"here:1"})
     assert {state for _, _, state, *_ in await reports(world)} == {"working"}
 
@@ -350,7 +351,7 @@ async def test_a_directory_that_is_away_disturbs_nothing_and_is_told_of_once(wor
     async with open_databases(nowhere) as databases:
         states = SystemStates(Pacing(PACES, SERVED, clock), databases.directory, every=0.02)
         with structlog.testing.capture_logs() as lines:
-            async with meanwhile(states.run()):
+            async with background(states.run):
                 await eventually(lambda: len(looks) > 20)
             await states.forget()
     assert [line["event"] for line in lines].count("system_states_not_reported") == 1

@@ -12,11 +12,12 @@ from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.client import Client
 
+from activities.background import background
 from activities.watch.executions import Described, Executions, Run
 from activities.watch.watch import WorkflowWatch
 from tests.support.remedies import carry_out
 from tests.support.service import Service, unique
-from tests.support.waiting import eventually, meanwhile
+from tests.support.waiting import eventually
 from workflows.domain.state import ClientState
 
 POISON = "poison"
@@ -314,7 +315,7 @@ async def test_one_worker_at_a_time_looks(service: Service, directory: asyncpg.C
     await eventually(lambda: directory.fetchval("SELECT pg_try_advisory_lock(hashtextextended('watch', 0))"))
     executions = CountingExecutions(service.temporal)
     waiting = "SELECT FROM pg_stat_activity WHERE application_name = 'connect watch' AND query LIKE '%lock%'"
-    async with meanwhile(watching(service, executions, every=0.01).run()):
+    async with background(watching(service, executions, every=0.01).run):
         await eventually(lambda: directory.fetch(waiting))
         assert executions.requests == []
         await directory.execute("SELECT pg_advisory_unlock_all()")

@@ -5,11 +5,12 @@ from typing import Any
 import asyncpg
 import pytest
 
+from activities.background import background
 from starter.directory.watching import CHANNEL, Watch, until_settled
 from starter.local.postgres import EmbeddedPostgres
 from tests.support.cut_proxy import CutProxy
 from tests.support.service import Service
-from tests.support.waiting import eventually, meanwhile
+from tests.support.waiting import HANGING, eventually
 from workflows.domain.lifecycle import Status
 
 
@@ -30,7 +31,7 @@ async def test_a_lost_connection_is_made_anew_and_everybody_looks_again(service:
     dsn = service.settings.directory_dsn.get_secret_value()
     watch = Watch(f"{dsn}?application_name=watched", pause=0.05)
     cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'watched'"
-    async with meanwhile(watch.run()), service.directory() as connection:
+    async with background(watch.run), service.directory() as connection:
         with watch.of("acme") as changed:
             await eventually(changed.is_set)  # connected
             changed.clear()
@@ -44,7 +45,7 @@ async def test_a_connection_that_went_silent_is_noticed_and_made_anew(
     dsn = service.settings.directory_dsn.get_secret_value()
     async with CutProxy("127.0.0.1", postgres.port) as proxy:
         watch = Watch(dsn.replace(f":{postgres.port}/", f":{proxy.port}/"), pause=0.05, heartbeat=0.2)
-        async with meanwhile(watch.run()):
+        async with background(watch.run):
             with watch.of("acme") as changed:
                 await eventually(changed.is_set)  # connected
                 changed.clear()
@@ -67,7 +68,7 @@ async def test_what_only_the_driver_can_fail_with_ends_nothing(
         return await connect(*args, **named)
 
     monkeypatch.setattr(asyncpg, "connect", fails_once)
-    async with meanwhile(watch.run()):
+    async with background(watch.run, pause=HANGING):
         with watch.of("acme") as changed:
             await eventually(changed.is_set)
 
