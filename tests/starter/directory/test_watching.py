@@ -23,6 +23,9 @@ async def test_only_those_who_watch_a_client_or_all_hear_of_it(service: Service)
                 await connection.execute("SELECT pg_notify($1, 'acme')", CHANNEL)
                 return mine.is_set()
 
+            await eventually(notified)  # it listens
+            for event in (mine, other, every):
+                event.clear()
             await eventually(notified)
         assert (every.is_set(), other.is_set()) == (True, False)
 
@@ -31,8 +34,8 @@ async def test_a_lost_connection_is_made_anew_and_everybody_looks_again(service:
     dsn = service.settings.directory_dsn.get_secret_value()
     watch = Watch(f"{dsn}?application_name=watched", pause=0.05)
     cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'watched'"
-    async with background(watch.run), service.directory() as connection:
-        with watch.of("acme") as changed:
+    with watch.of("acme") as changed:
+        async with background(watch.run), service.directory() as connection:
             await eventually(changed.is_set)  # connected
             changed.clear()
             await eventually(lambda: connection.fetch(cut))
