@@ -37,7 +37,7 @@ async def test_the_three_axes_are_kept_apart(browsers: Browsers, held: str) -> N
 async def test_each_line_and_account_shows_what_was_seen_and_when(
     browsers: Browsers, service: Service, held: str
 ) -> None:
-    client = (await service.api.get(f"/clients/{held}")).json()
+    client = await service.client(held)
     page = await browsers.signed_in(f"/clients/{held}")
     for subject in (client["lines"][0]["number"], client["internet"]["account"]):
         row = page.locator(f'.evidence tr[data-key="{subject}"]')

@@ -29,7 +29,7 @@ async def focused(page: Page, field: str) -> None:
 
 
 async def client_of(service: Service, client_id: str) -> dict[str, Any]:
-    client: dict[str, Any] = (await service.api.get(f"/clients/{client_id}")).json()
+    client: dict[str, Any] = await service.client(client_id)
     return client
 
 

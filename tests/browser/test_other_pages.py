@@ -125,7 +125,7 @@ async def test_a_page_of_another_origin_cannot_change_anything(misled: Browser, 
         async with httpx2.AsyncClient(base_url=url, trust_env=False) as ann:
             wrong = await ann.post("/sign-in", data={"token": "mistyped"})
             assert wrong.status_code == 403, "nobody is locked out by what pages sent"
-    client = (await service.api.get(f"/clients/{client_id}")).json()
+    client = await service.client(client_id)
     assert (client["status"], client["name"].startswith("Victim")) == ("active", True)
     assert not any(line["reason"] == "forged" for line in await service.history(client_id))
 

@@ -92,7 +92,7 @@ async def test_a_plan_is_cancelled_from_the_list_and_the_page_comes_back(browser
     await expect(page.locator(".notice")).to_contain_text("Cancelled: decommission")
     await expect(page).to_have_url(re.compile(rf"/upcoming\?site={site}$"))
     await expect(page.get_by_text(f"Nothing is planned at {site}.")).to_be_visible()
-    assert (await service.api.get(f"/clients/{client_id}")).json()["planned"] == []
+    assert (await service.client(client_id))["planned"] == []
 
 
 async def test_what_somebody_else_plans_appears_by_itself(browsers: Browsers, service: Service) -> None:

@@ -140,7 +140,7 @@ async def test_an_exact_moment_is_that_of_the_site(browsers: Browsers, service: 
     await expect(page.get_by_label("Day and time in Europe/London")).to_have_value("2199-07-01T09:30")
     await page.get_by_role("button", name="Plan suspension for 1 Jul 2199, 09:30 Europe/London").click()
     await expect(page.locator("p.notice")).to_be_visible()
-    client = (await service.api.get(f"/clients/{acme['client_id']}")).json()
+    client = await service.client(acme["client_id"])
     assert [plan["at"] for plan in client["planned"]] == ["2199-07-01T09:30:00+01:00"]
 
 
@@ -267,7 +267,7 @@ async def test_a_system_in_attention_is_retried_skipped_and_marked_done(browsers
         await service.post(client["client_id"], "suspend", wait=0)
 
         async def provisioning() -> Any:
-            return (await service.api.get(f"/clients/{client['client_id']}")).json()["provisioning"]
+            return (await service.client(client["client_id"]))["provisioning"]
 
         await eventually(provisioning, equal="attention")
         page = await listening(await browsers.signed_in(f"/clients/{client['client_id']}"))
@@ -301,7 +301,7 @@ async def test_a_plan_that_is_gone_is_not_cancelled_twice(
     browsers.expects("status of 404")
     await service.post(acme["client_id"], "suspend", last_day="2199-03-30")
     page = await browsers.signed_in(f"/clients/{acme['client_id']}", scripts=False)
-    plan = (await service.api.get(f"/clients/{acme['client_id']}")).json()["planned"][0]["change_id"]
+    plan = (await service.client(acme["client_id"]))["planned"][0]["change_id"]
     await service.api.delete(f"/clients/{acme['client_id']}/planned/{plan}")
     await page.get_by_role("button", name="Cancel the planned suspend").click()
     await expect(page.get_by_role("alert")).to_contain_text("This change is not planned any more")

@@ -70,7 +70,7 @@ class RealService(Service):
             )
         return bool(known and not barred)
 
-    async def shown(self, client_id: str) -> tuple[str, str]:
+    async def state_of(self, client_id: str) -> tuple[str, str]:
         """The client's status in the directory, and where provisioning stands."""
         [row] = await self.databases.directory.read(
             "SELECT status, provisioning FROM clients WHERE client_id = $1", client_id

@@ -87,7 +87,7 @@ class JsonService(Service):
 
         await eventually(shown)
 
-    async def shown(self, state: str, how_many: int) -> None:
+    async def in_state(self, state: str, how_many: int) -> None:
         """Until the directory shows the telephone system of so many clients in this state, at least."""
         in_state = """SELECT FROM clients, jsonb_array_elements(document->'systems') s
             WHERE s->>'system' = 'telephony' AND s->>'state' = $1"""
@@ -314,7 +314,7 @@ async def test_a_system_that_answers_for_nothing_is_failing_and_those_not_proven
         await json_service.command(handle, "suspend")
     await eventually(lambda: json_service.pacing.condition(PHONES) is Condition.FAILING)
     assert json_service.pacing.breakers[PHONES].last_error == "not proven: it is in service"
-    await json_service.shown("not_proven", 2)
+    await json_service.in_state("not_proven", 2)
 
     telephony.deaf = False
     await json_service.command(probe, "retry", system="telephony", reason="it does as it is told again")

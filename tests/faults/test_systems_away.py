@@ -23,7 +23,7 @@ async def settled_off(service: RealService, handle: Handle, client_id: str, numb
     assert view.status == "suspended"
     assert await service.lines_on(*numbers) == [False, False]
     assert not await service.internet_on(client_id)
-    await eventually(lambda: service.shown(client_id), equal=("suspended", "settled"))
+    await eventually(lambda: service.state_of(client_id), equal=("suspended", "settled"))
 
 
 async def test_a_database_that_is_down_during_a_change_is_shown_and_recovers_by_itself(
@@ -37,7 +37,7 @@ async def test_a_database_that_is_down_during_a_change_is_shown_and_recovers_by_
         assert "SystemUnavailable" in view.systems[0].last_error
         assert "telephony database" in view.systems[0].last_error
         assert not await real_service.internet_on(client_id)
-        await eventually(lambda: real_service.shown(client_id), equal=("suspended", "attention"))
+        await eventually(lambda: real_service.state_of(client_id), equal=("suspended", "attention"))
     finally:
         telephony_server.start()
     await settled_off(real_service, handle, client_id, numbers)

@@ -149,7 +149,7 @@ class FakeDirectory(Directory):
         done = [max(order.proven.get(s, 0), proven.get(s, 0)) >= since for s, since in order.wanted.items()]
         return "settled" if all(done) else "changing"
 
-    def told(self, client_id: str) -> list[str]:
+    def texts_of(self, client_id: str) -> list[str]:
         """The history of a client, oldest first."""
         return [text for (owner, _), text in sorted(self.history.items()) if owner == client_id]
 

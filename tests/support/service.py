@@ -121,6 +121,13 @@ class Service:
         headers = waiting(wait) | ({"Idempotency-Key": key} if key else {})
         return await self.api.post(f"/clients/{client_id}/{command}", json=body, headers=headers)
 
+    async def client(self, client_id: str) -> dict[str, Any]:
+        """A client, as the API shows it."""
+        answer = await self.api.get(f"/clients/{client_id}")
+        assert answer.status_code == 200, answer.text
+        client: dict[str, Any] = answer.json()
+        return client
+
     def directory(self) -> AbstractAsyncContextManager[asyncpg.Connection]:
         """A connection to the directory's database."""
         return connected(self.settings.directory_dsn.get_secret_value())

@@ -241,7 +241,7 @@ class Service:
                 if view.provisioning == "settled":
                     assert self.directory.word(client_id, proven) == "settled", client_id
 
-    async def asked(self, handle: Handle, update: str) -> bool:
+    async def has_accepted(self, handle: Handle, update: str) -> bool:
         """Whether the client has accepted an update of this name."""
         async for event in handle.fetch_history_events():
             accepted = event.workflow_execution_update_accepted_event_attributes

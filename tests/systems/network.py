@@ -57,7 +57,7 @@ class Network:
         """Return when all that is off was looked at so many times more."""
         await self.building.rounds(INTERNET, count)
 
-    async def told(self, client_id: str, words: str) -> list[str]:
+    async def lines_with(self, client_id: str, words: str) -> list[str]:
         """The lines of a client's history with these words."""
         answer = await self.building.api.get(f"/clients/{client_id}/history")
         return [line["text"] for line in answer.json()["items"] if words in line["text"]]

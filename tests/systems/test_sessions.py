@@ -124,7 +124,7 @@ async def test_a_session_that_its_nas_does_not_know_is_gone_though_its_row_stays
         assert (acme, "stale") in await network.open_sessions()
         await network.rounds()
         assert await network.settled(acme)
-        assert await network.told(acme, "alive") == []
+        assert await network.lines_with(acme, "alive") == []
         await nas.account("stale", acme, STOP)
 
 
@@ -159,7 +159,7 @@ async def test_a_session_that_was_accepted_before_and_is_heard_of_afterwards_is_
         assert {*nas.asked} == {"s1", "late"}
         await eventually(lambda: network.settled(acme))
         await network.rounds(3)
-        assert await network.told(acme, "alive") == [
+        assert await network.lines_with(acme, "alive") == [
             f"Internet found alive again: {acme}: session late on NAS 127.0.0.2 goes on"
         ]
 
@@ -175,7 +175,7 @@ async def test_an_interim_ten_minutes_later_of_a_session_whose_row_stayed_open_i
         await nas.account("s1", acme, INTERIM)
         await eventually(lambda: not nas.sessions)
         await eventually(lambda: network.settled(acme))
-        assert len(await network.told(acme, "alive")) == 1
+        assert len(await network.lines_with(acme, "alive")) == 1
 
 
 async def ten_minutes_pass(network: Network, client_id: str) -> None:
@@ -189,7 +189,7 @@ async def ten_minutes_pass(network: Network, client_id: str) -> None:
     sql = "UPDATE watched SET since = since - interval '10 minutes' WHERE client_id = $1"
     await network.execute(sql, client_id, database="connect")
     await network.rounds()
-    assert await network.told(client_id, "alive") == []
+    assert await network.lines_with(client_id, "alive") == []
 
 
 async def test_an_account_that_comes_alive_after_its_client_was_closed_is_ended_and_told(network: Network) -> None:
@@ -202,7 +202,7 @@ async def test_an_account_that_comes_alive_after_its_client_was_closed_is_ended_
         await eventually(lambda: not nas.sessions)
 
         async def told() -> list[str]:
-            return await network.told(acme, "alive")
+            return await network.lines_with(acme, "alive")
 
         (text,) = await eventually(told)
         assert text.startswith("Internet found alive again, and ended: ")

@@ -97,7 +97,7 @@ async def test_a_directory_that_is_away_delays_no_switch_and_hears_everything_af
     await service.command(handle, "unsuspend", source="all")
     settled = await service.settled(handle)
     assert service.directory.shown[settled.client_id].view.status == "active"
-    history = service.directory.told(settled.client_id)
+    history = service.directory.texts_of(settled.client_id)
     assert [text for text in history if "billing" in text]
     assert [text for text in history if "security" in text]
 
@@ -164,7 +164,7 @@ async def test_drift_reported_of_a_system_that_has_nothing_to_do_leaves_the_clie
     handle = await service.start(services=service.virtual("+442079460120"))
     await service.signal(handle, "report_drift", {"system": "internet", "reason": "a session was seen"})
     view = await service.settled(handle)
-    await eventually(lambda: any("Drift of internet" in text for text in service.directory.told(view.client_id)))
+    await eventually(lambda: any("Drift of internet" in text for text in service.directory.texts_of(view.client_id)))
     assert not service.internet.orders
 
 

@@ -38,7 +38,7 @@ async def test_a_decommission_planned_again_replaces_the_date_and_both_are_in_th
     await service.skip(handle, timedelta(days=20))
     view = await service.settled(handle)
     assert view.status == "active"
-    lines = [text for text in service.directory.told(view.client_id) if "decommission" in text]
+    lines = [text for text in service.directory.texts_of(view.client_id) if "decommission" in text]
     assert [str(service.day(6)) in lines[0], str(service.day(51)) in lines[1], str(service.day(6)) in lines[1]] == [
         True
     ] * 3
@@ -83,7 +83,7 @@ async def test_a_plan_that_became_illegal_is_recorded_as_refused_when_it_is_due(
     await service.skip(handle, timedelta(days=7))
     view = await service.settled(handle)
     assert view.status == "active"
-    refused = [text for text in service.directory.told(view.client_id) if text.startswith("refused")]
+    refused = [text for text in service.directory.texts_of(view.client_id) if text.startswith("refused")]
     assert len(refused) == 1
     assert "+442079460002" in refused[0]
 
@@ -107,4 +107,4 @@ async def test_changes_that_came_due_while_no_worker_ran_happen_at_once_when_one
     await service.skip(handle, timedelta(days=30))
     ended = await handle.result()
     assert ended.status == "decommissioned"
-    assert [t for t in service.directory.told(ended.client_id) if "Suspended by" in t]
+    assert [t for t in service.directory.texts_of(ended.client_id) if "Suspended by" in t]

@@ -32,7 +32,7 @@ async def test_three_hundred_commands_across_renewals_are_all_obeyed_and_still_d
     revision = view.revision
     repeated = await service.command(handle, "suspend", command_id="id-17", source="source-17", reason="17")
     assert (repeated.changed, repeated.revision) == (True, revision)
-    lines = [text for text in service.directory.told(view.client_id) if "source-" in text]
+    lines = [text for text in service.directory.texts_of(view.client_id) if "source-" in text]
     assert len(lines) == 300
 
 
@@ -108,6 +108,6 @@ async def test_a_client_renewed_with_all_it_can_remember_goes_on(service: Servic
     await service.skip(handle, timedelta(hours=2))
     view = await service.settled(handle)
     assert view.status == "suspended"
-    history = service.directory.told(view.client_id)
+    history = service.directory.texts_of(view.client_id)
     assert [text for text in history if "more refused while the directory was away" in text]
     assert (await service.command(handle, "unsuspend", source="all")).status == "active"

@@ -111,7 +111,7 @@ async def test_a_terminated_client_is_found_shown_everywhere_and_revived_by_its_
     assert await matters_of(service, client_id) == []
     suspended = await service.post(client_id, "suspend")
     assert (suspended.status_code, suspended.json()["status"]) == (200, "suspended"), suspended.text
-    assert (await service.api.get(f"/clients/{client_id}")).json()["matters"] == []
+    assert (await service.client(client_id))["matters"] == []
 
 
 async def test_an_id_that_the_directory_knows_is_refused_before_a_workflow_is_started(
@@ -192,7 +192,7 @@ async def test_a_client_whose_task_fails_is_answered_from_the_directory_and_goes
     poisoned.heal(client_id)
     await look.mended(client_id)
     await service.known(client_id)
-    assert (await service.api.get(f"/clients/{client_id}")).json()["status"] == "suspended"
+    assert (await service.client(client_id))["status"] == "suspended"
 
 
 async def test_a_client_whose_newest_message_stops_it_goes_on_without_that(
@@ -217,7 +217,7 @@ async def test_a_client_is_begun_anew_with_the_messages_that_it_has_not_obeyed(
     carry_out(service.temporal, matter["remedies"][1]["command"])
     await look.mended(client_id)
     await service.known(client_id)
-    client = (await service.api.get(f"/clients/{client_id}")).json()
+    client = await service.client(client_id)
     assert (client["status"], [hold["source"] for hold in client["holds"]]) == ("suspended", [POISON])
 
 
@@ -280,7 +280,7 @@ async def test_a_client_that_stands_still_is_found_and_its_remedies_wake_it(
     await look.mended(client_id)
 
     async def status() -> Any:
-        return (await service.api.get(f"/clients/{client_id}")).json()["status"]
+        return (await service.client(client_id))["status"]
 
     await eventually(status, equal="suspended")
 

@@ -30,7 +30,7 @@ COMMANDS: list[tuple[str, str, dict[str, Any]]] = [
 async def everything(service: Service, client_id: str) -> tuple[Any, Any]:
     """What is known of a client, and all that was ever said of it."""
     await service.known(client_id)
-    return (await service.api.get(f"/clients/{client_id}")).json(), await service.history(client_id)
+    return await service.client(client_id), await service.history(client_id)
 
 
 async def dry(

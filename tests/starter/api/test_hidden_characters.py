@@ -130,7 +130,7 @@ async def test_a_signal_with_one_is_a_recorded_refusal_in_which_it_can_be_seen(
     await service.known(victim["client_id"])
     (refused,) = [line for line in await service.history(victim["client_id"]) if line["event"] == "refused"]
     assert f"The {field} contains a character that cannot be seen: U+" in refused["text"]
-    view = (await service.api.get(f"/clients/{victim['client_id']}")).json()
+    view = await service.client(victim["client_id"])
     assert (view["name"], view["holds"], view["lines"]) == (victim["name"], [], victim["lines"])
 
 

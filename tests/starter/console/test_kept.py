@@ -120,7 +120,7 @@ async def test_a_confirmation_that_meets_an_absent_temporal_is_kept_and_then_don
         for _ in range(2):
             assert (await browser.post(at, data=again)).status_code == 303
     await service.known(client_id)
-    assert (await service.api.get(f"/clients/{client_id}")).json()["secret_version"] == 2
+    assert (await service.client(client_id))["secret_version"] == 2
 
 
 # -- previews ---------------------------------------------------------------------------------------------------------
@@ -136,10 +136,10 @@ async def test_what_has_changed_since_its_preview_is_shown_again_instead_of_done
         assert answer.status_code == 409
         assert "has changed since this was previewed" in answer.text
         assert "security" in answer.text
-        assert len((await service.api.get(f"/clients/{client_id}")).json()["holds"]) == 2
+        assert len((await service.client(client_id))["holds"]) == 2
         anew = fields_of(answer.text, f"/clients/{client_id}/status")
         assert (await browser.post(f"/clients/{client_id}/status", data=anew)).status_code == 303
-    assert (await service.api.get(f"/clients/{client_id}")).json()["holds"] == []
+    assert (await service.client(client_id))["holds"] == []
 
 
 async def test_offices_go_to_the_lines_that_they_were_given_to(service: Service) -> None:
@@ -152,7 +152,7 @@ async def test_offices_go_to_the_lines_that_they_were_given_to(service: Service)
         await service.post(client_id, "services", remove_lines=[numbers[0]])
         form = await previewed(browser, client_id, action="convert", **fields)
         assert (await browser.post(f"/clients/{client_id}/status", data=form)).status_code == 303
-    client = (await service.api.get(f"/clients/{client_id}")).json()
+    client = await service.client(client_id)
     assert {line["number"]: line["office"] for line in client["lines"]} == {numbers[1]: "2.0", numbers[2]: "3.0"}
 
 
@@ -207,7 +207,7 @@ async def test_a_plan_is_moved_with_all_that_it_says(
         assert form["at"] == "2199-05-01T10:00:00+01:00"
         moved = await previewed(browser, client_id, **{**form, "at": "2199-05-02T09:00"})
         assert (await browser.post(f"/clients/{client_id}/status", data=moved)).status_code == 303
-    [after] = (await service.api.get(f"/clients/{client_id}")).json()["planned"]
+    [after] = (await service.client(client_id))["planned"]
     assert (after["at"], after["details"], after["reason"]) == (
         "2199-05-02T09:00:00+01:00",
         plan["details"],
@@ -226,7 +226,7 @@ async def test_internet_access_that_somebody_else_changed_meanwhile_is_not_undon
         answer = await browser.post(at, data=typed)
         assert answer.status_code == 409
         assert "Internet access was changed to 200/50 Mbit/s meanwhile" in answer.text
-    assert (await service.api.get(f"/clients/{client_id}")).json()["internet"]["down_mbps"] == 200
+    assert (await service.client(client_id))["internet"]["down_mbps"] == 200
 
 
 async def test_ending_internet_access_twice_by_the_same_form_is_ending_it_once(service: Service) -> None:
@@ -238,7 +238,7 @@ async def test_ending_internet_access_twice_by_the_same_form_is_ending_it_once(s
         for _ in range(2):
             answer = await browser.post(at, data=typed)
             assert answer.status_code == 303, answer.text
-    assert (await service.api.get(f"/clients/{client_id}")).json()["internet"] is None
+    assert (await service.client(client_id))["internet"] is None
 
 
 async def test_a_planned_conversion_is_moved_with_the_lines_that_come_before_it(service: Service) -> None:
@@ -255,7 +255,7 @@ async def test_a_planned_conversion_is_moved_with_the_lines_that_come_before_it(
         form = fields_of((await browser.get(unescape(where))).text, f"/clients/{client_id}/status")
         assert (form[f"office-{here}"], form[f"office-{coming}"]) == ("1", "2")
         assert (await browser.post(f"/clients/{client_id}/status", data=form)).status_code == 303
-        plans = (await service.api.get(f"/clients/{client_id}")).json()["planned"]
+        plans = (await service.client(client_id))["planned"]
         moved = next(plan for plan in plans if plan["kind"] == "convert")
         assert {line["number"]: line["office"] for line in moved["details"]["lines"]} == {here: "1", coming: "2"}
         await service.post(client_id, "convert", to="residential", lines=lines[:1])
@@ -349,4 +349,4 @@ async def test_a_plan_is_cancelled_whatever_its_id_holds(service: Service) -> No
         [action] = re.findall(r'action="(/clients/[^"]*/cancel)"', page)
         answer = await browser.post(unescape(action), data=fields_of(page, action))
         assert answer.status_code == 303, answer.text
-    assert (await service.api.get(f"/clients/{client_id}")).json()["planned"] == []
+    assert (await service.client(client_id))["planned"] == []

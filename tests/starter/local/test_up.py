@@ -66,8 +66,8 @@ async def test_what_is_wrong_with_the_systems_file_is_said_and_the_rest_is_serve
     )
     terminal.start(env={"CONNECT_SYSTEMS_FILE": str(file)})
     await terminal.ready()
-    assert terminal.said(f"{file}: gates.main has no url. Add it")
-    york = terminal.said(f"{file}: telephony.york is not served: adapter of [telephony.york]")
+    assert terminal.line_with(f"{file}: gates.main has no url. Add it")
+    york = terminal.line_with(f"{file}: telephony.york is not served: adapter of [telephony.york]")
     assert "cannot be imported" in york
     assert "PYTHONPATH" in york
     log = (terminal.data / "logs/worker.log").read_text(encoding="utf-8")
@@ -82,7 +82,7 @@ async def test_one_line_says_where_everything_is_and_one_who_can_reach_it(runnin
         rf"Temporal UI: http://127\.0\.0\.1:{running.ui_port}  token: {re.escape(str(running.data / 'token'))}\n"
         rf"Every user of this machine can command clients at 127\.0\.0\.1:{running.temporal_port}, .* SECURITY\.md .*"
         r"\n",
-        await eventually(lambda: running.said("SECURITY.md") and running.output.read_text(encoding="utf-8")),
+        await eventually(lambda: running.line_with("SECURITY.md") and running.output.read_text(encoding="utf-8")),
     )
     assert line, running.output.read_text(encoding="utf-8")
     async with httpx2.AsyncClient(trust_env=False, headers={"Accept": "text/html"}, follow_redirects=True) as browser:
@@ -99,7 +99,7 @@ async def test_one_line_says_where_everything_is_and_one_who_can_reach_it(runnin
 async def test_the_worker_comes_back_when_it_was_killed(running: Terminal) -> None:
     before = running.children()["The worker"]
     running.kill("The worker")
-    await eventually(lambda: running.said("The worker ended (killed by signal 9); it is started again in 0.5 s"))
+    await eventually(lambda: running.line_with("The worker ended (killed by signal 9); it is started again in 0.5 s"))
     async with running.api() as api:
         await create(api, "second", "+442079460902")
         assert (await put(api, "/clients/second/suspend", {"source": "billing"}))["status"] == "suspended"

@@ -17,7 +17,7 @@ from starter.web.names import Names
 from starter.web.security import HSTS
 from tests.support.service import HOME, TOKEN, Service, running, unique
 from tests.support.waiting import free_port
-from tests.support.wire import said
+from tests.support.wire import answer_to
 
 HTML = {"Accept": "text/html"}
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -53,7 +53,7 @@ async def behind(service: Service, **changed: Any) -> AsyncIterator[str]:
 async def test_nothing_is_answered_under_a_name_that_is_not_ours(service: Service, host: str) -> None:
     for path in ("/sign-in", "/clients", "/api/v1/clients", "/static/console.css", "/upcoming.ics", "/nowhere"):
         lines = [f"GET {path} HTTP/1.1", f"Host: {host}", f"Authorization: Bearer {TOKEN}"]
-        status, answer = await said(service.url, *lines)
+        status, answer = await answer_to(service.url, *lines)
         assert status in (400, 421), (path, answer)  # 400: what no server reads
         assert "evil" not in answer
         assert "client_id" not in answer
@@ -67,13 +67,13 @@ async def test_nothing_is_answered_under_a_name_that_is_not_ours(service: Servic
 )
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
 async def test_a_request_says_one_host(service: Service, hosts: list[str], version: str) -> None:
-    status, _ = await said(service.url, f"GET /sign-in HTTP/{version}", *hosts)
+    status, _ = await answer_to(service.url, f"GET /sign-in HTTP/{version}", *hosts)
     assert status in (400, 421)
 
 
 async def test_a_stranger_is_refused_before_his_body_is_read(service: Service) -> None:
     lines = ["POST /sign-in HTTP/1.1", "Host: evil.example", "Content-Length: 60000"]
-    assert (await said(service.url, *lines))[0] == 421, "without waiting for what never comes"
+    assert (await answer_to(service.url, *lines))[0] == 421, "without waiting for what never comes"
 
 
 async def test_a_person_is_shown_a_page_and_a_program_a_problem(service: Service) -> None:

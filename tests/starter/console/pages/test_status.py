@@ -8,7 +8,7 @@ from temporalio.client import Client, Interceptor, OutboundInterceptor, QueryWor
 from starter.app import create_app
 from starter.clients import ClientService
 from starter.temporal.gateway import Gateway
-from tests.starter.console.filling_in import Read, Somebody, ann, shown
+from tests.starter.console.filling_in import Read, Somebody, ann
 from tests.starter.console.test_kept import visiting
 from tests.support.service import LIMITS, TOKEN, Service, serving
 
@@ -82,4 +82,4 @@ async def test_edit_status_names_each_wrong_field_and_its_rule(ann: Somebody, se
     page = await ann.sent(path, typed, 422)
     assert "autofocus" in page.tags["number-0"]
     assert page.tags["down"]["aria-invalid"] == "true"
-    assert (await shown(service, client["client_id"]))["revision"] == client["revision"]
+    assert (await service.client(client["client_id"]))["revision"] == client["revision"]
