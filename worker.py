@@ -17,7 +17,7 @@ from temporalio.service import RPCError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from temporalio.worker._workflow_instance import _WorkflowLogicFlag  # there is no public way to it yet
 
-from activities.adapters import adapters_of
+from activities.adapters import adapters_of, check_named
 from activities.at_once import SideBySide
 from activities.background import background
 from activities.bounds import Bounds
@@ -156,6 +156,8 @@ async def run(settings: Settings) -> None:
         await _until_there("directory", lambda: check_migrated(databases.directory), stop)
         for problem in await check_systems(databases):
             log.error("system_not_prepared", problem=problem)
+        for problem in await check_named(databases):
+            log.error("instance_not_named", problem=problem)
         client = await _until_there("temporal", lambda: connect(lazy=False), stop)
         if client is None:
             return

@@ -12,11 +12,29 @@ import importlib
 import inspect
 from typing import Any
 
-from activities.database import Databases
+from structlog.testing import capture_logs
+
+from activities.database import DRIVER_ERRORS, Databases, open_databases
 from activities.directory.evidence import Evidences
-from activities.instances import Instance, Instances
+from activities.instances import Instance
+from activities.settings import Settings
 from workflows.domain.systems import SystemInstance
 from workflows.ports import ServiceSystem
+
+_NAMED = """
+WITH known AS (SELECT * FROM unnest($1::text[], $2::text[]) AS k(system, instance)),
+named AS (
+  SELECT format('Site %s names', site_id) AS who, key AS system, value AS instance,
+    format(', or give the site another: connect site edit %s --system %s=…', site_id, key) AS otherwise
+  FROM sites, jsonb_each_text(systems)
+  UNION ALL
+  SELECT format('%s living client(s) have services of', count(*)), s.system, s.instance, ''
+  FROM client_systems s JOIN clients c USING (client_id)
+  WHERE (s.system, s.instance) NOT IN (SELECT * FROM known) AND c.status <> 'decommissioned'
+    AND EXISTS (SELECT FROM jsonb_array_elements(c.document->'systems') e
+      WHERE e->>'system' = s.system AND e->'desired' <> '{}')
+  GROUP BY s.system, s.instance)
+SELECT * FROM named WHERE (system, instance) NOT IN (SELECT * FROM known) ORDER BY who DESC, system, instance"""
 
 
 class AdapterNotUsable(ValueError):
@@ -31,6 +49,7 @@ def adapters_of(databases: Databases, evidences: Evidences) -> tuple[dict[System
     adapters, problems = dict[SystemInstance, ServiceSystem](), list[str]()
     for key, instance in databases.instances.served.items():
         try:
+            instance.check_dsn()
             adapters[key] = load(instance).of(instance, databases, evidences)
         except (ValueError, OSError) as error:
             if instance.in_environment:
@@ -39,20 +58,41 @@ def adapters_of(databases: Databases, evidences: Evidences) -> tuple[dict[System
     return adapters, problems
 
 
-def unusable(instances: Instances) -> list[str]:
-    """Which instances of a file name no class that there is, and what to do: what is known before one is made."""
-    problems = []
-    for instance in instances.served.values():
+async def problems_of(settings: Settings) -> list[str]:
+    """What a worker with these settings cannot serve of the systems that they name, of what sites name, and of what
+    clients have, and what to do. No system is asked."""
+    async with open_databases(settings) as databases:
+        said = [*databases.instances.problems]
         try:
-            load(instance)
-        except AdapterNotUsable as error:
-            if not instance.in_environment:
-                problems.append(_not_served(instance, error))
-    return problems
+            with capture_logs():  # whoever serves them logs it
+                said += adapters_of(databases, Evidences(databases.directory, settings.record_seconds))[1]
+        except (ValueError, OSError) as error:
+            said.append(str(error))
+        return [*said, *await check_named(databases)]
+
+
+async def check_named(databases: Databases) -> list[str]:
+    """Which instances the sites name, or living clients have, and the settings do not, and what to do. Nothing while
+    the directory is away."""
+    known = [*databases.instances.instances]
+    try:
+        rows = await databases.directory.read(_NAMED, [key.system for key in known], [key.name for key in known])
+    except DRIVER_ERRORS:
+        return []
+    return [
+        "{who} {system}:{instance}, which no setting names. Name [{system}.{instance}] in CONNECT_SYSTEMS_FILE"
+        "{otherwise}".format(**row)
+        for row in rows
+    ]
 
 
 def _not_served(instance: Instance, error: Exception) -> str:
-    return f"{instance.settings.systems_file}: {instance.system}.{instance.name} is not served: {error}"
+    file, why = str(instance.settings.systems_file), instance.in_its_words(str(error))
+    if isinstance(error, OSError) and error.filename:
+        why = (
+            f"{error.filename} cannot be read ({error.strerror}). Correct its path, or let the worker's account read it"
+        )
+    return f"{'' if file in why else f'{file}: '}{instance.system}.{instance.name} is not served: {why}"
 
 
 def load(instance: Instance) -> Any:

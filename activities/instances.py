@@ -18,16 +18,31 @@ What a file says wrongly is a problem that names the place, the rule and the rem
 ``CONNECT_SERVES`` leaves instances to other workers.
 """
 
+import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr, ValidationError
 
 from activities.settings import FREERADIUS, KAMAILIO, Settings, read_secret
-from workflows.domain.systems import BUILT_IN, DIRECTORY, INTERNET, MAIN, NAME, TELEPHONY, System, SystemInstance
+from workflows.domain.lifecycle import Kind, Status
+from workflows.domain.provisioning.provisioning import Provisioned
+from workflows.domain.systems import (
+    BUILT_IN,
+    DIRECTORY,
+    INTERNET,
+    MAIN,
+    NAME,
+    TELEPHONY,
+    System,
+    SystemInstance,
+    heading,
+)
+from workflows.domain.text import hidden_in, written
 from workflows.wire.start import queue_of
 
 OURS = {TELEPHONY: KAMAILIO, INTERNET: FREERADIUS}
@@ -39,8 +54,26 @@ JSON = {
 }
 JSON_FURTHER = "activities.json_http.adapter:JsonHttpServices"
 
-TITLES = {TELEPHONY: "Telephone lines", INTERNET: "Internet access"}
+TITLES = {system: heading(system) for system in BUILT_IN}
 LONGEST_TITLE = 40
+
+RESERVED = {
+    "statuses of clients": {*Status, "inactive"},
+    "where provisioning stands": {*Provisioned, "not_proven", "cannot_run", "failed", "proven", "unknown"},
+    "commands": {*Kind, "create", "report_drift", "roll"},
+    "open matters": {"workflow"},
+    "its own parts": {DIRECTORY, "temporal", "connect"},
+    "addresses, forms and filters": {
+        *("all", "any", "none", "client", "clients", "service", "services", "system", "systems", "site", "sites"),
+        *("line", "lines", "account", "accounts", "office", "offices", "hold", "holds", "detail", "planned"),
+        *("residential", "virtual", "type", "instance", "instances", "kind", "kinds", MAIN),
+    },
+}
+"""What no further kind may be called, by why: its name stands beside these words in keys, filters and histories."""
+
+_NAMING = "Name it with 1 to 31 small letters, digits, - and _, beginning with a letter"
+_ABOUT = ("title", "in_building")
+_OTHER = "Give it another name"
 
 _SHARED = (
     *("connect_seconds", "lock_seconds", "statement_seconds", "operation_seconds", "pool_size", "probe_seconds"),
@@ -106,7 +139,23 @@ class Instance:
 
     def read_token(self) -> str:
         """The bearer token that its API asks for. Raises ValueError when none is set."""
-        return read_secret(self.token, self.token_file, f"{self.setting('token')} or {self.setting('token_file')}")
+        ours = f"{self.setting('token')} or {self.setting('token_file')}"
+        names = ours if self.in_environment else self.setting("token or token_file")
+        return read_secret(self.token, self.token_file, names)
+
+    def check_dsn(self) -> None:
+        """Raises ValueError when our own adapter switches it and the address of its database is missing or wrong."""
+        dsn, adapter = self.setting("dsn"), self.setting("adapter")
+        if self.ours and not self.dsn:
+            raise ValueError(f"Set {dsn} to the PostgreSQL URL of its database, or {adapter} to another")
+        if self.ours and not self.dsn.startswith(("postgresql://", "postgres://")):
+            raise ValueError(f"{dsn} is no PostgreSQL URL. Write postgresql://USER@HOST/DATABASE")
+
+    def in_its_words(self, text: str) -> str:
+        """What is said of settings, in the names that they have in a file where one describes it."""
+        if self.in_environment:
+            return text
+        return re.sub(r"CONNECT_([A-Z_]+)", lambda found: _in_the_file(self.system, found), text)
 
 
 @dataclass(frozen=True)
@@ -124,16 +173,26 @@ class Instances:
         return _Reader(settings).read()
 
     def check_environment(self) -> None:
-        """Raises ValueError when the address of a main instance's database is missing."""
+        """Raises ValueError when the address of a main instance's database is missing or wrong."""
         for instance in self.served.values():
-            if instance.in_environment and instance.ours and not instance.dsn:
-                dsn, adapter = instance.setting("dsn"), instance.setting("adapter")
-                raise ValueError(f"Set {dsn} to the PostgreSQL URL of its database, or {adapter} to another")
+            if instance.in_environment:
+                instance.check_dsn()
 
     def names_of(self, system: System) -> list[str]:
         """The instances of a system, the main one first."""
         names = [name for kind, name in self.instances if kind == system]
         return sorted(names, key=lambda name: (name != MAIN, name))
+
+
+def _in_the_file(system: System, found: re.Match[str]) -> str:
+    name = found[1].lower()
+    return name if name in (*_OF_ALL, *_OWN.get(system, ()), *_SHARED) else found[0]
+
+
+def _but_for_case(name: str, others: Iterable[str]) -> str:
+    """Whether a name is another's in other letters, for the message."""
+    same = next((other for other in others if other.lower() == name.lower()), None)
+    return f", and differs from {same} in capital letters alone" if same else ""
 
 
 class _Reader:
@@ -184,15 +243,22 @@ class _Reader:
         if self._file is None:
             return
         try:
-            yield from tomllib.loads(self._file.read_text(encoding="utf-8")).items()
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            yield from tomllib.loads(self._file.read_text(encoding="utf-8-sig")).items()
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as trouble:
+            error = getattr(trouble, "strerror", "") or trouble
             remedy = "Correct the file, or CONNECT_SYSTEMS_FILE; until then only telephony and internet are served"
             self._problems.append(f"{self._file} cannot be read: {error}. {remedy}")
 
     def _read_kind(self, system: str, table: dict[str, Any]) -> None:
-        if system == DIRECTORY or not NAME.fullmatch(system):
-            remedy = "Name it with 1 to 31 small letters, digits, - and _, beginning with a letter"
-            self._wrong(system, "cannot be the name of a kind", remedy)
+        if not NAME.fullmatch(system):
+            self._wrong(system, f"cannot be the name of a kind{_but_for_case(system, self._kinds)}", _NAMING)
+            return
+        plain = system.replace("-", "_")
+        if why := next((why for why, words in RESERVED.items() if plain in words), None):
+            self._wrong(system, f"cannot be the name of a kind: Connect needs the word for {why}", _OTHER)
+            return
+        if like := next((kind for kind in self._kinds if kind != system and kind.replace("-", "_") == plain), None):
+            self._wrong(system, f"differs from {like} in - and _ alone, so that people take one for the other", _OTHER)
             return
         instances = {name: value for name, value in table.items() if isinstance(value, dict)}
         about = {name: value for name, value in table.items() if name not in instances}
@@ -206,25 +272,40 @@ class _Reader:
             return
         for name, values in instances.items():
             self._read_instance(system, name, values)
+        usable = [key.name for key in self._instances if key.system == system]
+        if not usable:
+            del self._kinds[system]
+        elif MAIN not in (*usable, *instances):
+            remedy = f"Add [{system}.{MAIN}], or have each site name one: connect site edit SITE --system {system}={{}}"
+            self._wrong(system, f"has no {MAIN}, which serves every site that names none", remedy.format(usable[0]))
 
     def _read_about(self, system: System, about: dict[str, Any]) -> bool:
-        title, in_building = about.pop("title", system.capitalize()), about.pop("in_building", False)
+        title, in_building = about.pop("title", heading(system)), about.pop("in_building", False)
         for name in about:
             self._wrong(f"{system}.{name}", "is not known", "A kind has title and in_building, beside its instances")
-        if not isinstance(title, str) or not title.strip() or len(title) > LONGEST_TITLE:
-            self._wrong(f"{system}.title", "is no title", f"Give a text of 1 to {LONGEST_TITLE} characters")
-            return False
+        if why := self._why_no_title(title):
+            self._wrong(f"{system}.title", why, f"Until then it is called {heading(system)}")
+            title = heading(system)
         if not isinstance(in_building, bool):
             self._wrong(f"{system}.in_building", "is neither true nor false", "Write true or false, without quotes")
             return False
         self._kinds[system] = ServiceKind(system, title.strip(), in_building)
         return True
 
+    def _why_no_title(self, title: object) -> str:
+        """What is wrong with the title of a kind, and the remedy; empty: nothing."""
+        if not isinstance(title, str) or not written(title.strip(), LONGEST_TITLE) or hidden_in(title.strip()):
+            return f"is no title: give a text of 1 to {LONGEST_TITLE} characters on one line"
+        same = next((kind.system for kind in self._kinds.values() if kind.title.lower() == title.strip().lower()), None)
+        return f"is the title of {same}, too: give each kind its own" if same else ""
+
     def _read_instance(self, system: System, name: str, values: dict[str, Any]) -> None:
         where, known = f"{system}.{name}", (*_OF_ALL, *_OWN.get(system, ()), *_SHARED)
         if not NAME.fullmatch(name):
-            remedy = "Name it with 1 to 31 small letters, digits, - and _, beginning with a letter"
-            self._wrong(where, "cannot be the name of an instance", remedy)
+            others = [key.name for key in self._instances if key.system == system]
+            self._wrong(where, f"cannot be the name of an instance{_but_for_case(name, others)}", _NAMING)
+        elif name in _ABOUT:
+            self._wrong(where, f"cannot be the name of an instance: {name} is a setting of the kind", _OTHER)
         elif system in BUILT_IN and name == MAIN:
             remedy = f"Leave [{where}] out, or give it another name"
             self._wrong(where, "is what CONNECT_… of the environment describe", remedy)
@@ -233,19 +314,23 @@ class _Reader:
         elif wrong := next((key for key in _OF_ALL if not isinstance(values.get(key, ""), str)), None):
             self._wrong(f"{where}.{wrong}", "is no text", "Write it in quotes")
         elif other := next((key for key in self._instances if queue_of(*key) == queue_of(system, name)), None):
-            self._wrong(where, f"has the task queue of [{other.system}.{other.name}]", "Give it another name")
+            self._wrong(where, f"has the task queue of [{other.system}.{other.name}]", _OTHER)
         else:
             try:
                 self._instances[SystemInstance(system, name)] = self._instance(system, name, values)
             except ValidationError as error:
                 first = error.errors(include_input=False, include_url=False)[0]
-                key = ".".join(str(part) for part in first["loc"])
-                self._wrong(f"{where}.{key}" if key else where, f"is wrong: {first['msg']}", "Correct it")
+                key, why = ".".join(str(part) for part in first["loc"]), first["msg"].removeprefix("Value error, ")
+                why = re.sub(r"CONNECT_([A-Z_]+)", partial(_in_the_file, system), why)
+                self._wrong(f"{where}.{key}" if key else where, f"is wrong: {why}", "Correct it")
             except ValueError as error:
-                self._wrong(where, str(error), "Add it")
+                self._wrong(where, *error.args)
 
     def _instance(self, system: System, name: str, values: dict[str, Any]) -> Instance:
         """Raises ValidationError or ValueError for what is wrong with it or missing."""
+        for one, other in (("url", "dsn"), ("token", "token_file")):
+            if values.get(one) and values.get(other) and (one == "token" or not values.get("adapter")):
+                raise ValueError(f"has both {one} and {other}", "Leave one of them out")
         own = dict(values)
         url, token, token_file = own.pop("url", ""), own.pop("token", None), own.pop("token_file", None)
         adapter = own.pop("adapter", None) or (JSON.get(system, JSON_FURTHER) if url or system not in BUILT_IN else "")
@@ -253,7 +338,7 @@ class _Reader:
         needed = {OURS.get(system): ("dsn", dsn), JSON.get(system, JSON_FURTHER): ("url", url)}
         what, value = needed.get(adapter, ("", "its own"))
         if not value:
-            raise ValueError(f"has no {what}")
+            raise ValueError(f"has no {what}", "Add it")
         usual = {key: type(self._settings).model_fields[key].get_default() for key in _OWN.get(system, ())}
         present = {key: getattr(self._settings, key) for key in self._settings.model_fields_set}
         settings = type(self._settings).model_validate(present | usual | own)

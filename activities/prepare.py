@@ -19,9 +19,11 @@ ALTER TABLE subscriber
   ADD COLUMN IF NOT EXISTS may_call_out smallint NOT NULL DEFAULT 1 CHECK (may_call_out IN (0, 1))"""
 
 ALIVE = """
-CREATE INDEX IF NOT EXISTS radacct_alive_idx ON radacct (lower(username))
+CREATE INDEX radacct_alive_idx ON radacct (lower(username))
   WHERE acctstoptime IS NULL OR acctupdatetime > acctstoptime"""
-"""What the watch reads (activities/internet/alive.py), however long the table is. Without it the watch is slower."""
+
+HELPFUL = {TELEPHONY: (), INTERNET: ("index radacct_alive_idx",)}
+"""What is added, too, but not needed: without it the watch of what is off is slower (activities/internet/alive.py)."""
 
 OF_SYSTEMS = {
     TELEPHONY: ("table subscriber", "table location"),
@@ -37,7 +39,7 @@ OURS = {
 
 _MISSING = """
 SELECT part FROM unnest($1::text[]) WITH ORDINALITY AS w(part, n), split_part(part, ' ', 2) AS name
-WHERE CASE WHEN part LIKE 'table %' THEN to_regclass(name) IS NULL
+WHERE CASE WHEN part NOT LIKE 'column %' THEN to_regclass(name) IS NULL
   ELSE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = to_regclass(split_part(name, '.', 1))
     AND a.attname = split_part(name, '.', 2) AND NOT a.attisdropped) END
 ORDER BY n"""
@@ -91,12 +93,12 @@ async def _prepare(system: System, database: Database) -> list[str]:
                 f"The {database} has no {', '.join(foreign)}: it is not the database of this system. "
                 f"Correct {database.setting}, or load the system's own schema first"
             )
-        missing = await _missing(connection, OURS[system])
+        missing = await _missing(connection, (*OURS[system], *HELPFUL[system]))
         if "table connect_fence" in missing:
             await connection.execute(FENCE.read_text(encoding="utf-8"))
         if any(part.startswith("column") for part in missing):
             await connection.execute(SWITCHES)
-        if system == INTERNET:
+        if "index radacct_alive_idx" in missing:
             await connection.execute(ALIVE)
     return [f"{database}: {part} added" for part in missing] or [f"{database}: nothing to add"]
 

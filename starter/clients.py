@@ -51,8 +51,7 @@ from workflows.domain.provisioning.provisioning import Provisioned
 from workflows.domain.provisioning.standing import Limits
 from workflows.domain.services import Services
 from workflows.domain.state import ClientState
-from workflows.domain.systems import MAIN
-from workflows.wire.messages import AnyMessage, ChangeServices, DatedMessage, Decommission, Edit
+from workflows.wire.messages import AboutSystem, AnyMessage, ChangeServices, DatedMessage, Decommission, Edit
 from workflows.wire.previews import PreviewView
 from workflows.wire.views import ClientView, CommandAnswer, MatterView, RemedyView, end_date_passed
 
@@ -135,7 +134,7 @@ class ClientService:
             end_date=new.end_date,
             activation=new.activation,
             management=new.management,
-            instances=dict(site.systems),
+            instances=dict(site.systems),  # as long as the directory, which registers the client, says nothing else
         )
         state = ClientState.of_new(client, self._limits, created_by=command_id, by=by, request=request)
         return self._linked(await self.gateway.create(state, request))
@@ -147,21 +146,21 @@ class ClientService:
         what was refused is refused with the same words. ``fresh``: nobody has used this one before.
         """
         check_id(client_id)
-        message = await self._of_site(client_id, message)
+        message = self.catalogue.completed(message)
         key = Key(client_id, message.command_id, fingerprint(message.command()), message.kind)
         if not fresh and (known := await self._known(key)):
-            return await self._again(known, client_id)
+            return await self._again(known, client_id, message)
         message = await self._dated(client_id, message)
         try:
             try:
-                return self._linked(await self.gateway.command(client_id, message))
+                return self._linked(await self.gateway.command(client_id, message), message)
             except NotRunning:
                 return self._linked(await self._command_closed(client_id, message))
         except (WorkflowStuck, TemporalAway) as trouble:
             raise await self._why_not(client_id, trouble) from trouble
         except Refusal as refusal:
             if known := await self._keep(key, refusal, fresh=fresh):
-                return await self._again(known, client_id)
+                return await self._again(known, client_id, message)
             if not isinstance(refusal, RECORDED_BY_THE_WORKFLOW) and not is_recorded(refusal):
                 await self._note(client_id, message, refusal)
             raise
@@ -170,7 +169,7 @@ class ClientService:
         """What a command would do; nothing is done. A refusal is part of the answer. Raises NoSuchClient, Away."""
         check_id(client_id)
         try:
-            message = await self._of_site(client_id, message)
+            message = self.catalogue.completed(message)
             preview = await self.gateway.preview(client_id, await self._dated(client_id, message))
             taken = await self._taken(client_id, message) if preview.changed else None
             return PreviewView.refused(taken) if taken else preview
@@ -234,7 +233,7 @@ class ClientService:
         page = await self.directory.history(client_id, limit, cursor, event)
         if page is None:
             raise NoSuchClient(client_id)
-        return page
+        return self.catalogue.retold(page)
 
     # -- inside -----------------------------------------------------------------------------------------------------
 
@@ -260,22 +259,9 @@ class ClientService:
             log.warning("answer_not_looked_up", client_id=key.client_id, command=key.kind, error=str(away))
             return None
 
-    async def _of_site(self, client_id: str, message: AnyMessage) -> AnyMessage:
-        """The command, with what the settings say of the kinds it adds, and which instances serve the client's site.
-
-        Raises InvalidField for a kind that the settings do not name; DirectoryAway where only it knows the instance.
-        """
-        if not isinstance(message, ChangeServices):
-            return message
-        services = self.catalogue.services(message.add_services, "add_services")
-        kinds = {service.kind for service in services}
-        systems = await self.directory.systems_serving(client_id) if self.catalogue.several(kinds) else {}
-        instances = {system: systems.get(system, MAIN) for system in sorted(kinds)}
-        return message.model_copy(update={"add_services": services, "instances": instances})
-
-    async def _again(self, known: Answer, client_id: str) -> CommandAnswer:
+    async def _again(self, known: Answer, client_id: str, message: AnyMessage) -> CommandAnswer:
         view = await self.client(client_id)
-        return CommandAnswer(**dict(view), changed=known.changed, message=known.message)
+        return self._linked(CommandAnswer(**dict(view), changed=known.changed, message=known.message), message)
 
     async def _keep(self, key: Key, refusal: Refusal, *, fresh: bool) -> Answer | None:
         """Record a refusal as the verdict. If the key was carried out meanwhile, returns that answer.
@@ -299,8 +285,14 @@ class ClientService:
             raise NoSuchClient(client_id)
         return view
 
-    def _linked(self, view: View) -> View:
-        return view.model_copy(update={"temporal_ui_url": self.gateway.ui_link(view.client_id)})
+    def _linked(self, view: View, message: AnyMessage | None = None) -> View:
+        """The client as people are shown it: with the link to its workflow, and the titles of its kinds, also in the
+        answer to this message."""
+        link, systems = self.gateway.ui_link(view.client_id), self.catalogue.titled(view.systems)
+        update: dict[str, object] = {"temporal_ui_url": link, "systems": systems}
+        if isinstance(view, CommandAnswer) and isinstance(message, AboutSystem):
+            update["message"] = self.catalogue.sentence(view.message, message.system)
+        return view.model_copy(update=update)
 
     async def _without_workflow(self, client_id: str, trouble: StarterError) -> ClientView:
         """The client as the directory has it, because its workflow did not answer. A living one needs attention, and

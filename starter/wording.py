@@ -1,4 +1,4 @@
-"""What the console and the command line say with the same words: settings, rates, planned changes, durations."""
+"""What console and command line say with the same words: settings, titles, rates, planned changes, durations."""
 
 import json
 import re
@@ -57,6 +57,11 @@ def duration_word(seconds: float) -> str:
             rest = whole % size // smaller
             return f"{whole // size} {name}" + (f" {rest} {lesser}" if rest else "")
     return f"{whole // MINUTE} min" if whole >= MINUTE else f"{whole} s"
+
+
+def within(title: str) -> str:
+    """The title of a kind within a sentence: of ``Doors`` ``doors``; ``Wi-Fi`` and ``CCTV`` stay as they are."""
+    return title[:1].lower() + title[1:] if title[1:].islower() else title
 
 
 def _setting(text: str) -> tuple[str, Setting]:

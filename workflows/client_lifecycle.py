@@ -322,7 +322,7 @@ class ClientLifecycle:
         self._directory.succeed(published.revision, now)
         state.journal.published(published.last_entry)
         if order.register:
-            state.register(published.billing_ref, now)
+            state.register(published.billing_ref, now, published.instances)
         elif order.claim:
             self._decide(order.claim, published)
 
@@ -337,7 +337,7 @@ class ClientLifecycle:
             outcome = as_refusal(published.lost).within(state.client.situation())
             state.lost(command, outcome, now)
         else:
-            outcome = state.won(published.billing_ref, now)
+            outcome = state.won(published.billing_ref, now, published.instances)
         for waiter in self._waiters:
             if waiter.command == command:
                 waiter.outcome = outcome

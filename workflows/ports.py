@@ -187,12 +187,14 @@ class LostClaim:
 
 @dataclass(frozen=True)
 class Published:
-    """What the directory now shows. ``billing_ref`` is the one granted, ``last_entry`` the last line it has."""
+    """What the directory now shows. ``billing_ref`` is the one granted, ``last_entry`` the last line it has,
+    ``instances`` those that serve the client's site when a claim is decided: main, where none is named."""
 
     revision: int
     last_entry: int
     billing_ref: str | None = None
     lost: LostClaim | None = None
+    instances: dict[System, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

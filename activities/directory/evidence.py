@@ -10,6 +10,7 @@ from activities.bounds import bounded
 from activities.database import DRIVER_ERRORS, Database
 from activities.errors import safe_message
 from workflows.domain.provisioning.standing import Proof
+from workflows.domain.systems import heading
 from workflows.ports import Evidence
 
 # One statement, so one round trip. All of it hangs on the client's row, which is therefore locked first, and numbers
@@ -32,10 +33,12 @@ found AS (
   FROM client, jsonb_to_recordset($6) AS f(subject text, in_service boolean, proof text, seen jsonb)
   WHERE proof = 'proven'),
 kept AS (
-  INSERT INTO watched AS w (system, client_id, subject, revision, since, seen)
-  SELECT $2, client_id, subject, $3, $4, seen FROM found WHERE NOT in_service ORDER BY subject
+  INSERT INTO watched AS w (system, client_id, subject, instance, revision, since, seen)
+  SELECT $2, f.client_id, subject, coalesce(s.instance, 'main'), $3, $4, seen
+  FROM found f LEFT JOIN client_systems s ON (s.client_id, s.system) = (f.client_id, $2)
+  WHERE NOT in_service ORDER BY subject
   ON CONFLICT (system, client_id, subject) DO UPDATE
-  SET revision = excluded.revision, since = excluded.since, seen = excluded.seen
+  SET instance = excluded.instance, revision = excluded.revision, since = excluded.since, seen = excluded.seen
   WHERE w.revision <= excluded.revision),
 left_alone AS (
   DELETE FROM watched w USING found f WHERE f.in_service AND w.revision <= $3
@@ -90,4 +93,4 @@ def _describe(evidence: Evidence) -> str:
     off = len(evidence.findings) - on
     protected = sum("protected" in finding.seen for finding in evidence.findings)
     left = f", {protected} of them protected and left in service" if protected else ""
-    return f"{evidence.system.capitalize()} proven: {on} on{left}, {off} off"
+    return f"{heading(evidence.system)} proven: {on} on{left}, {off} off"

@@ -39,7 +39,7 @@ _COLUMNS = (
 # row, which only its own workflow may write, and no older revision: otherwise nothing is written and no row comes back.
 # The client takes the numbers $23, and keeps those of $24 and the references $25 alone. $26 and $27 are the revisions
 # since when each system is to do what it is to do, and that it was proven to do. A result replaces a refusal that the
-# API wrote meanwhile under its key.
+# API wrote meanwhile under its key. A claim is told which instances serve the site.
 _TEMPLATE = """
 WITH shown AS ({shown} RETURNING client_id),
 switched AS (
@@ -73,13 +73,13 @@ FROM shown s, jsonb_to_recordset($21) AS e(entry bigint, event text, at timestam
   source text, reason text, command_id text, revision bigint, facts jsonb)
 ORDER BY e.entry ON CONFLICT DO NOTHING),
 kept AS (
-INSERT INTO watched AS w (system, client_id, subject, revision, since)
-SELECT DISTINCT ON (e.kind, f.key) e.kind, s.client_id, f.key, e.revision, e.at
+INSERT INTO watched AS w (system, client_id, subject, instance, revision, since)
+SELECT DISTINCT ON (e.kind, f.key) e.kind, s.client_id, f.key, x.instance, e.revision, e.at
 FROM shown s, jsonb_to_recordset($21) AS e(event text, at timestamptz, kind text, revision bigint, facts jsonb),
-  jsonb_each_text(e.facts) f
-WHERE e.event = 'proven' AND f.value = 'off' ORDER BY e.kind, f.key, e.revision DESC
+  jsonb_each_text(e.facts) f, jsonb_to_recordset($16->'systems') AS x(system text, instance text)
+WHERE e.event = 'proven' AND f.value = 'off' AND x.system = e.kind ORDER BY e.kind, f.key, e.revision DESC
 ON CONFLICT (system, client_id, subject) DO UPDATE
-SET revision = excluded.revision, since = excluded.since, seen = excluded.seen
+SET instance = excluded.instance, revision = excluded.revision, since = excluded.since, seen = excluded.seen
 WHERE w.revision < excluded.revision),
 answered AS (
 INSERT INTO answers AS k (client_id, command_id, fingerprint, kind, changed, message, refusal)
@@ -92,7 +92,7 @@ WHERE k.refusal IS NOT NULL AND excluded.refusal IS NULL)
 SELECT pg_notify('connect_clients', client_id),
   ARRAY(SELECT number FROM numbers WHERE number = ANY($23) AND client_id <> $1
     UNION ALL SELECT billing_ref FROM billing_refs WHERE billing_ref = $8 AND client_id <> $1) AS strangers
-FROM shown"""
+{site} FROM shown"""
 
 _MINE = "c.incarnation = $2 AND c.revision <= $3"
 
@@ -101,13 +101,15 @@ _CHANGES = ", ".join(f"{name} = ${number}" for number, name in enumerate(_COLUMN
 # Beside a proof, which may write the same row at this moment, an INSERT could meet its own client's reference in the
 # other unique index and fail: a client that is known is updated.
 _SHOW = _TEMPLATE.format(
-    shown=f"UPDATE clients c SET {_CHANGES} WHERE c.client_id = $1 AND {_MINE}"  # noqa: S608  # names of ours
+    shown=f"UPDATE clients c SET {_CHANGES} WHERE c.client_id = $1 AND {_MINE}",  # noqa: S608  # names of ours
+    site="",
 )
 
 _SHOW_OR_ADD = _TEMPLATE.format(
     shown=f"INSERT INTO clients AS c ({', '.join(_COLUMNS)}) "  # noqa: S608  # names of ours
     f"VALUES ({', '.join(f'${number}' for number in range(1, len(_COLUMNS) + 1))}) "
-    f"ON CONFLICT (client_id) DO UPDATE SET {_CHANGES} WHERE {_MINE}"
+    f"ON CONFLICT (client_id) DO UPDATE SET {_CHANGES} WHERE {_MINE}",
+    site=", (SELECT systems FROM sites WHERE site_id = $4) AS instances",
 )
 
 log = structlog.get_logger(__name__)
@@ -161,7 +163,8 @@ class PostgresDirectory(Directory):
                     raise asyncpg.SerializationError(f"{order.client_id} was published meanwhile")
         if strangers := rows[0]["strangers"]:
             log.error("held_by_another_client", client_id=order.client_id, revision=order.revision, what=strangers)
-        return Published(order.revision, order.first_entry + len(order.entries) - 1, granted, lost)
+        last, instances = order.first_entry + len(order.entries) - 1, rows[0].get("instances") or {}
+        return Published(order.revision, last, granted, lost, instances)
 
     async def _known(self, connection: asyncpg.Connection, order: Publish) -> asyncpg.Record | None:
         """The client in the directory. Raises Lost, or an error, if this order may not overwrite it."""

@@ -5,36 +5,33 @@ its row is new, or was written to, since the look before. That compares access g
 so that no clock need be right. Only the first look after a proof goes by the moment of the proof.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import groupby
 
 from activities.database import Database
 from activities.errors import attempt_on
 from workflows.ports import Life, Observed, Sighting, Watched
 
-# The few accounts that there is something to say of. The condition on radacct is that of its index of ours
-# (deploy/freeradius/schema.sql), which has no other rows, however many there are.
-_ALIVE = """
-SELECT now() AS at, a.* FROM (VALUES (1)) once LEFT JOIN (
-  SELECT w.client_id, w.account, f.client_id AS owner, c.admitted, r.key, r.session, r.nas, r.exact, r.heard, r.stopped,
-    r.interval
-  FROM unnest($1::text[], $2::text[]) AS w(client_id, account)
-  LEFT JOIN connect_fence f ON f.system = 'internet' AND f.subject = 'account:' || w.account
-  CROSS JOIN LATERAL (
-    SELECT count(*) > 0 AND bool_and((op, value) = (':=', 'Reject')) FILTER (WHERE attribute = 'Auth-Type')
-      IS NOT true AS admitted
-    FROM radcheck WHERE username = w.account) c
-  LEFT JOIN (
-    SELECT lower(username) AS name, acctuniqueid AS key, acctsessionid AS session, host(nasipaddress) AS nas,
-      coalesce(acctupdatetime, acctstarttime) AS heard, acctstoptime AS stopped, acctinterval AS interval,
-      username = ANY($2::text[]) AS exact
-    FROM radacct
-    WHERE (acctstoptime IS NULL OR acctupdatetime > acctstoptime)
-      AND lower(username) IN (SELECT lower(n) FROM unnest($2::text[]) AS n)) r ON r.name = lower(w.account)
-  WHERE f.client_id <> w.client_id OR c.admitted OR r.key IS NOT NULL) a ON true
-ORDER BY a.client_id, a.account"""
+# What there is to say of these accounts: which another client has, whose login is accepted, and the sessions that may
+# live. The three are put together here, not there: no plan of the database can then go wrong. The condition on radacct
+# is that of an index of ours (deploy/freeradius/schema.sql), which has no other rows, however many there are.
+ALIVE = """
+SELECT now() AS at, 'elsewhere' AS what, w.client_id, w.account AS name, NULL::text AS key, NULL::text AS session,
+  NULL::text AS nas, NULL::timestamptz AS heard, NULL::timestamptz AS stopped, NULL::bigint AS interval
+FROM unnest($1::text[], $2::text[]) AS w(client_id, account)
+JOIN connect_fence f ON f.system = 'internet' AND f.subject = 'account:' || w.account AND f.client_id <> w.client_id
+UNION ALL
+SELECT now(), 'admitted', NULL, username, NULL, NULL, NULL, NULL, NULL, NULL
+FROM radcheck WHERE username = ANY($2) GROUP BY username
+HAVING bool_and((op, value) = (':=', 'Reject')) FILTER (WHERE attribute = 'Auth-Type') IS NOT true
+UNION ALL
+SELECT now(), 'session', NULL, username, acctuniqueid, acctsessionid, host(nasipaddress),
+  coalesce(acctupdatetime, acctstarttime), acctstoptime, acctinterval
+FROM radacct WHERE (acctstoptime IS NULL OR acctupdatetime > acctstoptime) AND lower(username) = ANY($3)
+UNION ALL
+SELECT now(), 'looked', NULL, '', NULL, NULL, NULL, NULL, NULL, NULL"""
 
 LATE = timedelta(seconds=60)
 """How much later than its event an accounting row may be written: packets are repeated, and gear queues them while the
@@ -51,9 +48,9 @@ class Row:
     """A row of ``radacct`` of a session that may live: ``heard`` is the time that access gear gave it last."""
 
     key: str
+    name: str
     session: str
     nas: str
-    exact: bool
     heard: datetime | None
     stopped: datetime | None
     interval: int | None
@@ -73,29 +70,30 @@ class RejectedAccounts:
 
     async def look(self, watched: Sequence[Watched]) -> Observed:
         """Which are admitted again, or have a session that lives. It remembers what it saw, for the next look."""
+        clients, accounts = [it.client_id for it in watched], [it.subject for it in watched]
         async with attempt_on(self.database):
-            names = [it.client_id for it in watched], [it.subject for it in watched]
-            rows = await self.database.read(_ALIVE, *names)
+            rows = await self.database.read(ALIVE, clients, accounts, sorted({name.lower() for name in accounts}))
         now: datetime = rows[0]["at"]
-        found = {
-            key: list(theirs)
-            for key, theirs in groupby(rows, key=lambda row: (row["client_id"], row["account"]))
-            if key[0] is not None
-        }
+        elsewhere = {(row["client_id"], row["name"]) for row in rows if row["what"] == "elsewhere"}
+        admitted = {row["name"] for row in rows if row["what"] == "admitted"}
+        found = defaultdict[str, list[Row]](list)
+        for row in rows:
+            if row["what"] == "session":
+                found[row["name"].lower()].append(Row(*(row[name] for name in Row.__match_args__)))
         sightings, seen = [], dict[_Key, dict[str, datetime | None]]()
         for it in watched:
-            theirs = found.get((it.client_id, it.subject), [])
-            sessions = [Row(*(row[name] for name in Row.__match_args__)) for row in theirs if row["key"] is not None]
+            sessions = found.get(it.subject.lower(), [])
             seen[_key(it)] = {row.key: row.heard for row in sessions}
-            if theirs and theirs[0]["owner"] not in (None, it.client_id):
+            if (it.client_id, it.subject) in elsewhere:
                 sightings.append(Sighting(it, Life.OVER))
-            elif signs := self._signs(it, theirs[0]["admitted"] if theirs else False, sessions, now):
+            elif signs := self._signs(it, it.subject in admitted, sessions, now):
                 sightings.append(Sighting(it, Life.ALIVE, signs))
             elif now - it.since > self._patience(sessions):
                 silent = [row for row in sessions if row.stopped is None]
                 how = f"{silent[0]} went silent, without a Stop" if silent else ""
                 sightings.append(Sighting(it, Life.SILENT if silent else Life.OVER, how))
-        self._before = seen
+        lately = now - 2 * self._patience(())
+        self._before = {key: marks for key, marks in self._before.items() if key[2] > lately} | seen
         return Observed(sightings, now)
 
     def _signs(self, it: Watched, admitted: bool, sessions: Sequence[Row], now: datetime) -> str:
@@ -117,6 +115,6 @@ def _lives(row: Row, it: Watched, before: Mapping[str, datetime | None] | None, 
     """Whether a session has shown itself since the proof, or since the look before."""
     if before is not None:
         return row.key not in before or row.heard != before[row.key]
-    if row.stopped is None and row.exact and it.seen.get("open_sessions") == "0":
+    if row.stopped is None and row.name == it.subject and it.seen.get("open_sessions") == "0":
         return True
     return row.heard is not None and it.since < row.heard <= now + AHEAD

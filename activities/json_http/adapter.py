@@ -20,13 +20,16 @@ from activities.database import Databases
 from activities.directory.evidence import Evidences
 from activities.instances import Instance
 from activities.json_http.client import Api, Things
-from activities.json_http.protocol import PLAN, Item
+from activities.json_http.protocol import MOST_NAMES, PLAN, Item
 from activities.secrets import radius_password, service_password, sip_password, sip_username
 from workflows.domain.provisioning.standing import Proof
 from workflows.domain.systems import INTERNET, TELEPHONY
 from workflows.ports import Ensure, Evidence, Finding, Life, Observed, ServiceSystem, Sighting, Watched
 
 METHOD = "JSON HTTP, read back in a request of its own"
+
+MOST_REQUESTS = 50
+"""Requests in one look at what is off."""
 
 log = structlog.get_logger(__name__)
 
@@ -40,7 +43,7 @@ class _JsonHttp(ServiceSystem):
 
     def __init__(self, api: Api, evidences: Evidences, master_key: bytes, watch_seconds: float = 1800.0) -> None:
         self._api, self._evidences, self._master_key = api, evidences, master_key
-        self._watch = timedelta(seconds=watch_seconds)
+        self._watch, self._next_part = timedelta(seconds=watch_seconds), 0
 
     @classmethod
     def of(cls, instance: Instance, databases: Databases, evidences: Evidences) -> Self:
@@ -68,15 +71,21 @@ class _JsonHttp(ServiceSystem):
         return await self._evidences.record(order.client_id, evidence, order.release)
 
     async def observe(self, watched: Sequence[Watched]) -> Observed:
-        """Whether what is off is in service, or in use, again: up to 50 names in a request. The protocol does not say
-        how long something can still come; it is watched for so long as settings say."""
+        """Whether what is off is in service, or in use, again: watched for as long as settings say. It takes a request
+        for 50 names, or for each client where names are each client's own: a look asks about a part, and the next one
+        goes on."""
         now, owners = datetime.now(UTC), defaultdict[str, list[Watched]](list)
         for it in watched:
             owners[it.client_id if self._shared else ""].append(it)
+        parts = [
+            (owner, its[n : n + MOST_NAMES]) for owner, its in owners.items() for n in range(0, len(its), MOST_NAMES)
+        ]
+        first = self._next_part % max(1, len(parts))
+        self._next_part = first + MOST_REQUESTS
         sightings = []
-        for client_id, theirs in owners.items():
-            items = await self._api.look(sorted({it.subject for it in theirs}), client_id)
-            sightings += [_sighting(it, items.get(it.subject), now - it.since > self._watch) for it in theirs]
+        for client_id, some in (parts[first:] + parts[:first])[:MOST_REQUESTS]:
+            items = await self._api.look(sorted({it.subject for it in some}), client_id)
+            sightings += [_sighting(it, items.get(it.subject), now - it.since > self._watch) for it in some]
         unseen = [it.how for it in sightings if it is not None and it.life is Life.UNSEEN]
         return Observed([it for it in sightings if it is not None], now, next(iter(unseen), ""))
 

@@ -44,8 +44,13 @@ class Api:
     @classmethod
     def of(cls, instance: Instance, things: str) -> Self:
         """Raises ValueError when its address or token is not set."""
-        parts, settings = urlsplit(instance.url), instance.settings
-        if parts.scheme not in ("http", "https") or not parts.netloc:
+        settings = instance.settings
+        try:
+            parts = urlsplit(instance.url)
+            usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:  # no address, or no port, that there can be
+            usable = False
+        if not usable:
             raise ValueError(f"Set {instance.setting('url')} to the address of the system's API (http or https)")
         address, token = instance.url.rstrip("/"), instance.read_token()
         return cls(instance, things, address, token, settings.statement_seconds, settings.operation_seconds)

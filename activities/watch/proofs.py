@@ -33,7 +33,7 @@ from activities.errors import safe_message
 from workflows.domain.lifecycle import Status
 from workflows.domain.provisioning.ledger import Desired
 from workflows.domain.provisioning.standing import told_in_one_line
-from workflows.domain.systems import SystemInstance
+from workflows.domain.systems import SystemInstance, heading
 from workflows.domain.text import safe_text
 from workflows.ports import STALE_REVISION, Ensure, Evidence, Life, Observed, ServiceSystem, Watched
 from workflows.wire.messages import MOST
@@ -46,6 +46,7 @@ BLIND = timedelta(minutes=10)
 MOST_AT_ONCE = 10_000
 """Watched subjects in one look."""
 
+_OF_ONE_CLIENT = (RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.FAILED_PRECONDITION)  # not of Temporal as a whole
 _OFTEN = 2  # times that the watch itself ended the same, and from then on a person must know
 _EARLY = 0.9  # the part of the pause after which a turn may begin: another worker's clock stood a little otherwise
 
@@ -59,7 +60,7 @@ WITH turn AS (
 SELECT t.blind_since, v.* FROM turn t LEFT JOIN (
   SELECT w.client_id, w.subject, w.since, w.seen
   FROM watched w JOIN client_systems s ON (s.client_id, s.system) = (w.client_id, w.system)
-  WHERE w.system = $1 AND s.instance = $2 AND s.state <> 'skipped' AND (w.revision >= s.wanted
+  WHERE w.system = $1 AND w.instance = $2 AND (w.revision >= s.wanted
     OR (s.proven >= s.wanted AND NOT EXISTS (
       SELECT FROM clients c, jsonb_array_elements(c.document->'systems') e
       WHERE c.client_id = w.client_id AND e->>'system' = w.system AND e->'desired' ? w.subject)))
@@ -86,7 +87,7 @@ gone AS (
   DELETE FROM watched w USING ended e WHERE (w.system, w.client_id, w.subject) = ($1, e.client_id, e.subject)),
 told AS (
   INSERT INTO history (client_id, event, at, kind, text, by)
-  SELECT client_id, 'proven', now(), $1, initcap($1) || ' watched no longer: ' || subject || ': ' || how, 'connect'
+  SELECT client_id, 'proven', now(), $1, $6 || ' watched no longer: ' || subject || ': ' || how, 'connect'
   FROM ended WHERE how <> ''),
 mended AS (
   DELETE FROM matters m USING ended e WHERE (m.client_id, m.matter) = (e.client_id, 'alive:' || $1) AND NOT EXISTS (
@@ -228,7 +229,8 @@ class ProofWatch:
         if alive:
             await self._end(system, alive, observed.at or datetime.now(UTC))
         if dropped:
-            await self._directory.write(_DROP, system.system, *map(list, zip(*dropped, strict=True)))
+            ended = map(list, zip(*dropped, strict=True))
+            await self._directory.write(_DROP, system.system, *ended, heading(system.system))
 
     async def _blind(self, system: SystemInstance, trouble: str, count: int) -> None:
         log.warning("proofs_not_watched", system=str(system), error=trouble, watched=count)
@@ -262,9 +264,11 @@ class ProofWatch:
             for some in _in_parts([*alive.items()], MOST):
                 await handle.signal("report_drift", message | {"alive": dict(some)})
         except RPCError as error:
-            if error.status is not RPCStatusCode.NOT_FOUND:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return False
+            if error.status not in _OF_ONE_CLIENT:
                 raise
-            return False
+            log.warning("drift_not_reported", system=str(system), client_id=client_id, error=str(error)[:300])
         return True
 
     async def _end_here(self, system: SystemInstance, client_id: str, client: Known, alive: Alive) -> None:
@@ -281,7 +285,7 @@ class ProofWatch:
             if error.type == STALE_REVISION:
                 return  # its workflow has decided anew; the directory will show it
             outcome = f"not ended: {safe_text(error.message)}"
-        text = f"{system.system.capitalize()} found alive again, {outcome}: {told_in_one_line(alive)}"
+        text = f"{heading(system.system)} found alive again, {outcome}: {told_in_one_line(alive)}"
         why = "Find out what switches it on in the system itself, and stop that: Connect ends it whenever it is seen"
         values = client_id, system.system, list(alive), text, client.revision, [{"text": why}], _OFTEN
         await self._directory.write(_ENDED, *values)

@@ -26,7 +26,7 @@ async def add_site(clients: Clients, site: SiteGiven) -> Site:
 
 @router.patch("/sites/{site_id}", summary="Edit a site", responses=problems.described(404, 409, 422))
 async def edit_site(clients: Clients, site_id: Annotated[str, Path(examples=["thames-house"])], edit: SiteEdit) -> Site:
-    """What is left out stays. New clients are served by the instances that `systems` names. It is refused while a
-    living client of the site has a service that another instance serves now."""
+    """What is left out stays. What clients of the site take newly is served by the instances that `systems` names. It
+    is refused while a living client of the site has, or has planned, a service that another instance serves now."""
     clients.catalogue.check(edit.systems)
     return await clients.directory.edit_site(site_id, edit)

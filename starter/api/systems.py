@@ -17,7 +17,8 @@ router = APIRouter(tags=["systems"])
 async def list_systems(clients: Clients) -> SystemPage:
     """The workers report; the worst of their reports counts. A system that none has reported for a minute is
     `unknown`."""
-    return await clients.directory.systems()
+    page = await clients.directory.systems()
+    return page.model_copy(update={"items": clients.catalogue.titled(page.items)})
 
 
 @router.get("/attention", summary="Every client that waits for a person", responses=problems.described(422))
@@ -27,4 +28,5 @@ async def list_attention(clients: Clients, filters: Annotated[AttentionFilter, Q
     this moment."""
     if filters.system != WORKFLOW:
         clients.catalogue.check_kind(filters.system)
-    return await clients.directory.attention(filters)
+    page = await clients.directory.attention(filters)
+    return page.model_copy(update={"items": clients.catalogue.titled(page.items)})

@@ -6,7 +6,7 @@ The one module of the command line that may import what they run, inside the com
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -42,7 +42,11 @@ def up(
 @app.command(short_help="Run one worker, for real deployments.")
 def worker(
     check: Annotated[
-        bool, typer.Option("--check", help="Start none: leave with 0 when Temporal has heard of this machine's worker")
+        bool,
+        typer.Option(
+            "--check",
+            help="Start none: say what cannot be served, and leave with 0 when Temporal has heard of a worker here",
+        ),
     ] = False,
 ) -> None:
     """Run one worker, for real deployments (the same as python worker.py)."""
@@ -57,8 +61,15 @@ def _check_worker() -> int:
     import asyncio
     import socket
 
+    from pydantic import ValidationError
+
+    from activities.adapters import problems_of
+    from activities.settings import Settings
     from starter.temporal.connection import why_not_heard_of
 
+    with suppress(ValidationError):  # then no worker starts, and says why
+        for problem in asyncio.run(problems_of(Settings())):
+            complain("worker --check", problem)
     why = asyncio.run(why_not_heard_of(socket.gethostname()))
     if why:
         complain("worker", why)

@@ -28,5 +28,5 @@ def attention(
 ) -> None:
     """Every client that waits for a person: those whose workflow cannot run, then by system, the oldest first."""
     page = Service(as_json).whole("attention", site=site, system=system, skipped=skipped)
-    where = f"{f' at {site}' if site else ''}{f' on {system}' if system else ''}"
+    where = f"{f' at {site}' if site else ''}{f' (system {system})' if system else ''}"
     output(as_json, page, lambda page: show.attention(page["items"], datetime.now(UTC), where=where, skipped=skipped))

@@ -102,6 +102,7 @@ def page(request: Request, template: str, status: int = 200, **content: Any) -> 
         "waiting": getattr(request.state, "waiting", (0, False)),
         "site_names": getattr(request.state, "site_names", {}),
         "system_title": clients_of(request).catalogue.title,
+        "system_phrase": clients_of(request).catalogue.phrase,
         "notice": unseal(session.key, sealed, now) if session else "",
         **content,
     }

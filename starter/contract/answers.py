@@ -64,13 +64,14 @@ class Attention(Model):
     ``state``: attention: a person is needed; not_proven: changed, but what is true could not be seen yet; skipped: a
     person accepts it; cannot_run: nothing is decided or attempted, and ``remedies`` are what to do. ``since`` is when
     that began. ``attempts`` and ``next_attempt_at`` are those of then. ``site`` is empty where the directory does not
-    know the client.
+    know the client. ``title`` is what the settings call what the system switches.
     """
 
     client_id: str
     name: str
     site: str
     system: KindName
+    title: str = ""
     instance: KindName = MAIN
     state: Literal["attention", "not_proven", "skipped", "cannot_run"]
     since: datetime
@@ -105,9 +106,11 @@ class SystemState(Model):
     ``state``: the worst that any worker reports; unknown: none has reported for a minute. ``since`` is when that
     began. ``clients_changing`` are those that wait for it without needing a person. ``watch_error`` is why nobody can
     see whether what was switched off stays off; empty while it is watched.
+    ``title`` is what the settings call what it switches.
     """
 
     system: KindName
+    title: str = ""
     instance: KindName = MAIN
     state: Literal["working", "failing", "recovering", "unknown"]
     since: datetime | None

@@ -1,17 +1,23 @@
 """What clients can contract, and which instances of its system serve each kind: what the API needs of the settings."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
 from activities.instances import TITLES, Instances, ServiceKind
+from starter.contract.answers import Attention, HistoryPage, SystemState
+from starter.wording import within
+from workflows.domain.commands import Contracting
 from workflows.domain.errors import InvalidField
-from workflows.domain.systems import BUILT_IN, MAIN, System
-from workflows.wire.messages import ServiceGiven, ServiceOfKind
+from workflows.domain.systems import BUILT_IN, MAIN, System, heading, spoken
+from workflows.wire.messages import AnyMessage, ChangeServices, ServiceGiven, ServiceOfKind
+from workflows.wire.views import SystemView
 
 IN_THE_SETTINGS = "or name it in CONNECT_SYSTEMS_FILE, for the API and the workers"
 
 T = TypeVar("T")
+M = TypeVar("M", Attention, SystemState, SystemView)
 
 
 @dataclass(frozen=True)
@@ -32,7 +38,31 @@ class Catalogue:
 
     def title(self, system: System) -> str:
         """A kind as people read it. One that the settings no longer name may still be a client's."""
-        return self.kinds[system].title if system in self.kinds else system.replace("_", " ").capitalize()
+        return self.kinds[system].title if system in self.kinds else heading(system)
+
+    def phrase(self, system: System) -> str:
+        """The same within a sentence."""
+        return within(self.title(system))
+
+    def titled(self, items: Iterable[M]) -> list[M]:
+        """The same, each with the title of what its system switches."""
+        return [item.model_copy(update={"title": self.title(item.system)}) for item in items]
+
+    def retold(self, page: HistoryPage) -> HistoryPage:
+        """A page of a client's history, in which what is about a system has the title that the settings give it."""
+        items = [
+            line.model_copy(update={"text": self.sentence(line.text, line.facts.get("system", line.kind))})
+            for line in page.items
+        ]
+        return page.model_copy(update={"items": items})
+
+    def sentence(self, text: str, system: System) -> str:
+        """A sentence that a client's workflow made about this system, with the title that the settings give it."""
+        if system not in self.kinds or self.title(system) == heading(system):
+            return text
+        at_first, within_it = rf"^{re.escape(heading(system))}\b", rf"\b{re.escape(spoken(system))}\b"
+        told, found = re.subn(at_first, lambda _: self.title(system), text, count=1)
+        return told if found else re.sub(within_it, lambda _: self.phrase(system), text, count=1)
 
     def services(self, contracted: Iterable[ServiceGiven], field: str) -> list[ServiceOfKind]:
         """The services, with what is known of their kinds. Raises InvalidField for a kind that there is not."""
@@ -43,6 +73,20 @@ class Catalogue:
             )
             for service in contracted
         ]
+
+    def completed(self, message: AnyMessage) -> AnyMessage:
+        """The command, with what the settings say of the kinds that it adds. Of a kind that several instances serve,
+        the directory says which one serves the client's site, when the client's workflow needs to know.
+
+        Raises InvalidField for a kind that the settings do not name.
+        """
+        if isinstance(message, ChangeServices):
+            message = message.model_copy(update={"add_services": self.services(message.add_services, "add_services")})
+        command = message.command()
+        if not isinstance(command, Contracting):
+            return message
+        alone = {system: MAIN for system in command.systems if self.instances.get(system, [MAIN]) == [MAIN]}
+        return message.model_copy(update={"instances": alone})
 
     def check_kind(self, system: System | None) -> None:
         """Raises InvalidField for a system of which there is no kind; None is any."""
@@ -58,10 +102,6 @@ class Catalogue:
     def unknown(self, systems: Mapping[System, str]) -> list[tuple[System, str]]:
         """The kinds and instances that a site names and the settings do not."""
         return [(system, name) for system, name in systems.items() if name not in self.instances.get(system, ())]
-
-    def several(self, systems: Iterable[System]) -> bool:
-        """Whether it depends on the site which instance serves one of these."""
-        return any(self.instances.get(system, [MAIN]) != [MAIN] for system in systems)
 
 
 def _known(known: Mapping[str, T], name: str, what: str, field: str) -> T:

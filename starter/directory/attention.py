@@ -113,4 +113,4 @@ async def systems(database: DirectoryDatabase) -> SystemPage:
 def _attention(row: asyncpg.Record) -> Attention:
     zone, again = row["timezone"], row["next_attempt_at"]
     times = {"since": at_site(row["since"], zone), "next_attempt_at": again and at_site(again, zone)}
-    return Attention(**{name: row[name] for name in Attention.model_fields} | times)
+    return Attention(**{name: row[name] for name in Attention.model_fields if name != "title"} | times)

@@ -22,7 +22,7 @@ from starter.errors import InstanceInUse, NoSuchSite, SiteIdTaken
 from workflows.domain.dates import at_site
 from workflows.domain.errors import BillingRefTaken, NumberTaken, Refusal, Taken
 from workflows.domain.provisioning.provisioning import Provisioned
-from workflows.domain.systems import System
+from workflows.domain.systems import spoken
 from workflows.wire.messages import AnyMessage
 from workflows.wire.views import ClientView, SystemView, end_date_passed
 
@@ -154,19 +154,13 @@ class DirectoryReads:
             raise NoSuchSite(site_id)
         raise InstanceInUse(
             "; ".join(
-                "{clients} living client(s) of the site have {system}, which instance {instance} serves".format(**it)
+                f"Instance {it['instance']} serves {spoken(it['system'])} of {it['clients']} living "
+                f"client{'s' * (it['clients'] != 1)} of the site"
                 for it in row["served"]
             ),
             "Have these services removed first, or add another site",
             field="systems",
         )
-
-    async def systems_serving(self, client_id: str) -> dict[System, str]:
-        """The instances that serve the site of a client; none for one that is not known."""
-        rows = await self.database.read(
-            "SELECT s.systems FROM clients c JOIN sites s USING (site_id) WHERE c.client_id = $1", client_id
-        )
-        return rows[0]["systems"] if rows else {}
 
     # -- clients ----------------------------------------------------------------------------------------------------
 

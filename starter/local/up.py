@@ -1,5 +1,6 @@
 """`connect up`: PostgreSQL, Temporal with its UI, a worker and the API in one terminal (PRODUCT.md section 7.1)."""
 
+import asyncio
 import os
 import signal
 import socket
@@ -17,8 +18,7 @@ from typing import NoReturn, TextIO
 import httpx2
 from pydantic import ValidationError
 
-from activities.adapters import unusable
-from activities.instances import Instances
+from activities.adapters import problems_of
 from activities.settings import Settings
 from starter.console.auth.sessions import link_key
 from starter.local.children import Child, StartFailed
@@ -134,7 +134,7 @@ class Local:
         if options.systems:
             self._have_systems(postgres)
         environment = self._environment(dsns(postgres, folder.passfile_of), temporal.address)
-        for problem in problems_of(environment):
+        for problem in _problems_of(environment):
             self._say(problem)
         python = [sys.executable, "-u", "-m"]
         proxy = [*python, "starter.local.ui_proxy", str(options.ui_port), temporal.ui]
@@ -272,16 +272,14 @@ def _check_ports(options: UpOptions) -> None:
             )
 
 
-def problems_of(environment: Mapping[str, str]) -> list[str]:
+def _problems_of(environment: Mapping[str, str]) -> list[str]:
     """What a worker with this environment cannot serve of the systems that its settings name, and what to do."""
     names = {name: f"CONNECT_{name.upper()}" for name in Settings.model_fields}
     try:
-        instances = Instances.of(
-            Settings.model_validate({n: environment[key] for n, key in names.items() if key in environment})
-        )
+        settings = Settings.model_validate({n: environment[key] for n, key in names.items() if key in environment})
     except ValidationError:
         return []  # then the worker does not start, and says why
-    return [*instances.problems, *unusable(instances)]
+    return asyncio.run(problems_of(settings))
 
 
 def _without(environment: Mapping[str, str], those: tuple[str, ...]) -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import Self
 import pytest
 from pydantic import SecretStr
 
-from activities.adapters import AdapterNotUsable, adapters_of
+from activities.adapters import AdapterNotUsable, adapters_of, problems_of
 from activities.database import Databases, open_databases
 from activities.directory.evidence import Evidences
 from activities.instances import Instance, Instances
@@ -15,12 +15,14 @@ from activities.internet.adapter import RadiusInternet
 from activities.prepare import check_systems, prepare
 from activities.settings import Settings
 from activities.telephony.adapter import KamailioTelephony
-from tests.activities.fixtures import MASTER_KEY, World
+from tests.activities.fixtures import MASTER_KEY, ONE, World, publication, switched
 from tests.support.fakes import FakeSystem
+from tests.support.waiting import free_port
 from workflows.domain.systems import INTERNET, TELEPHONY, SystemInstance
 from workflows.ports import ServiceSystem
 
 HERE = "tests.activities.test_adapters"
+YORK = f'[telephony.york]\nadapter = "{HERE}:OneFile"\n'
 DSNS = {"directory_dsn": "postgresql://there/connect", "telephony_dsn": "postgresql://there/kamailio"}
 
 
@@ -126,19 +128,57 @@ async def test_an_instance_of_a_file_whose_adapter_cannot_be_made_is_left_out_an
         [telephony.bath]
         dsn = "postgresql://bath/kamailio"
         probe_lines = true
+        [telephony.hull]
+        dsn = "pbx.hull.example"
         [doors.main]
         url = "ftp://doors"
         token = "a token that is long enough"
+        [doors.yard]
+        url = "https://[::1"
+        token = "a token that is long enough"
+        [doors.roof]
+        url = "https://roof.example"
+        token_file = "/nowhere/token"
+        [doors.shed]
+        url = "https://shed.example"
         """,
         encoding="utf-8",
     )
     adapters, problems = await made(world, world.settings.model_copy(update={"systems_file": file}))
     assert [*map(str, adapters)] == ["telephony", "internet", "telephony york"]
-    leeds, bath, doors = problems
-    assert leeds.startswith(f"{file}: telephony.leeds is not served: adapter of [telephony.leeds] in {file} is")
+    leeds, bath, hull, doors, yard, roof, shed = problems
+    assert leeds.startswith(f"telephony.leeds is not served: adapter of [telephony.leeds] in {file} is")
     assert "Correct the name of the class" in leeds
-    assert "telephony.bath is not served: CONNECT_PROBE_LINES needs CONNECT_SIP_SERVER" in bath
-    assert f"doors.main is not served: Set url of [doors.main] in {file} to the address" in doors
+    assert "telephony.bath is not served: probe_lines needs sip_server" in bath
+    assert hull.startswith(f"telephony.hull is not served: dsn of [telephony.hull] in {file} is no PostgreSQL URL.")
+    for name, problem in (("main", doors), ("yard", yard)):
+        assert problem.startswith(f"doors.{name} is not served: Set url of [doors.{name}] in {file} to the address")
+    unread = "doors.roof is not served: /nowhere/token cannot be read (No such file or directory). Correct its path"
+    assert roof.startswith(f"{file}: {unread}")
+    assert shed.startswith(f"doors.shed is not served: Set token or token_file of [doors.shed] in {file} to at least")
+
+
+async def test_what_sites_name_and_clients_have_and_no_setting_names_is_said_with_the_remedy(
+    world: World, tmp_path: Path
+) -> None:
+    await world.register("acme", ONE)
+    door = switched("doors", desired={"main-entrance": "on"})
+    await world.directory.publish(publication("acme", 2, ONE, billing_ref="C000001", systems=[door, switched("wifi")]))
+    await world.execute("directory", """UPDATE sites SET systems = '{"telephony": "york", "internet": "main"}'""")
+    settings = world.settings.model_copy(update={"systems_file": None, "master_key": SecretStr(MASTER_KEY.decode())})
+    name = "which no setting names. Name"
+    [site] = [row[0] for row in await world.rows("directory", "SELECT site_id FROM sites")]
+    said = [
+        f"Site {site} names telephony:york, {name} [telephony.york] in CONNECT_SYSTEMS_FILE, "
+        f"or give the site another: connect site edit {site} --system telephony=…",
+        f"1 living client(s) have services of doors:main, {name} [doors.main] in CONNECT_SYSTEMS_FILE",
+    ]
+    assert await problems_of(settings) == said
+    file = tmp_path / "systems.toml"
+    file.write_text(f'{YORK}[doors.main]\nurl = "https://d"\ntoken = "a token of the doors"\n', encoding="utf-8")
+    assert await problems_of(settings.model_copy(update={"systems_file": file})) == []
+    away = settings.model_copy(update={"directory_dsn": SecretStr(f"postgresql://127.0.0.1:{free_port()}/connect")})
+    assert await problems_of(away) == [], "one that is away is asked by whoever serves"
 
 
 def test_a_database_is_needed_only_by_our_own_adapters() -> None:

@@ -1,13 +1,34 @@
 """A file names further instances and kinds; what is wrong in it is said, and the rest holds."""
 
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import pytest
 
-from activities.instances import JSON_FURTHER, Instances
+from activities.instances import JSON_FURTHER, RESERVED, Instances
 from activities.settings import KAMAILIO, Settings
-from workflows.domain.systems import SystemInstance
+from activities.watch import matters
+from starter.contract.answers import Attention
+from workflows.domain.answers import CREATE
+from workflows.domain.lifecycle import Kind, Status
+from workflows.domain.preview import Thing
+from workflows.domain.provisioning.provisioning import Provisioned
+from workflows.domain.systems import DIRECTORY, SystemInstance
+from workflows.inbox import TABLE
+from workflows.wire.views import SystemStanding
 
+TAKEN = (
+    "workflow",
+    "directory",
+    "settled",
+    "suspended",
+    "inactive",
+    "mark-done",
+    "report_drift",
+    "all",
+    "client",
+    "main",
+)
 DOORS = '[doors]\ntitle = "Doors"\nin_building = true\n[doors.main]\nurl = "https://doors.example/v1"\n'
 
 
@@ -72,10 +93,41 @@ def served(found: Instances) -> list[str]:
     [
         ("[doors", "cannot be read", "Correct the file"),
         ("doors = 1", "doors is no table", "[doors.main]"),
-        ("[directory.main]\nurl = 'https://x'", "directory cannot be the name of a kind", "small letters"),
+        ("[directory.main]\nurl = 'https://x'", "directory cannot be the name of a kind", "another name"),
         ("[Doors.main]\nurl = 'https://x'", "Doors cannot be the name of a kind", "small letters"),
+        *[
+            (f"[{word}.main]\nurl = 'https://x'", f"{word} cannot be the name of a kind: Connect needs", "another name")
+            for word in TAKEN
+        ],
+        (
+            "[wi-fi.main]\nurl = 'https://x'\n[wi_fi.main]\nurl = 'https://y'",
+            "wi_fi differs from wi-fi in - and _",
+            "another",
+        ),
+        (
+            "[gates.title]\nurl = 'https://x'\n[gates.main]\nurl = 'https://x'",
+            "title is a setting of the kind",
+            "another name",
+        ),
+        ("[gates.yard]\nurl = 'https://x'", "gates has no main, which serves every site", "--system gates=yard"),
+        (
+            "[gates]\ntitle = 'internet Access'\n[gates.main]\nurl = 'https://x'",
+            "is the title of internet, too",
+            "called Gates",
+        ),
+        ("[telephony.b]\ndsn = 'postgresql://x'\nurl = 'https://x'", "telephony.b has both url and dsn", "Leave one"),
+        (
+            "[gates.main]\nurl = 'https://x'\ntoken = 't'\ntoken_file = '/t'",
+            "has both token and token_file",
+            "Leave one",
+        ),
+        (
+            "[gates.main]\nurl = 'https://x'\nlock_seconds = 30",
+            "lock_seconds must be below statement_seconds",
+            "Correct",
+        ),
         ("[gates]\ntitle = 'Gates'", "gates names no instance", "[gates.main]"),
-        ("[gates]\ntitle = ''\n[gates.main]\nurl = 'https://x'", "gates.title is no title", "1 to 40"),
+        ("[gates]\ntitle = ''\n[gates.main]\nurl = 'https://x'", "gates.title is no title", "it is called Gates"),
         ("[gates]\nin_building = 'no'\n[gates.main]\nurl = 'https://x'", "gates.in_building", "true or false"),
         ("[gates.main]\ntoken_file = '/x'", "gates.main has no url", "Add it"),
         ("[gates.main]\nurl = 'https://x'\nsauce = 1", "gates.main.sauce is not known", "It can have adapter"),
@@ -102,3 +154,34 @@ def test_what_is_wrong_is_said_with_the_place_and_the_remedy_and_the_rest_holds(
     assert str(tmp_path / "systems.toml") in problem
     assert ("doors", "main") in found.instances or text.startswith(("[doors", "doors"))
     assert ("telephony", "main") in found.instances
+
+
+def test_every_word_that_stands_beside_the_names_of_systems_is_reserved() -> None:
+    """What a name is compared with in keys, filters, histories and answers: a new word needs its place."""
+    reserved = set[str]().union(*RESERVED.values())
+    words = {matters.WORKFLOW, CREATE, *TABLE, *Status, *Provisioned, *Kind, *get_args(SystemStanding)}
+    words |= {
+        *get_args(get_type_hints(Attention)["state"]),
+        *(word for part in get_args(Thing) for word in get_args(part)),
+        DIRECTORY,
+        "inactive",
+    }
+    assert {str(word) for word in words} <= reserved
+
+
+def test_names_that_differ_in_capitals_alone_are_told_apart(tmp_path: Path) -> None:
+    found = read(tmp_path, f"{DOORS}[doors.Main]\nurl = 'https://x'\n[Doors.main]\nurl = 'https://x'\n")
+    instance, kind = found.problems
+    assert "doors.Main cannot be the name of an instance, and differs from main in capital letters alone" in instance
+    assert "Doors cannot be the name of a kind, and differs from doors in capital letters alone" in kind
+    assert found.names_of("doors") == ["main"]
+
+
+def test_a_kind_without_an_instance_that_can_be_used_is_not_offered(tmp_path: Path) -> None:
+    found = read(tmp_path, "[gates.main]\ntoken = 'x'\n")
+    assert len(found.problems) == 1
+    assert "gates" not in found.kinds
+
+
+def test_a_file_that_was_saved_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    assert read(tmp_path, f"\ufeff{DOORS}").problems == ()

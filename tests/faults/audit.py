@@ -108,7 +108,7 @@ class Audit:
     def _taken(self, account: Account, request: Request) -> bool:
         """Whether another client has ever had what the command asks for."""
         others = [client for other in self._accounts if other is not account for client in other.before]
-        for needs in {needs_of(request.command(""), c.services.numbers, c.billing_ref) for c in account.before}:
+        for needs in {needs_of(request.command(""), c.services, c.billing_ref) for c in account.before}:
             if any(needs.billing_ref == o.billing_ref or set(needs.numbers) & o.numbers_held for o in others):
                 return True
         return False

@@ -124,6 +124,7 @@ async def json_service(
             "CONNECT_MASTER_KEY": KEY,
             "CONNECT_BREAKER_CLIENTS": "3",
             "CONNECT_BREAKER_PACE_SECONDS": "1",
+            "CONNECT_WATCH_EVERY_SECONDS": "0",
             **getattr(request, "param", {}),
         }.items():
             monkeypatch.setenv(name, value)

@@ -125,4 +125,4 @@ async def test_a_directory_that_is_down_holds_up_no_switch_and_shows_everything_
     rows = await real_service.databases.directory.read("SELECT text FROM history WHERE client_id = $1", client_id)
     history = [row["text"] for row in rows]
     assert [text for text in history if "Suspended by billing" in text]
-    assert [text for text in history if "Telephony proven" in text]
+    assert [text for text in history if "Telephone lines proven" in text]

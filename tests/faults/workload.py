@@ -162,7 +162,7 @@ class Workload:
         for other in self._clients.values():
             if (
                 other is not client
-                and set(needs_of(command, client.services.numbers, client.billing_ref).numbers) & other.numbers_held
+                and set(needs_of(command, client.services, client.billing_ref).numbers) & other.numbers_held
             ):
                 raise NumberTaken("It belongs to another client")
         client.obey(command, self._now)

@@ -124,6 +124,7 @@ class FakeDirectory(Directory):
         self.billing_refs: dict[str, str] = {}
         self.numbers: dict[str, str] = {}
         self.history: dict[tuple[str, int], str] = {}
+        self.instances: dict[System, str] = {}  # of every site
         self.faults, self.fence = Faults(), Fence()
 
     @activity.defn(name="publish")
@@ -139,7 +140,7 @@ class FakeDirectory(Directory):
             self._hold(order.client_id, {*order.numbers, *(order.claim.numbers if order.claim and not lost else ())})
             for number, entry in enumerate(order.entries, order.first_entry):
                 self.history[order.client_id, number] = f"{entry.event}: {entry.text}"
-        return Published(order.revision, last, granted, lost)
+        return Published(order.revision, last, granted, lost, dict(self.instances) if order.claim else {})
 
     def word(self, client_id: str, proven: dict[System, int]) -> str:
         """Where the directory says that provisioning stands, given the newest revisions the systems have recorded."""

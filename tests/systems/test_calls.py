@@ -156,4 +156,4 @@ async def test_a_telephone_that_registers_by_a_second_way_is_found_switched_off_
         assert await phone.register() == REFUSED
         await lenient.rounds(TELEPHONY, 3)
         history = (await lenient.api.get(f"/clients/{acme}/history")).json()["items"]
-        assert sum("Telephony found alive again: " in line["text"] for line in history) == 1
+        assert sum("Telephone lines found alive again: " in line["text"] for line in history) == 1

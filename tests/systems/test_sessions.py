@@ -160,7 +160,7 @@ async def test_a_session_that_was_accepted_before_and_is_heard_of_afterwards_is_
         await eventually(lambda: network.settled(acme))
         await network.rounds(3)
         assert await network.lines_with(acme, "alive") == [
-            f"Internet found alive again: {acme}: session late on NAS 127.0.0.2 goes on"
+            f"Internet access found alive again: {acme}: session late on NAS 127.0.0.2 goes on"
         ]
 
 
@@ -205,7 +205,7 @@ async def test_an_account_that_comes_alive_after_its_client_was_closed_is_ended_
             return await network.lines_with(acme, "alive")
 
         (text,) = await eventually(told)
-        assert text.startswith("Internet found alive again, and ended: ")
+        assert text.startswith("Internet access found alive again, and ended: ")
 
 
 async def test_a_nas_that_acknowledges_and_lets_live_is_found_out(network: Network) -> None:

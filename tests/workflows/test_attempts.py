@@ -164,7 +164,8 @@ async def test_drift_reported_of_a_system_that_has_nothing_to_do_leaves_the_clie
     handle = await service.start(services=service.virtual("+442079460120"))
     await service.signal(handle, "report_drift", {"system": "internet", "reason": "a session was seen"})
     view = await service.settled(handle)
-    await eventually(lambda: any("Drift of internet" in text for text in service.directory.texts_of(view.client_id)))
+    drift = "Drift of internet access"
+    await eventually(lambda: any(drift in text for text in service.directory.texts_of(view.client_id)))
     assert not service.internet.orders
 
 

@@ -148,4 +148,4 @@ async def test_reported_drift_is_removed_and_proven_anew(service: Service) -> No
     await service.until(handle, lambda _: len(service.telephony.orders) == before + 1)
     view = await service.settled(handle)
     assert set(view.systems[0].actual.values()) == {"on"}
-    assert [t for t in service.directory.texts_of(view.client_id) if "Drift of telephony" in t]
+    assert [t for t in service.directory.texts_of(view.client_id) if "Drift of telephone lines" in t]

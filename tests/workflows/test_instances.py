@@ -12,7 +12,8 @@ from tests.support.workflows import Handle, Service, end, replay
 from tests.workflows.test_at_once import attempts
 from worker import of_instances, together
 from workflows.domain.provisioning.standing import Limits
-from workflows.domain.systems import TELEPHONY, SystemInstance
+from workflows.domain.services import ClientType, Services
+from workflows.domain.systems import INTERNET, TELEPHONY, SystemInstance
 
 LONDON = SystemInstance(TELEPHONY, "london")
 QUICK = Limits(attempt=1, first_pause=0.2, longest_pause=0.5)
@@ -74,3 +75,27 @@ async def test_an_instance_that_hangs_holds_up_no_client_of_another(temporal: Wo
         await service.settled(stuck)
         await end(service, stuck)
         await end(service, handle)
+
+
+async def test_what_is_signalled_is_served_by_the_instance_that_the_directory_says(
+    temporal: WorkflowEnvironment,
+) -> None:
+    """A billing system that signals knows nothing of instances, and no setting of ours."""
+    service, london = Service(temporal), FakeSystem(INTERNET)
+    elsewhere = of_instances(temporal.client, Systems({SystemInstance(INTERNET, "london"): london}), service.queue)
+    async with service.worker(), together(*elsewhere):
+        office = Services(ClientType.RESIDENTIAL, rooms=("3.12",))
+        handle = await service.start(services=office)
+        service.directory.instances = {INTERNET: "london"}
+        await service.signal(handle, "change_services", {"internet": {"down_mbps": 100, "up_mbps": 20}})
+        view = await service.until(handle, lambda view: view.internet)
+        view = await service.settled(handle)
+        assert {system.system: system.instance for system in view.systems} == {TELEPHONY: "main", INTERNET: "london"}
+        assert list(london.subjects) == [view.client_id]
+        assert service.internet.orders == []
+        service.directory.instances = {}
+        await service.signal(handle, "change_services", {"internet": {"down_mbps": 200, "up_mbps": 20}})
+        await service.until(handle, lambda view: view.internet.down_mbps == 200)
+        await service.settled(handle)
+        assert service.internet.orders == [], "what there is stays where it is"
+        await replayed(service, handle)

@@ -69,7 +69,7 @@ async def test_a_line_found_alive_is_drift_in_the_history_and_is_switched_off_ag
     view = await service.settled(handle)
     assert service.telephony.lines[SECOND_LINE.number] is False
     assert (service.telephony.orders[-1].revived, len(service.internet.orders)) == (1, 2)
-    found = f"attempted: Telephony found alive again: {SECOND_LINE.number}: registered"
+    found = f"attempted: Telephone lines found alive again: {SECOND_LINE.number}: registered"
     await service.until(handle, lambda _: found in service.directory.texts_of(view.client_id))
 
 
@@ -177,7 +177,7 @@ async def test_a_retry_needs_no_patience(service: Service) -> None:
     handle = await in_attention(service)
     service.telephony.faults.down = False
     answer = await service.command(handle, "retry", system="telephony", reason="the exchange is back")
-    assert answer.message == "The telephony is attempted again"
+    assert answer.message == "Trying telephone lines again"
     assert (await service.settled(handle)).provisioning == "settled"
 
 

@@ -57,7 +57,7 @@ def mark_of(command_id: str) -> str:
 
 
 def fingerprint(command: AnyCommand) -> str:
-    """A short digest of everything a command says, the same whatever library its times came through, and by whatever
-    zone rules its day was resolved."""
-    said = {name: value for name, value in asdict(command).items() if name != "resolved"}
+    """A short digest of everything a command says, the same whatever library its times came through, by whatever zone
+    rules its day was resolved, and whichever instances serve the site."""
+    said = {name: value for name, value in asdict(command).items() if name not in ("resolved", "instances")}
     return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()[:16]

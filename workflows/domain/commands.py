@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 from workflows.domain.dates import ResolvedDay
 from workflows.domain.lifecycle import Activation, Kind
 from workflows.domain.services import ClientType, Internet, Line, Service
-from workflows.domain.systems import System
+from workflows.domain.systems import INTERNET, TELEPHONY, System
 from workflows.domain.text import check_text
 
 
@@ -84,7 +84,20 @@ class CancelPlanned(Command):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Convert(Plannable):
+class Contracting(Plannable):
+    """A command that can add services. ``instances`` are those that serve the site when it is decided, of the systems
+    that switch what it adds; they are recorded with it, but do not make it another command."""
+
+    instances: Mapping[System, str] = attribute(default_factory=dict, compare=False)
+
+    @property
+    def systems(self) -> tuple[System, ...]:
+        """The systems that switch what it adds."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Convert(Contracting):
     """Become virtual (offices and internet end, numbers stay) or residential (every line gets an office)."""
 
     to: ClientType
@@ -93,19 +106,28 @@ class Convert(Plannable):
     internet: Internet | None = None
     kind: Literal[Kind.CONVERT] = Kind.CONVERT
 
+    @property
+    def systems(self) -> tuple[System, ...]:
+        return (INTERNET,) if self.internet else ()
+
 
 @dataclass(frozen=True, kw_only=True)
-class ChangeServices(Plannable):
+class ChangeServices(Contracting):
     """Add lines (or move them to another office), remove lines, set or end internet access; the same with services of
-    further kinds, whose systems' ``instances`` are those that serve the site."""
+    further kinds."""
 
     add_lines: tuple[Line, ...] = ()
     remove_lines: tuple[str, ...] = ()
     internet: Internet | Literal["keep", "none"] = "keep"
     add_services: tuple[Service, ...] = ()
     remove_services: tuple[str, ...] = ()
-    instances: Mapping[System, str] = attribute(default_factory=dict)
     kind: Literal[Kind.CHANGE_SERVICES] = Kind.CHANGE_SERVICES
+
+    @property
+    def systems(self) -> tuple[System, ...]:
+        ours = {TELEPHONY: bool(self.add_lines), INTERNET: self.internet not in ("keep", "none")}
+        further = dict.fromkeys(service.kind for service in self.add_services)
+        return (*(system for system, added in ours.items() if added), *further)
 
 
 @dataclass(frozen=True, kw_only=True)

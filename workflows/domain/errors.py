@@ -9,6 +9,7 @@ Refusal                     what was asked cannot be done; carries the facts, ``
 │   ├── BillingRefTaken
 │   ├── NumberTaken
 │   └── ClientIdTaken
+├── StillServedElsewhere    what ended is not proven off on the instance that served it
 └── InvalidField            one field breaks one rule
     ├── MomentInThePast
     ├── BeforeStart
@@ -17,6 +18,8 @@ Refusal                     what was asked cannot be done; carries the facts, ``
     ├── OfficeMissing
     ├── InternetNotAllowed
     ├── UnknownLine
+    ├── UnknownService
+    ├── ServiceNotAllowed
     └── NumberNotValid
 """
 
@@ -115,6 +118,10 @@ class NumberTaken(Taken):
 
 class ClientIdTaken(Taken):
     """A client id is never used twice."""
+
+
+class StillServedElsewhere(Refusal):
+    """What the client had of this kind is not proven off yet, on another instance than the one that serves its site."""
 
 
 class InvalidField(Refusal):

@@ -15,7 +15,7 @@ from workflows.domain.errors import (
     UnknownLine,
     UnknownService,
 )
-from workflows.domain.systems import BUILT_IN, DIRECTORY, NAME, System
+from workflows.domain.systems import BUILT_IN, DIRECTORY, INTERNET, NAME, TELEPHONY, System, spoken
 from workflows.domain.text import safe_text, written
 
 E164 = re.compile(r"\+[1-9][0-9]{6,14}")
@@ -144,7 +144,9 @@ class Services:
                 )
             if inside := next((service for service in self.further if service.in_building), None):
                 raise ServiceNotAllowed(
-                    f"A virtual client has no {inside.kind}", f"Leave {inside} out, or convert", field="services"
+                    f"A virtual client has no {spoken(inside.kind)}",
+                    f"Leave {inside} out, or convert",
+                    field="services",
                 )
             if self.rooms:
                 raise OfficeNotAllowed("A virtual client has no office", "Leave offices out", field="offices")
@@ -169,6 +171,12 @@ class Services:
     def kinds(self) -> tuple[System, ...]:
         """The further kinds, once each."""
         return tuple(dict.fromkeys(service.kind for service in self.further))
+
+    @property
+    def systems(self) -> tuple[System, ...]:
+        """The systems that switch any of it, once each."""
+        ours = {TELEPHONY: self.lines, INTERNET: self.internet}
+        return (*(system for system, contracted in ours.items() if contracted), *self.kinds)
 
     @property
     def offices(self) -> tuple[str, ...]:

@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from types import MappingProxyType
 
 from workflows.domain.answers import MOST_PAST, Answer, answered_long_ago, fingerprint, mark_of, refused
 from workflows.domain.client.client import Client, Outcome
 from workflows.domain.client.rules import Needs, needs_of
-from workflows.domain.commands import AnyCommand, ChangeServices, Edit, SystemCommand
+from workflows.domain.commands import AnyCommand, ChangeServices, Contracting, Edit, SystemCommand
 from workflows.domain.errors import CommandIdReused, InvalidField, Refusal, TooManyWaiting, refusal_of
 from workflows.domain.journal import Entry, Event, Journal, shortened
 from workflows.domain.lifecycle import Status
@@ -16,7 +17,7 @@ from workflows.domain.provisioning.ledger import Desired
 from workflows.domain.provisioning.provisioning import Provisioned, Provisioning, kind_of
 from workflows.domain.provisioning.standing import Found, Limits, told_in_one_line
 from workflows.domain.provisioning.telephony import numbers_in_use
-from workflows.domain.systems import DIRECTORY, TELEPHONY, System
+from workflows.domain.systems import DIRECTORY, MAIN, TELEPHONY, System, heading, spoken
 from workflows.domain.text import safe_text
 from workflows.domain.trial import all_or_nothing, copy_of
 
@@ -25,6 +26,7 @@ OPERATOR_FIRST, TIMER_NEXT, BULK_LAST = 2, 3, 5
 BULK = "bulk"
 RECOVERY = "recovery"  # a system is back: what waited for it keeps the priority of the decision it waits with
 MOST_CLAIMS = 10
+MAIN_ALONE: Mapping[System, str] = MappingProxyType({})
 MOST_LINES_CLAIMED = 1000  # by all commands that wait: a state must fit into one payload of Temporal (2 MiB)
 
 
@@ -79,7 +81,7 @@ class ClientState:
             self.provisioning.follow(self.client)
             return
         with all_or_nothing(self) as trial:
-            for entry in trial.client.advance(now):
+            for entry in trial.client.advance(now, trial.provisioning.check_instances):
                 trial.journal.write(entry)
                 trial.priority = TIMER_NEXT
             trial.provisioning.follow(trial.client)
@@ -112,7 +114,12 @@ class ClientState:
     def _outcome(self, command: AnyCommand, now: datetime) -> Outcome:
         if isinstance(command, SystemCommand):
             return system_commands.carry_out(command, self.client, self.provisioning, now)
-        return self.client.obey(command, now)
+        outcome = self.client.obey(command, now)
+        try:
+            self.provisioning.check_instances(self.client)
+        except Refusal as refusal:
+            raise refusal.within(self.client.situation()) from None
+        return outcome
 
     def answered(self, command: AnyCommand) -> Answer | None:
         """What the same command was answered before, if it was: the first verdict stands.
@@ -213,25 +220,32 @@ class ClientState:
 
     def needs_of(self, command: AnyCommand) -> Needs:
         """What a command would take that must be unique."""
-        return needs_of(command, self.client.services.numbers, self.client.billing_ref)
+        return needs_of(command, self.client.services, self.client.billing_ref)
 
     @property
     def numbers(self) -> frozenset[str]:
         """Every number that nobody else may have: contracted, planned, or not yet proven off."""
         return self.client.numbers_held | numbers_in_use(self.provisioning.systems[TELEPHONY])
 
-    def register(self, billing_ref: str | None, now: datetime) -> None:
-        """The directory shows the client, under this billing reference: from now on time passes for it."""
+    def register(self, billing_ref: str | None, now: datetime, site: Mapping[System, str] = MAIN_ALONE) -> None:
+        """The directory shows the client, under this billing reference, and says which instances serve the site: from
+        now on time passes for it."""
         self.registered = True
+        contracted = self.client.services.systems
+        self.client.instances |= {system: name for system, name in site.items() if system in contracted}
         self.client.billing_ref = billing_ref or self.client.billing_ref
         asked = self.priority
         self.advance(now)
         self.priority = asked  # an activation that is due at once is what the creation was asked for
 
-    def won(self, billing_ref: str | None, now: datetime) -> Answer | Refusal:
-        """The directory granted the oldest waiting command: carry it out. It may have become illegal meanwhile."""
-        command = self.claims.pop(0)
-        granted = replace(command, billing_ref=billing_ref) if isinstance(command, Edit) and billing_ref else command
+    def won(self, billing_ref: str | None, now: datetime, site: Mapping[System, str] = MAIN_ALONE) -> Answer | Refusal:
+        """The directory granted the oldest waiting command, and says which instances serve the site: carry it out. It
+        may have become illegal meanwhile."""
+        command = granted = self.claims.pop(0)
+        if isinstance(command, Edit) and billing_ref:
+            granted = replace(command, billing_ref=billing_ref)
+        if isinstance(command, Contracting):
+            granted = replace(command, instances={system: site.get(system, MAIN) for system in command.systems})
         try:
             self.advance(now)
             return self._obey(granted, command, now)
@@ -309,7 +323,7 @@ class ClientState:
             if (standing.attention, standing.last_error) != before:
                 self._write_attempt(system, standing.last_error, found.at)
         elif not found.recorded:
-            self._write_proof(system, f"{system.capitalize()} proven", found)
+            self._write_proof(system, f"{heading(system)} proven", found)
 
     def found_alive(
         self, system: System, alive: Mapping[str, str], seen_at: datetime | None, now: datetime, by: str, chance: float
@@ -340,7 +354,7 @@ class ClientState:
             Entry(
                 Event.ATTEMPTED,
                 now,
-                f"{system.capitalize()} {text}",
+                f"{heading(system)} {text}",
                 kind=system,
                 by=by,
                 revision=self.client.revision,
@@ -356,7 +370,7 @@ class ClientState:
     def overtaken(self, system: System, newest: int, now: datetime) -> None:
         """A system has obeyed a later revision than ours (a workflow was reset, say): decide anew above it."""
         self.client.revision = max(self.client.revision, newest) + 1
-        text = f"The {system} has obeyed revision {newest}: decided anew above it"
+        text = f"The system of {spoken(system)} has obeyed revision {newest}: decided anew above it"
         self.provisioning.standing[system].overtake(self.client.revision, text, now, self.limits)
         self.journal.write(Entry(Event.DECIDED, now, text, system, "connect", revision=self.client.revision))
 
@@ -372,11 +386,15 @@ class ClientState:
                 field="system",
             ).within(self.client.situation())
         self.check_room()
-        text = shortened(f"Drift of {system} reported{f': {why}' if why else ''}")
+        text = shortened(f"Drift of {spoken(system)} reported{f': {why}' if why else ''}")
         with all_or_nothing(self) as trial:
             trial.client.revision += 1
             trial.provisioning.doubt(system, trial.client.revision)
-            trial.journal.write(Entry(Event.ASKED, now, text, "report_drift", by, revision=trial.client.revision))
+            trial.journal.write(
+                Entry(
+                    Event.ASKED, now, text, "report_drift", by, revision=trial.client.revision, facts={"system": system}
+                )
+            )
 
 
 def _lines(command: AnyCommand) -> int:

@@ -22,6 +22,23 @@ NAME = re.compile(r"[a-z][a-z0-9_-]{0,30}")
 """What a kind, and an instance, may be called: they stand in ids and in names of task queues."""
 
 
+_SPOKEN = {TELEPHONY: "telephone lines", INTERNET: "internet access"}
+
+
+def spoken(system: System) -> str:
+    """What a system switches, as it is said within a sentence: one, many or a mass, so no verb goes with it.
+
+    A further kind may have a title in the settings. It takes the place of this where a person reads the sentence
+    (starter/contract/catalogue.py).
+    """
+    return _SPOKEN.get(system) or system.replace("_", " ").replace("-", " ").strip()
+
+
+def heading(system: System) -> str:
+    """The same at the beginning of a sentence."""
+    return spoken(system).capitalize()
+
+
 class SystemInstance(NamedTuple):
     """One real installation of a system: the phone system of London. Nothing of one concerns another."""
 

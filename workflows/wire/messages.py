@@ -246,15 +246,19 @@ class CancelPlanned(Body, CommandMessage):
     kind: Literal[Kind.CANCEL_PLANNED] = Kind.CANCEL_PLANNED
 
 
-class Convert(ConvertBody, DatedMessage):
+class ContractingMessage(DatedMessage):
+    """A command that can add services. ``instances``: those that serve the client's site now, of the kinds that are
+    added. Of a kind that is left out, and that the client does not have, the directory says it."""
+
+    instances: dict[KindName, KindName] = Field(default_factory=dict)
+
+
+class Convert(ConvertBody, ContractingMessage):
     kind: Literal[Kind.CONVERT] = Kind.CONVERT
 
 
-class ChangeServices(ServicesBody, DatedMessage):
-    """``instances``: those that serve the client's site, of the kinds that are added. Left out: the main one."""
-
+class ChangeServices(ServicesBody, ContractingMessage):
     add_services: list[ServiceOfKind] = Field(default_factory=list, max_length=MOST_SERVICES)  # type: ignore[assignment]  # a list of a stricter kind
-    instances: dict[KindName, KindName] = Field(default_factory=dict)
     kind: Literal[Kind.CHANGE_SERVICES] = Kind.CHANGE_SERVICES
 
     def _fields(self) -> dict[str, Any]:

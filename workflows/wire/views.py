@@ -119,10 +119,12 @@ class SystemView(Model):
 
     ``state``: settled; changing; not_proven: changed, but what is true could not be seen yet; attention: a person is
     needed; skipped: a person has accepted that it is not as decided. ``by`` marked it as done by hand, and ``note`` is
-    how it was done. ``proven_at`` is when all of it was last proven to be as was desired then.
+    how it was done. ``proven_at`` is when all of it was last proven to be as was desired then. ``title`` is what the
+    settings call what it switches.
     """
 
     system: str
+    title: str = ""
     instance: str = "main"
     desired: dict[str, OnOff]
     actual: dict[str, OnOff]

@@ -24,8 +24,8 @@ from starter.cli.show.tables import (
     table,
     word,
 )
-from starter.wording import plan_word, rates_word, settings_words
-from workflows.domain.systems import INTERNET, TELEPHONY
+from starter.wording import plan_word, rates_word, settings_words, within
+from workflows.domain.systems import BUILT_IN, INTERNET, TELEPHONY
 
 ESSENTIAL = 5  # columns of the list of clients that it has at any sensible width
 
@@ -65,6 +65,7 @@ def client(client: dict[str, Any]) -> None:
             )
         ]
     )  # fmt: skip
+    titles = {system["system"]: system["title"] for system in client["systems"]}
     facts: list[tuple[str, Cell]] = [
         ("type", client["type"]),
         ("site", f"{client['site']} ({client['timezone']})"),
@@ -73,7 +74,7 @@ def client(client: dict[str, Any]) -> None:
         ("start", f"{client['start_date']} ({client['activation']})"),
         ("end", _end(client)),
         ("internet", _internet(client["internet"])),
-        *((service["kind"], _service(service)) for service in client["services"]),
+        *((within(titles[service["kind"]]), _service(service)) for service in client["services"]),
         *((f"held by {hold['source']}", _hold(hold)) for hold in client["holds"]),
         *((f"planned {_kind(change)}", _planned(change)) for change in client["planned"]),
         ("possible now", _possible(client)),
@@ -169,10 +170,11 @@ def _clients_table(items: list[dict[str, Any]], *, with_zone: bool, narrow: bool
 def _services(client: dict[str, Any], system: dict[str, Any]) -> Iterable[Row]:
     """A row for every line, account and further service: what is wanted, what is proven, since when, and why not."""
     kind = system["system"]
-    labels = {service["name"]: _subject(kind, service) for service in _contracted(client, kind)}
+    title = kind if kind in BUILT_IN else within(system["title"])
+    labels = {service["name"]: _subject(kind, title, service) for service in _contracted(client, kind)}
     subjects = {subject["subject"]: subject for subject in system["subjects"]}
     for name in dict.fromkeys([*subjects, *labels]):
-        label = labels.get(name) or _subject(kind, {"name": name})
+        label = labels.get(name) or _subject(kind, title, {"name": name})
         if subject := subjects.get(name):
             at = moment(subject["proven_at"]) or "-"
             yield [label, word(subject["desired"]), word(_proven(subject)), at, _why(client, subject)]
@@ -189,11 +191,11 @@ def _contracted(client: dict[str, Any], kind: str) -> list[dict[str, Any]]:
     return [service for service in client["services"] if service["kind"] == kind]
 
 
-def _subject(kind: str, service: dict[str, Any]) -> str:
+def _subject(kind: str, title: str, service: dict[str, Any]) -> str:
     """How a line, an account or a further service is told from all others."""
     if kind == TELEPHONY:
         return f"{service['name']} in {service['office']}" if service.get("office") else str(service["name"])
-    return f"{kind} {service['name']}"
+    return f"{title} {service['name']}"
 
 
 def _proven(subject: dict[str, Any]) -> str:

@@ -22,6 +22,7 @@ from starter.cli.show.tables import (
     until,
     word,
 )
+from starter.wording import within
 from workflows.domain.systems import MAIN
 
 
@@ -33,7 +34,9 @@ def attention(items: list[dict[str, Any]], now: datetime, *, where: str = "", sk
         return
     for system, waiting in groupby(items, key=_name):
         group = list(waiting)
-        show([Text(f"{system}: {count(len(group), 'client')}", "bold")])
+        stopped = group[0]["state"] == "cannot_run"
+        what = "Workflows that cannot run" if stopped else f"{group[0]['title']} ({system})"
+        show([Text(f"{what}: {count(len(group), 'client')}", "bold")])
         columns, rows = _waiting_table(group, now, wide=True)
         if not fits(columns, rows, wrap=True):
             columns, rows = _waiting_table(group, now, wide=False)
@@ -81,7 +84,7 @@ def _error(item: dict[str, Any]) -> str:
 def systems(items: list[dict[str, Any]], now: datetime) -> None:
     """A line for every system; below it the errors of those that are not well, and what an operator can do."""
     columns = [Column(head) for head in ("system", "state", "for", "workers", "changing", "attention", "oldest")]
-    columns.append(Column("last success"))
+    columns += [Column("last success"), Column("switches")]
     rows = [_system_row(system, now) for system in items]
     show(table(*leading(columns, rows, least=1)))
     errors = [
@@ -110,6 +113,7 @@ def _system_row(system: dict[str, Any], now: datetime) -> Row:
         str(system["clients_in_attention"]),
         age(system["oldest_attention_at"], now) or "-",
         f"{succeeded} ago" if succeeded else "-",
+        within(system["title"]),
     ]
 
 

@@ -127,7 +127,7 @@ def read_services(
             errors.refuse(row.field, f"{invalid.why}. {invalid.remedy}")
             continue
         if service.in_building and type_ is ClientType.VIRTUAL:
-            errors.refuse(row.field, IN_BUILDING.format(catalogue.title(row.kind).lower()))
+            errors.refuse(row.field, IN_BUILDING.format(catalogue.phrase(row.kind)))
         services.append(contracted)
     return services
 

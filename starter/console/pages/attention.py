@@ -16,7 +16,7 @@ from starter.contract.bodies import AttentionFilter
 from starter.errors import Away, NoSuchClient, StarterError
 from starter.web.dependencies import Clients
 from workflows.domain.errors import Refusal
-from workflows.domain.systems import System
+from workflows.domain.systems import DIRECTORY, NAME, System
 from workflows.wire.messages import Retry
 
 PATH = "/attention"
@@ -31,14 +31,14 @@ attention = page_router()
 class BulkRetry:
     """What became of asking many clients to try again: who does, who had no need to, and who refused, with why."""
 
-    title: str
+    phrase: str
     trying: list[str] = field(default_factory=list)
     needless: list[str] = field(default_factory=list)
     refused: list[tuple[str, str]] = field(default_factory=list)
 
     def __str__(self) -> str:
         counts = (
-            (self.trying, f"asked to try {self.title.lower()} again"),
+            (self.trying, f"asked to try {self.phrase} again"),
             (self.needless, "had no need to: all is as decided"),
             (self.refused, "could not be asked"),
         )
@@ -64,7 +64,7 @@ async def retry_many(request: Request, clients: Clients) -> Response:
     choice = await SiteChoice.of(clients, form.text("site"))
     about, problem = form.text("about"), ""
     ids = list(dict.fromkeys(filter(None, form.getlist("shown" if form.text("all") else "client"))))
-    if about not in clients.catalogue.kinds:
+    if not NAME.fullmatch(about) or about == DIRECTORY:
         problem = "There is no such system. Choose clients below."
     elif not ids:
         problem = f"No client was chosen. Mark some under {clients.catalogue.title(about)}, or take “Retry all shown”."
@@ -85,7 +85,7 @@ async def retry(
 ) -> BulkRetry:
     """Give each of these clients a Retry. Once something is away, the others are not asked any more."""
     message = Retry.model_validate({"system": system, "command_id": command_id, "by": by})
-    retried, gate, away = BulkRetry(clients.catalogue.title(system)), asyncio.Semaphore(AT_ONCE), ""
+    retried, gate, away = BulkRetry(clients.catalogue.phrase(system)), asyncio.Semaphore(AT_ONCE), ""
 
     async def one(client_id: str) -> None:
         nonlocal away
@@ -117,7 +117,8 @@ async def _page(
     retried: BulkRetry | None = None,
     chosen: Iterable[str] = (),
 ) -> Response:
-    known = clients.catalogue.kinds
+    states = await clients.directory.systems()
+    known = list(dict.fromkeys([*clients.catalogue.kinds, *(state.system for state in states.items)]))
     only = next((system for system in known if system == query.get("system")), None)
     skipped = query.get("skipped") == "true"
     base = AttentionFilter(site=choice.site_id or None, skipped=skipped, limit=PAGE)
@@ -126,9 +127,8 @@ async def _page(
         base = AttentionFilter.model_validate({**base.model_dump(), "cursor": cursor or None})
     except ValidationError:
         cursor = None
-    listed = [only] if only else list(known)
-    states, stopped, pages = await asyncio.gather(
-        clients.directory.systems(),
+    listed = [only] if only else known
+    stopped, pages = await asyncio.gather(
         clients.directory.attention(base.model_copy(update={"system": "workflow", "cursor": None})),
         asyncio.gather(*(clients.directory.attention(base.model_copy(update={"system": one})) for one in listed)),
     )

@@ -163,3 +163,20 @@ async def test_when_part_of_a_claim_is_lost_nothing_of_it_is_held(world: World) 
     assert answer.lost is not None
     assert await world.rows("directory", REFS, "acme") == [("R-1",)]
     assert await world.rows("directory", NUMBERS) == [(TWO, "bolt")]
+
+
+# -- which instances serve the site -----------------------------------------------------------------------------------
+
+
+async def test_whoever_claims_hears_which_instances_serve_the_site_at_that_moment(world: World) -> None:
+    order = registration("acme", ONE)
+    site = order.view.site
+    await world.execute("directory", 'UPDATE sites SET systems = \'{"telephony": "york"}\' WHERE site_id = $1', site)
+    first = await world.directory.publish(order)
+    assert first.instances == {"telephony": "york"}
+    await world.execute("directory", 'UPDATE sites SET systems = \'{"telephony": "hull"}\' WHERE site_id = $1', site)
+    assert first.billing_ref
+    claimed = await claim(world, "acme", 2, ONE, ref=first.billing_ref)
+    assert claimed.instances == {"telephony": "hull"}, "also when nothing else is claimed"
+    plain = await world.directory.publish(publication("acme", 3, ONE, billing_ref=first.billing_ref))
+    assert plain.instances == {}

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from activities.directory.evidence import Evidences
-from tests.activities.fixtures import AT, ONE, TWO, World, access, lines, publication
+from tests.activities.fixtures import AT, ONE, TWO, World, access, lines, publication, switched
 from workflows.domain.journal import Entry, Event
 from workflows.domain.provisioning.standing import Proof
 from workflows.domain.systems import INTERNET, TELEPHONY
@@ -21,7 +21,7 @@ async def test_a_proven_change_is_recorded_once_however_often_it_is_obeyed(world
     proofs = await world.rows("directory", "SELECT client_id, system, revision, at IS NOT NULL FROM proofs")
     assert proofs == [("acme", "telephony", 2, True)]
     history = await world.rows("directory", HISTORY)
-    assert [row[:4] for row in history] == [("proven", "telephony", "Telephony proven: 1 on, 1 off", 2)]
+    assert [row[:4] for row in history] == [("proven", "telephony", "Telephone lines proven: 1 on, 1 off", 2)]
 
 
 async def test_the_directory_is_settled_when_both_systems_are_proven(world: World) -> None:
@@ -106,7 +106,8 @@ async def test_what_was_proven_off_is_watched_from_the_same_statement_on_and_wha
     await world.telephony.ensure(lines("acme", 3, one=True, two=False))
     assert await world.rows("directory", WATCHED) == [("acme", "telephony", TWO, 3, "0")]
     late = Evidence(TELEPHONY, 2, AT, "read back", [Finding(ONE, False), Finding(TWO, True)])
-    await Evidences(world.databases.directory, 5).record("acme", late)
+    for evidence in (late, replace(late, findings=[Finding(TWO, False)])):
+        await Evidences(world.databases.directory, 5).record("acme", evidence)
     assert ("acme", "telephony", TWO, 3, "0") in await world.rows("directory", WATCHED), "a late proof changes nothing"
 
 
@@ -126,3 +127,17 @@ async def test_a_proof_that_could_not_be_recorded_is_watched_from_its_publicatio
     for _ in range(2):
         await world.directory.publish(replace(order, entries=[proven, other], first_entry=2))
     assert await world.rows("directory", WATCHED) == [("acme", "telephony", ONE, 3, None)]
+
+
+async def test_what_is_off_is_watched_at_the_instance_that_it_was_proven_off_at(world: World) -> None:
+    ref = await world.register("acme")
+    york = switched(TELEPHONY, instance="york")
+    await world.directory.publish(publication("acme", 2, billing_ref=ref, systems=[york]))
+    await world.telephony.ensure(lines("acme", 2, one=False))
+    facts = {TWO: "off"}
+    proven = Entry(Event.PROVEN, AT, "Telephony proven", TELEPHONY, "connect", revision=3, facts=facts)
+    order = publication("acme", 3, billing_ref=ref, systems=[york])
+    await world.directory.publish(replace(order, entries=[proven], first_entry=2))
+    await world.directory.publish(publication("acme", 4, billing_ref=ref))
+    rows = await world.rows("directory", "SELECT subject, instance FROM watched ORDER BY 1")
+    assert rows == [(ONE, "york"), (TWO, "york")]

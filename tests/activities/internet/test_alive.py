@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from activities.internet.alive import ALIVE
 from tests.activities.fixtures import World, access
 from tests.activities.internet.gear import closed, reopen, session, switch
 from tests.support.orders import watched
@@ -77,6 +78,16 @@ async def test_a_row_that_was_closed_and_is_updated_since_shows_a_session_that_l
     assert found(await world.internet.observe(off)) == [], "its Stop came"
 
 
+async def test_a_look_at_others_forgets_nothing(world: World, nas: Nas) -> None:
+    """As there are when very many are watched: then they are looked at in parts."""
+    await session(world, nas, "s1", begun="2040-01-01")
+    off, others = await proven_off(world), watched("bolt", ["bolt"], datetime.now(UTC))
+    assert found(await world.internet.observe(off)) == []
+    assert found(await world.internet.observe(others)) == []
+    await heard(world, "s1", timedelta(hours=2))
+    assert found(await world.internet.observe(off)) == lives("s1")
+
+
 async def test_the_case_of_a_name_hides_no_session(world: World, nas: Nas) -> None:
     off = await proven_off(world)
     await session(world, nas, "s1", account="ACME")
@@ -134,12 +145,8 @@ async def test_ten_thousand_accounts_take_one_statement_that_reads_an_index_of_w
     observed = await world.internet.observe(off)
     assert [(it.watched.client_id, it.life) for it in observed.sightings] == [("c77", Life.ALIVE)]
     assert world.took() == 1
-    plan = await world.rows(
-        "internet",
-        """EXPLAIN SELECT FROM radacct WHERE (acctstoptime IS NULL OR acctupdatetime > acctstoptime)
-        AND lower(username) IN (SELECT lower(n) FROM unnest($1::text[]) AS n)""",
-        [f"c{n}" for n in range(10_000)],
-    )
+    names = [f"c{n}" for n in range(10_000)]
+    plan = await world.rows("internet", f"EXPLAIN {ALIVE}", names, names, names)
     assert "radacct_alive_idx" in str(plan)
 
 

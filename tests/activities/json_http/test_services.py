@@ -1,7 +1,7 @@
 """A further kind, one that settings name, is switched and proven over the JSON protocol without code of its own."""
 
 from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -102,6 +102,16 @@ async def test_its_secret_is_its_own_and_travels_only_where_it_is_asked_for(
     assert not system.bodies[-1]["secrets"]
     await doors.ensure(order("acme", 4, on=True, secret_version=2))
     assert system.things[f"acme/{NAME}"].secret != {"username": NAME, "password": password}
+
+
+async def test_a_look_asks_about_a_part_of_very_many_clients_and_the_next_ones_go_on(
+    doors: JsonHttpServices, system: JsonSystem
+) -> None:
+    off = [it for n in range(120) for it in watched(f"c{n}", [NAME], datetime.now(UTC) - timedelta(days=1))]
+    looks = [await doors.observe(off) for _ in range(3)]
+    assert [len(look.sightings) for look in looks] == [50, 50, 50]
+    assert {it.watched.client_id for look in looks for it in look.sightings} == {f"c{n}" for n in range(120)}
+    assert len(system.asked) == 150
 
 
 async def test_a_look_finds_a_service_of_the_right_client_in_use_again(

@@ -113,7 +113,7 @@ async def test_a_line_that_comes_alive_is_ended_again_by_its_client_and_told_onc
     async def told() -> list[str]:
         return await watch.texts(client_id, "found alive")
 
-    assert await eventually(told) == [f"Telephony found alive again: {line}: in service again"]
+    assert await eventually(told) == [f"Telephone lines found alive again: {line}: in service again"]
     assert await watch.matters(client_id) == []
 
 
@@ -164,7 +164,7 @@ async def test_what_a_client_has_given_up_is_ended_without_its_workflow_and_is_n
     assert service.telephony.lines[gone] is False
     assert service.telephony.orders[-1].subjects == {gone: Desired(on=False)}
     assert await watch.texts(client_id, "alive") == [
-        f"Telephony found alive again, and ended: {gone}: in service again"
+        f"Telephone lines found alive again, and ended: {gone}: in service again"
     ]
     view = await service.client(client_id)
     assert (view["provisioning"], gone in view["systems"][0]["desired"]) == ("settled", False)
@@ -182,11 +182,11 @@ async def test_what_comes_alive_of_a_closed_client_is_ended_told_and_from_the_se
         assert service.telephony.lines[line] is False
     assert (
         await watch.texts(client_id, "alive")
-        == [f"Telephony found alive again, and ended: {line}: in service again"] * 2
+        == [f"Telephone lines found alive again, and ended: {line}: in service again"] * 2
     )
     [matter] = await watch.matters(client_id)
     assert (matter["matter"], matter["kind"], matter["system"]) == ("alive:telephony", "alive_again", "telephony")
-    assert matter["text"].startswith("Telephony found alive again, and ended")
+    assert matter["text"].startswith("Telephone lines found alive again, and ended")
     assert "Find out what switches it on" in matter["remedies"][0]["text"]
     shown = await service.client(client_id)
     assert (shown["status"], [it["kind"] for it in shown["matters"]]) == ("decommissioned", ["alive_again"])
@@ -224,7 +224,7 @@ async def test_what_went_silent_is_watched_no_longer_and_told(watch: Watch) -> N
         await watch.look()
     assert await watch.rows(client_id) == []
     assert await watch.texts(client_id, "watched no longer") == [
-        f"Telephony watched no longer: {line}: session s1 went silent, without a Stop"
+        f"Telephone lines watched no longer: {line}: session s1 went silent, without a Stop"
     ]
 
 
@@ -320,8 +320,8 @@ async def test_ten_thousand_are_watched_by_one_statement_and_one_look(watch: Wat
         "FROM generate_series(1, 10000) n"
     )
     await watch.directory.execute(
-        "INSERT INTO watched (system, client_id, subject, revision, since) SELECT 'telephony', 'm' || n, '+1' || n, 2, "
-        "now() FROM generate_series(1, 10000) n"
+        "INSERT INTO watched (system, client_id, subject, instance, revision, since) SELECT 'telephony', 'm' || n, "
+        "'+1' || n, 'main', 2, now() FROM generate_series(1, 10000) n"
     )
     watch.statements.clear()
     assert len(await watch.look()) == 10_000

@@ -141,4 +141,4 @@ async def test_what_a_monitor_reports_is_kept_with_a_mark_for_what_cannot_be_see
     await handle.signal("report_drift", {"system": "telephony", "reason": "down\x1b[2J\u202e"})
     await service.known(victim["client_id"])
     texts = [line["text"] for line in await service.history(victim["client_id"])]
-    assert "Drift of telephony reported: down\N{REPLACEMENT CHARACTER}[2J\N{REPLACEMENT CHARACTER}" in texts
+    assert "Drift of telephone lines reported: down\N{REPLACEMENT CHARACTER}[2J\N{REPLACEMENT CHARACTER}" in texts

@@ -1,6 +1,9 @@
 """Services of further kinds, those that the settings name: contracted, shown, and held against the settings."""
 
-from tests.support.service import SITE, Service, waiting
+from typing import Any
+
+from tests.support.service import SITE, Service, unique, waiting
+from tests.support.waiting import eventually
 
 DOOR = {"kind": "doors", "name": "main-entrance", "settings": {"card": "0472"}}
 
@@ -66,7 +69,7 @@ async def test_a_system_of_another_kind_is_retried_skipped_and_marked_by_its_nam
     client_id = (await with_doors.create(services=[DOOR]))["client_id"]
     await with_doors.known(client_id)
     answer = await with_doors.post(client_id, "systems/doors/retry")
-    assert answer.json()["message"] == "The doors is as decided"
+    assert answer.json()["message"] == "With doors, all is as decided"
     unknown = await with_doors.post(client_id, "systems/mailbox/retry")
     assert (unknown.status_code, unknown.json()["field"]) == (422, "system")
     assert "Give one of: telephony, internet, doors." in unknown.json()["detail"]
@@ -91,6 +94,34 @@ async def test_what_is_added_later_is_served_by_the_instance_of_the_site(with_do
     assert answer.status_code == 200, answer.text
     client = (await with_doors.post(client_id, "services", add_services=[DOOR])).json()
     assert {s["system"]: s["instance"] for s in client["systems"]}["doors"] == "annex"
+
+
+async def test_what_is_signalled_or_planned_later_is_served_by_the_instance_of_the_site(with_doors: Service) -> None:
+    site_id = await with_doors.site()
+    signalled, planned = [(await with_doors.create(site=site_id))["client_id"] for _ in range(2)]
+    answer = await with_doors.api.patch(f"/sites/{site_id}", json={"systems": {"doors": "annex"}})
+    assert answer.status_code == 200, answer.text
+    handle = with_doors.temporal.get_workflow_handle(f"client-{signalled}")
+    await handle.signal("change_services", {"add_services": [DOOR]})
+
+    async def instance(client_id: str) -> str | None:
+        systems = (await with_doors.client(client_id))["systems"]
+        return {system["system"]: system["instance"] for system in systems}.get("doors")
+
+    async def served() -> bool:
+        return await instance(signalled) is not None
+
+    await eventually(served)
+    assert await instance(signalled) == "annex"
+
+    key = unique("plan")
+    plan: dict[str, Any] = {"add_services": [DOOR], "at": "2099-03-01T09:00:00+00:00"}
+    first = await with_doors.post(planned, "services", key=key, **plan)
+    assert (first.status_code, first.json()["changed"]) == (200, True), first.text
+    again = await with_doors.post(planned, "services", key=key, **plan)
+    assert again.json()["message"] == first.json()["message"]
+    refused = await with_doors.api.patch(f"/sites/{site_id}", json={"systems": {"doors": "main"}})
+    assert refused.status_code == 409, "it is promised to the annex"
 
 
 async def test_a_site_is_edited_and_what_is_left_out_stays(with_doors: Service) -> None:
@@ -128,7 +159,7 @@ async def test_an_instance_that_serves_living_clients_stays_the_sites(with_doors
     async def moved(**systems: str) -> int:
         answer = await with_doors.api.patch(f"/sites/{site_id}", json={"systems": systems})
         if answer.status_code == 409:
-            assert "1 living client(s) of the site have" in answer.json()["detail"]
+            assert "of 1 living client of the site" in answer.json()["detail"]
         return answer.status_code
 
     assert await moved(doors="annex") == 409

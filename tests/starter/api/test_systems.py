@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.service import Service, number, unique
 from workflows.domain.provisioning.standing import Proof
+from workflows.domain.systems import spoken
 
 ACCESS = {"down_mbps": 100, "up_mbps": 20, "vlan": 110}
 REASON = "the line card is being replaced on Monday"
@@ -55,7 +56,7 @@ async def test_a_retry_does_not_wait_for_its_time_and_is_settled_when_proven(slo
     answer = await slow.post(client["client_id"], "systems/telephony/retry", reason="it is back")
     answered = answer.json()
     assert (answer.status_code, answered["provisioning"], answered["changed"]) == (200, "settled", True), answer.text
-    assert answered["message"] == "The telephony is attempted again"
+    assert answered["message"] == "Trying telephone lines again"
     after = system_of(answered)
     assert (after["state"], after["attempts"], after["last_error"], after["next_attempt_at"]) == (
         "settled",
@@ -267,7 +268,7 @@ async def test_a_system_that_is_as_decided_needs_no_way_out(service: Service, wa
     await service.known(client_id)
     answer = await service.post(client_id, way, **WAYS[way])
     assert (answer.status_code, answer.json()["changed"]) == (200, False), answer.text
-    assert answer.json()["message"] == f"The {way.split('/')[1]} is as decided"
+    assert answer.json()["message"] == f"With {spoken(way.split('/')[1])}, all is as decided"
 
 
 async def test_a_closed_client_has_no_way_out_and_its_history_says_who_tried(service: Service) -> None:

@@ -76,7 +76,7 @@ async def test_a_client_from_its_first_day_to_its_last(terminal: Terminal) -> No
     assert client_id in inactive
     assert "inactive" in inactive
     history = (await terminal.connect("client", "history", client_id)).out
-    for words in ("Suspended by billing", "unpaid", "Telephony proven", "Unsuspend it instead", "Decommissioned"):
+    for words in ("Suspended by billing", "unpaid", "Telephone lines proven", "Unsuspend it instead", "Decommissioned"):
         assert words in history
 
 

@@ -165,14 +165,21 @@ def test_who_waits_is_told_under_its_system_with_its_age(width: int, capsys: pyt
     items: list[dict[str, Any]] = [
         {**ATTENTION, "next_attempt_at": "2026-11-20T13:50:00Z"},
         {**ATTENTION, "client_id": "b", "state": "not_proven", "since": "2026-11-20T13:41:30Z"},
-        {**ATTENTION, "system": "internet", "state": "skipped", "skipped": skipped, "next_attempt_at": None},
+        {
+            **ATTENTION,
+            "system": "internet",
+            "title": "Internet access",
+            "state": "skipped",
+            "skipped": skipped,
+            "next_attempt_at": None,
+        },
     ]
     render_systems.attention(items, NOW)
     output = capsys.readouterr().out
     lines = check(output, width)
     assert [line for line in lines if line.endswith(("client", "clients"))] == [
-        "telephony: 2 clients",
-        "internet: 1 client",
+        "Telephone lines (telephony): 2 clients",
+        "Internet access (internet): 1 client",
     ]
     first, second = (line for line in lines if line.startswith(("acme  ", "b  ")) and "skipped" not in line)
     assert "3 h 12 min  in 7 min" in first
@@ -188,6 +195,7 @@ def test_who_waits_is_told_under_its_system_with_its_age(width: int, capsys: pyt
 def test_the_systems_have_a_line_each_and_a_remedy(width: int, capsys: pytest.CaptureFixture[str]) -> None:
     silent: dict[str, Any] = {
         "system": "internet",
+        "title": "Internet access",
         "instance": "main",
         "state": "unknown",
         "since": None,
@@ -195,6 +203,7 @@ def test_the_systems_have_a_line_each_and_a_remedy(width: int, capsys: pytest.Ca
         "last_success_at": None,
     }
     silent |= {"workers": 0, "clients_in_attention": 0, "oldest_attention_at": None, "clients_changing": 0}
+    silent |= {"watch_error": "It did not answer in time"}
     render_systems.systems([SYSTEM, silent], NOW)
     output = capsys.readouterr().out
     lines = check(output, width)
@@ -202,6 +211,7 @@ def test_the_systems_have_a_line_each_and_a_remedy(width: int, capsys: pytest.Ca
     assert next(line for line in lines if line.startswith("internet ")).split()[:2] == ["internet", "unknown"]
     assert "Is one running? connect worker" in " ".join(output.split())
     assert "connect attention" in output
+    assert "what was switched off is not watched: It did not answer in time" in " ".join(output.split())
     assert "does not answer" in " ".join(output.split())
     render_systems.systems([{**SYSTEM, "state": "working", "clients_in_attention": 0}], NOW)
     well = capsys.readouterr().out

@@ -36,8 +36,10 @@ async def test_a_client_in_attention_is_found_and_helped(terminal: Terminal, slo
     client_id = await stuck(slow, site)
     found = await terminal.connect("attention", "--site", site)
     assert (found.status, found.err) == (0, "")
-    lines = [line.split() for line in found.out.splitlines() if line.startswith(("telephony", "internet", client_id))]
-    assert [line[0] for line in lines] == ["telephony:", client_id, "internet:", client_id]
+    lines = [line for line in found.out.splitlines() if line.startswith(("Telephone", "Internet", client_id))]
+    heads = ["Telephone lines (telephony): 1 client", "Internet access (internet): 1 client"]
+    assert lines[::2] == heads
+    assert [line.split()[0] for line in lines[1::2]] == [client_id, client_id]
     assert "does not answer" in found.out
     assert re.search(r"in [45]\d min", found.out), "the next attempt is told: in 45 to 60 minutes, by chance"
     only = await terminal.json("attention", "--site", site, "--system", "internet")
@@ -49,7 +51,7 @@ async def test_a_client_in_attention_is_found_and_helped(terminal: Terminal, slo
 
     by_hand = ("client", "mark-done", client_id, "internet", "--note", "port pulled, 4711")
     marked = await terminal.connect(*by_hand, "--wait", "1")
-    assert (marked.status, marked.out.splitlines()[0]) == (4, "The internet is marked as done by hand")
+    assert (marked.status, marked.out.splitlines()[0]) == (4, "Internet access marked as done by hand")
     skipped = await terminal.connect("client", "skip", client_id, "telephony", "--reason", REASON)
     assert (skipped.status, skipped.err) == (0, ""), skipped
     assert skipped.out.endswith(f"{client_id}: suspended, skipped\n")
@@ -62,7 +64,7 @@ async def test_a_client_in_attention_is_found_and_helped(terminal: Terminal, slo
     assert f"skipped by api: {REASON}" in " ".join(kept.out.split())
 
     again = await terminal.connect("client", "retry", client_id, "telephony", "--reason", "it is back")
-    assert (again.status, again.out.splitlines()[0]) == (0, "The telephony is attempted again")
+    assert (again.status, again.out.splitlines()[0]) == (0, "Trying telephone lines again")
     mended = (await terminal.connect("client", "show", client_id)).out
     assert "protected: left in service" in mended
     history = (await terminal.connect("client", "history", client_id)).out
@@ -74,7 +76,7 @@ async def test_what_is_as_decided_is_no_change(terminal: Terminal, service: Serv
     client_id = (await service.create())["client_id"]
     await service.known(client_id)
     result = await terminal.connect("client", "retry", client_id, "telephony")
-    assert (result.status, result.out.splitlines()[0]) == (0, "No change: The telephony is as decided")
+    assert (result.status, result.out.splitlines()[0]) == (0, "No change: With telephone lines, all is as decided")
     answer = await terminal.json("client", "skip", client_id, "internet", "--reason", "x", "--command-id", "once")
     assert answer["changed"] is False
 

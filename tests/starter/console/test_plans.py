@@ -194,7 +194,7 @@ async def test_those_who_wait_are_grouped_by_system_with_what_is_wrong(
     assert "<b>Markup" not in page
     internet = await page_at(browser, f"/attention?site={ward.site}&system=internet")
     assert internet.count('name="client"') == 2
-    assert f'href="/clients/{ward.ids[0]}#internet"' in internet
+    assert f'href="/clients/{ward.ids[0]}#system-internet"' in internet
 
 
 async def test_those_that_were_chosen_try_again_and_the_others_wait(slow: Service, browser: httpx2.AsyncClient) -> None:

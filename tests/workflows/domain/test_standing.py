@@ -18,7 +18,7 @@ from workflows.domain.errors import TooManyWaiting
 from workflows.domain.provisioning.provisioning import Provisioned
 from workflows.domain.provisioning.standing import Limits, Standing
 from workflows.domain.services import Line
-from workflows.domain.systems import BUILT_IN, DIRECTORY, INTERNET, TELEPHONY, System
+from workflows.domain.systems import BUILT_IN, DIRECTORY, INTERNET, TELEPHONY, System, spoken
 
 LIMITS = Limits(first_pause=15, longest_pause=3600)
 
@@ -117,7 +117,7 @@ def test_reported_drift_makes_a_system_unknown_and_has_it_proven_anew(system: Sy
     assert not any(state.drifts(other) for other in BUILT_IN if other != system)
     assert state.may_attempt(system, NOW)
     entry = state.journal.waiting[-1]
-    assert entry.text == f"Drift of {system} reported: phone rings though off"
+    assert entry.text == f"Drift of {spoken(system)} reported: phone rings though off"
     prove(state)
     assert state.settled
 

@@ -40,7 +40,7 @@ def ask(state: ClientState, kind: type[SystemCommand], system: System = TELEPHON
 
 def test_a_retry_is_due_at_once_and_stays_attention_until_proven() -> None:
     state = in_attention()
-    assert ask(state, Retry) == "The telephony is attempted again"
+    assert ask(state, Retry) == "Trying telephone lines again"
     assert state.may_attempt(TELEPHONY, NOW)
     assert state.provisioned is Provisioned.ATTENTION
     prove(state)
@@ -113,7 +113,7 @@ def test_a_decommissioned_client_whose_system_is_skipped_does_not_end_until_it_i
 
 def test_a_system_marked_done_counts_as_proven_by_hand_and_by_whom() -> None:
     state = in_attention()
-    assert ask(state, MarkDone) == "The telephony is marked as done by hand"
+    assert ask(state, MarkDone) == "Telephone lines marked as done by hand"
     standing = state.provisioning.standing[TELEPHONY]
     assert (standing.method, standing.by, standing.proven_at) == ("by hand", "ann", NOW)
     assert standing.proofs == {LINE.number: NOW, SECOND.number: NOW}
@@ -138,7 +138,7 @@ def test_a_system_that_is_as_decided_needs_no_command(kind: type[SystemCommand])
     revision = state.client.revision
     answer = state.obey(kind(system=INTERNET, reason="why not"), NOW)
     assert not answer.changed
-    assert answer.message == "The internet is as decided"
+    assert answer.message == "With internet access, all is as decided"
     assert state.client.revision == revision
 
 

@@ -4,6 +4,7 @@ Nothing here reads a clock, waits, or talks to a system. ``obey`` either changes
 section 3 and answers with an Outcome, or raises a Refusal and leaves everything as it was.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import assert_never
@@ -26,6 +27,7 @@ from workflows.domain.commands import (
     CancelScheduledDecommission,
     ChangeServices,
     ClientCommand,
+    Contracting,
     Convert,
     Decommission,
     Edit,
@@ -36,7 +38,13 @@ from workflows.domain.commands import (
     check_texts,
 )
 from workflows.domain.dates import ResolvedDay, check_day, local_time
-from workflows.domain.errors import IllegalTransition, InvalidField, NothingPlanned, Refusal, Situation
+from workflows.domain.errors import (
+    IllegalTransition,
+    InvalidField,
+    NothingPlanned,
+    Refusal,
+    Situation,
+)
 from workflows.domain.holds import EVERY_SOURCE, Hold
 from workflows.domain.journal import Entry, Event, entry_for
 from workflows.domain.lifecycle import Activation, Kind, Status
@@ -65,7 +73,7 @@ class Client:
 
     ``revision`` grows with every decision; it fences late writes and orders the directory. ``converted_revision`` is
     that of the last conversion. ``secret_version`` is what "rotate credentials" raises (PRODUCT.md section 5).
-    ``instances`` name the one of each system that serves the client's site, where it is not the main one.
+    ``instances`` name the one that serves each kind: the site's, when the client last took a first service of it.
     """
 
     client_id: str
@@ -104,14 +112,15 @@ class Client:
         facts = {"status": self.status.value}
         return Entry(Event.DECIDED, self.created_at, f"Created{planned}", "create", revision=self.revision, facts=facts)
 
-    def advance(self, now: datetime) -> list[Entry]:
+    def advance(self, now: datetime, check: Callable[["Client"], None] = lambda client: None) -> list[Entry]:
         """Let time pass: every planned change that is due takes effect, in order.
 
-        One that has become illegal is returned as refused, never dropped silently.
+        One that has become illegal, or after which ``check`` raises a Refusal, is returned as refused, never dropped
+        silently.
         """
         entries = []
         while change := self.schedule.take_due(now):
-            entries.append(self._take_effect(change, now))
+            entries.append(self._take_effect(change, now, check))
         return entries
 
     def next_moment(self) -> datetime | None:
@@ -287,7 +296,8 @@ class Client:
     def _convert(self, command: Convert, now: datetime) -> Outcome:
         if command.to is self.services.type:
             return self._unchanged(f"Already {command.to}", command, now)
-        self.services = self.services.converted(command.to, command.lines, command.offices, command.internet)
+        services = self.services.converted(command.to, command.lines, command.offices, command.internet)
+        self.instances, self.services = self._serving(services, command), services
         outcome = self._decided(f"Converted to {command.to}", command, now)
         self.converted_revision = self.revision
         return outcome
@@ -302,11 +312,13 @@ class Client:
         )
         if services == self.services:
             return self._unchanged("The services are so already", command, now)
-        before, self.services = self.services, services
-        self.instances |= {
-            s: x for s, x in command.instances.items() if s not in self.instances and s in services.kinds
-        }
+        self.instances, before, self.services = self._serving(services, command), self.services, services
         return self._decided(difference(before, services), command, now)
+
+    def _serving(self, services: Services, command: Contracting) -> dict[System, str]:
+        """The instances after a change to these services: what is taken newly is served by the site's of now."""
+        newly = {*services.systems} - {*self.services.systems}
+        return self.instances | {system: name for system, name in command.instances.items() if system in newly}
 
     def _edit(self, command: Edit, now: datetime) -> Outcome:
         start = start_of(command, self.start_date, self.status, self.timezone)
@@ -360,10 +372,14 @@ class Client:
             )
         trial._carry_out(as_now(change.command), change.at)
 
-    def _take_effect(self, change: PlannedChange, now: datetime) -> Entry:
+    def _take_effect(
+        self, change: PlannedChange, now: datetime, check: Callable[["Client"], None] = lambda client: None
+    ) -> Entry:
         before = self.revision
         try:
-            entry = self._carry_out(as_now(change.command), now).entry
+            with all_or_nothing(self) as trial:
+                entry = trial._carry_out(as_now(change.command), now).entry
+                check(trial)
         except Refusal as refusal:
             text = f"Planned {change.kind.spoken} refused when due: {refusal.within(self.situation())}"
             entry = self._entry(Event.REFUSED, text, change.command, now)

@@ -3,10 +3,11 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from workflows.domain.commands import AnyCommand, ChangeServices, Edit
+from workflows.domain.commands import AnyCommand, ChangeServices, Contracting, Edit
 from workflows.domain.errors import InvalidField
 from workflows.domain.holds import EVERY_SOURCE
-from workflows.domain.services import ACCOUNT
+from workflows.domain.services import ACCOUNT, Services
+from workflows.domain.systems import System
 from workflows.domain.text import written
 
 LONGEST_NAME = 200
@@ -15,23 +16,35 @@ LONGEST_BILLING_REF = 64
 
 @dataclass(frozen=True)
 class Needs:
-    """What must be unique: an empty billing_ref asks for a generated one, None for none at all."""
+    """What only the directory can decide: an empty billing_ref asks for a generated one, None for none at all.
+
+    ``systems`` are those of which the site's instance of now is to be known: every answer of the directory says them.
+    """
 
     billing_ref: str | None = None
     numbers: tuple[str, ...] = ()
+    systems: tuple[System, ...] = ()
 
     def __bool__(self) -> bool:
-        return self.billing_ref is not None or bool(self.numbers)
+        return self.billing_ref is not None or bool(self.numbers) or bool(self.systems)
 
     def met_by(self, billing_ref: str | None, numbers: Collection[str]) -> bool:
         """Whether a claim of these is enough."""
         return self.billing_ref in (None, billing_ref) and set(self.numbers) <= set(numbers)
 
 
-def needs_of(command: AnyCommand, numbers: Collection[str], billing_ref: str) -> Needs:
-    """What a command would take of a client that has these: the directory decides on it first."""
-    if isinstance(command, ChangeServices):
-        return Needs(numbers=tuple(line.number for line in command.add_lines if line.number not in numbers))
+def needs_of(command: AnyCommand, services: Services, billing_ref: str) -> Needs:
+    """What a command would take of a client that has these: the directory decides on it first.
+
+    What the client has of a kind stays where it is; a plan may find that there is nothing left of it.
+    """
+    if isinstance(command, Contracting):
+        added = command.add_lines if isinstance(command, ChangeServices) else ()
+        there = {*command.instances, *(() if command.planned else services.systems)}
+        return Needs(
+            numbers=tuple(line.number for line in added if line.number not in services.numbers),
+            systems=tuple(system for system in command.systems if system not in there),
+        )
     if isinstance(command, Edit) and command.billing_ref not in (None, billing_ref):
         return Needs(billing_ref=command.billing_ref)
     return Needs()

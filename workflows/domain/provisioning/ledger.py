@@ -41,6 +41,11 @@ class Ledger:
         return self.proven != self.wanted
 
     @property
+    def in_use(self) -> bool:
+        """Whether the instance has, or may have, anything of the client's."""
+        return bool(self.wanted or self.proven)
+
+    @property
     def drifts(self) -> bool:
         """Whether there is a difference that nobody has accepted."""
         return self.differs and self.standing.skipped is None

@@ -6,13 +6,14 @@ from datetime import datetime
 from enum import StrEnum
 
 from workflows.domain.client.client import Client
+from workflows.domain.errors import StillServedElsewhere
 from workflows.domain.lifecycle import Status
 from workflows.domain.provisioning.internet import Internet
 from workflows.domain.provisioning.kinds import ServiceKind
 from workflows.domain.provisioning.ledger import Ledger
 from workflows.domain.provisioning.standing import Standing
 from workflows.domain.provisioning.telephony import Telephony
-from workflows.domain.systems import BUILT_IN, DIRECTORY, INTERNET, MAIN, TELEPHONY, System
+from workflows.domain.systems import BUILT_IN, DIRECTORY, INTERNET, MAIN, TELEPHONY, System, spoken
 
 _BUILT_IN = {TELEPHONY: Telephony(TELEPHONY), INTERNET: Internet(INTERNET)}
 
@@ -81,6 +82,17 @@ class Provisioning:
             ledger.want(wanted, client.revision, again=again)
         if client.revision > self.directory.wanted_since:
             self.directory.expect(client.revision)
+
+    def check_instances(self, client: Client) -> None:
+        """Raises StillServedElsewhere for a kind that another instance is to serve while the one before has, or may
+        have, something of the client's: nothing is moved from one to another."""
+        for system, ledger in self.systems.items():
+            if ledger.in_use and (name := client.instances.get(system, MAIN)) != ledger.instance:
+                raise StillServedElsewhere(
+                    f"Instance {name} serves the site's {spoken(system)} now, but what the client had before is not "
+                    f"proven off on {ledger.instance}",
+                    f"Ask again when it is proven off, or seen to and marked as done (system {system})",
+                )
 
     # -- drift ----------------------------------------------------------------------------------------------------
 

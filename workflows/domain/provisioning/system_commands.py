@@ -1,13 +1,15 @@
 """What a person may do about a system that is not as decided: retry, skip, mark done by hand (PRODUCT.md section 5)."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from workflows.domain.client.client import Client, Outcome
 from workflows.domain.commands import MarkDone, Retry, Skip, SystemCommand, check_texts
 from workflows.domain.errors import InvalidField
-from workflows.domain.journal import Event, entry_for
+from workflows.domain.journal import Entry, Event, entry_for
 from workflows.domain.provisioning.provisioning import Provisioning, kind_of
 from workflows.domain.provisioning.standing import Skipped
+from workflows.domain.systems import heading, spoken
 from workflows.domain.text import safe_text
 
 LONGEST_REASON = 500
@@ -21,12 +23,15 @@ def carry_out(command: SystemCommand, client: Client, provisioning: Provisioning
         raise invalid.within(client.situation()) from None
     standing = provisioning.standing[command.system]
     if not provisioning.differs(command.system, client) and not standing.attention:
-        text = f"The {command.system} is as decided"
-        entry = entry_for(command, Event.ASKED, f"{text}; nothing changed", now, client.revision)
-        return Outcome(False, text, entry)
+        text = f"With {spoken(command.system)}, all is as decided"
+        return Outcome(False, text, _entry(command, Event.ASKED, f"{text}; nothing changed", now, client.revision))
     client.revision += 1
     text = _done(command, client, provisioning, now)
-    return Outcome(True, text, entry_for(command, Event.DECIDED, text, now, client.revision))
+    return Outcome(True, text, _entry(command, Event.DECIDED, text, now, client.revision))
+
+
+def _entry(command: SystemCommand, event: Event, text: str, now: datetime, revision: int) -> Entry:
+    return replace(entry_for(command, event, text, now, revision), facts={"system": command.system})
 
 
 def _done(command: SystemCommand, client: Client, provisioning: Provisioning, now: datetime) -> str:
@@ -36,16 +41,16 @@ def _done(command: SystemCommand, client: Client, provisioning: Provisioning, no
             if not provisioning.differs(command.system, client):
                 provisioning.doubt(command.system, client.revision)
             standing.expect(client.revision)
-            return f"The {command.system} is attempted again"
+            return f"Trying {spoken(command.system)} again"
         case Skip():
             differs = provisioning.differs(command.system, client)
             standing.expect(client.revision)
             standing.accept(Skipped(command.reason, command.by, now) if differs else None)
-            return f"The {command.system} is left as it is, until the next decision that concerns it"
+            return f"{heading(command.system)} left as is, until the next decision that concerns this system"
         case MarkDone():
             ledger, contracted = provisioning.systems[command.system], kind_of(command.system).contracted(client)
             ledger.by_hand(client.revision, now, command.by, command.reason, contracted)
-            return f"The {command.system} is marked as done by hand"
+            return f"{heading(command.system)} marked as done by hand"
 
 
 def _check(command: SystemCommand, provisioning: Provisioning) -> None:

@@ -5,6 +5,7 @@ CREATE TABLE watched (
   system    text NOT NULL,
   client_id text NOT NULL,
   subject   text NOT NULL,                         -- a number, an account, a name
+  instance  text NOT NULL,                         -- of the system, at which it was proven off
   revision  bigint NOT NULL,                       -- at which it was last proven off
   since     timestamptz NOT NULL,                  -- when, by the clock that the system's records go by
   seen      jsonb NOT NULL DEFAULT '{}',           -- what was seen of it then
