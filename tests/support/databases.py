@@ -35,7 +35,8 @@ async def database(server: EmbeddedPostgres, name: str) -> AsyncIterator[str]:
     try:
         yield server.dsn(unique)
     finally:
-        await server.drop_database(unique)
+        async with server.session() as postgres:
+            await postgres.execute(f'DROP DATABASE "{unique}" WITH (FORCE)')
 
 
 @asynccontextmanager

@@ -4,13 +4,13 @@ import asyncio
 from dataclasses import replace
 from itertools import permutations
 
-import asyncpg
 import pytest
 
 from activities.directory.evidence import Evidences
 from activities.directory.migrations import migrate
 from starter.local.postgres import EmbeddedPostgres
 from tests.activities.fixtures import AT, World, publication, switched
+from tests.support.databases import connected, database
 from workflows.domain.provisioning.standing import Proof
 from workflows.domain.systems import INTERNET, TELEPHONY, System
 from workflows.ports import Evidence, Finding, Publish
@@ -149,10 +149,8 @@ VALUES ($1, 'run', 9, 'lon', $1, $1, 'residential', 'active', $1, '2026-01-01', 
 
 
 async def test_the_rows_of_before_are_kept_by_system(postgres: EmbeddedPostgres) -> None:
-    dsn = await postgres.ensure_database("before_client_systems")
-    await migrate(dsn, "0008")
-    connection = await asyncpg.connect(dsn)
-    try:
+    async with database(postgres, "before_client_systems") as dsn, connected(dsn) as connection:
+        await migrate(dsn, "0008")
         await connection.execute("INSERT INTO sites (site_id, name, timezone) VALUES ('lon', 'London', 'UTC')")
         skipped = {"reason": "ticket 7", "by": "ann", "at": AT.isoformat()}
         for client_id, attention, revisions, telephony in (
@@ -183,6 +181,3 @@ async def test_the_rows_of_before_are_kept_by_system(postgres: EmbeddedPostgres)
         await connection.execute("UPDATE client_systems SET proven = 4 WHERE client_id = 'changing'")
         changed = "SELECT provisioning FROM clients WHERE client_id = 'changing'"
         assert await connection.fetchval(changed) == "settled", "the word follows the rows from here on"
-    finally:
-        await connection.close()
-        await postgres.drop_database("before_client_systems")
