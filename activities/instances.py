@@ -33,10 +33,10 @@ from workflows.domain.lifecycle import Kind, Status
 from workflows.domain.provisioning.provisioning import Provisioned
 from workflows.domain.systems import (
     BUILT_IN,
-    DIRECTORY,
     INTERNET,
     MAIN,
     NAME,
+    NO_KINDS,
     TELEPHONY,
     System,
     SystemInstance,
@@ -61,8 +61,7 @@ RESERVED = {
     "statuses of clients": {*Status, "inactive"},
     "where provisioning stands": {*Provisioned, "not_proven", "cannot_run", "failed", "proven", "unknown"},
     "commands": {*Kind, "create", "report_drift", "roll"},
-    "open matters": {"workflow"},
-    "its own parts": {DIRECTORY, "temporal", "connect"},
+    "what is no system": {*NO_KINDS, "temporal", "connect"},
     "addresses, forms and filters": {
         *("all", "any", "none", "client", "clients", "service", "services", "system", "systems", "site", "sites"),
         *("line", "lines", "account", "accounts", "office", "offices", "hold", "holds", "detail", "planned"),

@@ -51,7 +51,14 @@ from workflows.domain.provisioning.provisioning import Provisioned
 from workflows.domain.provisioning.standing import Limits
 from workflows.domain.services import Services
 from workflows.domain.state import ClientState
-from workflows.wire.messages import AboutSystem, AnyMessage, ChangeServices, DatedMessage, Decommission, Edit
+from workflows.wire.messages import (
+    AboutSystem,
+    AnyMessage,
+    ChangeServices,
+    DatedMessage,
+    Decommission,
+    Edit,
+)
 from workflows.wire.previews import PreviewView
 from workflows.wire.views import ClientView, CommandAnswer, MatterView, RemedyView, end_date_passed
 
@@ -169,7 +176,7 @@ class ClientService:
         """What a command would do; nothing is done. A refusal is part of the answer. Raises NoSuchClient, Away."""
         check_id(client_id)
         try:
-            message = self.catalogue.completed(message)
+            message = await self.directory.at_site(client_id, self.catalogue.completed(message))
             preview = await self.gateway.preview(client_id, await self._dated(client_id, message))
             taken = await self._taken(client_id, message) if preview.changed else None
             return PreviewView.refused(taken) if taken else preview

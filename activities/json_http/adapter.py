@@ -18,12 +18,13 @@ import structlog
 
 from activities.database import Databases
 from activities.directory.evidence import Evidences
+from activities.fence import OWN_SECRET
 from activities.instances import Instance
 from activities.json_http.client import Api, Things
 from activities.json_http.protocol import MOST_NAMES, PLAN, Item
 from activities.secrets import radius_password, service_password, sip_password, sip_username
 from workflows.domain.provisioning.standing import Proof
-from workflows.domain.systems import INTERNET, TELEPHONY
+from workflows.domain.systems import BUILT_IN, INTERNET, TELEPHONY
 from workflows.ports import Ensure, Evidence, Finding, Life, Observed, ServiceSystem, Sighting, Watched
 
 METHOD = "JSON HTTP, read back in a request of its own"
@@ -134,7 +135,7 @@ class JsonHttpServices(_JsonHttp):
 
 def _finding(order: Ensure, name: str, thing: Mapping[str, Any], item: Item | None, refused: str) -> Finding:
     """What was read back of one, and whether that is what was ordered."""
-    on, seen = _in_service(order.client_id, item), _seen(order.client_id, item)
+    on, seen = _in_service(order.client_id, item), _seen(order, item)
     plan = _plan(item.model_dump()) if item else {}
     proof, why = Proof.NOT_PROVEN, ""
     if refused:
@@ -188,16 +189,19 @@ def _elsewhere(client_id: str, item: Item) -> bool:
     return item.client_id is not None and item.client_id != client_id
 
 
-def _seen(client_id: str, item: Item | None) -> dict[str, str]:
+def _seen(order: Ensure, item: Item | None) -> dict[str, str]:
     """In plain words. Nothing of another client's."""
     if item is None:
         return {"in_service": "unknown"}
     if not item.known:
         return {"in_service": "absent"}
-    if _elsewhere(client_id, item):
+    if _elsewhere(order.client_id, item):
         return {"owner": "another client"}
     alive = "unknown" if item.alive is None else str(item.alive)
-    secret = "its own" if item.secret_version is None else f"derived, version {item.secret_version}"
-    facts = {"in_service": "1" if item.in_service else "0", "alive": alive, "secret": secret}
+    facts = {"in_service": "1" if item.in_service else "0", "alive": alive}
+    if item.secret_version is not None:
+        facts["secret"] = f"derived, version {item.secret_version}"
+    elif order.system in BUILT_IN:  # what a further kind has may need none
+        facts["secret"] = OWN_SECRET
     plan = {key: str(value) for key, value in _plan(item.model_dump()).items() if value is not None}
     return {**facts, **plan, **facts}

@@ -15,7 +15,7 @@ Instances = Annotated[
     typer.Option(
         metavar="KIND=INSTANCE",
         parser=instance,
-        help="telephony=london, once for each: the instance that serves its new clients; main where none is named",
+        help="telephony=london, once for each kind: the instance that serves it here; main where none is named",
     ),
 ]
 
@@ -42,7 +42,7 @@ def edit(
     system: Instances = None,
     as_json: Json = False,
 ) -> None:
-    """Give a site another name, or the systems that serve its new clients."""
+    """Give a site another name, or other instances, which serve what its clients take from then on."""
     body = filled(name=name, systems=dict(system or []) or None)
     output(as_json, Service(as_json).send("PATCH", "sites", site_id, body=body), show.site)
 

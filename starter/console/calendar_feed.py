@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import hmac
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from urllib.parse import urlencode
@@ -20,6 +20,7 @@ from starter.console.rendering import reads_of
 from starter.directory.console import Plan
 from starter.web.dependencies import Clients
 from starter.wording import plan_word
+from workflows.domain.systems import spoken
 
 FEED = "/upcoming.ics"
 _ALL = ""
@@ -50,7 +51,7 @@ async def show_feed(request: Request, clients: Clients, key: str = "", site: str
     name = f"Connect: {known.name}" if known else "Connect"
     plans = await reads_of(request).plans(site or None, datetime.now(UTC), FOREVER)
     ours = uuid5(NAMESPACE_URL, calendar_key(token))
-    file = calendar(name, plans, request.app.state.names.public_url, ours).encode()
+    file = calendar(name, plans, request.app.state.names.public_url, ours, clients.catalogue.phrase).encode()
     tag = f'"{hashlib.sha256(file).hexdigest()[:32]}"'
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
     if _has(request.headers.get("If-None-Match", ""), tag):
@@ -59,8 +60,11 @@ async def show_feed(request: Request, clients: Clients, key: str = "", site: str
     return Response(file, media_type="text/calendar; charset=utf-8", headers=headers)
 
 
-def calendar(name: str, plans: Iterable[Plan], home: str, namespace: UUID) -> str:
+def calendar(
+    name: str, plans: Iterable[Plan], home: str, namespace: UUID, phrase: Callable[[str], str] = spoken
+) -> str:
     """The calendar as a file. ``home`` is the address of the service, the events' ids are of this ``namespace``.
+    ``phrase`` names a kind of service.
 
     The same plans make the same file, octet for octet.
     """
@@ -73,14 +77,14 @@ def calendar(name: str, plans: Iterable[Plan], home: str, namespace: UUID) -> st
     file.add("refresh-interval", timedelta(hours=1), parameters={"VALUE": "DURATION"})
     file.add("x-published-ttl", "PT1H")
     for plan in plans:
-        file.add_component(_event(plan, home, namespace))
+        file.add_component(_event(plan, home, namespace, phrase))
     if not file.subcomponents:  # a calendar must hold something (RFC 5545, section 3.6): here, the time it is in
         file.add_component(Timezone.from_tzid("Etc/UTC"))
     written: bytes = file.to_ical(sorted=False)
     return written.decode()
 
 
-def _event(plan: Plan, home: str, namespace: UUID) -> Event:
+def _event(plan: Plan, home: str, namespace: UUID, phrase: Callable[[str], str]) -> Event:
     """One planned change. A client has at most one of a kind: planned anew, it is the same event at another time."""
     when = f"{moment_word(plan.at, plan.timezone)} {plan.timezone}"
     reason, by = plan.reason and f"Reason: {plan.reason}", plan.by and f"By: {plan.by}"
@@ -91,7 +95,7 @@ def _event(plan: Plan, home: str, namespace: UUID) -> Event:
     event.add("sequence", plan.revision)
     event.add("dtstart", plan.at.astimezone(UTC))
     event.add("summary", _text(f"{plan_word(plan.kind, plan.details).capitalize()}: {plan.name}"))
-    event.add("description", _text("\n".join(filter(None, (when, touched(plan), reason, by)))))
+    event.add("description", _text("\n".join(filter(None, (when, touched(plan, phrase), reason, by)))))
     event.add("location", _text(plan.site_name))
     event.add("url", f"{home}/clients/{plan.client_id}")
     event.add("transp", "TRANSPARENT")

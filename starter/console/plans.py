@@ -1,10 +1,12 @@
 """A planned change as the console says it."""
 
+from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from typing import Any, Protocol
 
 from starter.wording import rates_word
 from workflows.domain.dates import LAST_DAY, first_instant, local_day
+from workflows.domain.systems import spoken
 
 A_DAY = timedelta(days=1)
 FOREVER = first_instant(LAST_DAY, "UTC")
@@ -29,8 +31,8 @@ def last_day_before(at: datetime, zone: str) -> date | None:
     return day - A_DAY if first_instant(day, zone) == at else None
 
 
-def touched(plan: Planned) -> str:
-    """What services and offices a planned change is about; empty where that is all of them."""
+def touched(plan: Planned, phrase: Callable[[str], str] = spoken) -> str:
+    """What services and offices a planned change is about; empty where that is all of them. ``phrase`` names a kind."""
     details = plan.details
     added = [f"add {_line(line)}" for line in details.get("add_lines", ())]
     removed = [f"remove {number}" for number in details.get("remove_lines", ())]
@@ -43,8 +45,9 @@ def touched(plan: Planned) -> str:
             internet = ["end internet access"]
         case _:
             internet = []
-    services = [f"add {it['kind']}:{it['name']}" for it in details.get("add_services", ())]
-    services += [f"remove {name}" for name in details.get("remove_services", ())]
+    services = [f"add {phrase(it['kind'])} {it['name']}" for it in details.get("add_services", ())]
+    removed_services = (name.partition(":") for name in details.get("remove_services", ()))
+    services += [f"remove {phrase(kind)} {name}" for kind, _, name in removed_services]
     return ", ".join([*added, *removed, *placed, *offices, *internet, *services])
 
 

@@ -19,11 +19,12 @@ from starter.directory.listing import counting, cursor_of, picking
 from starter.directory.matters import matter_of, open_matters
 from starter.directory.paging import DirectoryDatabase, Where, opened, sealed
 from starter.errors import InstanceInUse, NoSuchSite, SiteIdTaken
+from workflows.domain.commands import Contracting
 from workflows.domain.dates import at_site
 from workflows.domain.errors import BillingRefTaken, NumberTaken, Refusal, Taken
 from workflows.domain.provisioning.provisioning import Provisioned
-from workflows.domain.systems import spoken
-from workflows.wire.messages import AnyMessage
+from workflows.domain.systems import MAIN, spoken
+from workflows.wire.messages import AnyMessage, ContractingMessage
 from workflows.wire.views import ClientView, SystemView, end_date_passed
 
 # With the newest proof of each system that is proven to do what is wanted; done by hand, it has none.
@@ -161,6 +162,19 @@ class DirectoryReads:
             "Have these services removed first, or add another site",
             field="systems",
         )
+
+    async def at_site(self, client_id: str, message: AnyMessage) -> AnyMessage:
+        """The message with the instances that serve the client's site now, where it does not say them."""
+        command = message.command()
+        if not (isinstance(message, ContractingMessage) and isinstance(command, Contracting)):
+            return message
+        if not (unsaid := {*command.systems} - message.instances.keys()):
+            return message
+        rows = await self.database.read(
+            "SELECT s.systems FROM clients c JOIN sites s USING (site_id) WHERE c.client_id = $1", client_id
+        )
+        named = {system: row["systems"].get(system, MAIN) for row in rows for system in unsaid}
+        return message.model_copy(update={"instances": message.instances | named})
 
     # -- clients ----------------------------------------------------------------------------------------------------
 

@@ -38,6 +38,8 @@ class DataFolder:
         self.rpc_secret = self.path / "kamailio-rpc-secret"
         self.freeradius = self.path / "freeradius"
         self.kamailio = self.path / "kamailio"
+        self.doors = self.path / "doors"
+        self.systems_file = self.path / "systems.toml"
         self._layout = self.path / "layout"
         self._lock = self.path / "lock"
         self._children = self.path / "children.json"

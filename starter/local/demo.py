@@ -15,8 +15,9 @@ DATES = ("start_date", "end_date", "last_day")
 PATIENCE = 20  # seconds that one change may take to settle
 
 
-def seed(url: str, token: str) -> int:
-    """Make the demonstration (demo.toml). Returns the number of its clients. Raises StartFailed."""
+def seed(url: str, token: str, *, doors: bool = True) -> int:
+    """Make the demonstration (demo.toml), without doors where there are none. Returns the number of its clients. Raises
+    StartFailed."""
     clients = tomllib.loads(files(__package__).joinpath("demo.toml").read_text(encoding="utf-8"))["clients"]
     today = local_day(datetime.now(UTC), SITE["timezone"])
     with httpx2.Client(
@@ -28,6 +29,7 @@ def seed(url: str, token: str) -> int:
         try:
             _post(api, "/sites", SITE, "demo-site", taken_is_fine=True)
             for record in clients:
+                record |= {} if doors else {"services": []}
                 _make(api, _dated(record, today), [_dated(body, today) for body in record.pop("commands", [])])
         except httpx2.HTTPError as e:
             raise StartFailed(f"{type(e).__name__} {e}") from e

@@ -1,6 +1,7 @@
 """`connect up`: PostgreSQL, Temporal with its UI, a worker and the API in one terminal (PRODUCT.md section 7.1)."""
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -12,6 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from secrets import token_urlsafe
 from types import FrameType
 from typing import NoReturn, TextIO
 
@@ -22,12 +24,12 @@ from activities.adapters import problems_of
 from activities.settings import Settings
 from starter.console.auth.sessions import link_key
 from starter.local.children import Child, StartFailed
-from starter.local.data_folder import DataFolder
+from starter.local.data_folder import DataFolder, have_secret
 from starter.local.databases import ACCESS, ROLES, dsns, lock_superuser, prepare
 from starter.local.demo import seed
 from starter.local.ports import HOST, free_port, is_free, who_listens
 from starter.local.postgres import EmbeddedPostgres
-from starter.local.private_files import read_private
+from starter.local.private_files import read_private, write_private
 from starter.local.supervisor import Supervisor
 from starter.local.systems import FreeRadius, Kamailio, check_installed, daemons
 from starter.local.temporal import NAMESPACE, TemporalServer
@@ -43,6 +45,16 @@ OF_THE_WORKER = (
     *("CONNECT_NAS", "CONNECT_RADIUS_SECRET", "CONNECT_SIP_RPC_", "CONNECT_PROBE_", "CONNECT_SERVES"),
 )
 OF_THE_API = ("CONNECT_TOKEN", "CONNECT_HOST", "CONNECT_PORT", "CONNECT_TEMPORAL_UI_URL", "CONNECT_TRUSTED_PROXIES")
+SYSTEMS_FILE = """# `connect up` writes this file anew at each start. For one of yours, set CONNECT_SYSTEMS_FILE.
+
+[doors]
+title = "Doors"
+in_building = true
+
+[doors.main]
+url = "{url}"
+token_file = {token_file}
+"""
 OPEN_TO_THE_MACHINE = (
     "Every user of this machine can command clients at {address}, past the token: Temporal's development server asks "
     "nobody who they are. SECURITY.md says what to do about it."
@@ -98,6 +110,7 @@ class Local:
         self._supervisor = Supervisor(self._say)
         self._token = ""
         self._systems: tuple[FreeRadius, Kamailio] | None = None
+        self._doors = False
 
     def run(self) -> NoReturn:
         """Start everything, run until a signal, then stop everything. Raises StopRequested, or what went wrong."""
@@ -133,6 +146,7 @@ class Local:
         temporal.wait_until(temporal.ready, pause=self._pause)
         if options.systems:
             self._have_systems(postgres)
+        self._have_doors()
         environment = self._environment(dsns(postgres, folder.passfile_of), temporal.address)
         for problem in _problems_of(environment):
             self._say(problem)
@@ -157,6 +171,25 @@ class Local:
             self._have(daemon)
             daemon.wait_until(daemon.ready, pause=self._pause)
 
+    def _have_doors(self) -> None:
+        """Have the demonstration's doors, a further kind that settings alone name, also at every later start."""
+        options, folder = self._options, self._folder
+        if not (options.demo or folder.doors.exists()):
+            return
+        if "CONNECT_SYSTEMS_FILE" in os.environ:
+            self._say("CONNECT_SYSTEMS_FILE names a file of yours, so the demonstration's doors are not there")
+            return
+        folder.doors.mkdir(exist_ok=True)
+        have_secret(token_file := folder.doors / "token", token_urlsafe(32))
+        port = free_port(besides={options.port, options.temporal_port, options.ui_port})
+        command = [sys.executable, "-u", "-m", "starter.local.doors", str(port), str(folder.doors)]
+        doors = Child("The doors", command, folder.logs / "doors.log", _without(os.environ, OF_OTHER_PROCESSES))
+        self._have(doors)
+        doors.wait_until(lambda: not is_free(port), pause=self._pause)
+        text = SYSTEMS_FILE.format(url=f"http://{HOST}:{port}/v1", token_file=json.dumps(str(token_file)))
+        write_private(folder.systems_file, text)
+        self._doors = True
+
     def _have(self, part: Child, tries: int | None = None) -> None:
         self._supervisor.start(part, tries)
         self._folder.note_children(self._supervisor.pids())
@@ -176,8 +209,10 @@ class Local:
                 "CONNECT_RADIUS_SECRET_FILE": str(self._folder.radius_secret),
                 "CONNECT_PROBE_ACCOUNTS": "true",
             }
+        file = {"CONNECT_SYSTEMS_FILE": str(self._folder.systems_file)} if self._doors else {}
         return _without(os.environ, NOT_FOR_CHILDREN) | {
             **servers,
+            **file,
             "CONNECT_SIP_DOMAIN": _sip_domain(),
             **urls,
             "CONNECT_MASTER_KEY_FILE": str(self._folder.master_key),
@@ -209,7 +244,7 @@ class Local:
 
     def _seed(self) -> None:
         try:
-            demo_clients = seed(self._options.url, self._token)
+            demo_clients = seed(self._options.url, self._token, doors=self._doors)
         except StartFailed as e:
             if not self._stop_requested():
                 self._say(f"The demonstration is not complete: {e}")

@@ -1,4 +1,4 @@
-"""What `connect up --systems` opens: SECURITY.md names every listening socket, and none is for strangers."""
+"""What `connect up --systems --demo` opens: SECURITY.md names every listening socket, and none is for strangers."""
 
 import re
 import sys
@@ -27,7 +27,7 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
 
 async def test_every_listening_socket_is_on_loopback_and_stands_in_security_md(terminal: Terminal) -> None:
     sip, radius = free_udp_port(), free_udp_port()
-    terminal.start("--systems", "--sip-port", str(sip), "--radius-port", str(radius))
+    terminal.start("--systems", "--demo", "--sip-port", str(sip), "--radius-port", str(radius))
     await terminal.ready()
     opened = {part: listening([pid]) for part, (pid, _) in terminal.children().items()}
     strangers = {socket for sockets in opened.values() for socket in sockets if not socket.on_loopback}

@@ -28,6 +28,7 @@ PROMISED = (
     "cancel-decommission",
     "sauce",
     "connect client history",
+    "--add-service doors:main-entrance:card=0472",
     "connect client convert",
     "temporal workflow list",
     "temporal workflow metadata",
@@ -85,7 +86,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     ui_port = free_port(besides={port, temporal_port})
     program = Path(sys.executable).parent / "connect"
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("TEMPORAL_", "CONNECT_"))}
-    arguments = ["--data", str(folder / "data"), "--port", str(port)]
+    arguments = ["--demo", "--data", str(folder / "data"), "--port", str(port)]
     arguments += ["--temporal-port", str(temporal_port), "--ui-port", str(ui_port)]
     with (folder / "up.log").open("w", encoding="utf-8") as log:
         up = subprocess.Popen([program, "up", *arguments], cwd=folder, env=environment, stdout=log, stderr=log)

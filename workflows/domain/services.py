@@ -15,7 +15,7 @@ from workflows.domain.errors import (
     UnknownLine,
     UnknownService,
 )
-from workflows.domain.systems import BUILT_IN, DIRECTORY, INTERNET, NAME, TELEPHONY, System, spoken
+from workflows.domain.systems import BUILT_IN, INTERNET, NAME, NO_KINDS, TELEPHONY, System, spoken
 from workflows.domain.text import safe_text, written
 
 E164 = re.compile(r"\+[1-9][0-9]{6,14}")
@@ -88,7 +88,7 @@ class Service:
     in_building: bool = False
 
     def __post_init__(self) -> None:
-        if not NAME.fullmatch(self.kind) or self.kind in (*BUILT_IN, DIRECTORY):
+        if not NAME.fullmatch(self.kind) or self.kind in (*BUILT_IN, *NO_KINDS):
             raise InvalidField(
                 f"{safe_text(self.kind, 80)!r} is not a further kind of service",
                 "Give the name of a kind that Connect's settings name; lines and internet have fields of their own",

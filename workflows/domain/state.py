@@ -64,6 +64,7 @@ class ClientState:
         """
         state = cls(client, limits, created_by=created_by)
         line = replace(client.begin(), command_id=created_by, by=shortened(by, 200))
+        state.provisioning.follow(client)
         state.journal.write(line)
         if created_by:
             state.recent = [Answer(created_by, request, True, line.text, line.kind, state.journal.written)]

@@ -15,6 +15,9 @@ DIRECTORY: Final = "directory"
 """The directory is one more system: unpublished is drift. It is never switched."""
 
 BUILT_IN: Final = (TELEPHONY, INTERNET)
+NO_KINDS: Final = (DIRECTORY, "workflow")
+"""Names that stand beside those of systems in keys and lists, and are none: so is the matter of a client's workflow."""
+
 MAIN: Final = "main"
 """The instance of a system that serves a site which names no other."""
 
@@ -36,7 +39,8 @@ def spoken(system: System) -> str:
 
 def heading(system: System) -> str:
     """The same at the beginning of a sentence."""
-    return spoken(system).capitalize()
+    words = spoken(system)
+    return words[:1].upper() + words[1:]
 
 
 class SystemInstance(NamedTuple):

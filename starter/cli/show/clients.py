@@ -74,7 +74,7 @@ def client(client: dict[str, Any]) -> None:
         ("start", f"{client['start_date']} ({client['activation']})"),
         ("end", _end(client)),
         ("internet", _internet(client["internet"])),
-        *((within(titles[service["kind"]]), _service(service)) for service in client["services"]),
+        *((within(titles.get(service["kind"], service["kind"])), _service(service)) for service in client["services"]),
         *((f"held by {hold['source']}", _hold(hold)) for hold in client["holds"]),
         *((f"planned {_kind(change)}", _planned(change)) for change in client["planned"]),
         ("possible now", _possible(client)),

@@ -61,16 +61,8 @@ async def test_a_service_is_switched_on_and_off_and_proven_with_its_settings(
     system.keyless = True
     evidence = await doors.ensure(order("acme", 2, on=True, hours="24/7", badges=12))
     assert (evidence.system, proof(evidence)) == ("doors", (True, Proof.PROVEN, ""))
-    assert (
-        evidence.findings[0].seen
-        == {
-            "in_service": "1",
-            "alive": "0",
-            "secret": "its own",
-            "settings": "badges 12, hours 24/7",
-        }
-        or {"hours", "badges"} <= evidence.findings[0].seen.keys()
-    )
+    seen = {"in_service": "1", "alive": "0", "hours": "24/7", "badges": "12"}
+    assert evidence.findings[0].seen == seen, "no secret is spoken of where none is needed"
     assert system.bodies[-1]["services"] == {NAME: {"in_service": True, "settings": {"hours": "24/7", "badges": 12}}}
     assert proof(await doors.ensure(order("acme", 3, on=False, hours="24/7", badges=12))) == (False, Proof.PROVEN, "")
 

@@ -124,6 +124,23 @@ async def test_what_is_signalled_or_planned_later_is_served_by_the_instance_of_t
     assert refused.status_code == 409, "it is promised to the annex"
 
 
+async def test_what_ended_on_another_instance_is_proven_off_there_before_the_next_is_taken(with_doors: Service) -> None:
+    site_id = await with_doors.site()
+    client_id = (await with_doors.create(site=site_id, services=[DOOR]))["client_id"]
+    async with with_doors.without(with_doors.doors):
+        await with_doors.post(client_id, "services", wait=1, remove_services=["doors:main-entrance"])
+        answer = await with_doors.api.patch(f"/sites/{site_id}", json={"systems": {"doors": "annex"}})
+        assert answer.status_code == 200, answer.text
+        for command in ("services?dry_run=true", "services"):
+            refused = await with_doors.post(client_id, command, wait=0, add_services=[DOOR])
+            assert (refused.status_code, refused.json()["title"]) == (409, "Still served elsewhere"), refused.text
+            assert "Instance annex serves the site's doors now" in refused.json()["detail"]
+    await with_doors.post(client_id, "systems/doors/retry")
+    await with_doors.known(client_id)
+    client = (await with_doors.post(client_id, "services", add_services=[DOOR])).json()
+    assert {s["system"]: s["instance"] for s in client["systems"]}["doors"] == "annex"
+
+
 async def test_a_site_is_edited_and_what_is_left_out_stays(with_doors: Service) -> None:
     site_id = await with_doors.site(systems={"doors": "annex"})
     answer = await with_doors.api.patch(

@@ -36,7 +36,7 @@ async def test_a_new_client_has_the_services_that_were_typed(bea: Somebody, with
     assert client["services"] == [{**DOOR, "settings": {"card": "0472", "floor": 3}}]
     page = (await bea.http.get(path)).text
     assert "<dt>Doors</dt><dd>main-entrance (card 0472, floor 3)" in page
-    assert '<h2 id="doors">Doors <span class="badge' in page
+    assert '<h2 id="system-doors">Doors <span class="badge' in page
 
 
 async def test_what_is_wrong_with_a_service_is_said_beside_it(bea: Somebody) -> None:
@@ -106,7 +106,7 @@ async def test_a_planned_change_of_services_is_previewed_done_and_moved(bea: Som
     assert plan["details"]["add_services"] == [{**DOOR, "name": "roof"}]
     assert plan["details"]["remove_services"] == ["doors:main-entrance"]
     page_of = (await bea.http.get(f"/clients/{client['client_id']}")).text
-    assert "add doors:roof, remove doors:main-entrance" in page_of
+    assert "add doors roof, remove doors main-entrance" in page_of
     again = next(link for link in Read(page_of).links if "action=change_services" in link)
     moved, _ = await bea.open(again)
     assert moved["service-0"] == "roof"

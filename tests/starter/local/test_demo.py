@@ -24,6 +24,11 @@ async def test_the_demonstration_shows_every_state_and_is_made_once(tmp_path: Pa
                 f"http://127.0.0.1:{terminal.port}", (terminal.data / "token").read_text(encoding="utf-8").strip()
             )
             assert (await api.get("/clients", params={"inactive": True})).json() == first
+            contracted = await api.post(
+                "/clients/saffron-travel/services",
+                json={"add_services": [{"kind": "doors", "name": "main-entrance", "settings": {"card": "0655"}}]},
+            )
+            assert contracted.json()["services"][0]["kind"] == "doors"
         born = terminal.children()
         assert terminal.end() == 0
         assert [name for name, (pid, birthday) in born.items() if birth(pid) == birthday] == [], (
@@ -40,6 +45,10 @@ async def test_the_demonstration_shows_every_state_and_is_made_once(tmp_path: Pa
     assert clients[0]["management"], "the management client is listed first"
     assert any(c["end_date_passed"] for c in clients)
     assert {len(c["holds"]) for c in clients} == {0, 1, 2}
+    doors = {c["client_id"]: d["actual"] for c in clients for d in c["systems"] if d["system"] == "doors"}
+    assert doors["harbour-legal"] == {"main-entrance": "on", "garage": "on"}
+    assert doors["oakwell-interiors"] == {"main-entrance": "off"}, "the client is suspended"
+    assert doors["meridian-search"] == {}, "the client is New"
     assert {p["kind"] for c in clients for p in c["planned"]} == {"activate", "decommission", "suspend", "convert"}
     numbers = [phonenumbers.parse(line["number"]) for c in clients for line in c["lines"]]
     assert all(phonenumbers.is_valid_number(number) for number in numbers)

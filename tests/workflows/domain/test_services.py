@@ -10,7 +10,7 @@ from workflows.domain.errors import (
     OfficeNotAllowed,
     UnknownLine,
 )
-from workflows.domain.services import MOST_LINES, ClientType, Internet, Line, Services
+from workflows.domain.services import MOST_LINES, ClientType, Internet, Line, Service, Services
 
 
 @pytest.mark.parametrize("number", ["+4420794", "+442079460001", "+123456789012345"])
@@ -198,3 +198,10 @@ def test_to_residential_an_unknown_or_repeated_number_is_refused() -> None:
         VIRTUAL.as_residential((THIRD,), (), None)
     with pytest.raises(InvalidField, match="placed twice"):
         VIRTUAL.as_residential((LINE, Line(LINE.number, "8.8")), (), None)
+
+
+@pytest.mark.parametrize("kind", ["telephony", "internet", "directory", "workflow", "Doors", "all doors", ""])
+def test_no_further_kind_has_a_name_that_keys_and_lists_have_for_something_else(kind: str) -> None:
+    with pytest.raises(InvalidField, match="is not a further kind of service") as refused:
+        Service(kind, "main-entrance")
+    assert refused.value.field == "services"
