@@ -194,7 +194,7 @@ async def _until_there(name: str, call: Callable[[], Awaitable[T]], stop: asynci
         except NotMigrated:
             raise
         except AWAY as error:
-            log.warning("waiting", for_=name, error=f"{type(error).__name__}: {error}"[:300])
+            log.warning("not_there_yet", what=name, error=f"{type(error).__name__}: {error}"[:300])
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), timeout=1)
     return None

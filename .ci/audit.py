@@ -33,15 +33,15 @@ def main() -> int:
         tool = ours.tool or installed(Path(folder))
         if tool is None:
             return say(NOT_AUDITED, f"{SILENCE}: pip-audit cannot be installed")
-        asked = subprocess.run(
+        result = subprocess.run(
             [tool, "--requirement", ours.lock, "--require-hashes", "--disable-pip", "--format", "json",
              "--progress-spinner", "off", *more],
             capture_output=True, encoding="utf-8", check=False,
         )  # fmt: skip
     try:
-        answers = json.loads(asked.stdout)["dependencies"]
+        answers = json.loads(result.stdout)["dependencies"]
     except (ValueError, KeyError, TypeError):
-        return say(NOT_AUDITED, f"{SILENCE}: {(asked.stderr.strip().splitlines() or ['it said nothing'])[-1]}")
+        return say(NOT_AUDITED, f"{SILENCE}: {(result.stderr.strip().splitlines() or ['it said nothing'])[-1]}")
     return judged(answers, ours.lock)
 
 

@@ -269,8 +269,8 @@ class _Reader:
             return
         elif not self._read_about(system, about):
             return
-        for name, said in instances.items():
-            self._read_instance(system, name, said)
+        for name, values in instances.items():
+            self._read_instance(system, name, values)
         usable = [key.name for key in self._instances if key.system == system]
         if not usable:
             del self._kinds[system]
@@ -298,7 +298,7 @@ class _Reader:
         same = next((kind.system for kind in self._kinds.values() if kind.title.lower() == title.strip().lower()), None)
         return f"is the title of {same}, too: give each kind its own" if same else ""
 
-    def _read_instance(self, system: System, name: str, said: dict[str, Any]) -> None:
+    def _read_instance(self, system: System, name: str, values: dict[str, Any]) -> None:
         where, known = f"{system}.{name}", (*_OF_ALL, *_OWN.get(system, ()), *_SHARED)
         if not NAME.fullmatch(name):
             others = [key.name for key in self._instances if key.system == system]
@@ -308,15 +308,15 @@ class _Reader:
         elif system in BUILT_IN and name == MAIN:
             remedy = f"Leave [{where}] out, or give it another name"
             self._wrong(where, "is what CONNECT_… of the environment describe", remedy)
-        elif unknown := sorted(said.keys() - {*known}):
+        elif unknown := sorted(values.keys() - {*known}):
             self._wrong(f"{where}.{unknown[0]}", "is not known", f"It can have {', '.join(known)}")
-        elif wrong := next((key for key in _OF_ALL if not isinstance(said.get(key, ""), str)), None):
+        elif wrong := next((key for key in _OF_ALL if not isinstance(values.get(key, ""), str)), None):
             self._wrong(f"{where}.{wrong}", "is no text", "Write it in quotes")
         elif other := next((key for key in self._instances if queue_of(*key) == queue_of(system, name)), None):
             self._wrong(where, f"has the task queue of [{other.system}.{other.name}]", _OTHER)
         else:
             try:
-                self._instances[SystemInstance(system, name)] = self._instance(system, name, said)
+                self._instances[SystemInstance(system, name)] = self._instance(system, name, values)
             except ValidationError as error:
                 first = error.errors(include_input=False, include_url=False)[0]
                 key, why = ".".join(str(part) for part in first["loc"]), first["msg"].removeprefix("Value error, ")
@@ -325,22 +325,22 @@ class _Reader:
             except ValueError as error:
                 self._wrong(where, *error.args)
 
-    def _instance(self, system: System, name: str, said: dict[str, Any]) -> Instance:
+    def _instance(self, system: System, name: str, values: dict[str, Any]) -> Instance:
         """Raises ValidationError or ValueError for what is wrong with it or missing."""
         for one, other in (("url", "dsn"), ("token", "token_file")):
-            if said.get(one) and said.get(other) and (one == "token" or not said.get("adapter")):
+            if values.get(one) and values.get(other) and (one == "token" or not values.get("adapter")):
                 raise ValueError(f"has both {one} and {other}", "Leave one of them out")
-        said = dict(said)
-        url, token, token_file = said.pop("url", ""), said.pop("token", None), said.pop("token_file", None)
-        adapter = said.pop("adapter", None) or (JSON.get(system, JSON_FURTHER) if url or system not in BUILT_IN else "")
-        dsn, adapter = said.pop("dsn", ""), adapter or OURS[system]
+        own = dict(values)
+        url, token, token_file = own.pop("url", ""), own.pop("token", None), own.pop("token_file", None)
+        adapter = own.pop("adapter", None) or (JSON.get(system, JSON_FURTHER) if url or system not in BUILT_IN else "")
+        dsn, adapter = own.pop("dsn", ""), adapter or OURS[system]
         needed = {OURS.get(system): ("dsn", dsn), JSON.get(system, JSON_FURTHER): ("url", url)}
         what, value = needed.get(adapter, ("", "its own"))
         if not value:
             raise ValueError(f"has no {what}", "Add it")
         usual = {key: type(self._settings).model_fields[key].get_default() for key in _OWN.get(system, ())}
         present = {key: getattr(self._settings, key) for key in self._settings.model_fields_set}
-        settings = type(self._settings).model_validate(present | usual | said)
+        settings = type(self._settings).model_validate(present | usual | own)
         secret = SecretStr(token) if token else None
         return Instance(system, name, settings, adapter, url, secret, Path(token_file) if token_file else None, dsn)
 

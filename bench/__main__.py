@@ -147,9 +147,9 @@ def _options(argv: Sequence[str] | None) -> tuple[Size, Path]:
     sizes.add_argument("--smoke", dest="size", action="store_const", const=SMOKE, help="only to see that it works")
     parser.add_argument("--clients", type=int, metavar="N", help="idle clients to create")
     parser.add_argument("--json", type=Path, default=RESULTS / "latest.json", metavar="FILE", help="where to write")
-    given = parser.parse_args(argv)
-    size: Size = given.size or FULL
-    return (size if given.clients is None else replace(size, idle=max(1, given.clients))), given.json
+    options = parser.parse_args(argv)
+    size: Size = options.size or FULL
+    return (size if options.clients is None else replace(size, idle=max(1, options.clients))), options.json
 
 
 if __name__ == "__main__":

@@ -120,13 +120,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help=f"{QUICK} clients instead of {CLIENTS}")
     parser.add_argument("--json", type=Path, default=RESULTS / "console.json", metavar="FILE", help="where to write")
     parser.add_argument("--asked", type=int, default=ASKED, metavar="N", help="requests for each page")
-    given = parser.parse_args(argv)
+    options = parser.parse_args(argv)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     console = Console(width=None if sys.stdout.isatty() else 100)
-    result = _measured(QUICK if given.quick else given.clients, given.asked)
+    result = _measured(QUICK if options.quick else options.clients, options.asked)
     console.print(_table(result))
-    given.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    console.print(f"Written to {given.json}")
+    options.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    console.print(f"Written to {options.json}")
     return 0
 
 

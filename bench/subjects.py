@@ -61,7 +61,7 @@ class Ours:
 
     async def create(self, number: int, *, starts_in: int = 0) -> None:
         """Have the client registered, starting so many days from today, and settled."""
-        given = ClientGiven(
+        client = ClientGiven(
             client_id=self.client_id(number),
             name=f"Bench {number} Ltd",
             type=ClientType.RESIDENTIAL,
@@ -70,7 +70,7 @@ class Ours:
             lines=[LineGiven(number=f"+4420{70_000_000 + 2 * number + n}", office="3.12") for n in range(2)],
             internet=InternetGiven(down_mbps=100, up_mbps=20, vlan=110),
         )
-        view = await self._clients.create(given, f"create-{number}")
+        view = await self._clients.create(client, f"create-{number}")
         if not starts_in:
             active = await self._clients.settled(view.model_copy(update={"revision": 2}), PATIENCE)
             self._check(active, Status.ACTIVE)

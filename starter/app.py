@@ -5,6 +5,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
+from starlette.staticfiles import StaticFiles
 from starlette.types import Lifespan
 
 from starter.api import examples, health
@@ -22,13 +23,12 @@ from starter.console.pages.client import client_pages
 from starter.console.pages.clients import client_list
 from starter.console.pages.edit import edit_pages
 from starter.console.pages.new import new_pages
-from starter.console.pages.sign_in import sign_in_pages, static
+from starter.console.pages.sign_in import sign_in_pages
 from starter.console.pages.status import status_pages
 from starter.console.pages.system_actions import system_actions
 from starter.console.pages.upcoming import upcoming
 from starter.contract.answers import Problem
 from starter.directory.console import ConsoleReads
-from starter.web import problems
 from starter.web.access import AccessLog
 from starter.web.names import Names
 from starter.web.security import BodyLimit, Security
@@ -94,8 +94,7 @@ def create_app(
         attention,
     ):
         app.include_router(pages)
-    app.mount("/static", static)
-    problems.install(app)
+    app.mount("/static", StaticFiles(packages=[("starter.console", "static")]))
     errors.install(app)
     app.add_middleware(Guard, sessions=app.state.sessions, token=token)
     app.add_middleware(BodyLimit)

@@ -133,7 +133,7 @@ class ClientService:
                 tuple(line.line() for line in new.lines),
                 new.internet.internet() if new.internet else None,
                 tuple(new.offices),
-                tuple(given.service() for given in self.catalogue.services(new.services, "services")),
+                tuple(it.service() for it in self.catalogue.services(new.services, "services")),
             ),
             start_date=resolve(NamedDay(new.start_date or local_day(now, site.timezone)), site.timezone),
             created_at=now,

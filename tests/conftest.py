@@ -1,16 +1,21 @@
-"""What every test folder shares: one PostgreSQL server for the whole session, and options for runs of one's own."""
+"""What the test folders share: a PostgreSQL server and a service for the session, and options for runs of one's own."""
 
 import os
 import random
 import shutil
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
+from temporalio.client import Client
 
+from activities.settings import Settings
 from starter.local.postgres import EmbeddedPostgres
-from tests.support.databases import THROW_AWAY
-from tests.support.waiting import free_port
+from tests.support.databases import running_postgres
+from tests.support.service import Service, running_service, running_temporal, settings_on, with_limits
+from tests.support.workflows import replay_everything
+from workflows.domain.provisioning.standing import Limits
 
 KILLS, COMMANDS, DEATHS = 10, 100, 5
 MEMORY, ROOM = Path("/dev/shm"), 4 * 2**30
@@ -48,9 +53,35 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
     """An empty server: ``await postgres.ensure_database(name)`` makes a database, ``postgres.dsn(name)`` is its URL."""
-    server = EmbeddedPostgres(tmp_path_factory.mktemp("postgres") / "data", free_port(), "secret", settings=THROW_AWAY)
-    server.start()
-    try:
+    with running_postgres(tmp_path_factory.mktemp("postgres") / "data") as server:
         yield server
-    finally:
-        server.stop()
+
+
+@pytest_asyncio.fixture(scope="session")
+async def settings(postgres: EmbeddedPostgres) -> Settings:
+    """Settings of a process on a migrated directory of the service's own."""
+    return await settings_on(postgres, "service")
+
+
+@pytest_asyncio.fixture(scope="session")
+async def temporal() -> AsyncIterator[Client]:
+    """A Temporal server that knows our search attributes."""
+    async with running_temporal() as temporal:
+        yield temporal
+
+
+@pytest_asyncio.fixture(scope="session")
+async def service(temporal: Client, settings: Settings) -> AsyncIterator[Service]:
+    """The whole service: the real API and console, the real directory, a real Temporal server, fake systems. At the
+    end every history that the tests made in it is replayed."""
+    async with running_service(temporal, settings) as service:
+        yield service
+        assert await replay_everything(temporal) or not service.telephony.orders
+
+
+@pytest_asyncio.fixture(scope="session")
+async def slow(service: Service) -> AsyncIterator[Service]:
+    """The same service, for new clients with an hour between attempts."""
+    limits = Limits(attempt=8, first_pause=3600, longest_pause=3600)
+    async with with_limits(service, limits) as slow:
+        yield slow

@@ -138,8 +138,8 @@ class Drain:
         """The clients that gave up while the system recovered, and show that in the directory by now."""
         if self._fails(system):
             return {}
-        shown = self._pacing.clock() - timedelta(seconds=_GRACE)
-        return {client_id: at for client_id, at in self._pacing.breakers[system].gave_up.items() if at <= shown}
+        published = self._pacing.clock() - timedelta(seconds=_GRACE)
+        return {client_id: at for client_id, at in self._pacing.breakers[system].gave_up.items() if at <= published}
 
     # -- while it fails ---------------------------------------------------------------------------------------------
 

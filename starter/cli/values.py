@@ -5,7 +5,7 @@ from typing import Any
 
 import typer
 
-from starter.service_text import read_settings
+from starter.wording import read_settings
 
 KINDS = {"services": "change_services"}
 SERVICE = re.compile(r"([^:]+):([^=]+?)(?::([^:=,]+:?=.*))?")

@@ -15,10 +15,11 @@ from icalendar import Calendar, Event, Timezone, vText
 from starlette.exceptions import HTTPException
 
 from starter.console.labels import moment_word
-from starter.console.plans import FOREVER, plan_word, touched
+from starter.console.plans import FOREVER, touched
 from starter.console.rendering import reads_of
 from starter.directory.console import Plan
 from starter.web.dependencies import Clients
+from starter.wording import plan_word
 from workflows.domain.systems import spoken
 
 FEED = "/upcoming.ics"
@@ -49,8 +50,8 @@ async def show_feed(request: Request, clients: Clients, key: str = "", site: str
         raise HTTPException(404)
     name = f"Connect: {known.name}" if known else "Connect"
     plans = await reads_of(request).plans(site or None, datetime.now(UTC), FOREVER)
-    house = uuid5(NAMESPACE_URL, calendar_key(token))
-    file = calendar(name, plans, request.app.state.names.public_url, house, clients.catalogue.phrase).encode()
+    ours = uuid5(NAMESPACE_URL, calendar_key(token))
+    file = calendar(name, plans, request.app.state.names.public_url, ours, clients.catalogue.phrase).encode()
     tag = f'"{hashlib.sha256(file).hexdigest()[:32]}"'
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
     if _has(request.headers.get("If-None-Match", ""), tag):
@@ -59,8 +60,10 @@ async def show_feed(request: Request, clients: Clients, key: str = "", site: str
     return Response(file, media_type="text/calendar; charset=utf-8", headers=headers)
 
 
-def calendar(name: str, plans: Iterable[Plan], home: str, house: UUID, phrase: Callable[[str], str] = spoken) -> str:
-    """The calendar as a file. ``home`` is the address of the service, ``house`` tells its events from others'.
+def calendar(
+    name: str, plans: Iterable[Plan], home: str, namespace: UUID, phrase: Callable[[str], str] = spoken
+) -> str:
+    """The calendar as a file. ``home`` is the address of the service, the events' ids are of this ``namespace``.
     ``phrase`` names a kind of service.
 
     The same plans make the same file, octet for octet.
@@ -74,24 +77,24 @@ def calendar(name: str, plans: Iterable[Plan], home: str, house: UUID, phrase: C
     file.add("refresh-interval", timedelta(hours=1), parameters={"VALUE": "DURATION"})
     file.add("x-published-ttl", "PT1H")
     for plan in plans:
-        file.add_component(_event(plan, home, house, phrase))
+        file.add_component(_event(plan, home, namespace, phrase))
     if not file.subcomponents:  # a calendar must hold something (RFC 5545, section 3.6): here, the time it is in
         file.add_component(Timezone.from_tzid("Etc/UTC"))
     written: bytes = file.to_ical(sorted=False)
     return written.decode()
 
 
-def _event(plan: Plan, home: str, house: UUID, phrase: Callable[[str], str]) -> Event:
+def _event(plan: Plan, home: str, namespace: UUID, phrase: Callable[[str], str]) -> Event:
     """One planned change. A client has at most one of a kind: planned anew, it is the same event at another time."""
     when = f"{moment_word(plan.at, plan.timezone)} {plan.timezone}"
     reason, by = plan.reason and f"Reason: {plan.reason}", plan.by and f"By: {plan.by}"
     event = Event()
-    event.add("uid", str(uuid5(house, f"{plan.client_id}/{plan.kind}")))
+    event.add("uid", str(uuid5(namespace, f"{plan.client_id}/{plan.kind}")))
     event.add("dtstamp", plan.updated_at.astimezone(UTC))
     event.add("last-modified", plan.updated_at.astimezone(UTC))
     event.add("sequence", plan.revision)
     event.add("dtstart", plan.at.astimezone(UTC))
-    event.add("summary", _text(f"{plan_word(plan).capitalize()}: {plan.name}"))
+    event.add("summary", _text(f"{plan_word(plan.kind, plan.details).capitalize()}: {plan.name}"))
     event.add("description", _text("\n".join(filter(None, (when, touched(plan, phrase), reason, by)))))
     event.add("location", _text(plan.site_name))
     event.add("url", f"{home}/clients/{plan.client_id}")

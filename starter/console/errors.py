@@ -1,7 +1,5 @@
 """What browsers are shown instead of a page: what is wrong and the way out, with what was typed."""
 
-from collections.abc import Awaitable, Callable
-
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse, Response
@@ -10,10 +8,9 @@ from starlette.exceptions import HTTPException
 from starter.console.labels import field_word
 from starter.console.rendering import Form, page
 from starter.errors import Away, NoSuchClient, NoSuchPage, StarterError
+from starter.web.problems import response_to
 from starter.web.security import HEADERS, wants_page
 from workflows.domain.errors import Refusal
-
-Handler = Callable[[Request, Exception], Awaitable[Response]]
 
 SIGNED_OUT = "Sign in again in another tab. What you typed is kept here: then send it again."
 SEND_AGAIN = "What you typed is kept here: send it again shortly, as it is. However often, it is done once."
@@ -88,18 +85,13 @@ def _error_page(request: Request, status: int, title: str, why: str) -> Response
 
 
 def install(app: FastAPI) -> None:
-    """Have browsers shown a page where the app's handlers, which are there already, answer with a problem document."""
+    """Answer every error of the app: a browser with a page, a program with a problem document."""
 
-    def show(kind: type[Exception]) -> None:
-        document: Handler = app.exception_handlers[kind]  # type: ignore[assignment]  # ours are all coroutines
-
-        async def handle(request: Request, error: Exception) -> Response:
-            answer = await (answer_to if wants_page(request.scope) else document)(request, error)
-            answer.headers.update(HEADERS)  # a mistake is answered outside of all that sets them otherwise
-            return answer
-
-        app.add_exception_handler(kind, handle)
+    async def answer(request: Request, error: Exception) -> Response:
+        response = await answer_to(request, error) if wants_page(request.scope) else response_to(error)
+        response.headers.update(HEADERS)  # a mistake is answered outside of all that sets them otherwise
+        return response
 
     for kind in (HTTPException, RequestValidationError, StarterError, Refusal, Exception):
-        show(kind)
+        app.add_exception_handler(kind, answer)
     app.add_exception_handler(SeeOther, answer_to)

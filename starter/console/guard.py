@@ -11,9 +11,8 @@ from starter.console.auth.sessions import Sessions
 from starter.console.errors import SIGNED_OUT, answer_to, resubmit_page
 from starter.errors import DirectoryAway
 from starter.web.problems import ProblemResponse, problem
-from starter.web.security import CHECKS, GUARDED, identify, wants_page
+from starter.web.security import CHECKS, GUARDED, STATIC, identify, wants_page
 
-STATIC = "/static/"
 OPEN = (*CHECKS, "/sign-in", "/upcoming.ics")
 """Served to anybody, as what lies in STATIC: the checks, the way in; the calendar has a secret of its own."""
 

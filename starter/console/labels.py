@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Callable
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 
-from starter.service_text import settings_words
+from starter.wording import duration_word, plan_word, rates_word, settings_words
 from workflows.domain import dates
 
 LABELS = {
@@ -13,8 +13,6 @@ LABELS = {
 }
 UNSEEN = {"command_id", "had", "were", "next", "seen", "line", "confirmed", "shown", "about", "typing", "more"}
 WAS = "was-"  # begins the names of fields that carry what others were when the form was opened
-MINUTE, HOUR, DAY = 60, 3600, 86400
-MONTH, YEAR = 30 * DAY, 365 * DAY  # as long as an age needs to be
 
 
 def label(name: str) -> str:
@@ -49,22 +47,9 @@ def comes_twice(local: datetime) -> bool:
     return local.utcoffset() != local.replace(fold=1 - local.fold).utcoffset()
 
 
-def rates_word(down: int | str, up: int | str, vlan: int | str | None) -> str:
-    """The rates of internet access: ``100/20 Mbit/s, VLAN 110``."""
-    return f"{down}/{up} Mbit/s" + (f", VLAN {vlan}" if vlan else "")
-
-
 def age_word(at: datetime, now: datetime) -> str:
-    """How long ago, or until when, roughly: ``3 h 12 min``; from two months on ``7 months``, then ``3 years``."""
-    seconds = int(abs((now - at) / timedelta(seconds=1)))
-    for size, name, least in ((YEAR, "years", 2), (MONTH, "months", 2)):
-        if seconds >= least * size:
-            return f"{seconds // size} {name}"
-    for size, name, smaller, lesser in ((DAY, "d", HOUR, "h"), (HOUR, "h", MINUTE, "min")):
-        if seconds >= size:
-            rest = seconds % size // smaller
-            return f"{seconds // size} {name}" + (f" {rest} {lesser}" if rest else "")
-    return f"{seconds // MINUTE} min" if seconds >= MINUTE else f"{seconds} s"
+    """How long ago, or until when."""
+    return duration_word(abs((now - at).total_seconds()))
 
 
 FILTERS: dict[str, Callable[..., Any]] = {
@@ -75,5 +60,6 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "exact": datetime.isoformat,
     "age": age_word,
     "settings": settings_words,
+    "plan": lambda plan: plan_word(plan.kind, plan.details),
     "internet": lambda internet: rates_word(internet.down_mbps, internet.up_mbps, internet.vlan),
 }

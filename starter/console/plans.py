@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from typing import Any, Protocol
 
-from starter.console.labels import label, rates_word
+from starter.wording import rates_word
 from workflows.domain.dates import LAST_DAY, first_instant, local_day
 from workflows.domain.systems import spoken
 
@@ -29,17 +29,6 @@ def last_day_before(at: datetime, zone: str) -> date | None:
     """The last day before a moment, when that is the first instant of a day at the site."""
     day = local_day(at, zone)
     return day - A_DAY if first_instant(day, zone) == at else None
-
-
-def plan_word(plan: Planned) -> str:
-    """What a planned change does, in a few words: ``convert to virtual``."""
-    match plan.kind, plan.details:
-        case "convert", {"to": to}:
-            return f"convert to {to}"
-        case "suspend" | "unsuspend" as kind, {"source": source} if source != "operator":
-            return f"{kind} ({source})"
-        case kind, _:
-            return label(kind).lower()
 
 
 def touched(plan: Planned, phrase: Callable[[str], str] = spoken) -> str:

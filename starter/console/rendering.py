@@ -14,7 +14,7 @@ from starlette.datastructures import ImmutableMultiDict
 
 from starter.console import labels
 from starter.console.auth.sessions import Session, seal, unseal
-from starter.console.plans import last_day_before, plan_word, touched
+from starter.console.plans import last_day_before, touched
 from starter.directory.console import ConsoleReads
 from starter.web.dependencies import clients_of
 from starter.web.security import Caller
@@ -22,6 +22,7 @@ from starter.web.security import Caller
 THEMES = ("auto", "light", "dark")
 THEME_COOKIE = "connect_theme"
 SITE_COOKIE = "connect_site"
+YEAR = timedelta(days=365)  # that a choice is remembered
 LONGEST_NOTICE = 300
 NOTICE_LASTS = timedelta(minutes=1)
 NOTICE_COOKIE = "connect_notice"  # the outcome of a form, shown once by the next page
@@ -34,7 +35,7 @@ templates = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-templates.filters.update(labels.FILTERS, plan=plan_word, touched=touched, last_day=last_day_before)
+templates.filters.update(labels.FILTERS, touched=touched, last_day=last_day_before)
 templates.globals.update(fresh=lambda: uuid4().hex)
 
 

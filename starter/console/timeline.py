@@ -4,7 +4,7 @@ Every moment has a column of its own, as wide as its words need and wider the lo
 follow each other in time, not to scale. Days are those of the client's site.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import groupby, pairwise, zip_longest
@@ -29,12 +29,8 @@ class Band:
     status: str
     name: str
     begun: datetime
-    until: datetime | None
     words: str
     ahead: bool
-
-    def covers(self, at: datetime) -> bool:
-        return self.begun <= at and (self.until is None or at < self.until)
 
 
 @dataclass(frozen=True)
@@ -54,21 +50,17 @@ class Mark:
 
 @dataclass(frozen=True)
 class Column:
-    """A moment, and the time until the next one, which ``band`` fills if there is one. ``lasts``: how long that is, in
-    words, if it is long."""
+    """A moment, and the time until the next one, which ``band`` fills if there is one; ``begins``: from here on.
+    ``lasts``: how long that is, in words, if it is long."""
 
     at: datetime
     day: str
     band: Band | None
+    begins: bool
     marks: Sequence[Mark]
     today: bool
     size: int
     lasts: str
-
-    @property
-    def begins(self) -> bool:
-        """Whether the status begins here."""
-        return self.band is not None and self.band.begun == self.at
 
 
 @dataclass(frozen=True)
@@ -92,16 +84,17 @@ def timeline_of(client: ClientView, changes: Sequence[tuple[datetime, str]], now
     for plan in client.planned:
         if plan.status_after is not None and plan.status_after != [*steps.values()][-1]:
             steps[max(min(plan.at, FOREVER), now)] = plan.status_after.value
-    bands = list(_bands(steps, now, zone))
+    begun = _bands(steps, now, zone)
     marks = [mark for mark in _marks(client, start, now) if mark.at >= first or not cut]
-    columns = []
-    moments = sorted({now, *(band.begun for band in bands), *(mark.at for mark in marks)})
+    columns, band = list[Column](), None
+    moments = sorted({now, *begun, *(mark.at for mark in marks)})
     for at, until in pairwise([*moments, moments[-1]]):
-        here, gap = [mark for mark in marks if mark.at == at], until - at
+        here, gap, band = [mark for mark in marks if mark.at == at], until - at, begun.get(at, band)
         ends = client.end_date if [mark.kind for mark in here] == ["end"] else None  # the moment after its last day
-        band = next((band for band in bands if band.covers(at)), None)
+        day, begins = day_word(ends or local_day(at, zone)), band is not None and at in begun
         size, lasts = min((gap.days + 1).bit_length(), SIZES) - 1, f"{gap.days / 365.2:.0f} years" if gap > LONG else ""
-        columns.append(Column(at, day_word(ends or local_day(at, zone)), band, here, at == now, size, lasts))
+        columns.append(Column(at, day, band, begins, here, at == now, size, lasts))
+    bands = [band for band in begun.values() if band]
     words = [*(band.words for band in bands), *(mark.words for mark in marks)]
     return Timeline(columns, bands, marks, ["Earlier statuses are in the history", *words] if cut else words)
 
@@ -114,15 +107,18 @@ def _merged(changes: Sequence[tuple[datetime, str]]) -> list[tuple[datetime, str
     return steps
 
 
-def _bands(steps: dict[datetime, str], now: datetime, zone: str) -> Iterator[Band]:
-    """The statuses that begin at each of these moments, until the client is, or will be, decommissioned."""
+def _bands(steps: dict[datetime, str], now: datetime, zone: str) -> dict[datetime, Band | None]:
+    """The status that begins at each of these moments; none once the client is, or will be, decommissioned."""
+    bands = dict[datetime, Band | None]()
     for (begun, status), until in zip_longest(steps.items(), [*steps][1:]):
         ahead, name = begun >= now, "before Connect" if status == BEFORE else label(status)
         if ahead and status == "decommissioned":
-            return
+            bands[begun] = None
+            break
         end = "on" if until is None else "to today" if until == now else f"to {day_word(local_day(until, zone))}"
         what = f"{'Contract ' if status == BEFORE else ''}{name}{' as planned' if ahead else ''}"
-        yield Band(status, name, begun, until, f"{what} from {day_word(local_day(begun, zone))} {end}", ahead)
+        bands[begun] = Band(status, name, begun, f"{what} from {day_word(local_day(begun, zone))} {end}", ahead)
+    return bands
 
 
 def _marks(client: ClientView, start: datetime, now: datetime) -> list[Mark]:

@@ -250,13 +250,18 @@ class ClientGiven(Clean, Strict):
     )
 
 
+SiteOfList = Annotated[Text | None, Field(max_length=63)]
+Limit = Annotated[int, Field(ge=1, le=500)]
+Cursor = Annotated[str | None, Field(max_length=2000, description="`next` of the page before")]
+
+
 class ClientFilter(Strict):
     """Which clients a list shows, and which page of it."""
 
     status: Status | None = None
     type: ClientType | None = None
     provisioning: Provisioned | None = None
-    site: Text | None = Field(None, max_length=63)
+    site: SiteOfList = None
     q: Text | None = Field(
         None, max_length=200, description="In name, billing ref, id, numbers and offices: every word"
     )
@@ -266,17 +271,17 @@ class ClientFilter(Strict):
         "name", "-name", "billing_ref", "-billing_ref", "status", "-status", "start_date", "-start_date",
         "end_date", "-end_date", "next_change", "-next_change",
     ] = Field("name", description="A minus sorts downwards; the management client is always first")  # fmt: skip
-    limit: int = Field(50, ge=1, le=500)
-    cursor: str | None = Field(None, max_length=2000, description="`next` of the page before")
+    limit: Limit = 50
+    cursor: Cursor = None
 
 
 class MatterFilter(Strict):
     """Which open matters a list shows, and which page of it."""
 
-    site: Text | None = Field(None, max_length=63)
+    site: SiteOfList = None
     kind: Text | None = Field(None, max_length=63, examples=["workflow_ended"])
-    limit: int = Field(50, ge=1, le=500)
-    cursor: str | None = Field(None, max_length=2000, description="`next` of the page before")
+    limit: Limit = 50
+    cursor: Cursor = None
 
 
 def switched(system: str) -> str:
@@ -289,17 +294,17 @@ def switched(system: str) -> str:
 class AttentionFilter(Strict):
     """Whom a list of those who wait for a person shows, and which page of it."""
 
-    site: Text | None = Field(None, max_length=63)
+    site: SiteOfList = None
     system: Annotated[KindName, AfterValidator(switched)] | None = Field(
         None, description="A system, or `workflow`: clients whose workflow cannot run"
     )
     skipped: bool = Field(False, description="Show also what a person has accepted as it is")
-    limit: int = Field(50, ge=1, le=500)
-    cursor: str | None = Field(None, max_length=2000, description="`next` of the page before")
+    limit: Limit = 50
+    cursor: Cursor = None
 
 
 class HistoryFilter(Strict):
     """Which page of a history."""
 
-    limit: int = Field(100, ge=1, le=500)
-    cursor: str | None = Field(None, max_length=2000, description="`next` of the page before")
+    limit: Limit = 100
+    cursor: Cursor = None

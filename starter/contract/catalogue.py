@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from activities.instances import TITLES, Instances, ServiceKind
 from starter.contract.answers import Attention, HistoryPage, SystemState
-from starter.service_text import within
+from starter.wording import within
 from workflows.domain.commands import Contracting
 from workflows.domain.errors import InvalidField
 from workflows.domain.systems import BUILT_IN, MAIN, System, heading, spoken
@@ -64,14 +64,14 @@ class Catalogue:
         told, found = re.subn(at_first, lambda _: self.title(system), text, count=1)
         return told if found else re.sub(within_it, lambda _: self.phrase(system), text, count=1)
 
-    def services(self, given: Iterable[ServiceGiven], field: str) -> list[ServiceOfKind]:
+    def services(self, contracted: Iterable[ServiceGiven], field: str) -> list[ServiceOfKind]:
         """The services, with what is known of their kinds. Raises InvalidField for a kind that there is not."""
         known = {kind.system: kind for kind in self.further}
         return [
             ServiceOfKind(
                 **service.model_dump(), in_building=_known(known, service.kind, "kind of service", field).in_building
             )
-            for service in given
+            for service in contracted
         ]
 
     def completed(self, message: AnyMessage) -> AnyMessage:

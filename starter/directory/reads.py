@@ -241,14 +241,10 @@ class DirectoryReads:
 
     async def taken(self, client_id: str, numbers: Sequence[str], billing_ref: str | None) -> Taken | None:
         """The refusal, if another client holds one of these numbers or this billing reference."""
-        rows = await self.database.read(
-            "SELECT number FROM numbers WHERE number = ANY($1) AND client_id <> $2 ORDER BY number",
-            *(list(numbers), client_id),
-        )
-        if rows:
-            belong = "belongs" if len(rows) == 1 else "belong"
+        sql = "SELECT number FROM numbers WHERE number = ANY($1) AND client_id <> $2 ORDER BY number"
+        if rows := await self.database.read(sql, list(numbers), client_id):
             return NumberTaken(
-                f"{', '.join(row['number'] for row in rows)} {belong} to another client",
+                f"{', '.join(row['number'] for row in rows)} belong{'s' * (len(rows) == 1)} to another client",
                 "Choose another number, or have it ceased there first",
                 field="lines",
             )

@@ -133,11 +133,6 @@ class EmbeddedPostgres(Child):
                 await postgres.execute(f'CREATE DATABASE "{name}" OWNER "{owner}"')
         return self.dsn(name)
 
-    async def drop_database(self, name: str) -> None:
-        """Drop the database of this name, and end every connection to it."""
-        async with self.session() as postgres:
-            await postgres.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-
     # -- how ------------------------------------------------------------------------------------------------------
 
     def _make_cluster(self) -> None:

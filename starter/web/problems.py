@@ -5,7 +5,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
@@ -133,14 +132,9 @@ def _of_invalid(errors: list[Any]) -> Problem:
     )
 
 
-def install(app: FastAPI) -> None:
-    """Answer every error of the app with a problem document."""
-
-    async def answer(_: Request, error: Exception) -> ProblemResponse:
-        return ProblemResponse(problem_of(error), getattr(error, "headers", None))
-
-    for kind in (Refusal, StarterError, RequestValidationError, HTTPException, Exception):
-        app.add_exception_handler(kind, answer)
+def response_to(error: Exception) -> ProblemResponse:
+    """The answer to a request that met an error."""
+    return ProblemResponse(problem_of(error), getattr(error, "headers", None))
 
 
 def described(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -14,6 +14,7 @@ from starter.web.problems import ProblemResponse, problem
 
 LARGEST_BODY = 64 * 1024
 GUARDED = "/api/"
+STATIC = "/static/"
 CHECKS = ("/healthz", "/readyz")
 """Answered under any name, because load balancers ask by address. They show only whether we work."""
 
@@ -91,7 +92,8 @@ class Security:
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
-                headers.setdefault("Cache-Control", "no-store")
+                # browsers ask after files each time: a new version counts at once
+                headers.setdefault("Cache-Control", "no-cache" if scope["path"].startswith(STATIC) else "no-store")
                 if scope["scheme"] == "https":
                     headers.setdefault("Strict-Transport-Security", HSTS)
             await send(message)

@@ -14,6 +14,7 @@ from activities.directory.migrations import migrate
 from activities.prepare import FENCE
 from starter.local.postgres import EmbeddedPostgres
 from tests.activities.fixtures import World
+from tests.support.databases import run_scripts
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 
@@ -23,11 +24,7 @@ async def templates(postgres: EmbeddedPostgres) -> dict[str, str]:
     """Databases to copy, by what they are for."""
     await migrate(await postgres.ensure_database("template_directory"))
     for name, folder in (("telephony", "kamailio"), ("internet", "freeradius")):
-        connection = await asyncpg.connect(await postgres.ensure_database(f"template_{name}"))
-        await connection.execute(
-            (DEPLOY / folder / "schema.sql").read_text(encoding="utf-8") + FENCE.read_text(encoding="utf-8")
-        )
-        await connection.close()
+        await run_scripts(await postgres.ensure_database(f"template_{name}"), DEPLOY / folder / "schema.sql", FENCE)
     return {name: f"template_{name}" for name in ("directory", "telephony", "internet")}
 
 

@@ -1,7 +1,7 @@
 """Databases and activities of one test, and the orders they are given."""
 
-from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ from activities.internet.adapter import RadiusInternet
 from activities.internet.order import Access
 from activities.settings import Settings
 from activities.telephony.adapter import KamailioTelephony
+from tests.support.databases import connected, fetch
 from tests.support.orders import access_order, line_order
 from tests.support.waiting import eventually
 from workflows.domain.lifecycle import Activation, Status
@@ -65,27 +66,25 @@ class World:
         self._stack.push_async_callback(connection.close)
         return connection
 
+    @asynccontextmanager
+    async def held(self, name: str, rows: str) -> AsyncIterator[None]:
+        """Somebody else holds the rows of a database's table, or those that meet a condition, and lets go of them."""
+        async with connected(self.dsns[name]) as other, other.transaction():
+            await other.execute(f"SELECT FROM {rows} FOR UPDATE")
+            yield
+
     async def rows(self, name: str, sql: str, *args: object) -> list[tuple[Any, ...]]:
         """What a database holds."""
-        connection = await asyncpg.connect(self.dsns[name])
-        try:
-            return [tuple(row) for row in await connection.fetch(sql, *args)]
-        finally:
-            await connection.close()
+        return [tuple(row) for row in await fetch(self.dsns[name], sql, *args)]
 
     async def execute(self, name: str, sql: str, *args: object) -> None:
         """Change a database behind everybody's back."""
         await self.rows(name, sql, *args)
 
-    async def waiting_for_locks(self, how_many: int) -> None:
-        """Until so many connections to the telephone system's database wait for a lock."""
-        waiting = """SELECT FROM pg_stat_activity
-            WHERE datname = current_database() AND wait_event_type = 'Lock'"""
-
-        async def enough() -> bool:
-            return len(await self.rows("telephony", waiting)) == how_many
-
-        await eventually(enough)
+    async def waiting_for_locks(self, how_many: int, name: str = "telephony") -> None:
+        """Until so many connections to a database wait for a lock."""
+        waiting = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        await eventually(lambda: self.rows(name, waiting), equal=[()] * how_many)
 
     async def show_site(self) -> None:
         await self.execute("directory", "INSERT INTO sites (site_id, name, timezone) VALUES ('lon', 'London', 'UTC')")
@@ -211,14 +210,14 @@ def publication(
     """A later publication. ``ceasing`` are numbers held only until they are proven off. ``systems`` are shown instead
     of the two that come with Connect, or beside them. Nothing new is wanted of any."""
     desired = dict.fromkeys(numbers, "on") | dict.fromkeys(ceasing, "off")
-    shown = {x.system: x for x in (switched(TELEPHONY, desired=desired), switched(INTERNET), *systems)}
-    view = view_of(client_id, revision, *numbers, billing_ref=billing_ref, systems=[*shown.values()], **changes)
+    views = {x.system: x for x in (switched(TELEPHONY, desired=desired), switched(INTERNET), *systems)}
+    view = view_of(client_id, revision, *numbers, billing_ref=billing_ref, systems=[*views.values()], **changes)
     return Publish(
         client_id,
         f"run of {client_id}",
         revision,
         view,
-        dict.fromkeys(shown, 0),
+        dict.fromkeys(views, 0),
         sorted({*numbers, *ceasing}),
         claim=claim,
     )

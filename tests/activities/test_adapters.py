@@ -16,7 +16,7 @@ from activities.prepare import check_systems, prepare
 from activities.settings import Settings
 from activities.telephony.adapter import KamailioTelephony
 from tests.activities.fixtures import MASTER_KEY, ONE, World, publication, switched
-from tests.support.fakes import FakeTelephony
+from tests.support.fakes import FakeSystem
 from tests.support.waiting import free_port
 from workflows.domain.systems import INTERNET, TELEPHONY, SystemInstance
 from workflows.ports import ServiceSystem
@@ -26,7 +26,7 @@ YORK = f'[telephony.york]\nadapter = "{HERE}:OneFile"\n'
 DSNS = {"directory_dsn": "postgresql://there/connect", "telephony_dsn": "postgresql://there/kamailio"}
 
 
-class OneFile(FakeTelephony):
+class OneFile(FakeSystem):
     """A telephone system of somebody else's."""
 
     @classmethod
@@ -35,7 +35,7 @@ class OneFile(FakeTelephony):
         return cls()
 
 
-class Handmade(FakeTelephony):
+class Handmade(FakeSystem):
     """It lacks what makes it."""
 
 

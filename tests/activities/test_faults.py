@@ -132,10 +132,8 @@ async def test_when_the_answer_to_the_commit_is_lost_the_next_attempt_finds_it_d
 
 
 async def test_a_cancelled_attempt_leaves_nothing_half_done_and_a_usable_pool(world: World) -> None:
-    other = await world.admin("telephony")
     await world.telephony.ensure(lines("acme", 1, one=True))
-    async with other.transaction():
-        await other.execute("SELECT FROM subscriber FOR UPDATE")
+    async with world.held("telephony", "subscriber"):
         attempt = asyncio.create_task(world.telephony.ensure(lines("acme", 2, one=False)))
         await world.waiting_for_locks(1)
         attempt.cancel()
@@ -145,18 +143,18 @@ async def test_a_cancelled_attempt_leaves_nothing_half_done_and_a_usable_pool(wo
 
 
 @pytest.mark.parametrize(
-    ("damage", "told"),
+    ("damage", "words"),
     [
         ("DROP TABLE connect_fence", "Run `connect systems prepare`"),
         ("ALTER TABLE subscriber DROP COLUMN in_service", "Run `connect systems prepare`"),
     ],
 )
-async def test_a_system_that_is_not_prepared_is_rejected_with_the_remedy(world: World, damage: str, told: str) -> None:
+async def test_a_system_that_is_not_prepared_is_rejected_with_the_remedy(world: World, damage: str, words: str) -> None:
     await world.execute("telephony", damage)
     error = await failure(world)
     assert (error.type, error.non_retryable) == (SYSTEM_REJECTED, True)
     assert error.category is ApplicationErrorCategory.BENIGN  # one line of log for each attempt, no traceback
-    assert told in error.message
+    assert words in error.message
 
 
 async def test_a_wrong_password_is_rejected_and_names_the_setting(world: World) -> None:

@@ -14,7 +14,7 @@ from tests.activities.fixtures import AT, ONE, World, access, lines, publication
 from tests.support.cut_proxy import CutProxy
 from tests.support.pooler import Pooler
 from workflows.domain.systems import INTERNET, TELEPHONY
-from workflows.ports import Observe
+from workflows.ports import Watched
 
 READ_ONLY = "SET default_transaction_read_only = on"
 
@@ -193,7 +193,7 @@ async def test_rows_that_are_hidden_from_us_are_an_error_and_not_absent(world: W
     )
     try:
         await world.open({"internet": world.dsns["internet"].replace("//postgres:", "//blinkered:")})
-        look = Observe(INTERNET, "acme", 1, ["acme"], AT)
+        look = [Watched("acme", "acme", AT)]
         for attempt in (world.internet.ensure(access("acme", 2, on=False)), world.internet.observe(look)):
             with pytest.raises(ApplicationError) as raised:
                 await attempt

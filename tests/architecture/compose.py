@@ -28,10 +28,10 @@ def used_variables() -> set[str]:
 
 def compose() -> dict[str, Any]:
     """The file with its variables put in; secrets are the word ``filled``."""
-    given = {name: value or "filled" for name, value in variables().items()}
+    values = {name: value or "filled" for name, value in variables().items()}
 
     def value(found: re.Match[str]) -> str:
-        return "$" if found[0] == "$$" else given.get(found["name"], found["default"] or "")
+        return "$" if found[0] == "$$" else values.get(found["name"], found["default"] or "")
 
     loaded: dict[str, Any] = yaml.safe_load(_VARIABLE.sub(value, _text()))
     return loaded

@@ -20,6 +20,7 @@ from starter.cli.main import app
 from starter.local.postgres import EmbeddedPostgres, installed_wheel
 from starter.local.temporal import OPTIONS
 from tests.architecture.compose import ROOT, SCHEMA, compose, services, used_variables, variables
+from tests.support.databases import fetch
 from tests.support.waiting import free_port
 
 FOR_NOBODY = (("postgres", "connect"), ("template1", "radius_daemon"))
@@ -92,16 +93,16 @@ def test_our_processes_are_told_what_they_know(service: str) -> None:
 
 @pytest.mark.parametrize("service", ["migrate", "api"])
 def test_only_workers_are_told_of_the_systems_databases(service: str) -> None:
-    told = {"CONNECT_TELEPHONY_DSN", "CONNECT_INTERNET_DSN"}
-    assert told <= set(services()["worker"]["environment"])
-    assert not told & set(services()[service]["environment"])
+    of_systems = {"CONNECT_TELEPHONY_DSN", "CONNECT_INTERNET_DSN"}
+    assert of_systems <= set(services()["worker"]["environment"])
+    assert not of_systems & set(services()[service]["environment"])
 
 
 def understood_by_temporal(environment: dict[str, str]) -> set[str]:
     """Variables that temporalio.envconfig does not ignore."""
 
-    def read(given: dict[str, str]) -> dict[str, Any]:
-        return dict(ClientConfigProfile.load(disable_file=True, override_env_vars=given).to_dict())
+    def read(variables: dict[str, str]) -> dict[str, Any]:
+        return dict(ClientConfigProfile.load(disable_file=True, override_env_vars=variables).to_dict())
 
     without = {name: {n: v for n, v in environment.items() if n != name} for name in environment}
     return {name for name in environment if read(without[name]) != read(environment)}
@@ -126,8 +127,8 @@ def test_no_secret_is_written_down_and_each_has_its_place() -> None:
     secrets = {name for name, value in variables().items() if not value}
     assert set(files_of_secrets().values()) <= secrets
     assert {it["file"] for it in compose()["secrets"].values()} == {f"./secrets/{name}" for name in files_of_secrets()}
-    given = {name for it in services().values() for name in it.get("secrets", [])}
-    assert given == set(files_of_secrets())
+    used = {name for it in services().values() for name in it.get("secrets", [])}
+    assert used == set(files_of_secrets())
     text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
     for name in re.findall(r"(\S*(?:PASSWORD|PWD|SECRET)): (?!\$\{[A-Z_]+:\?|/run/secrets/)(.+)", text):
         pytest.fail(f"{name} is not a variable that must be given")
@@ -176,9 +177,9 @@ def test_secrets_are_written_for_the_containers_in_a_folder_of_ones_own(tmp_path
 @pytest.mark.parametrize("system", FOLDERS)
 def test_a_system_is_told_what_its_configuration_asks_for(system: str) -> None:
     text = "".join(path.read_text(encoding="utf-8") for path in ROOT.glob(FOLDERS[system]))
-    asked = set(re.findall(r"^#!defenvs? (\w+)$", text, re.M)) | set(re.findall(r"\$ENV\{(\w+)\}", text))
-    assert asked == set(services()[system]["environment"]) - OF_LIBRARIES
-    assert all(f"#   {name} " in text for name in asked), "and says what it is"
+    variables = set(re.findall(r"^#!defenvs? (\w+)$", text, re.M)) | set(re.findall(r"\$ENV\{(\w+)\}", text))
+    assert variables == set(services()[system]["environment"]) - OF_LIBRARIES
+    assert all(f"#   {name} " in text for name in variables), "and says what it is"
 
 
 def test_lines_have_one_domain_everywhere() -> None:
@@ -208,9 +209,9 @@ def test_no_secret_of_a_daemon_is_in_its_environment_or_in_what_starts_it(system
 
 def test_workers_ask_kamailio_by_the_name_and_with_the_secret_that_it_takes() -> None:
     worker, kamailio = services()["worker"], services()["kamailio"]
-    told = worker["environment"]
-    assert told["CONNECT_SIP_RPC_URLS"] == f"http://{kamailio['environment']['SIP_RPC_HOST']}/RPC"
-    secret = told["CONNECT_SIP_RPC_SECRET_FILE"].removeprefix("/run/secrets/")
+    environment = worker["environment"]
+    assert environment["CONNECT_SIP_RPC_URLS"] == f"http://{kamailio['environment']['SIP_RPC_HOST']}/RPC"
+    secret = environment["CONNECT_SIP_RPC_SECRET_FILE"].removeprefix("/run/secrets/")
     assert {secret} == set(worker["secrets"]) & set(kamailio["secrets"])
     assert [name for name in OURS if secret in services()[name].get("secrets", [])] == ["worker"]
 
@@ -235,9 +236,7 @@ async def test_the_databases_are_made_with_the_roles_that_the_services_use(tmp_p
             server.dsn("radius", "radius_prov", "filled"): "SELECT revision, acctsessionid FROM connect_fence, radacct",
             server.dsn("radius", "radius_daemon", "filled"): "SELECT value FROM radcheck",
         }.items():
-            connection = await asyncpg.connect(dsn)
-            await connection.execute(question)
-            await connection.close()
+            await fetch(dsn, question)
         await migrate(server.dsn("connect", "connect", "filled"))
         for database, role in (
             ("connect", "sip_prov"),

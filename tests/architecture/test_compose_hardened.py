@@ -136,9 +136,9 @@ def test_who_reaches_whom() -> None:
 @pytest.mark.parametrize("service", services())
 def test_whoever_is_needed_can_be_reached(service: str) -> None:
     """By the names in its environment."""
-    told = " ".join(services()[service].get("environment", {}).values())
+    values = " ".join(services()[service].get("environment", {}).values())
     for other in services():
-        if other != service and re.search(rf"(?:@|//|host=|\b)(?:[a-z]+\.)?{other}:\d", f" {told}"):
+        if other != service and re.search(rf"(?:@|//|host=|\b)(?:[a-z]+\.)?{other}:\d", f" {values}"):
             assert frozenset((service, other)) in REACH, f"{service} is told of {other}"
 
 

@@ -133,8 +133,8 @@ def in_the_locales_encoding(code: str) -> list[int]:
 def complaints_about(code: str, place: str) -> str:
     """What ruff says about code in a file of that name."""
     ruff = [str(BIN / "ruff"), "check", "--no-cache", "--output-format", "json", "--stdin-filename", place, "-"]
-    told = subprocess.run(ruff, cwd=ROOT, input=code, capture_output=True, encoding="utf-8", check=False)
-    return told.stdout
+    result = subprocess.run(ruff, cwd=ROOT, input=code, capture_output=True, encoding="utf-8", check=False)
+    return result.stdout
 
 
 @pytest.mark.parametrize(

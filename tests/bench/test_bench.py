@@ -64,16 +64,16 @@ def test_the_floors_take_three_activities_and_ours_takes_one(result: dict[str, A
 
 
 def test_each_goal_is_told_with_its_figure(result: dict[str, Any]) -> None:
-    told = {goal["of"]: goal for goal in result["goals"]}
-    assert told.keys() == {
+    goals = {goal["of"]: goal for goal in result["goals"]}
+    assert goals.keys() == {
         "1 p50",
         *(f"{callers} changes/s" for callers in [*result["changes"]][1:]),
         "created per second, and registered",
         "Temporal's database, each",
     }
-    assert all(goal["figure"] > 0 and goal["wanted"] and goal["met"] in (True, False) for goal in told.values())
+    assert all(goal["figure"] > 0 and goal["wanted"] and goal["met"] in (True, False) for goal in goals.values())
     one = result["changes"]["1"]
-    assert told["1 p50"]["figure"] == pytest.approx(one["ours"]["p50_ms"] / one["floor"]["p50_ms"], abs=0.001)
+    assert goals["1 p50"]["figure"] == pytest.approx(one["ours"]["p50_ms"] / one["floor"]["p50_ms"], abs=0.001)
 
 
 def test_the_cost_of_a_change_has_goals_where_eight_callers_change(result: dict[str, Any]) -> None:

@@ -16,7 +16,8 @@ from tests.support.service import HOME, TOKEN, Service
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-PATIENCE = 15_000.0  # milliseconds that a page may take: the machine may have much else to do
+PATIENCE = 30_000.0  # milliseconds that a page may take: the machine may have much else to do
+SOON = 1000.0  # milliseconds in which a change elsewhere is to be seen
 WIDE, NARROW = 1360, 360
 Theme = Literal["light", "dark"]
 
@@ -110,7 +111,7 @@ class Browsers:
         """Close all of them. AssertionError with what they complained of."""
         for context in self._contexts:
             await context.close()
-        unexpected = [told for told in self.complaints if not any(text in told for text in self._expected)]
+        unexpected = [it for it in self.complaints if not any(text in it for text in self._expected)]
         assert not unexpected, unexpected
 
     def _hear(self, message: ConsoleMessage) -> None:
@@ -118,8 +119,8 @@ class Browsers:
             self.complaints.append(f"console {message.type}: {message.text} ({message.location.get('url', '')})")
 
     def _look(self, request: Request, home: str) -> None:
-        asked = urlsplit(request.url)
-        if asked.scheme not in ("data", "blob", "about") and f"{asked.scheme}://{asked.netloc}" != home:
+        address = urlsplit(request.url)
+        if address.scheme not in ("data", "blob", "about") and f"{address.scheme}://{address.netloc}" != home:
             self.complaints.append(f"request to another host: {request.url}")
 
 

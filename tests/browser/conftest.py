@@ -1,4 +1,4 @@
-"""A browser for the tests: installed, or the tests are skipped; the whole service for it to look at."""
+"""A browser for the tests: installed, or the tests are skipped."""
 
 import os
 from collections.abc import AsyncIterator
@@ -6,16 +6,9 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, expect
-from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.testing import WorkflowEnvironment
 
-from activities.directory.migrations import migrate
-from activities.settings import Settings
-from starter.local.postgres import EmbeddedPostgres
 from tests.browser.browsing import PATIENCE, BrowserMissing, Browsers, browser_file, running_browser
-from tests.support.service import TEMPORAL, TOKEN, Service, running_service
-from workflows.visibility import KEYS
+from tests.support.service import Service
 
 expect.set_options(timeout=PATIENCE)
 
@@ -29,34 +22,6 @@ def pytest_runtest_setup() -> None:
         if os.environ.get("CONNECT_REQUIRE_SYSTEMS") == "1":
             pytest.fail(str(missing))
         pytest.skip("Chromium is not installed: `.ci/run install` installs it, on Debian, as root")
-
-
-@pytest_asyncio.fixture(scope="session")
-async def settings(postgres: EmbeddedPostgres) -> Settings:
-    """Settings of a process on a migrated directory of the console's own."""
-    await postgres.ensure_database("console")
-    dsn = postgres.dsn("console")
-    await migrate(dsn)
-    return Settings(directory_dsn=dsn, telephony_dsn=dsn, internet_dsn=dsn, token=TOKEN)
-
-
-@pytest_asyncio.fixture(scope="session")
-async def temporal() -> AsyncIterator[Client]:
-    """A Temporal server that knows our search attributes."""
-    async with await WorkflowEnvironment.start_local(
-        dev_server_existing_path=str(TEMPORAL),
-        data_converter=pydantic_data_converter,
-        search_attributes=KEYS,
-        dev_server_log_level="error",
-    ) as environment:
-        yield environment.client
-
-
-@pytest_asyncio.fixture(scope="session")
-async def service(temporal: Client, settings: Settings) -> AsyncIterator[Service]:
-    """The whole service: the real API and console, the real directory, a real Temporal server, fake systems."""
-    async with running_service(temporal, settings) as service:
-        yield service
 
 
 @pytest_asyncio.fixture(scope="session")

@@ -18,11 +18,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlencode
 
-import asyncpg
 import httpx2
 from playwright.async_api import Browser, Page
 
 from tests.browser.browsing import NARROW, WIDE, Theme, running_browser
+from tests.support.databases import connected
 from tests.support.waiting import eventually, free_port
 
 FOLDER = Path(__file__).parents[2] / "docs" / "screenshots"
@@ -176,16 +176,13 @@ async def shoot(folder: Path) -> None:
 async def _take_telephones_away(data: Path) -> None:
     """Have the worker find no table of Kamailio's: a role may say itself where it looks for them."""
     port = (data / "postgres" / "postmaster.pid").read_text(encoding="utf-8").splitlines()[3]
-    connection = await asyncpg.connect(
+    async with connected(
         f"postgresql://sip_prov@127.0.0.1:{port}/kamailio", passfile=data / "passwords" / "sip_prov"
-    )
-    try:
+    ) as connection:
         await connection.execute("ALTER ROLE sip_prov SET search_path TO nowhere")
         await connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = user AND pid <> pg_backend_pid()"
         )
-    finally:
-        await connection.close()
 
 
 def main() -> None:

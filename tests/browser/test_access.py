@@ -74,10 +74,10 @@ async def test_axe_finds_nothing_in_menus_problems_and_errors(
     browsers.expects("status of 404", "status of 403")
     page = await browsers.signed_in("/clients", theme=theme)
     await page.locator(".account summary").click()
-    found = await violations(page, "account menu")
+    found = await violations(page, "account menu", ".account")
     await page.locator("tbody summary").first.click()
     await expect(page.locator("tbody .menu[open]")).to_have_count(1)
-    found += await violations(page, "row menu", "tbody .menu[open]")  # it lies over other rows, which is its way
+    found += await violations(page, "row menu", "tbody .menu[open]")  # both lie over others, which is their way
     await page.goto("/clients/nobody-at-all")
     found += await violations(page, "error")
     stranger = await browsers.open(theme=theme)
@@ -87,7 +87,7 @@ async def test_axe_finds_nothing_in_menus_problems_and_errors(
     async with service.without(service.telephony):
         await service.post(failing["client_id"], "suspend", wait=0)
         await page.goto(f"/clients/{failing['client_id']}")
-        await expect(page.locator(".axes .badge.attention")).to_be_visible(timeout=20_000)
+        await expect(page.locator(".axes .badge.attention")).to_be_visible()
         found += await violations(page, "attention")
         await page.goto("/attention")
         found += await violations(page, "attention list")
@@ -102,12 +102,12 @@ async def test_the_keyboard_goes_everywhere_and_is_seen_where_it_is(browsers: Br
     seen: set[str] = set()
     while "Open in Temporal" not in seen and len(seen) < 60:
         await page.keyboard.press("Tab")
-        told = await page.evaluate(
+        focused = await page.evaluate(
             """() => { const e = document.activeElement; const s = getComputedStyle(e);
             return [(e.innerText || e.getAttribute('aria-label') || e.name || '').trim().split('\\n')[0],
                     s.outlineStyle !== 'none' && parseFloat(s.outlineWidth) >= 2] }"""
         )
-        if told[0]:
-            assert told[1], f"focus on {told[0]} cannot be seen"
-        seen.add(re.sub(r"\s*\d+\+?$", "", told[0]))  # beside Attention stands how many wait
+        if focused[0]:
+            assert focused[1], f"focus on {focused[0]} cannot be seen"
+        seen.add(re.sub(r"\s*\d+\+?$", "", focused[0]))  # beside Attention stands how many wait
     assert {"Clients", "Upcoming", "Attention", "Edit client", "Edit status", "Open in Temporal"} <= seen

@@ -6,7 +6,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import expect
 
-from tests.browser.browsing import NARROW, WIDE, Browsers, titled
+from tests.browser.browsing import NARROW, SOON, WIDE, Browsers, titled
 from tests.support.service import Service, number, unique, with_limits
 from workflows.domain.provisioning.standing import Limits
 
@@ -37,7 +37,7 @@ async def test_the_three_axes_are_kept_apart(browsers: Browsers, held: str) -> N
 async def test_each_line_and_account_shows_what_was_seen_and_when(
     browsers: Browsers, service: Service, held: str
 ) -> None:
-    client = (await service.api.get(f"/clients/{held}")).json()
+    client = await service.client(held)
     page = await browsers.signed_in(f"/clients/{held}")
     for subject in (client["lines"][0]["number"], client["internet"]["account"]):
         row = page.locator(f'.evidence tr[data-key="{subject}"]')
@@ -53,9 +53,9 @@ async def test_the_timeline_is_drawn_and_told_in_words(browsers: Browsers, held:
     page = await browsers.signed_in(f"/clients/{held}")
     drawing = page.locator(".timeline .life")
     await expect(drawing).to_have_role("img")
-    told = await drawing.locator("> .unseen").inner_html()
+    text = await drawing.locator("> .unseen").inner_html()
     for words in ("Active from", "Suspended from", "as planned", "Decommission planned for 1 Apr 2199, 00:00"):
-        assert words in told, told
+        assert words in text, text
     await expect(drawing.locator(".mark.decommission")).to_have_text("Decommission")
 
 
@@ -179,4 +179,4 @@ async def test_a_change_appears_while_one_looks(browsers: Browsers, service: Ser
     page = await browsers.signed_in(f"/clients/{client['client_id']}")
     await page.wait_for_selector("body[data-listening]")
     assert (await service.post(client["client_id"], "suspend", reason="seen at once")).status_code == 200
-    await expect(page.locator("[data-part=latest]")).to_contain_text("seen at once", timeout=1000)
+    await expect(page.locator("[data-part=latest]")).to_contain_text("seen at once", timeout=SOON)

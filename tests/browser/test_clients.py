@@ -29,9 +29,7 @@ class Mews:
 
 @pytest_asyncio.fixture(scope="module")
 async def mews(service: Service) -> Mews:
-    site = unique("mews")
-    answer = await service.api.post("/sites", json={"site_id": site, "name": PLACE, "timezone": "Europe/London"})
-    assert answer.status_code == 201, answer.text
+    site = await service.site(PLACE)
     mews = Mews(service, site)
     await mews.create("Zed Own Office", management=True, billing_ref=unique("OWN"))
     await mews.create("Ash Partners", billing_ref=unique("B-7"), end_date="2026-01-31", start_date="2025-01-01")
@@ -195,9 +193,7 @@ async def test_one_row_menu_is_open_at_a_time_and_none_is_cut_off(browsers: Brow
 
 
 async def test_many_clients_come_page_by_page_each_once(browsers: Browsers, service: Service) -> None:
-    site = unique("tower")
-    answer = await service.api.post("/sites", json={"site_id": site, "name": "The Tower", "timezone": "Europe/Paris"})
-    assert answer.status_code == 201, answer.text
+    site = await service.site()
     await copies(service, site, 120)
     page = await browsers.signed_in(f"/clients?site={site}&sort=billing_ref")
     seen: list[str] = []

@@ -1,6 +1,5 @@
 """Claims about the looks: everything is within reach and legible, on wide screens and narrow ones."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -10,8 +9,7 @@ from playwright.async_api import FloatRect, Locator, Page, expect
 from starter.console.rendering import templates
 from tests.browser.browsing import NARROW, WIDE, Browsers
 from tests.browser.test_clients import copies
-from tests.support.service import Service, number, unique, with_limits
-from workflows.domain.provisioning.standing import Limits
+from tests.support.service import Service, number, unique
 
 NARROWEST = 320  # WCAG 2.2, 1.4.10: 1280 pixels at four times the size
 WIDTHS = (WIDE, 1024, 768, NARROW)
@@ -22,9 +20,7 @@ OFFICE = "Reception,-ground-floor-beside-the-lifts"
 @pytest_asyncio.fixture(scope="module")
 async def row(service: Service) -> str:
     """A site with many clients, the first of which has the longest of everything."""
-    site = unique("row")
-    answer = await service.api.post("/sites", json={"site_id": site, "name": "Row House", "timezone": "Europe/London"})
-    assert answer.status_code == 201, answer.text
+    site = await service.site()
     lines = [{"number": number(), "office": OFFICE, "protected": True}, {"number": number(), "office": "2.07"}]
     record: dict[str, Any] = {"billing_ref": f"{LONGEST_REF}{unique('')}"[-52:], "end_date": "2199-12-31"}
     await service.create("Alpha" + "gesellschaft" * 6, site=site, lines=lines, client_id=unique("alpha"), **record)
@@ -38,13 +34,6 @@ async def tenant(service: Service, row: str) -> dict[str, Any]:
     found = await service.api.get("/clients", params={"site": row, "q": "alpha"})
     client: dict[str, Any] = found.json()["items"][0]
     return client
-
-
-@pytest_asyncio.fixture(scope="module")
-async def hourly(service: Service) -> AsyncIterator[Service]:
-    """The same service, for new clients with an hour between attempts."""
-    async with with_limits(service, Limits(attempt=8, first_pause=3600, longest_pause=3600)) as hourly:
-        yield hourly
 
 
 async def fits(page: Page) -> bool:
@@ -197,13 +186,13 @@ async def test_nobody_scrolls_sideways(browsers: Browsers, row: str, tenant: dic
     assert wide == []
 
 
-async def test_a_long_error_stays_inside_the_page(browsers: Browsers, hourly: Service) -> None:
-    client = await hourly.create(unique("Failing"))
+async def test_a_long_error_stays_inside_the_page(browsers: Browsers, slow: Service) -> None:
+    client = await slow.create(unique("Failing"))
     address = f"/clients/{client['client_id']}"
-    async with hourly.without(hourly.telephony):
-        await hourly.post(client["client_id"], "suspend", wait=1)
-        page = await browsers.signed_in(address, width=NARROW, url=hourly.url)
-        await expect(page.locator(".axes")).to_contain_text("Telephone lines: attention", timeout=20_000)
+    async with slow.without(slow.telephony):
+        await slow.post(client["client_id"], "suspend", wait=1)
+        page = await browsers.signed_in(address, width=NARROW, url=slow.url)
+        await expect(page.locator(".axes")).to_contain_text("Telephone lines: attention")
         await expect(page.locator("[data-part=services] .problem")).to_contain_text("1 attempt,")
         body = (await (await page.request.get(address)).text()).replace("does not answer", "CONNECT_" * 20)
         await page.route(f"**{address}", lambda route: route.fulfill(body=body, content_type="text/html"))
@@ -238,24 +227,23 @@ async def test_history_and_evidence_are_read_without_scrolling_sideways(
 ) -> None:
     page = await browsers.signed_in(f"/clients/{tenant['client_id']}", width=NARROW)
     for region in ("Evidence of telephone lines, scrollable", "Latest history, scrollable"):
-        shown = page.get_by_role("region", name=region)
-        assert await shown.evaluate("shown => shown.scrollWidth <= shown.clientWidth"), region
+        table = page.get_by_role("region", name=region)
+        assert await table.evaluate("shown => shown.scrollWidth <= shown.clientWidth"), region
     await page.goto(f"/clients/{tenant['client_id']}/history")
     assert await page.locator(".table").evaluate("table => table.scrollWidth <= table.clientWidth")
     await expect(page.locator("tbody td.text").first).to_be_in_viewport()
 
 
 async def test_one_box_that_ticks_all_says_so_on_a_narrow_screen(browsers: Browsers, service: Service) -> None:
-    site = unique("tick")
-    await service.api.post("/sites", json={"site_id": site, "name": "Tick House", "timezone": "Europe/London"})
+    site = await service.site()
     client = await service.create(unique("Ticked"), site=site)
     async with service.without(service.telephony):
         await service.post(client["client_id"], "suspend", wait=1)
         page = await browsers.signed_in(f"/attention?site={site}", width=NARROW)
-        await expect(page.get_by_label(f"Choose {client['name']}")).to_be_visible(timeout=20_000)
-        told = page.locator("thead").get_by_text("Choose all shown")
-        assert (await box(told))["width"] > 60
-        await told.click()
+        await expect(page.get_by_label(f"Choose {client['name']}")).to_be_visible()
+        label = page.locator("thead").get_by_text("Choose all shown")
+        assert (await box(label))["width"] > 60
+        await label.click()
         await expect(page.get_by_label(f"Choose {client['name']}")).to_be_checked()
 
 
@@ -317,8 +305,7 @@ async def test_the_record_stands_beside_the_services_where_there_is_room(
 
 
 async def test_an_empty_page_says_so_in_its_middle(browsers: Browsers, service: Service) -> None:
-    site = unique("idle")
-    await service.api.post("/sites", json={"site_id": site, "name": "Idle House", "timezone": "Europe/London"})
+    site = await service.site()
     page = await browsers.signed_in(f"/attention?site={site}")
     heading = page.get_by_role("heading", name="Nothing needs you.")
     assert await heading.evaluate("h => [getComputedStyle(h).display, getComputedStyle(h).textAlign]") == [
@@ -328,14 +315,13 @@ async def test_an_empty_page_says_so_in_its_middle(browsers: Browsers, service: 
 
 
 async def test_what_is_wrong_with_a_system_is_said_once(browsers: Browsers, service: Service) -> None:
-    site = unique("once")
-    await service.api.post("/sites", json={"site_id": site, "name": "Once House", "timezone": "Europe/London"})
+    site = await service.site()
     client = await service.create(unique("Once"), site=site)
     async with service.without(service.telephony):
         await service.post(client["client_id"], "suspend", wait=1)
         page = await browsers.signed_in(f"/attention?site={site}")
         wrong = page.locator(".waiting-for td.text")
-        await expect(wrong).not_to_be_empty(timeout=20_000)
+        await expect(wrong).not_to_be_empty()
         error = (await service.api.get("/attention", params={"site": site})).json()["items"][0]["last_error"]
         database = service.clients.directory.database
         await database.write(

@@ -8,23 +8,19 @@ import pytest_asyncio
 import uvicorn
 from playwright.async_api import expect
 
+from activities.background import background
 from starter.app import create_app
 from starter.clients import ClientService
 from starter.directory.watching import Watch
 from starter.web.http_server import Server
-from tests.browser.browsing import Browsers, listening
-from tests.support.service import KEYRING, LIMITS, TOKEN, Service, unique, watched
+from tests.browser.browsing import SOON, Browsers, listening
+from tests.support.service import KEYRING, LIMITS, TOKEN, Service, unique
 from tests.support.waiting import eventually, free_port
-
-SOON = 1000  # milliseconds in which a change elsewhere is to be seen
 
 
 @pytest_asyncio.fixture(scope="module")
 async def site(service: Service) -> str:
-    site = unique("live")
-    answer = await service.api.post("/sites", json={"site_id": site, "name": "Live House", "timezone": "Europe/London"})
-    assert answer.status_code == 201, answer.text
-    return site
+    return await service.site()
 
 
 @asynccontextmanager
@@ -34,7 +30,7 @@ async def serving_at(service: Service, port: int) -> AsyncIterator[str]:
     clients = ClientService(service.clients.gateway, service.clients.directory, watch, LIMITS, KEYRING)
     app = create_app(clients, TOKEN)
     server = Server(uvicorn.Config(app, host="127.0.0.1", port=port, access_log=False, log_config=None), watch)
-    async with watched(watch), running(server):
+    async with background(watch.run), running(server):
         yield f"http://127.0.0.1:{port}"
 
 
@@ -98,18 +94,16 @@ async def test_a_clients_page_keeps_what_one_types_while_it_changes(
     async with service.without(service.telephony):
         await service.post(client["client_id"], "suspend", wait=0)
         page = await listening(await browsers.signed_in(f"/clients/{client['client_id']}"))
-        await page.get_by_text("Skip…").first.click(timeout=20_000)
+        await page.get_by_text("Skip…").first.click()
         reason = page.get_by_label("Reason for skipping")
         await reason.press_sequentially("The switch is out of")
         seen = await page.locator("[data-part=latest] tbody tr").count()
         await service.post(client["client_id"], "suspend", wait=0, source="billing", reason="also unpaid")
-        await expect(page.locator("[data-part=holds], [data-part=record]").first).to_contain_text(
-            "billing", timeout=3000
-        )
+        await expect(page.locator("[data-part=holds], [data-part=record]").first).to_contain_text("billing")
         await expect(reason).to_be_focused()
         await expect(reason).to_have_value("The switch is out of")
         assert seen
-    await expect(page.locator(".axes .badge.settled")).to_be_visible(timeout=20_000)
+    await expect(page.locator(".axes .badge.settled")).to_be_visible()
 
 
 async def test_a_lost_connection_says_so_and_recovers(browsers: Browsers, service: Service, site: str) -> None:
@@ -124,7 +118,7 @@ async def test_a_lost_connection_says_so_and_recovers(browsers: Browsers, servic
     await service.post(client["client_id"], "suspend", reason="meanwhile")
     await page.get_by_label("Search").fill(client["name"])
     async with serving_at(service, port):
-        await expect(lost).to_be_hidden(timeout=15_000)
+        await expect(lost).to_be_hidden()
         await expect(page.locator(f'tr[data-key="{client["client_id"]}"] .badge.suspended')).to_be_visible()
         await expect(page.get_by_label("Search")).to_have_value(client["name"])
         await expect(page.locator("tbody tr")).to_have_count(1)

@@ -13,9 +13,8 @@ OFFICE = "<i>3&amp;</i>"
 
 async def test_markup_is_shown_as_text_on_every_page(browsers: Browsers, service: Service) -> None:
     line = {"number": number(), "office": OFFICE}
-    site = await service.api.post("/sites", json={"site_id": "markup", "name": EVIL[:60], "timezone": "Europe/London"})
-    assert site.status_code == 201, site.text
-    record: dict[str, Any] = {"site": "markup", "lines": [line], "billing_ref": "<u>1</u>"}
+    site = await service.site(EVIL[:60])
+    record: dict[str, Any] = {"site": site, "lines": [line], "billing_ref": "<u>1</u>"}
     client_id = (await service.create(EVIL, client_id="markup", **record))["client_id"]
     await service.post(client_id, "suspend", source="billing", reason=EVIL)
     await service.post(client_id, "activate", reason=EVIL, by=EVIL)
@@ -23,14 +22,14 @@ async def test_markup_is_shown_as_text_on_every_page(browsers: Browsers, service
     await service.known(client_id)
     page = await browsers.signed_in(name="<b>ann</b>")
     for path in (
-        "/clients?site=markup",
+        f"/clients?site={site}",
         f"/clients?q={EVIL[:30].replace(' ', '+')}",
         f"/clients/{client_id}",
         f"/clients/{client_id}/history",
         f"/clients/{client_id}/edit",
         f"/clients/{client_id}/status",
-        "/upcoming?site=markup&month=2199-04",
-        "/clients/new?site=markup",
+        f"/upcoming?site={site}&month=2199-04",
+        f"/clients/new?site={site}",
         "/attention",
     ):
         answer = await page.goto(path)

@@ -215,17 +215,17 @@ async def test_choosing_a_theme_loses_nothing_that_was_typed(browsers: Browsers)
 async def test_who_leaves_with_something_typed_is_asked_first(browsers: Browsers, service: Service) -> None:
     client = await service.create(unique("Leaving"))
     page = await browsers.signed_in(f"/clients/{client['client_id']}/edit")
-    asked: list[str] = []
+    questions: list[str] = []
 
     async def stay(dialog: Any) -> None:
-        asked.append(dialog.type)
+        questions.append(dialog.type)
         await dialog.dismiss()
 
     page.on("dialog", stay)
     await page.get_by_label("Name", exact=True).fill("Not saved yet")
     await page.get_by_role("button", name="Change services now").last.click()
     await expect(page.get_by_label("Name", exact=True)).to_have_value("Not saved yet")
-    assert asked == ["beforeunload"]
+    assert questions == ["beforeunload"]
     await page.get_by_role("button", name="Save details").click()
     await expect(page.get_by_role("heading", level=1)).to_have_text("Not saved yet")
-    assert asked == ["beforeunload"], "what is being saved is not asked about"
+    assert questions == ["beforeunload"], "what is being saved is not asked about"

@@ -1,7 +1,6 @@
 """Upcoming and Attention, as an operator works with them."""
 
 import re
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -10,22 +9,14 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, expect
 
 from tests.browser.browsing import NARROW, Browsers, Theme, listening
-from tests.support.service import Service, unique, with_limits
+from tests.support.service import Service, unique
 from tests.support.waiting import eventually
-from workflows.domain.provisioning.standing import Limits
 
 ACCESS = {"down_mbps": 100, "up_mbps": 20}
 
 
-async def site_of_its_own(service: Service, timezone: str = "Europe/London") -> str:
-    site = unique("plans")
-    answer = await service.api.post("/sites", json={"site_id": site, "name": f"House {site}", "timezone": timezone})
-    assert answer.status_code == 201, answer.text
-    return site
-
-
-async def planned(service: Service, client_id: str, command: str, last_day: str, **said: Any) -> None:
-    answer = await service.post(client_id, command, last_day=last_day, **said)
+async def planned(service: Service, client_id: str, command: str, last_day: str, **fields: Any) -> None:
+    answer = await service.post(client_id, command, last_day=last_day, **fields)
     assert answer.status_code == 200, answer.text
 
 
@@ -45,17 +36,9 @@ async def in_trouble(service: Service, site: str, *names: str) -> list[str]:
 
 
 @pytest_asyncio.fixture(scope="module")
-async def hourly(service: Service) -> AsyncIterator[Service]:
-    """The same service, for new clients with an hour between attempts."""
-    limits = Limits(attempt=8, first_pause=3600, longest_pause=3600)
-    async with with_limits(service, limits) as hourly:
-        yield hourly
-
-
-@pytest_asyncio.fixture(scope="module")
 async def mews(service: Service) -> str:
     """A site with three planned changes, two of them on one day."""
-    site = await site_of_its_own(service)
+    site = await service.site()
     leaving = (await service.create("Ash Partners", site=site))["client_id"]
     held = (await service.create("Birch <Ltd>", site=site))["client_id"]
     await planned(service, leaving, "decommission", "2199-03-31", reason="contract not renewed")
@@ -91,7 +74,7 @@ async def test_one_goes_from_month_to_month(browsers: Browsers, mews: str) -> No
 
 
 async def test_a_plan_is_moved_from_the_list(browsers: Browsers, service: Service) -> None:
-    site = await site_of_its_own(service)
+    site = await service.site()
     client_id = (await service.create("Elm & Sons", site=site))["client_id"]
     await planned(service, client_id, "decommission", "2199-05-31", reason="moves out")
     page = await browsers.signed_in(f"/upcoming?site={site}")
@@ -101,31 +84,31 @@ async def test_a_plan_is_moved_from_the_list(browsers: Browsers, service: Servic
 
 
 async def test_a_plan_is_cancelled_from_the_list_and_the_page_comes_back(browsers: Browsers, service: Service) -> None:
-    site = await site_of_its_own(service)
+    site = await service.site()
     client_id = (await service.create("Fir Ltd", site=site))["client_id"]
     await planned(service, client_id, "decommission", "2199-05-31")
     page = await browsers.signed_in(f"/upcoming?site={site}")
     await page.get_by_role("button", name="Cancel the planned decommission of Fir Ltd").click()
     await expect(page.locator(".notice")).to_contain_text("Cancelled: decommission")
     await expect(page).to_have_url(re.compile(rf"/upcoming\?site={site}$"))
-    await expect(page.get_by_text(f"Nothing is planned at House {site}.")).to_be_visible()
-    assert (await service.api.get(f"/clients/{client_id}")).json()["planned"] == []
+    await expect(page.get_by_text(f"Nothing is planned at {site}.")).to_be_visible()
+    assert (await service.client(client_id))["planned"] == []
 
 
 async def test_what_somebody_else_plans_appears_by_itself(browsers: Browsers, service: Service) -> None:
-    site = await site_of_its_own(service)
+    site = await service.site()
     client_id = (await service.create("Gorse Ltd", site=site))["client_id"]
     page = await listening(await browsers.signed_in(f"/upcoming?site={site}&month=2199-06"))
     await expect(page.get_by_text("Nothing is planned")).to_be_visible()
     await planned(service, client_id, "decommission", "2199-06-09")
-    await expect(page.locator(".ahead tbody tr")).to_have_count(1, timeout=2000)
+    await expect(page.locator(".ahead tbody tr")).to_have_count(1)
     await expect(page.locator(".month li")).to_contain_text("Gorse Ltd")
 
 
 async def test_choosing_a_site_shows_its_plans_and_its_calendar(
     browsers: Browsers, service: Service, mews: str
 ) -> None:
-    other = await site_of_its_own(service)
+    other = await service.site()
     page = await browsers.signed_in(f"/upcoming?site={mews}")
     await expect(page.locator(".ahead tbody tr")).to_have_count(3)
     await page.get_by_label("Site").select_option(other)
@@ -150,10 +133,10 @@ async def no_sideways_scrolling(page: Page) -> None:
 # -- attention --------------------------------------------------------------------------------------------------------
 
 
-async def test_those_that_are_ticked_try_again(browsers: Browsers, hourly: Service) -> None:
-    site = await site_of_its_own(hourly)
-    await in_trouble(hourly, site, "First", "Second", "Third")
-    page = await browsers.signed_in(f"/attention?site={site}", url=hourly.url)
+async def test_those_that_are_ticked_try_again(browsers: Browsers, slow: Service) -> None:
+    site = await slow.site()
+    await in_trouble(slow, site, "First", "Second", "Third")
+    page = await browsers.signed_in(f"/attention?site={site}", url=slow.url)
     rows = page.locator(".waiting-for tbody tr")
     await expect(rows).to_have_count(3)
     await expect(rows.first).to_contain_text("telephony does not answer")
@@ -168,15 +151,15 @@ async def test_those_that_are_ticked_try_again(browsers: Browsers, hourly: Servi
     await expect(rows).to_contain_text("Third")
 
 
-async def test_one_tick_ticks_all_and_stays_through_changes(browsers: Browsers, hourly: Service) -> None:
-    site = await site_of_its_own(hourly)
-    await in_trouble(hourly, site, "First", "Second")
-    page = await listening(await browsers.signed_in(f"/attention?site={site}", url=hourly.url))
+async def test_one_tick_ticks_all_and_stays_through_changes(browsers: Browsers, slow: Service) -> None:
+    site = await slow.site()
+    await in_trouble(slow, site, "First", "Second")
+    page = await listening(await browsers.signed_in(f"/attention?site={site}", url=slow.url))
     every = page.get_by_label("Choose all shown")
     await every.check()
     await expect(page.get_by_label("Choose First")).to_be_checked()
     await expect(page.get_by_text("2 of 2 chosen")).to_be_visible()
-    await more_trouble(hourly, site)
+    await more_trouble(slow, site)
     await expect(page.get_by_text("2 of 3 chosen")).to_be_visible()
     await expect(page.get_by_label("Choose Second")).to_be_checked()
     assert await every.evaluate("box => box.indeterminate")
@@ -188,44 +171,44 @@ async def more_trouble(service: Service, site: str) -> None:
         await service.post(client_id, "suspend", wait=1)
 
 
-async def test_without_scripts_all_that_are_shown_try_again(browsers: Browsers, hourly: Service) -> None:
-    site = await site_of_its_own(hourly)
-    await in_trouble(hourly, site, "First", "Second")
-    page = await browsers.signed_in(f"/attention?site={site}", scripts=False, url=hourly.url)
+async def test_without_scripts_all_that_are_shown_try_again(browsers: Browsers, slow: Service) -> None:
+    site = await slow.site()
+    await in_trouble(slow, site, "First", "Second")
+    page = await browsers.signed_in(f"/attention?site={site}", scripts=False, url=slow.url)
     await expect(page.get_by_label("Choose all shown")).to_be_hidden()
     await page.get_by_role("button", name="Retry all shown").click()
     await expect(page.get_by_text("2 clients asked to try telephone lines again.")).to_be_visible()
 
-    async def nobody_waits() -> bool:
-        return bool((await hourly.api.get("/attention", params={"site": site})).json()["total"] == 0)
+    async def waiting() -> Any:
+        return (await slow.api.get("/attention", params={"site": site})).json()["total"]
 
-    await eventually(nobody_waits)
+    await eventually(waiting, equal=0)
 
 
-async def test_who_needs_nobody_any_more_goes_by_itself(browsers: Browsers, hourly: Service) -> None:
-    site = await site_of_its_own(hourly)
-    [client_id] = await in_trouble(hourly, site, "Only")
-    page = await listening(await browsers.signed_in(f"/attention?site={site}", url=hourly.url))
+async def test_who_needs_nobody_any_more_goes_by_itself(browsers: Browsers, slow: Service) -> None:
+    site = await slow.site()
+    [client_id] = await in_trouble(slow, site, "Only")
+    page = await listening(await browsers.signed_in(f"/attention?site={site}", url=slow.url))
     counted = page.get_by_role("navigation", name="Main").locator(".count")
     before = int(re.sub(r"\D", "", await counted.inner_text()))
-    assert (await hourly.post(client_id, "systems/telephony/retry")).status_code == 200
-    await expect(page.get_by_text("Nothing needs you.")).to_be_visible(timeout=3000)
+    assert (await slow.post(client_id, "systems/telephony/retry")).status_code == 200
+    await expect(page.get_by_text("Nothing needs you.")).to_be_visible()
 
-    async def one_less() -> bool:
-        told = await counted.all_inner_texts()
-        return before - 1 == (int(re.sub(r"\D", "", told[0])) if told else 0)
+    async def count() -> int:
+        texts = await counted.all_inner_texts()
+        return int(re.sub(r"\D", "", texts[0])) if texts else 0
 
-    await eventually(one_less)
+    await eventually(count, equal=before - 1)
 
 
 # -- for everybody ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-async def test_everybody_can_use_both_pages(browsers: Browsers, hourly: Service, mews: str, theme: Theme) -> None:
-    await in_trouble(hourly, mews, unique("Trouble"))
+async def test_everybody_can_use_both_pages(browsers: Browsers, slow: Service, mews: str, theme: Theme) -> None:
+    await in_trouble(slow, mews, unique("Trouble"))
     for path in (f"/upcoming?site={mews}&month=2199-04", "/upcoming?site=", f"/attention?site={mews}"):
-        page = await browsers.signed_in(path, theme=theme, url=hourly.url)
+        page = await browsers.signed_in(path, theme=theme, url=slow.url)
         await flawless(page)
         await page.set_viewport_size({"width": NARROW, "height": 900})
         await flawless(page)

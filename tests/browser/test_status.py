@@ -25,8 +25,8 @@ async def acme(service: Service) -> dict[str, Any]:
     return client
 
 
-def address(client: dict[str, Any], asked: str = "") -> str:
-    return f"/clients/{client['client_id']}/status{asked}"
+def address(client: dict[str, Any], query: str = "") -> str:
+    return f"/clients/{client['client_id']}/status{query}"
 
 
 async def status_of(service: Service, client: dict[str, Any]) -> str:
@@ -140,7 +140,7 @@ async def test_an_exact_moment_is_that_of_the_site(browsers: Browsers, service: 
     await expect(page.get_by_label("Day and time in Europe/London")).to_have_value("2199-07-01T09:30")
     await page.get_by_role("button", name="Plan suspension for 1 Jul 2199, 09:30 Europe/London").click()
     await expect(page.locator("p.notice")).to_be_visible()
-    client = (await service.api.get(f"/clients/{acme['client_id']}")).json()
+    client = await service.client(acme["client_id"])
     assert [plan["at"] for plan in client["planned"]] == ["2199-07-01T09:30:00+01:00"]
 
 
@@ -266,11 +266,10 @@ async def test_a_system_in_attention_is_retried_skipped_and_marked_done(browsers
     async with service.without(service.telephony):
         await service.post(client["client_id"], "suspend", wait=0)
 
-        async def attention() -> bool:
-            shown = (await service.api.get(f"/clients/{client['client_id']}")).json()
-            return bool(shown["provisioning"] == "attention")
+        async def provisioning() -> Any:
+            return (await service.client(client["client_id"]))["provisioning"]
 
-        await eventually(attention)
+        await eventually(provisioning, equal="attention")
         page = await listening(await browsers.signed_in(f"/clients/{client['client_id']}"))
         await page.get_by_role("button", name="Retry now").click()
         await expect(page.locator("p.notice")).to_be_visible()
@@ -278,7 +277,7 @@ async def test_a_system_in_attention_is_retried_skipped_and_marked_done(browsers
         await page.get_by_label("Reason for skipping").fill("line card <i>")
         await page.get_by_role("button", name="Skip", exact=True).click()
         await expect(page.locator("[data-part=services]")).to_contain_text("line card <i>")
-        await page.locator("summary", has_text="Mark done…").click(timeout=3000)
+        await page.locator("summary", has_text="Mark done…").click()
         await page.get_by_label("What was done by hand").fill("at the exchange")
         await page.get_by_role("button", name="Mark done", exact=True).click()
         await expect(page.locator("[data-part=services]")).to_contain_text("by ann")
@@ -302,7 +301,7 @@ async def test_a_plan_that_is_gone_is_not_cancelled_twice(
     browsers.expects("status of 404")
     await service.post(acme["client_id"], "suspend", last_day="2199-03-30")
     page = await browsers.signed_in(f"/clients/{acme['client_id']}", scripts=False)
-    plan = (await service.api.get(f"/clients/{acme['client_id']}")).json()["planned"][0]["change_id"]
+    plan = (await service.client(acme["client_id"]))["planned"][0]["change_id"]
     await service.api.delete(f"/clients/{acme['client_id']}/planned/{plan}")
     await page.get_by_role("button", name="Cancel the planned suspend").click()
     await expect(page.get_by_role("alert")).to_contain_text("This change is not planned any more")
@@ -311,9 +310,9 @@ async def test_a_plan_that_is_gone_is_not_cancelled_twice(
 async def test_nothing_keeps_anybody_from_using_it(browsers: Browsers, acme: dict[str, Any]) -> None:
     for theme, width in (("light", 1360), ("dark", NARROW)):
         page = await browsers.signed_in(theme=theme, width=width)  # type: ignore[arg-type]  # one of the two
-        for asked in ("", "?action=decommission&when=day", "?action=decommission&last_day=2199-03-31",
+        for queries in ("", "?action=decommission&when=day", "?action=decommission&last_day=2199-03-31",
                       "?action=change_services&number-0=12", "?action=activate"):  # fmt: skip
-            await page.goto(address(acme, asked))
+            await page.goto(address(acme, queries))
             found = (await Axe().run(page)).response["violations"]
-            assert not found, (theme, asked, [(wrong["id"], wrong["nodes"][0]["html"]) for wrong in found])
-            assert await page.evaluate("document.documentElement.scrollWidth") <= width, asked
+            assert not found, (theme, queries, [(wrong["id"], wrong["nodes"][0]["html"]) for wrong in found])
+            assert await page.evaluate("document.documentElement.scrollWidth") <= width, queries

@@ -168,7 +168,7 @@ async def test_the_ui_works_at_the_address_that_is_printed(temporal_up: Temporal
     page = await misled.new_page()
     for name in ("127.0.0.1", "localhost"):
         await page.goto(f"http://{name}:{temporal_up.port}/namespaces/default/workflows/{SECRET}")
-        await expect(page.get_by_text(SECRET).first).to_be_visible(timeout=30_000)
+        await expect(page.get_by_text(SECRET).first).to_be_visible()
         before = await temporal_up.signals()
         assert "basic 200" in await page.evaluate(CALL, [signal_path(name), {"method": "POST", "body": "{}"}])
         assert await temporal_up.signals() == before + 1
@@ -181,7 +181,7 @@ async def test_a_link_on_another_site_opens_the_ui(temporal_up: Temporal, evil_p
         f"{temporal_up.url}/namespaces/default/workflows/{SECRET}",
     )
     await evil_page.get_by_text("Your client").click()
-    await expect(evil_page.get_by_text(SECRET).first).to_be_visible(timeout=30_000)
+    await expect(evil_page.get_by_text(SECRET).first).to_be_visible()
 
 
 async def test_the_proxy_hands_on_what_the_ui_answers_as_it_is(temporal_up: Temporal) -> None:

@@ -40,11 +40,11 @@ def audit(lock: Path, tool: Path, *more: str) -> subprocess.CompletedProcess[str
 
 def tool_that_says(folder: Path, answers: list[dict[str, Any]] | None) -> Path:
     """A pip-audit that has been asked already."""
-    said = TRACEBACK if answers is None else json.dumps({"dependencies": answers, "fixes": []})
+    output = TRACEBACK if answers is None else json.dumps({"dependencies": answers, "fixes": []})
     stream = "stderr" if answers is None else "stdout"
     tool = folder / "pip-audit"
     tool.write_text(
-        f"#!{sys.executable}\nimport sys\nsys.{stream}.write({said!r})\nsys.exit({int(answers is None)})\n",
+        f"#!{sys.executable}\nimport sys\nsys.{stream}.write({output!r})\nsys.exit({int(answers is None)})\n",
         encoding="utf-8",
     )
     tool.chmod(stat.S_IRWXU)
@@ -85,13 +85,13 @@ def advisories() -> FastAPI:
 
     @app.post("/v1/query")
     async def query(request: Request) -> dict[str, Any]:
-        asked = await request.json()
+        question = await request.json()
         events = [{"introduced": "0"}, {"fixed": "3.1.3"}]
         affected = [
             {"package": {"ecosystem": "PyPI", "name": "jinja2"}, "ranges": [{"type": "ECOSYSTEM", "events": events}]}
         ]
         found = {"id": "GHSA-h5c8-rqwp-cp95", "summary": "XSS", "affected": affected, "aliases": []}
-        return {"vulns": [found]} if asked["package"]["name"] == "jinja2" else {}
+        return {"vulns": [found]} if question["package"]["name"] == "jinja2" else {}
 
     return app
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-import asyncpg
 import httpx2
 
 from tests.faults.callers import CallersLog
 from tests.faults.workload import Request, begun
+from tests.support.databases import fetch
 from workflows.domain.client.client import Client
 from workflows.domain.client.rules import needs_of
 from workflows.domain.errors import Refusal
@@ -89,8 +89,10 @@ class Audit:
             except Refusal as refusal:
                 self.wrong.append(f"{request} was done, but should have been refused: {refusal}")
                 continue
-            told = self._log.verdicts[request][0]
-            self._compare(f"answer to {request}", (told.changed, told.said), (outcome.changed, outcome.message[:300]))
+            verdict = self._log.verdicts[request][0]
+            self._compare(
+                f"answer to {request}", (verdict.changed, verdict.said), (outcome.changed, outcome.message[:300])
+            )
         account.before.append(copy.deepcopy(client))
         account.explained = client
         self._compare(account.client_id, _shown(account.view), _shown_of(client))
@@ -141,8 +143,8 @@ class Tables:
     @classmethod
     async def read(cls, kamailio: str, radius: str) -> "Tables":
         """``kamailio`` and ``radius`` are the URLs of the databases."""
-        lines = await _fetch(kamailio, "SELECT username, in_service, ha1 FROM subscriber")
-        accounts = await _fetch(
+        lines = await fetch(kamailio, "SELECT username, in_service, ha1 FROM subscriber")
+        accounts = await fetch(
             radius,
             "SELECT c.username, c.value AS password, r.value AS rates FROM radcheck c "
             "JOIN radreply r ON r.username = c.username AND r.attribute = 'Mikrotik-Rate-Limit' "
@@ -156,15 +158,6 @@ class Tables:
         )
 
 
-async def _fetch(url: str, query: str) -> list[asyncpg.Record]:
-    connection = await asyncpg.connect(url)
-    try:
-        rows: list[asyncpg.Record] = await connection.fetch(query)
-        return rows
-    finally:
-        await connection.close()
-
-
 async def account_of(api: httpx2.AsyncClient, client_id: str) -> Account:
     """A client with its whole history, oldest line first."""
     view = (await api.get(f"/clients/{client_id}")).raise_for_status().json()
@@ -172,8 +165,8 @@ async def account_of(api: httpx2.AsyncClient, client_id: str) -> Account:
     lines: list[dict[str, Any]] = []
     page: dict[str, Any] = {"next": ""}
     while page["next"] is not None:
-        asked = {"limit": 500, **({"cursor": page["next"]} if page["next"] else {})}
-        page = (await api.get(f"/clients/{client_id}/history", params=asked)).raise_for_status().json()
+        query = {"limit": 500, **({"cursor": page["next"]} if page["next"] else {})}
+        page = (await api.get(f"/clients/{client_id}/history", params=query)).raise_for_status().json()
         lines += page["items"]
     return Account(view, lines[::-1], credentials)
 

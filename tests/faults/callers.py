@@ -33,10 +33,10 @@ class Verdict:
         """None for an answer that leaves it open (5xx)."""
         if answer.is_server_error:
             return None
-        told = answer.json()
+        document = answer.json()
         if answer.is_success:
-            return cls(200, told.get("message", ""), told.get("changed"), told["client_id"])
-        return cls(answer.status_code, f"{told['title']}: {told['detail']}")
+            return cls(200, document.get("message", ""), document.get("changed"), document["client_id"])
+        return cls(answer.status_code, f"{document['title']}: {document['detail']}")
 
     @property
     def accepted(self) -> bool:

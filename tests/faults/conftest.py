@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-import asyncpg
 import pytest
 import pytest_asyncio
 from pydantic import SecretStr
@@ -18,9 +17,8 @@ from activities.settings import Settings
 from starter.local.databases import DEPLOY
 from starter.local.postgres import EmbeddedPostgres
 from tests.support.cut_proxy import CutProxy
-from tests.support.databases import THROW_AWAY, database
-from tests.support.waiting import free_port
-from tests.support.workflows import SERVICES, Handle, Service, end, replay, running_server
+from tests.support.databases import database, run_scripts, running_postgres
+from tests.support.workflows import SERVICES, Handle, Service, running_server
 from workflows.domain.provisioning.standing import Limits
 from workflows.domain.systems import INTERNET, TELEPHONY
 
@@ -38,16 +36,12 @@ async def faulty_temporal() -> AsyncIterator[WorkflowEnvironment]:
 @pytest.fixture(scope="session")
 def telephony_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
     """The telephone system's own database server, for stopping and freezing."""
-    server = EmbeddedPostgres(tmp_path_factory.mktemp("telephony") / "data", free_port(), "secret", settings=THROW_AWAY)
-    server.start()
-    try:
+    with running_postgres(tmp_path_factory.mktemp("telephony") / "data") as server:
         yield server
-    finally:
-        server.stop()
 
 
-class RealHouse(Service):
-    """A house whose systems are real. ``proxy`` stands between the adapters and the telephone system's database."""
+class RealService(Service):
+    """A service whose systems are real. ``proxy`` stands between the adapters and the telephone system's database."""
 
     def __init__(
         self, environment: WorkflowEnvironment, settings: Settings, databases: Databases, proxy: CutProxy
@@ -76,10 +70,12 @@ class RealHouse(Service):
             )
         return bool(known and not barred)
 
-    async def shown(self, client_id: str) -> asyncpg.Record:
-        """The client's row in the directory."""
-        async with self.databases.directory.read_only() as connection:
-            return await connection.fetchrow("SELECT * FROM clients WHERE client_id = $1", client_id)
+    async def state_of(self, client_id: str) -> tuple[str, str]:
+        """The client's status in the directory, and where provisioning stands."""
+        [row] = await self.databases.directory.read(
+            "SELECT status, provisioning FROM clients WHERE client_id = $1", client_id
+        )
+        return row["status"], row["provisioning"]
 
     async def start_real(self) -> tuple[Handle, str, list[str]]:
         """A client with two lines and internet, active and settled; its handle, its id and its numbers."""
@@ -91,7 +87,7 @@ class RealHouse(Service):
 @pytest_asyncio.fixture
 async def real_service(
     faulty_temporal: WorkflowEnvironment, postgres: EmbeddedPostgres, telephony_server: EmbeddedPostgres
-) -> AsyncIterator[RealHouse]:
+) -> AsyncIterator[RealService]:
     """The worker as it is built for production, on fresh databases; at the end every history is replayed."""
     async with (
         database(postgres, "directory") as directory,
@@ -100,8 +96,8 @@ async def real_service(
         CutProxy("127.0.0.1", telephony_server.port) as proxy,
     ):
         await migrate(directory)
-        await load(kamailio, "kamailio")
-        await load(radius, "freeradius")
+        await run_scripts(kamailio, DEPLOY / "kamailio/schema.sql", FENCE)
+        await run_scripts(radius, DEPLOY / "freeradius/schema.sql", FENCE)
         settings = Settings(
             directory_dsn=SecretStr(directory),
             telephony_dsn=SecretStr(kamailio.replace(f":{telephony_server.port}/", f":{proxy.port}/")),
@@ -115,19 +111,5 @@ async def real_service(
         async with open_databases(settings) as databases:
             async with databases.directory.transaction() as connection:
                 await connection.execute("INSERT INTO sites VALUES ('thames', 'Thames House', 'Europe/London')")
-            service = RealHouse(faulty_temporal, settings, databases, proxy)
-            async with service.worker():
+            async with RealService(faulty_temporal, settings, databases, proxy).at_work() as service:
                 yield service
-                histories = await service.histories()
-                for handle in service.handles:
-                    await end(service, handle)
-            await replay(histories)
-
-
-async def load(dsn: str, system: str) -> None:
-    connection = await asyncpg.connect(dsn)
-    try:
-        await connection.execute((DEPLOY / system / "schema.sql").read_text(encoding="utf-8"))
-        await connection.execute(FENCE.read_text(encoding="utf-8"))
-    finally:
-        await connection.close()

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest_asyncio
 from temporalio.client import Client as TemporalClient
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -21,7 +20,7 @@ from starter.local.databases import dsns, prepare
 from starter.local.postgres import EmbeddedPostgres
 from starter.local.temporal import NAMESPACE, TemporalServer
 from tests.faults.conftest import KEY
-from tests.support.databases import THROW_AWAY
+from tests.support.databases import THROW_AWAY, fetch
 from tests.support.waiting import eventually, free_port
 from tests.support.workflows import SERVICES, replay_everything
 from workflows.client_lifecycle import ClientLifecycle
@@ -71,11 +70,7 @@ class Place:
 
     async def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """What the directory's database answers."""
-        connection = await asyncpg.connect(self.dsns["CONNECT_DIRECTORY_DSN"])
-        try:
-            return [tuple(row) for row in await connection.fetch(query, *values)]
-        finally:
-            await connection.close()
+        return [tuple(row) for row in await fetch(self.dsns["CONNECT_DIRECTORY_DSN"], query, *values)]
 
     def kill_temporal(self) -> None:
         """Temporal's server dies."""
@@ -128,11 +123,8 @@ class Place:
 
     async def lines(self) -> set[int]:
         """The switches of every line."""
-        connection = await asyncpg.connect(self.dsns["CONNECT_TELEPHONY_DSN"])
-        try:
-            return {row["in_service"] for row in await connection.fetch("SELECT in_service FROM subscriber")}
-        finally:
-            await connection.close()
+        rows = await fetch(self.dsns["CONNECT_TELEPHONY_DSN"], "SELECT in_service FROM subscriber")
+        return {row["in_service"] for row in rows}
 
 
 @pytest_asyncio.fixture
@@ -142,9 +134,7 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
     place = Place(tmp_path, postgres)
     try:
         await asyncio.to_thread(prepare, postgres)
-        connection = await asyncpg.connect(place.dsns["CONNECT_DIRECTORY_DSN"])
-        await connection.execute("INSERT INTO sites VALUES ('thames', 'Thames House', 'Europe/London')")
-        await connection.close()
+        await place.rows("INSERT INTO sites VALUES ('thames', 'Thames House', 'Europe/London')")
         place.temporal.start()
         await eventually(place.temporal.ready)
         yield place

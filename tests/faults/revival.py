@@ -1,10 +1,8 @@
 """An operator who has clients that stand still go on, by the remedy of docs/operating.md, and counts them."""
 
-import asyncio
 import math
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any
 
 from temporalio.api.common.v1 import WorkflowExecution
@@ -13,6 +11,7 @@ from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError
 
+from activities.background import background
 from tests.support.waiting import eventually
 
 STANDS_STILL = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_NON_DETERMINISTIC_ERROR
@@ -29,15 +28,12 @@ class Revival:
         self._temporal = temporal
         self.reset: list[str] = []
 
-    @asynccontextmanager
-    async def watching(self) -> AsyncIterator[None]:
+    def watching(self) -> AbstractAsyncContextManager[None]:
         """Looks again and again, whatever is away meanwhile."""
-        task = asyncio.create_task(eventually(self._over, within=math.inf, every=PAUSE))
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        return background(self._go_on)
+
+    async def _go_on(self) -> None:
+        await eventually(self._over, within=math.inf, every=PAUSE)
 
     async def _over(self) -> bool:
         with suppress(RPCError):  # Temporal is away, or the client is gone

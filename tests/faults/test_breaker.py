@@ -13,6 +13,7 @@ import pytest_asyncio
 from temporalio.testing import WorkflowEnvironment
 
 import worker
+from activities.background import background
 from activities.database import Databases, open_databases
 from activities.directory.migrations import migrate
 from activities.pacing.breaker import Condition, Paces
@@ -26,7 +27,7 @@ from tests.support.cut_proxy import CutProxy
 from tests.support.databases import database
 from tests.support.json_system import TOKEN, JsonSystem, json_system
 from tests.support.waiting import eventually, unless_it_hangs
-from tests.support.workflows import Handle, Service, end, replay
+from tests.support.workflows import Handle, Service
 from workflows.domain.provisioning.standing import Limits
 from workflows.domain.services import ClientType, Internet, Line, Services
 from workflows.domain.systems import TELEPHONY, SystemInstance
@@ -51,8 +52,8 @@ class Systems:
     internet: JsonSystem
 
 
-class JsonHouse(Service):
-    """A house whose systems have an API."""
+class JsonService(Service):
+    """A service whose systems have an API."""
 
     def __init__(
         self, environment: WorkflowEnvironment, settings: Settings, databases: Databases, systems: Systems
@@ -69,6 +70,13 @@ class JsonHouse(Service):
         lines = [self.virtual(f"+44207946{next(_numbers)}") for _ in range(how_many)]
         return list(await asyncio.gather(*(self.start(services=line, limits=limits) for line in lines)))
 
+    async def in_trouble(self, handles: Sequence[Handle]) -> None:
+        """Suspend these while the telephone system is down, and return when the directory shows all in attention."""
+        self.systems.telephony.down = True
+        for handle in handles:
+            await self.command(handle, "suspend")
+        await self.in_attention(handles)
+
     async def in_attention(self, handles: Sequence[Handle]) -> None:
         """Until the directory shows all of these in attention."""
         ids = [client_id_of(handle.id) for handle in handles]
@@ -79,7 +87,7 @@ class JsonHouse(Service):
 
         await eventually(shown)
 
-    async def shown(self, state: str, how_many: int) -> None:
+    async def in_state(self, state: str, how_many: int) -> None:
         """Until the directory shows the telephone system of so many clients in this state, at least."""
         in_state = """SELECT FROM clients, jsonb_array_elements(document->'systems') s
             WHERE s->>'system' = 'telephony' AND s->>'state' = $1"""
@@ -99,7 +107,7 @@ async def json_service(
     postgres: EmbeddedPostgres,
     monkeypatch: pytest.MonkeyPatch,
     request: pytest.FixtureRequest,
-) -> AsyncIterator[JsonHouse]:
+) -> AsyncIterator[JsonService]:
     """The worker, told by its environment to use the other adapters; at the end every history is replayed.
 
     A test may give more of the environment as the fixture's parameter.
@@ -124,16 +132,12 @@ async def json_service(
         async with open_databases(settings) as databases:
             assert await check_systems(databases) == []
             await databases.directory.write("INSERT INTO sites VALUES ('thames', 'Thames House', 'Europe/London')")
-            service = JsonHouse(faulty_temporal, settings, databases, Systems(telephony, internet))
-            async with worker.watching(service.temporal, databases, settings, service.pacing), service.worker():
+            service = JsonService(faulty_temporal, settings, databases, Systems(telephony, internet))
+            async with worker.watching(service.temporal, databases, settings, service.pacing), service.at_work():
                 yield service
-                histories = await service.histories()
-                for handle in service.handles:
-                    await end(service, handle)
-            await replay(histories)
 
 
-async def test_other_systems_are_one_setting_away(json_service: JsonHouse) -> None:
+async def test_other_systems_are_one_setting_away(json_service: JsonService) -> None:
     number = "+442079460999"
     services = Services(ClientType.RESIDENTIAL, (Line(number, "3.12"),), Internet(100, 20, 110))
     handle = await json_service.start(services=services, limits=PATIENT)
@@ -155,20 +159,18 @@ async def test_other_systems_are_one_setting_away(json_service: JsonHouse) -> No
 
 
 @asynccontextmanager
-async def another_worker(service: JsonHouse, dsn: str = "") -> AsyncIterator[Pacing]:
+async def another_worker(service: JsonService, dsn: str = "") -> AsyncIterator[Pacing]:
     """What another worker knows of the systems, and does after a recovery. ``dsn`` leads it to the directory."""
     pacing = Pacing(Paces(clients=3, pace=1, drain=2), [PHONES])
     dsn = dsn or service.settings.directory_dsn.get_secret_value()
-    task = asyncio.create_task(Drain(service.temporal, dsn, pacing, rate=2, pause=0.2).run())
-    try:
+    async with background(Drain(service.temporal, dsn, pacing, rate=2, pause=0.2).run):
         yield pacing
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 @pytest.mark.parametrize("json_service", [{"CONNECT_BREAKER_DRAIN_PER_SECOND": "2"}], indirect=True, ids=["two-each"])
-async def test_a_storm_on_a_failing_system_is_paced_shown_and_drained_operators_first(json_service: JsonHouse) -> None:
+async def test_a_storm_on_a_failing_system_is_paced_shown_and_drained_operators_first(
+    json_service: JsonService,
+) -> None:
     telephony = json_service.systems.telephony
     probe, *others = await json_service.tenants(11)
     bulk, operators = others[:5], others[5:]
@@ -205,13 +207,10 @@ async def test_a_storm_on_a_failing_system_is_paced_shown_and_drained_operators_
 
 
 @pytest.mark.parametrize("json_service", [{"CONNECT_BREAKER_DRAIN_PER_SECOND": "1"}], indirect=True, ids=["slowly"])
-async def test_a_drain_stops_when_the_system_fails_again_and_the_next_one_goes_on(json_service: JsonHouse) -> None:
+async def test_a_drain_stops_when_the_system_fails_again_and_the_next_one_goes_on(json_service: JsonService) -> None:
     telephony = json_service.systems.telephony
     probe, gone, *others = await json_service.tenants(12)
-    telephony.down = True
-    for handle in (probe, gone, *others):
-        await json_service.command(handle, "suspend")
-    await json_service.in_attention(json_service.handles)
+    await json_service.in_trouble(json_service.handles)
     await gone.terminate("its workflow is gone, its row is not")
 
     telephony.down = False
@@ -235,14 +234,11 @@ async def test_a_drain_stops_when_the_system_fails_again_and_the_next_one_goes_o
 
 @pytest.mark.parametrize("json_service", [{"CONNECT_BREAKER_DRAIN_PER_SECOND": "0.5"}], indirect=True, ids=["in-turn"])
 async def test_clients_whose_attempt_runs_out_before_their_turn_are_woken_again_until_all_had_one(
-    json_service: JsonHouse,
+    json_service: JsonService,
 ) -> None:
     telephony = json_service.systems.telephony
     probe, *others = await json_service.tenants(9)
-    telephony.down = True
-    for handle in json_service.handles:
-        await json_service.command(handle, "suspend")
-    await json_service.in_attention(json_service.handles)
+    await json_service.in_trouble(json_service.handles)
 
     telephony.down = False
     await json_service.command(probe, "retry", system="telephony", reason="it was rebooted")
@@ -260,14 +256,11 @@ async def test_clients_whose_attempt_runs_out_before_their_turn_are_woken_again_
 
 @pytest.mark.parametrize("json_service", [{"CONNECT_BREAKER_CLIENTS": "1000"}], indirect=True, ids=["only-the-other"])
 async def test_a_drain_that_loses_the_directory_goes_on_where_it_was(
-    json_service: JsonHouse, postgres: EmbeddedPostgres
+    json_service: JsonService, postgres: EmbeddedPostgres
 ) -> None:
     telephony = json_service.systems.telephony
     handles = await json_service.tenants(5)
-    telephony.down = True
-    for handle in handles:
-        await json_service.command(handle, "suspend")
-    await json_service.in_attention(handles)
+    await json_service.in_trouble(handles)
     telephony.down = False
 
     async def woken() -> list[str]:
@@ -295,7 +288,7 @@ async def test_a_drain_that_loses_the_directory_goes_on_where_it_was(
 
 @pytest.mark.parametrize("json_service", [{"CONNECT_STATEMENT_SECONDS": "15"}], indirect=True, ids=["patiently"])
 async def test_a_system_that_is_silent_for_longer_than_an_attempt_may_take_is_failing_too(
-    json_service: JsonHouse,
+    json_service: JsonService,
 ) -> None:
     telephony = json_service.systems.telephony
     handles = await json_service.tenants(4)
@@ -313,7 +306,7 @@ async def test_a_system_that_is_silent_for_longer_than_an_attempt_may_take_is_fa
 
 
 async def test_a_system_that_answers_for_nothing_is_failing_and_those_not_proven_are_woken_when_it_is_back(
-    json_service: JsonHouse,
+    json_service: JsonService,
 ) -> None:
     telephony = json_service.systems.telephony
     probe, *others = await json_service.tenants(6)
@@ -322,7 +315,7 @@ async def test_a_system_that_answers_for_nothing_is_failing_and_those_not_proven
         await json_service.command(handle, "suspend")
     await eventually(lambda: json_service.pacing.condition(PHONES) is Condition.FAILING)
     assert json_service.pacing.breakers[PHONES].last_error == "not proven: it is in service"
-    await json_service.shown("not_proven", 2)
+    await json_service.in_state("not_proven", 2)
 
     telephony.deaf = False
     await json_service.command(probe, "retry", system="telephony", reason="it does as it is told again")
@@ -332,7 +325,7 @@ async def test_a_system_that_answers_for_nothing_is_failing_and_those_not_proven
     assert await json_service.rows("SELECT FROM history WHERE source = 'recovery'")
 
 
-async def test_who_is_in_attention_though_all_is_proven_is_not_woken(json_service: JsonHouse) -> None:
+async def test_who_is_in_attention_though_all_is_proven_is_not_woken(json_service: JsonService) -> None:
     """As it is when something was found alive again and again: that the system is back is no news then."""
     restless, waiting = map(client_id_of, [handle.id for handle in await json_service.tenants(2)])
     await json_service.databases.directory.write(
@@ -353,35 +346,27 @@ async def test_who_is_in_attention_though_all_is_proven_is_not_woken(json_servic
 
 
 async def test_a_failing_system_that_nobody_tries_is_tried_by_one_client_after_the_other_until_it_is_back(
-    json_service: JsonHouse,
+    json_service: JsonService,
 ) -> None:
     telephony = json_service.systems.telephony
     handles = await json_service.tenants(4)
-    telephony.down = True
-    for handle in handles:
-        await json_service.command(handle, "suspend")
-    await json_service.in_attention(handles)
+    await json_service.in_trouble(handles)
 
     dsn = json_service.settings.directory_dsn.get_secret_value()
     drains = [
         Drain(json_service.temporal, dsn, json_service.pacing, rate=5, pause=0.1, probe_every=1.5) for _ in range(2)
     ]  # of two workers: one of them tells for both
-    tasks = [asyncio.create_task(drain.run()) for drain in drains]
-    told = "SELECT client_id, at FROM history WHERE source = 'recovery' AND reason LIKE '%is it back?' ORDER BY at"
+    probes = "SELECT client_id, at FROM history WHERE source = 'recovery' AND reason LIKE '%is it back?' ORDER BY at"
 
     async def two_were_told() -> bool:
-        return len(await json_service.rows(told)) >= 2
+        return len(await json_service.rows(probes)) >= 2
 
-    try:
+    async with background(*(drain.run for drain in drains)):
         await eventually(two_were_told)
         telephony.down = False
         async with unless_it_hangs():
             for handle in handles:
                 assert (await json_service.settled(handle)).status == "suspended"
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    rows = await json_service.rows(told)
+    rows = await json_service.rows(probes)
     assert len({row["client_id"] for row in rows}) == min(len(rows), len(handles)), "each in its turn"
     assert all((late["at"] - early["at"]).total_seconds() >= 1 for early, late in itertools.pairwise(rows))

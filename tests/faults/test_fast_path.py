@@ -6,10 +6,8 @@
 import asyncio
 import random
 import signal
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 
-import asyncpg
 import pytest
 
 from starter.errors import TemporalAway
@@ -17,6 +15,7 @@ from starter.local.children import signal_family
 from starter.temporal.gateway import Gateway
 from tests.faults.place import Place
 from tests.faults.place import place as place  # the fixture
+from tests.support.databases import locked
 from tests.support.waiting import eventually
 from workflows.domain.provisioning.standing import Limits
 from workflows.wire.messages import Suspend, Unsuspend
@@ -26,18 +25,6 @@ PATIENT = {"CONNECT_LOCK_SECONDS": "15", "CONNECT_STATEMENT_SECONDS": "18"}
 KEY = "the-key"
 LATEST = 0.2  # seconds into a command, when the server dies: about when a busy machine has answered it
 DECIDED = "SELECT command_id FROM history WHERE event IN ('asked', 'decided') AND by = 'api' ORDER BY entry"
-
-
-@asynccontextmanager
-async def internet_locked(place: Place) -> AsyncIterator[None]:
-    """The network's database keeps its order waiting."""
-    somebody = await asyncpg.connect(place.dsns["CONNECT_INTERNET_DSN"])
-    try:
-        async with somebody.transaction():
-            await somebody.execute("LOCK TABLE radcheck IN ACCESS EXCLUSIVE MODE")
-            yield
-    finally:
-        await somebody.close()
 
 
 async def begin(place: Place) -> None:
@@ -68,8 +55,8 @@ async def agreed(place: Place, status: str) -> None:
     await place.shows("acme", status)
 
     async def agree() -> bool:
-        shown = await place.rows("SELECT status, provisioning FROM clients")
-        return shown == [(status, "settled")] and await place.lines() == {int(status == "active")}
+        rows = await place.rows("SELECT status, provisioning FROM clients")
+        return rows == [(status, "settled")] and await place.lines() == {int(status == "active")}
 
     await eventually(agree)
 
@@ -77,7 +64,7 @@ async def agreed(place: Place, status: str) -> None:
 async def test_a_worker_killed_after_the_change_was_committed_is_proven_once(place: Place) -> None:
     with place.worker(**PATIENT) as first:
         await place.open("acme", PROMPT)
-        async with internet_locked(place):
+        async with locked(place.dsns["CONNECT_INTERNET_DSN"], "radcheck"):
             await begin(place)
             assert first.process is not None
             signal_family(first.process.pid, signal.SIGKILL)
@@ -91,7 +78,7 @@ async def test_a_worker_killed_after_the_change_was_committed_is_proven_once(pla
 async def test_a_server_killed_after_the_change_was_committed_goes_on_though_the_caller_is_silent(place: Place) -> None:
     with place.worker(**PATIENT):
         await place.open("acme", PROMPT)
-        async with internet_locked(place):
+        async with locked(place.dsns["CONNECT_INTERNET_DSN"], "radcheck"):
             await begin(place)
             place.kill_temporal()
         await place.start_temporal()
@@ -106,17 +93,17 @@ async def test_a_server_that_dies_at_any_moment_leaves_no_effect_that_nobody_dec
     option = request.config.getoption
     seed = random.randrange(2**32) if option("seed") is None else int(option("seed"))
     record_property("seed", seed)
-    chance, heard = random.Random(seed), list[str]()
+    chance, answered = random.Random(seed), list[str]()
     deaths = int(option("deaths"))
     with place.worker():
         await place.open("acme", PROMPT)
         for n in range(deaths):
             if await die(place, f"death-{n}", chance):
-                heard.append(f"death-{n}")
+                answered.append(f"death-{n}")
         decided = [key for (key,) in await place.rows(DECIDED)]
-        record_property("deaths", f"{deaths}: {len(decided)} commands decided, {len(heard)} of them answered")
+        record_property("deaths", f"{deaths}: {len(decided)} commands decided, {len(answered)} of them answered")
         assert len(set(decided)) == len(decided)
-        assert set(heard) <= set(decided)
+        assert set(answered) <= set(decided)
         await nothing_doubled(place)
 
 
@@ -139,8 +126,8 @@ async def agrees(place: Place, key: str, *, was_suspended: bool) -> bool:
     """Whether a command was decided and is done everywhere, or is known nowhere and has no effect."""
     decided = (key,) in await place.rows(DECIDED)
     suspended = was_suspended != decided
-    shown = await place.rows("SELECT status, provisioning FROM clients")
-    return shown == [(await status(place), "settled")] == [
+    rows = await place.rows("SELECT status, provisioning FROM clients")
+    return rows == [(await status(place), "settled")] == [
         ("suspended" if suspended else "active", "settled")
     ] and await place.lines() == {int(not suspended)}
 

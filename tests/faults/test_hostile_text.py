@@ -4,9 +4,9 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
 from activities.bounds import ALL_TEXTS, LONGEST_ERROR, SHORTEST, Bounds, bounded
-from tests.faults.conftest import RealHouse
+from tests.faults.conftest import RealService
 from tests.faults.test_systems_away import in_attention, settled_off
-from tests.support.fakes import FakeTelephony
+from tests.support.fakes import FakeSystem
 from tests.support.workflows import Handle, Service
 from workflows.domain.provisioning.standing import Limits, Proof
 from workflows.domain.systems import TELEPHONY
@@ -28,7 +28,9 @@ async def kept(handle: Handle) -> tuple[int, int]:
     return sum(event.ByteSize() for event in events), max(event.ByteSize() for event in events)
 
 
-async def test_a_trigger_that_raises_five_megabytes_is_told_in_five_hundred_characters(real_service: RealHouse) -> None:
+async def test_a_trigger_that_raises_five_megabytes_is_told_in_five_hundred_characters(
+    real_service: RealService,
+) -> None:
     handle, client_id, numbers = await real_service.start_real()
     async with real_service.databases.of(TELEPHONY).transaction() as connection:
         await connection.execute(RAISE)
@@ -49,7 +51,7 @@ async def test_a_trigger_that_raises_five_megabytes_is_told_in_five_hundred_char
     await settled_off(real_service, handle, client_id, numbers)
 
 
-class Shouting(FakeTelephony):
+class Shouting(FakeSystem):
     """An adapter of an operator's own, that passes on whatever its system says."""
 
     def __init__(self) -> None:

@@ -20,12 +20,14 @@ from activities.database import Databases, open_databases
 from activities.directory.migrations import migrate
 from activities.pacing.breaker import Condition
 from activities.pacing.interceptor import Pacing
+from activities.prepare import FENCE
 from activities.settings import Settings
+from starter.local.databases import DEPLOY
 from starter.local.postgres import EmbeddedPostgres
-from tests.faults.conftest import KEY, load
-from tests.support.databases import database, frozen
+from tests.faults.conftest import KEY
+from tests.support.databases import database, frozen, run_scripts
 from tests.support.waiting import HANGING, eventually, unless_it_hangs
-from tests.support.workflows import Handle, Service, end, replay
+from tests.support.workflows import Handle, Service
 from workflows.domain.provisioning.standing import Limits
 from workflows.domain.services import ClientType, Internet, Line, Services
 from workflows.domain.systems import BUILT_IN, INTERNET, MAIN, TELEPHONY, SystemInstance
@@ -96,8 +98,8 @@ async def two(
         york = {it: await stack.enter_async_context(database(postgres, f"york_{it}")) for it in BUILT_IN}
         await migrate(directory)
         for system, schema in SCHEMAS.items():
-            await load(main[system], schema)
-            await load(york[system], schema)
+            await run_scripts(main[system], DEPLOY / schema / "schema.sql", FENCE)
+            await run_scripts(york[system], DEPLOY / schema / "schema.sql", FENCE)
         file = tmp_path / "systems.toml"
         file.write_text("\n".join(map(york_in_a_file, york.items())), encoding="utf-8")
         settings = Settings(
@@ -116,12 +118,8 @@ async def two(
         databases = await stack.enter_async_context(open_databases(settings))
         service = TwoInstances(faulty_temporal, settings, databases, statements)
         await databases.directory.write("INSERT INTO sites VALUES ('thames', 'Thames House', 'Europe/London')")
-        async with service.worker():
+        async with service.at_work():
             yield service
-            histories = await service.histories()
-            for handle in service.handles:
-                await end(service, handle)
-        await replay(histories)
 
 
 def york_in_a_file(system_and_dsn: tuple[str, str]) -> str:

@@ -142,15 +142,15 @@ async def test_whatever_is_killed_each_command_is_done_once_and_only_if_it_was_a
             group.create_task(kill_in_the_middle(callers))
         accounts = await settled_accounts(api, log)
     audit = Audit(log, accounts, records(CLIENTS), await read_tables(terminal))
-    told = (
+    summary = (
         f"{killer.killed.total()} kills ({counted(killer.killed)}), {len(workload.requests)} commands, "
         f"{len(log.accepted)} accepted, {len(log.refused)} refused, lost {len(audit.lost)}, "
         f"doubled {len(audit.doubled)}, clients reset {len(revival.reset)}; the callers' log: {counted(log.heard)}"
     )
-    record_property("kills", told)
+    record_property("kills", summary)
     assert set(log.verdicts) == set(workload.requests)
-    assert not audit.faults, "\n".join((told, *audit.faults[:20], f"callers' log: {log.file}"))
-    assert len(revival.reset) <= max(1, kills // 20), told
+    assert not audit.faults, "\n".join((summary, *audit.faults[:20], f"callers' log: {log.file}"))
+    assert len(revival.reset) <= max(1, kills // 20), summary
     assert await replay_everything(temporal, but=revival.reset) >= len(accounts)
 
 
@@ -182,8 +182,8 @@ async def settled_accounts(api: httpx2.AsyncClient, log: CallersLog) -> list[Acc
 
 async def read_tables(terminal: Terminal) -> Tables:
     """What the systems' databases hold, asked as the worker asks them."""
-    told = environment_of(terminal.children()["The worker"][0])
-    return await Tables.read(told["CONNECT_TELEPHONY_DSN"], told["CONNECT_INTERNET_DSN"])
+    environment = environment_of(terminal.children()["The worker"][0])
+    return await Tables.read(environment["CONNECT_TELEPHONY_DSN"], environment["CONNECT_INTERNET_DSN"])
 
 
 def environment_of(pid: int) -> dict[str, str]:

@@ -3,47 +3,37 @@
 import signal
 from datetime import UTC, datetime, timedelta
 
-import asyncpg
 import pytest
 
 from starter.local.children import signal_family
 from tests.faults.place import Place
 from tests.faults.place import place as place  # the fixture
+from tests.support.databases import fetch, locked
 from tests.support.waiting import eventually
 
 
 async def test_a_worker_killed_in_the_middle_of_a_change_is_carried_on_by_the_next(place: Place) -> None:
-    somebody = await asyncpg.connect(place.postgres.dsn("kamailio"))
+    telephony, waiting = place.postgres.dsn("kamailio"), "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
     with place.worker() as first:
         await place.open("acme")
-        lock = somebody.transaction()
-        await lock.start()
-        await somebody.execute("LOCK TABLE subscriber IN ACCESS EXCLUSIVE MODE")
-        await place.command("acme", "suspend", source="billing")
-
-        async def waits() -> bool:
-            return bool(await somebody.fetchval("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"))
-
-        await eventually(waits)
-        assert first.process is not None
-        signal_family(first.process.pid, signal.SIGKILL)
-        first.process.wait()
-    await lock.rollback()
+        async with locked(telephony, "subscriber"):
+            await place.command("acme", "suspend", source="billing")
+            await eventually(lambda: fetch(telephony, waiting))
+            assert first.process is not None
+            signal_family(first.process.pid, signal.SIGKILL)
+            first.process.wait()
     with place.worker():
         await place.shows("acme", "suspended")
         assert await place.lines() == {0}
-    await somebody.close()
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "stopped"])
 async def test_a_temporal_server_that_ends_in_the_middle_of_a_change_goes_on_when_it_is_back(
     place: Place, how: signal.Signals
 ) -> None:
-    somebody = await asyncpg.connect(place.postgres.dsn("kamailio"))
     with place.worker():
         await place.open("acme")
-        async with somebody.transaction():
-            await somebody.execute("LOCK TABLE subscriber IN ACCESS EXCLUSIVE MODE")
+        async with locked(place.postgres.dsn("kamailio"), "subscriber"):
             await place.command("acme", "suspend", source="billing")
             assert place.temporal.process is not None
             signal_family(place.temporal.process.pid, how)
@@ -52,7 +42,6 @@ async def test_a_temporal_server_that_ends_in_the_middle_of_a_change_goes_on_whe
         await eventually(place.temporal.ready)
         await place.shows("acme", "suspended")
         assert await place.lines() == {0}
-    await somebody.close()
 
 
 async def test_changes_that_came_due_while_everything_was_down_happen_at_once(place: Place) -> None:

@@ -2,38 +2,32 @@
 
 from dataclasses import replace
 
-import asyncpg
 import pytest
 
 from starter.local.postgres import EmbeddedPostgres
-from tests.faults.conftest import QUICK, RealHouse
-from tests.support.databases import frozen
+from tests.faults.conftest import QUICK, RealService
+from tests.support.databases import frozen, locked
 from tests.support.waiting import eventually
 from tests.support.workflows import SERVICES, Handle
 from workflows.wire.views import ClientView
 
 
-async def in_attention(service: RealHouse, handle: Handle) -> ClientView:
+async def in_attention(service: RealService, handle: Handle) -> ClientView:
     """The client once its telephone system has been given up on for now."""
     return await service.until(handle, lambda view: view.provisioning == "attention" and view.systems[0].last_error)
 
 
-async def settled_off(service: RealHouse, handle: Handle, client_id: str, numbers: list[str]) -> None:
+async def settled_off(service: RealService, handle: Handle, client_id: str, numbers: list[str]) -> None:
     """It recovers by itself, and all is off and shown so."""
     view = await service.settled(handle)
     assert view.status == "suspended"
     assert await service.lines_on(*numbers) == [False, False]
     assert not await service.internet_on(client_id)
-
-    async def shown() -> bool:
-        row = await service.shown(client_id)
-        return (row["status"], row["provisioning"]) == ("suspended", "settled")
-
-    await eventually(shown)
+    await eventually(lambda: service.state_of(client_id), equal=("suspended", "settled"))
 
 
 async def test_a_database_that_is_down_during_a_change_is_shown_and_recovers_by_itself(
-    real_service: RealHouse, telephony_server: EmbeddedPostgres
+    real_service: RealService, telephony_server: EmbeddedPostgres
 ) -> None:
     handle, client_id, numbers = await real_service.start_real()
     telephony_server.stop()
@@ -43,18 +37,14 @@ async def test_a_database_that_is_down_during_a_change_is_shown_and_recovers_by_
         assert "SystemUnavailable" in view.systems[0].last_error
         assert "telephony database" in view.systems[0].last_error
         assert not await real_service.internet_on(client_id)
-
-        async def shown() -> bool:
-            return bool((await real_service.shown(client_id))["provisioning"] == "attention")
-
-        await eventually(shown)
+        await eventually(lambda: real_service.state_of(client_id), equal=("suspended", "attention"))
     finally:
         telephony_server.start()
     await settled_off(real_service, handle, client_id, numbers)
 
 
 async def test_a_database_that_is_frozen_during_a_change_is_shown_and_recovers_by_itself(
-    real_service: RealHouse, telephony_server: EmbeddedPostgres
+    real_service: RealService, telephony_server: EmbeddedPostgres
 ) -> None:
     handle, client_id, numbers = await real_service.start_real()
     with frozen(telephony_server):
@@ -65,7 +55,7 @@ async def test_a_database_that_is_frozen_during_a_change_is_shown_and_recovers_b
 
 
 async def test_a_frozen_system_does_not_keep_the_other_from_its_proof_nor_the_caller_from_an_answer(
-    real_service: RealHouse, telephony_server: EmbeddedPostgres
+    real_service: RealService, telephony_server: EmbeddedPostgres
 ) -> None:
     handle = await real_service.start(limits=replace(QUICK, at_once=2), services=SERVICES)
     view = await real_service.view(handle)
@@ -78,27 +68,20 @@ async def test_a_frozen_system_does_not_keep_the_other_from_its_proof_nor_the_ca
 
 
 async def test_a_locked_table_is_shown_as_busy_and_the_change_follows_when_it_is_free(
-    real_service: RealHouse, telephony_server: EmbeddedPostgres
+    real_service: RealService, telephony_server: EmbeddedPostgres
 ) -> None:
     handle, client_id, numbers = await real_service.start_real()
-    somebody = await asyncpg.connect(
-        real_service.settings.telephony_dsn.get_secret_value().replace(
-            f":{real_service.proxy.port}/", f":{telephony_server.port}/"
-        )
-    )
-    try:
-        async with somebody.transaction():
-            await somebody.execute("LOCK TABLE subscriber IN ACCESS EXCLUSIVE MODE")
-            await real_service.command(handle, "suspend", source="billing")
-            view = await in_attention(real_service, handle)
-            assert "SystemBusy" in view.systems[0].last_error
-            assert not await real_service.internet_on(client_id)
-    finally:
-        await somebody.close()
+    through_the_proxy = real_service.settings.telephony_dsn.get_secret_value()
+    past_it = through_the_proxy.replace(f":{real_service.proxy.port}/", f":{telephony_server.port}/")
+    async with locked(past_it, "subscriber"):
+        await real_service.command(handle, "suspend", source="billing")
+        view = await in_attention(real_service, handle)
+        assert "SystemBusy" in view.systems[0].last_error
+        assert not await real_service.internet_on(client_id)
     await settled_off(real_service, handle, client_id, numbers)
 
 
-async def test_a_lost_answer_to_commit_is_found_out_and_changes_nothing_twice(real_service: RealHouse) -> None:
+async def test_a_lost_answer_to_commit_is_found_out_and_changes_nothing_twice(real_service: RealService) -> None:
     handle, client_id, numbers = await real_service.start_real()
     real_service.proxy.lose_after(b"COMMIT")
     await real_service.command(handle, "suspend", source="billing")
@@ -114,7 +97,7 @@ async def test_a_lost_answer_to_commit_is_found_out_and_changes_nothing_twice(re
 
 @pytest.mark.parametrize("order", [("suspend", "unsuspend"), ("unsuspend", "suspend")], ids=["then on", "then off"])
 async def test_decisions_made_during_an_outage_end_in_the_last_one(
-    real_service: RealHouse, telephony_server: EmbeddedPostgres, order: tuple[str, str]
+    real_service: RealService, telephony_server: EmbeddedPostgres, order: tuple[str, str]
 ) -> None:
     handle, client_id, numbers = await real_service.start_real()
     if order[0] == "unsuspend":
@@ -131,20 +114,15 @@ async def test_decisions_made_during_an_outage_end_in_the_last_one(
 
 
 async def test_a_directory_that_is_down_holds_up_no_switch_and_shows_everything_afterwards(
-    real_service: RealHouse,
+    real_service: RealService,
 ) -> None:
     handle, client_id, numbers = await real_service.start_real()
-    directory = await asyncpg.connect(real_service.settings.directory_dsn.get_secret_value())
-    try:
-        async with directory.transaction():
-            await directory.execute("LOCK TABLE clients, history, proofs IN ACCESS EXCLUSIVE MODE")
-            await real_service.command(handle, "suspend", source="billing")
-            await real_service.until(handle, lambda view: all(set(s.actual.values()) == {"off"} for s in view.systems))
-            assert await real_service.lines_on(*numbers) == [False, False]
-    finally:
-        await directory.close()
+    async with locked(real_service.settings.directory_dsn.get_secret_value(), "clients, history, proofs"):
+        await real_service.command(handle, "suspend", source="billing")
+        await real_service.until(handle, lambda view: all(set(s.actual.values()) == {"off"} for s in view.systems))
+        assert await real_service.lines_on(*numbers) == [False, False]
     await settled_off(real_service, handle, client_id, numbers)
-    async with real_service.databases.directory.read_only() as connection:
-        told = [r["text"] for r in await connection.fetch("SELECT text FROM history WHERE client_id = $1", client_id)]
-    assert [text for text in told if "Suspended by billing" in text]
-    assert [text for text in told if "Telephone lines proven" in text]
+    rows = await real_service.databases.directory.read("SELECT text FROM history WHERE client_id = $1", client_id)
+    history = [row["text"] for row in rows]
+    assert [text for text in history if "Suspended by billing" in text]
+    assert [text for text in history if "Telephone lines proven" in text]

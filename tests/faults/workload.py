@@ -148,8 +148,8 @@ class Workload:
                 return Request(key, "", CREATE, {"name": f"Late {key}", "type": "virtual", "site": SITE["site_id"]})
             if action == "decommission" and client.client_id in self._living:
                 continue
-            kind, said = self._said(action, client, n, source)
-            request = Request(key, client.client_id, kind.value, {"source": source, "reason": f"command {n}", **said})
+            kind, fields = self._said(action, client, n, source)
+            request = Request(key, client.client_id, kind.value, {"source": source, "reason": f"command {n}", **fields})
             try:
                 self._obey(client, request)
             except Refusal:

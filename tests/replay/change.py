@@ -45,8 +45,8 @@ def _is_text(line: object) -> TypeGuard[ast.Expr]:
 
 def changes() -> list[dict[str, Any]]:
     """Every change so far: the digest of the code, and why old histories replay."""
-    said: list[dict[str, Any]] = tomllib.loads(CHANGES.read_text(encoding="utf-8"))["change"]
-    return said
+    entries: list[dict[str, Any]] = tomllib.loads(CHANGES.read_text(encoding="utf-8"))["change"]
+    return entries
 
 
 def main() -> int:

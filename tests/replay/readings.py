@@ -120,8 +120,8 @@ def reading(name: str, text: str) -> object:
     except ValidationError:
         return None
     message = message.root if isinstance(message, Message) else message
-    said = asdict(message.command()) if isinstance(message, CommandMessage) else message.model_dump()
-    return json.loads(json.dumps({"type": type(message).__name__, **said}, default=str))
+    fields = asdict(message.command()) if isinstance(message, CommandMessage) else message.model_dump()
+    return json.loads(json.dumps({"type": type(message).__name__, **fields}, default=str))
 
 
 def messages() -> list[tuple[str, str]]:
@@ -136,9 +136,9 @@ def _recorded() -> Iterator[tuple[str, str]]:
         for event in json.loads(path.read_text(encoding="utf-8"))["events"]:
             signal = event.get("workflowExecutionSignaledEventAttributes", {})
             update = event.get("workflowExecutionUpdateAcceptedEventAttributes", {}).get("acceptedRequest", {})
-            said, name = update.get("input", {}), signal.get("signalName")
-            payloads = (signal.get("input") or said.get("args") or {}).get("payloads", [])
-            if len(payloads) == 1 and (name in TABLE or said.get("name") == "command"):
+            request, name = update.get("input", {}), signal.get("signalName")
+            payloads = (signal.get("input") or request.get("args") or {}).get("payloads", [])
+            if len(payloads) == 1 and (name in TABLE or request.get("name") == "command"):
                 yield name or "command", base64.b64decode(payloads[0]["data"]).decode()
 
 

@@ -63,13 +63,13 @@ class Orders(Interceptor):
 
 
 def _facts(order: Any) -> str:
-    said = asdict(order)
+    facts = asdict(order)
     if isinstance(order, Publish):
         planned = [(plan.kind, plan.at.timestamp(), plan.day, plan.zone_rules) for plan in order.view.planned]
-        said |= {"view": (order.view.status, order.view.revision, planned)}
-        said["entries"] = [{**entry, "text": ""} for entry in said["entries"]]
-        said["answers"] = [{**answer, "message": "", "refusal": None} for answer in said["answers"]]
-    return json.dumps(said, default=str, sort_keys=True)
+        facts |= {"view": (order.view.status, order.view.revision, planned)}
+        facts["entries"] = [{**entry, "text": ""} for entry in facts["entries"]]
+        facts["answers"] = [{**answer, "message": "", "refusal": None} for answer in facts["answers"]]
+    return json.dumps(facts, default=str, sort_keys=True)
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +118,7 @@ async def test_a_recorded_history_replays_when_search_attributes_were_removed_an
     for attributes in _searched(untyped):
         for payload in attributes.get("searchAttributes", {}).get("indexedFields", {}).values():
             payload["metadata"].pop("type", None)
-    told = sum(attributes.pop("searchAttributes", None) is not None for attributes in _searched(without))
-    assert told, "the first event tells them"
+    removed = sum(attributes.pop("searchAttributes", None) is not None for attributes in _searched(without))
+    assert removed, "the first event tells them"
     for history in (untyped, without):
         await replay([WorkflowHistory.from_json("client-recorded", json.dumps(history))])

@@ -7,20 +7,15 @@ from pathlib import Path
 import httpx2
 import pytest
 import pytest_asyncio
-from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.testing import WorkflowEnvironment
 
-from activities.directory.migrations import migrate
 from activities.instances import ServiceKind
-from activities.settings import Settings
 from starter.contract.catalogue import ONLY_BUILT_IN, Catalogue
-from starter.local.postgres import EmbeddedPostgres
-from tests.support.service import TEMPORAL, TOKEN, Service, running_service, with_kinds, with_limits
+from tests.support.service import (
+    TOKEN,
+    Service,
+    with_kinds,
+)
 from tests.support.terminal import Terminal
-from tests.support.workflows import replay_everything
-from workflows.domain.provisioning.standing import Limits
-from workflows.visibility import KEYS
 
 
 @pytest.fixture
@@ -32,35 +27,6 @@ def open_folder() -> Iterator[Path]:
 
 
 @pytest_asyncio.fixture(scope="session")
-async def settings(postgres: EmbeddedPostgres) -> Settings:
-    """Settings of a process on a migrated directory of our own."""
-    await postgres.ensure_database("starter")
-    dsn = postgres.dsn("starter")
-    await migrate(dsn)
-    return Settings(directory_dsn=dsn, telephony_dsn=dsn, internet_dsn=dsn, token=TOKEN)
-
-
-@pytest_asyncio.fixture(scope="session")
-async def temporal() -> AsyncIterator[Client]:
-    """A Temporal server that knows our search attributes."""
-    async with await WorkflowEnvironment.start_local(
-        dev_server_existing_path=str(TEMPORAL),
-        data_converter=pydantic_data_converter,
-        search_attributes=KEYS,
-        dev_server_log_level="error",
-    ) as environment:
-        yield environment.client
-
-
-@pytest_asyncio.fixture(scope="session")
-async def service(temporal: Client, settings: Settings) -> AsyncIterator[Service]:
-    """The whole service. At the end every history that the tests made in it is replayed."""
-    async with running_service(temporal, settings) as service:
-        yield service
-        assert await replay_everything(temporal)
-
-
-@pytest_asyncio.fixture(scope="session")
 async def with_doors(service: Service) -> AsyncIterator[Service]:
     """The same service, whose settings name doors as a further kind, with two instances."""
     catalogue = Catalogue(
@@ -69,14 +35,6 @@ async def with_doors(service: Service) -> AsyncIterator[Service]:
     )
     async with with_kinds(service, catalogue) as with_doors:
         yield with_doors
-
-
-@pytest_asyncio.fixture(scope="session")
-async def slow(service: Service) -> AsyncIterator[Service]:
-    """The same service, for new clients with an hour between attempts."""
-    limits = Limits(attempt=8, first_pause=3600, longest_pause=3600)
-    async with with_limits(service, limits) as slow:
-        yield slow
 
 
 @pytest.fixture

@@ -1,14 +1,30 @@
-"""Database servers of the tests: what they are set to, databases of one test, and one that answers nothing."""
+"""Databases of the tests: what servers are set to, databases of one test, connections, locks, and silence."""
 
 import os
 import signal
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import asyncpg
 
 from starter.local.postgres import EmbeddedPostgres
+from tests.support.waiting import free_port
 
 THROW_AWAY = {"fsync": "off", "full_page_writes": "off", "max_connections": "300"}
+
+
+@contextmanager
+def running_postgres(data: Path) -> Iterator[EmbeddedPostgres]:
+    """A server that may lose what it holds, stopped at the end."""
+    server = EmbeddedPostgres(data, free_port(), "secret", settings=THROW_AWAY)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
 
 
 @asynccontextmanager
@@ -19,7 +35,40 @@ async def database(server: EmbeddedPostgres, name: str) -> AsyncIterator[str]:
     try:
         yield server.dsn(unique)
     finally:
-        await server.drop_database(unique)
+        async with server.session() as postgres:
+            await postgres.execute(f'DROP DATABASE "{unique}" WITH (FORCE)')
+
+
+@asynccontextmanager
+async def connected(dsn: str, **options: Any) -> AsyncIterator[asyncpg.Connection]:
+    """A connection of somebody else, closed at the end."""
+    connection = await asyncpg.connect(dsn, **options)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def fetch(dsn: str, sql: str, *values: object) -> list[asyncpg.Record]:
+    """The rows of one statement on a connection of its own."""
+    async with connected(dsn) as connection:
+        rows: list[asyncpg.Record] = await connection.fetch(sql, *values)
+        return rows
+
+
+async def run_scripts(dsn: str, *scripts: Path) -> None:
+    """Carry out these files of SQL."""
+    async with connected(dsn) as connection:
+        for script in scripts:
+            await connection.execute(script.read_text(encoding="utf-8"))  # a small local file
+
+
+@asynccontextmanager
+async def locked(dsn: str, tables: str) -> AsyncIterator[asyncpg.Connection]:
+    """Somebody holds a lock on these tables: whoever else wants them waits."""
+    async with connected(dsn) as somebody, somebody.transaction():
+        await somebody.execute(f"LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE")
+        yield somebody
 
 
 @contextmanager

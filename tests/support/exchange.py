@@ -87,13 +87,13 @@ class Exchange:
         return None
 
     def _matches(self, number: int, key: str, how: str, pattern: str, limit: int) -> bool:
-        shown = self._shown(number)
-        uris = {"furi": shown["from_uri"], "turi": shown["to_uri"], "ruri": f"sip:{self.calls[number][1]}@sip.test"}
+        dialog = self._shown(number)
+        uris = {"furi": dialog["from_uri"], "turi": dialog["to_uri"], "ruri": f"sip:{self.calls[number][1]}@sip.test"}
         assert (how, limit) == ("re", 0)
         return re.search(pattern, uris[key]) is not None
 
     def _shown(self, number: int) -> dict[str, Any]:
         caller, callee, state = self.calls[number]
-        told = "somebody" if number in self.disguised else callee
-        uris = {"from_uri": f"sip:{caller}@sip.test", "to_uri": f"sip:{told}@sip.test"}
+        name = "somebody" if number in self.disguised else callee
+        uris = {"from_uri": f"sip:{caller}@sip.test", "to_uri": f"sip:{name}@sip.test"}
         return {"h_entry": 7, "h_id": number, "call-id": f"call {number}", "state": state, **uris}

@@ -10,7 +10,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from workflows.domain.provisioning.ledger import Desired
 from workflows.domain.provisioning.standing import Proof
-from workflows.domain.systems import INTERNET, TELEPHONY, System
+from workflows.domain.systems import TELEPHONY, System
 from workflows.ports import (
     STALE_REVISION,
     Claim,
@@ -71,10 +71,10 @@ class Fence:
 
 
 class FakeSystem(ServiceSystem):
-    """A system in memory. ``doubts`` are what it does not do, and why; ``over`` need not be watched any more, with what
-    is missing of its end."""
+    """A system in memory, the telephone system unless said otherwise. ``doubts`` are what it does not do, and why;
+    ``over`` need not be watched any more, with what is missing of its end."""
 
-    def __init__(self, system: System) -> None:
+    def __init__(self, system: System = TELEPHONY) -> None:
         self.system = system
         self.subjects: dict[str, Desired] = {}
         self.orders: list[Ensure] = []
@@ -115,25 +115,6 @@ class FakeSystem(ServiceSystem):
         return Finding(name, self.lines.get(name, False), {}, *doubt)
 
 
-class FakeTelephony(FakeSystem):
-    """A telephone system in memory."""
-
-    def __init__(self) -> None:
-        super().__init__(TELEPHONY)
-
-
-class FakeInternet(FakeSystem):
-    """A network in memory."""
-
-    def __init__(self) -> None:
-        super().__init__(INTERNET)
-
-    @property
-    def accounts(self) -> dict[str, Desired]:
-        """Each account as it was last set."""
-        return self.subjects
-
-
 class FakeDirectory(Directory):
     """A read model in memory, with the same rules of uniqueness."""
 
@@ -154,8 +135,8 @@ class FakeDirectory(Directory):
         granted, lost = self._decide(order.client_id, order.claim) if order.claim else (None, None)
         last = order.first_entry + len(order.entries) - 1
         if not (order.register and lost):
-            shown = replace(order, view=order.view.model_copy(update={"billing_ref": granted})) if granted else order
-            self.shown[order.client_id] = shown if order.register else order
+            named = order.view.model_copy(update={"billing_ref": granted})
+            self.shown[order.client_id] = replace(order, view=named) if order.register and granted else order
             self._hold(order.client_id, {*order.numbers, *(order.claim.numbers if order.claim and not lost else ())})
             for number, entry in enumerate(order.entries, order.first_entry):
                 self.history[order.client_id, number] = f"{entry.event}: {entry.text}"
@@ -163,13 +144,13 @@ class FakeDirectory(Directory):
 
     def word(self, client_id: str, proven: dict[System, int]) -> str:
         """Where the directory says that provisioning stands, given the newest revisions the systems have recorded."""
-        shown = self.shown[client_id]
-        if shown.view.provisioning == "attention":
+        order = self.shown[client_id]
+        if order.view.provisioning == "attention":
             return "attention"
-        done = [max(shown.proven.get(s, 0), proven.get(s, 0)) >= since for s, since in shown.wanted.items()]
+        done = [max(order.proven.get(s, 0), proven.get(s, 0)) >= since for s, since in order.wanted.items()]
         return "settled" if all(done) else "changing"
 
-    def told(self, client_id: str) -> list[str]:
+    def texts_of(self, client_id: str) -> list[str]:
         """The history of a client, oldest first."""
         return [text for (owner, _), text in sorted(self.history.items()) if owner == client_id]
 

@@ -75,8 +75,8 @@ class JsonSystem:
 
     def look(self, kind: str, client_id: str, names: list[str]) -> dict[str, Any]:
         """What it knows of these."""
-        asked = names[::2] if self.forgetful else names
-        return {"items": [self._item(name, known_as(kind, client_id, name)) for name in asked]}
+        mentioned = names[::2] if self.forgetful else names
+        return {"items": [self._item(name, known_as(kind, client_id, name)) for name in mentioned]}
 
     def _item(self, name: str, key: str) -> dict[str, Any]:
         thing = self.things.get(key)

@@ -218,9 +218,9 @@ def _md5(octets: bytes) -> bytes:
 def login(answer: Packet) -> Login:
     """An answer to a login, in plain words."""
     assert answer.code in (AccessAccept, AccessReject)
-    told = {_name(answer, name): answer[name][0] for name in answer.keys()}  # noqa: SIM118  # a packet is no mapping
-    told.pop("Message-Authenticator", None)
-    return Login(answer.code == AccessAccept, told)
+    attributes = {_name(answer, name): answer[name][0] for name in answer.keys()}  # noqa: SIM118  # a packet is no mapping
+    attributes.pop("Message-Authenticator", None)
+    return Login(answer.code == AccessAccept, attributes)
 
 
 def _name(answer: Packet, name: str) -> str:

@@ -5,21 +5,26 @@ import itertools
 import sys
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx2
 import uvicorn
 from fastapi import FastAPI
 from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from activities.at_once import SideBySide
+from activities.background import background
 from activities.calendar import ZoneRules
 from activities.database import Database
 from activities.directory.evidence import Evidences
+from activities.directory.migrations import migrate
 from activities.directory.publish import PostgresDirectory
 from activities.settings import Settings
 from activities.systems import Systems
@@ -30,9 +35,11 @@ from starter.contract.catalogue import Catalogue
 from starter.credentials import Keyring
 from starter.directory.reads import DirectoryReads
 from starter.directory.watching import Watch
+from starter.local.postgres import EmbeddedPostgres
 from starter.temporal.gateway import Gateway
 from starter.web.http_server import Server
-from tests.support.fakes import FakeInternet, FakeSystem, FakeTelephony
+from tests.support.databases import connected
+from tests.support.fakes import FakeSystem
 from tests.support.waiting import HANGING, eventually, free_port
 from worker import hearing_all_at_once, of_instances, together
 from workflows.client_lifecycle import ClientLifecycle
@@ -40,6 +47,7 @@ from workflows.domain.provisioning.standing import Limits
 from workflows.domain.systems import INTERNET, TELEPHONY, System, SystemInstance
 from workflows.guard import Guard
 from workflows.ports import Ensure, Evidence
+from workflows.visibility import KEYS
 from workflows.wire.start import TASK_QUEUE
 
 TEMPORAL = Path(sys.executable).with_name("temporal")
@@ -58,29 +66,6 @@ def number() -> str:
     return f"+44207946{next(_numbers):04}"
 
 
-class RecordedTelephony(FakeTelephony):
-    """The fake telephone system, whose evidence is taken down in the real directory."""
-
-    def __init__(self, evidences: Evidences) -> None:
-        super().__init__()
-        self._evidences = evidences
-
-    async def ensure(self, order: Ensure) -> Evidence:
-        evidence = read_back(await super().ensure(order))
-        return await self._evidences.record(order.client_id, evidence, order.release)
-
-
-class RecordedInternet(FakeInternet):
-    """The fake network, whose evidence is taken down in the real directory."""
-
-    def __init__(self, evidences: Evidences) -> None:
-        super().__init__()
-        self._evidences = evidences
-
-    async def ensure(self, order: Ensure) -> Evidence:
-        return await self._evidences.record(order.client_id, read_back(await super().ensure(order)))
-
-
 def read_back(evidence: Evidence) -> Evidence:
     """The evidence, with what a real system would have shown of each line or account."""
     findings = [replace(x, seen={"row": "on" if x.in_service else "off"}) for x in evidence.findings]
@@ -88,14 +73,15 @@ def read_back(evidence: Evidence) -> Evidence:
 
 
 class RecordedSystem(FakeSystem):
-    """A fake system of a further kind, whose evidence is taken down in the real directory."""
+    """A fake system, whose evidence is taken down in the real directory."""
 
     def __init__(self, system: System, evidences: Evidences) -> None:
         super().__init__(system)
         self._evidences = evidences
 
     async def ensure(self, order: Ensure) -> Evidence:
-        return await self._evidences.record(order.client_id, read_back(await super().ensure(order)))
+        evidence = read_back(await super().ensure(order))
+        return await self._evidences.record(order.client_id, evidence, order.release)
 
 
 @dataclass
@@ -106,8 +92,8 @@ class Service:
     api: httpx2.AsyncClient
     clients: ClientService
     temporal: Client
-    telephony: FakeTelephony
-    internet: FakeInternet
+    telephony: FakeSystem
+    internet: FakeSystem
     doors: FakeSystem
     settings: Settings
 
@@ -122,10 +108,29 @@ class Service:
         assert not wait or client["provisioning"] == "settled", client
         return client
 
+    async def site(self, name: str = "", timezone: str = "Europe/London", *, site_id: str = "", **record: Any) -> str:
+        """The identifier of a new site, and its name unless it is given one."""
+        site_id = site_id or unique("site")
+        body = {"site_id": site_id, "name": name or site_id, "timezone": timezone, "systems": {}, **record}
+        answer = await self.api.post("/sites", json=body)
+        assert (answer.status_code, body.items() <= answer.json().items()) == (201, True), answer.text
+        return site_id
+
     async def post(self, client_id: str, command: str, wait: int = 20, key: str = "", **body: Any) -> httpx2.Response:
         """The answer to a command."""
         headers = waiting(wait) | ({"Idempotency-Key": key} if key else {})
         return await self.api.post(f"/clients/{client_id}/{command}", json=body, headers=headers)
+
+    async def client(self, client_id: str) -> dict[str, Any]:
+        """A client, as the API shows it."""
+        answer = await self.api.get(f"/clients/{client_id}")
+        assert answer.status_code == 200, answer.text
+        client: dict[str, Any] = answer.json()
+        return client
+
+    def directory(self) -> AbstractAsyncContextManager[asyncpg.Connection]:
+        """A connection to the directory's database."""
+        return connected(self.settings.directory_dsn.get_secret_value())
 
     async def known(self, client_id: str) -> None:
         """Return when the client's workflow knows what the directory shows: proofs are there a moment before."""
@@ -222,13 +227,32 @@ async def calling(url: str, token: str = TOKEN) -> AsyncIterator[httpx2.AsyncCli
 
 
 @asynccontextmanager
+async def running_temporal(*dynamic_config: str) -> AsyncIterator[Client]:
+    """A Temporal server that knows our search attributes, with this dynamic configuration."""
+    async with await WorkflowEnvironment.start_local(
+        dev_server_existing_path=str(TEMPORAL),
+        data_converter=pydantic_data_converter,
+        search_attributes=KEYS,
+        dev_server_log_level="error",
+        dev_server_extra_args=[part for value in dynamic_config for part in ("--dynamic-config-value", value)],
+    ) as environment:
+        yield environment.client
+
+
+async def settings_on(postgres: EmbeddedPostgres, name: str) -> Settings:
+    """Settings of a process on a migrated directory of its own."""
+    dsn = await postgres.ensure_database(name)
+    await migrate(dsn)
+    return Settings(directory_dsn=dsn, telephony_dsn=dsn, internet_dsn=dsn, token=TOKEN)
+
+
+@asynccontextmanager
 async def running_service(temporal: Client, settings: Settings) -> AsyncIterator[Service]:
     """The service with one worker and one site."""
     dsn = settings.directory_dsn.get_secret_value()
     async with Database("directory", dsn, settings) as database:
         evidences = Evidences(database, 5)
-        telephony, internet = RecordedTelephony(evidences), RecordedInternet(evidences)
-        doors = RecordedSystem("doors", evidences)
+        telephony, internet, doors = (RecordedSystem(system, evidences) for system in (TELEPHONY, INTERNET, "doors"))
         fakes = {TELEPHONY: telephony, INTERNET: internet, "doors": doors}
         served = {SystemInstance(system): fake for system, fake in fakes.items()}
         systems = Systems({**served, SystemInstance("doors", "annex"): doors})
@@ -246,12 +270,10 @@ async def running_service(temporal: Client, settings: Settings) -> AsyncIterator
         workers = together(*of_instances(temporal, systems, TASK_QUEUE), hearing_all_at_once(worker))
         watch = Watch(dsn, pause=0.1)
         clients = ClientService(Gateway(temporal, "http://ui"), DirectoryReads(database), watch, LIMITS, KEYRING)
-        async with workers, watched(watch), serving(create_app(clients, TOKEN)) as url, calling(url) as api:
-            answer = await api.post(
-                "/sites", json={"site_id": SITE, "name": "Thames House", "timezone": "Europe/London"}
-            )
-            assert answer.status_code == 201, answer.text
-            yield Service(url, api, clients, temporal, telephony, internet, doors, settings)
+        async with workers, background(watch.run), serving(create_app(clients, TOKEN)) as url, calling(url) as api:
+            service = Service(url, api, clients, temporal, telephony, internet, doors, settings)
+            await service.site("Thames House", site_id=SITE)
+            yield service
 
 
 @asynccontextmanager
@@ -269,17 +291,6 @@ async def with_kinds(service: Service, catalogue: Catalogue) -> AsyncIterator[Se
     clients = ClientService(same.gateway, same.directory, same.watch, LIMITS, KEYRING, catalogue)
     async with serving(create_app(clients, TOKEN)) as url, calling(url) as api:
         yield replace(service, url=url, api=api, clients=clients)
-
-
-@asynccontextmanager
-async def watched(watch: Watch) -> AsyncIterator[None]:
-    """The watch, while it listens."""
-    task = asyncio.create_task(watch.run())
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 def unique(prefix: str) -> str:

@@ -55,9 +55,9 @@ class Terminal:
 
     async def ready(self) -> str:
         """Its one line, once there."""
-        return await eventually(lambda: self.said("Connect is ready"))
+        return await eventually(lambda: self.line_with("Connect is ready"))
 
-    def said(self, what: str) -> str:
+    def line_with(self, what: str) -> str:
         assert self.process is not None
         text = self.output.read_text(encoding="utf-8")
         assert self.process.poll() is None or what in text, text

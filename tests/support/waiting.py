@@ -14,6 +14,7 @@ from starter.local.ports import free_port as free_port
 from starter.local.ports import is_free
 
 T = TypeVar("T")
+NOTHING = object()
 HANGING = 120.0  # seconds, after which nobody believes that it will still happen
 
 
@@ -24,12 +25,29 @@ def unless_it_hangs() -> asyncio.Timeout:
 
 @overload
 async def eventually(
-    condition: Callable[[], Coroutine[Any, Any, T]], within: float = ..., every: float = ..., why: str = ...
+    condition: Callable[[], Coroutine[Any, Any, T]],
+    within: float = ...,
+    every: float = ...,
+    why: str = ...,
+    equal: object = ...,
 ) -> T: ...
 @overload
-async def eventually(condition: Callable[[], T], within: float = ..., every: float = ..., why: str = ...) -> T: ...
-async def eventually(condition: Callable[[], Any], within: float = HANGING, every: float = 0.02, why: str = "") -> Any:
-    """Ask until the answer is true, and return it. AssertionErrors meanwhile mean "not yet"; the last one is raised.
+async def eventually(
+    condition: Callable[[], T],
+    within: float = ...,
+    every: float = ...,
+    why: str = ...,
+    equal: object = ...,
+) -> T: ...
+async def eventually(
+    condition: Callable[[], Any],
+    within: float = HANGING,
+    every: float = 0.02,
+    why: str = "",
+    equal: object = NOTHING,
+) -> Any:
+    """Ask until the answer is true, or ``equal`` to what is given, and return it. AssertionErrors meanwhile mean "not
+    yet"; the last one is the cause of what is raised in the end.
 
     ``within`` and ``every`` are seconds. The condition may be a coroutine function.
     """
@@ -39,12 +57,13 @@ async def eventually(condition: Callable[[], Any], within: float = HANGING, ever
         try:
             answer = condition()
             value = await answer if inspect.isawaitable(answer) else answer
-            if value:
+            if value == equal if equal is not NOTHING else value:
                 return value
+            complaint = AssertionError(f"still {value!r}")
         except AssertionError as e:
             complaint = e
         if time.monotonic() > end:
-            raise complaint or AssertionError(f"not within {within:g} s{': ' if why else ''}{why}")
+            raise AssertionError(f"not within {within:g} s{': ' if why else ''}{why}") from complaint
         await asyncio.sleep(every)
 
 

@@ -7,7 +7,7 @@ import httpx2
 from tests.support.waiting import HANGING
 
 
-async def said(url: str, *lines: str, body: str = "") -> tuple[int, str]:
+async def answer_to(url: str, *lines: str, body: str = "") -> tuple[int, str]:
     """What a request of these header lines is answered: its status, and all of it."""
     address = httpx2.URL(url)
     reader, writer = await asyncio.open_connection(address.host, address.port)

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from temporalio.api.enums.v1 import EventType
@@ -21,7 +21,7 @@ from temporalio.worker import Interceptor, Replayer, Worker
 from activities.at_once import SideBySide
 from activities.calendar import ZoneRules
 from activities.systems import Systems
-from tests.support.fakes import FakeDirectory, FakeInternet, FakeSystem, FakeTelephony
+from tests.support.fakes import FakeDirectory, FakeSystem
 from tests.support.waiting import eventually, unless_it_hangs
 from worker import hearing_all_at_once, of_instances, together
 from workflows.client_lifecycle import ClientLifecycle
@@ -68,15 +68,20 @@ async def running_server() -> AsyncIterator[WorkflowEnvironment]:
         yield environment
 
 
+def london_day(now: datetime) -> date:
+    return local_day(now, LONDON)
+
+
 class Service:
     """One worker, four fake systems, and the clients started in it."""
 
     def __init__(self, environment: WorkflowEnvironment) -> None:
         self.environment, self.temporal = environment, environment.client
-        self.queue = f"house-{uuid.uuid4().hex[:8]}"
-        self.telephony, self.internet, self.directory = FakeTelephony(), FakeInternet(), FakeDirectory()
+        self.queue = f"service-{uuid.uuid4().hex[:8]}"
+        self.telephony, self.internet, self.directory = FakeSystem(), FakeSystem(INTERNET), FakeDirectory()
         self.doors = FakeSystem("doors")
         self.handles: list[Handle] = []
+        self.today = london_day(datetime.now(UTC))
         self.timezones: dict[str, str] = {}
 
     @property
@@ -101,6 +106,16 @@ class Service:
         return together(
             *of_instances(self.temporal, self.served, self.queue, interceptors=around), hearing_all_at_once(clients)
         )
+
+    @asynccontextmanager
+    async def at_work(self) -> AsyncIterator[Self]:
+        """The service with its worker. At the end every history that was made in it is replayed."""
+        async with self.worker():
+            yield self
+            histories = await self.histories()
+            for handle in self.handles:
+                await end(self, handle)
+        await replay(histories)
 
     async def start(
         self,
@@ -148,10 +163,9 @@ class Service:
         """The services of a virtual client."""
         return Services(ClientType.VIRTUAL, tuple(Line(number) for number in numbers))
 
-    @staticmethod
-    def day(offset: int, now: datetime | None = None) -> date:
-        """A calendar day counted from today, in London."""
-        return local_day(now or datetime.now(UTC), LONDON) + timedelta(days=offset)
+    def day(self, offset: int) -> date:
+        """A calendar day in London, counted from that on which the test began: midnight may pass meanwhile."""
+        return self.today + timedelta(days=offset)
 
     async def command(self, handle: Handle, kind: str, command_id: str = "", **fields: Any) -> CommandAnswer:
         """Ask for a command, as the API does it, and hear the answer; refused ones raise, see refusal_of."""
@@ -196,6 +210,18 @@ class Service:
         """The client's newest run, whatever run it was started with."""
         return self.temporal.get_workflow_handle_for(ClientLifecycle.run, handle.id)
 
+    async def renew(self, handle: Handle) -> None:
+        """Have the client renewed, without a command."""
+        current = self.latest(handle)
+
+        run_id = (await current.describe()).run_id
+        await current.signal("roll")
+
+        async def renewed() -> bool:
+            return (await current.describe()).run_id != run_id
+
+        await eventually(renewed)
+
     async def skip(self, handle: Handle, delta: timedelta) -> None:
         """Let that much time pass for this client alone."""
         await self.environment.fast_forward(handle, delta)
@@ -215,7 +241,7 @@ class Service:
                 if view.provisioning == "settled":
                     assert self.directory.word(client_id, proven) == "settled", client_id
 
-    async def asked(self, handle: Handle, update: str) -> bool:
+    async def has_accepted(self, handle: Handle, update: str) -> bool:
         """Whether the client has accepted an update of this name."""
         async for event in handle.fetch_history_events():
             accepted = event.workflow_execution_update_accepted_event_attributes
@@ -285,10 +311,10 @@ async def replay_everything(client: TemporalClient, but: Collection[str] = ()) -
     return len(histories)
 
 
-async def refusal_of(asked: Awaitable[Any]) -> ApplicationError:
+async def refusal_of(request: Awaitable[Any]) -> ApplicationError:
     """The typed refusal an update came back with."""
     with pytest.raises(WorkflowUpdateFailedError) as failed:
-        await asked
+        await request
     assert isinstance(failed.value.cause, ApplicationError), failed.value.cause
     return failed.value.cause
 

@@ -6,14 +6,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import asyncpg
-
+from tests.support.databases import fetch
 from tests.support.router import Nas
 from tests.support.service import waiting
-from tests.support.waiting import eventually, free_udp_port
+from tests.support.waiting import free_udp_port
 from tests.systems.service import Building, Systems, running_service
+from workflows.domain.systems import INTERNET
 
-INTERNET = {"down_mbps": 100, "up_mbps": 20, "vlan": 110}
+ACCESS = {"down_mbps": 100, "up_mbps": 20, "vlan": 110}
 
 
 @dataclass
@@ -30,7 +30,7 @@ class Network:
 
     async def tenant(self, **record: Any) -> tuple[str, str]:
         """A client with internet access only: its id, which is its account, and the password of its router."""
-        client_id = await self.building.create(internet=INTERNET, **record)
+        client_id = await self.building.create(internet=ACCESS, **record)
         return client_id, (await self.building.credentials(client_id))["radius"]["password"]
 
     async def ask(self, client_id: str, command: str, **body: Any) -> None:
@@ -51,20 +51,13 @@ class Network:
     async def open_sessions(self) -> list[tuple[str, str]]:
         """Account and session id of every open row."""
         sql = "SELECT username, acctsessionid FROM radacct WHERE acctstoptime IS NULL"
-        return [tuple(row) for row in await self._rows("radius", sql)]
+        return [tuple(row) for row in await fetch(self.building.databases["radius"], sql)]
 
     async def rounds(self, count: int = 2) -> None:
         """Return when all that is off was looked at so many times more."""
-        sql = "SELECT begun_at FROM watch_rounds WHERE system = 'internet'"
-        for _ in range(count):
-            before = await self._rows("connect", sql)
+        await self.building.rounds(INTERNET, count)
 
-            async def again(before: list[asyncpg.Record] = before) -> bool:
-                return await self._rows("connect", sql) != before
-
-            await eventually(again)
-
-    async def told(self, client_id: str, words: str) -> list[str]:
+    async def lines_with(self, client_id: str, words: str) -> list[str]:
         """The lines of a client's history with these words."""
         answer = await self.building.api.get(f"/clients/{client_id}/history")
         return [line["text"] for line in answer.json()["items"] if words in line["text"]]
@@ -73,21 +66,13 @@ class Network:
         """The last finding of a client's account that lies in the directory, with the method of its proof."""
         sql = """SELECT findings, method FROM proofs WHERE client_id = $1 AND system = 'internet' AND kind = 'change'
             ORDER BY revision DESC LIMIT 1"""
-        (row,) = await self._rows("connect", sql, client_id)
+        (row,) = await fetch(self.building.databases["connect"], sql, client_id)
         (finding,) = json.loads(row["findings"])
         return {**finding, "method": row["method"]}
 
     async def execute(self, sql: str, *values: object, database: str = "radius") -> None:
         """Change FreeRADIUS's database, or another, behind everybody's back."""
-        await self._rows(database, sql, *values)
-
-    async def _rows(self, database: str, sql: str, *values: object) -> list[asyncpg.Record]:
-        connection = await asyncpg.connect(self.building.databases[database])
-        try:
-            rows: list[asyncpg.Record] = await connection.fetch(sql, *values)
-            return rows
-        finally:
-            await connection.close()
+        await fetch(self.building.databases[database], sql, *values)
 
 
 @asynccontextmanager

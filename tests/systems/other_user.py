@@ -96,7 +96,7 @@ async def database(ports: list[int]) -> str:
     return worst(outcomes)
 
 
-def asked(url: str, body: bytes | None = None, **headers: str) -> str:
+def answer_of(url: str, body: bytes | None = None, **headers: str) -> str:
     """The status of an answer, or refused (401, 403, 404)."""
     request = urllib.request.Request(url, body, headers)  # noqa: S310  # our own address
     try:
@@ -115,7 +115,7 @@ def json_rpc(ports: list[int]) -> str:
         for method in RPC:
             body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": []}).encode()
             for path in ("RPC", "", "RPC/", "jsonrpc"):
-                outcomes.add(asked(f"http://127.0.0.1:{port}/{path}", body, **{"Content-Type": "application/json"}))
+                outcomes.add(answer_of(f"http://127.0.0.1:{port}/{path}", body, **{"Content-Type": "application/json"}))
     return worst(outcomes)
 
 
@@ -123,9 +123,9 @@ def api(url: str) -> str:
     """Everything that needs the token, without one and with guesses."""
     outcomes = set()
     for path in ("clients", "sites", "systems", "attention", "clients/acme", "clients/acme/credentials"):
-        outcomes.add(asked(f"{url}/api/v1/{path}"))
-        outcomes |= {asked(f"{url}/api/v1/{path}", Authorization=f"Bearer {guess}") for guess in GUESSES}
-    outcomes.add(asked(f"{url}/api/v1/clients/acme/suspend", b"{}", **{"Content-Type": "application/json"}))
+        outcomes.add(answer_of(f"{url}/api/v1/{path}"))
+        outcomes |= {answer_of(f"{url}/api/v1/{path}", Authorization=f"Bearer {guess}") for guess in GUESSES}
+    outcomes.add(answer_of(f"{url}/api/v1/clients/acme/suspend", b"{}", **{"Content-Type": "application/json"}))
     return worst(outcomes)
 
 

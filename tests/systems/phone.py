@@ -194,18 +194,20 @@ class Phone(asyncio.DatagramProtocol):
     def _login(self, method: str, uri: str, headers: Headers) -> str:
         """The answer to a challenge (RFC 2617 section 3.2.2)."""
         www = "www-authenticate" in headers
-        challenge = headers["www-authenticate" if www else "proxy-authenticate"][0]
-        asked = {name: quoted or bare for name, quoted, bare in re.findall(r'(\w+)=(?:"([^"]*)"|([^,\s]+))', challenge)}
-        ours = _md5(f"{self.username}:{asked['realm']}:{self.password}")
-        nonce, what = asked["nonce"], _md5(f"{method}:{uri}")
-        said = f'username="{self.username}", realm="{asked["realm"]}", nonce="{nonce}", uri="{uri}", algorithm=MD5'
-        if "qop" in asked:
+        text = headers["www-authenticate" if www else "proxy-authenticate"][0]
+        challenge = {name: quoted or bare for name, quoted, bare in re.findall(r'(\w+)=(?:"([^"]*)"|([^,\s]+))', text)}
+        ours = _md5(f"{self.username}:{challenge['realm']}:{self.password}")
+        nonce, what = challenge["nonce"], _md5(f"{method}:{uri}")
+        header = (
+            f'username="{self.username}", realm="{challenge["realm"]}", nonce="{nonce}", uri="{uri}", algorithm=MD5'
+        )
+        if "qop" in challenge:
             once = secrets.token_hex(4)
             response = _md5(f"{ours}:{nonce}:00000001:{once}:auth:{what}")
-            said += f', qop=auth, nc=00000001, cnonce="{once}"'
+            header += f', qop=auth, nc=00000001, cnonce="{once}"'
         else:
             response = _md5(f"{ours}:{nonce}:{what}")
-        return f'{"Authorization" if www else "Proxy-Authorization"}: Digest {said}, response="{response}"'
+        return f'{"Authorization" if www else "Proxy-Authorization"}: Digest {header}, response="{response}"'
 
 
 async def _within(queue: "asyncio.Queue[Reply]", seconds: float) -> Reply | None:

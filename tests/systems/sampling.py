@@ -61,12 +61,12 @@ async def sampling(name: str, ask: Callable[[], Awaitable[int]], pause: float = 
 
 async def _sample(samples: Samples, ask: Callable[[], Awaitable[int]], pause: float) -> None:
     while True:
-        asked = time.monotonic()
+        began = time.monotonic()
         try:
             code = await ask()
         except TimeoutError:
             code = NOTHING
-        samples.taken.append(Sample(asked, time.monotonic(), code))
+        samples.taken.append(Sample(began, time.monotonic(), code))
         await asyncio.sleep(pause)  # between questions, not for anything to happen
 
 

@@ -1,17 +1,17 @@
 """The whole service on real systems: our API, a worker with its real adapters, Kamailio and FreeRADIUS themselves."""
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx2
 from pydantic import SecretStr
-from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.testing import WorkflowEnvironment
 
 import worker
+from activities.background import background
 from activities.database import open_databases
 from activities.settings import Settings
 from starter.app import create_app
@@ -23,14 +23,14 @@ from starter.local.data_folder import DataFolder
 from starter.local.databases import prepare
 from starter.local.postgres import EmbeddedPostgres
 from starter.local.private_files import read_private
-from starter.local.systems import Daemon, FreeRadius, Kamailio, daemons
+from starter.local.systems import FreeRadius, Kamailio, daemons
 from starter.temporal.gateway import Gateway
-from tests.support.databases import THROW_AWAY
+from tests.support.databases import fetch, running_postgres
 from tests.support.router import Login, Router
-from tests.support.service import SITE, TEMPORAL, TOKEN, calling, serving, waiting, watched
-from tests.support.waiting import eventually, free_port, free_udp_port
+from tests.support.service import SITE, TOKEN, calling, running_temporal, serving, waiting
+from tests.support.waiting import eventually, free_udp_port
 from tests.systems.phone import Phone
-from workflows.visibility import KEYS
+from workflows.domain.systems import System
 
 DOMAIN = "sip.test"
 KEY = "a master key that is long enough for the tests"
@@ -77,19 +77,38 @@ class Building:
         view: dict[str, Any] = answer.json()
         return view
 
+    async def rounds(self, system: System, count: int = 2) -> None:
+        """Return when all that is off on a system was looked at so many times more."""
+        sql = "SELECT begun_at FROM watch_rounds WHERE system = $1"
+        for _ in range(count):
+            before = await fetch(self.databases["connect"], sql, system)
+
+            async def another(before: list[asyncpg.Record] = before) -> bool:
+                return await fetch(self.databases["connect"], sql, system) != before
+
+            await eventually(another)
+
     async def credentials(self, client_id: str) -> dict[str, Any]:
         answer = await self.api.get(f"/clients/{client_id}/credentials")
         assert answer.status_code == 200, answer.text
         assert answer.headers["Cache-Control"] == "no-store"
-        told: dict[str, Any] = answer.json()
-        return told
+        credentials: dict[str, Any] = answer.json()
+        return credentials
 
     async def phone(self, client_id: str, line: int = 0) -> Phone:
         """A telephone configured for a line of the client. Open it with ``async with``."""
-        told = await self.credentials(client_id)
-        host, _, port = told["servers"]["sip"].partition(":")
-        login = told["sip"][line]
-        return Phone(login["username"], login["password"], told["servers"]["sip_domain"], (host, int(port)))
+        credentials = await self.credentials(client_id)
+        host, _, port = credentials["servers"]["sip"].partition(":")
+        login = credentials["sip"][line]
+        return Phone(login["username"], login["password"], credentials["servers"]["sip_domain"], (host, int(port)))
+
+    @asynccontextmanager
+    async def phones(self, *clients: str) -> AsyncIterator[list[Phone]]:
+        """A registered telephone for the first line of each client."""
+        async with AsyncExitStack() as stack:
+            phones = [await stack.enter_async_context(await self.phone(client)) for client in clients]
+            assert [await phone.register() for phone in phones] == [200] * len(phones)
+            yield phones
 
     async def log_in(self, client_id: str) -> Login:
         """A login of the router configured for the client."""
@@ -100,21 +119,23 @@ class Building:
 @contextmanager
 def running_systems(folder: Path) -> Iterator[Systems]:
     """Both daemons as `connect up --systems` starts them, with a database server of their own."""
-    with DataFolder.held(folder) as held:
-        server = EmbeddedPostgres(held.postgres, free_port(), "secret", settings=THROW_AWAY)
-        server.start()
-        started: list[Daemon] = []
-        try:
-            prepare(server)
-            freeradius, kamailio = daemons(server, held, free_udp_port(), free_udp_port(), DOMAIN)
-            for it in (freeradius, kamailio):
-                started.append(it)
-                it.start()
-            yield Systems(server, freeradius, kamailio, *map(read_private, (held.radius_secret, held.rpc_secret)))
-        finally:
-            for daemon in started:
-                daemon.stop()
-            server.stop()
+    with DataFolder.held(folder) as held, running_postgres(held.postgres) as server, ExitStack() as stack:
+        prepare(server)
+        freeradius, kamailio = daemons(server, held, free_udp_port(), free_udp_port(), DOMAIN)
+        for daemon in (freeradius, kamailio):
+            stack.callback(daemon.stop)
+            daemon.start()
+        yield Systems(server, freeradius, kamailio, *map(read_private, (held.radius_secret, held.rpc_secret)))
+
+
+def for_preparation(server: EmbeddedPostgres, *, telephony: str = "kamailio", internet: str = "radius") -> Settings:
+    """Settings for `connect prepare`, with the owner's access to databases of these names."""
+    return Settings(
+        directory_dsn=SecretStr(server.dsn("connect", "connect")),
+        telephony_dsn=SecretStr(server.dsn(telephony)),
+        internet_dsn=SecretStr(server.dsn(internet)),
+        master_key=SecretStr(KEY),
+    )
 
 
 @asynccontextmanager
@@ -144,21 +165,13 @@ async def running_service(systems: Systems, **changed: Any) -> AsyncIterator[Bui
     databases = {name: server.dsn(name) for name in ("connect", "kamailio", "radius")}
     watch = Watch(settings.directory_dsn.get_secret_value(), pause=0.1)
     async with (
-        await WorkflowEnvironment.start_local(
-            dev_server_existing_path=str(TEMPORAL),
-            data_converter=pydantic_data_converter,
-            search_attributes=KEYS,
-            dev_server_log_level="error",
-            dev_server_extra_args=["--dynamic-config-value", 'history.timerProcessorMaxTimeShift="1ms"'],
-        ) as environment,
+        running_temporal('history.timerProcessorMaxTimeShift="1ms"') as temporal,
         open_databases(settings) as pools,
-        worker.build(environment.client, pools, settings),
+        worker.build(temporal, pools, settings),
     ):
         directory = DirectoryReads(pools.directory)
-        clients = ClientService(
-            Gateway(environment.client, "http://ui"), directory, watch, settings.limits, Keyring.of(settings)
-        )
-        async with watched(watch), serving(create_app(clients, TOKEN)) as url, calling(url) as api:
+        clients = ClientService(Gateway(temporal, "http://ui"), directory, watch, settings.limits, Keyring.of(settings))
+        async with background(watch.run), serving(create_app(clients, TOKEN)) as url, calling(url) as api:
             site = {"site_id": SITE, "name": "Thames House", "timezone": "Europe/London"}
             assert (await api.post("/sites", json=site)).status_code in (201, 409)  # services on the same systems
             yield Building(api, kamailio, freeradius, Router(freeradius.port, systems.secret), databases)

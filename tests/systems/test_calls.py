@@ -5,14 +5,14 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
-import asyncpg
 import pytest
 import pytest_asyncio
 
+from tests.support.databases import fetch
 from tests.support.service import number
 from tests.support.waiting import eventually
-from tests.systems.phone import Call, Phone
 from tests.systems.service import Building, Systems, running_service
+from workflows.domain.systems import TELEPHONY
 
 REFUSED = 403
 
@@ -32,35 +32,34 @@ async def tenant(building: Building, *protected: bool) -> str:
 
 async def evidence(building: Building, client_id: str) -> dict[str, dict[str, Any]]:
     """What was last found of each line, by number; "" is the method."""
-    connection = await asyncpg.connect(building.databases["connect"])
-    try:
-        row = await connection.fetchrow(
-            """SELECT findings, method, kind FROM proofs WHERE client_id = $1 AND system = 'telephony'
-            ORDER BY at DESC LIMIT 1""",
-            client_id,
-        )
-    finally:
-        await connection.close()
-    assert row
+    [row] = await fetch(
+        building.databases["connect"],
+        """SELECT findings, method, kind FROM proofs WHERE client_id = $1 AND system = 'telephony'
+        ORDER BY at DESC LIMIT 1""",
+        client_id,
+    )
     found = {it["subject"]: it for it in json.loads(row["findings"])}
     return found | {"": {"method": row["method"], "kind": row["kind"]}}
 
 
-def heard_the_end(call: Call, *phones: Phone) -> bool:
-    assert [phone.ended for phone in phones] == [[call.key]] * len(phones)
-    return True
+async def shows(building: Building, path: str, words: str) -> None:
+    """Until the API shows these words there."""
+
+    async def found() -> bool:
+        return words in (await building.api.get(path)).text
+
+    await eventually(found)
 
 
 @pytest.mark.parametrize("as_caller", [True, False], ids=["as caller", "as callee"])
 async def test_a_call_in_progress_ends_at_suspension_and_both_hear_it(building: Building, as_caller: bool) -> None:
     acme, other = await tenant(building), await tenant(building)
-    async with await building.phone(acme) as ours, await building.phone(other) as theirs:
-        assert (await ours.register(), await theirs.register()) == (200, 200)
+    async with building.phones(acme, other) as (ours, theirs):
         caller, callee = (ours, theirs) if as_caller else (theirs, ours)
         call = await caller.dial(callee.username)
         assert call.code == 200
         await building.tell(acme, "suspend")
-        await eventually(lambda: heard_the_end(call, ours, theirs))
+        await eventually(lambda: [ours.ended, theirs.ended], equal=[[call.key], [call.key]])
         assert await theirs.register() == 200
     found = await evidence(building, acme)
     seen = found[f"+{ours.username}"]["seen"]
@@ -74,8 +73,7 @@ async def test_a_call_in_progress_ends_at_suspension_and_both_hear_it(building: 
 
 async def test_calls_of_others_go_on(building: Building) -> None:
     acme, one, two = await tenant(building), await tenant(building), await tenant(building)
-    async with await building.phone(one) as ours, await building.phone(two) as theirs:
-        assert (await ours.register(), await theirs.register()) == (200, 200)
+    async with building.phones(one, two) as (ours, theirs):
         call = await ours.dial(theirs.username)
         await building.tell(acme, "suspend")
         assert await ours.hang_up(call) == 200
@@ -84,29 +82,22 @@ async def test_calls_of_others_go_on(building: Building) -> None:
 
 async def test_whom_a_call_is_for_is_what_was_dialled_not_what_the_telephone_says(building: Building) -> None:
     acme, other = await tenant(building), await tenant(building)
-    async with await building.phone(acme) as ours, await building.phone(other) as theirs:
-        assert (await ours.register(), await theirs.register()) == (200, 200)
+    async with building.phones(acme, other) as (ours, theirs):
         call = await theirs.dial(ours.username, to="somebody-else")
         assert call.code == 200
         await building.tell(acme, "suspend")
-        await eventually(lambda: heard_the_end(call, ours, theirs))
+        await eventually(lambda: [ours.ended, theirs.ended], equal=[[call.key], [call.key]])
 
 
 async def test_a_call_that_rings_at_suspension_ends_when_it_is_answered(building: Building) -> None:
     acme, other = await tenant(building), await tenant(building)
-    async with await building.phone(acme) as ours, await building.phone(other) as theirs:
-        assert (await ours.register(), await theirs.register()) == (200, 200)
+    async with building.phones(acme, other) as (ours, theirs):
         ours.answers = False
         dialled = asyncio.create_task(theirs.dial(ours.username))
         await eventually(lambda: ours.rang)
         answer = await building.api.post(f"/clients/{acme}/suspend", json={})
         assert answer.status_code in (200, 202)
-
-        async def told() -> bool:
-            view = await building.api.get(f"/clients/{acme}")
-            return "a call from before still rings" in view.text
-
-        await eventually(told)
+        await shows(building, f"/clients/{acme}", "a call from before still rings")
         ours.take()
         assert (await dialled).code == 200
         await eventually(lambda: ours.ended and theirs.ended)
@@ -114,12 +105,11 @@ async def test_a_call_that_rings_at_suspension_ends_when_it_is_answered(building
 
 async def test_calls_finish_where_settings_say_so_and_the_evidence_counts_them(lenient: Building) -> None:
     acme, other = await tenant(lenient), await tenant(lenient)
-    async with await lenient.phone(acme) as ours, await lenient.phone(other) as theirs:
-        assert (await ours.register(), await theirs.register()) == (200, 200)
+    async with lenient.phones(acme, other) as (ours, theirs):
         call = await ours.dial(theirs.username)
         assert (await lenient.tell(acme, "suspend"))["provisioning"] == "settled"
         assert (await evidence(lenient, acme))[f"+{ours.username}"]["seen"]["calls"] == "1"
-        await rounds(lenient)
+        await lenient.rounds(TELEPHONY)
         assert "alive" not in (await lenient.api.get(f"/clients/{acme}/history")).text, "a call that may finish is not"
         assert await ours.hold(call) == 200
         assert await ours.register() == REFUSED
@@ -150,22 +140,6 @@ async def test_a_protected_line_keeps_its_call_and_its_registration_through_a_su
     assert [found[f"+{phone.username}"]["in_service"] for phone in (lift, clients)] == [True, False]
 
 
-async def rounds(building: Building, count: int = 2) -> None:
-    """Return when all lines that are off were looked at so many times more."""
-    connection = await asyncpg.connect(building.databases["connect"])
-    try:
-        for _ in range(count):
-            sql = "SELECT begun_at FROM watch_rounds WHERE system = 'telephony'"
-            before = await connection.fetchval(sql)
-
-            async def again(sql: str = sql, before: object = before) -> bool:
-                return bool(await connection.fetchval(sql) != before)
-
-            await eventually(again)
-    finally:
-        await connection.close()
-
-
 async def test_a_telephone_that_registers_by_a_second_way_is_found_switched_off_again_and_told_once(
     lenient: Building,
 ) -> None:
@@ -173,18 +147,13 @@ async def test_a_telephone_that_registers_by_a_second_way_is_found_switched_off_
     async with await lenient.phone(acme) as phone:
         assert await phone.register() == 200
         await lenient.tell(acme, "suspend")
-        connection = await asyncpg.connect(lenient.databases["kamailio"])
-        await connection.execute("UPDATE subscriber SET in_service = 1 WHERE username = $1", phone.username)
+        by_hand = "UPDATE subscriber SET in_service = $2 WHERE username = $1"
+        await fetch(lenient.databases["kamailio"], by_hand, phone.username, 1)
         assert await phone.register() == 200
-        await connection.execute("UPDATE subscriber SET in_service = 0 WHERE username = $1", phone.username)
-
-        async def gone() -> bool:
-            sql = "SELECT NOT EXISTS (SELECT FROM location WHERE username = $1)"
-            return bool(await connection.fetchval(sql, phone.username))
-
-        await eventually(gone)
-        await connection.close()
+        await fetch(lenient.databases["kamailio"], by_hand, phone.username, 0)
+        registrations = "SELECT FROM location WHERE username = $1"
+        await eventually(lambda: fetch(lenient.databases["kamailio"], registrations, phone.username), equal=[])
         assert await phone.register() == REFUSED
-        await rounds(lenient, 3)
+        await lenient.rounds(TELEPHONY, 3)
         history = (await lenient.api.get(f"/clients/{acme}/history")).json()["items"]
         assert sum("Telephone lines found alive again: " in line["text"] for line in history) == 1

@@ -46,10 +46,6 @@ async def test_a_client_made_and_suspended_in_the_browser_is_so_for_its_telephon
             await page.wait_for_url(CREATED)
             await expect(page.locator("dl.axes").get_by_text("Suspended", exact=True)).to_be_visible()
             await expect(page.locator("table.evidence").first).to_contain_text("Off")
-
-            async def refused() -> bool:
-                return await phone.register() == 403
-
-            await eventually(refused)
+            await eventually(phone.register, equal=403)
             await expect(page.locator("table.evidence .badge.proven").first).to_be_visible()
         await context.close()

@@ -12,7 +12,6 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass
 from functools import partial
 
-import asyncpg
 import pytest
 import pytest_asyncio
 from pydantic import SecretStr
@@ -22,7 +21,7 @@ from starter.local.children import signal_family
 from starter.local.postgres import EmbeddedPostgres
 from starter.local.systems import FreeRadius, Kamailio
 from tests.support.cut_proxy import CutProxy, Mode
-from tests.support.databases import database, frozen
+from tests.support.databases import database, frozen, locked
 from tests.support.waiting import eventually
 from tests.systems.phone import Phone
 from tests.systems.sampling import NOTHING, Samples, sampling
@@ -129,18 +128,6 @@ async def database_frozen(server: EmbeddedPostgres) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def locked(server: EmbeddedPostgres, name: str, table: str) -> AsyncIterator[None]:
-    """Somebody holds a lock on a whole table."""
-    somebody = await asyncpg.connect(server.dsn(name))
-    try:
-        async with somebody.transaction():
-            await somebody.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
-            yield
-    finally:
-        await somebody.close()
-
-
-@asynccontextmanager
 async def answer_to_commit_lost(proxy: CutProxy) -> AsyncIterator[None]:
     """Done, and nobody hears of it."""
     proxy.lose_after(b"COMMIT")
@@ -163,8 +150,8 @@ FAULTS: dict[str, tuple[int, Fault]] = {
     "freeradius frozen": (INTERNET, lambda site: standing_still(site.systems.freeradius)),
     "database down": (TELEPHONY, lambda site: database_down(site.systems.server)),
     "database frozen": (INTERNET, lambda site: database_frozen(site.systems.server)),
-    "subscriber locked": (TELEPHONY, lambda site: locked(site.systems.server, "kamailio", "subscriber")),
-    "radcheck locked": (INTERNET, lambda site: locked(site.systems.server, "radius", "radcheck")),
+    "subscriber locked": (TELEPHONY, lambda site: locked(site.systems.server.dsn("kamailio"), "subscriber")),
+    "radcheck locked": (INTERNET, lambda site: locked(site.systems.server.dsn("radius"), "radcheck")),
     "answer to kamailio's commit lost": (TELEPHONY, lambda site: answer_to_commit_lost(site.telephony_proxy)),
     "answer to freeradius's commit lost": (INTERNET, lambda site: answer_to_commit_lost(site.internet_proxy)),
 }
@@ -221,9 +208,9 @@ async def test_a_fault_while_switching_ends_proven_and_nobody_ever_sees_what_was
             """The fault is there while the client is switched, and telephone and router have asked meanwhile."""
             systems = (await view_of(site, acme))["systems"]
             assert isinstance(systems, list)
-            asked = min(sum(sample.asked > decided for sample in samples.taken) for samples in (calls, logins))
+            samples_since = min(sum(sample.asked > decided for sample in samples.taken) for samples in (calls, logins))
             lost = [proxy for proxy in (site.telephony_proxy, site.internet_proxy) if proxy.mode is Mode.LOSE_ANSWERS]
-            return systems[system]["state"] != "settled" and asked >= 3 and (bool(lost) or "commit" not in name)
+            return systems[system]["state"] != "settled" and samples_since >= 3 and (bool(lost) or "commit" not in name)
 
         async def settled() -> bool:
             return (await view_of(site, acme))["provisioning"] == "settled"

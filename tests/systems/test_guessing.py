@@ -6,15 +6,14 @@ import socket
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import asyncpg
 import pytest
 import pytest_asyncio
 from pyrad.packet import AccessAccept, AccessReject, AuthPacket
 
 from activities.internet.radius import dictionary, exchange
 from starter.local.systems import Kamailio
+from tests.support.databases import fetch
 from tests.support.router import REJECTED, Router
 from tests.support.service import number
 from tests.support.waiting import eventually, free_udp_port
@@ -64,8 +63,8 @@ async def test_three_hundred_guesses_are_ten_and_lock_out_nobody_else(ours: Buil
     acme, other = await tenant(ours), await tenant(ours)
     right, neighbour = await ours.phone(acme), await ours.phone(other)
     async with at(right, "127.0.0.21", "guessed") as guesser:
-        said = await guessed(guesser, 300)
-    assert said == [CHALLENGE] * OF_ONE + [TOO_MANY] * (300 - OF_ONE)
+        codes = await guessed(guesser, 300)
+    assert codes == [CHALLENGE] * OF_ONE + [TOO_MANY] * (300 - OF_ONE)
     async with at(right, "127.0.0.21") as lucky, at(neighbour, "127.0.0.21") as next_door, right as elsewhere:
         assert await lucky.register() == TOO_MANY, "no guess says whether it was right"
         assert await lucky.call(neighbour.username) == TOO_MANY
@@ -78,13 +77,13 @@ async def test_who_tries_many_numbers_is_cut_and_telephones_behind_the_same_addr
     known, new = await ours.phone(await tenant(ours)), await ours.phone(await tenant(ours))
     async with at(known, "127.0.0.22") as known, at(new, "127.0.0.22") as new:
         assert await known.register() == 200
-        said = []
+        codes = []
         others = [f"4416329680{n:03}" for n in range(OF_ALL + 20)]
         await lines(ours, *others)
         for username in others:
             async with Phone(username, "guessed", DOMAIN, known.proxy, address="127.0.0.22") as guesser:
-                said.append(await guesser.register())
-        assert said == [CHALLENGE] * OF_ALL + [TOO_MANY] * 20
+                codes.append(await guesser.register())
+        assert codes == [CHALLENGE] * OF_ALL + [TOO_MANY] * 20
         assert await known.register() == 200
         assert await new.register() == TOO_MANY, "it is not known there yet: from the next minute on"
         async with at(new, "127.0.0.23") as moved:
@@ -95,11 +94,7 @@ async def lines(building: Building, *usernames: str) -> None:
     """Have these lines on the server, with the password ``right``, whoever they are of."""
     sql = """INSERT INTO subscriber (username, domain, ha1)
         SELECT name, $1::text, md5(name || ':' || $1::text || ':right') FROM unnest($2::text[]) AS name"""
-    connection = await asyncpg.connect(building.databases["kamailio"])
-    try:
-        await connection.execute(sql, DOMAIN, usernames)
-    finally:
-        await connection.close()
+    await fetch(building.databases["kamailio"], sql, DOMAIN, usernames)
 
 
 async def test_a_telephone_that_is_there_before_its_line_registers_as_soon_as_that_is(
@@ -160,18 +155,11 @@ class Accounts:
 
     async def add(self, account: str) -> None:
         sql = "INSERT INTO radcheck (username, attribute, op, value) VALUES ($1, 'Cleartext-Password', ':=', 'right')"
-        await self.execute(sql, account)
+        await fetch(self.database, sql, account)
 
     async def noted(self, account: str) -> int:
         """How many of its logins were looked at."""
-        return int(await self.execute("SELECT count(*) FROM radpostauth WHERE username = $1", account))
-
-    async def execute(self, sql: str, account: str) -> Any:
-        connection = await asyncpg.connect(self.database)
-        try:
-            return await connection.fetchval(sql, account)
-        finally:
-            await connection.close()
+        return len(await fetch(self.database, "SELECT FROM radpostauth WHERE username = $1", account))
 
     def request(self, account: str, password: str, device: str = "aa-bb", *, signed: bool = True) -> AuthPacket:
         request = AuthPacket(secret=self.secret.encode(), dict=dictionary(), message_authenticator=signed or None)
@@ -211,8 +199,8 @@ async def test_two_hundred_guesses_at_an_account_are_a_few_and_lock_out_no_other
 async def test_a_right_password_forgets_the_wrong_ones_before_it(accounts: Accounts) -> None:
     await accounts.add("forgetful")
     for _ in range(3):
-        said = await asyncio.gather(*(accounts.ask("forgetful", "wrong") for _ in range(5)))
-        assert set(said) == {AccessReject}
+        codes = await asyncio.gather(*(accounts.ask("forgetful", "wrong") for _ in range(5)))
+        assert set(codes) == {AccessReject}
         assert await accounts.ask("forgetful", "right") == AccessAccept
 
 
@@ -240,8 +228,8 @@ async def test_a_login_that_is_not_signed_is_not_answered(accounts: Accounts, ch
 
 
 async def test_a_router_that_is_there_before_its_account_logs_in_as_soon_as_it_is(accounts: Accounts) -> None:
-    said = await asyncio.gather(*(accounts.ask("early", "right") for _ in range(30)))
-    assert set(said) == {AccessReject}
+    codes = await asyncio.gather(*(accounts.ask("early", "right") for _ in range(30)))
+    assert set(codes) == {AccessReject}
     await accounts.add("early")
     assert await accounts.ask("early", "right") == AccessAccept
 
@@ -251,9 +239,9 @@ async def test_who_is_switched_off_is_told_so_at_once_and_counts_as_no_guess(
 ) -> None:
     await accounts.add("suspended")
     off = "INSERT INTO radcheck (username, attribute, op, value) VALUES ($1, 'Auth-Type', ':=', 'Reject')"
-    await accounts.execute(off, "suspended")
+    await fetch(accounts.database, off, "suspended")
     router = Router(accounts.port, accounts.secret)
     for _ in range(30):
         assert await router.log_in("suspended", "right") == REJECTED
-    await accounts.execute("DELETE FROM radcheck WHERE username = $1 AND attribute = 'Auth-Type'", "suspended")
+    await fetch(accounts.database, "DELETE FROM radcheck WHERE username = $1 AND attribute = 'Auth-Type'", "suspended")
     assert (await router.log_in("suspended", "right")).accepted

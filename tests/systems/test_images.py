@@ -48,16 +48,16 @@ def secrets(tmp_path: Path, systems: Systems) -> dict[str, str]:
     def password(database: str, role: str) -> str:
         return str(urlsplit(systems.server.dsn(database, role)).password)
 
-    given = {
+    values = {
         "sip-rpc-secret": "path" * 12,
         "radius-secret": "shared" * 8,
         "sip-daemon-password": password("kamailio", "sip_daemon"),
         "radius-daemon-password": password("radius", "radius_daemon"),
     }
     (tmp_path / "secrets").mkdir()
-    for name, text in given.items():
+    for name, text in values.items():
         (tmp_path / "secrets" / name).write_text(text, encoding="utf-8")
-    return given
+    return values
 
 
 @contextmanager
@@ -105,8 +105,8 @@ async def test_kamailio_starts_with_its_secrets_in_files_and_is_healthy_without_
         check = str(COMPOSE / services()["kamailio"]["healthcheck"]["test"][1])
         await eventually(lambda: healthy(check, "127.0.0.1", str(port)))
         servers = Servers.named(f"http://127.0.0.1:{rpc}/RPC", DOMAIN, secrets["sip-rpc-secret"])
-        heard = await servers.look(["441632960001"], asyncio.get_running_loop().time() + 5)
-        assert not heard["441632960001"].trouble
+        state = await servers.look(["441632960001"], asyncio.get_running_loop().time() + 5)
+        assert not state["441632960001"].trouble
         assert not any(secrets[name] in it.shown() for name in ("sip-rpc-secret", "radius-secret"))
         assert {path.stat().st_mode & 0o777 for path in it.folder.iterdir()} == {0o600}
         it.process.send_signal(signal.SIGSTOP)

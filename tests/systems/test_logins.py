@@ -19,8 +19,8 @@ async def lines(building: Building, count: int = 2) -> list[Phone]:
 
 
 def login_of(username: str, header: str, realm: str) -> str:
-    said = f'username="{username}", realm="{realm}", nonce="x", uri="sip:{DOMAIN}", response="{"0" * 32}"'
-    return f"{header}: Digest {said}"
+    answer = f'username="{username}", realm="{realm}", nonce="x", uri="sip:{DOMAIN}", response="{"0" * 32}"'
+    return f"{header}: Digest {answer}"
 
 
 async def said_to(phone: Phone, method: str, line: str, *before: str, after: tuple[str, ...] = ()) -> int:
@@ -42,8 +42,8 @@ async def test_nobody_registers_another_number_by_a_second_login(
 ) -> None:
     ours, victim = await lines(building)
     second = login_of(victim.username, header, realm)
-    given = ((second,), ()) if first else ((), (second,))
-    assert await said_to(ours, "REGISTER", victim.username, *given[0], after=given[1]) == TWO_LOGINS
+    headers = ((second,), ()) if first else ((), (second,))
+    assert await said_to(ours, "REGISTER", victim.username, *headers[0], after=headers[1]) == TWO_LOGINS
     assert await said_to(ours, "REGISTER", victim.username) == REFUSED
     assert await said_to(ours, "REGISTER", ours.username) == 200
 

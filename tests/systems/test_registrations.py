@@ -8,21 +8,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
 from pydantic import SecretStr
 
 from activities.prepare import prepare
-from activities.settings import Settings
 from activities.telephony.kamailio_rpc import Servers
 from starter.local.children import signal_family
 from starter.local.databases import DEPLOY
 from starter.local.databases import prepare as prepare_databases
-from starter.local.postgres import EmbeddedPostgres
 from starter.local.systems import Kamailio
+from tests.support.databases import fetch, run_scripts
 from tests.support.service import number
 from tests.support.waiting import eventually, free_udp_port
-from tests.systems.service import DOMAIN, KEY, Building, Systems, running_service
+from tests.systems.service import DOMAIN, Building, Systems, for_preparation, running_service
 
 REFUSED, UNKNOWN, AWAY, NO_SUCH_CALL = 403, 404, 480, 481
 STOCK = Path("/usr/share/kamailio/postgres")
@@ -55,18 +53,9 @@ async def tenant(building: Building) -> str:
 async def registrations(systems: Systems, building: Building, username: str) -> int:
     """How many of a line the server itself has."""
     servers = Servers.named(building.kamailio.rpc_url, DOMAIN, systems.rpc_secret)
-    heard = (await servers.look([username], asyncio.get_running_loop().time() + 5))[username]
-    assert not heard.trouble
-    return heard.registrations
-
-
-async def execute(dsn: str, sql: str, *values: object) -> list[asyncpg.Record]:
-    connection = await asyncpg.connect(dsn)
-    try:
-        rows: list[asyncpg.Record] = await connection.fetch(sql, *values)
-        return rows
-    finally:
-        await connection.close()
+    state = (await servers.look([username], asyncio.get_running_loop().time() + 5))[username]
+    assert not state.trouble
+    return state.registrations
 
 
 async def view_of(building: Building, client_id: str) -> dict[str, Any]:
@@ -76,12 +65,15 @@ async def view_of(building: Building, client_id: str) -> dict[str, Any]:
     return view
 
 
+async def state_of(building: Building, client_id: str) -> Any:
+    return (await view_of(building, client_id))["state"]
+
+
 async def test_a_registration_in_memory_ends_with_the_line(systems: Systems, tmp_path: Path) -> None:
     async with service(systems, tmp_path, {"db_mode": 1}) as building:
         acme, other = await tenant(building), await tenant(building)
-        async with await building.phone(acme) as ours, await building.phone(other) as theirs:
-            assert (await ours.register(), await theirs.register()) == (200, 200)
-            await execute(building.databases["kamailio"], "DELETE FROM location WHERE username = $1", ours.username)
+        async with building.phones(acme, other) as (ours, theirs):
+            await fetch(building.databases["kamailio"], "DELETE FROM location WHERE username = $1", ours.username)
             assert await theirs.call(ours.username) == 200, "the table is not where this server looks"
             await building.tell(acme, "suspend")
             assert await registrations(systems, building, ours.username) == 0
@@ -97,8 +89,7 @@ async def test_a_registration_in_memory_ends_with_the_line(systems: Systems, tmp
 async def test_a_new_secret_ends_a_registration_in_memory(systems: Systems, tmp_path: Path) -> None:
     async with service(systems, tmp_path, {"db_mode": 1}) as building:
         acme, other = await tenant(building), await tenant(building)
-        async with await building.phone(acme) as old, await building.phone(other) as theirs:
-            assert (await old.register(), await theirs.register()) == (200, 200)
+        async with building.phones(acme, other) as (old, theirs):
             await building.tell(acme, "rotate-credentials")
             assert await theirs.call(old.username) == AWAY
             async with await building.phone(acme) as new:
@@ -120,28 +111,19 @@ async def test_a_server_that_does_not_answer_leaves_lines_not_proven_until_it_do
             try:
                 assert (await building.api.post(f"/clients/{acme}/suspend", json={})).is_success
 
-                async def not_proven() -> bool:
-                    return str((await view_of(building, acme))["state"]) == "not_proven"
-
-                await eventually(not_proven)
-                said = (await view_of(building, acme))["last_error"]
-                assert (
-                    f"calls and registrations unknown: {building.kamailio.rpc_url.removesuffix('/RPC')} did not answer"
-                    in said
-                )
+                await eventually(lambda: state_of(building, acme), equal="not_proven")
+                silent = building.kamailio.rpc_url.removesuffix("/RPC")
+                error = (await view_of(building, acme))["last_error"]
+                assert f"calls and registrations unknown: {silent} did not answer" in error
             finally:
                 signal_family(kamailio.pid, signal.SIGCONT)
-
-            async def settled() -> bool:
-                return str((await view_of(building, acme))["state"]) == "settled"
-
-            await eventually(settled)
+            await eventually(lambda: state_of(building, acme), equal="settled")
             assert await phone.register() == REFUSED
 
 
 async def confirmed(building: Building) -> bool:
     """Whether every call is written down with both its telephones, the ACK included (module dialog: state 4)."""
-    calls = await execute(building.databases["kamailio"], "SELECT state, callee_contact FROM dialog")
+    calls = await fetch(building.databases["kamailio"], "SELECT state, callee_contact FROM dialog")
     return bool(calls) and all(call["state"] == 4 and call["callee_contact"] for call in calls)
 
 
@@ -160,8 +142,7 @@ async def test_a_call_that_outlives_its_server_ends_at_suspension_and_both_hear_
 ) -> None:
     async with service(systems, tmp_path, {}) as building:
         acme, other = await tenant(building), await tenant(building)
-        async with await building.phone(acme) as ours, await building.phone(other) as theirs:
-            assert (await ours.register(), await theirs.register()) == (200, 200)
+        async with building.phones(acme, other) as (ours, theirs):
             caller, callee = (ours, theirs) if as_caller else (theirs, ours)
             call = await caller.dial(callee.username)
             assert call.code == 200
@@ -170,21 +151,16 @@ async def test_a_call_that_outlives_its_server_ends_at_suspension_and_both_hear_
             assert await caller.hold(call) == 200, "it goes on"
             await building.tell(acme, "suspend")
 
-            def heard_the_end() -> bool:
-                assert ours.ended == theirs.ended == [call.key]
-                return True
-
-            await eventually(heard_the_end)
+            await eventually(lambda: [ours.ended, theirs.ended], equal=[[call.key], [call.key]])
             assert await caller.hold(call) == NO_SUCH_CALL
 
 
 async def test_a_call_that_a_server_does_not_know_cannot_be_changed(systems: Systems, tmp_path: Path) -> None:
     async with service(systems, tmp_path, {}) as building:
         acme, other = await tenant(building), await tenant(building)
-        async with await building.phone(acme) as ours, await building.phone(other) as theirs:
-            assert (await ours.register(), await theirs.register()) == (200, 200)
+        async with building.phones(acme, other) as (ours, theirs):
             call = await ours.dial(theirs.username)
-            await execute(building.databases["kamailio"], "DELETE FROM dialog")
+            await fetch(building.databases["kamailio"], "DELETE FROM dialog")
             await killed_and_started(building.kamailio)
             assert await ours.hold(call) == NO_SUCH_CALL
             assert await ours.hang_up(call) == 200
@@ -193,8 +169,7 @@ async def test_a_call_that_a_server_does_not_know_cannot_be_changed(systems: Sys
 async def test_a_call_that_rang_while_its_server_was_killed_does_not_begin(systems: Systems, tmp_path: Path) -> None:
     async with service(systems, tmp_path, {}) as building:
         acme, other = await tenant(building), await tenant(building)
-        async with await building.phone(acme) as ours, await building.phone(other) as theirs:
-            assert (await ours.register(), await theirs.register()) == (200, 200)
+        async with building.phones(acme, other) as (ours, theirs):
             arrived, receive = list[bytes](), theirs.datagram_received
 
             def noted(data: bytes, addr: tuple[str, int]) -> None:
@@ -214,15 +189,14 @@ async def test_a_call_that_rang_while_its_server_was_killed_does_not_begin(syste
 
 async def test_a_database_from_before_calls_were_kept_gets_their_tables(systems: Systems, tmp_path: Path) -> None:
     kamailio = systems.server.dsn("kamailio")
-    await execute(kamailio, "DROP TABLE dialog")
-    await execute(kamailio, "DELETE FROM version WHERE table_name = 'dialog'")
+    await fetch(kamailio, "DROP TABLE dialog")
+    await fetch(kamailio, "DELETE FROM version WHERE table_name = 'dialog'")
     await asyncio.to_thread(prepare_databases, systems.server)
     async with service(systems, tmp_path, {}) as building:
         acme, other = await tenant(building), await tenant(building)
-        async with await building.phone(acme) as ours, await building.phone(other) as theirs:
-            assert (await ours.register(), await theirs.register()) == (200, 200)
+        async with building.phones(acme, other) as (ours, theirs):
             assert (await ours.dial(theirs.username)).code == 200
-            assert len(await execute(kamailio, "SELECT FROM dialog")) == 1
+            assert len(await fetch(kamailio, "SELECT FROM dialog")) == 1
 
 
 async def test_a_line_goes_on_while_a_server_does_not_answer(systems: Systems, tmp_path: Path) -> None:
@@ -238,20 +212,15 @@ async def test_a_line_goes_on_while_a_server_does_not_answer(systems: Systems, t
 
 async def test_the_stock_schema_works_once_it_is_prepared(systems: Systems, tmp_path: Path) -> None:
     server = systems.server
-    await load_stock(server)
-    settings = Settings(
-        directory_dsn=SecretStr(server.dsn("connect", "connect")),
-        telephony_dsn=SecretStr(server.dsn("stock")),
-        internet_dsn=SecretStr(server.dsn("radius")),
-        master_key=SecretStr(KEY),
-    )
-    assert any("column subscriber.in_service added" in line for line in await prepare(settings))
-    await grant(server)
+    scripts = [STOCK / f"{module}-create.sql" for module in MODULES]  # as `kamdbctl create` does, and some more
+    await run_scripts(await server.ensure_database("stock"), *scripts)
+    prepared = await prepare(for_preparation(server, telephony="stock"))
+    assert any("column subscriber.in_service added" in line for line in prepared)
+    await run_scripts(server.dsn("stock"), DEPLOY / "kamailio/grants.sql")
     dsn = SecretStr(server.dsn("stock", "sip_prov"))
     async with service(systems, tmp_path, {"database": "stock"}, telephony_dsn=dsn) as building:
         acme, other = await tenant(building), await tenant(building)
-        async with await building.phone(acme) as ours, await building.phone(other) as theirs:
-            assert (await ours.register(), await theirs.register()) == (200, 200)
+        async with building.phones(acme, other) as (ours, theirs):
             for _ in range(2):
                 await building.tell(acme, "suspend")
                 assert await ours.register() == REFUSED
@@ -261,23 +230,4 @@ async def test_the_stock_schema_works_once_it_is_prepared(systems: Systems, tmp_
                 assert await theirs.call(ours.username) == AWAY
                 assert await ours.register() == 200
                 assert await theirs.call(ours.username) == 200
-    assert len(await execute(server.dsn("stock"), "SELECT FROM subscriber")) == 2
-
-
-async def load_stock(server: EmbeddedPostgres) -> None:
-    """A database as `kamdbctl create` makes it, with the modules that a registrar loads, and some more."""
-    connection = await asyncpg.connect(await server.ensure_database("stock"))
-    try:
-        for module in MODULES:
-            await connection.execute((STOCK / f"{module}-create.sql").read_text(encoding="utf-8"))
-    finally:
-        await connection.close()
-
-
-async def grant(server: EmbeddedPostgres) -> None:
-    """Both roles may do what they may do in a database of ours."""
-    connection = await asyncpg.connect(server.dsn("stock"))
-    try:
-        await connection.execute((DEPLOY / "kamailio/grants.sql").read_text(encoding="utf-8"))
-    finally:
-        await connection.close()
+    assert len(await fetch(server.dsn("stock"), "SELECT FROM subscriber")) == 2

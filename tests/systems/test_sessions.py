@@ -5,20 +5,20 @@ import subprocess
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-import asyncpg
 import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 
 from activities.prepare import check, prepare
-from activities.settings import Settings
 from starter.local.databases import DEPLOY
 from starter.local.systems import FreeRadius
+from tests.support.databases import connected, run_scripts
 from tests.support.router import INTERIM, NOT_REMOVABLE, REJECTED, SESSION_NOT_FOUND, START, STOP, admitted
 from tests.support.waiting import eventually, free_udp_port
 from tests.systems.network import Network, running_network
-from tests.systems.service import KEY, Systems
+from tests.systems.service import Systems, for_preparation
 
 ADMITTED = admitted(100, 20, 110)
 STOCK = Path("/etc/freeradius/3.0/mods-config/sql/main/postgresql/schema.sql")
@@ -50,11 +50,7 @@ async def test_an_open_session_ends_at_suspension_and_no_login_comes_off_from_th
         router = network.building.router
         assert await router.log_in(acme, password) == REJECTED
         assert await router.log_in(acme, password, chap=True) == REJECTED
-
-        async def accounted() -> bool:
-            return await network.open_sessions() == [(other, "theirs")]
-
-        await eventually(accounted)
+        await eventually(network.open_sessions, equal=[(other, "theirs")])
         found = await network.evidence(acme)
         names = ("login", "open_sessions", "disconnected", "disowned", "probe")
         assert {name: found["seen"][name] for name in names} == {
@@ -84,15 +80,15 @@ async def test_a_nas_that_is_silent_leaves_it_not_proven_then_a_person_is_told_a
         nas.mute = True
         await network.ask(acme, "suspend")
 
-        async def stands(state: str) -> bool:
-            return bool((await network.internet(acme))["state"] == state)
+        async def state() -> Any:
+            return (await network.internet(acme))["state"]
 
-        await eventually(lambda: stands("not_proven"))
+        await eventually(state, equal="not_proven")
         assert "NAS 127.0.0.2 did not answer" in (await network.internet(acme))["last_error"]
         assert await network.building.router.log_in(acme, password) == REJECTED
-        await eventually(lambda: stands("attention"), within=PATIENCE * 2)
+        await eventually(state, equal="attention")
         nas.mute = False
-        await eventually(lambda: stands("settled"))
+        await eventually(state, equal="settled")
         assert nas.sessions == {}
 
 
@@ -128,7 +124,7 @@ async def test_a_session_that_its_nas_does_not_know_is_gone_though_its_row_stays
         assert (acme, "stale") in await network.open_sessions()
         await network.rounds()
         assert await network.settled(acme)
-        assert await network.told(acme, "alive") == []
+        assert await network.lines_with(acme, "alive") == []
         await nas.account("stale", acme, STOP)
 
 
@@ -163,7 +159,7 @@ async def test_a_session_that_was_accepted_before_and_is_heard_of_afterwards_is_
         assert {*nas.asked} == {"s1", "late"}
         await eventually(lambda: network.settled(acme))
         await network.rounds(3)
-        assert await network.told(acme, "alive") == [
+        assert await network.lines_with(acme, "alive") == [
             f"Internet access found alive again: {acme}: session late on NAS 127.0.0.2 goes on"
         ]
 
@@ -179,7 +175,7 @@ async def test_an_interim_ten_minutes_later_of_a_session_whose_row_stayed_open_i
         await nas.account("s1", acme, INTERIM)
         await eventually(lambda: not nas.sessions)
         await eventually(lambda: network.settled(acme))
-        assert len(await network.told(acme, "alive")) == 1
+        assert len(await network.lines_with(acme, "alive")) == 1
 
 
 async def ten_minutes_pass(network: Network, client_id: str) -> None:
@@ -193,7 +189,7 @@ async def ten_minutes_pass(network: Network, client_id: str) -> None:
     sql = "UPDATE watched SET since = since - interval '10 minutes' WHERE client_id = $1"
     await network.execute(sql, client_id, database="connect")
     await network.rounds()
-    assert await network.told(client_id, "alive") == []
+    assert await network.lines_with(client_id, "alive") == []
 
 
 async def test_an_account_that_comes_alive_after_its_client_was_closed_is_ended_and_told(network: Network) -> None:
@@ -206,7 +202,7 @@ async def test_an_account_that_comes_alive_after_its_client_was_closed_is_ended_
         await eventually(lambda: not nas.sessions)
 
         async def told() -> list[str]:
-            return await network.told(acme, "alive")
+            return await network.lines_with(acme, "alive")
 
         (text,) = await eventually(told)
         assert text.startswith("Internet access found alive again, and ended: ")
@@ -272,21 +268,21 @@ async def test_radclient_gets_what_our_own_router_gets(network: Network, way: st
         port = network.building.freeradius.port
         packet = f'User-Name = "{acme}", {way} = "{password}", Message-Authenticator = 0x00'
         words = ["radclient", "-x", "-t", "2", f"127.0.0.1:{port}", "auth", network.secret]
-        said = await asyncio.to_thread(
+        result = await asyncio.to_thread(
             subprocess.run, words, input=packet, capture_output=True, encoding="utf-8", check=False
         )
-        return said.returncode, said.stdout.partition("\nReceived ")[2]
+        return result.returncode, result.stdout.partition("\nReceived ")[2]
 
-    status, told = await radclient()
+    status, answer = await radclient()
     assert status == 0
-    assert told.startswith("Access-Accept")
-    assert 'Mikrotik-Rate-Limit = "20M/100M"' in told
-    assert 'Tunnel-Private-Group-Id:1 = "110"' in told
+    assert answer.startswith("Access-Accept")
+    assert 'Mikrotik-Rate-Limit = "20M/100M"' in answer
+    assert 'Tunnel-Private-Group-Id:1 = "110"' in answer
     await network.building.tell(acme, "suspend")
-    status, told = await radclient()
+    status, answer = await radclient()
     assert status == 1
-    assert told.startswith("Access-Reject")
-    assert told.count(" = ") == told.count("Message-Authenticator = ") == 1, "a reject has no attributes of a plan"
+    assert answer.startswith("Access-Reject")
+    assert answer.count(" = ") == answer.count("Message-Authenticator = ") == 1, "a reject has no attributes of a plan"
 
 
 # -- FreeRADIUS's own schema ------------------------------------------------------------------------------------------
@@ -295,18 +291,14 @@ async def test_radclient_gets_what_our_own_router_gets(network: Network, way: st
 async def test_the_stock_schema_works_once_it_is_prepared(systems: Systems, tmp_path: Path) -> None:
     server = systems.server
     stock_radius = await server.ensure_database("stock_radius")
-    await load(stock_radius, STOCK)
-    settings = Settings(
-        directory_dsn=SecretStr(server.dsn("connect", "connect")),
-        telephony_dsn=SecretStr(server.dsn("kamailio")),
-        internet_dsn=SecretStr(server.dsn("stock_radius")),
-        master_key=SecretStr(KEY),
-    )
+    await run_scripts(stock_radius, STOCK)
+    settings = for_preparation(server, internet="stock_radius")
     assert any("table connect_fence added" in line for line in await prepare(settings))
-    for problem in await check(settings):
-        if "radacct" in problem:
-            await execute(stock_radius, problem.rpartition(": ")[2])
-    await load(server.dsn("stock_radius"), DEPLOY / "freeradius/grants.sql")
+    async with connected(stock_radius) as connection:
+        for problem in await check(settings):
+            if "radacct" in problem:
+                await connection.execute(problem.rpartition(": ")[2])
+    await run_scripts(server.dsn("stock_radius"), DEPLOY / "freeradius/grants.sql")
     here = (tmp_path / "radius", tmp_path / "radius.log")
     daemon = FreeRadius(server, free_udp_port(), systems.secret, *here, database="stock_radius")
     daemon.start()
@@ -324,15 +316,3 @@ async def test_the_stock_schema_works_once_it_is_prepared(systems: Systems, tmp_
                 await network.building.tell(acme, "unsuspend")
     finally:
         daemon.stop()
-
-
-async def load(dsn: str, script: Path) -> None:
-    await execute(dsn, script.read_text(encoding="utf-8"))  # noqa: ASYNC240  # a small local file
-
-
-async def execute(dsn: str, sql: str) -> None:
-    connection = await asyncpg.connect(dsn)
-    try:
-        await connection.execute(sql)
-    finally:
-        await connection.close()

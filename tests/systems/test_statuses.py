@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import asyncpg
 import pytest
 import pytest_asyncio
 
 from activities.secrets import ha1
+from tests.support.databases import fetch
 from tests.support.router import REJECTED, Login, Router, admitted
 from tests.support.service import number
 from tests.support.waiting import eventually
@@ -117,10 +117,10 @@ async def test_a_new_client_with_a_hold_is_suspended_when_it_is_activated_and_no
 ) -> None:
     acme = await tenant(building, activation="manual")
     async with premises(building, acme, neighbour) as its:
-        async with sampling("telephone", its.ours.register) as asked, sampling("router", its.admitted) as tried:
+        async with sampling("telephone", its.ours.register) as registrations, sampling("router", its.admitted) as tried:
             assert (await building.tell(acme, "suspend", source="billing"))["status"] == "new"
             assert (await building.tell(acme, "activate"))["status"] == "suspended"
-        assert {sample.code for sample in asked.taken} == {NO_SUCH_LINE}
+        assert {sample.code for sample in registrations.taken} == {NO_SUCH_LINE}
         assert {sample.code for sample in tried.taken} == {False}
         assert await its.served() == NEVER_IN_SERVICE
         await building.tell(acme, "unsuspend", source="billing")
@@ -139,9 +139,9 @@ async def test_a_suspended_client_that_is_decommissioned_stays_off(building: Bui
     async with premises(building, acme, neighbour) as its:
         assert await its.served() == IN_SERVICE
         await building.tell(acme, "suspend", source="billing")
-        async with sampling("telephone", its.ours.register) as asked, sampling("router", its.admitted) as tried:
+        async with sampling("telephone", its.ours.register) as registrations, sampling("router", its.admitted) as tried:
             assert (await building.tell(acme, "decommission"))["status"] == "decommissioned"
-        assert {sample.code for sample in asked.taken} == {REFUSED}
+        assert {sample.code for sample in registrations.taken} == {REFUSED}
         assert {sample.code for sample in tried.taken} == {False}
         assert await its.served() == CEASED
 
@@ -155,11 +155,7 @@ async def test_what_is_planned_happens_on_the_servers_at_its_instant(
         at = (datetime.now(UTC) + timedelta(seconds=1.5)).isoformat()
         assert (await building.tell(acme, command, at=at))["status"] == "active"
         assert await its.served() == IN_SERVICE
-
-        async def ceased() -> bool:
-            return await its.served() == CEASED
-
-        await eventually(ceased)
+        await eventually(its.served, equal=CEASED)
         assert datetime.now(UTC) >= datetime.fromisoformat(at)
     answer = await building.api.get(f"/clients/{acme}")
     assert answer.json()["status"] == status
@@ -172,10 +168,10 @@ async def test_a_conversion_to_residential_keeps_the_telephone_and_brings_the_in
     acme = await building.create(type="virtual", lines=[line])
     async with premises(building, acme, neighbour) as its:
         assert await its.served() == replace(IN_SERVICE, pap=REJECTED, chap=REJECTED)
-        async with sampling("telephone", its.ours.register) as asked:
+        async with sampling("telephone", its.ours.register) as registrations:
             moved = [{**line, "office": "3.12"}]
             await building.tell(acme, "convert", to="residential", lines=moved, internet=INTERNET)
-        assert {sample.code for sample in asked.taken} == {200}
+        assert {sample.code for sample in registrations.taken} == {200}
     async with premises(building, acme, neighbour) as its:
         assert await its.served() == IN_SERVICE
 
@@ -188,8 +184,8 @@ async def test_a_line_and_the_internet_that_are_given_up_end_and_the_other_line_
     async with premises(building, acme, neighbour) as its, await building.phone(acme, 1) as other:
         assert await its.served() == IN_SERVICE
         assert await other.register() == 200
-        told = await building.tell(acme, "services", remove_lines=[given_up["number"]], internet="none")
-        assert told["status"] == "active"
+        view = await building.tell(acme, "services", remove_lines=[given_up["number"]], internet="none")
+        assert view["status"] == "active"
         assert await its.theirs.call(other.username) == 200
         assert await its.served() == CEASED
         assert await other.register() == 200
@@ -232,8 +228,8 @@ async def test_a_number_let_again_does_not_know_the_old_password(building: Build
 
 async def test_a_wrong_password_gets_nobody_in(building: Building) -> None:
     acme = await tenant(building)
-    told = await building.credentials(acme)
-    login = told["sip"][0]
+    credentials = await building.credentials(acme)
+    login = credentials["sip"][0]
     async with Phone(login["username"], "guessed", DOMAIN, ("127.0.0.1", building.kamailio.port)) as phone:
         assert await phone.register() == NO_SUCH_LINE
     assert await building.router.log_in(acme, "guessed") == REJECTED
@@ -242,14 +238,11 @@ async def test_a_wrong_password_gets_nobody_in(building: Building) -> None:
 async def test_a_line_from_before_connect_keeps_its_secret_which_is_not_told(building: Building) -> None:
     line = {"number": number(), "office": "1"}
     username = line["number"].removeprefix("+")
-    connection = await asyncpg.connect(building.databases["kamailio"])
-    try:
-        await connection.execute(
-            "INSERT INTO subscriber (username, domain, ha1, in_service) VALUES ($1, $2, $3, 0)",
-            *(username, DOMAIN, ha1(username, DOMAIN, "from long ago")),
-        )
-    finally:
-        await connection.close()
+    await fetch(
+        building.databases["kamailio"],
+        "INSERT INTO subscriber (username, domain, ha1, in_service) VALUES ($1, $2, $3, 0)",
+        *(username, DOMAIN, ha1(username, DOMAIN, "from long ago")),
+    )
     acme = await building.create(lines=[line, {"number": number(), "office": "2"}])
     old, new = (await building.credentials(acme))["sip"]
     assert old == {"number": line["number"], "username": username, "password": None}

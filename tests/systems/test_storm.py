@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 import asyncpg
 import pytest_asyncio
 
+from activities.background import background
+from tests.support.databases import connected
 from tests.support.router import Nas
 from tests.support.waiting import eventually
 from tests.systems.network import Network, running_network
@@ -33,23 +35,14 @@ async def test_forty_suspensions_amid_a_storm_of_logins_leave_no_session_alive(n
     clients = await side_by_side([network.tenant() for _ in range(CLIENTS)])
     async with AsyncExitStack() as stack:
         gear = [await stack.enter_async_context(network.nas(f"127.0.0.{10 + n}")) for n in range(GEAR)]
-        storm = [asyncio.create_task(log_in_again_and_again(gear[n % GEAR], *it)) for n, it in enumerate(clients)]
-        try:
+        async with background(*(partial(log_in_again_and_again, gear[n % GEAR], *it) for n, it in enumerate(clients))):
             await eventually(lambda: sum(len(nas.sessions) for nas in gear) >= CLIENTS)
             accounts = [account for account, _ in clients]
             await side_by_side([network.ask(account, "suspend") for account in accounts])
             for account in accounts:
                 await eventually(partial(network.settled, account))
             assert [nas.sessions for nas in gear] == [{}] * GEAR
-        finally:
-            for task in storm:
-                task.cancel()
-            await asyncio.gather(*storm, return_exceptions=True)
-
-        async def accounted() -> bool:
-            return await network.open_sessions() == []
-
-        await eventually(accounted)
+        await eventually(network.open_sessions, equal=[])
         assert [nas.sessions for nas in gear] == [{}] * GEAR
         assert sum(len(nas.asked) for nas in gear) >= CLIENTS
 
@@ -57,15 +50,13 @@ async def test_forty_suspensions_amid_a_storm_of_logins_leave_no_session_alive(n
 async def test_a_login_that_is_being_answered_at_the_suspension_leaves_no_session(network: Network) -> None:
     """FreeRADIUS has seen the password, and is slow to note it: there is no sign of the session before it is proven."""
     acme, password = await network.tenant()
-    slow = await asyncpg.connect(network.building.databases["radius"])
-    async with network.nas("127.0.0.9") as nas:
+    async with network.nas("127.0.0.9") as nas, connected(network.building.databases["radius"]) as slow:
         await slow.execute("BEGIN; LOCK TABLE radpostauth IN EXCLUSIVE MODE")
         login = asyncio.create_task(nas.log_in(acme, password, "late"))
         await eventually(lambda: held_up(slow))
         await network.ask(acme, "suspend")
         await eventually(lambda: slow.fetch("SELECT FROM radcheck WHERE username = $1 AND value = 'Reject'", acme))
         await slow.execute("ROLLBACK")
-        await slow.close()
         assert (await login).accepted
         await eventually(partial(network.settled, acme))
         assert nas.asked == ["late"]

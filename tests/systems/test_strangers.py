@@ -47,18 +47,18 @@ async def rpc(systems: Systems) -> AsyncIterator[Rpc]:
         yield Rpc(systems.kamailio.rpc_url, systems.rpc_secret, client)
 
 
-def told(method: str, *values: Any) -> bytes:
+def command(method: str, *values: Any) -> bytes:
     """A command as activities/telephony/kamailio_rpc.py writes it."""
     return json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": values}, separators=(",", ":")).encode()
 
 
 def with_another(text: str) -> bytes:
     """Our own question, and somewhere in it another method."""
-    return told("ul.lookup", *LINE).replace(b'"method":"ul.lookup"', text.encode())
+    return command("ul.lookup", *LINE).replace(b'"method":"ul.lookup"', text.encode())
 
 
 async def test_who_knows_the_path_gets_an_answer(rpc: Rpc) -> None:
-    answer = await rpc.post(told("ul.lookup", *LINE))
+    answer = await rpc.post(command("ul.lookup", *LINE))
     assert answer.json()["error"]["message"] == "AOR not found in location table"
 
 
@@ -67,21 +67,21 @@ async def test_who_knows_the_path_gets_an_answer(rpc: Rpc) -> None:
 )
 @pytest.mark.parametrize("method", ["core.ppdefines_full", "core.kill", "ul.lookup"])
 async def test_who_does_not_know_the_path_finds_nothing(rpc: Rpc, path: str, method: str) -> None:
-    answer = await rpc.post(told(method, *LINE), path.format(secret=rpc.secret))
+    answer = await rpc.post(command(method, *LINE), path.format(secret=rpc.secret))
     assert (answer.status_code, answer.content) == (404, b"")
 
 
 @pytest.mark.parametrize(
     "body",
     [
-        told("core.ppdefines_full"),
-        told("core.kill"),
-        told("core.shmmem"),
-        told("cfg.get", "core", "debug"),
-        told("htable.dump", "wrong"),
-        told("ul.dump"),
-        told("dlg.list"),
-        told("system.listMethods"),
+        command("core.ppdefines_full"),
+        command("core.kill"),
+        command("core.shmmem"),
+        command("cfg.get", "core", "debug"),
+        command("htable.dump", "wrong"),
+        command("ul.dump"),
+        command("dlg.list"),
+        command("system.listMethods"),
         with_another('"method":"ul.lookup","method":"core.kill"'),
         with_another('"method":"core.kill","method":"ul.lookup"'),
         with_another('"METHOD":"core.kill","method":"ul.lookup"'),
@@ -89,15 +89,15 @@ async def test_who_does_not_know_the_path_finds_nothing(rpc: Rpc, path: str, met
         with_another('"m\\u0065thod":"core.kill"'),
         with_another('"x":{"method":"ul.lookup"},"method":"core.kill"'),
         with_another('"method":["core.kill"]'),
-        b"[" + told("ul.lookup", *LINE) + b"," + told("core.kill") + b"]",
-        told("ul.lookup", *LINE) + told("core.kill"),
-        told("ul.lookup", *LINE) + b"\n" + told("core.kill"),
-        told("core.kill") + b"\n" + told("ul.lookup", *LINE),
-        b"\0" + told("core.kill"),
-        told("ul.lookup", *LINE, "core.kill"),
-        told("ul.lookup", "location", 'x","method":"core.kill'),
-        told("dlg.list_match", "furi", "re", ".*", 0),
-        told("dlg.end_dlg", 1, "2"),
+        b"[" + command("ul.lookup", *LINE) + b"," + command("core.kill") + b"]",
+        command("ul.lookup", *LINE) + command("core.kill"),
+        command("ul.lookup", *LINE) + b"\n" + command("core.kill"),
+        command("core.kill") + b"\n" + command("ul.lookup", *LINE),
+        b"\0" + command("core.kill"),
+        command("ul.lookup", *LINE, "core.kill"),
+        command("ul.lookup", "location", 'x","method":"core.kill'),
+        command("dlg.list_match", "furi", "re", ".*", 0),
+        command("dlg.end_dlg", 1, "2"),
         b"",
     ],
     ids=lambda body: body.decode(errors="replace")[:60],
@@ -129,13 +129,13 @@ async def test_who_knows_the_path_gets_no_other_method_however_it_is_written(
     ids=str,
 )
 async def test_a_page_that_knows_the_path_is_refused_all_the_same(rpc: Rpc, headers: dict[str, str]) -> None:
-    answer = await rpc.post(told("ul.lookup", *LINE), **headers)
+    answer = await rpc.post(command("ul.lookup", *LINE), **headers)
     assert (answer.status_code, answer.content) == (403, b"")
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "OPTIONS", "HEAD"])
 async def test_only_a_post_is_taken(rpc: Rpc, method: str) -> None:
-    assert (await rpc.post(told("ul.lookup", *LINE), method=method)).status_code == 403
+    assert (await rpc.post(command("ul.lookup", *LINE), method=method)).status_code == 403
 
 
 def test_the_port_of_json_rpc_is_not_for_telephones(systems: Systems) -> None:
@@ -148,7 +148,7 @@ def test_the_port_of_json_rpc_is_not_for_telephones(systems: Systems) -> None:
 
 def test_the_port_of_telephones_is_not_for_json_rpc(systems: Systems) -> None:
     """Kamailio takes HTTP over UDP, too."""
-    body, host = told("ul.lookup", *LINE), systems.kamailio.rpc_url.removeprefix("http://").removesuffix("/RPC")
+    body, host = command("ul.lookup", *LINE), systems.kamailio.rpc_url.removeprefix("http://").removesuffix("/RPC")
     with socket.socket(type=socket.SOCK_DGRAM) as stranger:
         stranger.bind(("127.0.0.1", 0))
         stranger.settimeout(5)
@@ -178,12 +178,12 @@ def test_the_secrets_of_the_daemons_are_in_files_for_their_accounts_alone(system
     kept = [systems.secret, systems.rpc_secret, *(found[1] for found in passwords if found and found[1] != "secret")]
     for daemon in systems.daemons:
         assert daemon.process
-        shown = [(f"/proc/{pid}/environ", f"/proc/{pid}/cmdline") for pid in family(daemon)]
-        assert shown
+        texts = [(f"/proc/{pid}/environ", f"/proc/{pid}/cmdline") for pid in family(daemon)]
+        assert texts
         assert not [
-            (path, it) for pair in shown for path in pair for it in kept if it in Path(path).read_text(encoding="utf-8")
+            (path, it) for pair in texts for path in pair for it in kept if it in Path(path).read_text(encoding="utf-8")
         ]
-        assert "PASSWORD" not in "".join(Path(path).read_text(encoding="utf-8") for path, _ in shown)
+        assert "PASSWORD" not in "".join(Path(path).read_text(encoding="utf-8") for path, _ in texts)
         assert not any(it in daemon.log.read_text(encoding="utf-8") for it in kept)
         assert daemon.folder
         mine = {path.name: path.stat() for path in daemon.folder.iterdir() if path.suffix != ".pid"}
@@ -201,10 +201,10 @@ def test_the_daemons_listen_on_their_ports_of_loopback_and_nowhere_else(systems:
 
 def family(daemon: FreeRadius | Kamailio) -> list[int]:
     assert daemon.process
-    told = subprocess.run(
+    result = subprocess.run(
         ["ps", "-o", "pid=", "-s", str(daemon.process.pid)], capture_output=True, encoding="utf-8", check=True
     )
-    return [int(pid) for pid in told.stdout.split()]
+    return [int(pid) for pid in result.stdout.split()]
 
 
 def listening(daemon: FreeRadius | Kamailio) -> set[str]:

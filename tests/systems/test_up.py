@@ -46,16 +46,16 @@ async def test_a_softphone_registers_and_both_daemons_come_back(terminal: Termin
         "CONNECT_URL": f"http://127.0.0.1:{terminal.port}",
         "CONNECT_TOKEN": (terminal.data / "token").read_text(encoding="utf-8"),
     }
-    asked = [*CONNECT, "client", "credentials", "acme"]
-    shown = (await typed(asked, env=environment)).stdout
-    told = json.loads((await typed([*asked, "--json"], env=environment)).stdout)
-    assert told["servers"] == {
+    command = [*CONNECT, "client", "credentials", "acme"]
+    output = (await typed(command, env=environment)).stdout
+    credentials = json.loads((await typed([*command, "--json"], env=environment)).stdout)
+    assert credentials["servers"] == {
         "sip": f"127.0.0.1:{sip}",
         "sip_domain": "connect.local",
         "radius": f"127.0.0.1:{radius}",
     }
-    login = told["sip"][0]
-    assert f"{login['username']}  {login['password']}  127.0.0.1:{sip}" in shown
+    login = credentials["sip"][0]
+    assert f"{login['username']}  {login['password']}  127.0.0.1:{sip}" in output
     assert not any(login["password"] in log.read_text(encoding="utf-8") for log in (terminal.data / "logs").iterdir())
 
     async with Phone(login["username"], login["password"], "connect.local", ("127.0.0.1", sip)) as phone:
@@ -110,11 +110,11 @@ async def test_no_secret_is_in_an_environment_or_argument_of_what_does_not_need_
         for pid in family_of
         if any(text in cmdline(pid) for text in secrets.values())
     }
-    told = {name: environ(*pids[name]) for name in ("The worker", "The API", "Temporal")}
-    assert "CONNECT_TOKEN" not in told["The worker"]
+    environments = {name: environ(*pids[name]) for name in ("The worker", "The API", "Temporal")}
+    assert "CONNECT_TOKEN" not in environments["The worker"]
     for setting in ("CONNECT_TELEPHONY_", "CONNECT_INTERNET_", "CONNECT_RADIUS_SECRET", "CONNECT_NAS"):
-        assert setting not in told["The API"]
-    assert "CONNECT_" not in told["Temporal"]
+        assert setting not in environments["The API"]
+    assert "CONNECT_" not in environments["Temporal"]
 
 
 NAS = json.dumps({"127.0.0.9": {"secret": "gear-secret"}})
@@ -153,17 +153,17 @@ async def nobody_is_shown(terminal: Terminal, *secrets: Path) -> None:
         answers = [(await api.get(path)).text for path in ("/clients/acme", "/clients/acme/timeline", "/systems")]
     logs = [log.read_text(errors="replace", encoding="utf-8") for log in (terminal.data / "logs").iterdir()]
     processes = [Path(f"/proc/{pid}") for pid, _ in terminal.children().values()]
-    shown = [(it / name).read_text(encoding="utf-8") for it in processes for name in ("cmdline", "environ")]
+    texts = [(it / name).read_text(encoding="utf-8") for it in processes for name in ("cmdline", "environ")]
     for secret in secrets:
         assert stat.S_IMODE(secret.stat().st_mode) == 0o600
-        assert not any(secret.read_text(encoding="utf-8").strip() in text for text in (*answers, *logs, *shown))
+        assert not any(secret.read_text(encoding="utf-8").strip() in text for text in (*answers, *logs, *texts))
 
 
 async def test_a_port_that_is_taken_is_said_before_anything_starts(terminal: Terminal) -> None:
     with socket.socket(type=socket.SOCK_DGRAM) as taken:
         taken.bind(("127.0.0.1", 0))
         port = str(taken.getsockname()[1])
-        said = await typed([*terminal.command, "--systems", "--sip-port", port])
-    assert said.returncode == 1
-    assert f"Port {port} for Kamailio is taken by" in said.stderr
-    assert "choose another with --sip-port" in said.stderr
+        result = await typed([*terminal.command, "--systems", "--sip-port", port])
+    assert result.returncode == 1
+    assert f"Port {port} for Kamailio is taken by" in result.stderr
+    assert "choose another with --sip-port" in result.stderr

@@ -91,8 +91,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     with (folder / "up.log").open("w", encoding="utf-8") as log:
         up = subprocess.Popen([program, "up", *arguments], cwd=folder, env=environment, stdout=log, stderr=log)
     try:
-        asyncio.run(eventually(lambda: "Connect is ready" in _said(folder) or up.poll() is not None))
-        assert up.poll() is None, _said(folder)
+        asyncio.run(eventually(lambda: "Connect is ready" in _log(folder) or up.poll() is not None))
+        assert up.poll() is None, _log(folder)
         yield environment | {
             "PATH": f"{program.parent}{os.pathsep}{environment['PATH']}",
             "CONNECT_URL": f"http://127.0.0.1:{port}",
@@ -104,10 +104,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     finally:
         up.terminate()
         ended = up.wait(60)
-    assert ended == 0, _said(folder)
+    assert ended == 0, _log(folder)
 
 
-def _said(folder: Path) -> str:
+def _log(folder: Path) -> str:
     return (folder / "up.log").read_text(encoding="utf-8")
 
 

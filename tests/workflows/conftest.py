@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest_asyncio
 from temporalio.testing import WorkflowEnvironment
 
-from tests.support.workflows import Service, end, replay, running_server
+from tests.support.workflows import Service, running_server
 
 
 @pytest_asyncio.fixture(scope="session")
@@ -18,11 +18,6 @@ async def temporal() -> AsyncIterator[WorkflowEnvironment]:
 @pytest_asyncio.fixture
 async def service(temporal: WorkflowEnvironment) -> AsyncIterator[Service]:
     """A worker with fake systems. At the end every history made in it is replayed."""
-    service = Service(temporal)
-    async with service.worker():
+    async with Service(temporal).at_work() as service:
         yield service
         await service.directory_agrees()
-        histories = await service.histories()
-        for handle in service.handles:
-            await end(service, handle)
-    await replay(histories)

@@ -104,11 +104,11 @@ async def test_a_system_that_hangs_holds_up_no_other_and_no_caller(service: Serv
 async def test_more_callers_than_a_client_keeps_waiting_are_answered_early(service: Service) -> None:
     handle = await service.start(limits=PROMPT)
     hold = service.telephony.faults.hold = asyncio.Event()
-    asked = [asyncio.create_task(service.command(handle, "suspend", source=f"source-{n}")) for n in range(8)]
-    early, _ = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+    calls = [asyncio.create_task(service.command(handle, "suspend", source=f"source-{n}")) for n in range(8)]
+    early, _ = await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
     assert all(task.result().provisioning == "changing" for task in early)
     hold.set()
-    await asyncio.gather(*asked)
+    await asyncio.gather(*calls)
     assert (await service.settled(handle)).status == "suspended"
 
 

@@ -97,9 +97,9 @@ async def test_a_directory_that_is_away_delays_no_switch_and_hears_everything_af
     await service.command(handle, "unsuspend", source="all")
     settled = await service.settled(handle)
     assert service.directory.shown[settled.client_id].view.status == "active"
-    told = service.directory.told(settled.client_id)
-    assert [text for text in told if "billing" in text]
-    assert [text for text in told if "security" in text]
+    history = service.directory.texts_of(settled.client_id)
+    assert [text for text in history if "billing" in text]
+    assert [text for text in history if "security" in text]
 
 
 async def test_a_publication_that_fails_after_a_newer_decision_does_not_put_that_off(service: Service) -> None:
@@ -140,13 +140,13 @@ async def test_a_conversion_to_virtual_keeps_the_lines_on_and_ends_the_internet(
     assert (answer.office_label, answer.internet) == ("Virtual Client", None)
     view = await service.settled(handle)
     assert len(service.telephony.orders) == before
-    assert not service.internet.accounts[view.client_id].on
+    assert not service.internet.subjects[view.client_id].on
     back = await service.command(
         handle, "convert", to="residential", offices=["4.1"], internet={"down_mbps": 50, "up_mbps": 5}
     )
     assert {line.office for line in back.lines} == {"4.1"}
     await service.settled(handle)
-    assert service.internet.accounts[view.client_id].on
+    assert service.internet.subjects[view.client_id].on
 
 
 async def test_decisions_that_cancel_each_other_out_before_any_attempt_leave_nothing_to_do(service: Service) -> None:
@@ -164,7 +164,8 @@ async def test_drift_reported_of_a_system_that_has_nothing_to_do_leaves_the_clie
     handle = await service.start(services=service.virtual("+442079460120"))
     await service.signal(handle, "report_drift", {"system": "internet", "reason": "a session was seen"})
     view = await service.settled(handle)
-    await eventually(lambda: any("Drift of internet access" in text for text in service.directory.told(view.client_id)))
+    drift = "Drift of internet access"
+    await eventually(lambda: any(drift in text for text in service.directory.texts_of(view.client_id)))
     assert not service.internet.orders
 
 

@@ -121,7 +121,7 @@ async def test_a_signalled_line_that_is_taken_is_a_recorded_refusal(service: Ser
     await service.signal(handle, "change_services", {"add_lines": [{"number": "+442079460100", "office": "1"}]})
     view = await service.settled(handle)
     assert len(view.lines) == 2
-    assert [t for t in service.directory.told(view.client_id) if t.startswith("refused") and "in use" in t]
+    assert [t for t in service.directory.texts_of(view.client_id) if t.startswith("refused") and "in use" in t]
 
 
 async def test_the_same_number_asked_for_twice_at_once_is_added_once_and_the_client_goes_on(service: Service) -> None:
@@ -159,7 +159,7 @@ async def test_a_client_turned_away_refuses_what_was_asked_of_it_meanwhile_and_i
     service.directory.faults.reached.clear()
     waiting = asyncio.ensure_future(service.command(handle, "edit", billing_ref="MINE-1"))
     registered = asyncio.ensure_future(handle.execute_update(ClientLifecycle.wait_registered))
-    await eventually(lambda: service.asked(handle, "command"))
+    await eventually(lambda: service.has_accepted(handle, "command"))
     hold.set()
     assert (await refusal_of(registered)).type == "NumberTaken"
     assert (await refusal_of(waiting)).type == "NumberTaken"

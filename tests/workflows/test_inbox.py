@@ -67,7 +67,7 @@ async def test_a_malformed_signal_is_recorded_as_refused_and_the_client_still_ob
     await service.settled(handle)
     after = await service.view(handle)
     assert (after.status, after.revision, after.holds) == (before.status, before.revision, before.holds), what
-    refused = [text for text in service.directory.told(after.client_id) if text.startswith("refused")]
+    refused = [text for text in service.directory.texts_of(after.client_id) if text.startswith("refused")]
     assert len(refused) == 1, what
     assert name in refused[0]
     await service.signal(handle, "suspend", {"source": "billing", "reason": "invoice 1042 unpaid", "by": "billing"})
@@ -82,7 +82,7 @@ async def test_every_kind_of_garbage_together_leaves_a_client_that_keeps_its_dat
     await service.command(handle, "decommission", command_id="end")
     assert (await handle.result()).status == "decommissioned"
     client_id = service.directory.orders[-1].client_id
-    refused = [text for text in service.directory.told(client_id) if text.startswith("refused")]
+    refused = [text for text in service.directory.texts_of(client_id) if text.startswith("refused")]
     assert len(refused) == 2 * len(MALFORMED)
 
 
@@ -97,8 +97,8 @@ async def test_a_signal_sent_twice_with_one_command_id_is_one_command(service: S
     for _ in range(3):
         await service.signal(handle, "suspend", {"source": "billing", "command_id": "run-7"})
     view = await service.settled(handle)
-    told = [text for text in service.directory.told(view.client_id) if "billing" in text]
-    assert told == ["decided: Suspended by billing"]
+    lines = [text for text in service.directory.texts_of(view.client_id) if "billing" in text]
+    assert lines == ["decided: Suspended by billing"]
 
 
 async def test_a_workflow_that_somebody_cancels_in_the_ui_goes_on_and_says_so(service: Service) -> None:
@@ -107,7 +107,7 @@ async def test_a_workflow_that_somebody_cancels_in_the_ui_goes_on_and_says_so(se
     await service.command(handle, "suspend")
     view = await service.settled(handle)
     assert view.status == "suspended"
-    assert [t for t in service.directory.told(view.client_id) if t.startswith("refused: cancel")]
+    assert [t for t in service.directory.texts_of(view.client_id) if t.startswith("refused: cancel")]
 
 
 async def test_a_signal_whose_handling_fails_half_way_is_recorded_and_changes_nothing(
@@ -137,7 +137,7 @@ async def test_a_signal_whose_handling_fails_half_way_is_recorded_and_changes_no
 
 
 def failures(service: Service, handle: Handle) -> list[str]:
-    lines = service.directory.told(handle.id.removeprefix("client-"))
+    lines = service.directory.texts_of(handle.id.removeprefix("client-"))
     return [line for line in lines if line.startswith("refused") and "nobody expected this" in line]
 
 
@@ -148,4 +148,4 @@ async def test_reported_drift_is_removed_and_proven_anew(service: Service) -> No
     await service.until(handle, lambda _: len(service.telephony.orders) == before + 1)
     view = await service.settled(handle)
     assert set(view.systems[0].actual.values()) == {"on"}
-    assert [t for t in service.directory.told(view.client_id) if "Drift of telephone lines" in t]
+    assert [t for t in service.directory.texts_of(view.client_id) if "Drift of telephone lines" in t]

@@ -6,7 +6,7 @@ from collections import Counter
 from temporalio.testing import WorkflowEnvironment
 
 from activities.systems import Systems
-from tests.support.fakes import FakeInternet, FakeTelephony
+from tests.support.fakes import FakeSystem
 from tests.support.waiting import HANGING
 from tests.support.workflows import Handle, Service, end, replay
 from tests.workflows.test_at_once import attempts
@@ -46,7 +46,7 @@ async def test_an_instance_that_no_worker_serves_comes_to_attention_with_what_to
 async def test_what_another_worker_serves_goes_through_its_queue_and_the_rest_is_done_at_once(
     temporal: WorkflowEnvironment,
 ) -> None:
-    service, london = Service(temporal), FakeTelephony()
+    service, london = Service(temporal), FakeSystem()
     elsewhere = of_instances(temporal.client, Systems({LONDON: london}), service.queue)
     async with service.worker(), together(*elsewhere):
         handle = await service.start(instances={TELEPHONY: "london"}, limits=PROMPT)
@@ -60,7 +60,7 @@ async def test_what_another_worker_serves_goes_through_its_queue_and_the_rest_is
 
 
 async def test_an_instance_that_hangs_holds_up_no_client_of_another(temporal: WorkflowEnvironment) -> None:
-    service, london = Service(temporal), FakeTelephony()
+    service, london = Service(temporal), FakeSystem()
     elsewhere = of_instances(temporal.client, Systems({LONDON: london}), service.queue, max_concurrent_activities=1)
     async with service.worker(), together(*elsewhere):
         virtual = service.virtual("+442079460777")
@@ -81,7 +81,7 @@ async def test_what_is_signalled_is_served_by_the_instance_that_the_directory_sa
     temporal: WorkflowEnvironment,
 ) -> None:
     """A billing system that signals knows nothing of instances, and no setting of ours."""
-    service, london = Service(temporal), FakeInternet()
+    service, london = Service(temporal), FakeSystem(INTERNET)
     elsewhere = of_instances(temporal.client, Systems({SystemInstance(INTERNET, "london"): london}), service.queue)
     async with service.worker(), together(*elsewhere):
         office = Services(ClientType.RESIDENTIAL, rooms=("3.12",))
@@ -91,7 +91,7 @@ async def test_what_is_signalled_is_served_by_the_instance_that_the_directory_sa
         view = await service.until(handle, lambda view: view.internet)
         view = await service.settled(handle)
         assert {system.system: system.instance for system in view.systems} == {TELEPHONY: "main", INTERNET: "london"}
-        assert list(london.accounts) == [view.client_id]
+        assert list(london.subjects) == [view.client_id]
         assert service.internet.orders == []
         service.directory.instances = {}
         await service.signal(handle, "change_services", {"internet": {"down_mbps": 200, "up_mbps": 20}})

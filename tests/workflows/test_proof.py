@@ -50,8 +50,8 @@ async def test_a_silent_router_is_not_proven_and_needs_a_person_only_when_patien
     await service.skip(handle, timedelta(seconds=20))
     view = await service.settled(handle)
     assert view.systems[1].state == "settled"
-    told = service.directory.told(view.client_id)
-    assert sum("10.0.0.1 did not answer" in line for line in told) == 2
+    history = service.directory.texts_of(view.client_id)
+    assert sum("10.0.0.1 did not answer" in line for line in history) == 2
 
 
 async def seen_alive(service: Service, handle: Handle, **fields: object) -> None:
@@ -70,7 +70,7 @@ async def test_a_line_found_alive_is_drift_in_the_history_and_is_switched_off_ag
     assert service.telephony.lines[SECOND_LINE.number] is False
     assert (service.telephony.orders[-1].revived, len(service.internet.orders)) == (1, 2)
     found = f"attempted: Telephone lines found alive again: {SECOND_LINE.number}: registered"
-    await service.until(handle, lambda _: found in service.directory.told(view.client_id))
+    await service.until(handle, lambda _: found in service.directory.texts_of(view.client_id))
 
 
 async def test_a_report_of_what_was_seen_before_the_proof_or_is_on_again_changes_nothing(service: Service) -> None:
@@ -134,7 +134,7 @@ async def test_limits_that_would_keep_a_client_from_working_are_refused(service:
         await service.signal(handle, "roll", {"limits": limits})
     await service.command(handle, "suspend")
     assert (await service.settled(handle)).status == "suspended"
-    await service.until(handle, lambda _: sum("refused: roll" in x for x in service.directory.told(client_id)) == 5)
+    await service.until(handle, lambda _: sum("refused: roll" in x for x in service.directory.texts_of(client_id)) == 5)
 
 
 async def test_rotated_credentials_reach_both_systems_with_their_version(service: Service) -> None:
@@ -220,7 +220,7 @@ async def test_a_way_out_without_its_reason_changes_nothing_and_is_in_the_histor
     await service.signal(handle, "skip", {"system": "telephony", "by": "crm"})
     refused = "refused: skip: Signal skip is not valid: reason: Field required"
     client_id = (await service.view(handle)).client_id
-    await service.until(handle, lambda _: any(refused in line for line in service.directory.told(client_id)))
+    await service.until(handle, lambda _: any(refused in line for line in service.directory.texts_of(client_id)))
     assert (await service.view(handle)).provisioning == "attention"
     service.telephony.faults.down = False
 

@@ -32,24 +32,17 @@ async def test_three_hundred_commands_across_renewals_are_all_obeyed_and_still_d
     revision = view.revision
     repeated = await service.command(handle, "suspend", command_id="id-17", source="source-17", reason="17")
     assert (repeated.changed, repeated.revision) == (True, revision)
-    told = [text for text in service.directory.told(view.client_id) if "source-" in text]
-    assert len(told) == 300
+    lines = [text for text in service.directory.texts_of(view.client_id) if "source-" in text]
+    assert len(lines) == 300
 
 
 async def test_an_idle_client_takes_new_code_when_it_is_asked_to_roll(service: Service) -> None:
     handle = await service.start()
-    run = (await service.temporal.get_workflow_handle(handle.id).describe()).run_id
-    await service.signal(handle, "roll")
-    current = service.temporal.get_workflow_handle(handle.id)
-
-    async def renewed() -> bool:
-        return (await current.describe()).run_id != run
-
-    await eventually(renewed)
+    await service.renew(handle)
     view = await service.settled(handle)
     assert view.status == "active"
     assert len(service.telephony.orders) == 1
-    assert await (await current.describe()).memo() == {"created_by": "the tests"}
+    assert await (await service.latest(handle).describe()).memo() == {"created_by": "the tests"}
 
 
 async def test_signals_amid_renewals_are_not_lost(service: Service) -> None:
@@ -115,6 +108,6 @@ async def test_a_client_renewed_with_all_it_can_remember_goes_on(service: Servic
     await service.skip(handle, timedelta(hours=2))
     view = await service.settled(handle)
     assert view.status == "suspended"
-    told = service.directory.told(view.client_id)
-    assert [text for text in told if "more refused while the directory was away" in text]
+    history = service.directory.texts_of(view.client_id)
+    assert [text for text in history if "more refused while the directory was away" in text]
     assert (await service.command(handle, "unsuspend", source="all")).status == "active"

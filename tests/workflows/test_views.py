@@ -191,9 +191,9 @@ def by_hand(note: str = "pulled the plug, ticket 4711") -> ClientState:
 
 def test_the_note_of_who_did_it_by_hand_is_the_evidence() -> None:
     state = by_hand()
-    shown = system_of(state)
-    assert (shown.method, shown.by, shown.note) == ("by hand", "olga", "pulled the plug, ticket 4711")
-    assert {subject.subject: subject.seen for subject in shown.subjects} == {
+    system = system_of(state)
+    assert (system.method, system.by, system.note) == ("by hand", "olga", "pulled the plug, ticket 4711")
+    assert {subject.subject: subject.seen for subject in system.subjects} == {
         LINE.number: {"note": "pulled the plug, ticket 4711"},
         SECOND.number: {"note": "pulled the plug, ticket 4711"},
     }

@@ -1,6 +1,7 @@
 """What operators find and read in Temporal itself."""
 
 from datetime import timedelta
+from typing import Any
 
 from temporalio.api.operatorservice.v1 import RemoveSearchAttributesRequest
 from temporalio.common import TypedSearchAttributes
@@ -38,18 +39,14 @@ async def test_only_clients_in_attention_are_marked_so_and_the_mark_goes(service
     service.telephony.faults.down = True
     await service.command(handle, "suspend")
 
-    async def marked() -> bool:
-        return (await attributes(service, handle)).get(PROVISIONING) == "attention"
+    async def mark() -> Any:
+        return (await attributes(service, handle)).get(PROVISIONING)
 
-    await eventually(marked)
+    await eventually(mark, equal="attention")
     service.telephony.faults.down = False
     await service.skip(handle, timedelta(minutes=11))
     await service.settled(handle)
-
-    async def unmarked() -> bool:
-        return not await marked()
-
-    await eventually(unmarked)
+    await eventually(mark, equal=None)
 
 
 async def test_nothing_personal_is_in_ids_attributes_summaries_or_details(service: Service) -> None:
@@ -57,12 +54,12 @@ async def test_nothing_personal_is_in_ids_attributes_summaries_or_details(servic
     await service.command(handle, "suspend", reason="invoice unpaid")
     await service.command(handle, "decommission", last_day=str(service.day(9)))
     await service.settled(handle)
-    told = [str(await attributes(service, handle)), handle.id]
+    texts = [str(await attributes(service, handle)), handle.id]
     async for event in handle.fetch_history_events():
-        told.append(str(event.user_metadata))
-        told.append(event.activity_task_scheduled_event_attributes.activity_id)
-    told.append(str(await handle.query("__temporal_workflow_metadata", result_type=dict)))
-    assert not [word for word in SECRETS if word in " ".join(told)]
+        texts.append(str(event.user_metadata))
+        texts.append(event.activity_task_scheduled_event_attributes.activity_id)
+    texts.append(str(await handle.query("__temporal_workflow_metadata", result_type=dict)))
+    assert not [word for word in SECRETS if word in " ".join(texts)]
 
 
 async def test_the_loop_s_timer_says_what_it_waits_for(service: Service) -> None:

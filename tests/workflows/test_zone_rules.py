@@ -10,7 +10,6 @@ import pytest
 from temporalio.testing import WorkflowEnvironment
 
 from tests.support import zone_rules
-from tests.support.waiting import eventually
 from tests.support.workflows import Handle, Service, refusal_of, replay
 from tests.support.zone_rules import AT_UTC, CASABLANCA, HOUR_AHEAD
 from workflows.domain.dates import NamedDay, first_instant, resolve
@@ -46,18 +45,12 @@ def rules(tmp_path: Path) -> Iterator[Rules]:
 
 
 async def renew(service: Service, handle: Handle) -> None:
-    run = (await service.latest(handle).describe()).run_id
-    await service.signal(service.latest(handle), "roll")
-
-    async def renewed() -> bool:
-        return (await service.latest(handle).describe()).run_id != run
-
-    await eventually(renewed)
+    await service.renew(handle)
     await service.settled(service.latest(handle))
 
 
-def told(service: Service, handle: Handle) -> list[str]:
-    return service.directory.told(handle.id.removeprefix("client-"))
+def texts(service: Service, handle: Handle) -> list[str]:
+    return service.directory.texts_of(handle.id.removeprefix("client-"))
 
 
 async def test_a_plan_that_names_a_day_moves_with_the_rules_at_a_renewal_and_says_so(
@@ -74,14 +67,14 @@ async def test_a_plan_that_names_a_day_moves_with_the_rules_at_a_renewal_and_say
     (plan,) = (await service.view(service.latest(handle))).planned
     assert (plan.at, plan.day, plan.zone, plan.zone_rules) == (AFTER, LAST, CASABLANCA, "2026f")
     assert plan.local_time == "2199-04-01 00:00 Africa/Casablanca"
-    assert told(service, handle).count(MOVED) == 1
-    shown = service.directory.shown[plan_owner(handle)].view.planned
-    assert [(plan.at, plan.zone_rules) for plan in shown] == [(AFTER, "2026f")]
+    assert texts(service, handle).count(MOVED) == 1
+    published = service.directory.shown[plan_owner(handle)].view.planned
+    assert [(plan.at, plan.zone_rules) for plan in published] == [(AFTER, "2026f")]
     described = await service.latest(handle).describe()
     assert described.typed_search_attributes[NEXT_CHANGE_AT] == AFTER
 
     await renew(service, handle)
-    assert told(service, handle).count(MOVED) == 1, "the same rules move nothing"
+    assert texts(service, handle).count(MOVED) == 1, "the same rules move nothing"
 
 
 def plan_owner(handle: Handle) -> str:
@@ -91,14 +84,14 @@ def plan_owner(handle: Handle) -> str:
 async def test_rules_that_move_nothing_are_shown_and_not_told(service: Service, rules: Rules) -> None:
     handle = await service.start(timezone=CASABLANCA)
     await service.command(handle, "decommission", last_day=str(LAST))
-    lines = told(service, handle)
+    lines = texts(service, handle)
     rules.become("2025c", {**HOUR_AHEAD})
     await renew(service, handle)
     (plan,) = (await service.view(service.latest(handle))).planned
     assert (plan.at, plan.zone_rules) == (BEFORE, "2025c")
     assert service.directory.shown[plan_owner(handle)].view.planned == [plan], "the directory shows the same"
-    assert told(service, handle)[: len(lines)] == lines
-    assert not [line for line in told(service, handle) if "zone rules" in line]
+    assert texts(service, handle)[: len(lines)] == lines
+    assert not [line for line in texts(service, handle) if "zone rules" in line]
 
 
 async def test_an_exact_instant_stays_where_it_is(service: Service, rules: Rules) -> None:
@@ -159,7 +152,7 @@ async def test_what_comes_by_signal_is_resolved_by_a_recorded_step_in_the_order_
     view = await service.until(handle, lambda view: [plan.kind for plan in view.planned] == ["suspend"])
     assert [(plan.at, plan.zone_rules) for plan in view.planned] == [(BEFORE, "2025b")]
     await service.settled(handle)
-    kinds = [line for line in told(service, handle) if "decommission" in line]
+    kinds = [line for line in texts(service, handle) if "decommission" in line]
     assert [line.split()[1] for line in kinds] == ["Planned:", "Cancelled:"]
     assert "resolve_days" in await service.activity_types(handle)
 
@@ -198,8 +191,8 @@ async def test_a_day_in_a_zone_that_the_workers_rules_lack_is_refused_and_the_cl
     rules.become("1990a", {CASABLANCA: None})
     await service.signal(handle, "suspend", {"last_day": str(LAST), "source": "billing"})
     why = "the zone rules in use have no Africa/Casablanca"
-    view = await service.until(handle, lambda _: any(why in line for line in told(service, handle)))
-    assert [line for line in told(service, handle) if line.startswith("refused") and why in line]
+    view = await service.until(handle, lambda _: any(why in line for line in texts(service, handle)))
+    assert [line for line in texts(service, handle) if line.startswith("refused") and why in line]
     assert view.planned[0].local_time.rstrip() == "2199-03-31 23:00 UTC"
     assert (await refusal_of(service.update(handle, {"kind": "suspend", "last_day": str(LAST)}))).type == "InvalidField"
     await renew(service, handle)
@@ -216,7 +209,7 @@ async def test_commands_that_come_while_days_are_resolved_anew_wait_their_turn(s
         await service.signal(service.latest(handle), "suspend", {"source": f"s-{number}", "command_id": f"{number}"})
     await service.until(service.latest(handle), lambda view: len(view.holds) == 20)
     await service.settled(service.latest(handle))
-    lines = "\n".join(told(service, handle))
+    lines = "\n".join(texts(service, handle))
     assert re.findall(r"(?:of|by) s-(\d+)", lines) == [str(number) for number in range(20)]
     assert lines.count(MOVED) == 1
 

@@ -24,7 +24,7 @@ from starter.cli.show.tables import (
     table,
     word,
 )
-from starter.service_text import settings_words, within
+from starter.wording import plan_word, rates_word, settings_words, within
 from workflows.domain.systems import BUILT_IN, INTERNET, TELEPHONY
 
 ESSENTIAL = 5  # columns of the list of clients that it has at any sensible width
@@ -239,10 +239,7 @@ def _end(client: dict[str, Any]) -> Text:
 
 
 def _kind(change: dict[str, Any]) -> str:
-    details, kind = change.get("details", {}), str(change["kind"]).replace("_", " ")
-    if "to" in details:
-        return f"{kind} to {details['to']}"
-    return f"{kind} ({details['source']})" if details.get("source", "operator") != "operator" else kind
+    return plan_word(change["kind"], change["details"])
 
 
 def _next(client: dict[str, Any], *, with_zone: bool, with_time: bool) -> str:
@@ -257,8 +254,8 @@ def _next(client: dict[str, Any], *, with_zone: bool, with_time: bool) -> str:
 def _internet(internet: dict[str, Any] | None) -> str:
     if internet is None:
         return "none"
-    vlan = f", VLAN {internet['vlan']}" if internet["vlan"] else ""
-    return f"{internet['down_mbps']}/{internet['up_mbps']} Mbit/s{vlan}, account {internet['account']}"
+    rates = rates_word(internet["down_mbps"], internet["up_mbps"], internet["vlan"])
+    return f"{rates}, account {internet['account']}"
 
 
 def _service(service: dict[str, Any]) -> str:

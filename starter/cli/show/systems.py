@@ -22,7 +22,7 @@ from starter.cli.show.tables import (
     until,
     word,
 )
-from starter.service_text import within
+from starter.wording import within
 from workflows.domain.systems import MAIN
 
 

@@ -18,6 +18,8 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from starter.wording import duration_word
+
 COLOURS = {
     "new": "cyan",
     "active": "green",
@@ -90,26 +92,15 @@ def moment(instant: str | None) -> str:
     return f"{datetime.fromisoformat(instant).astimezone(UTC):%Y-%m-%d %H:%M:%S}" if instant else ""
 
 
-def span(seconds: float) -> str:
-    """How long something lasts, in its two largest units: 3 h 12 min."""
-    minutes, left = divmod(max(0, int(seconds)), 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    parts = [(days, "d"), (hours, "h"), (minutes, "min"), (left, "s")]
-    first = next((n for n, (many, _) in enumerate(parts) if many), len(parts) - 1)
-    largest = parts[first : first + 1] if parts[first][1] in ("min", "s") else parts[first : first + 2]
-    return " ".join(f"{many} {unit}" for many, unit in largest if many or unit == "s")
-
-
 def age(instant: str | None, now: datetime) -> str:
     """How long ago that was; blank for none."""
-    return span((now - datetime.fromisoformat(instant)).total_seconds()) if instant else ""
+    return duration_word(max(0.0, (now - datetime.fromisoformat(instant)).total_seconds())) if instant else ""
 
 
 def until(instant: str | None, now: datetime) -> str:
     """In how long that is; blank for none."""
     left = (datetime.fromisoformat(instant) - now).total_seconds() if instant else 0
-    return f"in {span(left)}" if left > 0 else "due" if instant else ""
+    return f"in {duration_word(left)}" if left > 0 else "due" if instant else ""
 
 
 def count(number: int, what: str) -> str:

@@ -14,8 +14,8 @@ from pydantic import BaseModel, ValidationError
 from starter.console.errors import SEND_AGAIN
 from starter.contract.bodies import YEARS
 from starter.errors import Away, NotDecided, StarterError
-from starter.service_text import EXAMPLE
 from starter.web.problems import code_of
+from starter.wording import EXAMPLE
 from workflows.domain.client.rules import LONGEST_BILLING_REF, LONGEST_NAME
 from workflows.domain.errors import CommandIdReused, InvalidField, Refusal
 from workflows.domain.services import HIGHEST_RATE, LONGEST_OFFICE

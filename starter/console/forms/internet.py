@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 from starter.console.forms.errors import FormErrors
-from starter.console.labels import rates_word
 from starter.console.rendering import Form
 from starter.contract.bodies import InternetGiven
+from starter.wording import rates_word
 from workflows.wire.views import InternetView
 
 RATES = {"down": "down_mbps", "up": "up_mbps", "vlan": "vlan"}  # the fields, and what the contract calls them

@@ -11,7 +11,7 @@ from starter.console.forms.errors import FormErrors, sentence
 from starter.console.rendering import Form
 from starter.contract.bodies import ServiceGiven
 from starter.contract.catalogue import Catalogue
-from starter.service_text import read_settings, settings_text
+from starter.wording import read_settings, settings_text
 from workflows.domain.errors import InvalidField
 from workflows.domain.services import MOST_SERVICES, ClientType
 from workflows.domain.systems import System
@@ -114,21 +114,21 @@ def read_services(
         if not row.service:
             errors.miss(row.name("service"), "The name is missing. Give it, or empty the row")
             continue
-        given = _read(row, errors)
-        if given is None:
+        contracted = _read(row, errors)
+        if contracted is None:
             continue
         if str(row) in seen:
             errors.refuse(row.field, f"{row} is given twice. Give each service once", finished=True)
         seen.add(str(row))
         try:
-            [service] = catalogue.services([given], row.field)
+            [service] = catalogue.services([contracted], row.field)
             service.service()
         except InvalidField as invalid:
             errors.refuse(row.field, f"{invalid.why}. {invalid.remedy}")
             continue
         if service.in_building and type_ is ClientType.VIRTUAL:
             errors.refuse(row.field, IN_BUILDING.format(catalogue.phrase(row.kind)))
-        services.append(given)
+        services.append(contracted)
     return services
 
 

@@ -1,19 +1,17 @@
 """The way in and out: the sign-in page, the link that `connect up` prints, signing out, and the theme."""
 
 import time
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
+from datetime import UTC, datetime
 
 import structlog
 from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from starlette.staticfiles import StaticFiles
 
 from starter.console.auth.sessions import LASTS, LONGEST_NAME, address_of, cookie_name, is_link_key, sessions_of
 from starter.console.rendering import (
     THEME_COOKIE,
     THEMES,
+    YEAR,
     Form,
     forget,
     page,
@@ -26,23 +24,10 @@ from starter.console.rendering import (
 
 OPERATOR = "operator"
 UNSEEN_IN_NAME = "Your name has characters that cannot be seen. They are left out below: look at it, and sign in again."
-YEAR = timedelta(days=365)
 
 log = structlog.get_logger(__name__)
 
 sign_in_pages = page_router()
-
-
-class Static(StaticFiles):
-    """Files that browsers ask after each time: a new version counts at once."""
-
-    def file_response(self, *args: Any, **options: Any) -> Response:
-        answer = super().file_response(*args, **options)
-        answer.headers["Cache-Control"] = "no-cache"
-        return answer
-
-
-static = Static(directory=Path(__file__).parents[1] / "static")
 
 
 @sign_in_pages.get("/sign-in")

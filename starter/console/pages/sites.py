@@ -1,7 +1,6 @@
 """Which site a page is about: its address says so, and a new page begins with the last one. None is all of them."""
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import Annotated
 from urllib.parse import urlencode
 
@@ -10,11 +9,9 @@ from fastapi.responses import HTMLResponse
 
 from starter.clients import ClientService
 from starter.console.errors import SeeOther
-from starter.console.rendering import REFRESH, SITE_COOKIE, page, remember
+from starter.console.rendering import REFRESH, SITE_COOKIE, YEAR, page, remember
 from starter.contract.answers import Site
 from starter.web.dependencies import Clients
-
-YEAR = timedelta(days=365)
 
 
 @dataclass(frozen=True)

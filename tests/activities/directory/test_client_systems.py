@@ -4,14 +4,13 @@ import asyncio
 from dataclasses import replace
 from itertools import permutations
 
-import asyncpg
 import pytest
 
 from activities.directory.evidence import Evidences
 from activities.directory.migrations import migrate
 from starter.local.postgres import EmbeddedPostgres
 from tests.activities.fixtures import AT, World, publication, switched
-from tests.support.waiting import eventually
+from tests.support.databases import connected, database
 from workflows.domain.provisioning.standing import Proof
 from workflows.domain.systems import INTERNET, TELEPHONY, System
 from workflows.ports import Evidence, Finding, Publish
@@ -113,16 +112,14 @@ async def test_proofs_and_a_publication_at_one_moment_all_count(world: World) ->
     """Each statement waits for the client's row, and then sees what the others have written meanwhile."""
     systems = (TELEPHONY, DOORS, WIFI)
     ref = await world.register("acme")
-    other = await world.admin("directory")
     for revision, order in enumerate(permutations(range(4)), 2):
         await world.directory.publish(wanted(ref, revision, *systems[:2]))
         waits = [*(prove(world, system, revision) for system in systems), publish(world, wanted(ref, revision, WIFI))]
-        async with other.transaction():
-            await other.execute("SELECT FROM clients FOR UPDATE")
+        async with world.held("directory", "clients"):
             tasks = []
             for number, place in enumerate(order[: world.settings.pool_size // 2], 1):
                 tasks.append(asyncio.create_task(waits[place]))
-                await waiting_for_locks(world, number)
+                await world.waiting_for_locks(number, "directory")
         rest = [waits[place] for place in order[len(tasks) :]]
         await asyncio.gather(*tasks, *rest)
         assert await word(world) == "settled", f"of the order {order}"
@@ -131,14 +128,6 @@ async def test_proofs_and_a_publication_at_one_moment_all_count(world: World) ->
 async def publish(world: World, order: Publish) -> None:
     order.wanted.update({TELEPHONY: order.revision, DOORS: order.revision})
     await world.directory.publish(order)
-
-
-async def waiting_for_locks(world: World, how_many: int) -> None:
-    async def enough() -> bool:
-        waiting = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        return len(await world.rows("directory", waiting)) >= how_many
-
-    await eventually(enough)
 
 
 async def test_evidence_of_any_kind_is_one_statement(world: World) -> None:
@@ -160,10 +149,8 @@ VALUES ($1, 'run', 9, 'lon', $1, $1, 'residential', 'active', $1, '2026-01-01', 
 
 
 async def test_the_rows_of_before_are_kept_by_system(postgres: EmbeddedPostgres) -> None:
-    dsn = await postgres.ensure_database("before_client_systems")
-    await migrate(dsn, "0008")
-    connection = await asyncpg.connect(dsn)
-    try:
+    async with database(postgres, "before_client_systems") as dsn, connected(dsn) as connection:
+        await migrate(dsn, "0008")
         await connection.execute("INSERT INTO sites (site_id, name, timezone) VALUES ('lon', 'London', 'UTC')")
         skipped = {"reason": "ticket 7", "by": "ann", "at": AT.isoformat()}
         for client_id, attention, revisions, telephony in (
@@ -194,6 +181,3 @@ async def test_the_rows_of_before_are_kept_by_system(postgres: EmbeddedPostgres)
         await connection.execute("UPDATE client_systems SET proven = 4 WHERE client_id = 'changing'")
         changed = "SELECT provisioning FROM clients WHERE client_id = 'changing'"
         assert await connection.fetchval(changed) == "settled", "the word follows the rows from here on"
-    finally:
-        await connection.close()
-        await postgres.drop_database("before_client_systems")

@@ -20,8 +20,8 @@ async def test_a_proven_change_is_recorded_once_however_often_it_is_obeyed(world
         assert evidence.recorded
     proofs = await world.rows("directory", "SELECT client_id, system, revision, at IS NOT NULL FROM proofs")
     assert proofs == [("acme", "telephony", 2, True)]
-    told = await world.rows("directory", HISTORY)
-    assert [row[:4] for row in told] == [("proven", "telephony", "Telephone lines proven: 1 on, 1 off", 2)]
+    history = await world.rows("directory", HISTORY)
+    assert [row[:4] for row in history] == [("proven", "telephony", "Telephone lines proven: 1 on, 1 off", 2)]
 
 
 async def test_the_directory_is_settled_when_both_systems_are_proven(world: World) -> None:
@@ -71,12 +71,12 @@ async def test_a_publication_beside_the_proof_does_not_take_the_freed_number_bac
 
 async def test_listeners_hear_of_it(world: World) -> None:
     await world.register("acme")
-    heard: list[str] = []
+    notified: list[str] = []
     listener = await world.admin("directory")
-    await listener.add_listener("connect_clients", lambda *message: heard.append(message[3]))
+    await listener.add_listener("connect_clients", lambda *message: notified.append(message[3]))
     await world.telephony.ensure(lines("acme", 2, one=True))
     await listener.execute("SELECT 1")
-    assert heard == ["acme"]
+    assert notified == ["acme"]
 
 
 async def test_what_an_unknown_client_proves_is_left_to_its_publication(world: World) -> None:

@@ -10,6 +10,7 @@ from activities.directory.migrations import NotMigrated, check_migrated, is_migr
 from activities.prepare import FENCE, NotPrepared, check_systems, prepare
 from starter.local.postgres import EmbeddedPostgres
 from tests.activities.fixtures import ONE, World, access, lines
+from tests.support.databases import database, fetch
 from tests.support.waiting import free_port
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
@@ -36,12 +37,9 @@ async def test_migrating_twice_is_migrating_once(world: World) -> None:
 
 
 async def test_processes_that_migrate_at_once_wait_for_each_other(postgres: EmbeddedPostgres) -> None:
-    dsn = await postgres.ensure_database("migrated_at_once")
-    await asyncio.gather(*(migrate(dsn) for _ in range(4)))
-    connection = await asyncpg.connect(dsn)
-    assert await connection.fetchval("SELECT version_num FROM alembic_version") == newest()
-    await connection.close()
-    await postgres.drop_database("migrated_at_once")
+    async with database(postgres, "migrated_at_once") as dsn:
+        await asyncio.gather(*(migrate(dsn) for _ in range(4)))
+        assert [row["version_num"] for row in await fetch(dsn, "SELECT version_num FROM alembic_version")] == [newest()]
 
 
 async def test_a_database_that_is_not_migrated_is_told_apart(world: World) -> None:

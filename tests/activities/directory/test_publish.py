@@ -40,8 +40,8 @@ async def test_a_published_client_can_be_listed_searched_and_read(world: World) 
 
 async def test_the_reference_allotted_to_a_new_client_is_shown_at_once(world: World) -> None:
     ref = await world.register("acme")
-    shown = await world.rows("directory", "SELECT billing_ref, document->>'billing_ref' FROM clients")
-    assert shown == [(ref, ref)]
+    rows = await world.rows("directory", "SELECT billing_ref, document->>'billing_ref' FROM clients")
+    assert rows == [(ref, ref)]
 
 
 async def test_attention_is_shown(world: World) -> None:
@@ -73,8 +73,8 @@ async def test_the_same_publication_again_adds_nothing_and_answers_the_same(worl
     first = await world.directory.publish(order)
     assert await world.directory.publish(order) == first
     assert first.last_entry == 2
-    told = await world.rows("directory", "SELECT entry, text, facts FROM history ORDER BY entry")
-    assert told == [(1, "line 1", '{"n": "1"}'), (2, "line 2", '{"n": "2"}')]
+    history = await world.rows("directory", "SELECT entry, text, facts FROM history ORDER BY entry")
+    assert history == [(1, "line 1", '{"n": "1"}'), (2, "line 2", '{"n": "2"}')]
 
 
 async def test_history_goes_on_where_it_was(world: World) -> None:
@@ -96,12 +96,12 @@ async def test_what_was_proven_comes_from_the_workflow_too_and_never_sinks(world
             proven={TELEPHONY: proven},
         )
         await world.directory.publish(order)
-        shown = await world.rows(
+        rows = await world.rows(
             "directory",
             "SELECT s.proven, c.provisioning FROM clients c JOIN client_systems s USING (client_id) "
             "WHERE s.system = 'telephony'",
         )
-        assert shown == [(2, "settled")]
+        assert rows == [(2, "settled")]
 
 
 async def test_registering_twice_is_registering_once(world: World) -> None:

@@ -228,9 +228,7 @@ async def test_an_account_that_is_locked_is_not_proven_and_holds_up_no_other(wor
     await world.open(limits={"lock_seconds": 0.2, "statement_seconds": 0.4})
     on = [replace(access, on=True) for access in TWO_ACCOUNTS]
     await world.internet.ensure(access_order("acme", 1, on))
-    other = await world.admin("internet")
-    async with other.transaction():
-        await other.execute("SELECT FROM radcheck WHERE username = 'acme-old' FOR UPDATE")
+    async with world.held("internet", "radcheck WHERE username = 'acme-old'"):
         evidence = await world.internet.ensure(access_order("acme", 2, TWO_ACCOUNTS))
     assert [(f.proof, f.in_service) for f in evidence.findings] == [(Proof.PROVEN, False), (Proof.NOT_PROVEN, True)]
     assert "Somebody holds a lock" in evidence.findings[1].why

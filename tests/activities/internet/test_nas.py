@@ -204,7 +204,7 @@ def test_two_rounds_must_fit_into_a_try(pause: float, seconds: float, fits: bool
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("setting", "words"),
     [
         ("{", "CONNECT_NAS is not JSON"),
         ("[]", "CONNECT_NAS must be an object"),
@@ -217,10 +217,10 @@ def test_two_rounds_must_fit_into_a_try(pause: float, seconds: float, fits: bool
         ('{"10.0.0.1": "hush"}', "CONNECT_NAS: 10.0.0.1: Input should be"),
     ],
 )
-def test_a_wrong_setting_is_refused_with_its_key_and_without_its_secret(given: str, told: str) -> None:
+def test_a_wrong_setting_is_refused_with_its_key_and_without_its_secret(setting: str, words: str) -> None:
     with pytest.raises(ValueError, match="CONNECT_NAS") as refused:
-        read_nases(given)
-    assert told in str(refused.value)
+        read_nases(setting)
+    assert words in str(refused.value)
     assert "hush" not in str(refused.value)
 
 

@@ -175,7 +175,7 @@ async def test_what_another_client_has_now_is_not_asked_about(world: World, serv
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("settings", "words"),
     [
         ({"radius_server": "127.0.0.1:1812"}, "needs CONNECT_RADIUS_SECRET"),
         ({"radius_secret": SECRET}, "needs CONNECT_RADIUS_SERVER as host:port"),
@@ -183,8 +183,8 @@ async def test_what_another_client_has_now_is_not_asked_about(world: World, serv
         ({"radius_secret": SECRET, "radius_server": "[::1:1812"}, "as host:port"),
     ],
 )
-def test_a_probe_that_lacks_a_setting_is_refused(given: dict[str, str], told: str) -> None:
+def test_a_probe_that_lacks_a_setting_is_refused(settings: dict[str, str], words: str) -> None:
     dsns = dict.fromkeys(("directory", "telephony", "internet"), "postgresql://localhost/x")
     with pytest.raises(ValueError, match="CONNECT_PROBE_ACCOUNTS") as refused:
-        RadiusProbe.of(settings_for(dsns, {"probe_accounts": True, **given}))
-    assert told in str(refused.value)
+        RadiusProbe.of(settings_for(dsns, {"probe_accounts": True, **settings}))
+    assert words in str(refused.value)

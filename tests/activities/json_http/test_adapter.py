@@ -49,6 +49,15 @@ def internet(world: World, system: JsonSystem) -> JsonHttpInternet:
     return JsonHttpInternet.of(instance, world.databases, Evidences(world.databases.directory, 2))
 
 
+async def failure(telephony: JsonHttpTelephony, system: JsonSystem, answer: Response) -> ApplicationError:
+    """What an attempt fails with that is answered so; the next one is carried out."""
+    system.answers.append(answer)
+    with pytest.raises(ApplicationError) as failed:
+        await telephony.ensure(lines("acme", 1, one=True))
+    assert (await telephony.ensure(lines("acme", 1, one=True))).complete
+    return failed.value
+
+
 def telephony_at(world: World, url: str, **changes: object) -> JsonHttpTelephony:
     instance = instance_of(settings_at(world, url).model_copy(update=changes), TELEPHONY)
     return JsonHttpTelephony.of(instance, world.databases, Evidences(world.databases.directory, 2))
@@ -59,10 +68,10 @@ def instance_of(settings: Settings, system: str, name: str = MAIN) -> Instance:
 
 
 def settings_at(world: World, url: str) -> Settings:
-    given = {"json_telephony_url": url, "json_internet_url": url, "master_key": MASTER_KEY.decode()}
+    addresses = {"json_telephony_url": url, "json_internet_url": url, "master_key": MASTER_KEY.decode()}
     tokens = {"json_telephony_token": TOKEN, "json_internet_token": TOKEN}
     settings = settings_for(world.dsns, {"lock_seconds": 0.3, "statement_seconds": 0.4, "operation_seconds": 1})
-    return Settings.model_validate(settings.model_dump() | given | tokens)
+    return Settings.model_validate(settings.model_dump() | addresses | tokens)
 
 
 def proofs(evidence: Evidence) -> list[tuple[str, bool, Proof]]:
@@ -176,7 +185,7 @@ async def test_a_late_attempt_of_an_older_revision_is_refused(telephony: JsonHtt
 
 
 @pytest.mark.parametrize(
-    ("answer", "kind", "told"),
+    ("answer", "kind", "words"),
     [
         (JSONResponse({"why": "disk full"}, 500), SYSTEM_UNAVAILABLE, "500 Internal Server Error: disk full"),
         (Response("<h1>Bad gateway</h1>", 502), SYSTEM_UNAVAILABLE, "502 Bad Gateway. See its own log"),
@@ -191,15 +200,12 @@ async def test_a_late_attempt_of_an_older_revision_is_refused(telephony: JsonHtt
     ids=["500", "502", "html", "shape", "409", "429", "403", "404", "307"],
 )
 async def test_trouble_of_the_system_says_what_it_is_and_what_to_do(
-    telephony: JsonHttpTelephony, system: JsonSystem, answer: Response, kind: str, told: str
+    telephony: JsonHttpTelephony, system: JsonSystem, answer: Response, kind: str, words: str
 ) -> None:
-    system.answers.append(answer)
-    with pytest.raises(ApplicationError) as failed:
-        await telephony.ensure(lines("acme", 1, one=True))
-    assert failed.value.type == kind
-    assert told in failed.value.message
-    assert failed.value.non_retryable is (kind == SYSTEM_REJECTED)
-    assert (await telephony.ensure(lines("acme", 1, one=True))).complete
+    error = await failure(telephony, system, answer)
+    assert error.type == kind
+    assert words in error.message
+    assert error.non_retryable is (kind == SYSTEM_REJECTED)
 
 
 def fifty_megabytes() -> Iterator[bytes]:
@@ -214,7 +220,7 @@ ENDLESS = JSONResponse({"newest": 10**400}, 409)
 
 
 @pytest.mark.parametrize(
-    ("answer", "kind", "told"),
+    ("answer", "kind", "words"),
     [
         (StreamingResponse(fifty_megabytes()), SYSTEM_UNAVAILABLE, "its answer is larger than 1024 KiB"),
         (StreamingResponse(fifty_megabytes(), 503), SYSTEM_UNAVAILABLE, "its answer is larger than 1024 KiB"),
@@ -229,17 +235,14 @@ ENDLESS = JSONResponse({"newest": 10**400}, 409)
     ids=["50 MB", "50 MB of an error", "packed", "nested", "nested error", "1 MB", "1 MB refusal", "key", "revision"],
 )
 async def test_a_hostile_answer_fails_the_attempt_with_a_short_clean_text(
-    telephony: JsonHttpTelephony, system: JsonSystem, answer: Response, kind: str, told: str
+    telephony: JsonHttpTelephony, system: JsonSystem, answer: Response, kind: str, words: str
 ) -> None:
-    system.answers.append(answer)
-    with pytest.raises(ApplicationError) as failed:
-        await telephony.ensure(lines("acme", 1, one=True))
-    assert failed.value.type == kind
-    assert told in failed.value.message
-    assert len(failed.value.message) < 1000
-    assert hidden_in(failed.value.message) is None
-    assert failed.value.__suppress_context__ or failed.value.__context__ is None, "Temporal keeps that, too"
-    assert (await telephony.ensure(lines("acme", 1, one=True))).complete
+    error = await failure(telephony, system, answer)
+    assert error.type == kind
+    assert words in error.message
+    assert len(error.message) < 1000
+    assert hidden_in(error.message) is None
+    assert error.__suppress_context__ or error.__context__ is None, "Temporal keeps that, too"
 
 
 async def test_a_hostile_refusal_is_a_short_clean_finding_and_what_was_not_asked_is_not_kept(
@@ -289,9 +292,9 @@ async def test_neither_token_nor_secrets_are_told(
     system.down = True
     with pytest.raises(ApplicationError) as failed:
         await telephony.ensure(lines("acme", 2, version=2, one=True))
-    told = f"{caplog.text} {evidence} {failed.value} {vars(telephony)}"
+    text = f"{caplog.text} {evidence} {failed.value} {vars(telephony)}"
     for secret in (TOKEN, *(sip_password(MASTER_KEY, "acme", ONE, version) for version in (1, 2))):
-        assert secret not in told
+        assert secret not in text
 
 
 async def test_a_look_changes_nothing_and_finds_what_is_alive_unseen_or_over(

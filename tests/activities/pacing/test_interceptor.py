@@ -1,8 +1,6 @@
 """Attempts on the systems are admitted, or turned away at once; the directory shows how each worker finds a system."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,6 +14,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.testing import ActivityEnvironment
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 
+from activities.background import background
 from activities.database import open_databases
 from activities.errors import is_of_a_row, rejected, stale_revision, translated
 from activities.pacing.breaker import Condition, Paces
@@ -74,8 +73,8 @@ class ClientService:
             scheduled_time=self.now - timedelta(seconds=begun),
             schedule_to_close_timeout=timedelta(seconds=120),
         )
-        given = ExecuteActivityInput(fn=lambda: None, args=[order], executor=None, headers={})
-        return environment, environment.run(self.inbound.execute_activity, given)
+        call = ExecuteActivityInput(fn=lambda: None, args=[order], executor=None, headers={})
+        return environment, environment.run(self.inbound.execute_activity, call)
 
     async def fail(self, clients: int = 3, type_: str = "SystemUnavailable") -> None:
         """So many clients fail on the telephone system."""
@@ -118,15 +117,15 @@ async def test_an_attempt_without_time_to_come_again_is_noted_for_a_recovery(des
 
 async def test_an_attempt_on_a_failing_system_is_turned_away_at_once_and_says_why(desk: ClientService) -> None:
     await desk.fail()
-    told = await turned_away(desk, lines("acme", 1, one=True))
-    assert told.message == (
+    refusal = await turned_away(desk, lines("acme", 1, one=True))
+    assert refusal.message == (
         "The telephony system fails for many clients since 2026-11-01 12:00:00 UTC: attempts on it are paced, "
         "operators' first. It began with SystemUnavailable: the telephony database is away"
     )
-    assert told.category is ApplicationErrorCategory.BENIGN
-    assert not told.non_retryable
-    assert told.next_retry_delay
-    assert timedelta(0) < told.next_retry_delay <= timedelta(seconds=30)
+    assert refusal.category is ApplicationErrorCategory.BENIGN
+    assert not refusal.non_retryable
+    assert refusal.next_retry_delay
+    assert timedelta(0) < refusal.next_retry_delay <= timedelta(seconds=30)
 
 
 async def test_what_those_turned_away_are_told_stays_the_same_while_the_errors_change(desk: ClientService) -> None:
@@ -220,9 +219,9 @@ async def test_what_is_told_of_silence_is_short_and_names_no_line(desk: ClientSe
     desk.work.evidence = found(*NOTHING)
     for n in range(3):
         await desk.attempt(lines(f"c{n}", 1, one=False))
-    told = await turned_away(desk, lines("acme", 1, one=True))
+    refusal = await turned_away(desk, lines("acme", 1, one=True))
     why = "not proven: calls and registrations unknown: http://kamailio did not answer about …"
-    assert told.message.endswith(f"It began with {why}")
+    assert refusal.message.endswith(f"It began with {why}")
     assert desk.pacing.breakers[PHONES].last_error == why
     desk.work.evidence.findings[0] = Finding(ONE, False, {}, Proof.NOT_PROVEN, "very long " * 100)
     desk.now += timedelta(seconds=60)
@@ -290,28 +289,18 @@ async def test_an_operators_attempt_finds_a_token_before_those_of_timers_and_bul
 
 async def test_a_delay_ends_within_what_is_left_of_the_attempt(desk: ClientService) -> None:
     await desk.fail()
-    told = await turned_away(desk, lines("acme", 1, one=True), begun=116)
-    assert told.next_retry_delay == timedelta(seconds=2)
-    told = await turned_away(desk, lines("acme", 1, one=True), begun=119.9)
-    assert told.next_retry_delay == timedelta(seconds=1)  # too late: the workflow makes its pause
+    refusal = await turned_away(desk, lines("acme", 1, one=True), begun=116)
+    assert refusal.next_retry_delay == timedelta(seconds=2)
+    refusal = await turned_away(desk, lines("acme", 1, one=True), begun=119.9)
+    assert refusal.next_retry_delay == timedelta(seconds=1)  # too late: the workflow makes its pause
 
 
 async def test_while_it_recovers_the_message_says_that_it_is_back(desk: ClientService) -> None:
     await desk.fail()
     desk.now += timedelta(seconds=60)
     await desk.attempt(lines("acme", 1, one=True))
-    told = await turned_away(desk, lines("bolt", 1, one=True), key=5)
-    assert "The telephony system failed from 2026-11-01 12:00:00 UTC and has come back" in told.message
-
-
-@asynccontextmanager
-async def telling(states: SystemStates) -> AsyncIterator[None]:
-    task = asyncio.create_task(states.run())
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+    refusal = await turned_away(desk, lines("bolt", 1, one=True), key=5)
+    assert "The telephony system failed from 2026-11-01 12:00:00 UTC and has come back" in refusal.message
 
 
 async def test_the_directory_shows_every_change_at_once_and_forgets_a_worker_that_stopped(
@@ -319,24 +308,24 @@ async def test_the_directory_shows_every_change_at_once_and_forgets_a_worker_tha
 ) -> None:
     states, other = (SystemStates(desk.pacing, world.databases.directory, name) for name in ("", "elsewhere:1"))
     me = this_worker()
-    async with telling(states):
-
-        async def shown(telephony: tuple[str, str]) -> bool:
-            rows = await world.rows("directory", ROWS)
-            return rows == [("internet", me, "working", ""), ("telephony", me, *telephony)]
-
-        await eventually(lambda: shown(("working", "")))
+    async with background(states.run):
+        internet = ("internet", me, "working", "")
+        await eventually(lambda: reports(world), equal=[internet, ("telephony", me, "working", "")])
         await desk.fail()
-        failing = ("failing", "SystemUnavailable: the telephony database is away")
-        await eventually(lambda: shown(failing))
-    async with telling(other):
-        await eventually(lambda: rows_are(world, 4))
+        failing = ("telephony", me, "failing", "SystemUnavailable: the telephony database is away")
+        await eventually(lambda: reports(world), equal=[internet, failing])
+    async with background(other.run):
+        await eventually(lambda: workers(world), equal={me, "elsewhere:1"})
     await states.forget()
-    assert {row[1] for row in await world.rows("directory", ROWS)} == {"elsewhere:1"}
+    assert await workers(world) == {"elsewhere:1"}
 
 
-async def rows_are(world: World, number: int) -> bool:
-    return len(await world.rows("directory", ROWS)) == number
+async def reports(world: World) -> list[tuple[Any, ...]]:
+    return await world.rows("directory", ROWS)
+
+
+async def workers(world: World) -> set[str]:
+    return {worker for _, worker, *_ in await reports(world)}
 
 
 async def test_rows_of_workers_that_were_killed_go_after_a_day(world: World, desk: ClientService) -> None:
@@ -346,27 +335,23 @@ async def test_rows_of_workers_that_were_killed_go_after_a_day(world: World, des
         VALUES ('telephony', 'gone:1', 'failing', now(), now() - interval '2 days'),
           ('telephony', 'here:1', 'failing', now(), now() - interval '2 days')""",
     )
-    async with telling(SystemStates(desk.pacing, world.databases.directory, "here:1")):
-
-        async def only_the_living() -> bool:
-            told = {row[1:3] for row in await world.rows("directory", ROWS)}
-            return told == {("here:1", "working")}
-
-        await eventually(only_the_living)
+    async with background(SystemStates(desk.pacing, world.databases.directory, "here:1").run):
+        await eventually(lambda: workers(world), equal={"here:1"})
+    assert {state for _, _, state, *_ in await reports(world)} == {"working"}
 
 
 async def test_a_directory_that_is_away_disturbs_nothing_and_is_told_of_once(world: World) -> None:
-    asked: list[datetime] = []
+    looks: list[datetime] = []
 
     def clock() -> datetime:
-        asked.append(NOON)
+        looks.append(NOON)
         return NOON
 
     nowhere = world.settings.model_copy(update={"directory_dsn": world.settings.telephony_dsn})  # not in this module
     async with open_databases(nowhere) as databases:
         states = SystemStates(Pacing(PACES, SERVED, clock), databases.directory, every=0.02)
-        with structlog.testing.capture_logs() as said:
-            async with telling(states):
-                await eventually(lambda: len(asked) > 20)
+        with structlog.testing.capture_logs() as lines:
+            async with background(states.run):
+                await eventually(lambda: len(looks) > 20)
             await states.forget()
-    assert [line["event"] for line in said].count("system_states_not_reported") == 1
+    assert [line["event"] for line in lines].count("system_states_not_reported") == 1

@@ -69,15 +69,11 @@ async def test_a_late_attempt_of_an_older_revision_is_refused_by_the_fence(world
 
 async def test_a_late_attempt_beside_a_newer_one_waits_for_it_and_is_refused(world: World) -> None:
     await world.telephony.ensure(lines("acme", 1, one=True))
-    other = await world.admin("telephony")
-    holding = other.transaction()
-    await holding.start()
-    await other.execute("SELECT FROM subscriber FOR UPDATE")
-    newer = asyncio.create_task(world.telephony.ensure(lines("acme", 8, one=False)))
-    await world.waiting_for_locks(1)
-    late = asyncio.create_task(world.telephony.ensure(lines("acme", 7, one=True)))
-    await world.waiting_for_locks(2)
-    await holding.rollback()
+    async with world.held("telephony", "subscriber"):
+        newer = asyncio.create_task(world.telephony.ensure(lines("acme", 8, one=False)))
+        await world.waiting_for_locks(1)
+        late = asyncio.create_task(world.telephony.ensure(lines("acme", 7, one=True)))
+        await world.waiting_for_locks(2)
     assert not (await newer).findings[0].in_service
     with pytest.raises(ApplicationError, match="has obeyed revision 8"):
         await late
@@ -86,15 +82,11 @@ async def test_a_late_attempt_beside_a_newer_one_waits_for_it_and_is_refused(wor
 
 async def test_a_newer_attempt_beside_a_late_one_waits_for_it_and_is_carried_out(world: World) -> None:
     await world.telephony.ensure(lines("acme", 1, one=True))
-    other = await world.admin("telephony")
-    holding = other.transaction()
-    await holding.start()
-    await other.execute("SELECT FROM subscriber FOR UPDATE")
-    late = asyncio.create_task(world.telephony.ensure(lines("acme", 2, one=True, two=True)))
-    await world.waiting_for_locks(1)
-    newer = asyncio.create_task(world.telephony.ensure(lines("acme", 3, one=False, two=False)))
-    await world.waiting_for_locks(2)
-    await holding.rollback()
+    async with world.held("telephony", "subscriber"):
+        late = asyncio.create_task(world.telephony.ensure(lines("acme", 2, one=True, two=True)))
+        await world.waiting_for_locks(1)
+        newer = asyncio.create_task(world.telephony.ensure(lines("acme", 3, one=False, two=False)))
+        await world.waiting_for_locks(2)
     await asyncio.gather(late, return_exceptions=True)
     assert [finding.seen["in_service"] for finding in (await newer).findings] == ["0", "0"], "it saw the new line, too"
 

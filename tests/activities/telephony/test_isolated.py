@@ -114,11 +114,11 @@ async def test_a_check_is_told_by_its_name(world: World) -> None:
 async def test_a_line_that_a_check_is_against_does_not_keep_new_ones_from_being_made(world: World) -> None:
     await world.execute("telephony", "ALTER TABLE subscriber ADD CHECK (username <> '442079460002')")
     findings = (await world.telephony.ensure(all_three(1, on=True))).findings
-    assert [(finding.proof, finding.in_service) for finding in findings] == [
-        (PROVEN, True),
-        (FAILED, False),
-        (PROVEN, True),
-    ]
+    assert {finding.subject: (finding.proof, finding.in_service) for finding in findings} == {
+        ONE: (PROVEN, True),
+        TWO: (FAILED, False),
+        THREE: (PROVEN, True),
+    }
     assert await world.subscriber(TWO) is None
 
 

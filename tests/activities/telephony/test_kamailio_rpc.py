@@ -152,7 +152,7 @@ def shouting(exchange: Exchange) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "told"),
+    ("fault", "words"),
     [
         (endless, "its answer is larger than 8192 KiB"),
         (nested, "with something else than JSON"),
@@ -165,7 +165,7 @@ def shouting(exchange: Exchange) -> None:
     ],
 )
 async def test_a_server_that_does_not_say_leaves_the_line_not_proven(
-    world: World, exchange: Exchange, monkeypatch: pytest.MonkeyPatch, fault: Callable[[Exchange], None], told: str
+    world: World, exchange: Exchange, monkeypatch: pytest.MonkeyPatch, fault: Callable[[Exchange], None], words: str
 ) -> None:
     fault(exchange)
     if fault is not silent:
@@ -177,7 +177,7 @@ async def test_a_server_that_does_not_say_leaves_the_line_not_proven(
     trouble = (await look(world)).trouble
     assert trouble.startswith(f"{exchange.name} ")
     for text in (found.why, trouble):
-        assert told in text
+        assert words in text
         assert len(text) <= LONGEST_FOREIGN
         assert hidden_in(text) is None
 
@@ -363,9 +363,9 @@ async def test_a_server_that_does_not_take_our_path_is_told_with_what_to_check(
     world: World, exchange: Exchange
 ) -> None:
     refusing(exchange)
-    said = (await ceased(world)).why
-    assert f"{exchange.name} does not take ul.lookup from us (HTTP 404)" in said
-    assert "CONNECT_SIP_RPC_SECRET" in said
+    why = (await ceased(world)).why
+    assert f"{exchange.name} does not take ul.lookup from us (HTTP 404)" in why
+    assert "CONNECT_SIP_RPC_SECRET" in why
 
 
 def test_no_address_is_no_server() -> None:

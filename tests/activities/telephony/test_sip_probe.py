@@ -73,10 +73,10 @@ async def test_a_line_in_service_may_register_and_a_ceased_one_is_refused(world:
 async def test_the_password_is_proven_and_not_sent(world: World, registrar: Registrar) -> None:
     await world.telephony.ensure(lines("acme", 2, one=True))
     password = sip_password(MASTER_KEY, "acme", ONE, 1)
-    said = dict(re.findall(r'(\w+)="?([^",\s]+)', registrar.heard[-1].partition("Digest ")[2]))
+    digest = dict(re.findall(r'(\w+)="?([^",\s]+)', registrar.heard[-1].partition("Digest ")[2]))
     ours, what = ha1(USER_ONE, DOMAIN, password), ha1("REGISTER", "sip", DOMAIN)
-    assert said["nonce"] == "n1", "the challenge that asks for MD5"
-    assert said["response"] == ha1(f"{ours}:n1:00000001:{said['cnonce']}", "auth", what)
+    assert digest["nonce"] == "n1", "the challenge that asks for MD5"
+    assert digest["response"] == ha1(f"{ours}:n1:00000001:{digest['cnonce']}", "auth", what)
     assert not any(password in text for text in registrar.heard)
 
 

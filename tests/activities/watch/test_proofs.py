@@ -143,7 +143,7 @@ async def test_what_is_on_again_left_as_it_is_or_done_by_hand_is_not_watched(wat
 
 
 async def in_attention(service: Service, client_id: str) -> bool:
-    telephony = (await service.api.get(f"/clients/{client_id}")).json()["systems"][0]
+    telephony = (await service.client(client_id))["systems"][0]
     return bool(telephony["state"] == "attention")
 
 
@@ -166,7 +166,7 @@ async def test_what_a_client_has_given_up_is_ended_without_its_workflow_and_is_n
     assert await watch.texts(client_id, "alive") == [
         f"Telephone lines found alive again, and ended: {gone}: in service again"
     ]
-    view = (await service.api.get(f"/clients/{client_id}")).json()
+    view = await service.client(client_id)
     assert (view["provisioning"], gone in view["systems"][0]["desired"]) == ("settled", False)
 
 
@@ -188,7 +188,7 @@ async def test_what_comes_alive_of_a_closed_client_is_ended_told_and_from_the_se
     assert (matter["matter"], matter["kind"], matter["system"]) == ("alive:telephony", "alive_again", "telephony")
     assert matter["text"].startswith("Telephone lines found alive again, and ended")
     assert "Find out what switches it on" in matter["remedies"][0]["text"]
-    shown = (await service.api.get(f"/clients/{client_id}")).json()
+    shown = await service.client(client_id)
     assert (shown["status"], [it["kind"] for it in shown["matters"]]) == ("decommissioned", ["alive_again"])
     assert shown["provisioning"] == "settled"
     waiting = (await service.api.get("/attention", params={"system": "telephony", "limit": 500})).json()["items"]

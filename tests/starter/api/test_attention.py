@@ -32,8 +32,7 @@ class Ward:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def ward(slow: Service) -> Ward:
-    site = unique("ward")
-    await slow.api.post("/sites", json={"site_id": site, "name": "Ward", "timezone": "Asia/Tokyo"})
+    site = await slow.site(timezone="Asia/Tokyo")
     line = number()
     names = ("first", "second", "skipped", "well")
     ids = {name: (await slow.create(site=site, name=name, internet=ACCESS))["client_id"] for name in names}
@@ -43,7 +42,8 @@ async def ward(slow: Service) -> Ward:
     slow.telephony.doubts[line] = (Proof.NOT_PROVEN, "Kamailio is silent")
     await slow.post(ids["dark"], "suspend", wait=1)
     for system in ("telephony", "internet"):
-        assert (await slow.post(ids["skipped"], f"systems/{system}/skip", reason=REASON)).json()["changed"]
+        answer = await slow.post(ids["skipped"], f"systems/{system}/skip", wait=0, reason=REASON)
+        assert answer.json()["changed"]
     ward = Ward(site, **ids)
     await eventually(lambda: _is_full(slow, site))
     return ward
@@ -187,8 +187,7 @@ async def test_a_malformed_question_names_its_field(api: httpx2.AsyncClient, fie
 
 
 async def test_who_is_proven_waits_no_more(slow: Service) -> None:
-    site = unique("clinic")
-    await slow.api.post("/sites", json={"site_id": site, "name": "Clinic", "timezone": "UTC"})
+    site = await slow.site()
     client_id = (await slow.create(site=site))["client_id"]
     await slow.stuck(client_id, "suspend", slow.telephony)
     await eventually(lambda: _waiting(slow.api, site))
@@ -214,13 +213,10 @@ async def test_clients_are_listed_by_where_provisioning_stands(api: httpx2.Async
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def workers(service: Service) -> AsyncIterator["Workers"]:
-    connection = await asyncpg.connect(service.settings.directory_dsn.get_secret_value())
-    await connection.execute("DELETE FROM system_states")
-    try:
-        yield Workers(connection)
-    finally:
+    async with service.directory() as connection:
         await connection.execute("DELETE FROM system_states")
-        await connection.close()
+        yield Workers(connection)
+        await connection.execute("DELETE FROM system_states")
 
 
 class Workers:
@@ -231,9 +227,9 @@ class Workers:
         self.now = datetime.now(UTC)
 
     async def report(
-        self, worker: str, state: str, since: float, error: str = "", failed: float = 0, *, said: float = 0
+        self, worker: str, state: str, since: float, error: str = "", failed: float = 0, *, reported: float = 0
     ) -> None:
-        ago = [self.now - timedelta(minutes=minutes) for minutes in (since, failed, since, said)]
+        ago = [self.now - timedelta(minutes=minutes) for minutes in (since, failed, since, reported)]
         await self._connection.execute(
             "INSERT INTO system_states (system, worker, state, since, last_error, last_failure_at, last_success_at, "
             "updated_at) VALUES ('telephony', $1, $2, $3, $4, $5, $6, $7)",
@@ -256,7 +252,7 @@ def _ago(workers: Workers, instant: str | None) -> float:
 
 
 async def test_a_system_that_no_worker_speaks_of_is_unknown(api: httpx2.AsyncClient, workers: Workers) -> None:
-    await workers.report("gone", "failing", 10, "refused", said=1.1)
+    await workers.report("gone", "failing", 10, "refused", reported=1.1)
     for system in (await _systems(api)).values():
         assert (system["state"], system["workers"], system["since"], system["last_error"]) == ("unknown", 0, None, "")
         assert system["last_success_at"] is None
@@ -277,7 +273,7 @@ async def test_of_several_workers_the_worst_word_counts(api: httpx2.AsyncClient,
     assert (await _systems(api))["telephony"]["state"] == "recovering"
     await workers.report("three", "failing", 4, "no route", 1)
     await workers.report("four", "failing", 7, "refused", 5)
-    await workers.report("gone", "failing", 90, "long ago", 0.5, said=2)
+    await workers.report("gone", "failing", 90, "long ago", 0.5, reported=2)
     telephony = (await _systems(api))["telephony"]
     assert (telephony["state"], telephony["workers"]) == ("failing", 4)
     assert _ago(workers, telephony["since"]) == 7, "it began with the first of them"
@@ -296,12 +292,10 @@ async def test_a_system_says_how_many_clients_wait_for_it(api: httpx2.AsyncClien
     async with slow.without(slow.internet):
         await slow.post(client_id, "suspend", wait=1)
 
-        async def one_more() -> bool:
-            more: int = (await _systems(api))["internet"]["clients_in_attention"]
-            fewer: int = before["internet"]["clients_in_attention"]
-            return more == fewer + 1
+        async def waiting() -> Any:
+            return (await _systems(api))["internet"]["clients_in_attention"]
 
-        await eventually(one_more)
+        await eventually(waiting, equal=before["internet"]["clients_in_attention"] + 1)
     assert (await slow.post(client_id, "systems/internet/retry")).status_code == 200
     after = await _systems(api)
     assert after["internet"]["clients_in_attention"] == before["internet"]["clients_in_attention"]

@@ -9,7 +9,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from starter.web.security import BodyLimit
 from tests.support.service import TOKEN, Service, number, unique
-from tests.support.wire import said
+from tests.support.wire import answer_to
 
 VIRTUAL = {"name": "Acme Ltd", "type": "virtual", "site": "thames"}
 RESIDENTIAL = {**VIRTUAL, "type": "residential"}
@@ -86,7 +86,7 @@ COMMANDS: dict[str, tuple[str, dict[str, Any], str, str]] = {
 async def test_a_malformed_client_is_not_created(api: httpx2.AsyncClient, what: str) -> None:
     body, field, words = NEW[what]
     answer = await api.post("/clients", json={"client_id": (client_id := unique("bad")), **body})
-    _says(answer, field, words)
+    _is_refused(answer, field, words)
     assert (await api.get(f"/clients/{client_id}")).status_code == 404
 
 
@@ -101,13 +101,13 @@ async def test_a_malformed_command_changes_nothing(
 ) -> None:
     command, body, field, words = COMMANDS[what]
     path = f"/clients/{victim['client_id']}"
-    _says(await api.post(f"{path}/{command}", json=body), field, words)
+    _is_refused(await api.post(f"{path}/{command}", json=body), field, words)
     assert (await api.get(path)).json() == victim
 
 
 async def test_a_decommission_is_not_before_the_start(api: httpx2.AsyncClient, victim: dict[str, Any]) -> None:
     answer = await api.post(f"/clients/{victim['client_id']}/decommission", json={"last_day": "2099-12-01"})
-    _says(answer, "last_day", "decommission now")
+    _is_refused(answer, "last_day", "decommission now")
 
 
 async def test_an_edit_is_checked_as_a_creation_is(api: httpx2.AsyncClient, victim: dict[str, Any]) -> None:
@@ -120,7 +120,7 @@ async def test_an_edit_is_checked_as_a_creation_is(api: httpx2.AsyncClient, vict
         ({"name": None}, "name", "Leave it out"),
         ({"start_date": None}, "start_date", "Leave it out"),
     ):
-        _says(await api.patch(path, json=body), field, words)
+        _is_refused(await api.patch(path, json=body), field, words)
 
 
 async def test_a_site_is_checked(api: httpx2.AsyncClient) -> None:
@@ -135,7 +135,7 @@ async def test_a_site_is_checked(api: httpx2.AsyncClient) -> None:
         ({"site_id": "New Site"}, "site_id", "match"),
         ({"name": " "}, "name", "visible"),
     ):
-        _says(await api.post("/sites", json={**site, **change}), field, words)
+        _is_refused(await api.post("/sites", json={**site, **change}), field, words)
     taken = await api.post("/sites", json={**site, "site_id": "thames"})
     assert (taken.status_code, taken.json()["field"]) == (409, "site_id")
 
@@ -207,7 +207,7 @@ async def test_a_body_over_64_kib_is_malformed_and_the_next_request_is_answered(
 )
 async def test_a_length_that_makes_no_sense_is_malformed(service: Service, lines: list[str]) -> None:
     head = ["POST /api/v1/clients HTTP/1.1", "Host: 127.0.0.1", f"Authorization: Bearer {TOKEN}"]
-    status, answer = await said(service.url, *head, "Content-Type: application/json", *lines, body="0\r\n\r\n")
+    status, answer = await answer_to(service.url, *head, "Content-Type: application/json", *lines, body="0\r\n\r\n")
     assert status in (400, 422, 501), answer
 
 
@@ -248,7 +248,7 @@ async def test_a_key_is_plain_text_of_at_most_200_characters(api: httpx2.AsyncCl
         assert (answer.status_code, answer.json()["field"]) == (422, "Idempotency-Key"), answer.text
 
 
-def _says(answer: httpx2.Response, field: str, words: str) -> None:
+def _is_refused(answer: httpx2.Response, field: str, words: str) -> None:
     problem = answer.json()
     assert answer.status_code in (409, 422), answer.text
     assert answer.headers["Content-Type"] == "application/problem+json"

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import asyncpg
 import httpx2
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
@@ -12,12 +11,12 @@ from tests.support.service import Service, unique
 
 async def test_a_closed_client_is_shown_from_the_directory(service: Service, api: httpx2.AsyncClient) -> None:
     client = await service.closed(end_date="2001-01-01")
-    shown = (await api.get(f"/clients/{client['client_id']}")).json()
-    assert (shown["status"], shown["provisioning"], shown["end_date_passed"]) == ("decommissioned", "settled", True)
-    assert set(shown["systems"][0]["actual"].values()) <= {"off"}
-    assert shown["decommissioned_at"]
-    assert [action["kind"] for action in shown["actions"] if action["possible"]] == []
-    assert all("lready decommissioned at" in action["why"] for action in shown["actions"])
+    view = (await api.get(f"/clients/{client['client_id']}")).json()
+    assert (view["status"], view["provisioning"], view["end_date_passed"]) == ("decommissioned", "settled", True)
+    assert set(view["systems"][0]["actual"].values()) <= {"off"}
+    assert view["decommissioned_at"]
+    assert [action["kind"] for action in view["actions"] if action["possible"]] == []
+    assert all("lready decommissioned at" in action["why"] for action in view["actions"])
 
 
 async def test_a_closed_client_is_decommissioned_again_without_change_and_refuses_all_else(service: Service) -> None:
@@ -30,8 +29,8 @@ async def test_a_closed_client_is_decommissioned_again_without_change_and_refuse
         "decommission": {"last_day": "2100-01-01"},
         "convert": {"to": "virtual"},
     }
-    for command, said in refusals.items():
-        answer = await service.post(client_id, command, **said)
+    for command, words in refusals.items():
+        answer = await service.post(client_id, command, **words)
         problem = answer.json()
         assert (answer.status_code, problem["client_status"], problem["allowed"]) == (409, "decommissioned", [])
     refused = [line["kind"] for line in await service.history(client_id) if line["event"] == "refused"]
@@ -42,9 +41,8 @@ async def test_a_client_that_temporal_has_forgotten_is_still_listed_and_shown(
     service: Service, api: httpx2.AsyncClient
 ) -> None:
     client_id = (await service.closed())["client_id"]
-    connection = await asyncpg.connect(service.settings.directory_dsn.get_secret_value())
     forgotten = unique("forgotten")
-    try:
+    async with service.directory() as connection:
         await connection.execute(  # what the directory keeps of a client whose workflow is past its retention
             "INSERT INTO clients (client_id, incarnation, revision, site_id, name, type, status, billing_ref, "
             "start_date, management, offices, numbers, document, search, sort_name, created_at)"
@@ -54,8 +52,6 @@ async def test_a_client_that_temporal_has_forgotten_is_still_listed_and_shown(
             client_id,
             forgotten,
         )
-    finally:
-        await connection.close()
     assert (await api.get(f"/clients/{forgotten}")).json()["status"] == "decommissioned"
     page = (await api.get("/clients", params={"inactive": True, "q": forgotten})).json()
     assert [client["client_id"] for client in page["items"]] == [forgotten]
@@ -81,9 +77,9 @@ async def test_a_living_client_whose_workflow_was_terminated_asks_for_attention_
     client_id = (await service.create())["client_id"]
     handle = service.temporal.get_workflow_handle(f"client-{client_id}")
     await handle.terminate("by mistake")
-    shown = (await api.get(f"/clients/{client_id}")).json()
-    assert (shown["status"], shown["provisioning"]) == ("active", "attention")
-    assert {(a["possible"], a["why"]) for a in shown["actions"]} == {
+    view = (await api.get(f"/clients/{client_id}")).json()
+    assert (view["status"], view["provisioning"]) == ("active", "attention")
+    assert {(a["possible"], a["why"]) for a in view["actions"]} == {
         (False, "Temporal does not run the client's workflow.")
     }
     answer = await service.post(client_id, "suspend")

@@ -2,7 +2,6 @@
 
 import asyncio
 
-import asyncpg
 import httpx2
 import pytest
 
@@ -33,7 +32,7 @@ async def test_a_suspension_is_answered_when_it_is_proven(service: Service) -> N
         assert set(system["actual"].values()) == {"off"}
         assert system["proven_at"]
     assert service.telephony.lines[client["lines"][0]["number"]] is False
-    assert service.internet.accounts[client["client_id"]].on is False
+    assert service.internet.subjects[client["client_id"]].on is False
 
 
 async def test_services_come_back_when_the_hold_is_lifted(service: Service) -> None:
@@ -203,8 +202,8 @@ async def test_a_system_that_fails_is_shown_with_its_error(service: Service, api
     try:
         answer = await service.post(client_id, "suspend", wait=2)
         assert (answer.status_code, answer.json()["provisioning"]) == (202, "attention")
-        shown = (await api.get(f"/clients/{client_id}")).json()["systems"][0]
-        assert "does not answer" in shown["last_error"]
+        system = (await api.get(f"/clients/{client_id}")).json()["systems"][0]
+        assert "does not answer" in system["last_error"]
     finally:
         service.telephony.faults.down = False
     assert (await service.post(client_id, "suspend")).status_code == 200
@@ -219,9 +218,8 @@ async def test_a_claim_not_decided_in_time_is_accepted_and_answered_when_it_is_a
     client_id, key, ref = (await service.create())["client_id"], unique("key"), unique("REF")
     patient, service.clients.gateway = service.clients.gateway, Gateway(service.temporal, patience=1)
     headers = {"Idempotency-Key": key}
-    connection = await asyncpg.connect(service.settings.directory_dsn.get_secret_value())
     try:
-        async with connection.transaction():
+        async with service.directory() as connection, connection.transaction():
             await connection.execute("LOCK TABLE clients IN SHARE MODE")
             answer = await api.patch(f"/clients/{client_id}", json={"billing_ref": ref}, headers=headers)
             assert answer.status_code == 503, answer.text
@@ -229,7 +227,6 @@ async def test_a_claim_not_decided_in_time_is_accepted_and_answered_when_it_is_a
             assert answer.json()["title"] == "Not decided"
             assert (answer.json()["client_id"], answer.json()["command_id"]) == (client_id, key)
     finally:
-        await connection.close()
         service.clients.gateway = patient
     again = await api.patch(
         f"/clients/{client_id}", json={"billing_ref": ref}, headers={**headers, "Prefer": "wait=20"}

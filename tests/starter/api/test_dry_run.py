@@ -30,7 +30,7 @@ COMMANDS: list[tuple[str, str, dict[str, Any]]] = [
 async def everything(service: Service, client_id: str) -> tuple[Any, Any]:
     """What is known of a client, and all that was ever said of it."""
     await service.known(client_id)
-    return (await service.api.get(f"/clients/{client_id}")).json(), await service.history(client_id)
+    return await service.client(client_id), await service.history(client_id)
 
 
 async def dry(
@@ -186,8 +186,8 @@ async def test_a_planned_decommission_tells_which_plans_go_then(service: Service
     assert [plan["kind"] for plan in preview["comes"]] == ["decommission"]
     assert [(plan["kind"], plan["reason"]) for plan in preview["goes_then"]] == [("suspend", "out of season")]
     assert preview["goes"] == []
-    shown = await terminal.connect("client", "decommission", client_id, "--last-day", "2199-03-31", "--dry-run")
-    assert "goes then suspend 2199-07-01 00:00 Europe/London out of season" in " ".join(shown.out.split())
+    result = await terminal.connect("client", "decommission", client_id, "--last-day", "2199-03-31", "--dry-run")
+    assert "goes then suspend 2199-07-01 00:00 Europe/London out of season" in " ".join(result.out.split())
 
 
 async def test_the_command_line_says_what_would_change_nothing_and_what_would_be_refused(

@@ -107,8 +107,8 @@ async def test_the_console_says_it_beside_the_field(ann: Somebody, service: Serv
     assert f"The name {sentence}" in page.html
     assert f"The reason contains a character that cannot be seen: {HIDDEN[ZERO]}. Leave it out." in page.html
     skip = f"/clients/{client['client_id']}/systems/telephony/skip"
-    shown, _ = await ann.open(at(client))
-    page = await ann.sent(skip, {"csrf": shown.get("csrf", ""), "reason": BIDI}, 422)
+    fields, _ = await ann.open(at(client))
+    page = await ann.sent(skip, {"csrf": fields.get("csrf", ""), "reason": BIDI}, 422)
     assert f"The reason {sentence}" in page.html
 
 
@@ -130,8 +130,8 @@ async def test_a_signal_with_one_is_a_recorded_refusal_in_which_it_can_be_seen(
     await service.known(victim["client_id"])
     (refused,) = [line for line in await service.history(victim["client_id"]) if line["event"] == "refused"]
     assert f"The {field} contains a character that cannot be seen: U+" in refused["text"]
-    shown = (await service.api.get(f"/clients/{victim['client_id']}")).json()
-    assert (shown["name"], shown["holds"], shown["lines"]) == (victim["name"], [], victim["lines"])
+    view = await service.client(victim["client_id"])
+    assert (view["name"], view["holds"], view["lines"]) == (victim["name"], [], victim["lines"])
 
 
 async def test_what_a_monitor_reports_is_kept_with_a_mark_for_what_cannot_be_seen(

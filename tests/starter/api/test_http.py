@@ -126,9 +126,9 @@ def _examples(document: dict[str, Any]) -> list[tuple[dict[str, Any], Any]]:
             contents = [answer["content"] for answer in operation["responses"].values()]
             contents += [operation["requestBody"]["content"]] if "requestBody" in operation else []
             for content in (media for kinds in contents for media in kinds.values()):
-                given = [example["value"] for example in content.get("examples", {}).values()]
-                given += [content["example"]] if "example" in content else []
-                found += [(content["schema"], example) for example in given]
+                values = [example["value"] for example in content.get("examples", {}).values()]
+                values += [content["example"]] if "example" in content else []
+                found += [(content["schema"], example) for example in values]
     return found
 
 

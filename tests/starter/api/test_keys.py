@@ -34,7 +34,7 @@ async def test_a_key_used_again_after_two_thousand_commands_and_two_renewals_is_
             {"source": f"s-{n % 50}", "reason": f"{n}", "command_id": f"later-{n}"} for n in range(start, start + 100)
         ]
         await asyncio.gather(*(handle.signal("suspend", command) for command in commands))
-        await _taken(service, client_id, start + 100)
+        await _remembered(service, client_id, start + 100)
         if start in (600, 1400):
             await _renewed(service, client_id)
     assert (await service.post(client_id, "unsuspend", source="all")).json()["status"] == "active"
@@ -44,7 +44,7 @@ async def test_a_key_used_again_after_two_thousand_commands_and_two_renewals_is_
     assert (again.json()["message"], again.json()["status"]) == (first.json()["message"], "active")
     assert (await service.post(client_id, "activate", key=refused)).json() == denied.json()
     assert (await service.clients.client(client_id)).holds == []
-    state = await _said(service, client_id, obeyed)
+    state = await _lines_under(service, client_id, obeyed)
     assert [line["event"] for line in state] == ["decided"]
 
 
@@ -59,7 +59,7 @@ async def test_the_workflow_itself_obeys_nothing_twice_that_it_answered_long_ago
                 for n in range(start, start + 100)
             )
         )
-        await _taken(service, client_id, start + 100)
+        await _remembered(service, client_id, start + 100)
     await service.post(client_id, "unsuspend", source="all")
     await handle.signal("suspend", {"source": "first", "command_id": "first"})
     answer = await handle.execute_update(
@@ -78,7 +78,7 @@ async def test_a_refused_key_stays_refused_when_the_command_would_be_allowed(ser
     again = await service.post(client_id, "activate", key=key)
     assert (first.status_code, again.status_code) == (409, 409)
     assert again.json() == first.json()  # with the status and the plans of then
-    assert [line["event"] for line in await _said(service, client_id, key)] == ["refused"]
+    assert [line["event"] for line in await _lines_under(service, client_id, key)] == ["refused"]
     assert (await service.post(client_id, "activate", key=unique("key"))).status_code == 200
 
 
@@ -166,7 +166,7 @@ async def test_a_signal_that_was_refused_is_not_obeyed_later_nor_by_another_way_
     await handle.signal("activate", {"command_id": key})
     answer = await service.post(client_id, "activate", key=key)
     assert answer.status_code == 409, answer.text
-    assert [line["event"] for line in await _said(service, client_id, key)] == ["refused"]
+    assert [line["event"] for line in await _lines_under(service, client_id, key)] == ["refused"]
 
 
 async def test_a_refusal_that_cannot_be_kept_is_not_given_to_who_may_ask_again(service: Service) -> None:
@@ -183,7 +183,7 @@ async def test_a_refusal_that_cannot_be_kept_is_not_given_to_who_may_ask_again(s
             await clients.command(client_id, message, fresh=True)
 
 
-async def _taken(service: Service, client_id: str, commands: int) -> None:
+async def _remembered(service: Service, client_id: str, commands: int) -> None:
     """Return when the directory has so many of the later commands: no more are remembered for it than it can take."""
 
     async def shown() -> bool:
@@ -216,7 +216,7 @@ async def _kept(service: Service, client_id: str, key: str) -> None:
     await eventually(there)
 
 
-async def _said(service: Service, client_id: str, key: str) -> list[dict[str, Any]]:
+async def _lines_under(service: Service, client_id: str, key: str) -> list[dict[str, Any]]:
     """The lines of the history under one key."""
     lines: list[dict[str, Any]] = []
     cursor = ""

@@ -12,9 +12,7 @@ from tests.support.service import Service, number, unique
 @pytest_asyncio.fixture(scope="session")
 async def tower(service: Service) -> str:
     """A site of its own with seven clients, one of them the operator's own and one decommissioned."""
-    site = unique("tower")
-    body = {"site_id": site, "name": "Tower", "timezone": "Asia/Tokyo"}
-    assert (await service.api.post("/sites", json=body)).status_code == 201
+    site = await service.site(timezone="Asia/Tokyo")
     for name, record in (
         ("Delta", {"end_date": "2001-01-01"}),
         ("Alpha 100%", {"end_date": "2100-01-01"}),
@@ -185,8 +183,7 @@ async def test_a_number_may_be_searched_as_it_is_written(service: Service, api: 
 
 
 async def test_names_are_listed_as_in_a_dictionary_page_by_page(service: Service, api: httpx2.AsyncClient) -> None:
-    site = unique("order")
-    await api.post("/sites", json={"site_id": site, "name": "Order", "timezone": "UTC"})
+    site = await service.site()
     for name in ("Zeta", "Ärger", "alpha ltd", "Acme"):
         await service.create(site=site, name=name, type="virtual", lines=[], wait=0)
     names = ["Acme", "alpha ltd", "Ärger", "Zeta"]
@@ -201,10 +198,10 @@ async def test_names_are_listed_as_in_a_dictionary_page_by_page(service: Service
         assert (found, page["next"]) == (wanted, None)
 
 
-async def test_sites_are_listed_as_in_a_dictionary(api: httpx2.AsyncClient) -> None:
+async def test_sites_are_listed_as_in_a_dictionary(service: Service, api: httpx2.AsyncClient) -> None:
     key = unique("Street")
     for name in (f"{key} Ärger", f"{key} Zeta", f"{key} alpha", f"{key} Acme"):
-        await api.post("/sites", json={"site_id": unique("site"), "name": name, "timezone": "UTC"})
+        await service.site(name)
     listed = [site["name"].split()[-1] for site in (await api.get("/sites")).json()["items"] if key in site["name"]]
     assert listed == ["Acme", "alpha", "Ärger", "Zeta"]
 

@@ -128,7 +128,7 @@ async def test_a_signal_with_more_is_a_recorded_refusal(service: Service, victim
     await service.known(victim["client_id"])
     (refused,) = [line for line in await service.history(victim["client_id"]) if line["event"] == "refused"]
     assert f"add_lines: more than {MOST} entries; give at most {MOST} in one change" in refused["text"]
-    assert (await service.api.get(f"/clients/{victim['client_id']}")).json()["lines"] == victim["lines"]
+    assert (await service.client(victim["client_id"]))["lines"] == victim["lines"]
 
 
 def _kinds(of: type[BaseModel]) -> set[type[BaseModel]]:

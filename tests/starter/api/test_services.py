@@ -78,16 +78,8 @@ async def test_a_system_of_another_kind_is_retried_skipped_and_marked_by_its_nam
 # -- sites ------------------------------------------------------------------------------------------------------------
 
 
-async def site(service: Service, **systems: str) -> str:
-    site_id = unique("site")
-    body = {"site_id": site_id, "name": site_id, "timezone": "Europe/London", "systems": systems}
-    answer = await service.api.post("/sites", json=body)
-    assert (answer.status_code, answer.json()["systems"]) == (201, systems)
-    return site_id
-
-
 async def test_a_site_names_the_instances_that_serve_its_new_clients(with_doors: Service) -> None:
-    site_id = await site(with_doors, doors="annex")
+    site_id = await with_doors.site(systems={"doors": "annex"})
     client = await with_doors.create(site=site_id, services=[DOOR])
     assert {s["system"]: s["instance"] for s in client["systems"]}["doors"] == "annex"
     assert (
@@ -96,7 +88,7 @@ async def test_a_site_names_the_instances_that_serve_its_new_clients(with_doors:
 
 
 async def test_what_is_added_later_is_served_by_the_instance_of_the_site(with_doors: Service) -> None:
-    site_id = await site(with_doors)
+    site_id = await with_doors.site()
     client_id = (await with_doors.create(site=site_id))["client_id"]
     answer = await with_doors.api.patch(f"/sites/{site_id}", json={"systems": {"doors": "annex"}})
     assert answer.status_code == 200, answer.text
@@ -105,7 +97,7 @@ async def test_what_is_added_later_is_served_by_the_instance_of_the_site(with_do
 
 
 async def test_what_is_signalled_or_planned_later_is_served_by_the_instance_of_the_site(with_doors: Service) -> None:
-    site_id = await site(with_doors)
+    site_id = await with_doors.site()
     signalled, planned = [(await with_doors.create(site=site_id))["client_id"] for _ in range(2)]
     answer = await with_doors.api.patch(f"/sites/{site_id}", json={"systems": {"doors": "annex"}})
     assert answer.status_code == 200, answer.text
@@ -113,8 +105,8 @@ async def test_what_is_signalled_or_planned_later_is_served_by_the_instance_of_t
     await handle.signal("change_services", {"add_services": [DOOR]})
 
     async def instance(client_id: str) -> str | None:
-        client = (await with_doors.api.get(f"/clients/{client_id}")).json()
-        return {s["system"]: s["instance"] for s in client["systems"]}.get("doors")
+        systems = (await with_doors.client(client_id))["systems"]
+        return {system["system"]: system["instance"] for system in systems}.get("doors")
 
     async def served() -> bool:
         return await instance(signalled) is not None
@@ -133,7 +125,7 @@ async def test_what_is_signalled_or_planned_later_is_served_by_the_instance_of_t
 
 
 async def test_what_ended_on_another_instance_is_proven_off_there_before_the_next_is_taken(with_doors: Service) -> None:
-    site_id = await site(with_doors)
+    site_id = await with_doors.site()
     client_id = (await with_doors.create(site=site_id, services=[DOOR]))["client_id"]
     async with with_doors.without(with_doors.doors):
         await with_doors.post(client_id, "services", wait=1, remove_services=["doors:main-entrance"])
@@ -150,7 +142,7 @@ async def test_what_ended_on_another_instance_is_proven_off_there_before_the_nex
 
 
 async def test_a_site_is_edited_and_what_is_left_out_stays(with_doors: Service) -> None:
-    site_id = await site(with_doors, doors="annex")
+    site_id = await with_doors.site(systems={"doors": "annex"})
     answer = await with_doors.api.patch(
         f"/sites/{site_id}", json={"name": "Annex House", "systems": {"telephony": "london"}}
     )
@@ -162,7 +154,7 @@ async def test_a_site_is_edited_and_what_is_left_out_stays(with_doors: Service) 
 
 
 async def test_a_kind_or_instance_that_no_setting_names_is_refused_to_a_site(with_doors: Service) -> None:
-    site_id = await site(with_doors)
+    site_id = await with_doors.site()
     for systems, words in (
         ({"doors": "cellar"}, "There is no instance of doors 'cellar'. Give one of main, annex, or name it"),
         ({"mailbox": "main"}, "There is no kind of service 'mailbox'. Give one of telephony, internet, doors, or"),
@@ -178,7 +170,7 @@ async def test_a_kind_or_instance_that_no_setting_names_is_refused_to_a_site(wit
 
 
 async def test_an_instance_that_serves_living_clients_stays_the_sites(with_doors: Service) -> None:
-    site_id = await site(with_doors)
+    site_id = await with_doors.site()
     client_id = (await with_doors.create(site=site_id, services=[DOOR]))["client_id"]
 
     async def moved(**systems: str) -> int:

@@ -23,14 +23,7 @@ async def stuck(slow: Service, **record: Any) -> dict[str, Any]:
     """A suspended client whose telephones could not be switched off; the next attempt is an hour away."""
     client = await slow.create(**record)
     await slow.stuck(client["client_id"], "suspend", slow.telephony)
-    return await shown(slow, client["client_id"])
-
-
-async def shown(service: Service, client_id: str) -> dict[str, Any]:
-    answer = await service.api.get(f"/clients/{client_id}")
-    assert answer.status_code == 200, answer.text
-    answered: dict[str, Any] = answer.json()
-    return answered
+    return await slow.client(client["client_id"])
 
 
 async def listed(service: Service, client_id: str) -> dict[str, Any]:
@@ -42,9 +35,9 @@ async def listed(service: Service, client_id: str) -> dict[str, Any]:
 
 async def test_what_is_not_proven_off_has_no_time_of_proof_whatever_was_proven_before(slow: Service) -> None:
     client_id = (await slow.create())["client_id"]
-    assert system_of(await shown(slow, client_id))["subjects"][0]["proven_at"]
+    assert system_of(await slow.client(client_id))["subjects"][0]["proven_at"]
     await slow.stuck(client_id, "suspend", slow.telephony)
-    for view in (await shown(slow, client_id), await listed(slow, client_id)):
+    for view in (await slow.client(client_id), await listed(slow, client_id)):
         (subject,) = system_of(view)["subjects"]
         assert (subject["desired"], subject["state"], subject["proven_at"]) == ("off", "changing", None)
     answer = await slow.post(client_id, "systems/telephony/retry")
@@ -103,7 +96,7 @@ async def test_one_system_is_retried_and_the_other_left_alone(slow: Service) -> 
     await slow.stuck(client_id, "suspend", slow.telephony, slow.internet)
     answer = await slow.post(client_id, "systems/internet/retry", wait=1)
     assert (answer.status_code, answer.json()["provisioning"]) == (202, "attention")
-    both = await shown(slow, client_id)
+    both = await slow.client(client_id)
     assert (system_of(both)["state"], system_of(both, "internet")["state"]) == ("attention", "settled")
     assert (await slow.post(client_id, "systems/telephony/retry")).status_code == 200
 
@@ -116,7 +109,7 @@ async def test_what_is_skipped_is_neither_settled_nor_proven_until_the_next_deci
     client_id = client["client_id"]
     answer = await slow.post(client_id, "systems/telephony/skip", reason=REASON)
     assert answer.status_code == 200, answer.text
-    for view in (answer.json(), await shown(slow, client_id), await listed(slow, client_id)):
+    for view in (answer.json(), await slow.client(client_id), await listed(slow, client_id)):
         assert view["provisioning"] == "skipped"
         telephony = system_of(view)
         assert (telephony["state"], set(telephony["actual"].values())) == ("skipped", {"unknown"})
@@ -151,7 +144,7 @@ async def test_what_is_marked_done_is_proven_by_hand_and_says_by_whom(slow: Serv
     body: dict[str, Any] = {name: NOTE}
     answer = await slow.post(client_id, "systems/telephony/mark-done", **body)
     assert (answer.status_code, answer.json()["provisioning"]) == (200, "settled"), answer.text
-    for view in (answer.json(), await shown(slow, client_id), await listed(slow, client_id)):
+    for view in (answer.json(), await slow.client(client_id), await listed(slow, client_id)):
         telephony = system_of(view)
         assert (telephony["state"], telephony["method"], telephony["by"]) == ("settled", "by hand", "api")
         subject = telephony["subjects"][0]
@@ -164,7 +157,7 @@ async def test_what_is_marked_done_is_proven_by_hand_and_says_by_whom(slow: Serv
     telephony = system_of(back.json())
     assert (telephony["method"], telephony["by"]) == ("memory", ""), "the next proof is nobody's word"
     assert (telephony["note"], telephony["subjects"][0]["seen"]) == ("", {"row": "on"})
-    assert telephony == system_of(await shown(slow, client_id))
+    assert telephony == system_of(await slow.client(client_id))
 
 
 async def test_a_decommission_marked_done_by_hand_closes_the_client(slow: Service) -> None:
@@ -173,7 +166,7 @@ async def test_a_decommission_marked_done_by_hand_closes_the_client(slow: Servic
     await slow.stuck(client_id, "decommission", slow.telephony)
     assert (await slow.post(client_id, "systems/telephony/mark-done", note=NOTE)).status_code == 200
     await slow.temporal.get_workflow_handle(f"client-{client_id}").result()
-    telephony = system_of(await shown(slow, client_id))
+    telephony = system_of(await slow.client(client_id))
     assert (telephony["state"], telephony["by"]) == ("settled", "api")
 
 
@@ -186,7 +179,7 @@ async def test_one_line_that_cannot_be_seen_is_told_apart_from_the_others(slow: 
     slow.telephony.doubts[dark] = (Proof.NOT_PROVEN, "Kamailio does not say whether a call is left")
     answer = await slow.post(client["client_id"], "suspend", wait=1)
     assert (answer.status_code, answer.json()["provisioning"]) == (202, "changing")
-    for view in (await shown(slow, client["client_id"]), await listed(slow, client["client_id"])):
+    for view in (await slow.client(client["client_id"]), await listed(slow, client["client_id"])):
         telephony = system_of(view)
         assert (telephony["state"], telephony["attention_since"]) == ("not_proven", None)
         subjects = {subject["subject"]: subject for subject in telephony["subjects"]}
@@ -197,7 +190,7 @@ async def test_one_line_that_cannot_be_seen_is_told_apart_from_the_others(slow: 
     del slow.telephony.doubts[dark]
     proven = await slow.post(client["client_id"], "systems/telephony/retry")
     assert proven.status_code == 200
-    for view in (proven.json(), await shown(slow, client["client_id"]), await listed(slow, client["client_id"])):
+    for view in (proven.json(), await slow.client(client["client_id"]), await listed(slow, client["client_id"])):
         telephony = system_of(view)
         assert (telephony["state"], telephony["last_error"], telephony["attempts"]) == ("settled", "", 0)
         assert {subject["actual"] for subject in telephony["subjects"]} == {"off"}
@@ -210,7 +203,7 @@ async def test_a_line_that_is_refused_needs_a_person_and_the_rest_is_switched(sl
     answer = await slow.post(client["client_id"], "suspend", wait=1)
     assert answer.json()["provisioning"] == "attention"
     assert slow.telephony.lines[fine] is False
-    subjects = {s["subject"]: s["state"] for s in system_of(await shown(slow, client["client_id"]))["subjects"]}
+    subjects = {s["subject"]: s["state"] for s in system_of(await slow.client(client["client_id"]))["subjects"]}
     assert subjects == {bad: "failed", fine: "proven"}
     del slow.telephony.doubts[bad]
 
@@ -218,7 +211,7 @@ async def test_a_line_that_is_refused_needs_a_person_and_the_rest_is_switched(sl
 async def test_evidence_is_shown_with_each_line(slow: Service) -> None:
     client = await slow.create(internet=ACCESS)
     suspended = (await slow.post(client["client_id"], "suspend")).json()
-    for view in (suspended, await shown(slow, client["client_id"]), await listed(slow, client["client_id"])):
+    for view in (suspended, await slow.client(client["client_id"]), await listed(slow, client["client_id"])):
         for system in view["systems"]:
             assert system["method"] == "memory"
             assert {subject["subject"]: subject["actual"] for subject in system["subjects"]} == system["actual"]
@@ -236,7 +229,7 @@ async def test_a_protected_line_is_shown_as_left_in_service(service: Service) ->
 
 async def test_the_evidence_of_a_closed_client_is_still_shown(service: Service) -> None:
     client = await service.closed(internet=ACCESS)
-    for system in (await shown(service, client["client_id"]))["systems"]:
+    for system in (await service.client(client["client_id"]))["systems"]:
         assert system["subjects"]
         for subject in system["subjects"]:
             assert (subject["state"], subject["actual"], subject["seen"]) == ("proven", "off", {"row": "off"})

@@ -4,9 +4,8 @@ import json
 import subprocess
 import sys
 
-import asyncpg
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
 
 from starter.errors import StarterError, TemporalAway, TemporalRefused
 from starter.web import problems
@@ -28,7 +27,7 @@ async def test_a_client_from_its_first_day_to_its_last(terminal: Terminal) -> No
     assert f"Created {client_id}, billing ref {client_id}" in created.out
     assert f"{client_id}: active, settled" in created.out
 
-    shown = (await terminal.connect("client", "show", client_id)).out
+    output = (await terminal.connect("client", "show", client_id)).out
     for words in (
         "Acme [bold]Ltd",
         f"{first} in 3.12",
@@ -36,7 +35,7 @@ async def test_a_client_from_its_first_day_to_its_last(terminal: Terminal) -> No
         "2001-01-01",
         f"internet {client_id}",
     ):
-        assert words in shown
+        assert words in output
     suspended = await terminal.connect("client", "suspend", client_id, "--source", "billing", "--reason", "unpaid")
     assert (suspended.status, suspended.out) == (0, f"Suspended by billing\n{client_id}: suspended, settled\n")
     again = await terminal.connect("client", "suspend", client_id, "--source", "billing", "--reason", "unpaid")
@@ -84,8 +83,8 @@ async def test_a_client_from_its_first_day_to_its_last(terminal: Terminal) -> No
 async def test_clients_are_listed_by_what_is_asked(terminal: Terminal, service: Service) -> None:
     name = unique("Needle")
     client = await service.create(name=name, activation="manual")
-    asked = ("client", "list", "--status", "new", "--type", "residential", "--site", SITE, "--search", name)
-    found = await terminal.json(*asked)
+    words = ("client", "list", "--status", "new", "--type", "residential", "--site", SITE, "--search", name)
+    found = await terminal.json(*words)
     assert [item["client_id"] for item in found["items"]] == [client["client_id"]]
 
 
@@ -136,19 +135,16 @@ async def test_for_machines_a_refusal_is_the_problem_document(terminal: Terminal
 
 async def test_a_history_longer_than_a_page_is_told_whole(terminal: Terminal, service: Service) -> None:
     client_id = (await service.create())["client_id"]
-    connection = await asyncpg.connect(service.settings.directory_dsn.get_secret_value())
-    try:
+    async with service.directory() as connection:
         await connection.execute(
             "INSERT INTO history (client_id, event, at, kind, text) "
             "SELECT $1, 'refused', now() - n * interval '1 hour', 'suspend', 'long ago ' || n "
             "FROM generate_series(1, 1001) n",
             client_id,
         )
-    finally:
-        await connection.close()
-    told = await terminal.json("client", "history", client_id)
-    assert len(told["items"]) == told["total"] > 1001
-    assert told["items"][-1]["text"] == "long ago 1001"
+    history = await terminal.json("client", "history", client_id)
+    assert len(history["items"]) == history["total"] > 1001
+    assert history["items"][-1]["text"] == "long ago 1001"
     assert "long ago 1001" in (await terminal.connect("client", "history", client_id)).out
 
 
@@ -166,7 +162,11 @@ async def test_a_client_whose_workflow_was_terminated_is_refused_with_status_1(
 @pytest.mark.parametrize(("error", "status"), [(TemporalRefused("blob too large"), 1), (TemporalAway(), 3)])
 async def test_only_what_cannot_be_reached_is_status_3(terminal: Terminal, error: StarterError, status: int) -> None:
     failing = FastAPI()
-    problems.install(failing)
+
+    async def refuse(_: Request, error: Exception) -> Response:
+        return problems.response_to(error)
+
+    failing.add_exception_handler(StarterError, refuse)
 
     @failing.get("/api/v1/clients/acme")
     async def show() -> None:

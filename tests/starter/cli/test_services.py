@@ -54,9 +54,9 @@ async def test_services_are_contracted_shown_and_removed(terminal: Terminal) -> 
         "--line", f"{number()}@3.12", "--internet", "100/20", "--service", "doors:main-entrance:card=0472",
     )  # fmt: skip
     assert (added.status, added.err) == (0, "")
-    shown = (await terminal.connect("client", "show", client_id)).out
-    assert "main-entrance (card 0472)" in shown
-    rows = [line.split()[:4] for line in shown.splitlines()]
+    output = (await terminal.connect("client", "show", client_id)).out
+    assert "main-entrance (card 0472)" in output
+    rows = [line.split()[:4] for line in output.splitlines()]
     assert ["doors", "main-entrance", "on", "on"] in rows
     assert ["internet", client_id, "on", "on"] in rows
     preview = await terminal.connect(

@@ -3,26 +3,17 @@
 import re
 from collections.abc import Awaitable, Callable
 
-import asyncpg
 import pytest
 
 from activities.watch.executions import Executions
 from activities.watch.watch import WorkflowWatch
 from tests.support.remedies import carry_out
-from tests.support.service import Service, number, unique
+from tests.support.service import Service, number
 from tests.support.terminal import Terminal
 from tests.support.waiting import eventually
 
 ACCESS = {"down_mbps": 100, "up_mbps": 20}
 REASON = "the line card is replaced on Monday"
-
-
-async def site_of(slow: Service) -> str:
-    """A site of its own."""
-    site = unique("site")
-    answer = await slow.api.post("/sites", json={"site_id": site, "name": "House", "timezone": "Europe/London"})
-    assert answer.status_code == 201
-    return site
 
 
 async def stuck(slow: Service, site: str) -> str:
@@ -41,7 +32,7 @@ async def stuck(slow: Service, site: str) -> str:
 
 
 async def test_a_client_in_attention_is_found_and_helped(terminal: Terminal, slow: Service) -> None:
-    site = await site_of(slow)
+    site = await slow.site()
     client_id = await stuck(slow, site)
     found = await terminal.connect("attention", "--site", site)
     assert (found.status, found.err) == (0, "")
@@ -54,9 +45,9 @@ async def test_a_client_in_attention_is_found_and_helped(terminal: Terminal, slo
     only = await terminal.json("attention", "--site", site, "--system", "internet")
     assert [item["system"] for item in only["items"]] == ["internet"]
 
-    shown = await terminal.connect("client", "show", client_id)
-    assert "attention  since" in shown.out
-    assert "unknown" in shown.out
+    result = await terminal.connect("client", "show", client_id)
+    assert "attention  since" in result.out
+    assert "unknown" in result.out
 
     by_hand = ("client", "mark-done", client_id, "internet", "--note", "port pulled, 4711")
     marked = await terminal.connect(*by_hand, "--wait", "1")
@@ -86,14 +77,14 @@ async def test_what_is_as_decided_is_no_change(terminal: Terminal, service: Serv
     await service.known(client_id)
     result = await terminal.connect("client", "retry", client_id, "telephony")
     assert (result.status, result.out.splitlines()[0]) == (0, "No change: With telephone lines, all is as decided")
-    told = await terminal.json("client", "skip", client_id, "internet", "--reason", "x", "--command-id", "once")
-    assert told["changed"] is False
+    answer = await terminal.json("client", "skip", client_id, "internet", "--reason", "x", "--command-id", "once")
+    assert answer["changed"] is False
 
 
 async def test_what_fails_again_is_status_4_and_a_closed_client_status_1(
     terminal: Terminal, service: Service, slow: Service
 ) -> None:
-    client_id = await stuck(slow, await site_of(slow))
+    client_id = await stuck(slow, await slow.site())
     async with slow.without(slow.telephony):
         late = await terminal.connect("client", "retry", client_id, "telephony", "--wait", "1")
     assert late.status == 4
@@ -147,17 +138,14 @@ async def test_rotated_credentials_are_told_how_to_read(terminal: Terminal, serv
 
 
 async def test_the_systems_are_listed_and_can_still_be_prepared(terminal: Terminal, service: Service) -> None:
-    connection = await asyncpg.connect(service.settings.directory_dsn.get_secret_value())
-    try:
+    async with service.directory() as connection:
         await connection.execute(
             "INSERT INTO system_states (system, worker, state, since, last_error, last_failure_at) "
             "VALUES ('telephony', 'w', 'failing', now() - interval '4 hours', 'no route to host', now())"
         )
         result = await terminal.connect("systems")
         listed = await terminal.json("systems")
-    finally:
         await connection.execute("DELETE FROM system_states")
-        await connection.close()
     assert result.status == 0, result
     state, error = [line.split() for line in result.out.splitlines() if line.startswith("telephony")]
     assert (state[1:4], error[1:]) == (["failing", "4", "h"], ["no", "route", "to", "host"])
@@ -172,7 +160,7 @@ async def test_the_systems_are_listed_and_can_still_be_prepared(terminal: Termin
 
 
 async def test_clients_are_listed_by_where_provisioning_stands(terminal: Terminal, slow: Service) -> None:
-    site = await site_of(slow)
+    site = await slow.site()
     client_id = await stuck(slow, site)
     found = await terminal.json("client", "list", "--site", site, "--provisioning", "attention")
     assert [client["client_id"] for client in found["items"]] == [client_id]
@@ -182,9 +170,9 @@ async def test_clients_are_listed_by_where_provisioning_stands(terminal: Termina
 
 async def test_help_names_the_new_commands(terminal: Terminal) -> None:
     assert "attention" in (await terminal.connect("--help")).out
-    told = (await terminal.connect("client", "--help")).out
+    output = (await terminal.connect("client", "--help")).out
     for name in ("retry", "skip", "mark-done", "rotate-credentials"):
-        assert name in told
+        assert name in output
 
 
 async def test_a_client_whose_workflow_cannot_run_is_listed_with_the_command_that_mends_it(
@@ -193,30 +181,28 @@ async def test_a_client_whose_workflow_cannot_run_is_listed_with_the_command_tha
     client_id = (await service.create())["client_id"]
     handle = service.temporal.get_workflow_handle(f"client-{client_id}")
     await handle.terminate("by mistake")
-    connection = await asyncpg.connect(service.settings.directory_dsn.get_secret_value())
     watch = WorkflowWatch(Executions(service.temporal), service.settings.directory_dsn.get_secret_value())
 
-    async def found() -> bool:
-        return client_id in await watch.look(connection)
+    async with service.directory() as connection:
 
-    try:
+        async def found() -> bool:
+            return client_id in await watch.look(connection)
+
         await eventually(found)
-        said = await terminal.connect("attention", "--system", "workflow")
-        assert (said.status, said.err) == (0, "")
-        [remedy] = [line.strip() for line in said.out.splitlines() if f"--workflow-id client-{client_id} " in line]
+        result = await terminal.connect("attention", "--system", "workflow")
+        assert (result.status, result.err) == (0, "")
+        [remedy] = [line.strip() for line in result.out.splitlines() if f"--workflow-id client-{client_id} " in line]
         assert remedy.startswith("temporal workflow reset")
         assert client_id not in (await terminal.connect("attention", "--system", "internet")).out
         listed = await terminal.connect("client", "list", "--open")
         assert "cannot run" in next(line for line in listed.out.splitlines() if line.startswith(client_id))
-        shown = await terminal.connect("client", "show", client_id)
-        assert (shown.status, remedy in shown.out) == (0, True)
+        client = await terminal.connect("client", "show", client_id)
+        assert (client.status, remedy in client.out) == (0, True)
         refused = await terminal.connect("client", "suspend", client_id)
         assert (refused.status, remedy in refused.err) == (1, True)
         carry_out(service.temporal, remedy)
         await eventually(lambda: _mended(found))
         assert client_id not in (await terminal.connect("client", "list", "--open")).out
-    finally:
-        await connection.close()
 
 
 async def _mended(found: Callable[[], Awaitable[bool]]) -> bool:

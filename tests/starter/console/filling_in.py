@@ -114,12 +114,5 @@ async def ann(service: Service) -> AsyncIterator[Somebody]:
         yield ann
 
 
-async def shown(service: Service, client_id: str) -> dict[str, Any]:
-    answer = await service.api.get(f"/clients/{client_id}")
-    assert answer.status_code == 200, answer.text
-    client: dict[str, Any] = answer.json()
-    return client
-
-
 def at(client: dict[str, Any], what: str = "") -> str:
     return f"/clients/{client['client_id']}/edit{what}"

@@ -13,7 +13,7 @@ import pytest_asyncio
 from starter.console.calendar_feed import calendar, calendar_key, feed_path
 from starter.directory.console import Plan
 from starter.web.names import Names
-from tests.support.service import TOKEN, Service, unique
+from tests.support.service import TOKEN, Service
 
 NAME = "Bar, Baz; \\ <b>Søns</b>"
 HOUSE = UUID(int=7)
@@ -114,8 +114,8 @@ def test_an_empty_calendar_is_one_too() -> None:
 @pytest.mark.parametrize("name", [NAME, "a" * 300, "é" * 200, "😀" * 100, "a\r\nEND:VCALENDAR\r\n", "tab\tbell\a"])
 def test_no_name_breaks_the_file(name: str) -> None:
     [event] = parsed(calendar(name, [replace(PLAN, name=name, reason=name)], "http://x/", HOUSE))[1]
-    said = read(event["SUMMARY"]).removeprefix("Decommission: ")
-    assert said == "".join(x for x in name.replace("\r\n", "\n") if x >= " " or x == "\n")
+    summary = read(event["SUMMARY"]).removeprefix("Decommission: ")
+    assert summary == "".join(x for x in name.replace("\r\n", "\n") if x >= " " or x == "\n")
 
 
 def test_lines_are_folded_between_characters() -> None:
@@ -141,8 +141,8 @@ def test_the_same_plans_make_the_same_octets() -> None:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def mews(service: Service) -> str:
-    site = unique("mews")
-    await service.api.post("/sites", json={"site_id": site, "name": "Mews, Old", "timezone": "Asia/Tokyo"})
+    """A site with two planned changes, which no test adds to."""
+    site = await service.site("Mews, Old", "Asia/Tokyo")
     leaving = await service.create(NAME, site=site)
     answer = await service.post(leaving["client_id"], "decommission", last_day="2199-03-31")
     assert answer.status_code == 200, answer.text
@@ -189,14 +189,18 @@ async def test_nobody_else_learns_that_there_is_one(service: Service, mews: str)
         assert mews not in answer.text
 
 
-async def test_an_unchanged_calendar_is_not_sent_again(service: Service, mews: str) -> None:
-    path = feed_path(TOKEN, mews)
+async def test_an_unchanged_calendar_is_not_sent_again(service: Service) -> None:
+    site = await service.site("Mews, Old", "Asia/Tokyo")
+    leaving = (await service.create(NAME, site=site))["client_id"]
+    await service.post(leaving, "decommission", last_day="2199-03-31")
+    await service.known(leaving)
+    path = feed_path(TOKEN, site)
     tag = (await fetched(service, path)).headers["etag"]
-    for said in (tag, f"W/{tag}", f'"other", {tag}', "*"):
-        answer = await fetched(service, path, **{"If-None-Match": said})
-        assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", tag), said
+    for condition in (tag, f"W/{tag}", f'"other", {tag}', "*"):
+        answer = await fetched(service, path, **{"If-None-Match": condition})
+        assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", tag), condition
     assert (await fetched(service, path, **{"If-None-Match": '"other"'})).status_code == 200
-    starting = await service.create("Another", site=mews, start_date="2199-02-01", wait=0)
+    starting = await service.create("Another", site=site, start_date="2199-02-01", wait=0)
     assert starting["planned"]
     answer = await fetched(service, path, **{"If-None-Match": tag})
     assert (answer.status_code, answer.headers["etag"] != tag) == (200, True)

@@ -44,9 +44,9 @@ def fields_of(page: str, action: str) -> dict[str, str]:
     return {unescape(name): unescape(value) for name, value in HIDDEN.findall(form[: form.index("</form>")])}
 
 
-async def previewed(browser: httpx2.AsyncClient, client_id: str, **said: str) -> dict[str, str]:
+async def previewed(browser: httpx2.AsyncClient, client_id: str, **fields: str) -> dict[str, str]:
     """What confirms a preview."""
-    page = await browser.get(f"/clients/{client_id}/status", params=said)
+    page = await browser.get(f"/clients/{client_id}/status", params=fields)
     assert page.status_code == 200, page.text
     return fields_of(page.text, f"/clients/{client_id}/status")
 
@@ -120,7 +120,7 @@ async def test_a_confirmation_that_meets_an_absent_temporal_is_kept_and_then_don
         for _ in range(2):
             assert (await browser.post(at, data=again)).status_code == 303
     await service.known(client_id)
-    assert (await service.api.get(f"/clients/{client_id}")).json()["secret_version"] == 2
+    assert (await service.client(client_id))["secret_version"] == 2
 
 
 # -- previews ---------------------------------------------------------------------------------------------------------
@@ -136,38 +136,37 @@ async def test_what_has_changed_since_its_preview_is_shown_again_instead_of_done
         assert answer.status_code == 409
         assert "has changed since this was previewed" in answer.text
         assert "security" in answer.text
-        assert len((await service.api.get(f"/clients/{client_id}")).json()["holds"]) == 2
+        assert len((await service.client(client_id))["holds"]) == 2
         anew = fields_of(answer.text, f"/clients/{client_id}/status")
         assert (await browser.post(f"/clients/{client_id}/status", data=anew)).status_code == 303
-    assert (await service.api.get(f"/clients/{client_id}")).json()["holds"] == []
+    assert (await service.client(client_id))["holds"] == []
 
 
 async def test_offices_go_to_the_lines_that_they_were_given_to(service: Service) -> None:
     numbers = sorted(number() for _ in range(3))
     lines = [{"number": number} for number in numbers]
     client_id = (await service.create(unique("Moving"), type="virtual", lines=lines))["client_id"]
-    said = {f"office-{number}": f"{row}.0" for row, number in enumerate(numbers, 1)}
+    fields = {f"office-{number}": f"{row}.0" for row, number in enumerate(numbers, 1)}
     async with visiting(service) as browser:
-        await previewed(browser, client_id, action="convert", **said)
+        await previewed(browser, client_id, action="convert", **fields)
         await service.post(client_id, "services", remove_lines=[numbers[0]])
-        form = await previewed(browser, client_id, action="convert", **said)
+        form = await previewed(browser, client_id, action="convert", **fields)
         assert (await browser.post(f"/clients/{client_id}/status", data=form)).status_code == 303
-    client = (await service.api.get(f"/clients/{client_id}")).json()
+    client = await service.client(client_id)
     assert {line["number"]: line["office"] for line in client["lines"]} == {numbers[1]: "2.0", numbers[2]: "3.0"}
 
 
 async def test_of_a_time_that_comes_twice_either_can_be_chosen(service: Service) -> None:
-    site = unique("york")
-    await service.api.post("/sites", json={"site_id": site, "name": site, "timezone": "America/New_York"})
+    site = await service.site(timezone="America/New_York")
     client_id = (await service.create(unique("Twice"), site=site))["client_id"]
-    said = {"action": "suspend", "when": "at", "at": "2199-11-03T01:30"}
+    fields = {"action": "suspend", "when": "at", "at": "2199-11-03T01:30"}
     async with visiting(service) as browser:
-        page = (await browser.get(f"/clients/{client_id}/status", params=said)).text
+        page = (await browser.get(f"/clients/{client_id}/status", params=fields)).text
         assert "this time comes twice" in page
         assert "The first, 01:30 EDT" in page
-        assert (await previewed(browser, client_id, **said))["at"] == "2199-11-03T01:30:00-04:00"
-        assert (await previewed(browser, client_id, **said, second="yes"))["at"] == "2199-11-03T01:30:00-05:00"
-        gap = await browser.get(f"/clients/{client_id}/status", params=said | {"at": "2199-03-10T02:30"})
+        assert (await previewed(browser, client_id, **fields))["at"] == "2199-11-03T01:30:00-04:00"
+        assert (await previewed(browser, client_id, **fields, second="yes"))["at"] == "2199-11-03T01:30:00-05:00"
+        gap = await browser.get(f"/clients/{client_id}/status", params=fields | {"at": "2199-03-10T02:30"})
         assert "there is no 02:30" in gap.text
         await service.post(client_id, "suspend", at="2199-11-03T01:30:00-05:00")
         plans = (await browser.get("/upcoming", params={"site": site})).text
@@ -208,7 +207,7 @@ async def test_a_plan_is_moved_with_all_that_it_says(
         assert form["at"] == "2199-05-01T10:00:00+01:00"
         moved = await previewed(browser, client_id, **{**form, "at": "2199-05-02T09:00"})
         assert (await browser.post(f"/clients/{client_id}/status", data=moved)).status_code == 303
-    [after] = (await service.api.get(f"/clients/{client_id}")).json()["planned"]
+    [after] = (await service.client(client_id))["planned"]
     assert (after["at"], after["details"], after["reason"]) == (
         "2199-05-02T09:00:00+01:00",
         plan["details"],
@@ -227,7 +226,7 @@ async def test_internet_access_that_somebody_else_changed_meanwhile_is_not_undon
         answer = await browser.post(at, data=typed)
         assert answer.status_code == 409
         assert "Internet access was changed to 200/50 Mbit/s meanwhile" in answer.text
-    assert (await service.api.get(f"/clients/{client_id}")).json()["internet"]["down_mbps"] == 200
+    assert (await service.client(client_id))["internet"]["down_mbps"] == 200
 
 
 async def test_ending_internet_access_twice_by_the_same_form_is_ending_it_once(service: Service) -> None:
@@ -239,7 +238,7 @@ async def test_ending_internet_access_twice_by_the_same_form_is_ending_it_once(s
         for _ in range(2):
             answer = await browser.post(at, data=typed)
             assert answer.status_code == 303, answer.text
-    assert (await service.api.get(f"/clients/{client_id}")).json()["internet"] is None
+    assert (await service.client(client_id))["internet"] is None
 
 
 async def test_a_planned_conversion_is_moved_with_the_lines_that_come_before_it(service: Service) -> None:
@@ -256,7 +255,7 @@ async def test_a_planned_conversion_is_moved_with_the_lines_that_come_before_it(
         form = fields_of((await browser.get(unescape(where))).text, f"/clients/{client_id}/status")
         assert (form[f"office-{here}"], form[f"office-{coming}"]) == ("1", "2")
         assert (await browser.post(f"/clients/{client_id}/status", data=form)).status_code == 303
-        plans = (await service.api.get(f"/clients/{client_id}")).json()["planned"]
+        plans = (await service.client(client_id))["planned"]
         moved = next(plan for plan in plans if plan["kind"] == "convert")
         assert {line["number"]: line["office"] for line in moved["details"]["lines"]} == {here: "1", coming: "2"}
         await service.post(client_id, "convert", to="residential", lines=lines[:1])
@@ -350,4 +349,4 @@ async def test_a_plan_is_cancelled_whatever_its_id_holds(service: Service) -> No
         [action] = re.findall(r'action="(/clients/[^"]*/cancel)"', page)
         answer = await browser.post(unescape(action), data=fields_of(page, action))
         assert answer.status_code == 303, answer.text
-    assert (await service.api.get(f"/clients/{client_id}")).json()["planned"] == []
+    assert (await service.client(client_id))["planned"] == []

@@ -18,9 +18,8 @@ from tests.support.waiting import eventually
 
 @pytest_asyncio.fixture
 async def directory(service: Service) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(service.settings.directory_dsn.get_secret_value())
-    yield connection
-    await connection.close()
+    async with service.directory() as connection:
+        yield connection
 
 
 async def test_the_pages_say_what_cannot_run_and_what_mends_it(service: Service, directory: asyncpg.Connection) -> None:

@@ -106,7 +106,7 @@ async def test_no_route_takes_a_change_from_another_page(service: Service, heade
                 assert "A page of another address sent this" in answer.text
                 assert "set-cookie" not in answer.headers
         assert (await browser.get("/clients")).status_code == 200, "still signed in"
-    assert (await service.api.get(f"/clients/{client['client_id']}")).json()["status"] == "active"
+    assert (await service.client(client["client_id"]))["status"] == "active"
     assert not any(line["reason"] == "forged" for line in await service.history(client["client_id"]))
 
 

@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 
 import pytest_asyncio
 
-from tests.starter.console.filling_in import Read, Somebody, ann, at, shown, signed_in
+from tests.starter.console.filling_in import Read, Somebody, ann, at, signed_in
 from tests.support.service import Service, number, unique
 
 __all__ = ["ann"]
@@ -32,7 +32,7 @@ async def test_a_new_client_has_the_services_that_were_typed(bea: Somebody, with
     typed = form | {"name": "Acme", "site": "thames", "client_id": client_id, "number-0": number(), "office-0": "1"}
     typed |= {"kind-0": "doors", "service-0": "main-entrance", "settings-0": "card=0472, floor:=3"}
     path, _ = await bea.done("/clients/new", typed)
-    client = await shown(with_doors, client_id)
+    client = await with_doors.client(client_id)
     assert client["services"] == [{**DOOR, "settings": {"card": "0472", "floor": 3}}]
     page = (await bea.http.get(path)).text
     assert "<dt>Doors</dt><dd>main-entrance (card 0472, floor 3)" in page
@@ -66,10 +66,10 @@ async def test_services_are_changed_added_and_removed_on_the_edit_page(bea: Some
     typed = form | {"settings-0": "card=0473", "drop-1": "yes", "kind-2": "doors", "service-2": "roof"}
     page = await bea.sent(f"{path}/check", typed, 200)
     assert "Doors garage" in " ".join(page.html.replace('<b class="number">', "").replace("</span>", "").split())
-    assert (await shown(with_doors, client["client_id"]))["services"][0] == DOOR
+    assert (await with_doors.client(client["client_id"]))["services"][0] == DOOR
     _, notice = await bea.done(path, typed)
     assert notice == "Services: added doors:roof, removed doors:garage, changed doors:main-entrance."
-    services = (await shown(with_doors, client["client_id"]))["services"]
+    services = (await with_doors.client(client["client_id"]))["services"]
     assert [(service["name"], service["settings"]) for service in services] == [
         ("main-entrance", {"card": "0473"}),
         ("roof", {}),
@@ -84,7 +84,7 @@ async def test_what_somebody_else_did_to_a_service_is_not_undone_unseen(bea: Som
     page = await bea.sent(path, form | {"settings-0": "card=2"}, 409)
     assert "doors:main-entrance was changed meanwhile: card=1" in page.said["note-settings-0"]
     await bea.done(path, page.forms[path])
-    assert (await shown(with_doors, client["client_id"]))["services"][0]["settings"] == {"card": "2"}
+    assert (await with_doors.client(client["client_id"]))["services"][0]["settings"] == {"card": "2"}
 
 
 async def test_a_planned_change_of_services_is_previewed_done_and_moved(bea: Somebody, with_doors: Service) -> None:
@@ -102,7 +102,7 @@ async def test_a_planned_change_of_services_is_previewed_done_and_moved(bea: Som
     assert '<span class="sub">Doors</span>main-entrance</th><td data-label="Before">on, card 0472' in table
     assert '<span class="sub">Doors</span>roof</th>' in table
     await bea.done(path, form)
-    [plan] = (await shown(with_doors, client["client_id"]))["planned"]
+    [plan] = (await with_doors.client(client["client_id"]))["planned"]
     assert plan["details"]["add_services"] == [{**DOOR, "name": "roof"}]
     assert plan["details"]["remove_services"] == ["doors:main-entrance"]
     page_of = (await bea.http.get(f"/clients/{client['client_id']}")).text

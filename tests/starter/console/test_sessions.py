@@ -105,9 +105,9 @@ async def test_a_notice_of_ours_is_shown_once(service: Service) -> None:
         form = {"name": name, "site": "thames", "type": "virtual", "activation": "automatic"}
         page = await browser.post("/clients/new", data=form)
         assert page.status_code == 200, page.text
-        told = f'<p class="notice" role="status">Created {name.replace("&", "&amp;")}.</p>'
-        assert told in page.text
-        assert told not in (await browser.get(page.url.path)).text
+        notice = f'<p class="notice" role="status">Created {name.replace("&", "&amp;")}.</p>'
+        assert notice in page.text
+        assert notice not in (await browser.get(page.url.path)).text
 
 
 def test_what_is_sealed_is_worth_something_to_its_session_for_its_time() -> None:

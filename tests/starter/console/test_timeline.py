@@ -26,9 +26,9 @@ from workflows.wire.views import ClientView
 KYIV, TOKYO = "Europe/Kyiv", "Asia/Tokyo"
 
 
-def drawn(client: Client, *changes: tuple[datetime, str], now: datetime = NOW, **shown: Any) -> Timeline:
+def drawn(client: Client, *changes: tuple[datetime, str], now: datetime = NOW, **fields: Any) -> Timeline:
     """The drawing of a client, whose status never changed unless said otherwise."""
-    view = ClientView.of(in_directory(client, now=now), now).model_copy(update=shown)
+    view = ClientView.of(in_directory(client, now=now), now).model_copy(update=fields)
     return timeline_of(view, changes or [(client.created_at, client.status.value)], now)
 
 

@@ -44,11 +44,11 @@ BODIES: list[tuple[Kind, type[BaseModel], dict[str, Any], dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "of", "said", "more"), BODIES, ids=[row[0] for row in BODIES])
+@pytest.mark.parametrize(("kind", "of", "fields", "more"), BODIES, ids=[row[0] for row in BODIES])
 def test_the_message_of_a_body_is_what_the_workflow_reads_of_it(
-    kind: Kind, of: type[BaseModel], said: dict[str, Any], more: dict[str, Any]
+    kind: Kind, of: type[BaseModel], fields: dict[str, Any], more: dict[str, Any]
 ) -> None:
-    message = message_of(BY_NAME[kind], of.model_validate(said), by="ann", command_id="c1", **more)
+    message = message_of(BY_NAME[kind], of.model_validate(fields), by="ann", command_id="c1", **more)
     read = Message.model_validate_json(Message(message).model_dump_json())
     assert read.root.model_fields_set >= message.model_fields_set - {"kind"}
     assert read.command() == message.command()

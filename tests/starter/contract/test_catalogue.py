@@ -4,7 +4,7 @@ import pytest
 
 from activities.instances import ServiceKind
 from starter.contract.catalogue import ONLY_BUILT_IN, Catalogue
-from starter.service_text import within
+from starter.wording import within
 from workflows.domain.systems import heading, spoken
 
 KINDS = {"cctv": ServiceKind("cctv", "Cameras"), "doors": ServiceKind("doors", "Doors")}

@@ -82,9 +82,9 @@ async def test_its_newest_proof_is_shown_before_it_is_published(house: House) ->
     assert await house.reads.settled(client_id, 2, AT) is None
     finding = Finding("main", True, {"lock": "open"})
     assert (await house.evidences.record(client_id, Evidence(house.kind, 2, AT, "read back", [finding]))).recorded
-    shown = await house.reads.settled(client_id, 2, AT)
-    assert shown is not None
-    (system,) = (system for system in shown.systems if system.system == house.kind)
+    client = await house.reads.settled(client_id, 2, AT)
+    assert client is not None
+    (system,) = (system for system in client.systems if system.system == house.kind)
     assert (system.state, system.proven_at, system.method, system.actual) == (
         "settled",
         AT,
@@ -96,9 +96,9 @@ async def test_its_newest_proof_is_shown_before_it_is_published(house: House) ->
 
 
 async def test_what_is_accepted_is_nothing_to_wait_for_and_not_settled(house: House) -> None:
-    shown = await house.reads.settled(f"{house.site}-let-be", 2, AT)
-    assert shown is not None
-    assert shown.provisioning is Provisioned.SKIPPED
+    client = await house.reads.settled(f"{house.site}-let-be", 2, AT)
+    assert client is not None
+    assert client.provisioning is Provisioned.SKIPPED
 
 
 async def test_those_who_need_a_person_are_grouped_by_instance(house: House) -> None:

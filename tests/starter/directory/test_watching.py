@@ -5,45 +5,41 @@ from typing import Any
 import asyncpg
 import pytest
 
+from activities.background import background
 from starter.directory.watching import CHANNEL, Watch, until_settled
 from starter.local.postgres import EmbeddedPostgres
 from tests.support.cut_proxy import CutProxy
-from tests.support.service import Service, watched
-from tests.support.waiting import eventually
+from tests.support.service import Service
+from tests.support.waiting import HANGING, eventually
 from workflows.domain.lifecycle import Status
 
 
 async def test_only_those_who_watch_a_client_or_all_hear_of_it(service: Service) -> None:
     watch = service.clients.watch
-    connection = await _connected(service)
     with watch.of("acme") as mine, watch.of("other") as other, watch.of() as every:
+        async with service.directory() as connection:
 
-        async def heard() -> bool:
-            await connection.execute("SELECT pg_notify($1, 'acme')", CHANNEL)
-            return mine.is_set()
+            async def notified() -> bool:
+                await connection.execute("SELECT pg_notify($1, 'acme')", CHANNEL)
+                return mine.is_set()
 
-        await eventually(heard)
+            await eventually(notified)  # it listens
+            for event in (mine, other, every):
+                event.clear()
+            await eventually(notified)
         assert (every.is_set(), other.is_set()) == (True, False)
-    await connection.close()
 
 
 async def test_a_lost_connection_is_made_anew_and_everybody_looks_again(service: Service) -> None:
     dsn = service.settings.directory_dsn.get_secret_value()
     watch = Watch(f"{dsn}?application_name=watched", pause=0.05)
-    connection = await _connected(service)
-    async with watched(watch):
-        with watch.of("acme") as changed:
+    cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'watched'"
+    with watch.of("acme") as changed:
+        async with background(watch.run), service.directory() as connection:
             await eventually(changed.is_set)  # connected
             changed.clear()
-
-            async def cut() -> Any:
-                return await connection.fetchval(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'watched'"
-                )
-
-            await eventually(cut)
+            await eventually(lambda: connection.fetch(cut))
             await eventually(changed.is_set)
-    await connection.close()
 
 
 async def test_a_connection_that_went_silent_is_noticed_and_made_anew(
@@ -52,7 +48,7 @@ async def test_a_connection_that_went_silent_is_noticed_and_made_anew(
     dsn = service.settings.directory_dsn.get_secret_value()
     async with CutProxy("127.0.0.1", postgres.port) as proxy:
         watch = Watch(dsn.replace(f":{postgres.port}/", f":{proxy.port}/"), pause=0.05, heartbeat=0.2)
-        async with watched(watch):
+        async with background(watch.run):
             with watch.of("acme") as changed:
                 await eventually(changed.is_set)  # connected
                 changed.clear()
@@ -75,7 +71,7 @@ async def test_what_only_the_driver_can_fail_with_ends_nothing(
         return await connect(*args, **named)
 
     monkeypatch.setattr(asyncpg, "connect", fails_once)
-    async with watched(watch):
+    async with background(watch.run, pause=HANGING):
         with watch.of("acme") as changed:
             await eventually(changed.is_set)
 
@@ -101,7 +97,3 @@ async def test_what_is_shown_is_not_taken_for_another_decision_of_the_same_revis
     decided = client.model_copy(update={"status": Status.SUSPENDED})
     assert await until_settled(service.clients.directory, service.clients.watch, client, seconds=5)
     assert await until_settled(service.clients.directory, service.clients.watch, decided, seconds=0.2) is None
-
-
-async def _connected(service: Service) -> asyncpg.Connection:
-    return await asyncpg.connect(service.settings.directory_dsn.get_secret_value())

@@ -1,8 +1,7 @@
 """The databases of `connect up`: a password and the least rights for each role, also where there were others."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 from activities.prepare import FENCE
 from starter.local.databases import ACCESS, DEPLOY, ROLES, lock_superuser, prepare
 from starter.local.postgres import EmbeddedPostgres
+from tests.support.databases import connected
 from tests.support.waiting import free_port
 
 DATABASES = ("connect", "kamailio", "radius", "postgres", "template1")
@@ -51,22 +51,13 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostg
     server.stop()
 
 
-@asynccontextmanager
-async def session(dsn: str) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(dsn)
-    try:
-        yield connection
-    finally:
-        await connection.close()
-
-
 @pytest.mark.parametrize("role", ROLES)
 async def test_a_role_can_connect_to_the_database_it_works_in_and_to_no_other(
     prepared: EmbeddedPostgres, role: str
 ) -> None:
     for database in DATABASES:
         if database == OF[role]:
-            async with session(prepared.dsn(database, role)) as connection:
+            async with connected(prepared.dsn(database, role)) as connection:
                 assert await connection.fetchval("SELECT session_user") == role
         else:
             with pytest.raises(NO_RIGHT):
@@ -78,7 +69,7 @@ async def test_a_role_has_no_right_to_another_database_even_if_it_could_reach_it
     prepared: EmbeddedPostgres, role: str
 ) -> None:
     open_to_it = "SELECT datname FROM pg_database WHERE datallowconn AND has_database_privilege(datname, 'CONNECT')"
-    async with session(prepared.dsn(OF[role], role)) as connection:
+    async with connected(prepared.dsn(OF[role], role)) as connection:
         assert [row["datname"] for row in await connection.fetch(open_to_it)] == [OF[role]]
         temporary = "SELECT has_database_privilege(current_database(), 'TEMPORARY')"
         assert await connection.fetchval(temporary) is (role == "connect"), "which owns its database"
@@ -94,14 +85,14 @@ async def test_a_roles_password_opens_no_other_role(prepared: EmbeddedPostgres, 
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("statement", OF_SUPERUSERS)
 async def test_no_role_can_do_what_a_superuser_can(prepared: EmbeddedPostgres, role: str, statement: str) -> None:
-    async with session(prepared.dsn(OF[role], role)) as connection:
+    async with connected(prepared.dsn(OF[role], role)) as connection:
         with pytest.raises((asyncpg.InsufficientPrivilegeError, asyncpg.FeatureNotSupportedError)):
             await connection.execute(statement)
 
 
 @pytest.mark.parametrize("role", ROLES)
 async def test_only_the_role_that_migrates_can_make_tables(prepared: EmbeddedPostgres, role: str) -> None:
-    async with session(prepared.dsn(OF[role], role)) as connection:
+    async with connected(prepared.dsn(OF[role], role)) as connection:
         if role == "connect":
             await connection.execute("CREATE TABLE mine (); DROP TABLE mine")
             return
@@ -138,7 +129,7 @@ async def test_only_the_role_that_migrates_can_make_tables(prepared: EmbeddedPos
 async def test_a_role_can_do_nothing_in_its_database_that_it_does_not_need(
     prepared: EmbeddedPostgres, role: str, statement: str
 ) -> None:
-    async with session(prepared.dsn(OF[role], role)) as connection:
+    async with connected(prepared.dsn(OF[role], role)) as connection:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await connection.execute(statement)
 
@@ -157,7 +148,7 @@ async def before(tmp_path: Path) -> EmbeddedPostgres:
     """A stopped server whose roles have other passwords and too many rights."""
     server = EmbeddedPostgres(tmp_path / "postgres", free_port(), "old", settings={"fsync": "off"})
     server.start()
-    async with session(server.dsn()) as superuser:
+    async with connected(server.dsn()) as superuser:
         for role in ROLES:
             await superuser.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'old'")
         await superuser.execute("ALTER ROLE sip_prov CREATEROLE")
@@ -166,12 +157,12 @@ async def before(tmp_path: Path) -> EmbeddedPostgres:
         ("kamailio", "kamailio", "INSERT, UPDATE ON subscriber TO sip_prov"),
         ("radius", "freeradius", "SELECT ON nas TO radius_daemon"),
     ):
-        async with session(await server.ensure_database(database)) as superuser:
+        async with connected(await server.ensure_database(database)) as superuser:
             schema = (DEPLOY / folder / "schema.sql").read_text(encoding="utf-8")
             await superuser.execute(schema + FENCE.read_text(encoding="utf-8"))
             roles = ", ".join(role for role in ROLES if OF[role] == database)
             await superuser.execute(f"GRANT {grants}; GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {roles}")
-    async with session(server.dsn("kamailio")) as superuser:
+    async with connected(server.dsn("kamailio")) as superuser:
         await superuser.execute("INSERT INTO subscriber (username, may_call_out) VALUES ('442079460001', 0)")
     server.stop()
     return server
@@ -233,14 +224,14 @@ async def prepared_anew(server: EmbeddedPostgres) -> None:
     for database, role in [("postgres", "postgres"), *ACCESS]:
         with pytest.raises(WRONG_PASSWORD):
             await asyncpg.connect(server.dsn(database, role, "old"))
-        async with session(server.dsn(database, role)) as connection:
+        async with connected(server.dsn(database, role)) as connection:
             mighty = "SELECT rolsuper OR rolcreaterole OR rolcreatedb FROM pg_roles WHERE rolname = session_user"
             assert await connection.fetchval(mighty) is (role == "postgres")
-    async with session(server.dsn("kamailio", "sip_prov")) as connection:
+    async with connected(server.dsn("kamailio", "sip_prov")) as connection:
         assert await connection.fetchval("SELECT may_call_out FROM subscriber") == 0
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await connection.execute("UPDATE subscriber SET may_call_out = 1")
-    async with session(server.dsn("radius", "radius_daemon")) as connection:
+    async with connected(server.dsn("radius", "radius_daemon")) as connection:
         for statement in ("SELECT FROM nas", "SELECT nextval('nas_id_seq')"):
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await connection.execute(statement)

@@ -15,7 +15,7 @@ async def test_the_demonstration_shows_every_state_and_is_made_once(tmp_path: Pa
     terminal.start("--demo")
     try:
         await terminal.ready()
-        assert await eventually(lambda: terminal.said("The demonstration")) == (
+        assert await eventually(lambda: terminal.line_with("The demonstration")) == (
             "The demonstration is there: 13 clients at Riverside House"
         )
         async with terminal.api() as api:

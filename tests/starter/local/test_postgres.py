@@ -18,6 +18,7 @@ from starter.local import postgres as launcher
 from starter.local.accounts import POSTGRES, account
 from starter.local.children import StartFailed, processes_in, reachable
 from starter.local.postgres import EmbeddedPostgres
+from tests.support.databases import fetch
 from tests.support.waiting import HANGING, eventually, free_port
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to become somebody else")
@@ -41,15 +42,12 @@ def own(private_folder: Path) -> Iterator[EmbeddedPostgres]:
 
 
 async def write_row(server: EmbeddedPostgres) -> None:
-    connection = await asyncpg.connect(await server.ensure_database("kept"))
-    await connection.execute("CREATE TABLE t (n int); INSERT INTO t VALUES (42)")
-    await connection.close()
+    await fetch(await server.ensure_database("kept"), "CREATE TABLE t AS SELECT 42 AS n")
 
 
 async def read_row(server: EmbeddedPostgres) -> int:
-    connection = await asyncpg.connect(server.dsn("kept"))
-    n: int = await connection.fetchval("SELECT n FROM t")
-    await connection.close()
+    [row] = await fetch(server.dsn("kept"), "SELECT n FROM t")
+    n: int = row["n"]
     return n
 
 
@@ -197,9 +195,7 @@ async def test_only_the_pairs_of_database_and_role_that_were_named_can_be_connec
     server.start()
     try:
         await write_row(server)
-        superuser = await asyncpg.connect(server.dsn())
-        await superuser.execute(f"CREATE ROLE clerk LOGIN PASSWORD '{server.password_of('clerk')}'")
-        await superuser.close()
+        await fetch(server.dsn(), f"CREATE ROLE clerk LOGIN PASSWORD '{server.password_of('clerk')}'")
         await (await asyncpg.connect(server.dsn("kept", "clerk"))).close()
         for database, role in (("postgres", "clerk"), ("kept", "stranger"), ("template1", "clerk")):
             with pytest.raises(asyncpg.InvalidAuthorizationSpecificationError, match=r"no pg_hba\.conf entry"):

@@ -108,10 +108,10 @@ async def test_stopping_ends_also_what_a_part_has_started(tmp_path: Path) -> Non
     part = Child("The parent", ["sh", "-c", script], tmp_path / "parent.log", patience=0.2)
     part.start()
     assert part.process is not None
-    while not (said := part.log.read_text(encoding="utf-8")):
+    while not (log := part.log.read_text(encoding="utf-8")):
         assert part.process.poll() is None
     part.stop()
-    await eventually(lambda: birth(int(said)) is None)  # killed; the system buries it in its own time
+    await eventually(lambda: birth(int(log)) is None)  # killed; the system buries it in its own time
 
 
 def test_a_log_that_became_too_long_is_put_aside(part: Child, monkeypatch: pytest.MonkeyPatch) -> None:

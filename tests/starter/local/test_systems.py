@@ -16,10 +16,10 @@ def test_what_is_not_installed_is_named_with_the_way_to_it(tmp_path: Path) -> No
         file.touch()
     with pytest.raises(StartFailed) as missing:
         check_installed(tmp_path)
-    said = str(missing.value)
-    assert "there is no kamailio-postgres-modules here" in said
-    assert f"apt-get install --no-install-recommends {' '.join(PACKAGES)}" in said
-    assert "/usr/sbin/policy-rc.d" in said
+    words = str(missing.value)
+    assert "there is no kamailio-postgres-modules here" in words
+    assert f"apt-get install --no-install-recommends {' '.join(PACKAGES)}" in words
+    assert "/usr/sbin/policy-rc.d" in words
     there = tmp_path / "lib/x86_64-linux-gnu/kamailio/modules/db_postgres.so"
     there.parent.mkdir(parents=True)
     there.touch()

@@ -89,8 +89,8 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
 
 
 async def test_a_third_system_lives_a_whole_life_by_settings_alone(place: Place) -> None:
-    assert place.terminal.said("workflow cannot be the name of a kind")
-    assert place.terminal.said("gates.annex is not served: Set token or token_file of [gates.annex]")
+    assert place.terminal.line_with("workflow cannot be the name of a kind")
+    assert place.terminal.line_with("gates.annex is not served: Set token or token_file of [gates.annex]")
 
     assert (await place.api.post("/sites", json=SITE)).status_code == 201
     line = {"number": NUMBER, "office": "3.12"}

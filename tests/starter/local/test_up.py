@@ -19,6 +19,7 @@ from starter.local.data_folder import DataFolder
 from starter.local.databases import ACCESS, ROLES, prepare
 from starter.local.postgres import EmbeddedPostgres
 from starter.local.up import UpOptions, up
+from tests.support.databases import fetch
 from tests.support.up import Terminal, create, put
 from tests.support.waiting import HANGING, eventually, free_port
 
@@ -65,8 +66,10 @@ async def test_what_is_wrong_with_the_systems_file_is_said_and_the_rest_is_serve
     )
     terminal.start(env={"CONNECT_SYSTEMS_FILE": str(file)})
     await terminal.ready()
-    assert terminal.said(f"{file}: gates.main has no url. Add it")
-    york = terminal.said(f"telephony.york is not served: adapter of [telephony.york] in {file} is 'nowhere:Nothing'")
+    assert terminal.line_with(f"{file}: gates.main has no url. Add it")
+    york = terminal.line_with(
+        f"telephony.york is not served: adapter of [telephony.york] in {file} is 'nowhere:Nothing'"
+    )
     assert "cannot be imported" in york
     assert "PYTHONPATH" in york
     log = (terminal.data / "logs/worker.log").read_text(encoding="utf-8")
@@ -76,16 +79,16 @@ async def test_what_is_wrong_with_the_systems_file_is_said_and_the_rest_is_serve
 
 
 async def test_one_line_says_where_everything_is_and_one_who_can_reach_it(running: Terminal) -> None:
-    said = re.fullmatch(
+    line = re.fullmatch(
         rf"Connect is ready: (http://127\.0\.0\.1:{running.port}/sign-in\?key=\S+)  "
         rf"Temporal UI: http://127\.0\.0\.1:{running.ui_port}  token: {re.escape(str(running.data / 'token'))}\n"
         rf"Every user of this machine can command clients at 127\.0\.0\.1:{running.temporal_port}, .* SECURITY\.md .*"
         r"\n",
-        await eventually(lambda: running.said("SECURITY.md") and running.output.read_text(encoding="utf-8")),
+        await eventually(lambda: running.line_with("SECURITY.md") and running.output.read_text(encoding="utf-8")),
     )
-    assert said, running.output.read_text(encoding="utf-8")
+    assert line, running.output.read_text(encoding="utf-8")
     async with httpx2.AsyncClient(trust_env=False, headers={"Accept": "text/html"}, follow_redirects=True) as browser:
-        assert "<h1>Clients</h1>" in (await browser.get(said[1])).text, "the link signs in"
+        assert "<h1>Clients</h1>" in (await browser.get(line[1])).text, "the link signs in"
     assert tuple(running.children()) == ("PostgreSQL", "Temporal", "The Temporal UI", "The worker", "The API")
     async with running.api() as api:
         await create(api, "first", "+442079460901")
@@ -98,7 +101,7 @@ async def test_one_line_says_where_everything_is_and_one_who_can_reach_it(runnin
 async def test_the_worker_comes_back_when_it_was_killed(running: Terminal) -> None:
     before = running.children()["The worker"]
     running.kill("The worker")
-    await eventually(lambda: running.said("The worker ended (killed by signal 9); it is started again in 0.5 s"))
+    await eventually(lambda: running.line_with("The worker ended (killed by signal 9); it is started again in 0.5 s"))
     async with running.api() as api:
         await create(api, "second", "+442079460902")
         assert (await put(api, "/clients/second/suspend", {"source": "billing"}))["status"] == "suspended"
@@ -145,11 +148,11 @@ async def test_ctrl_c_while_starting_leaves_nothing_behind(terminal: Terminal) -
 
 def test_a_taken_port_is_named_with_its_owner_and_the_way_out(terminal: Terminal) -> None:
     with socket.create_server(("127.0.0.1", terminal.ui_port)):
-        told = subprocess.run(terminal.command, capture_output=True, encoding="utf-8", check=False, timeout=HANGING)
-    assert told.returncode == 1
+        result = subprocess.run(terminal.command, capture_output=True, encoding="utf-8", check=False, timeout=HANGING)
+    assert result.returncode == 1
     owner = rf"taken by .*\(process {os.getpid()}\)"
-    assert re.search(rf"Port {terminal.ui_port} for the Temporal UI is {owner}.* --ui-port\n", told.stderr)
-    assert "Traceback" not in told.stderr
+    assert re.search(rf"Port {terminal.ui_port} for the Temporal UI is {owner}.* --ui-port\n", result.stderr)
+    assert "Traceback" not in result.stderr
 
 
 @pytest.mark.parametrize("port", [0, 65536])
@@ -164,13 +167,13 @@ def test_data_of_a_newer_version_is_left_alone(terminal: Terminal) -> None:
         server = EmbeddedPostgres(folder.postgres, free_port())
         server.start()
         prepare(server)
-        asyncio.run(execute(server.dsn("connect"), "UPDATE alembic_version SET version_num = '9999'"))
+        asyncio.run(fetch(server.dsn("connect"), "UPDATE alembic_version SET version_num = '9999'"))
         server.stop()
-    told = subprocess.run(terminal.command, capture_output=True, encoding="utf-8", check=False, timeout=HANGING)
-    assert told.returncode == 1
-    assert "connect up: The databases cannot be made ready: " in told.stderr
-    assert "9999" in told.stderr
-    assert "Traceback" not in told.stderr
+    result = subprocess.run(terminal.command, capture_output=True, encoding="utf-8", check=False, timeout=HANGING)
+    assert result.returncode == 1
+    assert "connect up: The databases cannot be made ready: " in result.stderr
+    assert "9999" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 async def test_each_role_logs_in_with_the_password_of_its_file_and_the_superuser_not_at_all(running: Terminal) -> None:
@@ -185,18 +188,12 @@ async def test_each_role_logs_in_with_the_password_of_its_file_and_the_superuser
         await (await asyncpg.connect(with_its_file, passfile=folder.passfile_of(role))).close()
 
 
-async def execute(dsn: str, sql: str) -> None:
-    connection = await asyncpg.connect(dsn)
-    await connection.execute(sql)
-    await connection.close()
-
-
 def test_a_folder_with_something_else_in_it_is_refused(terminal: Terminal) -> None:
     terminal.data.mkdir()
     (terminal.data / "thesis.txt").touch()
-    told = subprocess.run(terminal.command, capture_output=True, encoding="utf-8", check=False, timeout=HANGING)
-    assert told.returncode == 1
-    assert "holds something else (thesis.txt): choose an empty folder with --data" in told.stderr
+    result = subprocess.run(terminal.command, capture_output=True, encoding="utf-8", check=False, timeout=HANGING)
+    assert result.returncode == 1
+    assert "holds something else (thesis.txt): choose an empty folder with --data" in result.stderr
 
 
 async def settled(api: httpx2.AsyncClient, client_id: str) -> bool:

@@ -17,7 +17,7 @@ from starter.web.names import Names
 from starter.web.security import HSTS
 from tests.support.service import HOME, TOKEN, Service, running, unique
 from tests.support.waiting import free_port
-from tests.support.wire import said
+from tests.support.wire import answer_to
 
 HTML = {"Accept": "text/html"}
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -41,9 +41,9 @@ NOT_OURS = [
 
 
 @asynccontextmanager
-async def behind(service: Service, **given: Any) -> AsyncIterator[str]:
+async def behind(service: Service, **changed: Any) -> AsyncIterator[str]:
     """The service as a process with these settings serves it."""
-    settings = Settings(**{**service.settings.model_dump(), "port": free_port(), **given})
+    settings = Settings(**{**service.settings.model_dump(), "port": free_port(), **changed})
     app = create_app(service.clients, TOKEN, names=Names.of(settings))
     async with running(server_of(settings, app)) as url:
         yield url
@@ -53,7 +53,7 @@ async def behind(service: Service, **given: Any) -> AsyncIterator[str]:
 async def test_nothing_is_answered_under_a_name_that_is_not_ours(service: Service, host: str) -> None:
     for path in ("/sign-in", "/clients", "/api/v1/clients", "/static/console.css", "/upcoming.ics", "/nowhere"):
         lines = [f"GET {path} HTTP/1.1", f"Host: {host}", f"Authorization: Bearer {TOKEN}"]
-        status, answer = await said(service.url, *lines)
+        status, answer = await answer_to(service.url, *lines)
         assert status in (400, 421), (path, answer)  # 400: what no server reads
         assert "evil" not in answer
         assert "client_id" not in answer
@@ -67,13 +67,13 @@ async def test_nothing_is_answered_under_a_name_that_is_not_ours(service: Servic
 )
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
 async def test_a_request_says_one_host(service: Service, hosts: list[str], version: str) -> None:
-    status, _ = await said(service.url, f"GET /sign-in HTTP/{version}", *hosts)
+    status, _ = await answer_to(service.url, f"GET /sign-in HTTP/{version}", *hosts)
     assert status in (400, 421)
 
 
 async def test_a_stranger_is_refused_before_his_body_is_read(service: Service) -> None:
     lines = ["POST /sign-in HTTP/1.1", "Host: evil.example", "Content-Length: 60000"]
-    assert (await said(service.url, *lines))[0] == 421, "without waiting for what never comes"
+    assert (await answer_to(service.url, *lines))[0] == 421, "without waiting for what never comes"
 
 
 async def test_a_person_is_shown_a_page_and_a_program_a_problem(service: Service) -> None:
@@ -124,8 +124,8 @@ async def test_names_are_a_setting(service: Service) -> None:
 async def test_feeds_say_the_public_address_whatever_the_host_header_says(service: Service) -> None:
     client = await service.create(unique("Feed"))
     await service.post(client["client_id"], "suspend", last_day="2199-01-31")
-    given = {"public_url": "https://connect.example/", "hosts": "evil.example"}
-    async with behind(service, **given) as url, httpx2.AsyncClient(base_url=url, trust_env=False) as caller:
+    settings = {"public_url": "https://connect.example/", "hosts": "evil.example"}
+    async with behind(service, **settings) as url, httpx2.AsyncClient(base_url=url, trust_env=False) as caller:
         host = {"Host": "evil.example", "X-Forwarded-Host": "evil.example"}
         feed = (await caller.get(feed_path(TOKEN), headers=host)).text
         assert f"URL:https://connect.example/clients/{client['client_id']}" in feed.replace("\r\n ", "")
@@ -136,7 +136,7 @@ async def test_feeds_say_the_public_address_whatever_the_host_header_says(servic
 
 
 @pytest.mark.parametrize(
-    ("given", "name", "words"),
+    ("changes", "name", "words"),
     [
         ({"trusted_proxies": "*"}, "trusted_proxies", "is everybody"),
         ({"trusted_proxies": "10.0.0.1,0.0.0.0/0"}, "trusted_proxies", "is everybody"),
@@ -151,18 +151,18 @@ async def test_feeds_say_the_public_address_whatever_the_host_header_says(servic
     ],
 )
 def test_a_setting_that_lets_strangers_in_is_refused_at_the_start(
-    service: Service, given: dict[str, str], name: str, words: str
+    settings: Settings, changes: dict[str, str], name: str, words: str
 ) -> None:
     with pytest.raises(ValidationError) as refused:
-        Settings(**{**service.settings.model_dump(), **given})
+        Settings(**{**settings.model_dump(), **changes})
     [wrong] = refused.value.errors()
     assert wrong["loc"] == (name,)
     assert words in wrong["msg"]
 
 
 @pytest.mark.parametrize("proxies", ["", "127.0.0.1", "10.0.0.7, 10.1.0.0/24,fd00::7"])
-def test_a_setting_that_names_its_proxies_is_taken(service: Service, proxies: str) -> None:
-    assert Settings(**{**service.settings.model_dump(), "trusted_proxies": proxies}).trusted_proxies == proxies
+def test_a_setting_that_names_its_proxies_is_taken(settings: Settings, proxies: str) -> None:
+    assert Settings(**{**settings.model_dump(), "trusted_proxies": proxies}).trusted_proxies == proxies
 
 
 def test_a_process_answers_to_the_address_it_listens_on(service: Service) -> None:
@@ -229,8 +229,8 @@ async def test_a_session_begun_without_tls_is_nothing_behind_it(service: Service
 
 
 async def test_only_a_named_proxy_says_that_there_is_tls(service: Service) -> None:
-    given = {**SERVED, "trusted_proxies": ""}
-    async with behind(service, **given) as url, httpx2.AsyncClient(base_url=url, trust_env=False) as browser:
+    settings = {**SERVED, "trusted_proxies": ""}
+    async with behind(service, **settings) as url, httpx2.AsyncClient(base_url=url, trust_env=False) as browser:
         entered = await browser.post("/sign-in", data={"token": TOKEN}, headers=TLS)
         assert entered.headers["set-cookie"].startswith(f"{COOKIE}=")
         assert "strict-transport-security" not in entered.headers

@@ -78,9 +78,9 @@ class World(RuleBasedStateMachine):
         registered: bool,
     ) -> None:
         office = None if virtual else "3.12"
-        given = (Line(NUMBERS[0], office), Line(NUMBERS[1], office, protected))
+        lines = (Line(NUMBERS[0], office), Line(NUMBERS[1], office, protected))
         kind = ClientType.VIRTUAL if virtual else ClientType.RESIDENTIAL
-        services = Services(kind, given, None if virtual else Internet(100, 20), (), (FRONT,))
+        services = Services(kind, lines, None if virtual else Internet(100, 20), (), (FRONT,))
         day = local_day(START, timezone) + timedelta(days=starts_in)
         client = Client("acme", "Acme Ltd", "thames", timezone, services, starting(day, timezone), START, "B-1")
         client.activation, client.management = activation, management
@@ -229,16 +229,16 @@ class World(RuleBasedStateMachine):
         assert not self.state.may_attempt(system, self.now)
         assert self.state.provisioned is Provisioned.ATTENTION
 
-    @rule(proof=st.sampled_from(list(Proof)), shown=st.integers(0, 30), chance=st.floats(0, 1))
-    def hear_of_doubts(self, proof: Proof, shown: int, chance: float) -> None:
+    @rule(proof=st.sampled_from(list(Proof)), seen=st.integers(0, 30), chance=st.floats(0, 1))
+    def hear_of_doubts(self, proof: Proof, seen: int, chance: float) -> None:
         """Some lines are proven, others are not."""
         if TELEPHONY not in self.under_way or proof is Proof.PROVEN:
             return
         order, state = self.under_way.pop(TELEPHONY), self.state
         names = sorted(order.subjects)
-        proven = {name for i, name in enumerate(names) if shown >> i & 1}
+        proven = {name for i, name in enumerate(names) if seen >> i & 1}
         doubts = {name: Doubt(proof, "no answer") for name in names if name not in proven}
-        self.take_place(TELEPHONY, order, shown)
+        self.take_place(TELEPHONY, order, seen)
         before = state.provisioning.standing[TELEPHONY].short_since or self.now
         state.found(TELEPHONY, order.subjects, Found(order.revision, self.now, doubts=doubts), chance)
         standing = state.provisioning.standing[TELEPHONY]

@@ -84,12 +84,12 @@ class Lifecycle(World):
         return command_id
 
     def at(self, moment: dict[str, int]) -> dict[str, Any]:
-        given: dict[str, Any] = {}
+        fields: dict[str, Any] = {}
         if "last_day" in moment:
-            given["last_day"] = local_day(self.now, self.state.client.timezone) + timedelta(days=moment["last_day"])
+            fields["last_day"] = local_day(self.now, self.state.client.timezone) + timedelta(days=moment["last_day"])
         if "at" in moment:
-            given["at"] = self.now + timedelta(hours=moment["at"])
-        return given
+            fields["at"] = self.now + timedelta(hours=moment["at"])
+        return fields
 
     # -- what always holds --------------------------------------------------------------------------------------------
 

@@ -40,19 +40,19 @@ from workflows.domain.services import ClientType, Services
 from workflows.domain.systems import TELEPHONY
 
 
-def seen(client: Client, command: AnyCommand) -> tuple[Preview, dict[str, tuple[str, str]]]:
+def effects_of(client: Client, command: AnyCommand) -> tuple[Preview, dict[str, tuple[str, str]]]:
     """The preview, having made sure that it changed nothing, and its effects by subject."""
     state = in_directory(client)
     prove(state)
     before = copy.deepcopy(state)
-    shown = preview(state, command, NOW)
+    foreseen = preview(state, command, NOW)
     assert state == before
-    return shown, {f"{effect.kind} {effect.subject}": (effect.before, effect.after) for effect in shown.effects}
+    return foreseen, {f"{effect.kind} {effect.subject}": (effect.before, effect.after) for effect in foreseen.effects}
 
 
 def test_a_suspension_names_every_line_and_account_and_leaves_out_what_stays() -> None:
-    shown, effects = seen(tenant(), Suspend(source="billing", reason="unpaid"))
-    assert (shown.status_before, shown.status_after, shown.at) == (Status.ACTIVE, Status.SUSPENDED, None)
+    foreseen, effects = effects_of(tenant(), Suspend(source="billing", reason="unpaid"))
+    assert (foreseen.status_before, foreseen.status_after, foreseen.at) == (Status.ACTIVE, Status.SUSPENDED, None)
     assert effects == {
         "hold billing": ("none", "unpaid"),
         f"line {LINE.number}": ("in service, office 3.12", "ceased, office 3.12"),
@@ -63,34 +63,34 @@ def test_a_suspension_names_every_line_and_account_and_leaves_out_what_stays() -
 
 def test_a_protected_line_is_not_touched_by_a_suspension() -> None:
     services = Services(ClientType.RESIDENTIAL, (LINE, LIFT), RESIDENTIAL.internet)
-    _, effects = seen(tenant(services=services), Suspend())
+    _, effects = effects_of(tenant(services=services), Suspend())
     assert f"line {LIFT.number}" not in effects
-    _, effects = seen(tenant(services=services), Decommission())
+    _, effects = effects_of(tenant(services=services), Decommission())
     assert effects[f"line {LIFT.number}"] == ("in service (protected), office Lift", "ceased (protected), office Lift")
 
 
 def test_a_decommission_says_what_is_planned_and_will_go() -> None:
     client = leaving()
     client.obey(Suspend(at=NOW + timedelta(days=9), command_id="later"), NOW)
-    shown, effects = seen(client, Decommission())
-    assert [change.change_id for change in shown.goes] == ["later", "leave"]
-    assert shown.comes == ()
+    foreseen, effects = effects_of(client, Decommission())
+    assert [change.change_id for change in foreseen.goes] == ["later", "leave"]
+    assert foreseen.comes == ()
     assert effects["office 3.12"] == ("let", "none")
 
 
 def test_a_plan_shows_what_happens_at_its_moment() -> None:
-    shown, effects = seen(tenant(), dated(Decommission(last_day=LAST_DAY)))
-    assert shown.at == AFTER_LAST_DAY
-    assert [change.at for change in shown.comes] == [AFTER_LAST_DAY]
-    assert shown.status_after is Status.DECOMMISSIONED
+    foreseen, effects = effects_of(tenant(), dated(Decommission(last_day=LAST_DAY)))
+    assert foreseen.at == AFTER_LAST_DAY
+    assert [change.at for change in foreseen.comes] == [AFTER_LAST_DAY]
+    assert foreseen.status_after is Status.DECOMMISSIONED
     assert effects[f"line {LINE.number}"][1] == "ceased, office 3.12"
 
 
 def test_a_plan_that_replaces_another_shows_both() -> None:
-    shown, effects = seen(leaving(), dated(Decommission(last_day=LAST_DAY + timedelta(days=1))))
-    assert [change.at for change in shown.goes] == [AFTER_LAST_DAY]
-    assert [change.at for change in shown.comes] == [AFTER_LAST_DAY + timedelta(days=1)]
-    assert (shown.status_before, shown.status_after) == (Status.ACTIVE, Status.DECOMMISSIONED)
+    foreseen, effects = effects_of(leaving(), dated(Decommission(last_day=LAST_DAY + timedelta(days=1))))
+    assert [change.at for change in foreseen.goes] == [AFTER_LAST_DAY]
+    assert [change.at for change in foreseen.comes] == [AFTER_LAST_DAY + timedelta(days=1)]
+    assert (foreseen.status_before, foreseen.status_after) == (Status.ACTIVE, Status.DECOMMISSIONED)
     assert effects[f"line {LINE.number}"] == ("in service, office 3.12", "ceased, office 3.12")
 
 
@@ -98,40 +98,40 @@ def test_a_planned_decommission_says_which_plans_go_then() -> None:
     client = tenant()
     client.obey(Convert(to=ClientType.VIRTUAL, at=NOW + timedelta(days=2)), NOW)
     client.obey(Suspend(at=AFTER_LAST_DAY + timedelta(days=99), command_id="later"), NOW)
-    shown, _ = seen(client, dated(Decommission(last_day=LAST_DAY)))
-    assert [change.change_id for change in shown.goes_then] == ["later"], "what comes before it is not cleared"
-    assert shown.goes == ()
-    shown, _ = seen(client, Unsuspend(at=AFTER_LAST_DAY))
-    assert shown.goes_then == ()
-    shown, _ = seen(client, Decommission())
-    assert [change.kind for change in shown.goes] == ["convert", "suspend"]
-    assert shown.goes_then == ()
+    foreseen, _ = effects_of(client, dated(Decommission(last_day=LAST_DAY)))
+    assert [change.change_id for change in foreseen.goes_then] == ["later"], "what comes before it is not cleared"
+    assert foreseen.goes == ()
+    foreseen, _ = effects_of(client, Unsuspend(at=AFTER_LAST_DAY))
+    assert foreseen.goes_then == ()
+    foreseen, _ = effects_of(client, Decommission())
+    assert [change.kind for change in foreseen.goes] == ["convert", "suspend"]
+    assert foreseen.goes_then == ()
 
 
 def test_a_change_of_the_activation_says_what_is_planned_then() -> None:
-    shown, effects = seen(tenant(Status.NEW), Edit(activation=Activation.MANUAL))
+    foreseen, effects = effects_of(tenant(Status.NEW), Edit(activation=Activation.MANUAL))
     assert effects == {"detail activation": ("automatic", "manual")}
-    assert [change.kind for change in shown.goes] == ["activate"]
+    assert [change.kind for change in foreseen.goes] == ["activate"]
     client = tenant(Status.NEW, activation=Activation.MANUAL)
-    shown, _ = seen(client, Edit(activation=Activation.AUTOMATIC))
-    assert [change.kind for change in shown.comes] == ["activate"]
-    assert shown.status_after is Status.NEW
+    foreseen, _ = effects_of(client, Edit(activation=Activation.AUTOMATIC))
+    assert [change.kind for change in foreseen.comes] == ["activate"]
+    assert foreseen.status_after is Status.NEW
     client.obey(dated(Edit(start_date=NOW.date())), NOW)
-    shown, effects = seen(client, Edit(activation=Activation.AUTOMATIC))
-    assert (shown.status_after, shown.comes) == (Status.ACTIVE, ())
+    foreseen, effects = effects_of(client, Edit(activation=Activation.AUTOMATIC))
+    assert (foreseen.status_after, foreseen.comes) == (Status.ACTIVE, ())
     assert effects["account acme"] == ("not in service yet", "on, 100/20 Mbit/s, VLAN 110")
 
 
 def test_a_plan_is_compared_with_what_would_be_then_without_it() -> None:
     client = tenant()
     client.obey(Suspend(at=NOW + timedelta(days=2)), NOW)
-    shown, effects = seen(client, Convert(to=ClientType.VIRTUAL, at=NOW + timedelta(days=3)))
-    assert shown.status_before is shown.status_after is Status.SUSPENDED
+    foreseen, effects = effects_of(client, Convert(to=ClientType.VIRTUAL, at=NOW + timedelta(days=3)))
+    assert foreseen.status_before is foreseen.status_after is Status.SUSPENDED
     assert effects[f"line {LINE.number}"] == ("ceased, office 3.12", "ceased")
 
 
 def test_a_conversion_keeps_the_numbers_and_ends_offices_and_internet() -> None:
-    _, effects = seen(tenant(), Convert(to=ClientType.VIRTUAL))
+    _, effects = effects_of(tenant(), Convert(to=ClientType.VIRTUAL))
     assert effects == {
         "detail type": ("residential", "virtual"),
         "office 3.12": ("let", "none"),
@@ -142,10 +142,10 @@ def test_a_conversion_keeps_the_numbers_and_ends_offices_and_internet() -> None:
 
 
 def test_a_new_client_s_activation_puts_into_service_what_was_not() -> None:
-    shown, effects = seen(tenant(Status.NEW), Activate())
+    foreseen, effects = effects_of(tenant(Status.NEW), Activate())
     assert effects[f"line {LINE.number}"] == ("not in service yet, office 3.12", "in service, office 3.12")
     assert effects["account acme"] == ("not in service yet", "on, 100/20 Mbit/s, VLAN 110")
-    assert [change.kind for change in shown.goes] == ["activate"]
+    assert [change.kind for change in foreseen.goes] == ["activate"]
 
 
 @pytest.mark.parametrize(
@@ -167,20 +167,20 @@ def test_a_new_client_s_activation_puts_into_service_what_was_not() -> None:
     ],
 )
 def test_every_other_command_names_what_it_touches(command: AnyCommand, effects: dict[str, tuple[str, str]]) -> None:
-    assert seen(tenant(), command)[1] == effects
+    assert effects_of(tenant(), command)[1] == effects
 
 
 def test_what_changes_nothing_says_so() -> None:
-    shown, effects = seen(tenant(), Activate())
-    assert (shown.changed, shown.message, effects) == (False, "Already active", {})
+    foreseen, effects = effects_of(tenant(), Activate())
+    assert (foreseen.changed, foreseen.message, effects) == (False, "Already active", {})
 
 
 def test_rotated_credentials_name_everything_that_must_be_configured_anew() -> None:
-    _, effects = seen(tenant(), RotateCredentials())
+    _, effects = effects_of(tenant(), RotateCredentials())
     assert set(effects) == {f"line {LINE.number}", f"line {SECOND.number}", "account acme"}
     assert set(effects.values()) == {("its present secret", "a new secret")}
 
 
 def test_a_command_that_is_refused_is_refused_in_its_preview() -> None:
     with pytest.raises(IllegalTransition, match="already decommissioned"):
-        seen(tenant(Status.DECOMMISSIONED), Suspend())
+        effects_of(tenant(Status.DECOMMISSIONED), Suspend())

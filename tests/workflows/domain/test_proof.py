@@ -48,7 +48,7 @@ def settled(client: Client | None = None) -> ClientState:
     return state
 
 
-def told(state: ClientState) -> list[str]:
+def texts(state: ClientState) -> list[str]:
     return [entry.text for entry in state.journal.waiting]
 
 
@@ -73,7 +73,7 @@ def test_one_line_that_is_refused_needs_a_person_and_holds_up_no_other() -> None
     assert standing.last_error == f"not done: {SECOND.number}: the row is refused"
     assert standing.attention_since == NOW
     assert standing.retry_at == NOW + timedelta(seconds=15)
-    assert told(state)[-1] == f"Telephone lines not done: {SECOND.number}: the row is refused"
+    assert texts(state)[-1] == f"Telephone lines not done: {SECOND.number}: the row is refused"
     assert numbers_in_use(state.provisioning.systems[TELEPHONY]) == {SECOND.number}
 
 
@@ -96,10 +96,10 @@ def test_silence_is_neither_success_nor_failure_until_it_has_lasted_as_long_as_a
 def test_the_same_doubt_is_told_once_and_again_when_it_needs_a_person() -> None:
     state = settled()
     state.obey(Suspend(), NOW)
-    before = len(told(state))
+    before = len(texts(state))
     for seconds in (0, 60, 119, 130, 300):
         lines_found(state, {SECOND.number: SILENT}, seconds)
-    assert len(told(state)) == before + 2
+    assert len(texts(state)) == before + 2
 
 
 def test_a_new_decision_starts_the_patience_anew() -> None:
@@ -156,7 +156,7 @@ def report(state: ClientState, now: datetime = LATER, system: System = TELEPHONY
 def test_a_line_found_alive_is_drift_and_is_switched_off_again() -> None:
     state = suspended()
     report(state)
-    assert told(state)[-1] == f"Telephone lines found alive again: {SECOND.number}: registered again"
+    assert texts(state)[-1] == f"Telephone lines found alive again: {SECOND.number}: registered again"
     assert state.may_attempt(TELEPHONY, LATER)
     assert not state.settled
     assert lines_proven(state) == {LINE.number: False}, "the other is as it was"
@@ -320,7 +320,7 @@ def test_every_line_of_a_proof_that_the_directory_could_not_take_down_is_told_by
     off = dict.fromkeys(lines_wanted(state), "off")
     found = Found(state.client.revision, LATER, facts=off, recorded=False)
     state.found(TELEPHONY, dict(state.provisioning.systems[TELEPHONY].wanted), found, 0.5)
-    assert (told(state)[-1], state.journal.waiting[-1].facts) == ("Telephone lines proven", off)
+    assert (texts(state)[-1], state.journal.waiting[-1].facts) == ("Telephone lines proven", off)
 
 
 # -- protected lines and rotated secrets ------------------------------------------------------------------------------

@@ -95,9 +95,9 @@ def test_every_command_that_is_said_to_be_allowed_is_not_refused_for_the_status(
 @pytest.mark.parametrize("status", list(Status))
 def test_checking_a_command_foretells_its_outcome_and_changes_nothing(status: Status) -> None:
     client = tenant(status)
-    told = client.check(Decommission(), NOW)
+    outcome = client.check(Decommission(), NOW)
     assert client.status is status
-    assert client.obey(Decommission(), NOW) == told
+    assert client.obey(Decommission(), NOW) == outcome
 
 
 def test_the_services_of_the_tests_are_as_contracted() -> None:

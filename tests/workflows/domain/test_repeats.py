@@ -72,12 +72,12 @@ def test_a_command_is_known_by_the_same_mark_in_every_process() -> None:
 
 def test_one_command_has_one_fingerprint_however_its_time_was_read() -> None:
     """A renewal reads times by another library's zone objects than the caller's."""
-    given = Suspend(at=datetime(2027, 1, 1, tzinfo=UTC), command_id="c1")
+    command = Suspend(at=datetime(2027, 1, 1, tzinfo=UTC), command_id="c1")
     read = Suspend(at=datetime.fromisoformat("2027-01-01T00:00:00+00:00"), command_id="c1")
     from_json = Suspend(command_id="c1", at=_from_json("2027-01-01T00:00:00Z"))
-    assert fingerprint(given) == fingerprint(read) == fingerprint(from_json)
-    assert fingerprint(given) != fingerprint(Suspend(at=datetime(2027, 1, 2, tzinfo=UTC), command_id="c1"))
-    assert fingerprint(given) != fingerprint(Unsuspend(at=given.at, command_id="c1"))
+    assert fingerprint(command) == fingerprint(read) == fingerprint(from_json)
+    assert fingerprint(command) != fingerprint(Suspend(at=datetime(2027, 1, 2, tzinfo=UTC), command_id="c1"))
+    assert fingerprint(command) != fingerprint(Unsuspend(at=command.at, command_id="c1"))
 
 
 def _from_json(text: str) -> datetime:

@@ -130,8 +130,8 @@ def test_planning_a_decommission_again_replaces_the_date_and_both_are_told() -> 
 
 def test_planning_the_same_decommission_again_changes_nothing() -> None:
     again = Decommission(at=AFTER_LAST_DAY, command_id="another")
-    told = unchanged(leaving(), again).message
-    assert told == "Already planned: decommission at 2026-09-01 00:00 Europe/London"
+    message = unchanged(leaving(), again).message
+    assert message == "Already planned: decommission at 2026-09-01 00:00 Europe/London"
 
 
 # -- cancel the planned decommission ----------------------------------------------------------------------------------

@@ -31,8 +31,8 @@ def in_attention(status: Status = Status.ACTIVE) -> ClientState:
     return state
 
 
-def ask(state: ClientState, kind: type[SystemCommand], system: System = TELEPHONY, **said: Any) -> str:
-    reason = said.pop("reason", "" if kind is Retry else "ticket 4711")
+def ask(state: ClientState, kind: type[SystemCommand], system: System = TELEPHONY, **fields: Any) -> str:
+    reason = fields.pop("reason", "" if kind is Retry else "ticket 4711")
     answer = state.obey(kind(system=system, reason=reason, by="ann", command_id=f"{kind.__name__}-1"), NOW)
     assert answer.changed
     return answer.message

@@ -266,8 +266,8 @@ def test_decommission_of_a_suspended_client_has_lines_and_internet_verified_off_
 
 
 def test_decommission_does_not_change_a_decommissioned_client_and_says_since_when() -> None:
-    told = unchanged(tenant(DECOMMISSIONED), Decommission()).message
-    assert told == "Already decommissioned at 2026-01-31 10:00 Europe/London"
+    message = unchanged(tenant(DECOMMISSIONED), Decommission()).message
+    assert message == "Already decommissioned at 2026-01-31 10:00 Europe/London"
 
 
 @living

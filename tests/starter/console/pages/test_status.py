@@ -8,7 +8,7 @@ from temporalio.client import Client, Interceptor, OutboundInterceptor, QueryWor
 from starter.app import create_app
 from starter.clients import ClientService
 from starter.temporal.gateway import Gateway
-from tests.starter.console.filling_in import Read, Somebody, ann, shown
+from tests.starter.console.filling_in import Read, Somebody, ann
 from tests.starter.console.test_kept import visiting
 from tests.support.service import LIMITS, TOKEN, Service, serving
 
@@ -36,7 +36,7 @@ class _Counted(OutboundInterceptor):
 
 
 @pytest.mark.parametrize(
-    ("asked", "queries"),
+    ("query", "queries"),
     [
         ({}, ["client"]),
         ({"action": "suspend", "when": "day"}, ["client"]),
@@ -47,7 +47,7 @@ class _Counted(OutboundInterceptor):
     ids=["nothing is chosen", "the day is not given yet", "a command", "a plan", "a command that changes nothing"],
 )
 async def test_a_render_asks_for_the_client_and_for_one_preview_of_what_is_chosen(
-    service: Service, temporal: Client, asked: dict[str, str], queries: list[str]
+    service: Service, temporal: Client, query: dict[str, str], queries: list[str]
 ) -> None:
     client_id = (await service.create())["client_id"]
     counted = Queries()
@@ -59,7 +59,7 @@ async def test_a_render_asks_for_the_client_and_for_one_preview_of_what_is_chose
     )
     clients = ClientService(Gateway(client), service.clients.directory, service.clients.watch, LIMITS)
     async with serving(create_app(clients, TOKEN)) as url, visiting(service, url) as browser:
-        page = await browser.get(f"/clients/{client_id}/status", params=asked)
+        page = await browser.get(f"/clients/{client_id}/status", params=query)
     assert page.status_code == 200, page.text
     assert counted.names == queries
 
@@ -82,4 +82,4 @@ async def test_edit_status_names_each_wrong_field_and_its_rule(ann: Somebody, se
     page = await ann.sent(path, typed, 422)
     assert "autofocus" in page.tags["number-0"]
     assert page.tags["down"]["aria-invalid"] == "true"
-    assert (await shown(service, client["client_id"]))["revision"] == client["revision"]
+    assert (await service.client(client["client_id"]))["revision"] == client["revision"]

@@ -1,13 +1,16 @@
-"""Services as people write and read them: settings, ``card=0472, floor:=3, night:=true``, and titles of kinds."""
+"""What console and command line say with the same words: settings, titles, rates, planned changes, durations."""
 
 import json
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from workflows.domain.services import Setting
 
 EXAMPLE = "card=0472, floor:=3, night:=true"
 BETWEEN = re.compile(r"\s*[,\n]\s*")
+MINUTE, HOUR, DAY = 60, 3600, 86400
+MONTH, YEAR = 30 * DAY, 365 * DAY  # as long as a duration needs to be
 
 
 def read_settings(text: str) -> dict[str, Setting]:
@@ -29,6 +32,31 @@ def settings_text(settings: Mapping[str, Setting]) -> str:
 def settings_words(settings: Mapping[str, Setting]) -> str:
     """The settings, to be read: ``card 0472, floor 3``."""
     return ", ".join(f"{name} {value}" for name, value in settings.items() if value is not None)
+
+
+def rates_word(down: int | str, up: int | str, vlan: int | str | None) -> str:
+    """The rates of internet access: ``100/20 Mbit/s, VLAN 110``."""
+    return f"{down}/{up} Mbit/s" + (f", VLAN {vlan}" if vlan else "")
+
+
+def plan_word(kind: str, details: Mapping[str, Any]) -> str:
+    """What a planned change does: ``convert to virtual``, ``suspend (billing)``."""
+    words = kind.replace("_", " ")
+    if "to" in details:
+        return f"{words} to {details['to']}"
+    return f"{words} ({details['source']})" if details.get("source", "operator") != "operator" else words
+
+
+def duration_word(seconds: float) -> str:
+    """A duration in its largest units: ``3 h 12 min``; from two months on ``7 months``, then ``3 years``."""
+    whole = int(seconds)
+    if whole >= 2 * MONTH:
+        return f"{whole // YEAR} years" if whole >= 2 * YEAR else f"{whole // MONTH} months"
+    for size, name, smaller, lesser in ((DAY, "d", HOUR, "h"), (HOUR, "h", MINUTE, "min")):
+        if whole >= size:
+            rest = whole % size // smaller
+            return f"{whole // size} {name}" + (f" {rest} {lesser}" if rest else "")
+    return f"{whole // MINUTE} min" if whole >= MINUTE else f"{whole} s"
 
 
 def within(title: str) -> str:
