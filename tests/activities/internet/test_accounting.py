@@ -11,7 +11,7 @@ WEAK = {
     "an address as text": ("ALTER nasipaddress TYPE text USING host(nasipaddress)", "nasipaddress is text, not inet"),
     "IPv6 left out": ("DROP COLUMN framedipv6prefix", "has no column framedipv6prefix"),
     "a counter of 32 bits": ("ALTER acctinputoctets TYPE integer", "acctinputoctets is integer, not bigint"),
-    "times without a zone": ("ALTER acctstoptime TYPE timestamp", "is timestamp without time zone, not timestamptz"),
+    "times without a zone": ("ALTER acctstarttime TYPE timestamp", "is timestamp without time zone, not timestamptz"),
     "a short id": ("ALTER acctsessionid TYPE varchar(64)", "acctsessionid holds 64 characters"),
     "a short column of others": ("ALTER callingstationid TYPE varchar(50)", "callingstationid holds 50 characters"),
     "no unique key": ("DROP CONSTRAINT radacct_acctuniqueid_key", "acctuniqueid is not unique"),
