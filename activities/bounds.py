@@ -39,7 +39,8 @@ def bounded(evidence: Evidence, subjects: Collection[str] | None = None) -> Evid
 
 def _bounded(finding: Finding, longest: int) -> Finding:
     entries = list(finding.seen.items())[:MOST_SEEN]
-    each = max(SHORTEST // 2, longest // max(1, len(entries)))
+    fits = sum(len(value) for _, value in entries) <= longest
+    each = longest if fits else max(SHORTEST // 2, longest // max(1, len(entries)))
     seen = {safe_text(name, SHORTEST): safe_text(value, each) for name, value in entries}
     return replace(
         finding, subject=safe_text(finding.subject, LONGEST_SUBJECT), seen=seen, why=safe_text(finding.why, longest)

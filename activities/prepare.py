@@ -10,6 +10,7 @@ from temporalio.exceptions import ApplicationError
 from activities.database import DRIVER_ERRORS, Database, Databases, open_databases
 from activities.errors import SYSTEM_REJECTED, attempt_on, translated
 from activities.internet.accounting import weaknesses
+from activities.internet.sql import TABLES
 from activities.settings import Settings
 from workflows.domain.systems import DIRECTORY, INTERNET, TELEPHONY, System
 
@@ -29,7 +30,7 @@ HELPFUL = {TELEPHONY: (), INTERNET: ("index radacct_alive_idx",)}
 
 OF_SYSTEMS = {
     TELEPHONY: ("table subscriber", "table location"),
-    INTERNET: ("table radcheck", "table radreply", "table radacct"),
+    INTERNET: tuple(f"table {name}" for name in TABLES),
 }
 """The systems' own tables that Connect uses."""
 
@@ -49,6 +50,9 @@ RIGHTS = {
         "radcheck": "SELECT INSERT UPDATE DELETE",
         "radreply": "SELECT INSERT DELETE",
         "radacct": "SELECT",
+        "radusergroup": "SELECT",
+        "radgroupcheck": "SELECT",
+        "radgroupreply": "SELECT",
         "connect_fence": "SELECT INSERT UPDATE",
     },
 }

@@ -82,6 +82,22 @@ class Settings(BaseSettings):
         description="Between the two rounds of Disconnect-Requests, for logins of that moment to show: each suspension "
         "waits so long. Real gear wants seconds",
     )
+    interim_seconds: float = Field(
+        600.0,
+        gt=0,
+        description="Between two Interim updates of a session, where neither Acct-Interim-Interval in the reply rows "
+        "nor accounting says. A session that its NAS does not find is gone when so long nothing was heard of it",
+    )
+    radius_default_profile: str = Field(
+        "DEFAULT",
+        description="The account whose groups the RADIUS server gives to everybody (its default_user_profile). Empty: "
+        "none",
+    )
+    radius_realms: str = Field(
+        "*",
+        description="Realms, with commas between, that make name@realm another spelling of an account, which may not "
+        "be let in while that is off. *: any",
+    )
     probe_lines: bool = Field(False, description="Prove each line with a REGISTER of our own, too (needs sip_server)")
     probe_accounts: bool = Field(
         False,

@@ -1,4 +1,4 @@
-"""The network: FreeRADIUS's tables ``radcheck`` and ``radreply`` (rlm_sql), as they stand when a router logs in.
+"""The network: FreeRADIUS's tables (rlm_sql), as they stand when a router logs in.
 
 Off is one row ``Auth-Type := Reject``. Password and rates stay, and PAP and CHAP are refused at once; the access gear
 ends the sessions that are open then. It works with and without constraints on these tables (FreeRADIUS's own schema has
@@ -6,7 +6,7 @@ none), because orders of one client wait at the fence.
 """
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import ClassVar, Self
@@ -20,22 +20,25 @@ from activities.errors import attempt_on
 from activities.fence import Fence, judge
 from activities.instances import Instance
 from activities.internet import sql
-from activities.internet.accounts import OURS, Account, Reading, read_accounts, replies_of
+from activities.internet.accounts import Account, Reader, Reading
 from activities.internet.alive import RejectedAccounts
 from activities.internet.nas import NasFleet, Outcome
-from activities.internet.order import Access
-from activities.internet.radius_probe import NOT_ASKED, RadiusProbe
+from activities.internet.order import OURS, RATES, VLAN, Access, replies_of
+from activities.internet.radius_probe import NOT_ASKED, Answer, RadiusProbe
+from activities.internet.sessions import Session
 from activities.secrets import radius_password
 from workflows.domain.provisioning.standing import Doubt, Proof
 from workflows.domain.systems import INTERNET, System
 from workflows.ports import Ensure, Evidence, Finding, Observed, ServiceSystem, Watched
 
-METHOD = "radcheck, radreply and radacct, read back on another connection"
+METHOD = "radcheck, radreply, groups and radacct, read back on another connection"
 ENDING = "sessions ended with Disconnect-Requests"
+CHANGING = "sessions changed with CoA-Requests"
 PROBING = "a login of our own"
 FENCE = Fence(INTERNET, "account", sql.KNOWN)
-MARGIN = 1.0
-"""Seconds that a session's first accounting may be late."""
+OURS_FOLDED = [name.lower() for name in OURS]
+KINDS = {"rates": frozenset(RATES), "vlan": frozenset(VLAN)}
+"""What of a plan a session may have to be changed in, with its reply attributes."""
 
 log = structlog.get_logger(__name__)
 
@@ -50,6 +53,7 @@ class RadiusInternet(ServiceSystem):
     database: Database
     evidences: Evidences
     master_key: bytes = field(repr=False)
+    reader: Reader
     fleet: NasFleet
     pause: float
     within: float
@@ -64,6 +68,7 @@ class RadiusInternet(ServiceSystem):
             database,
             evidences,
             settings.read_master_key(),
+            Reader.of(database, settings),
             NasFleet.of(settings),
             settings.disconnect_pause_seconds,
             settings.disconnecting_seconds,
@@ -79,11 +84,13 @@ class RadiusInternet(ServiceSystem):
         async with attempt_on(self.database):
             results, doubts = await FENCE.change(self.database, order, order.subjects, partial(self._switch, order))
             reading = await self._read(order.client_id, accounts)
-        reading, outcomes = await self._end_sessions(order, reading, frozenset().union(*results), until)
-        findings = [self._finding(account, outcomes, doubts) for account in reading.accounts]
+        reading, outcomes, changes = await self._settle_sessions(order, reading, frozenset().union(*results), until)
+        asked = self.probe is not None
+        findings = [self._finding(a, a.finding(outcomes, changes, asked=asked), doubts) for a in reading.accounts]
         if self.probe:
             findings = await asyncio.gather(*map(self._probed, reading.accounts, findings))
-        method = ", ".join([METHOD, *([ENDING] if outcomes else []), *([PROBING] if self.probe else [])])
+        methods = {ENDING: outcomes, CHANGING: changes, PROBING: self.probe}
+        method = ", ".join([METHOD, *(name for name, used in methods.items() if used)])
         evidence = Evidence(INTERNET, order.revision, reading.at, method, findings)
         log.info(
             "access_ensured",
@@ -102,8 +109,8 @@ class RadiusInternet(ServiceSystem):
     # -- the rows -------------------------------------------------------------------------------------------------
 
     async def _switch(self, order: Ensure, connection: asyncpg.Connection, names: Sequence[str]) -> frozenset[str]:
-        """Admit or reject these accounts, and set their replies. Returns those that were cut: logins that were admitted
-        before and are not now.
+        """Admit or reject these accounts, and set their replies. Returns those whose sessions may not go on as they
+        are: logins that were admitted before and are not now, or with another plan.
 
         An account without a password counts as unknown if it should be on, because it then needs one.
         """
@@ -114,11 +121,12 @@ class RadiusInternet(ServiceSystem):
         barred = {row["username"] for row in entry.rows if row["bar"]}
         barred -= {row["username"] for row in entry.rows if row["way"] and not row["bar"]}
         verdict = judge(order, switches, known, entry.owners)
+        replanned: frozenset[str] = frozenset()
         if touched := sorted(verdict.touched):
             derived = partial(radius_password, self.master_key, order.client_id, version=order.secret_version)
             passwords = [derived(name) if name in verdict.rekeyed else None for name in touched]
             admitted = [switches[name] for name in touched]
-            rows = await connection.fetch(sql.SWITCH, touched, admitted, passwords, OURS)
+            rows = await connection.fetch(sql.SWITCH, touched, admitted, passwords, OURS_FOLDED)
             replies = [
                 (name, attribute, ":=", value)
                 for name in touched
@@ -127,46 +135,112 @@ class RadiusInternet(ServiceSystem):
             ]
             if replies and sorted(map(tuple, rows)) != sorted(replies):
                 accounts, attributes, _, values = map(list, zip(*replies, strict=True))
-                await connection.execute(sql.REPLY, accounts, attributes, values, sorted({*accounts}), OURS)
+                await connection.execute(sql.REPLY, accounts, attributes, values, sorted({*accounts}), OURS_FOLDED)
+                replanned = self._replanned(rows, replies, known - barred, switches)
+                if replanned:
+                    await connection.execute(sql.PLANNED, sorted(replanned), order.client_id, order.revision)
         await FENCE.own(connection, order, entry.owners, verdict.owners)
         off = {account for account, on in switches.items() if not on} & verdict.touched
-        return frozenset((off if entry.lately else off - barred) | (verdict.rekeyed & entry.owners.keys()))
+        changed = {subject.partition(":")[2] for subject in replanned}
+        return frozenset((off if entry.lately else off - barred) | (verdict.rekeyed & entry.owners.keys()) | changed)
+
+    def _replanned(
+        self,
+        before: Collection[asyncpg.Record],
+        after: Collection[tuple[str, ...]],
+        admitted: Collection[str],
+        switches: Mapping[str, bool],
+    ) -> frozenset[str]:
+        """What the fence notes of accounts that stay on with another plan, where some gear can change living sessions:
+        ``rates:NAME``, ``vlan:NAME``."""
+        if not self.fleet.changes:
+            return frozenset()
+        differing = set(map(tuple, before)) ^ set(after)
+        return frozenset(
+            f"{kind}:{name}"
+            for name, attribute, *_ in differing
+            for kind, attributes in KINDS.items()
+            if attribute in attributes and switches[name] and name in admitted
+        )
 
     async def _read(self, client_id: str, accounts: Sequence[Access]) -> Reading:
         """These accounts as any other client of the database sees them now."""
         async with attempt_on(self.database):
-            return await read_accounts(self.database, client_id, accounts, self.pause + MARGIN)
+            return await self.reader.accounts([(client_id, access) for access in accounts])
 
     # -- the sessions -----------------------------------------------------------------------------------------------
 
-    async def _end_sessions(
+    async def _settle_sessions(
         self, order: Ensure, reading: Reading, cut: Collection[str], until: float
-    ) -> tuple[Reading, dict[str, Outcome]]:
-        """End the sessions that may not go on, in two rounds: a session that was accepted just before the change may
-        show in accounting only after the first round (measured: 14 of 40; after the second round none). If nothing was
-        cut and nothing is open, there is nothing to wait for.
+    ) -> tuple[Reading, dict[str, Outcome], dict[str, Outcome]]:
+        """End the sessions that may not go on, and change those that may with another plan, in two rounds: a session
+        that was accepted just before the change may show in accounting only after the first round (measured: 14 of 40;
+        after the second round none). If nothing was cut and nothing is open, there is nothing to wait for.
 
-        Returns the accounts as they are then, and the outcome of each session.
+        Returns the accounts as they are then, and the outcomes of ending and of changing sessions, by their keys.
         """
-        if not cut and not any(account.to_end for account in reading.accounts):
-            return reading, {}
-        believed, accounts = not order.revived, [account.access for account in reading.accounts]
-        early = [session for account in reading.accounts for session in account.to_end]
+        if not cut and not any(account.to_end or self._changeable(account) for account in reading.accounts):
+            return reading, {}, {}
+        accounts = [account.access for account in reading.accounts]
+        ended: dict[str, Outcome] = {}
+        changed: dict[str, Outcome] = {}
         # the first round leaves the second its time
-        first_until = until - self.pause - self.fleet.seconds
-        outcomes = await self.fleet.disconnect(early, first_until, believed=believed)
+        await self._round(order, reading, ended, changed, until - self.pause - self.fleet.seconds)
         await asyncio.sleep(self.pause)
         reading = await self._read(order.client_id, accounts)
-        open_now = [session for account in reading.accounts for session in account.to_end]
-        if late := [s for s in open_now if s.key not in outcomes or not outcomes[s.key].gone]:
-            outcomes |= await self.fleet.disconnect(late, until, believed=believed)
+        if await self._round(order, reading, ended, changed, until):
             reading = await self._read(order.client_id, accounts)
-        return reading, outcomes
+        await self._note_changed(order, reading, ended, changed)
+        return reading, ended, changed
+
+    async def _round(
+        self, order: Ensure, reading: Reading, ended: dict[str, Outcome], changed: dict[str, Outcome], until: float
+    ) -> bool:
+        """Ask about every session that is not settled yet; one that its NAS does not change is ended. Answers if there
+        was any."""
+        to_change = {
+            key: (session, self._changes_of(account, session, kinds))
+            for account in reading.accounts
+            for key, (session, kinds) in self._changeable(account).items()
+            if not (key in changed and changed[key].gone) and not (key in ended and ended[key].gone)
+        }
+        able = {key: (session, changes) for key, (session, changes) in to_change.items() if changes}
+        changed |= await self.fleet.change(able, until)
+        for key, (session, changes) in to_change.items():
+            if not changes:
+                why = f"NAS {session.nas} takes no CoA-Request for all of it"
+                changed[key] = Outcome(session, Proof.FAILED, why=why)
+        sessions = [session for account in reading.accounts for session in account.to_end]
+        sessions += [session for key, (session, _) in to_change.items() if not changed[key].gone]
+        to_end = [s for s in sessions if s.key not in ended or not ended[s.key].gone]
+        ended |= await self.fleet.disconnect(to_end, until, reading.at.timestamp(), believed=not order.revived)
+        return bool(to_end or to_change)
+
+    def _changeable(self, account: Account) -> dict[str, tuple[Session, frozenset[str]]]:
+        """The sessions of an account that have another plan, on gear that can change some of it. On all other gear a
+        session keeps its plan until it logs in again."""
+        return {key: it for key, it in account.to_change.items() if self.fleet.takes(it[0])}
+
+    def _changes_of(self, account: Account, session: Session, kinds: Collection[str]) -> dict[str, str]:
+        """The reply attributes to change on a session; none, if its NAS does not take all that has to change."""
+        takes = self.fleet.takes(session)
+        replies = {name: text for name, text in replies_of(account.access).items() if name.partition(":")[0] in takes}
+        return replies if all(KINDS[kind] & replies.keys() for kind in kinds) else {}
+
+    async def _note_changed(
+        self, order: Ensure, reading: Reading, ended: Mapping[str, Outcome], changed: Mapping[str, Outcome]
+    ) -> None:
+        """Note that no session of an account waits any more to be changed."""
+        waiting = {o.session.account for k, o in changed.items() if not (o.gone or (k in ended and ended[k].gone))}
+        done = [a.access.account for a in reading.accounts if a.planned and a.access.account not in waiting]
+        if done and self.fleet.changes:
+            subjects = [f"{kind}:{name}" for name in done for kind in KINDS]
+            async with attempt_on(self.database):
+                await self.database.write(sql.CHANGED, subjects, order.revision)
 
     # -- the proof ------------------------------------------------------------------------------------------------
 
-    def _finding(self, account: Account, outcomes: dict[str, Outcome], doubts: dict[str, Doubt]) -> Finding:
-        finding = account.finding(outcomes)
+    def _finding(self, account: Account, finding: Finding, doubts: dict[str, Doubt]) -> Finding:
         doubt = doubts.get(account.access.account)
         return replace(finding, proof=doubt.proof, why=doubt.why) if doubt else finding
 
@@ -175,12 +249,14 @@ class RadiusInternet(ServiceSystem):
         if self.probe is None or finding.proof is not Proof.PROVEN or account.elsewhere:
             return finding
         name, owner = account.access.account, account.owner
-        if account.access.on and (owner is None or not owner.derived):
-            answer = NOT_ASKED
-        else:
+        if account.can_ask:
             version = owner.secret_version if owner else 1
             password = radius_password(self.master_key, account.client_id, name, version)
             answer = await self.probe.ask(name, password, replies_of(account.access) if account.access.on else None)
+        elif account.login.conditions:
+            answer = Answer(f"not asked: has check items of its own ({', '.join(account.login.conditions)})")
+        else:
+            answer = NOT_ASKED
         seen = finding.seen | {"probe": answer.summary}
         admitted = finding.in_service if answer.admitted is None else answer.admitted
         return Finding(name, admitted, seen, answer.proof, answer.why)

@@ -1,21 +1,33 @@
-"""The access gear: routers, switches and Wi-Fi controllers, which hold sessions and end them on request.
+"""The access gear: routers, switches and Wi-Fi controllers, which hold sessions and end or change them on request.
 
-A Disconnect-Request (RFC 5176) ends one session. An Access-Reject only prevents the next one.
+A Disconnect-Request (RFC 5176) ends one session, a CoA-Request changes one that lives. An Access-Reject only prevents
+the next one. What their answers mean is the table in answers.py.
 """
 
 import asyncio
 import json
-import re
+import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
-from pyrad.packet import CoAPacket, DisconnectACK, DisconnectRequest, Packet
+from pyrad.packet import (
+    CoAACK,
+    CoANAK,
+    CoAPacket,
+    CoARequest,
+    DisconnectACK,
+    DisconnectNAK,
+    DisconnectRequest,
+    Packet,
+)
 
+from activities.internet.answers import ERROR_CAUSE, FOREIGN, SESSION_NOT_FOUND, SILENCE, Answer, meaning_of
 from activities.internet.radius import Unsigned, dictionary, exchange
+from activities.internet.sessions import Session
 from activities.settings import Settings
 from workflows.domain.provisioning.standing import Proof
 
@@ -28,58 +40,41 @@ AT_ONCE = 100
 OF_ONE_NAS = 10
 """Requests in flight to one NAS. If it answers none of these, it will answer no other."""
 
-ERROR_CAUSE = 101  # the attribute, and its value for a session that does not exist (any more)
-SESSION_NOT_FOUND = 503
-ERROR_CAUSES = {  # RFC 5176 section 3.5
-    401: "Unsupported Attribute",
-    402: "Missing Attribute",
-    403: "NAS Identification Mismatch",
-    404: "Invalid Request",
-    405: "Unsupported Service",
-    406: "Unsupported Extension",
-    407: "Invalid Attribute Value",
-    501: "Administratively Prohibited",
-    502: "Request Not Routable",
-    503: "Session Context Not Found",
-    504: "Session Context Not Removable",
-    505: "Other Proxy Processing Error",
-    506: "Resources Unavailable",
-    507: "Request Initiated",
-    508: "Multiple Session Selection Unsupported",
-}
+NAMES = {DisconnectRequest: "Disconnect-Request", CoARequest: "CoA-Request"}
+ACKS = {DisconnectRequest: DisconnectACK, CoARequest: CoAACK}
+NAKS = {DisconnectRequest: DisconnectNAK, CoARequest: CoANAK}
 
 Network = IPv4Network | IPv6Network
+Changeable = Literal[
+    "Tunnel-Type",
+    "Tunnel-Medium-Type",
+    "Tunnel-Private-Group-Id",
+    "WISPr-Bandwidth-Max-Down",
+    "WISPr-Bandwidth-Max-Up",
+    "Mikrotik-Rate-Limit",
+]
 
 
 class Nas(BaseModel):
-    """How to reach one piece of access gear, or all in one network: the secret we share, a UDP port, and whether its
-    answers count only with a Message-Authenticator (where it sends one that is wrong, they never do)."""
+    """How to reach one piece of access gear, or all in one network: the secret we share and a UDP port.
+
+    ``message_authenticator``: its answers count only with one (where it sends one that is wrong, they never do).
+    ``event_timestamp``: requests say when they were made; a NAS whose clock is wrong takes no such request (RFC 5176
+    section 6.3). ``coa``: the reply attributes that it changes on a living session; none: it takes no CoA-Request.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     secret: SecretStr = Field(min_length=1)
     port: int = Field(PORT, ge=1, le=65535)
     message_authenticator: bool = False
-
-
-@dataclass(frozen=True)
-class Session:
-    """An open row of ``radacct``. ``key`` is unique, ``session`` is the NAS's id; times are Unix times."""
-
-    key: str
-    session: str
-    account: str
-    nas: str
-    started: float | None
-    updated: float | None
-
-    def __str__(self) -> str:
-        return f"session {self.session} on NAS {self.nas}"
+    event_timestamp: bool = True
+    coa: frozenset[Changeable] = frozenset()
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """The result of a request to end a session: ``how`` its NAS disowned it, or ``why`` it may still be open."""
+    """The result of a request about a session: ``how`` it is settled, or ``why`` it may not be."""
 
     session: Session
     proof: Proof
@@ -91,7 +86,7 @@ class Outcome:
         return self.proof is Proof.PROVEN
 
 
-class DisconnectRound:
+class Round:
     """One NAS in one round of requests. ``gate`` limits those in flight. ``silent``: it answered no request within the
     time of one."""
 
@@ -115,47 +110,120 @@ class NasFleet:
             name, text = "CONNECT_NAS_FILE", settings.nas_file.read_text(encoding="utf-8")
         return cls(read_nases(text, name), settings.disconnect_seconds)
 
+    @property
+    def changes(self) -> frozenset[str]:
+        """The reply attributes that some gear changes on a living session."""
+        return frozenset().union(*(nas.coa for _, nas in self._nases))
+
+    def takes(self, session: Session) -> frozenset[str]:
+        """The reply attributes that the NAS of this session changes on it while it lives."""
+        known = self._known(session)
+        return known.coa if known else frozenset()
+
     async def disconnect(
-        self, sessions: Collection[Session], until: float, *, believed: bool = True
+        self, sessions: Collection[Session], until: float, at: float, *, believed: bool = True
     ) -> dict[str, Outcome]:
-        """End these sessions, side by side. Returns the outcome of each by its key.
+        """End these sessions, side by side. Returns the outcome of each by its key. ``at``: when they were read, by the
+        clock of accounting.
 
         No answer is waited for after ``until``, by the loop's clock. A NAS that is silent to the first few requests
         gets no more. If sessions of a NAS were alive after it acknowledged their end, it is not ``believed``: then only
         its answer that it does not know the session counts.
         """
-        gate = asyncio.Semaphore(AT_ONCE)
-        rounds = {session.nas: DisconnectRound() for session in sessions}
 
-        async def one(session: Session) -> Outcome:
+        async def one(session: Session, nas: Nas, nas_round: Round) -> Outcome:
+            answer = await self._ask(session, nas, nas_round, DisconnectRequest, {})
+            return _ended(session, answer, at, believed)
+
+        return await self._each(sessions, until, one)
+
+    async def change(
+        self, sessions: Mapping[str, tuple[Session, Mapping[str, str]]], until: float
+    ) -> dict[str, Outcome]:
+        """Have these sessions go on with other replies, side by side. Returns the outcome of each by its key: proven
+        where its NAS acknowledged it."""
+
+        async def one(session: Session, nas: Nas, nas_round: Round) -> Outcome:
+            answer = await self._ask(session, nas, nas_round, CoARequest, sessions[session.key][1])
+            if answer.packet is not None and answer.packet.code == CoAACK:
+                return Outcome(session, Proof.PROVEN, "changed on the living session")
+            return Outcome(session, Proof.FAILED, why=answer.describe(CoARequest))
+
+        return await self._each([session for session, _ in sessions.values()], until, one)
+
+    async def _each(
+        self, sessions: Collection[Session], until: float, one: Callable[[Session, Nas, Round], Awaitable[Outcome]]
+    ) -> dict[str, Outcome]:
+        gate = asyncio.Semaphore(AT_ONCE)
+        rounds = {session.nas: Round() for session in sessions}
+
+        async def gated(session: Session) -> Outcome:
+            known = self._known(session)
+            if known is None:
+                return _open(session, f"no secret is known for NAS {session.nas}. Add it to CONNECT_NAS")
             try:
                 async with asyncio.timeout_at(until), rounds[session.nas].gate, gate:
-                    return await self._disconnect(session, rounds[session.nas], believed)
+                    return await one(session, known, rounds[session.nas])
             except TimeoutError:
                 return _open(session, f"NAS {session.nas} had not answered when the time for all of them was up")
 
-        outcomes = await asyncio.gather(*map(one, sessions))
+        outcomes = await asyncio.gather(*map(gated, sessions))
         return {outcome.session.key: outcome for outcome in outcomes}
 
-    async def _disconnect(self, session: Session, nas: DisconnectRound, believed: bool) -> Outcome:
-        known = next((it for network, it in self._nases if ip_address(session.nas) in network), None)
-        if known is None:
-            return _open(session, f"no secret is known for NAS {session.nas}. Add it to CONNECT_NAS")
-        silence = f"NAS {session.nas} did not answer the Disconnect-Request"
-        if nas.silent:
-            return _open(session, silence)
-        answered, secret = nas.answers, known.secret.get_secret_value().encode()
+    def _known(self, session: Session) -> Nas | None:
+        address = ip_address(session.nas)
+        return next((nas for network, nas in self._nases if address in network), None)
+
+    async def _ask(
+        self, session: Session, nas: Nas, nas_round: Round, code: int, changes: Mapping[str, str]
+    ) -> "Reply":
+        """The last answer to a request about a session, which is named by less where the NAS may have minded."""
+        reply = Reply(session.nas)
+        for identity in session.identities():
+            reply = await self._send(_request(code, identity, changes, nas), session, nas, nas_round)
+            if not (reply.answer and reply.answer.again):
+                break
+        return reply
+
+    async def _send(self, request: Packet, session: Session, nas: Nas, nas_round: Round) -> "Reply":
+        if nas_round.silent:
+            return Reply(session.nas, answer=SILENCE)
+        answered = nas_round.answers
         try:
-            request, signed = _request(session, secret), known.message_authenticator
-            answer = await exchange(request, session.nas, known.port, self.seconds, signed=signed)
+            packet = await exchange(request, session.nas, nas.port, self.seconds, signed=nas.message_authenticator)
         except Unsigned:
-            nas.answers += 1
-            return _open(session, f"NAS {session.nas} answered the Disconnect-Request without Message-Authenticator")
+            nas_round.answers += 1
+            return Reply(session.nas, unsigned=True)
         except TimeoutError:
-            nas.silent |= nas.answers == answered
-            return _open(session, silence)
-        nas.answers += 1
-        return _judged(session, answer, believed)
+            nas_round.silent |= nas_round.answers == answered
+            return Reply(session.nas, answer=SILENCE)
+        nas_round.answers += 1
+        return Reply(session.nas, packet, _answer(request.code, packet))
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a NAS said to a request: its packet, and what this means unless it acknowledges."""
+
+    nas: str
+    packet: Packet | None = None
+    answer: Answer | None = None
+    unsigned: bool = False
+
+    @property
+    def cause(self) -> int | None:
+        return _cause(self.packet) if self.packet is not None else None
+
+    def describe(self, code: int) -> str:
+        """In words for operators, with a remedy."""
+        if self.unsigned:
+            return f"NAS {self.nas} answered the {NAMES[code]} without Message-Authenticator"
+        if self.answer is None or self.answer is SILENCE:
+            return f"NAS {self.nas} did not answer the {NAMES[code]}"
+        if self.answer is FOREIGN:
+            return f"NAS {self.nas} gave {FOREIGN.name} to the {NAMES[code]}. {FOREIGN.remedy}"
+        named = "without an Error-Cause" if self.cause is None else f"Error-Cause {self.cause}, {self.answer.name}"
+        return f"NAS {self.nas} refused the {NAMES[code]}: {named}" + (self.answer.remedy and f". {self.answer.remedy}")
 
 
 def read_nases(text: str, name: str = "CONNECT_NAS") -> dict[Network, Nas]:
@@ -178,8 +246,8 @@ def read_nases(text: str, name: str = "CONNECT_NAS") -> dict[Network, Nas]:
     return nases
 
 
-def disowned(outcomes: Iterable[Outcome]) -> str:
-    """The number of sessions that their NAS disowned, and how, for the evidence."""
+def counted(outcomes: Iterable[Outcome]) -> str:
+    """The number of sessions that are settled, and how, for the evidence."""
     counts = Counter(outcome.how for outcome in outcomes if outcome.how)
     return ", ".join(f"{count} {how}" for how, count in sorted(counts.items())) or "0"
 
@@ -195,32 +263,48 @@ def left_open(outcomes: Iterable[Outcome]) -> list[str]:
     ]
 
 
-def _request(session: Session, secret: bytes) -> Packet:
-    """The request names the account, the session and its NAS, and no more. Everything named must match (RFC 5176
-    section 3), so an attribute that had changed since would make the NAS deny a living session."""
-    request = CoAPacket(code=DisconnectRequest, secret=secret, dict=dictionary(), message_authenticator=True)
-    request["User-Name"] = session.account
-    request["Acct-Session-Id"] = _as_sent(session.session)
-    version = ip_address(session.nas).version
-    request["NAS-IP-Address" if version == 4 else "NAS-IPv6-Address"] = session.nas
+def _request(code: int, identity: Mapping[str, str], changes: Mapping[str, str], nas: Nas) -> Packet:
+    secret = nas.secret.get_secret_value().encode()
+    request = CoAPacket(code=code, secret=secret, dict=dictionary(), message_authenticator=True)
+    for name, value in identity.items():
+        text = name in ("User-Name", "Acct-Session-Id", "Calling-Station-Id", "Acct-Multi-Session-Id", "NAS-Identifier")
+        request[name] = value.encode("utf-8", "surrogateescape") if text else value
+    for name, value in changes.items():
+        request.AddAttribute(name, int(value) if name.startswith("WISPr") else value)
+    if nas.event_timestamp:
+        request["Event-Timestamp"] = int(time.time())
     return request
-
-
-def _as_sent(text: str) -> bytes:
-    """A text as the NAS wrote it: rlm_sql stores octets other than its ``safe_characters`` as =XX."""
-    return re.sub(rb"=([0-9A-F]{2})", lambda found: bytes.fromhex(found[1].decode()), text.encode())
 
 
 def _open(session: Session, why: str) -> Outcome:
     return Outcome(session, Proof.NOT_PROVEN, why=why)
 
 
-def _judged(session: Session, answer: Packet, believed: bool) -> Outcome:
-    if answer.code == DisconnectACK:
-        why = f"NAS {session.nas} acknowledged the Disconnect-Request, but the session was seen alive afterwards"
+def _answer(code: int, packet: Packet) -> Answer | None:
+    """What a packet means; None: it acknowledges."""
+    if packet.code == ACKS[code]:
+        return None
+    return meaning_of(_cause(packet)) if packet.code == NAKS[code] else FOREIGN
+
+
+def _cause(packet: Packet) -> int | None:
+    octets: bytes = packet.get(ERROR_CAUSE, [b""])[0]
+    return int.from_bytes(octets, "big") if len(octets) == 4 else None
+
+
+def _ended(session: Session, reply: Reply, at: float, believed: bool) -> Outcome:
+    nas = session.nas
+    if reply.packet is not None and reply.answer is None:
+        why = f"NAS {nas} acknowledged the Disconnect-Request, but the session was seen alive afterwards"
         return Outcome(session, Proof.PROVEN, "by ACK") if believed else replace(_open(session, why), how="by ACK")
-    cause = int.from_bytes(answer.get(ERROR_CAUSE, [b""])[0], "big")
-    if cause == SESSION_NOT_FOUND:
-        return Outcome(session, Proof.PROVEN, "not found")
-    named = f"Error-Cause {cause}, {ERROR_CAUSES.get(cause, 'not of RFC 5176')}" if cause else "without an Error-Cause"
-    return Outcome(session, Proof.FAILED, why=f"NAS {session.nas} refused the Disconnect-Request: {named}")
+    if reply.cause == SESSION_NOT_FOUND and reply.answer is not FOREIGN:
+        if session.stale(at):
+            return Outcome(session, Proof.PROVEN, "not found")
+        ago = max(0, round(at - session.heard))
+        return _open(
+            session,
+            f"NAS {nas} does not find it (Error-Cause 503), and accounting heard of it {ago} s ago: gone when "
+            f"{session.interim:g} s, its Interim interval, have passed without",
+        )
+    proof = Proof.NOT_PROVEN if reply.answer is None else reply.answer.proof
+    return Outcome(session, proof, why=reply.describe(DisconnectRequest))

@@ -1,9 +1,22 @@
-"""An account of an order, as the network's adapter works with it."""
+"""An account of an order, as the network's adapter works with it, and what a router is to be told of it."""
 
 from dataclasses import dataclass
 from typing import Any, Self
 
 from workflows.domain.provisioning.ledger import Desired
+
+VLAN = (
+    "Tunnel-Type:1",
+    "Tunnel-Medium-Type:1",
+    "Tunnel-Private-Group-Id:1",
+    "Tunnel-Type",  # without a tag it would be a second VLAN beside ours: never set, only removed
+    "Tunnel-Medium-Type",
+    "Tunnel-Private-Group-Id",
+)
+RATES = ("WISPr-Bandwidth-Max-Down", "WISPr-Bandwidth-Max-Up", "Mikrotik-Rate-Limit")
+
+OURS = VLAN + RATES
+"""Reply attributes that Connect sets or removes. All others of an account are left alone."""
 
 
 @dataclass(frozen=True)
@@ -23,3 +36,17 @@ class Access:
         settings: dict[str, Any] = dict(desired.settings)
         rates = settings.get("down_mbps", 0), settings.get("up_mbps", 0)
         return cls(account, desired.on, *rates, settings.get("vlan"), "down_mbps" in settings)
+
+
+def replies_of(access: Access) -> dict[str, str]:
+    """The reply to a router's login: VLAN (RFC 3580), rates in bit/s (WISPr) and as up/down (Mikrotik)."""
+    vlan = {
+        "Tunnel-Type:1": "VLAN",
+        "Tunnel-Medium-Type:1": "IEEE-802",
+        "Tunnel-Private-Group-Id:1": str(access.vlan),
+    }
+    return (vlan if access.vlan is not None else {}) | {
+        "WISPr-Bandwidth-Max-Down": str(access.down_mbps * 1_000_000),
+        "WISPr-Bandwidth-Max-Up": str(access.up_mbps * 1_000_000),
+        "Mikrotik-Rate-Limit": f"{access.up_mbps}M/{access.down_mbps}M",
+    }

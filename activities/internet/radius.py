@@ -15,15 +15,20 @@ _DICTIONARY = """
 ATTRIBUTE User-Name               1  string
 ATTRIBUTE User-Password           2  string
 ATTRIBUTE NAS-IP-Address          4  ipaddr
+ATTRIBUTE Framed-IP-Address       8  ipaddr
 ATTRIBUTE Calling-Station-Id      31 string
 ATTRIBUTE NAS-Identifier          32 string
 ATTRIBUTE Acct-Session-Id         44 string
+ATTRIBUTE Acct-Multi-Session-Id   50 string
+ATTRIBUTE Event-Timestamp         55 date
 ATTRIBUTE Tunnel-Type             64 integer has_tag
 ATTRIBUTE Tunnel-Medium-Type      65 integer has_tag
 ATTRIBUTE Message-Authenticator   80 octets
 ATTRIBUTE Tunnel-Private-Group-Id 81 string has_tag
 ATTRIBUTE NAS-IPv6-Address        95 ipv6addr
+ATTRIBUTE Framed-IPv6-Prefix      97 ipv6prefix
 ATTRIBUTE Error-Cause             101 integer
+ATTRIBUTE Framed-IPv6-Address     168 ipv6addr
 VALUE Tunnel-Type        VLAN     13
 VALUE Tunnel-Medium-Type IEEE-802 6
 VENDOR WISPr 14122

@@ -1,7 +1,9 @@
-"""What is said to FreeRADIUS's database: ``radcheck``, ``radreply`` and ``radacct``, and our fence beside them."""
+"""What is said to FreeRADIUS's database: its tables for logins, ``radacct``, and our fence beside them."""
+
+TABLES = ("radcheck", "radreply", "radusergroup", "radgroupcheck", "radgroupreply", "radacct")
 
 KNOWN = """
-  SELECT username, attribute ILIKE '%password%' AS secret, attribute = 'Auth-Type' AS way,
+  SELECT username, attribute ILIKE '%password%' AS secret, lower(attribute) = 'auth-type' AS way,
     (attribute, op, value) = ('Auth-Type', ':=', 'Reject') AS bar
   FROM radcheck WHERE username = ANY($5) AND EXISTS (SELECT FROM passed) ORDER BY username, id FOR UPDATE"""
 
@@ -13,8 +15,9 @@ SWITCH = """
 WITH wanted AS (SELECT * FROM unnest($1::text[], $2::boolean[], $3::text[]) AS w(username, admitted, password)),
 cleared AS (
   DELETE FROM radcheck c USING wanted w WHERE c.username = w.username AND (
-    (w.password IS NOT NULL AND c.attribute ILIKE '%password%') OR (c.attribute = 'Auth-Type'
-      AND CASE WHEN w.admitted THEN c.value = 'Reject' ELSE (c.op, c.value) <> (':=', 'Reject') END))
+    (w.password IS NOT NULL AND c.attribute ILIKE '%password%') OR (lower(c.attribute) = 'auth-type'
+      AND CASE WHEN w.admitted THEN lower(c.value) = 'reject'
+        ELSE (c.attribute, c.op, c.value) <> ('Auth-Type', ':=', 'Reject') END))
   RETURNING c.id),
 checked AS (
   INSERT INTO radcheck (username, attribute, op, value)
@@ -23,14 +26,14 @@ checked AS (
     UNION ALL SELECT username, 'Auth-Type', 'Reject' FROM wanted WHERE NOT admitted) AS n(username, attribute, value)
   WHERE n.attribute <> 'Auth-Type' OR NOT EXISTS (SELECT FROM radcheck c
     WHERE (c.username, c.attribute, c.op, c.value) = (n.username, n.attribute, ':=', n.value)))
-SELECT username, attribute, op, value FROM radreply WHERE username = ANY($1) AND attribute = ANY($4)"""
+SELECT username, attribute, op, value FROM radreply WHERE username = ANY($1) AND lower(attribute) = ANY($4)"""
 
 # Drop what should not be there, and every copy but the first of what should; add what is not there in any copy.
 REPLY = """
 WITH wanted AS (
   SELECT * FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS w(username, attribute, value, position)),
 dropped AS (
-  DELETE FROM radreply r WHERE r.username = ANY($4) AND r.attribute = ANY($5) AND (
+  DELETE FROM radreply r WHERE r.username = ANY($4) AND lower(r.attribute) = ANY($5) AND (
     NOT EXISTS (SELECT FROM wanted w
       WHERE (w.username, w.attribute, ':=', w.value) = (r.username, r.attribute, r.op, r.value))
     OR EXISTS (SELECT FROM radreply e
@@ -40,20 +43,81 @@ SELECT w.username, w.attribute, ':=', w.value FROM wanted w WHERE NOT EXISTS (SE
   WHERE (r.username, r.attribute, r.op, r.value) = (w.username, w.attribute, ':=', w.value))
 ORDER BY w.position"""
 
-# What anybody else sees now of these accounts, in one round trip.
-READ = """
-SELECT clock.at, w.account, f.client_id, f.secret_version, f.secret_derived,
-  extract(epoch FROM f.changed_at)::float8 AS owned_at,
-  EXISTS (SELECT FROM radcheck c WHERE c.username = w.account) AS known,
-  EXISTS (SELECT FROM radcheck c WHERE c.username = w.account AND c.attribute ILIKE '%password%') AS keyed,
-  coalesce((SELECT bool_and((c.op, c.value) = (':=', 'Reject')) FROM radcheck c
-    WHERE c.username = w.account AND c.attribute = 'Auth-Type'), false) AS rejected,
-  EXISTS (SELECT FROM radcheck c
-    WHERE c.username = w.account AND c.attribute = 'Auth-Type' AND c.value = 'Reject') AS barred,
-  ARRAY(SELECT ARRAY[r.attribute::text, r.op::text, r.value::text] FROM radreply r
-    WHERE r.username = w.account AND r.attribute = ANY($2) ORDER BY r.id) AS replies,
-  (SELECT jsonb_agg(jsonb_build_array(a.acctuniqueid, a.acctsessionid, a.username, host(a.nasipaddress),
-      extract(epoch FROM a.acctstarttime)::float8, extract(epoch FROM a.acctupdatetime)::float8) ORDER BY a.radacctid)
-    FROM radacct a WHERE a.username = w.account AND a.acctstoptime IS NULL) AS sessions
-FROM (VALUES (now())) AS clock(at) LEFT JOIN unnest($1::text[]) AS w(account) ON true
-LEFT JOIN connect_fence f ON f.system = 'internet' AND f.subject = 'account:' || w.account"""
+# A session that changes wait for: what began before then has other rates, or another VLAN, than its account. It waits
+# in the fence until its NAS has changed or ended it, also when the attempt dies.
+PLANNED = """
+INSERT INTO connect_fence (system, subject, client_id, revision, changed_at)
+SELECT 'internet', w.subject, $2, $3, clock_timestamp() FROM unnest($1::text[]) AS w(subject) ORDER BY w.subject
+ON CONFLICT (system, subject) DO UPDATE SET client_id = excluded.client_id, revision = excluded.revision,
+  changed_at = excluded.changed_at"""
+
+CHANGED = """
+UPDATE connect_fence SET changed_at = '-infinity' WHERE system = 'internet' AND subject = ANY($1) AND revision <= $2"""
+
+FOLD = r"lower(btrim(regexp_replace({}, '^.*(/|\\|=5C)|(@|%|=25).*$', '', 'g')))"
+"""A name without realm, case and blanks at its ends: what all spellings of one account have in common. The indexes of
+deploy/freeradius/schema.sql have the same expression."""
+
+LATELY = "1 day"
+"""So long a closed row is still looked at: it may have been closed by somebody else than its NAS."""
+
+_SESSION = """jsonb_build_object('account', w.account, 'key', a.acctuniqueid, 'session', a.acctsessionid,
+      'username', a.username, 'nas', host(a.nasipaddress), 'started', extract(epoch FROM a.acctstarttime)::float8,
+      'updated', extract(epoch FROM a.acctupdatetime)::float8, 'stopped', extract(epoch FROM a.acctstoptime)::float8,
+      'gap', to_jsonb(a)->'acctinterval', 'row', to_jsonb(a))"""
+
+_ALIVE = f"""FROM unnest($1::text[]) AS w(account) JOIN radacct a
+    ON {FOLD.format("a.username")} = {FOLD.format("w.account")}
+  WHERE a.acctstoptime IS NULL OR a.acctstoptime > now() - interval '{LATELY}'"""
+
+_INTERIM = """
+interims AS (
+  SELECT w.account, max(nullif(substring(v.value FROM '^[0-9]{1,6}$'), '')::int) AS seconds
+  FROM unnest($1::text[]) AS w(account), LATERAL (
+    SELECT r.value FROM radreply r WHERE r.username = w.account AND lower(r.attribute) = 'acct-interim-interval'
+    UNION ALL SELECT g.value FROM radusergroup m JOIN radgroupreply g USING (groupname)
+      WHERE m.username IN (w.account, $2) AND lower(g.attribute) = 'acct-interim-interval') AS v GROUP BY w.account)"""
+
+# Every session of these accounts ($1), however they are spelt, that could be alive, with the moment and the Interim
+# interval that each is told ($2: the account whose groups everybody has). Of any number of accounts, in one round trip.
+ALIVE = f"""
+WITH {_INTERIM}
+SELECT clock.at, (SELECT jsonb_object_agg(account, seconds) FROM interims) AS interims,
+  (SELECT jsonb_agg({_SESSION} ORDER BY a.radacctid) {_ALIVE}) AS sessions
+FROM (VALUES (extract(epoch FROM now())::float8)) AS clock(at)"""  # noqa: S608  # made of our own words
+
+_ITEMS = "jsonb_agg(jsonb_build_array({0}.id, {1}, {0}.attribute, {0}.op, {0}.value) ORDER BY {0}.id)"
+
+# What anybody else sees now of these accounts ($1): all that could let them in, with the groups of everybody ($2), what
+# a router is told of the attributes $3, their owners, and all sessions that could be alive. In one round trip.
+READ = f"""
+WITH {_INTERIM},
+checks AS MATERIALIZED (
+  SELECT DISTINCT c.id, c.username, c.attribute, c.op, c.value FROM unnest($1::text[]) AS w(account)
+  JOIN radcheck c ON {FOLD.format("c.username")} = {FOLD.format("w.account")}),
+profiles AS (
+  SELECT $2 AS username UNION SELECT value FROM checks WHERE lower(attribute) = 'user-profile'
+  UNION SELECT value FROM radgroupcheck WHERE lower(attribute) = 'user-profile'),
+members AS MATERIALIZED (
+  SELECT m.username, m.groupname, m.priority FROM unnest($1::text[]) AS w(account)
+  JOIN radusergroup m ON {FOLD.format("m.username")} = {FOLD.format("w.account")}
+  UNION SELECT m.username, m.groupname, m.priority FROM profiles p JOIN radusergroup m USING (username)),
+names AS (SELECT username FROM checks UNION SELECT username FROM members UNION SELECT unnest($1::text[]))
+SELECT now() AS at, (SELECT jsonb_object_agg(account, seconds) FROM interims) AS interims,
+  (SELECT jsonb_agg(jsonb_build_object('subject', f.subject, 'client_id', f.client_id, 'revision', f.revision,
+      'secret_version', f.secret_version, 'secret_derived', f.secret_derived,
+      'changed_at', CASE WHEN isfinite(f.changed_at) THEN extract(epoch FROM f.changed_at)::float8 END))
+    FROM names n, unnest('{{account:,rates:,vlan:}}'::text[]) AS kind, LATERAL (
+      SELECT * FROM connect_fence f WHERE f.system = 'internet' AND f.subject = kind || n.username OFFSET 0) AS f
+  ) AS fence,
+  (SELECT {_ITEMS.format("c", "c.username")} FROM checks c) AS checks,
+  (SELECT {_ITEMS.format("r", "r.username")} FROM names n, LATERAL (
+    SELECT * FROM radreply r WHERE r.username = n.username
+      AND (lower(r.attribute) = ANY($3) OR lower(r.attribute) = 'fall-through') OFFSET 0) AS r) AS replies,
+  (SELECT jsonb_agg(jsonb_build_array(m.username, m.priority, m.groupname)) FROM members m)
+    AS members,
+  (SELECT {_ITEMS.format("g", "g.groupname")} FROM radgroupcheck g
+    WHERE g.groupname IN (SELECT groupname FROM members)) AS group_checks,
+  (SELECT {_ITEMS.format("g", "g.groupname")} FROM radgroupreply g WHERE g.groupname IN (SELECT groupname FROM members)
+    AND (lower(g.attribute) = ANY($3) OR lower(g.attribute) = 'fall-through')) AS group_replies,
+  (SELECT jsonb_agg({_SESSION} ORDER BY a.radacctid) {_ALIVE}) AS sessions"""  # noqa: S608  # made of our own words

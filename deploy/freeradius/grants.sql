@@ -8,7 +8,7 @@ GRANT USAGE ON SEQUENCE radacct_radacctid_seq, radpostauth_id_seq TO radius_daem
 GRANT SELECT, INSERT, UPDATE, DELETE ON radcheck TO radius_prov;  -- UPDATE: to lock rows
 GRANT SELECT, INSERT, DELETE ON radreply TO radius_prov;
 GRANT USAGE ON SEQUENCE radcheck_id_seq, radreply_id_seq TO radius_prov;
-GRANT SELECT ON radacct TO radius_prov;
+GRANT SELECT ON radacct, radusergroup, radgroupcheck, radgroupreply TO radius_prov;
 GRANT SELECT, INSERT, UPDATE ON connect_fence TO radius_prov;
 
 -- An earlier version gave these, and every sequence to both.

@@ -7,6 +7,9 @@ CREATE TABLE IF NOT EXISTS radcheck (              -- per account: what must hol
   op        varchar(2) NOT NULL DEFAULT '==',
   value     text NOT NULL DEFAULT '',
   UNIQUE (username, attribute));
+-- Connect looks for other spellings of an account: case, blanks, realm. These three indexes have the same expression.
+CREATE INDEX IF NOT EXISTS radcheck_spelling ON radcheck
+  (lower(btrim(regexp_replace(username, '^.*(/|\\|=5C)|(@|%|=25).*$', '', 'g'))));
 
 CREATE TABLE IF NOT EXISTS radreply (              -- per account: what a router is told
   id        bigserial PRIMARY KEY,
@@ -22,6 +25,8 @@ CREATE TABLE IF NOT EXISTS radusergroup (
   groupname text NOT NULL DEFAULT '',
   priority  integer NOT NULL DEFAULT 0,
   UNIQUE (username, groupname));
+CREATE INDEX IF NOT EXISTS radusergroup_spelling ON radusergroup
+  (lower(btrim(regexp_replace(username, '^.*(/|\\|=5C)|(@|%|=25).*$', '', 'g'))));
 
 CREATE TABLE IF NOT EXISTS radgroupcheck (
   id        bigserial PRIMARY KEY,
@@ -72,6 +77,8 @@ CREATE TABLE IF NOT EXISTS radacct (              -- sessions; open while acctst
 ALTER TABLE radacct                              -- what accounting.conf needs, and FreeRADIUS's own table has not
   ADD COLUMN IF NOT EXISTS nasidentifier text,        -- tells NASes apart that share an address
   ADD COLUMN IF NOT EXISTS accteventtime timestamptz; -- of the newest event, by the clock of the NAS
+CREATE INDEX IF NOT EXISTS radacct_spelling ON radacct
+  (lower(btrim(regexp_replace(username, '^.*(/|\\|=5C)|(@|%|=25).*$', '', 'g'))), acctstoptime);
 CREATE INDEX IF NOT EXISTS radacct_active_session_idx ON radacct (username) WHERE acctstoptime IS NULL;
 CREATE INDEX IF NOT EXISTS radacct_bulk_close ON radacct (nasipaddress, acctstarttime) WHERE acctstoptime IS NULL;
 CREATE INDEX IF NOT EXISTS radacct_alive_idx ON radacct (lower(username))  -- Connect's: what may still be in use

@@ -14,7 +14,17 @@ from typing import Any, Self
 from pyrad.client import Client
 from pyrad.client_async import ClientAsync
 from pyrad.dictionary import Dictionary
-from pyrad.packet import AccessAccept, AccessReject, CoAPacket, DisconnectNAK, DisconnectRequest, Packet, PacketError
+from pyrad.packet import (
+    AccessAccept,
+    AccessReject,
+    CoANAK,
+    CoAPacket,
+    CoARequest,
+    DisconnectNAK,
+    DisconnectRequest,
+    Packet,
+    PacketError,
+)
 
 TAGGED = {"Tunnel-Type": 64, "Tunnel-Medium-Type": 65, "Tunnel-Private-Group-Id": 81}  # RFC 2868
 DICTIONARY = """
@@ -22,10 +32,13 @@ ATTRIBUTE User-Name               1  string
 ATTRIBUTE User-Password           2  string
 ATTRIBUTE CHAP-Password           3  octets
 ATTRIBUTE NAS-IP-Address          4  ipaddr
+ATTRIBUTE Framed-IP-Address       8  ipaddr
+ATTRIBUTE Calling-Station-Id      31 string
 ATTRIBUTE Acct-Status-Type        40 integer
 ATTRIBUTE Acct-Session-Id         44 string
 ATTRIBUTE Acct-Session-Time       46 integer
 ATTRIBUTE Acct-Terminate-Cause    49 integer
+ATTRIBUTE Event-Timestamp         55 date
 ATTRIBUTE CHAP-Challenge          60 octets
 ATTRIBUTE Tunnel-Type             64 integer has_tag
 ATTRIBUTE Tunnel-Medium-Type      65 integer has_tag
@@ -46,6 +59,9 @@ END-VENDOR Mikrotik
 START, STOP, INTERIM = 1, 2, 3  # Acct-Status-Type
 ADMIN_RESET = 6  # Acct-Terminate-Cause
 SESSION_NOT_FOUND, NOT_REMOVABLE = 503, 504  # Error-Cause
+UNSUPPORTED_ATTRIBUTE, UNSUPPORTED_EXTENSION = 401, 406
+IDENTITY = {"User-Name", "Acct-Session-Id", "NAS-IP-Address", "Framed-IP-Address", "Calling-Station-Id"}
+"""What identifies a session (RFC 5176 section 3); the rest of a CoA-Request is what is to change."""
 
 
 @cache
@@ -123,7 +139,11 @@ class Nas(asyncio.DatagramProtocol):
     ``server_port`` is the RADIUS server's, ``port`` where it takes Disconnect-Requests. ``sessions`` are the open ones:
     id to account; ``asked`` are the ids it was asked to end. Its moods: ``mute`` says nothing, ``refuses`` is an
     Error-Cause that it answers with, ``forgetful`` does not account for the end of a session, ``undead`` acknowledges
-    it and lets it live. It ``signs`` what it answers to who signs (RFC 5176 section 2.3).
+    it and lets it live. It ``signs`` what it answers to who signs (RFC 5176 section 2.3). It ``knows`` a session by
+    other values than it accounts, and denies it to who names one wrongly, or names no time when it is ``wary``.
+
+    It takes CoA-Requests for the attributes in ``changes``, by their names without a tag; ``plans`` are those that
+    sessions were given so. ``changes_asked`` are the ids; ``refuses_change`` is an Error-Cause for these.
     """
 
     server_port: int
@@ -135,6 +155,12 @@ class Nas(asyncio.DatagramProtocol):
     forgetful: bool = False
     undead: bool = False
     signs: bool = True
+    wary: bool = False
+    knows: dict[str, str] = field(default_factory=dict)
+    changes: frozenset[str] = frozenset()
+    refuses_change: int = 0
+    plans: dict[str, dict[str, Any]] = field(default_factory=dict)
+    changes_asked: list[str] = field(default_factory=list)
     sessions: dict[str, str] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     _tasks: set["asyncio.Task[None]"] = field(default_factory=set)
@@ -155,8 +181,9 @@ class Nas(asyncio.DatagramProtocol):
         await asyncio.gather(*self._tasks)
         await self._client.deinitialize_transports()
 
-    async def log_in(self, username: str, password: str, session: str = "") -> Login:
-        """What the server says to a login; when it is accepted, there is a session then, and it is accounted for."""
+    async def log_in(self, username: str, password: str, session: str = "", **more: Any) -> Login:
+        """What the server says to a login; when it is accepted, there is a session then, and it is accounted for, with
+        ``more`` attributes (``_`` for ``-``)."""
         request = self._client.CreateAuthPacket(
             User_Name=username, NAS_IP_Address=self.address, message_authenticator=True
         )
@@ -165,14 +192,13 @@ class Nas(asyncio.DatagramProtocol):
         if answer.accepted:
             session = session or f"{self.address}/{next(self._numbers)}"
             self.sessions[session] = username
-            await self.account(session, username, START)
+            await self.account(session, username, START, **more)
         return answer
 
-    async def account(self, session: str, username: str, status: int) -> None:
-        """Say how a session is: START, INTERIM or STOP. The server has it then."""
-        request = self._client.CreateAcctPacket(
-            User_Name=username, Acct_Status_Type=status, Acct_Session_Id=session, NAS_IP_Address=self.address
-        )
+    async def account(self, session: str, username: str, status: int, **more: Any) -> None:
+        """Say how a session is: START, INTERIM or STOP, with ``more`` attributes. The server has it then."""
+        said = {"User_Name": username, "Acct_Session_Id": session, "NAS_IP_Address": self.address} | more
+        request = self._client.CreateAcctPacket(Acct_Status_Type=status, **said)
         if status == STOP:
             request["Acct-Terminate-Cause"] = ADMIN_RESET
         await self._client.SendPacket(request)
@@ -182,24 +208,38 @@ class Nas(asyncio.DatagramProtocol):
         with suppress(PacketError):
             request = CoAPacket(packet=data, secret=self.secret.encode(), dict=dictionary())
             ours = request.VerifyCoARequest() and request.verify_message_authenticator()
-            if request.code == DisconnectRequest and ours:
-                self.asked.append(request["Acct-Session-Id"][0])
+            if ours and request.code in (DisconnectRequest, CoARequest):
+                asked = self.asked if request.code == DisconnectRequest else self.changes_asked
+                asked.append(request["Acct-Session-Id"][0])
                 if not self.mute:
                     self._obey(request, addr)
 
     def _obey(self, request: CoAPacket, addr: tuple[str, int]) -> None:
-        session, username = request["Acct-Session-Id"][0], request["User-Name"][0]
+        session, ending = request["Acct-Session-Id"][0], request.code == DisconnectRequest
+        said = {name: request[name][0] for name in request.keys()}  # noqa: SIM118  # a packet is no mapping
+        change = {name: said[name] for name in said if name not in IDENTITY | {"Event-Timestamp", "Proxy-State"}}
+        change.pop("Message-Authenticator", None)
+        cause = self.refuses or self._denies(session, said)
+        if not ending and self.refuses_change:
+            cause = self.refuses_change
+        elif not ending and not (change and change.keys() <= self.changes):
+            cause = UNSUPPORTED_ATTRIBUTE if self.changes else UNSUPPORTED_EXTENSION
         reply = request.CreateReply()
-        cause = self.refuses
-        if not cause and (self.sessions.get(session), request["NAS-IP-Address"]) != (username, [self.address]):
-            cause = SESSION_NOT_FOUND
         if cause:
-            reply.code, reply["Error-Cause"] = DisconnectNAK, cause
+            reply.code, reply["Error-Cause"] = DisconnectNAK if ending else CoANAK, cause
         if self.signs:
             reply.add_message_authenticator()
         self._transport.sendto(reply.ReplyPacket(), addr)
-        if not cause and not self.undead:
+        if not cause and not ending:
+            self.plans[session] = change
+        if not cause and ending and not self.undead:
             self.end(session)
+
+    def _denies(self, session: str, said: dict[str, Any]) -> int:
+        """The Error-Cause for a session that is not as it is named; 0 if it is."""
+        known = {"User-Name": self.sessions.get(session), "NAS-IP-Address": self.address} | self.knows
+        wrong = any(said.get(name) != value for name, value in known.items() if name in said or name == "User-Name")
+        return SESSION_NOT_FOUND if wrong or (self.wary and "Event-Timestamp" not in said) else 0
 
     def end(self, session: str) -> None:
         """The session is over, and will be accounted for."""

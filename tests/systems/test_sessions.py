@@ -61,7 +61,7 @@ async def test_an_open_session_ends_at_suspension_and_no_login_comes_off_from_th
             "probe": "Access-Reject",
         }
         assert found["method"] == (
-            "radcheck, radreply and radacct, read back on another connection, "
+            "radcheck, radreply, groups and radacct, read back on another connection, "
             "sessions ended with Disconnect-Requests, a login of our own"
         )
         await network.building.tell(acme, "unsuspend")
@@ -140,9 +140,26 @@ async def test_a_nas_that_refuses_needs_a_person_at_once(network: Network) -> No
             return system["state"] == "attention" and "Session Context Not Removable" in system["last_error"]
 
         await eventually(told)
-        nas.refuses = SESSION_NOT_FOUND
+        nas.refuses = 0
         await eventually(lambda: network.settled(acme))
+        assert nas.sessions == {}
+
+
+async def test_not_found_is_not_believed_while_accounting_hears_of_the_session(network: Network) -> None:
+    acme, password = await network.tenant()
+    async with network.nas() as nas:
+        assert await nas.log_in(acme, password, "s1") == ADMITTED
+        nas.refuses = SESSION_NOT_FOUND
+        await network.ask(acme, "suspend")
+
+        async def told() -> bool:
+            await nas.account("s1", acme, INTERIM)
+            return "does not find it (Error-Cause 503)" in (await network.internet(acme))["last_error"]
+
+        await eventually(told, every=0.2)
+        assert not await network.settled(acme)
         await nas.account("s1", acme, STOP)
+        await eventually(lambda: network.settled(acme))
 
 
 @pytest.mark.parametrize("heard", [START, INTERIM], ids=["its Start", "an Interim"])

@@ -29,7 +29,13 @@ async def session(world: World, nas: Nas, name: str = "s1", account: str = "acme
 
 
 async def closed(world: World, name: str) -> None:
-    await world.execute("internet", "UPDATE radacct SET acctstoptime = now() WHERE acctuniqueid = $1", name)
+    """Its NAS has sent a Stop."""
+    await world.execute(
+        "internet",
+        """UPDATE radacct SET acctstoptime = now(), acctupdatetime = now(), acctterminatecause = 'User-Request'
+        WHERE acctuniqueid = $1""",
+        name,
+    )
 
 
 async def rejected(world: World, account: str = "acme") -> bool:

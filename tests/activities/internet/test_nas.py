@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from activities.internet.nas import OF_ONE_NAS, NasFleet, Session, left_open, read_nases
+from activities.internet.nas import OF_ONE_NAS, NasFleet, left_open, read_nases
+from activities.internet.sessions import Session
 from tests.activities.fixtures import World, access, settings_for
 from tests.activities.internet.gear import SECRET, closed, counted, reopen, session, switch
 from tests.support.router import NOT_REMOVABLE, SESSION_NOT_FOUND, Nas
@@ -89,8 +90,8 @@ async def test_a_nas_that_refuses_has_failed_and_its_reason_is_told(world: World
     finding = await switch(world, 1, on=False)
     assert finding.proof is Proof.FAILED
     assert finding.why == (
-        "NAS 127.0.0.2 refused the Disconnect-Request: Error-Cause 504, Session Context Not Removable; "
-        "session s1 may still be open"
+        "NAS 127.0.0.2 refused the Disconnect-Request: Error-Cause 504, Session Context Not Removable. "
+        "End it there; session s1 may still be open"
     )
 
 
@@ -123,7 +124,7 @@ async def test_a_session_is_asked_about_by_the_name_that_the_nas_gave_it(world: 
 async def test_an_ack_of_what_was_alive_afterwards_is_not_believed_again_but_that_it_is_unknown_is(
     world: World, nas: Nas
 ) -> None:
-    await session(world, nas)
+    await session(world, nas, begun="2026-01-01")
     order = replace(access("acme", 1, on=False), revived=1)
     (finding,) = (await world.internet.ensure(order)).findings
     assert (finding.proof, counted(finding)) == (Proof.PROVEN, ("1", "1 not found", "1 not found"))
@@ -186,7 +187,7 @@ async def test_no_nas_is_waited_for_beyond_the_time_for_all(world: World, nas: N
     fleet = NasFleet.of(world.settings)
     sessions = [Session(f"s{n}", f"s{n}", "acme", "127.0.0.2", None, None) for n in range(30)]
     fleet.seconds = 3600  # for each answer: whoever waited for one would be at it still
-    outcomes = await fleet.disconnect(sessions, asyncio.get_running_loop().time() + 0.1)
+    outcomes = await fleet.disconnect(sessions, asyncio.get_running_loop().time() + 0.1, at=0)
     assert left_open(outcomes.values()) == [
         "NAS 127.0.0.2 had not answered when the time for all of them was up; 30 sessions may still be open"
     ]
@@ -231,6 +232,6 @@ def test_a_setting_has_the_usual_port_and_shows_no_secret() -> None:
 
 
 async def test_an_unknown_session_counts_as_gone_by_its_error_cause_alone(world: World, nas: Nas) -> None:
-    await session(world, nas)
+    await session(world, nas, begun="2026-01-01")
     nas.refuses = SESSION_NOT_FOUND
     assert (await switch(world, 1, on=False)).seen["disconnected"] == "1 not found"

@@ -9,8 +9,7 @@ import pytest
 import pytest_asyncio
 from pyrad.packet import AccessAccept, AccessReject, AuthPacket
 
-from activities.internet.accounts import replies_of
-from activities.internet.order import Access
+from activities.internet.order import Access, replies_of
 from activities.internet.radius import dictionary
 from activities.internet.radius_probe import RadiusProbe
 from activities.secrets import radius_password

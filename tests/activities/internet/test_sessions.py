@@ -35,7 +35,7 @@ async def test_what_is_counted_are_the_open_rows_and_how_many_of_them_their_nas_
 ) -> None:
     await reopen(world, nas, disconnect_pause_seconds=0.5)
     for name in ("s1", "s2", "s3"):
-        await session(world, nas, name)
+        await session(world, nas, name, begun="2026-01-01" if name == "s3" else "now")
     del nas.sessions["s3"]
     order = asyncio.create_task(switch(world, 1, on=False))
     await eventually(lambda: len(nas.asked) == 3)
