@@ -62,6 +62,7 @@ async def test_an_interim_shows_that_a_session_lives_whose_row_stayed_open_whate
         assert found(await world.internet.observe(off)) == []
     await heard(world, "s1", wrong)
     assert found(await world.internet.observe(off)) == lives("s1")
+    nas.sessions["s1"] = "acme"
     off = await proven_off(world, 2)
     assert found(await world.internet.observe(off)) == [], "it was ended again, and is quiet since"
 
@@ -153,7 +154,7 @@ async def test_ten_thousand_accounts_take_one_statement_that_reads_an_index_of_w
 async def test_what_was_given_up_is_ended_and_keeps_its_rates(world: World, nas: Nas) -> None:
     await switch(world, 1, on=True)
     before = await world.rows("internet", "SELECT * FROM radreply ORDER BY 1")
-    await session(world, nas, "s1")
+    await session(world, nas, "s1", begun="2026-01-01")
     evidence = await world.internet.ensure(Ensure(INTERNET, "acme", 1, {"acme": Desired(on=False)}, revived=1))
     assert (evidence.complete, nas.sessions) == (True, {})
     assert evidence.findings[0].seen["disconnected"] == "1 not found", "that it was acknowledged is not believed"
