@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
@@ -37,6 +38,27 @@ _CUT = (
     ConnectionError,
 )
 
+_DONE_WITH = (
+    asyncpg.ReadOnlySQLTransactionError,  # its server is a standby now, or may not be written to any more
+    asyncpg.InFailedSQLTransactionError,  # somebody left a transaction behind
+    asyncpg.IdleInTransactionSessionTimeoutError,
+)
+"""A connection that is good for nothing more: what was sent on it did not happen, and may on another."""
+
+_LIMITS = ("lock_timeout", "statement_timeout", "row_security", "default_transaction_read_only")
+_UNKEPT = """
+SELECT name FROM unnest($1::text[], $2::text[]) AS w(name, value) JOIN pg_settings s USING (name)
+WHERE s.setting <> w.value ORDER BY name"""
+
+# A commit that is real, with a right to write to the table that is tried out, and no row of it.
+_WRITE = """
+WITH none AS (INSERT INTO {table} SELECT * FROM {table} WHERE false)
+SELECT pg_logical_emit_message(true, 'connect', 'can be written to')"""
+
+
+class LimitsNotKept(asyncpg.ClientConfigurationError):  # type: ignore[misc]  # asyncpg has no types
+    """A session does not have the limits that it was made with. The message names them, and no value."""
+
 
 class Database:
     """One database, with the name of its purpose (``telephony``) and its address. Its text never has the password.
@@ -48,7 +70,13 @@ class Database:
 
     The server's own limits (``lock_timeout``, ``statement_timeout``) are set when a connection is made, which costs no
     round trip later. So a session must be ours for as long as it lasts: a pooler that hands out one server connection
-    per transaction (pgbouncer with ``pool_mode = transaction``) must not stand between.
+    per transaction (pgbouncer with ``pool_mode = transaction``) must not stand between. One that ignores our limits is
+    found out as soon as we connect (LimitsNotKept). Rows that row level security would hide are an error
+    (``row_security``): nobody takes them for absent.
+
+    A server changes its role, or what it allows, under its connections. When one became a standby, or may not be
+    written to, all are dropped, and what was asked is asked once more on a new one. Servers tell their role by
+    themselves from PostgreSQL 14 on; an older one refuses a change first, and the next attempt finds another.
     """
 
     def __init__(
@@ -63,6 +91,7 @@ class Database:
             "application_name": "connect",
             "lock_timeout": _milliseconds(settings.lock_seconds),
             "statement_timeout": _milliseconds(settings.statement_seconds),
+            "row_security": "off",
             **(session or {}),
         }
         self._size = settings.pool_size
@@ -108,6 +137,10 @@ class Database:
         """
         return await self._once(self._changes, statement, values)
 
+    async def try_write(self, table: str) -> None:
+        """Commit something and leave nothing behind. Raises what a change of this table would raise now."""
+        await self.write(_WRITE.format(table=table))
+
     # -- how ------------------------------------------------------------------------------------------------------
 
     async def _pool(self, size: int, session: dict[str, str]) -> asyncpg.Pool:
@@ -115,7 +148,7 @@ class Database:
             self._dsn,
             min_size=0,
             max_size=size,
-            init=speak_json,
+            init=partial(_begin_session, limits={name: session[name] for name in _LIMITS if name in session}),
             reset=_keep,
             timeout=self._connect,
             command_timeout=self._statement + 1,  # the server's own limit comes first: it says more
@@ -124,18 +157,31 @@ class Database:
 
     async def _once(self, pool: asyncpg.Pool, statement: str, values: tuple[object, ...]) -> list[asyncpg.Record]:
         try:
-            return await self._alone(pool, statement, values)
-        except _CUT:  # most often, a pooled connection died of old age
-            await pool.expire_connections()
-            return await self._alone(pool, statement, values)
+            rows, of_standby = await self._alone(pool, statement, values)
+        except (*_CUT, *_DONE_WITH):  # most often, a pooled connection died of old age
+            await self._expire()
+        else:
+            if not of_standby or pool is self._changes:
+                return rows
+            await self._expire()
+        return (await self._alone(pool, statement, values))[0]
 
-    async def _alone(self, pool: asyncpg.Pool, statement: str, values: tuple[object, ...]) -> list[asyncpg.Record]:
+    async def _alone(
+        self, pool: asyncpg.Pool, statement: str, values: tuple[object, ...]
+    ) -> tuple[list[asyncpg.Record], bool]:
+        """The rows, and whether a standby answered."""
         connection = await pool.acquire(timeout=self.operation)
         try:
             rows: list[asyncpg.Record] = await connection.fetch(statement, *values)
-            return rows
+            return rows, _is(connection, "in_hot_standby")
         finally:
             await self._give_back(pool, connection)
+
+    async def _expire(self) -> None:
+        """Have every connection replaced before it is used again, those that read as well: a change must not be read
+        back from another server."""
+        for pool in (self._changes, self._read_only):
+            await pool.expire_connections()
 
     @asynccontextmanager
     async def _transaction(
@@ -143,25 +189,31 @@ class Database:
     ) -> AsyncIterator[asyncpg.Connection]:
         try:
             connection, transaction = await self._begin(pool, isolation)
-        except _CUT:  # a pooled connection died of old age; nothing was sent on it yet
-            await pool.expire_connections()
-            connection, transaction = await self._begin(pool, isolation)
+        except (*_CUT, *_DONE_WITH):  # it died of old age, or its server has another role; nothing was sent on it yet
+            await self._expire()
+            connection, transaction = await self._begin(pool, isolation, standby=pool is self._read_only)
         try:
             yield connection
             await transaction.commit()
-        except BaseException:
+        except BaseException as error:
             await _abandon(connection, transaction)
+            if isinstance(error, _DONE_WITH):
+                await self._expire()
             raise
         finally:
             await self._give_back(pool, connection)
 
     async def _begin(
-        self, pool: asyncpg.Pool, isolation: Literal["repeatable_read"] | None
+        self, pool: asyncpg.Pool, isolation: Literal["repeatable_read"] | None, *, standby: bool = False
     ) -> tuple[asyncpg.Connection, asyncpg.transaction.Transaction]:
         connection = await pool.acquire(timeout=self.operation)
         try:
             transaction = connection.transaction(isolation=isolation)
             await transaction.start()
+            if _is(connection, "in_hot_standby") and not standby:
+                raise asyncpg.ReadOnlySQLTransactionError("it is a standby")
+            if pool is self._changes and _is(connection, "default_transaction_read_only"):
+                raise asyncpg.ReadOnlySQLTransactionError("its transactions are read-only")
         except BaseException:
             connection.terminate()
             await self._give_back(pool, connection)
@@ -228,6 +280,18 @@ async def _abandon(connection: asyncpg.Connection, transaction: asyncpg.transact
             await transaction.rollback()
     except DRIVER_ERRORS:
         connection.terminate()
+
+
+async def _begin_session(connection: asyncpg.Connection, limits: Mapping[str, str]) -> None:
+    """Make sure of the limits, which a pooler may have ignored. Raises LimitsNotKept."""
+    if unkept := await connection.fetch(_UNKEPT, list(limits), list(limits.values())):
+        raise LimitsNotKept(f"its session does not keep {', '.join(row['name'] for row in unkept)}")
+    await speak_json(connection)
+
+
+def _is(connection: asyncpg.Connection, setting: str) -> bool:
+    """Whether the server says, with its last answer, that the setting is on."""
+    return bool(getattr(connection.get_settings(), setting, "off") == "on")
 
 
 async def speak_json(connection: asyncpg.Connection) -> None:

@@ -25,7 +25,7 @@ import asyncpg
 import structlog
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from activities.database import DRIVER_ERRORS, Database
+from activities.database import DRIVER_ERRORS, Database, LimitsNotKept
 from workflows.domain.systems import DIRECTORY
 from workflows.domain.text import safe_text
 from workflows.ports import STALE_REVISION
@@ -43,7 +43,7 @@ UNAVAILABLE = (
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
     asyncpg.PostgresSystemError,
-    asyncpg.ReadOnlySQLTransactionError,  # a standby, for as long as a failover takes
+    asyncpg.InvalidTransactionStateError,  # a standby, for as long as a failover takes; a transaction that was ended
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
 )
@@ -51,12 +51,24 @@ UNAVAILABLE = (
 
 BUSY = (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError, asyncpg.TransactionRollbackError)
 
+_POOLER = (
+    "Connect to PostgreSQL itself; of pgbouncer, only with pool_mode = session, and without them in "
+    "ignore_startup_parameters"
+)
+_REACH = "Check that it runs and can be reached from the worker"
+READ_ONLY = (
+    "It is a standby, or default_transaction_read_only is on for it, this database or this role: see to that, or have "
+    "{SETTING} name the primary"
+)
+
 _REMEDIES: dict[type[Exception], str] = {
     asyncpg.UndefinedTableError: "Run `{PREPARE}`",
     asyncpg.UndefinedColumnError: "Run `{PREPARE}`",
     asyncpg.InsufficientPrivilegeError: "Grant the role what deploy/ lists for it",
     asyncpg.InvalidAuthorizationSpecificationError: "Correct the user or password in {SETTING}",
     asyncpg.InvalidCatalogNameError: "Create the database, or correct {SETTING}",
+    LimitsNotKept: _POOLER,
+    asyncpg.ProtocolViolationError: _POOLER,  # pgbouncer, of a parameter that it does not know
     asyncpg.ClientConfigurationError: "Correct {SETTING}",
 }
 
@@ -99,8 +111,9 @@ def translated(error: Exception, database: Database) -> ApplicationError:
     if isinstance(error, BUSY):
         why = "Somebody holds a lock, or it is overloaded: see pg_stat_activity"
         return benign(f"The {database} is busy: {safe_message(error)}. {why}", type=SYSTEM_BUSY)
-    if isinstance(error, UNAVAILABLE) and not isinstance(error, ValueError):
-        why = "Check that it runs and can be reached from the worker"
+    if isinstance(error, UNAVAILABLE) and not isinstance(error, ValueError | asyncpg.ProtocolViolationError):
+        read_only = isinstance(error, asyncpg.ReadOnlySQLTransactionError)
+        why = READ_ONLY.format(SETTING=database.setting) if read_only else _REACH
         return benign(f"The {database} is unavailable: {safe_message(error)}. {why}", type=SYSTEM_UNAVAILABLE)
     remedies = (remedy for kind, remedy in _REMEDIES.items() if isinstance(error, kind))
     prepare = "connect migrate" if database.name == DIRECTORY else "connect systems prepare"

@@ -1,15 +1,17 @@
 """What Connect needs beside a system's own tables. It is added only on request."""
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
 import asyncpg
 from temporalio.exceptions import ApplicationError
 
-from activities.database import Database, Databases, open_databases
-from activities.errors import SYSTEM_REJECTED, attempt_on
+from activities.database import DRIVER_ERRORS, Database, Databases, open_databases
+from activities.errors import SYSTEM_REJECTED, attempt_on, translated
+from activities.internet.accounting import weaknesses
 from activities.settings import Settings
-from workflows.domain.systems import INTERNET, TELEPHONY, System
+from workflows.domain.systems import DIRECTORY, INTERNET, TELEPHONY, System
 
 FENCE = Path(__file__).parents[1] / "deploy/fence.sql"
 
@@ -37,6 +39,31 @@ OURS = {
 }
 """The tables and columns that Connect adds."""
 
+RIGHTS = {
+    TELEPHONY: {
+        "subscriber": "SELECT INSERT UPDATE",
+        "location": "SELECT DELETE",
+        "connect_fence": "SELECT INSERT UPDATE",
+    },
+    INTERNET: {
+        "radcheck": "SELECT INSERT UPDATE DELETE",
+        "radreply": "SELECT INSERT DELETE",
+        "radacct": "SELECT",
+        "connect_fence": "SELECT INSERT UPDATE",
+    },
+}
+"""What the worker's role may do to each table, as deploy/*/grants.sql grants it."""
+
+CHECKS: dict[System, tuple[Callable[[asyncpg.Connection], Awaitable[list[str]]], ...]] = {INTERNET: (weaknesses,)}
+"""What else is looked for in a system that lacks nothing."""
+
+_NOT_GRANTED = """
+SELECT name, string_agg(privilege, ', ' ORDER BY n) AS privileges
+FROM unnest($1::text[], $2::text[]) AS t(name, list),
+  unnest(string_to_array(list, ' ')) WITH ORDINALITY AS p(privilege, n)
+WHERE NOT CASE privilege WHEN 'DELETE' THEN has_table_privilege(name, privilege)
+  ELSE has_any_column_privilege(name, privilege) END GROUP BY name ORDER BY name"""
+
 _MISSING = """
 SELECT part FROM unnest($1::text[]) WITH ORDINALITY AS w(part, n), split_part(part, ' ', 2) AS name
 WHERE CASE WHEN part NOT LIKE 'column %' THEN to_regclass(name) IS NULL
@@ -62,6 +89,45 @@ async def prepare(settings: Settings) -> list[str]:
     return added or ["Other adapters than our own switch every system: nothing to prepare"]
 
 
+async def why_not_written(settings: Settings) -> str:
+    """Why Connect's own database takes no write of ours, and the remedy; empty when it does."""
+    async with Database(DIRECTORY, settings.directory_dsn.get_secret_value(), settings) as directory:
+        try:
+            async with asyncio.timeout(directory.operation):
+                await directory.try_write("sites")
+        except DRIVER_ERRORS as error:
+            return translated(error, directory).message
+    return ""
+
+
+async def check(settings: Settings) -> list[str]:
+    """What is wrong with the instances that our own adapters switch, and what to do, a line each. Changes nothing.
+
+    Empty when nothing is. An instance that is away counts as wrong.
+    """
+    async with open_databases(settings) as databases:
+        databases.instances.check_environment()
+        ours = [it for it in databases.instances.served.values() if it.ours]
+        return [line for it in ours for line in await _problems(it.system, databases.of(*it.key))]
+
+
+async def _problems(system: System, database: Database) -> list[str]:
+    try:
+        async with asyncio.timeout(database.operation), database.read_only() as connection:
+            if missing := await _missing(connection, (*OF_SYSTEMS[system], *OURS[system], *HELPFUL[system])):
+                return [_lacks(database, missing)]
+            rights = RIGHTS[system]
+            rows = await connection.fetch(_NOT_GRANTED, list(rights), list(rights.values()))
+            role = await connection.fetchval("SELECT current_user")
+            found = [f"{role} may not {row['privileges']} {row['name']}: deploy/ lists its rights" for row in rows]
+            if not found:
+                await database.try_write("connect_fence")
+            found += [line for check in CHECKS.get(system, ()) for line in await check(connection)]
+    except DRIVER_ERRORS as error:
+        return [translated(error, database).message]
+    return [f"{database}: {line}" for line in found]
+
+
 async def check_systems(databases: Databases) -> list[str]:
     """What instances of a file that our own adapters switch lack. One that is away is not checked.
 
@@ -83,7 +149,11 @@ async def _lack(system: System, database: Database) -> str:
             missing = await _missing(connection, (*OF_SYSTEMS[system], *OURS[system]))
     except ApplicationError as error:
         return error.message if error.type == SYSTEM_REJECTED else ""
-    return f"The {database} lacks {', '.join(missing)}: run `connect systems prepare`" if missing else ""
+    return _lacks(database, missing) if missing else ""
+
+
+def _lacks(database: Database, missing: Iterable[str]) -> str:
+    return f"The {database} lacks {', '.join(missing)}: run `connect systems prepare`"
 
 
 async def _prepare(system: System, database: Database) -> list[str]:

@@ -52,6 +52,14 @@ class DirectoryAway(Away):
     part = "The directory's database"
 
 
+class DirectoryNotWritable(DirectoryAway):
+    """The directory's database answers, and does not take what we write. ``why`` says how to mend it."""
+
+    def __init__(self, why: str) -> None:
+        StarterError.__init__(self, f"{why}.")
+        self.retry_after = 5
+
+
 class NotReady(StarterError):
     """Something this process needs does not answer, or lacks what this process needs."""
 

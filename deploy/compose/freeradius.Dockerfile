@@ -6,6 +6,7 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/* \
  && install --directory --owner=freerad --group=freerad /run/radius
 COPY deploy/freeradius/radiusd.conf /etc/connect/radiusd.conf
+COPY deploy/freeradius/accounting.conf deploy/freeradius/accounting.policy deploy/freeradius/ipv6.conf /etc/connect/
 COPY deploy/compose/freeradius.sh /usr/local/bin/
 USER freerad
 EXPOSE 1812/udp 1813/udp

@@ -16,4 +16,7 @@ password=$(secret radius-daemon-password)
 shared=$(secret radius-secret)
 printf '*:*:*:radius_daemon:%s\n' "$password" >pgpass
 printf 'radius_secret = "%s"\n' "$shared" >secret.conf
+if [ -n "${RADIUS_CLIENTS_IPV6:-}" ]; then
+  cp "${CONFIGURATION:-/etc/connect}/ipv6.conf" ipv6.conf
+fi
 exec freeradius -f -l stdout -d "${CONFIGURATION:-/etc/connect}"

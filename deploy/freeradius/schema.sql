@@ -69,7 +69,11 @@ CREATE TABLE IF NOT EXISTS radacct (              -- sessions; open while acctst
   framedinterfaceid   text,
   delegatedipv6prefix inet,
   class               text);
+ALTER TABLE radacct                              -- what accounting.conf needs, and FreeRADIUS's own table has not
+  ADD COLUMN IF NOT EXISTS nasidentifier text,        -- tells NASes apart that share an address
+  ADD COLUMN IF NOT EXISTS accteventtime timestamptz; -- of the newest event, by the clock of the NAS
 CREATE INDEX IF NOT EXISTS radacct_active_session_idx ON radacct (username) WHERE acctstoptime IS NULL;
+CREATE INDEX IF NOT EXISTS radacct_bulk_close ON radacct (nasipaddress, acctstarttime) WHERE acctstoptime IS NULL;
 CREATE INDEX IF NOT EXISTS radacct_alive_idx ON radacct (lower(username))  -- Connect's: what may still be in use
   WHERE acctstoptime IS NULL OR acctupdatetime > acctstoptime;
 

@@ -19,8 +19,8 @@ async def healthz() -> dict[str, bool]:
 
 @router.get("/readyz", summary="Able to work", responses={503: problems.described()[503]})
 async def readyz(clients: Clients) -> Readiness:
-    """Temporal and the directory's database answer, and Temporal has our search attributes. If not, the problem
-    document says what is wrong."""
+    """Temporal answers and has our search attributes, and the directory's database takes a write, which leaves nothing
+    behind. If not, the problem document says what is wrong, and what to do."""
     answers = await asyncio.gather(clients.gateway.ready(), clients.directory.ready(), return_exceptions=True)
     if causes := [answer for answer in answers if isinstance(answer, Away | SearchAttributeMissing)]:
         raise NotReady(causes)

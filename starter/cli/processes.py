@@ -45,7 +45,8 @@ def worker(
         bool,
         typer.Option(
             "--check",
-            help="Start none: say what cannot be served, and leave with 0 when Temporal has heard of a worker here",
+            help="Start none: say what cannot be served, and leave with 0 when Temporal has heard of a worker here and "
+            "the directory takes a write",
         ),
     ] = False,
 ) -> None:
@@ -64,16 +65,20 @@ def _check_worker() -> int:
     from pydantic import ValidationError
 
     from activities.adapters import problems_of
+    from activities.prepare import why_not_written
     from activities.settings import Settings
     from starter.temporal.connection import why_not_heard_of
 
+    found = [asyncio.run(why_not_heard_of(socket.gethostname()))]
     with suppress(ValidationError):  # then no worker starts, and says why
-        for problem in asyncio.run(problems_of(Settings())):
+        settings = Settings()
+        for problem in asyncio.run(problems_of(settings)):
             complain("worker --check", problem)
-    why = asyncio.run(why_not_heard_of(socket.gethostname()))
-    if why:
+        found.append(asyncio.run(why_not_written(settings)))
+    found = list(filter(None, found))
+    for why in found:
         complain("worker", why)
-    return int(bool(why))
+    return int(bool(found))
 
 
 @app.command()
@@ -104,16 +109,23 @@ def migrate() -> None:
     typer.echo("The directory has the newest schema.")
 
 
-def prepare() -> None:
+def prepare(
+    check: Annotated[
+        bool, typer.Option("--check", help="Change nothing, and say what is wrong with them; exit status 1 if anything")
+    ] = False,
+) -> None:
     """Add to every Kamailio's and FreeRADIUS's database what Connect needs there, and nothing else."""
     import asyncio
 
     from activities.prepare import NotPrepared
+    from activities.prepare import check as problems_of
     from activities.prepare import prepare as run
 
     with process("systems prepare", NotPrepared, ValueError) as settings:
-        done = asyncio.run(run(settings))
-    typer.echo("\n".join(done) or "Both systems have what Connect needs.")
+        done = asyncio.run(problems_of(settings) if check else run(settings))
+    typer.echo("\n".join(done) or "Every system has what Connect needs.")
+    if check and done:
+        leave(1)
 
 
 @contextmanager

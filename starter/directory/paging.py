@@ -6,13 +6,15 @@ import binascii
 import json
 from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import asyncpg
 
-from activities.database import Database
-from activities.errors import BUSY, UNAVAILABLE
-from starter.errors import DirectoryAway, NoSuchPage
+from activities.database import Database, LimitsNotKept
+from activities.errors import BUSY, UNAVAILABLE, translated
+from starter.errors import DirectoryAway, DirectoryNotWritable, NoSuchPage
+
+T = TypeVar("T")
 
 _AWAY = (
     *UNAVAILABLE,
@@ -51,12 +53,21 @@ class DirectoryDatabase:
         """As ``Database.write``: the statement must be idempotent."""
         return await self._answer(self._database.write(statement, *values))
 
-    async def _answer(self, rows: Awaitable[list[asyncpg.Record]]) -> list[asyncpg.Record]:
+    async def try_write(self, table: str) -> None:
+        """As ``Database.try_write``. Raises DirectoryAway, with the remedy, whatever keeps us from writing."""
+        try:
+            await self._answer(self._database.try_write(table))
+        except asyncpg.PostgresError as error:
+            raise DirectoryNotWritable(translated(error, self._database).message) from error
+
+    async def _answer(self, rows: Awaitable[T]) -> T:
         try:
             async with asyncio.timeout(self._timeout):
                 return await rows
         except asyncpg.UndefinedTableError as error:
             raise DirectoryAway("it has no tables yet", "Run connect migrate") from error
+        except (asyncpg.ReadOnlySQLTransactionError, LimitsNotKept) as error:
+            raise DirectoryNotWritable(translated(error, self._database).message) from error
         except _AWAY as error:
             raise DirectoryAway(type(error).__name__) from error
 

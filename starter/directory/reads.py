@@ -121,8 +121,8 @@ class DirectoryReads:
         self.database = DirectoryDatabase(database, timeout)
 
     async def ready(self) -> None:
-        """Return when the database answers and has our tables."""
-        await self.database.read("SELECT 1 FROM sites LIMIT 1")
+        """Return when the database has our tables, and a write of ours is committed there."""
+        await self.database.try_write("sites")
 
     # -- sites ------------------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ import os
 import secrets
 import socket
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pyrad.client import Client, Timeout
@@ -44,6 +44,8 @@ Content-Length: 0
 
 """
 TIMEOUT = 0.5  # seconds that a living daemon has to answer
+LIMITS = "-c lock_timeout=2000 -c row_security=off"
+"""Of FreeRADIUS's sessions in its database: what is locked or hidden is an error, and it stays silent."""
 PASSFILE = "pgpass"  # its password for PostgreSQL, as libpq reads it (PostgreSQL manual, 34.16)
 
 
@@ -63,13 +65,13 @@ class Daemon(Child):
         env: Mapping[str, str],
         *,
         account: str,
-        configuration: Path,
+        configurations: Sequence[Path],
         files: Mapping[str, str],
     ) -> None:
         environment = {"PATH": PROGRAMS, "LC_ALL": "C", **env}
         super().__init__(name, argv, log, environment, folder=folder, identity=identity_of(account))
         self.port, self.address = port, f"{HOST}:{port}"
-        self._files = {configuration.name: configuration.read_text(encoding="utf-8"), **files}
+        self._files = {path.name: path.read_text(encoding="utf-8") for path in configurations} | dict(files)
 
     def start(self) -> None:
         """Start it in its folder, which is made for its account alone. StartFailed.
@@ -93,12 +95,21 @@ class Daemon(Child):
 
 
 class FreeRadius(Daemon):
-    """Internet logins (UDP ``port``) and accounting (the port after it)."""
+    """Internet logins (UDP ``port``) and accounting (the port after it), on the loopback of IPv6 as well if wanted."""
 
     def __init__(
-        self, server: EmbeddedPostgres, port: int, secret: str, folder: Path, log: Path, *, database: str = "radius"
+        self,
+        server: EmbeddedPostgres,
+        port: int,
+        secret: str,
+        folder: Path,
+        log: Path,
+        *,
+        database: str = "radius",
+        ipv6: bool = False,
     ) -> None:
         self._secret, role = secret, "radius_daemon"
+        configurations = ["radiusd.conf", "accounting.conf", "accounting.policy", *(["ipv6.conf"] if ipv6 else [])]
         super().__init__(
             "FreeRADIUS",
             ["freeradius", "-f", "-l", "stdout", "-d", HERE],
@@ -112,11 +123,14 @@ class FreeRadius(Daemon):
                 "RADIUS_ACCT_PORT": str(port + 1),
                 "RADIUS_CLIENTS": "127.0.0.0/8",
                 "RADIUS_MESSAGE_AUTHENTICATOR": "yes",
+                "PGOPTIONS": LIMITS,
+                "RADIUS_LISTEN_IPV6": "::1",
+                "RADIUS_CLIENTS_IPV6": "::1",
                 "RADIUS_DB": f"host={server.host} port={server.port} dbname={database} user={role} "  # it is logged
                 f"passfile={HERE}/{PASSFILE} connect_timeout=2 application_name=freeradius",
             },
             account="freerad",
-            configuration=DEPLOY / "freeradius/radiusd.conf",
+            configurations=[DEPLOY / "freeradius" / name for name in configurations],
             files={PASSFILE: server.passfile(role), "secret.conf": f'radius_secret = "{secret}"\n'},
         )
 
@@ -173,7 +187,7 @@ class Kamailio(Daemon):
                 "SIP_USRLOC_DB_MODE": str(db_mode),
             },
             account="kamailio",
-            configuration=DEPLOY / "kamailio/kamailio.cfg",
+            configurations=[DEPLOY / "kamailio/kamailio.cfg"],
             files={
                 PASSFILE: server.passfile(role),
                 "rpc-path.cfg": f'route[RPC_PATH] {{ $var(rpc_path) = "/RPC/{rpc_secret}"; }}\n',

@@ -27,7 +27,7 @@ NAME = re.compile(r"[A-Z][a-z]+[A-Z]\w+|[A-Z][A-Z0-9]*_[A-Z0-9_]+[A-Z0-9]")
 FILE = re.compile(r"[\w.*/-]+\.(?:py|md|yml|html|js|css|toml|cfg|conf|sql|lock|sh)")
 OTHERS = ("TEMPORAL_", "CONNECT_")  # names of Temporal's, and settings, which are looked up apart
 FOREIGN_NAMES = {"OurExchange"}  # of an example
-FOREIGN_FILES = {"temporal.toml", "rpc-path.cfg"}
+FOREIGN_FILES = {"temporal.toml", "rpc-path.cfg", "mods-config/sql/main/postgresql/queries.conf"}
 
 page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 

@@ -8,6 +8,7 @@ import pytest_asyncio
 
 from starter.local.children import StartFailed
 from starter.local.systems import check_installed
+from tests.systems.accounting import SCHEMAS, Place, running_place
 from tests.systems.service import Building, Systems, running_service, running_systems
 
 
@@ -27,6 +28,15 @@ def systems(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Systems]:
     """Both daemons, for all tests that leave them alone."""
     with running_systems(tmp_path_factory.mktemp("systems") / "data") as systems:
         yield systems
+
+
+@pytest_asyncio.fixture(scope="session", params=[*SCHEMAS])
+async def place(
+    request: pytest.FixtureRequest, systems: Systems, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Place]:
+    """A RADIUS server that accounts: ours, and an operator's."""
+    async with running_place(request.param, systems, tmp_path_factory.mktemp(request.param)) as place:
+        yield place
 
 
 @pytest_asyncio.fixture(scope="session")

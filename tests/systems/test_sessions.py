@@ -11,10 +11,10 @@ import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 
-from activities.prepare import prepare
+from activities.prepare import check, prepare
 from starter.local.databases import DEPLOY
 from starter.local.systems import FreeRadius
-from tests.support.databases import run_scripts
+from tests.support.databases import connected, run_scripts
 from tests.support.router import INTERIM, NOT_REMOVABLE, REJECTED, SESSION_NOT_FOUND, START, STOP, admitted
 from tests.support.waiting import eventually, free_udp_port
 from tests.systems.network import Network, running_network
@@ -290,9 +290,14 @@ async def test_radclient_gets_what_our_own_router_gets(network: Network, way: st
 
 async def test_the_stock_schema_works_once_it_is_prepared(systems: Systems, tmp_path: Path) -> None:
     server = systems.server
-    await run_scripts(await server.ensure_database("stock_radius"), STOCK)
-    prepared = await prepare(for_preparation(server, internet="stock_radius"))
-    assert any("table connect_fence added" in line for line in prepared)
+    stock_radius = await server.ensure_database("stock_radius")
+    await run_scripts(stock_radius, STOCK)
+    settings = for_preparation(server, internet="stock_radius")
+    assert any("table connect_fence added" in line for line in await prepare(settings))
+    async with connected(stock_radius) as connection:
+        for problem in await check(settings):
+            if "radacct" in problem:
+                await connection.execute(problem.rpartition(": ")[2])
     await run_scripts(server.dsn("stock_radius"), DEPLOY / "freeradius/grants.sql")
     here = (tmp_path / "radius", tmp_path / "radius.log")
     daemon = FreeRadius(server, free_udp_port(), systems.secret, *here, database="stock_radius")

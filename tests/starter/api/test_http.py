@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from html.parser import HTMLParser
 from typing import Any
 
+import asyncpg
 import httpx2
 import jsonschema
 import pytest
@@ -242,3 +243,43 @@ async def test_a_directory_without_tables_says_what_to_do(service: Service, sett
             answer = await api.get(f"{url}/readyz")
             assert answer.status_code == 503
             assert "connect migrate" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("damage", "repair", "told"),
+    [
+        (
+            "ALTER ROLE reader SET default_transaction_read_only = on",
+            "ALTER ROLE reader RESET default_transaction_read_only",
+            "It is a standby, or default_transaction_read_only is on",
+        ),
+        ("REVOKE INSERT ON sites FROM reader", "GRANT INSERT ON sites TO reader", "permission denied for table sites"),
+        (
+            "ALTER TABLE sites ENABLE ROW LEVEL SECURITY",
+            "ALTER TABLE sites DISABLE ROW LEVEL SECURITY",
+            "row-level security",
+        ),
+    ],
+)
+async def test_a_directory_that_takes_no_write_is_not_ready_and_says_why(
+    service: Service, settings: Settings, postgres: Any, damage: str, repair: str, told: str
+) -> None:
+    dsn = settings.directory_dsn.get_secret_value().replace("//postgres:", "//reader:")
+    admin = await asyncpg.connect(settings.directory_dsn.get_secret_value())
+    await admin.execute("CREATE ROLE reader LOGIN PASSWORD 'secret'; GRANT SELECT, INSERT ON sites TO reader")
+    try:
+        async with Database("directory", dsn, settings) as directory:
+            clients = ClientService(service.clients.gateway, DirectoryReads(directory), service.clients.watch, LIMITS)
+            async with serving(create_app(clients, TOKEN)) as url, calling(url) as api:
+                assert (await api.get(f"{url}/readyz")).json() == {"ready": True}
+                await admin.execute(damage)
+                await directory._expire()
+                answer = await api.get(f"{url}/readyz")
+                assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+                assert told in answer.json()["detail"]
+                assert "cannot be reached" not in answer.json()["detail"]
+                await admin.execute(repair)
+                assert (await api.get(f"{url}/readyz")).json() == {"ready": True}
+    finally:
+        await admin.execute("DROP OWNED BY reader; DROP ROLE reader")
+        await admin.close()

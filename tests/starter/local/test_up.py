@@ -67,7 +67,9 @@ async def test_what_is_wrong_with_the_systems_file_is_said_and_the_rest_is_serve
     terminal.start(env={"CONNECT_SYSTEMS_FILE": str(file)})
     await terminal.ready()
     assert terminal.line_with(f"{file}: gates.main has no url. Add it")
-    york = terminal.line_with(f"{file}: telephony.york is not served: adapter of [telephony.york]")
+    york = terminal.line_with(
+        f"telephony.york is not served: adapter of [telephony.york] in {file} is 'nowhere:Nothing'"
+    )
     assert "cannot be imported" in york
     assert "PYTHONPATH" in york
     log = (terminal.data / "logs/worker.log").read_text(encoding="utf-8")

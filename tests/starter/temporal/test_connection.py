@@ -13,6 +13,7 @@ from temporalio.client import Client
 from temporalio.common import SearchAttributeKey
 from temporalio.service import GrpcCompression, RPCError, RPCStatusCode
 
+from activities.settings import Settings
 from starter.temporal.connection import SearchAttributesMissing, connect, ensure_search_attributes, why_not_heard_of
 from tests.support.service import Service
 from tests.support.terminal import Terminal
@@ -53,8 +54,11 @@ async def test_the_environment_says_where_and_temporal_may_come_later(monkeypatc
         await ensure_search_attributes(client)
 
 
-async def test_a_worker_is_well_when_temporal_has_heard_of_it(service: Service, terminal: Terminal) -> None:
+async def test_a_worker_is_well_when_temporal_has_heard_of_it(
+    service: Service, terminal: Terminal, settings: Settings
+) -> None:
     """As docker-compose.yml asks, without another program than ours."""
+    terminal.environment["CONNECT_DIRECTORY_DSN"] = settings.directory_dsn.get_secret_value()
     terminal.environment["TEMPORAL_ADDRESS"] = service.temporal.service_client.config.target_host
     result = await terminal.connect("worker", "--check")
     assert (result.status, result.out, result.err) == (0, "", "")
@@ -62,6 +66,10 @@ async def test_a_worker_is_well_when_temporal_has_heard_of_it(service: Service, 
     result = await terminal.connect("worker", "--check")
     assert (result.status, result.out) == (1, "")
     assert "Temporal cannot be asked" in result.err
+    terminal.environment["CONNECT_DIRECTORY_DSN"] += "?default_transaction_read_only=on"
+    result = await terminal.connect("worker", "--check")
+    assert (result.status, result.out) == (1, "")
+    assert "or have CONNECT_DIRECTORY_DSN name the primary" in result.err
 
 
 async def test_a_worker_on_another_machine_is_not_this_one(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
