@@ -45,6 +45,13 @@ async def running_browser(*arguments: str) -> AsyncIterator[Browser]:
             await browser.close()
 
 
+async def fits(page: Page) -> bool:
+    """Whether nobody has to scroll sideways, when the page has its styles."""
+    await page.wait_for_load_state()
+    root = "document.documentElement"
+    return bool(await page.evaluate(f"{root}.scrollWidth <= {root}.clientWidth"))
+
+
 @dataclass
 class Browsers:
     """Opens browsers of the console, and takes down what they complain of.

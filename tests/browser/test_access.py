@@ -8,7 +8,7 @@ import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, expect
 
-from tests.browser.browsing import NARROW, WIDE, Browsers, Theme
+from tests.browser.browsing import NARROW, WIDE, Browsers, Theme, fits
 from tests.support.service import Service, number, unique
 
 STANDARD = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
@@ -56,7 +56,7 @@ async def test_axe_finds_nothing_on_any_page(browsers: Browsers, client: str, th
         assert answer is not None
         assert answer.status == 200, path
         found += await violations(page, path)
-        if not await page.evaluate("document.documentElement.scrollWidth <= innerWidth"):
+        if not await fits(page):
             found.append(f"{path}: wider than the screen")
     assert not found, found
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest_asyncio
 from playwright.async_api import Page, expect
 
-from tests.browser.browsing import Browsers, listening, titled
+from tests.browser.browsing import Browsers, fits, listening, titled
 from tests.support.service import Service, number, unique
 
 PLACE = "Bright House"
@@ -189,7 +189,7 @@ async def test_one_row_menu_is_open_at_a_time_and_none_is_cut_off(browsers: Brow
             await last.scroll_into_view_if_needed()
             await expect(last).to_be_in_viewport(ratio=1)
             await last.click(trial=True)
-            assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+            assert await fits(page)
 
 
 async def test_many_clients_come_page_by_page_each_once(browsers: Browsers, service: Service) -> None:

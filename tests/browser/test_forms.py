@@ -6,7 +6,7 @@ from typing import Any
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, expect
 
-from tests.browser.browsing import NARROW, Browsers
+from tests.browser.browsing import NARROW, Browsers, fits
 from tests.support.service import SITE, Service, number, unique
 from tests.support.waiting import eventually
 
@@ -216,8 +216,7 @@ async def test_the_forms_are_accessible_in_both_themes_and_on_a_narrow_screen(
             await tab.goto(path)
             found = await Axe().run(tab)
             assert found.violations_count == 0, f"{path}: {found.generate_report()}"
-            width = await tab.evaluate("document.documentElement.scrollWidth")
-            assert width <= await tab.evaluate("document.documentElement.clientWidth"), path
+            assert await fits(tab), path
     await page.emulate_media(color_scheme="dark")
     for tab in (page, narrow):
         await tab.goto("/clients/new")

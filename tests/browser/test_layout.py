@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import FloatRect, Locator, Page, expect
+from playwright.async_api import FloatRect, Locator, expect
 
 from starter.console.rendering import templates
-from tests.browser.browsing import NARROW, WIDE, Browsers
+from tests.browser.browsing import NARROW, WIDE, Browsers, fits
 from tests.browser.test_clients import copies
 from tests.support.service import Service, number, unique
 
@@ -34,11 +34,6 @@ async def tenant(service: Service, row: str) -> dict[str, Any]:
     found = await service.api.get("/clients", params={"site": row, "q": "alpha"})
     client: dict[str, Any] = found.json()["items"][0]
     return client
-
-
-async def fits(page: Page) -> bool:
-    """Whether nobody has to scroll sideways."""
-    return bool(await page.evaluate("document.documentElement.scrollWidth <= innerWidth"))
 
 
 async def box(element: Locator) -> FloatRect:

@@ -8,7 +8,7 @@ import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, expect
 
-from tests.browser.browsing import NARROW, Browsers, Theme, listening
+from tests.browser.browsing import NARROW, Browsers, Theme, fits, listening
 from tests.support.service import Service, unique
 from tests.support.waiting import eventually
 
@@ -123,11 +123,7 @@ async def test_on_a_narrow_screen_a_day_says_how_many_and_leads_to_them(browsers
     page = await browsers.signed_in(f"/upcoming?site={mews}&month=2199-04", width=NARROW)
     await page.get_by_role("link", name="2 planned on 1 Apr 2199").click()
     await expect(page.locator(".ahead tbody tr")).to_have_count(2)
-    await no_sideways_scrolling(page)
-
-
-async def no_sideways_scrolling(page: Page) -> None:
-    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert await fits(page)
 
 
 # -- attention --------------------------------------------------------------------------------------------------------
@@ -212,7 +208,7 @@ async def test_everybody_can_use_both_pages(browsers: Browsers, slow: Service, m
         await flawless(page)
         await page.set_viewport_size({"width": NARROW, "height": 900})
         await flawless(page)
-        await no_sideways_scrolling(page)
+        assert await fits(page)
 
 
 async def flawless(page: Page) -> None:

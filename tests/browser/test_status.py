@@ -9,7 +9,7 @@ import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, expect
 
-from tests.browser.browsing import NARROW, Browsers, listening
+from tests.browser.browsing import NARROW, Browsers, fits, listening
 from tests.support.service import Service, number
 from tests.support.waiting import eventually
 
@@ -315,4 +315,4 @@ async def test_nothing_keeps_anybody_from_using_it(browsers: Browsers, acme: dic
             await page.goto(address(acme, queries))
             found = (await Axe().run(page)).response["violations"]
             assert not found, (theme, queries, [(wrong["id"], wrong["nodes"][0]["html"]) for wrong in found])
-            assert await page.evaluate("document.documentElement.scrollWidth") <= width, queries
+            assert await fits(page), queries
