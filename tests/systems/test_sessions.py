@@ -186,6 +186,7 @@ async def test_an_interim_ten_minutes_later_of_a_session_whose_row_stayed_open_i
     async with network.nas() as nas:
         assert await nas.log_in(acme, password, "s1") == ADMITTED
         nas.sessions.clear()  # another part of it says that it does not know the session
+        await grow_old(network, acme)  # nothing was heard of it for longer than an Interim interval: that is believed
         await network.building.tell(acme, "suspend")
         await ten_minutes_pass(network, acme)
         nas.sessions["s1"] = acme
@@ -198,15 +199,20 @@ async def test_an_interim_ten_minutes_later_of_a_session_whose_row_stayed_open_i
 async def ten_minutes_pass(network: Network, client_id: str) -> None:
     """As far as rows can tell, all that they say was ten minutes ago."""
     await network.rounds(1)
-    await network.execute(
-        """UPDATE radacct SET acctstarttime = acctstarttime - interval '10 minutes',
-          acctupdatetime = acctupdatetime - interval '10 minutes' WHERE username = $1""",
-        client_id,
-    )
+    await grow_old(network, client_id)
     sql = "UPDATE watched SET since = since - interval '10 minutes' WHERE client_id = $1"
     await network.execute(sql, client_id, database="connect")
     await network.rounds()
     assert await network.lines_with(client_id, "alive") == []
+
+
+async def grow_old(network: Network, client_id: str) -> None:
+    """What accounting has of the client's sessions is older by eleven minutes: by more than an Interim interval."""
+    await network.execute(
+        """UPDATE radacct SET acctstarttime = acctstarttime - interval '11 minutes',
+          acctupdatetime = acctupdatetime - interval '11 minutes' WHERE username = $1""",
+        client_id,
+    )
 
 
 async def test_an_account_that_comes_alive_after_its_client_was_closed_is_ended_and_told(network: Network) -> None:

@@ -59,12 +59,13 @@ async def test_a_role_that_can_begin_a_session_and_not_go_on_is_named(world: Wor
 
 async def test_rights_that_the_worker_needs_are_named(world: World) -> None:
     await world.execute("internet", "CREATE ROLE reader LOGIN PASSWORD 'secret'")
-    await world.execute("internet", "GRANT SELECT ON radcheck, radreply, radacct TO reader")
+    await world.execute("internet", "GRANT SELECT ON radcheck, radreply, radacct, radusergroup, radgroupreply TO reader")
     await world.open({"internet": world.dsns["internet"].replace("//postgres:", "//reader:")})
     problems = await check(world.settings)
     assert [problem.partition(": ")[2] for problem in problems] == [
         "reader may not SELECT, INSERT, UPDATE connect_fence: deploy/ lists its rights",
         "reader may not INSERT, UPDATE, DELETE radcheck: deploy/ lists its rights",
+        "reader may not SELECT radgroupcheck: deploy/ lists its rights",
         "reader may not INSERT, DELETE radreply: deploy/ lists its rights",
     ]
     await world.execute("internet", "DROP OWNED BY reader")
