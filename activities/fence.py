@@ -71,6 +71,25 @@ class Owner:
 
 
 @dataclass(frozen=True)
+class SeenLogin:
+    """How a line or account was last seen: whether with its ``own`` secret, from before Connect; and ``known_as`` whom,
+    where Connect would not have named it so."""
+
+    own: bool
+    known_as: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, secret: str, known_as: str) -> "SeenLogin":
+        """The login that evidence describes in these words."""
+        return cls(secret == OWN_SECRET, tuple(known_logins(known_as)))
+
+
+def known_logins(known_as: str) -> list[str]:
+    """The logins that evidence names so."""
+    return known_as.split(", ") if known_as else []
+
+
+@dataclass(frozen=True)
 class Entry:
     """What an order finds when it is let through: the system's own ``rows`` and the ``owners`` of what it names.
 

@@ -80,7 +80,7 @@ _SHARED = (
 )
 _OWN = {
     TELEPHONY: (
-        *("sip_domain", "sip_server", "sip_rpc_urls", "sip_rpc_secret", "sip_rpc_secret_file"),
+        *("sip_domain", "sip_country", "sip_server", "sip_rpc_urls", "sip_rpc_secret", "sip_rpc_secret_file"),
         *("calls_in_progress", "probe_lines"),
     ),
     INTERNET: (

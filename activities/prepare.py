@@ -12,6 +12,7 @@ from activities.errors import SYSTEM_REJECTED, attempt_on, translated
 from activities.internet.accounting import weaknesses
 from activities.internet.sql import TABLES
 from activities.settings import Settings
+from activities.telephony.spelling import PLAIN
 from workflows.domain.systems import DIRECTORY, INTERNET, TELEPHONY, System
 
 FENCE = Path(__file__).parents[1] / "deploy/fence.sql"
@@ -21,12 +22,21 @@ ALTER TABLE subscriber
   ADD COLUMN IF NOT EXISTS in_service   smallint NOT NULL DEFAULT 1 CHECK (in_service IN (0, 1)),
   ADD COLUMN IF NOT EXISTS may_call_out smallint NOT NULL DEFAULT 1 CHECK (may_call_out IN (0, 1))"""
 
+SPELLINGS = f"""
+CREATE INDEX IF NOT EXISTS connect_spelling ON subscriber ({PLAIN.format("username")});
+CREATE INDEX IF NOT EXISTS connect_registered ON location ({PLAIN.format("username")});
+ANALYZE subscriber; ANALYZE location"""
+
 ALIVE = """
 CREATE INDEX radacct_alive_idx ON radacct (lower(username))
   WHERE acctstoptime IS NULL OR acctupdatetime > acctstoptime"""
 
-HELPFUL = {TELEPHONY: (), INTERNET: ("index radacct_alive_idx",)}
-"""What is added, too, but not needed: without it the watch of what is off is slower (activities/internet/alive.py)."""
+HELPFUL = {
+    TELEPHONY: ("index connect_spelling", "index connect_registered"),
+    INTERNET: ("index radacct_alive_idx",),
+}
+"""What is added, too, but not needed: without it lines are found slowly in all their spellings
+(activities/telephony/spelling.py), and the watch of what is off is slower (activities/internet/alive.py)."""
 
 OF_SYSTEMS = {
     TELEPHONY: ("table subscriber", "table location"),
@@ -172,6 +182,8 @@ async def _prepare(system: System, database: Database) -> list[str]:
             await connection.execute(FENCE.read_text(encoding="utf-8"))
         if any(part.startswith("column") for part in missing):
             await connection.execute(SWITCHES)
+        if "index connect_spelling" in missing or "index connect_registered" in missing:
+            await connection.execute(SPELLINGS)
         if "index radacct_alive_idx" in missing:
             await connection.execute(ALIVE)
     return [f"{database}: {part} added" for part in missing] or [f"{database}: nothing to add"]

@@ -9,6 +9,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal, Self
 
+from phonenumbers import SUPPORTED_REGIONS
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -57,6 +58,11 @@ class Settings(BaseSettings):
     token: SecretStr | None = Field(None, description="The token itself, where a file is not handy")
 
     sip_domain: str = Field("connect.local", description="SIP domain (digest realm) of every line")
+    sip_country: str = Field(
+        "",
+        description="The country (ISO 3166) whose national numbers are usernames there: GB for 02079460001. "
+        "Empty: a line that may be there in national form is neither taken on nor made anew",
+    )
     sip_server: str | None = Field(None, description="host:port where telephones register, as credentials show it")
     radius_server: str | None = Field(None, description="host:port where routers log in, as credentials show it")
     radius_secret_file: Path | None = Field(None, description="File with the secret we share with the RADIUS server")
@@ -188,6 +194,14 @@ class Settings(BaseSettings):
                     "connect.example,10.0.0.5:8000,[fd00::5]"
                 )
         return hosts
+
+    @field_validator("sip_country")
+    @classmethod
+    def _sip_country(cls, country: str) -> str:
+        code = country.strip().upper()
+        if code and code not in SUPPORTED_REGIONS:
+            raise ValueError("must be the two letters of a country (ISO 3166): GB")
+        return code
 
     @field_validator("public_url")
     @classmethod

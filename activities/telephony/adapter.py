@@ -2,10 +2,14 @@
 
 Both switches are in the SELECT that Kamailio makes for every request, so a commit takes effect at once. Deleting its
 rows of ``location`` ends a line's registrations (db_mode 3). JSON-RPC ends what servers keep in memory: calls, and
-registrations in db_mode 1.
+registrations in db_mode 1 and 2.
+
+A line is every row whose username spells its number, in any domain (spelling.py). Where such a row was there before, it
+is the line and keeps its secret; a second one is never made beside it.
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -18,14 +22,17 @@ import structlog
 from activities.database import DRIVER_ERRORS, Database, Databases
 from activities.directory.evidence import Evidences
 from activities.errors import attempt_on, safe_message, stale_revision
-from activities.fence import Fence, Owner, judge
+from activities.fence import Fence, judge
 from activities.instances import Instance
 from activities.secrets import ha1, sip_password, sip_username
 from activities.telephony import sql
 from activities.telephony.alive import CeasedLines
 from activities.telephony.kamailio_rpc import RpcFailed, Servers, ServerState
-from activities.telephony.observation import Line
+from activities.telephony.observation import Line, Row, refused
 from activities.telephony.sip_probe import Probe
+from activities.telephony.spelling import Forms, forms_of
+from activities.telephony.tables import LineTables, Wanted
+from workflows.domain.provisioning.standing import Doubt
 from workflows.domain.systems import TELEPHONY, System
 from workflows.ports import Ensure, Evidence, Observed, ServiceSystem, Watched
 
@@ -35,7 +42,20 @@ FENCE = Fence(TELEPHONY, "line", sql.KNOWN)
 
 _NO_TROUBLE = ServerState()
 
+Login = tuple[str, str]
+"""The username and domain of a row of subscriber: what a telephone logs in as."""
+
 log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Switched:
+    """What a change did: the lines that got another secret, those that were ``refused``, and whom servers may have
+    registered of each line, by address-of-record."""
+
+    rekeyed: set[str]
+    refused: dict[str, Doubt]
+    aors: dict[str, set[str]]
 
 
 @dataclass(frozen=True)
@@ -48,7 +68,7 @@ class KamailioTelephony(ServiceSystem):
     database: Database
     evidences: Evidences
     master_key: bytes = field(repr=False)
-    domain: str
+    tables: LineTables
     servers: Servers
     probe: Probe | None
     end_calls: bool
@@ -64,24 +84,23 @@ class KamailioTelephony(ServiceSystem):
             if not settings.sip_server:
                 raise ValueError("CONNECT_PROBE_LINES needs CONNECT_SIP_SERVER: host:port where telephones register")
             probe = Probe.of(settings.sip_server, settings.sip_domain, settings.probe_seconds)
-        servers = Servers.named(
-            settings.sip_rpc_urls.get_secret_value(), settings.sip_domain, settings.read_rpc_secret()
-        )
+        servers = Servers.named(settings.sip_rpc_urls.get_secret_value(), settings.read_rpc_secret())
         end_calls = settings.calls_in_progress == "end"
         if end_calls and not servers:
             log.warning("calls_in_progress_are_not_ended", remedy="set CONNECT_SIP_RPC_URLS")
         database = databases.of(*instance.key)
+        tables = LineTables(database, settings.sip_domain, settings.sip_country)
         return cls(
             database,
             evidences,
             settings.read_master_key(),
-            settings.sip_domain,
+            tables,
             servers,
             probe,
             end_calls,
             settings.activity_seconds,
             min(settings.statement_seconds, settings.activity_seconds / 3),
-            CeasedLines(database, settings.sip_domain, servers, settings.watch_seconds, end_calls=end_calls),
+            CeasedLines(tables, servers, settings.watch_seconds, end_calls=end_calls),
         )
 
     async def ensure(self, order: Ensure) -> Evidence:
@@ -89,16 +108,18 @@ class KamailioTelephony(ServiceSystem):
         until = self._until()
         async with attempt_on(self.database, until - self.read_back):
             results, doubts = await FENCE.change(self.database, order, order.subjects, partial(self._switch, order))
-        rekeyed = set[str]().union(*results)
+        rekeyed = set[str]().union(*(it.rekeyed for it in results))
+        doubts |= {number: doubt for it in results for number, doubt in it.refused.items()}
+        aors = {number: names for it in results for number, names in it.aors.items()}
         ceased = {number for number, line in order.subjects.items() if not line.on} - doubts.keys()
-        servers = await self._cut(order, ceased, rekeyed, until - self.read_back)
-        forgotten = [n for n in sorted(rekeyed) if not servers.get(sip_username(n), _NO_TROUBLE).trouble]
+        servers = await self._cut(order, ceased, rekeyed, aors, until - self.read_back)
+        forgotten = [number for number in sorted(rekeyed) if not servers.get(number, _NO_TROUBLE).trouble]
         async with attempt_on(self.database, until):
             lines = await self._read(order, rekeyed)
             if forgotten and self.servers:
                 subjects = [f"line:{number}" for number in forgotten]
                 await self.database.write(sql.TRUST_SECRETS, subjects, order.client_id, order.secret_version)
-        lines = [replace(it, doubt=doubts.get(it.number), server=servers.get(sip_username(it.number))) for it in lines]
+        lines = [replace(it, doubt=doubts.get(it.number), server=servers.get(it.number)) for it in lines]
         lines = await self._probed(lines, until)
         log.info("lines_ensured", client_id=order.client_id, revision=order.revision, lines=len(lines))
         return await self.evidences.record(order.client_id, self._evidence(order.revision, lines), order.release)
@@ -113,97 +134,126 @@ class KamailioTelephony(ServiceSystem):
 
     # -- changing -------------------------------------------------------------------------------------------------
 
-    async def _switch(self, order: Ensure, connection: asyncpg.Connection, numbers: Sequence[str]) -> set[str]:
-        """Switch these lines. Returns those that a telephone may have another secret of.
+    async def _switch(self, order: Ensure, connection: asyncpg.Connection, numbers: Sequence[str]) -> Switched:
+        """Switch these lines. Those ``rekeyed`` are lines that a telephone may have another secret of.
 
         A new secret of a known line counts as seen to only when the servers have forgotten who had the old one. Until
         then, whoever comes next makes it anew, the same, and has them forget: also after an answer to COMMIT was lost.
         """
-        lines = {number: order.subjects[number].on for number in numbers}
-        names = {sip_username(number): number for number in numbers}
-        entry = await FENCE.enter(connection, order, numbers, self.domain, list(names))
-        known = {names[row["username"]] for row in entry.rows}
+        entry = await FENCE.enter(connection, order, numbers, *self._forms(numbers))
+        logins, doubtful = defaultdict[str, list[Login]](list), defaultdict[str, list[Row]](list)
+        for row in entry.rows:
+            login = row["username"], row["domain"]
+            if row["certain"]:
+                logins[row["number"]].append(login)
+            else:
+                doubtful[row["number"]].append(Row(*login, in_service=True, certain=False))
+        known = frozenset(logins)
+        refusals = await self._refusals(order, connection, [n for n in numbers if n not in known], doubtful)
+        lines = {number: order.subjects[number].on for number in numbers if number not in refusals}
         verdict = judge(order, lines, known, entry.owners)
+        for number in verdict.touched - known:
+            logins[number].append((sip_username(number), self.tables.domain))
         if verdict.rekeyed:
-            secrets = [self._secret(order, number) for number in sorted(verdict.rekeyed)]
-            await connection.execute(sql.REKEY, self.domain, *map(list, zip(*secrets, strict=True)))
-        touched = sorted(verdict.touched)
+            secrets = [self._secret(order, number, *it) for number in sorted(verdict.rekeyed) for it in logins[number]]
+            await connection.execute(sql.REKEY, *map(list, zip(*secrets, strict=True)))
         ended = {number for number, on in lines.items() if not on} - verdict.elsewhere
-        if touched or ended:
-            switches = _usernames(touched), [lines[number] for number in touched]
-            await connection.execute(sql.SWITCH, self.domain, *switches, _usernames(ended | verdict.rekeyed))
+        aors = {number: self.tables.aors(number, ("@".join(it) for it in logins[number])) for number in lines}
+        if verdict.touched or ended:
+            switches = [(*it, lines[number]) for number in sorted(verdict.touched) for it in logins[number]]
+            columns = map(list, zip(*switches, strict=True)) if switches else ([], [], [])
+            for row in await connection.fetch(sql.SWITCH, *columns, *self._forms(ended | verdict.rekeyed)):
+                aors[row["number"]] |= self.tables.aors(row["number"], [f"{row['username']}@{row['domain'] or ''}"])
         rekeyed, owners = verdict.rekeyed & known, verdict.owners
         if self.servers:
             owners |= {n: replace(owners[n], secret_version=order.secret_version - 1) for n in rekeyed}
         await FENCE.own(connection, order, entry.owners, owners)
-        return set(rekeyed)
+        return Switched(set(rekeyed), refusals, aors)
 
-    def _secret(self, order: Ensure, number: str) -> tuple[str, str, str]:
-        """The username of a line, and both digests of the secret that is derived for this order."""
-        username = sip_username(number)
+    async def _refusals(
+        self,
+        order: Ensure,
+        connection: asyncpg.Connection,
+        unknown: Sequence[str],
+        doubtful: Mapping[str, Sequence[Row]],
+    ) -> dict[str, Doubt]:
+        """Why lines that have no row are not created: what is there may be the line already."""
+        created = [number for number in unknown if order.subjects[number].on]
+        if not created:
+            return {}
+        tables = [row["name"] for row in await connection.fetch(sql.NAMES_THERE)]
+        names = await self.tables.other_names(connection, tables, created)
+        doubts = {number: refused(doubtful.get(number, ()), names.get(number, ())) for number in created}
+        return {number: doubt for number, doubt in doubts.items() if doubt}
+
+    def _secret(self, order: Ensure, number: str, username: str, domain: str) -> tuple[str, str, str, str]:
+        """A login of a line, and both digests of the secret that is derived for this order."""
+        realm = domain or self.tables.domain
         password = sip_password(self.master_key, order.client_id, number, order.secret_version)
-        with_domain = ha1(f"{username}@{self.domain}", self.domain, password)
-        return username, ha1(username, self.domain, password), with_domain
+        return username, domain, ha1(username, realm, password), ha1(f"{username}@{realm}", realm, password)
+
+    def _forms(self, numbers: Collection[str]) -> Forms:
+        return forms_of(numbers, self.tables.country)
 
     async def _cut(
-        self, order: Ensure, ceased: Collection[str], rekeyed: Collection[str], until: float
+        self,
+        order: Ensure,
+        ceased: Collection[str],
+        rekeyed: Collection[str],
+        aors: Mapping[str, Collection[str]],
+        until: float,
     ) -> Mapping[str, ServerState]:
         """End what the servers have in memory of lines that went off or have a new secret. Returns what is left."""
         if not self.servers or not (ceased or rekeyed):
             return {}
-        subjects = {sip_username(number): f"line:{number}" for number in order.subjects}
 
-        async def still(usernames: Collection[str]) -> set[str]:
-            names = sorted(usernames)
-            lines = names, [subjects[name] for name in names]
-            values = self.domain, *lines, order.client_id, order.revision, _usernames(rekeyed)
+        async def still(numbers: Collection[str]) -> set[str]:
+            values = sorted(numbers), order.client_id, order.revision, sorted(rekeyed), *self._forms(numbers)
             try:
-                return {row["username"] for row in await self.database.read(sql.STILL, *values)}
+                return {row["number"] for row in await self.database.read(sql.STILL, *values)}
             except DRIVER_ERRORS as error:
                 why = f"the {self.database} does not say what is still to be ended: {safe_message(error)}"
                 raise RpcFailed(why) from None
 
-        names = _usernames(ceased), _usernames(set(rekeyed) - set(ceased))
-        return await self.servers.cut(*names, still, until, end_calls=self.end_calls)
+        lines = {number: aors.get(number) or self.tables.aors(number) for number in {*ceased, *rekeyed}}
+        return await self.servers.cut(lines, ceased, still, until, end_calls=self.end_calls)
 
     # -- seeing ---------------------------------------------------------------------------------------------------
 
-    async def _read(self, order: Ensure, rekeyed: Collection[str] = ()) -> list[Line]:
+    async def _read(self, order: Ensure, rekeyed: Collection[str]) -> list[Line]:
         """The lines as the tables have them. Those in ``rekeyed`` have the order's secret, also while that is in doubt.
 
         Raises StaleRevision when a later order was carried out since.
         """
-        numbers = sorted(order.subjects)
-        rows = await self.database.read(sql.READ, self.domain, numbers, _usernames(numbers), order.client_id)
-        newest = max((row["newest"] or 0 for row in rows), default=0)
-        if newest > order.revision:
-            raise stale_revision(f"The {TELEPHONY} system", order.client_id, order.revision, newest)
-        return [self._line(row, order, rekeyed) for row in rows]
+        wanted = [Wanted(number, order.client_id, line.on) for number, line in sorted(order.subjects.items())]
+        lines, newest = await self.tables.read(wanted)
+        if (revision := newest.get(order.client_id, 0)) > order.revision:
+            raise stale_revision(f"The {TELEPHONY} system", order.client_id, order.revision, revision)
+        return [self._line(line, order, rekeyed) for line in lines]
 
-    def _line(self, row: asyncpg.Record, order: Ensure, rekeyed: Collection[str]) -> Line:
-        number, owner = row["number"], Owner.of(row)
-        if owner and owner.client_id == order.client_id and number in rekeyed:
+    def _line(self, line: Line, order: Ensure, rekeyed: Collection[str]) -> Line:
+        owner = line.owner
+        if owner and owner.client_id == order.client_id and line.number in rekeyed:
             owner = replace(owner, secret_version=order.secret_version)
-        should_be_on, in_service = (
-            order.subjects[number].on,
-            None if row["in_service"] is None else row["in_service"] == 1,
-        )
-        protected = should_be_on and number in order.protected
-        line = Line(number, in_service, row["registrations"], owner, order.client_id, should_be_on)
-        return replace(line, protected=protected, end_calls=self.end_calls)
+        protected = line.should_be_on and line.number in order.protected
+        return replace(line, owner=owner, protected=protected, end_calls=self.end_calls)
 
     async def _probed(self, lines: list[Line], until: float) -> list[Line]:
         """Probe each line whose secret we know, if settings allow it."""
         if self.probe is None:
             return lines
-        passwords = {
-            sip_username(it.number): sip_password(self.master_key, it.client_id, it.number, it.owner.secret_version)
-            for it in lines
-            if it.owner and it.owner.derived and not (it.doubt or it.absent or it.elsewhere)
-        }
+        passwords, names = dict[str, str](), dict[str, str]()
+        for it in lines:
+            ours = [row.username for row in it.own if row.domain == self.tables.domain]
+            if ours and it.owner and it.owner.derived and not (it.doubt or it.elsewhere):
+                names[it.number] = ours[0]
+                version = it.owner.secret_version
+                passwords[ours[0]] = sip_password(self.master_key, it.client_id, it.number, version)
         codes = await self.probe.answers(passwords, until)
-        names = [(it, sip_username(it.number)) for it in lines]
-        return [replace(it, probing=True, probed=name in codes, code=codes.get(name)) for it, name in names]
+        return [
+            replace(it, probing=True, probed=names.get(it.number) in codes, code=codes.get(names.get(it.number, "")))
+            for it in lines
+        ]
 
     def _evidence(self, revision: int, lines: list[Line]) -> Evidence:
         method = METHOD
@@ -214,7 +264,3 @@ class KamailioTelephony(ServiceSystem):
             method += "; a REGISTER without Contact"
         findings = [line.finding() for line in lines]
         return Evidence(TELEPHONY, revision, datetime.now(UTC), method, findings)
-
-
-def _usernames(numbers: Collection[str]) -> list[str]:
-    return [sip_username(number) for number in sorted(numbers)]

@@ -4,24 +4,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from activities.database import Database
 from activities.errors import attempt_on
-from activities.secrets import sip_username
+from activities.fence import known_logins
 from activities.telephony.kamailio_rpc import Servers, ServerState
+from activities.telephony.observation import Line
+from activities.telephony.tables import LineTables, Wanted
 from workflows.ports import Life, Observed, Sighting, Watched
 
-# The few lines that there is something to say of. Index of Kamailio's: location (username, domain, contact).
-_ALIVE = """
-SELECT w.client_id, w.number, f.client_id AS owner, s.in_service, l.registrations
-FROM unnest($2::text[], $3::text[], $4::text[]) AS w(client_id, number, username)
-LEFT JOIN subscriber s ON s.domain = $1 AND s.username = w.username
-LEFT JOIN connect_fence f ON f.system = 'telephony' AND f.subject = 'line:' || w.number
-CROSS JOIN LATERAL (SELECT count(*) AS registrations FROM location l
-  WHERE l.username = w.username AND coalesce(l.domain, '') IN ($1, '')) l
-WHERE f.client_id <> w.client_id OR s.in_service = 1 OR l.registrations > 0"""
-
-MOST_LOOKED_UP = 200
-"""Lines that the servers are asked about in one look: each takes a command. The others' turn comes in the next ones."""
+MOST_LOOKED_UP = 100
+"""Lines that the servers are asked about in one look: each takes a command for each name. The others' turn comes in the
+next ones."""
 
 
 @dataclass
@@ -29,8 +21,7 @@ class CeasedLines:
     """The lines that one instance has ceased. They are watched for ``seconds`` after their proof: a telephone that has
     not come back by then, is refused."""
 
-    database: Database
-    domain: str
+    tables: LineTables
     servers: Servers
     seconds: float
     end_calls: bool
@@ -38,20 +29,22 @@ class CeasedLines:
     _looks: int = 0
 
     async def look(self, watched: Sequence[Watched], until: float) -> Observed:
-        """What is in service, registered or in a call. ``until`` is the end, by the loop's clock."""
-        names = [it.subject for it in watched], [sip_username(it.subject) for it in watched]
-        async with attempt_on(self.database, until):
-            rows = await self.database.read(_ALIVE, self.domain, [it.client_id for it in watched], *names)
-        now, found = datetime.now(UTC), {(row["client_id"], row["number"]): row for row in rows}
-        elsewhere = {key for key, row in found.items() if row["owner"] not in (None, key[0])}
+        """What is in service, registered or in a call, by any spelling of its number. ``until`` is the end, by the
+        loop's clock."""
+        async with attempt_on(self.tables.database, until):
+            lines, _ = await self.tables.read(
+                [Wanted(it.subject, it.client_id, on=False) for it in watched], alive=True
+            )
+        now, found = datetime.now(UTC), {(line.client_id, line.number): line for line in lines}
+        elsewhere = {key for key, line in found.items() if line.elsewhere}
         states = await self._ask(watched, elsewhere, until)
         sightings = []
         for it in watched:
             key = it.client_id, it.subject
-            row, state = found.get(key), states.get(it.subject)
+            line, state = found.get(key), states.get(it.subject)
             if key in elsewhere:
                 sightings.append(Sighting(it, Life.OVER))
-            elif signs := "; ".join(self._signs(row and dict(row), state)):
+            elif signs := "; ".join(self._signs(line, state)):
                 sightings.append(Sighting(it, Life.ALIVE, signs))
             elif state and state.trouble:
                 sightings.append(Sighting(it, Life.UNSEEN, state.trouble))
@@ -60,11 +53,8 @@ class CeasedLines:
         unseen = (sighting.how for sighting in sightings if sighting.life is Life.UNSEEN)
         return Observed(sightings, now, next(unseen, ""))
 
-    def _signs(self, row: Mapping[str, int] | None, state: ServerState | None) -> Iterator[str]:
-        if row and row["in_service"]:
-            yield "in service"
-        if row and row["registrations"]:
-            yield f"registered ({row['registrations']})"
+    def _signs(self, line: Line | None, state: ServerState | None) -> Iterator[str]:
+        yield from line.signs if line else ()
         if state and state.registrations:
             yield f"registered in the memory of a server ({state.registrations})"
         if state and state.calls and self.end_calls:
@@ -81,5 +71,5 @@ class CeasedLines:
         asked = sorted(ours, key=lambda it: self._looked_up.get(it, 0))[:MOST_LOOKED_UP]
         before = {it: self._looked_up[it] for it in ours if it in self._looked_up}
         self._looked_up = before | dict.fromkeys(asked, self._looks)
-        states = await self.servers.look({sip_username(it.subject) for it in asked}, until) if asked else {}
-        return {it.subject: states[sip_username(it.subject)] for it in asked}
+        names = {it.subject: self.tables.aors(it.subject, known_logins(it.seen.get("known_as", ""))) for it in asked}
+        return await self.servers.look(names, until) if asked else {}

@@ -54,6 +54,7 @@ _NOBODY = "not found"  # "AOR not found in location table" of usrloc, "Not found
 _METHOD_UNKNOWN = "method not found"
 _JSON = {"Content-Type": "application/json"}
 _NOT_FOR_US = (401, 403, 404)  # HTTP
+_FIT_FOR_A_PATTERN = re.compile(r"[0-9A-Za-z]+")
 _FIT_FOR_A_PATH = re.compile(r"[A-Za-z0-9._~-]{16,}")  # RFC 3986 section 2.3, unreserved
 
 
@@ -90,25 +91,25 @@ class ServerState:
 
 @dataclass(frozen=True)
 class Call:
-    """A call that is set up (``talking``) or rings: its key in dialog's table, and our lines in it."""
+    """A call that is set up (``talking``) or rings: its key in dialog's table, and the numbers of our lines in it."""
 
     key: tuple[int, int]
     talking: bool
-    usernames: frozenset[str]
+    numbers: frozenset[str]
 
 
 class Servers:
-    """Every Kamailio that serves the lines of one SIP domain, by the URL where it takes commands, with its name for
-    messages. There may be none with JSON-RPC."""
+    """Every Kamailio that serves some lines, by the URL where it takes commands, with its name for messages. There may
+    be none with JSON-RPC."""
 
-    def __init__(self, names: Mapping[str, str], domain: str) -> None:
-        self._names, self._domain = names, domain
+    def __init__(self, names: Mapping[str, str]) -> None:
+        self._names = names
 
     def __len__(self) -> int:
         return len(self._names)
 
     @classmethod
-    def named(cls, urls: str, domain: str, secret: str = "") -> Self:
+    def named(cls, urls: str, secret: str = "") -> Self:
         """The servers of CONNECT_SIP_RPC_URLS, with the secret at the end of each. Raises ValueError for an invalid
         address or secret, without quoting it."""
         addresses = list(dict.fromkeys(url.strip() for url in urls.split(",") if url.strip()))
@@ -119,67 +120,81 @@ class Servers:
             which = f"address {names.index(None) + 1} of {len(addresses)}"
             raise ValueError(f"CONNECT_SIP_RPC_URLS: {which} is no address such as http://10.0.0.1:8090/RPC")
         whole = [f"{url.rstrip('/')}/{secret}" if secret else url for url in addresses]
-        return cls({url: name for url, name in zip(whole, names, strict=True) if name}, domain)
+        return cls({url: name for url, name in zip(whole, names, strict=True) if name})
 
-    async def look(self, usernames: Collection[str], until: float) -> Mapping[str, ServerState]:
-        """The state of these lines. Nothing is changed. ``until`` is by the loop's clock."""
+    async def look(self, lines: Mapping[str, Collection[str]], until: float) -> Mapping[str, ServerState]:
+        """The state of these lines, by number, whose addresses-of-record are these. Nothing is changed. ``until`` is by
+        the loop's clock."""
 
         async def none(_: Collection[str]) -> Collection[str]:
             return ()
 
-        return await self.cut(usernames, (), none, until, end_calls=False)
+        return await self.cut(lines, (), none, until, end_calls=False)
 
     async def cut(
-        self, ceased: Collection[str], rekeyed: Collection[str], still: Still, until: float, *, end_calls: bool
+        self,
+        lines: Mapping[str, Collection[str]],
+        ceased: Collection[str],
+        still: Still,
+        until: float,
+        *,
+        end_calls: bool,
     ) -> Mapping[str, ServerState]:
-        """End the registrations of these lines, and the calls of the ceased ones. Returns their state then.
+        """End the registrations of these lines, by number with their addresses-of-record, and the calls of the ceased
+        ones. Returns their state then.
 
         A line is cut only while it is ``still`` as ordered: a later order may have switched it on again meanwhile.
         """
         end = min(until, asyncio.get_running_loop().time() + ORDER)
-        names, talking = sorted({*ceased, *rekeyed}), sorted(ceased) if end_calls else []
+        talking = sorted(ceased) if end_calls else []
 
         async def one(url: str, name: str) -> Mapping[str, ServerState]:
             try:
                 async with asyncio.timeout_at(end):
-                    return await _Server(url, name, client, self._domain, still).cut(names, talking)
+                    return await _Server(url, name, client, lines, still).cut(talking)
             except RpcFailed as failure:
                 trouble = str(failure)
             except TimeoutError:
                 trouble = f"{name} did not answer everything in time"
-            return dict.fromkeys(names, ServerState(trouble=trouble))
+            return dict.fromkeys(lines, ServerState(trouble=trouble))
 
         async with httpx2.AsyncClient(timeout=ANSWER, trust_env=False, verify=_tls(), headers=PLAIN) as client:
             answers = await asyncio.gather(*(one(*server) for server in self._names.items()))
-        return {name: sum((states[name] for states in answers), ServerState()) for name in names}
+        return {number: sum((states[number] for states in answers), ServerState()) for number in lines}
 
 
 class _Server:
     """One Kamailio, during one order. Every method raises RpcFailed."""
 
-    def __init__(self, url: str, name: str, client: httpx2.AsyncClient, domain: str, still: Still) -> None:
-        self._url, self._name, self._client, self._domain, self._still = url, name, client, domain, still
+    def __init__(
+        self, url: str, name: str, client: httpx2.AsyncClient, lines: Mapping[str, Collection[str]], still: Still
+    ) -> None:
+        self._url, self._name, self._client, self._lines, self._still = url, name, client, lines, still
         self._turns = asyncio.Semaphore(_AT_ONCE)
+        users = {number: {_user(f"sip:{aor}") for aor in aors} for number, aors in lines.items()}
+        self._users = {number: sorted(filter(_FIT_FOR_A_PATTERN.fullmatch, its)) for number, its in users.items()}
+        self._numbers = {user: number for number, its in self._users.items() for user in its}
 
-    async def cut(self, names: Sequence[str], talking: Sequence[str]) -> Mapping[str, ServerState]:
-        """End the registrations of ``names``, and the calls of those that are ``talking``. Returns their state then."""
-        registrations = await self._each(self._unregistered, names)
+    async def cut(self, talking: Sequence[str]) -> Mapping[str, ServerState]:
+        """End the registrations of the lines, and the calls of those that are ``talking``. Returns their state then."""
+        numbers = sorted(self._lines)
+        registrations = await self._each(self._unregistered, numbers)
         if talking:
             await self._end_calls(talking)
-        calls = await self._calls(names)
+        calls = await self._calls(numbers)
         states = {}
-        for name, count in zip(names, registrations, strict=True):
-            theirs = [call.talking for call in calls if name in call.usernames]
-            states[name] = ServerState(count, theirs.count(True), theirs.count(False))
+        for number, count in zip(numbers, registrations, strict=True):
+            theirs = [call.talking for call in calls if number in call.numbers]
+            states[number] = ServerState(count, theirs.count(True), theirs.count(False))
         return states
 
-    async def _end_calls(self, names: Sequence[str]) -> None:
+    async def _end_calls(self, numbers: Sequence[str]) -> None:
         """Send BYE to both telephones of each call, once. One that does not answer keeps its call for half a minute."""
         clock, ended = asyncio.get_running_loop().time, set[tuple[int, int]]()
         end = clock() + HANG_UP
-        while (talking := [call for call in await self._calls(names) if call.talking]) and clock() < end:
-            ours = set(await self._still(names))
-            ending = {call.key for call in talking if call.usernames & ours}
+        while (talking := [call for call in await self._calls(numbers) if call.talking]) and clock() < end:
+            ours = set(await self._still(numbers))
+            ending = {call.key for call in talking if call.numbers & ours}
             if not ending:
                 return
             await self._each(self._end, sorted(ending - ended))
@@ -190,37 +205,42 @@ class _Server:
         with suppress(RpcRefused):  # it has ended by itself; we look again
             await self._ask("dlg.end_dlg", *key)
 
-    async def _unregistered(self, name: str) -> int:
-        """End registrations, and return those that remain. Mostly there is none, which takes one round trip."""
-        registrations = await self._registrations(name)
-        if not registrations or name not in await self._still([name]):
-            return registrations
-        await self._ask("ul.rm", "location", f"{name}@{self._domain}")
-        return await self._registrations(name)
+    async def _unregistered(self, number: str) -> int:
+        """End registrations, and return those that remain. Mostly there is none, which takes one round."""
+        aors = sorted(self._lines[number])
+        there = await self._each(self._registrations, aors)
+        if not any(there) or number not in await self._still([number]):
+            return sum(there)
+        alive = [aor for aor, many in zip(aors, there, strict=True) if many]
+        for aor in alive:
+            await self._ask("ul.rm", "location", aor)
+        return sum(await self._each(self._registrations, alive))
 
-    async def _registrations(self, name: str) -> int:
-        found = await self._found("ul.lookup", "location", f"{name}@{self._domain}")
+    async def _registrations(self, aor: str) -> int:
+        found = await self._found("ul.lookup", "location", aor)
         with self._understanding("ul.lookup"):
             contacts = [contact["Contact"] for contact in (found or {}).get("Contacts", [])]
             return sum(contact["Expires"] not in ("deleted", "expired") for contact in contacts)
 
-    async def _calls(self, names: Sequence[str]) -> list[Call]:
+    async def _calls(self, numbers: Sequence[str]) -> list[Call]:
         """Calls from or to these lines. The telephones set both addresses, except the ruri."""
         calls: dict[tuple[int, int], Call] = {}
-        for start in range(0, len(names), _NUMBERS_AT_ONCE):
+        for start in range(0, len(numbers), _NUMBERS_AT_ONCE):
             for key in _KEYS:
-                for call in await self._matching(key, names[start : start + _NUMBERS_AT_ONCE]):
+                for call in await self._matching(key, numbers[start : start + _NUMBERS_AT_ONCE]):
                     known = calls.get(call.key, call)
-                    calls[call.key] = replace(call, usernames=known.usernames | call.usernames)
+                    calls[call.key] = replace(call, numbers=known.numbers | call.numbers)
         return list(calls.values())
 
-    async def _matching(self, key: str, names: Sequence[str]) -> list[Call]:
-        found = await self._found("dlg.list_match", key, "re", f"^(sips?|tel):[+]?({'|'.join(names)})([@;]|$)", 0)
+    async def _matching(self, key: str, numbers: Sequence[str]) -> list[Call]:
+        users = "|".join(user for number in numbers for user in self._users[number])
+        found = await self._found("dlg.list_match", key, "re", f"^(sips?|tel):[+]?({users})([@;]|$)", 0)
         with self._understanding("dlg.list_match"):
-            calls = [_call(dialog, names) for dialog in found or [] if dialog["state"] in (*_RINGING, *_TALKING)]
-        if all(call.usernames for call in calls) or len(names) == 1:
-            return [replace(call, usernames=call.usernames or frozenset(names)) for call in calls]
-        return [call for name in names for call in await self._matching(key, [name])]  # routed to another than dialled
+            talking = [dialog for dialog in found or [] if dialog["state"] in (*_RINGING, *_TALKING)]
+            calls = [_call(dialog, self._numbers, numbers) for dialog in talking]
+        if all(call.numbers for call in calls) or len(numbers) == 1:
+            return [replace(call, numbers=call.numbers or frozenset(numbers)) for call in calls]
+        return [call for it in numbers for call in await self._matching(key, [it])]  # routed to another than dialled
 
     async def _found(self, method: str, *values: str | int) -> Any:
         """The answer; None when the name is unknown."""
@@ -288,9 +308,10 @@ def _name(url: str) -> str | None:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
-def _call(dialog: Mapping[str, Any], names: Sequence[str]) -> Call:
-    parties = {_user(dialog["from_uri"]), _user(dialog["to_uri"])}
-    return Call((dialog["h_entry"], dialog["h_id"]), dialog["state"] in _TALKING, frozenset(parties & {*names}))
+def _call(dialog: Mapping[str, Any], whose: Mapping[str, str], numbers: Sequence[str]) -> Call:
+    parties = {whose.get(_user(dialog[uri])) for uri in ("from_uri", "to_uri")}
+    ours = frozenset(number for number in numbers if number in parties)
+    return Call((dialog["h_entry"], dialog["h_id"]), dialog["state"] in _TALKING, ours)
 
 
 def _user(uri: str) -> str:

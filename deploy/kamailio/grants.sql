@@ -9,6 +9,11 @@ GRANT SELECT, INSERT (username, domain, password, ha1, ha1b), UPDATE (password, 
   ON subscriber TO sip_prov;
 GRANT USAGE ON SEQUENCE subscriber_id_seq TO sip_prov;
 GRANT SELECT, DELETE ON location TO sip_prov;
+-- Where other names of lines are kept (modules alias_db and uri_db): Connect looks whether they let a ceased line in.
+DO $$ BEGIN
+  IF to_regclass('dbaliases') IS NOT NULL THEN GRANT SELECT ON dbaliases TO sip_prov; END IF;
+  IF to_regclass('uri') IS NOT NULL THEN GRANT SELECT ON uri TO sip_prov; END IF;
+END $$;
 GRANT SELECT, INSERT, UPDATE ON connect_fence TO sip_prov;
 
 -- An earlier version gave every sequence to both.

@@ -21,6 +21,10 @@ CREATE TABLE IF NOT EXISTS subscriber (            -- one row per telephone line
   may_call_out smallint NOT NULL DEFAULT 1 CHECK (may_call_out IN (0, 1)),  -- the operator's: outgoing calls
   CONSTRAINT subscriber_account_idx UNIQUE (username, domain));
 
+-- Connect's: a line in every spelling of its number (activities/telephony/spelling.py).
+CREATE INDEX IF NOT EXISTS connect_spelling ON subscriber
+  (regexp_replace(username, '^(sips?|tel):|[@;].*$|\(0\)|[^0-9a-zA-Z]', '', 'gi'));
+
 CREATE TABLE IF NOT EXISTS location (              -- who is registered, and where (db_mode 3: nowhere else)
   id            serial PRIMARY KEY,
   ruid          varchar(64) NOT NULL DEFAULT '' UNIQUE,
@@ -47,6 +51,8 @@ CREATE TABLE IF NOT EXISTS location (              -- who is registered, and whe
   partition     integer NOT NULL DEFAULT 0);
 CREATE INDEX IF NOT EXISTS location_account_contact_idx ON location (username, domain, contact);
 CREATE INDEX IF NOT EXISTS location_expires_idx ON location (expires);
+CREATE INDEX IF NOT EXISTS connect_registered ON location
+  (regexp_replace(username, '^(sips?|tel):|[@;].*$|\(0\)|[^0-9a-zA-Z]', '', 'gi'));
 
 CREATE TABLE IF NOT EXISTS location_attrs (        -- must exist; stays empty here
   id            serial PRIMARY KEY,

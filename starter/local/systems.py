@@ -165,10 +165,11 @@ class Kamailio(Daemon):
         *,
         db_mode: int = 3,
         database: str = "kamailio",
+        configuration: Path = DEPLOY / "kamailio/kamailio.cfg",
     ) -> None:
         rpc, role = f"{HOST}:{free_port(besides={port})}", "sip_daemon"
         self.rpc_url = f"http://{rpc}/RPC"
-        argv = ["kamailio", "-f", f"{HERE}/kamailio.cfg", "-DD", "-E", "-m", "32", "-M", "8"]
+        argv = ["kamailio", "-f", f"{HERE}/{configuration.name}", "-DD", "-E", "-m", "32", "-M", "8"]
         super().__init__(
             "Kamailio",
             [*argv, "-w", HERE, "-Y", HERE, "-P", f"{HERE}/kamailio.pid"],
@@ -187,7 +188,7 @@ class Kamailio(Daemon):
                 "SIP_USRLOC_DB_MODE": str(db_mode),
             },
             account="kamailio",
-            configurations=[DEPLOY / "kamailio/kamailio.cfg"],
+            configurations=[configuration],
             files={
                 PASSFILE: server.passfile(role),
                 "rpc-path.cfg": f'route[RPC_PATH] {{ $var(rpc_path) = "/RPC/{rpc_secret}"; }}\n',

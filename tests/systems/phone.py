@@ -41,9 +41,9 @@ class Call:
 class Phone(asyncio.DatagramProtocol):
     """A telephone of one line. ``proxy`` is the SIP server's host and port.
 
-    It takes every call that it hears, unless ``answers`` is false: then it rings until ``take``. ``address`` is its own
-    on loopback. ``rang`` has the callers it heard, ``ended`` the Call-IDs of calls that somebody else ended (BYE, or
-    CANCEL while it rang).
+    ``login`` is what it logs in as, if not its username. It takes every call that it hears, unless ``answers`` is
+    false: then it rings until ``take``. ``address`` is its own on loopback. ``rang`` has the callers it heard,
+    ``ended`` the Call-IDs of calls that somebody else ended (BYE, or CANCEL while it rang).
     """
 
     username: str
@@ -52,6 +52,7 @@ class Phone(asyncio.DatagramProtocol):
     proxy: tuple[str, int]
     answers: bool = True
     address: str = "127.0.0.1"
+    login: str = ""
     rang: list[str] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
     _ringing: dict[str, Headers] = field(default_factory=dict)
@@ -63,7 +64,7 @@ class Phone(asyncio.DatagramProtocol):
         loop = asyncio.get_running_loop()
         self._transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=(self.address, 0))
         self._via = f"{self.address}:{self._transport.get_extra_info('sockname')[1]}"
-        self._contact = f"<sip:{self.username}@{self._via}>"
+        self.contact = f"<sip:{self.username}@{self._via}>"
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -84,8 +85,10 @@ class Phone(asyncio.DatagramProtocol):
         return call.code
 
     async def dial(self, number: str, to: str = "") -> Call:
-        """A call, which goes on when it is taken. ``to`` is whom the header To names, if not the number."""
-        uri, key, tag = f"sip:{number.removeprefix('+')}@{self.domain}", secrets.token_hex(8), secrets.token_hex(4)
+        """A call, which goes on when it is taken. ``number`` is one, or a whole sip: URI; ``to`` is whom the header To
+        names, if not that."""
+        uri = number if number.startswith("sip:") else f"sip:{number.removeprefix('+')}@{self.domain}"
+        key, tag = secrets.token_hex(8), secrets.token_hex(4)
         reply = await self._logged_in("INVITE", uri, f"<sip:{to}@{self.domain}>" if to else f"<{uri}>", key, tag)
         if reply.code != 200:
             return Call(reply.code, key, tag)
@@ -144,7 +147,7 @@ class Phone(asyncio.DatagramProtocol):
             f"To: {to}" if ";tag=" in to else f"To: {to};tag={self._key}",
             f"Call-ID: {headers['call-id'][0]}",
             f"CSeq: {headers['cseq'][0]}",
-            f"Contact: {self._contact}",
+            f"Contact: {self.contact}",
             "Content-Length: 0",
         ]
         self._transport.sendto(_packed(lines), addr)
@@ -185,7 +188,7 @@ class Phone(asyncio.DatagramProtocol):
             f"To: {to}",
             f"Call-ID: {key}",
             f"CSeq: {cseq} {method}",
-            f"Contact: {self._contact}",
+            f"Contact: {self.contact}",
             *extra,
             "Content-Length: 0",
         ]
@@ -196,11 +199,10 @@ class Phone(asyncio.DatagramProtocol):
         www = "www-authenticate" in headers
         text = headers["www-authenticate" if www else "proxy-authenticate"][0]
         challenge = {name: quoted or bare for name, quoted, bare in re.findall(r'(\w+)=(?:"([^"]*)"|([^,\s]+))', text)}
-        ours = _md5(f"{self.username}:{challenge['realm']}:{self.password}")
+        login = self.login or self.username
+        ours = _md5(f"{login}:{challenge['realm']}:{self.password}")
         nonce, what = challenge["nonce"], _md5(f"{method}:{uri}")
-        header = (
-            f'username="{self.username}", realm="{challenge["realm"]}", nonce="{nonce}", uri="{uri}", algorithm=MD5'
-        )
+        header = f'username="{login}", realm="{challenge["realm"]}", nonce="{nonce}", uri="{uri}", algorithm=MD5'
         if "qop" in challenge:
             once = secrets.token_hex(4)
             response = _md5(f"{ours}:{nonce}:00000001:{once}:auth:{what}")

@@ -104,8 +104,8 @@ async def test_kamailio_starts_with_its_secrets_in_files_and_is_healthy_without_
     ) as it:
         check = str(COMPOSE / services()["kamailio"]["healthcheck"]["test"][1])
         await eventually(lambda: healthy(check, "127.0.0.1", str(port)))
-        servers = Servers.named(f"http://127.0.0.1:{rpc}/RPC", DOMAIN, secrets["sip-rpc-secret"])
-        state = await servers.look(["441632960001"], asyncio.get_running_loop().time() + 5)
+        servers = Servers.named(f"http://127.0.0.1:{rpc}/RPC", secrets["sip-rpc-secret"])
+        state = await servers.look({"441632960001": [f"441632960001@{DOMAIN}"]}, asyncio.get_running_loop().time() + 5)
         assert not state["441632960001"].trouble
         assert not any(secrets[name] in it.shown() for name in ("sip-rpc-secret", "radius-secret"))
         assert {path.stat().st_mode & 0o777 for path in it.folder.iterdir()} == {0o600}

@@ -16,6 +16,7 @@ from activities.telephony.kamailio_rpc import Servers
 from starter.local.children import signal_family
 from starter.local.databases import DEPLOY
 from starter.local.databases import prepare as prepare_databases
+from starter.local.postgres import EmbeddedPostgres
 from starter.local.systems import Kamailio
 from tests.support.databases import fetch, run_scripts
 from tests.support.service import number
@@ -24,7 +25,7 @@ from tests.systems.service import DOMAIN, Building, Systems, for_preparation, ru
 
 REFUSED, UNKNOWN, AWAY, NO_SUCH_CALL = 403, 404, 480, 481
 STOCK = Path("/usr/share/kamailio/postgres")
-MODULES = ("standard", "auth_db", "usrloc", "dialog", "acc", "permissions")
+MODULES = ("standard", "auth_db", "usrloc", "dialog", "acc", "permissions", "alias_db", "uri_db")
 
 
 @contextmanager
@@ -52,8 +53,8 @@ async def tenant(building: Building) -> str:
 
 async def registrations(systems: Systems, building: Building, username: str) -> int:
     """How many of a line the server itself has."""
-    servers = Servers.named(building.kamailio.rpc_url, DOMAIN, systems.rpc_secret)
-    state = (await servers.look([username], asyncio.get_running_loop().time() + 5))[username]
+    servers, aor = Servers.named(building.kamailio.rpc_url, systems.rpc_secret), f"{username}@{DOMAIN}"
+    state = (await servers.look({username: [aor]}, asyncio.get_running_loop().time() + 5))[username]
     assert not state.trouble
     return state.registrations
 
@@ -212,8 +213,7 @@ async def test_a_line_goes_on_while_a_server_does_not_answer(systems: Systems, t
 
 async def test_the_stock_schema_works_once_it_is_prepared(systems: Systems, tmp_path: Path) -> None:
     server = systems.server
-    scripts = [STOCK / f"{module}-create.sql" for module in MODULES]  # as `kamdbctl create` does, and some more
-    await run_scripts(await server.ensure_database("stock"), *scripts)
+    await load_stock(server, "stock")
     prepared = await prepare(for_preparation(server, telephony="stock"))
     assert any("column subscriber.in_service added" in line for line in prepared)
     await run_scripts(server.dsn("stock"), DEPLOY / "kamailio/grants.sql")
@@ -231,3 +231,9 @@ async def test_the_stock_schema_works_once_it_is_prepared(systems: Systems, tmp_
                 assert await ours.register() == 200
                 assert await theirs.call(ours.username) == 200
     assert len(await fetch(server.dsn("stock"), "SELECT FROM subscriber")) == 2
+
+
+async def load_stock(server: EmbeddedPostgres, database: str) -> None:
+    """A database as `kamdbctl create` makes it, with the modules that a registrar loads, and some more."""
+    scripts = [STOCK / f"{module}-create.sql" for module in MODULES]
+    await run_scripts(await server.ensure_database(database), *scripts)

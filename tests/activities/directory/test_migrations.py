@@ -75,6 +75,7 @@ async def test_a_stock_system_is_refused_at_start_prepared_when_asked_and_then_w
         "table connect_fence added",
         "column subscriber.in_service added",
         "column subscriber.may_call_out added",
+        "index connect_spelling added",
         "table connect_fence added",
     ]
     await check_systems(world.databases)

@@ -324,7 +324,7 @@ def test_a_limit_that_no_activity_can_keep_is_refused_by_name(setting: str) -> N
 @pytest.mark.parametrize("wrong", ["10.0.0.1:8090/hush", "ftp://10.0.0.1/hush", "http:///hush", "http://h:port/hush"])
 def test_an_address_that_is_none_is_refused_and_names_the_setting(wrong: str) -> None:
     with pytest.raises(ValueError, match=r"CONNECT_SIP_RPC_URLS: address 2 of 2 is no address") as refused:
-        Servers.named(f"http://10.0.0.2:8090/RPC,{wrong}", DOMAIN)
+        Servers.named(f"http://10.0.0.2:8090/RPC,{wrong}")
     assert "hush" not in str(refused.value), "there may be a secret in it"
 
 
@@ -333,7 +333,7 @@ def test_an_address_that_is_none_is_refused_and_names_the_setting(wrong: str) ->
 )
 def test_a_secret_that_cannot_end_an_address_is_refused_and_not_shown(wrong: str) -> None:
     with pytest.raises(ValueError, match="CONNECT_SIP_RPC_SECRET must be 16 letters") as refused:
-        Servers.named("http://10.0.0.2:8090/RPC", DOMAIN, wrong)
+        Servers.named("http://10.0.0.2:8090/RPC", wrong)
     assert wrong not in str(refused.value)
 
 
@@ -369,4 +369,4 @@ async def test_a_server_that_does_not_take_our_path_is_told_with_what_to_check(
 
 
 def test_no_address_is_no_server() -> None:
-    assert not Servers.named(" , ", DOMAIN)
+    assert not Servers.named(" , ")
