@@ -20,6 +20,23 @@ def label(name: str) -> str:
     return LABELS.get(name) or name.replace("_", " ").capitalize()
 
 
+def system_state(system: Any) -> str:
+    """How a system of a client stands: what a person marked as done is not what was seen to be."""
+    return "done_by_hand" if system.state == "settled" and system.method == "by hand" else str(system.state)
+
+
+def subject_state(subject: Any) -> str:
+    """How a line, an account or a service stands; a note is the evidence of who marked it done."""
+    return "done_by_hand" if subject.state == "proven" and "note" in subject.seen else str(subject.state)
+
+
+def provisioning_state(client: Any) -> str:
+    """How all systems of a client stand together."""
+    word = str(client.provisioning.value)
+    by_hand = word == "settled" and any(system_state(system) == "done_by_hand" for system in client.systems)
+    return "done_by_hand" if by_hand else word
+
+
 def field_word(name: str) -> str:
     """A field of a form as one reads it: ``number-2`` is a number; empty for what forms carry unseen."""
     plain = re.sub(r"-\+?\d+$", "", name)
@@ -54,6 +71,9 @@ def age_word(at: datetime, now: datetime) -> str:
 
 FILTERS: dict[str, Callable[..., Any]] = {
     "label": label,
+    "system_state": system_state,
+    "subject_state": subject_state,
+    "provisioning_state": provisioning_state,
     "day": day_word,
     "moment": moment_word,
     "clock": lambda at, zone: f"{dates.at_site(at, zone):%H:%M}",

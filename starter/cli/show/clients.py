@@ -61,7 +61,7 @@ def client(client: dict[str, Any]) -> None:
         [
             Text.assemble(
                 (client["name"], "bold"), f" ({client['client_id']})  ", word(client["status"]), ", ",
-                word(client["provisioning"]), " (management)" if client["management"] else "",
+                word(_provisioning(client)), " (management)" if client["management"] else "",
             )
         ]
     )  # fmt: skip
@@ -132,7 +132,7 @@ def answer(client: dict[str, Any]) -> None:
     """What a command did, and where the client now stands."""
     message = client.get("message") or f"Created {client['client_id']}, billing ref {client['billing_ref']}"
     outcome = Text(message if client.get("changed", True) else f"No change: {message}")
-    state = Text.assemble(f"{client['client_id']}: ", word(client["status"]), ", ", word(client["provisioning"]))
+    state = Text.assemble(f"{client['client_id']}: ", word(client["status"]), ", ", word(_provisioning(client)))
     show([outcome, state, *(f"planned {_kind(change)}: {_planned(change)}" for change in client["planned"])])
 
 
@@ -154,7 +154,7 @@ def _clients_table(items: list[dict[str, Any]], *, with_zone: bool, narrow: bool
             client["client_id"],
             client["name"] + (" (management)" if client["management"] else ""),
             word(client["status"]),
-            word("cannot run" if _cannot_run(client) else client["provisioning"]),
+            word("cannot run" if _cannot_run(client) else _provisioning(client)),
             _next(client, with_zone=with_zone, with_time=not narrow),
             client["type"],
             client["office_label"],
@@ -200,8 +200,15 @@ def _subject(kind: str, title: str, service: dict[str, Any]) -> str:
 
 def _proven(subject: dict[str, Any]) -> str:
     """On or off for what was proven of it last; else the word for why nothing is."""
-    words = {"proven": subject["actual"], "changing": subject["actual"]}
+    by_hand = " by hand" if "note" in subject.get("seen", {}) else ""
+    words = {"proven": f"{subject['actual']}{by_hand}", "changing": subject["actual"]}
     return str(words.get(subject["state"], subject["state"]))
+
+
+def _provisioning(client: dict[str, Any]) -> str:
+    """How all systems of a client stand together: what a person marked as done is not what was seen to be."""
+    by_hand = any(it["state"] == "settled" and it.get("method") == "by hand" for it in client["systems"])
+    return "done by hand" if by_hand and client["provisioning"] == "settled" else str(client["provisioning"])
 
 
 def _why(client: dict[str, Any], subject: dict[str, Any]) -> str:

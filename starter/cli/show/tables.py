@@ -33,6 +33,7 @@ COLOURS = {
     "not proven": "red",
     "failed": "bold red",
     "skipped": "yellow",
+    "done by hand": "magenta",
     "working": "green",
     "failing": "bold red",
     "recovering": "cyan",

@@ -150,10 +150,15 @@ def test_what_stands_in_the_way_is_shown_with_each_line(capsys: pytest.CaptureFi
         assert words in output, output
     client["status"] = "active"
     internet |= {"state": "settled", "skipped": None, "method": "by hand", "by": "ada"}
+    internet["subjects"][0] |= {"state": "proven", "actual": "off", "seen": {"note": "port pulled"}}
     render.client(client)
     output = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert "+442079460004 on on 2026-11-20 10:30:01 protected" in output
     assert "internet by hand by ada at 2026-11-20 10:30:01 UTC" in output
+    assert any(line.startswith("internet acme off off by hand") for line in output), output
+    client["provisioning"] = "settled"
+    render.client(client)
+    assert "done by hand" in capsys.readouterr().out
 
 
 NOW = datetime(2026, 11, 20, 13, 42, 1, tzinfo=UTC)

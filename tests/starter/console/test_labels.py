@@ -1,8 +1,11 @@
 """How the console says things."""
 
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
-from starter.console.labels import age_word
+import pytest
+
+from starter.console.labels import age_word, label, provisioning_state, subject_state, system_state
 from starter.contract.catalogue import ONLY_BUILT_IN
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
@@ -15,3 +18,25 @@ def test_an_age_is_the_same_before_and_after() -> None:
 def test_systems_are_called_as_operators_call_them() -> None:
     titles = [ONLY_BUILT_IN.title(system) for system in ("telephony", "internet", "mail_boxes")]
     assert titles == ["Telephone lines", "Internet access", "Mail boxes"]
+
+
+@pytest.mark.parametrize(
+    ("state", "method", "provisioning", "words"),
+    [
+        ("settled", "by hand", "settled", ["Done by hand", "Done by hand"]),
+        ("settled", "seen", "settled", ["Settled", "Settled"]),
+        ("changing", "by hand", "changing", ["Changing", "Changing"]),
+        ("settled", "by hand", "skipped", ["Done by hand", "Skipped"]),
+    ],
+)
+def test_what_was_done_by_hand_is_not_called_settled(
+    state: str, method: str, provisioning: str, words: list[str]
+) -> None:
+    system = SimpleNamespace(state=state, method=method)
+    client = SimpleNamespace(provisioning=SimpleNamespace(value=provisioning), systems=[system])
+    assert [label(system_state(system)), label(provisioning_state(client))] == words
+
+
+def test_a_note_is_no_proof() -> None:
+    subjects = [SimpleNamespace(state=s, seen=seen) for s in ("proven", "changing") for seen in ({}, {"note": "x"})]
+    assert [subject_state(it) for it in subjects] == ["proven", "done_by_hand", "changing", "changing"]
