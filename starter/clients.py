@@ -207,7 +207,7 @@ class ClientService:
     async def credentials(self, client_id: str) -> Credentials:
         """The credentials of a client's telephones and router. Raises NoSuchClient, Away, NoMasterKey."""
         client = await self.client(client_id)
-        return self._keyring.credentials(client, await self.directory.own_secrets(client_id))
+        return self._keyring.credentials(client, await self.directory.logins(client_id))
 
     async def settled(self, view: View, seconds: float) -> View:
         """The client when its decision is done and shown, or as it is when the time is over first."""

@@ -73,6 +73,6 @@ async def show_history(
 )
 async def show_credentials(clients: Clients, response: Response, client_id: ClientId) -> Credentials:
     """Derived for this answer from the master key. Lines and accounts that keep a secret from before Connect have no
-    password here, once a change has shown that they do."""
+    password here, once a change, or `connect systems adopt`, has shown that they do."""
     response.headers["Cache-Control"] = "no-store"
     return await clients.credentials(client_id)

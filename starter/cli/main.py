@@ -22,6 +22,7 @@ app.add_typer(clients.app, name="client")
 app.add_typer(sites.app, name="site")
 app.add_typer(systems.app, name="systems")
 systems.app.command()(processes.prepare)
+systems.app.command()(processes.adopt)
 
 
 def main() -> None:

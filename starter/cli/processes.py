@@ -5,6 +5,7 @@ The one module of the command line that may import what they run, inside the com
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -111,21 +112,65 @@ def migrate() -> None:
 
 def prepare(
     check: Annotated[
-        bool, typer.Option("--check", help="Change nothing, and say what is wrong with them; exit status 1 if anything")
+        bool, typer.Option("--check", help="Change nothing: say what is wrong, with status 1, and who is there already")
     ] = False,
 ) -> None:
     """Add to every Kamailio's and FreeRADIUS's database what Connect needs there, and nothing else."""
     import asyncio
 
+    from activities.adopting.survey import survey
     from activities.prepare import NotPrepared
     from activities.prepare import check as problems_of
     from activities.prepare import prepare as run
 
     with process("systems prepare", NotPrepared, ValueError) as settings:
         done = asyncio.run(problems_of(settings) if check else run(settings))
+        reports = asyncio.run(survey(settings)) if check else []
     typer.echo("\n".join(done) or "Every system has what Connect needs.")
-    if check and done:
+    for line in (line for report in reports for line in report.lines):
+        typer.echo(line)
+    if check and (done or any(report.problems for report in reports)):
         leave(1)
+
+
+def adopt(
+    clients: Annotated[
+        list[str] | None, typer.Argument(metavar="[CLIENT]…", help="Clients whose lines and account are there already")
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option(metavar="CSV", help="Or a list, client_id,name a line: a number with + or an account")
+    ] = None,
+    telephony: Annotated[
+        str, typer.Option(metavar="NAME", help="The phone system of the numbers in the file")
+    ] = "main",
+    internet: Annotated[str, typer.Option(metavar="NAME", help="The network of the accounts in the file")] = "main",
+    check: Annotated[bool, typer.Option("--check", help="Change nothing: say what would become of each")] = False,
+) -> None:
+    """Take on lines and accounts that phone systems and networks have from before: they keep their secrets."""
+    import asyncio
+
+    from activities.adopting import adopt as adopting
+    from activities.adopting import belongings
+    from activities.database import open_databases
+
+    async def run(settings: "Settings") -> list[belongings.Taken]:
+        async with open_databases(settings) as databases:
+            databases.instances.check_environment()
+            wanted = belongings.read_file(file, telephony, internet) if file else []
+            wanted += await belongings.of_clients(databases.directory, clients) if clients else []
+            return await adopting.adopt(databases, wanted, dry=check)
+
+    if not (clients or file):
+        raise typer.BadParameter("name clients, or a --file with a list", param_hint="CLIENT")
+    with process("systems adopt", ValueError) as settings:
+        taken = asyncio.run(run(settings))
+    for it in taken:
+        found = f": {it.found}" if it.found else ""
+        typer.echo(f"{it.belonging.client_id}\t{it.belonging.name}\t{it.word}{found}")
+    counts = Counter(it.word for it in taken)
+    would = ", if it were done; nothing was changed" if check else ""
+    typer.echo(", ".join(f"{count} {word}" for word, count in sorted(counts.items())) + would, err=True)
+    leave(int(adopting.refused(taken) > 0))
 
 
 @contextmanager

@@ -128,7 +128,9 @@ class SystemPage(Page[SystemState]): ...
 
 
 class SipCredentials(Model):
-    """What a telephone registers with. The password is null for a line that keeps a secret from before Connect."""
+    """What a telephone registers with. The password is null for a line that keeps a secret from before Connect: nobody
+    knows it here. A line that is there under several names has an item for each; ``username`` has a domain where that
+    is not the usual one."""
 
     number: str
     username: str

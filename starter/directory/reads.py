@@ -11,7 +11,7 @@ import asyncpg
 
 from activities.database import Database
 from activities.directory.publish import sort_name
-from activities.fence import OWN_SECRET
+from activities.fence import SeenLogin
 from starter.contract.answers import AttentionPage, HistoryEntry, HistoryPage, MatterPage, Site, SitePage, SystemPage
 from starter.contract.bodies import AttentionFilter, ClientFilter, MatterFilter, SiteEdit, SiteGiven
 from starter.directory.attention import systems, those_waiting
@@ -228,16 +228,16 @@ class DirectoryReads:
         )
         return view_of(rows[0], now) if rows else None
 
-    async def own_secrets(self, client_id: str) -> frozenset[str]:
-        """The lines and accounts of a client that still had a secret from before Connect when last seen."""
+    async def logins(self, client_id: str) -> dict[str, SeenLogin]:
+        """The logins of a client's lines and accounts as they were last seen; those never seen are not in it."""
         rows = await self.database.read(
-            "SELECT f->>'subject' AS subject FROM client_systems s JOIN proofs p "
-            "ON (p.client_id, p.system, p.revision, p.kind) = (s.client_id, s.system, s.proven, 'change'), "
-            "jsonb_array_elements(p.findings) f WHERE s.client_id = $1 AND f->'seen'->>'secret' = $2",
+            "SELECT DISTINCT ON (f->>'subject') f->>'subject' AS subject, f->'seen'->>'secret' AS secret, "
+            "f->'seen'->>'known_as' AS known_as FROM proofs p, jsonb_array_elements(p.findings) f "
+            "WHERE p.client_id = $1 AND p.kind <> 'look' AND f->'seen' ? 'secret' "
+            "ORDER BY f->>'subject', p.revision DESC, p.at DESC",
             client_id,
-            OWN_SECRET,
         )
-        return frozenset(row["subject"] for row in rows)
+        return {row["subject"]: SeenLogin.of(row["secret"], row["known_as"] or "") for row in rows}
 
     async def taken(self, client_id: str, numbers: Sequence[str], billing_ref: str | None) -> Taken | None:
         """The refusal, if another client holds one of these numbers or this billing reference."""

@@ -43,3 +43,28 @@ async def test_a_process_without_the_master_key_says_so(service: Service) -> Non
         answer = await api.get(f"/clients/{client['client_id']}/credentials")
     assert answer.status_code == 503
     assert "CONNECT_MASTER_KEY_FILE" in answer.json()["detail"]
+
+
+async def test_a_line_from_before_shows_whom_it_logs_in_as_and_no_password(service: Service) -> None:
+    """As evidence has it: of a line that was taken on, and of one that has a secret of Connect's by now."""
+    old, new = number(), number()
+    client = await service.create(lines=[{"number": old, "office": "1"}, {"number": new, "office": "2"}])
+    key = client["client_id"]
+    there = f"{old}@sip.test, 00{old[1:]}@other.test"
+    for revision, secret in ((0, "its own"), (client["revision"] + 1, "derived, version 1")):
+        findings = [
+            {"subject": old, "seen": {"secret": "its own", "known_as": there}},
+            {"subject": new, "seen": {"secret": secret}},
+        ]
+        await service.clients.directory.database.write(
+            "INSERT INTO proofs (client_id, system, revision, at, method, findings, kind) "
+            "VALUES ($1, 'telephony', $2, now(), '', $3, 'part')",
+            *(key, revision, findings),
+        )
+        sip = (await service.api.get(f"/clients/{key}/credentials")).json()["sip"]
+        known = None if secret == "its own" else sip_password(MASTER_KEY, key, new, 1)
+        assert sip == [
+            {"number": old, "username": old, "password": None},
+            {"number": old, "username": f"00{old[1:]}@other.test", "password": None},
+            {"number": new, "username": new.removeprefix("+"), "password": known},
+        ]
