@@ -7,7 +7,7 @@ answer, as a row per client and ``command_id``, for as long as the client's hist
 import base64
 import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 
 from workflows.domain.commands import AnyCommand
 from workflows.domain.errors import Refusal
@@ -58,6 +58,15 @@ def mark_of(command_id: str) -> str:
 
 def fingerprint(command: AnyCommand) -> str:
     """A short digest of everything a command says, the same whatever library its times came through, by whatever zone
-    rules its day was resolved, and whichever instances serve the site."""
-    said = {name: value for name, value in asdict(command).items() if name not in ("resolved", "instances")}
-    return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()[:16]
+    rules its day was resolved, and whichever instances serve the site. It is the same in every version, too: a field
+    that a later one adds is not said in older commands."""
+    text = json.dumps([command.kind, _content(command)], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _content(value: object) -> object:
+    """Without the fields that have their default, and without those that Connect fills in, which do not compare."""
+    if is_dataclass(value):
+        content = {field: getattr(value, field.name) for field in fields(value) if field.compare}
+        return {field.name: _content(part) for field, part in content.items() if part != field.default}
+    return [_content(part) for part in value] if isinstance(value, tuple) else value

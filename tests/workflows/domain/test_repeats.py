@@ -1,5 +1,6 @@
 """The same command twice: one answer, one entry, one mark (PRODUCT.md section 3)."""
 
+from dataclasses import make_dataclass
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -67,7 +68,19 @@ def test_a_command_without_an_id_is_a_new_one_each_time() -> None:
 
 
 def test_a_command_is_known_by_the_same_mark_in_every_process() -> None:
-    assert fingerprint(Edit(name="Other", command_id="e1")) == "0b85ed3339f7caa9"
+    assert fingerprint(Edit(name="Other", command_id="e1")) == "700fd9ce5b4458fc"
+
+
+def test_a_field_that_a_later_version_adds_leaves_the_mark_of_older_commands() -> None:
+    later = make_dataclass("Later", [("note", str | None, None)], bases=(Edit,), frozen=True, kw_only=True)
+    assert fingerprint(later(name="Other")) == fingerprint(Edit(name="Other"))
+    assert fingerprint(later(name="Other", note="")) != fingerprint(later(name="Other"))
+
+
+def test_what_is_cleared_and_what_is_left_out_have_marks_of_their_own() -> None:
+    marks = {fingerprint(edit) for edit in (Edit(), Edit(billing_ref=""), Edit(clear_end_date=True), Edit(name=""))}
+    assert len(marks) == 4
+    assert len({fingerprint(command) for command in (Suspend(), Unsuspend(), Decommission())}) == 3
 
 
 def test_one_command_has_one_fingerprint_however_its_time_was_read() -> None:
