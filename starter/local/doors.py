@@ -14,10 +14,11 @@ from threading import Lock
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from pydantic import BaseModel, ValidationError
+from pydantic import Field, ValidationError
 
 from starter.local.ports import HOST
 from starter.local.private_files import read_private, write_private
+from workflows.wire.messages import Model
 
 CHANGE = re.compile(r"/v1/clients/([^/]{1,200})/services")
 LOOK = "/v1/services"
@@ -26,25 +27,25 @@ LARGEST_BODY = 1024 * 1024  # bytes
 Answer = tuple[int, dict[str, Any]]
 
 
-class Door(BaseModel):
+class Door(Model):
     """One door of a client: whether its card opens it, and with which settings."""
 
     in_service: bool
-    settings: dict[str, str | int | bool | None] = {}
+    settings: dict[str, str | int | bool | None] = Field(default_factory=dict)
 
 
-class Change(BaseModel):
+class Change(Model):
     """All that is wanted of one client's doors."""
 
     revision: int
     services: dict[str, Door]
 
 
-class Known(BaseModel):
+class Known(Model):
     """What is kept: the newest revision of each client, and its doors."""
 
-    newest: dict[str, int] = {}
-    doors: dict[str, dict[str, Door]] = {}
+    newest: dict[str, int] = Field(default_factory=dict)
+    doors: dict[str, dict[str, Door]] = Field(default_factory=dict)
 
 
 class Doors:

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 import activities.internet.nas
 import activities.json_http.adapter
 import starter.app
+import starter.local.doors
 import workflows.wire.views
 from activities.settings import Settings
 from starter.contract.bodies import ClientGiven
@@ -138,6 +139,7 @@ def _kinds(of: type[BaseModel]) -> set[type[BaseModel]]:
 def test_no_error_of_a_model_of_ours_quotes_a_value() -> None:
     loaded = (
         starter.app,
+        starter.local.doors,
         activities.json_http.adapter,
         activities.internet.nas,
         workflows.wire.views,
