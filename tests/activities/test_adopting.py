@@ -292,6 +292,6 @@ async def test_a_survey_that_cannot_see_all_rows_says_so(world: World) -> None:
 
 
 async def test_a_survey_of_no_such_system_says_what_to_run(world: World) -> None:
-    await world.execute("telephony", "DROP TABLE connect_fence")
+    await world.execute("telephony", "DROP TABLE subscriber")
     (problem,) = (await surveyed(world))["telephony"].problems
     assert "connect systems prepare" in problem
