@@ -58,7 +58,9 @@ async def test_a_worker_is_well_when_temporal_has_heard_of_it(
     service: Service, terminal: Terminal, settings: Settings
 ) -> None:
     """As docker-compose.yml asks, without another program than ours."""
-    terminal.environment["CONNECT_DIRECTORY_DSN"] = settings.directory_dsn.get_secret_value()
+    for database in ("DIRECTORY", "TELEPHONY", "INTERNET"):
+        terminal.environment[f"CONNECT_{database}_DSN"] = settings.directory_dsn.get_secret_value()
+    terminal.environment["CONNECT_MASTER_KEY"] = "k" * 32
     terminal.environment["TEMPORAL_ADDRESS"] = service.temporal.service_client.config.target_host
     result = await terminal.connect("worker", "--check")
     assert (result.status, result.out, result.err) == (0, "", "")
