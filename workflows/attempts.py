@@ -143,6 +143,8 @@ class Attempts:
             answers: Sequence[Evidence | Published | Failed] = await handle
         except ActivityError as failure:
             answers = [Failed(type(failure).__name__, str(failure))] * len(attempts)
+        if len(answers) != len(attempts):
+            answers = [Failed("Answers", "not one for each order")] * len(attempts)
         for (system, attempt), answer in zip(attempts.items(), answers, strict=True):
             if self._under_way.get(system) is not attempt:
                 continue  # it was abandoned
@@ -223,12 +225,28 @@ def failure_text(failure: ActivityError, order: Order) -> str:
             return str(cause or failure)
 
 
+def recorded_of(failure: ActivityError) -> str:
+    """What Temporal recorded of a failure, without a word of ours or of the SDK's: one is told from another by it."""
+    cause = failure.cause
+    while isinstance(cause, TimedOut) and isinstance(cause.cause, ApplicationError):
+        cause = cause.cause
+    match cause:
+        case ApplicationError():
+            return f"{cause.type}: {cause.message}"
+        case TimedOut():
+            return f"timeout {cause.type.name if cause.type else ''}"
+        case _:
+            return type(cause).__name__
+
+
 def newer_revision(failure: ActivityError) -> int | None:
     """The revision a system has obeyed already, when it refused ours as too old."""
     if isinstance(failure.cause, ApplicationError) and failure.cause.type == STALE_REVISION:
-        details = failure.cause.details
-        newest = int(details[0]["newest"]) if details else 0
-        return newest if newest < FARTHEST else None  # nobody has decided so often: it is a failure like others
+        match failure.cause.details:
+            case []:
+                return 0
+            case [{"newest": int(newest)}, *_] if newest < FARTHEST:
+                return newest  # nobody has decided more often: all else is a failure like others
     return None
 
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from temporalio import workflow
 from temporalio.common import RawValue
@@ -11,7 +11,7 @@ from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from workflows.arrivals import Arrivals, dated_now
-    from workflows.attempts import Attempts, Order, Report, failure_text, newer_revision
+    from workflows.attempts import Attempts, Order, Report, failure_text, newer_revision, recorded_of
     from workflows.domain.answers import Answer
     from workflows.domain.commands import AnyCommand
     from workflows.domain.errors import REFUSALS, Refusal, Taken
@@ -37,6 +37,7 @@ with workflow.unsafe.imports_passed_through():
 
 UNDECIDED = "Undecided"
 GRACE = timedelta(seconds=5)
+UNMENTIONED = "the evidence does not mention it"  # never to be reworded: findings are compared with those of before
 MOST_CALLERS = 5
 """So many callers of one client are answered only when its attempts at once are over: Temporal holds ten at most."""
 
@@ -310,7 +311,8 @@ class ClientLifecycle:
         elif system == DIRECTORY and order.revision < self._directory.wanted_since:
             return  # what was decided since is published at once, not after the pause of an older publication
         else:
-            self._state.failed(system, failure_text(failure, order), now, workflow.random().random())
+            chance, text = workflow.random().random(), failure_text(failure, order)
+            self._state.failed(system, text, now, chance, recorded_of(failure))
 
     def _published(self, order: Publish, published: Published) -> None:
         """The directory shows the client, and has decided on what it was asked for."""
@@ -345,11 +347,12 @@ class ClientLifecycle:
 
 def _found(evidence: Evidence, order: Ensure) -> Found:
     """What an attempt found, in the words of the domain. What the evidence does not mention is not proven."""
-    unseen = dict.fromkeys(order.subjects, Doubt(Proof.NOT_PROVEN, "the evidence does not mention it"))
+    unseen = dict.fromkeys(order.subjects, Doubt(Proof.NOT_PROVEN, UNMENTIONED))
     found = {f.subject: Doubt(f.proof, shortened(f.why, 300)) for f in evidence.findings}
     doubts = {name: doubt for name, doubt in {**unseen, **found}.items() if doubt.proof is not Proof.PROVEN}
     facts = {finding.subject: "on" if finding.in_service else "off" for finding in evidence.findings}
-    return Found(order.revision, workflow.now(), evidence.method, doubts, facts, evidence.recorded, evidence.at)
+    at = evidence.at if evidence.at.tzinfo else evidence.at.replace(tzinfo=UTC)  # never the worker's own zone
+    return Found(order.revision, workflow.now(), evidence.method, doubts, facts, evidence.recorded, at)
 
 
 def _chance(evidence: Evidence) -> float:

@@ -6,13 +6,16 @@ from datetime import timedelta
 import pytest
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError, CancelledError, FailureError, TimeoutType
+from temporalio.exceptions import TimeoutError as TimedOut
 
+from tests.support.builders import NOW, in_directory, tenant
 from tests.support.waiting import eventually
 from tests.support.workflows import Handle, Service
-from workflows.attempts import newer_revision
+from workflows.attempts import newer_revision, recorded_of
 from workflows.client_lifecycle import ClientLifecycle
 from workflows.domain.provisioning.standing import Limits
+from workflows.domain.systems import TELEPHONY
 from workflows.ports import STALE_REVISION
 
 PATIENT = Limits(attempt=8, first_pause=3600, longest_pause=3600)
@@ -196,8 +199,7 @@ async def test_a_workflow_that_is_reset_decides_above_what_its_systems_have_obey
     assert service.directory.shown[view.client_id].view.status == "suspended"
 
 
-@pytest.mark.parametrize(("newest", "believed"), [(7, 7), (2**53 - 1, 2**53 - 1), (2**53, None), (2**63, None)])
-def test_a_revision_that_no_database_could_hold_is_a_failure_like_others(newest: int, believed: int | None) -> None:
+def failed_with(cause: FailureError) -> ActivityError:
     failure = ActivityError(
         "failed",
         scheduled_event_id=1,
@@ -207,5 +209,43 @@ def test_a_revision_that_no_database_could_hold_is_a_failure_like_others(newest:
         activity_id="",
         retry_state=None,
     )
-    failure.__cause__ = ApplicationError("too old", {"newest": newest}, type=STALE_REVISION)
+    failure.__cause__ = cause
+    return failure
+
+
+@pytest.mark.parametrize(("newest", "believed"), [(7, 7), (2**53 - 1, 2**53 - 1), (2**53, None), (2**63, None)])
+def test_a_revision_that_no_database_could_hold_is_a_failure_like_others(newest: int, believed: int | None) -> None:
+    failure = failed_with(ApplicationError("too old", {"newest": newest}, type=STALE_REVISION))
     assert newer_revision(failure) == believed
+
+
+@pytest.mark.parametrize(
+    ("details", "believed"),
+    [((), 0), (({"newest": 8},), 8), (({"newest": "8"},), None), (({},), None), (("8",), None), ((None,), None)],
+)
+def test_a_revision_that_is_not_said_as_agreed_is_a_failure_like_others(
+    details: tuple[object, ...], believed: int | None
+) -> None:
+    failure = failed_with(ApplicationError("too old", *details, type=STALE_REVISION))
+    assert newer_revision(failure) == believed
+
+
+def test_failures_are_told_apart_by_what_was_recorded_of_them() -> None:
+    """Never by words of ours or of the SDK's, which may change while the client lives."""
+    busy = ApplicationError("busy", type="SystemBusy")
+    late, lost = TimedOut("late", type=TimeoutType.START_TO_CLOSE, last_heartbeat_details=[]), CancelledError("words")
+    assert [recorded_of(failed_with(cause)) for cause in (busy, late, lost)] == [
+        "SystemBusy: busy",
+        "timeout START_TO_CLOSE",
+        "CancelledError",
+    ]
+
+
+def test_the_same_failure_in_other_words_is_no_news() -> None:
+    state = in_directory(tenant())
+    state.failed(TELEPHONY, "did not answer in time", NOW, 0.5, "timeout START_TO_CLOSE")
+    revision = state.client.revision
+    state.failed(TELEPHONY, "took too long", NOW, 0.5, "timeout START_TO_CLOSE")
+    assert state.client.revision == revision
+    state.failed(TELEPHONY, "took too long", NOW, 0.5, "SystemBusy: busy")
+    assert state.client.revision == revision + 1

@@ -4,13 +4,13 @@ import pytest
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from activities.bounds import ALL_TEXTS
-from tests.support.builders import NOW, in_directory, tenant
+from tests.support.builders import NOW, in_directory, prove, tenant
 from workflows.domain.client.client import MOST_HOLDS
-from workflows.domain.commands import ChangeServices, Suspend
-from workflows.domain.errors import TooManyWaiting
+from workflows.domain.commands import ChangeServices, Decommission, Suspend
+from workflows.domain.errors import InvalidField, TooManyWaiting
 from workflows.domain.provisioning.ledger import Desired
 from workflows.domain.provisioning.standing import Doubt, Found, Proof
-from workflows.domain.services import MOST_LINES, ClientType, Line, Services
+from workflows.domain.services import MOST_LINES, ClientType, Line, Service, Services
 from workflows.domain.state import MOST_CLAIMS, MOST_LINES_CLAIMED, ClientState
 from workflows.domain.systems import TELEPHONY
 from workflows.wire.messages import MOST
@@ -40,6 +40,9 @@ def test_the_largest_client_in_the_worst_of_times_can_be_renewed() -> None:
     state.found(
         TELEPHONY, dict.fromkeys(doubts, Desired(True)), Found(state.client.revision, NOW, WIDE * 500, doubts), 0.5
     )
+    settings = {f"{n:02}": WIDE * 64 for n in range(2)}
+    state.obey(ChangeServices(add_services=tuple(Service("doors", f"d{n}", settings) for n in range(100))), NOW)
+    prove(state, "doors")
     each = MOST_LINES_CLAIMED // MOST_CLAIMS
     for n in range(MOST_CLAIMS):
         state.claim(ChangeServices(command_id=f"claim-{n}", add_lines=lines(each, f"3{n}", WIDE * 60)))
@@ -51,3 +54,34 @@ def test_the_largest_client_in_the_worst_of_times_can_be_renewed() -> None:
     with pytest.raises(TooManyWaiting):
         state.obey(Suspend(command_id="late"), NOW)
     assert carried(state) < LIMIT
+
+
+def test_services_of_further_kinds_are_limited_as_a_whole() -> None:
+    settings = {f"{n:02}": "x" * 200 for n in range(20)}
+    services = tuple(Service("doors", f"d{n}", settings) for n in range(100))
+    with pytest.raises(InvalidField, match=r"take \d+ bytes"):
+        Services(ClientType.RESIDENTIAL, further=services)
+    with pytest.raises(InvalidField, match=r"too many or too large"):
+        Service("doors", "main", {"card": 10**4000})
+
+
+def test_what_comes_and_goes_while_its_system_is_away_is_limited() -> None:
+    state = in_directory(tenant())
+    for turn in range(4):
+        removed = state.client.services.numbers[:MOST] if turn > 1 else ()
+        state.obey(ChangeServices(add_lines=lines(MOST - 1, f"2{turn}", "office"), remove_lines=removed), NOW)
+    removed = state.client.services.numbers[:MOST]
+    with pytest.raises(TooManyWaiting, match="more than 2000 lines"):
+        state.obey(ChangeServices(add_lines=lines(MOST, "29", "office"), remove_lines=removed), NOW)
+    state.obey(Decommission(), NOW)
+    assert carried(state) < LIMIT
+
+
+def test_kinds_that_come_and_go_are_limited() -> None:
+    state = in_directory(tenant())
+    for turn in range(18):
+        state.obey(ChangeServices(add_services=(Service(f"kind{turn}", "one"),)), NOW)
+        state.obey(ChangeServices(remove_services=(f"kind{turn}:one",)), NOW)
+    with pytest.raises(TooManyWaiting, match="20 kinds"):
+        state.obey(ChangeServices(add_services=(Service("kind18", "one"),)), NOW)
+    assert state.obey(ChangeServices(add_services=(Service("kind17", "two"),)), NOW).changed

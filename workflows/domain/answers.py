@@ -7,7 +7,8 @@ answer, as a row per client and ``command_id``, for as long as the client's hist
 import base64
 import hashlib
 import json
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass, replace
+from typing import Any
 
 from workflows.domain.commands import AnyCommand
 from workflows.domain.errors import Refusal
@@ -68,5 +69,9 @@ def _content(value: object) -> object:
     """Without the fields that have their default, and without those that Connect fills in, which do not compare."""
     if is_dataclass(value):
         content = {field: getattr(value, field.name) for field in fields(value) if field.compare}
-        return {field.name: _content(part) for field, part in content.items() if part != field.default}
+        return {field.name: _content(part) for field, part in content.items() if part != _default(field)}
     return [_content(part) for part in value] if isinstance(value, tuple) else value
+
+
+def _default(field: Field[Any]) -> object:
+    return field.default if field.default_factory is MISSING else field.default_factory()

@@ -169,9 +169,9 @@ class NumberNotValid(InvalidField):
 
 
 def refusal_of(kind: str, facts: Mapping[str, Any]) -> Refusal:
-    """The refusal of that kind, one of REFUSALS, with its facts."""
+    """The refusal of that kind, with its facts. One that this code does not know is a plain Refusal."""
     situation = Situation(facts["client_status"] or "", tuple(facts["planned"]), tuple(facts["allowed"]))
-    return REFUSALS[kind](facts["why"], facts["remedy"], facts["field"], situation)
+    return REFUSALS.get(kind, Refusal)(facts["why"], facts["remedy"], facts["field"], situation)
 
 
 def _kinds(kind: type[Refusal]) -> dict[str, type[Refusal]]:

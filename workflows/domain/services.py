@@ -1,5 +1,6 @@
 """What a client has contracted: telephone lines, internet access, and services of the kinds that settings name."""
 
+import json
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
@@ -26,6 +27,8 @@ HIGHEST_RATE = 1_000_000
 MOST_SERVICES = 100
 MOST_SETTINGS = 20
 LONGEST_SETTING = 200
+MOST_SETTINGS_BYTES = 50_000  # of all services of a client, which is passed on whole
+LARGEST_SETTING = 2**53  # as far as JSON numbers are whole for everybody
 
 Setting: TypeAlias = str | int | bool | None
 
@@ -101,15 +104,23 @@ class Service:
                 field="services",
             )
         texts = [*self.settings, *(value for value in self.settings.values() if isinstance(value, str))]
-        if len(self.settings) > MOST_SETTINGS or any(len(text) > LONGEST_SETTING for text in texts):
+        numbers = [value for value in self.settings.values() if isinstance(value, int)]
+        large = any(len(text) > LONGEST_SETTING for text in texts) or any(abs(n) > LARGEST_SETTING for n in numbers)
+        if len(self.settings) > MOST_SETTINGS or large:
             raise InvalidField(
-                f"The settings of {self} are too many or too long",
-                f"Give at most {MOST_SETTINGS}, of {LONGEST_SETTING} characters each",
+                f"The settings of {self} are too many or too large",
+                f"Give at most {MOST_SETTINGS}, of {LONGEST_SETTING} characters each, with numbers up to 2^53",
                 field="services",
             )
 
     def __str__(self) -> str:
         return f"{self.kind}:{self.name}"
+
+    @property
+    def size(self) -> int:
+        """The bytes that it takes, nearly."""
+        said = json.dumps([self.kind, self.name, dict(self.settings)], ensure_ascii=False)
+        return len(said.encode("utf-8", "replace"))
 
 
 @dataclass(frozen=True)
@@ -135,6 +146,12 @@ class Services:
         for name, items, limit in (*most, ("services", self.further, MOST_SERVICES)):
             if len(items) > limit:
                 raise InvalidField(f"{len(items)} {name} are too many", f"Give at most {limit}", field=name)
+        if (size := sum(service.size for service in self.further)) > MOST_SETTINGS_BYTES:
+            raise InvalidField(
+                f"The services of further kinds take {size} bytes",
+                f"Give fewer settings: at most {MOST_SETTINGS_BYTES} bytes in all",
+                field="services",
+            )
         for room in self.rooms:
             check_office(room)
         if self.type is ClientType.VIRTUAL:

@@ -27,6 +27,7 @@ BULK = "bulk"
 RECOVERY = "recovery"  # a system is back: what waited for it keeps the priority of the decision it waits with
 MOST_CLAIMS = 10
 MAIN_ALONE: Mapping[System, str] = MappingProxyType({})
+BYTES_OF_A_LINE = 200
 MOST_LINES_CLAIMED = 1000  # by all commands that wait: a state must fit into one payload of Temporal (2 MiB)
 
 
@@ -82,7 +83,7 @@ class ClientState:
             self.provisioning.follow(self.client)
             return
         with all_or_nothing(self) as trial:
-            for entry in trial.client.advance(now, trial.provisioning.check_instances):
+            for entry in trial.client.advance(now, trial.provisioning.check):
                 trial.journal.write(entry)
                 trial.priority = TIMER_NEXT
             trial.provisioning.follow(trial.client)
@@ -117,7 +118,7 @@ class ClientState:
             return system_commands.carry_out(command, self.client, self.provisioning, now)
         outcome = self.client.obey(command, now)
         try:
-            self.provisioning.check_instances(self.client)
+            self.provisioning.check(self.client)
         except Refusal as refusal:
             raise refusal.within(self.client.situation()) from None
         return outcome
@@ -303,25 +304,25 @@ class ClientState:
 
     # -- reports --------------------------------------------------------------------------------------------------
 
-    def failed(self, system: System, error: str, now: datetime, chance: float) -> None:
-        """An attempt on a system failed. The first failure, and every new error, is told to the directory."""
+    def failed(self, system: System, error: str, now: datetime, chance: float, trouble: str = "") -> None:
+        """An attempt on a system failed. The first failure, and every new one, is told to the directory. ``trouble`` is
+        what was recorded of it, by which one is told from another; empty: ``error``."""
         standing = self.provisioning.standing[system]
-        error = shortened(error, 500)
-        news = not standing.attention or standing.last_error != error
-        standing.fail(error, now, self.limits, chance)
-        if system != DIRECTORY and news:
+        error, before = shortened(error, 500), (standing.attention, standing.trouble)
+        standing.fail(error, now, self.limits, chance, trouble)
+        if system != DIRECTORY and (standing.attention, standing.trouble) != before:
             self._write_attempt(system, f"not done: {error}", now)
 
     def found(self, system: System, ordered: Mapping[str, Desired], found: Found, chance: float) -> None:
         """An attempt on a system ended with what it found. Raised attention and new doubts are told."""
         standing = self.provisioning.standing[system]
-        before = standing.attention, standing.last_error
+        before = standing.attention, standing.trouble
         if standing.attention and not found.doubts:
             self.client.revision += 1  # whatever ends attention is news, which is published
         contracted = kind_of(system).contracted(self.client)
         self.provisioning.systems[system].found(ordered, found, contracted, self.limits, chance)
         if found.doubts:
-            if (standing.attention, standing.last_error) != before:
+            if (standing.attention, standing.trouble) != before:
                 self._write_attempt(system, standing.last_error, found.at)
         elif not found.recorded:
             self._write_proof(system, f"{heading(system)} proven", found)
@@ -399,4 +400,7 @@ class ClientState:
 
 
 def _lines(command: AnyCommand) -> int:
-    return len(command.add_lines) if isinstance(command, ChangeServices) else 0
+    """What a command adds, in lines: a service with settings of 200 bytes is one."""
+    if not isinstance(command, ChangeServices):
+        return 0
+    return len(command.add_lines) + sum(1 + service.size // BYTES_OF_A_LINE for service in command.add_services)

@@ -1,6 +1,6 @@
 """The same command twice: one answer, one entry, one mark (PRODUCT.md section 3)."""
 
-from dataclasses import make_dataclass
+from dataclasses import field, make_dataclass
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,7 +11,7 @@ from tests.support.builders import (
     in_directory,
     tenant,
 )
-from workflows.domain.answers import fingerprint
+from workflows.domain.answers import Answer, fingerprint
 from workflows.domain.commands import (
     Decommission,
     Edit,
@@ -20,6 +20,7 @@ from workflows.domain.commands import (
 )
 from workflows.domain.errors import (
     CommandIdReused,
+    Refusal,
 )
 
 
@@ -75,6 +76,21 @@ def test_a_field_that_a_later_version_adds_leaves_the_mark_of_older_commands() -
     later = make_dataclass("Later", [("note", str | None, None)], bases=(Edit,), frozen=True, kw_only=True)
     assert fingerprint(later(name="Other")) == fingerprint(Edit(name="Other"))
     assert fingerprint(later(name="Other", note="")) != fingerprint(later(name="Other"))
+
+
+def test_a_table_that_a_later_version_adds_leaves_the_mark_of_older_commands() -> None:
+    tags = ("tags", dict[str, str], field(default_factory=dict))
+    later = make_dataclass("Later", [tags], bases=(Edit,), frozen=True, kw_only=True)
+    assert fingerprint(later(name="Other")) == fingerprint(Edit(name="Other"))
+
+
+def test_a_refusal_of_a_later_kind_that_was_remembered_is_a_refusal() -> None:
+    state = in_directory(tenant())
+    command = Suspend(command_id="c1")
+    facts = {**Refusal("Not so").typed_facts, "type": "InventedLater"}
+    state.recent.append(Answer("c1", fingerprint(command), False, "Not so.", "suspend", 1, facts))
+    with pytest.raises(Refusal, match="Not so"):
+        state.check(command, NOW)
 
 
 def test_what_is_cleared_and_what_is_left_out_have_marks_of_their_own() -> None:

@@ -6,12 +6,25 @@ from typing import Any
 import pytest
 
 from tests.support.builders import LINE, NOW, SECOND, in_directory, lines_proven, prove, tenant
-from workflows.domain.commands import Decommission, MarkDone, Retry, Skip, Suspend, SystemCommand, Unsuspend
+from workflows.attempts import order_for
+from workflows.domain.commands import (
+    ChangeServices,
+    Convert,
+    Decommission,
+    Edit,
+    MarkDone,
+    Retry,
+    Skip,
+    Suspend,
+    SystemCommand,
+    Unsuspend,
+)
 from workflows.domain.errors import InvalidField
 from workflows.domain.lifecycle import Status
 from workflows.domain.provisioning.provisioning import Provisioned
 from workflows.domain.provisioning.standing import Limits, Skipped
 from workflows.domain.provisioning.telephony import numbers_in_use
+from workflows.domain.services import ClientType
 from workflows.domain.state import BULK_LAST, OPERATOR_FIRST, ClientState
 from workflows.domain.systems import BUILT_IN, DIRECTORY, INTERNET, TELEPHONY, System
 
@@ -96,6 +109,42 @@ def test_a_decommission_ends_the_skip_of_a_suspended_client() -> None:
     state.obey(Decommission(), NOW)
     assert state.provisioning.standing[TELEPHONY].skipped is None
     assert state.may_attempt(TELEPHONY, NOW)
+
+
+def test_giving_up_a_line_ends_the_skip_of_a_suspended_client() -> None:
+    state = in_attention()
+    ask(state, Skip)
+    state.obey(ChangeServices(remove_lines=(SECOND.number,)), NOW)
+    assert state.provisioning.standing[TELEPHONY].skipped is None
+    assert state.may_attempt(TELEPHONY, NOW)
+
+
+def test_a_conversion_ends_the_skip_of_a_suspended_clients_internet_access() -> None:
+    state = in_directory(tenant())
+    prove(state)
+    state.obey(Suspend(source="operator"), NOW)
+    ask(state, Skip, INTERNET)
+    state.obey(Convert(to=ClientType.VIRTUAL), NOW)
+    assert state.provisioning.standing[INTERNET].skipped is None
+    assert state.may_attempt(INTERNET, NOW)
+
+
+def test_giving_up_a_line_is_not_content_with_an_attempt_that_was_for_a_suspension() -> None:
+    """That attempt does not release the number: nobody else could ever have it."""
+    state = in_directory(tenant())
+    prove(state)
+    state.obey(Suspend(source="operator"), NOW)
+    state.provisioning.begin(TELEPHONY)
+    state.obey(ChangeServices(remove_lines=(SECOND.number,)), NOW)
+    assert state.provisioning.standing[TELEPHONY].wanted_since == state.client.revision
+    assert order_for(state, TELEPHONY).release == [SECOND.number]  # type: ignore[union-attr]  # an Ensure
+
+
+def test_a_decision_that_concerns_no_system_leaves_a_skip_standing() -> None:
+    state = in_attention()
+    ask(state, Skip)
+    state.obey(Edit(name="Acme and Sons"), NOW)
+    assert state.provisioning.standing[TELEPHONY].skipped is not None
 
 
 def test_a_decommissioned_client_whose_system_is_skipped_does_not_end_until_it_is_done() -> None:

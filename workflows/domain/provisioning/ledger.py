@@ -26,14 +26,15 @@ class Desired:
 class Ledger:
     """One system of one client, served by an ``instance``.
 
-    ``proven`` is what each subject was last proven to be; one that is missing is unknown. ``standing`` says how the
-    attempts went.
+    ``proven`` is what each subject was last proven to be; one that is missing is unknown. ``held`` are those that the
+    client keeps also when they are off. ``standing`` says how the attempts went.
     """
 
     instance: str = MAIN
     wanted: dict[str, Desired] = field(default_factory=dict)
     proven: dict[str, Desired] = field(default_factory=dict)
     standing: Standing = field(default_factory=Standing)
+    held: list[str] = field(default_factory=list)
 
     @property
     def differs(self) -> bool:
@@ -68,6 +69,13 @@ class Ledger:
         doubted = [subject for subject in given_up if subject in self.proven and not self.proven[subject].on]
         self.wanted |= {subject: self.proven.pop(subject) for subject in doubted}
         return bool(doubted)
+
+    def hold(self, held: Collection[str]) -> bool:
+        """The client keeps these, also when they are off. Answers whether it gave up any that is to be off, and is not
+        proven so: an attempt under way, or a skip, was for what the client kept."""
+        gone = [subject for subject in self.held if subject not in held]
+        self.held = sorted(held)
+        return any(subject in self.wanted and self.proven.get(subject) != self.wanted[subject] for subject in gone)
 
     # -- reports --------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from workflows.domain.client.client import Client
-from workflows.domain.errors import StillServedElsewhere
+from workflows.domain.errors import StillServedElsewhere, TooManyWaiting
 from workflows.domain.lifecycle import Status
 from workflows.domain.provisioning.internet import Internet
 from workflows.domain.provisioning.kinds import ServiceKind
@@ -14,6 +14,9 @@ from workflows.domain.provisioning.ledger import Ledger
 from workflows.domain.provisioning.standing import Standing
 from workflows.domain.provisioning.telephony import Telephony
 from workflows.domain.systems import BUILT_IN, DIRECTORY, INTERNET, MAIN, TELEPHONY, System, spoken
+
+MOST_SUBJECTS = 2000  # of all systems, also of those that are yet to be proven off: a client is passed on whole
+MOST_SYSTEMS = 20  # that a client has, or once had
 
 _BUILT_IN = {TELEPHONY: Telephony(TELEPHONY), INTERNET: Internet(INTERNET)}
 
@@ -73,6 +76,7 @@ class Provisioning:
             ledger.instance, kind = client.instances.get(system, MAIN), kind_of(system)
             contracted = kind.contracted(client)
             again = ledger.reopen([subject for subject in ledger.proven if ending or subject not in contracted])
+            again |= ledger.hold(kind.held(client))
             again |= ending and ledger.differs  # an attempt under way, or a skip, was for an earlier decision
             if rotated:
                 again, ledger.proven = bool(ledger.wanted), {}
@@ -83,7 +87,25 @@ class Provisioning:
         if client.revision > self.directory.wanted_since:
             self.directory.expect(client.revision)
 
-    def check_instances(self, client: Client) -> None:
+    def check(self, client: Client) -> None:
+        """Raises a Refusal where a client's services are more than can be switched for it now."""
+        self._check_room(client)
+        self._check_instances(client)
+
+    def _check_room(self, client: Client) -> None:
+        """Raises TooManyWaiting when so much is yet to be proven off that no more can be remembered."""
+        contracted = {system: kind_of(system).contracted(client) for system in (*self.systems, *client.services.kinds)}
+        known = {system: ledger.wanted.keys() | ledger.proven.keys() for system, ledger in self.systems.items()}
+        more = any(subjects.keys() - known.get(system, set()) for system, subjects in contracted.items())
+        many = sum(len(known.get(system, set()) | subjects.keys()) for system, subjects in contracted.items())
+        if more and (many > MOST_SUBJECTS or len(contracted) > MOST_SYSTEMS):
+            raise TooManyWaiting(
+                f"With what the client had before, that is more than {MOST_SUBJECTS} lines and services, or "
+                f"{MOST_SYSTEMS} kinds of them",
+                "Ask again when what ended is proven off, or seen to and marked as done",
+            )
+
+    def _check_instances(self, client: Client) -> None:
         """Raises StillServedElsewhere for a kind that another instance is to serve while the one before has, or may
         have, something of the client's: nothing is moved from one to another."""
         for system, ledger in self.systems.items():

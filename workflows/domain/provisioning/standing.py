@@ -3,6 +3,8 @@
 Unknown is neither off nor on: what could not be proven is a state of its own.
 """
 
+import hashlib
+import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -56,6 +58,11 @@ class Doubt:
     why: str
 
 
+def mark_of(trouble: str) -> str:
+    """A short digest of a failure, as it was recorded."""
+    return hashlib.sha256(trouble.encode("utf-8", "replace")).hexdigest()[:16]
+
+
 def told_in_one_line(whys: Mapping[str, str]) -> str:
     """What is so of the first few subjects, and how many more there are."""
     told = [f"{name}: {why}" for name, why in sorted(whys.items())]
@@ -93,6 +100,12 @@ class Found:
         """The doubts in one line."""
         return told_in_one_line({name: doubt.why for name, doubt in self.doubts.items()})
 
+    @property
+    def trouble(self) -> str:
+        """The mark of what the summary tells."""
+        first = sorted((name, doubt.why) for name, doubt in self.doubts.items())[:MOST_TOLD]
+        return mark_of(json.dumps([self.failed, len(self.doubts), first]))
+
 
 @dataclass(frozen=True)
 class Skipped:
@@ -110,7 +123,8 @@ class Standing:
     ``proofs`` say when each line or account was last seen to be as wanted, ``doubts`` why others are not proven.
     ``by`` is who marked the last proof done by hand, ``note`` how they say it was done, ``method`` how the proof came
     about. ``revived`` times in a row something that was proven off was found alive again; ``outrun`` times in a row
-    the system said that it has obeyed a later revision.
+    the system said that it has obeyed a later revision. ``trouble`` is a mark of the last failure: what is compared
+    with the next is what was recorded of it, never ``last_error``, whose words are ours and may change.
     """
 
     wanted_since: int = 0
@@ -130,6 +144,7 @@ class Standing:
     revived: int = 0
     outrun: int = 0
     note: str = ""
+    trouble: str = ""
 
     def expect(self, revision: int) -> None:
         """Something else is wanted: what failed or was accepted before counts no more; the next attempt is due."""
@@ -142,6 +157,7 @@ class Standing:
         self.expect(revision)
         if self.outrun > FLAPPING:
             self.retry_at, self.last_error = now + limits.pause(self.outrun - FLAPPING, 1), why
+            self.trouble = ""
             self._alarm(now)
 
     def distrust(self, revision: int) -> None:
@@ -155,6 +171,7 @@ class Standing:
         self.proven_revision, self.proven_at = max(revision, self.proven_revision), now
         self.method, self.by, self.note = method, by, note
         self.attempts, self.retry_at, self.doubts, self.skipped, self.outrun = 0, None, {}, None, 0
+        self.trouble = ""
         if self.revived < FLAPPING:
             self.last_error = ""
             self._calm()
@@ -163,16 +180,17 @@ class Standing:
         """These lines or accounts were seen to be as wanted; of those not kept nothing need be known any more."""
         self.proofs = {**{name: at for name, at in self.proofs.items() if name in kept}, **dict.fromkeys(subjects, now)}
 
-    def fail(self, error: str, now: datetime, limits: Limits, chance: float) -> None:
+    def fail(self, error: str, now: datetime, limits: Limits, chance: float, trouble: str = "") -> None:
         """An attempt failed: a person is told, and the next attempt comes after a pause."""
         self._put_off(error, now, limits, chance)
+        self.trouble = mark_of(trouble or error)
         self._alarm(now)
 
     def fall_short(self, found: Found, limits: Limits, chance: float) -> None:
         """An attempt ended without proof of everything. A person is told at once of what was refused, and of what
         stays unknown for longer than an attempt may take."""
         self._put_off(f"{'not done' if found.failed else 'not proven'}: {found.summary}", found.at, limits, chance)
-        self.doubts = dict(found.doubts)
+        self.doubts, self.trouble = dict(found.doubts), found.trouble
         self.short_since = self.short_since or found.at
         if found.failed or found.at - self.short_since >= timedelta(seconds=limits.attempt):
             self._alarm(found.at)
@@ -188,7 +206,7 @@ class Standing:
         self.revived = self.revived + 1 if quiet_at and now < quiet_at else 1
         if self.revived >= FLAPPING and self.skipped is None:
             self.retry_at = now + limits.pause(self.revived - FLAPPING, chance)
-            self.last_error = f"alive again, {self.revived} times in a row: {why}"
+            self.last_error, self.trouble = f"alive again, {self.revived} times in a row: {why}", ""
             self._alarm(now)
 
     def calm_at(self, limits: Limits) -> datetime | None:
