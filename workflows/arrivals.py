@@ -9,7 +9,6 @@ It is no local activity: a query in the same workflow task has the SDK (1.35) de
 later than any replay does, and the client then never runs again.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -26,7 +25,7 @@ from workflows.domain.day_plans import days_ahead, resolved_anew
 from workflows.domain.errors import InvalidField
 from workflows.domain.state import OPERATOR_FIRST, ClientState
 from workflows.ports import Calendar, ResolveDays
-from workflows.waiting import wait_until
+from workflows.waiting import Beside, wait_until
 
 LIMIT = timedelta(seconds=10)
 
@@ -42,8 +41,8 @@ class Arrival:
 class Arrivals:
     """What came in and is not decided yet. ``changed`` is called whenever the loop should look again."""
 
-    def __init__(self, state: ClientState, changed: Callable[[], None], *, renewed: bool) -> None:
-        self._state, self._changed = state, changed
+    def __init__(self, state: ClientState, beside: Beside, changed: Callable[[], None], *, renewed: bool) -> None:
+        self._state, self._beside, self._changed = state, beside, changed
         self._waiting: list[Arrival] = []
         self._resolving = False
         self.renewing = renewed and bool(days_ahead(state))
@@ -73,7 +72,7 @@ class Arrivals:
         arrivals = [arrival for arrival in self._waiting if arrival.day]
         if not self._resolving and (arrivals or self.renewing):
             self._resolving = True
-            asyncio.create_task(self._resolve(arrivals))  # noqa: RUF006  # the workflow's loop keeps its tasks
+            self._beside.begin(self._resolve(arrivals))
 
     async def _resolve(self, arrivals: list[Arrival]) -> None:
         state = self._state

@@ -5,7 +5,6 @@ that has just taken the command, without a way through the queue. Everything els
 of its own for each system, which the server repeats and the worker paces.
 """
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -31,6 +30,7 @@ from workflows.ports import (
     Published,
     ServiceSystem,
 )
+from workflows.waiting import Beside
 from workflows.wire.start import queue_of
 from workflows.wire.views import ClientView
 
@@ -63,8 +63,10 @@ class Attempts:
     ``report`` is told each outcome, in the order in which they come; an abandoned attempt is never heard of again.
     """
 
-    def __init__(self, state: ClientState, report: Callable[[System, Order, Report | ActivityError], None]) -> None:
-        self._state, self._report = state, report
+    def __init__(
+        self, state: ClientState, beside: Beside, report: Callable[[System, Order, Report | ActivityError], None]
+    ) -> None:
+        self._state, self._beside, self._report = state, beside, report
         self._under_way: dict[System, Attempt] = {}
         self._waited = set[System]()
 
@@ -133,7 +135,7 @@ class Attempts:
         )
         attempts = {system: Attempt(order, handle.cancel, at_once=True) for system, order in orders.items()}
         self._under_way |= attempts
-        asyncio.create_task(self._follow_together(attempts, handle))  # noqa: RUF006  # the workflow's loop keeps its tasks
+        self._beside.begin(self._follow_together(attempts, handle))
 
     async def _follow_together(
         self, attempts: dict[System, Attempt], handle: workflow.ActivityHandle[list[Evidence | Published | Failed]]
@@ -159,7 +161,7 @@ class Attempts:
     def _send(self, system: System, order: Order) -> None:
         handle = self._start(system, order)
         attempt = self._under_way[system] = Attempt(order, handle.cancel)
-        asyncio.create_task(self._follow(system, attempt, handle))  # noqa: RUF006  # the workflow's loop keeps its tasks
+        self._beside.begin(self._follow(system, attempt, handle))
 
     def _start(self, system: System, order: Order) -> workflow.ActivityHandle[Report]:
         limit = self._state.limits.attempt

@@ -29,7 +29,7 @@ with workflow.unsafe.imports_passed_through():
         Published,
     )
     from workflows.visibility import attributes_at_start, next_moment_text, show
-    from workflows.waiting import Alarm, wait_until
+    from workflows.waiting import Alarm, Beside, wait_until
     from workflows.wire.messages import DriftReport, Message, Roll, WaitSettled
     from workflows.wire.previews import PreviewAsked, PreviewView
     from workflows.wire.start import ClientStart
@@ -58,7 +58,8 @@ class ClientLifecycle:
     def __init__(self, start: ClientStart) -> None:
         self._state = start.state
         self._state.incarnation = self._state.incarnation or workflow.info().first_execution_run_id
-        self._attempts = Attempts(self._state, self._on_report)
+        self._beside = Beside()
+        self._attempts = Attempts(self._state, self._beside, self._on_report)
         self._alarm = Alarm()
         self._waiters: list[Waiter] = []
         self._rejected: Refusal | None = None
@@ -66,7 +67,7 @@ class ClientLifecycle:
         self._rolling = self._cancelled = False
         self._changes = self._seen = self._callers = 0
         renewed = workflow.info().continued_run_id is not None
-        self._arrivals = Arrivals(self._state, self._changed, renewed=renewed)
+        self._arrivals = Arrivals(self._state, self._beside, self._changed, renewed=renewed)
 
     # -- the loop: each pass decides from the whole state, never from the message that woke it ----------------------
 
@@ -106,12 +107,16 @@ class ClientLifecycle:
         """Sleep until anything changes, or until the next moment that matters."""
         self._seen = self._changes
         try:
-            await workflow.wait_condition(lambda: self._changes != self._seen or self._may_leave() or self._alarm.rung)
+            await workflow.wait_condition(self._has_to_look)
         except asyncio.CancelledError:
             if self._cancelled or workflow.cancellation_reason() is None:
                 raise  # the worker makes room for another client; a run is asked to cancel once at most
             self._cancelled = True
             self.record_refusal("cancel", Refusal("A client's workflow is not cancelled", "Decommission the client"))
+        self._beside.check()
+
+    def _has_to_look(self) -> bool:
+        return self._changes != self._seen or self._may_leave() or self._alarm.rung or self._beside.broken
 
     def _may_leave(self) -> bool:
         over = self._state.finished or self._rejected is not None or self._must_renew()

@@ -1,7 +1,7 @@
 """The ways this project waits. A deadline of None means no timer at all."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from datetime import datetime, timedelta
 
@@ -42,3 +42,27 @@ class Alarm:
         self._moment = deadline
         delay = max(deadline - workflow.now(), SHORTEST) if deadline else None
         self._timer = asyncio.create_task(workflow.sleep(delay, summary=summary)) if delay else None
+
+
+class Beside:
+    """Work that goes on beside the loop. What it raises is a bug, which must not get lost: the loop raises it, and the
+    client stands still, visibly, until a fix is deployed. Without that, work would be begun again and again."""
+
+    def __init__(self) -> None:
+        self._bug: BaseException | None = None
+
+    def begin(self, work: Coroutine[object, object, None]) -> None:
+        asyncio.create_task(work).add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and self._bug is None:
+            self._bug = task.exception()
+
+    @property
+    def broken(self) -> bool:
+        return self._bug is not None
+
+    def check(self) -> None:
+        """Raises RuntimeError, which fails a task of the workflow, never the workflow."""
+        if self._bug:
+            raise RuntimeError(f"{type(self._bug).__name__}: {self._bug}") from self._bug

@@ -15,6 +15,7 @@ from tests.support.workflows import Handle, Service
 from workflows.attempts import newer_revision, recorded_of
 from workflows.client_lifecycle import ClientLifecycle
 from workflows.domain.provisioning.standing import Limits
+from workflows.domain.state import ClientState
 from workflows.domain.systems import TELEPHONY
 from workflows.ports import STALE_REVISION
 
@@ -197,6 +198,24 @@ async def test_a_workflow_that_is_reset_decides_above_what_its_systems_have_obey
     assert view.status == "suspended"
     assert not any(service.telephony.lines.values())
     assert service.directory.shown[view.client_id].view.status == "suspended"
+
+
+async def test_a_bug_in_taking_a_report_stops_the_client_visibly_and_is_done_again_by_the_fix(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handle = await service.start(limits=PATIENT)
+    with monkeypatch.context() as bug:
+        bug.setattr(ClientState, "found", lambda *_: 1 / 0)
+        await handle.signal("suspend", {})
+
+        async def failed() -> bool:
+            events = [event async for event in handle.fetch_history_events()]
+            return any("ZeroDivisionError" in str(event) for event in events)
+
+        await eventually(failed)
+        assert service.telephony.lines == {"+442079460001": False, "+442079460002": False}
+    view = await service.settled(handle)
+    assert set(view.systems[0].actual.values()) == {"off"}
 
 
 def failed_with(cause: FailureError) -> ActivityError:
