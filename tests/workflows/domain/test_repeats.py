@@ -2,6 +2,7 @@
 
 from dataclasses import field, make_dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from pydantic import TypeAdapter
@@ -79,7 +80,7 @@ def test_a_field_that_a_later_version_adds_leaves_the_mark_of_older_commands() -
 
 
 def test_a_table_that_a_later_version_adds_leaves_the_mark_of_older_commands() -> None:
-    tags = ("tags", dict[str, str], field(default_factory=dict))
+    tags: tuple[str, object, Any] = ("tags", dict[str, str], field(default_factory=dict))
     later = make_dataclass("Later", [tags], bases=(Edit,), frozen=True, kw_only=True)
     assert fingerprint(later(name="Other")) == fingerprint(Edit(name="Other"))
 
