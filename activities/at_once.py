@@ -8,7 +8,18 @@ from temporalio.exceptions import ApplicationError
 
 from activities.bounds import bounded
 from workflows.domain.text import safe_text
-from workflows.ports import AtOnce, Directory, Ensure, Evidence, Failed, Publish, Published, ServiceSystem
+from workflows.ports import (
+    AtOnce,
+    Batch,
+    BatchAnswers,
+    Directory,
+    Ensure,
+    Evidence,
+    Failed,
+    Publish,
+    Published,
+    ServiceSystem,
+)
 
 LATE = "Late"
 
@@ -23,9 +34,9 @@ class SideBySide(AtOnce):
         self._systems, self._directory, self._pace = systems, directory, pace
 
     @activity.defn(name="at_once")
-    async def at_once(self, orders: list[Ensure | Publish], seconds: float) -> list[Evidence | Published | Failed]:
+    async def at_once(self, batch: Batch) -> BatchAnswers:
         """Carry out each order. What fails, or is late, says so, and holds up no other."""
-        return await asyncio.gather(*(self._answer(order, seconds) for order in orders))
+        return BatchAnswers(await asyncio.gather(*(self._answer(order, batch.seconds) for order in batch.orders)))
 
     async def _answer(self, order: Ensure | Publish, seconds: float) -> Evidence | Published | Failed:
         try:

@@ -4,16 +4,16 @@ from temporalio import activity
 
 from workflows.domain.dates import NamedDay, ResolvedDay, resolve
 from workflows.domain.errors import InvalidField
-from workflows.ports import Calendar, ResolveDays
+from workflows.ports import Calendar, ResolveDays, ResolvedDays
 
 
 class ZoneRules(Calendar):
     """Resolves days by the rules of the pinned tzdata package."""
 
     @activity.defn(name="resolve_days")
-    async def resolve_days(self, order: ResolveDays) -> list[ResolvedDay | None]:
-        """The days, in the same order; None for one that these rules cannot tell, for they have no such zone."""
-        return [_resolved(day, order.timezone) for day in order.days]
+    async def resolve_days(self, order: ResolveDays) -> ResolvedDays:
+        """The days as instants."""
+        return ResolvedDays([_resolved(day, order.timezone) for day in order.days])
 
 
 def _resolved(day: NamedDay, timezone: str) -> ResolvedDay | None:

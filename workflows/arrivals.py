@@ -101,7 +101,7 @@ async def _resolved(days: list[NamedDay], timezone: str) -> dict[NamedDay, Resol
         )
     except ActivityError:  # it is repeated until it is done, unless a person ends it in Temporal
         return {}
-    return {day: resolved for day, resolved in zip(days, found, strict=False) if resolved}
+    return {day: resolved for day, resolved in zip(days, found.days, strict=False) if resolved}
 
 
 def dated_now(command: AnyCommand, timezone: str) -> AnyCommand:

@@ -21,6 +21,8 @@ from workflows.domain.systems import DIRECTORY, System
 from workflows.ports import (
     STALE_REVISION,
     AtOnce,
+    Batch,
+    BatchAnswers,
     Claim,
     Directory,
     Ensure,
@@ -126,7 +128,7 @@ class Attempts:
         seconds = self._state.limits.at_once
         handle = workflow.start_activity_method(
             AtOnce.at_once,
-            args=[list(orders.values()), seconds],
+            Batch(list(orders.values()), seconds),
             activity_id=f"r{self._state.client.revision}:{'+'.join(orders)}",
             summary=", ".join(order.summary for order in orders.values()),
             schedule_to_close_timeout=timedelta(seconds=seconds + BEYOND),
@@ -138,11 +140,11 @@ class Attempts:
         self._beside.begin(self._follow_together(attempts, handle))
 
     async def _follow_together(
-        self, attempts: dict[System, Attempt], handle: workflow.ActivityHandle[list[Evidence | Published | Failed]]
+        self, attempts: dict[System, Attempt], handle: workflow.ActivityHandle[BatchAnswers]
     ) -> None:
         """Hear the answers. What has failed is attempted by itself at once, and is then repeated and paced."""
         try:
-            answers: Sequence[Evidence | Published | Failed] = await handle
+            answers: Sequence[Evidence | Published | Failed] = (await handle).answers
         except ActivityError as failure:
             answers = [Failed(type(failure).__name__, str(failure))] * len(attempts)
         if len(answers) != len(attempts):

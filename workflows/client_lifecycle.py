@@ -18,6 +18,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.domain.journal import shortened
     from workflows.domain.preview import preview
     from workflows.domain.provisioning.standing import Doubt, Found, Proof, Standing
+    from workflows.domain.state import FORMAT
     from workflows.domain.systems import DIRECTORY, System
     from workflows.inbox import read
     from workflows.ports import (
@@ -56,6 +57,8 @@ class ClientLifecycle:
 
     @workflow.init
     def __init__(self, start: ClientStart) -> None:
+        if start.state.format > FORMAT:
+            raise RuntimeError(f"Its state has format {start.state.format}: start workers of the newer version")
         self._state = start.state
         self._state.incarnation = self._state.incarnation or workflow.info().first_execution_run_id
         self._beside = Beside()
@@ -83,6 +86,7 @@ class ClientLifecycle:
             raise as_failure(self._rejected)
         if not self._state.finished:
             attributes = attributes_at_start(self._state)  # also those that somebody removed from Temporal meanwhile
+            self._state.format = FORMAT
             workflow.continue_as_new(
                 ClientStart(state=self._state),
                 memo=workflow.memo(),

@@ -205,12 +205,27 @@ class Failed:
     message: str
 
 
+@dataclass(frozen=True)
+class Batch:
+    """All that a decision asks for, to be done side by side. What takes longer than ``seconds`` has failed."""
+
+    orders: list[Ensure | Publish]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class BatchAnswers:
+    """An answer for each order of a batch, in their order."""
+
+    answers: list[Evidence | Published | Failed]
+
+
 class AtOnce(Protocol):
-    """What a person waits for: all that a decision asks for, side by side, in one activity."""
+    """What a person waits for: all that a decision asks for, in one activity."""
 
     @activity.defn(name="at_once")
-    async def at_once(self, orders: list[Ensure | Publish], seconds: float) -> list[Evidence | Published | Failed]:
-        """An answer for each order, in their order. One that takes longer than this has failed; none is repeated."""
+    async def at_once(self, batch: Batch) -> BatchAnswers:
+        """Carry out the orders. None is repeated."""
         raise NotImplementedError
 
 
@@ -248,10 +263,18 @@ class ResolveDays:
     days: list[NamedDay]
 
 
+@dataclass(frozen=True)
+class ResolvedDays:
+    """The days, in the order in which they were asked for; None for one that the rules cannot tell: they have no such
+    zone."""
+
+    days: list[ResolvedDay | None]
+
+
 class Calendar(Protocol):
     """The zone rules in use. Their answer is recorded: what a client decides by is never computed anew by a replay."""
 
     @activity.defn(name="resolve_days")
-    async def resolve_days(self, order: ResolveDays) -> list[ResolvedDay | None]:
-        """The days, in the same order; None for one that these rules cannot tell, for they have no such zone."""
+    async def resolve_days(self, order: ResolveDays) -> ResolvedDays:
+        """The days as instants."""
         raise NotImplementedError

@@ -23,7 +23,7 @@ from temporalio.worker import (
 from tests.support import zone_rules
 from tests.support.workflows import LONDON, replay
 from tests.support.zone_rules import AT_UTC, CASABLANCA, HOUR_AHEAD
-from workflows.ports import Publish
+from workflows.ports import Batch, Publish
 
 RECORDED = sorted((Path(__file__).parent / "histories").glob("*.json"))
 HISTORIES = pytest.mark.parametrize(
@@ -51,7 +51,8 @@ class Orders(Interceptor):
 
         class Outbound(WorkflowOutboundInterceptor):
             def start_activity(self, input: StartActivityInput) -> Any:  # noqa: A002  # the SDK's name
-                orders = input.args[0] if isinstance(input.args[0], list) else [input.args[0]]
+                order = input.args[0]
+                orders = order.orders if isinstance(order, Batch) else [order]
                 noted.extend(f"{input.activity} {input.activity_id} {_facts(order)}" for order in orders)
                 return super().start_activity(input)
 

@@ -8,7 +8,8 @@ from typing import Any, TypeVar, cast
 import pytest
 
 from workflows.arrivals import dated_now
-from workflows.domain.client.client import Client, Outcome
+from workflows.domain.answers import Outcome
+from workflows.domain.client.client import Client
 from workflows.domain.commands import AnyCommand, ClientCommand, Command, Decommission, Suspend
 from workflows.domain.dates import NamedDay, ResolvedDay, first_instant, resolve
 from workflows.domain.errors import Refusal

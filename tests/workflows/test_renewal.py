@@ -1,6 +1,7 @@
 """A run is renewed now and then; nothing that came in is lost, and command ids are remembered."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -10,6 +11,7 @@ from temporalio.exceptions import ApplicationError
 from tests.support.waiting import eventually
 from tests.support.workflows import Service
 from workflows.domain.provisioning.standing import Limits
+from workflows.domain.state import FORMAT, ClientState
 
 SHORT_RUNS = Limits(attempt=8, first_pause=1, longest_pause=60, renew_after=400)
 
@@ -43,6 +45,21 @@ async def test_an_idle_client_takes_new_code_when_it_is_asked_to_roll(service: S
     assert view.status == "active"
     assert len(service.telephony.orders) == 1
     assert await (await service.latest(handle).describe()).memo() == {"created_by": "the tests"}
+
+
+async def test_a_client_of_a_newer_version_waits_for_its_worker_and_loses_nothing(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_new = ClientState.of_new
+    monkeypatch.setattr(ClientState, "of_new", lambda *given: replace(of_new(*given), format=FORMAT + 1))
+    handle = await service.start(wait=False)
+
+    async def failed() -> bool:
+        return "WORKFLOW_TASK_FAILED" in await service.events(handle)
+
+    await eventually(failed)
+    assert service.directory.orders == []
+    await handle.terminate()
 
 
 async def test_signals_amid_renewals_are_not_lost(service: Service) -> None:

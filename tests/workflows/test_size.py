@@ -5,7 +5,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 
 from activities.bounds import ALL_TEXTS
 from tests.support.builders import NOW, in_directory, prove, tenant
-from workflows.domain.client.client import MOST_HOLDS
+from workflows.domain.client.rules import MOST_HOLDS
 from workflows.domain.commands import ChangeServices, Decommission, Suspend
 from workflows.domain.errors import InvalidField, TooManyWaiting
 from workflows.domain.provisioning.ledger import Desired

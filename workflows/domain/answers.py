@@ -12,7 +12,7 @@ from typing import Any
 
 from workflows.domain.commands import AnyCommand
 from workflows.domain.errors import Refusal
-from workflows.domain.journal import shortened
+from workflows.domain.journal import Entry, shortened
 
 MOST_PAST = 5000
 """So many older commands are still known to have been answered: 60 kB of a client's memory at most."""
@@ -23,6 +23,15 @@ CREATE = "create"
 LONG_AGO = (
     "This command_id was used long ago, and nothing was done for it now: what it was answered then is in the history"
 )
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command did. ``changed`` is false when everything was so already."""
+
+    changed: bool
+    message: str
+    entry: Entry
 
 
 @dataclass(frozen=True)

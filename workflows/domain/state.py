@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
 
-from workflows.domain.answers import MOST_PAST, Answer, answered_long_ago, fingerprint, mark_of, refused
-from workflows.domain.client.client import Client, Outcome
+from workflows.domain.answers import MOST_PAST, Answer, Outcome, answered_long_ago, fingerprint, mark_of, refused
+from workflows.domain.client.client import Client
 from workflows.domain.client.rules import Needs, needs_of
 from workflows.domain.commands import AnyCommand, ChangeServices, Contracting, Edit, SystemCommand
 from workflows.domain.errors import CommandIdReused, InvalidField, Refusal, TooManyWaiting, refusal_of
@@ -22,6 +22,7 @@ from workflows.domain.text import safe_text
 from workflows.domain.trial import all_or_nothing, copy_of
 
 # Temporal priority keys, lowest first: what an operator asked goes before what a timer did, and both before bulk work.
+FORMAT = 1  # of the state: it grows when an older version could not read it without losing something of it
 OPERATOR_FIRST, TIMER_NEXT, BULK_LAST = 2, 3, 5
 BULK = "bulk"
 RECOVERY = "recovery"  # a system is back: what waited for it keeps the priority of the decision it waits with
@@ -53,7 +54,7 @@ class ClientState:
     incarnation: str = ""
     priority: int = OPERATOR_FIRST
     attributes: dict[str, str] = field(default_factory=dict)
-    format: int = 1
+    format: int = FORMAT
 
     @classmethod
     def of_new(
@@ -353,14 +354,7 @@ class ClientState:
     def _write_attempt(self, system: System, text: str, now: datetime, by: str = "connect") -> None:
         self.client.revision += 1
         self.journal.write(
-            Entry(
-                Event.ATTEMPTED,
-                now,
-                f"{heading(system)} {text}",
-                kind=system,
-                by=by,
-                revision=self.client.revision,
-            )
+            Entry(Event.ATTEMPTED, now, f"{heading(system)} {text}", system, by, revision=self.client.revision)
         )
 
     def _write_proof(self, system: System, text: str, found: Found) -> None:

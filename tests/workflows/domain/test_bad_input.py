@@ -22,7 +22,8 @@ from tests.support.builders import (
     starting,
     tenant,
 )
-from workflows.domain.client.client import MOST_HOLDS, Client
+from workflows.domain.client.client import Client
+from workflows.domain.client.rules import MOST_HOLDS
 from workflows.domain.commands import (
     CancelPlanned,
     ChangeServices,

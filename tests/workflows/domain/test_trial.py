@@ -55,11 +55,9 @@ class Fault(Exception):
     """What nobody expected."""
 
 
-class FaultyClient(Client):
-    """A client that fails when a command has changed it, before its line is written."""
-
-    def _entry(self, *_: object) -> Entry:
-        raise Fault
+def faulty(*_: object) -> Entry:
+    """Fails when a command has changed the client, before its line is written."""
+    raise Fault
 
 
 class FaultyJournal(Journal):
@@ -79,8 +77,11 @@ class FaultyProvisioning(Provisioning):
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: type(command).__name__)
-def test_a_command_that_fails_half_way_leaves_the_client_as_it_was(command: ClientCommand) -> None:
-    client = FaultyClient(**vars(tenant()))
+def test_a_command_that_fails_half_way_leaves_the_client_as_it_was(
+    command: ClientCommand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = tenant()
+    monkeypatch.setattr("workflows.domain.client.client.entry_for", faulty)
     before = copy.deepcopy(client)
     with pytest.raises(Fault):
         client.obey(command, NOW)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import assert_never
 
+from workflows.domain.answers import Outcome
 from workflows.domain.client.options import Options, ended_at
 from workflows.domain.client.planning import (
     activation_on,
@@ -19,7 +20,14 @@ from workflows.domain.client.planning import (
     same_but_for_id,
     start_of,
 )
-from workflows.domain.client.rules import check_billing_ref, check_client_id, check_name, check_source
+from workflows.domain.client.rules import (
+    check_billing_ref,
+    check_change_given,
+    check_client_id,
+    check_name,
+    check_room_for_a_hold,
+    check_source,
+)
 from workflows.domain.commands import (
     Activate,
     AnyCommand,
@@ -38,13 +46,7 @@ from workflows.domain.commands import (
     check_texts,
 )
 from workflows.domain.dates import ResolvedDay, check_day, local_time
-from workflows.domain.errors import (
-    IllegalTransition,
-    InvalidField,
-    NothingPlanned,
-    Refusal,
-    Situation,
-)
+from workflows.domain.errors import IllegalTransition, NothingPlanned, Refusal, Situation
 from workflows.domain.holds import EVERY_SOURCE, Hold
 from workflows.domain.journal import Entry, Event, entry_for
 from workflows.domain.lifecycle import Activation, Kind, Status
@@ -53,18 +55,8 @@ from workflows.domain.services import Services, difference
 from workflows.domain.systems import System
 from workflows.domain.trial import all_or_nothing, copy_of
 
-MOST_HOLDS = 100
 EDITABLE = ("name", "billing_ref", "start_date", "end_date", "activation")
 WAITS_FOR_A_PERSON = "the client now waits until somebody activates it"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a command did. ``changed`` is false when everything was so already."""
-
-    changed: bool
-    message: str
-    entry: Entry
 
 
 @dataclass
@@ -232,10 +224,8 @@ class Client:
         standing = self.holds.get(hold.source)
         if hold.says_the_same_as(standing):
             return self._unchanged(f"Already held by {hold.source}", command, now)
-        if standing is None and len(self.holds) >= MOST_HOLDS:
-            raise InvalidField(
-                f"{MOST_HOLDS} holds stand already", "Lift some, or use the source of one of them", field="source"
-            )
+        if standing is None:
+            check_room_for_a_hold(self.holds)
         self.holds[hold.source] = replace(hold, placed_at=standing.placed_at) if standing else hold
         before = self.status
         self._settle_status(now)
@@ -303,10 +293,7 @@ class Client:
         return outcome
 
     def _change_services(self, command: ChangeServices, now: datetime) -> Outcome:
-        lines, others = command.add_lines or command.remove_lines, command.add_services or command.remove_services
-        if not (lines or others or command.internet != "keep"):
-            remedy = "Give add_lines, remove_lines, internet, add_services or remove_services"
-            raise InvalidField("No change of services is given", remedy, field="add_lines")
+        check_change_given(command)
         services = self.services.changed(
             command.add_lines, command.remove_lines, command.internet, command.add_services, command.remove_services
         )
@@ -354,7 +341,7 @@ class Client:
         instead = f", instead of {local_time(replaced.at, self.timezone)}" if replaced else ""
         self.revision += 1
         text = f"Planned: {change.describe(self.timezone)}{instead}"
-        entry = self._entry(Event.ASKED, text, command, now)
+        entry = entry_for(command, Event.ASKED, text, now, self.revision)
         facts = {"change_id": change.change_id, "planned_for": change.at.isoformat()}
         return Outcome(True, text, replace(entry, facts=facts))
 
@@ -382,7 +369,7 @@ class Client:
                 check(trial)
         except Refusal as refusal:
             text = f"Planned {change.kind.spoken} refused when due: {refusal.within(self.situation())}"
-            entry = self._entry(Event.REFUSED, text, change.command, now)
+            entry = entry_for(change.command, Event.REFUSED, text, now, self.revision)
         self.revision = max(self.revision, before + 1)  # the plan is gone, whatever came of it
         facts = {**entry.facts, "change_id": change.change_id, "planned": "true"}
         return replace(entry, revision=self.revision, facts=facts)
@@ -405,11 +392,8 @@ class Client:
 
     def _decided(self, text: str, command: AnyCommand, now: datetime) -> Outcome:
         self.revision += 1
-        entry = self._entry(Event.DECIDED, text, command, now)
+        entry = entry_for(command, Event.DECIDED, text, now, self.revision)
         return Outcome(True, text, replace(entry, facts={"status": self.status.value}))
 
     def _unchanged(self, text: str, command: AnyCommand, now: datetime) -> Outcome:
-        return Outcome(False, text, self._entry(Event.ASKED, f"{text}; nothing changed", command, now))
-
-    def _entry(self, event: Event, text: str, command: AnyCommand, now: datetime) -> Entry:
-        return entry_for(command, event, text, now, self.revision)
+        return Outcome(False, text, entry_for(command, Event.ASKED, f"{text}; nothing changed", now, self.revision))

@@ -12,6 +12,7 @@ from workflows.domain.text import written
 
 LONGEST_NAME = 200
 LONGEST_BILLING_REF = 64
+MOST_HOLDS = 100
 
 
 @dataclass(frozen=True)
@@ -89,3 +90,16 @@ def check_source(source: str) -> None:
             f"Give a name of 1 to {LONGEST_BILLING_REF} characters, such as billing; {EVERY_SOURCE!r} only lifts",
             field="source",
         )
+
+
+def check_room_for_a_hold(holds: Collection[str]) -> None:
+    if len(holds) >= MOST_HOLDS:
+        remedy = "Lift some, or use the source of one of them"
+        raise InvalidField(f"{MOST_HOLDS} holds stand already", remedy, field="source")
+
+
+def check_change_given(command: ChangeServices) -> None:
+    lines, others = command.add_lines or command.remove_lines, command.add_services or command.remove_services
+    if not (lines or others or command.internet != "keep"):
+        remedy = "Give add_lines, remove_lines, internet, add_services or remove_services"
+        raise InvalidField("No change of services is given", remedy, field="add_lines")

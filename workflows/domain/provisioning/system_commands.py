@@ -3,7 +3,8 @@
 from dataclasses import replace
 from datetime import datetime
 
-from workflows.domain.client.client import Client, Outcome
+from workflows.domain.answers import Outcome
+from workflows.domain.client.client import Client
 from workflows.domain.commands import MarkDone, Retry, Skip, SystemCommand, check_texts
 from workflows.domain.errors import InvalidField
 from workflows.domain.journal import Entry, Event, entry_for
