@@ -31,6 +31,7 @@ class Place:
     gear: Accounting
     database: asyncpg.Connection
     dsn: str
+    daemon: FreeRadius
     _numbers: Any = field(default_factory=count)
 
     def new(self) -> str:
@@ -65,7 +66,7 @@ async def running_place(kind: str, systems: Systems, folder: Path) -> AsyncItera
     daemon.start()
     try:
         await eventually(daemon.ready)
-        yield Place(kind, Accounting(daemon.port + 1, systems.secret), database, dsn)
+        yield Place(kind, Accounting(daemon.port + 1, systems.secret), database, dsn, daemon)
     finally:
         daemon.stop()
         await database.close()

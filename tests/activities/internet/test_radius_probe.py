@@ -165,6 +165,33 @@ async def test_an_account_with_its_own_secret_is_asked_about_only_when_it_is_off
     assert finding.seen["probe"] == "Access-Reject"
 
 
+async def test_an_account_with_check_items_of_its_own_is_on_by_its_rows_and_asked_about_only_when_it_is_off(
+    world: World, server: Server
+) -> None:
+    await world.execute(
+        "internet",
+        """INSERT INTO radcheck (username, attribute, op, value)
+        VALUES ('acme', 'Calling-Station-Id', '==', '02-00-00-00-00-01')""",
+    )
+    finding = await switch(world, on=True)
+    assert (finding.proof, finding.in_service) == (Proof.PROVEN, True)
+    assert finding.seen["probe"] == "not asked: has check items of its own (Calling-Station-Id)"
+    assert server.logins == []
+    (finding,) = (await world.internet.ensure(access("acme", 2, on=False))).findings
+    assert finding.seen["probe"] == "Access-Reject"
+
+
+async def test_a_limit_that_the_server_does_not_look_at_keeps_nobody_out(world: World, server: Server) -> None:
+    await world.execute(
+        "internet",
+        "INSERT INTO radcheck (username, attribute, op, value) VALUES ('acme', 'Expiration', ':=', '1 Jan 2020')",
+    )
+    server.code, server.replies = AccessAccept, PLAN
+    assert (await switch(world, on=True)).proof is Proof.PROVEN
+    server.code, server.replies = AccessReject, {}
+    assert (await switch(world, on=True)).proof is Proof.FAILED
+
+
 async def test_what_another_client_has_now_is_not_asked_about(world: World, server: Server) -> None:
     server.code, server.replies = AccessAccept, PLAN
     await switch(world, on=True)
