@@ -98,8 +98,16 @@ server default {{
         attr_filter.accounting_response
     }}
     post-auth {{
+        update reply {{
+            &Message-Authenticator := 0x00
+        }}
         sql
         exec
+        Post-Auth-Type REJECT {{
+            update reply {{
+                &Message-Authenticator := 0x00
+            }}
+        }}
     }}
 }}
 """
