@@ -6,7 +6,7 @@ list of the request, by operator: so a group's ``Auth-Type == Accept`` removes o
 ``:=`` replaces it. Conditions that hold for some routers only may hold or not: both ways count.
 
 What is not in these tables (a users file, LDAP, unlang) cannot be seen here, but by a login of our own.
-tests/systems/test_admission.py compares this module with the daemon.
+tests/systems/test_internet_matrix.py holds what follows from it against the daemon.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
