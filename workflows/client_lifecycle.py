@@ -57,8 +57,6 @@ class ClientLifecycle:
 
     @workflow.init
     def __init__(self, start: ClientStart) -> None:
-        if start.state.format > FORMAT:
-            raise RuntimeError(f"Its state has format {start.state.format}: start workers of the newer version")
         self._state = start.state
         self._state.incarnation = self._state.incarnation or workflow.info().first_execution_run_id
         self._beside = Beside()
@@ -76,6 +74,8 @@ class ClientLifecycle:
 
     @workflow.run
     async def run(self, start: ClientStart) -> ClientView:
+        if start.state.format > FORMAT:
+            raise RuntimeError(f"Its state has format {start.state.format}: start workers of the newer version")
         while not self._may_leave():
             self._arrivals.begin()
             if not self._arrivals.renewing:
