@@ -48,10 +48,10 @@ class Network:
     async def settled(self, client_id: str) -> bool:
         return bool((await self.internet(client_id))["state"] == "settled")
 
-    async def open_sessions(self) -> list[tuple[str, str]]:
-        """Account and session id of every open row."""
-        sql = "SELECT username, acctsessionid FROM radacct WHERE acctstoptime IS NULL"
-        return [tuple(row) for row in await fetch(self.building.databases["radius"], sql)]
+    async def open_sessions(self, *accounts: str) -> list[tuple[str, str]]:
+        """Account and session id of every open row of these."""
+        sql = "SELECT username, acctsessionid FROM radacct WHERE acctstoptime IS NULL AND username = ANY($1)"
+        return [tuple(row) for row in await fetch(self.building.databases["radius"], sql, list(accounts))]
 
     async def rounds(self, count: int = 2) -> None:
         """Return when all that is off was looked at so many times more."""

@@ -42,7 +42,7 @@ async def test_forty_suspensions_amid_a_storm_of_logins_leave_no_session_alive(n
             for account in accounts:
                 await eventually(partial(network.settled, account))
             assert [nas.sessions for nas in gear] == [{}] * GEAR
-        await eventually(network.open_sessions, equal=[])
+        await eventually(partial(network.open_sessions, *accounts), equal=[])
         assert [nas.sessions for nas in gear] == [{}] * GEAR
         assert sum(len(nas.asked) for nas in gear) >= CLIENTS
 
