@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
 
@@ -13,6 +14,7 @@ from activities.internet.accounting import weaknesses
 from starter.local.databases import DEPLOY
 from starter.local.systems import FreeRadius
 from tests.support.accounting import Accounting
+from tests.support.databases import connected
 from tests.support.waiting import eventually, free_udp_port
 from tests.systems.service import Systems
 from tests.systems.stock_radius import STOCK, StockRadius
@@ -52,21 +54,20 @@ class Place:
 @asynccontextmanager
 async def running_place(kind: str, systems: Systems, folder: Path) -> AsyncIterator[Place]:
     """A RADIUS server of this kind; an operator's database is mended as `connect systems prepare --check` says."""
-    server = systems.server
-    dsn = await server.ensure_database(f"accounting_{kind}")
-    database = await asyncpg.connect(dsn)
-    await database.execute(SCHEMAS[kind].read_text(encoding="utf-8"))
-    for problem in await weaknesses(database):
-        await database.execute(problem.rpartition(": ")[2])
-    await database.execute((DEPLOY / "fence.sql").read_text(encoding="utf-8"))
-    await database.execute((DEPLOY / "freeradius/grants.sql").read_text(encoding="utf-8"))
-    make = FreeRadius if kind == "shipped" else StockRadius
-    here = (folder / "radius", folder / "radius.log")
-    daemon = make(server, free_udp_port(), systems.secret, *here, database=f"accounting_{kind}", ipv6=True)
-    daemon.start()
-    try:
-        await eventually(daemon.ready)
-        yield Place(kind, Accounting(daemon.port + 1, systems.secret), database, dsn, daemon)
-    finally:
-        daemon.stop()
-        await database.close()
+    server, name = systems.server, f"accounting_{uuid4().hex[:8]}"
+    dsn = await server.ensure_database(name)
+    async with connected(dsn) as database:
+        await database.execute(SCHEMAS[kind].read_text(encoding="utf-8"))
+        for problem in await weaknesses(database):
+            await database.execute(problem.rpartition(": ")[2])
+        await database.execute((DEPLOY / "fence.sql").read_text(encoding="utf-8"))
+        await database.execute((DEPLOY / "freeradius/grants.sql").read_text(encoding="utf-8"))
+        make = FreeRadius if kind == "shipped" else StockRadius
+        here = (folder / "radius", folder / "radius.log")
+        daemon = make(server, free_udp_port(), systems.secret, *here, database=name, ipv6=True)
+        daemon.start()
+        try:
+            await eventually(daemon.ready)
+            yield Place(kind, Accounting(daemon.port + 1, systems.secret), database, dsn, daemon)
+        finally:
+            daemon.stop()
