@@ -300,7 +300,7 @@ def _ended(session: Session, reply: Reply, at: float, believed: bool) -> Outcome
     if reply.cause == SESSION_NOT_FOUND and reply.answer is not FOREIGN:
         if session.stale(at):
             return Outcome(session, Proof.PROVEN, "not found")
-        ago = max(0, round(at - session.heard(at)))
+        ago = max(0, round(at - session.last_heard(at)))
         return _open(
             session,
             f"NAS {nas} does not find it (Error-Cause 503), and accounting heard of it {ago} s ago: gone when "

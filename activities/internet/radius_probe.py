@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, Self, get_args
 from urllib.parse import urlsplit
 
 from pyrad.packet import AccessAccept, AccessReject, AuthPacket, Packet
 
+from activities.internet.nas import Changeable
 from activities.internet.radius import Unsigned, dictionary, exchange
 from activities.settings import Settings
 from workflows.domain.journal import shortened
@@ -19,14 +20,7 @@ NAME = "connect-probe"
 LONGEST_WHY = 400
 """Characters that are kept of a server's answer, as a Python literal without control characters."""
 
-_COMPARED = (
-    "Tunnel-Type",
-    "Tunnel-Medium-Type",
-    "Tunnel-Private-Group-Id",
-    "WISPr-Bandwidth-Max-Down",
-    "WISPr-Bandwidth-Max-Up",
-    "Mikrotik-Rate-Limit",
-)
+_COMPARED = get_args(Changeable)
 
 _NAMES = {AccessAccept: "Access-Accept", AccessReject: "Access-Reject"}
 

@@ -78,7 +78,7 @@ class Session:
             more=more,
         )
 
-    def heard(self, at: float) -> float:
+    def last_heard(self, at: float) -> float:
         """When it was last heard of, as far as its times are believed: none that are yet to come."""
         times = [time for time in (self.started, self.updated) if time is not None and time <= at + SAME]
         return max(times, default=0.0)
@@ -102,7 +102,7 @@ class Session:
     def stale(self, at: float) -> bool:
         """Whether a living session would have been heard of: one Interim interval has passed, and a tenth for its way.
         Of a row that somebody closed, nobody hears: that is enough."""
-        return not self.is_open or at - self.heard(at) > self.interim * 1.1
+        return not self.is_open or at - self.last_heard(at) > self.interim * 1.1
 
     def identities(self) -> list[dict[str, str]]:
         """By what its NAS may know it, likeliest first. Everything that is named must match (RFC 5176 section 3), and

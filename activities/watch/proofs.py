@@ -200,12 +200,12 @@ class ProofWatch:
         """Returns why not everything could be seen, if so."""
         troubles = []
         for some in _in_parts(watched, MOST_AT_ONCE):
-            observed = await self._asked(system, some)
+            observed = await self._observe(system, some)
             troubles.append(observed.trouble)
             await self._see_to(system, some, observed)
         return next(filter(None, troubles), "")
 
-    async def _asked(self, system: SystemInstance, watched: Sequence[Watched]) -> Observed:
+    async def _observe(self, system: SystemInstance, watched: Sequence[Watched]) -> Observed:
         try:
             async with asyncio.timeout(self._seconds):
                 return await self._adapters[system].observe(watched)
