@@ -2,10 +2,15 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-CORES  := --numprocesses auto --maxprocesses 8 --dist loadfile
+# Two processes a core and one more, for tests mostly wait; which runs which file: tests/support/scheduling.py.
+CORES   = --numprocesses $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1) + 1)') --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 PINNED := uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11
 
-.PHONY: setup run test test-fast lint bench bench-console screenshots lock audit clean
+# Compiled once, not by each of many processes, whatever the machine says; what does not wait for another runs beside it.
+export PYTHONDONTWRITEBYTECODE :=
+MAKEFLAGS += --jobs=2
+
+.PHONY: setup compiled run test test-fast lint bench bench-console screenshots lock audit clean
 
 setup: $(VENV)/.ready  ## the virtual environment with the pinned dependencies
 
@@ -25,10 +30,13 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: lint  ## ruff, mypy --strict, import-linter, pytest; ARGS="-k suspend" for some of it
+compiled: setup
+	@test -d tests/__pycache__ || $(BIN)/python -m pytest --collect-only --quiet >/dev/null
+
+test: lint compiled  ## ruff, mypy --strict, import-linter, pytest; ARGS="-k suspend" for some of it
 	$(BIN)/python -m pytest $(CORES) $(ARGS)
 
-test-fast: lint  ## the linters, workflows, replay, architecture, and the tests beside what was touched; SINCE=commit
+test-fast: lint  ## linters, workflows, replay, architecture, tests beside what was touched; no browser, system or fault; SINCE=commit
 	$(BIN)/python -m pytest $(CORES) $$($(BIN)/python .ci/touched.py $(SINCE)) $(ARGS)
 
 bench: setup  ## the speed of a change beside its floors, in one run

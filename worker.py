@@ -13,6 +13,7 @@ import asyncpg
 import structlog
 import uvloop
 from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from temporalio.worker._workflow_instance import _WorkflowLogicFlag  # there is no public way to it yet
@@ -22,10 +23,16 @@ from activities.at_once import SideBySide
 from activities.background import background
 from activities.bounds import Bounds
 from activities.calendar import ZoneRules
+from activities.canary.canary import Canaries
 from activities.database import Databases, open_databases
 from activities.directory.evidence import Evidences
 from activities.directory.migrations import NotMigrated, check_migrated
+from activities.directory.numbering import Numbering
 from activities.directory.publish import PostgresDirectory
+from activities.errors import tls_remedy
+from activities.keys.client_keys import KeysAway, KeysMissing
+from activities.keys.codec import making_no_keys
+from activities.keys.encryption import Encryption
 from activities.log import set_up
 from activities.pacing.breaker import Condition
 from activities.pacing.interceptor import Pacing
@@ -37,7 +44,22 @@ from activities.systems import Systems
 from activities.watch.executions import Executions
 from activities.watch.proofs import ProofWatch
 from activities.watch.watch import WorkflowWatch
-from starter.temporal.connection import SearchAttributesMissing, connect, ensure_search_attributes
+from activities.webhooks.delivery import FEW, Deliveries, Patience
+from activities.webhooks.dispatch import Dispatch, queue_of_webhooks
+from activities.webhooks.sending import Sender, networks_of
+from starter.clients import ClientService
+from starter.contract.catalogue import Catalogue
+from starter.directory.reads import DirectoryReads
+from starter.directory.watching import Watch
+from starter.nexus.callers import NexusCallers
+from starter.nexus.handler import PATIENCE, ClientLifecycleHandler
+from starter.temporal.connection import (
+    SearchAttributesMissing,
+    connect,
+    connection_remedy,
+    ensure_search_attributes,
+)
+from starter.temporal.gateway import Gateway
 from starter.web.descriptors import raise_limit
 from workflows.client_lifecycle import ClientLifecycle
 from workflows.guard import Guard
@@ -49,7 +71,7 @@ STICKY = timedelta(seconds=2)
 T = TypeVar("T")
 
 # What Temporal (the SDK's RuntimeError while it never answered) and PostgreSQL raise while they are away.
-AWAY = (RuntimeError, RPCError, OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError)
+AWAY = (RuntimeError, RPCError, OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError, KeysAway)
 
 log = structlog.get_logger(__name__)
 
@@ -103,7 +125,10 @@ async def build(
         settings.operation_seconds,
     )
     watches = [proofs.run] if settings.watch_every_seconds else []
-    async with together(*serving, hearing_all_at_once(clients)), background(*watches):
+    may = NexusCallers.of(settings)
+    callers = of_callers(client, client_service(client, databases, settings), task_queue, may)
+    webhooks = [webhooks_of(client, databases, settings, task_queue)] if settings.has_master_key else []
+    async with together(*serving, *webhooks, hearing_all_at_once(clients), callers), background(*watches):
         yield pacing
 
 
@@ -114,6 +139,43 @@ def of_instances(client: Client, systems: Systems, clients: str, **options: Any)
         Worker(client, task_queue=queue_of(*key, clients), activities=[systems.ensure], **options)
         for key in systems.served
     ]
+
+
+def client_service(client: Client, databases: Databases, settings: Settings) -> ClientService:
+    """The service behind every interface, as the Nexus service needs it: no key is made for whom a caller names."""
+    converter = making_no_keys(client.data_converter)
+    asking = Client(client.service_client, namespace=client.namespace, data_converter=converter)
+    gateway = Gateway(asking, settings.temporal_ui_url, patience=PATIENCE)
+    watch, catalogue = Watch(settings.directory_dsn.get_secret_value()), Catalogue.of(databases.instances)
+    directory = DirectoryReads(databases.directory)
+    return ClientService(gateway, directory, watch, settings.limits, catalogue=catalogue)
+
+
+def of_callers(client: Client, clients: ClientService, task_queue: str, callers: NexusCallers | None = None) -> Worker:
+    """A worker that answers workflows of other namespaces, by Nexus, on the task queue of the clients. ``callers`` says
+    what each may do.
+
+    Payloads of it are plain, whatever ``client`` reads and writes: callers have keys of their own, or none.
+    """
+    plain = Client(client.service_client, namespace=client.namespace, data_converter=pydantic_data_converter)
+    return Worker(plain, task_queue=task_queue, nexus_service_handlers=[ClientLifecycleHandler(clients, callers)])
+
+
+def webhooks_of(
+    client: Client, databases: Databases, settings: Settings, clients: str, patience: Patience | None = None
+) -> Worker:
+    """A worker for what waits for receivers of webhooks, on a task queue of its own."""
+    sender = Sender(networks_of(settings.webhook_networks), settings.webhook_seconds)
+    source = settings.public_url.rstrip("/") or "urn:connect"
+    share = max(FEW, settings.webhooks_at_once // 4)
+    deliveries = Deliveries(databases.directory, settings.read_master_key(), sender, source, patience, share=share)
+    return Worker(
+        client,
+        task_queue=queue_of_webhooks(clients),
+        activities=[deliveries.tell],
+        max_concurrent_activities=settings.webhooks_at_once,
+        graceful_shutdown_timeout=timedelta(seconds=settings.webhook_seconds),
+    )
 
 
 @asynccontextmanager
@@ -145,20 +207,26 @@ def hearing_all_at_once(worker: Worker) -> Worker:
 async def run(settings: Settings) -> None:
     """Run one worker until SIGINT or SIGTERM, then let its activities end.
 
-    Raises NotMigrated, NotPrepared or SearchAttributesMissing, which say what to do. A system that is away is no reason
-    not to start; Temporal and the directory are waited for.
+    Raises NotMigrated, NotPrepared, KeysMissing or SearchAttributesMissing, which say what to do. A system that is away
+    is no reason not to start; Temporal and the directory are waited for.
     """
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with open_databases(settings) as databases:
+    async with open_databases(settings) as databases, Encryption.of(settings, databases.directory) as encryption:
         databases.instances.check_environment()
-        await _until_there("directory", lambda: check_migrated(databases.directory), stop)
+        directory = databases.directory
+        await _until_there(
+            "directory", lambda: check_migrated(directory), stop, lambda error: tls_remedy(error, directory)
+        )
+        for problem in await _until_there("keys", encryption.check, stop) or ():
+            log.warning("encryption", problem=problem)
         for problem in await check_systems(databases):
             log.error("system_not_prepared", problem=problem)
         for problem in await check_named(databases):
             log.error("instance_not_named", problem=problem)
-        client = await _until_there("temporal", lambda: connect(lazy=False), stop)
+        converter = encryption.converter(makes=True)
+        client = await _until_there("temporal", lambda: connect(converter, lazy=False), stop, connection_remedy)
         if client is None:
             return
         await ensure_search_attributes(client)
@@ -174,27 +242,38 @@ async def run(settings: Settings) -> None:
 
 @asynccontextmanager
 async def watching(client: Client, databases: Databases, settings: Settings, pacing: Pacing) -> AsyncIterator[None]:
-    """Tell how the systems are found, wake the clients that waited for one that is back, and find those that cannot
-    run."""
+    """Number events and have webhooks told of them, tell how the systems are found, wake the clients that waited for
+    one that is back, find those that cannot run, and make the rounds of the canaries. Raises ValueError when a setting
+    that canaries need is missing."""
     states = SystemStates(pacing, databases.directory)
     dsn, rate = settings.directory_dsn.get_secret_value(), settings.breaker_drain_per_second
     drain, watch = Drain(client, dsn, pacing, rate), WorkflowWatch(Executions(client), dsn)
+    canaries = Canaries.of(settings, databases, client)
+    kept = timedelta(days=settings.events_days)
+    numbering, webhooks = Numbering(dsn, kept), Dispatch(client, dsn, kept)
     try:
-        async with background(states.run, drain.run, watch.run):
+        async with background(states.run, drain.run, watch.run, canaries.run, numbering.run, webhooks.run):
             yield
     finally:
         await states.forget()
 
 
-async def _until_there(name: str, call: Callable[[], Awaitable[T]], stop: asyncio.Event) -> T | None:
-    """The answer, as soon as there is one; None when the worker is to stop before."""
+async def _until_there(
+    name: str,
+    call: Callable[[], Awaitable[T]],
+    stop: asyncio.Event,
+    remedy: Callable[[Exception], str] = lambda _: "",
+) -> T | None:
+    """The answer, as soon as there is one; None when the worker is to stop before. ``remedy`` of an error goes to the
+    log, where there is one."""
     while not stop.is_set():
         try:
             return await call()
-        except NotMigrated:
+        except (NotMigrated, KeysMissing):
             raise
         except AWAY as error:
-            log.warning("not_there_yet", what=name, error=f"{type(error).__name__}: {error}"[:300])
+            known = {"remedy": text} if (text := remedy(error)) else {}
+            log.warning("not_there_yet", what=name, error=f"{type(error).__name__}: {error}"[:300], **known)
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), timeout=1)
     return None
@@ -207,7 +286,7 @@ def main() -> int:
         set_up(json=settings.json_logs)
         raise_limit()
         uvloop.run(run(settings))
-    except (ValueError, OSError, NotMigrated, NotPrepared, SearchAttributesMissing) as error:
+    except (ValueError, OSError, NotMigrated, NotPrepared, KeysMissing, SearchAttributesMissing) as error:
         sys.stderr.write(f"connect worker: {error}\n")
         return 1
     return 0

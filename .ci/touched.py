@@ -1,8 +1,10 @@
 """The test folders that mirror what was touched since a commit, for `make test-fast`: one path a line.
 
 A source file has its tests in the folder, or the file, of the same path under tests/: starter/web/http_server.py in
-tests/starter/web; of .ci/ they are in tests/ci. Of a test that was touched it is the test itself. What is touched are
-the files that differ from the commit that is named (HEAD unless one is), and those that git does not know yet.
+tests/starter/web; of .ci/ they are in tests/ci. Of a test that was touched it is the test itself, but for those that
+start browsers, telephones and daemons, or kill them: they take longer than all the others, and `make test` has them.
+What is touched are the files that differ from the commit that is named (HEAD unless one is), and those that git does
+not know yet.
 """
 
 import subprocess
@@ -13,13 +15,14 @@ ROOT = Path(__file__).parents[1]
 SOURCES = ("workflows", "activities", "starter")
 FOLDERS = {"bench": "tests/bench", ".ci": "tests/ci"}  # of what takes its time
 ALWAYS = ("tests/workflows", "tests/replay", "tests/architecture")
+NEVER = {"browser", "systems", "faults", "tour"}
 
 
 def mirrors(touched: list[str]) -> list[str]:
     """The tests to run; no folder twice, and none that lies within another."""
     found = set(ALWAYS)
     for name in map(PurePosixPath, touched):
-        if name.parts[0] == "tests" and name.name.startswith("test_"):
+        if name.parts[0] == "tests" and name.name.startswith("test_") and name.parts[1] not in NEVER:
             found.add(str(name))
         elif name.parts[0] in SOURCES:
             found.add(_mirror(name))

@@ -62,13 +62,13 @@ async def problems_of(settings: Settings) -> list[str]:
     """What a worker with these settings cannot serve of the systems that they name, of what sites name, and of what
     clients have, and what to do. No system is asked."""
     async with open_databases(settings) as databases:
-        said = [*databases.instances.problems]
+        problems = [*databases.instances.problems]
         try:
             with capture_logs():  # whoever serves them logs it
-                said += adapters_of(databases, Evidences(databases.directory, settings.record_seconds))[1]
+                problems += adapters_of(databases, Evidences(databases.directory, settings.record_seconds))[1]
         except (ValueError, OSError) as error:
-            said.append(str(error))
-        return [*said, *await check_named(databases)]
+            problems.append(str(error))
+        return [*problems, *await check_named(databases)]
 
 
 async def check_named(databases: Databases) -> list[str]:

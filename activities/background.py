@@ -1,10 +1,15 @@
 """What a process does beside its own work: begun with it, begun anew when it fails, ended with it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import structlog
+from temporalio.client import RPCTimeoutOrCancelledError
+from temporalio.service import RPCError
+
+from activities.database import DRIVER_ERRORS
+from activities.errors import safe_message
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds before work that failed is begun anew
 
@@ -21,6 +26,19 @@ async def background(*works: Callable[[], Awaitable[None]], pause: float = FIRST
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@contextmanager
+def log_failure(event: str, **fields: str) -> Iterator[None]:
+    """Log an error of one round as this event, with these fields, and go on: the next round may go well."""
+    try:
+        yield
+    except DRIVER_ERRORS as error:
+        log.warning(event, **fields, error=safe_message(error))
+    except (RPCError, RPCTimeoutOrCancelledError) as error:
+        log.warning(event, **fields, error=f"{type(error).__name__}: {error}"[:300])
+    except Exception as error:  # ours to mend
+        log.error(event, **fields, error=type(error).__name__, exc_info=error)
 
 
 async def _supervise(work: Callable[[], Awaitable[None]], first_pause: float) -> None:

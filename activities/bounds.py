@@ -33,11 +33,11 @@ def bounded(evidence: Evidence, subjects: Collection[str] | None = None) -> Evid
     if subjects is not None:
         findings = list({f.subject: f for f in findings if f.subject in subjects}.values())
     longest = max(SHORTEST, min(LONGEST_FOREIGN, ALL_TEXTS // max(1, len(findings))))
-    findings = [_bounded(finding, longest) for finding in findings]
+    findings = [_bound_finding(finding, longest) for finding in findings]
     return replace(evidence, method=safe_text(evidence.method), findings=findings)
 
 
-def _bounded(finding: Finding, longest: int) -> Finding:
+def _bound_finding(finding: Finding, longest: int) -> Finding:
     entries = list(finding.seen.items())[:MOST_SEEN]
     fits = sum(len(value) for _, value in entries) <= longest
     each = longest if fits else max(SHORTEST // 2, longest // max(1, len(entries)))
@@ -63,7 +63,7 @@ class _Bounded(ActivityInboundInterceptor):
             if not _too_long(error):
                 raise
             activity.logger.warning("error_cut", extra={"type": type(error).__name__, "characters": len(str(error))})
-            failure = _cut(error)
+            failure = _shorten(error)
         else:
             return bounded(answer, _subjects(input)) if isinstance(answer, Evidence) else answer
         raise failure  # outside the handler: Temporal keeps what an error came from, with all of its words
@@ -79,7 +79,7 @@ def _too_long(error: BaseException | None) -> bool:
     return False
 
 
-def _cut(error: Exception) -> ApplicationError:
+def _shorten(error: Exception) -> ApplicationError:
     """The same failure, shortened and without its causes."""
     if not isinstance(error, ApplicationError):
         return ApplicationError(safe_text(str(error), LONGEST_ERROR), type=type(error).__name__)

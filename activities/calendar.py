@@ -12,11 +12,11 @@ class ZoneRules(Calendar):
 
     @activity.defn(name="resolve_days")
     async def resolve_days(self, order: ResolveDays) -> ResolvedDays:
-        """The days as instants."""
-        return ResolvedDays([_resolved(day, order.timezone) for day in order.days])
+        """At which instant each day counts at the site, by the zone rules of this worker."""
+        return ResolvedDays([_resolve(day, order.timezone) for day in order.days])
 
 
-def _resolved(day: NamedDay, timezone: str) -> ResolvedDay | None:
+def _resolve(day: NamedDay, timezone: str) -> ResolvedDay | None:
     try:
         return resolve(day, timezone)
     except InvalidField:

@@ -60,9 +60,14 @@ class LimitsNotKept(asyncpg.ClientConfigurationError):  # type: ignore[misc]  # 
     """A session does not have the limits that it was made with. The message names them, and no value."""
 
 
+PATIENCE = 60.0
+"""Seconds to wait for a lock, and for transactions of others to end, where an index is made beside them."""
+
+
 class Database:
     """One database, with the name of its purpose (``telephony``) and its address. Its text never has the password.
-    ``setting`` is where its address stands. ``session`` are settings of the server that its sessions have.
+    ``setting`` is where its address stands; ``tls``: whether that speaks of TLS. ``session`` are settings of the
+    server that its sessions have.
 
     Changes and their read-back use connections of different pools, so that evidence is what any other client of the
     database sees. It connects when first used, so a process can start while a system is away. ``operation`` limits all
@@ -83,6 +88,7 @@ class Database:
         self, name: str, dsn: str, settings: Settings, setting: str = "", session: Mapping[str, str] | None = None
     ) -> None:
         self.name, self.setting = name, setting or f"CONNECT_{name.upper()}_DSN"
+        self.tls = "sslmode=" in dsn or "sslrootcert=" in dsn
         self.where = _address(dsn) or f"({self.setting} is not set)"
         self.operation = settings.operation_seconds
         self._dsn, self._connect = dsn, settings.connect_seconds
@@ -141,6 +147,17 @@ class Database:
         """Commit something and leave nothing behind. Raises what a change of this table would raise now."""
         await self.write(_WRITE.format(table=table))
 
+    async def build(self, statement: str) -> None:
+        """Carry out a statement that may take hours, and commits by itself, as one that makes an index. It waits for
+        others ``PATIENCE`` at most. Raises the driver's errors."""
+        session = self._session | {"statement_timeout": "0", "lock_timeout": _milliseconds(PATIENCE)}
+        connection = await asyncpg.connect(self._dsn, timeout=self._connect, server_settings=session)
+        try:
+            await connection.execute(statement)
+        finally:
+            with suppress(*DRIVER_ERRORS):
+                await connection.close(timeout=CLOSE_TIMEOUT)
+
     # -- how ------------------------------------------------------------------------------------------------------
 
     async def _pool(self, size: int, session: dict[str, str]) -> asyncpg.Pool:
@@ -149,7 +166,7 @@ class Database:
             min_size=0,
             max_size=size,
             init=partial(_begin_session, limits={name: session[name] for name in _LIMITS if name in session}),
-            reset=_keep,
+            reset=_skip_reset,
             timeout=self._connect,
             command_timeout=self._statement + 1,  # the server's own limit comes first: it says more
             server_settings=session,
@@ -173,7 +190,7 @@ class Database:
         connection = await pool.acquire(timeout=self.operation)
         try:
             rows: list[asyncpg.Record] = await connection.fetch(statement, *values)
-            return rows, _is(connection, "in_hot_standby")
+            return rows, _is_on(connection, "in_hot_standby")
         finally:
             await self._give_back(pool, connection)
 
@@ -210,9 +227,9 @@ class Database:
         try:
             transaction = connection.transaction(isolation=isolation)
             await transaction.start()
-            if _is(connection, "in_hot_standby") and not standby:
+            if _is_on(connection, "in_hot_standby") and not standby:
                 raise asyncpg.ReadOnlySQLTransactionError("it is a standby")
-            if pool is self._changes and _is(connection, "default_transaction_read_only"):
+            if pool is self._changes and _is_on(connection, "default_transaction_read_only"):
                 raise asyncpg.ReadOnlySQLTransactionError("its transactions are read-only")
         except BaseException:
             connection.terminate()
@@ -238,7 +255,7 @@ class Databases:
     systems: Mapping[SystemInstance, Database]
 
     def of(self, system: System, instance: str = MAIN) -> Database:
-        """The database of an instance that is served."""
+        """The database of an instance. Raises KeyError for one that this worker does not serve."""
         return self.systems[SystemInstance(system, instance)]
 
 
@@ -289,7 +306,7 @@ async def _begin_session(connection: asyncpg.Connection, limits: Mapping[str, st
     await speak_json(connection)
 
 
-def _is(connection: asyncpg.Connection, setting: str) -> bool:
+def _is_on(connection: asyncpg.Connection, setting: str) -> bool:
     """Whether the server says, with its last answer, that the setting is on."""
     return bool(getattr(connection.get_settings(), setting, "off") == "on")
 
@@ -298,7 +315,7 @@ async def speak_json(connection: asyncpg.Connection) -> None:
     await connection.set_type_codec("jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
 
 
-async def _keep(_: asyncpg.Connection) -> None:
+async def _skip_reset(_: asyncpg.Connection) -> None:
     """Skip the pool's reset, and save its round trip: our sessions keep nothing after a transaction. (LISTEN has its
     own connection.)"""
 

@@ -17,6 +17,7 @@ Messages end up in evidence, histories and logs, and PostgreSQL quotes whole row
 import asyncio
 import math
 import re
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -60,6 +61,13 @@ READ_ONLY = (
     "It is a standby, or default_transaction_read_only is on for it, this database or this role: see to that, or have "
     "{SETTING} name the primary"
 )
+
+TLS = (
+    "See to sslmode, sslrootcert, sslcert and sslkey in {SETTING}: which authority signed the certificate of the "
+    "server, for which name, and which one signs those that it takes (docs/operating.md, TLS)"
+)
+_MAYBE_TLS = ("connection was closed in the middle of operation", "rejected SSL upgrade")
+"""How it shows that a server takes no certificate of ours, or speaks no TLS: it may have another reason, too."""
 
 _REMEDIES: dict[type[Exception], str] = {
     asyncpg.UndefinedTableError: "Run `{PREPARE}`",
@@ -111,6 +119,8 @@ def translated(error: Exception, database: Database) -> ApplicationError:
     if isinstance(error, BUSY):
         why = "Somebody holds a lock, or it is overloaded: see pg_stat_activity"
         return benign(f"The {database} is busy: {safe_message(error)}. {why}", type=SYSTEM_BUSY)
+    if remedy := tls_remedy(error, database):
+        return benign(f"The {database} is unavailable: {safe_message(error)}. {remedy}", type=SYSTEM_UNAVAILABLE)
     if isinstance(error, UNAVAILABLE) and not isinstance(error, ValueError | asyncpg.ProtocolViolationError):
         read_only = isinstance(error, asyncpg.ReadOnlySQLTransactionError)
         why = READ_ONLY.format(SETTING=database.setting) if read_only else _REACH
@@ -119,6 +129,16 @@ def translated(error: Exception, database: Database) -> ApplicationError:
     prepare = "connect migrate" if database.name == DIRECTORY else "connect systems prepare"
     remedy = next(remedies, "See the log of the database").format(SETTING=database.setting, PREPARE=prepare)
     return rejected(f"The {database} refused: {safe_message(error)}. {remedy}", row=isinstance(error, OF_A_ROW))
+
+
+def tls_remedy(error: Exception, database: Database) -> str:
+    """What to do where TLS to a database does not come about; empty for any other error."""
+    if not database.tls:
+        return ""
+    if isinstance(error, ssl.SSLError | FileNotFoundError):  # a file that the URL names
+        return TLS.format(SETTING=database.setting)
+    maybe = any(words in str(error) for words in _MAYBE_TLS)
+    return f"{_REACH}. {TLS.format(SETTING=database.setting)}" if maybe else ""
 
 
 def rejected(why: str, *, row: bool = False) -> ApplicationError:
@@ -143,7 +163,8 @@ def safe_message(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time"
     text = _without_values(error) if isinstance(error, asyncpg.PostgresError) else str(error)
-    if isinstance(error, ValueError):  # of the driver's own checks: they quote what was to be sent
+    if isinstance(error, ValueError) and not isinstance(error, ssl.SSLError):
+        # it is of the driver's own checks: they quote what was to be sent
         text = _VALUE.sub("…", text)
     return safe_text(_SECRET.sub("…", text[:LONGEST_READ] or type(error).__name__))
 

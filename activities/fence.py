@@ -85,7 +85,7 @@ class SeenLogin:
 
 
 def known_logins(known_as: str) -> list[str]:
-    """The logins that evidence names so."""
+    """The logins that ``known_as`` of a finding lists, with commas between; none if it is empty."""
     return known_as.split(", ") if known_as else []
 
 

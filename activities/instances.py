@@ -43,6 +43,7 @@ from workflows.domain.systems import (
     heading,
 )
 from workflows.domain.text import hidden_in, written
+from workflows.wire.grammar import sentence
 from workflows.wire.start import queue_of
 
 OURS = {TELEPHONY: KAMAILIO, INTERNET: FREERADIUS}
@@ -60,7 +61,8 @@ LONGEST_TITLE = 40
 RESERVED = {
     "statuses of clients": {*Status, "inactive"},
     "where provisioning stands": {*Provisioned, "not_proven", "cannot_run", "failed", "proven", "unknown"},
-    "commands": {*Kind, "create", "report_drift", "roll"},
+    "commands": {*Kind, "create", "report_drift", "roll", "erase"},
+    "open matters": {"end_date_passed", "start_reached", "plan_blocked", "plan_refused", "unserved", "done_by_hand"},
     "what is no system": {*NO_KINDS, "temporal", "connect"},
     "addresses, forms and filters": {
         *("all", "any", "none", "client", "clients", "service", "services", "system", "systems", "site", "sites"),
@@ -209,20 +211,20 @@ class _Reader:
                 self._read_kind(system, table)
             else:
                 self._wrong(system, "is no table", f"Write [{system}.{MAIN}] and what it needs below")
-        return Instances(self._kinds, self._instances, self._served(), tuple(self._problems))
+        return Instances(self._kinds, self._instances, self._of_this_worker(), tuple(self._problems))
 
-    def _served(self) -> dict[SystemInstance, Instance]:
+    def _of_this_worker(self) -> dict[SystemInstance, Instance]:
         """Those that CONNECT_SERVES leaves to this worker."""
         entries = [entry.strip() for entry in self._settings.serves.split(",") if entry.strip()]
-        chosen = set[SystemInstance]()
+        instances = set[SystemInstance]()
         for entry in entries:
             system, _, name = entry.partition(":")
             found = {key for key in self._instances if key.system == system and name in (key.name, "*")}
             if not found:
                 named = ", ".join(f"{key.system}:{key.name}" for key in self._instances)
                 self._problems.append(f"CONNECT_SERVES: {entry!r} is no instance. Name some of {named}")
-            chosen |= found
-        return {key: it for key, it in self._instances.items() if not entries or key in chosen}
+            instances |= found
+        return {key: it for key, it in self._instances.items() if not entries or key in instances}
 
     def _main(self, system: System) -> Instance:
         """What the environment says of the system."""
@@ -319,9 +321,14 @@ class _Reader:
                 self._instances[SystemInstance(system, name)] = self._instance(system, name, values)
             except ValidationError as error:
                 first = error.errors(include_input=False, include_url=False)[0]
-                key, why = ".".join(str(part) for part in first["loc"]), first["msg"].removeprefix("Value error, ")
-                why = re.sub(r"CONNECT_([A-Z_]+)", partial(_in_the_file, system), why)
-                self._wrong(f"{where}.{key}" if key else where, f"is wrong: {why}", "Correct it")
+                key = ".".join(str(part) for part in first["loc"])
+                if first["type"] == "value_error":
+                    why = str(first["ctx"]["error"])
+                    what = f"is wrong: {re.sub(r'CONNECT_([A-Z_]+)', partial(_in_the_file, system), why)}"
+                    remedy = "Correct it"
+                else:
+                    what, _, remedy = sentence("", first).strip().partition(". ")
+                self._wrong(f"{where}.{key}" if key else where, what, remedy)
             except ValueError as error:
                 self._wrong(where, *error.args)
 

@@ -10,7 +10,7 @@ from temporalio.exceptions import ApplicationError
 from activities.database import DRIVER_ERRORS, Database, Databases, open_databases
 from activities.errors import SYSTEM_REJECTED, attempt_on, translated
 from activities.internet.accounting import weaknesses
-from activities.internet.sql import TABLES
+from activities.internet.sql import FOLD, TABLES
 from activities.settings import Settings
 from activities.telephony.spelling import PLAIN
 from workflows.domain.systems import DIRECTORY, INTERNET, TELEPHONY, System
@@ -22,21 +22,26 @@ ALTER TABLE subscriber
   ADD COLUMN IF NOT EXISTS in_service   smallint NOT NULL DEFAULT 1 CHECK (in_service IN (0, 1)),
   ADD COLUMN IF NOT EXISTS may_call_out smallint NOT NULL DEFAULT 1 CHECK (may_call_out IN (0, 1))"""
 
-SPELLINGS = f"""
-CREATE INDEX IF NOT EXISTS connect_spelling ON subscriber ({PLAIN.format("username")});
-CREATE INDEX IF NOT EXISTS connect_registered ON location ({PLAIN.format("username")});
-ANALYZE subscriber; ANALYZE location"""
-
-ALIVE = """
-CREATE INDEX radacct_alive_idx ON radacct (lower(username))
-  WHERE acctstoptime IS NULL OR acctupdatetime > acctstoptime"""
-
-HELPFUL = {
-    TELEPHONY: ("index connect_spelling", "index connect_registered"),
-    INTERNET: ("index radacct_alive_idx",),
+INDEXES = {
+    TELEPHONY: {
+        "connect_spelling": ("subscriber", f"({PLAIN.format('username')})"),
+        "connect_registered": ("location", f"({PLAIN.format('username')})"),
+    },
+    INTERNET: {
+        "radcheck_spelling": ("radcheck", f"({FOLD.format('username')})"),
+        "radusergroup_spelling": ("radusergroup", f"({FOLD.format('username')})"),
+        "radacct_spelling": ("radacct", f"({FOLD.format('username')}, acctstoptime)"),
+        "radacct_alive_spelling": (
+            "radacct",
+            f"({FOLD.format('username')}) WHERE acctstoptime IS NULL OR acctupdatetime > acctstoptime",
+        ),
+    },
 }
-"""What is added, too, but not needed: without it lines are found slowly in all their spellings
-(activities/telephony/spelling.py), and the watch of what is off is slower (activities/internet/alive.py)."""
+"""Indexes by what all spellings of a line or account have in common: table, and what of it."""
+
+HELPFUL = {system: tuple(f"index {name}" for name in indexes) for system, indexes in INDEXES.items()}
+"""What is added, too, but not needed: without it lines and accounts are found slowly in all their spellings
+(activities/telephony/spelling.py, activities/internet/sql.py), and the watch of what is off is slower."""
 
 OF_SYSTEMS = {
     TELEPHONY: ("table subscriber", "table location"),
@@ -80,7 +85,8 @@ WHERE NOT CASE privilege WHEN 'DELETE' THEN has_table_privilege(name, privilege)
 
 _MISSING = """
 SELECT part FROM unnest($1::text[]) WITH ORDINALITY AS w(part, n), split_part(part, ' ', 2) AS name
-WHERE CASE WHEN part NOT LIKE 'column %' THEN to_regclass(name) IS NULL
+WHERE CASE WHEN part LIKE 'table %' THEN to_regclass(name) IS NULL
+  WHEN part LIKE 'index %' THEN NOT EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass(name) AND indisvalid)
   ELSE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = to_regclass(split_part(name, '.', 1))
     AND a.attname = split_part(name, '.', 2) AND NOT a.attisdropped) END
 ORDER BY n"""
@@ -177,16 +183,29 @@ async def _prepare(system: System, database: Database) -> list[str]:
                 f"The {database} has no {', '.join(foreign)}: it is not the database of this system. "
                 f"Correct {database.setting}, or load the system's own schema first"
             )
-        missing = await _missing(connection, (*OURS[system], *HELPFUL[system]))
+        missing = await _missing(connection, OURS[system])
         if "table connect_fence" in missing:
             await connection.execute(FENCE.read_text(encoding="utf-8"))
         if any(part.startswith("column") for part in missing):
             await connection.execute(SWITCHES)
-        if "index connect_spelling" in missing or "index connect_registered" in missing:
-            await connection.execute(SPELLINGS)
-        if "index radacct_alive_idx" in missing:
-            await connection.execute(ALIVE)
+    missing += await _add_indexes(system, database)
     return [f"{database}: {part} added" for part in missing] or [f"{database}: nothing to add"]
+
+
+async def _add_indexes(system: System, database: Database) -> list[str]:
+    """Make the indexes that are missing, which on long tables takes as long as it takes. Who writes to them does not
+    wait."""
+    async with attempt_on(database), database.read_only() as connection:
+        missing = await _missing(connection, HELPFUL[system])
+    try:
+        for name in (part.partition(" ")[2] for part in missing):
+            table, what = INDEXES[system][name]
+            await database.build(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")  # one that was never finished
+            await database.build(f"CREATE INDEX CONCURRENTLY {name} ON {table} {what}")
+            await database.build(f"ANALYZE {table}")
+    except DRIVER_ERRORS as error:
+        raise translated(error, database) from None
+    return missing
 
 
 async def _missing(connection: asyncpg.Connection, parts: Iterable[str]) -> list[str]:

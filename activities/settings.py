@@ -9,10 +9,13 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal, Self
 
-from phonenumbers import SUPPORTED_REGIONS
+from phonenumbers import SUPPORTED_REGIONS, NumberParseException, is_valid_number, parse
 from pydantic import Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
+from activities.caller_settings import CallerSettings
+from activities.openid_settings import OpenIdSettings
+from activities.webhook_settings import WebhookSettings
 from workflows.domain.provisioning.standing import Limits
 
 KAMAILIO = "activities.telephony.adapter:KamailioTelephony"
@@ -21,6 +24,9 @@ UNSET = SecretStr("")
 HOST = r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?"
 """A host name or address as URLs and Host headers have it, with or without a port."""
 
+CANARY = r"[a-z0-9][a-z0-9-]{1,62}=\+[1-9][0-9]{6,14}"
+"""A site and the number of its canary's line."""
+
 ACTIVITIES = 4
 """How often an activity may be started within an attempt (workflows/attempts.py)."""
 
@@ -28,7 +34,7 @@ PROBES = 3
 """All probes of an activity together get this multiple of the seconds for one."""
 
 
-class Settings(BaseSettings):
+class Settings(CallerSettings, OpenIdSettings, WebhookSettings):
     """Settings of a worker or of an API process. The three databases may be one server or three."""
 
     model_config = SettingsConfigDict(env_prefix="CONNECT_", extra="forbid", hide_input_in_errors=True)
@@ -54,6 +60,13 @@ class Settings(BaseSettings):
     )
     master_key_file: Path | None = Field(None, description="File with the key that SIP and RADIUS secrets derive from")
     master_key: SecretStr | None = Field(None, description="The key itself, where a file is not handy")
+    encryption_keys_file: Path | None = Field(
+        None,
+        description="File of the operator's keys: 64 hexadecimal digits a line, newest first; none: unencrypted",
+    )
+    encryption_keys: SecretStr | None = Field(None, description="The same, where a file is not handy: commas between")
+    keys_dsn: SecretStr = Field(UNSET, description="PostgreSQL URL for clients' keys; empty: with the directory")
+    erase_after_days: int = Field(30, ge=0, description="Days after its end before a client may be erased")
     token_file: Path | None = Field(None, description="File with the API's bearer token")
     token: SecretStr | None = Field(None, description="The token itself, where a file is not handy")
 
@@ -92,7 +105,8 @@ class Settings(BaseSettings):
         600.0,
         gt=0,
         description="Between two Interim updates of a session, where neither Acct-Interim-Interval in the reply rows "
-        "nor accounting says. A session that its NAS does not find is gone when so long nothing was heard of it",
+        "nor accounting (60 to 3,600 s) says. A session that its NAS does not find is gone when so long nothing was "
+        "heard of it",
     )
     radius_default_profile: str = Field(
         "DEFAULT",
@@ -106,8 +120,7 @@ class Settings(BaseSettings):
     )
     probe_lines: bool = Field(False, description="Prove each line with a REGISTER of our own, too (needs sip_server)")
     probe_accounts: bool = Field(
-        False,
-        description="Prove each account with an Access-Request of our own, too (needs radius_secret)",
+        False, description="Prove each account with an Access-Request of our own, too (needs radius_secret)"
     )
     radius_message_authenticator: bool = Field(
         True,
@@ -116,6 +129,8 @@ class Settings(BaseSettings):
     probe_seconds: float = Field(2.0, gt=0, description="For an answer to such a probe")
     host: str = Field("127.0.0.1", description="Address the API listens on")
     port: int = Field(8000, ge=0, le=65535, description="TCP port the API listens on")
+    tls_certificate_file: Path | None = Field(None, description="PEM file with the API's certificate and its chain")
+    tls_key_file: Path | None = Field(None, description="PEM file with the certificate's key, without a password")
     hosts: str = Field(
         "",
         description="Host names that the API and the console answer to, with commas between, each with a port or for "
@@ -123,8 +138,8 @@ class Settings(BaseSettings):
     )
     public_url: str = Field(
         "",
-        description="Where browsers and calendars reach this service, as https://connect.example. Empty: http, the "
-        "address in host (127.0.0.1 when that is every address) and the port",
+        description="Where browsers and calendars reach this service, as https://connect.example. Empty: http (https "
+        "with a certificate), the address in host (127.0.0.1 when that is every address) and the port",
     )
     trusted_proxies: str = Field(
         "",
@@ -174,6 +189,27 @@ class Settings(BaseSettings):
         "updates. An interval that accounting shows to be longer counts instead",
     )
 
+    events_days: float = Field(
+        90.0, gt=0, description="So long are events kept for those who read them later; the history is kept for good"
+    )
+
+    canaries: str = Field(
+        "",
+        description="Sites with a canary, and the number of its line, which no client has: "
+        "thames-house=+442079460999,york=+441904960999. For workers, who need url, token and master_key for it",
+    )
+    canary_every_seconds: float = Field(
+        60.0,
+        gt=0,
+        le=60,
+        description="From the beginning of a canary's round, which suspends and restores it, to that of the next. With "
+        "more than a minute, what fails would not show within two",
+    )
+    canary_seconds: float = Field(
+        40.0, gt=0, le=40, description="For one round of a canary; its steps have parts of it"
+    )
+    url: str = Field("http://127.0.0.1:8000", description="Where canaries reach the API, as the command line does")
+
     breaker_clients: int = Field(5, ge=1, description="After so many clients failed in a row, attempts are paced")
     breaker_pace_seconds: float = Field(5.0, gt=0, description="Between attempts on a system that fails, per worker")
     breaker_drain_per_second: float = Field(
@@ -210,6 +246,27 @@ class Settings(BaseSettings):
             raise ValueError("must be http:// or https://, a host name and no path: https://connect.example")
         return url
 
+    @field_validator("url")
+    @classmethod
+    def _url(cls, url: str) -> str:
+        if not re.fullmatch(rf"https?://{HOST}/?", url):
+            raise ValueError("must be http:// or https://, a host name and no path: http://api:8000")
+        return url
+
+    @field_validator("canaries")
+    @classmethod
+    def _canaries(cls, canaries: str) -> str:
+        pairs = [entry.strip() for entry in canaries.split(",") if entry.strip()]
+        if wrong := next((pair for pair in pairs if not re.fullmatch(CANARY, pair)), ""):
+            raise ValueError(f"{wrong[:90]!r} is no site with a number. Write SITE=+NUMBER: thames-house=+442079460999")
+        if wrong := next((pair for pair in pairs if not can_exist(pair.partition("=")[2])), ""):
+            raise ValueError(f"{wrong}: that is not a telephone number that can exist. Give it in E.164")
+        for part, what in ((0, "site"), (1, "number")):
+            names = [it.split("=")[part] for it in pairs]
+            if twice := next((name for name in names if names.count(name) > 1), ""):
+                raise ValueError(f"names {what} {twice} twice. Each site has one canary, with a number of its own")
+        return canaries
+
     @field_validator("trusted_proxies")
     @classmethod
     def _proxies(cls, proxies: str) -> str:
@@ -230,6 +287,12 @@ class Settings(BaseSettings):
                     "Give the proxies' own addresses or networks: 10.0.0.7,10.1.0.0/24"
                 )
         return proxies
+
+    @model_validator(mode="after")
+    def _key_with_certificate(self) -> Self:
+        if (self.tls_certificate_file is None) != (self.tls_key_file is None):
+            raise ValueError("CONNECT_TLS_CERTIFICATE_FILE and CONNECT_TLS_KEY_FILE belong together: set both")
+        return self
 
     @model_validator(mode="after")
     def _lock_before_statement(self) -> Self:
@@ -275,8 +338,14 @@ class Settings(BaseSettings):
         return max(0.9 * whole - self.record_seconds, 0.6 * whole)
 
     @property
+    def canary_numbers(self) -> dict[str, str]:
+        """The number of each canary's line, by site."""
+        pairs = [entry.strip().partition("=") for entry in self.canaries.split(",") if entry.strip()]
+        return {site: number for site, _, number in pairs}
+
+    @property
     def limits(self) -> Limits:
-        """The time limits of a new client."""
+        """The limits of time that a new client gets, in seconds, for its start input."""
         return Limits(
             attempt=self.attempt_seconds,
             first_pause=self.first_pause_seconds,
@@ -284,9 +353,19 @@ class Settings(BaseSettings):
             at_once=self.at_once_seconds,
         )
 
+    @property
+    def has_master_key(self) -> bool:
+        """Whether a master key is set."""
+        return bool(self.master_key or self.master_key_file)
+
     def read_master_key(self) -> bytes:
         """The master key's bytes. Raises ValueError when it is not set, or shorter than 32 characters."""
         return self._secret("master_key", shortest=32).encode()
+
+    def read_encryption_keys(self) -> str | None:
+        """The operator's keys as they are written; None: there are none. Raises ValueError, which shows no key."""
+        source = self.encryption_keys or self.encryption_keys_file
+        return self._secret("encryption_keys", shortest=64) if source else None
 
     def read_rpc_secret(self) -> str:
         """The secret end of the addresses of ``sip_rpc_urls``; empty when they contain it. Raises ValueError for a
@@ -301,6 +380,14 @@ class Settings(BaseSettings):
         """What a setting holds, or else the file that the setting beside it names."""
         setting = f"CONNECT_{name.upper()}"
         return read_secret(getattr(self, name), getattr(self, f"{name}_file"), f"{setting} or {setting}_FILE", shortest)
+
+
+def can_exist(number: str) -> bool:
+    """Whether there can be a number that is written in E.164."""
+    try:
+        return is_valid_number(parse(number))
+    except NumberParseException:
+        return False
 
 
 def read_secret(value: SecretStr | None, file: Path | None, settings: str, shortest: int = 16) -> str:

@@ -19,6 +19,7 @@ import uvloop
 from rich.console import Console
 
 from activities.database import Database
+from activities.keys.encryption import Encryption
 from bench import idle
 from bench.changes import Bench, Measured, Phase
 from bench.floor import PLAIN, TUNED
@@ -66,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     size, file = _options(argv)
     console, begun = Console(width=None if sys.stdout.isatty() else 130), time.monotonic()
     try:
-        result = _measured(size, console.print)
+        result = _measure(size, console.print)
     except* (NotSettled, StartFailed, StarterError) as failed:
         console.print(f"[red]bench:[/] {failed.exceptions[0]}")
         result = None
@@ -79,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _measured(size: Size, say: Callable[[str], None]) -> dict[str, Any]:
+def _measure(size: Size, say: Callable[[str], None]) -> dict[str, Any]:
     """Beside the code, as the data folder of `connect up`: /tmp may be memory, where nothing waits for a disk."""
     RESULTS.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=RESULTS, prefix="run-") as folder, House(Path(folder)).running() as house:
@@ -87,17 +88,19 @@ def _measured(size: Size, say: Callable[[str], None]) -> dict[str, Any]:
 
 
 async def _run(house: House, size: Size, say: Callable[[str], None]) -> dict[str, Any]:
-    settings, temporal, end = house.settings, await connect(), time.monotonic() + size.seconds
+    settings, end = house.settings, time.monotonic() + size.seconds
     dsn = settings.directory_dsn.get_secret_value()
     token = {"Authorization": f"Bearer {house.token}"}
     async with (
         Database("directory", dsn, settings) as database,
+        Encryption.of(settings, database) as encryption,
         httpx2.AsyncClient(base_url=house.url, headers=token, timeout=SLOWEST, trust_env=False) as http,
     ):
-        directory, watch = DirectoryReads(database), Watch(dsn)
+        directory, watch, temporal = DirectoryReads(database), Watch(dsn), await connect()
+        gateway = Gateway(await connect(encryption.converter()), patience=SLOWEST, encryption=encryption)
         listening = asyncio.create_task(watch.run())
         await directory.add_site(SiteGiven(site_id=SITE, name="The bench", timezone="Europe/London"))
-        ours = Ours(ClientService(Gateway(temporal, patience=SLOWEST), directory, watch, settings.limits))
+        ours = Ours(ClientService(gateway, directory, watch, settings.limits))
         floors = Bare(TUNED, temporal), Bare(PLAIN, await plain_client(temporal))
         subjects = ours, OverHttp(ours, http), *floors
         say(f"{size.name}: {size.workflows} clients, and as many workflows of each floor")

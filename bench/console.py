@@ -123,14 +123,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     console = Console(width=None if sys.stdout.isatty() else 100)
-    result = _measured(QUICK if options.quick else options.clients, options.asked)
+    result = _measure(QUICK if options.quick else options.clients, options.asked)
     console.print(_table(result))
     options.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     console.print(f"Written to {options.json}")
     return 0
 
 
-def _measured(clients: int, asked: int) -> dict[str, Any]:
+def _measure(clients: int, asked: int) -> dict[str, Any]:
     """On a server with its durable settings, beside the code: /tmp may be memory."""
     RESULTS.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=RESULTS, prefix="run-") as folder:
@@ -161,7 +161,7 @@ async def _run(postgres: EmbeddedPostgres, clients: int, asked: int) -> dict[str
             await database.write(_FILL, document, clients, SITES, first, AT_ONCE)
             await database.write(_SWITCH, first, AT_ONCE)
             await database.write(_PROVE, findings, first, AT_ONCE)
-        await _vacuumed(dsn)
+        await _vacuum(dsn)
         service = ClientService(Gateway(await connect(), "http://ui"), directory, Watch(dsn), settings.limits)
         cookie = await Sessions(directory.database, token).begin("bench", "http://127.0.0.1")
         async with _serving(
@@ -172,7 +172,7 @@ async def _run(postgres: EmbeddedPostgres, clients: int, asked: int) -> dict[str
                 return await _ask(browser, database, clients, asked)
 
 
-async def _vacuumed(dsn: str) -> None:
+async def _vacuum(dsn: str) -> None:
     """As autovacuum leaves the tables; outside of a transaction, and it may take its time."""
     connection = await asyncpg.connect(dsn)
     try:
@@ -191,13 +191,13 @@ async def _ask(browser: httpx2.AsyncClient, database: Database, clients: int, as
     async def one() -> int:
         return len(await database.read("SELECT 1"))
 
-    floors = {"SELECT 1": await _timed(one, asked), "/healthz": await _timed(lambda: fetch("/healthz"), asked)}
-    pages = {name: await _timed(lambda path=path: fetch(path), asked) for name, path in PAGES.items()}  # type: ignore[misc]  # mypy #12557
+    floors = {"SELECT 1": await _time(one, asked), "/healthz": await _time(lambda: fetch("/healthz"), asked)}
+    pages = {name: await _time(lambda path=path: fetch(path), asked) for name, path in PAGES.items()}  # type: ignore[misc]  # mypy #12557
     at = datetime.now(UTC).isoformat(timespec="seconds")
     return {"machine": machine(), "at": at, "clients": clients, "asked": asked, "floors": floors, "pages": pages}
 
 
-async def _timed(ask: Callable[[], Awaitable[int]], asked: int) -> dict[str, float]:
+async def _time(ask: Callable[[], Awaitable[int]], asked: int) -> dict[str, float]:
     """The median and the slowest but one, in milliseconds, of as many askings; and how much came."""
     times, size = [], await ask()
     for _ in range(asked):

@@ -72,6 +72,7 @@ class House:
             **dsns(self.postgres),
             "CONNECT_MASTER_KEY": self._key,
             "CONNECT_TOKEN": self.token,
+            "CONNECT_ENCRYPTION_KEYS": secrets.token_hex(32),
             "CONNECT_PORT": self.url.rpartition(":")[2],
             "CONNECT_DISCONNECT_PAUSE_SECONDS": "0",  # work is measured here, not a pause that waits on purpose
             FLOOR_DSN: self.postgres.dsn(DATABASE, "connect"),

@@ -112,7 +112,7 @@ def _changes(callers: str, measured: Mapping[str, Any], goals: Mapping[str, Any]
         values = {subject: read(figures) for subject, figures in measured.items()}
         ratios = [f"{values['ours'] / values[floor]:.2f}" if values[floor] else "-" for floor in ("floor", "plain")]
         cells = [f"{values[subject]:.{1 if unit else 2}f}{unit}" for subject in ("ours", "http", "floor", "plain")]
-        table.add_row(name, *cells, *ratios, *_met(goals.get(f"{callers} {name}")))
+        table.add_row(name, *cells, *ratios, *_goal_cells(goals.get(f"{callers} {name}")))
 
     for name, key, unit in NUMBERS:
         row(name, lambda figures, key=key: figures[key], unit)  # type: ignore[misc]  # the default binds it now
@@ -122,7 +122,7 @@ def _changes(callers: str, measured: Mapping[str, Any], goals: Mapping[str, Any]
     return table
 
 
-def _met(goal: Mapping[str, Any] | None) -> tuple[str, str]:
+def _goal_cells(goal: Mapping[str, Any] | None) -> tuple[str, str]:
     """The goal and whether it is met, as two cells."""
     return (goal["wanted"], "[green]met" if goal["met"] else "[red]missed") if goal else ("", "")
 
@@ -135,10 +135,10 @@ def _idle(idle: Mapping[str, Any], goals: Mapping[str, Any]) -> Table:
         table.add_column(name, justify="right" if table.columns else "left")
     registered, weight = "created per second, and registered", "Temporal's database, each"
     table.add_row("created per second, and settled", f"{idle['settled_per_second']:.1f}")
-    table.add_row(registered, f"{idle['per_second']:.1f}", *_met(goals.get(registered)))
+    table.add_row(registered, f"{idle['per_second']:.1f}", *_goal_cells(goals.get(registered)))
     for part, used in idle["cpu_ms"].items():
         table.add_row(f"CPU {part}, each", f"{used:.1f} ms")
-    table.add_row(weight, f"{idle['temporal_bytes'] / 1000:.1f} kB", *_met(goals.get(weight)))
+    table.add_row(weight, f"{idle['temporal_bytes'] / 1000:.1f} kB", *_goal_cells(goals.get(weight)))
     table.add_row("PostgreSQL, each", f"{idle['postgres_bytes'] / 1000:.1f} kB")
     for part in ("worker", "temporal"):
         before, after = (idle[f"{part}_memory"][when] / 1e6 for when in ("before", "after"))

@@ -13,12 +13,12 @@ from temporalio.client import Client, WorkflowHandle
 from activities.secrets import sip_username
 from bench.floor import ROWS, SLOTS, Floor, task_queue
 from starter.clients import ClientService
-from starter.contract.bodies import ClientGiven, InternetGiven, LineGiven
+from starter.contract.bodies import ClientGiven, LineGiven
 from workflows.domain.lifecycle import Status
 from workflows.domain.provisioning.provisioning import Provisioned
 from workflows.domain.services import ClientType
 from workflows.domain.systems import BUILT_IN
-from workflows.wire.messages import Suspend, Unsuspend
+from workflows.wire.messages import InternetGiven, Suspend, Unsuspend
 from workflows.wire.start import workflow_id
 from workflows.wire.views import ClientView, CommandAnswer
 
@@ -72,7 +72,7 @@ class Ours:
         )
         view = await self._clients.create(client, f"create-{number}")
         if not starts_in:
-            active = await self._clients.settled(view.model_copy(update={"revision": 2}), PATIENCE)
+            active = await self._clients.wait_settled(view.model_copy(update={"revision": 2}), PATIENCE)
             self._check(active, Status.ACTIVE)
             self.now[active.client_id] = active
 
@@ -81,7 +81,7 @@ class Ours:
         suspending = self.now[client_id].status is Status.ACTIVE
         kind, then = (Suspend, Status.SUSPENDED) if suspending else (Unsuspend, Status.ACTIVE)
         answer = await self._clients.command(client_id, kind(command_id=command_id, by="bench"))
-        view = await self._clients.settled(answer, PATIENCE)
+        view = await self._clients.wait_settled(answer, PATIENCE)
         self.note(view, then)
 
     def note(self, view: ClientView, wanted: Status) -> None:

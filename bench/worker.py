@@ -12,6 +12,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 import worker
 from activities.database import open_databases
+from activities.keys.encryption import Encryption
 from activities.log import set_up
 from activities.settings import Settings
 from bench.floor import PLAIN, TUNED, Floor, Touches, task_queue
@@ -28,19 +29,23 @@ async def run() -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     settings = Settings()
-    client = await connect(lazy=False)
+    floors = await connect(lazy=False)  # what encryption costs is ours alone
     async with (
         open_databases(settings) as databases,
+        Encryption.of(settings, databases.directory) as encryption,
         asyncpg.create_pool(
             os.environ[FLOOR_DSN], min_size=0, max_size=settings.worker_activities, reset=_keep
         ) as pool,  # a connection for each of as many activities at once as ours
-        _tuned(client, pool, settings),
-        _plain(await plain_client(client), pool),
-        worker.build(client, databases, settings) as pacing,
-        worker.watching(client, databases, settings, pacing),
+        _tuned_worker(floors, pool, settings),
+        _plain(await plain_client(floors), pool),
     ):
-        log.info(STARTED)
-        await stop.wait()
+        client = await connect(encryption.converter(makes=True), lazy=False)
+        async with (
+            worker.build(client, databases, settings) as pacing,
+            worker.watching(client, databases, settings, pacing),
+        ):
+            log.info(STARTED)
+            await stop.wait()
 
 
 async def plain_client(like: Client) -> Client:
@@ -53,7 +58,7 @@ def _plain(client: Client, pool: asyncpg.Pool) -> Worker:
     return Worker(client, task_queue=task_queue(PLAIN), workflows=[Floor], activities=[Touches(pool).touch])
 
 
-def _tuned(client: Client, pool: asyncpg.Pool, settings: Settings) -> Worker:
+def _tuned_worker(client: Client, pool: asyncpg.Pool, settings: Settings) -> Worker:
     """A worker with every setting that worker.py gives ours."""
     return worker.hearing_all_at_once(
         Worker(

@@ -1,21 +1,20 @@
 """The service behind every interface: create, command, read and wait, from the workflows and the directory."""
 
 import asyncio
-import hashlib
 import re
 from datetime import UTC, datetime
 from typing import TypeVar
 
 import structlog
-from pydantic import BaseModel
 
 from activities.watch import matters
-from starter.contract.answers import ClientPage, Credentials, HistoryPage, Servers
-from starter.contract.bodies import CLIENT_ID, ClientFilter, ClientGiven
+from starter.contract.answers import ClientPage, Credentials, HistoryPage, NotePage, Servers
+from starter.contract.bodies import ClientFilter, ClientGiven
 from starter.contract.catalogue import ONLY_BUILT_IN, Catalogue
 from starter.contract.ids import client_id_for
+from starter.creating import client_of, digest_of, no_such_site
 from starter.credentials import Keyring
-from starter.directory.answers import Answers, Key
+from starter.directory.answers import Answers, Key, with_warnings
 from starter.directory.listing import total_of
 from starter.directory.reads import DirectoryReads
 from starter.directory.watching import Watch, until_settled
@@ -29,16 +28,18 @@ from starter.errors import (
     WorkflowMissing,
     WorkflowStuck,
 )
+from starter.request_ids import REQUEST_ID, with_request_id
 from starter.temporal.gateway import Gateway, is_recorded
+from starter.warnings import directory_warnings, taken_by_others
 from workflows.domain.answers import CREATE, Answer, fingerprint
-from workflows.domain.client.client import Client
+from workflows.domain.client.notes import NOTED, note_entry
 from workflows.domain.client.planning import named_day
-from workflows.domain.dates import NamedDay, at_site, local_day, local_time, resolve
+from workflows.domain.commands import Note, check_revision
+from workflows.domain.dates import at_site, local_time, resolve
 from workflows.domain.errors import (
     ClientIdTaken,
     CommandIdReused,
     IllegalTransition,
-    InvalidField,
     NumberNotValid,
     Refusal,
     Situation,
@@ -46,32 +47,24 @@ from workflows.domain.errors import (
     TooManyWaiting,
     refusal_of,
 )
+from workflows.domain.journal import UNCHANGED, Event, entry_for
 from workflows.domain.lifecycle import Status
 from workflows.domain.provisioning.provisioning import Provisioned
 from workflows.domain.provisioning.standing import Limits
-from workflows.domain.services import Services
 from workflows.domain.state import ClientState
-from workflows.wire.messages import (
-    AboutSystem,
-    AnyMessage,
-    ChangeServices,
-    DatedMessage,
-    Decommission,
-    Edit,
-)
+from workflows.wire.grammar import CLIENT_ID
+from workflows.wire.matters import MatterView, RemedyView
+from workflows.wire.messages import AboutSystem, AnyMessage, DatedMessage, Decommission
 from workflows.wire.previews import PreviewView
-from workflows.wire.views import ClientView, CommandAnswer, MatterView, RemedyView, end_date_passed
+from workflows.wire.views import ClientView, CommandAnswer, end_date_passed
 
 NO_KEYS = Keyring(None, Servers(sip=None, sip_domain="", radius=None))
-
 log = structlog.get_logger(__name__)
 
 View = TypeVar("View", bound=ClientView)
 
 NOBODY_THERE = "Temporal does not run the client's workflow."
 STUCK = "The client's workflow cannot go on."
-
-
 RECORDED_BY_THE_WORKFLOW = (Taken, NumberNotValid)  # it had accepted the command: the directory decided against it
 
 
@@ -93,81 +86,61 @@ class ClientService:
         self.catalogue = catalogue
         self._answers = Answers(directory.database)
         self._limits = limits
-        self._keyring = keyring
+        self.keyring = keyring
 
     async def create(self, new: ClientGiven, command_id: str, by: str = "", *, fresh: bool = False) -> ClientView:
         """Create a client, in the name of ``by``. The directory has it then. Raises a Refusal, Away or NotDecided.
 
         The first verdict on a ``command_id`` stands. ``fresh``: this one was never used.
         """
-        request = digest_of(new)
-        key = Key(new.client_id or client_id_for(command_id), command_id, request, CREATE)
-        if not fresh and await self._known(key):
-            return await self.client(key.client_id)
+        key = Key(new.client_id or client_id_for(command_id), command_id, digest_of(new), CREATE)
+        if not fresh and (known := await self._earlier_answer(key)):
+            return with_warnings(await self.client(key.client_id), known)
         try:
-            return await self._create(new, key.client_id, command_id, by, request)
+            return await self._create(new, key, by, fresh=fresh)
         except Refusal as refusal:
-            if await self._keep(key, refusal, fresh=fresh):
-                return await self.client(key.client_id)
+            if known := await self._record_refusal(key, refusal, fresh=fresh):
+                return with_warnings(await self.client(key.client_id), known)
             raise
 
-    async def _create(self, new: ClientGiven, client_id: str, command_id: str, by: str, request: str) -> ClientView:
+    async def _create(self, new: ClientGiven, key: Key, by: str, *, fresh: bool) -> ClientView:
+        client_id = key.client_id
+        await asyncio.gather(self.directory.check_not_reserved(client_id), self.gateway.have_key(client_id))
         if await self.directory.incarnation(client_id):  # or a run that fails stands in front of that client's
             raise ClientIdTaken(f"There is, or was, a client {client_id}", "Choose another id", field="client_id")
         site = await self.directory.site(new.site)
-        if site is None:
-            known = ", ".join(site.site_id for site in (await self.directory.sites()).items)
-            raise InvalidField(
-                f"There is no site {new.site!r}",
-                f"Give one of: {known}" if known else "Add it first: connect site add",
-                field="site",
-            )
-        now = datetime.now(UTC)
-        client = Client(
-            client_id=client_id,
-            name=new.name,
-            site=site.site_id,
-            timezone=site.timezone,
-            services=Services(
-                new.type,
-                tuple(line.line() for line in new.lines),
-                new.internet.internet() if new.internet else None,
-                tuple(new.offices),
-                tuple(it.service() for it in self.catalogue.services(new.services, "services")),
-            ),
-            start_date=resolve(NamedDay(new.start_date or local_day(now, site.timezone)), site.timezone),
-            created_at=now,
-            billing_ref=new.billing_ref or "",
-            end_date=new.end_date,
-            activation=new.activation,
-            management=new.management,
-            instances=dict(site.systems),  # as long as the directory, which registers the client, says nothing else
-        )
-        state = ClientState.of_new(client, self._limits, created_by=command_id, by=by, request=request)
-        return self._linked(await self.gateway.create(state, request))
+        if site is None or site.retired:
+            raise no_such_site(site, new.site, await self.directory.sites())
+        client = client_of(new, client_id, site, self.catalogue)
+        state = ClientState.of_new(client, self._limits, key.command_id, by, key.fingerprint, REQUEST_ID.get())
+        created = self._present(await self.gateway.create(state, key.fingerprint))
+        warnings = await directory_warnings(self.directory, client_id, new, site.site_id)
+        return await self._answers.with_warnings(created, warnings, None if fresh else key)
 
     async def command(self, client_id: str, message: AnyMessage, *, fresh: bool = False) -> CommandAnswer:
         """Send a command, and return the client's answer. Raises a Refusal, NoSuchClient, Away or NotDecided.
 
-        The first verdict on a ``command_id`` stands: what was obeyed is answered so, with the client as it is now;
-        what was refused is refused with the same words. ``fresh``: nobody has used this one before.
+        The first verdict on a ``command_id`` stands: what was obeyed is answered so, with its warnings of then and the
+        client as it is now; what was refused is refused with the same words. ``fresh``: this one was never used.
         """
         check_id(client_id)
-        message = self.catalogue.completed(message)
+        message = with_request_id(self.catalogue.complete(message))
         key = Key(client_id, message.command_id, fingerprint(message.command()), message.kind)
-        if not fresh and (known := await self._known(key)):
-            return await self._again(known, client_id, message)
-        message = await self._dated(client_id, message)
+        if not fresh and (earlier := await self._earlier_answer(key)):
+            return await self._repeat_answer(earlier, client_id, message)
+        message = await self._with_instant(client_id, message)
         try:
             try:
-                return self._linked(await self.gateway.command(client_id, message), message)
+                answer = self._present(await self.gateway.command(client_id, message), message)
+                warnings = await directory_warnings(self.directory, client_id, message)
+                return await self._answers.with_warnings(answer, warnings, None if fresh else key)
             except NotRunning:
-                return self._linked(await self._command_closed(client_id, message))
+                return self._present(await self._command_closed(client_id, message, key))
         except (WorkflowStuck, TemporalAway) as trouble:
             raise await self._why_not(client_id, trouble) from trouble
         except Refusal as refusal:
-            if known := await self._keep(key, refusal, fresh=fresh):
-                return await self._again(known, client_id, message)
+            if earlier := await self._record_refusal(key, refusal, fresh=fresh):
+                return await self._repeat_answer(earlier, client_id, message)
             if not isinstance(refusal, RECORDED_BY_THE_WORKFLOW) and not is_recorded(refusal):
                 await self._note(client_id, message, refusal)
             raise
@@ -176,16 +149,20 @@ class ClientService:
         """What a command would do; nothing is done. A refusal is part of the answer. Raises NoSuchClient, Away."""
         check_id(client_id)
         try:
-            message = await self.directory.at_site(client_id, self.catalogue.completed(message))
-            preview = await self.gateway.preview(client_id, await self._dated(client_id, message))
-            taken = await self._taken(client_id, message) if preview.changed else None
-            return PreviewView.refused(taken) if taken else preview
+            message = await self.directory.at_site(client_id, self.catalogue.complete(message))
+            preview = await self.gateway.preview(client_id, await self._with_instant(client_id, message))
+            conflict = await taken_by_others(self.directory, client_id, message) if preview.changed else None
+            warnings = [] if preview.refusal else await directory_warnings(self.directory, client_id, message)
+            preview = preview.model_copy(update={"warnings": [*preview.warnings, *warnings]})
+            return PreviewView.refused(conflict) if conflict else preview
         except NotRunning:
             try:
                 answer = await self._command_closed(client_id, message)
             except Refusal as refusal:
                 return PreviewView.refused(refusal)
-            return PreviewView(message=answer.message, status_before=answer.status, status_after=answer.status)
+            return PreviewView(
+                changed=answer.changed, message=answer.message, status_before=answer.status, status_after=answer.status
+            )
         except (WorkflowStuck, TemporalAway) as trouble:
             raise await self._why_not(client_id, trouble) from trouble
 
@@ -196,20 +173,22 @@ class ClientService:
         try:
             view = await self.gateway.client(client_id)
         except (NotRunning, WorkflowStuck, TemporalAway) as trouble:
-            return self._linked(await self._without_workflow(client_id, trouble))
-        passed = end_date_passed(view.end_date, datetime.now(UTC), view.timezone)  # a query's clock may stand still
+            return self._present(await self._without_workflow(client_id, trouble))
+        now = datetime.now(UTC)  # a query's clock may stand still
+        passed = end_date_passed(view.end_date, now, view.timezone)
         view = view.model_copy(update={"end_date_passed": passed})
         try:
-            return self._linked(await self.directory.with_proofs(view))
+            return self._present(await self.directory.with_proofs(view, now))
         except DirectoryAway:
-            return self._linked(view)
+            return self._present(view)
 
-    async def credentials(self, client_id: str) -> Credentials:
-        """The credentials of a client's telephones and router. Raises NoSuchClient, Away, NoMasterKey."""
-        client = await self.client(client_id)
-        return self._keyring.credentials(client, await self.directory.logins(client_id))
+    async def credentials(self, client_id: str, by: str) -> Credentials:
+        """The credentials of a client, once its history says who looks. Raises NoSuchClient, Away, NoMasterKey."""
+        credentials = self.keyring.credentials(await self.client(client_id), await self.directory.logins(client_id))
+        await self.directory.note_look(client_id, by, datetime.now(UTC))
+        return credentials
 
-    async def settled(self, view: View, seconds: float) -> View:
+    async def wait_settled(self, view: View, seconds: float) -> View:
         """The client when its decision is done and shown, or as it is when the time is over first."""
         published = await until_settled(self.directory, self.watch, view, seconds)
         if published is None:
@@ -219,17 +198,25 @@ class ClientService:
                 return view
         if published is None or published.revision < view.revision:
             return view
-        return self._linked(view.model_copy(update=dict(published)).with_actions())
+        warnings = view.warnings  # an answer has those of its command
+        if not isinstance(view, CommandAnswer):
+            warnings = [*published.warnings, *(it for it in view.warnings if it not in published.warnings)]
+        return self._present(view.model_copy(update={**dict(published), "warnings": warnings}).with_actions())
 
     async def clients(self, filters: ClientFilter) -> ClientPage:
         """A page of the list, and the number of all clients. Raises NoSuchPage, DirectoryAway."""
-        (items, then), counts = await asyncio.gather(self.listed(filters), self.directory.counts(filters))
-        return ClientPage(items=items, next=then, total=total_of(counts, filters))
+        counting = self.directory.counts(filters, datetime.now(UTC))
+        (items, cursor), counts = await asyncio.gather(self.list_page(filters), counting)
+        return ClientPage(items=items, next=cursor, total=total_of(counts, filters))
 
-    async def listed(self, filters: ClientFilter) -> tuple[list[ClientView], str | None]:
+    async def list_page(self, filters: ClientFilter) -> tuple[list[ClientView], str | None]:
         """A page of the list and the cursor of the next one; nothing is counted. Raises NoSuchPage, DirectoryAway."""
-        items, then = await self.directory.clients(filters, datetime.now(UTC))
-        return [self._linked(view) for view in items], then
+        items, cursor = await self.directory.clients(filters, datetime.now(UTC))
+        return [self._present(view) for view in items], cursor
+
+    async def these(self, client_ids: list[str]) -> list[ClientView]:
+        """These clients, as the list has them; without those that there are not. Raises DirectoryAway."""
+        return [self._present(view) for view in await self.directory.those(client_ids, datetime.now(UTC))]
 
     async def history(self, client_id: str, limit: int, cursor: str | None, event: str = "") -> HistoryPage:
         """A page of a client's history, newest first, all of it or one kind of line.
@@ -240,11 +227,25 @@ class ClientService:
         page = await self.directory.history(client_id, limit, cursor, event)
         if page is None:
             raise NoSuchClient(client_id)
-        return self.catalogue.retold(page)
+        return self.catalogue.history_with_titles(page)
+
+    async def notes(self, client_id: str, limit: int, cursor: str | None) -> NotePage:
+        """A page of what people had to say about a client, newest first. Raises NoSuchClient, NoSuchPage,
+        DirectoryAway."""
+        check_id(client_id)
+        page = await self.directory.notes(client_id, limit, cursor)
+        if page is None:
+            raise NoSuchClient(client_id)
+        return page
+
+    async def country(self, client: ClientView) -> str | None:
+        """That of a client's site, for numbers which people type without a plus. Raises DirectoryAway."""
+        site = await self.directory.site(client.site)
+        return site.country if site else None
 
     # -- inside -----------------------------------------------------------------------------------------------------
 
-    async def _dated(self, client_id: str, message: AnyMessage) -> AnyMessage:
+    async def _with_instant(self, client_id: str, message: AnyMessage) -> AnyMessage:
         """The message with its day as an instant, by the zone rules that we have now. While the directory is away, or
         does not know the client, its workflow resolves the day."""
         if not isinstance(message, DatedMessage) or (day := named_day(message.command())) is None:
@@ -255,7 +256,7 @@ class ClientService:
             return message
         return message.dated(resolve(day, timezone)) if timezone else message
 
-    async def _known(self, key: Key) -> Answer | None:
+    async def _earlier_answer(self, key: Key) -> Answer | None:
         """The earlier answer to the same command. Raises its earlier refusal, or CommandIdReused.
 
         While the directory is away, only the client's workflow knows its earlier commands.
@@ -266,11 +267,11 @@ class ClientService:
             log.warning("answer_not_looked_up", client_id=key.client_id, command=key.kind, error=str(away))
             return None
 
-    async def _again(self, known: Answer, client_id: str, message: AnyMessage) -> CommandAnswer:
+    async def _repeat_answer(self, known: Answer, client_id: str, message: AnyMessage) -> CommandAnswer:
         view = await self.client(client_id)
-        return self._linked(CommandAnswer(**dict(view), changed=known.changed, message=known.message), message)
+        return self._present(CommandAnswer.to(known, view), message)
 
-    async def _keep(self, key: Key, refusal: Refusal, *, fresh: bool) -> Answer | None:
+    async def _record_refusal(self, key: Key, refusal: Refusal, *, fresh: bool) -> Answer | None:
         """Record a refusal as the verdict. If the key was carried out meanwhile, returns that answer.
 
         A refusal that may be over at the next attempt is not kept, nor is one of the key itself. Raises DirectoryAway:
@@ -286,17 +287,17 @@ class ClientService:
             log.warning("refusal_not_kept", client_id=key.client_id, command=key.kind, error=str(away))
             return None
 
-    async def _published(self, client_id: str) -> ClientView:
+    async def _read_client(self, client_id: str) -> ClientView:
         view = await self.directory.client(client_id, datetime.now(UTC))
         if view is None:
             raise NoSuchClient(client_id)
         return view
 
-    def _linked(self, view: View, message: AnyMessage | None = None) -> View:
-        """The client as people are shown it: with the link to its workflow, and the titles of its kinds, also in the
-        answer to this message."""
-        link, systems = self.gateway.ui_link(view.client_id), self.catalogue.titled(view.systems)
+    def _present(self, view: View, message: AnyMessage | None = None) -> View:
+        """The client as people are shown it: linked to its workflow, with titles, also in an answer."""
+        link, systems = self.gateway.ui_link(view.client_id), self.catalogue.present(view.systems)
         update: dict[str, object] = {"temporal_ui_url": link, "systems": systems}
+        update["warnings"] = self.catalogue.warnings(view)
         if isinstance(view, CommandAnswer) and isinstance(message, AboutSystem):
             update["message"] = self.catalogue.sentence(view.message, message.system)
         return view.model_copy(update=update)
@@ -305,7 +306,7 @@ class ClientService:
         """The client as the directory has it, because its workflow did not answer. A living one needs attention, and
         no action is possible. Raises ``trouble`` when Temporal is away and nothing is known against the workflow."""
         try:
-            view = (await self._published(client_id)).with_actions()
+            view = (await self._read_client(client_id)).with_actions()
         except (DirectoryAway, NoSuchClient) as unknown:
             raise (unknown if isinstance(trouble, NotRunning) else trouble) from unknown
         if isinstance(trouble, NotRunning) and view.status is Status.DECOMMISSIONED:
@@ -322,7 +323,7 @@ class ClientService:
     async def _why_not(self, client_id: str, trouble: StarterError) -> StarterError:
         """The error with the matter that stands behind it, where one is known."""
         try:
-            matter = await self._matter(await self._published(client_id), trouble)
+            matter = await self._matter(await self._read_client(client_id), trouble)
         except (DirectoryAway, NoSuchClient):
             return trouble
         return _cannot_run(client_id, matter, WorkflowStuck) if matter else trouble
@@ -348,27 +349,31 @@ class ClientService:
             remedies=[RemedyView(text=remedy.text, command=remedy.command) for remedy in found.remedies],
         )
 
-    async def _command_closed(self, client_id: str, message: AnyMessage) -> CommandAnswer:
+    async def _command_closed(self, client_id: str, message: AnyMessage, key: Key | None = None) -> CommandAnswer:
         """The answer of a client whose workflow has ended. Decommissioned is final, and decommissioning again changes
-        nothing."""
-        view = await self._published(client_id)
-        if view.status is not Status.DECOMMISSIONED:
+        nothing. What is not refused stands in its history, under ``key``; without one, nothing is written."""
+        view = await self._read_client(client_id)
+        check_revision(command := message.command(), view.revision, lambda: Situation(view.status))
+        now = datetime.now(UTC)
+        ended = local_time(view.decommissioned_at, view.timezone) if view.decommissioned_at else "an earlier time"
+        if isinstance(command, Note):
+            entry = note_entry(command, now, view.revision)
+            answer = CommandAnswer(**dict(view), changed=True, message=NOTED)
+        elif view.status is not Status.DECOMMISSIONED:
             closed = NotRunning(client_id)
             matter = await self._matter(view, closed)
             raise _cannot_run(client_id, matter, WorkflowMissing) if matter else closed
-        at = local_time(view.decommissioned_at, view.timezone) if view.decommissioned_at else "an earlier time"
-        if isinstance(message, Decommission) and message.last_day is message.at is None:
-            return CommandAnswer(**dict(view), changed=False, message=f"Already decommissioned at {at}")
-        raise IllegalTransition(
-            f"Cannot {message.kind.spoken}: the client was already decommissioned at {at}",
-            situation=Situation(view.status),
-        )
-
-    async def _taken(self, client_id: str, message: AnyMessage) -> Taken | None:
-        """The refusal of a command's claims by the directory, if it would refuse them."""
-        numbers = [line.number for line in message.add_lines] if isinstance(message, ChangeServices) else []
-        billing_ref = message.billing_ref if isinstance(message, Edit) else None
-        return await self.directory.taken(client_id, numbers, billing_ref) if numbers or billing_ref else None
+        elif isinstance(message, Decommission) and message.last_day is message.at is None:
+            answer = CommandAnswer(**dict(view), changed=False, message=f"Already decommissioned at {ended}")
+            entry = entry_for(command, Event.ASKED, f"{answer.message}; {UNCHANGED}", now, view.revision)
+        else:
+            raise IllegalTransition(
+                f"Cannot {message.kind.spoken}: the client was already decommissioned at {ended}",
+                situation=Situation(view.status),
+            )
+        if key is not None:
+            await self.directory.write_after_end(client_id, entry, key.fingerprint, answer)
+        return answer
 
     async def _note(self, client_id: str, message: AnyMessage, refusal: Refusal) -> None:
         """Write a refusal to the history. The caller gets it also when that fails."""
@@ -391,8 +396,3 @@ def check_id(client_id: str) -> None:
     """Raises NoSuchClient for an id that no client can have."""
     if not re.fullmatch(CLIENT_ID, client_id):
         raise NoSuchClient(client_id)
-
-
-def digest_of(request: BaseModel) -> str:
-    """A short digest of the whole request."""
-    return hashlib.sha256(request.model_dump_json().encode()).hexdigest()[:16]

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from activities.fence import SeenLogin
 from activities.secrets import radius_password, sip_password, sip_username
 from activities.settings import Settings
+from activities.webhooks.message import secret
 from starter.contract.answers import Credentials, RadiusCredentials, Servers, SipCredentials
 from starter.errors import NoMasterKey
 from workflows.domain.lifecycle import Status
@@ -20,9 +21,8 @@ class Keyring:
     @classmethod
     def of(cls, settings: Settings) -> "Keyring":
         """The keyring of a process. Raises ValueError when its master key is set and too short."""
-        has_key = settings.master_key or settings.master_key_file
         servers = Servers(sip=settings.sip_server, sip_domain=settings.sip_domain, radius=settings.radius_server)
-        return cls(settings.read_master_key() if has_key else None, servers)
+        return cls(settings.read_master_key() if settings.has_master_key else None, servers)
 
     def credentials(self, client: ClientView, logins: Mapping[str, SeenLogin]) -> Credentials:
         """The credentials of every line and the account of a client. ``logins`` are how these were last seen: one with
@@ -51,6 +51,12 @@ class Keyring:
             password=None if account in own else radius_password(key, client_id, account, version),
         )
         return Credentials(sip=sip, radius=radius or None, servers=self._servers)
+
+    def webhook_secret(self, webhook_id: str, version: int) -> str:
+        """What the receiver of a webhook verifies with. Raises NoMasterKey."""
+        if self._master_key is None:
+            raise NoMasterKey
+        return secret(self._master_key, webhook_id, version)
 
     def _usernames(self, number: str, login: SeenLogin | None) -> list[str]:
         """What the telephones of a line log in as: as Connect makes it, or as it was there before, with its domain if

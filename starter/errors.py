@@ -3,7 +3,10 @@
 StarterError
 ├── Away                        something that must answer does not; nothing is known to have happened
 │   ├── TemporalAway
-│   └── DirectoryAway
+│   │   ├── TemporalBusy        Temporal has too much to do just now
+│   │   └── KeysUnreadable      clients' keys, with which Temporal's answers are read, cannot be had
+│   ├── DirectoryAway
+│   └── ProviderAway            the OpenID provider, whose keys or answer are needed
 ├── NotReady                    this process cannot work: something is away, or lacks what it must have
 ├── NotDecided                  accepted, but not decided in time: the same request will answer
 ├── NoMasterKey                 this process has no key that secrets derive from
@@ -14,15 +17,26 @@ StarterError
 ├── WorkflowStuck               the client's workflow is there, and cannot do anything
 ├── SearchAttributeMissing      Temporal lacks what every new client is listed by
 ├── NoSuchClient
+│   └── ClientErased            it was there
 ├── NoSuchSite
+├── NoSuchMatter
+├── NoSuchToken
+├── InvalidToken                a token of the OpenID provider breaks a rule
+│   └── ExpiredToken            it is the provider's own, and its time is over
+├── NotAllowed                  the caller's role, or its sites, do not go so far
+├── NoSuchWebhook
+├── EventsForgotten             the events after that one are no longer all kept
 └── NoSuchPage                  a cursor that we did not make
 
-SiteIdTaken and InstanceInUse are refusals of the domain like any other.
+SiteIdTaken, TokenNameTaken, ClientIdReserved, InstanceInUse, NotAcknowledged and NotErasable are refusals of the domain
+like any other.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
 
-from workflows.domain.errors import Refusal, Taken
+from workflows.domain.errors import Refusal, Taken, refusal_of
 
 
 class StarterError(Exception):
@@ -46,6 +60,24 @@ class TemporalAway(Away):
     part = "Temporal"
 
 
+class TemporalBusy(TemporalAway):
+    """Temporal has too much to do just now, with one client or as a whole: the same request may do later."""
+
+    def __init__(self, answer: str) -> None:
+        StarterError.__init__(self, f"Temporal is busy: {answer}. Repeat the request.")
+        self.retry_after = 5
+
+
+class KeysUnreadable(TemporalAway):
+    """What Temporal has of clients cannot be read or written: their keys are away. ``why`` says how to mend it."""
+
+    part = "The database of clients' keys"
+
+    def __init__(self, why: str) -> None:
+        StarterError.__init__(self, f"{why}.")
+        self.retry_after = 5
+
+
 class DirectoryAway(Away):
     """The directory's database does not answer."""
 
@@ -58,6 +90,12 @@ class DirectoryNotWritable(DirectoryAway):
     def __init__(self, why: str) -> None:
         StarterError.__init__(self, f"{why}.")
         self.retry_after = 5
+
+
+class ProviderAway(Away):
+    """The OpenID provider does not answer, or not as one. What it published before goes on to count."""
+
+    part = "The OpenID provider"
 
 
 class NotReady(StarterError):
@@ -136,14 +174,59 @@ class NoSuchClient(StarterError):
 
     def __init__(self, client_id: str) -> None:
         self.client_id = client_id
-        super().__init__(f"There is no client {client_id}. GET /api/v1/clients lists those there are.")
+        super().__init__(f"There is no client {client_id}. Look for it in the list of clients.")
+
+
+class ClientErased(NoSuchClient):
+    """The client was erased: who it was is not known any more."""
+
+    def __init__(self, client_id: str, at: datetime) -> None:
+        StarterError.__init__(
+            self,
+            f"Client {client_id} was erased on {at:%d %B %Y}. Its history still has the times, and what was proven.",
+        )
+        self.client_id = client_id
 
 
 class NoSuchSite(StarterError):
     """There is no such site."""
 
     def __init__(self, site_id: str) -> None:
-        super().__init__(f"There is no site {site_id[:80]!r}. GET /api/v1/sites lists those there are.")
+        super().__init__(f"There is no site {site_id[:80]!r}. Look for it in the list of sites.")
+
+
+class NoSuchMatter(StarterError):
+    """Nothing of that name is open: it was mended, or never was."""
+
+    def __init__(self, matter: str) -> None:
+        super().__init__(f"There is no open matter {matter[:80]!r} here. GET /api/v1/matters lists those there are.")
+
+
+class NoSuchToken(StarterError):
+    """There is no such token."""
+
+    def __init__(self, token_id: str) -> None:
+        super().__init__(f"There is no token {token_id[:80]!r}. GET /api/v1/tokens lists those there are.")
+
+
+class InvalidToken(StarterError):
+    """A token of the OpenID provider breaks a rule. ``rule`` is the claim or the header that does; nothing of the token
+    is repeated. ``headers`` say the same as RFC 6750 has it."""
+
+    def __init__(self, rule: str, why: str) -> None:
+        super().__init__(
+            f"The token does not count: {why} ({rule}). Send one that the provider has just issued for this."
+        )
+        self.rule, self.why = rule, why
+        self.headers = {"WWW-Authenticate": f'Bearer error="invalid_token", error_description="{rule}: {why}"'}
+
+
+class ExpiredToken(InvalidToken):
+    """It is the provider's own, and its time is over. Whoever comes with it guesses nothing."""
+
+
+class NotAllowed(StarterError):
+    """Nothing was done: the caller's role does not allow it, or it is limited to some sites."""
 
 
 class NoSuchPage(StarterError):
@@ -153,9 +236,59 @@ class NoSuchPage(StarterError):
         super().__init__("This cursor was not given out for this list. Start again without it.")
 
 
+class NoSuchWebhook(StarterError):
+    """There is no such webhook."""
+
+    def __init__(self, webhook_id: str) -> None:
+        super().__init__(f"There is no webhook {webhook_id[:80]!r}. GET /api/v1/webhooks lists those there are.")
+
+
+class EventsForgotten(StarterError):
+    """Events that are asked for are no longer kept."""
+
+    def __init__(self, after: int, forgotten: int) -> None:
+        super().__init__(
+            f"Not every event after {after} is kept any more: those up to {forgotten} are gone. Read every client "
+            "anew, and go on with the oldest that is kept: leave after out. CONNECT_EVENTS_DAYS says how long they are."
+        )
+
+
+class ClientIdReserved(Taken):
+    """Only a canary of Connect's own may have this id: no list would show the client."""
+
+
 class SiteIdTaken(Taken):
     """Another site has this id."""
 
 
+class TokenNameTaken(Taken):
+    """Another token that is not revoked has this name."""
+
+
+class SiteInUse(Refusal):
+    """Living clients of the site keep it from being retired, or given another time zone."""
+
+
 class InstanceInUse(Refusal):
     """Clients of the site have services that another instance of the system serves."""
+
+
+class NotAcknowledged(Refusal):
+    """The matter cannot be acknowledged: it is open until it is mended."""
+
+
+class NotErasable(Refusal):
+    """The client cannot be erased: it is not decommissioned and proven off, or not for long enough."""
+
+
+class ShownOnce(Refusal):
+    """The same request was done before, and its answer had a secret that is never shown again."""
+
+
+def refusal_again(facts: Mapping[str, Any]) -> Refusal:
+    """A refusal that was kept, of whichever kind: those of this module are unknown to the domain."""
+    same, kinds = refusal_of(facts["type"], facts), [Refusal]
+    for kind in kinds:
+        kinds.extend(kind.__subclasses__())
+    kind = next((it for it in kinds if it.__name__ == facts["type"]), Refusal)
+    return kind(same.why, same.remedy, same.field, same.situation)

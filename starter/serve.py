@@ -3,18 +3,19 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from functools import partial
 
 import structlog
 import uvicorn
 import uvloop
 from fastapi import FastAPI
-from temporalio.client import Client
-from temporalio.service import RPCError
 
 from activities.background import background
 from activities.database import Database
 from activities.instances import Instances
+from activities.keys.client_keys import KeysAway
+from activities.keys.encryption import Encryption
 from activities.settings import Settings
 from starter.app import create_app
 from starter.clients import ClientService
@@ -22,12 +23,15 @@ from starter.contract.catalogue import Catalogue
 from starter.credentials import Keyring
 from starter.directory.reads import DirectoryReads
 from starter.directory.watching import Watch
+from starter.erasing import Eraser
 from starter.errors import DirectoryAway
-from starter.temporal.connection import SearchAttributesMissing, connect, ensure_search_attributes
+from starter.temporal.connection import connect, introduce
 from starter.temporal.gateway import Gateway
+from starter.web.admission import AdmissionLimits
 from starter.web.descriptors import raise_limit
 from starter.web.http_server import HttpLimits, Server, run
 from starter.web.names import Names
+from starter.web.openid import OpenId
 
 log = structlog.get_logger(__name__)
 
@@ -41,7 +45,7 @@ def main(settings: Settings) -> None:
 
 
 async def serve(settings: Settings) -> None:
-    """Serve until the server is stopped."""
+    """Serve the API and the console by these settings until SIGINT or SIGTERM."""
     raise_limit()
     await run(server_of(settings, await make_app(settings)))
 
@@ -65,6 +69,8 @@ def server_of(settings: Settings, app: FastAPI) -> Server:
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=settings.trusted_proxies or None,
         timeout_graceful_shutdown=GRACE,
+        ssl_certfile=settings.tls_certificate_file,
+        ssl_keyfile=settings.tls_key_file,
     )
     return Server(config, app.state.clients.watch, limits)
 
@@ -72,38 +78,50 @@ def server_of(settings: Settings, app: FastAPI) -> Server:
 async def make_app(settings: Settings) -> FastAPI:
     """The app with its dependencies, which it opens and closes."""
     dsn = settings.directory_dsn.get_secret_value()
-    temporal = await connect()
     database = Database("directory", dsn, settings)
+    encryption = Encryption.of(settings, database)
+    temporal = await connect(encryption.converter())
     watch = Watch(dsn)
-    gateway = Gateway(temporal, settings.temporal_ui_url)
+    gateway = Gateway(temporal, settings.temporal_ui_url, encryption=encryption)
     instances, directory = Instances.of(settings), DirectoryReads(database)
     for problem in instances.problems:
         log.warning("systems_file_wrong", problem=problem)
     catalogue = Catalogue.of(instances)
     clients = ClientService(gateway, directory, watch, settings.limits, Keyring.of(settings), catalogue)
+    openid = OpenId(settings) if settings.oidc_issuer else None
+    eraser = Eraser(clients, timedelta(days=settings.erase_after_days))
 
     @asynccontextmanager
     async def living(_: FastAPI) -> AsyncIterator[None]:
         async with (
             database,
-            background(watch.run, partial(introduce, temporal), partial(check_sites, directory, catalogue)),
+            encryption,
+            background(
+                watch.run,
+                partial(introduce, temporal),
+                partial(check_sites, directory, catalogue),
+                partial(check_keys, encryption),
+                eraser.keep_agreeing,
+                *([openid.provider.keep_looking] if openid else []),
+            ),
         ):
             yield
 
-    return create_app(clients, settings.read_token(), living, Names.of(settings))
+    limits = AdmissionLimits(settings.api_requests, settings.api_waiting, settings.api_per_second)
+    return create_app(clients, settings.read_token(), living, Names.of(settings), limits, eraser, openid)
 
 
-async def introduce(temporal: Client) -> None:
-    """Add our search attributes to Temporal as soon as it answers."""
+async def check_keys(encryption: Encryption) -> None:
+    """Say what is wrong with the keys that clients are encrypted with, until every client can be read."""
     while True:
         try:
-            await ensure_search_attributes(temporal)
-        except SearchAttributesMissing as missing:
-            log.warning("search_attributes_not_checked", remedy=str(missing))
-        except (RuntimeError, RPCError) as error:
-            log.info("temporal_not_there_yet", error=str(error).partition(": tonic")[0])
+            problems = await encryption.check()
+        except KeysAway as away:
+            log.warning("encryption", problem=str(away))
             await asyncio.sleep(PAUSE)
             continue
+        for problem in problems:
+            log.warning("encryption", problem=problem)
         return
 
 

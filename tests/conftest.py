@@ -9,15 +9,20 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from temporalio.client import Client
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from activities.settings import Settings
 from starter.local.postgres import EmbeddedPostgres
+from starter.local.temporal import NO_FORGED_LINKS
 from tests.support.databases import running_postgres
+from tests.support.scheduling import ByFolder
 from tests.support.service import Service, running_service, running_temporal, settings_on, with_limits
+from tests.support.waiting import HANGING
 from tests.support.workflows import replay_everything
 from workflows.domain.provisioning.standing import Limits
 
-KILLS, COMMANDS, DEATHS = 10, 100, 5
+KILLS, COMMANDS, DEATHS, CHANGES = 10, 100, 5, 40
 MEMORY, ROOM = Path("/dev/shm"), 4 * 2**30
 
 os.environ["TEMPORAL_DEBUG"] = "1"  # or the SDK takes a workflow for deadlocked that had no turn for two seconds
@@ -30,6 +35,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--kills", type=int, default=KILLS, help="how often test_kills kills a part")
     group.addoption("--commands", type=int, default=COMMANDS, help="how many commands its callers send")
     group.addoption("--deaths", type=int, default=DEATHS, help="how often test_fast_path has Temporal die")
+    group.addoption("--changes", type=int, default=CHANGES, help="how many random changes test_random_changes makes")
     group.addoption("--seed", type=int, help="of its chances, to repeat a run")
     group.addoption("--shuffle", type=int, metavar="SEED", help="files, and the tests of each, in an order of chance")
 
@@ -41,6 +47,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         chances = {path: chance.random() for path in dict.fromkeys(item.path for item in items)}
         chance.shuffle(items)
         items.sort(key=lambda item: chances[item.path])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
+    """With several processes, files of one folder run where its servers are."""
+    return ByFolder(config, log)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -65,8 +77,9 @@ async def settings(postgres: EmbeddedPostgres) -> Settings:
 
 @pytest_asyncio.fixture(scope="session")
 async def temporal() -> AsyncIterator[Client]:
-    """A Temporal server that knows our search attributes."""
-    async with running_temporal() as temporal:
+    """A Temporal server that knows our search attributes, whose HTTP API answers nobody, and that lets no workflow say
+    who calls by Nexus, as in every deployment."""
+    async with running_temporal("frontend.httpAllowedHosts=[]", *NO_FORGED_LINKS) as temporal:
         yield temporal
 
 
@@ -76,12 +89,13 @@ async def service(temporal: Client, settings: Settings) -> AsyncIterator[Service
     end every history that the tests made in it is replayed."""
     async with running_service(temporal, settings) as service:
         yield service
-        assert await replay_everything(temporal) or not service.telephony.orders
+        erased = {f"client-{client_id}" for client_id in await service.encryption.destroyed()}
+        assert await replay_everything(service.temporal, erased) or not service.telephony.orders
 
 
 @pytest_asyncio.fixture(scope="session")
 async def slow(service: Service) -> AsyncIterator[Service]:
     """The same service, for new clients with an hour between attempts."""
-    limits = Limits(attempt=8, first_pause=3600, longest_pause=3600)
+    limits = Limits(attempt=HANGING, first_pause=3600, longest_pause=3600)
     async with with_limits(service, limits) as slow:
         yield slow

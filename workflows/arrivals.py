@@ -21,7 +21,7 @@ from temporalio.exceptions import ActivityError
 from workflows.domain.client.planning import unresolved_day
 from workflows.domain.commands import AnyCommand, Edit, Plannable
 from workflows.domain.dates import NamedDay, ResolvedDay, resolve  # noqa: TID251  # for what no replay repeats
-from workflows.domain.day_plans import days_ahead, resolved_anew
+from workflows.domain.day_plans import days_ahead, take_over_days
 from workflows.domain.errors import InvalidField
 from workflows.domain.state import OPERATOR_FIRST, ClientState
 from workflows.ports import Calendar, ResolveDays
@@ -39,10 +39,10 @@ class Arrival:
 
 
 class Arrivals:
-    """What came in and is not decided yet. ``changed`` is called whenever the loop should look again."""
+    """What came in and is not decided yet. ``look_again`` is called whenever the loop should look again."""
 
-    def __init__(self, state: ClientState, beside: Beside, changed: Callable[[], None], *, renewed: bool) -> None:
-        self._state, self._beside, self._changed = state, beside, changed
+    def __init__(self, state: ClientState, beside: Beside, look_again: Callable[[], None], *, renewed: bool) -> None:
+        self._state, self._beside, self._look_again = state, beside, look_again
         self._waiting: list[Arrival] = []
         self._resolving = False
         self.renewing = renewed and bool(days_ahead(state))
@@ -58,7 +58,7 @@ class Arrivals:
         self._waiting.append(arrival)
         try:
             if not self._is_next(arrival):
-                self._changed()
+                self._look_again()
                 await wait_until(lambda: self._is_next(arrival), deadline=None)
             yield arrival.command
         finally:
@@ -77,19 +77,19 @@ class Arrivals:
     async def _resolve(self, arrivals: list[Arrival]) -> None:
         state = self._state
         ahead = days_ahead(state) if self.renewing else []
-        asked = list(dict.fromkeys([*ahead, *(arrival.day for arrival in arrivals if arrival.day)]))
-        days = await _resolved(asked, state.client.timezone)
+        named = list(dict.fromkeys([*ahead, *(arrival.day for arrival in arrivals if arrival.day)]))
+        days = await _resolve_days(named, state.client.timezone)
         if self.renewing:
-            resolved_anew(state, days, workflow.now())
+            take_over_days(state, days, workflow.now())
         for arrival in arrivals:
             if arrival.day:
                 arrival.command = _with_day(arrival.command, days.get(arrival.day))
                 arrival.day = None
         self._resolving = self.renewing = False
-        self._changed()
+        self._look_again()
 
 
-async def _resolved(days: list[NamedDay], timezone: str) -> dict[NamedDay, ResolvedDay]:
+async def _resolve_days(days: list[NamedDay], timezone: str) -> dict[NamedDay, ResolvedDay]:
     """The days that the worker's zone rules can tell. Without an instant plans stay, and commands are refused."""
     try:
         found = await workflow.execute_activity_method(

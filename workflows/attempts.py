@@ -14,6 +14,7 @@ from temporalio.common import Priority, RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError, TimeoutType
 from temporalio.exceptions import TimeoutError as TimedOut
 
+from workflows.domain.client.labels import keys_of
 from workflows.domain.lifecycle import Status
 from workflows.domain.provisioning.provisioning import kind_of
 from workflows.domain.state import OPERATOR_FIRST, ClientState
@@ -229,7 +230,7 @@ def failure_text(failure: ActivityError, order: Order) -> str:
             return str(cause or failure)
 
 
-def recorded_of(failure: ActivityError) -> str:
+def record_of(failure: ActivityError) -> str:
     """What Temporal recorded of a failure, without a word of ours or of the SDK's: one is told from another by it."""
     cause = failure.cause
     while isinstance(cause, TimedOut) and isinstance(cause.cause, ApplicationError):
@@ -258,7 +259,9 @@ def _publication(state: ClientState) -> Publish:
     client, needs, systems = state.client, state.needs, state.provisioning.systems
     registering = not state.registered
     word = state.provisioning.switched(client)
-    claim = Claim(needs.billing_ref, list(needs.numbers)) if state.claims else None  # one that needs nothing is won
+    claim = Claim(client.billing_ref, sorted(state.numbers), [*keys_of(client.external_ids).values()])
+    if not registering:
+        claim = Claim(needs.billing_ref, list(needs.numbers), list(needs.external_ids))  # one that needs nothing is won
     return Publish(
         client.client_id,
         state.incarnation,
@@ -273,7 +276,7 @@ def _publication(state: ClientState) -> Publish:
             for system, ledger in systems.items()
         },
         register=registering,
-        claim=Claim(client.billing_ref, sorted(state.numbers)) if registering else claim,
+        claim=claim if registering or state.claims else None,
         priority=state.priority,
         answers=state.answers_to_publish(state.journal.first + MOST_ENTRIES - 1),
     )

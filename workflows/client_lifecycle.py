@@ -11,7 +11,7 @@ from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from workflows.arrivals import Arrivals, dated_now
-    from workflows.attempts import Attempts, Order, Report, failure_text, newer_revision, recorded_of
+    from workflows.attempts import Attempts, Order, Report, failure_text, newer_revision, record_of
     from workflows.domain.answers import Answer
     from workflows.domain.commands import AnyCommand
     from workflows.domain.errors import REFUSALS, Refusal, Taken
@@ -20,23 +20,19 @@ with workflow.unsafe.imports_passed_through():
     from workflows.domain.provisioning.standing import Doubt, Found, Proof, Standing
     from workflows.domain.state import FORMAT
     from workflows.domain.systems import DIRECTORY, System
-    from workflows.inbox import read
-    from workflows.ports import (
-        Claim,
-        Ensure,
-        Evidence,
-        LostClaim,
-        Publish,
-        Published,
-    )
+    from workflows.domain.text import GRAMMAR
+    from workflows.inbox import command_of, read
+    from workflows.ports import Claim, Ensure, Evidence, LostClaim, Publish, Published
     from workflows.visibility import attributes_at_start, next_moment_text, show
     from workflows.waiting import Alarm, Beside, wait_until
-    from workflows.wire.messages import DriftReport, Message, Roll, WaitSettled
+    from workflows.wire.messages import DriftReport, Roll, WaitSettled
     from workflows.wire.previews import PreviewAsked, PreviewView
     from workflows.wire.start import ClientStart
+    from workflows.wire.update import Message
     from workflows.wire.views import ClientView, CommandAnswer
 
 UNDECIDED = "Undecided"
+RETRY_TOLD = "retry-told"
 GRACE = timedelta(seconds=5)
 UNMENTIONED = "the evidence does not mention it"  # never to be reworded: findings are compared with those of before
 MOST_CALLERS = 5
@@ -68,7 +64,7 @@ class ClientLifecycle:
         self._rolling = self._cancelled = False
         self._changes = self._seen = self._callers = 0
         renewed = workflow.info().continued_run_id is not None
-        self._arrivals = Arrivals(self._state, self._beside, self._changed, renewed=renewed)
+        self._arrivals = Arrivals(self._state, self._beside, self._look_again, renewed=renewed)
 
     # -- the loop: each pass decides from the whole state, never from the message that woke it ----------------------
 
@@ -86,7 +82,7 @@ class ClientLifecycle:
             raise as_failure(self._rejected)
         if not self._state.finished:
             attributes = attributes_at_start(self._state)  # also those that somebody removed from Temporal meanwhile
-            self._state.format = FORMAT
+            self._state.renew()
             workflow.continue_as_new(
                 ClientStart(state=self._state),
                 memo=workflow.memo(),
@@ -146,28 +142,30 @@ class ClientLifecycle:
 
     @workflow.update(description="Carry out or plan one command; refused ones change nothing")
     async def command(self, message: Message) -> CommandAnswer:
-        command = self._with_id(message)
         try:
+            command = self._with_id(message, self._state.client.grammar)
             async with self._arrivals.turn(command) as dated:
                 answer = self._take(dated)
-            answer = answer or await self._decided(dated)
+            answer = answer or await self._wait_decision(dated)
         except Refusal as refusal:
             raise as_failure(refusal) from refusal
-        await self._attempted_at_once()
+        await self._wait_attempts_at_once()
         return CommandAnswer.to(answer, self.client())
 
     @command.validator
     def check_command(self, message: Message) -> None:
         try:
-            command = dated_now(self._with_id(message), self._state.client.timezone)  # no replay checks it again
-            self._state.check(command, workflow.now())
+            command = self._with_id(message, GRAMMAR)  # no replay checks it again
+            if self._state.client.grammar < GRAMMAR:
+                command = self._with_id(message, self._state.client.grammar)  # as it will be carried out
+            self._state.check(dated_now(command, self._state.client.timezone), workflow.now())
         except Refusal as refusal:
             raise as_failure(refusal) from refusal
 
     @workflow.signal(dynamic=True, description="Any command without an answer; what cannot be done is recorded")
     async def inbox(self, name: str, args: Sequence[RawValue]) -> None:
         try:
-            match read(name, args):
+            match read(name, args, self._state.client.grammar):
                 case Roll() as roll:
                     self._rolling = True
                     if roll.limits:
@@ -195,7 +193,7 @@ class ClientLifecycle:
         self._state.refuse(f"{name[:100]}: {text}", name, workflow.now())
         self._changes += 1
 
-    async def _attempted_at_once(self) -> None:
+    async def _wait_attempts_at_once(self) -> None:
         """Let a caller hear what came of the attempts that are made at once, unless so many wait already."""
         if self._callers < MOST_CALLERS:
             self._callers += 1
@@ -206,7 +204,7 @@ class ClientLifecycle:
         """Whether the loop has seen everything, and nothing is attempted that a caller waits for."""
         return self._seen == self._changes and not self._attempts.at_once
 
-    def _changed(self) -> None:
+    def _look_again(self) -> None:
         """Have the loop look again."""
         self._changes += 1
 
@@ -228,7 +226,7 @@ class ClientLifecycle:
         except Refusal as refusal:
             self._state.turn_down(command, refusal, workflow.now())
 
-    async def _decided(self, command: AnyCommand) -> Answer:
+    async def _wait_decision(self, command: AnyCommand) -> Answer:
         """Wait for the directory's decision, but neither through its failure nor through a renewal."""
         waiter, failures = Waiter(command), self._directory.attempts
         self._waiters.append(waiter)
@@ -249,9 +247,9 @@ class ClientLifecycle:
         """Where the directory stands, in the state as it is now."""
         return self._state.provisioning.directory
 
-    def _with_id(self, message: Message) -> AnyCommand:
-        """The command, under the update's id when it has none of its own."""
-        command, update = message.command(), workflow.current_update_info()
+    def _with_id(self, message: Message, grammar: int) -> AnyCommand:
+        """The command, under the update's id when it has none of its own. Raises InvalidField."""
+        command, update = command_of(message, grammar), workflow.current_update_info()
         return command if command.command_id or update is None else replace(command, command_id=update.id)
 
     # -- waiting and looking ----------------------------------------------------------------------------------------
@@ -265,7 +263,7 @@ class ClientLifecycle:
             raise as_failure(self._rejected)
         if not self._state.registered:
             raise undecided()
-        await self._attempted_at_once()
+        await self._wait_attempts_at_once()
         return self.client()
 
     @wait_registered.validator
@@ -293,13 +291,14 @@ class ClientLifecycle:
         return ClientView.of(self._state, workflow.now()).with_actions()
 
     @workflow.query(description="What a command would do, without doing it")
-    def preview(self, asked: PreviewAsked) -> PreviewView:
-        now = max(asked.now, workflow.now())  # a query's clock stands where the client last did something
+    def preview(self, question: PreviewAsked) -> PreviewView:
+        now = max(question.now, workflow.now())  # a query's clock stands where the client last did something
         try:
-            shown = preview(self._state, dated_now(asked.command.command(), self._state.client.timezone), now)
+            command = dated_now(command_of(question.command, GRAMMAR), self._state.client.timezone)
+            foreseen = preview(self._state, command, now)
         except Refusal as refusal:
             return PreviewView.refused(refusal)
-        return PreviewView.of(shown, self._state.client.timezone)
+        return PreviewView.of(foreseen, self._state.client.timezone)
 
     # -- reports ----------------------------------------------------------------------------------------------------
 
@@ -308,22 +307,29 @@ class ClientLifecycle:
         self._changes += 1
         match outcome, order:
             case ActivityError(), _:
-                self._failed(system, outcome, order, workflow.now())
+                self._on_failure(system, outcome, order, workflow.now())
             case Published(), Publish():
-                self._published(order, outcome)
+                self._on_published(order, outcome)
             case Evidence(), Ensure():
-                self._state.found(system, order.subjects, _found(outcome, order), _chance(outcome))
+                found = _findings_of(outcome, order)
+                must_tell = bool(found.doubts) and self._tells_of(system)
+                self._state.found(system, order.subjects, found, _chance(outcome), must_tell=must_tell)
 
-    def _failed(self, system: System, failure: ActivityError, order: Order, now: datetime) -> None:
+    def _on_failure(self, system: System, failure: ActivityError, order: Order, now: datetime) -> None:
         if (newest := newer_revision(failure)) is not None:
             self._state.overtaken(system, newest, now)
         elif system == DIRECTORY and order.revision < self._directory.wanted_since:
             return  # what was decided since is published at once, not after the pause of an older publication
         else:
             chance, text = workflow.random().random(), failure_text(failure, order)
-            self._state.failed(system, text, now, chance, recorded_of(failure))
+            self._state.failed(system, text, now, chance, record_of(failure), must_tell=self._tells_of(system))
 
-    def _published(self, order: Publish, published: Published) -> None:
+    def _tells_of(self, system: System) -> bool:
+        """Whether what comes of this attempt is told in any case: a person asked for it. Runs that met such a failure
+        before there was the rule go on without it."""
+        return self._state.provisioning.standing[system].asked and workflow.patched(RETRY_TOLD)
+
+    def _on_published(self, order: Publish, published: Published) -> None:
         """The directory shows the client, and has decided on what it was asked for."""
         state, now = self._state, workflow.now()
         if order.register and published.lost:
@@ -340,7 +346,7 @@ class ClientLifecycle:
     def _decide(self, claim: Claim, published: Published) -> None:
         """Carry out or refuse the command that waited, and tell its callers."""
         state, now = self._state, workflow.now()
-        if not published.lost and not state.needs.met_by(claim.billing_ref, claim.numbers):
+        if not published.lost and not state.needs.met_by(claim.billing_ref, claim.numbers, claim.external_ids):
             return  # something it had when the claim was made is gone: ask for that too
         command = state.claims[0]
         outcome: Answer | Refusal
@@ -354,7 +360,7 @@ class ClientLifecycle:
                 waiter.outcome = outcome
 
 
-def _found(evidence: Evidence, order: Ensure) -> Found:
+def _findings_of(evidence: Evidence, order: Ensure) -> Found:
     """What an attempt found, in the words of the domain. What the evidence does not mention is not proven."""
     unseen = dict.fromkeys(order.subjects, Doubt(Proof.NOT_PROVEN, UNMENTIONED))
     found = {f.subject: Doubt(f.proof, shortened(f.why, 300)) for f in evidence.findings}

@@ -25,7 +25,8 @@ class RecordsRefusals(Protocol):
 
 
 class Guard(Interceptor):
-    """Worker(interceptors=[Guard()]) and Replayer(interceptors=[Guard()])."""
+    """Makes an exception of a handler a refusal in the history. Workers and replayers are given one:
+    ``interceptors=[Guard()]``."""
 
     def workflow_interceptor_class(
         self,

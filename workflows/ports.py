@@ -107,17 +107,19 @@ class Life(StrEnum):
 
     ``alive``: it is in service, registered, in a call or a session. ``unseen``: nobody can say. ``silent``: nothing
     came of it for so long that nothing will, though it never said goodbye. ``over``: there is nothing left to watch.
+    ``otherwise``: it is on, and something of it is not as it was left.
     """
 
     ALIVE = "alive"
     UNSEEN = "unseen"
     SILENT = "silent"
     OVER = "over"
+    OTHERWISE = "otherwise"
 
 
 @dataclass(frozen=True)
 class Sighting:
-    """What was seen of one watched subject, and how in plain words."""
+    """What was seen of one watched subject, or of one that is on and otherwise, and how in plain words."""
 
     watched: Watched
     life: Life
@@ -137,10 +139,14 @@ class Observed:
 
 @dataclass(frozen=True)
 class Claim:
-    """What must be unique. ``billing_ref`` empty: allot one from the sequence; None: none is claimed."""
+    """What must be unique. ``billing_ref`` empty: allot one from the sequence; None: none is claimed.
+
+    ``external_ids`` are as people see them: ``crm:4711``.
+    """
 
     billing_ref: str | None = None
     numbers: list[str] = field(default_factory=list)
+    external_ids: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -239,7 +245,8 @@ class ServiceSystem(Protocol):
 
     async def observe(self, watched: Sequence[Watched]) -> Observed:
         """Look whether what was proven off, of any client, is alive; nothing is changed. The look is for all of them
-        together, every few seconds: a statement, not one for each. Not an activity: the workers' own watch asks.
+        together, every few seconds: a statement, not one for each. Not an activity: the workers' own watch asks. Also
+        when nothing is watched, for what is on may be otherwise.
 
         A system that has no such question watches nothing.
         """
@@ -276,5 +283,5 @@ class Calendar(Protocol):
 
     @activity.defn(name="resolve_days")
     async def resolve_days(self, order: ResolveDays) -> ResolvedDays:
-        """The days as instants."""
+        """At which instant each day counts at the site, by the zone rules of whoever is asked."""
         raise NotImplementedError

@@ -22,7 +22,7 @@ KEYS: tuple[SearchAttributeKey[Any], ...] = (STATUS, TYPE, SITE, PROVISIONING, N
 def attributes_at_start(state: ClientState) -> TypedSearchAttributes:
     """What a run is found by, and remembered in its state as said; given at the start it costs no event of its own."""
     state.attributes = _attributes(state)
-    return TypedSearchAttributes([SearchAttributePair(key, _value(key, said)) for key, said in _said(state)])
+    return TypedSearchAttributes([SearchAttributePair(key, _value(key, text)) for key, text in _texts(state)])
 
 
 def show(state: ClientState) -> None:
@@ -33,7 +33,7 @@ def show(state: ClientState) -> None:
     """
     before, state.attributes = state.attributes, _attributes(state)
     updates: list[SearchAttributeUpdate[Any]] = [
-        key.value_set(_value(key, said)) for key, said in _said(state) if before.get(key.name) != said
+        key.value_set(_value(key, text)) for key, text in _texts(state) if before.get(key.name) != text
     ]
     updates += [key.value_unset() for key in KEYS if key.name in before.keys() - state.attributes.keys()]
     if updates:
@@ -56,12 +56,12 @@ def _attributes(state: ClientState) -> dict[str, str]:
     return {key.name: word for key, word in words.items() if word is not None}
 
 
-def _said(state: ClientState) -> list[tuple[SearchAttributeKey[Any], str]]:
+def _texts(state: ClientState) -> list[tuple[SearchAttributeKey[Any], str]]:
     return [(key, state.attributes[key.name]) for key in KEYS if key.name in state.attributes]
 
 
-def _value(key: SearchAttributeKey[Any], said: str) -> str | datetime:
-    return datetime.fromisoformat(said) if key is NEXT_CHANGE_AT else said
+def _value(key: SearchAttributeKey[Any], text: str) -> str | datetime:
+    return datetime.fromisoformat(text) if key is NEXT_CHANGE_AT else text
 
 
 def next_moment_text(state: ClientState) -> str:

@@ -10,7 +10,7 @@ from dataclasses import asdict
 
 from temporalio.exceptions import ApplicationError
 
-from activities.adopting.belongings import Belonging, CannotAdopt, Known, Seen, Taken, Word, known_of
+from activities.adopting.belongings import Adoption, Belonging, CannotAdopt, Known, Seen, Word, known_of
 from activities.adopting.kinds import KINDS
 from activities.database import Database, Databases
 from activities.errors import attempt_on
@@ -40,7 +40,7 @@ INSERT INTO history (client_id, event, at, kind, text, by, facts)
 VALUES ($1, 'proven', now(), $2, $5, 'connect systems adopt', '{}')"""
 
 
-async def adopt(databases: Databases, belongings: Sequence[Belonging], *, dry: bool = False) -> list[Taken]:
+async def adopt(databases: Databases, belongings: Sequence[Belonging], *, dry: bool = False) -> list[Adoption]:
     """Take these on; with ``dry`` only say what would become of each. Raises CannotAdopt."""
     try:
         return await _adopt_all(databases, belongings, dry=dry)
@@ -48,7 +48,7 @@ async def adopt(databases: Databases, belongings: Sequence[Belonging], *, dry: b
         raise CannotAdopt(error.message) from None
 
 
-async def _adopt_all(databases: Databases, belongings: Sequence[Belonging], *, dry: bool) -> list[Taken]:
+async def _adopt_all(databases: Databases, belongings: Sequence[Belonging], *, dry: bool) -> list[Adoption]:
     groups = defaultdict[SystemInstance, list[Belonging]](list)
     for it in belongings:
         groups[it.served_by].append(it)
@@ -56,14 +56,14 @@ async def _adopt_all(databases: Databases, belongings: Sequence[Belonging], *, d
         instance = databases.instances.served.get(key)
         if instance is None or not instance.ours:
             raise CannotAdopt(f"{key} is no instance that our own adapters switch. Check its name")
-    taken = []
+    adoptions = []
     for key, group in groups.items():
-        taken += await _adopt(databases, key, group, dry=dry)
+        adoptions += await _adopt(databases, key, group, dry=dry)
     order = {it: n for n, it in enumerate(belongings)}
-    return sorted(taken, key=lambda it: order[it.belonging])
+    return sorted(adoptions, key=lambda it: order[it.belonging])
 
 
-async def _adopt(databases: Databases, key: SystemInstance, group: Sequence[Belonging], *, dry: bool) -> list[Taken]:
+async def _adopt(databases: Databases, key: SystemInstance, group: Sequence[Belonging], *, dry: bool) -> list[Adoption]:
     """Those of one instance."""
     kind, system = KINDS[key.system], databases.of(*key)
     async with attempt_on(system):
@@ -71,33 +71,35 @@ async def _adopt(databases: Databases, key: SystemInstance, group: Sequence[Belo
         owners = {it.owner for it in seen.values() if it.owner}
     async with attempt_on(databases.directory):
         known = await known_of(databases.directory, group, owners)
-    taken = [_judge(it, seen[it.name], known) for it in group]
-    ready = [it.belonging for it in taken if it.word is Word.ADOPTED]
+    adoptions = [_judge(it, seen[it.name], known) for it in group]
+    ready = [it.belonging for it in adoptions if it.word is Word.ADOPTED]
     if dry or not ready:
-        return taken
+        return adoptions
     lost = owners - known.versions.keys()
     async with attempt_on(system):
-        done = await _own(system, kind.thing, ready, known.versions, lost)
+        owned = await _own(system, kind.thing, ready, known.versions, lost)
     async with attempt_on(databases.directory):
         for client_id in sorted({it.client_id for it in ready} & known.versions.keys()):
-            names = {it.name: seen[it.name] for it in ready if it.client_id == client_id and it.name in done}
+            names = {it.name: seen[it.name] for it in ready if it.client_id == client_id and it.name in owned}
             await databases.directory.write(_RECORD, client_id, key.system, *_record(names))
-    return [it if it.belonging not in ready or it.belonging.name in done else _too_late(it.belonging) for it in taken]
+    return [
+        it if it.belonging not in ready or it.belonging.name in owned else _too_late(it.belonging) for it in adoptions
+    ]
 
 
-def _judge(belonging: Belonging, seen: Seen, known: Known) -> Taken:
+def _judge(belonging: Belonging, seen: Seen, known: Known) -> Adoption:
     """What becomes of one, by what was seen of it and what the directory knows."""
     if seen.owner == belonging.client_id:
-        return Taken(belonging, Word.OURS, seen.found)
+        return Adoption(belonging, Word.OURS, seen.found)
     if seen.owner and seen.owner in known.versions:
         why = f"it is, or was, {seen.owner}'s. When Connect gives it to {belonging.client_id}, it gets a new secret"
-        return Taken(belonging, Word.REFUSED, why)
+        return Adoption(belonging, Word.REFUSED, why)
     holder = known.holders.get(belonging.name, belonging.client_id)
     if holder != belonging.client_id:
-        return Taken(belonging, Word.REFUSED, f"{holder} holds the number. Have it ceased there first")
+        return Adoption(belonging, Word.REFUSED, f"{holder} holds the number. Have it ceased there first")
     if seen.refusal:
-        return Taken(belonging, Word.REFUSED, seen.refusal)
-    return Taken(belonging, Word.ADOPTED if seen.found else Word.ABSENT, seen.found)
+        return Adoption(belonging, Word.REFUSED, seen.refusal)
+    return Adoption(belonging, Word.ADOPTED if seen.found else Word.ABSENT, seen.found)
 
 
 def _record(seen: Mapping[str, Seen]) -> tuple[list[dict[str, object]], list[str], str]:
@@ -110,8 +112,8 @@ def _record(seen: Mapping[str, Seen]) -> tuple[list[dict[str, object]], list[str
     return [asdict(finding) for finding in findings], list(seen), text
 
 
-def _too_late(belonging: Belonging) -> Taken:
-    return Taken(belonging, Word.REFUSED, "another client took it meanwhile. Run this again")
+def _too_late(belonging: Belonging) -> Adoption:
+    return Adoption(belonging, Word.REFUSED, "another client took it meanwhile. Run this again")
 
 
 async def _own(
@@ -126,6 +128,6 @@ async def _own(
     return {row["subject"].removeprefix(f"{thing}:") for row in rows}
 
 
-def refused(taken: Iterable[Taken]) -> int:
+def count_refused(adoptions: Iterable[Adoption]) -> int:
     """How many could not be taken on."""
-    return sum(it.word is Word.REFUSED for it in taken)
+    return sum(it.word is Word.REFUSED for it in adoptions)

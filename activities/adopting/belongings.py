@@ -1,6 +1,7 @@
 """What is to be taken on, and for whom: read from a file, or of clients that Connect has."""
 
 import csv
+import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,6 +16,7 @@ from activities.settings import Settings
 from workflows.domain.systems import INTERNET, MAIN, TELEPHONY, System, SystemInstance
 
 MOST_WRONG = 10
+ROUNDED = re.compile(r"[0-9](?:[.,][0-9]+)?E\+?[0-9]+")  # a number as a spreadsheet writes it: 4.42E+11
 """Lines of a file that are complained of."""
 
 
@@ -69,7 +71,7 @@ class Kind:
 
 
 @dataclass(frozen=True)
-class Taken:
+class Adoption:
     """What became of a belonging, and what was found; of one that is refused, also what to do."""
 
     belonging: Belonging
@@ -99,7 +101,10 @@ def read_file(path: Path, telephony: str, internet: str) -> list[Belonging]:
         if len(cells) != 2 or not all(cells):
             wrong.append(f"line {number}: write client_id,name, as acme,+442079460001 or acme,acme")
             continue
-        client_id, name = cells
+        client_id, name = cells[0], cells[1].removeprefix("'")  # with which Connect's own files keep it a text
+        if ROUNDED.fullmatch(name):
+            wrong.append(f"line {number}: a spreadsheet has rounded {name}. Write all digits, in a cell of text")
+            continue
         if name.startswith("+"):
             try:
                 name = _e164(name)

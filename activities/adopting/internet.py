@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import asyncpg
 
 from activities.adopting.belongings import Belonging, Kind, Seen
-from activities.adopting.report import listed
+from activities.adopting.report import first_lines
 from activities.database import Database
 from activities.settings import Settings
 
@@ -71,9 +71,9 @@ async def survey(database: Database, _: Settings) -> list[str]:
     ways = [row["way"] for row in await database.read(_WAYS)]
     groups = [row["way"] for row in await database.read(_GROUPS)]
     return [
-        *listed("twins: whoever is refused as one logs in as the other; keep one of each", twins),
-        *listed("Auth-Types of their own: they are not taken on as long as they have them", ways),
-        *listed("groups that may let their members in, whatever the account says: take this out of them", groups),
+        *first_lines("twins: whoever is refused as one logs in as the other; keep one of each", twins),
+        *first_lines("Auth-Types of their own: they are not taken on as long as they have them", ways),
+        *first_lines("groups that may let their members in, whatever the account says: take this out of them", groups),
     ]
 
 

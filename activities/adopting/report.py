@@ -5,7 +5,7 @@ from collections.abc import Sequence
 MOST_LISTED = 10
 
 
-def listed(what: str, things: Sequence[str]) -> list[str]:
+def first_lines(what: str, things: Sequence[str]) -> list[str]:
     """A line that says how many there are and what that means, and a line for each of the first few."""
     if not things:
         return []

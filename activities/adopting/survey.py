@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from temporalio.exceptions import ApplicationError
 
 from activities.adopting.kinds import KINDS
-from activities.adopting.report import listed
+from activities.adopting.report import first_lines
 from activities.database import Database, open_databases
 from activities.errors import attempt_on
 from activities.instances import Instance
@@ -46,7 +46,7 @@ async def _survey(instance: Instance, database: Database) -> Report:
     try:
         async with attempt_on(database):
             unseen = [row["name"] for row in await database.read(_UNSEEN, list(kind.tables))]
-            report.problems += listed(UNSEEN, unseen)
+            report.problems += first_lines(UNSEEN, unseen)
             if not unseen:
                 report.notes += await kind.survey(database, instance.settings)
     except ApplicationError as error:

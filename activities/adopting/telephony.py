@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 import phonenumbers
 
 from activities.adopting.belongings import Belonging, Kind, Seen
-from activities.adopting.report import listed
+from activities.adopting.report import first_lines
 from activities.database import Database
 from activities.secrets import sip_username
 from activities.settings import Settings
 from activities.telephony import sql
-from activities.telephony.observation import refused
+from activities.telephony.observation import doubt_of_new
 from activities.telephony.spelling import plain
 from activities.telephony.tables import LineTables, Wanted
 
@@ -28,7 +28,11 @@ async def look(database: Database, settings: Settings, wanted: Sequence[Belongin
     seen = {}
     for line in lines:
         owner = line.owner.client_id if line.owner else ""
-        doubt = refused([it for it in line.rows if not it.certain], names.get(line.number, ())) if line.absent else None
+        doubt = (
+            doubt_of_new([it for it in line.rows if not it.certain], names.get(line.number, ()))
+            if line.absent
+            else None
+        )
         found = [f"{row} {'in service' if row.in_service else 'off'}" for row in line.own]
         found += [f"{line.registrations} registered"] if line.own and line.registrations else []
         why = doubt.why.removeprefix("not created: ") if doubt else ""
@@ -56,11 +60,11 @@ async def survey(database: Database, settings: Settings) -> list[str]:
     there = [row["name"] for row in await database.read(sql.NAMES_THERE)]
     names = await LineTables(database, domain, country).other_names(database, there, sorted(logins))
     others = [f"{number}: {name}" for number, its in names.items() for name in its]
-    notes = listed("twins: they are switched together; delete those that nobody uses", twins)
-    notes += listed("otherwise spelt: they are taken on as they are", foreign)
-    notes += listed("other names of lines: a ceased line is not proven off while they are there", others)
+    notes = first_lines("twins: they are switched together; delete those that nobody uses", twins)
+    notes += first_lines("otherwise spelt: they are taken on as they are", foreign)
+    notes += first_lines("other names of lines: a ceased line is not proven off while they are there", others)
     remedy = f"no number of {country}" if country else "in national form? Set CONNECT_SIP_COUNTRY, or they get no line"
-    notes += listed(remedy, national)
+    notes += first_lines(remedy, national)
     blind = "calls, and registrations in memory, are not seen: set CONNECT_SIP_RPC_URLS"
     return notes + ([] if settings.sip_rpc_urls.get_secret_value() else [blind])
 

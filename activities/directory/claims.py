@@ -1,23 +1,31 @@
-"""What must be unique: billing references and numbers. One client holds each row of their tables.
+"""What must be unique: billing references and external ids, in any case, and numbers. One client holds each row.
 
-The first transaction wins: a second one waits for it and then sees its row. References are taken before numbers, and
-numbers in sorted order, so that no deadlock is possible.
+The first transaction wins: a second one waits for it and then sees its row. They are taken in this order, and each sort
+in its own order, so that no deadlock is possible. References and external ids stay with a client that has ended.
 """
 
 from collections.abc import Collection
 
 import asyncpg
-import phonenumbers
 
-from workflows.ports import LostClaim
+from activities.settings import can_exist
+from workflows.domain.text import folded
+from workflows.ports import Claim, LostClaim
 
+# One that the client has, in whatever case, is its own; another client's stops it, by its key or as it is written.
 _TAKE_REF = """
-INSERT INTO billing_refs AS r (billing_ref, client_id, generated) VALUES ($1, $2, $3)
-ON CONFLICT (billing_ref) DO UPDATE SET client_id = excluded.client_id WHERE r.client_id = excluded.client_id
-RETURNING billing_ref"""
+WITH own AS (SELECT key FROM billing_refs WHERE client_id = $2 AND (key = $4 OR billing_ref = $1)), taken AS (
+INSERT INTO billing_refs (billing_ref, client_id, generated, key) SELECT $1, $2, $3, $4 WHERE NOT EXISTS (TABLE own)
+ON CONFLICT DO NOTHING RETURNING key)
+TABLE own UNION ALL TABLE taken"""
 
 _PENDING_REF = """
 SELECT billing_ref FROM billing_refs WHERE client_id = $1 AND generated AND billing_ref <> ALL($2) LIMIT 1"""
+
+_TAKE_IDS = """
+INSERT INTO external_ids AS x (external_id, client_id) SELECT w.id, $2 FROM unnest($1::text[]) AS w(id) ORDER BY w.id
+ON CONFLICT (external_id) DO UPDATE SET client_id = excluded.client_id WHERE x.client_id = excluded.client_id
+RETURNING external_id"""
 
 _TAKE_NUMBERS = """
 INSERT INTO numbers AS n (number, client_id, revision) SELECT w.number, $2, $3 FROM unnest($1::text[]) AS w(number)
@@ -41,13 +49,14 @@ class Holdings:
     def __init__(self, connection: asyncpg.Connection, client_id: str, revision: int) -> None:
         self._connection, self._client_id, self._revision = connection, client_id, revision
 
-    async def take(self, billing_ref: str | None, numbers: Collection[str], known: Collection[str]) -> str | None:
-        """Hold this reference, a generated one if it is empty, none if it is None; and these numbers. Returns the
-        reference. Raises Lost when another client holds one of them, or a number cannot exist.
+    async def take(self, claim: Claim, known: Collection[str]) -> str | None:
+        """Hold the reference of a claim, a generated one if it is empty, none if it is None; its external ids and its
+        numbers. Returns the reference. Raises Lost when another client holds one of them, or a number cannot exist.
 
         ``known`` are the references that the client has. Any other generated one was lost with its answer.
         """
-        if impossible := [number for number in numbers if not _valid(number)]:
+        billing_ref, numbers = claim.billing_ref, claim.numbers
+        if impossible := [number for number in numbers if not can_exist(number)]:
             why = f"{impossible[0]} is not a telephone number that can exist"
             remedy = "Give it in E.164 as its numbering plan has it, such as +442079460001"
             raise Lost("NumberNotValid", "lines", why, remedy)
@@ -57,12 +66,21 @@ class Holdings:
             raise Lost("BillingRefTaken", "billing_ref", why, remedy)
         if billing_ref == "":
             billing_ref = await self._allot_ref(known)
+        await self._take_ids(claim.external_ids)
         values = sorted(set(numbers)), self._client_id, self._revision
         rows = await self._connection.fetch(_TAKE_NUMBERS, *values) if numbers else []
         if strangers := sorted({*numbers} - {row["number"] for row in rows}):
             why = f"{', '.join(strangers)} {'belongs' if len(strangers) == 1 else 'belong'} to another client"
             raise Lost("NumberTaken", "lines", why, "Choose another number, or have it ceased there first")
         return billing_ref
+
+    async def _take_ids(self, external_ids: Collection[str]) -> None:
+        ids = {folded(name): name for name in external_ids}
+        rows = await self._connection.fetch(_TAKE_IDS, sorted(ids), self._client_id) if ids else []
+        if strangers := sorted({*ids} - {row["external_id"] for row in rows}):
+            names = ", ".join(ids[key] for key in strangers)
+            why = f"External id {names} belongs to another client"
+            raise Lost("ExternalIdTaken", "external_ids", why, "Choose another, or take it from that client first")
 
     async def _allot_ref(self, known: Collection[str]) -> str:
         """Hold a generated reference: one that was generated before but whose answer was lost, or else the next free
@@ -76,11 +94,5 @@ class Holdings:
         return pending
 
     async def _took_ref(self, billing_ref: str, *, generated: bool) -> bool:
-        return await self._connection.fetchval(_TAKE_REF, billing_ref, self._client_id, generated) is not None
-
-
-def _valid(number: str) -> bool:
-    try:
-        return phonenumbers.is_valid_number(phonenumbers.parse(number))
-    except phonenumbers.NumberParseException:
-        return False
+        values = billing_ref, self._client_id, generated, folded(billing_ref)
+        return await self._connection.fetchval(_TAKE_REF, *values) is not None

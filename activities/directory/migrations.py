@@ -1,5 +1,6 @@
 """Connect's own database, brought to the newest schema: forward only, one numbered SQL file a step."""
 
+from collections.abc import Awaitable, Callable
 from functools import cache
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from sqlalchemy.pool import NullPool
 from activities.database import Database
 
 SCHEMA = Path(__file__).with_name("schema")
+KEYS = Path(__file__).with_name("client_keys.sql")
 
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('connect migrate', 0))"
 
@@ -38,6 +40,15 @@ async def migrate(dsn: str, version: str = "head") -> None:
         await engine.dispose()
 
 
+async def migrate_keys(dsn: str) -> None:
+    """Have the table of clients' keys in a database of their own. The directory's steps bring one, too."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(KEYS.read_text(encoding="utf-8"))
+    finally:
+        await connection.close()
+
+
 async def is_migrated(database: Database) -> bool:
     """Whether the database has the schema this program needs, or a later one. Raises the driver's errors."""
     try:
@@ -56,9 +67,14 @@ async def check_migrated(database: Database) -> None:
 def execute_beside(step: str) -> None:
     """Execute the SQL file beside a step's Python file, as it stands."""
     statements = Path(step).with_suffix(".sql").read_text(encoding="utf-8")
+    on_connection(lambda connection: connection.execute(statements))
+
+
+def on_connection(work: Callable[[asyncpg.Connection], Awaitable[object]]) -> None:
+    """Do some of a step in Python, on its connection and in its transaction."""
     adapter = op.get_bind().connection.dbapi_connection
     assert adapter is not None
-    adapter.run_async(lambda connection: connection.execute(statements))
+    adapter.run_async(work)
 
 
 @cache

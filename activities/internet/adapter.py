@@ -7,9 +7,11 @@ none), because orders of one client wait at the fence.
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import ClassVar, Self
+from weakref import WeakValueDictionary
 
 import asyncpg
 import structlog
@@ -20,10 +22,11 @@ from activities.errors import attempt_on
 from activities.fence import Fence, judge
 from activities.instances import Instance
 from activities.internet import sql
-from activities.internet.accounts import Account, Reader, Reading
+from activities.internet.accounts import ENDED, Account, Reader, Reading
 from activities.internet.alive import RejectedAccounts
+from activities.internet.late import LateSessions
 from activities.internet.nas import NasFleet, Outcome
-from activities.internet.order import OURS, RATES, VLAN, Access, replies_of
+from activities.internet.order import KINDS, OURS, Access, replies_of
 from activities.internet.radius_probe import NOT_ASKED, Answer, RadiusProbe
 from activities.internet.sessions import Session
 from activities.secrets import radius_password
@@ -37,8 +40,6 @@ CHANGING = "sessions changed with CoA-Requests"
 PROBING = "a login of our own"
 FENCE = Fence(INTERNET, "account", sql.KNOWN)
 OURS_FOLDED = [name.lower() for name in OURS]
-KINDS = {"rates": frozenset(RATES), "vlan": frozenset(VLAN)}
-"""What of a plan a session may have to be changed in, with its reply attributes."""
 
 log = structlog.get_logger(__name__)
 
@@ -59,21 +60,25 @@ class RadiusInternet(ServiceSystem):
     within: float
     probe: RadiusProbe | None
     rejected: RejectedAccounts
+    late: LateSessions
+    _turns: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
 
     @classmethod
     def of(cls, instance: Instance, databases: Databases, evidences: Evidences) -> Self:
         """The adapter of an instance. Raises ValueError when one of its settings is wrong."""
         settings, database = instance.settings, databases.of(*instance.key)
+        reader, fleet = Reader.of(database, settings), NasFleet.of(settings)
         return cls(
             database,
             evidences,
             settings.read_master_key(),
-            Reader.of(database, settings),
-            NasFleet.of(settings),
+            reader,
+            fleet,
             settings.disconnect_pause_seconds,
             settings.disconnecting_seconds,
             RadiusProbe.of(settings),
-            RejectedAccounts(database, settings.watch_seconds),
+            RejectedAccounts(settings.watch_seconds),
+            LateSessions(reader, fleet),
         )
 
     async def ensure(self, order: Ensure) -> Evidence:
@@ -83,12 +88,13 @@ class RadiusInternet(ServiceSystem):
         accounts = [Access.of(*subject) for subject in order.subjects.items()]
         async with attempt_on(self.database):
             results, doubts = await FENCE.change(self.database, order, order.subjects, partial(self._switch, order))
+        async with self._turn(order):
             reading = await self._read(order.client_id, accounts)
-        reading, outcomes, changes = await self._settle_sessions(order, reading, frozenset().union(*results), until)
-        asked = self.probe is not None
-        findings = [self._finding(a, a.finding(outcomes, changes, asked=asked), doubts) for a in reading.accounts]
+            reading, outcomes, changes = await self._settle_sessions(order, reading, frozenset().union(*results), until)
+        probed = self.probe is not None
+        findings = [self._finding(a, a.finding(outcomes, changes, probed=probed), doubts) for a in reading.accounts]
         if self.probe:
-            findings = await asyncio.gather(*map(self._probed, reading.accounts, findings))
+            findings = await asyncio.gather(*map(self._probe, reading.accounts, findings))
         methods = {ENDING: outcomes, CHANGING: changes, PROBING: self.probe}
         method = ", ".join([METHOD, *(name for name, used in methods.items() if used)])
         evidence = Evidence(INTERNET, order.revision, reading.at, method, findings)
@@ -103,8 +109,12 @@ class RadiusInternet(ServiceSystem):
         return await self.evidences.record(order.client_id, evidence)
 
     async def observe(self, watched: Sequence[Watched]) -> Observed:
-        """Whether accounts that are off are admitted again, or have a live session."""
-        return await self.rejected.look(watched)
+        """Whether accounts that are off are admitted again, or have a live session; and whether those that are on have
+        one from before their plan or secret, which was accounted for late."""
+        async with attempt_on(self.database):
+            off = await self.reader.off([it.subject for it in watched])
+        late = await self.late.look(off.cutoffs)
+        return Observed([*self.rejected.look(watched, off), *late], off.at)
 
     # -- the rows -------------------------------------------------------------------------------------------------
 
@@ -136,23 +146,19 @@ class RadiusInternet(ServiceSystem):
             if replies and sorted(map(tuple, rows)) != sorted(replies):
                 accounts, attributes, _, values = map(list, zip(*replies, strict=True))
                 await connection.execute(sql.REPLY, accounts, attributes, values, sorted({*accounts}), OURS_FOLDED)
-                replanned = self._replanned(rows, replies, known - barred, switches)
+                replanned = self._notes_of_plans(rows, replies, known)
                 if replanned:
                     await connection.execute(sql.PLANNED, sorted(replanned), order.client_id, order.revision)
         await FENCE.own(connection, order, entry.owners, verdict.owners)
         off = {account for account, on in switches.items() if not on} & verdict.touched
-        changed = {subject.partition(":")[2] for subject in replanned}
+        changed = {name for subject in replanned if switches[name := subject.partition(":")[2]]}
         return frozenset((off if entry.lately else off - barred) | (verdict.rekeyed & entry.owners.keys()) | changed)
 
-    def _replanned(
-        self,
-        before: Collection[asyncpg.Record],
-        after: Collection[tuple[str, ...]],
-        admitted: Collection[str],
-        switches: Mapping[str, bool],
+    def _notes_of_plans(
+        self, before: Collection[asyncpg.Record], after: Collection[tuple[str, ...]], known: Collection[str]
     ) -> frozenset[str]:
-        """What the fence notes of accounts that stay on with another plan, where some gear can change living sessions:
-        ``rates:NAME``, ``vlan:NAME``."""
+        """What the fence notes of accounts with another plan, where some gear can change living sessions:
+        ``rates:NAME``, ``vlan:NAME``. Also of those that are or were off: what lives there still, may be on again."""
         if not self.fleet.changes:
             return frozenset()
         differing = set(map(tuple, before)) ^ set(after)
@@ -160,8 +166,14 @@ class RadiusInternet(ServiceSystem):
             f"{kind}:{name}"
             for name, attribute, *_ in differing
             for kind, attributes in KINDS.items()
-            if attribute in attributes and switches[name] and name in admitted
+            if attribute in attributes and name in known
         )
+
+    def _turn(self, order: Ensure) -> AbstractAsyncContextManager[object]:
+        """One order of a client after the other changes living sessions, or an older one could change them last."""
+        if not self.fleet.changes or not any(desired.on for desired in order.subjects.values()):
+            return nullcontext()
+        return self._turns.setdefault(order.client_id, asyncio.Lock())
 
     async def _read(self, client_id: str, accounts: Sequence[Access]) -> Reading:
         """These accounts as any other client of the database sees them now."""
@@ -171,7 +183,7 @@ class RadiusInternet(ServiceSystem):
     # -- the sessions -----------------------------------------------------------------------------------------------
 
     async def _settle_sessions(
-        self, order: Ensure, reading: Reading, cut: Collection[str], until: float
+        self, order: Ensure, reading: Reading, off: Collection[str], until: float
     ) -> tuple[Reading, dict[str, Outcome], dict[str, Outcome]]:
         """End the sessions that may not go on, and change those that may with another plan, in two rounds: a session
         that was accepted just before the change may show in accounting only after the first round (measured: 14 of 40;
@@ -179,7 +191,7 @@ class RadiusInternet(ServiceSystem):
 
         Returns the accounts as they are then, and the outcomes of ending and of changing sessions, by their keys.
         """
-        if not cut and not any(account.to_end or self._changeable(account) for account in reading.accounts):
+        if not off and not any(a.to_end or a.waits or self._changeable(a) for a in reading.accounts):
             return reading, {}, {}
         accounts = [account.access for account in reading.accounts]
         ended: dict[str, Outcome] = {}
@@ -187,11 +199,23 @@ class RadiusInternet(ServiceSystem):
         # the first round leaves the second its time
         await self._round(order, reading, ended, changed, until - self.pause - self.fleet.seconds)
         await asyncio.sleep(self.pause)
-        reading = await self._read(order.client_id, accounts)
+        reading = await self._read_again(order, accounts, ended)
         if await self._round(order, reading, ended, changed, until):
-            reading = await self._read(order.client_id, accounts)
-        await self._note_changed(order, reading, ended, changed)
+            reading = await self._read_again(order, accounts, ended)
+        for account in reading.accounts:
+            for key, (session, _) in self._changeable(account).items():
+                changed.setdefault(key, Outcome(session, Proof.NOT_PROVEN, why=f"{session} began meanwhile"))
+        await self._note_cutoffs(order, reading, ended, changed)
         return reading, ended, changed
+
+    async def _read_again(self, order: Ensure, accounts: Sequence[Access], ended: dict[str, Outcome]) -> Reading:
+        """The accounts as they are now. What accounting has heard of since its NAS said that it is gone, is not."""
+        reading = await self._read(order.client_id, accounts)
+        for session in (session for account in reading.accounts for session in account.sessions):
+            outcome = ended.get(session.key)
+            if outcome and outcome.gone and session.heard_since(outcome.session):
+                ended[session.key] = outcome.alive_afterwards()
+        return reading
 
     async def _round(
         self, order: Ensure, reading: Reading, ended: dict[str, Outcome], changed: dict[str, Outcome], until: float
@@ -213,7 +237,9 @@ class RadiusInternet(ServiceSystem):
         sessions = [session for account in reading.accounts for session in account.to_end]
         sessions += [session for key, (session, _) in to_change.items() if not changed[key].gone]
         to_end = [s for s in sessions if s.key not in ended or not ended[s.key].gone]
-        ended |= await self.fleet.disconnect(to_end, until, reading.at.timestamp(), believed=not order.revived)
+        doubted = {s.key for s in to_end if order.revived or (s.key in ended and ended[s.key].how)}
+        doubted |= {s.key for account in reading.accounts for s in account.sessions if account.lives_on(s)}
+        ended |= await self.fleet.disconnect(to_end, until, reading.at.timestamp(), doubted)
         return bool(to_end or to_change)
 
     def _changeable(self, account: Account) -> dict[str, tuple[Session, frozenset[str]]]:
@@ -227,16 +253,28 @@ class RadiusInternet(ServiceSystem):
         replies = {name: text for name, text in replies_of(account.access).items() if name.partition(":")[0] in takes}
         return replies if all(KINDS[kind] & replies.keys() for kind in kinds) else {}
 
-    async def _note_changed(
+    async def _note_cutoffs(
         self, order: Ensure, reading: Reading, ended: Mapping[str, Outcome], changed: Mapping[str, Outcome]
     ) -> None:
-        """Note that no session of an account waits any more to be changed."""
-        waiting = {o.session.account for k, o in changed.items() if not (o.gone or (k in ended and ended[k].gone))}
-        done = [a.access.account for a in reading.accounts if a.planned and a.access.account not in waiting]
-        if done and self.fleet.changes:
-            subjects = [f"{kind}:{name}" for name in done for kind in KINDS]
+        """Note of which accounts no session waits any more."""
+        gone = {key for outcomes in (ended, changed) for key, outcome in outcomes.items() if outcome.gone}
+        for account in reading.accounts:
+            gone |= {key for key, (session, _) in account.to_change.items() if not self.fleet.takes(session)}
+        settled = [account for account in reading.accounts if account.changed_lately and account.settled(gone)]
+        cutoffs, still_open, over = dict[str, int](), dict[str, int](), list[str]()
+        for account in settled:
+            name, known = account.access.account, account.sessions if account.access.on else []
+            last = max((session.number for session in known), default=0)
+            kinds = {f"{kind}:{name}": last for kind in ("account", *KINDS)}
+            open_rows = [session.number for session in known if session.is_open and session.key in ended]
+            still_open |= dict(zip((f"{kind}:{name}" for kind in ENDED), open_rows[-len(ENDED) :], strict=False))
+            cutoffs |= kinds if account.access.on else {}
+            over += [subject for subject in kinds if not account.access.on]
+            over += [subject for kind in ENDED if (subject := f"{kind}:{name}") not in still_open]
+        if settled and self.fleet:
+            values = [*cutoffs], order.revision, order.client_id, [*cutoffs.values()], over
             async with attempt_on(self.database):
-                await self.database.write(sql.CHANGED, subjects, order.revision)
+                await self.database.write(sql.LOOKED, *values, [*still_open], reading.at, [*still_open.values()])
 
     # -- the proof ------------------------------------------------------------------------------------------------
 
@@ -244,7 +282,7 @@ class RadiusInternet(ServiceSystem):
         doubt = doubts.get(account.access.account)
         return replace(finding, proof=doubt.proof, why=doubt.why) if doubt else finding
 
-    async def _probed(self, account: Account, finding: Finding) -> Finding:
+    async def _probe(self, account: Account, finding: Finding) -> Finding:
         """The finding, confirmed by a login of our own if its rows prove it."""
         if self.probe is None or finding.proof is not Proof.PROVEN or account.elsewhere:
             return finding

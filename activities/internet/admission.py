@@ -1,6 +1,6 @@
 """What a FreeRADIUS's tables make of the logins of one account: who lets it in, and what keeps it out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Self
@@ -10,6 +10,28 @@ from activities.internet.order import OURS
 
 _OURS = frozenset(name.lower() for name in OURS)
 _DATES = ("%d %b %Y", "%b %d %Y", "%d %B %Y", "%B %d %Y", "%Y-%m-%d")
+
+
+@dataclass(frozen=True)
+class LetIn:
+    """Who lets logins of an account in. ``way``: a row of somebody else, with what to do. ``twins``: other spellings of
+    it that are let in."""
+
+    at_all: bool
+    way: str
+    twins: frozenset[str]
+
+    @classmethod
+    def of(cls, tables: Tables, account: str, twins: Sequence[str], logins: Collection[Login] | None = None) -> Self:
+        """What these tables make of it. ``twins`` are its other spellings that no client owns; ``logins``: its own,
+        where they are known."""
+        ways = [_way(it) for it in (tables.logins(account) if logins is None else logins) if not it.denied]
+        same = [twin for twin in twins if twin.strip(" ").lower() == account.lower()]
+        if same and not ways:  # as a server reads them that ignores case
+            ways = [_way(login) for login in tables.logins(account, *same) if not login.denied]
+        let_in = [twin for twin in twins if any(not login.denied for login in tables.logins(twin))]
+        way = next(filter(None, ways), "") or next(map(_twin, let_in), "")
+        return cls(bool(ways or let_in), way, frozenset(let_in))
 
 
 @dataclass(frozen=True)
@@ -37,19 +59,15 @@ class Admission:
         spellings that no client owns."""
         checks = tables.checks.get(account, ())
         logins = tables.logins(account)
-        ways = [_way(login) for login in logins if not login.denied]
-        same = [twin for twin in twins if twin.strip(" ").lower() == account.lower()]
-        if same and not ways:  # as a server reads them that ignores case
-            ways = [_way(login) for login in tables.logins(account, *same) if not login.denied]
-        let_in = {twin: found for twin in twins if (found := [x for x in tables.logins(twin) if not x.denied])}
+        let_in = LetIn.of(tables, account, twins, logins)
         conditions = tables.conditions(account)
         limits = {item: why for item in conditions if (why := _limit(item, now))}
         return cls(
             checks,
             [(i.attribute, i.op, i.value) for i in tables.replies.get(account, ()) if i.name in _OURS],
-            bool(ways or let_in),
-            next(filter(None, ways), "") or next((_twin(twin) for twin in let_in), ""),
-            frozenset(let_in),
+            let_in.at_all,
+            let_in.way,
+            let_in.twins,
             _hindrance(tables, account, logins, replies),
             tuple(limits.values()),
             tuple(dict.fromkeys(item.attribute for item in conditions if item not in limits)),

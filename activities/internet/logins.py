@@ -12,6 +12,7 @@ tests/systems/test_internet_matrix.py holds what follows from it against the dae
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, product
+from typing import Any, Self
 
 from workflows.domain.text import safe_text
 
@@ -98,6 +99,16 @@ class Tables:
     group_replies: Mapping[str, Sequence[Item]]
     profile: str = ""
 
+    @classmethod
+    def of(cls, row: Mapping[str, Any], profile: str) -> Self:
+        """Those of a row of ``sql.READ`` or ``sql.WATCH``."""
+        groups: dict[str, list[tuple[int, str]]] = {}
+        for name, priority, group in row["members"] or []:
+            groups.setdefault(name, []).append((priority, group))
+        checks, replies = _items("radcheck", row["checks"]), _items("radreply", row["replies"])
+        group_items = _items("radgroupcheck", row["group_checks"]), _items("radgroupreply", row["group_replies"])
+        return cls(checks, replies, groups, *group_items, profile)
+
     def logins(self, *accounts: str) -> set[Login]:
         """Every way in which a login may go; several spellings of one account: as a server that ignores case has
         their rows, together. Empty when the server cannot read a row."""
@@ -110,7 +121,7 @@ class Tables:
             firsts = set()
             holds = _holds(checks)
             if holds is not False and checks:
-                firsts.add(_merged(start, checks, replies))
+                firsts.add(_merge(start, checks, replies))
             if holds is not True or not checks:
                 firsts.add(start)
             for first in firsts:
@@ -162,7 +173,7 @@ class Tables:
                 break  # the server cannot read it: who comes so far is not let in
             for state in going:
                 if holds is not False:
-                    merged = _merged(state, checks, replies)
+                    merged = _merge(state, checks, replies)
                     (next_going if merged.falls_through else ended).add(merged)
                 if holds is not True:
                     next_going.add(state)
@@ -189,22 +200,22 @@ def _holds(checks: Sequence[Item]) -> bool | None:
     return holds
 
 
-def _merged(login: Login, checks: Sequence[Item], replies: Sequence[Item]) -> Login:
-    kept = [item for item in checks if item.name in ("auth-type", "user-profile") or item.is_password]
-    control = _moved([(n, v, t) for n, v, t in login.control], kept)
-    told = _moved([(n, v, "") for n, v in login.replies], [item for item in replies if item.name != "fall-through"])
+def _merge(login: Login, checks: Sequence[Item], replies: Sequence[Item]) -> Login:
+    deciding = [item for item in checks if item.name in ("auth-type", "user-profile") or item.is_password]
+    control = _move([(n, v, t) for n, v, t in login.control], deciding)
+    moved = _move([(n, v, "") for n, v in login.replies], [item for item in replies if item.name != "fall-through"])
     falls = [item.value.strip().lower() in ("yes", "1") for item in replies if item.name == "fall-through"]
-    decides = next((str(item) for item in kept if item.name == "auth-type" or item.is_password), "")
+    decides = next((str(item) for item in deciding if item.name == "auth-type" or item.is_password), "")
     changed = tuple(control) != login.control
     return Login(
         tuple(control),
-        tuple((name, value) for name, value, _ in told),
+        tuple((name, value) for name, value, _ in moved),
         falls[0] if falls else None,
         decides if changed and decides else login.why,
     )
 
 
-def _moved(to: list[tuple[str, str, str]], items: Sequence[Item]) -> list[tuple[str, str, str]]:
+def _move(to: list[tuple[str, str, str]], items: Sequence[Item]) -> list[tuple[str, str, str]]:
     """These items moved into a list, by their operators (``radius_pairmove``)."""
     before: list[tuple[str, str, str] | None] = list(to)
     edited, added = set(), []
@@ -238,3 +249,10 @@ def _text(item: Item) -> str:
 
 def _is_password(name: str) -> bool:
     return "password" in name
+
+
+def _items(table: str, rows: Sequence[Sequence[Any]] | None) -> dict[str, list[Item]]:
+    items: dict[str, list[Item]] = {}
+    for number, owner, attribute, op, value in rows or []:
+        items.setdefault(owner, []).append(Item(table, number, owner, attribute or "", op or "", value or ""))
+    return items

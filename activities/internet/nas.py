@@ -30,6 +30,7 @@ from activities.internet.radius import Unsigned, dictionary, exchange
 from activities.internet.sessions import Session
 from activities.settings import Settings
 from workflows.domain.provisioning.standing import Proof
+from workflows.wire.grammar import sentence
 
 PORT = 3799
 """Where access gear listens (RFC 5176 section 2.1), UDP."""
@@ -85,6 +86,12 @@ class Outcome:
     def gone(self) -> bool:
         return self.proof is Proof.PROVEN
 
+    def alive_afterwards(self) -> "Outcome":
+        """The same, of a session that accounting has heard of after its NAS said that it is gone."""
+        answer = "acknowledged the Disconnect-Request" if self.how == "by ACK" else "did not know it"
+        why = f"NAS {self.session.nas} {answer}, but the session was seen alive afterwards"
+        return replace(self, proof=Proof.NOT_PROVEN, why=why)
+
 
 class Round:
     """One NAS in one round of requests. ``gate`` limits those in flight. ``silent``: it answered no request within the
@@ -110,6 +117,9 @@ class NasFleet:
             name, text = "CONNECT_NAS_FILE", settings.nas_file.read_text(encoding="utf-8")
         return cls(read_nases(text, name), settings.disconnect_seconds)
 
+    def __bool__(self) -> bool:
+        return bool(self._nases)
+
     @property
     def changes(self) -> frozenset[str]:
         """The reply attributes that some gear changes on a living session."""
@@ -117,23 +127,23 @@ class NasFleet:
 
     def takes(self, session: Session) -> frozenset[str]:
         """The reply attributes that the NAS of this session changes on it while it lives."""
-        known = self._known(session)
+        known = self._nas_of(session)
         return known.coa if known else frozenset()
 
     async def disconnect(
-        self, sessions: Collection[Session], until: float, at: float, *, believed: bool = True
+        self, sessions: Collection[Session], until: float, at: float, doubted: Collection[str] = ()
     ) -> dict[str, Outcome]:
         """End these sessions, side by side. Returns the outcome of each by its key. ``at``: when they were read, by the
         clock of accounting.
 
         No answer is waited for after ``until``, by the loop's clock. A NAS that is silent to the first few requests
-        gets no more. If sessions of a NAS were alive after it acknowledged their end, it is not ``believed``: then only
-        its answer that it does not know the session counts.
+        gets no more. Of sessions that were alive after their end was acknowledged, an ACK is ``doubted`` (by key): only
+        the answer that it does not know the session counts.
         """
 
         async def one(session: Session, nas: Nas, nas_round: Round) -> Outcome:
             answer = await self._ask(session, nas, nas_round, DisconnectRequest, {})
-            return _ended(session, answer, at, believed)
+            return _outcome_of(session, answer, at, doubted=session.key in doubted)
 
         return await self._each(sessions, until, one)
 
@@ -158,7 +168,7 @@ class NasFleet:
         rounds = {session.nas: Round() for session in sessions}
 
         async def gated(session: Session) -> Outcome:
-            known = self._known(session)
+            known = self._nas_of(session)
             if known is None:
                 return _open(session, f"no secret is known for NAS {session.nas}. Add it to CONNECT_NAS")
             try:
@@ -170,7 +180,7 @@ class NasFleet:
         outcomes = await asyncio.gather(*map(gated, sessions))
         return {outcome.session.key: outcome for outcome in outcomes}
 
-    def _known(self, session: Session) -> Nas | None:
+    def _nas_of(self, session: Session) -> Nas | None:
         address = ip_address(session.nas)
         return next((nas for network, nas in self._nases if address in network), None)
 
@@ -215,7 +225,7 @@ class Reply:
         return _cause(self.packet) if self.packet is not None else None
 
     def describe(self, code: int) -> str:
-        """In words for operators, with a remedy."""
+        """What the NAS answered to a request of this code, in words for operators, with a remedy if there is one."""
         if self.unsigned:
             return f"NAS {self.nas} answered the {NAMES[code]} without Message-Authenticator"
         if self.answer is None or self.answer is SILENCE:
@@ -239,14 +249,14 @@ def read_nases(text: str, name: str = "CONNECT_NAS") -> dict[Network, Nas]:
         try:
             nases[ip_network(key)] = Nas.model_validate(value)
         except ValidationError as error:
-            wrong = "; ".join(f"{'.'.join(map(str, e['loc']))} {e['msg']}".strip() for e in error.errors())
+            wrong = ". ".join(sentence(".".join(map(str, e["loc"])) or "it", e) for e in error.errors())
             raise ValueError(f"{name}: {key}: {wrong}") from error
         except ValueError as error:
             raise ValueError(f"{name}: {key!r} is no address or network: {error}") from error
     return nases
 
 
-def counted(outcomes: Iterable[Outcome]) -> str:
+def counts_text(outcomes: Iterable[Outcome]) -> str:
     """The number of sessions that are settled, and how, for the evidence."""
     counts = Counter(outcome.how for outcome in outcomes if outcome.how)
     return ", ".join(f"{count} {how}" for how, count in sorted(counts.items())) or "0"
@@ -292,11 +302,11 @@ def _cause(packet: Packet) -> int | None:
     return int.from_bytes(octets, "big") if len(octets) == 4 else None
 
 
-def _ended(session: Session, reply: Reply, at: float, believed: bool) -> Outcome:
+def _outcome_of(session: Session, reply: Reply, at: float, *, doubted: bool) -> Outcome:
     nas = session.nas
     if reply.packet is not None and reply.answer is None:
-        why = f"NAS {nas} acknowledged the Disconnect-Request, but the session was seen alive afterwards"
-        return Outcome(session, Proof.PROVEN, "by ACK") if believed else replace(_open(session, why), how="by ACK")
+        outcome = Outcome(session, Proof.PROVEN, "by ACK")
+        return outcome.alive_afterwards() if doubted else outcome
     if reply.cause == SESSION_NOT_FOUND and reply.answer is not FOREIGN:
         if session.stale(at):
             return Outcome(session, Proof.PROVEN, "not found")

@@ -15,6 +15,9 @@ VLAN = (
 )
 RATES = ("WISPr-Bandwidth-Max-Down", "WISPr-Bandwidth-Max-Up", "Mikrotik-Rate-Limit")
 
+KINDS = {"rates": frozenset(RATES), "vlan": frozenset(VLAN)}
+"""What of a plan a session may have to be changed in, with its reply attributes."""
+
 OURS = VLAN + RATES
 """Reply attributes that Connect sets or removes. All others of an account are left alone."""
 

@@ -1,12 +1,14 @@
 """One RADIUS request and its answer (RFC 2865, RFC 5176), in pyrad's packets, over a socket of its own."""
 
 import asyncio
+import hashlib
+import hmac
 import io
 from contextlib import suppress
 from functools import cache
 
 from pyrad.dictionary import Dictionary
-from pyrad.packet import Packet, PacketError
+from pyrad.packet import CoARequest, DisconnectRequest, Packet, PacketError
 
 TRIES = 3
 """How often a request is sent within the time for its answer. UDP loses packets."""
@@ -57,9 +59,9 @@ async def exchange(request: Packet, host: str, port: int, seconds: float, *, sig
     """The answer to a request, which is repeated while none comes. Raises TimeoutError when nobody answers.
 
     An answer counts if its authenticators were made with the request's secret. With ``signed`` it needs a
-    Message-Authenticator (RFC 3579 section 3.2), because the other authenticator is MD5 and can be forged on the path
-    (CVE-2024-3596); raises Unsigned when only others came. A repeated packet is the same packet, which its receiver
-    carries out once (RFC 5080, 2.2.2).
+    Message-Authenticator of this request (RFC 3579 section 3.2), because the other authenticator is MD5 and can be
+    forged on the path (CVE-2024-3596); raises Unsigned when only others came. A repeated packet is the same packet,
+    which its receiver carries out once (RFC 5080, 2.2.2).
     """
     raw = request.RequestPacket()
     listener = _Listener(request, signed)
@@ -82,6 +84,21 @@ async def exchange(request: Packet, host: str, port: int, seconds: float, *, sig
         transport.close()
 
 
+def _signed_for_any_request(request: Packet, reply: Packet, data: bytes) -> bool:
+    """Whether an answer to a Disconnect- or CoA-Request is right, but for a signature that belongs to no request.
+
+    FreeRADIUS 3 signs these answers over an authenticator of zeros (RFC 5176 section 3.4: that of the request). Such a
+    signature may be of an earlier answer, so it counts as none.
+    """
+    if request.code not in (CoARequest, DisconnectRequest) or "Message-Authenticator" not in reply:
+        return False
+    octets = data[:4] + request.authenticator + data[20 : int.from_bytes(data[2:4], "big")] + request.secret
+    right = hmac.compare_digest(hashlib.md5(octets, usedforsecurity=False).digest(), data[4:20])
+    return (
+        right and reply.id == request.id and reply.verify_message_authenticator(request.secret, bytes(16), request.code)
+    )
+
+
 class _Listener(asyncio.DatagramProtocol):
     """Takes the first datagram that answers the request. Errors of a closed port are ignored: the next try may
     succeed."""
@@ -95,9 +112,15 @@ class _Listener(asyncio.DatagramProtocol):
             reply = self._request.CreateReply(packet=data)
         except PacketError:
             return
-        if self.answer.done() or not self._request.VerifyReply(reply, data):  # which looks at a signature that is there
+        if self.answer.done():
             return
-        if self._signed and "Message-Authenticator" not in reply:
+        if self._request.VerifyReply(reply, data):  # which looks at a signature that is there
+            signed = "Message-Authenticator" in reply
+        elif _signed_for_any_request(self._request, reply, data):
+            signed = False
+        else:
+            return
+        if self._signed and not signed:
             self.unsigned = True  # the right one may be on its way
         else:
             self.answer.set_result(reply)

@@ -35,6 +35,8 @@ class Answer:
     why: str = ""
 
 
+SILENT = "no answer"
+
 NOT_ASKED = Answer("not asked: Connect does not know its secret")
 
 
@@ -53,14 +55,11 @@ class RadiusProbe:
         """None unless CONNECT_PROBE_ACCOUNTS is set. Raises ValueError when a setting that it needs is not."""
         if not settings.probe_accounts:
             return None
-        file = settings.radius_secret_file
-        inline = settings.radius_secret
-        secret = inline.get_secret_value() if inline else file.read_text(encoding="utf-8").strip() if file else ""
-        if not secret:
+        if not (secret := radius_secret(settings)):
             raise ValueError("CONNECT_PROBE_ACCOUNTS needs CONNECT_RADIUS_SECRET or CONNECT_RADIUS_SECRET_FILE")
         return cls(
-            *_host_and_port(settings.radius_server or ""),
-            secret.encode(),
+            *host_and_port(settings.radius_server or ""),
+            secret,
             settings.probe_seconds,
             signed=settings.radius_message_authenticator,
         )
@@ -104,10 +103,18 @@ class RadiusProbe:
             return Answer("no signed answer", proof=Proof.NOT_PROVEN, why=why)
         except TimeoutError:
             why = f"{server} did not answer an Access-Request. Check that it runs, and its secret for us"
-            return Answer("no answer", proof=Proof.NOT_PROVEN, why=why)
+            return Answer(SILENT, proof=Proof.NOT_PROVEN, why=why)
 
 
-def _host_and_port(server: str) -> tuple[str, int]:
+def radius_secret(settings: Settings) -> bytes:
+    """The RADIUS server's secret for us; empty where none is set."""
+    inline, file = settings.radius_secret, settings.radius_secret_file
+    secret = inline.get_secret_value() if inline else file.read_text(encoding="utf-8").strip() if file else ""
+    return secret.encode()
+
+
+def host_and_port(server: str) -> tuple[str, int]:
+    """The host and the port of ``host:port``. Raises ValueError, naming the setting, for anything else."""
     try:
         parts = urlsplit(f"//{server}")
         if parts.hostname and parts.port:

@@ -14,8 +14,9 @@ server is away, then sends them with the time of the event (Event-Timestamp, or 
 SAME = 2.0
 """Seconds between two columns that one accounting packet wrote."""
 
-LONGEST_GAP = 3600.0
-"""Seconds: a longer gap between two updates is no Interim interval, but accounting that was away."""
+SHORTEST_GAP, LONGEST_GAP = 60.0, 3600.0
+"""Seconds between two updates that are no Interim interval: less (RFC 2869 section 5.16 forbids it) is an update for
+another reason, as an address that has come, and more is accounting that was away."""
 
 CAUSES = frozenset(
     {"", "user-request", "lost-carrier", "lost-service", "idle-timeout", "session-timeout", "admin-reset"}
@@ -45,8 +46,10 @@ IDENTITY = {
 @dataclass(frozen=True)
 class Session:
     """A row of ``radacct`` that could be of a living session. ``key`` is unique, ``session`` is the NAS's id,
-    ``username`` the name as it accounts it; times are Unix times. ``interim``: seconds after which a living session is
-    heard of again. ``more``: RADIUS attributes that identify it, beside these."""
+    ``username`` the name as it accounts it; times are Unix times. ``started``: None, too, where only updates have
+    arrived that do not say for how long it goes on. ``interim``: seconds after which a living session is heard of
+    again. ``more``: RADIUS attributes that identify it, beside these. ``number``: a row that came later has a higher
+    one."""
 
     key: str
     session: str
@@ -59,22 +62,26 @@ class Session:
     stopped: float | None = None
     cause: str | None = None
     interim: float = 0.0
+    number: int = 0
     more: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, row: Mapping[str, Any], account: str, interim: float | None, usual: float) -> Self:
         """The session of a row of ``sql.ALIVE``. Its Interim interval is the one that its NAS is told, or the gap that
-        was observed, or else the ``usual`` one."""
+        was observed if that is longer, or else the ``usual`` one."""
         gap = float(row["gap"] or 0)
+        observed = gap if SHORTEST_GAP <= gap <= LONGEST_GAP else 0.0
         columns = {name: row["row"].get(column) for name, column in IDENTITY.items()}
         more = {name: value for name, value in columns.items() if value not in (None, "", "0.0.0.0", "::")}
+        undated = all(row["row"].get(column, 0) is None for column in ("connectinfo_start", "acctsessiontime"))
         return cls(
-            *(row["key"], row["session"], account, row["nas"], row["started"], row["updated"]),
+            *(row["key"], row["session"], account, row["nas"], None if undated else row["started"], row["updated"]),
             username=row["username"] or account,
             realm=row["row"].get("realm") or "",
             stopped=row["stopped"],
             cause=row["row"].get("acctterminatecause"),
-            interim=interim or (gap if 0 < gap <= LONGEST_GAP else usual),
+            interim=max(interim or 0.0, observed) or usual,
+            number=row["row"].get("radacctid") or 0,
             more=more,
         )
 
@@ -99,10 +106,14 @@ class Session:
             return False
         return self.updated is None or self.updated >= self.stopped - SAME or self.cause.lower() == "nas-reboot"
 
+    def heard_since(self, earlier: "Session") -> bool:
+        """Whether accounting has heard of it since it was read earlier, and not of its end."""
+        return self.is_open and (self.updated or 0.0) > (earlier.updated or 0.0)
+
     def stale(self, at: float) -> bool:
         """Whether a living session would have been heard of: one Interim interval has passed, and a tenth for its way.
-        Of a row that somebody closed, nobody hears: that is enough."""
-        return not self.is_open or at - self.last_heard(at) > self.interim * 1.1
+        That somebody closed its row is not enough."""
+        return at - self.last_heard(at) > self.interim * 1.1
 
     def identities(self) -> list[dict[str, str]]:
         """By what its NAS may know it, likeliest first. Everything that is named must match (RFC 5176 section 3), and

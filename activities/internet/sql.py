@@ -51,8 +51,38 @@ SELECT 'internet', w.subject, $2, $3, clock_timestamp() FROM unnest($1::text[]) 
 ON CONFLICT (system, subject) DO UPDATE SET client_id = excluded.client_id, revision = excluded.revision,
   changed_at = excluded.changed_at"""
 
-CHANGED = """
-UPDATE connect_fence SET changed_at = '-infinity' WHERE system = 'internet' AND subject = ANY($1) AND revision <= $2"""
+LOOKED_AT = "internet:looked"
+"""The ``system`` of rows of the fence that say which sessions were changed: those from before ``changed_at``, as far as
+``radacct`` had them, up to the row number ``revision``. Subjects ``endedN:NAME`` are each the row of a session that was
+ended, and when that was seen."""
+
+# All sessions of these ($1: accounts that are on) that began before a change are changed or gone, as far as radacct
+# has them up to these rows ($4): nothing waits any more. What is accounted for later is looked for from now on; so is
+# what was ended ($6, $8: the open rows of such sessions) and is heard of after $7. Of $5 nothing is looked for: all
+# sessions of an account that is off are ended, and watched.
+LOOKED = f"""
+WITH known AS (SELECT * FROM unnest($1::text[], $4::bigint[]) AS k(subject, number)),
+waited AS (
+  SELECT subject, changed_at FROM connect_fence
+  WHERE system = 'internet' AND subject = ANY($1::text[] || $5::text[]) AND revision <= $2 AND isfinite(changed_at)
+    AND (subject NOT LIKE 'account:%' OR changed_at > now() - interval '1 minute') ORDER BY subject FOR UPDATE),
+looked AS (
+  INSERT INTO connect_fence (system, subject, client_id, revision, changed_at)
+  SELECT '{LOOKED_AT}', subject, $3, number, changed_at FROM waited JOIN known USING (subject)
+  ON CONFLICT (system, subject) DO UPDATE SET client_id = excluded.client_id, revision = excluded.revision,
+    changed_at = excluded.changed_at),
+ended AS (
+  INSERT INTO connect_fence (system, subject, client_id, revision, changed_at)
+  SELECT '{LOOKED_AT}', subject, $3, number, $7 FROM unnest($6::text[], $8::bigint[]) AS e(subject, number)
+  ON CONFLICT (system, subject) DO UPDATE SET client_id = excluded.client_id, revision = excluded.revision,
+    changed_at = excluded.changed_at),
+again AS (
+  UPDATE connect_fence f SET revision = k.number FROM known k
+  WHERE f.system = '{LOOKED_AT}' AND f.subject = k.subject AND k.subject NOT IN (SELECT subject FROM waited)),
+over AS (
+  UPDATE connect_fence SET changed_at = '-infinity' WHERE system = '{LOOKED_AT}' AND subject = ANY($5))
+UPDATE connect_fence f SET changed_at = '-infinity' FROM waited w
+WHERE f.system = 'internet' AND f.subject = w.subject AND w.subject NOT LIKE 'account:%'"""  # noqa: S608
 
 FOLD = r"lower(btrim(regexp_replace({}, '^.*(/|\\|=5C)|(@|%|=25).*$', '', 'g')))"
 """A name without realm, case and blanks at its ends: what all spellings of one account have in common. The indexes of
@@ -88,36 +118,80 @@ FROM (VALUES (extract(epoch FROM now())::float8)) AS clock(at)"""  # noqa: S608 
 
 _ITEMS = "jsonb_agg(jsonb_build_array({0}.id, {1}, {0}.attribute, {0}.op, {0}.value) ORDER BY {0}.id)"
 
-# What anybody else sees now of these accounts ($1): all that could let them in, with the groups of everybody ($2), what
-# a router is told of the attributes $3, their owners, and all sessions that could be alive. In one round trip.
-READ = f"""
-WITH {_INTERIM},
+# All that could let these accounts ($1) in, however they are spelt, with the groups of everybody ($2).
+_WAYS = f"""
+folded AS (SELECT DISTINCT {FOLD.format("w.account")} AS fold FROM unnest($1::text[]) AS w(account)),
 checks AS MATERIALIZED (
-  SELECT DISTINCT c.id, c.username, c.attribute, c.op, c.value FROM unnest($1::text[]) AS w(account)
-  JOIN radcheck c ON {FOLD.format("c.username")} = {FOLD.format("w.account")}),
+  SELECT c.id, c.username, c.attribute, c.op, c.value, w.fold
+  FROM folded w JOIN radcheck c ON {FOLD.format("c.username")} = w.fold),
 profiles AS (
   SELECT $2 AS username UNION SELECT value FROM checks WHERE lower(attribute) = 'user-profile'
   UNION SELECT value FROM radgroupcheck WHERE lower(attribute) = 'user-profile'),
 members AS MATERIALIZED (
-  SELECT m.username, m.groupname, m.priority FROM unnest($1::text[]) AS w(account)
-  JOIN radusergroup m ON {FOLD.format("m.username")} = {FOLD.format("w.account")}
-  UNION SELECT m.username, m.groupname, m.priority FROM profiles p JOIN radusergroup m USING (username)),
+  SELECT m.username, m.groupname, m.priority, w.fold
+  FROM folded w JOIN radusergroup m ON {FOLD.format("m.username")} = w.fold
+  UNION SELECT m.username, m.groupname, m.priority, NULL FROM profiles p JOIN radusergroup m USING (username))"""  # noqa: S608
+
+_MEMBERS = "(SELECT jsonb_agg(jsonb_build_array(m.username, m.priority, m.groupname)) FROM members m)"
+
+_GROUP_CHECKS = f"""(SELECT {_ITEMS.format("g", "g.groupname")} FROM radgroupcheck g
+    WHERE g.groupname IN (SELECT groupname FROM members))"""  # noqa: S608
+
+# What anybody else sees now of these accounts ($1): all that could let them in, with the groups of everybody ($2), what
+# a router is told of the attributes $3, their owners, and all sessions that could be alive. In one round trip.
+READ = f"""
+WITH {_INTERIM},{_WAYS},
 names AS (SELECT username FROM checks UNION SELECT username FROM members UNION SELECT unnest($1::text[]))
 SELECT now() AS at, (SELECT jsonb_object_agg(account, seconds) FROM interims) AS interims,
-  (SELECT jsonb_agg(jsonb_build_object('subject', f.subject, 'client_id', f.client_id, 'revision', f.revision,
-      'secret_version', f.secret_version, 'secret_derived', f.secret_derived,
+  (SELECT jsonb_agg(jsonb_build_object('system', f.system, 'subject', f.subject, 'client_id', f.client_id,
+      'revision', f.revision, 'secret_version', f.secret_version, 'secret_derived', f.secret_derived,
       'changed_at', CASE WHEN isfinite(f.changed_at) THEN extract(epoch FROM f.changed_at)::float8 END))
-    FROM names n, unnest('{{account:,rates:,vlan:}}'::text[]) AS kind, LATERAL (
-      SELECT * FROM connect_fence f WHERE f.system = 'internet' AND f.subject = kind || n.username OFFSET 0) AS f
+    FROM names n, unnest('{{account,rates,vlan,ended1,ended2,ended3,ended4}}'::text[]) AS kind,
+      unnest('{{internet,{LOOKED_AT}}}'::text[]) AS part, LATERAL (
+        SELECT * FROM connect_fence f WHERE f.system = part AND f.subject = kind || ':' || n.username OFFSET 0) AS f
   ) AS fence,
   (SELECT {_ITEMS.format("c", "c.username")} FROM checks c) AS checks,
   (SELECT {_ITEMS.format("r", "r.username")} FROM names n, LATERAL (
     SELECT * FROM radreply r WHERE r.username = n.username
       AND (lower(r.attribute) = ANY($3) OR lower(r.attribute) = 'fall-through') OFFSET 0) AS r) AS replies,
-  (SELECT jsonb_agg(jsonb_build_array(m.username, m.priority, m.groupname)) FROM members m)
-    AS members,
-  (SELECT {_ITEMS.format("g", "g.groupname")} FROM radgroupcheck g
-    WHERE g.groupname IN (SELECT groupname FROM members)) AS group_checks,
+  {_MEMBERS} AS members,
+  {_GROUP_CHECKS} AS group_checks,
   (SELECT {_ITEMS.format("g", "g.groupname")} FROM radgroupreply g WHERE g.groupname IN (SELECT groupname FROM members)
     AND (lower(g.attribute) = ANY($3) OR lower(g.attribute) = 'fall-through')) AS group_replies,
   (SELECT jsonb_agg({_SESSION} ORDER BY a.radacctid) {_ALIVE}) AS sessions"""  # noqa: S608  # made of our own words
+
+# What there is to say of accounts that are off ($1), however they are spelt: who owns them now; what could let them in
+# ($2: the account whose groups everybody has), unless it is plain that nothing does; and the sessions that may live
+# ($3: the accounts, folded); and the accounts whose sessions were changed, or ended for a new secret, less than $4 ago.
+# The condition on radacct is that of an index of ours, which has no other rows, however
+# many there are. In one round trip.
+WATCH = f"""
+WITH {_WAYS.lstrip()},
+plainly_off AS (
+  SELECT fold FROM checks GROUP BY fold HAVING count(DISTINCT username) = 1 AND bool_and(op = ':=')
+    AND bool_or(attribute = 'Auth-Type') AND bool_and(lower(attribute) <> 'auth-type' OR value = 'Reject')
+  EXCEPT SELECT CASE WHEN m.fold IS NULL THEN c.fold ELSE m.fold END
+    FROM members m LEFT JOIN checks c ON m.fold IS NULL),
+doubtful AS MATERIALIZED (SELECT * FROM checks WHERE fold NOT IN (SELECT fold FROM plainly_off)),
+living AS MATERIALIZED (
+  SELECT a.* FROM radacct a WHERE (a.acctstoptime IS NULL OR a.acctupdatetime > a.acctstoptime)
+    AND {FOLD.format("a.username")} = ANY($3)),
+names AS (
+  SELECT username FROM doubtful UNION SELECT username FROM members WHERE fold IS NOT NULL
+  UNION SELECT username FROM living UNION SELECT unnest($1::text[]))
+SELECT now() AS at,
+  (SELECT jsonb_object_agg(n.username, f.client_id) FROM names n JOIN connect_fence f
+    ON f.system = 'internet' AND f.subject = 'account:' || n.username) AS owners,
+  (SELECT {_ITEMS.format("c", "c.username")} FROM doubtful c) AS checks,
+  (SELECT {_ITEMS.format("r", "r.username")} FROM (SELECT DISTINCT username FROM doubtful) n
+    JOIN radreply r USING (username) WHERE lower(r.attribute) = 'fall-through') AS replies,
+  {_MEMBERS} AS members,
+  {_GROUP_CHECKS} AS group_checks,
+  (SELECT {_ITEMS.format("g", "g.groupname")} FROM radgroupreply g WHERE g.groupname IN (SELECT groupname FROM members)
+    AND lower(g.attribute) = 'fall-through') AS group_replies,
+  (SELECT jsonb_agg(jsonb_build_array(acctuniqueid, username, acctsessionid, host(nasipaddress),
+    extract(epoch FROM coalesce(acctupdatetime, acctstarttime))::float8, acctstoptime IS NULL, acctinterval))
+    FROM living) AS sessions,
+  (SELECT jsonb_agg(jsonb_build_object('subject', subject, 'client_id', client_id, 'revision', revision,
+    'changed_at', extract(epoch FROM changed_at)::float8))
+    FROM connect_fence WHERE system = '{LOOKED_AT}' AND changed_at > now() - $4::interval) AS looked"""  # noqa: S608  # made of our own words

@@ -57,12 +57,12 @@ class _JsonHttp(ServiceSystem):
         """The username and derived password of a line or account."""
 
     @abstractmethod
-    def _described(self, order: Ensure) -> Things:
+    def _describe(self, order: Ensure) -> Things:
         """What is ordered, as the protocol describes it."""
 
     async def ensure(self, order: Ensure) -> Evidence:
         """Have everything as ordered, read back, and record the evidence."""
-        things = self._described(order)
+        things = self._describe(order)
         refused = await self._api.change(order, things, partial(self._login, order))
         items = await self._look(order.client_id, sorted(things))
         findings = [_finding(order, n, things[n], items.get(n), refused.get(n, "")) for n in sorted(things)]
@@ -99,7 +99,7 @@ class JsonHttpTelephony(_JsonHttp):
 
     system, _things = TELEPHONY, "lines"
 
-    def _described(self, order: Ensure) -> Things:
+    def _describe(self, order: Ensure) -> Things:
         return {n: {"in_service": it.on, "protected": n in order.protected} for n, it in order.subjects.items()}
 
     def _login(self, order: Ensure, name: str) -> dict[str, str]:
@@ -112,7 +112,7 @@ class JsonHttpInternet(_JsonHttp):
 
     system, _things = INTERNET, "accounts"
 
-    def _described(self, order: Ensure) -> Things:
+    def _describe(self, order: Ensure) -> Things:
         return {account: {"in_service": it.on, **it.settings} for account, it in order.subjects.items()}
 
     def _login(self, order: Ensure, name: str) -> dict[str, str]:
@@ -125,7 +125,7 @@ class JsonHttpServices(_JsonHttp):
 
     _things, _shared = "services", True
 
-    def _described(self, order: Ensure) -> Things:
+    def _describe(self, order: Ensure) -> Things:
         return {name: {"in_service": it.on, "settings": dict(it.settings)} for name, it in order.subjects.items()}
 
     def _login(self, order: Ensure, name: str) -> dict[str, str]:
@@ -135,7 +135,7 @@ class JsonHttpServices(_JsonHttp):
 
 def _finding(order: Ensure, name: str, thing: Mapping[str, Any], item: Item | None, refused: str) -> Finding:
     """What was read back of one, and whether that is what was ordered."""
-    on, seen = _in_service(order.client_id, item), _seen(order, item)
+    on, seen = _in_service(order.client_id, item), _state_of(order, item)
     plan = _plan(item.model_dump()) if item else {}
     proof, why = Proof.NOT_PROVEN, ""
     if refused:
@@ -189,7 +189,7 @@ def _elsewhere(client_id: str, item: Item) -> bool:
     return item.client_id is not None and item.client_id != client_id
 
 
-def _seen(order: Ensure, item: Item | None) -> dict[str, str]:
+def _state_of(order: Ensure, item: Item | None) -> dict[str, str]:
     """In plain words. Nothing of another client's."""
     if item is None:
         return {"in_service": "unknown"}

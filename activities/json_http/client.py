@@ -15,7 +15,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.errors import SYSTEM_BUSY, SYSTEM_REJECTED, SYSTEM_UNAVAILABLE, stale_revision
 from activities.instances import Instance
-from activities.json_http.protocol import LARGEST_ANSWER, LONGEST_WHY, MOST_NAMES, Item, Items, Newer, Taken
+from activities.json_http.protocol import LARGEST_ANSWER, LONGEST_WHY, MOST_NAMES, Accepted, Item, Items, Newer
 from activities.reading import PLAIN, TooLarge, as_json, read_up_to
 from workflows.domain.text import safe_text
 from workflows.ports import Ensure
@@ -61,17 +61,17 @@ class Api:
     async def change(self, order: Ensure, things: Things, secret_of: Callable[[str], dict[str, str]]) -> dict[str, str]:
         """Have each line, account or service as the protocol describes it. Returns what was refused, and why. Raises
         StaleRevision and what ``_ask`` does."""
-        async with self._reached() as http:
-            taken = await self._put(http, order, things, {})
-            if wanting := sorted({*taken.needs_secret} & things.keys()):
-                taken = await self._put(http, order, things, {name: secret_of(name) for name in wanting})
-        still = dict.fromkeys(taken.needs_secret, "the system asks for its secret once more, having been given it")
-        return {name: safe_text(why, LONGEST_WHY) for name, why in {**still, **taken.refused}.items()}
+        async with self._session() as http:
+            accepted = await self._send_order(http, order, things, {})
+            if wanting := sorted({*accepted.needs_secret} & things.keys()):
+                accepted = await self._send_order(http, order, things, {name: secret_of(name) for name in wanting})
+        still = dict.fromkeys(accepted.needs_secret, "the system asks for its secret once more, having been given it")
+        return {name: safe_text(why, LONGEST_WHY) for name, why in {**still, **accepted.refused}.items()}
 
     async def look(self, names: Sequence[str], client_id: str = "") -> dict[str, Item]:
         """What it knows of these; of this client's, where other clients may have some of the same names."""
         found: dict[str, Item] = {}
-        async with self._reached() as http:
+        async with self._session() as http:
             for first in range(0, len(names), MOST_NAMES):
                 query = [("name", name) for name in names[first : first + MOST_NAMES]]
                 query += [("client_id", client_id)] if client_id else []
@@ -79,13 +79,13 @@ class Api:
                 found |= {item.name: item for item in answer.items if item.name in names}
         return found
 
-    async def _put(
+    async def _send_order(
         self, http: httpx2.AsyncClient, order: Ensure, things: Things, secrets: Mapping[str, dict[str, str]]
-    ) -> Taken:
+    ) -> Accepted:
         versions = {"revision": order.revision, "secret_version": order.secret_version}
         path = f"/clients/{quote(order.client_id, safe='')}/{self.things}"
         body = {**versions, self.things: things, "secrets": secrets}
-        answer: Taken | Newer = await self._ask(http, {200: Taken, 409: Newer}, "PUT", path, json=body)
+        answer: Accepted | Newer = await self._ask(http, {200: Accepted, 409: Newer}, "PUT", path, json=body)
         if isinstance(answer, Newer):
             raise stale_revision(f"The {self}", order.client_id, order.revision, answer.newest)
         return answer
@@ -93,7 +93,7 @@ class Api:
     # -- requests and what goes wrong with them -----------------------------------------------------------------------
 
     @asynccontextmanager
-    async def _reached(self) -> AsyncIterator[httpx2.AsyncClient]:
+    async def _session(self) -> AsyncIterator[httpx2.AsyncClient]:
         """Requests, for no longer than an operation may take. Raises nothing of the driver's, only our errors."""
         headers = {"Authorization": f"Bearer {self.token}", "Accept": "application/json"}
         client = httpx2.AsyncClient(
@@ -129,13 +129,13 @@ class Api:
                 detail = f"its answer is not of the protocol ({where}: {first['msg']})"
                 remedy = f"Does {self.instance.setting('url')} lead to it, or to something in between?"
                 raise self._failure(SYSTEM_UNAVAILABLE, detail, remedy) from None
-        detail = f"{method} of {self.things} got {status} {sent.reason_phrase}{_why(body)}"
+        detail = f"{method} of {self.things} got {status} {sent.reason_phrase}{_reason_in(body)}"
         if status == httpx2.codes.TOO_MANY_REQUESTS:
             raise self._failure(SYSTEM_BUSY, detail, "It is asked more often than it allows")
         if httpx2.codes.is_server_error(status):
             raise self._failure(SYSTEM_UNAVAILABLE, detail, "See its own log")
-        barred = status in (httpx2.codes.UNAUTHORIZED, httpx2.codes.FORBIDDEN)
-        remedy = f"Correct {self.instance.setting('token' if barred else 'url')}, or see the log of the system"
+        unauthorized = status in (httpx2.codes.UNAUTHORIZED, httpx2.codes.FORBIDDEN)
+        remedy = f"Correct {self.instance.setting('token' if unauthorized else 'url')}, or see the log of the system"
         raise self._failure(SYSTEM_REJECTED, detail, remedy)
 
     def _failure(self, kind: str, detail: str, remedy: str) -> ApplicationError:
@@ -145,7 +145,7 @@ class Api:
         return ApplicationError(message, type=kind, non_retryable=final, category=ApplicationErrorCategory.BENIGN)
 
 
-def _why(body: bytes) -> str:
+def _reason_in(body: bytes) -> str:
     """What the body of an error says for operators, if it says it as agreed."""
     try:
         content = as_json(body)

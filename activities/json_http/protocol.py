@@ -62,7 +62,7 @@ PLAN = ("down_mbps", "up_mbps", "vlan")
 Count = Annotated[int, Field(ge=0, lt=2**53)]  # what every JSON library and every database can hold
 
 
-class Taken(Model):
+class Accepted(Model):
     """The answer to a change."""
 
     refused: dict[str, str] = Field(default_factory=dict)

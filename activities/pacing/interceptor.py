@@ -70,7 +70,7 @@ class Pacing(Interceptor):
         return event
 
     def condition(self, system: SystemInstance) -> Condition:
-        """The condition of the instance now."""
+        """The condition of the instance now: the time since the last attempt has been counted."""
         with self._watched(system) as breaker:
             breaker.pass_time(self.clock())
         return breaker.condition
@@ -87,9 +87,9 @@ class Pacing(Interceptor):
         if delay is not None:
             raise paced(system, breaker, self._within(breaker, order.client_id, delay, info))
 
-    def succeeded(self, system: SystemInstance, client_id: str) -> None:
+    def succeeded(self, system: SystemInstance, client_id: str, *, too_late: bool = False) -> None:
         with self._watched(system) as breaker:
-            breaker.succeeded(client_id, self.clock())
+            breaker.succeeded(client_id, self.clock(), too_late=too_late)
 
     def failed(self, system: SystemInstance, client_id: str, error: str, began: datetime) -> None:
         with self._watched(system) as breaker:
@@ -119,10 +119,15 @@ class Pacing(Interceptor):
                 self.failed(system, client_id, "did not answer in time", began)
             raise
         if evidence.complete:
-            self.succeeded(system, client_id)
+            self.succeeded(system, client_id, too_late=self._too_late(activity.info()))
         elif doubt := silence(evidence):
             self.failed(system, client_id, f"not proven: {doubt}", began)
         return evidence
+
+    def _too_late(self, info: activity.Info) -> bool:
+        """Whether the time of the attempt is over before an answer is at the server, which then gives it to nobody."""
+        limit = info.schedule_to_close_timeout
+        return limit is not None and info.scheduled_time + limit <= self.clock() + _ON_THE_WAY
 
     def _within(self, breaker: Breaker, client_id: str, delay: timedelta, info: activity.Info) -> timedelta:
         """Come again within the rest of the attempt, if there is enough of it. If not, the workflow makes a pause."""

@@ -4,10 +4,10 @@ Clients in attention sleep in pauses of up to an hour, those that are not proven
 breaker of a system leaves *failing*, one drainer over all workers (an advisory lock, held by the directory connection
 that the list is read on) sends each of them ``retry``, until none is left that waited before the recovery, or the
 system fails again. A worker that finds the lock taken tries again later, and then finds only clients that nobody woke,
-because a client's row is written again when it obeys. Attempts may run out of time while they wait for their turn. Each
-worker knows those that it turned away last (``Breaker.gave_up``), and wakes them, too, under the same lock, until
-everybody had a turn. A worker that starts wakes nobody: it cannot know of a recovery,
-and the clients' own pauses end within the hour.
+because a client's row is written again when it obeys. Attempts may run out of time while they wait for their turn, or
+have it so late that their workflow does not hear what came of it, though the directory knows the proof. Each worker
+knows those (``Breaker.late``), and wakes them, too, under the same lock, until everybody had a turn. A worker that
+starts wakes nobody: it cannot know of a recovery, and the clients' own pauses end within the hour.
 
 While few clients wait, nobody might notice that a system is back. So when nobody has tried a failing system for a
 minute, one worker at a time (another lock) makes one client in attention try, and a minute later another one.
@@ -20,14 +20,14 @@ from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import structlog
-from temporalio.client import Client, RPCTimeoutOrCancelledError
+from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.database import DRIVER_ERRORS, own_connection
-from activities.errors import safe_message
+from activities.background import log_failure
+from activities.database import own_connection
 from activities.pacing.breaker import Condition
 from activities.pacing.interceptor import Pacing, wait_changed
-from workflows.domain.state import RECOVERY
+from workflows.domain.provisioning.system_commands import RECOVERY
 from workflows.domain.systems import SystemInstance
 from workflows.wire.start import workflow_id
 
@@ -40,15 +40,13 @@ _PROBE_EVERY = 60.0
 
 _LOCK = "SELECT pg_try_advisory_lock(hashtextextended($1, 0))"
 
-# Who waited for the system at that moment, and was sent nothing since, or who is one of these clients; and who is not
-# proven meanwhile. Nobody publishes when
-# something began to be unproven: it waits since its row was written.
+# Who waited for the system at that moment, was sent nothing since, and is not proven meanwhile; or who of these clients
+# waits. Nobody publishes when something began to be unproven: it waits since its row was written.
 _WAITING = """
 SELECT c.client_id, c.priority, w.since FROM client_systems s JOIN clients c USING (client_id)
 CROSS JOIN LATERAL (SELECT coalesce(s.attention_since, c.updated_at) AS since) w
 WHERE s.system = $1 AND s.instance = $8 AND s.provisioning <> 'settled' AND s.state IN ('attention', 'not_proven')
-  AND CASE WHEN $7::text[] IS NULL THEN c.updated_at <= $2 ELSE c.client_id = ANY($7) END
-  AND s.proven < s.wanted
+  AND CASE WHEN $7::text[] IS NULL THEN c.updated_at <= $2 AND s.proven < s.wanted ELSE c.client_id = ANY($7) END
   AND (c.priority, w.since, c.client_id) > ($3, $4, $5)
 ORDER BY c.priority, w.since, c.client_id LIMIT $6"""
 
@@ -108,38 +106,31 @@ class Drain:
                 drains.create_task(self._follow(system))
 
     async def _follow(self, system: SystemInstance) -> None:
-        breaker, done = self._pacing.breakers[system], 0
+        breaker, drained = self._pacing.breakers[system], 0
         recovery = Recovery(system, 0)
         while True:
-            try:
+            with log_failure("recovery_held_up", system=str(system)):
                 if self._untried(system):
                     await self._probe(system)
-                if breaker.recoveries > done and not self._fails(system):
+                if breaker.recoveries > drained and not self._fails(system):
                     if recovery.number != breaker.recoveries:
                         recovery = Recovery(system, breaker.recoveries)
-                    if await self._drained(recovery):
-                        done = recovery.number
+                    if await self._drain(recovery):
+                        drained = recovery.number
                         log.info("recovery_drained", system=str(system), clients=recovery.woken)
-                elif (late := self._late(system)) and await self._drained(Recovery(system, done, list(late))):
-                    for client_id, _ in late.items() & breaker.gave_up.items():
-                        del breaker.gave_up[client_id]
-            except DRIVER_ERRORS as error:
-                log.warning("recovery_held_up", system=str(system), error=safe_message(error))
-            except (RPCError, RPCTimeoutOrCancelledError) as error:
-                log.warning("recovery_held_up", system=str(system), error=f"{type(error).__name__}: {error}"[:300])
-            except Exception as error:  # ours to mend; the next look may go well all the same
-                log.error("recovery_held_up", system=str(system), error=type(error).__name__, exc_info=error)
+                elif (late := self._late(system)) and await self._drain(Recovery(system, drained, list(late))):
+                    breaker.woken(late)
             await wait_changed(self._changed[system], self._pause)
 
     def _fails(self, system: SystemInstance) -> bool:
         return self._pacing.condition(system) is Condition.FAILING
 
     def _late(self, system: SystemInstance) -> dict[str, datetime]:
-        """The clients that gave up while the system recovered, and show that in the directory by now."""
+        """The clients that are late, and show that in the directory by now."""
         if self._fails(system):
             return {}
         published = self._pacing.clock() - timedelta(seconds=_GRACE)
-        return {client_id: at for client_id, at in self._pacing.breakers[system].gave_up.items() if at <= published}
+        return {client_id: at for client_id, at in self._pacing.breakers[system].late().items() if at <= published}
 
     # -- while it fails ---------------------------------------------------------------------------------------------
 
@@ -168,7 +159,7 @@ class Drain:
 
     # -- once it is back --------------------------------------------------------------------------------------------
 
-    async def _drained(self, recovery: Recovery) -> bool:
+    async def _drain(self, recovery: Recovery) -> bool:
         """Wake clients. Returns whether all are awake; if not, the next call goes on from there."""
         async with own_connection(self._dsn, "connect recovery") as connection:
             recovery.at = at = recovery.at or await connection.fetchval("SELECT now()")

@@ -28,7 +28,7 @@ from activities.secrets import ha1, sip_password, sip_username
 from activities.telephony import sql
 from activities.telephony.alive import CeasedLines
 from activities.telephony.kamailio_rpc import RpcFailed, Servers, ServerState
-from activities.telephony.observation import Line, Row, refused
+from activities.telephony.observation import Line, Row, doubt_of_new
 from activities.telephony.sip_probe import Probe
 from activities.telephony.spelling import Forms, forms_of
 from activities.telephony.tables import LineTables, Wanted
@@ -112,7 +112,7 @@ class KamailioTelephony(ServiceSystem):
         doubts |= {number: doubt for it in results for number, doubt in it.refused.items()}
         aors = {number: names for it in results for number, names in it.aors.items()}
         ceased = {number for number, line in order.subjects.items() if not line.on} - doubts.keys()
-        servers = await self._cut(order, ceased, rekeyed, aors, until - self.read_back)
+        servers = await self._end_in_memory(order, ceased, rekeyed, aors, until - self.read_back)
         forgotten = [number for number in sorted(rekeyed) if not servers.get(number, _NO_TROUBLE).trouble]
         async with attempt_on(self.database, until):
             lines = await self._read(order, rekeyed)
@@ -126,7 +126,7 @@ class KamailioTelephony(ServiceSystem):
 
     async def observe(self, watched: Sequence[Watched]) -> Observed:
         """Whether ceased lines are in service, registered or in a call again."""
-        return await self.ceased.look(watched, self._until())
+        return await self.ceased.look(watched, self._until()) if watched else Observed()
 
     def _until(self) -> float:
         """When an order that begins now must end, by the loop's clock."""
@@ -183,7 +183,7 @@ class KamailioTelephony(ServiceSystem):
             return {}
         tables = [row["name"] for row in await connection.fetch(sql.NAMES_THERE)]
         names = await self.tables.other_names(connection, tables, created)
-        doubts = {number: refused(doubtful.get(number, ()), names.get(number, ())) for number in created}
+        doubts = {number: doubt_of_new(doubtful.get(number, ()), names.get(number, ())) for number in created}
         return {number: doubt for number, doubt in doubts.items() if doubt}
 
     def _secret(self, order: Ensure, number: str, username: str, domain: str) -> tuple[str, str, str, str]:
@@ -195,7 +195,7 @@ class KamailioTelephony(ServiceSystem):
     def _forms(self, numbers: Collection[str]) -> Forms:
         return forms_of(numbers, self.tables.country)
 
-    async def _cut(
+    async def _end_in_memory(
         self,
         order: Ensure,
         ceased: Collection[str],
@@ -216,7 +216,7 @@ class KamailioTelephony(ServiceSystem):
                 raise RpcFailed(why) from None
 
         lines = {number: aors.get(number) or self.tables.aors(number) for number in {*ceased, *rekeyed}}
-        return await self.servers.cut(lines, ceased, still, until, end_calls=self.end_calls)
+        return await self.servers.end(lines, ceased, still, until, end_calls=self.end_calls)
 
     # -- seeing ---------------------------------------------------------------------------------------------------
 

@@ -68,8 +68,8 @@ class CeasedLines:
             return {}
         ours = [it for it in watched if (it.client_id, it.subject) not in elsewhere]
         self._looks += 1
-        asked = sorted(ours, key=lambda it: self._looked_up.get(it, 0))[:MOST_LOOKED_UP]
+        oldest = sorted(ours, key=lambda it: self._looked_up.get(it, 0))[:MOST_LOOKED_UP]
         before = {it: self._looked_up[it] for it in ours if it in self._looked_up}
-        self._looked_up = before | dict.fromkeys(asked, self._looks)
-        names = {it.subject: self.tables.aors(it.subject, known_logins(it.seen.get("known_as", ""))) for it in asked}
-        return await self.servers.look(names, until) if asked else {}
+        self._looked_up = before | dict.fromkeys(oldest, self._looks)
+        names = {it.subject: self.tables.aors(it.subject, known_logins(it.seen.get("known_as", ""))) for it in oldest}
+        return await self.servers.look(names, until) if oldest else {}

@@ -129,9 +129,9 @@ class Servers:
         async def none(_: Collection[str]) -> Collection[str]:
             return ()
 
-        return await self.cut(lines, (), none, until, end_calls=False)
+        return await self.end(lines, (), none, until, end_calls=False)
 
-    async def cut(
+    async def end(
         self,
         lines: Mapping[str, Collection[str]],
         ceased: Collection[str],
@@ -151,7 +151,7 @@ class Servers:
         async def one(url: str, name: str) -> Mapping[str, ServerState]:
             try:
                 async with asyncio.timeout_at(end):
-                    return await _Server(url, name, client, lines, still).cut(talking)
+                    return await _Server(url, name, client, lines, still).end(talking)
             except RpcFailed as failure:
                 trouble = str(failure)
             except TimeoutError:
@@ -175,10 +175,10 @@ class _Server:
         self._users = {number: sorted(filter(_FIT_FOR_A_PATTERN.fullmatch, its)) for number, its in users.items()}
         self._numbers = {user: number for number, its in self._users.items() for user in its}
 
-    async def cut(self, talking: Sequence[str]) -> Mapping[str, ServerState]:
+    async def end(self, talking: Sequence[str]) -> Mapping[str, ServerState]:
         """End the registrations of the lines, and the calls of those that are ``talking``. Returns their state then."""
         numbers = sorted(self._lines)
-        registrations = await self._each(self._unregistered, numbers)
+        registrations = await self._each(self._unregister, numbers)
         if talking:
             await self._end_calls(talking)
         calls = await self._calls(numbers)
@@ -189,10 +189,14 @@ class _Server:
         return states
 
     async def _end_calls(self, numbers: Sequence[str]) -> None:
-        """Send BYE to both telephones of each call, once. One that does not answer keeps its call for half a minute."""
+        """Send BYE to both telephones of each call, once. One that does not answer keeps its call for half a minute.
+
+        However slowly a server says which calls there are, those are ended."""
         clock, ended = asyncio.get_running_loop().time, set[tuple[int, int]]()
         end = clock() + HANG_UP
-        while (talking := [call for call in await self._calls(numbers) if call.talking]) and clock() < end:
+        while talking := [call for call in await self._calls(numbers) if call.talking]:
+            if ended and clock() >= end:
+                return
             ours = set(await self._still(numbers))
             ending = {call.key for call in talking if call.numbers & ours}
             if not ending:
@@ -205,7 +209,7 @@ class _Server:
         with suppress(RpcRefused):  # it has ended by itself; we look again
             await self._ask("dlg.end_dlg", *key)
 
-    async def _unregistered(self, number: str) -> int:
+    async def _unregister(self, number: str) -> int:
         """End registrations, and return those that remain. Mostly there is none, which takes one round."""
         aors = sorted(self._lines[number])
         there = await self._each(self._registrations, aors)
@@ -217,7 +221,7 @@ class _Server:
         return sum(await self._each(self._registrations, alive))
 
     async def _registrations(self, aor: str) -> int:
-        found = await self._found("ul.lookup", "location", aor)
+        found = await self._find("ul.lookup", "location", aor)
         with self._understanding("ul.lookup"):
             contacts = [contact["Contact"] for contact in (found or {}).get("Contacts", [])]
             return sum(contact["Expires"] not in ("deleted", "expired") for contact in contacts)
@@ -234,7 +238,7 @@ class _Server:
 
     async def _matching(self, key: str, numbers: Sequence[str]) -> list[Call]:
         users = "|".join(user for number in numbers for user in self._users[number])
-        found = await self._found("dlg.list_match", key, "re", f"^(sips?|tel):[+]?({users})([@;]|$)", 0)
+        found = await self._find("dlg.list_match", key, "re", f"^(sips?|tel):[+]?({users})([@;]|$)", 0)
         with self._understanding("dlg.list_match"):
             talking = [dialog for dialog in found or [] if dialog["state"] in (*_RINGING, *_TALKING)]
             calls = [_call(dialog, self._numbers, numbers) for dialog in talking]
@@ -242,7 +246,7 @@ class _Server:
             return [replace(call, numbers=call.numbers or frozenset(numbers)) for call in calls]
         return [call for it in numbers for call in await self._matching(key, [it])]  # routed to another than dialled
 
-    async def _found(self, method: str, *values: str | int) -> Any:
+    async def _find(self, method: str, *values: str | int) -> Any:
         """The answer; None when the name is unknown."""
         try:
             return await self._ask(method, *values)

@@ -118,7 +118,7 @@ class Line:
         return self.elsewhere or (not self.in_service and self.registrations == 0)
 
     def finding(self) -> Finding:
-        """The finding about it."""
+        """What is found of the line: whether it is in service, whether that is proven, and if not, why."""
         doubt = self._doubt() or _NONE
         return Finding(self.number, self.in_service and not self.elsewhere, self._seen, doubt.proof, doubt.why)
 
@@ -211,7 +211,7 @@ DOUBTFUL = (
 _NONE = Doubt(Proof.PROVEN, "")
 
 
-def refused(rows: Sequence[Row], names: Sequence[OtherName]) -> Doubt | None:
+def doubt_of_new(rows: Sequence[Row], names: Sequence[OtherName]) -> Doubt | None:
     """Why a line that has no row of its own is not created: what is there may be that line, and would get a twin."""
     if rows:
         there = _list([str(row) for row in rows])

@@ -130,8 +130,8 @@ class _Telephone(asyncio.DatagramProtocol):
         try:
             while True:
                 self._transport.sendto(packet)
-                done, _ = await asyncio.wait({answered}, timeout=pause)
-                if done:
+                answers, _ = await asyncio.wait({answered}, timeout=pause)
+                if answers:
                     return answered.result()
                 pause *= 2
         finally:

@@ -44,10 +44,12 @@ class LineTables:
         newest = {row["asked_for"]: row["newest"] or 0 for row in rows}
         tables: dict[str, bool] = first["other_names"] or {}
         if tables and not all(it.on for it in wanted):
-            lines = await self._named(lines, wanted, tables)
+            lines = await self._with_other_names(lines, wanted, tables)
         return lines, newest
 
-    async def _named(self, lines: list[Line], wanted: Sequence[Wanted], tables: Mapping[str, bool]) -> list[Line]:
+    async def _with_other_names(
+        self, lines: list[Line], wanted: Sequence[Wanted], tables: Mapping[str, bool]
+    ) -> list[Line]:
         """The lines with the other names of those that should be off; also lines that only live by these."""
         off = sorted({it.number for it in wanted if not it.on})
         names = await self.other_names(self.database, [it for it, readable in tables.items() if readable], off)

@@ -8,7 +8,9 @@ For each instance one worker at a time has the turn: who moves ``begun_at`` of i
 one statement to the directory, and one look at the system for all clients together (``ServiceSystem.observe``). Only
 what is found takes more:
 
-- the client's workflow hears of it (signal ``report_drift`` with ``alive``), and ends it again;
+- the client's workflow hears of it (signal ``report_drift`` with ``alive``), and ends it again; it hears of it once
+  more for as long as its proof stands (unheeded.py). Also of what is on and otherwise, as a session with the plan from
+  before, which it puts right;
 - what no workflow knows any more, because the client is decommissioned and closed, or has given it up, is ended here,
   under the revision that the directory has of the client. The fence keeps us from undoing a later decision. From the
   second time on it is an open matter, too, until it is quiet;
@@ -24,19 +26,20 @@ from typing import TypeVar
 
 import asyncpg
 import structlog
-from temporalio.client import Client, RPCTimeoutOrCancelledError
+from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.database import DRIVER_ERRORS, Database
-from activities.errors import safe_message
+from activities.background import log_failure
+from activities.database import Database
+from activities.watch.unheeded import Found, Unheeded
 from workflows.domain.lifecycle import Status
 from workflows.domain.provisioning.ledger import Desired
-from workflows.domain.provisioning.standing import told_in_one_line
+from workflows.domain.provisioning.standing import in_one_line
 from workflows.domain.systems import SystemInstance, heading
 from workflows.domain.text import safe_text
 from workflows.ports import STALE_REVISION, Ensure, Evidence, Life, Observed, ServiceSystem, Watched
-from workflows.wire.messages import MOST
+from workflows.wire.fields import MOST
 from workflows.wire.start import workflow_id
 
 SOURCE = "watch"
@@ -157,6 +160,8 @@ class ProofWatch:
     ) -> None:
         self._client, self._directory, self._adapters, self._fails = client, directory, adapters, fails
         self._every, self._seconds = every, seconds
+        self._doubted = defaultdict[SystemInstance, dict[tuple[str, str], str]](dict)
+        self._unheeded = defaultdict[SystemInstance, Unheeded](Unheeded)
 
     async def run(self) -> None:
         """Look at every instance, side by side, for ever. Errors are logged, and the next round may go well."""
@@ -166,14 +171,8 @@ class ProofWatch:
 
     async def _follow(self, system: SystemInstance) -> None:
         while True:
-            try:
+            with log_failure("proofs_not_watched", system=str(system)):
                 await self.round(system)
-            except DRIVER_ERRORS as error:
-                log.warning("proofs_not_watched", system=str(system), error=safe_message(error))
-            except (RPCError, RPCTimeoutOrCancelledError) as error:
-                log.warning("proofs_not_watched", system=str(system), error=f"{type(error).__name__}: {error}"[:300])
-            except Exception as error:  # ours to mend; the next round may go well all the same
-                log.error("proofs_not_watched", system=str(system), error=type(error).__name__, exc_info=error)
             await asyncio.sleep(self._every)
 
     async def round(self, system: SystemInstance) -> None:
@@ -186,8 +185,9 @@ class ProofWatch:
         watched = [Watched(it["client_id"], it["subject"], it["since"], it["seen"]) for it in rows if it["client_id"]]
         blind_since: datetime | None = rows[0]["blind_since"] if rows else None
         trouble = "" if not watched else "It fails for many clients: attempts on it are paced"
-        if watched and not self._fails(system):
-            trouble = await self._look_at_all(system, watched)
+        if rows and not self._fails(system):
+            seen = await self._look_at_all(system, watched)
+            trouble = seen if watched else ""
         if trouble:
             await self._blind(system, trouble, len(watched))
         elif blind_since:
@@ -199,10 +199,11 @@ class ProofWatch:
     async def _look_at_all(self, system: SystemInstance, watched: Sequence[Watched]) -> str:
         """Returns why not everything could be seen, if so."""
         troubles = []
-        for some in _in_parts(watched, MOST_AT_ONCE):
+        self._unheeded[system].keep(watched)
+        for some in [*_in_parts(watched, MOST_AT_ONCE)] or [[]]:
             observed = await self._observe(system, some)
             troubles.append(observed.trouble)
-            await self._see_to(system, some, observed)
+            await self._act_on(system, some, observed)
         return next(filter(None, troubles), "")
 
     async def _observe(self, system: SystemInstance, watched: Sequence[Watched]) -> Observed:
@@ -216,18 +217,24 @@ class ProofWatch:
         except Exception as error:  # noqa: BLE001  # an adapter may be anybody's: whatever it raises is its own trouble
             return Observed(trouble=safe_text(f"{type(error).__name__}: {error}"))
 
-    async def _see_to(self, system: SystemInstance, watched: Sequence[Watched], observed: Observed) -> None:
-        asked, alive = {(it.client_id, it.subject): it for it in watched}, defaultdict[str, dict[str, str]](dict)
-        dropped = []
+    async def _act_on(self, system: SystemInstance, watched: Sequence[Watched], observed: Observed) -> None:
+        watched_by, unheeded = {(it.client_id, it.subject): it for it in watched}, self._unheeded[system]
+        dropped, otherwise = [], dict[tuple[str, str], str]()
         for sighting in observed.sightings:
-            it = asked.get((sighting.watched.client_id, sighting.watched.subject))
+            it = watched_by.get((sighting.watched.client_id, sighting.watched.subject))
             how = safe_text(sighting.how, 300)
             if it is not None and sighting.life is Life.ALIVE:
-                alive[it.client_id][it.subject] = how or "in use"
-            elif it is not None and sighting.life in (Life.OVER, Life.SILENT):
+                unheeded.note(it, how or "in use", observed.at or datetime.now(UTC))
+            elif it is not None and not unheeded.untold(it) and sighting.life in (Life.OVER, Life.SILENT):
                 dropped.append((it.client_id, it.subject, it.since, how if sighting.life is Life.SILENT else ""))
-        if alive:
-            await self._end(system, alive, observed.at or datetime.now(UTC))
+            elif sighting.life is Life.OTHERWISE:
+                otherwise[sighting.watched.client_id, sighting.watched.subject] = how
+        await self._doubt(system, otherwise)
+        due = defaultdict[str, list[Found]](list)
+        for found in unheeded.due(watched):
+            due[found.watched.client_id].append(found)
+        if due:
+            await self._end(system, due)
         if dropped:
             ended = map(list, zip(*dropped, strict=True))
             await self._directory.write(_DROP, system.system, *ended, heading(system.system))
@@ -238,31 +245,51 @@ class ProofWatch:
         remedies = [{"text": "See how the workers find it, and mend it", "command": "connect systems"}]
         await self._directory.write(_BLIND, system.system, system.name, trouble, text, remedies, BLIND)
 
+    async def _doubt(self, system: SystemInstance, otherwise: Mapping[tuple[str, str], str]) -> None:
+        """Have each client's workflow put right what is on and otherwise: it is told once, as long as it lasts."""
+        reported = self._doubted[system]
+        news = {key: how for key, how in otherwise.items() if reported.get(key) != how}
+        self._doubted[system] = {key: how for key, how in otherwise.items() if key not in news}
+        for (client_id, subject), how in news.items():
+            await self._signal(system, client_id, {"reason": f"{subject}: {how}"})
+            self._doubted[system][client_id, subject] = how
+
     # -- what is alive ------------------------------------------------------------------------------------------------
 
-    async def _end(self, system: SystemInstance, alive: Mapping[str, Alive], seen_at: datetime) -> None:
+    async def _end(self, system: SystemInstance, due: Mapping[str, Sequence[Found]]) -> None:
         """Have each client's workflow end what is alive, or end it here where no workflow knows it."""
-        rows = await self._directory.read(_CLIENTS, system.system, list(alive))
-        for known in map(_known, rows):
-            client_id, client = known
-            signs = alive[client_id]
-            theirs = {name: how for name, how in signs.items() if name in client.subjects}
-            log.warning("found_alive", system=str(system), client_id=client_id, subjects=len(signs))
-            if theirs and not await self._report(system, client_id, theirs, seen_at):
-                if not client.closed:
-                    log.warning("drift_not_reported", system=str(system), client_id=client_id)  # a matter of its own
-                    continue
-                theirs = {}
-            if others := {name: how for name, how in signs.items() if name not in theirs}:
-                await self._end_here(system, client_id, client, others)
+        rows, unheeded = await self._directory.read(_CLIENTS, system.system, list(due)), self._unheeded[system]
+        for client_id, client in map(_known_of, rows):
+            found = due[client_id]
+            theirs = [it for it in found if it.watched.subject in client.subjects]
+            log.warning("found_alive", system=str(system), client_id=client_id, subjects=len(found))
+            reported = await self._report(system, client_id, theirs) if theirs else True
+            if not reported and client.closed:
+                theirs, reported = [], True
+            for it in theirs:
+                unheeded.note_told(it.watched)
+            if not reported:
+                log.warning("drift_not_reported", system=str(system), client_id=client_id)  # a matter of its own
+            elif others := [it for it in found if it not in theirs]:
+                await self._end_here(system, client_id, client, {it.watched.subject: it.how for it in others})
+                for it in others:
+                    unheeded.forget(it.watched)
 
-    async def _report(self, system: SystemInstance, client_id: str, alive: Alive, seen_at: datetime) -> bool:
-        """Signal the client's workflow. Returns whether there is one."""
+    async def _report(self, system: SystemInstance, client_id: str, alive: Sequence[Found]) -> bool:
+        """Signal the client's workflow what is alive. Returns whether there is one."""
+        seen = defaultdict[datetime, dict[str, str]](dict)
+        for it in alive:
+            seen[it.at][it.watched.subject] = it.how
+        parts = [(at, dict(some)) for at, signs in seen.items() for some in _in_parts([*signs.items()], MOST)]
+        return await self._signal(system, client_id, *({"seen_at": at.isoformat(), "alive": it} for at, it in parts))
+
+    async def _signal(self, system: SystemInstance, client_id: str, *reports: Mapping[str, object]) -> bool:
+        """Signal the client's workflow, for each report once. Returns whether there is one."""
         handle = self._client.get_workflow_handle(workflow_id(client_id))
-        message = {"system": system.system, "source": SOURCE, "by": "connect", "seen_at": seen_at.isoformat()}
+        message = {"system": system.system, "source": SOURCE, "by": "connect"}
         try:
-            for some in _in_parts([*alive.items()], MOST):
-                await handle.signal("report_drift", message | {"alive": dict(some)})
+            for report in reports:
+                await handle.signal("report_drift", {**message, **report})
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
                 return False
@@ -285,7 +312,7 @@ class ProofWatch:
             if error.type == STALE_REVISION:
                 return  # its workflow has decided anew; the directory will show it
             outcome = f"not ended: {safe_text(error.message)}"
-        text = f"{heading(system.system)} found alive again, {outcome}: {told_in_one_line(alive)}"
+        text = f"{heading(system.system)} found alive again, {outcome}: {in_one_line(alive)}"
         why = "Find out what switches it on in the system itself, and stop that: Connect ends it whenever it is seen"
         values = client_id, system.system, list(alive), text, client.revision, [{"text": why}], _OFTEN
         await self._directory.write(_ENDED, *values)
@@ -295,11 +322,11 @@ def _in_parts(things: Sequence[T], most: int) -> Iterator[Sequence[T]]:
     return (things[first : first + most] for first in range(0, len(things), most))
 
 
-def _known(row: asyncpg.Record) -> tuple[str, Known]:
+def _known_of(row: asyncpg.Record) -> tuple[str, Known]:
     closed = row["status"] == Status.DECOMMISSIONED
     return row["client_id"], Known(closed, row["revision"], row["secret_version"], frozenset(row["known"]))
 
 
 def _outcome(evidence: Evidence) -> str:
     doubts = {finding.subject: finding.why for finding in evidence.findings if finding.why}
-    return "and ended" if evidence.complete else f"not ended yet ({told_in_one_line(doubts)})"
+    return "and ended" if evidence.complete else f"not ended yet ({in_one_line(doubts)})"

@@ -28,12 +28,14 @@ system() { # database, folder with its schema and grants; the fence is the same 
 }
 
 role connect "$CONNECT_DB_PASSWORD"
+role connect_keys "$CONNECT_KEYS_DB_PASSWORD"
 role temporal "$TEMPORAL_DB_PASSWORD"
 role sip_prov "$SIP_PROV_DB_PASSWORD"
 role sip_daemon "$SIP_DAEMON_DB_PASSWORD"
 role radius_prov "$RADIUS_PROV_DB_PASSWORD"
 role radius_daemon "$RADIUS_DAEMON_DB_PASSWORD"
 database connect connect
+database connect_keys connect_keys
 database temporal temporal
 database temporal_visibility temporal
 database kamailio postgres

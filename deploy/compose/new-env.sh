@@ -4,7 +4,7 @@ set -eu
 cd "$(dirname "$0")/../.."
 while IFS= read -r line; do
   case $line in
-    *=) printf '%s%s\n' "$line" "$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n')" ;;
+    *=) printf '%s%s\n' "$line" "$(od -An -N32 -tx1 /dev/urandom | tr -d ' \n')" ;;
     *) printf '%s\n' "$line" ;;
   esac
 done < .env.example

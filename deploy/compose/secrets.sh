@@ -16,6 +16,7 @@ while read -r name variable; do
 done <<LIST
 postgres-password POSTGRES_PASSWORD
 master-key MASTER_KEY
+encryption-keys ENCRYPTION_KEYS
 token API_TOKEN
 sip-daemon-password SIP_DAEMON_DB_PASSWORD
 sip-rpc-secret SIP_RPC_SECRET

@@ -7,7 +7,8 @@ CREATE TABLE IF NOT EXISTS radcheck (              -- per account: what must hol
   op        varchar(2) NOT NULL DEFAULT '==',
   value     text NOT NULL DEFAULT '',
   UNIQUE (username, attribute));
--- Connect looks for other spellings of an account: case, blanks, realm. These three indexes have the same expression.
+-- Connect looks for other spellings of an account: case, blanks, realm. The four indexes ..._spelling have the same
+-- expression; `connect systems prepare` adds them to tables that were there before.
 CREATE INDEX IF NOT EXISTS radcheck_spelling ON radcheck
   (lower(btrim(regexp_replace(username, '^.*(/|\\|=5C)|(@|%|=25).*$', '', 'g'))));
 
@@ -81,7 +82,8 @@ CREATE INDEX IF NOT EXISTS radacct_spelling ON radacct
   (lower(btrim(regexp_replace(username, '^.*(/|\\|=5C)|(@|%|=25).*$', '', 'g'))), acctstoptime);
 CREATE INDEX IF NOT EXISTS radacct_active_session_idx ON radacct (username) WHERE acctstoptime IS NULL;
 CREATE INDEX IF NOT EXISTS radacct_bulk_close ON radacct (nasipaddress, acctstarttime) WHERE acctstoptime IS NULL;
-CREATE INDEX IF NOT EXISTS radacct_alive_idx ON radacct (lower(username))  -- Connect's: what may still be in use
+CREATE INDEX IF NOT EXISTS radacct_alive_spelling ON radacct  -- what may still be in use
+  (lower(btrim(regexp_replace(username, '^.*(/|\\|=5C)|(@|%|=25).*$', '', 'g'))))
   WHERE acctstoptime IS NULL OR acctupdatetime > acctstoptime;
 
 CREATE TABLE IF NOT EXISTS radpostauth (              -- one row per attempt to log in

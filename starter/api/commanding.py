@@ -1,32 +1,51 @@
 """The headers of a changing request, and how a command is sent and answered (PRODUCT.md section 7.2)."""
 
-import re
+import hashlib
+from collections.abc import Awaitable, Callable
 from typing import Annotated, TypeAlias, TypeVar
-from uuid import uuid4
 
 from fastapi import Depends, Header, Query, Request, Response
 from pydantic import BaseModel
 
 from starter.clients import refusal_in
 from starter.contract.bodies import DryRun, message_of
+from starter.directory.once import KeyedRequest, once
+from starter.directory.reads import DirectoryReads
+from starter.web.admission import Place
 from starter.web.dependencies import clients_of
+from starter.web.keys import HEADER, LONGEST, key_of
+from starter.web.preconditions import expected_revision, tag_of_revision
+from starter.web.preferences import preferences, seconds_of
+from workflows.domain.errors import InvalidField, Refusal
+from workflows.wire.grammar import PRINTABLE
 from workflows.wire.messages import AnyMessage
 from workflows.wire.previews import PreviewView
 from workflows.wire.views import ClientView, CommandAnswer
 
-LONGEST_WAIT = 60
-
+A = TypeVar("A", bound=BaseModel)
 View = TypeVar("View", bound=ClientView)
 Wait = Annotated[
     str | None,
-    Header(alias="Prefer", description="`wait=N`: wait up to N seconds for the effect", examples=["wait=30"]),
+    Header(
+        alias="Prefer",
+        description="`wait=N`: wait up to N seconds for the effect (30 without a number). `respond-async`: do not wait",
+        examples=["wait=30"],
+    ),
+]
+Revision = Annotated[
+    str | None,
+    Header(
+        alias="If-Match",
+        description="An `ETag` of the client: only while it has this revision. Otherwise 412, and nothing is done",
+        examples=['"7"'],
+    ),
 ]
 Key = Annotated[
     str | None,
     Header(
-        alias="Idempotency-Key",
-        max_length=200,
-        pattern=r"^[\x20-\x7e]*$",
+        alias=HEADER,
+        max_length=LONGEST,
+        pattern=PRINTABLE,
         description="The command_id: one command, however often it is sent; its first verdict stands",
         examples=["5f0c2f5e"],
     ),
@@ -34,26 +53,64 @@ Key = Annotated[
 CommandResponse: TypeAlias = CommandAnswer | PreviewView
 
 
-class RequestOptions:
-    """The headers of a changing request, and who sent it."""
+class KeyOptions:
+    """The key of a changing request, and who sent it."""
 
-    def __init__(self, request: Request, response: Response, key: Key = None, wait: Wait = None) -> None:
+    conditional = False
+    """Whether such a request can depend on the client's revision."""
+
+    def __init__(self, request: Request, key: Key = None) -> None:
+        if "If-Match" in request.headers and not self.conditional:
+            raise InvalidField("Only a command to a client may have If-Match", "Leave it out", field="If-Match")
         self.clients = clients_of(request)
         self.by: str = request.state.caller.name
-        self.command_id, self.fresh = key or uuid4().hex, not key
-        self.response = response
-        self.seconds = seconds_of(wait)
+        self.key = request.state.key = key_of(self.by, request.headers.getlist(HEADER))
+        self.command_id, self.fresh = self.key.command_id, self.key.fresh
+        self._route, self._client_id = f"{request.method} {request.url.path}", request.path_params.get("client_id", "")
 
-    async def waited(self, view: View) -> View:
-        """The client, once it is settled or the time is over."""
+    async def once(
+        self,
+        body: BaseModel | None,
+        answer: type[A],
+        work: Callable[[DirectoryReads], Awaitable[A]],
+        again: Callable[[A], Refusal] | None = None,
+    ) -> A:
+        """The answer of ``work``, or to the same request again its first answer. Raises what ``once`` raises."""
+        text = f"{self._route} {body.model_dump_json(exclude_unset=True) if body else ''}"
+        digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+        request = KeyedRequest(self.by, self._client_id, self.key.key, digest, self.fresh)
+        return await once(self.clients.directory, request, answer, work, again)
+
+
+class RequestOptions(KeyOptions):
+    """The headers of a changing request that may be waited for, and who sent it."""
+
+    def __init__(self, request: Request, response: Response, key: Key = None, wait: Wait = None) -> None:
+        super().__init__(request, key)
+        self.response = response
+        self._place: Place = request.state.place
+        self.preferred = preferences(request.headers.getlist("Prefer") if wait else [])
+        self.seconds = seconds_of(self.preferred)
+
+    async def respond(self, view: View) -> View:
+        """The client, once it is settled or the time is over. The answer says which preferences were followed, and
+        which revision the client has."""
+        applied = ["respond-async"] if "respond-async" in self.preferred else []
         if self.seconds:
-            self.response.headers["Preference-Applied"] = f"wait={self.seconds}"
-            return await self.clients.settled(view, self.seconds)
+            with self._place.waiting() as may_wait:
+                if may_wait:
+                    applied.append(f"wait={self.seconds}")
+                    view = await self.clients.wait_settled(view, self.seconds)
+        if applied:
+            self.response.headers["Preference-Applied"] = ", ".join(applied)
+        self.response.headers["ETag"] = tag_of_revision(view)
         return view
 
 
 class CommandOptions(RequestOptions):
     """The headers and the query of a command to a client."""
+
+    conditional = True
 
     def __init__(
         self,
@@ -61,9 +118,11 @@ class CommandOptions(RequestOptions):
         response: Response,
         key: Key = None,
         wait: Wait = None,
+        if_match: Revision = None,
         dry_run: Annotated[DryRun, Query()] = False,
     ) -> None:
         super().__init__(request, response, key, wait)
+        self.expected_revision = expected_revision(if_match)
         self.dry_run = dry_run
 
     async def send(self, client_id: str, kind: type[AnyMessage], body: BaseModel, **more: object) -> CommandResponse:
@@ -72,22 +131,19 @@ class CommandOptions(RequestOptions):
         ``more`` are the fields in its address. A dry run answers at once what the command would do. Raises the refusal
         that the command would meet.
         """
+        if self.expected_revision is not None:
+            more["expected_revision"] = self.expected_revision
         message = message_of(kind, body, by=self.by, command_id=self.command_id, **more)
         if self.dry_run:
             preview = await self.clients.preview(client_id, message)
             if refusal := refusal_in(preview):
                 raise refusal
             return preview
-        answer = await self.waited(await self.clients.command(client_id, message, fresh=self.fresh))
+        answer = await self.respond(await self.clients.command(client_id, message, fresh=self.fresh))
         self.response.status_code = 200 if answer.provisioning.over else 202
         return answer
 
 
+Keyed = Annotated[KeyOptions, Depends()]
 Options = Annotated[RequestOptions, Depends()]
 Command = Annotated[CommandOptions, Depends()]
-
-
-def seconds_of(prefer: str | None) -> int:
-    """The ``wait`` of a Prefer header (RFC 7240), at most LONGEST_WAIT; what is not understood is ignored."""
-    found = re.search(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,9})\b", prefer or "", re.IGNORECASE)
-    return min(int(found[1]), LONGEST_WAIT) if found else 0

@@ -8,13 +8,15 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Depends, Path, Query
 
 from starter.api import examples
+from starter.api.assistants import TAG
 from starter.api.commanding import Command, CommandResponse
 from starter.contract import bodies
 from starter.contract.bodies import CancelQuery, CommandBody, PlannableBody
 from starter.web import problems
 from starter.web.dependencies import ClientId
 from workflows.domain.lifecycle import Kind
-from workflows.wire.messages import BY_NAME, COMMANDS, KindName
+from workflows.wire.fields import KindName
+from workflows.wire.messages import BY_NAME, COMMANDS
 from workflows.wire.messages import Body as AnyBody
 from workflows.wire.views import CommandAnswer
 
@@ -78,6 +80,7 @@ ROUTES = (
     ),
     Route("/convert", "convert_client", "Convert", Kind.CONVERT, bodies.ConvertBody),
     Route("/services", "change_services", "Change services", Kind.CHANGE_SERVICES, bodies.ServicesBody),
+    Route("/notes", "add_note", "Add a note", Kind.NOTE, bodies.NoteBody),
     Route("/rotate-credentials", "rotate_credentials", "Rotate credentials", Kind.ROTATE_CREDENTIALS),
     Route(
         "/planned/{change:path}", "cancel_planned", "Cancel a planned change",
@@ -96,7 +99,7 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
         "description": "Done: the systems are proven to do it. With `dry_run=true`: what it would do; nothing was done",
     },
     202: {"model": CommandAnswer, "description": "Accepted: what it takes is under way"},
-    **problems.described(404, 409, 422),
+    **problems.answers(404, 409, 412, 422),
 }
 
 for route in ROUTES:
@@ -109,7 +112,7 @@ for route in ROUTES:
         description=" ".join(
             text.replace("``", "`") for it in (COMMANDS[route.kind], route.address) if (text := getdoc(it))
         ),
-        tags=["systems" if route.address is one_system else "commands"],
+        tags=["systems" if route.address is one_system else "commands", TAG],
         response_model=CommandResponse,
         responses=ANSWERS,
     )

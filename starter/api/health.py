@@ -17,7 +17,7 @@ async def healthz() -> dict[str, bool]:
     return {"alive": True}
 
 
-@router.get("/readyz", summary="Able to work", responses={503: problems.described()[503]})
+@router.get("/readyz", summary="Able to work", responses={503: problems.answers()[503]})
 async def readyz(clients: Clients) -> Readiness:
     """Temporal answers and has our search attributes, and the directory's database takes a write, which leaves nothing
     behind. If not, the problem document says what is wrong, and what to do."""

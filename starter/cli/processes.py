@@ -4,14 +4,18 @@ The one module of the command line that may import what they run, inside the com
 """
 
 import os
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+
+from starter.cli import streams
+from starter.cli.options import Json
+from starter.cli.show.tables import output
+from starter.cli.values import port_number
 
 if TYPE_CHECKING:
     from activities.settings import Settings
@@ -19,20 +23,31 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 
+def port(of: str) -> Any:
+    """An option that takes a port."""
+    return typer.Option(metavar="PORT", parser=port_number, help=of)
+
+
 @app.command(short_help="Postgres, Temporal, a worker and the API in one terminal.")
 def up(
     data: Annotated[Path, typer.Option(metavar="DIR", help="The folder that keeps everything")] = Path(".connect"),
-    port: Annotated[int, typer.Option(metavar="PORT", help="The API's port")] = 8000,
-    temporal_port: Annotated[int, typer.Option(metavar="PORT", help="Temporal's port")] = 7233,
-    ui_port: Annotated[int, typer.Option(metavar="PORT", help="The port of Temporal's UI")] = 8233,
+    port: Annotated[Any, port("The API's port")] = 8000,
+    temporal_port: Annotated[Any, port("Temporal's port")] = 7233,
+    ui_port: Annotated[Any, port("The port of Temporal's UI")] = 8233,
     systems: Annotated[bool, typer.Option("--systems", help="FreeRADIUS and Kamailio too, if installed")] = False,
-    sip_port: Annotated[int, typer.Option(metavar="PORT", help="Kamailio's port, UDP")] = 5060,
-    radius_port: Annotated[int, typer.Option(metavar="PORT", help="FreeRADIUS's port, UDP; the next one too")] = 1812,
+    sip_port: Annotated[Any, port("Kamailio's port, UDP")] = 5060,
+    radius_port: Annotated[Any, port("FreeRADIUS's port, UDP; the next one too")] = 1812,
     demo: Annotated[bool, typer.Option("--demo", help="Add a site with a dozen clients in every state")] = False,
 ) -> None:
     """Everything in one terminal: Postgres, Temporal with its UI, a worker and the API. Ctrl-C stops it.
 
     For a machine whose users you trust: Temporal's development server asks none of them for a password.
+
+    \b
+    Examples:
+      connect up
+      connect up --demo
+      connect up --port 8001 --temporal-port 7234 --ui-port 8234
     """
     from starter.local.up import UpOptions
     from starter.local.up import up as run
@@ -51,7 +66,13 @@ def worker(
         ),
     ] = False,
 ) -> None:
-    """Run one worker, for real deployments (the same as python worker.py)."""
+    """Run one worker, for real deployments (the same as python worker.py).
+
+    \b
+    Examples:
+      connect worker
+      connect worker --check
+    """
     if check:
         leave(_check_worker())
     import worker as process
@@ -84,7 +105,12 @@ def _check_worker() -> int:
 
 @app.command()
 def serve() -> None:
-    """Run one API process, for real deployments."""
+    """Run one API process, for real deployments.
+
+    \b
+    Examples:
+      connect serve
+    """
     from activities.log import set_up
     from starter.serve import main as run
 
@@ -98,24 +124,39 @@ def serve() -> None:
 
 
 @app.command()
-def migrate() -> None:
-    """Bring Connect's own database to the newest schema."""
+def migrate(as_json: Json = False) -> None:
+    """Bring Connect's own database, and that of clients' keys, to the newest schema.
+
+    \b
+    Examples:
+      connect migrate
+    """
     import asyncio
 
     from activities.database import DRIVER_ERRORS
     from activities.directory.migrations import migrate as run
+    from activities.directory.migrations import migrate_keys
 
     with process("migrate", *DRIVER_ERRORS) as settings:
         asyncio.run(run(settings.directory_dsn.get_secret_value()))
-    typer.echo("The directory has the newest schema.")
+        if keys := settings.keys_dsn.get_secret_value():
+            asyncio.run(migrate_keys(keys))
+    output(as_json, {"schema": "newest"}, lambda _: typer.echo("The directory has the newest schema."))
 
 
 def prepare(
     check: Annotated[
         bool, typer.Option("--check", help="Change nothing: say what is wrong, with status 1, and who is there already")
     ] = False,
+    as_json: Json = False,
 ) -> None:
-    """Add to every Kamailio's and FreeRADIUS's database what Connect needs there, and nothing else."""
+    """Add to every Kamailio's and FreeRADIUS's database what Connect needs there, and nothing else.
+
+    \b
+    Examples:
+      connect systems prepare --check
+      connect systems prepare
+    """
     import asyncio
 
     from activities.adopting.survey import survey
@@ -124,12 +165,13 @@ def prepare(
     from activities.prepare import prepare as run
 
     with process("systems prepare", NotPrepared, ValueError) as settings:
-        done = asyncio.run(problems_of(settings) if check else run(settings))
+        result = asyncio.run(problems_of(settings) if check else run(settings))
         reports = asyncio.run(survey(settings)) if check else []
-    typer.echo("\n".join(done) or "Every system has what Connect needs.")
-    for line in (line for report in reports for line in report.lines):
-        typer.echo(line)
-    if check and (done or any(report.problems for report in reports)):
+    found = [line for report in reports for line in report.lines]
+    answer = {"wrong" if check else "done": result, "found": found}
+    report = [*(result or ["Every system has what Connect needs."]), *found]
+    output(as_json, answer, lambda _: typer.echo("\n".join(report)))
+    if check and (result or any(report.problems for report in reports)):
         leave(1)
 
 
@@ -145,15 +187,22 @@ def adopt(
     ] = "main",
     internet: Annotated[str, typer.Option(metavar="NAME", help="The network of the accounts in the file")] = "main",
     check: Annotated[bool, typer.Option("--check", help="Change nothing: say what would become of each")] = False,
+    as_json: Json = False,
 ) -> None:
-    """Take on lines and accounts that phone systems and networks have from before: they keep their secrets."""
+    """Take on lines and accounts that phone systems and networks have from before: they keep their secrets.
+
+    \b
+    Examples:
+      connect systems adopt acme --check
+      connect systems adopt --file list.csv
+    """
     import asyncio
 
     from activities.adopting import adopt as adopting
     from activities.adopting import belongings
     from activities.database import open_databases
 
-    async def run(settings: "Settings") -> list[belongings.Taken]:
+    async def run(settings: "Settings") -> list[belongings.Adoption]:
         async with open_databases(settings) as databases:
             databases.instances.check_environment()
             wanted = belongings.read_file(file, telephony, internet) if file else []
@@ -163,14 +212,74 @@ def adopt(
     if not (clients or file):
         raise typer.BadParameter("name clients, or a --file with a list", param_hint="CLIENT")
     with process("systems adopt", ValueError) as settings:
-        taken = asyncio.run(run(settings))
-    for it in taken:
-        found = f": {it.found}" if it.found else ""
-        typer.echo(f"{it.belonging.client_id}\t{it.belonging.name}\t{it.word}{found}")
-    counts = Counter(it.word for it in taken)
+        adoptions = asyncio.run(run(settings))
+    rows = [
+        {"client_id": it.belonging.client_id, "name": it.belonging.name, "outcome": it.word, "found": it.found}
+        for it in adoptions
+    ]
+
+    def show(_: object) -> None:
+        for row in rows:
+            found = f": {row['found']}" if row["found"] else ""
+            typer.echo(f"{row['client_id']}\t{row['name']}\t{row['outcome']}{found}")
+
+    output(as_json, {"items": rows}, show)
+    counts = Counter(it.word for it in adoptions)
     would = ", if it were done; nothing was changed" if check else ""
     typer.echo(", ".join(f"{count} {word}" for word, count in sorted(counts.items())) + would, err=True)
-    leave(int(adopting.refused(taken) > 0))
+    leave(int(adopting.count_refused(adoptions) > 0))
+
+
+def check_keys(as_json: Json = False) -> None:
+    """Say whether the operator's keys that are set here open the keys of all clients.
+
+    \b
+    Examples:
+      connect keys check
+    """
+    _with_keys("keys check", as_json, rotate=False)
+
+
+def rotate_keys(as_json: Json = False) -> None:
+    """Bring the keys of all clients under the first of the operator's keys. The older ones are not needed afterwards.
+
+    \b
+    Examples:
+      connect keys rotate
+    """
+    _with_keys("keys rotate", as_json, rotate=True)
+
+
+def _with_keys(command: str, as_json: bool, *, rotate: bool) -> None:
+    import asyncio
+
+    from activities.database import Database
+    from activities.keys.client_keys import KeysAway, keys_in_use
+    from activities.keys.encryption import OFF, Encryption
+
+    async def run(settings: "Settings") -> dict[str, Any]:
+        async with (
+            Database("directory", settings.directory_dsn.get_secret_value(), settings) as directory,
+            Encryption.of(settings, directory) as encryption,
+        ):
+            problems = await encryption.check()
+            if encryption.keys is None:
+                raise ValueError(OFF)
+            count = await encryption.keys.rewrap() if rotate else 0
+            first, used = encryption.keys.operator.first, await keys_in_use(encryption.database)
+            return {"key": first, "used": used, "rotated": count, "problems": [] if rotate else problems}
+
+    with process(command, KeysAway, OSError, ValueError) as settings:
+        answer = asyncio.run(run(settings))
+
+    def show(_: object) -> None:
+        for key, count in answer["used"].items():
+            now = " (used from now on)" if key == answer["key"] else ""
+            typer.echo(f"Key {key}{now} opens the keys of {count} clients.")
+        for line in (*([f"{answer['rotated']} were rotated."] if rotate else []), *answer["problems"]):
+            typer.echo(line)
+
+    output(as_json, answer, show)
 
 
 @contextmanager
@@ -179,13 +288,15 @@ def process(command: str, *errors: type[Exception]) -> Iterator["Settings"]:
     from pydantic import ValidationError
 
     from activities.settings import Settings
+    from workflows.wire.grammar import sentence
 
     try:
         settings = Settings()
     except ValidationError as invalid:  # their values are not shown
         for wrong in invalid.errors(include_url=False, include_input=False):
             name = "_".join(["CONNECT", *map(str, wrong["loc"])]).upper()
-            complain(command, f"{name}: {wrong['msg']}")
+            words = sentence(name, wrong)
+            complain(command, words.removeprefix(f"{name} ") if f"{name} CONNECT_" in words else words)
         leave(1)
     try:
         yield settings
@@ -200,6 +311,5 @@ def complain(command: str, error: object) -> None:
 
 def leave(status: int) -> NoReturn:
     """End this process at once: the Temporal SDK's threads can crash an interpreter that is shutting down."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    streams.finish()
     os._exit(status)

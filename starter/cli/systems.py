@@ -6,27 +6,48 @@ from typing import Annotated
 import typer
 
 from starter.cli.http import Service
-from starter.cli.options import Json
+from starter.cli.options import ListOptions, flatten_options, show_list
 from starter.cli.show import systems as show
-from starter.cli.show.tables import output
 
-app = typer.Typer(help="The systems that Connect switches: how each is, and how many clients wait for it.")
+app = typer.Typer(short_help="How each system is, and who waits for it.")
 
 
 @app.callback(invoke_without_command=True)
-def systems(context: typer.Context, as_json: Json = False) -> None:
-    """The systems that Connect switches: how each is, and how many clients wait for it."""
+@flatten_options
+def systems(context: typer.Context, options: ListOptions) -> None:
+    """The systems that Connect switches: how each is, and how many clients wait for it.
+
+    \b
+    Examples:
+      connect systems
+      connect systems --json
+    """
     if context.invoked_subcommand is None:
-        output(as_json, Service(as_json).get("systems"), lambda page: show.systems(page["items"], datetime.now(UTC)))
+        page = Service(options.as_json).get("systems")
+        show_list(options, page, lambda page: show.systems(page["items"], datetime.now(UTC), page.get("canaries", ())))
 
 
 def attention(
-    site: Annotated[str | None, typer.Option(metavar="ID")] = None,
-    system: Annotated[str | None, typer.Option(metavar="SYSTEM")] = None,
+    options: ListOptions,
+    site: Annotated[str | None, typer.Option(metavar="ID", help="Of one building")] = None,
+    system: Annotated[
+        str | None, typer.Option(metavar="SYSTEM", help="telephony, internet, …; workflow: those that cannot run")
+    ] = None,
     skipped: Annotated[bool, typer.Option("--skipped", help="Show also what a person has accepted as it is")] = False,
-    as_json: Json = False,
 ) -> None:
-    """Every client that waits for a person: those whose workflow cannot run, then by system, the oldest first."""
-    page = Service(as_json).whole("attention", site=site, system=system, skipped=skipped)
+    """Every client that waits for a person: those whose workflow cannot run, then by system, the oldest first.
+
+    \b
+    Examples:
+      connect attention --site thames-house
+      connect attention --system telephony --skipped
+    """
+    service = Service(options.as_json)
+    most = None if options.sort else options.limit
+    page = service.whole("attention", most=most, site=site, system=system, skipped=skipped)
+    if site and not page["items"]:
+        service.check_site(site)
     where = f"{f' at {site}' if site else ''}{f' (system {system})' if system else ''}"
-    output(as_json, page, lambda page: show.attention(page["items"], datetime.now(UTC), where=where, skipped=skipped))
+    show_list(
+        options, page, lambda page: show.attention(page["items"], datetime.now(UTC), where=where, skipped=skipped)
+    )

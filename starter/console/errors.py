@@ -4,10 +4,21 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from starter.console.labels import field_word
 from starter.console.rendering import Form, page
-from starter.errors import Away, NoSuchClient, NoSuchPage, StarterError
+from starter.errors import (
+    Away,
+    ClientErased,
+    NoSuchClient,
+    NoSuchPage,
+    NoSuchSite,
+    NoSuchToken,
+    NoSuchWebhook,
+    NotAllowed,
+    StarterError,
+)
 from starter.web.problems import response_to
 from starter.web.security import HEADERS, wants_page
 from workflows.domain.errors import Refusal
@@ -23,7 +34,10 @@ NOWHERE = (
 BY_STATUS = {
     404: NOWHERE,
     405: ("This cannot be opened by itself", "Forms are sent to this address. Go back to the page with the form."),
-    413: ("The form is too large", "A form has at most 64 KiB. Nothing was done. Go back and send less."),
+    413: (
+        "The form is too large",
+        "The form says more than a page may send at once. Nothing was done. Go back and send less.",
+    ),
 }
 OTHERWISE = ("This request makes no sense", "Nothing was done. Go back and try again.")
 OURS = (
@@ -54,11 +68,15 @@ async def answer_to(request: Request, error: Exception) -> Response:
                 answer = _error_page(request, 503, title, str(error))
             answer.headers["Retry-After"] = str(seconds)
             return answer
+        case ClientErased():
+            return _error_page(request, 404, "This client was erased", str(error))
         case NoSuchClient(client_id=client_id):
             why = f"No client has the id {client_id!r}. {NO_CLIENT}"
             return _error_page(request, 404, "There is no such client", why)
-        case NoSuchPage():
+        case NoSuchSite() | NoSuchToken() | NoSuchWebhook() | NoSuchPage():
             return _error_page(request, 404, NOWHERE[0], str(error))
+        case NotAllowed():
+            return _error_page(request, 403, "This is not yours to do", str(error))
         case StarterError() | Refusal():
             return _error_page(request, 409, NOT_DONE, str(error))
         case HTTPException(status_code=status):
@@ -88,10 +106,17 @@ def install(app: FastAPI) -> None:
     """Answer every error of the app: a browser with a page, a program with a problem document."""
 
     async def answer(request: Request, error: Exception) -> Response:
-        response = await answer_to(request, error) if wants_page(request.scope) else response_to(error)
+        key = getattr(request.state, "key", None)
+        response = await answer_to(request, error) if wants_page(request.scope) else response_to(error, key)
         response.headers.update(HEADERS)  # a mistake is answered outside of all that sets them otherwise
         return response
 
     for kind in (HTTPException, RequestValidationError, StarterError, Refusal, Exception):
         app.add_exception_handler(kind, answer)
+
+    async def nobody_waits(request: Request, error: Exception) -> Response:
+        """The caller left before all was read: a page that previews as one types does so with every letter."""
+        return Response(status_code=400)
+
     app.add_exception_handler(SeeOther, answer_to)
+    app.add_exception_handler(ClientDisconnect, nobody_waits)

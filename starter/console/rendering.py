@@ -1,8 +1,9 @@
 """What every page of the console shares: who looks, how it is rendered, forms, and what is said after them."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlencode
 from uuid import uuid4
@@ -14,10 +15,13 @@ from starlette.datastructures import ImmutableMultiDict
 
 from starter.console import labels
 from starter.console.auth.sessions import Session, seal, unseal
-from starter.console.plans import last_day_before, touched
+from starter.console.plans import cancel_words, last_day_before, subjects_text, when_word
+from starter.contract.callers import Caller, Permission
 from starter.directory.console import ConsoleReads
+from starter.web import dependencies
 from starter.web.dependencies import clients_of
-from starter.web.security import Caller
+from workflows.domain.text import trimmed
+from workflows.wire.fields import MOST
 
 THEMES = ("auto", "light", "dark")
 THEME_COOKIE = "connect_theme"
@@ -26,6 +30,7 @@ YEAR = timedelta(days=365)  # that a choice is remembered
 LONGEST_NOTICE = 300
 NOTICE_LASTS = timedelta(minutes=1)
 NOTICE_COOKIE = "connect_notice"  # the outcome of a form, shown once by the next page
+CARRIED = "carried"  # the field that carries many others
 REFRESH = "Connect-Refresh"  # a page that was left open looks for news (live.js): nobody chose anything
 
 templates = Environment(
@@ -35,8 +40,10 @@ templates = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-templates.filters.update(labels.FILTERS, touched=touched, last_day=last_day_before)
-templates.globals.update(fresh=lambda: uuid4().hex)
+templates.filters.update(
+    labels.FILTERS, touched=subjects_text, last_day=last_day_before, when=when_word, cancel_words=cancel_words
+)
+templates.globals.update(fresh=lambda: uuid4().hex, most_changed=MOST)
 
 
 class Form(ImmutableMultiDict[str, str]):
@@ -48,7 +55,15 @@ class Form(ImmutableMultiDict[str, str]):
         pairs = request.query_params.multi_items()
         if request.method == "POST":
             pairs = parse_qsl((await request.body()).decode("utf-8", "replace"), keep_blank_values=True)
-        return cls([(name, value.replace("\r\n", "\n").strip()) for name, value in pairs])
+        return cls.of(pairs)
+
+    @classmethod
+    def of(cls, pairs: Iterable[tuple[str, str]]) -> "Form":
+        """The form with these fields, and those that it carries in one, as an address has them."""
+        fields: list[tuple[str, str]] = []
+        for name, value in pairs:
+            fields += parse_qsl(value, keep_blank_values=True) if name == CARRIED else [(name, value)]
+        return cls([(name, trimmed(value.replace("\r\n", "\n"))) for name, value in fields])
 
     def text(self, name: str) -> str:
         """The last value of a field; empty when there is none."""
@@ -75,16 +90,20 @@ def session_of(request: Request) -> Session | None:
 
 
 def reads_of(request: Request) -> ConsoleReads:
-    """What the pages read of the directory, besides what everybody does."""
+    """What the pages read of the directory, besides what everybody does, as far as the caller sees it."""
     reads: ConsoleReads = request.app.state.reads
-    return reads
+    return reads.within(dependencies.caller_of(request).sites)
 
 
 def caller_of(request: Request) -> str:
-    """The name that the history has for a command: of whoever is signed in, or sent the token."""
-    session = session_of(request)
-    caller: Caller | None = session.caller if session else getattr(request.state, "caller", None)
-    return caller.name if caller else ""
+    """The name that the history has for a command: of whoever is signed in, or sent a token."""
+    return dependencies.caller_of(request).name
+
+
+def may(request: Request, permission: str) -> bool:
+    """Whether who looks may do this: pages show no more."""
+    caller: Caller | None = getattr(request.state, "caller", None)
+    return caller is not None and caller.may(Permission[permission])
 
 
 def page(request: Request, template: str, status: int = 200, **content: Any) -> HTMLResponse:
@@ -97,6 +116,7 @@ def page(request: Request, template: str, status: int = 200, **content: Any) -> 
         "path": request.url.path,
         "here": str(request.url.path) + (f"?{request.url.query}" if request.url.query else ""),
         "session": session,
+        "may": partial(may, request),
         "theme": theme if theme in THEMES else THEMES[0],
         "now": now,
         "waiting": getattr(request.state, "waiting", (0, False)),
@@ -118,6 +138,7 @@ def redirect(request: Request, path: str, notice: str = "", **query: str) -> Red
     named = urlencode({name: value for name, value in query.items() if value})
     answer, session = RedirectResponse(f"{path}?{named}" if named else path, 303), session_of(request)
     if notice and session is not None:
+        notice = labels.with_dates(notice)
         notice = notice if len(notice) <= LONGEST_NOTICE else f"{notice[: LONGEST_NOTICE - 1]}…"
         sealed = seal(session.key, notice, datetime.now(UTC) + NOTICE_LASTS)
         remember(request, answer, NOTICE_COOKIE, sealed, NOTICE_LASTS)
@@ -150,7 +171,9 @@ async def _frame(request: Request) -> None:
     """What the frame of every page shows."""
     if session_of(request) is not None:
         reads = reads_of(request)
-        request.state.waiting, request.state.site_names = await asyncio.gather(reads.in_attention(), reads.site_names())
+        request.state.waiting, request.state.site_names = await asyncio.gather(
+            reads.open_matters(datetime.now(UTC)), reads.site_names()
+        )
 
 
 def page_router() -> APIRouter:

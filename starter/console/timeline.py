@@ -10,8 +10,9 @@ from datetime import date, datetime, timedelta
 from itertools import groupby, pairwise, zip_longest
 from operator import itemgetter
 
-from starter.console.labels import day_word, label, moment_word
+from starter.console.labels import age_word, day_word, label, moment_word
 from starter.console.plans import A_DAY, FOREVER
+from starter.directory.console import StatusChange
 from workflows.domain.dates import FIRST_DAY, LAST_DAY, first_instant, local_day
 from workflows.wire.views import ClientView
 
@@ -24,13 +25,15 @@ BEFORE = "before"  # the contract ran, and Connect did not know the client
 
 @dataclass(frozen=True)
 class Band:
-    """A status for a while, the last one without an end. ``ahead``: as things are planned."""
+    """A status for a while, the last one without an end. ``ahead``: as things are planned. ``late``: how much later it
+    began than it was planned to, in words."""
 
     status: str
     name: str
     begun: datetime
     words: str
     ahead: bool
+    late: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,10 +76,10 @@ class Timeline:
     words: Sequence[str]
 
 
-def timeline_of(client: ClientView, changes: Sequence[tuple[datetime, str]], now: datetime) -> Timeline:
+def timeline_of(client: ClientView, changes: Sequence[StatusChange], now: datetime) -> Timeline:
     """The drawing of a client whose status became each of these, in order of time."""
     zone = client.timezone
-    past = _merged([(at, status) for at, status in changes if at <= now] or [(client.created_at, client.status)])
+    past = _merge([(it.at, it.status) for it in changes if it.at <= now] or [(client.created_at, client.status)])
     cut, past = len(past) > MOST_BANDS, past[-MOST_BANDS:]
     first = past[0][0]
     start = first if client.start_date == local_day(first, zone) else _first_instant(client.start_date, zone)
@@ -84,7 +87,7 @@ def timeline_of(client: ClientView, changes: Sequence[tuple[datetime, str]], now
     for plan in client.planned:
         if plan.status_after is not None and plan.status_after != [*steps.values()][-1]:
             steps[max(min(plan.at, FOREVER), now)] = plan.status_after.value
-    begun = _bands(steps, now, zone)
+    begun = _bands(steps, {it.at: it.due for it in changes if it.due}, now, zone)
     marks = [mark for mark in _marks(client, start, now) if mark.at >= first or not cut]
     columns, band = list[Column](), None
     moments = sorted({now, *begun, *(mark.at for mark in marks)})
@@ -99,7 +102,7 @@ def timeline_of(client: ClientView, changes: Sequence[tuple[datetime, str]], now
     return Timeline(columns, bands, marks, ["Earlier statuses are in the history", *words] if cut else words)
 
 
-def _merged(changes: Sequence[tuple[datetime, str]]) -> list[tuple[datetime, str]]:
+def _merge(changes: Sequence[tuple[datetime, str]]) -> list[tuple[datetime, str]]:
     """Each status once for as long as it stood. A client that starts at once was not New for long enough to be seen."""
     steps = [next(same) for _, same in groupby(dict(changes).items(), itemgetter(1))]
     if len(steps) > 1 and steps[0][1] == "new" and steps[1][0] - steps[0][0] < MOMENTARY:
@@ -107,8 +110,11 @@ def _merged(changes: Sequence[tuple[datetime, str]]) -> list[tuple[datetime, str
     return steps
 
 
-def _bands(steps: dict[datetime, str], now: datetime, zone: str) -> dict[datetime, Band | None]:
-    """The status that begins at each of these moments; none once the client is, or will be, decommissioned."""
+def _bands(
+    steps: dict[datetime, str], due: dict[datetime, datetime], now: datetime, zone: str
+) -> dict[datetime, Band | None]:
+    """The status that begins at each of these moments; none once the client is, or will be, decommissioned. ``due`` is
+    for when one was planned that was late."""
     bands = dict[datetime, Band | None]()
     for (begun, status), until in zip_longest(steps.items(), [*steps][1:]):
         ahead, name = begun >= now, "before Connect" if status == BEFORE else label(status)
@@ -117,7 +123,11 @@ def _bands(steps: dict[datetime, str], now: datetime, zone: str) -> dict[datetim
             break
         end = "on" if until is None else "to today" if until == now else f"to {day_word(local_day(until, zone))}"
         what = f"{'Contract ' if status == BEFORE else ''}{name}{' as planned' if ahead else ''}"
-        bands[begun] = Band(status, name, begun, f"{what} from {day_word(local_day(begun, zone))} {end}", ahead)
+        words, late = f"{what} from {day_word(local_day(begun, zone))} {end}", ""
+        if begun in due:
+            late = f"{age_word(due[begun], begun)} late"
+            words += f", {late}: planned for {moment_word(due[begun], zone)}"
+        bands[begun] = Band(status, name, begun, words, ahead, late)
     return bands
 
 

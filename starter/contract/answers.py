@@ -6,8 +6,10 @@ from typing import Any, Generic, Literal, TypeVar
 from pydantic import Field
 
 from workflows.domain.systems import MAIN
-from workflows.wire.messages import KindName, Model
-from workflows.wire.views import ClientView, MatterView, RemedyView, SkippedView
+from workflows.wire.fields import KindName
+from workflows.wire.matters import MatterView, RemedyView
+from workflows.wire.messages import Model
+from workflows.wire.views import ClientView, SkippedView
 
 Item = TypeVar("Item")
 
@@ -23,17 +25,43 @@ class Page(Model, Generic[Item]):
 class Site(Model):
     """A building, with the time zone of everything in it.
 
-    ``systems`` names the instance of each kind's system that serves it; main where none is named.
+    ``country`` (ISO 3166) is that of numbers which people type without a plus. A site that is ``retired`` takes no new
+    client. ``systems`` names the instance of each kind's system that serves it; main where none is named.
     """
 
     site_id: str
     name: str
     timezone: str
+    country: str | None = None
+    retired: bool = False
     systems: dict[KindName, KindName]
     created_at: datetime
 
 
 class SitePage(Page[Site]): ...
+
+
+class SiteChange(Model):
+    """What was changed of a site, when and by whom."""
+
+    at: datetime
+    by: str
+    text: str
+
+
+class SiteHistory(Page[SiteChange]): ...
+
+
+class ClientNote(Model):
+    """What somebody had to say about a client."""
+
+    note_id: int
+    at: datetime
+    by: str
+    text: str
+
+
+class NotePage(Page[ClientNote]): ...
 
 
 class ClientPage(Page[ClientView]): ...
@@ -94,8 +122,15 @@ class Matter(MatterView):
     site: str
 
 
+class MatterAnswer(Matter):
+    """A matter after somebody did something about it, and whether that changed anything."""
+
+    changed: bool
+    message: str
+
+
 class MatterPage(Page[Matter]):
-    """A page of open matters. ``kinds``: how many of each kind the filter matches."""
+    """A page of open matters. ``kinds``: how many of each kind the filter matches, but for its own kind."""
 
     kinds: dict[str, int]
 
@@ -105,7 +140,9 @@ class SystemState(Model):
 
     ``state``: the worst that any worker reports; unknown: none has reported for a minute. ``since`` is when that
     began. ``clients_changing`` are those that wait for it without needing a person. ``watch_error`` is why nobody can
-    see whether what was switched off stays off; empty while it is watched.
+    see whether what was switched off stays off; empty while it is watched. ``attempts_find`` is what the attempts of
+    the clients in attention find: all_fail: none at this system has succeeded since the first of them needed a
+    person; some_fail: those of others have. ``attempts_error`` is the newest error of these.
     ``title`` is what the settings call what it switches.
     """
 
@@ -122,9 +159,38 @@ class SystemState(Model):
     oldest_attention_at: datetime | None
     clients_changing: int
     watch_error: str = ""
+    attempts_find: Literal["", "some_fail", "all_fail"] = ""
+    attempts_error: str = ""
 
 
-class SystemPage(Page[SystemState]): ...
+class CanaryState(Model):
+    """How the canary of a site is: a client of Connect's own that is suspended and restored again and again.
+
+    ``state``: green: its last round was as it should be; red: ``stage`` fails, ``text`` says how, and ``system`` and
+    ``instance`` which one; unknown: no round has ended yet. ``since`` is when that began. ``seconds``: from a decision
+    to its proof, in its last green round. ``failed_at`` and ``failed_stage`` are of the last round that was red.
+    """
+
+    site: str
+    client_id: str
+    state: Literal["green", "red", "unknown"]
+    stage: Literal["", "api", "worker", "temporal", "directory", "system", "network", "settings"]
+    system: str
+    instance: str
+    text: str
+    since: datetime
+    last_round_at: datetime | None
+    seconds: float | None
+    rounds: int
+    failures: int
+    failed_at: datetime | None
+    failed_stage: str
+
+
+class SystemPage(Page[SystemState]):
+    """Every instance of a system, and every canary."""
+
+    canaries: list[CanaryState] = Field(default_factory=list)
 
 
 class SipCredentials(Model):
@@ -158,6 +224,13 @@ class Credentials(Model):
     sip: list[SipCredentials]
     radius: RadiusCredentials | None
     servers: Servers
+
+
+class ErasedClient(Model):
+    """A client that was erased: of whom only ids, times and proofs are left."""
+
+    client_id: str
+    erased_at: datetime
 
 
 class Readiness(Model):

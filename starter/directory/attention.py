@@ -3,10 +3,13 @@
 No workflow is queried. The lists show what workflows last published, without what was proven since.
 """
 
+import asyncio
+
 import asyncpg
 
 from starter.contract.answers import Attention, AttentionPage, SystemPage, SystemState
 from starter.contract.bodies import AttentionFilter
+from starter.directory.canaries import canaries
 from starter.directory.paging import DirectoryDatabase, Where, opened, sealed
 from workflows.domain.dates import at_site
 from workflows.domain.systems import BUILT_IN
@@ -19,16 +22,18 @@ WAITING = "s.provisioning <> 'settled' AND s.proven < s.wanted AND s.state <> 's
 SKIPPED = "s.provisioning = 'skipped'"
 
 # When something began to be unproven is published nowhere: its first evidence has the time.
-FOUND = """
+BEGUN = """coalesce(s.attention_since, (s.skipped->>'at')::timestamptz,
+      (SELECT min(p.at) FROM proofs p WHERE (p.client_id, p.system, p.kind) = (s.client_id, s.system, 'part')
+        AND p.revision >= s.wanted), c.updated_at)"""
+
+_FOUND = f"""
 WITH found AS (
   SELECT s.client_id, c.name, c.site_id AS site, s.system, s.instance, s.state, s.attempts, s.last_error, s.skipped,
     s.next_attempt_at, coalesce(array_position(ARRAY['telephony', 'internet'], s.system), 3) AS place,
-    coalesce(s.attention_since, (s.skipped->>'at')::timestamptz,
-      (SELECT min(p.at) FROM proofs p WHERE (p.client_id, p.system, p.kind) = (s.client_id, s.system, 'part')
-        AND p.revision >= s.wanted), c.updated_at) AS since
+    {BEGUN} AS since
   FROM client_systems s JOIN clients c USING (client_id)
-  WHERE s.state IN ('attention', 'not_proven', 'skipped') AND ({waiting}))
-"""
+  WHERE s.state IN ('attention', 'not_proven', 'skipped') AND ({{waiting}}) AND NOT is_canary(s.client_id))
+"""  # noqa: S608  # put together from constants
 
 # Those whose workflow cannot run come first: nothing at all is attempted for them. What the watch has to end again and
 # again stands with its system (activities/watch/proofs.py).
@@ -38,12 +43,12 @@ listed AS (
   UNION ALL
   SELECT m.client_id, coalesce(c.name, m.client_id), coalesce(c.site_id, ''), m.matter, 'main', 'cannot_run', 0, m.text,
     NULL, NULL, 0, m.since, m.remedies
-  FROM matters m LEFT JOIN clients c USING (client_id) WHERE m.matter = 'workflow'
+  FROM matters m LEFT JOIN clients c USING (client_id) WHERE m.matter = 'workflow' AND NOT is_canary(m.client_id)
   UNION ALL
   SELECT m.client_id, c.name, c.site_id, m.system, s.instance, 'attention', 0, m.text, NULL, NULL,
     coalesce(array_position(ARRAY['telephony', 'internet'], m.system), 3), m.since, m.remedies
   FROM matters m JOIN clients c USING (client_id) JOIN client_systems s USING (client_id, system)
-  WHERE m.matter <> 'workflow')
+  WHERE m.matter <> 'workflow' AND NOT is_canary(m.client_id))
 """
 
 _PLACE = ("place", "system", "instance", "sort_key", "client_id")
@@ -57,8 +62,10 @@ _REPORTS = f"""
 WITH unsettled AS (
   SELECT s.system, s.instance, count(*) FILTER (WHERE {WAITING} AND s.state = 'attention') AS clients_in_attention,
     min(s.attention_since) FILTER (WHERE {WAITING} AND s.state = 'attention') AS oldest_attention_at,
+    (array_agg(s.last_error ORDER BY s.attention_since DESC)
+      FILTER (WHERE {WAITING} AND s.state = 'attention'))[1] AS attempts_error,
     count(*) FILTER (WHERE {WAITING} AND s.state <> 'attention') AS clients_changing
-  FROM client_systems s WHERE s.provisioning <> 'settled' GROUP BY s.system, s.instance),
+  FROM client_systems s WHERE s.provisioning <> 'settled' AND NOT is_canary(s.client_id) GROUP BY s.system, s.instance),
 live AS (
   SELECT *, array_position(ARRAY['working', 'recovering', 'failing'], state) AS badness
   FROM system_states WHERE updated_at > now() - make_interval(secs => $1)),
@@ -75,6 +82,9 @@ SELECT system, instance, coalesce(w.state, 'unknown') AS state, w.since, coalesc
   w.last_failure_at, w.last_success_at, coalesce(w.workers, 0) AS workers,
   coalesce(c.clients_in_attention, 0) AS clients_in_attention, c.oldest_attention_at,
   coalesce(c.clients_changing, 0) AS clients_changing,
+  CASE WHEN c.oldest_attention_at IS NULL THEN ''
+    WHEN w.last_success_at > c.oldest_attention_at THEN 'some_fail' ELSE 'all_fail' END AS attempts_find,
+  coalesce(c.attempts_error, '') AS attempts_error,
   CASE WHEN r.blind_since IS NULL THEN '' ELSE r.trouble END AS watch_error
 FROM known LEFT JOIN workers w USING (system, instance) LEFT JOIN unsettled c USING (system, instance)
   LEFT JOIN watch_rounds r USING (system, instance)
@@ -84,7 +94,7 @@ ORDER BY array_position($2, system), system, instance
 
 async def those_waiting(database: DirectoryDatabase, filters: AttentionFilter) -> AttentionPage:
     """A page of these clients, by system and instance, the oldest first. Raises NoSuchPage."""
-    found = FOUND.format(waiting=f"{WAITING} OR {SKIPPED}" if filters.skipped else WAITING) + _ALL
+    found = _FOUND.format(waiting=f"{WAITING} OR {SKIPPED}" if filters.skipped else WAITING) + _ALL
     where = Where()
     where.equal({"f.site": filters.site, "f.system": filters.system})
     # every name comes from here; what a caller gave is a parameter
@@ -105,9 +115,9 @@ async def those_waiting(database: DirectoryDatabase, filters: AttentionFilter) -
 
 
 async def systems(database: DirectoryDatabase) -> SystemPage:
-    """Every instance of a system that is switched, the silent ones too."""
-    rows = await database.read(_REPORTS, SILENCE, list(BUILT_IN))
-    return SystemPage(items=[SystemState(**row) for row in rows], next=None, total=len(rows))
+    """Every instance of a system that is switched, the silent ones too, and every canary."""
+    rows, birds = await asyncio.gather(database.read(_REPORTS, SILENCE, list(BUILT_IN)), canaries(database))
+    return SystemPage(items=[SystemState(**row) for row in rows], next=None, total=len(rows), canaries=birds)
 
 
 def _attention(row: asyncpg.Record) -> Attention:

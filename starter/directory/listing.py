@@ -9,10 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from activities.directory.folding import searchable
 from starter.contract.bodies import ClientFilter
-from starter.directory.matters import OPEN_CLIENTS
+from starter.directory.matters import clients_of_matters
 from starter.directory.paging import Where, opened, sealed
+from starter.wording import Standing
 from workflows.domain.lifecycle import Status
+from workflows.domain.text import folded
 
 # What a list can be sorted by: the expression ascending and descending (what is missing comes last), and its type.
 SORTS = {
@@ -40,8 +43,9 @@ class Picked:
     values: list[Any]
 
 
-def picking(filters: ClientFilter) -> Picked:
-    """Pick ``client_id``, ``management`` and ``sort_key`` of a page. Raises NoSuchPage.
+def picking(filters: ClientFilter, days: Mapping[str, str]) -> Picked:
+    """Pick ``client_id``, ``management`` and ``sort_key`` of a page. ``days``: which day it is in each zone. Raises
+    NoSuchPage.
 
     Management clients come first and are selected apart, so that both parts have the order of an index.
     """
@@ -49,7 +53,7 @@ def picking(filters: ClientFilter) -> Picked:
     sort = SORTS[filters.sort.removeprefix("-")]
     key, kind = sort[falling], sort[2]
     direction = "DESC" if falling else "ASC"
-    where = filtered(filters, _listed(filters))
+    where = add_conditions(filters, _status_conditions(filters), days)
     beyond, after_management = "", False
     if filters.cursor:
         management, value, name, client_id = opened(filters.cursor, filters.sort, (bool, str, str, str))
@@ -77,13 +81,13 @@ def picking(filters: ClientFilter) -> Picked:
 
 
 def cursor_of(filters: ClientFilter, row: Mapping[str, Any]) -> str:
-    """The cursor of the page after this row."""
+    """The opaque cursor of the page that begins after this row, in the filter's order."""
     return sealed(filters.sort, (row["management"], row["sort_text"], row["sort_name"], row["client_id"]))
 
 
-def counting(filters: ClientFilter) -> tuple[str, list[Any]]:
+def counting(filters: ClientFilter, days: Mapping[str, str]) -> tuple[str, list[Any]]:
     """SQL that counts clients by status. The filter applies, but for its status."""
-    where = filtered(filters, Where())
+    where = add_conditions(filters, Where(), days)
     return f"SELECT c.status, count(*) AS number FROM clients c {where} GROUP BY c.status", where.values  # noqa: S608  # the filter's own terms
 
 
@@ -94,7 +98,7 @@ def total_of(counts: Mapping[str, int], filters: ClientFilter) -> int:
     return sum(number for status, number in counts.items() if filters.inactive or status != Status.DECOMMISSIONED)
 
 
-def _listed(filters: ClientFilter) -> Where:
+def _status_conditions(filters: ClientFilter) -> Where:
     where = Where()
     where.equal({"c.status": filters.status})
     if not filters.status and not filters.inactive:
@@ -102,14 +106,24 @@ def _listed(filters: ClientFilter) -> Where:
     return where
 
 
-def filtered(filters: ClientFilter, where: Where) -> Where:
-    """The conditions so far and those of a filter, but for its status."""
-    where.equal({"c.type": filters.type, "c.provisioning": filters.provisioning, "c.site_id": filters.site})
+def add_conditions(filters: ClientFilter, where: Where, days: Mapping[str, str]) -> Where:
+    """The conditions so far and those of a filter, but for its status. Canaries meet none."""
+    by_hand = filters.provisioning is Standing.DONE_BY_HAND
+    standing = Standing.SETTLED if by_hand else filters.provisioning
+    where.terms.append("NOT is_canary(c.client_id)")
+    where.equal({"c.type": filters.type, "c.provisioning": standing, "c.site_id": filters.site})
+    if by_hand:
+        where.terms.append("c.by_hand")
+    if filters.tag:
+        where.terms.append(f"c.tags @> ARRAY[{where.parameter(folded(filters.tag))}] AND c.tags <> '{{}}'")
+    if filters.external_id:
+        called = where.parameter(folded(filters.external_id))
+        where.terms.append(f"c.client_id = (SELECT client_id FROM external_ids WHERE external_id = {called})")  # noqa: S608  # a parameter
     if filters.open:
-        where.terms.append(f"c.client_id IN ({OPEN_CLIENTS})")
-    if words := (filters.q or "").lower().split():
+        where.terms.append(f"c.client_id = ANY (ARRAY({clients_of_matters(where.parameter(days))}))")
+    if words := searchable(filters.q or "").split():
         every = " AND ".join(f"c.search LIKE {where.parameter(f'%{_literal(word)}%')}" for word in words)
-        dialled = _dialled(filters.q or "")
+        dialled = _digits_of(filters.q or "")
         where.terms.append(f"({every} OR c.search LIKE {where.parameter(f'%{dialled}%')})" if dialled else every)
     return where
 
@@ -118,7 +132,7 @@ def _literal(word: str) -> str:
     return word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
-def _dialled(text: str) -> str:
+def _digits_of(text: str) -> str:
     """The digits of a telephone number as people write it, ``(020) 7946-0311``, without the prefix of the area code.
 
     Empty for any other text."""

@@ -4,14 +4,17 @@ import asyncio
 import base64
 import binascii
 import json
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from copy import copy
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import asyncpg
 
 from activities.database import Database, LimitsNotKept
-from activities.errors import BUSY, UNAVAILABLE, translated
+from activities.errors import BUSY, UNAVAILABLE, safe_message, tls_remedy, translated
+from starter.directory.scope import scoped
 from starter.errors import DirectoryAway, DirectoryNotWritable, NoSuchPage
 
 T = TypeVar("T")
@@ -28,12 +31,22 @@ class DirectoryDatabase:
     """The directory's database. ``timeout`` limits each statement, in seconds.
 
     Every statement raises DirectoryAway when the database does not answer, or has no tables yet.
+
+    ``sites``: reads find what belongs to these alone (scope.py); None: everything. Writes are not limited: whoever
+    writes has read before what it is about.
     """
 
-    def __init__(self, database: Database, timeout: float = 5.0) -> None:
-        self._database, self._timeout = database, timeout
+    def __init__(self, database: Database, timeout: float = 5.0, sites: Sequence[str] | None = None) -> None:
+        self._database, self._timeout, self.sites = database, timeout, sites
+
+    def within(self, sites: Sequence[str] | None) -> "DirectoryDatabase":
+        """The same database, for a caller who sees these sites alone."""
+        return DirectoryDatabase(self._database, self._timeout, sites)
 
     async def read(self, query: str, *values: object) -> list[asyncpg.Record]:
+        if self.sites is not None:
+            query, found = scoped(query, values, self.sites)
+            return await self._answer(self._database.read(query, *found))
         return await self._answer(self._database.read(query, *values))
 
     async def page(
@@ -53,6 +66,25 @@ class DirectoryDatabase:
         """As ``Database.write``: the statement must be idempotent."""
         return await self._answer(self._database.write(statement, *values))
 
+    async def transact(self, work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
+        """What is done on this connection happens as a whole, or nothing of it. Nothing is repeated."""
+
+        async def in_transaction() -> T:
+            async with self._database.transaction() as connection:
+                return await work(connection)
+
+        return await self._answer(in_transaction())
+
+    async def as_a_whole(self, work: Callable[["DirectoryDatabase"], Awaitable[T]]) -> T:
+        """As ``transact``, for what asks a DirectoryDatabase: this one, as the transaction has it."""
+
+        async def in_transaction(connection: asyncpg.Connection) -> T:
+            inside = copy(self)
+            inside._database = cast("Database", _OneConnection(connection))
+            return await work(inside)
+
+        return await self.transact(in_transaction)
+
     async def try_write(self, table: str) -> None:
         """As ``Database.try_write``. Raises DirectoryAway, with the remedy, whatever keeps us from writing."""
         try:
@@ -69,7 +101,29 @@ class DirectoryDatabase:
         except (asyncpg.ReadOnlySQLTransactionError, LimitsNotKept) as error:
             raise DirectoryNotWritable(translated(error, self._database).message) from error
         except _AWAY as error:
+            if remedy := tls_remedy(error, self._database):
+                raise DirectoryAway(safe_message(error), remedy) from error
             raise DirectoryAway(type(error).__name__) from error
+
+
+class _OneConnection:
+    """What of a Database a transaction can do by itself."""
+
+    tls = False  # or none, which is over by now
+
+    def __init__(self, connection: asyncpg.Connection) -> None:
+        self._connection = connection
+
+    async def read(self, query: str, *values: object) -> list[asyncpg.Record]:
+        rows: list[asyncpg.Record] = await self._connection.fetch(query, *values)
+        return rows
+
+    write = read
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[asyncpg.Connection]:
+        async with self._connection.transaction():
+            yield self._connection
 
 
 @dataclass

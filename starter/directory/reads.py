@@ -1,66 +1,65 @@
 """What Connect shows without asking a workflow: SELECTs on the read model (PRODUCT.md sections 1 and 7.2).
 
-Only two things are written here: a new site, and a refusal that no workflow could record.
+Only these are written here: sites, refusals and notes that no workflow could record, and who looked at credentials.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from copy import copy
 from datetime import datetime
 from typing import Any
 
 import asyncpg
 
 from activities.database import Database
-from activities.directory.publish import sort_name
 from activities.fence import SeenLogin
-from starter.contract.answers import AttentionPage, HistoryEntry, HistoryPage, MatterPage, Site, SitePage, SystemPage
+from starter.contract.answers import (
+    AttentionPage,
+    ClientNote,
+    HistoryEntry,
+    HistoryPage,
+    MatterPage,
+    NotePage,
+    Site,
+    SiteHistory,
+    SitePage,
+    SystemPage,
+)
 from starter.contract.bodies import AttentionFilter, ClientFilter, MatterFilter, SiteEdit, SiteGiven
+from starter.contract.events import EventFilter, EventPage
+from starter.directory import events, sites
 from starter.directory.attention import systems, those_waiting
+from starter.directory.canaries import check_not_reserved
 from starter.directory.listing import counting, cursor_of, picking
-from starter.directory.matters import matter_of, open_matters
+from starter.directory.lookalikes import Lookalikes, lookalikes
+from starter.directory.matters import days_at_sites, open_matters, with_matters
 from starter.directory.paging import DirectoryDatabase, Where, opened, sealed
-from starter.errors import InstanceInUse, NoSuchSite, SiteIdTaken
+from starter.errors import ClientErased, NoSuchSite
 from workflows.domain.commands import Contracting
 from workflows.domain.dates import at_site
-from workflows.domain.errors import BillingRefTaken, NumberTaken, Refusal, Taken
+from workflows.domain.errors import BillingRefTaken, ExternalIdTaken, NumberTaken, Refusal, Taken
+from workflows.domain.journal import Entry, Event
 from workflows.domain.provisioning.provisioning import Provisioned
-from workflows.domain.systems import MAIN, spoken
+from workflows.domain.systems import MAIN
+from workflows.domain.text import folded
 from workflows.wire.messages import AnyMessage, ContractingMessage
-from workflows.wire.views import ClientView, SystemView, end_date_passed
+from workflows.wire.views import ClientView, CommandAnswer, SystemView, end_date_passed
 
 # With the newest proof of each system that is proven to do what is wanted; done by hand, it has none.
 _CLIENT = """
-SELECT c.client_id, c.revision, c.document::text AS document, c.provisioning, c.management,
+SELECT c.client_id, c.revision, c.document::text AS document, c.provisioning, c.management, c.erased_at,
   (SELECT jsonb_object_agg(s.system, to_jsonb(p)) FROM client_systems s LEFT JOIN proofs p
      ON (p.client_id, p.system, p.revision, p.kind) = (s.client_id, s.system, s.proven, 'change')
    WHERE s.client_id = c.client_id AND s.proven >= s.wanted) AS proofs,
-  (SELECT jsonb_agg(to_jsonb(m) - 'client_id' ORDER BY m.since) FROM matters m WHERE m.client_id = c.client_id)
-    AS matters
+  c.provisioning <> 'settled' OR c.waits_to_start
+    OR EXISTS (SELECT FROM matters m WHERE m.client_id = c.client_id) AS perhaps_open
 """
 _ONE = f"{_CLIENT} FROM clients c WHERE c.client_id = $1"
-_SITES = "SELECT site_id, name, timezone, systems, created_at FROM sites"
-
-# The living clients of a site that have, or are about to have, services which another instance would serve then.
-_SERVED = """
-SELECT k.key AS system, coalesce(s.systems->>k.key, 'main') AS instance, count(*) AS clients
-FROM sites s JOIN clients c USING (site_id), jsonb_each_text($2::jsonb) k
-WHERE s.site_id = $1 AND c.status <> 'decommissioned' AND k.value <> coalesce(s.systems->>k.key, 'main')
-  AND CASE k.key
-    WHEN 'telephony' THEN c.document @? '$.lines[*]' OR c.document @? '$.planned[*].details.add_lines[*]'
-    WHEN 'internet' THEN c.document @? '$.internet.account'
-      OR c.document @? '$.planned[*].details.internet.down_mbps'
-    ELSE jsonb_path_exists(c.document, '$.services[*] ? (@.kind == $kind)', jsonb_build_object('kind', k.key))
-      OR jsonb_path_exists(c.document, '$.planned[*].details.add_services[*] ? (@.kind == $kind)',
-        jsonb_build_object('kind', k.key)) END
-GROUP BY 1, 2
-"""
-_EDIT = f"""
-WITH served AS ({_SERVED}),
-edited AS (
-  UPDATE sites SET name = coalesce($3, name), systems = systems || $2::jsonb
-  WHERE site_id = $1 AND NOT EXISTS (SELECT FROM served)
-  RETURNING site_id, name, timezone, systems, created_at)
-SELECT e.*, s.served FROM (SELECT jsonb_agg(to_jsonb(served)) AS served FROM served) s LEFT JOIN edited e ON true
-"""  # noqa: S608  # put together from constants
+_AFTER_END = """
+WITH answered AS (
+  INSERT INTO answers (client_id, command_id, fingerprint, kind, changed, message) VALUES ($1, $2, $3, $4, $5, $6)
+  ON CONFLICT DO NOTHING RETURNING client_id)
+INSERT INTO history (client_id, event, at, kind, text, by, source, reason, command_id, revision, request_id)
+SELECT c.client_id, $7, $8, $4, $9, $10, $11, $12, $2, c.revision, $13 FROM clients c JOIN answered USING (client_id)"""
 
 _LINE = """
 SELECT history_id, event, at, at::text AS sort_key, kind, text, by, source, reason, command_id, revision, facts
@@ -69,24 +68,19 @@ FROM history h
 
 
 def view_of(row: asyncpg.Record, now: datetime) -> ClientView:
-    """A client of the directory, with its open matters and the proofs since it was published."""
+    """A client of the directory, with the proofs since it was published."""
     published = ClientView.model_validate_json(row["document"])
     passed = end_date_passed(published.end_date, now, published.timezone)
-    return proven(with_matters(published.model_copy(update={"end_date_passed": passed}), row), row)
+    return with_proofs(published.model_copy(update={"end_date_passed": passed}), row)
 
 
-def with_matters(view: ClientView, row: asyncpg.Record) -> ClientView:
-    """The client with its open matters."""
-    return view.model_copy(update={"matters": [matter_of(matter, view.timezone) for matter in row["matters"] or ()]})
-
-
-def proven(view: ClientView, row: asyncpg.Record) -> ClientView:
+def with_proofs(view: ClientView, row: asyncpg.Record) -> ClientView:
     """The client with the directory's newest proofs, which are there before the workflow publishes them."""
-    systems = [_proven_system(system, row["proofs"] or {}, view.timezone) for system in view.systems]
+    systems = [_with_proof(system, row["proofs"] or {}, view.timezone) for system in view.systems]
     return view.model_copy(update={"systems": systems, "provisioning": Provisioned(row["provisioning"])})
 
 
-def _proven_system(system: SystemView, proofs: Mapping[str, Any], zone: str) -> SystemView:
+def _with_proof(system: SystemView, proofs: Mapping[str, Any], zone: str) -> SystemView:
     """The system with its newest proof, if it is proven. What is skipped is not, though the directory has no more to
     wait for."""
     if system.system not in proofs or system.skipped:
@@ -99,6 +93,8 @@ def _proven_system(system: SystemView, proofs: Mapping[str, Any], zone: str) -> 
             update={
                 "actual": subject.desired,
                 "state": "proven",
+                "last_actual": None,
+                "last_seen_at": None,
                 "why": "",
                 "proven_at": proven_at if subject.subject in seen else subject.proven_at,
                 "seen": seen.get(subject.subject, subject.seen),  # done by hand, its evidence is a note
@@ -120,6 +116,12 @@ class DirectoryReads:
     def __init__(self, database: Database, timeout: float = 5.0) -> None:
         self.database = DirectoryDatabase(database, timeout)
 
+    def within(self, sites: Sequence[str] | None) -> "DirectoryReads":
+        """The same reads, for a caller who sees these sites alone; None: all."""
+        limited = copy(self)
+        limited.database = self.database.within(sites)
+        return limited
+
     async def ready(self) -> None:
         """Return when the database has our tables, and a write of ours is committed there."""
         await self.database.try_write("sites")
@@ -127,41 +129,25 @@ class DirectoryReads:
     # -- sites ------------------------------------------------------------------------------------------------------
 
     async def sites(self) -> SitePage:
-        rows = await self.database.read(_SITES)
-        items = sorted(map(_site, rows), key=lambda site: (sort_name(site.name), site.site_id))
-        return SitePage(items=items, next=None, total=len(items))
+        """All sites, retired ones included, by name."""
+        return await sites.every_site(self.database)
 
     async def site(self, site_id: str) -> Site | None:
-        rows = await self.database.read(f"{_SITES} WHERE site_id = $1", site_id)
-        return _site(rows[0]) if rows else None
+        return await sites.one_site(self.database, site_id)
 
-    async def add_site(self, new: SiteGiven) -> Site:
+    async def add_site(self, new: SiteGiven, by: str = "") -> Site:
         """Add the site. The same site twice is no error. Raises SiteIdTaken when another site has the id."""
-        await self.database.write(
-            "INSERT INTO sites (site_id, name, timezone, systems) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
-            *(new.site_id, new.name, new.timezone, new.systems),
-        )
-        site = await self.site(new.site_id)
-        if site is None or any(getattr(site, name) != getattr(new, name) for name in new.model_fields_set):
-            raise SiteIdTaken(f"There is another site {new.site_id}", "Choose another id", field="site_id")
-        return site
+        return await sites.add_site(self.database, new, by)
 
-    async def edit_site(self, site_id: str, edit: SiteEdit) -> Site:
-        """Change a site. Raises NoSuchSite, or InstanceInUse when a client of it has what another instance serves."""
-        [row] = await self.database.write(_EDIT, site_id, edit.systems, edit.name)
-        if row["site_id"]:
-            return _site(row)
-        if not row["served"]:
+    async def edit_site(self, site_id: str, edit: SiteEdit, by: str = "") -> Site:
+        """Change a site. Raises NoSuchSite, SiteInUse or InstanceInUse."""
+        if self.database.sites is not None and site_id not in self.database.sites:
             raise NoSuchSite(site_id)
-        raise InstanceInUse(
-            "; ".join(
-                f"Instance {it['instance']} serves {spoken(it['system'])} of {it['clients']} living "
-                f"client{'s' * (it['clients'] != 1)} of the site"
-                for it in row["served"]
-            ),
-            "Have these services removed first, or add another site",
-            field="systems",
-        )
+        return await sites.edit_site(self.database, site_id, edit, by)
+
+    async def site_history(self, site_id: str) -> SiteHistory:
+        """Who changed what of a site, the newest first. Raises NoSuchSite."""
+        return await sites.changes_of_site(self.database, site_id)
 
     async def at_site(self, client_id: str, message: AnyMessage) -> AnyMessage:
         """The message with the instances that serve the client's site now, where it does not say them."""
@@ -186,47 +172,80 @@ class DirectoryReads:
         return rows[0]["timezone"] if rows else None
 
     async def client(self, client_id: str, now: datetime) -> ClientView | None:
+        """The client; None: there is none. Raises ClientErased."""
         rows = await self.database.read(_ONE, client_id)
-        return view_of(rows[0], now) if rows else None
+        if rows and rows[0]["erased_at"]:
+            raise ClientErased(client_id, rows[0]["erased_at"])
+        return await self._view(rows[0], now) if rows else None
 
-    async def with_proofs(self, view: ClientView) -> ClientView:
-        """A client as its workflow shows it, with the proofs that are ahead of the workflow."""
+    async def with_proofs(self, view: ClientView, now: datetime) -> ClientView:
+        """A client as its workflow shows it, with the proofs that are ahead of the workflow, and its open matters."""
         rows = await self.database.read(_ONE, view.client_id)
         if not rows:
             return view
-        view = with_matters(view, rows[0])
-        return proven(view, rows[0]) if rows[0]["revision"] >= view.revision else view
+        [view] = await self._with_matters([view], rows, now)
+        return with_proofs(view, rows[0]) if rows[0]["revision"] >= view.revision else view
+
+    async def _view(self, row: asyncpg.Record, now: datetime) -> ClientView:
+        [view] = await self._with_matters([view_of(row, now)], [row], now)
+        return view
+
+    async def _with_matters(
+        self, views: Sequence[ClientView], rows: Sequence[asyncpg.Record], now: datetime
+    ) -> Sequence[ClientView]:
+        """The clients of these rows with their open matters, which are looked for only where there may be any."""
+        some = [view for view, row in zip(views, rows, strict=True) if row["perhaps_open"] or view.end_date_passed]
+        found = {view.client_id: view for view in await with_matters(self.database, some, now)}
+        return [found.get(view.client_id, view.model_copy(update={"matters": []})) for view in views]
+
+    async def visible(self, client_ids: Collection[str]) -> bool:
+        """Whether one of these clients is there to be seen."""
+        return bool(await self.database.read("SELECT 1 FROM clients WHERE client_id = ANY($1) LIMIT 1", [*client_ids]))
 
     async def incarnation(self, client_id: str) -> str:
         """The first run of a client's workflow; empty for an id that no client has, or ever had."""
         rows = await self.database.read("SELECT incarnation FROM clients WHERE client_id = $1", client_id)
         return rows[0]["incarnation"] if rows else ""
 
+    async def check_not_reserved(self, client_id: str) -> None:
+        """Raises ClientIdReserved for an id that only a canary may have."""
+        await check_not_reserved(self.database, client_id)
+
     async def clients(self, filters: ClientFilter, now: datetime) -> tuple[list[ClientView], str | None]:
         """A page of the list, the management client of a site first, and the cursor of the next one.
 
         Raises NoSuchPage.
         """
-        picked = picking(filters)
+        picked = picking(filters, await self._days(filters, now))
         rows, last = await self.database.page(
             f"{_CLIENT}, l.sort_key::text AS sort_text, l.sort_name "
             f"FROM ({picked.query}) l JOIN clients c USING (client_id) ORDER BY {picked.order}",
             picked.values,
             filters.limit,
         )
-        return [view_of(row, now) for row in rows], last and cursor_of(filters, last)
+        views = await self._with_matters([view_of(row, now) for row in rows], rows, now)
+        return [*views], last and cursor_of(filters, last)
 
-    async def counts(self, filters: ClientFilter) -> dict[str, int]:
+    async def those(self, client_ids: Sequence[str], now: datetime) -> list[ClientView]:
+        """These clients, in the order of the list; without those that there are not."""
+        query = f"{_CLIENT} FROM clients c WHERE c.client_id = ANY($1) ORDER BY c.sort_name, c.client_id"
+        rows = await self.database.read(query, list(client_ids))
+        return [*await self._with_matters([view_of(row, now) for row in rows], rows, now)]
+
+    async def counts(self, filters: ClientFilter, now: datetime) -> dict[str, int]:
         """The number of clients of each status. The filter applies, but for its status."""
-        query, values = counting(filters)
+        query, values = counting(filters, await self._days(filters, now))
         return {row["status"]: row["number"] for row in await self.database.read(query, *values)}
 
-    async def settled(self, client_id: str, revision: int, now: datetime) -> ClientView | None:
+    async def _days(self, filters: ClientFilter, now: datetime) -> dict[str, str]:
+        return await days_at_sites(self.database, now) if filters.open else {}
+
+    async def find_settled(self, client_id: str, revision: int, now: datetime) -> ClientView | None:
         """The client, if everything that was decided up to ``revision`` is done, or accepted as it is, and shown."""
         rows = await self.database.read(
             f"{_ONE} AND c.revision >= $2 AND c.provisioning IN ('settled', 'skipped')", client_id, revision
         )
-        return view_of(rows[0], now) if rows else None
+        return await self._view(rows[0], now) if rows else None
 
     async def logins(self, client_id: str) -> dict[str, SeenLogin]:
         """The logins of a client's lines and accounts as they were last seen; those never seen are not in it."""
@@ -239,8 +258,16 @@ class DirectoryReads:
         )
         return {row["subject"]: SeenLogin.of(row["secret"], row["known_as"] or "") for row in rows}
 
-    async def taken(self, client_id: str, numbers: Sequence[str], billing_ref: str | None) -> Taken | None:
-        """The refusal, if another client holds one of these numbers or this billing reference."""
+    async def lookalikes(
+        self, client_id: str, site: str | None, offices: Collection[str], name: str | None
+    ) -> Lookalikes:
+        """What is odd about such a client beside others of the site; of the client's own, if none is given."""
+        return await lookalikes(self.database, client_id, site, offices, name)
+
+    async def find_taken(
+        self, client_id: str, numbers: Sequence[str], billing_ref: str | None, external_ids: Collection[str] = ()
+    ) -> Taken | None:
+        """The refusal, if another client holds one of these numbers, external ids or this billing reference."""
         sql = "SELECT number FROM numbers WHERE number = ANY($1) AND client_id <> $2 ORDER BY number"
         if rows := await self.database.read(sql, list(numbers), client_id):
             return NumberTaken(
@@ -249,14 +276,28 @@ class DirectoryReads:
                 field="lines",
             )
         if billing_ref and await self.database.read(
-            "SELECT 1 FROM billing_refs WHERE billing_ref = $1 AND client_id <> $2", billing_ref, client_id
+            "SELECT 1 FROM billing_refs WHERE key = $1 AND client_id <> $2", folded(billing_ref), client_id
         ):
             return BillingRefTaken(
                 f"Billing reference {billing_ref} belongs to another client",
                 "Choose another, or leave it blank to have one generated",
                 field="billing_ref",
             )
+        if held := await self.external_ids_taken(external_ids, client_id):
+            return ExternalIdTaken(
+                f"External id {', '.join(held)} belongs to another client",
+                "Choose another, or take it from that client first",
+                field="external_ids",
+            )
         return None
+
+    async def external_ids_taken(self, external_ids: Collection[str], client_id: str | None = None) -> dict[str, str]:
+        """Which of these (``crm:4711``) another client has, or had when it ended, and which client; empty for one that
+        the caller does not see."""
+        keys = {folded(name): name for name in external_ids}
+        sql = "SELECT * FROM external_ids WHERE external_id = ANY($1) AND client_id IS DISTINCT FROM $2"
+        rows = await self.database.read(sql, [*keys], client_id) if keys else []
+        return {keys[row["external_id"]]: row["client_id"] for row in rows}
 
     # -- systems ----------------------------------------------------------------------------------------------------
 
@@ -264,9 +305,9 @@ class DirectoryReads:
         """A page of the clients that need a person, by system, the oldest first. Raises NoSuchPage."""
         return await those_waiting(self.database, filters)
 
-    async def matters(self, filters: MatterFilter) -> MatterPage:
+    async def matters(self, filters: MatterFilter, now: datetime) -> MatterPage:
         """A page of the open matters, the oldest first, and how many there are of each kind. Raises NoSuchPage."""
-        return await open_matters(self.database, filters)
+        return await open_matters(self.database, filters, now)
 
     async def systems(self) -> SystemPage:
         """The state of each system as the workers find it, and the number of clients that wait for it."""
@@ -301,21 +342,47 @@ class DirectoryReads:
             total=known[0]["total"],
         )
 
+    async def events(self, filters: EventFilter) -> EventPage:
+        """The events after a number. Raises EventsForgotten, InvalidField."""
+        return await events.events(self.database, filters)
+
+    async def notes(self, client_id: str, limit: int, cursor: str | None) -> NotePage | None:
+        """A page of the notes about a client, newest first; None for an unknown client. Raises NoSuchPage."""
+        page = await self.history(client_id, limit, cursor, Event.NOTED)
+        if page is None:
+            return None
+        notes = [ClientNote(note_id=it.history_id, at=it.at, by=it.by, text=it.text) for it in page.items]
+        return NotePage(items=notes, next=page.next, total=page.total)
+
+    async def write_after_end(self, client_id: str, entry: Entry, digest: str, answer: CommandAnswer) -> None:
+        """Append a line to the history of a client whose workflow has ended, and keep the answer. The same command is
+        one line."""
+        await self.database.write(
+            _AFTER_END,
+            *(client_id, entry.command_id, digest, entry.kind, answer.changed, answer.message),
+            *(entry.event.value, entry.at, entry.text, entry.by, entry.source, entry.reason),
+            entry.request_id,
+        )
+
     async def note_refusal(self, client_id: str, message: AnyMessage, refusal: Refusal, now: datetime) -> None:
         """Append a refusal to a client's history, with who asked and why. The same command is noted once."""
         await self.database.write(
-            "INSERT INTO history (client_id, event, at, kind, text, by, source, reason, command_id, revision, facts) "
-            "SELECT client_id, 'refused', $2, $3, $4, $5, $6, $7, $8, revision, $9 FROM clients "
+            "INSERT INTO history (client_id, event, at, kind, text, by, source, reason, command_id, revision, facts, "
+            "request_id) SELECT client_id, 'refused', $2, $3, $4, $5, $6, $7, $8, revision, $9, $10 FROM clients "
             "WHERE client_id = $1 AND NOT EXISTS (SELECT FROM history h WHERE h.client_id = $1 "
             "AND (h.event, h.kind, h.command_id, h.text) = ('refused', $3, $8, $4))",
             *(client_id, now, message.kind.value, str(refusal), message.by, message.source, message.reason),
-            *(message.command_id, refusal.facts),
+            *(message.command_id, refusal.facts, message.request_id),
         )
 
-
-def _site(row: asyncpg.Record) -> Site:
-    fields = {name: row[name] for name in Site.model_fields}
-    return Site(**{**fields, "created_at": at_site(row["created_at"], row["timezone"])})
+    async def note_look(self, client_id: str, by: str, now: datetime) -> None:
+        """Append to a client's history that somebody looks at its credentials. It is no decision of the client's."""
+        await self.database.write(
+            "INSERT INTO history (client_id, event, at, kind, text, by, source, reason, command_id, revision, facts) "
+            "SELECT client_id, 'asked', $2, 'credentials', 'Credentials shown', $3, '', '', '', revision, '{}' "
+            "FROM clients WHERE client_id = $1",
+            *(client_id, now, by),
+        )
 
 
 def _entry(row: asyncpg.Record, timezone: str) -> HistoryEntry:

@@ -13,7 +13,9 @@ from datetime import UTC, datetime
 import asyncpg
 import structlog
 
+from activities.canary.rounds import PREFIX
 from activities.database import DRIVER_ERRORS
+from activities.directory.numbering import NUMBERED
 from starter.directory.reads import DirectoryReads
 from starter.errors import DirectoryAway
 from workflows.wire.views import ClientView
@@ -22,6 +24,21 @@ log = structlog.get_logger(__name__)
 
 CHANNEL = "connect_clients"
 EVERY_CLIENT = ""
+EVENTS = "events:"  # no client's id
+MOST_KEPT = 1000  # ids of changed clients that one who waits is told
+
+
+class Changed(asyncio.Event):
+    """Set whenever a client may have changed; ``client_ids`` are those that did since it was cleared, with EVERY_CLIENT
+    among them when that may be any."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.client_ids: set[str] = set()
+
+    def clear(self) -> None:
+        super().clear()
+        self.client_ids.clear()
 
 
 class Watch:
@@ -31,13 +48,14 @@ class Watch:
     def __init__(self, dsn: str, pause: float = 1.0, heartbeat: float = 10.0) -> None:
         self._dsn = dsn
         self._pause, self._heartbeat = pause, heartbeat
-        self._watchers: dict[str, set[asyncio.Event]] = defaultdict(set)
+        self._watchers: dict[str, set[Changed]] = defaultdict(set)
         self.ended = False
 
     @contextmanager
-    def of(self, client_id: str = EVERY_CLIENT) -> Iterator[asyncio.Event]:
-        """An event that is set whenever the client, or any client, may have changed. Clear it before looking."""
-        event = asyncio.Event()
+    def of(self, client_id: str = EVERY_CLIENT) -> Iterator[Changed]:
+        """An event that is set whenever the client, or any client, may have changed; or there may be ``EVENTS``. Clear
+        it before looking."""
+        event = Changed()
         self._watchers[client_id].add(event)
         try:
             yield event
@@ -67,6 +85,7 @@ class Watch:
         try:
             connection.add_termination_listener(lambda _: lost.set())
             await connection.add_listener(CHANNEL, self._on_notification)
+            await connection.add_listener(NUMBERED, lambda *_: self._wake(EVENTS))
             for client_id in list(self._watchers):
                 self._wake(client_id)
             while not lost.is_set():
@@ -79,11 +98,14 @@ class Watch:
                 await connection.close(timeout=1)
 
     def _on_notification(self, _connection: object, _pid: int, _channel: str, client_id: str) -> None:
-        self._wake(client_id)
-        self._wake(EVERY_CLIENT)
+        self._wake(client_id, client_id)
+        if not client_id.startswith(PREFIX):  # a canary changes all the time, and no list shows it
+            self._wake(EVERY_CLIENT, client_id)
 
-    def _wake(self, client_id: str) -> None:
-        for event in self._watchers.get(client_id, ()):
+    def _wake(self, watched: str, client_id: str = EVERY_CLIENT) -> None:
+        for event in self._watchers.get(watched, ()):
+            if len(event.client_ids) < MOST_KEPT:
+                event.client_ids.add(client_id)
             event.set()
 
 
@@ -100,7 +122,7 @@ async def until_settled(
             while True:
                 changed.clear()
                 with suppress(DirectoryAway):
-                    published = await directory.settled(client_id, revision, datetime.now(UTC))
+                    published = await directory.find_settled(client_id, revision, datetime.now(UTC))
                     if published and (published.revision > revision or _decisions(published) == _decisions(decided)):
                         return published
                 with suppress(TimeoutError):

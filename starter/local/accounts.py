@@ -15,7 +15,7 @@ USERADD = (
 
 
 def account(name: str) -> Identity | None:
-    """The system account of this name."""
+    """The system account of this name, with no further group; None: there is none."""
     try:
         entry = pwd.getpwnam(name)
     except KeyError:
@@ -23,7 +23,7 @@ def account(name: str) -> Identity | None:
     return Identity(user=entry.pw_uid, group=entry.pw_gid, extra_groups=[])
 
 
-def made_account(name: str) -> Identity:
+def ensure_account(name: str) -> Identity:
     """The system account of this name, made if it does not exist. Only root can make one. Raises StartFailed."""
     if found := account(name):
         return found
@@ -31,8 +31,8 @@ def made_account(name: str) -> Identity:
     if useradd := shutil.which(USERADD[0], path=PROGRAMS):
         command = [useradd, *USERADD[1:], name]
         added = subprocess.run(command, check=False, capture_output=True, encoding="utf-8", errors="replace")
-        if made := account(name):  # by us, or by somebody at the same time
-            return made
+        if entry := account(name):  # by us, or by somebody at the same time
+            return entry
         why = added.stderr.strip()
     raise StartFailed(
         f"PostgreSQL refuses to run as root, and there is no account {name} to run it as ({why}). Make one: "

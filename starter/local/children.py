@@ -55,9 +55,7 @@ class Child:
 
     def start(self) -> None:
         """Start the program, without waiting until it is ready. What its killed predecessor left is ended."""
-        if self.process is not None:
-            signal_family(self.process.pid, signal.SIGKILL)
-            self.process.wait()
+        self.kill()
         turn_over(self.log)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -89,14 +87,17 @@ class Child:
 
     def stop(self) -> None:
         """Have it end, and after ``patience`` seconds kill it, together with everything that it started."""
-        if self.process is None:
-            return
-        if self.running:
+        if self.process is not None and self.running:
             self.process.send_signal(self.ending)
             with suppress(subprocess.TimeoutExpired):
                 self.process.wait(self.patience)
-        signal_family(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        self.kill()
+
+    def kill(self) -> None:
+        """Kill it with everything that it started, and return when it is gone. Nothing happens if it never ran."""
+        if self.process is not None:
+            signal_family(self.process.pid, signal.SIGKILL)
+            self.process.wait()
 
 
 def dying_with_us(by: signal.Signals) -> Callable[[], None] | None:

@@ -32,7 +32,9 @@ class DataFolder:
         self.postgres = self.path / "postgres"
         self.temporal = self.path / "temporal.db"
         self.token = self.path / "token"
+        self.address = self.path / "address"
         self.master_key = self.path / "master-key"
+        self.encryption_keys = self.path / "encryption-keys"
         self.passwords = self.path / "passwords"
         self.radius_secret = self.path / "radius-secret"
         self.rpc_secret = self.path / "kamailio-rpc-secret"
@@ -51,7 +53,7 @@ class DataFolder:
     def held(cls, path: Path) -> Iterator["DataFolder"]:
         """Lock the folder for this process, in our layout, after ending what an earlier run left. StartFailed."""
         folder = cls(path)
-        with folder._made() as lock, _private_files():
+        with folder._open_lock() as lock, _private_files():
             folder._take(lock.fileno())
             folder._layout.write_text(LAYOUT + "\n", encoding="utf-8")
             folder.logs.mkdir(exist_ok=True)
@@ -61,14 +63,14 @@ class DataFolder:
             finally:  # whoever has the folder leaves nothing running, however it ends
                 folder._children.unlink(missing_ok=True)
 
-    def _made(self) -> TextIO:
+    def _open_lock(self) -> TextIO:
         """Make the folder private, check that everything in it is ours, and return its lock file, open. StartFailed."""
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             found = {entry.name for entry in self.path.iterdir()} - {self._lock.name, LOST_AND_FOUND}
             self._check_layout(found)
-            made = self.path.stat()
-            if made.st_uid == os.geteuid() and not (found and made.st_mode & OF_OTHERS):
+            folder = self.path.stat()
+            if folder.st_uid == os.geteuid() and not (found and folder.st_mode & OF_OTHERS):
                 self.path.chmod(0o700)  # somebody may have made it for us, open to all
             check_ours(self.path, ACCOUNTS)
             with _private_files():
@@ -136,6 +138,7 @@ class DataFolder:
             )
         for file in (self.token, self.master_key):
             have_secret(file, secrets.token_urlsafe(32))
+        have_secret(self.encryption_keys, secrets.token_hex(32))  # clients from before get keys as they are touched
 
     def make_passwords(self, roles: Iterable[str]) -> dict[str, str]:
         """A password for each database role. A lost one is replaced, because `prepare` sets them all again."""

@@ -1,4 +1,5 @@
-"""The three databases on the embedded server: ours, Kamailio's and FreeRADIUS's, with their schemas and roles."""
+"""The databases on the embedded server, with their schemas and roles: ours, that of clients' keys, Kamailio's and
+FreeRADIUS's."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -11,14 +12,18 @@ from alembic.util import CommandError
 from sqlalchemy.exc import SQLAlchemyError
 
 from activities.database import DRIVER_ERRORS
-from activities.directory.migrations import migrate
+from activities.directory.migrations import migrate, migrate_keys
+from activities.keys.client_keys import IN_USE, KeysMissing, check_used
+from activities.keys.operator_keys import OperatorKeys
 from activities.prepare import FENCE
 from starter.local.children import StartFailed
 from starter.local.postgres import SUPERUSER, UNSAID, EmbeddedPostgres
+from starter.local.private_files import read_private
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 ACCESS = (  # each database, and a role that works in it, as in deploy/*/grants.sql
     ("connect", "connect"),
+    ("connect_keys", "connect_keys"),
     ("kamailio", "sip_prov"),
     ("kamailio", "sip_daemon"),
     ("radius", "radius_prov"),
@@ -29,6 +34,7 @@ ROLES = tuple(role for _, role in ACCESS)
 SYSTEMS = {"kamailio": DEPLOY / "kamailio", "radius": DEPLOY / "freeradius"}  # databases, and what makes their tables
 DSNS = {  # settings, and the database and role of each: the one with exactly the rights that Connect needs
     "CONNECT_DIRECTORY_DSN": ("connect", "connect"),
+    "CONNECT_KEYS_DSN": ("connect_keys", "connect_keys"),
     "CONNECT_TELEPHONY_DSN": ("kamailio", "sip_prov"),
     "CONNECT_INTERNET_DSN": ("radius", "radius_prov"),
 }
@@ -45,7 +51,7 @@ def dsns(server: EmbeddedPostgres, passfile_of: Callable[[str], Path] | None = N
 
 
 def prepare(server: EmbeddedPostgres) -> None:
-    """Bring all three to the newest schema, and give each role its password and only the rights that it needs.
+    """Bring all of them to the newest schema, and give each role its password and only the rights that it needs.
 
     Data stays as it is, and superfluous rights are taken away. If this is killed half way, the next call completes it.
     Raises StartFailed.
@@ -65,6 +71,24 @@ def lock_superuser(server: EmbeddedPostgres) -> None:
         asyncio.run(lock())
 
 
+def check_keys(server: EmbeddedPostgres, file: Path) -> None:
+    """Raises StartFailed unless the operator's keys in the file open the keys of all clients."""
+
+    async def keys_in_use() -> dict[str, int]:
+        session = await asyncpg.connect(server.dsn("connect_keys", "connect_keys"))
+        try:
+            return {row["key_id"]: row["clients"] for row in await session.fetch(IN_USE)}
+        finally:
+            await session.close()
+
+    with _start_errors(server):
+        found = asyncio.run(keys_in_use())
+    try:
+        check_used(found, OperatorKeys.parse(read_private(file)))
+    except (KeysMissing, ValueError) as error:
+        raise StartFailed(f"{file} does not fit the data beside it. {error}") from error
+
+
 @contextmanager
 def _start_errors(server: EmbeddedPostgres) -> Iterator[None]:
     try:
@@ -82,10 +106,12 @@ async def _prepare(server: EmbeddedPostgres) -> None:
     for database in ("postgres", "template1"):
         async with server.session(database) as session:
             await _close(session, database)
-    await server.ensure_database("connect", owner="connect")
-    async with server.session("connect") as session:
-        await _close(session, "connect")
+    for database in ("connect", "connect_keys"):
+        await server.ensure_database(database, owner=database)
+        async with server.session(database) as session:
+            await _close(session, database)
     await migrate(server.dsn("connect", "connect"))
+    await migrate_keys(server.dsn("connect_keys", "connect_keys"))
     for database, folder in SYSTEMS.items():
         await server.ensure_database(database)
         async with server.session(database) as session, session.transaction():

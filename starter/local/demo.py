@@ -30,13 +30,15 @@ def seed(url: str, token: str, *, doors: bool = True) -> int:
             _post(api, "/sites", SITE, "demo-site", taken_is_fine=True)
             for record in clients:
                 record |= {} if doors else {"services": []}
-                _make(api, _dated(record, today), [_dated(body, today) for body in record.pop("commands", [])])
+                _make_client(
+                    api, _with_days(record, today), [_with_days(body, today) for body in record.pop("commands", [])]
+                )
         except httpx2.HTTPError as e:
             raise StartFailed(f"{type(e).__name__} {e}") from e
     return len(clients)
 
 
-def _make(api: httpx2.Client, record: dict[str, Any], commands: list[dict[str, Any]]) -> None:
+def _make_client(api: httpx2.Client, record: dict[str, Any], commands: list[dict[str, Any]]) -> None:
     """Make one client, and send it its commands."""
     path, key = f"/clients/{record['client_id']}", f"demo-{record['client_id']}"
     present = api.get(path)
@@ -48,7 +50,7 @@ def _make(api: httpx2.Client, record: dict[str, Any], commands: list[dict[str, A
         _post(api, f"{path}/{body.pop('command')}", body, f"{key}-{number}")
 
 
-def _dated(body: dict[str, Any], today: date) -> dict[str, Any]:
+def _with_days(body: dict[str, Any], today: date) -> dict[str, Any]:
     """A body with dates in place of distances from today."""
     return {k: (today + timedelta(v)).isoformat() if k in DATES else v for k, v in body.items() if k != "commands"}
 

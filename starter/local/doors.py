@@ -102,8 +102,8 @@ class Handler(BaseHTTPRequestHandler):
             self._send(413, {"why": f"a body has at most {LARGEST_BODY} bytes"})
             return
         body = self.rfile.read(int(length))
-        given = self.headers.get("Authorization", "").encode()
-        known = hmac.compare_digest(given, f"Bearer {self.token}".encode())
+        credentials = self.headers.get("Authorization", "").encode()
+        known = hmac.compare_digest(credentials, f"Bearer {self.token}".encode())
         self._send(*(answer(body) if known else (401, {"why": "the token is not the one of the doors"})))
 
     def _change(self, body: bytes) -> Answer:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import asyncpg
 
-from starter.local.accounts import POSTGRES, made_account
+from starter.local.accounts import POSTGRES, ensure_account
 from starter.local.children import Child, Identity, StartFailed, dying_with_us, processes_in, reachable
 from starter.local.ports import HOST
 from starter.local.private_files import write_private
@@ -93,9 +93,9 @@ class EmbeddedPostgres(Child):
             **self.settings,
         }
         options = [part for name, value in conf.items() for part in ("-c", f"{name}={value}")]
-        self.argv = [self._binaries / "postgres", "-D", _named(self.data), *options]
+        self.argv = [self._binaries / "postgres", "-D", _folder_name(self.data), *options]
         super().start()
-        self.wait_until(self._ready, within=30)
+        self.wait_until(self._ready)
 
     def processes(self) -> list[int]:
         """The server and its backends, for tests that freeze or kill them. Linux only."""
@@ -104,7 +104,7 @@ class EmbeddedPostgres(Child):
     # -- its use --------------------------------------------------------------------------------------------------
 
     def password_of(self, role: str) -> str:
-        """The password of the role."""
+        """The password of a role. One that has none yet gets one by chance, which stays while this process runs."""
         if role == SUPERUSER:
             return self.password
         return self._passwords.setdefault(role, secrets.token_hex(24))
@@ -119,7 +119,7 @@ class EmbeddedPostgres(Child):
 
     @asynccontextmanager
     async def session(self, database: str = "postgres", user: str = SUPERUSER) -> AsyncIterator[asyncpg.Connection]:
-        """A connection to one database."""
+        """A connection to one database, closed at the end."""
         connection = await asyncpg.connect(self.dsn(database, user))
         try:
             yield connection
@@ -167,8 +167,8 @@ class EmbeddedPostgres(Child):
     def _run(self, doing: str, folder: Path, program: str, *options: str, command: str = "") -> None:
         """Run a program of PostgreSQL on the cluster in this folder, to its end. Raises StartFailed."""
         first, *others = options
-        done = subprocess.run(
-            [self._binaries / program, first, "-D", _named(folder), *others],
+        ended = subprocess.run(
+            [self._binaries / program, first, "-D", _folder_name(folder), *others],
             input=command,
             check=False,
             capture_output=True,
@@ -179,8 +179,8 @@ class EmbeddedPostgres(Child):
             preexec_fn=dying_with_us(signal.SIGTERM),
             **self.identity,
         )
-        if done.returncode:
-            raise StartFailed(f"PostgreSQL cannot {doing} its cluster in {self.data}:\n{done.stderr.strip()}")
+        if ended.returncode:
+            raise StartFailed(f"PostgreSQL cannot {doing} its cluster in {self.data}:\n{ended.stderr.strip()}")
 
     def _write_access(self) -> None:
         """Write which roles may connect to which database, and how (PostgreSQL manual, "The pg_hba.conf File")."""
@@ -222,7 +222,7 @@ class EmbeddedPostgres(Child):
         owner = self.data.stat() if self.data.exists() else None
         if os.geteuid() == 0:
             if owner is None or owner.st_uid == 0:
-                return made_account(self._account)
+                return ensure_account(self._account)
             return Identity(user=owner.st_uid, group=owner.st_gid, extra_groups=[])
         if owner is not None and owner.st_uid != os.geteuid():
             raise StartFailed(
@@ -241,7 +241,7 @@ class EmbeddedPostgres(Child):
         return _shared_copy(wheel) / "pginstall/bin"
 
 
-def _named(folder: Path) -> str:
+def _folder_name(folder: Path) -> str:
     """The name of a program's working folder. PostgreSQL insists on an absolute one and opens every folder above it,
     which its account may not in a private home."""
     return HERE if sys.platform == "linux" else str(folder)

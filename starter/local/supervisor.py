@@ -38,9 +38,9 @@ class Supervisor:
     Its caller must call ``look`` often, from the main thread (see ``children.dying_with_us``).
     """
 
-    def __init__(self, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, print_line: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
         self.ready = False  # everything has been up once: from now on parts get all their tries
-        self._say, self._clock = say, clock
+        self._print, self._clock = print_line, clock
         self._watched: list[Watched] = []
 
     def start(self, part: Child, tries: int | None = None) -> None:
@@ -59,7 +59,7 @@ class Supervisor:
         return bool(started)
 
     def stop(self) -> None:
-        """Stop all parts."""
+        """Stop all parts, the one that was started last first, and return when they have ended."""
         for watched in reversed(self._watched):
             watched.part.stop()
 
@@ -92,4 +92,4 @@ class Supervisor:
             raise GaveUp(f"{part.name} ended {watched.failures} times ({ended}). {part.log} says:\n{tail(part.log)}")
         pause = PAUSES[min(watched.failures, len(PAUSES)) - 1]
         watched.start_at = now + pause
-        self._say(f"{part.name} ended ({ended}); it is started again in {pause:g} s. Its log: {part.log}")
+        self._print(f"{part.name} ended ({ended}); it is started again in {pause:g} s. Its log: {part.log}")

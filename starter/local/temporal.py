@@ -14,6 +14,18 @@ from starter.local.ports import HOST, free_port
 from workflows.visibility import KEYS
 
 NAMESPACE = "default"
+DISALLOWED_HEADERS = (
+    *("request-timeout", "xdc-redirection", "xdc-redirection-api", "caller-name", "caller-type", "call-initiation"),
+    *("temporal-principal-type", "temporal-principal-name"),
+    "nexus-link",
+)
+"""Headers that no Nexus operation may bring: those that Temporal itself refuses, and the link to the caller, by which
+starter/nexus/handler.py knows the caller. One that a workflow sets would take the place of Temporal's own."""
+
+NO_FORGED_LINKS = tuple(
+    f"{part}.disallowedHeaders={json.dumps(DISALLOWED_HEADERS)}"
+    for part in ("component.nexusoperations", "nexusoperation")  # of workflows, and those that stand alone
+)
 OPTIONS = (
     *("--log-level", "warn"),
     *("--sqlite-pragma", "journal_mode=wal", "--sqlite-pragma", "synchronous=normal"),  # safe together, and 10x faster
@@ -23,6 +35,7 @@ OPTIONS = (
     *("--dynamic-config-value", "frontend.httpAllowedHosts=[]"),
     # A workflow whose task fails is reported after ten seconds instead of a minute (activities/watch).
     *("--dynamic-config-value", "system.numConsecutiveWorkflowTaskProblemsToTriggerSearchAttribute=2"),
+    *(part for value in NO_FORGED_LINKS for part in ("--dynamic-config-value", value)),
     "--ui-disable-news-fetch",
 )
 
@@ -41,7 +54,8 @@ def temporal_program() -> Path:
 class TemporalServer(Child):
     """The server as our child. Its UI answers to any name, so only starter/local/ui_proxy.py knows its address."""
 
-    def __init__(self, database: Path, port: int, log: Path) -> None:
+    def __init__(self, database: Path, port: int, log: Path, codec: str = "") -> None:
+        """``codec``: where its UI asks for what is encrypted in the clear."""
         self.port, self.program = port, temporal_program()
         ui_host, ui_port = _hidden_host(), free_port(besides={port})
         self.ui = f"{ui_host}:{ui_port}"
@@ -57,6 +71,7 @@ class TemporalServer(Child):
             "--db-filename",
             database,
             *OPTIONS,
+            *(("--ui-codec-endpoint", codec) if codec else ()),
             *attributes,
         ]
         super().__init__("Temporal", argv, log)
@@ -74,9 +89,18 @@ class TemporalServer(Child):
         return self._ask_server("operator", "namespace", "describe") is not None
 
     def has_worker(self, task_queue: str) -> bool:
-        """Whether a worker polls for tasks."""
+        """Whether a worker polls this task queue. False also while the server does not answer."""
         answer = self._ask_server("task-queue", "describe", "--task-queue", task_queue)
         return bool(answer and json.loads(answer)["pollers"])
+
+    def have_endpoint(self, name: str, task_queue: str) -> bool:
+        """Have workflows of other namespaces reach, by Nexus, those who serve this task queue. Whether they can."""
+        endpoint = ("operator", "nexus", "endpoint")
+        target = ("--target-namespace", NAMESPACE, "--target-task-queue", task_queue)
+        return any(
+            self._ask_server(*endpoint, *question, "--name", name) is not None
+            for question in (("get",), ("create", *target))
+        )
 
     def _ask_server(self, *question: str) -> str | None:
         """The server's answer to its own command line, in JSON; None: it has none."""

@@ -2,8 +2,9 @@
 
 That one answers to any name, so that a web page whose own name is made to point at 127.0.0.1 (DNS rebinding) could read
 every workflow, and act. This one answers to the names of loopback and the one that operators use, and to its own pages.
-``python -m starter.local.ui_proxy PORT UPSTREAM [ADDRESS [URL]]`` runs it, until SIGTERM: on that port of loopback, or
-of another address, in front of the UI at UPSTREAM (host:port), for operators who reach it at URL.
+``python -m starter.local.ui_proxy PORT UPSTREAM [ADDRESS [URL [API]]]`` runs it, until SIGTERM: on that port of
+loopback, or of another address, in front of the UI at UPSTREAM (host:port), for operators who reach it at URL. What the
+UI asks of its codec endpoint goes to the API (host:port), which looks who is signed in.
 """
 
 import asyncio
@@ -23,6 +24,7 @@ from starlette.types import Receive, Scope, Send
 from starter.local.ports import HOST
 from starter.web.descriptors import raise_limit
 from starter.web.http_server import Server, run
+from starter.web.security import CODEC
 
 OUR_NAMES = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?")
 LARGEST_BODY = 4 * 1024 * 1024  # bytes: Temporal takes no larger message (gRPC's default)
@@ -47,8 +49,8 @@ AWAY = (
 class UiProxy:
     """An ASGI app that hands on what ``refusal`` lets pass, and the answer as it comes, byte for byte."""
 
-    def __init__(self, upstream: str, url: str = "") -> None:
-        self._upstream, self._ours = f"http://{upstream}/", url
+    def __init__(self, upstream: str, url: str = "", api: str = "") -> None:
+        self._upstream, self._ours, self._api = f"http://{upstream}/", url, f"http://{api}/" if api else ""
         self._transport = httpx2.AsyncHTTPTransport()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -67,7 +69,7 @@ class UiProxy:
         headers = [(name, value) for name, value in scope["headers"] if name not in NOT_HANDED_ON | {b"content-length"}]
         request = httpx2.Request(
             scope["method"],
-            self._upstream,
+            self._api if self._api and scope["path"].startswith(CODEC) else self._upstream,
             headers=headers,
             content=body,
             extensions={"target": target, "timeout": SECONDS},
@@ -132,10 +134,10 @@ async def _while_there(work: Coroutine[None, None, None], receive: Receive) -> N
         working.add_done_callback(lambda _: waiting.cancel())
 
 
-async def serve(port: int, upstream: str, host: str = HOST, url: str = "") -> None:
+async def serve(port: int, upstream: str, host: str = HOST, url: str = "", api: str = "") -> None:
     """Serve the UI at ``upstream`` until the process is signalled."""
     config = uvicorn.Config(
-        UiProxy(upstream, url),
+        UiProxy(upstream, url, api),
         host=host,
         port=port,
         lifespan="off",

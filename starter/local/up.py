@@ -25,7 +25,7 @@ from activities.settings import Settings
 from starter.console.auth.sessions import link_key
 from starter.local.children import Child, StartFailed
 from starter.local.data_folder import DataFolder, have_secret
-from starter.local.databases import ACCESS, ROLES, dsns, lock_superuser, prepare
+from starter.local.databases import ACCESS, ROLES, check_keys, dsns, lock_superuser, prepare
 from starter.local.demo import seed
 from starter.local.ports import HOST, free_port, is_free, who_listens
 from starter.local.postgres import EmbeddedPostgres
@@ -33,16 +33,18 @@ from starter.local.private_files import read_private, write_private
 from starter.local.supervisor import Supervisor
 from starter.local.systems import FreeRadius, Kamailio, check_installed, daemons
 from starter.local.temporal import NAMESPACE, TemporalServer
+from starter.nexus.contract import ENDPOINT
+from starter.web.security import CODEC
 from workflows.wire.start import TASK_QUEUE
 
 TRIES = 5  # times that PostgreSQL or Temporal may end in a row: everything rests on them
 LONGEST_WORK = 25.0  # seconds that a worker or the API may need to end the work in its hands
 # Children get only the variables that they need.
-NOT_FOR_CHILDREN = ("TEMPORAL_", "CONNECT_TOKEN", "CONNECT_MASTER_KEY", "CONNECT_URL")
+NOT_FOR_CHILDREN = ("TEMPORAL_", "CONNECT_TOKEN", "CONNECT_MASTER_KEY", "CONNECT_ENCRYPTION_KEYS", "CONNECT_URL")
 OF_OTHER_PROCESSES = ("TEMPORAL_", "CONNECT_")
 OF_THE_WORKER = (
     *("CONNECT_TELEPHONY_", "CONNECT_INTERNET_", "CONNECT_JSON_TELEPHONY_", "CONNECT_JSON_INTERNET_"),
-    *("CONNECT_NAS", "CONNECT_RADIUS_SECRET", "CONNECT_SIP_RPC_", "CONNECT_PROBE_", "CONNECT_SERVES"),
+    *("CONNECT_NAS", "CONNECT_RADIUS_SECRET", "CONNECT_SIP_RPC_", "CONNECT_PROBE_", "CONNECT_SERVES", "CONNECT_CANAR"),
 )
 OF_THE_API = ("CONNECT_TOKEN", "CONNECT_HOST", "CONNECT_PORT", "CONNECT_TEMPORAL_UI_URL", "CONNECT_TRUSTED_PROXIES")
 SYSTEMS_FILE = """# `connect up` writes this file anew at each start. For one of yours, set CONNECT_SYSTEMS_FILE.
@@ -58,6 +60,11 @@ token_file = {token_file}
 OPEN_TO_THE_MACHINE = (
     "Every user of this machine can command clients at {address}, past the token: Temporal's development server asks "
     "nobody who they are. SECURITY.md says what to do about it."
+)
+
+NO_ENDPOINT = (
+    f"Workflows of other namespaces cannot call Connect: Temporal did not make its Nexus endpoint {ENDPOINT}. "
+    "docs/integrating.md, Nexus, has the command"
 )
 
 
@@ -107,7 +114,7 @@ class Local:
 
     def __init__(self, options: UpOptions, folder: DataFolder, stop_requested: Callable[[], bool]) -> None:
         self._options, self._folder, self._stop_requested = options, folder, stop_requested
-        self._supervisor = Supervisor(self._say)
+        self._supervisor = Supervisor(self._print)
         self._token = ""
         self._systems: tuple[FreeRadius, Kamailio] | None = None
         self._doors = False
@@ -117,8 +124,9 @@ class Local:
         try:
             self._start()
             self._supervisor.ready = True
-            self._say(self._ready_line())
-            self._say(OPEN_TO_THE_MACHINE.format(address=f"{HOST}:{self._options.temporal_port}"))
+            write_private(self._folder.address, f"{self._options.url}\n")  # for the command line
+            self._print(self._ready_line())
+            self._print(OPEN_TO_THE_MACHINE.format(address=f"{HOST}:{self._options.temporal_port}"))
             if self._options.demo:
                 threading.Thread(target=self._seed, daemon=True).start()
             while True:
@@ -138,23 +146,29 @@ class Local:
             log=folder.logs / "postgres.log",
         )
         self._have(postgres, TRIES)
-        temporal = TemporalServer(folder.temporal, options.temporal_port, folder.logs / "temporal.log")
+        codec = f"{options.ui_url}{CODEC}".rstrip("/")
+        temporal = TemporalServer(folder.temporal, options.temporal_port, folder.logs / "temporal.log", codec)
         temporal.env = _without(os.environ, OF_OTHER_PROCESSES)
         self._have(temporal, TRIES)
         prepare(postgres)
+        check_keys(postgres, folder.encryption_keys)
         lock_superuser(postgres)
         temporal.wait_until(temporal.ready, pause=self._pause)
+        if not temporal.have_endpoint(ENDPOINT, TASK_QUEUE):
+            self._print(NO_ENDPOINT)
         if options.systems:
             self._have_systems(postgres)
         self._have_doors()
         environment = self._environment(dsns(postgres, folder.passfile_of), temporal.address)
         for problem in _problems_of(environment):
-            self._say(problem)
+            self._print(problem)
         python = [sys.executable, "-u", "-m"]
-        proxy = [*python, "starter.local.ui_proxy", str(options.ui_port), temporal.ui]
+        where = (str(options.ui_port), temporal.ui, HOST, options.ui_url, f"{HOST}:{options.port}")
+        proxy = [*python, "starter.local.ui_proxy", *where]
         ui = Child("The Temporal UI", proxy, folder.logs / "temporal-ui.log", _without(os.environ, OF_OTHER_PROCESSES))
         self._have(ui)
-        for_worker, for_api = _without(environment, OF_THE_API), _without(environment, OF_THE_WORKER)
+        for_worker = _without(environment, OF_THE_API) | self._for_canaries(environment)
+        for_api = _without(environment, OF_THE_WORKER)
         worker = Child("The worker", [*python, "worker"], folder.logs / "worker.log", for_worker, LONGEST_WORK)
         api = Child("The API", [*python, "starter.cli.main", "serve"], folder.logs / "api.log", for_api, LONGEST_WORK)
         self._have(worker)
@@ -177,7 +191,7 @@ class Local:
         if not (options.demo or folder.doors.exists()):
             return
         if "CONNECT_SYSTEMS_FILE" in os.environ:
-            self._say("CONNECT_SYSTEMS_FILE names a file of yours, so the demonstration's doors are not there")
+            self._print("CONNECT_SYSTEMS_FILE names a file of yours, so the demonstration's doors are not there")
             return
         folder.doors.mkdir(exist_ok=True)
         have_secret(token_file := folder.doors / "token", token_urlsafe(32))
@@ -216,6 +230,7 @@ class Local:
             "CONNECT_SIP_DOMAIN": _sip_domain(),
             **urls,
             "CONNECT_MASTER_KEY_FILE": str(self._folder.master_key),
+            "CONNECT_ENCRYPTION_KEYS_FILE": str(self._folder.encryption_keys),
             "CONNECT_TOKEN_FILE": str(self._folder.token),
             "CONNECT_HOST": HOST,
             "CONNECT_PORT": str(self._options.port),
@@ -224,6 +239,12 @@ class Local:
             "TEMPORAL_NAMESPACE": NAMESPACE,
             "TEMPORAL_CONFIG_FILE": os.devnull,  # a profile of the user's is for elsewhere
         }
+
+    def _for_canaries(self, environment: Mapping[str, str]) -> dict[str, str]:
+        """What the worker needs to ask the API as a caller, where the environment names canaries."""
+        if not environment.get("CONNECT_CANARIES"):
+            return {}
+        return {"CONNECT_URL": self._options.url, "CONNECT_TOKEN_FILE": str(self._folder.token)}
 
     def _pause(self, seconds: float) -> None:
         """Let time pass, and look after everything meanwhile."""
@@ -247,28 +268,28 @@ class Local:
             demo_clients = seed(self._options.url, self._token, doors=self._doors)
         except StartFailed as e:
             if not self._stop_requested():
-                self._say(f"The demonstration is not complete: {e}")
+                self._print(f"The demonstration is not complete: {e}")
         else:
-            self._say(f"The demonstration is there: {demo_clients} clients at Riverside House")
+            self._print(f"The demonstration is there: {demo_clients} clients at Riverside House")
 
-    def _say(self, line: str) -> None:
+    def _print(self, line: str) -> None:
         _write(sys.stdout, line)
 
 
 @contextmanager
 def stop_signals() -> Iterator[Callable[[], bool]]:
     """Have Ctrl-C, SIGTERM and a closed terminal noted only. Gives the question whether one came."""
-    came: list[int] = []
+    received: list[int] = []
 
     def note(number: int, _: FrameType | None) -> None:
-        came.append(number)
+        received.append(number)
 
     stopping = [signal.SIGINT, signal.SIGTERM]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup has it
         stopping.append(signal.SIGHUP)
     before = {s: signal.signal(s, note) for s in stopping}
     try:
-        yield lambda: bool(came)
+        yield lambda: bool(received)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -13,7 +13,9 @@ from uuid import uuid4
 
 from pydantic import BaseModel
 from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import ResourceExhaustedCause as Exhausted
 from temporalio.api.enums.v1 import UpdateWorkflowExecutionLifecycleStage as Stage
+from temporalio.api.errordetails.v1 import ResourceExhaustedFailure
 from temporalio.api.update.v1 import UpdateRef, WaitPolicy
 from temporalio.api.workflowservice.v1 import PollWorkflowExecutionUpdateRequest
 from temporalio.client import (
@@ -30,26 +32,32 @@ from temporalio.common import Priority, QueryRejectCondition, WorkflowIDConflict
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.keys.client_keys import KeyDestroyed, KeysAway
+from activities.keys.encryption import Encryption
 from activities.watch.diagnosis import diagnosis
 from activities.watch.executions import Executions
 from activities.watch.matters import Matter
 from starter.errors import (
+    KeysUnreadable,
     Malfunction,
     NotDecided,
     NotRunning,
     SearchAttributeMissing,
     TemporalAway,
+    TemporalBusy,
     TemporalRefused,
     WorkflowStuck,
 )
 from starter.temporal.connection import missing_search_attributes
 from workflows.client_lifecycle import UNDECIDED, ClientLifecycle
+from workflows.domain.answers import mark_of
 from workflows.domain.errors import REFUSALS, ClientIdTaken, CommandIdReused, Refusal, refusal_of
 from workflows.domain.state import ClientState
 from workflows.visibility import attributes_at_start
-from workflows.wire.messages import AnyMessage, Message
+from workflows.wire.messages import AnyMessage
 from workflows.wire.previews import PreviewAsked, PreviewView
 from workflows.wire.start import TASK_QUEUE, ClientStart, workflow_id
+from workflows.wire.update import Message
 from workflows.wire.views import ClientView, CommandAnswer
 
 T = TypeVar("T")
@@ -57,11 +65,14 @@ Handle: TypeAlias = WorkflowHandle[ClientLifecycle, ClientView]
 
 OPERATOR = Priority(priority_key=2)
 REFUSING = (RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.RESOURCE_EXHAUSTED)
+LASTING = (Exhausted.RESOURCE_EXHAUSTED_CAUSE_PERSISTENCE_STORAGE_LIMIT,)
+"""Limits of Temporal that nobody gets below by waiting."""
 NOT_YET = (UNDECIDED, "AcceptedUpdateCompletedWorkflow")
 CREATED_BY = "created_by"
 DIAGNOSIS_TIMEOUT = 2.0  # seconds, on top of what a caller has waited for
 LAST_LOOK = 1.0  # seconds to find out whether what was not answered is recorded
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0  # seconds before a request is repeated
+TRIES = 3  # of what Temporal refuses because the workflow's task failed: some fail by chance, once
 
 
 class SendUpdate(Protocol):
@@ -87,12 +98,21 @@ class Request:
 class Gateway:
     """Starts the workflows of clients, sends them commands, and queries them.
 
-    ``patience`` limits a command and ``timeout`` a query, in seconds. Every method raises TemporalAway when Temporal,
-    or every worker, is away, and TemporalRefused when it answers and will not.
+    ``patience`` limits a command and ``timeout`` a query, in seconds; ``encryption`` is what ``client`` reads and
+    writes with. Every method raises TemporalAway when Temporal, or every worker, is away (TemporalBusy when it has
+    too much to do, KeysUnreadable when clients' keys are away), and TemporalRefused when it answers and will not.
     """
 
-    def __init__(self, client: Client, ui_url: str = "", *, patience: float = 10.0, timeout: float = 5.0) -> None:
-        self._client = client
+    def __init__(
+        self,
+        client: Client,
+        ui_url: str = "",
+        *,
+        patience: float = 10.0,
+        timeout: float = 5.0,
+        encryption: Encryption | None = None,
+    ) -> None:
+        self._client, self.encryption = client, encryption
         self._ui = f"{ui_url.rstrip('/')}/namespaces/{client.namespace}/workflows" if ui_url else ""
         self._patience = patience
         self._timeout = timeout
@@ -102,10 +122,18 @@ class Gateway:
         return f"{self._ui}/{workflow_id(client_id)}" if self._ui else ""
 
     async def ready(self) -> None:
-        """Return when Temporal answers. Raises SearchAttributeMissing."""
+        """Return when Temporal answers, and every client can be read. Raises SearchAttributeMissing."""
         async with temporal_errors(self._timeout):
+            if self.encryption:
+                await self.encryption.check()
             await self._client.service_client.check_health()
             await self._check_search_attributes()
+
+    async def have_key(self, client_id: str) -> None:
+        """Make the key that a client is encrypted with, before it is created."""
+        if self.encryption and self.encryption.keys:
+            async with temporal_errors(self._timeout):
+                await self.encryption.keys.make(client_id)
 
     async def create(self, state: ClientState, digest: str) -> ClientView:
         """Create a client, and return it when the directory has it. ``digest`` is the request's: the same one twice
@@ -121,7 +149,6 @@ class Gateway:
                 return await self._update(
                     self._starting(state, request),
                     request,
-                    f"{request.command_id}:registered",
                     "wait_registered",
                     ClientView,
                 )
@@ -136,7 +163,7 @@ class Gateway:
         request = Request(client_id, message.command_id)
         async with self._deciding(request):
             send = self._handle(client_id).execute_update
-            return await self._update(send, request, request.command_id, "command", CommandAnswer, message)
+            return await self._update(send, request, "command", CommandAnswer, message)
 
     async def client(self, client_id: str) -> ClientView:
         """The client as its workflow knows it. Raises NotRunning, WorkflowStuck."""
@@ -155,18 +182,26 @@ class Gateway:
     # -- inside -----------------------------------------------------------------------------------------------------
 
     async def _query(self, client_id: str, query: str, answer: type[T], *args: BaseModel) -> T:
+        """The answer to a query, which is asked again if the workflow's task failed by chance."""
+        tries = 0
         async with temporal_errors(self._timeout):
-            try:
-                answered: T = await self._handle(client_id).query(
-                    query, args=args, result_type=answer, reject_condition=QueryRejectCondition.NOT_OPEN
-                )
-            except WorkflowQueryRejectedError as closed:
-                raise NotRunning(client_id) from closed
-            except WorkflowQueryFailedError as error:
-                raise WorkflowStuck(client_id, f"Its workflow answers: {error}.") from error
-            except RPCError as error:
-                raise _unless_running(error, client_id) from error
-            return answered
+            while True:
+                try:
+                    answered: T = await self._handle(client_id).query(
+                        query, args=args, result_type=answer, reject_condition=QueryRejectCondition.NOT_OPEN
+                    )
+                    return answered
+                except WorkflowQueryRejectedError as closed:
+                    raise NotRunning(client_id) from closed
+                except WorkflowQueryFailedError as error:
+                    raise WorkflowStuck(client_id, f"Its workflow answers: {error}.") from error
+                except RPCError as error:
+                    tries += 1
+                    if error.status is not RPCStatusCode.FAILED_PRECONDITION or tries == TRIES:
+                        raise _unless_running(error, client_id) from error
+                except KeyDestroyed as erased:
+                    raise NotRunning(client_id) from erased
+                await asyncio.sleep(FIRST_PAUSE * tries)
 
     async def _check_search_attributes(self) -> None:
         if commands := await missing_search_attributes(self._client):
@@ -192,7 +227,7 @@ class Gateway:
 
     async def _is_recorded(self, request: Request) -> bool:
         """Whether Temporal has recorded a request that it has not answered. False also when it does not say."""
-        with suppress(RPCError, RuntimeError, TimeoutError):
+        with suppress(RPCError, RuntimeError, TimeoutError, KeysAway):
             async with asyncio.timeout(LAST_LOOK):
                 if request.signature:
                     return await _signature_of(self._handle(request.client_id)) == request.signature
@@ -249,17 +284,16 @@ class Gateway:
 
         return send
 
-    async def _update(
-        self, send: SendUpdate, request: Request, update_id: str, update: str, answer: type[T], *args: BaseModel
-    ) -> T:
+    async def _update(self, send: SendUpdate, request: Request, update: str, answer: type[T], *args: BaseModel) -> T:
         """The answer to an update, which is repeated while it is "not yet" or a renewal lost it.
 
         Each repetition is a new update, because the server repeats an old update's answer. The client itself makes sure
-        that a command counts once. The pauses grow: a renewal is brief, or takes its time.
+        that a command counts once. The pauses grow: a renewal is brief, or takes its time. Temporal keeps the id of an
+        update in the clear, so it has a digest of what the caller named the command.
         """
-        pause = FIRST_PAUSE
+        pause, tries = FIRST_PAUSE, 0
         while True:
-            request.update_id = f"{update_id}:{uuid4().hex[:8]}"
+            request.update_id = f"{mark_of(request.command_id)}:{uuid4().hex[:8]}"
             try:
                 return await send(update, args=args, id=request.update_id, result_type=answer)
             except WorkflowUpdateFailedError as failed:
@@ -267,7 +301,11 @@ class Gateway:
                 if not isinstance(cause, ApplicationError) or cause.type not in NOT_YET:
                     raise refusal_from(cause) from failed
             except RPCError as error:
-                raise _unless_running(error, request.client_id) from error
+                tries += 1
+                if error.status is not RPCStatusCode.FAILED_PRECONDITION or tries == TRIES:
+                    raise _unless_running(error, request.client_id) from error
+            except KeyDestroyed as erased:
+                raise NotRunning(request.client_id) from erased
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 
@@ -326,13 +364,26 @@ async def temporal_errors(seconds: float, remedy: str = "Repeat the request") ->
             yield
     except (TimeoutError, RPCTimeoutOrCancelledError) as error:
         raise TemporalAway("no answer in time", f"Is a worker running? {remedy}") from error
+    except KeysAway as error:
+        raise KeysUnreadable(str(error)) from error
     except RuntimeError as error:
         if not str(error).startswith("Failed client connect"):
             raise
         raise TemporalAway("no connection") from error
     except RPCError as error:
         answer = f"{error.status.name.lower()}: {error.message}"
+        if _busy(error):
+            raise TemporalBusy(answer) from error
         raise (TemporalRefused(answer) if error.status in REFUSING else TemporalAway(answer)) from error
+
+
+def _busy(error: RPCError) -> bool:
+    """Whether Temporal says that it has too much to do just now, with one workflow or as a whole. What is too large
+    for it has the same status, without a cause."""
+    if error.status is not RPCStatusCode.RESOURCE_EXHAUSTED:
+        return False
+    cause = ResourceExhaustedFailure()
+    return any(detail.Unpack(cause) and cause.cause not in LASTING for detail in error.grpc_status.details)
 
 
 def _unless_running(error: RPCError, client_id: str) -> Exception:

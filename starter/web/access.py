@@ -1,14 +1,16 @@
 """One line of log per request. Query strings and headers stay out: they may hold names, or the token.
 
-For callers without the token, a few lines are written per answer and address; the others are counted
-(``requests_repeated``).
+For callers without the token, and for requests that are turned away, a few lines are written per answer and address;
+the others are counted (``requests_repeated``).
 """
 
 import time
 
 import structlog
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from starter.request_ids import HEADER, REQUEST_ID, id_of
 from starter.web.repeats import WINDOW, Repeats
 from starter.web.security import CHECKS
 
@@ -16,13 +18,14 @@ log = structlog.get_logger(__name__)
 
 CLIENTS = "/api/v1/clients/"
 LONGEST_PATH = 200  # characters
+TOO_MANY = 429
 
 Stranger = tuple[int, str]
 """The status of an answer, and the address of the caller."""
 
 
 class AccessLog:
-    """Logs each request and the status of its answer."""
+    """Logs each request and the status of its answer, and has each answer name its request."""
 
     def __init__(self, app: ASGIApp, window: float = WINDOW) -> None:
         self._app = app
@@ -32,12 +35,14 @@ class AccessLog:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began, status = time.perf_counter(), 500
+        began, status, named = time.perf_counter(), 500, Headers(scope=scope).get(HEADER, "")
+        REQUEST_ID.set(request_id := id_of(named))
 
         async def noting(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                MutableHeaders(scope=message)[HEADER] = request_id
             await send(message)
 
         try:
@@ -45,7 +50,7 @@ class AccessLog:
         finally:
             state, address = scope.get("state", {}), (scope.get("client") or ("",))[0]
             known, check = state.get("caller") or state.get("session"), scope["path"] in CHECKS
-            if known or check or self._repeats.few((status, address)):
+            if (known and status != TOO_MANY) or check or self._repeats.few((status, address)):
                 path = printable(scope["path"])
                 write = log.debug if check else log.info
                 write(
@@ -54,6 +59,7 @@ class AccessLog:
                     path=path,
                     status=status,
                     ms=round((time.perf_counter() - began) * 1000, 1),
+                    request_id=request_id,
                     client_id=path.removeprefix(CLIENTS).partition("/")[0] if path.startswith(CLIENTS) else None,
                     **({} if known else {"address": address}),
                 )

@@ -27,7 +27,8 @@ class Names:
         """The names of a process, from its public address, the address that it listens on, and CONNECT_HOSTS."""
         listens = "127.0.0.1" if settings.host in ANY_ADDRESS else settings.host
         listens = f"[{listens}]" if ":" in listens else listens
-        public_url = settings.public_url.rstrip("/") or f"http://{listens}:{settings.port}"
+        scheme = "https" if settings.tls_certificate_file else "http"
+        public_url = settings.public_url.rstrip("/") or f"{scheme}://{listens}:{settings.port}"
         more = (host.strip() for host in settings.hosts.split(","))
         hosts = (listens, urlsplit(public_url).hostname or "", *more)
         return cls(public_url, frozenset(host.lower() for host in hosts if host))

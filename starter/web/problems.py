@@ -11,27 +11,50 @@ from starlette.exceptions import HTTPException
 
 from starter.contract.answers import Problem
 from starter.errors import (
+    EventsForgotten,
+    InvalidToken,
     Malfunction,
     NoSuchClient,
+    NoSuchMatter,
     NoSuchPage,
     NoSuchSite,
+    NoSuchToken,
+    NoSuchWebhook,
+    NotAllowed,
     NotDecided,
     StarterError,
     TemporalRefused,
     WorkflowMissing,
 )
-from workflows.domain.errors import InvalidField, NothingPlanned, Refusal, TooManyWaiting
+from starter.web.keys import RequestKey
+from workflows.domain.errors import (
+    ChangedMeanwhile,
+    CommandIdReused,
+    InvalidField,
+    NothingPlanned,
+    Refusal,
+    TooManyWaiting,
+)
+from workflows.wire.grammar import sentence
 
 # An error that is not here has the code of its nearest base class.
 CODES: dict[type[BaseException], int] = {
     Refusal: 409,
     NothingPlanned: 404,
+    ChangedMeanwhile: 412,
+    CommandIdReused: 422,  # as draft-ietf-httpapi-idempotency-key-header-07 has it, section 2.7
     TooManyWaiting: 503,
     InvalidField: 422,
     StarterError: 503,
+    EventsForgotten: 410,
+    InvalidToken: 401,
     NoSuchClient: 404,
+    NoSuchMatter: 404,
     NoSuchPage: 422,
     NoSuchSite: 404,
+    NoSuchToken: 404,
+    NotAllowed: 403,
+    NoSuchWebhook: 404,
     WorkflowMissing: 409,
     TemporalRefused: 500,
     Malfunction: 500,
@@ -42,30 +65,25 @@ TITLES = {
     403: "Not allowed to you",
     404: "No such thing",
     405: "Wrong method",
+    406: "Not such an answer",
     409: "Not allowed now",
+    410: "No longer kept",
+    412: "Changed meanwhile",
+    415: "Not such a body",
     421: "Not our name",
     422: "Malformed request",
+    429: "Too many requests",
     500: "Connect made a mistake",
     503: "Not available",
 }
-MALFORMED = {400, 413, 415}  # codes of frameworks; ours is 422 (PRODUCT.md section 7.2)
+HEADERS = {"command_id": "Idempotency-Key", "expected_revision": "If-Match"}
+"""What fields of a message are over HTTP."""
+MALFORMED = {400, 413}  # codes of frameworks; ours is 422 (PRODUCT.md section 7.2)
 RETRY_AFTER = 5
 MOST_ERRORS = 20
+OWN_WORDS = ("number_not_valid", "text_not_storable", "never_null", "said_twice")
+"""The kinds of errors of starter/contract, whose message is the whole sentence."""
 LONGEST_NAME, LONGEST_SENTENCE = 100, 400  # characters of a field and of what is wrong with it
-
-_SENTENCES = {
-    "missing": "{field} is missing. Give it",
-    "extra_forbidden": "There is no field {field}. Leave it out, or correct its name",
-    "string_too_long": "{field} is longer than {max_length} characters. Shorten it",
-    "string_too_short": "{field} is blank. Give at least {min_length} character(s)",
-    "too_long": "{field} has more than {max_length} entries. Give at most {max_length} in one change",
-    "timezone_aware": "{field} has no offset. Write the instant with it: 2027-03-01T09:00:00+00:00",
-    "json_invalid": "The body is not JSON: {error}. Correct it",
-    "model_attributes_type": "{field} is not a JSON object. Send one, as Content-Type: application/json",
-    "said_twice": "Both note and reason are given. Leave one of them out",
-    "enum": "{field} is not one of {expected}. Give one of these",
-    "literal_error": "{field} is not one of {expected}. Give one of these",
-}
 
 
 class ProblemResponse(JSONResponse):
@@ -94,7 +112,7 @@ def problem_of(error: Exception) -> Problem:
     facts: dict[str, Any] = {}
     match error:
         case Refusal(situation=situation):
-            facts = {"field": error.field}
+            facts = {"field": HEADERS.get(error.field or "", error.field)}
             if situation.status:
                 facts |= {"client_status": situation.status, "planned": [*situation.planned]}
                 facts |= {"allowed": [*situation.allowed]}
@@ -117,7 +135,7 @@ def _of_invalid(errors: list[Any]) -> Problem:
     Input that it quotes is shortened, so that an answer is never much longer than its request.
     """
     fields = [
-        {"field": _field(error), "detail": _cut(_encodable(_sentence(error)), LONGEST_SENTENCE)}
+        {"field": _field(error), "detail": _shortened(_encodable(_sentence(error)), LONGEST_SENTENCE)}
         for error in errors[:MOST_ERRORS]
     ]
     first = fields[0]
@@ -132,17 +150,24 @@ def _of_invalid(errors: list[Any]) -> Problem:
     )
 
 
-def response_to(error: Exception) -> ProblemResponse:
-    """The answer to a request that met an error."""
-    return ProblemResponse(problem_of(error), getattr(error, "headers", None))
+def response_to(error: Exception, key: RequestKey | None = None) -> ProblemResponse:
+    """The answer to a request that met an error, which its caller knows by this key."""
+    found = problem_of(error)
+    if key and found.detail:
+        in_its_words = {
+            "detail": key.as_said(found.detail),
+            "command_id": found.command_id and key.as_said(found.command_id),
+        }
+        found = found.model_copy(update=in_its_words)
+    return ProblemResponse(found, getattr(error, "headers", None))
 
 
-def described(*statuses: int) -> dict[int | str, dict[str, Any]]:
+def answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The error answers with these codes, for the OpenAPI document."""
-    return {status: _described(status) for status in sorted({*statuses, 401, 503})}
+    return {status: _answer(status) for status in sorted({*statuses, 401, 403, 503})}
 
 
-def _described(status: int) -> dict[str, Any]:
+def _answer(status: int) -> dict[str, Any]:
     example = problem(status, _EXAMPLES[status]).model_dump(exclude_none=True)
     schema = {"$ref": "#/components/schemas/Problem"}
     content = {ProblemResponse.media_type: {"schema": schema, "example": example}}
@@ -150,9 +175,16 @@ def _described(status: int) -> dict[str, Any]:
 
 
 _EXAMPLES = {
+    410: "Not every event after 17 is kept any more: those up to 4710 are gone. Read every client anew, and go on with "
+    "the oldest that is kept: leave after out.",
     401: "Send the token: Authorization: Bearer …",
-    404: "There is no client acme. GET /api/v1/clients lists those there are.",
+    403: "Nothing was done: crm has the role viewer. To edit a site takes the role operator or admin.",
+    404: "There is no client acme. Look for it in the list of clients.",
     409: "A suspended client cannot be asked to activate. The client is suspended. Unsuspend it instead.",
+    406: "Answers are application/json, and problems application/problem+json. Have Accept allow them.",
+    415: "A body is sent as application/json. Say so in Content-Type.",
+    429: "There are too many requests now, or of this token. Nothing was done. Send it again after Retry-After.",
+    412: "The client has revision 8, and this is for revision 7. Look at the client as it is now.",
     422: "end_date is not a date. Write it as 2027-02-28.",
     503: "Temporal cannot be reached: no connection. Try again shortly.",
 }
@@ -193,19 +225,17 @@ def _field(error: Mapping[str, Any]) -> str:
         return ""
     inside = [part for part in where[:-1] if re.fullmatch(r"[a-z0-9_]+", part)]
     own = where[-1:] if where and ("'" not in where[-1] and where[-1] != "InternetGiven") else []
-    return _cut(_encodable(".".join([*inside, *own])), LONGEST_NAME)
+    return _shortened(_encodable(".".join([*inside, *own])), LONGEST_NAME)
 
 
-def _cut(text: str, longest: int) -> str:
+def _shortened(text: str, longest: int) -> str:
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def _sentence(error: Mapping[str, Any]) -> str:
-    field, context = _field(error) or "The body", error.get("ctx", {})
-    if context.get("pattern") == r"\S":
-        return f"{field} is blank. Give at least one visible character"
+    field = _field(error) or "The body"
+    if error["type"] in OWN_WORDS:
+        return str(error["msg"])
     if error["type"] == "extra_forbidden" and error["loc"][0] == "query":
         return f"There is no parameter {field}. Leave it out, or correct its name"
-    if error["type"] in _SENTENCES:
-        return _SENTENCES[error["type"]].format(field=field, **{k: v for k, v in context.items() if k != "field"})
-    return f"{field}: {error['msg']}"
+    return sentence(field, error)

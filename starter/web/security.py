@@ -1,7 +1,5 @@
 """Who calls, how much they may send, and the security headers of every answer."""
 
-import hmac
-from dataclasses import dataclass
 from html import escape
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -9,11 +7,18 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from starter.errors import StarterError
+from starter.web.callers import Callers
+from starter.web.guesses import response_to_caller
 from starter.web.names import Names
 from starter.web.problems import ProblemResponse, problem
 
 LARGEST_BODY = 64 * 1024
+FORMS, LARGEST_FORM = "/clients", 512 * 1024  # a form carries what was typed into rows that its page does not show
+CODEC = "/codec/"
+LARGEST_PAYLOADS = 4 * 1024 * 1024  # bytes: Temporal takes no larger message (gRPC's default)
 GUARDED = "/api/"
+CLIENTS = "/api/v1/clients/"  # says itself which client there is not
 STATIC = "/static/"
 CHECKS = ("/healthz", "/readyz")
 """Answered under any name, because load balancers ask by address. They show only whether we work."""
@@ -42,20 +47,6 @@ OTHER_PAGE = (
 )
 
 
-@dataclass(frozen=True)
-class Caller:
-    """Whoever holds the token. Roles come later."""
-
-    name: str
-
-
-def identify(headers: Headers, token: str) -> Caller | None:
-    """The caller; None without the right token. This is the only place that decides it."""
-    scheme, _, token_sent = headers.get("Authorization", "").partition(" ")
-    known = hmac.compare_digest(token_sent.strip().encode("latin-1"), token.encode())
-    return Caller("api") if scheme.lower() == "bearer" and known else None
-
-
 def sent_by_another_page(method: str, headers: Headers) -> bool:
     """Whether, by its headers, a page of another origin sent this request, and it could change something.
 
@@ -77,10 +68,11 @@ def wants_page(scope: Scope) -> bool:
 
 
 class Security:
-    """Refuses wrong names, other sites and callers without the token before a body is read. Sets security headers."""
+    """Refuses wrong names, other pages and callers without a good token before a body is read. Sets security
+    headers."""
 
-    def __init__(self, app: ASGIApp, token: str, names: Names) -> None:
-        self._app, self._token, self._names = app, token, names
+    def __init__(self, app: ASGIApp, callers: Callers, names: Names) -> None:
+        self._app, self._callers, self._names = app, callers, names
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -98,18 +90,23 @@ class Security:
                     headers.setdefault("Strict-Transport-Security", HSTS)
             await send(message)
 
-        answer = self._refusal(scope) or self._app
+        answer = await self._refusal(scope) or self._app
         await answer(scope, receive, with_headers)
 
-    def _refusal(self, scope: Scope) -> Response | None:
+    async def _refusal(self, scope: Scope) -> Response | None:
         """The refusal; None for a request that may go on."""
         path, headers = scope["path"], Headers(scope=scope)
         if path not in CHECKS and not self._names.answer_to(headers.getlist("Host")):
             return _refused(scope, 421, "Connect has another name", UNKNOWN_HOST)
+        if "\0" in path and not path.startswith(CLIENTS):  # which no id has, and no database takes
+            return _refused(scope, 404, "There is no such page", "No address of Connect has a NUL character in it")
         if sent_by_another_page(scope["method"], headers):
             return _refused(scope, 403, "Nothing was done", OTHER_PAGE)
         if path.startswith(GUARDED):
-            caller = identify(headers, self._token)
+            try:
+                caller = await self._callers.of(headers)
+            except StarterError as error:  # unknown is not wrong, and a provider's token can be refused for a reason
+                return response_to_caller(scope, error)
             if caller is None:
                 stranger = problem(401, "Send the token: Authorization: Bearer …")
                 return ProblemResponse(stranger, {"WWW-Authenticate": "Bearer"})
@@ -141,6 +138,10 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        path = scope.get("path", "")
+        largest = LARGEST_PAYLOADS if path.startswith(CODEC) else self._largest
+        if path.startswith(FORMS):
+            largest = LARGEST_FORM
         length, seen = Headers(scope=scope).get("Content-Length", "0"), 0
         measured = length.isascii() and length.isdigit()
         declared = int(length[:20]) if measured else 0  # longer than any: int() of very long ones is slow
@@ -149,10 +150,10 @@ class BodyLimit:
             nonlocal seen
             if not measured:
                 raise HTTPException(400, "Content-Length is no number of octets. Correct it")
-            message = {} if declared > self._largest else await receive()
+            message = {} if declared > largest else await receive()
             seen += len(message.get("body", b""))
-            if max(declared, seen) > self._largest:
-                raise HTTPException(413, f"A body has at most {self._largest // 1024} KiB. Send less at once")
+            if max(declared, seen) > largest:
+                raise HTTPException(413, f"A body has at most {largest // 1024} KiB. Send less at once")
             return message
 
         await self._app(scope, limited, send)

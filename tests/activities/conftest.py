@@ -47,11 +47,11 @@ async def world(
         world = World({name: postgres.dsn(f"{name}_{test}") for name in templates}, stack)
         speak_json = database.speak_json
 
-        async def counted(connection: asyncpg.Connection) -> None:
+        async def speak_and_log(connection: asyncpg.Connection) -> None:
             await speak_json(connection)
             connection.add_query_logger(world.statements.append)
 
-        monkeypatch.setattr(database, "speak_json", counted)
+        monkeypatch.setattr(database, "speak_json", speak_and_log)
         await world.open()
         if "directory" in wanted:
             await world.show_site()

@@ -15,7 +15,7 @@ from activities.internet.adapter import RadiusInternet
 from activities.internet.order import Access
 from activities.settings import Settings
 from activities.telephony.adapter import KamailioTelephony
-from tests.support.databases import connected, fetch
+from tests.support.databases import UNHURRIED, connected, fetch
 from tests.support.orders import access_order, line_order
 from tests.support.waiting import eventually
 from workflows.domain.lifecycle import Activation, Status
@@ -130,6 +130,7 @@ def settings_for(dsns: Mapping[str, str], limits: Mapping[str, object]) -> Setti
             "master_key": MASTER_KEY.decode(),
             "sip_domain": DOMAIN,
             "pool_size": 4,
+            **({} if "attempt_seconds" in limits else UNHURRIED),
             **limits,
         }
     )

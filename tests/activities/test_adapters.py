@@ -17,7 +17,7 @@ from activities.settings import Settings
 from activities.telephony.adapter import KamailioTelephony
 from tests.activities.fixtures import MASTER_KEY, ONE, World, publication, switched
 from tests.support.fakes import FakeSystem
-from tests.support.waiting import free_port
+from tests.support.waiting import HANGING, free_port
 from workflows.domain.systems import INTERNET, TELEPHONY, SystemInstance
 from workflows.ports import ServiceSystem
 
@@ -48,21 +48,21 @@ class Stranger:
 
 
 def evidences_of(world: World) -> Evidences:
-    return Evidences(world.databases.directory, 2)
+    return Evidences(world.databases.directory, HANGING)
 
 
 def settings_with(world: World, **changes: object) -> Settings:
     return world.settings.model_copy(update={"master_key": None, **changes})
 
 
-async def made(world: World, settings: Settings) -> tuple[dict[SystemInstance, ServiceSystem], list[str]]:
+async def make_adapters(world: World, settings: Settings) -> tuple[dict[SystemInstance, ServiceSystem], list[str]]:
     """The adapters that a worker with these settings has, and what is wrong with others."""
     async with open_databases(settings) as databases:
         return adapters_of(databases, evidences_of(world))
 
 
 async def test_ours_are_used_unless_told_otherwise(world: World) -> None:
-    adapters, problems = await made(world, world.settings)
+    adapters, problems = await make_adapters(world, world.settings)
     assert isinstance(adapters[SystemInstance(TELEPHONY)], KamailioTelephony)
     assert isinstance(adapters[SystemInstance(INTERNET)], RadiusInternet)
     assert problems == []
@@ -70,7 +70,7 @@ async def test_ours_are_used_unless_told_otherwise(world: World) -> None:
 
 async def test_a_class_in_one_file_is_used_when_the_setting_names_it(world: World) -> None:
     settings = settings_with(world, telephony_adapter=f"{HERE}:OneFile", master_key=SecretStr(MASTER_KEY.decode()))
-    adapters, _ = await made(world, settings)
+    adapters, _ = await make_adapters(world, settings)
     assert type(adapters[SystemInstance(TELEPHONY)]).__name__ == "OneFile"
 
 
@@ -99,7 +99,7 @@ async def test_a_name_that_cannot_be_used_is_refused_with_the_remedy(
     world: World, name: str, why: str, remedy: str
 ) -> None:
     with pytest.raises(AdapterNotUsable) as refused:
-        await made(world, settings_with(world, telephony_adapter=name))
+        await make_adapters(world, settings_with(world, telephony_adapter=name))
     assert str(refused.value).startswith(f"CONNECT_TELEPHONY_ADAPTER is {name!r}: ")
     assert why in str(refused.value)
     assert remedy in str(refused.value)
@@ -112,7 +112,7 @@ async def test_a_file_that_is_no_python_is_refused(
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     settings = settings_with(world, internet_adapter="half_an_adapter:Half", master_key=SecretStr(MASTER_KEY.decode()))
     with pytest.raises(AdapterNotUsable, match=r"CONNECT_INTERNET_ADAPTER is .* cannot be imported"):
-        await made(world, settings)
+        await make_adapters(world, settings)
 
 
 async def test_an_instance_of_a_file_whose_adapter_cannot_be_made_is_left_out_and_said(
@@ -144,7 +144,7 @@ async def test_an_instance_of_a_file_whose_adapter_cannot_be_made_is_left_out_an
         """,
         encoding="utf-8",
     )
-    adapters, problems = await made(world, world.settings.model_copy(update={"systems_file": file}))
+    adapters, problems = await make_adapters(world, world.settings.model_copy(update={"systems_file": file}))
     assert [*map(str, adapters)] == ["telephony", "internet", "telephony york"]
     leeds, bath, hull, doors, yard, roof, shed = problems
     assert leeds.startswith(f"telephony.leeds is not served: adapter of [telephony.leeds] in {file} is")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from activities.adopting.adopt import adopt
-from activities.adopting.belongings import Belonging, CannotAdopt, Taken, Word, of_clients, read_file
+from activities.adopting.belongings import Adoption, Belonging, CannotAdopt, Word, of_clients, read_file
 from activities.adopting.survey import UNSEEN, Report, survey
 from tests.activities.fixtures import DOMAIN, ONE, TWO, World, access, lines
 from tests.support.orders import line_order
@@ -38,12 +38,12 @@ async def everything(world: World) -> dict[str, list[Any]]:
     }
 
 
-async def taken(world: World, *wanted: tuple[str, str], dry: bool = False) -> dict[str, Taken]:
+async def adopt_all(world: World, *wanted: tuple[str, str], dry: bool = False) -> dict[str, Adoption]:
     belongings = [Belonging(c, TELEPHONY if n.startswith("+") else INTERNET, n) for c, n in wanted]
     return {it.belonging.name: it for it in await adopt(world.databases, belongings, dry=dry)}
 
 
-def words(found: Mapping[str, Taken]) -> dict[str, Word]:
+def words(found: Mapping[str, Adoption]) -> dict[str, Word]:
     return {name: it.word for name, it in found.items()}
 
 
@@ -51,7 +51,7 @@ async def test_lines_and_accounts_are_taken_on_and_keep_their_secrets(world: Wor
     await subscriber(world, "+442079460001")
     await check(world, "acme", "NT-Password", "0xabc")
     before = await everything(world)
-    found = await taken(world, ("acme", ONE), ("acme", "acme"), ("acme", TWO))
+    found = await adopt_all(world, ("acme", ONE), ("acme", "acme"), ("acme", TWO))
     assert words(found) == {ONE: Word.ADOPTED, "acme": Word.ADOPTED, TWO: Word.ABSENT}
     assert found[ONE].found == f"+442079460001@{DOMAIN} in service"
     assert found["acme"].found == "radcheck with NT-Password"
@@ -71,9 +71,9 @@ async def test_lines_and_accounts_are_taken_on_and_keep_their_secrets(world: Wor
 async def test_doing_it_again_does_nothing_and_says_so(world: World) -> None:
     await subscriber(world, "442079460001")
     await check(world, "acme", "Cleartext-Password", "secret")
-    await taken(world, ("acme", ONE), ("acme", "acme"))
+    await adopt_all(world, ("acme", ONE), ("acme", "acme"))
     before = await everything(world)
-    again = await taken(world, ("acme", ONE), ("acme", "acme"))
+    again = await adopt_all(world, ("acme", ONE), ("acme", "acme"))
     assert set(words(again).values()) == {Word.OURS}
     assert await everything(world) == before
 
@@ -85,7 +85,7 @@ async def test_a_dry_run_says_the_same_and_changes_nothing(world: World) -> None
     await check(world, "ACME", "Cleartext-Password", "secret")
     wanted = [("acme", ONE), ("acme", TWO), ("acme", "acme"), ("acme", "+442079460003")]
     before, histories = await everything(world), await world.rows("directory", "SELECT * FROM history")
-    dry = await taken(world, *wanted, dry=True)
+    dry = await adopt_all(world, *wanted, dry=True)
     assert await everything(world) == before
     assert await world.rows("directory", "SELECT * FROM history") == histories
     assert words(dry) == {
@@ -94,18 +94,18 @@ async def test_a_dry_run_says_the_same_and_changes_nothing(world: World) -> None
         "acme": Word.REFUSED,
         "+442079460003": Word.ABSENT,
     }
-    assert await taken(world, *wanted) == dry
+    assert await adopt_all(world, *wanted) == dry
 
 
 async def test_an_account_has_the_id_of_its_client(world: World) -> None:
     await check(world, "acme-router", "Cleartext-Password", "x")
-    found = (await taken(world, ("acme", "acme-router")))["acme-router"]
+    found = (await adopt_all(world, ("acme", "acme-router")))["acme-router"]
     assert (found.word, "with the id acme-router" in found.found) == (Word.REFUSED, True)
 
 
 async def test_two_at_once_are_one(world: World) -> None:
     await subscriber(world, "442079460001")
-    one, two = await asyncio.gather(taken(world, ("acme", ONE)), taken(world, ("bolt", ONE)))
+    one, two = await asyncio.gather(adopt_all(world, ("acme", ONE)), adopt_all(world, ("bolt", ONE)))
     owners = await world.rows("telephony", "SELECT client_id FROM connect_fence WHERE subject LIKE 'line:%'")
     assert sorted([one[ONE].word, two[ONE].word]) in ([Word.ADOPTED, Word.REFUSED], [Word.ADOPTED, Word.ADOPTED])
     assert len(owners) == 1
@@ -117,7 +117,7 @@ async def test_what_another_client_owns_is_refused(world: World) -> None:
     await subscriber(world, "442079460002")
     await world.register("corp")
     await world.telephony.ensure(lines("corp", 1, one=True))
-    found = await taken(world, ("acme", ONE), ("acme", TWO))
+    found = await adopt_all(world, ("acme", ONE), ("acme", TWO))
     assert found[ONE].found == "it is, or was, corp's. When Connect gives it to acme, it gets a new secret"
     assert found[TWO].found == "bolt holds the number. Have it ceased there first"
     assert set(words(found).values()) == {Word.REFUSED}
@@ -125,8 +125,8 @@ async def test_what_another_client_owns_is_refused(world: World) -> None:
 
 async def test_a_list_that_named_a_client_who_never_was_can_be_put_right(world: World) -> None:
     await subscriber(world, "442079460001")
-    assert words(await taken(world, ("amce", ONE))) == {ONE: Word.ADOPTED}
-    assert words(await taken(world, ("acme", ONE))) == {ONE: Word.ADOPTED}
+    assert words(await adopt_all(world, ("amce", ONE))) == {ONE: Word.ADOPTED}
+    assert words(await adopt_all(world, ("acme", ONE))) == {ONE: Word.ADOPTED}
     (line,) = (await world.telephony.ensure(lines("acme", 1, one=True))).findings
     assert line.seen["secret"] == "its own"
 
@@ -147,7 +147,7 @@ async def test_an_account_that_could_not_be_kept_as_it_is_is_refused(
 ) -> None:
     for row in rows:
         await check(world, *row)
-    found = (await taken(world, ("acme", "acme")))["acme"]
+    found = (await adopt_all(world, ("acme", "acme")))["acme"]
     assert found.word is Word.REFUSED
     assert why in found.found
 
@@ -155,7 +155,7 @@ async def test_an_account_that_could_not_be_kept_as_it_is_is_refused(
 @pytest.mark.parametrize("attribute", SCHEMES)
 async def test_every_scheme_of_a_password_is_kept(world: World, attribute: str) -> None:
     await check(world, "acme", attribute, "kept")
-    assert words(await taken(world, ("acme", "acme"))) == {"acme": Word.ADOPTED}
+    assert words(await adopt_all(world, ("acme", "acme"))) == {"acme": Word.ADOPTED}
     for revision, on in ((1, True), (2, False), (3, True)):
         await world.internet.ensure(access("acme", revision, on=on))
     assert await world.rows("internet", "SELECT attribute, value FROM radcheck") == [(attribute, "kept")]
@@ -164,20 +164,20 @@ async def test_every_scheme_of_a_password_is_kept(world: World, attribute: str) 
 async def test_twins_are_taken_on_together_and_a_doubtful_spelling_is_not(world: World) -> None:
     for username in ("442079460001", "+442079460001", "02079460002"):
         await subscriber(world, username)
-    found = await taken(world, ("acme", ONE), ("acme", TWO))
+    found = await adopt_all(world, ("acme", ONE), ("acme", TWO))
     assert found[ONE].found == f"+442079460001@{DOMAIN} in service, 442079460001@{DOMAIN} in service"
     assert "Set CONNECT_SIP_COUNTRY" in found[TWO].found
     await world.open(limits={"sip_country": "GB"})
-    assert words(await taken(world, ("acme", TWO))) == {TWO: Word.ADOPTED}
+    assert words(await adopt_all(world, ("acme", TWO))) == {TWO: Word.ADOPTED}
 
 
 async def test_a_client_that_connect_has_is_told_of_it_until_a_change_sees_more(world: World) -> None:
     await world.register("acme", ONE)
     await subscriber(world, "+442079460001")
     assert await of_clients(world.databases.directory, ["acme"]) == [Belonging("acme", TELEPHONY, ONE, MAIN)]
-    await taken(world, ("acme", ONE))
+    await adopt_all(world, ("acme", ONE))
     await subscriber(world, "+442079460002")
-    await taken(world, ("acme", TWO))
+    await adopt_all(world, ("acme", TWO))
     ((evidence,),) = await world.rows("directory", "SELECT findings::text FROM proofs WHERE revision = 0")
     assert all(it in evidence for it in (ONE, TWO, "its own", "known_as"))
     texts = await world.rows("directory", "SELECT text FROM history WHERE by = 'connect systems adopt' ORDER BY text")
@@ -186,7 +186,7 @@ async def test_a_client_that_connect_has_is_told_of_it_until_a_change_sees_more(
 
 async def test_a_rotation_of_what_was_taken_on_gives_it_a_derived_secret(world: World) -> None:
     await subscriber(world, "+442079460001")
-    await taken(world, ("acme", ONE))
+    await adopt_all(world, ("acme", ONE))
     (line,) = (await world.telephony.ensure(line_order("acme", 1, {ONE: True}, secret_version=2))).findings
     assert line.seen["secret"] == "derived, version 2"
 
@@ -201,12 +201,14 @@ async def test_an_unknown_client_or_instance_is_refused_and_nothing_is_done(worl
 def test_a_list_is_read_as_people_write_it(tmp_path: Path) -> None:
     file = tmp_path / "list.csv"
     file.write_text(
-        "\ufeffclient_id,name\r\n# the ground floor\r\nacme, +44 20 7946 0001\r\n\r\nacme,acme-router\r\n",
+        "\ufeffclient_id,name\r\n# the ground floor\r\nacme, +44 20 7946 0001\r\n"
+        "\r\nacme,acme-router\r\nbolt,'+442079460002\r\n",
         encoding="utf-8",
     )
     assert read_file(file, "york", MAIN) == [
         Belonging("acme", TELEPHONY, ONE, "york"),
         Belonging("acme", INTERNET, "acme-router", MAIN),
+        Belonging("bolt", TELEPHONY, "+442079460002", "york"),  # as Connect writes it for spreadsheets
     ]
 
 
@@ -217,6 +219,7 @@ def test_a_list_is_read_as_people_write_it(tmp_path: Path) -> None:
         ("acme,", "line 2: write client_id,name"),
         ("acme,+44,x", "line 2: write client_id,name"),
         ("acme,+4420", r"line 2: \+4420 is no telephone number"),
+        ("bolt,4.42E+11", r"line 2: a spreadsheet has rounded 4.42E\+11"),
         ("bolt,+442079460001", r"line 2: \+442079460001 is acme's already"),
     ],
 )

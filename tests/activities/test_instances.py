@@ -32,7 +32,7 @@ TAKEN = (
 DOORS = '[doors]\ntitle = "Doors"\nin_building = true\n[doors.main]\nurl = "https://doors.example/v1"\n'
 
 
-def read(tmp_path: Path, text: str, **settings: object) -> Instances:
+def instances_of(tmp_path: Path, text: str, **settings: object) -> Instances:
     """What a file with this text names."""
     file = tmp_path / "systems.toml"
     file.write_text(text, encoding="utf-8")
@@ -48,7 +48,7 @@ def test_without_a_file_there_are_the_two_kinds_and_their_main_instances() -> No
 
 
 def test_a_further_kind_has_its_title_and_an_address(tmp_path: Path) -> None:
-    found = read(tmp_path, DOORS)
+    found = instances_of(tmp_path, DOORS)
     assert (found.kinds["doors"].title, found.kinds["doors"].in_building) == ("Doors", True)
     main = found.instances[SystemInstance("doors", "main")]
     assert (main.url, main.adapter) == ("https://doors.example/v1", JSON_FURTHER)
@@ -56,7 +56,7 @@ def test_a_further_kind_has_its_title_and_an_address(tmp_path: Path) -> None:
 
 def test_an_instance_has_its_own_address_and_nothing_of_the_main_one(tmp_path: Path) -> None:
     london = '[telephony.london]\ndsn = "postgresql://london/kamailio"\nsip_domain = "london.example"\n'
-    found = read(tmp_path, london, sip_rpc_urls="http://main:5060/RPC", attempt_seconds=90)
+    found = instances_of(tmp_path, london, sip_rpc_urls="http://main:5060/RPC", attempt_seconds=90)
     instance = found.instances[SystemInstance("telephony", "london")]
     assert (instance.dsn, instance.adapter) == ("postgresql://london/kamailio", KAMAILIO)
     assert instance.settings.sip_domain == "london.example"
@@ -69,16 +69,16 @@ def test_an_instance_has_its_own_address_and_nothing_of_the_main_one(tmp_path: P
 def test_a_worker_serves_all_that_is_named_or_what_its_setting_leaves_to_it(tmp_path: Path) -> None:
     text = f'{DOORS}\n[doors.annex]\nurl = "https://annex.example/v1"\n[telephony.london]\ndsn = "postgresql://l/k"\n'
     everything = ["telephony:main", "internet:main", "doors:main", "doors:annex", "telephony:london"]
-    assert served(read(tmp_path, text)) == everything
-    assert served(read(tmp_path, text, serves="telephony:london, doors:*")) == everything[2:]
-    found = read(tmp_path, text, serves="telephony:paris,internet:main")
+    assert served(instances_of(tmp_path, text)) == everything
+    assert served(instances_of(tmp_path, text, serves="telephony:london, doors:*")) == everything[2:]
+    found = instances_of(tmp_path, text, serves="telephony:paris,internet:main")
     assert served(found) == ["internet:main"]
     (problem,) = found.problems
     assert problem == f"CONNECT_SERVES: 'telephony:paris' is no instance. Name some of {', '.join(everything)}"
 
 
 def test_a_setting_of_an_instance_is_called_as_it_stands_in_the_file(tmp_path: Path) -> None:
-    found = read(tmp_path, DOORS).instances
+    found = instances_of(tmp_path, DOORS).instances
     assert found[SystemInstance("telephony")].setting("dsn") == "CONNECT_TELEPHONY_DSN"
     assert found[SystemInstance("internet")].setting("token") == "CONNECT_JSON_INTERNET_TOKEN"
     assert found[SystemInstance("doors")].setting("url") == f"url of [doors.main] in {tmp_path / 'systems.toml'}"
@@ -139,15 +139,15 @@ def served(found: Instances) -> list[str]:
         ("[telephony]\ntitle = 'Phones'", "telephony.title does not belong", "Leave it out"),
         (
             "[telephony.b]\ndsn = 'postgresql://x'\ncalls_in_progress = 'perhaps'",
-            "calls_in_progress is wrong",
-            "Correct",
+            "calls_in_progress is not one of 'end' or 'finish'",
+            "Give one",
         ),
     ],
 )
 def test_what_is_wrong_is_said_with_the_place_and_the_remedy_and_the_rest_holds(
     tmp_path: Path, text: str, place: str, remedy: str
 ) -> None:
-    found = read(tmp_path, text if text.startswith(("[doors", "doors")) else f"{text}\n{DOORS}")
+    found = instances_of(tmp_path, text if text.startswith(("[doors", "doors")) else f"{text}\n{DOORS}")
     (problem,) = found.problems
     assert place in problem
     assert remedy in problem
@@ -170,7 +170,7 @@ def test_every_word_that_stands_beside_the_names_of_systems_is_reserved() -> Non
 
 
 def test_names_that_differ_in_capitals_alone_are_told_apart(tmp_path: Path) -> None:
-    found = read(tmp_path, f"{DOORS}[doors.Main]\nurl = 'https://x'\n[Doors.main]\nurl = 'https://x'\n")
+    found = instances_of(tmp_path, f"{DOORS}[doors.Main]\nurl = 'https://x'\n[Doors.main]\nurl = 'https://x'\n")
     instance, kind = found.problems
     assert "doors.Main cannot be the name of an instance, and differs from main in capital letters alone" in instance
     assert "Doors cannot be the name of a kind, and differs from doors in capital letters alone" in kind
@@ -178,10 +178,10 @@ def test_names_that_differ_in_capitals_alone_are_told_apart(tmp_path: Path) -> N
 
 
 def test_a_kind_without_an_instance_that_can_be_used_is_not_offered(tmp_path: Path) -> None:
-    found = read(tmp_path, "[gates.main]\ntoken = 'x'\n")
+    found = instances_of(tmp_path, "[gates.main]\ntoken = 'x'\n")
     assert len(found.problems) == 1
     assert "gates" not in found.kinds
 
 
 def test_a_file_that_was_saved_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
-    assert read(tmp_path, f"\ufeff{DOORS}").problems == ()
+    assert instances_of(tmp_path, f"\ufeff{DOORS}").problems == ()

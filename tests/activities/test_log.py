@@ -5,7 +5,6 @@ import logging
 from collections.abc import Callable, Iterator
 from typing import Annotated
 
-import httpx2
 import pytest
 import structlog
 from asyncpg import UniqueViolationError
@@ -15,6 +14,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.log import set_up
 from tests.support.exchange import Exchange
+from tests.support.waiting import http_client
 
 
 @pytest.fixture(autouse=True)
@@ -58,7 +58,7 @@ def test_a_traceback_shows_no_local_variable(as_json: bool, capsys: pytest.Captu
 async def test_an_address_that_was_asked_is_not_logged(capsys: pytest.CaptureFixture[str]) -> None:
     """That of Kamailio's JSON-RPC ends in a secret."""
     set_up(json=True)
-    async with Exchange() as exchange, httpx2.AsyncClient(trust_env=False) as client:
+    async with Exchange() as exchange, http_client() as client:
         await client.post(f"{exchange.url}/open-sesame", json={"method": "ul.lookup", "params": ["location", "x"]})
     assert exchange.paths == {"/RPC/open-sesame"}
     assert "sesame" not in capsys.readouterr().err

@@ -18,7 +18,7 @@ from activities.internet.nas import read_nases
 from activities.settings import Settings
 from starter.cli.main import app
 from starter.local.postgres import EmbeddedPostgres, installed_wheel
-from starter.local.temporal import OPTIONS
+from starter.local.temporal import DISALLOWED_HEADERS, NO_FORGED_LINKS, OPTIONS
 from tests.architecture.compose import ROOT, SCHEMA, compose, services, used_variables, variables
 from tests.support.databases import fetch
 from tests.support.waiting import free_port
@@ -28,7 +28,10 @@ OURS = ("migrate", "worker", "api")
 DOCKERFILES = sorted(
     path.relative_to(ROOT).as_posix() for path in [ROOT / "Dockerfile", *ROOT.glob("deploy/**/*.Dockerfile")]
 )
-HAVE_DEFAULTS = {"SIP_GATEWAY", "SIP_GATEWAY_PORT", "RADIUS_MESSAGE_AUTHENTICATOR", "RADIUS_CLIENTS_IPV6"}
+HAVE_DEFAULTS = {
+    *("SIP_GATEWAY", "SIP_GATEWAY_PORT", "RADIUS_MESSAGE_AUTHENTICATOR", "RADIUS_CLIENTS_IPV6", "CANARIES"),
+    *("OIDC_ISSUER", "OIDC_AUDIENCE", "OIDC_CLIENT_ID", "OIDC_ROLE_CLAIM", "OIDC_ROLES"),
+}
 FOLDERS = {"kamailio": "deploy/kamailio/*.cfg", "freeradius": "deploy/freeradius/*.conf"}
 OF_LIBRARIES = {"PGOPTIONS"}
 
@@ -88,7 +91,7 @@ def test_our_processes_are_told_what_they_know(service: str) -> None:
     Settings(**{name.removeprefix("CONNECT_").lower(): value for name, value in settings.items()})
     others = {name: value for name, value in environment.items() if name not in settings}
     assert all(name.startswith("TEMPORAL_") for name in others)
-    assert understood_by_temporal(others) == set(others)
+    assert variables_of_temporal(others) == set(others)
 
 
 @pytest.mark.parametrize("service", ["migrate", "api"])
@@ -98,14 +101,14 @@ def test_only_workers_are_told_of_the_systems_databases(service: str) -> None:
     assert not of_systems & set(services()[service]["environment"])
 
 
-def understood_by_temporal(environment: dict[str, str]) -> set[str]:
+def variables_of_temporal(environment: dict[str, str]) -> set[str]:
     """Variables that temporalio.envconfig does not ignore."""
 
-    def read(variables: dict[str, str]) -> dict[str, Any]:
+    def profile_of(variables: dict[str, str]) -> dict[str, Any]:
         return dict(ClientConfigProfile.load(disable_file=True, override_env_vars=variables).to_dict())
 
     without = {name: {n: v for n, v in environment.items() if n != name} for name in environment}
-    return {name for name in environment if read(without[name]) != read(environment)}
+    return {name for name in environment if profile_of(without[name]) != profile_of(environment)}
 
 
 @pytest.mark.parametrize("service", OURS)
@@ -141,7 +144,7 @@ def test_a_new_env_fills_in_every_secret(tmp_path: Path) -> None:
     values = dict(line.split("=", 1) for line in made.stdout.splitlines() if line and not line.startswith("#"))
     assert values.keys() == variables().keys()
     secrets = [values[name] for name, example in variables().items() if not example]
-    assert all(re.fullmatch("[0-9a-f]{48}", secret) for secret in secrets), "safe in a URL, and long enough"
+    assert all(re.fullmatch("[0-9a-f]{64}", secret) for secret in secrets), "safe in a URL, and long enough"
     assert len(set(secrets)) == len(secrets)
 
 
@@ -275,3 +278,11 @@ def test_temporals_http_api_answers_to_no_host() -> None:
     text = (ROOT / "deploy/compose/temporal.yaml").read_text(encoding="utf-8")
     assert yaml.safe_load(text)["frontend.httpAllowedHosts"] == [{"value": [], "constraints": {}}]
     assert "frontend.httpAllowedHosts=[]" in OPTIONS, "as the tests of a page of another site have it"
+
+
+def test_no_workflow_says_to_temporal_who_calls_by_nexus() -> None:
+    settings = yaml.safe_load((ROOT / "deploy/compose/temporal.yaml").read_text(encoding="utf-8"))
+    for wanted in NO_FORGED_LINKS:
+        assert wanted in OPTIONS, "as the tests of callers by Nexus have it"
+        name = wanted.partition("=")[0]
+        assert settings[name] == [{"value": [*DISALLOWED_HEADERS], "constraints": {}}]

@@ -172,6 +172,7 @@ def test_only_who_needs_a_secret_has_it() -> None:
     assert have == {
         "postgres-password": {"postgres"},
         "master-key": {"worker", "api"},
+        "encryption-keys": {"worker", "api"},
         "token": {"api"},
         "sip-daemon-password": {"kamailio"},
         "sip-rpc-secret": {"kamailio", "worker"},

@@ -26,7 +26,7 @@ LINK = re.compile(r"(?:\]\(|src=\"|srcset=\")([^)\"]+)")
 NAME = re.compile(r"[A-Z][a-z]+[A-Z]\w+|[A-Z][A-Z0-9]*_[A-Z0-9_]+[A-Z0-9]")
 FILE = re.compile(r"[\w.*/-]+\.(?:py|md|yml|html|js|css|toml|cfg|conf|sql|lock|sh)")
 OTHERS = ("TEMPORAL_", "CONNECT_")  # names of Temporal's, and settings, which are looked up apart
-FOREIGN_NAMES = {"OurExchange"}  # of an example
+FOREIGN_NAMES = {"LibreOffice", "EventSource", "OurExchange"}  # of other programs, and an example
 FOREIGN_FILES = {"temporal.toml", "rpc-path.cfg", "mods-config/sql/main/postgresql/queries.conf"}
 
 page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -154,13 +154,26 @@ def test_every_file_exists(page: Path) -> None:
 
 @page
 def test_every_setting_and_name_of_the_code_exists(page: Path) -> None:
-    settings = {f"CONNECT_{field.upper()}" for field in Settings.model_fields}
+    settings = {f"CONNECT_{field.upper()}" for field in Settings.model_fields} | {"CONNECT_URL"}  # the command line's
     for name, more in re.findall(r"\b(CONNECT_[A-Z_]*[A-Z])(_…)?", text_of(page)):
         begins = any(setting.startswith(f"{name}_") for setting in settings)
         assert begins if more else name in settings, f"there is no setting {name}{more}"
     for name in spans(page):
         if NAME.fullmatch(name) and name not in FOREIGN_NAMES and not name.startswith(OTHERS):
             assert name in words(), f"there is no {name}"
+
+
+def test_a_step_of_a_typical_change_names_the_files_in_which_its_classes_and_tables_are() -> None:
+    changes = text_of(ROOT / "docs" / "design.md").partition("## Twelve typical changes")[2].partition("\n## ")[0]
+    steps = [
+        SPAN.findall(step) for step in re.findall(r"^\d\. (.+?)(?=\n\d\. |\n\n)", changes, re.MULTILINE | re.DOTALL)
+    ]
+    assert len(steps) > 50
+    for step in steps:
+        code = "".join(text_of(ROOT / span) for span in step if span.endswith(".py") and "/" in span)
+        for name in step:
+            if code and re.fullmatch("_?[A-Z]\\w+|_\\w+", name):
+                assert re.search(rf"\b{name}\b", code), f"{name} is in none of {step}"
 
 
 @page

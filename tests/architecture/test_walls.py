@@ -13,6 +13,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ("workflows", "activities", "starter", "bench", "deploy")
+OF_THE_COMMAND_LINE = re.compile(r"starter(\.(cli|client|sheets|telephones|wording)\b.*)?|workflows(\.domain\b.*)?")
+LIBRARIES = {"httpx2", "phonenumbers", "rich", "typer", "xlsxwriter"}  # what the command line may import beside these
 BIN = Path(sys.executable).parent
 BANNED = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["ruff"]["lint"][
     "flake8-tidy-imports"
@@ -46,6 +48,17 @@ def test_a_circle_of_packages_is_found() -> None:
     assert circle_in(graph, "house") == []
     graph.add_import(importer="house.c", imported="house.a.y")
     assert set(circle_in(graph, "house")) == {"house.a", "house.b", "house.c"}
+
+
+def test_the_command_line_talks_http_like_any_other_caller() -> None:
+    """But for ``processes``, which starts them. It knows the client, what words and files look like, and the domain."""
+    graph = grimp.build_graph("workflows", "activities", "starter", include_external_packages=True, cache_dir=None)
+    graph.remove_module("starter.cli.processes")
+    modules = {"starter.cli", *graph.find_descendants("starter.cli")}
+    reached = set().union(*map(graph.find_upstream_modules, modules))
+    assert "starter.client.connect" in reached
+    strange = {module for module in reached if not OF_THE_COMMAND_LINE.fullmatch(module)}
+    assert {module.partition(".")[0] for module in strange} - sys.stdlib_module_names <= LIBRARIES
 
 
 def circle_in(graph: grimp.ImportGraph, package: str) -> list[str]:

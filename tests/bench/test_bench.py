@@ -20,7 +20,7 @@ SUBJECTS = {"ours", "http", "floor", "plain"}
 def result(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     file = tmp_path_factory.mktemp("bench") / "smoke.json"
     bench = [sys.executable, "-m", "bench", "--smoke", "--json", str(file)]
-    ran = subprocess.run(bench, cwd=ROOT, capture_output=True, encoding="utf-8", timeout=HANGING, check=False)
+    ran = subprocess.run(bench, cwd=ROOT, capture_output=True, encoding="utf-8", timeout=10 * HANGING, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert f"Written to {file}" in ran.stdout.replace("\n", "")
     found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))

@@ -6,18 +6,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, async_playwright
 
 from starter.console.auth.sessions import COOKIE, Sessions
 from tests.support.service import HOME, TOKEN, Service
+from tests.support.waiting import HANGING
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
+NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")  # the first has no window
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-PATIENCE = 30_000.0  # milliseconds that a page may take: the machine may have much else to do
-SOON = 1000.0  # milliseconds in which a change elsewhere is to be seen
+PATIENCE = 1000 * HANGING  # milliseconds that a page may take: the machine may have much else to do
 WIDE, NARROW = 1360, 360
 Theme = Literal["light", "dark"]
 
@@ -45,6 +45,13 @@ async def running_browser(*arguments: str) -> AsyncIterator[Browser]:
             await browser.close()
 
 
+async def new_context(browser: Browser, **options: Any) -> BrowserContext:
+    """A context whose pages may take as long as a busy machine needs."""
+    context = await browser.new_context(**options)
+    context.set_default_timeout(PATIENCE)
+    return context
+
+
 async def fits(page: Page) -> bool:
     """Whether nobody has to scroll sideways, when the page has its styles."""
     await page.wait_for_load_state()
@@ -70,7 +77,8 @@ class Browsers:
     ) -> Page:
         """An empty tab of a new browser, where nobody is signed in. Addresses are the service's, or begin with /."""
         home = url or self.service.url
-        context = await self.browser.new_context(
+        context = await new_context(
+            self.browser,
             base_url=home,
             color_scheme=theme,
             viewport={"width": width, "height": height},
@@ -78,7 +86,6 @@ class Browsers:
             locale="en-GB",
             reduced_motion="reduce",
         )
-        context.set_default_timeout(PATIENCE)
         context.on("console", self._hear)
         context.on("weberror", lambda error: self.complaints.append(f"error in the page: {error.error}"))
         context.on("request", lambda request: self._look(request, home))

@@ -18,12 +18,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlencode
 
-import httpx2
 from playwright.async_api import Browser, Page
 
 from tests.browser.browsing import NARROW, WIDE, Theme, running_browser
 from tests.support.databases import connected
-from tests.support.waiting import eventually, free_port
+from tests.support.waiting import eventually, free_port, http_client
 
 FOLDER = Path(__file__).parents[2] / "docs" / "screenshots"
 CONNECT = Path(sys.executable).with_name("connect")
@@ -147,7 +146,7 @@ async def shoot(folder: Path) -> None:
     headers = {"Authorization": f"Bearer {token}", "Prefer": "wait=20"}
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
-    async with running_browser() as browser, httpx2.AsyncClient(headers=headers, trust_env=False, timeout=40) as caller:
+    async with running_browser() as browser, http_client(headers=headers) as caller:
         client = f"{home}/api/v1/clients"
         for command, body in (
             ("unsuspend", {"source": "billing", "last_day": str(_day(20)), "reason": "paid by then"}),

@@ -1,13 +1,18 @@
 """The Clients page, as an operator works with it."""
 
+import codecs
 import csv
 import io
+import re
 from typing import Any
 
+import openpyxl
 import pytest_asyncio
+from openpyxl.worksheet.worksheet import Worksheet
 from playwright.async_api import Page, expect
 
 from tests.browser.browsing import Browsers, fits, listening, titled
+from tests.browser.counting import actions, count_actions
 from tests.support.service import Service, number, unique
 
 PLACE = "Bright House"
@@ -58,12 +63,13 @@ async def test_every_client_is_told_at_a_glance(browsers: Browsers, mews: Mews) 
     await expect(page.locator("tbody tr", has_text="Cedar Co")).to_contain_text("starts 1 Jan 2199")
     leaving = page.locator("tbody tr", has_text="Elm & Sons")
     await expect(leaving).to_contain_text("Decommission")
-    await expect(leaving.locator("time")).to_have_text("1 Apr 2199, 00:00")
+    await expect(leaving.locator("time")).to_have_text("last day 31 Mar 2199")
     await expect(leaving.locator(".badge.settled")).to_have_text("Settled")
 
 
 async def test_inactive_clients_are_shown_on_request_and_counted(browsers: Browsers, mews: Mews) -> None:
     page = await browsers.signed_in(mews.address())
+    await page.get_by_text("Filters").click()
     counts = page.get_by_role("navigation", name="By status")
     await expect(counts.get_by_role("link")).to_have_text(["All 5", "New 1", "Active 3", "Suspended 1"])
     await page.get_by_label("Show inactive clients").check()
@@ -101,6 +107,7 @@ async def test_searching_acts_as_one_types_and_finds_names_refs_numbers_and_offi
 
 async def test_filters_act_at_once_and_stay_in_the_address(browsers: Browsers, mews: Mews) -> None:
     page = await browsers.signed_in(mews.address())
+    await page.get_by_text("Filters").click()
     await page.get_by_label("Type").select_option("virtual")
     await shows(page, "Birch Ltd")
     await page.reload()
@@ -212,7 +219,7 @@ async def test_many_clients_come_page_by_page_each_once(browsers: Browsers, serv
     assert len(await whole.body()) < 250_000
     async with page.expect_download() as coming:
         await page.get_by_role("link", name="Export CSV").click()
-    exported = (await (await coming.value).path()).read_text(encoding="utf-8")
+    exported = (await (await coming.value).path()).read_text(encoding="utf-8-sig")
     assert len(list(csv.DictReader(io.StringIO(exported)))) == 120
 
 
@@ -245,11 +252,21 @@ async def test_what_is_shown_can_be_had_as_csv_without_formulas(
         await page.get_by_role("link", name="Export CSV").click()
     download = await coming.value
     assert download.suggested_filename == "clients.csv"
-    rows = list(csv.DictReader(io.StringIO((await download.path()).read_text(encoding="utf-8"))))
+    file = (await download.path()).read_bytes()
+    assert file.startswith(codecs.BOM_UTF8), "or a spreadsheet takes it for Latin-1"
+    rows = list(csv.DictReader(io.StringIO(file.decode("utf-8-sig"))))
     assert [row["name"] for row in rows] == [f'\'{evil}("http://x")']
     assert rows[0]["billing_ref"].startswith("'@SUM")
-    assert rows[0]["numbers"].startswith("+44")
+    assert rows[0]["numbers"].startswith("'+44"), "else a spreadsheet makes a sum of it"
     assert rows[0]["next_change"] == "activate"
+    async with page.expect_download() as coming:
+        await page.get_by_role("link", name="Export to Excel").click()
+    book = await coming.value
+    assert book.suggested_filename == "clients.xlsx"
+    sheet = openpyxl.load_workbook(io.BytesIO((await book.path()).read_bytes())).active
+    assert isinstance(sheet, Worksheet)
+    head, client = sheet.iter_rows(values_only=True)
+    assert dict(zip(head, client, strict=True))["name"] == f'{evil}("http://x")'
 
 
 async def test_a_search_is_exported_as_it_stands_now(browsers: Browsers, mews: Mews) -> None:
@@ -258,13 +275,14 @@ async def test_a_search_is_exported_as_it_stands_now(browsers: Browsers, mews: M
     await shows(page, "Birch Ltd")
     async with page.expect_download() as coming:
         await page.get_by_role("link", name="Export CSV").click()
-    text = (await (await coming.value).path()).read_text(encoding="utf-8")
+    text = (await (await coming.value).path()).read_text(encoding="utf-8-sig")
     assert [row["name"] for row in csv.DictReader(io.StringIO(text))] == ["Birch Ltd"]
 
 
 async def test_without_scripts_the_list_works_all_the_same(browsers: Browsers, mews: Mews) -> None:
     page = await browsers.signed_in(mews.address(), scripts=False)
     await page.get_by_label("Search").fill("birch")
+    await page.get_by_text("Filters").click()
     await page.get_by_label("Type").select_option("virtual")
     await page.get_by_role("button", name="Show").click()
     await shows(page, "Birch Ltd")
@@ -294,3 +312,45 @@ async def test_an_address_that_makes_no_sense_leads_to_the_list(browsers: Browse
     await page.goto("/clients?cursor=nonsense")
     await expect(page.get_by_role("alert")).to_be_visible()
     await listening(await browsers.signed_in("/clients"))
+
+
+async def test_a_client_is_suspended_from_the_list_in_three_clicks(browsers: Browsers, service: Service) -> None:
+    site = await service.site()
+    ids = [(await service.create(name, site=site))["client_id"] for name in ("Iris Ltd", "Juniper Co", "Kale LLP")]
+    page = await count_actions(await browsers.signed_in())
+    await page.goto(f"/clients?site={site}&type=residential")
+    many = page.get_by_role("group", name="With the selected clients")
+    await expect(many).to_be_hidden()
+    await page.get_by_label("Select Iris Ltd").check()
+    await expect(many).to_contain_text("1 of 3 chosen")
+    await many.get_by_role("button", name="Suspend", exact=True).click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Suspend 1 client")
+    await page.get_by_role("button", name="Suspend 1 client now").click()
+    await expect(page.locator(".notice")).to_have_text("1 client was suspended.")
+    assert await actions(page) <= 4
+    await expect(page).to_have_url(re.compile("type=residential"))
+    assert [(await service.client(one))["status"] for one in ids] == ["suspended", "active", "active"]
+    await page.get_by_label("Select all shown").check()
+    await page.get_by_role("group", name="With the selected clients").get_by_role("button", name="Unsuspend").click()
+    await expect(page.locator("main")).to_contain_text("2 clients stay as they are")
+    assert await fits(page)
+
+
+async def test_a_row_is_a_link_and_one_comes_back_to_the_list_as_it_was_filtered(
+    browsers: Browsers, mews: Mews
+) -> None:
+    page = await browsers.signed_in(mews.address("type=virtual"))
+    await page.locator("tbody td[data-label='Start date']").click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Birch Ltd")
+    await page.locator(".crumbs").get_by_role("link", name="Clients").click()
+    await expect(page).to_have_url(re.compile("type=virtual"))
+    await shows(page, "Birch Ltd")
+
+
+async def test_on_a_telephone_the_first_client_is_seen_without_scrolling(browsers: Browsers, mews: Mews) -> None:
+    page = await listening(await browsers.signed_in(mews.address(), width=390, height=844))
+    await page.evaluate("document.querySelector('[data-part=waiting]').innerHTML = '<b class=count>128</b>'")
+    place = await page.locator("tbody tr").first.bounding_box()
+    assert place is not None
+    assert place["y"] + place["height"] <= 844
+    assert await fits(page)

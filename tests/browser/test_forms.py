@@ -3,9 +3,11 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, expect
 
+from starter.telephones import phone_word
 from tests.browser.browsing import NARROW, Browsers, fits
 from tests.support.service import SITE, Service, number, unique
 from tests.support.waiting import eventually
@@ -18,7 +20,7 @@ async def checked(page: Page) -> None:
     await expect(page.locator("form[data-checked]").first).to_be_visible()
 
 
-async def named(service: Service, name: str) -> list[dict[str, Any]]:
+async def clients_named(service: Service, name: str) -> list[dict[str, Any]]:
     answer = await service.api.get("/clients", params={"q": name, "inactive": "true"})
     return [client for client in answer.json()["items"] if client["name"] == name]
 
@@ -37,14 +39,14 @@ async def test_a_client_is_created_as_one_types(browsers: Browsers, service: Ser
     page, name, line = await browsers.signed_in(f"/clients/new?site={SITE}"), unique("Typed"), number()
     await page.get_by_label("Name").fill(name)
     await page.locator("#number-0").fill(f"+44 20 {line[5:9]} {line[9:]}")
-    await expect(page.locator("#note-number-0")).to_have_text(f"{line} is free.")
+    await expect(page.locator("#note-number-0")).to_have_text(f"{phone_word(line)} is free.")
     await page.locator("#office-0").fill("3.12")
     await page.get_by_label("Start date", exact=True).fill("2199-07-01")
     await expect(page.locator("#note-start_date")).to_have_text("Activates on 1 Jul 2199, 00:00 Europe/London.")
     await page.get_by_role("button", name="Create client").click()
     await expect(page.get_by_role("heading", level=1)).to_have_text(name)
-    await expect(page.locator(".notice")).to_have_text(f"Created {name}.")
-    [client] = await named(service, name)
+    await expect(page.locator(".notice")).to_contain_text(f"Created {name}.")
+    [client] = await clients_named(service, name)
     assert client["lines"] == [{"number": line, "office": "3.12", "protected": False}]
 
 
@@ -100,7 +102,7 @@ async def test_enter_sends_the_form_and_a_double_click_creates_one(browsers: Bro
     await page.get_by_role("button", name="Create client").dblclick()
     await expect(page.get_by_role("heading", level=1)).to_have_text(name)
     await page.reload()
-    assert len(await named(service, name)) == 1
+    assert len(await clients_named(service, name)) == 1
     await page.goto("/clients/new")
     other = unique("Entered")
     await page.get_by_label("Name").fill(other)
@@ -119,7 +121,7 @@ async def test_going_back_and_sending_the_form_again_creates_nothing_twice(
     await page.go_back()
     await page.get_by_role("button", name="Create client").click()
     await page.wait_for_load_state()
-    assert len(await named(service, name)) == 1
+    assert len(await clients_named(service, name)) == 1
 
 
 async def test_it_works_without_scripts(browsers: Browsers, service: Service) -> None:
@@ -175,15 +177,16 @@ async def test_details_are_edited_and_the_way_to_a_decommission_follows_the_date
 async def test_services_say_what_will_happen_and_are_changed(browsers: Browsers, service: Service) -> None:
     client, line = await service.create(), number()
     page = await browsers.signed_in(f"/clients/{client['client_id']}/edit")
+    await expect(page.get_by_role("button", name="Change services now")).to_have_count(0)
     await page.locator("#number-1").fill(line)
     await page.locator("#office-1").fill("5.01")
     await page.get_by_label("Download").fill("100")
     await page.get_by_label("Upload").fill("50")
-    happens = page.locator(".happens")
-    await expect(happens).to_contain_text(line)
+    happens = page.locator(".happens").last
+    await expect(happens).to_contain_text(phone_word(line))
     await expect(happens).to_contain_text("100/50 Mbit/s")
     await page.get_by_role("button", name="Change services now").click()
-    await expect(page.locator(".notice")).to_contain_text(f"added {line}")
+    await expect(page.locator(".notice")).to_contain_text(f"added {phone_word(line)}")
 
     async def switched() -> bool:
         after = await client_of(service, client["client_id"])
@@ -252,3 +255,69 @@ async def test_markup_stays_text_while_one_types(browsers: Browsers, service: Se
     await page.locator("#office-1").fill("<i>2</i>")
     await expect(page.locator("#note-number-1")).to_contain_text("<b>1</b>")
     assert await page.locator("main img, main i").count() == 0
+
+
+async def test_very_many_lines_are_gone_through_by_keyboard_and_nothing_typed_is_lost(
+    browsers: Browsers, service: Service
+) -> None:
+    lines = [{"number": number(), "office": "1"} for _ in range(52)]
+    client = await service.create(unique("Many"), lines=lines)
+    page = await browsers.signed_in(f"/clients/{client['client_id']}/edit")
+    shown = page.locator(".finder [role=status]")
+    await expect(shown).to_contain_text("Lines 1 to 50 of 52")
+    await page.get_by_label(f"Office of line {lines[0]['number']}").fill("R1")
+    await expect(page.locator(".happens").last).to_contain_text("R1")
+    await page.get_by_role("button", name="Next lines").focus()
+    await page.keyboard.press("Enter")
+    await expect(shown).to_contain_text("Lines 51 to 52 of 52")
+    await expect(page.get_by_role("button", name="Next lines")).to_be_focused()
+    await page.get_by_label(f"Remove line {lines[51]['number']}").check()
+    await page.get_by_label("Find lines").fill(lines[0]["number"][1:])
+    await expect(shown).to_contain_text("Line 1 of 1")
+    await expect(page.get_by_label("Find lines")).to_be_focused()
+    await expect(page.get_by_label(f"Office of line {lines[0]['number']}")).to_have_value("R1")
+    await page.get_by_label("Find lines").fill("nobody")
+    await expect(shown).to_contain_text("In none of 52 lines")
+    await expect(page.locator(".happens").last).to_contain_text("R1")
+    await page.get_by_label("Find lines").press("Enter")
+    await page.get_by_label("Find lines").fill("")
+    await expect(shown).to_contain_text("Lines 1 to 50 of 52")
+    new = page.get_by_label("Number of row").last
+    await new.press_sequentially(number(), delay=0)
+    await expect(new).to_be_focused()
+    await new.fill("")
+    await expect(page.locator(".happens").last).to_contain_text("R1")
+    await page.get_by_role("button", name="Change services now").click()
+    await expect(page.locator("p.notice")).to_contain_text("Services: ")
+    after = {line["number"]: line["office"] for line in (await service.client(client["client_id"]))["lines"]}
+    assert len(after) == 51
+    assert after.pop(lines[0]["number"]) == "R1"
+    assert {*after.values()} == {"1"}
+
+
+async def test_the_menu_takes_one_line_on_a_telephone(browsers: Browsers, service: Service) -> None:
+    page = await browsers.signed_in("/clients", width=NARROW)
+    for counted in ("9", "99", "1000+"):
+        tops = await page.evaluate(
+            """counted => { const waiting = document.querySelector(".bar nav [data-part=waiting]");
+            waiting.innerHTML = `<b class="count">${counted}</b>`;
+            return [...document.querySelectorAll(".bar nav a")].map(it => it.offsetTop) }""",
+            counted,
+        )
+        assert len({*tops}) == 1, counted
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without"])
+async def test_enter_where_lines_are_found_does_nothing_else(
+    browsers: Browsers, service: Service, scripts: bool
+) -> None:
+    lines = [{"number": number(), "office": "1"} for _ in range(52)]
+    client = await service.create(unique("Many"), lines=lines)
+    page = await browsers.signed_in(f"/clients/{client['client_id']}/edit", scripts=scripts)
+    await page.get_by_label("Office of line").first.fill("R1")
+    for _ in range(2):
+        await page.get_by_label("Find lines").fill("R1")
+        await page.get_by_label("Find lines").press("Enter")
+        await expect(page.locator(".finder [role=status]").first).to_contain_text("Line 1 of 1")
+        await expect(page.locator(".happens").last).to_contain_text("R1")
+    assert {line["office"] for line in (await service.client(client["client_id"]))["lines"]} == {"1"}

@@ -94,8 +94,10 @@ async def test_the_heads_of_the_list_stay_in_sight_below_the_header(browsers: Br
 
 async def test_the_fields_of_a_filter_stand_in_one_line(browsers: Browsers, row: str) -> None:
     page = await browsers.signed_in(f"/clients?site={row}")
-    fields = [await box(page.locator(f"#{name}")) for name in ("site", "q", "type", "provisioning")]
-    assert len({(field["y"], field["height"]) for field in fields}) == 1
+    await page.get_by_text("Filters").click()
+    for line in (("site", "q"), ("type", "provisioning")):
+        fields = [await box(page.locator(f"#{name}")) for name in line]
+        assert len({(field["y"], field["height"]) for field in fields}) == 1
     await page.goto(f"/upcoming?site={row}")
     fields = [await box(page.locator(f"#{name}")) for name in ("site", "month")]
     assert len({(field["y"], field["height"]) for field in fields}) == 1
@@ -191,7 +193,8 @@ async def test_a_long_error_stays_inside_the_page(browsers: Browsers, slow: Serv
     client = await slow.create(unique("Failing"))
     address = f"/clients/{client['client_id']}"
     async with slow.without(slow.telephony):
-        await slow.post(client["client_id"], "suspend", wait=1)
+        await slow.post(client["client_id"], "suspend", wait=0)
+        await slow.tried(client["client_id"])
         page = await browsers.signed_in(address, width=NARROW, url=slow.url)
         await expect(page.locator(".axes")).to_contain_text("Telephone lines: attention")
         await expect(page.locator("[data-part=services] .problem")).to_contain_text("1 attempt,")
@@ -239,7 +242,8 @@ async def test_one_box_that_ticks_all_says_so_on_a_narrow_screen(browsers: Brows
     site = await service.site()
     client = await service.create(unique("Ticked"), site=site)
     async with service.without(service.telephony):
-        await service.post(client["client_id"], "suspend", wait=1)
+        await service.post(client["client_id"], "suspend", wait=0)
+        await service.tried(client["client_id"])
         page = await browsers.signed_in(f"/attention?site={site}", width=NARROW)
         await expect(page.get_by_label(f"Choose {client['name']}")).to_be_visible()
         label = page.locator("thead").get_by_text("Choose all shown")
@@ -319,7 +323,8 @@ async def test_what_is_wrong_with_a_system_is_said_once(browsers: Browsers, serv
     site = await service.site()
     client = await service.create(unique("Once"), site=site)
     async with service.without(service.telephony):
-        await service.post(client["client_id"], "suspend", wait=1)
+        await service.post(client["client_id"], "suspend", wait=0)
+        await service.tried(client["client_id"])
         page = await browsers.signed_in(f"/attention?site={site}")
         wrong = page.locator(".waiting-for td.text")
         await expect(wrong).not_to_be_empty()

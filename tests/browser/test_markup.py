@@ -28,9 +28,21 @@ async def test_markup_is_shown_as_text_on_every_page(browsers: Browsers, service
         f"/clients/{client_id}/history",
         f"/clients/{client_id}/edit",
         f"/clients/{client_id}/status",
+        f"/clients/{client_id}/planned/decommission/cancel",
+        f"/clients/{client_id}/credentials",
+        f"/clients/{client_id}/lines",
+        f"/clients/{client_id}/offices",
+        f"/clients/{client_id}/systems/telephony",
+        f"/clients/{client_id}/erase",
         f"/upcoming?site={site}&month=2199-04",
         f"/clients/new?site={site}",
+        f"/clients/new?from={client_id}",
         "/attention",
+        "/sites",
+        "/tokens",
+        "/webhooks",
+        f"/sites/{site}",
+        "/matters",
     ):
         answer = await page.goto(path)
         assert answer is not None

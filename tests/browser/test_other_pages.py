@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx2
 import pytest
 import pytest_asyncio
 import uvicorn
@@ -19,15 +18,22 @@ from starter.app import create_app
 from starter.console.auth.sessions import COOKIE, Sessions
 from starter.web.http_server import Server
 from starter.web.names import Names
-from tests.browser.browsing import running_browser, titled
+from tests.browser.browsing import new_context, running_browser, titled
 from tests.support.service import HOME, TOKEN, Service, running, serving, unique
-from tests.support.waiting import eventually, free_port
+from tests.support.waiting import eventually, free_port, http_client
 
 EVIL, OURS = "evil.example", "connect.example"
 NAMES = f"--host-resolver-rules=MAP {EVIL} 127.0.0.1,MAP {OURS} 127.0.0.1"
 SEND = """async ([address, form, method]) => {
     const body = new URLSearchParams(form);
     await fetch(address, { method, body, mode: "no-cors", credentials: "include" }).catch(() => 0);
+}"""
+READ = """async (address) => {
+    try {
+        return await (await fetch(address, { credentials: "include" })).text();
+    } catch {
+        return "";
+    }
 }"""
 SUBMIT = """([address, form]) => {
     const made = document.body.appendChild(Object.assign(document.createElement("form"), { method: "post" }));
@@ -82,7 +88,7 @@ async def elsewhere() -> AsyncIterator[int]:
 @asynccontextmanager
 async def victim(browser: Browser, service: Service, url: str) -> AsyncIterator[tuple[BrowserContext, list[Response]]]:
     """The browser of somebody who is signed in, and what it is answered."""
-    context = await browser.new_context()
+    context = await new_context(browser)
     answers: list[Response] = []
     context.on("response", lambda answer: answers.append(answer))  # playwright marks what it is given
     cookie = await Sessions(service.clients.directory.database, TOKEN).begin("ann", HOME) or ""
@@ -110,6 +116,11 @@ async def test_a_page_of_another_origin_cannot_change_anything(misled: Browser, 
         async with victim(misled, service, url) as (context, _):
             page = await context.new_page()
             await page.goto(f"http://{host}:{port}/")
+            for path in ("/clients", "/clients.csv", f"/clients/{client_id}", f"/api/v1/clients/{client_id}", "/docs"):
+                assert await page.evaluate(READ, f"{url}{path}") == "", "nothing of it can be read"
+            assert host == EVIL or 200 in {status for _, status in seen}, "or there was nothing to read"
+            seen.clear()
+            cookies.clear()
             for path, form in attempts:
                 await page.evaluate(SEND, [f"{url}{path}", form, "POST"])
             assert seen == [(path, 403) for path, _ in attempts]
@@ -122,7 +133,7 @@ async def test_a_page_of_another_origin_cannot_change_anything(misled: Browser, 
             await page.goto(f"{url}/clients/{client_id}")
             await expect(page.locator(".account summary")).to_have_text("ann")
             assert await page.locator("html").get_attribute("data-theme") == "auto"
-        async with httpx2.AsyncClient(base_url=url, trust_env=False) as ann:
+        async with http_client(base_url=url) as ann:
             wrong = await ann.post("/sign-in", data={"token": "mistyped"})
             assert wrong.status_code == 403, "nobody is locked out by what pages sent"
     client = await service.client(client_id)
@@ -150,7 +161,7 @@ async def test_our_own_pages_work_under_a_name_of_ours_without_tls(misled: Brows
     """Browsers then send no Sec-Fetch-Site, and Origin says it all: so our pages must have them send it."""
     app = create_app(service.clients, TOKEN, names=Names(hosts=frozenset({OURS})))
     async with serving(app) as url:
-        context = await misled.new_context(base_url=f"http://{OURS}:{urlsplit(url).port}")
+        context = await new_context(misled, base_url=f"http://{OURS}:{urlsplit(url).port}")
         page = await context.new_page()
         await signs_in(page)
         await page.locator(".account summary").click()

@@ -21,8 +21,8 @@ from temporalio.client import Client
 from starter.local.children import Child
 from starter.local.temporal import TemporalServer
 from starter.local.ui_proxy import LARGEST_BODY, refusal
-from tests.browser.browsing import running_browser
-from tests.support.waiting import eventually, free_port
+from tests.browser.browsing import new_context, running_browser
+from tests.support.waiting import eventually, free_port, http_client
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="asks /proc what listens")
 
@@ -90,7 +90,7 @@ async def temporal_up(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator
 
 
 async def answers(url: str) -> bool:
-    async with httpx2.AsyncClient(trust_env=False) as caller:
+    async with http_client() as caller:
         try:
             return (await caller.get(url)).is_success
         except httpx2.TransportError:
@@ -115,7 +115,7 @@ async def evil_page(misled: Browser) -> AsyncIterator[Page]:
         writer.close()
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-        page = await misled.new_page()
+        page = await (await new_context(misled)).new_page()
         await page.goto(f"http://{EVIL}:{server.sockets[0].getsockname()[1]}/")
         yield page
         await page.close()
@@ -137,7 +137,7 @@ async def test_a_page_whose_name_points_at_loopback_reads_nothing_and_does_nothi
     temporal_up: Temporal, misled: Browser
 ) -> None:
     for port in (temporal_up.port, *(int(address.rpartition(":")[2]) for address in temporal_up.listening())):
-        page = await misled.new_page()
+        page = await (await new_context(misled)).new_page()
         try:
             await page.goto(f"http://{EVIL}:{port}/namespaces/default/workflows/{SECRET}")
         except Error:  # it speaks no HTTP that browsers speak, or it is not at that address
@@ -148,7 +148,7 @@ async def test_a_page_whose_name_points_at_loopback_reads_nothing_and_does_nothi
         await page.evaluate(CALL, [signal_path(), {"method": "POST", "body": "{}"}])
         await page.close()
     assert await temporal_up.signals() == 0
-    page = await misled.new_page()
+    page = await (await new_context(misled)).new_page()
     await page.goto(f"http://{EVIL}:{temporal_up.port}/")
     await expect(page.get_by_text("It answers to the names 127.0.0.1 and localhost only")).to_be_visible()
     await page.close()
@@ -165,7 +165,7 @@ async def test_a_page_of_another_site_cannot_use_the_ui(temporal_up: Temporal, e
 
 
 async def test_the_ui_works_at_the_address_that_is_printed(temporal_up: Temporal, misled: Browser) -> None:
-    page = await misled.new_page()
+    page = await (await new_context(misled)).new_page()
     for name in ("127.0.0.1", "localhost"):
         await page.goto(f"http://{name}:{temporal_up.port}/namespaces/default/workflows/{SECRET}")
         await expect(page.get_by_text(SECRET).first).to_be_visible()
@@ -186,8 +186,8 @@ async def test_a_link_on_another_site_opens_the_ui(temporal_up: Temporal, evil_p
 
 async def test_the_proxy_hands_on_what_the_ui_answers_as_it_is(temporal_up: Temporal) -> None:
     async with (
-        httpx2.AsyncClient(base_url=temporal_up.url, trust_env=False, timeout=30) as proxy,
-        httpx2.AsyncClient(base_url=f"http://{temporal_up.server.ui}", trust_env=False, timeout=30) as ui,
+        http_client(base_url=temporal_up.url) as proxy,
+        http_client(base_url=f"http://{temporal_up.server.ui}") as ui,
     ):
         script = re.search(r'"(/_app/[^"]+\.js)"', (await proxy.get("/")).text)
         assert script
@@ -221,7 +221,7 @@ async def test_the_proxy_hands_on_what_the_ui_answers_as_it_is(temporal_up: Temp
 async def test_the_ui_answers_to_loopback_names_and_its_own_pages(
     temporal_up: Temporal, headers: dict[str, str], status: int
 ) -> None:
-    async with httpx2.AsyncClient(trust_env=False) as caller:
+    async with http_client() as caller:
         assert (await caller.get(f"{temporal_up.url}/healthz", headers=headers)).status_code == status
 
 
@@ -247,7 +247,7 @@ async def test_while_temporal_is_away_the_page_says_so(tmp_path: Path) -> None:
     proxy.start()
 
     async def says() -> bool:
-        async with httpx2.AsyncClient(trust_env=False) as caller:
+        async with http_client() as caller:
             try:
                 answer = await caller.get(f"http://127.0.0.1:{port}/")
             except httpx2.ConnectError:

@@ -51,8 +51,9 @@ class Audit:
             line["command_id"] for account in accounts for line in account.history if line["event"] in DONE
         )
         self._verdicts_stand()
+        self._others_are_refused()
         self._keys_stand_once()
-        self._requests = {request.key: request for request in log.verdicts}
+        self._requests = {request.command_id: request for request in log.verdicts}
         for account, record in zip(accounts, begun_with, strict=False):
             self._explain(account, record)
         self._refusals_have_reasons()
@@ -69,11 +70,19 @@ class Audit:
             if different := [verdict for verdict in verdicts if verdict != verdicts[0]]:
                 self.wrong.append(f"{request.key} was answered {verdicts[0]}, then {different[0]}")
 
+    def _others_are_refused(self) -> None:
+        """Another request under a key is refused, and does nothing."""
+        for request, verdict in self._log.otherwise.items():
+            if verdict.status != 422 or "Command id reused" not in verdict.detail:
+                self.wrong.append(f"another request under the key of {request} was answered {verdict}")
+
     def _keys_stand_once(self) -> None:
         """What was accepted was done once, what was refused never."""
-        self.lost += [f"{r} was accepted, and is in no history" for r in self._log.accepted if not self._done[r.key]]
-        self.wrong += [f"{r} was refused, and done all the same" for r in self._log.refused if self._done[r.key]]
-        keys = {request.key for request in self._log.verdicts}
+        self.lost += [
+            f"{r} was accepted, and is in no history" for r in self._log.accepted if not self._done[r.command_id]
+        ]
+        self.wrong += [f"{r} was refused, and done all the same" for r in self._log.refused if self._done[r.command_id]]
+        keys = {request.command_id for request in self._log.verdicts}
         self.doubled += [f"{key} was done {n} times" for key, n in self._done.items() if key in keys and n > 1]
 
     def _explain(self, account: Account, record: dict[str, Any]) -> None:
@@ -83,19 +92,20 @@ class Audit:
             request = self._requests.get(line["command_id"])
             if request is None or line["event"] not in DONE:
                 continue
+            self._compare(f"who asked for {request}", line["by"], request.by)
             account.before.append(copy.deepcopy(client))
             try:
-                outcome = client.obey(request.command(line["by"]), datetime.fromisoformat(line["at"]))
+                outcome = client.obey(request.command(), datetime.fromisoformat(line["at"]))
             except Refusal as refusal:
                 self.wrong.append(f"{request} was done, but should have been refused: {refusal}")
                 continue
             verdict = self._log.verdicts[request][0]
             self._compare(
-                f"answer to {request}", (verdict.changed, verdict.said), (outcome.changed, outcome.message[:300])
+                f"answer to {request}", (verdict.changed, verdict.detail), (outcome.changed, outcome.message[:300])
             )
         account.before.append(copy.deepcopy(client))
         account.explained = client
-        self._compare(account.client_id, _shown(account.view), _shown_of(client))
+        self._compare(account.client_id, _facts_of_view(account.view), _facts_of_client(client))
 
     def _refusals_have_reasons(self) -> None:
         """What was refused could not have been obeyed at some moment, or was another client's."""
@@ -103,12 +113,12 @@ class Audit:
         for request in self._log.refused:
             account = accounts[request.client_id]
             if not any(_refuses(client, request) for client in account.before) and not self._taken(account, request):
-                self.wrong.append(f"{request} was refused without a reason: {self._log.verdicts[request][0].said}")
+                self.wrong.append(f"{request} was refused without a reason: {self._log.verdicts[request][0].detail}")
 
     def _taken(self, account: Account, request: Request) -> bool:
         """Whether another client has ever had what the command asks for."""
         others = [client for other in self._accounts if other is not account for client in other.before]
-        for needs in {needs_of(request.command(""), c.services, c.billing_ref) for c in account.before}:
+        for needs in {needs_of(request.command(), c.services, c.billing_ref) for c in account.before}:
             if any(needs.billing_ref == o.billing_ref or set(needs.numbers) & o.numbers_held for o in others):
                 return True
         return False
@@ -173,13 +183,13 @@ async def account_of(api: httpx2.AsyncClient, client_id: str) -> Account:
 
 def _refuses(client: Client, request: Request) -> bool:
     try:
-        client.check(request.command(""), datetime.now(UTC))
+        client.check(request.command(), datetime.now(UTC))
     except Refusal:
         return True
     return False
 
 
-def _shown(view: dict[str, Any]) -> dict[str, Any]:
+def _facts_of_view(view: dict[str, Any]) -> dict[str, Any]:
     return {
         **{name: view[name] for name in ("status", "type", "name", "billing_ref", "end_date", "secret_version")},
         "holds": {hold["source"]: hold["reason"] for hold in view["holds"]},
@@ -189,7 +199,7 @@ def _shown(view: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _shown_of(client: Client) -> dict[str, Any]:
+def _facts_of_client(client: Client) -> dict[str, Any]:
     internet = client.services.internet
     return {
         "status": client.status,

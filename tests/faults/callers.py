@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import httpx2
 from tests.faults.workload import Request
 from tests.support.waiting import eventually
 
-PATIENCE = 120.0  # seconds for one verdict, all restarts included
+PATIENCE = 300.0  # seconds for one verdict, all restarts included
 LONGEST_STANDSTILL = 300.0  # seconds between two kills
 QUICKLY = 0.003  # seconds between two looks
 PAUSE = 0.1  # seconds before a request is sent again
@@ -24,7 +25,7 @@ class Verdict:
     """What a command was answered for good: done (2xx) or refused (4xx)."""
 
     status: int
-    said: str
+    detail: str
     changed: bool | None = None
     client_id: str = ""
 
@@ -45,18 +46,20 @@ class Verdict:
 
 @dataclass
 class CallersLog:
-    """Everything that was sent and heard, in order, in a file too, and how many requests were begun and answered."""
+    """Everything that was sent and counts, in order, in a file too, and how many requests were begun and answered."""
 
     file: Path
     started: float = field(default_factory=time.monotonic)
     begun: int = 0
     answered: int = 0
     verdicts: dict[Request, list[Verdict]] = field(default_factory=lambda: defaultdict(list))
-    heard: Counter[str] = field(default_factory=Counter)
+    otherwise: dict[Request, Verdict] = field(default_factory=dict)
+    """What was answered to another request under the key of one that had its verdict."""
+    counts: Counter[str] = field(default_factory=Counter)
 
     def note(self, what: str, request: Request | None = None, **facts: Any) -> None:
         """Write down one line."""
-        self.heard[what] += 1
+        self.counts[what] += 1
         line = {
             "at": round(time.monotonic() - self.started, 3),
             "what": what,
@@ -69,7 +72,9 @@ class CallersLog:
     def verdict(self, request: Request, verdict: Verdict) -> None:
         self.answered += 1
         self.verdicts[request].append(verdict)
-        self.note("accepted" if verdict.accepted else "refused", request, said=verdict.said, changed=verdict.changed)
+        self.note(
+            "accepted" if verdict.accepted else "refused", request, detail=verdict.detail, changed=verdict.changed
+        )
 
     @property
     def accepted(self) -> list[Request]:
@@ -82,10 +87,13 @@ class CallersLog:
 
 
 class Callers:
-    """Several callers at once, each asking one thing after another. ``allowed`` is how many they may begin by now."""
+    """Several callers at once, each asking one thing after another. ``allowed`` is how many they may begin by now;
+    ``others`` ask with tokens of these names, and ``api`` with that of the settings."""
 
-    def __init__(self, api: httpx2.AsyncClient, log: CallersLog) -> None:
-        self._api, self._log = api, log
+    def __init__(
+        self, api: httpx2.AsyncClient, log: CallersLog, others: Mapping[str, httpx2.AsyncClient] | None = None
+    ) -> None:
+        self._api, self._log, self._others = api, log, others or {}
         self.allowed = 0.0
 
     async def work(self, turns: list[list[Request]]) -> None:
@@ -99,6 +107,8 @@ class Callers:
             await eventually(lambda: self._log.begun < self.allowed, LONGEST_STANDSTILL, QUICKLY)
             self._log.begun += 1
             self._log.verdict(request, await self.ask(request))
+            if len(self._log.verdicts[request]) > 1:  # its caller is one that asks again
+                self._log.otherwise[request] = await self.ask(request.otherwise)
 
     async def in_the_middle(self, begun: int, answered: int) -> None:
         """Let the callers begin so many requests, and wait until they have, and so many are answered."""
@@ -114,12 +124,13 @@ class Callers:
             headers = {"Idempotency-Key": request.key}
             self._log.note("sent", request, method=request.method, path=request.path, body=request.body)
             try:
-                answer = await self._api.request(request.method, request.path, json=request.body, headers=headers)
+                caller = self._others.get(request.by, self._api)
+                answer = await caller.request(request.method, request.path, json=request.body, headers=headers)
             except httpx2.TransportError as lost:
                 self._log.note("lost", request, why=type(lost).__name__)
                 return None
             if (verdict := Verdict.of(answer)) is None:
-                self._log.note(f"answered {answer.status_code}", request, said=answer.text)
+                self._log.note(f"answered {answer.status_code}", request, detail=answer.text)
             return verdict
 
         verdict = await eventually(answered, PATIENCE, PAUSE, f"no verdict on {request}")

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from temporalio.client import Client as TemporalClient
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 
-from starter.local.children import Child, signal_family
+from starter.local.children import Child
 from starter.local.databases import dsns, prepare
 from starter.local.postgres import EmbeddedPostgres
 from starter.local.temporal import NAMESPACE, TemporalServer
@@ -29,8 +28,8 @@ from workflows.domain.dates import NamedDay, resolve
 from workflows.domain.provisioning.standing import Limits
 from workflows.domain.state import ClientState
 from workflows.visibility import attributes_at_start
-from workflows.wire.messages import Message
 from workflows.wire.start import TASK_QUEUE, ClientStart, workflow_id
+from workflows.wire.update import Message
 from workflows.wire.views import ClientView, CommandAnswer
 
 LIMITS = Limits(attempt=20, first_pause=0.5, longest_pause=1)
@@ -74,9 +73,7 @@ class Place:
 
     def kill_temporal(self) -> None:
         """Temporal's server dies."""
-        assert self.temporal.process is not None
-        signal_family(self.temporal.process.pid, signal.SIGKILL)
-        self.temporal.process.wait()
+        self.temporal.kill()
 
     async def start_temporal(self) -> None:
         """It is there again."""

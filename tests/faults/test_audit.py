@@ -44,6 +44,8 @@ def held(history: list[dict[str, Any]]) -> Account:
         ([DONE], [REFUSED], {"wrong": "was refused, and done all the same"}),
         ([DONE], [ACCEPTED, REFUSED], {"wrong": "was answered"}),
         ([], [REFUSED], {"wrong": "was refused without a reason"}),
+        ([{**DONE, "by": "crm"}], [ACCEPTED], {"wrong": "who asked for"}),
+        ([{**DONE, "command_id": "crm:key-1"}], [ACCEPTED], {"lost": "is in no history", "wrong": "tenant-0"}),
     ],
 )
 def test_what_was_lost_doubled_or_answered_wrongly_is_found(
@@ -65,3 +67,12 @@ def test_a_line_that_is_still_served_is_found(tmp_path: Path) -> None:
     served = Tables({"442079469000"}, {}, {})
     audit = Audit(log, [held([DONE])], records(1), served)
     assert audit.faults == ["lines in service: it is {'442079469000'}, and should be set()"]
+
+
+@pytest.mark.parametrize("wrong", [ACCEPTED, REFUSED, Verdict(422, "Malformed request: no")])
+def test_another_request_that_was_not_refused_under_a_key_is_found(tmp_path: Path, wrong: Verdict) -> None:
+    log = CallersLog(tmp_path / "callers.jsonl")
+    log.verdict(SUSPEND, ACCEPTED)
+    for verdict, faults in ((Verdict(422, "Command id reused: no"), 0), (wrong, 1)):
+        log.otherwise[SUSPEND] = verdict
+        assert len(Audit(log, [held([DONE])], records(1), Tables(set(), {}, {})).wrong) == faults

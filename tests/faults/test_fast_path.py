@@ -5,23 +5,24 @@
 
 import asyncio
 import random
-import signal
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from starter.errors import TemporalAway
-from starter.local.children import signal_family
 from starter.temporal.gateway import Gateway
 from tests.faults.place import Place
 from tests.faults.place import place as place  # the fixture
 from tests.support.databases import locked
-from tests.support.waiting import eventually
+from tests.support.waiting import HANGING, eventually
 from workflows.domain.provisioning.standing import Limits
 from workflows.wire.messages import Suspend, Unsuspend
 
 PROMPT = Limits(attempt=20, first_pause=0.5, longest_pause=1, at_once=5)
-PATIENT = {"CONNECT_LOCK_SECONDS": "15", "CONNECT_STATEMENT_SECONDS": "18"}
+SLOW = replace(PROMPT, at_once=12)  # so long the server waits for a worker that was killed
+UNHURRIED = replace(PROMPT, at_once=HANGING)
+PATIENT = {"CONNECT_LOCK_SECONDS": "25", "CONNECT_STATEMENT_SECONDS": "28"}
 KEY = "the-key"
 LATEST = 0.2  # seconds into a command, when the server dies: about when a busy machine has answered it
 DECIDED = "SELECT command_id FROM history WHERE event IN ('asked', 'decided') AND by = 'api' ORDER BY entry"
@@ -33,10 +34,10 @@ async def begin(place: Place) -> None:
     message = Suspend(command_id=KEY, by="api", source="billing")
     asking = asyncio.create_task(Gateway(await place.client()).command("acme", message))
 
-    async def done() -> bool:
+    async def is_done() -> bool:
         return await place.lines() == {0} and await place.rows(DECIDED) == [(KEY,)]
 
-    await eventually(done)
+    await eventually(is_done)
     assert not asking.done()
     asking.cancel()
     await asyncio.gather(asking, return_exceptions=True)
@@ -50,7 +51,7 @@ async def nothing_doubled(place: Place) -> None:
     assert len(set(proofs)) == len(proofs)
 
 
-async def agreed(place: Place, status: str) -> None:
+async def check_agreed(place: Place, status: str) -> None:
     """Workflow, directory and telephone system are all of this mind."""
     await place.shows("acme", status)
 
@@ -63,26 +64,24 @@ async def agreed(place: Place, status: str) -> None:
 
 async def test_a_worker_killed_after_the_change_was_committed_is_proven_once(place: Place) -> None:
     with place.worker(**PATIENT) as first:
-        await place.open("acme", PROMPT)
+        await place.open("acme", SLOW)
         async with locked(place.dsns["CONNECT_INTERNET_DSN"], "radcheck"):
             await begin(place)
-            assert first.process is not None
-            signal_family(first.process.pid, signal.SIGKILL)
-            first.process.wait()
+            first.kill()
     with place.worker():
-        await agreed(place, "suspended")
+        await check_agreed(place, "suspended")
         assert await place.rows(DECIDED) == [(KEY,)]
         await nothing_doubled(place)
 
 
 async def test_a_server_killed_after_the_change_was_committed_goes_on_though_the_caller_is_silent(place: Place) -> None:
     with place.worker(**PATIENT):
-        await place.open("acme", PROMPT)
+        await place.open("acme", UNHURRIED)
         async with locked(place.dsns["CONNECT_INTERNET_DSN"], "radcheck"):
             await begin(place)
             place.kill_temporal()
         await place.start_temporal()
-        await agreed(place, "suspended")
+        await check_agreed(place, "suspended")
         assert await place.rows(DECIDED) == [(KEY,)]
         await nothing_doubled(place)
 

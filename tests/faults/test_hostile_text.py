@@ -5,7 +5,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from activities.bounds import ALL_TEXTS, LONGEST_ERROR, SHORTEST, Bounds, bounded
 from tests.faults.conftest import RealService
-from tests.faults.test_systems_away import in_attention, settled_off
+from tests.faults.test_systems_away import in_attention, wait_settled_off
 from tests.support.fakes import FakeSystem
 from tests.support.workflows import Handle, Service
 from workflows.domain.provisioning.standing import Limits, Proof
@@ -22,7 +22,7 @@ CREATE TRIGGER shout BEFORE UPDATE ON subscriber FOR EACH ROW EXECUTE FUNCTION s
 SMALL = 100_000  # bytes: some attempts and their answers, each a few kilobytes
 
 
-async def kept(handle: Handle) -> tuple[int, int]:
+async def history_bytes(handle: Handle) -> tuple[int, int]:
     """Bytes of the client's history, and of its largest event."""
     events = [event async for event in handle.fetch_history_events()]
     return sum(event.ByteSize() for event in events), max(event.ByteSize() for event in events)
@@ -43,12 +43,12 @@ async def test_a_trigger_that_raises_five_megabytes_is_told_in_five_hundred_char
     assert hidden_in(error) is None
     assert not await real_service.internet_on(client_id), "the other system was switched"
     await real_service.until(handle, lambda view: view.systems[0].attempts >= 3)
-    whole, largest = await kept(handle)
+    whole, largest = await history_bytes(handle)
     assert whole < SMALL
     assert largest < SMALL / 4
     async with real_service.databases.of(TELEPHONY).transaction() as connection:
         await connection.execute("DROP TRIGGER shout ON subscriber")
-    await settled_off(real_service, handle, client_id, numbers)
+    await wait_settled_off(real_service, handle, client_id, numbers)
 
 
 class Shouting(FakeSystem):
@@ -91,7 +91,7 @@ async def test_no_adapter_can_fill_a_history(faulty_temporal: WorkflowEnvironmen
         await service.settled(handle)
         assert not telephony.words
         assert telephony.lines[number] is False
-        whole, largest = await kept(handle)
+        whole, largest = await history_bytes(handle)
         assert whole < SMALL
         assert largest < SMALL / 4
         await handle.terminate("the test is over")

@@ -15,7 +15,8 @@ import random
 import signal
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from itertools import chain, repeat
 from pathlib import Path
@@ -25,17 +26,23 @@ import pytest
 from temporalio.client import Client as TemporalClient
 from temporalio.contrib.pydantic import pydantic_data_converter
 
+from activities.database import Database
+from activities.keys.encryption import Encryption
+from activities.settings import Settings
 from starter.local.children import StartFailed, birth
 from starter.local.systems import check_installed
+from starter.web.keys import OWNER
 from tests.faults.audit import Account, Audit, Tables, account_of
 from tests.faults.callers import Callers, CallersLog
 from tests.faults.revival import Revival
 from tests.faults.workload import CREATE, SITE, Workload, records
-from tests.support.up import Terminal, put
+from tests.support.service import encrypting
+from tests.support.up import Terminal, post
 from tests.support.waiting import eventually, free_udp_port
 from tests.support.workflows import replay_everything
 
 CLIENTS, CALLERS = 8, 4
+TOKENS = (OWNER, "crm", "billing")  # of the callers, in turn: two of them are processes of one service
 EVERYTHING = "connect up"
 QUICK = {
     "CONNECT_FIRST_PAUSE_SECONDS": "0.5",
@@ -116,7 +123,8 @@ async def test_whatever_is_killed_each_command_is_done_once_and_only_if_it_was_a
     option = request.config.getoption
     kills, commands, seed = int(option("kills")), int(option("commands")), option("seed")
     seed = random.randrange(2**32) if seed is None else int(seed)
-    workload, log = Workload(seed, CLIENTS, CALLERS, commands), CallersLog(tmp_path / "callers.jsonl")
+    workload = Workload(seed, CLIENTS, CALLERS, commands, tokens=TOKENS)
+    log = CallersLog(tmp_path / "callers.jsonl")
     killer = Killer(terminal)
 
     async def kill_in_the_middle(callers: Callers) -> None:
@@ -132,26 +140,38 @@ async def test_whatever_is_killed_each_command_is_done_once_and_only_if_it_was_a
         f"127.0.0.1:{terminal.temporal_port}", data_converter=pydantic_data_converter
     )
     revival = Revival(temporal)
-    async with revival.watching(), terminal.api() as api:
-        await put(api, "/sites", SITE)
+    async with revival.watching(), terminal.api() as api, AsyncExitStack() as stack:
+        await post(api, "/sites", SITE)
         for record in records(CLIENTS):
-            await put(api, "/clients", record)
+            await post(api, "/clients", record)
+        others = {name: await with_token(stack, terminal, api, name) for name in TOKENS[1:]}
         async with asyncio.TaskGroup() as group:
-            callers = Callers(api, log)
+            callers = Callers(api, log, others)
             group.create_task(callers.work(workload.turns))
             group.create_task(kill_in_the_middle(callers))
         accounts = await settled_accounts(api, log)
     audit = Audit(log, accounts, records(CLIENTS), await read_tables(terminal))
     summary = (
-        f"{killer.killed.total()} kills ({counted(killer.killed)}), {len(workload.requests)} commands, "
+        f"{killer.killed.total()} kills ({counts_text(killer.killed)}), {len(workload.requests)} commands, "
         f"{len(log.accepted)} accepted, {len(log.refused)} refused, lost {len(audit.lost)}, "
-        f"doubled {len(audit.doubled)}, clients reset {len(revival.reset)}; the callers' log: {counted(log.heard)}"
+        f"doubled {len(audit.doubled)}, clients reset {len(revival.reset)}; the callers' log: {counts_text(log.counts)}"
     )
     record_property("kills", summary)
     assert set(log.verdicts) == set(workload.requests)
+    assert {request.by for request in log.accepted} == set(TOKENS)
     assert not audit.faults, "\n".join((summary, *audit.faults[:20], f"callers' log: {log.file}"))
     assert len(revival.reset) <= max(1, kills // 20), summary
-    assert await replay_everything(temporal, but=revival.reset) >= len(accounts)
+    async with encryption_of(terminal) as encryption:
+        reader = encrypting(temporal, encryption.converter())
+        assert await replay_everything(reader, but=revival.reset) >= len(accounts)
+
+
+async def with_token(
+    stack: AsyncExitStack, terminal: Terminal, api: httpx2.AsyncClient, name: str
+) -> httpx2.AsyncClient:
+    """A caller with an API token of this name."""
+    made = await post(api, "/tokens", {"name": name, "role": "operator"})
+    return await stack.enter_async_context(terminal.api(made["token"]))
 
 
 def systems_that_are_here() -> list[str]:
@@ -186,11 +206,22 @@ async def read_tables(terminal: Terminal) -> Tables:
     return await Tables.read(environment["CONNECT_TELEPHONY_DSN"], environment["CONNECT_INTERNET_DSN"])
 
 
+@asynccontextmanager
+async def encryption_of(terminal: Terminal) -> AsyncIterator[Encryption]:
+    """The keys with which the worker reads what Temporal keeps."""
+    environment = environment_of(terminal.children()["The worker"][0])
+    names = {name: f"CONNECT_{name.upper()}" for name in ("directory_dsn", "keys_dsn", "encryption_keys_file")}
+    settings = Settings.model_validate({name: environment[variable] for name, variable in names.items()})
+    directory = Database("directory", settings.directory_dsn.get_secret_value(), settings)
+    async with directory, Encryption.of(settings, directory) as encryption:
+        yield encryption
+
+
 def environment_of(pid: int) -> dict[str, str]:
     """What a process was told when it was started."""
     variables = Path(f"/proc/{pid}/environ").read_text(encoding="utf-8").split("\0")
     return dict(variable.split("=", 1) for variable in variables if variable)
 
 
-def counted(counts: Counter[str]) -> str:
+def counts_text(counts: Counter[str]) -> str:
     return ", ".join(f"{what} {n}" for what, n in counts.items())

@@ -19,9 +19,7 @@ async def test_a_worker_killed_in_the_middle_of_a_change_is_carried_on_by_the_ne
         async with locked(telephony, "subscriber"):
             await place.command("acme", "suspend", source="billing")
             await eventually(lambda: fetch(telephony, waiting))
-            assert first.process is not None
-            signal_family(first.process.pid, signal.SIGKILL)
-            first.process.wait()
+            first.kill()
     with place.worker():
         await place.shows("acme", "suspended")
         assert await place.lines() == {0}
@@ -50,9 +48,7 @@ async def test_changes_that_came_due_while_everything_was_down_happen_at_once(pl
         due = datetime.now(UTC) + timedelta(seconds=8)
         answer = await place.command("acme", "suspend", at=due.isoformat(), reason="refit")
         assert [change.kind for change in answer.planned] == ["suspend"]
-    assert place.temporal.process is not None
-    signal_family(place.temporal.process.pid, signal.SIGKILL)
-    place.temporal.process.wait()
+    place.temporal.kill()
     await eventually(lambda: datetime.now(UTC) > due)
     place.temporal.start()
     await eventually(place.temporal.ready)

@@ -1,10 +1,12 @@
 """Random commands to a few clients, the same ones for the same seed. Most of them can be obeyed."""
 
 import random
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
+from starter.web.keys import OWNER, command_id_of
 from workflows.domain.client.client import Client
 from workflows.domain.client.planning import named_day
 from workflows.domain.client.rules import needs_of
@@ -12,7 +14,7 @@ from workflows.domain.commands import ClientCommand
 from workflows.domain.dates import NamedDay, resolve
 from workflows.domain.errors import NumberTaken, Refusal
 from workflows.domain.lifecycle import Kind
-from workflows.domain.services import ClientType, Line, Services
+from workflows.domain.services import ClientType, Internet, Line, Services
 from workflows.wire.messages import BY_NAME, DatedMessage
 
 SITE = {"site_id": "bank-house", "name": "Bank House", "timezone": "Europe/London"}
@@ -51,12 +53,19 @@ _PATHS = {
 
 @dataclass(frozen=True)
 class Request:
-    """One command under a key of its own. ``said`` is all that it says beside the key."""
+    """One command under a key of its own. ``fields`` are all that it says beside the key; ``by``: whose token it comes
+    with."""
 
     key: str
     client_id: str
     kind: str
-    said: dict[str, Any] = field(hash=False)
+    fields: dict[str, Any] = field(hash=False)
+    by: str = OWNER
+
+    @property
+    def command_id(self) -> str:
+        """What the key is for its caller."""
+        return command_id_of(self.by, self.key)
 
     @property
     def method(self) -> str:
@@ -68,33 +77,46 @@ class Request:
         if self.kind == CREATE:
             return "/clients"
         if self.kind == Kind.CANCEL_PLANNED:
-            return f"/clients/{self.client_id}/planned/{self.said['change']}"
+            return f"/clients/{self.client_id}/planned/{self.fields['change']}"
         return f"/clients/{self.client_id}/{_PATHS.get(Kind(self.kind), self.kind)}".rstrip("/")
 
     @property
     def body(self) -> dict[str, Any]:
-        return {name: value for name, value in self.said.items() if name != "change"}
+        return {name: value for name, value in self.fields.items() if name != "change"}
 
-    def command(self, by: str) -> ClientCommand:
-        """What the client is asked to do, in the words of the domain. ``by`` is who asked."""
-        message = BY_NAME[self.kind].model_validate({**self.said, "command_id": self.key, "by": by})
+    @property
+    def otherwise(self) -> "Request":
+        """Another request under the same key."""
+        other = {"name": "Another"} if self.kind == CREATE else {"reason": "another request"}
+        return replace(self, fields={**self.fields, **other})
+
+    def command(self) -> ClientCommand:
+        """What the client is asked to do, in the words of the domain."""
+        message = BY_NAME[self.kind].model_validate({**self.fields, "command_id": self.command_id, "by": self.by})
         if isinstance(message, DatedMessage) and (day := named_day(message.command())):
             message = message.dated(resolve(day, SITE["timezone"]))  # as the API does
         command: ClientCommand = message.command()  # type: ignore[assignment]  # none of them is about a system
         return command
 
 
-def records(clients: int) -> list[dict[str, Any]]:
-    """What the clients are created with: virtual, two lines each."""
+INTERNET = {"down_mbps": 100, "up_mbps": 20}
+OFFICE = "1.1"
+
+
+def records(clients: int, *, residential: bool = False) -> list[dict[str, Any]]:
+    """What the clients are created with: virtual, two lines each; or residential, with internet access, too."""
+    lines = [(f"+44207946{9000 + n}", f"+44207946{9500 + n}") for n in range(clients)]
+    office = {"office": OFFICE} if residential else {}
     return [
         {
             "client_id": f"tenant-{n}",
             "name": f"Tenant {n}",
-            "type": "virtual",
+            "type": "residential" if residential else "virtual",
             "site": SITE["site_id"],
             "billing_ref": f"T-{n}",
             "start_date": BEGUN.isoformat(),
-            "lines": [{"number": f"+44207946{9000 + n}"}, {"number": f"+44207946{9500 + n}"}],
+            "lines": [{"number": number} | office for number in lines[n]],
+            **({"internet": INTERNET} if residential else {}),
         }
         for n in range(clients)
     ]
@@ -107,7 +129,11 @@ def begun(record: dict[str, Any], created_at: datetime) -> Client:
         name=record["name"],
         site=record["site"],
         timezone=SITE["timezone"],
-        services=Services(ClientType.VIRTUAL, tuple(Line(line["number"]) for line in record["lines"])),
+        services=Services(
+            ClientType(record["type"]),
+            tuple(Line(line["number"], line.get("office")) for line in record["lines"]),
+            Internet(**record["internet"]) if "internet" in record else None,
+        ),
         start_date=resolve(NamedDay(BEGUN), SITE["timezone"]),
         created_at=created_at,
         billing_ref=record["billing_ref"],
@@ -118,19 +144,31 @@ def begun(record: dict[str, Any], created_at: datetime) -> Client:
 
 
 class Workload:
-    """What each caller asks, in its order. ``requests`` are all commands; some are sent again, under the same key."""
+    """What each caller asks, in its order. ``requests`` are all commands; some are sent again, under the same key.
+    ``actions``: what is asked, and how often; ``tokens``: the names of those that the callers have, in turn."""
 
-    def __init__(self, seed: int, clients: int, callers: int, commands: int) -> None:
-        self._chance = random.Random(seed)
+    def __init__(
+        self,
+        seed: int,
+        clients: int,
+        callers: int,
+        commands: int,
+        *,
+        residential: bool = False,
+        actions: Mapping[str, int] = ACTIONS,
+        tokens: Sequence[str] = (OWNER,),
+    ) -> None:
+        self._chance, self._actions = random.Random(seed), actions
         self._now = datetime.now(UTC)
-        self._clients = {record["client_id"]: begun(record, self._now) for record in records(clients)}
+        created = records(clients, residential=residential)
+        self._clients = {record["client_id"]: begun(record, self._now) for record in created}
         self._living = list(self._clients)[DOOMED:]
         self.requests: list[Request] = []
         self.turns: list[list[Request]] = [[] for _ in range(callers)]
         again: dict[int, list[Request]] = {}
         for n in range(commands):
             caller = self._chance.randrange(callers)
-            request = self._next(n, f"caller-{caller}")
+            request = replace(self._next(n, f"caller-{caller}"), by=tokens[caller % len(tokens)])
             self.requests.append(request)
             self.turns[caller].append(request)
             if self._chance.random() < ASKED_AGAIN:
@@ -143,12 +181,12 @@ class Workload:
         key = f"{n:04}-{self._chance.getrandbits(32):08x}"
         while True:
             client = self._clients[self._chance.choice(list(self._clients))]
-            (action,) = self._chance.choices(list(ACTIONS), list(ACTIONS.values()))
+            (action,) = self._chance.choices(list(self._actions), list(self._actions.values()))
             if action == "create":
                 return Request(key, "", CREATE, {"name": f"Late {key}", "type": "virtual", "site": SITE["site_id"]})
             if action == "decommission" and client.client_id in self._living:
                 continue
-            kind, fields = self._said(action, client, n, source)
+            kind, fields = self._command_fields(action, client, n, source)
             request = Request(key, client.client_id, kind.value, {"source": source, "reason": f"command {n}", **fields})
             try:
                 self._obey(client, request)
@@ -158,7 +196,7 @@ class Workload:
             return request
 
     def _obey(self, client: Client, request: Request) -> None:
-        command = request.command("")
+        command = request.command()
         for other in self._clients.values():
             if (
                 other is not client
@@ -167,7 +205,7 @@ class Workload:
                 raise NumberTaken("It belongs to another client")
         client.obey(command, self._now)
 
-    def _said(self, action: str, client: Client, n: int, source: str) -> tuple[Kind, dict[str, Any]]:
+    def _command_fields(self, action: str, client: Client, n: int, source: str) -> tuple[Kind, dict[str, Any]]:
         chance, residential = self._chance, client.services.type is ClientType.RESIDENTIAL
         office = chance.choice(["1.1", "1.2", "2.1"])
         match action:

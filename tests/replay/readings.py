@@ -1,7 +1,9 @@
-"""Record how messages are read: ``python -m tests.replay.readings`` writes readings.json beside this file.
+"""Record how messages are read, by each grammar that a living client can have: ``python -m tests.replay.readings``
+writes readings.json, of 0.1.0, and readings_2.json beside this file.
 
 Run it when a message or a field is **added**. A message that was read before must be read as before, for a replay reads
-it again (docs/design.md, "Replay"): from release 0.1.0 on, no line of readings.json may change.
+it again (docs/design.md, "Replay"): from release 0.1.0 on, no line of readings.json may change, and from the next
+release on none of readings_2.json.
 """
 
 import base64
@@ -11,17 +13,26 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from workflows.inbox import TABLE
-from workflows.wire.messages import CommandMessage, Message
+from workflows.inbox import TABLE, Malformed, interpret
+from workflows.wire.messages import CommandMessage
+from workflows.wire.update import Message
 
 FOLDER = Path(__file__).parent
-READINGS = FOLDER / "readings.json"
+READINGS = {1: FOLDER / "readings.json", 2: FOLDER / "readings_2.json"}
 LINE, NUMBER = {"number": "+442079460001", "office": "3.12"}, "+442079460002"
 LONG = {"reason": "x" * 500, "by": "y" * 200, "command_id": "z" * 200, "source": "s" * 64}
 BORDERLINE: dict[str, list[dict[str, Any]]] = {
-    "activate": [{}, LONG, {"reason": "a\u200bb"}, {"reason": "x" * 501}, {"sauce": "billing"}],
+    "activate": [
+        {},
+        LONG,
+        {"reason": "a\u200bb"},
+        {"reason": "x" * 501},
+        {"sauce": "billing"},
+        {"expected_revision": 7},
+        {"expected_revision": None},
+    ],
     "suspend": [
         {"source": " billing "},
         {"source": " "},
@@ -82,8 +93,14 @@ BORDERLINE: dict[str, list[dict[str, Any]]] = {
         {"start_date": "0001-01-01"},
         {"activation": "manual"},
         {"activation": "Manual"},
+        {"external_ids": {"crm": "4711", "erp": None}, "add_tags": ["vip"], "remove_tags": [" late "]},
+        {"tags": []},
+        {"tags": None},
+        {"external_ids": {"crm": 4711}},
+        {"add_tags": "vip"},
     ],
     "rotate_credentials": [{}],
+    "acknowledge": [{"matter": "plan:c1"}, {"matter": "plan:c1", "reason": "done by hand"}, {"matter": ""}, {}],
     "retry": [{"system": "telephony"}, {"system": "directory"}, {}],
     "skip": [{"system": "internet", "reason": "later"}, {"system": "internet"}],
     "mark_done": [
@@ -91,6 +108,7 @@ BORDERLINE: dict[str, list[dict[str, Any]]] = {
         {"system": "internet", "reason": "by hand"},
         {"system": "internet", "reason": " "},
     ],
+    "note": [{"text": "called\ntwice", "by": "Ms Doe"}, {"text": " "}, {"text": "x" * 1001}, {"note": "called"}, {}],
     "report_drift": [
         {"system": "telephony"},
         {"system": "telephony", "reason": "x" * 501},
@@ -112,14 +130,20 @@ BORDERLINE: dict[str, list[dict[str, Any]]] = {
 }
 
 
-def reading(name: str, text: str) -> object:
-    """What a signal, or the update ``command``, is read as; None when it is refused."""
-    model: Any = Message if name == "command" else TABLE[name]
+def reading(name: str, text: str, grammar: int) -> object:
+    """What a signal, or the update ``command``, is read as by a grammar; None when it is refused."""
+    given = TypeAdapter(Any).validate_json(text)
+    message: BaseModel | None
     try:
-        message = TypeAdapter(model).validate_json(text)
-    except ValidationError:
+        if name == "command":
+            update = Message.model_validate(given)
+            message = update.root if grammar == 1 else update.read()
+        else:
+            message = interpret(name, given, grammar)
+    except (ValidationError, Malformed):
+        message = None
+    if message is None:
         return None
-    message = message.root if isinstance(message, Message) else message
     fields = asdict(message.command()) if isinstance(message, CommandMessage) else message.model_dump()
     return json.loads(json.dumps({"type": type(message).__name__, **fields}, default=str))
 
@@ -143,5 +167,8 @@ def _recorded() -> Iterator[tuple[str, str]]:
 
 
 if __name__ == "__main__":
-    lines = [json.dumps([name, text, reading(name, text)], ensure_ascii=True) for name, text in messages()]
-    READINGS.write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")
+    for grammar, file in READINGS.items():
+        kept = {(name, text): was for name, text, was in json.loads(file.read_text(encoding="utf-8"))}
+        read = {it: kept[it] if it in kept else reading(*it, grammar) for it in messages()}
+        lines = [json.dumps([*it, was], ensure_ascii=True) for it, was in read.items()]
+        file.write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")

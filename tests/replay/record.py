@@ -1,12 +1,15 @@
-"""Record the histories that every later version must replay: ``python -m tests.replay.record NAME``.
+"""Record the histories that every later version must replay: ``python -m tests.replay.record NAME [LIFE …]``.
 
 Run it when what the loop awaits has changed (with workflow.patched), and commit the new files beside the old ones:
-clients started with the old code live for years. NAME says what is new; the files are histories/NAME-<life>.json.
+clients started with the old code live for years. (0.1.0-early-word is none of these lives: 0.1.0 itself refused the
+signal ``acknowledge``, which it did not know.) NAME says what is new; the files are histories/NAME-<life>.json.
+LIFE is a function of this file, such as ``a_planned_life``; none: all of them.
 """
 
 import asyncio
 import re
 import sys
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
@@ -181,6 +184,28 @@ async def a_life_with_doors(service: Service) -> None:
     await handle.result()
 
 
+async def a_planned_life(service: Service) -> None:
+    """Plans that cannot happen: one that is refused when it is due and acknowledged, by a signal and by an update, one
+    that changes nothing, one that another clears."""
+    handle = await service.start("planned-life", limits=PROMPT)
+    removal: dict[str, Any] = {"remove_lines": ["+442079460002"]}
+    for number in range(2):
+        due = str(service.day(2 + 4 * number))
+        await service.command(handle, "change_services", **removal, last_day=due, command_id=f"p{number}")
+        await service.command(handle, "unsuspend", last_day=due)
+        await service.command(handle, "change_services", **removal)
+        await service.skip(handle, timedelta(days=4))
+        await service.settled(handle)
+        await service.command(handle, "change_services", add_lines=[{"number": "+442079460002", "office": "3.12"}])
+    await service.signal(handle, "acknowledge", {"matter": "plan:p0", "by": "olga", "reason": "removed by hand"})
+    await service.signal(handle, "acknowledge", {"matter": "plan:nothing"})
+    await service.command(handle, "acknowledge", matter="plan:p1")
+    await service.command(handle, "suspend", last_day=str(service.day(30)), source="billing")
+    await service.command(handle, "decommission", last_day=str(service.day(15)))
+    await service.skip(handle, timedelta(days=12))
+    await handle.result()
+
+
 async def a_hindered_life(service: Service, dying: Dying) -> None:
     """Attempts at once that fail, that are late, that a newer decision overtakes, and that die with their worker: each
     goes on as one of its own. And callers side by side."""
@@ -209,12 +234,118 @@ async def a_hindered_life(service: Service, dying: Dying) -> None:
     await handle.result()
 
 
-async def main(name: str) -> None:
+async def a_labelled_life(service: Service) -> None:
+    """Tags, external ids and notes, by update and by signal; a claim of an external id lost, and one won."""
+    other = await service.start("namesake", services=service.virtual("+442079460201"), limits=PROMPT)
+    await service.command(other, "edit", external_ids={"crm": "4711"})
+    await service.settled(other)
+    handle = await service.start("labelled-life", limits=PROMPT)
+    await service.command(handle, "edit", tags=["vip", "late"], external_ids={"erp": "A-1"})
+    await service.signal(handle, "edit", {"add_tags": ["roof"], "remove_tags": ["LATE"]})
+    await service.signal(handle, "edit", {"external_ids": {"CRM": "4711"}})
+    await service.command(handle, "note", text="rang, and will ring again", by="Ms Doe")
+    await service.signal(handle, "note", {"text": "rang again", "by": "Ms Doe"})
+    await service.signal(handle, "note", {"text": " "})
+    await service.settled(handle)
+    await service.signal(handle, "roll")
+    await service.command(service.latest(handle), "edit", external_ids={"erp": None, "crm": "4712"})
+    await service.signal(service.latest(handle), "note", {"text": "the last one"})
+    await service.command(service.latest(handle), "decommission")
+    await service.latest(handle).result()
+
+
+async def a_life_read_anew(service: Service) -> None:
+    """Begun as in 0.1.0, which read more than it should and told holds apart by case; renewed, and read strictly."""
+    handle = await service.start("read-anew", limits=PROMPT, grammar=1)
+    day, loose = service.day(90), {"number": "+442079460010", "office": " 3.14 ", "protected": "no"}
+    await service.signal(handle, "suspend", {"source": "Billing", "reason": " invoice 1042 "})
+    await service.signal(handle, "suspend", {"source": "billing"})
+    await service.signal(handle, "suspend", {"source": "ALL"})
+    await service.signal(handle, "unsuspend", {"source": "ALL"})
+    await service.signal(handle, "decommission", {"last_day": f"{day}T00:00:00Z"})
+    await service.signal(
+        handle, "change_services", {"add_lines": [loose], "internet": {"down_mbps": "20", "up_mbps": 5.0}}
+    )
+    await service.signal(handle, "edit", {"name": "Cafe\u0301", "end_date": 1803772800})
+    await service.until(handle, lambda view: len(view.lines) == 3)
+    await service.settled(handle)
+    await service.renew(handle)
+    handle = service.latest(handle)
+    await service.signal(handle, "decommission", {"last_day": f"{day}T00:00:00Z"})
+    await service.signal(handle, "change_services", {"add_lines": [loose | {"number": "+442079460011"}]})
+    await service.signal(handle, "suspend", {"source": "All"})
+    await service.signal(handle, "edit", {"name": " Cafe\u0301 Two "})
+    await service.signal(handle, "unsuspend", {"source": "BILLING", "command_id": "lifts-both"})
+    await service.update(handle, {"kind": "suspend", "source": "Stra\u00dfe "})
+    await service.update(handle, {"kind": "unsuspend", "source": "STRASSE"})
+    await service.settled(handle)
+    await service.command(handle, "decommission")
+    await handle.result()
+
+
+async def a_retried_life(service: Service) -> None:
+    """Retries that fail as before, each of which a person asked for: they are told."""
+    handle = await service.start("retried-life", limits=PROMPT)
+    service.telephony.faults.down = True
+    await service.command(handle, "suspend")
+    await service.until(handle, lambda view: view.provisioning == "attention")
+    for number in range(2):
+        await service.command(handle, "retry", system="telephony", command_id=f"retry-{number}")
+        await service.until(handle, lambda view: view.systems[0].attempts == 1)
+    service.telephony.faults.down = False
+    service.telephony.doubts["+442079460001"] = (Proof.NOT_PROVEN, "the server is silent")
+    for number in range(2):
+        await service.command(handle, "retry", system="telephony", command_id=f"doubt-{number}")
+        await service.until(handle, lambda view: view.systems[0].attempts == 1)
+    service.telephony.doubts.clear()
+    await service.command(handle, "decommission")
+    await handle.result()
+
+
+async def a_conditional_life(service: Service) -> None:
+    """Commands for one revision: in time, late, planned, waiting for the directory, and as a signal, which is none."""
+    handle = await service.start("conditional-life", limits=PROMPT)
+    revision = (await service.settled(handle)).revision
+    await service.command(handle, "suspend", source="billing", expected_revision=revision)
+    late = (service.command(handle, "suspend", source=f"s-{n}", expected_revision=revision) for n in range(3))
+    assert all(isinstance(refused, Exception) for refused in await asyncio.gather(*late, return_exceptions=True))
+    revision = (await service.settled(handle)).revision
+    added = [{"number": "+442079460009", "office": "4.1"}]
+    both = await asyncio.gather(
+        *(
+            service.command(handle, "change_services", "added", add_lines=added, expected_revision=revision)
+            for _ in range(2)
+        )
+    )
+    assert {answer.changed for answer in both} == {True}
+    revision = (await service.settled(handle)).revision
+    day = str(service.day(60))
+    await service.command(handle, "decommission", last_day=day, expected_revision=revision)
+    await service.signal(handle, "unsuspend", {"source": "all", "expected_revision": revision + 1})
+    await service.signal(handle, "unsuspend", {"source": "all"})
+    await service.settled(handle)
+    await service.renew(handle)
+    await service.skip(service.latest(handle), timedelta(days=61))
+    await service.latest(handle).result()
+
+
+async def main(name: str, wanted: Sequence[str]) -> None:
     HISTORIES.mkdir(exist_ok=True)
     dying = Dying()
-    lives = (a_whole_life, a_troubled_life, a_long_life, a_proven_life, a_moved_life, a_life_with_doors)
+    all_lives = (a_whole_life, a_troubled_life, a_long_life, a_proven_life, a_moved_life, a_life_with_doors)
+    lives: list[Callable[[Service], Awaitable[None]]] = [
+        *all_lives,
+        a_labelled_life,
+        a_planned_life,
+        a_life_read_anew,
+        a_retried_life,
+        a_conditional_life,
+    ]
+    lives = [life for life in lives if not wanted or getattr(life, "__name__", "") in wanted]
+    if not wanted or a_hindered_life.__name__ in wanted:
+        lives.append(partial(a_hindered_life, dying=dying))
     async with running_server() as environment:
-        for life in (*lives, partial(a_hindered_life, dying=dying)):
+        for life in lives:
             service = Service(environment)
             async with service.worker((Guard(), dying)):
                 await life(service)
@@ -235,6 +366,6 @@ def _without_places(recorded: str) -> str:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: python -m tests.replay.record NAME")
-    asyncio.run(main(sys.argv[1]))
+    if len(sys.argv) < 2:
+        sys.exit("usage: python -m tests.replay.record NAME [LIFE …]")
+    asyncio.run(main(sys.argv[1], sys.argv[2:]))

@@ -69,7 +69,7 @@ def _facts(order: Any) -> str:
         planned = [(plan.kind, plan.at.timestamp(), plan.day, plan.zone_rules) for plan in order.view.planned]
         facts |= {"view": (order.view.status, order.view.revision, planned)}
         facts["entries"] = [{**entry, "text": ""} for entry in facts["entries"]]
-        facts["answers"] = [{**answer, "message": "", "refusal": None} for answer in facts["answers"]]
+        facts["answers"] = [{**answer, "message": "", "refusal": None, "warnings": None} for answer in facts["answers"]]
     return json.dumps(facts, default=str, sort_keys=True)
 
 

@@ -5,17 +5,20 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
+from temporalio.api.common.v1 import GrpcStatus
+from temporalio.api.enums.v1 import ResourceExhaustedCause as Exhausted
+from temporalio.api.errordetails.v1 import ResourceExhaustedFailure
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from starter.api.commanding import LONGEST_WAIT, seconds_of
 from starter.clients import check_id
 from starter.contract.ids import client_id_for
 from starter.contract.numbers import read_number
-from starter.errors import Malfunction, StarterError, TemporalAway, TemporalRefused
+from starter.errors import Malfunction, StarterError, TemporalAway, TemporalBusy, TemporalRefused
 from starter.temporal.gateway import is_recorded, refusal_from, temporal_errors
-from starter.web.problems import CODES, code_of, kinds
+from starter.web.preferences import LONGEST_WAIT, preferences, seconds_of
+from starter.web.problems import CODES, code_of, kinds, response_to
 from workflows.client_lifecycle import as_failure
 from workflows.domain.errors import (
     REFUSALS,
@@ -44,7 +47,7 @@ from workflows.domain.errors import (
     ],
 )
 def test_a_preference_that_is_not_understood_is_ignored(header: str | None, seconds: int) -> None:
-    assert seconds_of(header) == seconds
+    assert seconds_of(preferences([] if header is None else [header])) == seconds
 
 
 @pytest.mark.parametrize("written", ["+44 20 7946 0001", "+44 (0)20 7946-0001", " +44.20.7946.0001 ", "+442079460001"])
@@ -93,6 +96,30 @@ async def test_what_temporal_answered_is_said(status: RPCStatusCode, error: type
     assert ("cannot be reached" in str(translated.value)) == (error is TemporalAway)
 
 
+@pytest.mark.parametrize(
+    ("cause", "error"),
+    [
+        (Exhausted.RESOURCE_EXHAUSTED_CAUSE_BUSY_WORKFLOW, TemporalBusy),
+        (Exhausted.RESOURCE_EXHAUSTED_CAUSE_CONCURRENT_LIMIT, TemporalBusy),
+        (Exhausted.RESOURCE_EXHAUSTED_CAUSE_SYSTEM_OVERLOADED, TemporalBusy),
+        (Exhausted.RESOURCE_EXHAUSTED_CAUSE_PERSISTENCE_STORAGE_LIMIT, TemporalRefused),
+    ],
+)
+async def test_who_meets_a_busy_temporal_is_told_to_repeat(
+    cause: Exhausted.ValueType, error: type[StarterError]
+) -> None:
+    status = GrpcStatus(code=8, message="busy")
+    status.details.add().Pack(ResourceExhaustedFailure(cause=cause))
+    with pytest.raises(error) as translated:
+        async with temporal_errors(1):
+            raise RPCError("busy", RPCStatusCode.RESOURCE_EXHAUSTED, status.SerializeToString())
+    assert type(translated.value) is error
+    answer = response_to(translated.value)
+    assert (answer.status_code, "Retry-After" in answer.headers) == (
+        (503, True) if error is TemporalBusy else (500, False)
+    )
+
+
 def test_a_refusal_that_does_not_say_that_it_is_recorded_is_not() -> None:
     """So did workflows of before."""
     refusal = InvalidField("why")
@@ -107,7 +134,7 @@ def test_a_refusal_that_does_not_say_that_it_is_recorded_is_not() -> None:
 
 def test_every_error_has_its_code() -> None:
     for kind in (*REFUSALS.values(), *_below(StarterError)):
-        assert code_of(kind) in {404, 409, 422, 500, 503}, kind
+        assert code_of(kind) in {401, 403, 404, 409, 410, 412, 422, 500, 503}, kind
     assert (code_of(BillingRefTaken), code_of(Taken), code_of(NumberNotValid), code_of(InvalidField)) == (
         409,
         409,

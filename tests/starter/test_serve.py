@@ -11,12 +11,12 @@ from temporalio.client import Client
 from activities.settings import Settings
 from tests.support.serve import process
 from tests.support.service import TOKEN
-from tests.support.waiting import HANGING, eventually, free_port
+from tests.support.waiting import HANGING, eventually, free_port, http_client
 
 
 async def _answers(port: int, path: str) -> httpx2.Response | None:
     try:
-        async with httpx2.AsyncClient(trust_env=False) as caller:
+        async with http_client() as caller:
             return await caller.get(f"http://127.0.0.1:{port}{path}")
     except httpx2.TransportError:
         return None

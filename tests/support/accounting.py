@@ -9,6 +9,8 @@ from typing import Any
 from pyrad.dictionary import Dictionary
 from pyrad.packet import AcctPacket, PacketError
 
+from tests.support.waiting import HANGING
+
 START, STOP, INTERIM, ON, OFF = 1, 2, 3, 7, 8
 """Acct-Status-Type."""
 
@@ -50,7 +52,7 @@ class Accounting:
     usual: dict[str, Any] = field(default_factory=lambda: {"NAS-IP-Address": "127.0.0.2"})
     host: str = "127.0.0.1"
 
-    async def say(self, status: int, session: str = "s1", *, within: float = 5, **attributes: Any) -> bool:
+    async def say(self, status: int, session: str = "s1", *, within: float = HANGING, **attributes: Any) -> bool:
         """Whether the server answers this request, sent once, within so many seconds."""
         return await self.send(self.request(status, session, **attributes), within)
 
@@ -63,7 +65,7 @@ class Accounting:
                 request.AddAttribute(name, value)
         return request
 
-    async def send(self, request: AcctPacket, within: float = 5) -> bool:
+    async def send(self, request: AcctPacket, within: float = HANGING) -> bool:
         """Whether the server answers this very packet."""
         raw, answered = request.RequestPacket(), asyncio.Event()
 

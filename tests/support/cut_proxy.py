@@ -44,6 +44,7 @@ class CutProxy:
     def hang(self) -> None:
         """Take calls and data, and say nothing."""
         self.mode = Mode.HANG
+        self._awake.clear()
 
     def recover(self) -> None:
         """Cut what hangs and pass everything from now on."""

@@ -11,9 +11,20 @@ from typing import Any
 import asyncpg
 
 from starter.local.postgres import EmbeddedPostgres
-from tests.support.waiting import free_port
+from tests.support.waiting import HANGING, free_port
 
 THROW_AWAY = {"fsync": "off", "full_page_writes": "off", "max_connections": "300"}
+
+
+UNHURRIED: dict[str, Any] = {
+    "attempt_seconds": 8 * HANGING,
+    "operation_seconds": 2 * HANGING,
+    "statement_seconds": HANGING,
+    "lock_seconds": HANGING / 2,
+    "connect_seconds": HANGING,
+    "record_seconds": HANGING / 2,
+}
+"""Settings of a process on a machine that may have much else to do."""
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import httpx2
 
 from starter.local.data_folder import have_secret
 from starter.local.doors import server
+from tests.support.waiting import HANGING
 
 TOKEN = "the token of the doors"
 
@@ -20,7 +21,10 @@ def doors(folder: Path, port: int) -> Iterator[httpx2.Client]:
     with server(port, folder) as serving:
         threading.Thread(target=serving.serve_forever, daemon=True).start()
         with httpx2.Client(
-            base_url=f"http://127.0.0.1:{port}/v1", headers={"Authorization": f"Bearer {TOKEN}"}, trust_env=False
+            base_url=f"http://127.0.0.1:{port}/v1",
+            headers={"Authorization": f"Bearer {TOKEN}"},
+            trust_env=False,
+            timeout=HANGING,
         ) as caller:
             yield caller
         serving.shutdown()

@@ -21,7 +21,7 @@ class Exchange:
 
     registered: set[str] = field(default_factory=set)
     calls: dict[int, tuple[str, str, int]] = field(default_factory=dict)
-    asked: list[tuple[str, list[Any]]] = field(default_factory=list)
+    requests: list[tuple[str, list[Any]]] = field(default_factory=list)
     silent: bool = False
     taken: int = 0
     says: bytes = b""
@@ -43,7 +43,7 @@ class Exchange:
 
     @property
     def methods(self) -> set[str]:
-        return {method for method, _ in self.asked}
+        return {method for method, _ in self.requests}
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -62,7 +62,7 @@ class Exchange:
             writer.close()
 
     def _answer(self, method: str, values: list[Any]) -> tuple[int, bytes]:
-        self.asked.append((method, values))
+        self.requests.append((method, values))
         if self.says:
             return self.status, self.says
         result = None if method in self.lacks else self._obey(method, values)
@@ -80,19 +80,19 @@ class Exchange:
                 contacts = [{"Contact": {"Address": "sip:phone", "Expires": 300}}]
                 return {"Contacts": contacts} if values[1] in self.registered else "AOR not found in location table"
             case "dlg.list_match":
-                return [self._shown(number) for number in self.calls if self._matches(number, *values)] or "Not found"
+                return [self._dialog(number) for number in self.calls if self._matches(number, *values)] or "Not found"
             case "dlg.end_dlg":
                 known = values[1] in self.calls if self.stubborn else self.calls.pop(values[1], None)
                 return {} if known else "dialog not found"
         return None
 
     def _matches(self, number: int, key: str, how: str, pattern: str, limit: int) -> bool:
-        dialog = self._shown(number)
+        dialog = self._dialog(number)
         uris = {"furi": dialog["from_uri"], "turi": dialog["to_uri"], "ruri": f"sip:{self.calls[number][1]}@sip.test"}
         assert (how, limit) == ("re", 0)
         return re.search(pattern, uris[key]) is not None
 
-    def _shown(self, number: int) -> dict[str, Any]:
+    def _dialog(self, number: int) -> dict[str, Any]:
         caller, callee, state = self.calls[number]
         name = "somebody" if number in self.disguised else callee
         uris = {"from_uri": f"sip:{caller}@sip.test", "to_uri": f"sip:{name}@sip.test"}

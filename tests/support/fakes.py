@@ -8,9 +8,11 @@ from datetime import UTC, datetime
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
+from workflows.domain.client.labels import keys_of
 from workflows.domain.provisioning.ledger import Desired
 from workflows.domain.provisioning.standing import Proof
 from workflows.domain.systems import TELEPHONY, System
+from workflows.domain.text import folded
 from workflows.ports import (
     STALE_REVISION,
     Claim,
@@ -123,6 +125,7 @@ class FakeDirectory(Directory):
         self.orders: list[Publish] = []
         self.billing_refs: dict[str, str] = {}
         self.numbers: dict[str, str] = {}
+        self.external_ids: dict[str, str] = {}
         self.history: dict[tuple[str, int], str] = {}
         self.instances: dict[System, str] = {}  # of every site
         self.faults, self.fence = Faults(), Fence()
@@ -137,7 +140,11 @@ class FakeDirectory(Directory):
         if not (order.register and lost):
             named = order.view.model_copy(update={"billing_ref": granted})
             self.shown[order.client_id] = replace(order, view=named) if order.register and granted else order
-            self._hold(order.client_id, {*order.numbers, *(order.claim.numbers if order.claim and not lost else ())})
+            claimed = order.claim if order.claim and not lost else Claim()
+            self._hold(order.client_id, {*order.numbers, *claimed.numbers})
+            names = [*keys_of(order.view.external_ids), *map(folded, claimed.external_ids)]
+            others = {name: owner for name, owner in self.external_ids.items() if owner != order.client_id}
+            self.external_ids = others | dict.fromkeys(names, order.client_id)
             for number, entry in enumerate(order.entries, order.first_entry):
                 self.history[order.client_id, number] = f"{entry.event}: {entry.text}"
         return Published(order.revision, last, granted, lost, dict(self.instances) if order.claim else {})
@@ -158,6 +165,9 @@ class FakeDirectory(Directory):
         for number in claim.numbers:
             if self.numbers.get(number, client_id) != client_id:
                 return None, LostClaim("NumberTaken", "lines", f"{number} is in use", "Choose another")
+        for name in claim.external_ids:
+            if self.external_ids.get(folded(name), client_id) != client_id:
+                return None, LostClaim("ExternalIdTaken", "external_ids", f"{name} is in use", "Choose another")
         if claim.billing_ref is None:
             return None, None
         mine = next((ref for ref, owner in self.billing_refs.items() if owner == client_id), None)

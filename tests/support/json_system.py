@@ -43,7 +43,7 @@ class JsonSystem:
     things: dict[str, Thing] = field(default_factory=dict)
     newest: dict[str, int] = field(default_factory=dict)
     bodies: list[dict[str, Any]] = field(default_factory=list)
-    asked: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
     answers: list[Response] = field(default_factory=list)
     down: bool = False
@@ -96,7 +96,7 @@ def app_of(system: JsonSystem) -> FastAPI:
     app = FastAPI()
 
     async def trouble(request: Request) -> Response | None:
-        system.asked.append(f"{request.method} {request.url.path}")
+        system.requests.append(f"{request.method} {request.url.path}")
         await request.body()  # kept: whoever asked may be gone when the silence ends
         if request.headers.get("Authorization") != f"Bearer {TOKEN}":
             return JSONResponse({"why": "wrong token"}, 401)

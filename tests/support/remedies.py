@@ -6,6 +6,7 @@ import subprocess
 from temporalio.client import Client
 
 from tests.support.service import TEMPORAL
+from tests.support.waiting import HANGING
 
 
 def carry_out(temporal: Client, command: str) -> None:
@@ -13,5 +14,5 @@ def carry_out(temporal: Client, command: str) -> None:
     program, *words = shlex.split(command)
     assert program == "temporal"
     argv = [str(TEMPORAL), *words, "--address", temporal.service_client.config.target_host]
-    done = subprocess.run(argv, capture_output=True, encoding="utf-8", check=False, timeout=60)
-    assert done.returncode == 0, done.stderr
+    result = subprocess.run(argv, capture_output=True, encoding="utf-8", check=False, timeout=HANGING)
+    assert result.returncode == 0, result.stderr

@@ -120,12 +120,7 @@ class Router:
         if self.address:
             client.bind((self.address, 0))
         request = client.CreateAuthPacket(User_Name=username, NAS_IP_Address="127.0.0.1", message_authenticator=True)
-        if chap:
-            challenge, number = secrets.token_bytes(16), secrets.token_bytes(1)
-            request["CHAP-Challenge"] = challenge
-            request["CHAP-Password"] = number + _md5(number + password.encode() + challenge)
-        else:
-            request["User-Password"] = request.PwCrypt(password)
+        prove(request, password, chap=chap)
         try:
             return login(client.SendPacket(request))
         finally:
@@ -137,7 +132,7 @@ class Nas(asyncio.DatagramProtocol):
     """Access gear with an address of its own on loopback, which holds the sessions of those who log in through it.
 
     ``server_port`` is the RADIUS server's, ``port`` where it takes Disconnect-Requests. ``sessions`` are the open ones:
-    id to account; ``asked`` are the ids it was asked to end. Its moods: ``mute`` says nothing, ``refuses`` is an
+    id to account; ``disconnects`` are the ids it was asked to end. Its moods: ``mute`` says nothing, ``refuses`` is an
     Error-Cause that it answers with, ``forgetful`` does not account for the end of a session, ``undead`` acknowledges
     it and lets it live. It ``signs`` what it answers to who signs (RFC 5176 section 2.3). It ``knows`` a session by
     other values than it accounts, and denies it to who names one wrongly, or names no time when it is ``wary``.
@@ -162,7 +157,8 @@ class Nas(asyncio.DatagramProtocol):
     plans: dict[str, dict[str, Any]] = field(default_factory=dict)
     changes_asked: list[str] = field(default_factory=list)
     sessions: dict[str, str] = field(default_factory=dict)
-    asked: list[str] = field(default_factory=list)
+    disconnects: list[str] = field(default_factory=list)
+    _answered: dict[tuple[bytes, tuple[str, int]], bytes] = field(default_factory=dict)
     _tasks: set["asyncio.Task[None]"] = field(default_factory=set)
     _numbers: "itertools.count[int]" = field(default_factory=itertools.count)
 
@@ -191,35 +187,44 @@ class Nas(asyncio.DatagramProtocol):
         answer = login(await self._client.SendPacket(request))
         if answer.accepted:
             session = session or f"{self.address}/{next(self._numbers)}"
-            self.sessions[session] = username
+            self.begin(session, username, answer)
             await self.account(session, username, START, **more)
         return answer
 
+    def begin(self, session: str, username: str, answer: Login) -> None:
+        """There is a session, as the server has answered. It is not accounted for yet."""
+        self.sessions[session] = username
+
     async def account(self, session: str, username: str, status: int, **more: Any) -> None:
         """Say how a session is: START, INTERIM or STOP, with ``more`` attributes. The server has it then."""
-        said = {"User_Name": username, "Acct_Session_Id": session, "NAS_IP_Address": self.address} | more
-        request = self._client.CreateAcctPacket(Acct_Status_Type=status, **said)
+        values = {"User_Name": username, "Acct_Session_Id": session, "NAS_IP_Address": self.address} | more
+        request = self._client.CreateAcctPacket(Acct_Status_Type=status, **values)
         if status == STOP:
             request["Acct-Terminate-Cause"] = ADMIN_RESET
         await self._client.SendPacket(request)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        """A request that was not made with our secret is not answered (RFC 5176 section 2.3)."""
+        """A request that was not made with our secret is not answered (RFC 5176 section 2.3). One that was answered and
+        comes again is answered as before, and nothing is done (RFC 5080 section 2.2.2)."""
+        if again := self._answered.get((data, addr)):
+            self._transport.sendto(again, addr)
+            return
         with suppress(PacketError):
             request = CoAPacket(packet=data, secret=self.secret.encode(), dict=dictionary())
             ours = request.VerifyCoARequest() and request.verify_message_authenticator()
             if ours and request.code in (DisconnectRequest, CoARequest):
-                asked = self.asked if request.code == DisconnectRequest else self.changes_asked
-                asked.append(request["Acct-Session-Id"][0])
+                disconnects = self.disconnects if request.code == DisconnectRequest else self.changes_asked
+                disconnects.append(request["Acct-Session-Id"][0])
                 if not self.mute:
-                    self._obey(request, addr)
+                    self._answered[data, addr] = self._obey(request, addr)
 
-    def _obey(self, request: CoAPacket, addr: tuple[str, int]) -> None:
+    def _obey(self, request: CoAPacket, addr: tuple[str, int]) -> bytes:
+        """Do what is asked, and answer. Returns the answer."""
         session, ending = request["Acct-Session-Id"][0], request.code == DisconnectRequest
-        said = {name: request[name][0] for name in request.keys()}  # noqa: SIM118  # a packet is no mapping
-        change = {name: said[name] for name in said if name not in IDENTITY | {"Event-Timestamp", "Proxy-State"}}
+        values = {name: request[name][0] for name in request.keys()}  # noqa: SIM118  # a packet is no mapping
+        change = {name: values[name] for name in values if name not in IDENTITY | {"Event-Timestamp", "Proxy-State"}}
         change.pop("Message-Authenticator", None)
-        cause = self.refuses or self._denies(session, said)
+        cause = self.refuses or self._denies(session, values)
         if not ending and self.refuses_change:
             cause = self.refuses_change
         elif not ending and not (change and change.keys() <= self.changes):
@@ -229,17 +234,28 @@ class Nas(asyncio.DatagramProtocol):
             reply.code, reply["Error-Cause"] = DisconnectNAK if ending else CoANAK, cause
         if self.signs:
             reply.add_message_authenticator()
-        self._transport.sendto(reply.ReplyPacket(), addr)
+        answer: bytes = reply.ReplyPacket()
+        self._transport.sendto(answer, addr)
         if not cause and not ending:
-            self.plans[session] = change
-        if not cause and ending and not self.undead:
+            self.changed(session, change)
+        if not cause and ending:
+            self.acknowledged(session)
+        return answer
+
+    def changed(self, session: str, change: dict[str, Any]) -> None:
+        """It has said that this session has another plan now."""
+        self.plans[session] = change
+
+    def acknowledged(self, session: str) -> None:
+        """It has said that it ends this session."""
+        if not self.undead:
             self.end(session)
 
-    def _denies(self, session: str, said: dict[str, Any]) -> int:
+    def _denies(self, session: str, values: dict[str, Any]) -> int:
         """The Error-Cause for a session that is not as it is named; 0 if it is."""
         known = {"User-Name": self.sessions.get(session), "NAS-IP-Address": self.address} | self.knows
-        wrong = any(said.get(name) != value for name, value in known.items() if name in said or name == "User-Name")
-        return SESSION_NOT_FOUND if wrong or (self.wary and "Event-Timestamp" not in said) else 0
+        wrong = any(values.get(name) != value for name, value in known.items() if name in values or name == "User-Name")
+        return SESSION_NOT_FOUND if wrong or (self.wary and "Event-Timestamp" not in values) else 0
 
     def end(self, session: str) -> None:
         """The session is over, and will be accounted for."""
@@ -248,6 +264,16 @@ class Nas(asyncio.DatagramProtocol):
             task = asyncio.create_task(self.account(session, username, STOP))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+
+
+def prove(request: Packet, password: str, *, chap: bool) -> None:
+    """Put the password into a login, as PAP or CHAP has it."""
+    if chap:
+        challenge, number = secrets.token_bytes(16), secrets.token_bytes(1)
+        request["CHAP-Challenge"] = challenge
+        request["CHAP-Password"] = number + _md5(number + password.encode() + challenge)
+    else:
+        request["User-Password"] = request.PwCrypt(password)
 
 
 def _md5(octets: bytes) -> bytes:

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ import uvicorn
 from fastapi import FastAPI
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.converter import DataConverter
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
@@ -24,8 +27,10 @@ from activities.background import background
 from activities.calendar import ZoneRules
 from activities.database import Database
 from activities.directory.evidence import Evidences
-from activities.directory.migrations import migrate
+from activities.directory.migrations import migrate, migrate_keys
+from activities.directory.numbering import Numbering
 from activities.directory.publish import PostgresDirectory
+from activities.keys.encryption import Encryption
 from activities.settings import Settings
 from activities.systems import Systems
 from starter.app import create_app
@@ -35,12 +40,15 @@ from starter.contract.catalogue import Catalogue
 from starter.credentials import Keyring
 from starter.directory.reads import DirectoryReads
 from starter.directory.watching import Watch
+from starter.errors import NotRunning, WorkflowStuck
 from starter.local.postgres import EmbeddedPostgres
 from starter.temporal.gateway import Gateway
 from starter.web.http_server import Server
-from tests.support.databases import connected
+from starter.web.preferences import LONGEST_WAIT
+from tests.support.databases import UNHURRIED, connected
 from tests.support.fakes import FakeSystem
-from tests.support.waiting import HANGING, eventually, free_port
+from tests.support.waiting import HANGING, eventually, free_port, http_client
+from tests.support.workflows import ONE_PARTITION
 from worker import hearing_all_at_once, of_instances, together
 from workflows.client_lifecycle import ClientLifecycle
 from workflows.domain.provisioning.standing import Limits
@@ -55,8 +63,9 @@ TOKEN = "a-token-for-the-tests"
 HOME = "http://127.0.0.1"  # where sessions of the tests begin; they know no port
 MASTER_KEY = b"k" * 32
 SITE = "thames"
+BILLING = "billing"
 KEYRING = Keyring(MASTER_KEY, Servers(sip="sip.test:5060", sip_domain="sip.test", radius=None))
-LIMITS = Limits(attempt=8, first_pause=0.2, longest_pause=1)
+LIMITS = Limits(attempt=HANGING, first_pause=0.2, longest_pause=1)
 
 _numbers = itertools.count(1000)
 
@@ -96,8 +105,9 @@ class Service:
     internet: FakeSystem
     doors: FakeSystem
     settings: Settings
+    encryption: Encryption
 
-    async def create(self, name: str = "Acme Ltd", wait: int = 60, **record: Any) -> dict[str, Any]:
+    async def create(self, name: str = "Acme Ltd", wait: int = LONGEST_WAIT, **record: Any) -> dict[str, Any]:
         """A new client; settled, residential and active unless said otherwise."""
         body = {"name": name, "type": "residential", "site": SITE, **record}
         if "lines" not in record:
@@ -116,7 +126,9 @@ class Service:
         assert (answer.status_code, body.items() <= answer.json().items()) == (201, True), answer.text
         return site_id
 
-    async def post(self, client_id: str, command: str, wait: int = 20, key: str = "", **body: Any) -> httpx2.Response:
+    async def post(
+        self, client_id: str, command: str, wait: int = LONGEST_WAIT, key: str = "", **body: Any
+    ) -> httpx2.Response:
         """The answer to a command."""
         headers = waiting(wait) | ({"Idempotency-Key": key} if key else {})
         return await self.api.post(f"/clients/{client_id}/{command}", json=body, headers=headers)
@@ -140,6 +152,29 @@ class Service:
 
         await eventually(settled)
 
+    async def still(self, client_id: str) -> None:
+        """Return when nothing is under way for a client: all that it may attempt now was attempted, and the directory
+        has all that its workflow had to say of it."""
+        handle = self.temporal.get_workflow_handle(f"client-{client_id}")
+
+        async def idle() -> bool:
+            return not (await handle.describe()).raw_description.pending_activities
+
+        async def still() -> bool:
+            try:  # also after the workflow has seen what came of the last
+                return await idle() and bool(await self.clients.gateway.client(client_id)) and await idle()
+            except (NotRunning, WorkflowStuck):
+                return True
+            except RPCError as error:
+                return error.status is RPCStatusCode.NOT_FOUND
+
+        await eventually(still)
+
+    async def tried(self, client_id: str) -> dict[str, Any]:
+        """The client, as the API shows it, when nothing is under way for it."""
+        await self.still(client_id)
+        return await self.client(client_id)
+
     async def activity_types(self, client_id: str) -> set[str]:
         """The types of the activities that the client's workflow had carried out."""
         handle = self.temporal.get_workflow_handle(f"client-{client_id}")
@@ -149,7 +184,8 @@ class Service:
         } - {""}
 
     async def history(self, client_id: str) -> list[dict[str, Any]]:
-        """A client's history, newest first."""
+        """A client's history, newest first, with all that its workflow had to say."""
+        await self.still(client_id)
         answer = await self.api.get(f"/clients/{client_id}/history")
         assert answer.status_code == 200, answer.text
         items: list[dict[str, Any]] = answer.json()["items"]
@@ -171,11 +207,12 @@ class Service:
                 system.faults.down = False
 
     async def stuck(self, client_id: str, command: str, *systems: FakeSystem) -> None:
-        """Send a command that these systems do not carry out, and return when the client gave them up for now."""
+        """Send a command that these systems do not carry out, and return when the client gave them up for now, and the
+        directory says so."""
         names = {system.system for system in systems}
 
         async def gave_up() -> bool:
-            view = await self.clients.gateway.client(client_id)
+            [view] = await self.clients.these([client_id])
             return names <= {system.system for system in view.systems if system.state == "attention"}
 
         async with self.without(*systems):
@@ -220,45 +257,64 @@ async def running(server: Server) -> AsyncIterator[str]:
 @asynccontextmanager
 async def calling(url: str, token: str = TOKEN) -> AsyncIterator[httpx2.AsyncClient]:
     """A caller with the token."""
-    async with httpx2.AsyncClient(
-        base_url=f"{url}/api/v1", headers={"Authorization": f"Bearer {token}"}, timeout=HANGING, trust_env=False
-    ) as api:
+    async with http_client(base_url=f"{url}/api/v1", headers={"Authorization": f"Bearer {token}"}) as api:
         yield api
 
 
 @asynccontextmanager
 async def running_temporal(*dynamic_config: str) -> AsyncIterator[Client]:
-    """A Temporal server that knows our search attributes, with this dynamic configuration."""
+    """A Temporal server that knows our search attributes, with this dynamic configuration, and a further namespace of
+    others, ``billing``."""
     async with await WorkflowEnvironment.start_local(
         dev_server_existing_path=str(TEMPORAL),
         data_converter=pydantic_data_converter,
         search_attributes=KEYS,
         dev_server_log_level="error",
-        dev_server_extra_args=[part for value in dynamic_config for part in ("--dynamic-config-value", value)],
+        dev_server_startup_timeout=timedelta(seconds=HANGING),
+        dev_server_extra_args=[
+            *ONE_PARTITION,
+            *("--namespace", BILLING),
+            *(part for value in dynamic_config for part in ("--dynamic-config-value", value)),
+        ],
     ) as environment:
         yield environment.client
 
 
+def encrypting(client: Client, converter: DataConverter) -> Client:
+    """A client of the same server, which reads and writes with this converter."""
+    return Client(client.service_client, namespace=client.namespace, data_converter=converter)
+
+
 async def settings_on(postgres: EmbeddedPostgres, name: str) -> Settings:
     """Settings of a process on a migrated directory of its own."""
-    dsn = await postgres.ensure_database(name)
+    dsn, keys = await postgres.ensure_database(name), await postgres.ensure_database(f"{name}_keys")
     await migrate(dsn)
-    return Settings(directory_dsn=dsn, telephony_dsn=dsn, internet_dsn=dsn, token=TOKEN)
+    await migrate_keys(keys)
+    return Settings(
+        directory_dsn=dsn,
+        telephony_dsn=dsn,
+        internet_dsn=dsn,
+        token=TOKEN,
+        keys_dsn=keys,
+        encryption_keys="4d" * 32,
+        **UNHURRIED,
+    )
 
 
 @asynccontextmanager
 async def running_service(temporal: Client, settings: Settings) -> AsyncIterator[Service]:
     """The service with one worker and one site."""
     dsn = settings.directory_dsn.get_secret_value()
-    async with Database("directory", dsn, settings) as database:
-        evidences = Evidences(database, 5)
+    async with Database("directory", dsn, settings) as database, Encryption.of(settings, database) as encryption:
+        at_work, temporal = (encrypting(temporal, encryption.converter(makes=makes)) for makes in (True, False))
+        evidences = Evidences(database, HANGING)
         telephony, internet, doors = (RecordedSystem(system, evidences) for system in (TELEPHONY, INTERNET, "doors"))
         fakes = {TELEPHONY: telephony, INTERNET: internet, "doors": doors}
         served = {SystemInstance(system): fake for system, fake in fakes.items()}
         systems = Systems({**served, SystemInstance("doors", "annex"): doors})
         directory = PostgresDirectory(database)
         worker = Worker(
-            temporal,
+            at_work,
             task_queue=TASK_QUEUE,
             workflows=[ClientLifecycle],
             activities=[
@@ -267,11 +323,19 @@ async def running_service(temporal: Client, settings: Settings) -> AsyncIterator
             ],
             interceptors=[Guard()],
         )
-        workers = together(*of_instances(temporal, systems, TASK_QUEUE), hearing_all_at_once(worker))
-        watch = Watch(dsn, pause=0.1)
-        clients = ClientService(Gateway(temporal, "http://ui"), DirectoryReads(database), watch, LIMITS, KEYRING)
-        async with workers, background(watch.run), serving(create_app(clients, TOKEN)) as url, calling(url) as api:
-            service = Service(url, api, clients, temporal, telephony, internet, doors, settings)
+        workers = together(*of_instances(at_work, systems, TASK_QUEUE), hearing_all_at_once(worker))
+        watch, numbering = Watch(dsn, pause=0.1), Numbering(dsn, timedelta(days=90))
+        gateway = Gateway(temporal, "http://ui", patience=HANGING, timeout=HANGING, encryption=encryption)
+        clients = ClientService(gateway, DirectoryReads(database, timeout=HANGING), watch, LIMITS, KEYRING)
+        app = create_app(clients, TOKEN)
+        app.state.guesses.most = 10_000  # what one test sends with wrong tokens is nothing to the next
+        async with (
+            workers,
+            background(watch.run, numbering.run),
+            serving(app) as url,
+            calling(url) as api,
+        ):
+            service = Service(url, api, clients, temporal, telephony, internet, doors, settings, encryption)
             await service.site("Thames House", site_id=SITE)
             yield service
 

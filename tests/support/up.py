@@ -16,7 +16,7 @@ import httpx2
 
 from starter.local.children import birth, processes_in
 from starter.local.data_folder import DataFolder
-from tests.support.waiting import HANGING, eventually, free_port
+from tests.support.waiting import HANGING, eventually, free_port, http_client
 
 CONNECT = [sys.executable, "-m", "starter.cli.main"]
 NOTHING: Mapping[str, str] = {}
@@ -83,13 +83,14 @@ class Terminal:
         alive = [pid for pid, born in self.children().values() if birth(pid) == born]
         return alive + processes_in(self.data / "postgres")
 
-    def api(self) -> httpx2.AsyncClient:
-        token = (self.data / "token").read_text(encoding="utf-8").strip()
+    def api(self, token: str = "") -> httpx2.AsyncClient:
+        """A caller with this token, or with that of the settings."""
+        token = token or (self.data / "token").read_text(encoding="utf-8").strip()
         headers = {"Authorization": f"Bearer {token}", "Prefer": "wait=20"}
-        return httpx2.AsyncClient(base_url=f"http://127.0.0.1:{self.port}/api/v1", headers=headers, timeout=HANGING)
+        return http_client(base_url=f"http://127.0.0.1:{self.port}/api/v1", headers=headers)
 
 
-async def put(api: httpx2.AsyncClient, path: str, body: dict[str, Any]) -> dict[str, Any]:
+async def post(api: httpx2.AsyncClient, path: str, body: dict[str, Any]) -> dict[str, Any]:
     """What a POST answers, asked again while a part is on its way back."""
     answers: list[httpx2.Response] = []
     key = str(uuid5(NAMESPACE_URL, f"{path} {json.dumps(body)}"))
@@ -105,6 +106,6 @@ async def put(api: httpx2.AsyncClient, path: str, body: dict[str, Any]) -> dict[
 
 
 async def create(api: httpx2.AsyncClient, client_id: str, number: str) -> None:
-    await put(api, "/sites", SITE)
+    await post(api, "/sites", SITE)
     record = {"client_id": client_id, "name": "Acme", "type": "virtual", "site": SITE["site_id"]}
-    await put(api, "/clients", record | {"lines": [{"number": number}]})
+    await post(api, "/clients", record | {"lines": [{"number": number}]})

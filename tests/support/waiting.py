@@ -5,16 +5,20 @@ The one limit of time ends what hangs, and claims nothing of how fast anything i
 
 import asyncio
 import inspect
+import os
+import random
 import socket
 import time
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar, overload
 
-from starter.local.ports import free_port as free_port
-from starter.local.ports import is_free
+import httpx2
+
+from starter.local.ports import FREE, is_free
 
 T = TypeVar("T")
 NOTHING = object()
+LONGEST_PAUSE = 0.15  # seconds between two questions to a server, unless a test says otherwise
 HANGING = 120.0  # seconds, after which nobody believes that it will still happen
 
 
@@ -49,14 +53,17 @@ async def eventually(
     """Ask until the answer is true, or ``equal`` to what is given, and return it. AssertionErrors meanwhile mean "not
     yet"; the last one is the cause of what is raised in the end.
 
-    ``within`` and ``every`` are seconds. The condition may be a coroutine function.
+    ``within`` and ``every`` are seconds. The condition may be a coroutine function: it asks a server, and its pauses
+    grow, so that those who wait leave the machine to those who work.
     """
     end = time.monotonic() + within
     while True:
         complaint: AssertionError | None = None
         try:
-            answer = condition()
-            value = await answer if inspect.isawaitable(answer) else answer
+            value = condition()
+            if inspect.isawaitable(value):
+                value = await value
+                every = max(every, min(1.3 * every, LONGEST_PAUSE))
             if value == equal if equal is not NOTHING else value:
                 return value
             complaint = AssertionError(f"still {value!r}")
@@ -67,9 +74,37 @@ async def eventually(
         await asyncio.sleep(every)
 
 
+def http_client(**options: Any) -> httpx2.AsyncClient:
+    """A caller that a busy machine may keep waiting, and who asks no proxy."""
+    return httpx2.AsyncClient(trust_env=False, timeout=HANGING, **options)
+
+
+PROCESSES = 8  # of pytest-xdist, at most (Makefile)
+_given = set[int]()
+
+
+def free_port() -> int:
+    """A port of loopback that is free. From asking to listening it belongs to whom it was given: each process of
+    pytest-xdist gives ports of its own, and none of them twice."""
+    while True:
+        port = random.choice(_own())
+        if port not in _given and is_free(port):
+            _given.add(port)
+            return port
+
+
 def free_udp_port() -> int:
     """A port of loopback that nobody has for UDP, nor the one after it."""
     while True:
         port = free_port()
-        if is_free(port, socket.SOCK_DGRAM) and is_free(port + 1, socket.SOCK_DGRAM):
+        if port + 1 not in _given and all(is_free(it, socket.SOCK_DGRAM) for it in (port, port + 1)):
+            _given.add(port + 1)
             return port
+
+
+def _own() -> range:
+    process = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
+    if not process:
+        return FREE
+    each = len(FREE) // PROCESSES
+    return FREE[int(process) % PROCESSES * each :][:each]

@@ -9,7 +9,7 @@ import pytest_asyncio
 from starter.local.children import StartFailed
 from starter.local.systems import check_installed
 from tests.systems.accounting import SCHEMAS, Place, running_place
-from tests.systems.service import Building, Systems, running_service, running_systems
+from tests.systems.service import Building, Systems, answering, running_service, running_systems
 
 
 def pytest_runtest_setup() -> None:
@@ -24,10 +24,27 @@ def pytest_runtest_setup() -> None:
 
 
 @pytest.fixture(scope="session")
-def systems(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Systems]:
-    """Both daemons, for all tests that leave them alone."""
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Systems]:
     with running_systems(tmp_path_factory.mktemp("systems") / "data") as systems:
         yield systems
+
+
+@pytest_asyncio.fixture(scope="session")
+async def systems(started: Systems) -> Systems:
+    """Both daemons, for all tests that leave them alone."""
+    return await answering(started)
+
+
+@pytest.fixture(scope="session")
+def started_to_be_broken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Systems]:
+    with running_systems(tmp_path_factory.mktemp("faults") / "data") as systems:
+        yield systems
+
+
+@pytest_asyncio.fixture(scope="session")
+async def breakable(started_to_be_broken: Systems) -> Systems:
+    """Both daemons, with a database server of their own, for tests that break them and mend them again."""
+    return await answering(started_to_be_broken)
 
 
 @pytest_asyncio.fixture(scope="session", params=[*SCHEMAS])

@@ -8,7 +8,6 @@ from typing import Any
 
 from tests.support.databases import fetch
 from tests.support.router import Nas
-from tests.support.service import waiting
 from tests.support.waiting import free_udp_port
 from tests.systems.service import Building, Systems, running_service
 from workflows.domain.systems import INTERNET
@@ -35,8 +34,7 @@ class Network:
 
     async def ask(self, client_id: str, command: str, **body: Any) -> None:
         """Have a command accepted, whatever becomes of it."""
-        answer = await self.building.api.post(f"/clients/{client_id}/{command}", json=body, headers=waiting(0))
-        assert answer.status_code in (200, 202), answer.text
+        await self.building.post(f"/clients/{client_id}/{command}", wait=0, **body)
 
     async def internet(self, client_id: str) -> dict[str, Any]:
         """Where the internet of a client stands."""

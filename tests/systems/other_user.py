@@ -22,8 +22,9 @@ import asyncpg
 from temporalio.client import Client
 
 REFUSED = "refused"
+PATIENCE = 120.0  # seconds, after which it hangs
 GUESSES = ("", "postgres", "connect", "secret", "password")
-ROLES = ("postgres", "connect", "sip_prov", "sip_daemon", "radius_prov", "radius_daemon")
+ROLES = ("postgres", "connect", "connect_keys", "sip_prov", "sip_daemon", "radius_prov", "radius_daemon")
 RPC = ("core.ppdefines_full", "core.psx", "ul.dump", "dlg.list", "cfg.list", "htable.dump", "system.listMethods")
 _PTRACE_ATTACH = 16  # sys/ptrace.h
 
@@ -46,7 +47,15 @@ def permitted(attempt: Callable[[], object]) -> str:
 def files(folder: Path) -> str:
     """Read any file of the data folder, listed or guessed."""
     names = "token master-key postgres-password radius-secret kamailio-rpc-secret temporal.db children.json lock layout"
-    guessed = [*names.split(), "passwords/connect", "logs/api.log", "logs/postgres.log", "postgres/pg_hba.conf"]
+    guessed = [
+        *names.split(),
+        "encryption-keys",
+        "passwords/connect",
+        "passwords/connect_keys",
+        "logs/api.log",
+        "logs/postgres.log",
+        "postgres/pg_hba.conf",
+    ]
     guessed += ["kamailio/kamailio.cfg", "kamailio/rpc-path.cfg", "freeradius/radiusd.conf", "freeradius/pgpass"]
     outcomes = {permitted(lambda: list(folder.iterdir()))}
     outcomes |= {permitted(lambda name=name: (folder / name).read_bytes()) for name in guessed}  # type: ignore[misc]  # mypy knows no default of a lambda
@@ -88,7 +97,7 @@ async def database(ports: list[int]) -> str:
             for guess in (*GUESSES, role):
                 try:
                     await asyncpg.connect(
-                        host="127.0.0.1", port=port, user=role, password=guess, database="postgres", timeout=5
+                        host="127.0.0.1", port=port, user=role, password=guess, database="postgres", timeout=PATIENCE
                     )
                     outcomes.add(f"{role} with {guess!r}")
                 except asyncpg.InvalidAuthorizationSpecificationError:  # a wrong password is one
@@ -97,13 +106,13 @@ async def database(ports: list[int]) -> str:
 
 
 def answer_of(url: str, body: bytes | None = None, **headers: str) -> str:
-    """The status of an answer, or refused (401, 403, 404)."""
+    """The status of an answer, or refused (401, 403, 404; 429 to who guesses on)."""
     request = urllib.request.Request(url, body, headers)  # noqa: S310  # our own address
     try:
-        with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310  # our own address
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:  # noqa: S310  # our own address
             return f"{answer.status} {answer.read(200)!r}"
     except urllib.error.HTTPError as e:
-        return REFUSED if e.code in (401, 403, 404) else str(e)
+        return REFUSED if e.code in (401, 403, 404, 429) else str(e)
     except OSError as e:
         return str(e)
 
@@ -150,7 +159,7 @@ def said_in_sip(port: int) -> str:
         "Content-Length: 0",
     ]
     with socket.socket(type=socket.SOCK_DGRAM) as s:
-        s.settimeout(5)
+        s.settimeout(PATIENCE)
         s.connect(("127.0.0.1", port))
         mine = s.getsockname()[1]
         s.send(("\r\n".join(lines).replace("127.0.0.1:9;", f"127.0.0.1:{mine};") + "\r\n\r\n").encode())

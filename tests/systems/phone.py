@@ -1,6 +1,6 @@
 """A telephone in miniature (SIP over UDP, RFC 3261, digest login): registers, calls, answers. No sound.
 
-Not a SIP stack: no timers beyond the plain repetition of requests.
+Not a SIP stack: of its timers there are those with which requests are repeated.
 """
 
 import asyncio
@@ -11,8 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
+from tests.support.waiting import eventually
+
 Headers = dict[str, list[str]]
-PATIENCE = 5.0  # seconds for a final answer
+NO_SUCH_CALL = 481
+T1, T2 = 0.5, 4.0  # seconds: a request is repeated after T1, 2 T1, … T2 (section 17.1)
+PATIENCE = 64 * T1  # seconds for a final answer (timers B and F)
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,8 @@ class Phone(asyncio.DatagramProtocol):
 
     ``login`` is what it logs in as, if not its username. It takes every call that it hears, unless ``answers`` is
     false: then it rings until ``take``. ``address`` is its own on loopback. ``rang`` has the callers it heard,
-    ``ended`` the Call-IDs of calls that somebody else ended (BYE, or CANCEL while it rang).
+    ``ended`` the Call-IDs of calls that somebody else ended (BYE, or CANCEL while it rang). ``repeated``: how many
+    requests it sent again.
     """
 
     username: str
@@ -55,7 +60,9 @@ class Phone(asyncio.DatagramProtocol):
     login: str = ""
     rang: list[str] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
+    repeated: int = 0
     _ringing: dict[str, Headers] = field(default_factory=dict)
+    _invited: set[tuple[str, str]] = field(default_factory=set)  # Call-ID and CSeq: a repetition is no further call
     _waiting: dict[tuple[str, int, str], "asyncio.Queue[Reply]"] = field(default_factory=dict)
     _key: str = field(default_factory=lambda: secrets.token_hex(8))  # one Call-ID for all registrations, 10.2.4
     _cseq: int = 0
@@ -99,13 +106,13 @@ class Phone(asyncio.DatagramProtocol):
 
     async def hold(self, call: Call) -> int:
         """What is said to a change of a call of ours while it goes on (RFC 3261 section 14)."""
-        reply = await self._asked("INVITE", call.target, call.to, call.key, call.tag, call.route)
+        reply = await self._ask("INVITE", call.target, call.to, call.key, call.tag, call.route)
         self._send("ACK", call.target, call.to, call.key, call.tag, reply.cseq, call.route)
         return reply.code
 
     async def hang_up(self, call: Call) -> int:
         """What is said to the end of a call of ours: 200, or 481 when there is none any more."""
-        return (await self._asked("BYE", call.target, call.to, call.key, call.tag, call.route)).code
+        return (await self._ask("BYE", call.target, call.to, call.key, call.tag, call.route)).code
 
     def take(self) -> None:
         """Take the calls that ring."""
@@ -122,7 +129,9 @@ class Phone(asyncio.DatagramProtocol):
             if queue := self._waiting.get((headers["call-id"][0], int(number), method)):
                 queue.put_nowait(Reply(int(start.split()[1]), start[8:], headers, int(number)))
         elif start.startswith("INVITE"):
-            self.rang.append(headers["from"][0].partition("sip:")[2].partition("@")[0])
+            if (call := (headers["call-id"][0], headers["cseq"][0])) not in self._invited:
+                self._invited.add(call)
+                self.rang.append(headers["from"][0].partition("sip:")[2].partition("@")[0])
             self._answer(headers, addr, "180 Ringing")
             if self.answers:
                 self._answer(headers, addr, "200 OK")
@@ -155,22 +164,23 @@ class Phone(asyncio.DatagramProtocol):
     # -- what is sent ---------------------------------------------------------------------------------------------
 
     async def _logged_in(self, method: str, uri: str, to: str, key: str, tag: str, extra: Sequence[str] = ()) -> Reply:
-        reply = await self._asked(method, uri, to, key, tag, extra)
+        reply = await self._ask(method, uri, to, key, tag, extra)
         if reply.code in (401, 407):
-            reply = await self._asked(method, uri, to, key, tag, [*extra, self._login(method, uri, reply.headers)])
+            reply = await self._ask(method, uri, to, key, tag, [*extra, self._login(method, uri, reply.headers)])
         return reply
 
-    async def _asked(self, method: str, uri: str, to: str, key: str, tag: str, extra: Sequence[str]) -> Reply:
+    async def _ask(self, method: str, uri: str, to: str, key: str, tag: str, extra: Sequence[str]) -> Reply:
         """The final answer; the request is repeated while there is none at all. TimeoutError."""
         self._cseq += 1
         cseq, queue = self._cseq, asyncio.Queue[Reply]()
         self._waiting[key, cseq, method] = queue
         try:
             async with asyncio.timeout(PATIENCE):
-                reply = None
+                reply, pause = None, T1
                 while reply is None:
                     self._send(method, uri, to, key, tag, cseq, extra)
-                    reply = await _within(queue, 0.5)
+                    reply, pause = await _within(queue, pause), min(2 * pause, T2)
+                    self.repeated += reply is None
                 while reply.code < 200:
                     reply = await queue.get()
         finally:
@@ -210,6 +220,16 @@ class Phone(asyncio.DatagramProtocol):
         else:
             response = _md5(f"{ours}:{nonce}:{what}")
         return f'{"Authorization" if www else "Proxy-Authorization"}: Digest {header}, response="{response}"'
+
+
+async def wait_ended(call: Call, caller: Phone, callee: Phone, *, ours: bool = True) -> None:
+    """Return when a call is over: one of both was told so, and a server with our configuration lets nobody go on.
+
+    Kamailio tells the second telephone only while the first has not answered yet (module dialog, ``send_bye``): on a
+    quick network one of them may hear nothing.
+    """
+    await eventually(lambda: call.key in (*caller.ended, *callee.ended))
+    assert not ours or await caller.hold(call) == NO_SUCH_CALL
 
 
 async def _within(queue: "asyncio.Queue[Reply]", seconds: float) -> Reply | None:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-NOTHING = 0
+NOTHING = -1
 """No answer in time."""
 
 
@@ -31,6 +31,11 @@ class Samples:
         """This moment, to compare with."""
         return time.monotonic()
 
+    @property
+    def answers(self) -> int:
+        """How often there was an answer."""
+        return sum(sample.code != NOTHING for sample in self.taken)
+
     def before(self, moment: float) -> set[int]:
         """What was answered before a moment."""
         return {sample.code for sample in self.taken if sample.answered < moment}
@@ -47,13 +52,14 @@ class Samples:
 
 @asynccontextmanager
 async def sampling(name: str, ask: Callable[[], Awaitable[int]], pause: float = 0.02) -> AsyncIterator[Samples]:
-    """Ask again and again, from before the block until after it. ``ask`` raises TimeoutError for silence."""
+    """Ask again and again, from before the block until it has answered twice after it. ``ask`` raises TimeoutError for
+    silence."""
     samples = Samples(name)
     task = asyncio.create_task(_sample(samples, ask, pause))
     try:
-        await _until_taken(samples, task, 1)
+        await _until_answered(samples, task, 1)
         yield samples
-        await _until_taken(samples, task, len(samples.taken) + 2)
+        await _until_answered(samples, task, samples.answers + 2)
     finally:
         task.cancel()
         await asyncio.wait([task])
@@ -70,8 +76,8 @@ async def _sample(samples: Samples, ask: Callable[[], Awaitable[int]], pause: fl
         await asyncio.sleep(pause)  # between questions, not for anything to happen
 
 
-async def _until_taken(samples: Samples, task: "asyncio.Task[None]", count: int) -> None:
-    while len(samples.taken) < count:
+async def _until_answered(samples: Samples, task: "asyncio.Task[None]", count: int) -> None:
+    while samples.answers < count:
         if task.done():
             task.result()
         await asyncio.wait([task], timeout=0.02)

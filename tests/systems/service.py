@@ -1,5 +1,7 @@
 """The whole service on real systems: our API, a worker with its real adapters, Kamailio and FreeRADIUS themselves."""
 
+import asyncio
+import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -60,21 +62,43 @@ class Building:
     freeradius: FreeRadius
     router: Router
     databases: dict[str, str]
+    gateway: Gateway
 
     async def create(self, **record: Any) -> str:
         """A new client, settled; its id."""
         body = {"name": "Acme Ltd", "type": "residential", "site": SITE, **record}
-        answer = await self.api.post("/clients", json=body, headers=waiting(60))
-        assert answer.status_code == 201, answer.text
-        assert answer.json()["provisioning"] == "settled", answer.text
-        client_id: str = answer.json()["client_id"]
+        client_id: str = (await self._settled(await self.post("/clients", **body)))["client_id"]
         return client_id
 
     async def tell(self, client_id: str, command: str, **body: Any) -> dict[str, Any]:
         """Have a command obeyed: accepted, and proven on the systems."""
-        answer = await self.api.post(f"/clients/{client_id}/{command}", json=body, headers=waiting(20))
-        assert answer.status_code == 200, answer.text
-        view: dict[str, Any] = answer.json()
+        return await self._settled(await self.post(f"/clients/{client_id}/{command}", **body))
+
+    async def post(self, path: str, wait: int = 20, **body: Any) -> httpx2.Response:
+        """The answer to a request that is accepted. A service that is too busy has it repeated, under its key."""
+        headers = waiting(wait) | {"Idempotency-Key": uuid.uuid4().hex}
+
+        async def answered() -> httpx2.Response | None:
+            answer = await self.api.post(path, json=body, headers=headers)
+            return None if answer.status_code == httpx2.codes.SERVICE_UNAVAILABLE else answer
+
+        answer = await eventually(answered)
+        assert answer is not None
+        assert answer.is_success, answer.text
+        return answer
+
+    async def _settled(self, answer: httpx2.Response) -> dict[str, Any]:
+        """The client of an answer, once what it was answered to is proven."""
+        accepted: dict[str, Any] = answer.json()
+
+        async def proven() -> dict[str, Any] | None:
+            found = await self.api.get(f"/clients/{accepted['client_id']}")
+            assert found.status_code == httpx2.codes.OK, found.text
+            view: dict[str, Any] = found.json()
+            return view if view["provisioning"] == "settled" and view["revision"] >= accepted["revision"] else None
+
+        view = accepted if accepted["provisioning"] == "settled" else await eventually(proven)
+        assert view is not None
         return view
 
     async def rounds(self, system: System, count: int = 2) -> None:
@@ -128,6 +152,18 @@ def running_systems(folder: Path) -> Iterator[Systems]:
         yield Systems(server, freeradius, kamailio, *map(read_private, (held.radius_secret, held.rpc_secret)))
 
 
+async def answering(systems: Systems) -> Systems:
+    """The same, once both daemons answer."""
+    for daemon in systems.daemons:
+        await answers(daemon)
+    return systems
+
+
+async def answers(daemon: FreeRadius | Kamailio) -> None:
+    """Return once a daemon answers. Nobody else has to wait while it is asked."""
+    await eventually(lambda: asyncio.to_thread(daemon.ready))
+
+
 def for_preparation(server: EmbeddedPostgres, *, telephony: str = "kamailio", internet: str = "radius") -> Settings:
     """Settings for `connect prepare`, with the owner's access to databases of these names."""
     return Settings(
@@ -142,8 +178,7 @@ def for_preparation(server: EmbeddedPostgres, *, telephony: str = "kamailio", in
 async def running_service(systems: Systems, **changed: Any) -> AsyncIterator[Building]:
     """The service in front of these systems, set up as `connect up --systems` does, but for what is ``changed``."""
     server, freeradius, kamailio = systems.server, systems.freeradius, systems.kamailio
-    for daemon in systems.daemons:
-        await eventually(daemon.ready)
+    await answering(systems)
     settings = Settings(
         **{
             "directory_dsn": SecretStr(server.dsn("connect", "connect")),
@@ -170,8 +205,10 @@ async def running_service(systems: Systems, **changed: Any) -> AsyncIterator[Bui
         worker.build(temporal, pools, settings),
     ):
         directory = DirectoryReads(pools.directory)
-        clients = ClientService(Gateway(temporal, "http://ui"), directory, watch, settings.limits, Keyring.of(settings))
+        gateway = Gateway(temporal, "http://ui")
+        clients = ClientService(gateway, directory, watch, settings.limits, Keyring.of(settings))
         async with background(watch.run), serving(create_app(clients, TOKEN)) as url, calling(url) as api:
             site = {"site_id": SITE, "name": "Thames House", "timezone": "Europe/London"}
             assert (await api.post("/sites", json=site)).status_code in (201, 409)  # services on the same systems
-            yield Building(api, kamailio, freeradius, Router(freeradius.port, systems.secret), databases)
+            router = Router(freeradius.port, systems.secret)
+            yield Building(api, kamailio, freeradius, router, databases, gateway)

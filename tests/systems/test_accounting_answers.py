@@ -11,6 +11,7 @@ from tests.support.accounting import INTERIM, ON, START, STOP
 from tests.support.waiting import eventually
 from tests.systems.accounting import Place
 
+PATIENCE = 2.0  # seconds until a NAS repeats its request
 SILENCE, LOCKED = 0.5, 2.5
 """Seconds without an answer. A wrong one comes at once, or when the daemon waits no longer for a lock (2 s)."""
 
@@ -83,7 +84,7 @@ async def test_what_is_not_stored_is_not_answered(place: Place, damage: str) -> 
         assert not any(await asyncio.gather(*(place.gear.send(request, SILENCE) for request in requests)))
 
     async def repeated() -> bool:
-        return all([await place.gear.send(request, 1) for request in requests[:3]])
+        return all([await place.gear.send(request, PATIENCE) for request in requests[:3]])
 
     await eventually(repeated)
     assert await place.is_open(new)
@@ -102,5 +103,5 @@ async def test_what_waits_for_a_lock_is_not_answered_before_it_is_stored(place: 
             assert not await place.gear.send(request, LOCKED)
     finally:
         await other.close()
-    await eventually(lambda: place.gear.send(request, 1))
+    await eventually(lambda: place.gear.send(request, PATIENCE))
     assert not await place.is_open(session)

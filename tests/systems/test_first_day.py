@@ -14,7 +14,7 @@ from activities.secrets import ha1
 from starter.local.databases import DEPLOY
 from tests.support.databases import fetch, run_scripts
 from tests.support.router import Nas
-from tests.support.service import SITE, number, waiting
+from tests.support.service import number
 from tests.support.waiting import free_udp_port
 from tests.systems.phone import Phone
 from tests.systems.service import DOMAIN, KEY, Systems
@@ -51,7 +51,7 @@ class Shell:
         out, _ = await process.communicate()
         return process.returncode or 0, out.decode()
 
-    def listed(self, *rows: tuple[str, str]) -> str:
+    def list_file(self, *rows: tuple[str, str]) -> str:
         file = self._folder / "list.csv"
         file.write_text("\n".join(["client_id,name", *(",".join(row) for row in rows)]), encoding="utf-8")
         return str(file)
@@ -118,7 +118,7 @@ async def test_a_building_moves_to_connect_and_nobody_notices(
         status, out = await shell.connect("systems", "prepare", "--check")
         assert status == 0
         assert f"{one}@{DOMAIN} is {one}" in out
-        file = shell.listed((acme, one), (acme, two), (acme, three), (acme, acme))
+        file = shell.list_file((acme, one), (acme, two), (acme, three), (acme, acme))
         status, dry = await shell.connect("systems", "adopt", "--check", "--file", file)
         assert status == 0, dry
         assert "3 adopted, 1 is not there, if it were done; nothing was changed" in dry
@@ -129,10 +129,9 @@ async def test_a_building_moves_to_connect_and_nobody_notices(
         assert (status, "3 is ours already" in again) == (0, True), again
 
         lines = [{"number": line, "office": "1"} for line in (one, two, three)]
-        record = {"client_id": acme, "name": "Acme Ltd", "type": "residential", "site": SITE}
+        record = {"client_id": acme, "name": "Acme Ltd", "type": "residential"}
         body = {**record, "lines": lines, "internet": {"down_mbps": 100, "up_mbps": 20, "vlan": 110}}
-        answer = await it.building.api.post("/clients", json=body, headers=waiting(20))
-        assert (answer.status_code, answer.json()["provisioning"]) == (201, "settled"), answer.text
+        assert await it.building.create(**body) == acme
         assert [await it.call(phone.username) for phone in phones] == [OK, OK], "they are still registered"
         assert nas.sessions == sessions, "and still online"
         credentials = await it.building.credentials(acme)
@@ -170,12 +169,12 @@ async def test_what_cannot_be_taken_on_is_refused_and_the_rest_is_not(
     await subscriber(it, one)
     await it.execute("INSERT INTO dbaliases (alias_username, username) VALUES ($1, $2)", two[1:], one)
     rows = [("acme-2", one), ("acme-2", two), ("by-ldap", "by-ldap"), ("shouting", "shouting")]
-    status, out = await shell.connect("systems", "adopt", "--file", shell.listed(*rows))
+    status, out = await shell.connect("systems", "adopt", "--file", shell.list_file(*rows))
     assert status == 1
     assert "1 adopted, 3 refused" in out
     assert f"dbaliases gives {two[1:]} to {one}@{DOMAIN}" in out
     assert "it logs in by Auth-Type LDAP" in out
     assert "radcheck has Shouting instead" in out
-    status, out = await shell.connect("systems", "adopt", "--file", shell.listed(("acme-2", ""), ("acme-3", "+1")))
+    status, out = await shell.connect("systems", "adopt", "--file", shell.list_file(("acme-2", ""), ("acme-3", "+1")))
     assert (status, out.count("Nothing was done")) == (1, 1)
     await fetch(radius, "DELETE FROM radcheck WHERE username IN ('by-ldap', 'Shouting')")

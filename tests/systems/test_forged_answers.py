@@ -3,7 +3,6 @@
 He knows the secret here, so that his Response Authenticators are right: that is what a collision of MD5 gives him.
 """
 
-import asyncio
 import hashlib
 import secrets
 import socket
@@ -19,9 +18,11 @@ import pytest_asyncio
 from pyrad.packet import AccessAccept, AccessReject, AuthPacket
 
 from activities.internet.radius import dictionary
+from activities.internet.radius_probe import Answer as ProbeAnswer
 from activities.internet.radius_probe import RadiusProbe
 from starter.local.systems import FreeRadius
-from tests.support.waiting import eventually, free_udp_port
+from tests.support.relay import Relay
+from tests.support.waiting import HANGING, eventually, free_udp_port
 from tests.systems.service import Systems
 from workflows.domain.provisioning.standing import Proof
 
@@ -61,23 +62,20 @@ def rejected_with_proxy_state(code: int, attributes: list[tuple[int, bytes]]) ->
 
 
 @dataclass
-class ManInTheMiddle(asyncio.DatagramProtocol):
+class ManInTheMiddle:
     """Passes requests on, and answers as he likes. ``right``: his Response Authenticators are."""
 
-    port: int
     secret: bytes
     forge: Callable[[int, list[tuple[int, bytes]]], Answer]
     right: bool = True
     seen: int = 0
+    _asked: bytes = b""
 
-    def connection_made(self, transport: Any) -> None:
-        self.transport = transport
+    def hears(self, request: bytes) -> tuple[bytes, ...]:
+        self._asked = request
+        return (request,)
 
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        with socket.socket(type=socket.SOCK_DGRAM) as behind:
-            behind.settimeout(5)
-            behind.sendto(data, ("127.0.0.1", self.port))
-            answer = behind.recv(4096)
+    def answers(self, answer: bytes) -> tuple[bytes, ...]:
         self.seen += 1
         attributes, rest = list[tuple[int, bytes]](), answer[20:]
         while rest:
@@ -86,8 +84,8 @@ class ManInTheMiddle(asyncio.DatagramProtocol):
         code, attributes = self.forge(answer[0], attributes)
         body = b"".join(bytes((kind, len(value) + 2)) + value for kind, value in attributes)
         head = bytes((code, answer[1])) + (20 + len(body)).to_bytes(2, "big")
-        vector = hashlib.md5(head + data[4:20] + body + self.secret, usedforsecurity=False).digest()
-        self.transport.sendto(head + (vector if self.right else secrets.token_bytes(16)) + body, addr)
+        vector = hashlib.md5(head + self._asked[4:20] + body + self.secret, usedforsecurity=False).digest()
+        return (head + (vector if self.right else secrets.token_bytes(16)) + body,)
 
 
 @pytest_asyncio.fixture(params=["on", "off"])
@@ -104,15 +102,21 @@ async def account(request: pytest.FixtureRequest, systems: Systems) -> AsyncIter
 
 
 @asynccontextmanager
-async def in_the_middle(systems: Systems, forge: Any, **how: bool) -> AsyncIterator[tuple[ManInTheMiddle, RadiusProbe]]:
+async def in_the_middle(
+    systems: Systems, forge: Any, *, right: bool = True, seconds: float = 0.6
+) -> AsyncIterator[tuple[ManInTheMiddle, RadiusProbe]]:
     """He, and a login of ours that goes by him."""
-    secret = systems.secret.encode()
-    man = ManInTheMiddle(systems.freeradius.port, secret, forge, **how)
-    transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(lambda: man, ("127.0.0.1", 0))
-    try:
-        yield man, RadiusProbe("127.0.0.1", transport.get_extra_info("sockname")[1], secret, 0.6)
-    finally:
-        transport.close()
+    man = ManInTheMiddle(systems.secret.encode(), forge, right)
+    async with Relay(("127.0.0.1", systems.freeradius.port), request=man.hears, answer=man.answers) as relay:
+        yield man, RadiusProbe("127.0.0.1", relay.port, systems.secret.encode(), seconds)
+
+
+async def heard(man: ManInTheMiddle, probe: RadiusProbe, name: str, replies: dict[str, str] | None) -> ProbeAnswer:
+    """What a login comes to that he had an answer to."""
+    while True:
+        answer = await probe.ask(name, PASSWORD, replies)
+        if man.seen:
+            return answer
 
 
 @pytest.mark.parametrize(
@@ -121,22 +125,20 @@ async def in_the_middle(systems: Systems, forge: Any, **how: bool) -> AsyncItera
 async def test_what_he_forges_is_no_evidence(systems: Systems, account: tuple[str, bool], forge: Any) -> None:
     name, on = account
     async with in_the_middle(systems, forge) as (man, probe):
-        answer = await probe.ask(name, PASSWORD, {} if on else None)
-    assert man.seen
+        answer = await heard(man, probe, name, {} if on else None)
     assert (answer.proof, answer.admitted) == (Proof.NOT_PROVEN, None)
 
 
 async def test_an_answer_with_a_wrong_authenticator_is_no_evidence(systems: Systems, account: tuple[str, bool]) -> None:
     name, on = account
     async with in_the_middle(systems, as_it_is, right=False) as (man, probe):
-        answer = await probe.ask(name, PASSWORD, {} if on else None)
-    assert man.seen
+        answer = await heard(man, probe, name, {} if on else None)
     assert (answer.proof, answer.admitted) == (Proof.NOT_PROVEN, None)
 
 
 async def test_what_he_leaves_as_it_is_proves_what_it_says(systems: Systems, account: tuple[str, bool]) -> None:
     name, on = account
-    async with in_the_middle(systems, as_it_is) as (_, probe):
+    async with in_the_middle(systems, as_it_is, seconds=HANGING) as (_, probe):
         answer = await probe.ask(name, PASSWORD, {} if on else None)
     assert (answer.proof, answer.admitted) == (Proof.PROVEN, on)
 
@@ -159,7 +161,7 @@ async def test_gear_that_cannot_sign_is_answered_unless_its_request_is_open_to_t
             packet = packet[:2] + (len(packet) + len(state)).to_bytes(2, "big") + packet[4:] + state
         with socket.socket(type=socket.SOCK_DGRAM) as gear:
             gear.bind(("127.0.0.2", 0))
-            gear.settimeout(0.5 if proxied else 5)
+            gear.settimeout(0.5 if proxied else HANGING)
             gear.sendto(packet, ("127.0.0.1", daemon.port))
             if proxied:
                 with pytest.raises(TimeoutError):

@@ -17,7 +17,7 @@ from starter.local.databases import DEPLOY
 from starter.local.systems import PROGRAMS
 from tests.architecture.compose import services
 from tests.support.router import Router
-from tests.support.waiting import eventually, free_port, free_udp_port
+from tests.support.waiting import HANGING, eventually, free_port, free_udp_port
 from tests.systems.service import DOMAIN, Systems
 
 COMPOSE = DEPLOY / "compose"
@@ -31,7 +31,7 @@ class Started:
     folder: Path
     log: Path
 
-    def shown(self) -> str:
+    def traces(self) -> str:
         """What a look at it shows: its log, environment and arguments."""
         there = Path(f"/proc/{self.process.pid}")
         return (
@@ -105,9 +105,10 @@ async def test_kamailio_starts_with_its_secrets_in_files_and_is_healthy_without_
         check = str(COMPOSE / services()["kamailio"]["healthcheck"]["test"][1])
         await eventually(lambda: healthy(check, "127.0.0.1", str(port)))
         servers = Servers.named(f"http://127.0.0.1:{rpc}/RPC", secrets["sip-rpc-secret"])
-        state = await servers.look({"441632960001": [f"441632960001@{DOMAIN}"]}, asyncio.get_running_loop().time() + 5)
+        until = asyncio.get_running_loop().time() + HANGING
+        state = await servers.look({"441632960001": [f"441632960001@{DOMAIN}"]}, until)
         assert not state["441632960001"].trouble
-        assert not any(secrets[name] in it.shown() for name in ("sip-rpc-secret", "radius-secret"))
+        assert not any(secrets[name] in it.traces() for name in ("sip-rpc-secret", "radius-secret"))
         assert {path.stat().st_mode & 0o777 for path in it.folder.iterdir()} == {0o600}
         it.process.send_signal(signal.SIGSTOP)
         signal_family(it.process.pid, signal.SIGSTOP)
@@ -141,7 +142,7 @@ async def test_freeradius_starts_with_its_secrets_in_files_and_shows_none(
         await eventually(lambda: healthy("sh", "-c", check))
         login = await Router(port, secrets["radius-secret"]).log_in("nobody", "x")
         assert not login.accepted, "and the database said so: without it nobody is answered"
-        assert secrets["radius-secret"] not in it.shown()
+        assert secrets["radius-secret"] not in it.traces()
         assert {path.stat().st_mode & 0o777 for path in it.folder.iterdir() if path.suffix != ".pid"} == {0o600}
 
 
@@ -154,5 +155,5 @@ def test_a_secret_that_would_have_to_be_quoted_is_refused(
     assert name in secrets
     (tmp_path / "secrets" / name).write_text(wrong, encoding="utf-8")
     with started(system, tmp_path, RUN=f"{tmp_path}/run", RADIUS_RUN=f"{tmp_path}/run") as it:
-        assert it.process.wait(10) == 1
+        assert it.process.wait(HANGING) == 1
         assert it.log.read_text(encoding="utf-8").startswith(f"secret {name}: ")

@@ -112,7 +112,7 @@ async def network(systems: Systems, place: Place) -> AsyncIterator[Network]:
         replace(systems, freeradius=place.daemon),
         internet_dsn=SecretStr(prov),
         probe_accounts=False,
-        interim_seconds=2,
+        interim_seconds=60,  # a busy machine is silent for less, and what was heard of is not taken for over
         attempt_seconds=8,
         first_pause_seconds=0.3,
         longest_pause_seconds=1,

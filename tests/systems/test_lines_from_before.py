@@ -21,9 +21,9 @@ from activities.secrets import ha1
 from starter.local.databases import DEPLOY
 from starter.local.systems import Kamailio
 from tests.support.databases import fetch, run_scripts
-from tests.support.service import SITE, number, waiting
+from tests.support.service import SITE, number
 from tests.support.waiting import eventually, free_udp_port
-from tests.systems.phone import Call, Phone
+from tests.systems.phone import Call, Phone, wait_ended
 from tests.systems.service import DOMAIN, Building, Systems, for_preparation, running_service
 from tests.systems.test_registrations import load_stock, view_of
 
@@ -149,9 +149,7 @@ class Town:
 
     async def command(self, client_id: str, name: str, why: str) -> None:
         """Have a command obeyed, as far as that is possible."""
-        wait = waiting(0 if why else 20)
-        answer = await self.building.api.post(f"/clients/{client_id}/{name}", json={}, headers=wait)
-        assert answer.status_code in (200, 202), answer.text
+        await self.building.post(f"/clients/{client_id}/{name}", wait=0 if why else 20)
         await self.stands(client_id, why)
 
     async def call(self, username: str) -> int:
@@ -252,7 +250,8 @@ async def test_no_line_is_settled_while_it_lives(towns: dict[str, Town], name: s
         await it.command(client_id, "suspend", alive)
         assert alive or not await it.reached(phones), "settled, and alive"
         if call is not None:
-            await eventually(lambda: call.key in phones[0].ended and call.key in it.neighbour.ended)
+            caller, callee = ends(it, way, phones)
+            await wait_ended(call, caller, callee, ours=name == "ours")
         if way.back and not alive:
             await it.command(client_id, "unsuspend", "")
             assert [await phone.register() for phone in phones] == [ALIVE] * len(phones), "its old password works again"
@@ -262,9 +261,7 @@ async def test_no_line_is_settled_while_it_lives(towns: dict[str, Town], name: s
 async def created(it: Town, line: str, why: str) -> str:
     """A client who takes the line, as far as that is possible; its id."""
     body = {"name": "Acme Ltd", "type": "virtual", "site": SITE, "lines": [{"number": line}]}
-    answer = await it.building.api.post("/clients", json=body, headers=waiting(0 if why else 20))
-    assert answer.status_code in (201, 202), answer.text
-    client_id: str = answer.json()["client_id"]
+    client_id: str = (await it.building.post("/clients", wait=0 if why else 20, **body)).json()["client_id"]
     await it.stands(client_id, why)
     return client_id
 
@@ -273,10 +270,15 @@ async def dialled(it: Town, way: Way, phones: list[Phone]) -> Call | None:
     """The call that goes on, if one should."""
     if not way.calls:
         return None
-    caller, callee = (phones[0], it.neighbour) if way.calls == "from" else (it.neighbour, phones[0])
+    caller, callee = ends(it, way, phones)
     call = await caller.dial(f"sip:{callee.username}@{DOMAIN}")
     assert call.code == ALIVE
     return call
+
+
+def ends(it: Town, way: Way, phones: list[Phone]) -> tuple[Phone, Phone]:
+    """Who calls, and who is called."""
+    return (phones[0], it.neighbour) if way.calls == "from" else (it.neighbour, phones[0])
 
 
 async def add_contact(it: Town, username: str, phone: Phone) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from tests.support.service import number
+from tests.support.waiting import HANGING
 from tests.systems.phone import Phone
 from tests.systems.service import DOMAIN, Building, Systems
 
@@ -27,10 +28,10 @@ async def said_to(phone: Phone, method: str, line: str, *before: str, after: tup
     """The last word on a request in the name of ``line``, with the telephone's own login among others."""
     async with replace(phone, username=line) as other:
         uri, to, key, tag = f"sip:{DOMAIN}", f"<sip:{line}@{DOMAIN}>", other._key, "tag"
-        challenge = await other._asked(method, uri, to, key, tag, [])
+        challenge = await other._ask(method, uri, to, key, tag, [])
         assert challenge.code in CHALLENGES
         own = phone._login(method, uri, challenge.headers)
-        return (await other._asked(method, uri, to, key, tag, [*before, own, *after])).code
+        return (await other._ask(method, uri, to, key, tag, [*before, own, *after])).code
 
 
 @pytest.mark.parametrize(
@@ -74,7 +75,7 @@ async def test_strangers_have_nothing_carried_to_where_they_like(systems: System
             f"CSeq: 1 {method}",
             "Content-Length: 0",
         )
-        stranger.settimeout(5)
+        stranger.settimeout(HANGING)
         stranger.sendto(("\r\n".join(request) + "\r\n\r\n").encode(), ("127.0.0.1", systems.kamailio.port))
         assert stranger.recv(4096).startswith(b"SIP/2.0 481 ")
         anybody.setblocking(False)

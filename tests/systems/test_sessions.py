@@ -46,7 +46,7 @@ async def test_an_open_session_ends_at_suspension_and_no_login_comes_off_from_th
         assert await nas.log_in(acme, password, "ours") == ADMITTED
         assert await nas.log_in(other, others, "theirs") == ADMITTED
         await network.building.tell(acme, "suspend")
-        assert nas.asked == ["ours"]
+        assert {*nas.disconnects} == {"ours"}
         assert nas.sessions == {"theirs": other}
         router = network.building.router
         assert await router.log_in(acme, password) == REJECTED
@@ -174,7 +174,7 @@ async def test_a_session_that_was_accepted_before_and_is_heard_of_afterwards_is_
         nas.sessions["late"] = acme
         await nas.account("late", acme, heard)
         await eventually(lambda: not nas.sessions)
-        assert {*nas.asked} == {"s1", "late"}
+        assert {*nas.disconnects} == {"s1", "late"}
         await eventually(lambda: network.settled(acme))
         await network.rounds(3)
         assert await network.lines_with(acme, "alive") == [

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.service import number
-from tests.support.waiting import free_udp_port
+from tests.support.waiting import HANGING, free_udp_port
 from tests.systems.phone import Phone
 from tests.systems.service import DOMAIN, Building
 
@@ -60,7 +60,8 @@ class Sipp:
         )
         host, port = self._line.proxy
         words = [self._program, "-sf", "scenario.xml", "-inf", "lines.csv", "-m", "1", "-nostdin", "-trace_err"]
-        words += ["-error_file", "errors.log", "-i", "127.0.0.1", "-p", str(free_udp_port()), "-timeout", "10"]
+        words += ["-error_file", "errors.log", "-i", "127.0.0.1", "-p", str(free_udp_port())]
+        words += ["-timeout", f"{HANGING:.0f}"]
         run = await asyncio.to_thread(
             subprocess.run,
             [*words, "-timeout_error", f"{host}:{port}"],

@@ -150,13 +150,19 @@ async def test_a_suspended_client_that_is_decommissioned_stays_off(building: Bui
 async def test_what_is_planned_happens_on_the_servers_at_its_instant(
     building: Building, neighbour: str, command: str, status: str
 ) -> None:
-    acme = await tenant(building)
-    async with premises(building, acme, neighbour) as its:
-        at = (datetime.now(UTC) + timedelta(seconds=1.5)).isoformat()
-        assert (await building.tell(acme, command, at=at))["status"] == "active"
-        assert await its.served() == IN_SERVICE
-        await eventually(its.served, equal=CEASED)
-        assert datetime.now(UTC) >= datetime.fromisoformat(at)
+    lead, looked = timedelta(seconds=1.5), False
+    while not looked:  # before its instant; a busy machine needs longer
+        acme = await tenant(building)
+        async with premises(building, acme, neighbour) as its:
+            at = datetime.now(UTC) + lead
+            answer = await building.api.post(f"/clients/{acme}/{command}", json={"at": at.isoformat()})
+            served = await its.served()
+            looked, lead = datetime.now(UTC) < at, 2 * lead
+            if looked:
+                assert (answer.status_code, served) == (200, IN_SERVICE), answer.text
+                assert answer.json()["status"] == "active"
+                await eventually(its.served, equal=CEASED)
+                assert datetime.now(UTC) >= at
     answer = await building.api.get(f"/clients/{acme}")
     assert answer.json()["status"] == status
 

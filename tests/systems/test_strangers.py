@@ -16,7 +16,7 @@ import pytest
 import pytest_asyncio
 
 from starter.local.systems import FreeRadius, Kamailio
-from tests.support.waiting import eventually
+from tests.support.waiting import HANGING, eventually
 from tests.systems.phone import options
 from tests.systems.service import DOMAIN, Systems
 
@@ -140,7 +140,7 @@ async def test_only_a_post_is_taken(rpc: Rpc, method: str) -> None:
 
 def test_the_port_of_json_rpc_is_not_for_telephones(systems: Systems) -> None:
     port = int(systems.kamailio.rpc_url.removesuffix("/RPC").rpartition(":")[2])
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=HANGING) as connection:
         connection.sendall(options("sip:127.0.0.1", "TCP", "127.0.0.1:1"))
         connection.sendall(b"POST /RPC HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
         assert connection.recv(4096).startswith(b"HTTP/1.1 404"), "the other was not answered"
@@ -151,7 +151,7 @@ def test_the_port_of_telephones_is_not_for_json_rpc(systems: Systems) -> None:
     body, host = command("ul.lookup", *LINE), systems.kamailio.rpc_url.removeprefix("http://").removesuffix("/RPC")
     with socket.socket(type=socket.SOCK_DGRAM) as stranger:
         stranger.bind(("127.0.0.1", 0))
-        stranger.settimeout(5)
+        stranger.settimeout(HANGING)
         stranger.connect(("127.0.0.1", systems.kamailio.port))
         via = f"127.0.0.1:{stranger.getsockname()[1]}"
         request = (

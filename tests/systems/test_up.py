@@ -9,12 +9,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from starter.local.data_folder import DataFolder
 from tests.support.router import REJECTED, Router
-from tests.support.up import CONNECT, Terminal, create
+from tests.support.up import CONNECT, Terminal, create, post
 from tests.support.waiting import eventually, free_udp_port
 from tests.systems.phone import Phone
 
@@ -34,7 +35,8 @@ async def typed(words: list[str], env: dict[str, str] | None = None) -> "subproc
 
 async def test_a_softphone_registers_and_both_daemons_come_back(terminal: Terminal) -> None:
     sip, radius = free_udp_port(), free_udp_port()
-    terminal.start("--systems", "--sip-port", str(sip), "--radius-port", str(radius))
+    canary = {"CONNECT_CANARIES": "bank-house=+442079460902", "CONNECT_CANARY_EVERY_SECONDS": "1"}
+    terminal.start("--systems", "--sip-port", str(sip), "--radius-port", str(radius), env=canary)
     secret = terminal.data / "radius-secret"
     assert (await terminal.ready()).endswith(f"  SIP: 127.0.0.1:{sip}  RADIUS: 127.0.0.1:{radius}, secret: {secret}")
     assert stat.S_IMODE(secret.stat().st_mode) == 0o600
@@ -73,14 +75,27 @@ async def test_a_softphone_registers_and_both_daemons_come_back(terminal: Termin
 
         await eventually(registers)
         async with terminal.api() as api:
-            suspended = (await api.post("/clients/acme/suspend", json={})).json()
-        (telephony,) = (system for system in suspended["systems"] if system["system"] == "telephony")
-        assert telephony["state"] == "settled"
+            await post(api, "/clients/acme/suspend", {})
+
+            async def settled() -> Any:
+                systems = (await api.get("/clients/acme")).json()["systems"]
+                (found,) = (system for system in systems if system["system"] == "telephony")
+                return found if found["state"] == "settled" else None
+
+            telephony = await eventually(settled)
         assert telephony["method"].endswith("asked of 1 Kamailio by JSON-RPC; a REGISTER without Contact")
         assert await phone.register() == 403
         await nobody_is_shown(terminal, secret, terminal.data / "kamailio-rpc-secret")
     router = Router(radius, secret.read_text(encoding="utf-8").strip())
     assert await router.log_in("acme", "virtual clients have no account") == REJECTED
+    async with terminal.api() as api:
+
+        async def green() -> bool:
+            states = [(it["site"], it["state"]) for it in (await api.get("/systems")).json()["canaries"]]
+            return states == [("bank-house", "green")]
+
+        await eventually(green)
+        assert [it["client_id"] for it in (await api.get("/clients")).json()["items"]] == ["acme"]
     assert terminal.end() == 0
     assert terminal.leftovers() == []
     assert not DataFolder(terminal.data).noted_children()

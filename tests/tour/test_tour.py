@@ -82,28 +82,31 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """`connect up` in a folder of its own; gives the environment in which the tour's lines are typed."""
     folder = tmp_path_factory.mktemp("tour")
     port = free_port()
-    temporal_port = free_port(besides={port})
-    ui_port = free_port(besides={port, temporal_port})
+    temporal_port = free_port()
+    ui_port = free_port()
     program = Path(sys.executable).parent / "connect"
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("TEMPORAL_", "CONNECT_"))}
-    arguments = ["--demo", "--data", str(folder / "data"), "--port", str(port)]
+    arguments = ["--demo", "--data", str(folder / ".connect"), "--port", str(port)]
     arguments += ["--temporal-port", str(temporal_port), "--ui-port", str(ui_port)]
     with (folder / "up.log").open("w", encoding="utf-8") as log:
-        up = subprocess.Popen([program, "up", *arguments], cwd=folder, env=environment, stdout=log, stderr=log)
+        patient = environment | {"CONNECT_AT_ONCE_SECONDS": "3"}  # at most: Temporal shows what was done at once
+        up = subprocess.Popen([program, "up", *arguments], cwd=folder, env=patient, stdout=log, stderr=log)
     try:
         asyncio.run(eventually(lambda: "Connect is ready" in _log(folder) or up.poll() is not None))
         assert up.poll() is None, _log(folder)
+        token = (folder / ".connect/token").read_text(encoding="utf-8").strip()
         yield environment | {
             "PATH": f"{program.parent}{os.pathsep}{environment['PATH']}",
             "CONNECT_URL": f"http://127.0.0.1:{port}",
-            "CONNECT_TOKEN": (folder / "data/token").read_text(encoding="utf-8").strip(),
+            "CONNECT_TOKEN": token,
             "TEMPORAL_ADDRESS": f"127.0.0.1:{temporal_port}",
+            "TEMPORAL_CODEC_ENDPOINT": f"http://127.0.0.1:{port}/codec",
+            "TEMPORAL_CODEC_AUTH": f"Bearer {token}",
             "TOUR_FOLDER": str(folder),
-            "COLUMNS": "120",  # as the tour says of its lists
         }
     finally:
         up.terminate()
-        ended = up.wait(60)
+        ended = up.wait(HANGING)
     assert ended == 0, _log(folder)
 
 
@@ -113,7 +116,7 @@ def _log(folder: Path) -> str:
 
 def test_the_tour_works_as_it_is_written(place: dict[str, str]) -> None:
     for step in steps():
-        done = subprocess.run(
+        result = subprocess.run(
             ["bash", "-c", step.command],
             env=place,
             cwd=place["TOUR_FOLDER"],
@@ -124,9 +127,11 @@ def test_the_tour_works_as_it_is_written(place: dict[str, str]) -> None:
             timeout=HANGING,
             check=False,
         )
-        got = f"$ {step.command}\n{done.stdout}"
-        assert done.returncode == 0, got
-        assert re.fullmatch(pattern(step.expected), as_read(done.stdout)), f"{got}\ndocs/tour.md says:\n{step.expected}"
+        got = f"$ {step.command}\n{result.stdout}"
+        assert result.returncode == 0, got
+        assert re.fullmatch(pattern(step.expected), as_read(result.stdout)), (
+            f"{got}\ndocs/tour.md says:\n{step.expected}"
+        )
 
 
 def test_the_tour_shows_what_it_promises_in_this_order() -> None:

@@ -10,16 +10,16 @@ from temporalio.exceptions import ActivityError, ApplicationError, CancelledErro
 from temporalio.exceptions import TimeoutError as TimedOut
 
 from tests.support.builders import NOW, in_directory, tenant
-from tests.support.waiting import eventually
+from tests.support.waiting import HANGING, eventually
 from tests.support.workflows import Handle, Service
-from workflows.attempts import newer_revision, recorded_of
+from workflows.attempts import newer_revision, record_of
 from workflows.client_lifecycle import ClientLifecycle
 from workflows.domain.provisioning.standing import Limits
 from workflows.domain.state import ClientState
 from workflows.domain.systems import TELEPHONY
 from workflows.ports import STALE_REVISION
 
-PATIENT = Limits(attempt=8, first_pause=3600, longest_pause=3600)
+PATIENT = Limits(attempt=HANGING, first_pause=3600, longest_pause=3600)
 
 
 async def test_a_system_that_fails_gets_attention_while_the_other_is_switched(service: Service) -> None:
@@ -205,7 +205,7 @@ async def test_a_bug_in_taking_a_report_stops_the_client_visibly_and_is_done_aga
 ) -> None:
     handle = await service.start(limits=PATIENT)
     with monkeypatch.context() as bug:
-        bug.setattr(ClientState, "found", lambda *_: 1 / 0)
+        bug.setattr(ClientState, "found", lambda *_, **__: 1 / 0)
         await handle.signal("suspend", {})
 
         async def failed() -> bool:
@@ -253,7 +253,7 @@ def test_failures_are_told_apart_by_what_was_recorded_of_them() -> None:
     """Never by words of ours or of the SDK's, which may change while the client lives."""
     busy = ApplicationError("busy", type="SystemBusy")
     late, lost = TimedOut("late", type=TimeoutType.START_TO_CLOSE, last_heartbeat_details=[]), CancelledError("words")
-    assert [recorded_of(failed_with(cause)) for cause in (busy, late, lost)] == [
+    assert [record_of(failed_with(cause)) for cause in (busy, late, lost)] == [
         "SystemBusy: busy",
         "timeout START_TO_CLOSE",
         "CancelledError",

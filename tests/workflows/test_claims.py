@@ -6,7 +6,7 @@ import pytest
 from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
-from tests.support.waiting import eventually
+from tests.support.waiting import HANGING, eventually
 from tests.support.workflows import Service, refusal_of
 from workflows.client_lifecycle import ClientLifecycle
 from workflows.domain.provisioning.standing import Limits
@@ -102,7 +102,7 @@ async def test_an_edited_billing_ref_is_claimed_and_a_cleared_one_generated(serv
 
 
 async def test_a_claim_the_directory_cannot_decide_is_undecided_and_decided_later(service: Service) -> None:
-    handle = await service.start(limits=Limits(attempt=8, first_pause=0.1, longest_pause=0.2))
+    handle = await service.start(limits=Limits(attempt=HANGING, first_pause=0.1, longest_pause=0.2))
     service.directory.faults.down = True
     line = {"number": "+442079460113", "office": "3.14"}
     with pytest.raises(WorkflowUpdateFailedError) as undecided:

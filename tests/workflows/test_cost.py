@@ -1,9 +1,11 @@
 """What a command costs in events of history (ARCHITECTURE.md section 2: few events).
 
 The events that commands, upserts and activities make are exact. How many workflow tasks carry them depends on how the
-server groups completions that come close together, so the totals are those of the cheapest of a few equal changes.
+server groups completions that come close together (on a busy machine, one by one), so the totals are those of the
+cheapest of some equal changes.
 """
 
+import itertools
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -14,10 +16,13 @@ import pytest
 from tests.support.waiting import eventually
 from tests.support.workflows import Handle, Service, refusal_of
 
-TASKS = {"WORKFLOW_TASK_SCHEDULED", "WORKFLOW_TASK_STARTED", "WORKFLOW_TASK_COMPLETED"}
+TASKS = {f"WORKFLOW_TASK_{word}" for word in ("SCHEDULED", "STARTED", "COMPLETED", "TIMED_OUT", "FAILED")}
 UPDATE = {"WORKFLOW_EXECUTION_UPDATE_ACCEPTED": 1, "WORKFLOW_EXECUTION_UPDATE_COMPLETED": 1}
 UPSERT = {"UPSERT_WORKFLOW_SEARCH_ATTRIBUTES": 1}
-CHEAPEST_OF = 10  # how completions are grouped into tasks is the server's to say: on a busy machine, one by one
+
+
+def other_than_tasks(events: list[str]) -> Counter[str]:
+    return Counter(event for event in events if event not in TASKS)
 
 
 def activities(count: int) -> dict[str, int]:
@@ -42,16 +47,18 @@ async def cost(service: Service, handle: Handle, change: Callable[[], Awaitable[
 
 async def test_a_suspension_that_settles_at_the_first_attempt_costs_at_most_22_events(service: Service) -> None:
     handle = await service.start()
+    kinds = itertools.cycle(["suspend", "unsuspend"])
+
     costs = []
-    for _ in range(CHEAPEST_OF):
-        for kind in ("suspend", "unsuspend"):
-            events = await cost(service, handle, partial(service.command, handle, kind))
-            assert Counter(e for e in events if e not in TASKS) == Counter({**UPDATE, **UPSERT, **activities(3)})
-            costs.append(len(events))
-        if min(costs) <= 22:
-            break
-    assert min(costs) <= 22, costs
-    assert max(costs) <= 24, costs
+
+    async def cheap() -> bool:
+        costs.append(await cost(service, handle, partial(service.command, handle, next(kinds))))
+        return len(costs[-1]) <= 22
+
+    await eventually(cheap)
+    for events in costs:
+        assert other_than_tasks(events) == Counter({**UPDATE, **UPSERT, **activities(3)})
+        assert events.count("WORKFLOW_TASK_COMPLETED") <= 4, "one for the command, and one for each result"
 
 
 async def test_a_plan_far_ahead_adds_no_timer_events_to_other_commands(service: Service) -> None:
@@ -66,7 +73,7 @@ async def test_a_plan_far_ahead_adds_no_timer_events_to_other_commands(service: 
     [
         ("edit", {"name": "Acme Holdings Ltd"}, {**UPDATE, **activities(1)}),
         ("edit", {"billing_ref": "ACME-7"}, {**UPDATE, **activities(2)}),
-        ("decommission", {"last_day": "2999-12-31"}, {**UPDATE, **UPSERT, **activities(1), "TIMER_STARTED": 1}),
+        ("decommission", {"last_day": "2199-12-31"}, {**UPDATE, **UPSERT, **activities(1), "TIMER_STARTED": 1}),
         ("activate", {}, {**UPDATE, **activities(1)}),
         ("convert", {"to": "virtual"}, {**UPDATE, **UPSERT, **activities(2)}),
         ("change_services", {"remove_lines": ["+442079460002"]}, {**UPDATE, **activities(2)}),
@@ -82,18 +89,19 @@ async def test_every_other_change_costs_what_it_must_and_at_most_22_or_23_with_n
     service: Service, kind: str, fields: dict[str, Any], expected: dict[str, int]
 ) -> None:
     costs, most = [], 23 if "add_lines" in fields else 22  # a claim is decided first, in a task of its own
-    for _ in range(CHEAPEST_OF):
+
+    async def cheap() -> bool:
         handle = await service.start()
-        events = await cost(service, handle, partial(service.command, handle, kind, **fields))
-        assert Counter(event for event in events if event not in TASKS) == Counter(expected)
-        costs.append(len(events))
+        costs.append(await cost(service, handle, partial(service.command, handle, kind, **fields)))
         await service.command(handle, "decommission")
         await handle.result()
         service.directory.numbers.clear()
         service.directory.billing_refs.clear()
-        if costs[-1] <= most:
-            break
-    assert min(costs) <= most, costs
+        return len(costs[-1]) <= most
+
+    await eventually(cheap)
+    for events in costs:
+        assert other_than_tasks(events) == Counter(expected)
 
 
 async def test_a_refused_command_costs_nothing(service: Service) -> None:

@@ -4,7 +4,7 @@ import asyncio
 
 from temporalio.testing import WorkflowEnvironment
 
-from tests.support.waiting import unless_it_hangs
+from tests.support.waiting import HANGING, unless_it_hangs
 from tests.support.workflows import Service
 from workflows.domain.provisioning.standing import Limits
 
@@ -15,7 +15,7 @@ async def test_clients_put_away_in_the_middle_of_a_change_go_on_and_the_worker_s
     service = Service(temporal)
     async with unless_it_hangs():
         async with service.worker(max_cached_workflows=2):
-            limits = Limits(attempt=8, first_pause=0.2, longest_pause=0.2)
+            limits = Limits(attempt=HANGING, first_pause=0.2, longest_pause=0.2)
             handles = [
                 await service.start(services=service.virtual(f"+44207946030{n}"), limits=limits) for n in range(5)
             ]
@@ -41,7 +41,7 @@ async def test_a_client_put_away_while_it_is_about_to_be_renewed_does_not_hold_u
     service = Service(temporal)
     async with unless_it_hangs():
         async with service.worker():
-            limits = Limits(attempt=30, renew_after=30)
+            limits = Limits(attempt=HANGING, renew_after=30)
             handle = await service.start(services=service.virtual("+442079460310"), limits=limits)
             service.telephony.faults.hold = asyncio.Event()
             for number in range(8):

@@ -9,7 +9,6 @@ from temporalio.api.workflowservice.v1 import SignalWorkflowExecutionRequest
 from temporalio.testing import WorkflowEnvironment
 
 from tests.support.workflows import Handle, Service, refusal_of
-from workflows.domain.client.client import Client
 from workflows.domain.provisioning.provisioning import Provisioning
 
 
@@ -125,7 +124,7 @@ async def test_a_signal_whose_handling_fails_half_way_is_recorded_and_changes_no
             patch.setattr(Provisioning, "doubt", fail)
             await service.signal(handle, "report_drift", {"system": "telephony"})
             before = await service.settled(handle)
-            patch.setattr(Client, "_suspend", fail)
+            patch.setattr("workflows.domain.client.carrying_out._suspend", fail)
             refused = await refusal_of(service.command(handle, "suspend"))
             await service.signal(handle, "suspend", {"source": "billing"})
             after = await service.until(handle, lambda _: len(failures(service, handle)) == 2)

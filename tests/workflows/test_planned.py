@@ -86,6 +86,22 @@ async def test_a_plan_that_became_illegal_is_recorded_as_refused_when_it_is_due(
     refused = [text for text in service.directory.texts_of(view.client_id) if text.startswith("refused")]
     assert len(refused) == 1
     assert "+442079460002" in refused[0]
+    assert [(matter.matter, matter.kind) for matter in view.matters] == [("plan:later", "plan_refused")]
+    assert [action.possible for action in view.actions if action.kind == "acknowledge"] == [True]
+    await service.signal(handle, "acknowledge", {"matter": "plan:later", "by": "olga"})
+    assert (await service.until(handle, lambda view: not view.matters)).provisioning
+    assert "decided: Acknowledged: plan:later" in service.directory.texts_of((await service.settled(handle)).client_id)
+
+
+async def test_a_client_ends_though_nobody_has_looked_at_its_refused_plan(service: Service) -> None:
+    handle = await service.start()
+    await service.command(handle, "change_services", remove_lines=["+442079460002"], last_day=str(service.day(2)))
+    warned = await service.command(handle, "change_services", remove_lines=["+442079460002"])
+    assert [warning.code for warning in warned.warnings] == ["plan_blocked"]
+    await service.skip(handle, timedelta(days=4))
+    assert (await service.settled(handle)).matters
+    await service.command(handle, "decommission")
+    assert (await handle.result()).matters == []
 
 
 async def test_a_suspension_and_its_end_can_both_be_planned(service: Service) -> None:

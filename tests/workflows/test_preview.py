@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tests.support.workflows import OFFICE_LINE, Handle, Service
-from workflows.wire.messages import Message
 from workflows.wire.previews import PreviewAsked, PreviewView
+from workflows.wire.update import Message
 
 
 async def preview(handle: Handle, kind: str, **fields: Any) -> PreviewView:

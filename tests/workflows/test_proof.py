@@ -3,13 +3,16 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
+from tests.support.waiting import HANGING
 from tests.support.workflows import OFFICE_LINE, SECOND_LINE, Handle, Service
 from workflows.domain.provisioning.ledger import Desired
 from workflows.domain.provisioning.standing import Limits, Proof
 from workflows.wire.views import ClientView
 
-PATIENT = Limits(attempt=8, first_pause=3600, longest_pause=3600)
-RESTLESS = Limits(attempt=8, first_pause=1, longest_pause=600)
+PATIENT = Limits(attempt=HANGING, first_pause=3600, longest_pause=3600)
+RESTLESS = Limits(attempt=HANGING, first_pause=1, longest_pause=600)
 
 
 def states(view: ClientView) -> dict[str, str]:
@@ -36,7 +39,7 @@ async def test_one_refused_line_gets_attention_and_the_others_are_proven(service
 
 
 async def test_a_silent_router_is_not_proven_and_needs_a_person_only_when_patience_ends(service: Service) -> None:
-    handle = await service.start(limits=Limits(attempt=8, first_pause=6, longest_pause=6))
+    handle = await service.start(limits=Limits(attempt=HANGING, first_pause=90, longest_pause=90))
     account = (await service.view(handle)).client_id
     service.internet.doubts[account] = (Proof.NOT_PROVEN, "10.0.0.1 did not answer")
     await service.command(handle, "suspend")
@@ -44,10 +47,10 @@ async def test_a_silent_router_is_not_proven_and_needs_a_person_only_when_patien
     assert view.provisioning == "changing"
     assert view.systems[1].subjects[0].why == "10.0.0.1 did not answer"
     assert view.systems[1].last_error == f"not proven: {account}: 10.0.0.1 did not answer"
-    await service.skip(handle, timedelta(seconds=20))
+    await service.skip(handle, timedelta(minutes=5))
     await service.until(handle, lambda view: view.systems[1].state == "attention")
     service.internet.doubts.clear()
-    await service.skip(handle, timedelta(seconds=20))
+    await service.skip(handle, timedelta(minutes=5))
     view = await service.settled(handle)
     assert view.systems[1].state == "settled"
     history = service.directory.texts_of(view.client_id)
@@ -181,6 +184,22 @@ async def test_a_retry_needs_no_patience(service: Service) -> None:
     assert (await service.settled(handle)).provisioning == "settled"
 
 
+async def test_a_retry_that_fails_as_before_is_in_the_history_too(service: Service) -> None:
+    handle = await in_attention(service)
+    client_id = (await service.view(handle)).client_id
+
+    def failures() -> int:
+        return sum("not done: " in text for text in service.directory.texts_of(client_id))
+
+    for told in (2, 3):
+        await service.command(handle, "retry", system="telephony")
+        await service.until(handle, lambda _, told=told: failures() == told)
+    service.telephony.faults.down = False
+    await service.command(handle, "retry", system="telephony")
+    await service.settled(handle)
+    assert failures() == 3
+
+
 async def test_a_retry_does_not_wait_for_an_attempt_that_hangs(service: Service) -> None:
     handle = await service.start()
     service.telephony.faults.hold = hold = asyncio.Event()
@@ -215,10 +234,29 @@ async def test_a_system_marked_done_says_by_whom(service: Service) -> None:
     service.telephony.faults.down = False
 
 
+@pytest.mark.parametrize(("word", "state"), [("mark_done", "settled"), ("skip", "skipped")])
+async def test_an_attempt_that_fails_after_somebody_took_a_way_out_is_nothing_to_attend_to(
+    service: Service, word: str, state: str
+) -> None:
+    handle = await service.start(limits=PATIENT)
+    await service.settled(handle)
+    service.telephony.faults.hold = hold = asyncio.Event()
+    service.telephony.faults.reached.clear()
+    await service.command(handle, "suspend")
+    await service.telephony.faults.reached.wait()
+    await service.command(handle, word, system="telephony", reason="pulled the plug")
+    service.telephony.faults.down = True
+    hold.set()
+    await service.attempted(handle)
+    view = await service.settled(handle)
+    assert (view.systems[0].state, view.systems[0].last_error) == (state, "")
+    service.telephony.faults.down = False
+
+
 async def test_a_way_out_without_its_reason_changes_nothing_and_is_in_the_history(service: Service) -> None:
     handle = await in_attention(service)
     await service.signal(handle, "skip", {"system": "telephony", "by": "crm"})
-    refused = "refused: skip: Signal skip is not valid: reason: Field required"
+    refused = "refused: skip: Signal skip is not valid: reason is missing. Give it"
     client_id = (await service.view(handle)).client_id
     await service.until(handle, lambda _: any(refused in line for line in service.directory.texts_of(client_id)))
     assert (await service.view(handle)).provisioning == "attention"

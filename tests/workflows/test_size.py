@@ -10,17 +10,18 @@ from workflows.domain.commands import ChangeServices, Decommission, Suspend
 from workflows.domain.errors import InvalidField, TooManyWaiting
 from workflows.domain.provisioning.ledger import Desired
 from workflows.domain.provisioning.standing import Doubt, Found, Proof
+from workflows.domain.reports import MOST_CLAIMS, MOST_LINES_CLAIMED
 from workflows.domain.services import MOST_LINES, ClientType, Line, Service, Services
-from workflows.domain.state import MOST_CLAIMS, MOST_LINES_CLAIMED, ClientState
+from workflows.domain.state import ClientState
 from workflows.domain.systems import TELEPHONY
-from workflows.wire.messages import MOST
+from workflows.wire.fields import MOST
 from workflows.wire.start import ClientStart
 
 LIMIT = 2 * 1024 * 1024
 WIDE = "€"  # three bytes
 
 
-def carried(state: ClientState) -> int:
+def bytes_carried(state: ClientState) -> int:
     return pydantic_data_converter.payload_converter.to_payload(ClientStart(state=state)).ByteSize()
 
 
@@ -29,9 +30,13 @@ def lines(how_many: int, prefix: str, office: str) -> tuple[Line, ...]:
 
 
 def test_the_largest_client_in_the_worst_of_times_can_be_renewed() -> None:
-    """A thousand lines, each refused by its system; a plan for as many; the directory away, and everybody asking."""
+    """A thousand lines, each refused by its system since the last hold; a plan for as many; the directory away, and
+    everybody asking."""
     contracted = lines(MOST_LINES, "20", WIDE * 60)
     state = in_directory(tenant(services=Services(ClientType.RESIDENTIAL, contracted)))
+    for n in range(MOST_HOLDS):
+        state.obey(Suspend(command_id=f"{n}", source=f"hold-{n}", reason=WIDE * 500, by=WIDE * 200), NOW)
+        state.journal.published(state.journal.written)
     removed = tuple(line.number for line in contracted[:MOST])
     plan = ChangeServices(add_lines=lines(MOST, "21", WIDE * 60), remove_lines=removed, at=NOW.replace(year=2100))
     state.obey(plan, NOW)
@@ -46,14 +51,26 @@ def test_the_largest_client_in_the_worst_of_times_can_be_renewed() -> None:
     each = MOST_LINES_CLAIMED // MOST_CLAIMS
     for n in range(MOST_CLAIMS):
         state.claim(ChangeServices(command_id=f"claim-{n}", add_lines=lines(each, f"3{n}", WIDE * 60)))
-    for n in range(MOST_HOLDS):
-        state.obey(Suspend(command_id=f"{n}", source=f"hold-{n}", reason=WIDE * 500, by=WIDE * 200), NOW)
-        state.journal.published(state.journal.written)
+    state.journal.published(state.journal.written)
     for n in range(500):
         state.refuse(WIDE * 5000, "suspend", NOW, by=WIDE * 200, command_id=f"x{n}")
     with pytest.raises(TooManyWaiting):
         state.obey(Suspend(command_id="late"), NOW)
-    assert carried(state) < LIMIT
+    assert bytes_carried(state) < LIMIT
+
+
+def test_lines_that_wait_in_any_script_take_the_bytes_that_are_counted_for_them() -> None:
+    state = in_directory(tenant())
+    written = 0
+    while not state.journal.full:
+        state.doubted("telephony", f"{written} {WIDE * 2000}", NOW, by="watch")
+        written += 1
+    few, many = state.journal.waiting[0].text, state.journal.waiting[-1].text
+    assert len(few) == 1000
+    assert len(many.encode()) <= 1000
+    assert many.startswith(f"Drift of telephone lines reported: {written - 1} €")
+    assert many.endswith("€…")
+    assert bytes_carried(state) < LIMIT / 3
 
 
 def test_services_of_further_kinds_are_limited_as_a_whole() -> None:
@@ -74,7 +91,7 @@ def test_what_comes_and_goes_while_its_system_is_away_is_limited() -> None:
     with pytest.raises(TooManyWaiting, match="more than 2000 lines"):
         state.obey(ChangeServices(add_lines=lines(MOST, "29", "office"), remove_lines=removed), NOW)
     state.obey(Decommission(), NOW)
-    assert carried(state) < LIMIT
+    assert bytes_carried(state) < LIMIT
 
 
 def test_kinds_that_come_and_go_are_limited() -> None:

@@ -8,7 +8,7 @@ from temporalio.common import TypedSearchAttributes
 from temporalio.testing import WorkflowEnvironment
 
 from starter.temporal.connection import ensure_search_attributes
-from tests.support.waiting import eventually
+from tests.support.waiting import HANGING, eventually
 from tests.support.workflows import Handle, Service, replay
 from workflows.domain.provisioning.standing import Limits
 from workflows.visibility import NEXT_CHANGE_AT, PROVISIONING, SITE, STATUS, TYPE
@@ -34,7 +34,7 @@ async def test_clients_are_found_by_status_type_site_and_next_change(service: Se
 
 
 async def test_only_clients_in_attention_are_marked_so_and_the_mark_goes(service: Service) -> None:
-    handle = await service.start(limits=Limits(attempt=8, first_pause=600))
+    handle = await service.start(limits=Limits(attempt=HANGING, first_pause=600))
     assert (await attributes(service, handle)).get(PROVISIONING) is None
     service.telephony.faults.down = True
     await service.command(handle, "suspend")

@@ -226,7 +226,7 @@ async def test_a_client_whose_plan_had_acted_goes_on_under_other_rules_and_every
         await service.signal(handle, "decommission", {"last_day": str(day + timedelta(days=40))})
         await service.skip(handle, first_instant(day + timedelta(days=1), zone) - datetime.now(UTC))
         await service.skip(handle, timedelta(minutes=1))
-        assert (await service.settled(handle)).status == "suspended"
+        await service.until(handle, lambda view: view.status == "suspended" and view.provisioning == "settled")
     rules.become("2026f", {zone: "Pacific/Kiritimati"})
     await replay(await service.histories())
     async with service.worker():

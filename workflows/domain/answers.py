@@ -35,10 +35,20 @@ class Outcome:
 
 
 @dataclass(frozen=True)
+class Caution:
+    """One warning: a code for machines, a sentence for people, and the planned change that it is about, if one is."""
+
+    code: str
+    text: str
+    change_id: str = ""
+
+
+@dataclass(frozen=True)
 class Answer:
     """The verdict on a command. ``entry`` is the number of its line in the history, which is published with it.
 
-    ``refusal`` are the typed facts of a command that was refused, ``message`` then is its sentence.
+    ``refusal`` are the typed facts of a command that was refused, ``message`` then is its sentence. ``warnings`` are
+    what an operator should know of what was done.
     """
 
     command_id: str
@@ -48,12 +58,13 @@ class Answer:
     kind: str = ""
     entry: int = 0
     refusal: dict[str, object] | None = None
+    warnings: tuple[Caution, ...] = ()
 
 
-def refused(command_id: str, digest: str, kind: str, refusal: Refusal, entry: int = 0) -> Answer:
+def answer_of_refusal(command_id: str, digest: str, kind: str, refusal: Refusal, entry: int = 0) -> Answer:
     """The verdict on a command that was refused; ``digest`` is its fingerprint. Texts are cut, and can be stored."""
-    kept = replace(refusal, why=shortened(refusal.why), remedy=shortened(refusal.remedy))
-    return Answer(command_id, digest, False, shortened(str(kept)), kind, entry, kept.typed_facts)
+    cut = replace(refusal, why=shortened(refusal.why), remedy=shortened(refusal.remedy))
+    return Answer(command_id, digest, False, shortened(str(cut)), kind, entry, cut.typed_facts)
 
 
 def answered_long_ago(command: AnyCommand) -> Answer:

@@ -1,12 +1,13 @@
 """What may be asked of a client. A command is a value: it can be planned, kept and compared."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from dataclasses import field as attribute
 from datetime import date, datetime
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeVar
 
 from workflows.domain.dates import ResolvedDay
+from workflows.domain.errors import ChangedMeanwhile, Situation
 from workflows.domain.lifecycle import Activation, Kind
 from workflows.domain.services import ClientType, Internet, Line, Service
 from workflows.domain.systems import INTERNET, TELEPHONY, System
@@ -15,12 +16,18 @@ from workflows.domain.text import check_text
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """Who asks, why, and under which id. The same ``command_id`` twice is one command."""
+    """Who asks, why, and under which id. The same ``command_id`` twice is one command.
+
+    ``expected_revision``: only while the client has this revision when it is decided; None: whatever it has.
+    ``request_id`` names the HTTP request that brought it; by another one it is the same command.
+    """
 
     command_id: str = ""
     by: str = ""
     source: str = "operator"
     reason: str = ""
+    expected_revision: int | None = None
+    request_id: str = attribute(default="", compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,6 +143,9 @@ class Edit(Command):
 
     ``activation`` can be changed while a client is New; automatic plans it for the start date anew. ``resolved`` is the
     start date as an instant.
+
+    ``external_ids`` are merged as in RFC 7396: those left out stay, None removes one. ``tags`` is the whole list;
+    ``add_tags`` and ``remove_tags`` change it, so that two callers do not undo each other's.
     """
 
     name: str | None = None
@@ -145,6 +155,10 @@ class Edit(Command):
     clear_end_date: bool = False
     activation: Activation | None = None
     resolved: ResolvedDay | None = attribute(default=None, compare=False)
+    external_ids: Mapping[str, str | None] = attribute(default_factory=dict, hash=False)
+    tags: tuple[str, ...] | None = None
+    add_tags: tuple[str, ...] = ()
+    remove_tags: tuple[str, ...] = ()
     kind: Literal[Kind.EDIT] = Kind.EDIT
 
 
@@ -153,6 +167,17 @@ class RotateCredentials(Command):
     """Give every line and account a new secret. Telephones and the router are then configured anew, with these."""
 
     kind: Literal[Kind.ROTATE_CREDENTIALS] = Kind.ROTATE_CREDENTIALS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Acknowledge(Command):
+    """Say that a person has seen an open matter that the client itself keeps: a plan that was refused when it was due.
+
+    ``matter`` is its name: ``plan:<change_id>``.
+    """
+
+    matter: str
+    kind: Literal[Kind.ACKNOWLEDGE] = Kind.ACKNOWLEDGE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,6 +211,14 @@ class MarkDone(AboutSystem):
     kind: Literal[Kind.MARK_DONE] = Kind.MARK_DONE
 
 
+@dataclass(frozen=True, kw_only=True)
+class Note(Command):
+    """Write down what somebody has to say about the client. It changes nothing else, and is never changed."""
+
+    text: str
+    kind: Literal[Kind.NOTE] = Kind.NOTE
+
+
 ClientCommand: TypeAlias = (
     Activate
     | Suspend
@@ -197,26 +230,52 @@ ClientCommand: TypeAlias = (
     | ChangeServices
     | Edit
     | RotateCredentials
+    | Acknowledge
 )
 SystemCommand: TypeAlias = Retry | Skip | MarkDone
-AnyCommand: TypeAlias = ClientCommand | SystemCommand
+AnyCommand: TypeAlias = ClientCommand | SystemCommand | Note
 PlannableCommand: TypeAlias = Suspend | Unsuspend | Decommission | Convert | ChangeServices
 PlannedCommand: TypeAlias = Activate | PlannableCommand
+
+C = TypeVar("C", bound=Command)
+
+
+def check_revision(command: AnyCommand, revision: int, situation: Callable[[], Situation]) -> None:
+    """Raises ChangedMeanwhile when a command expects another revision of the client than this one."""
+    if command.expected_revision not in (None, revision):
+        raise ChangedMeanwhile(
+            f"The client has revision {revision}, and this is for revision {command.expected_revision}",
+            "Look at the client as it is now, and send a new command with its revision",
+            field="expected_revision",
+            situation=situation(),
+        )
+
+
+def unconditional(command: C) -> C:
+    """The same command, to be done whatever revision the client has: one that was decided, or is planned."""
+    return command if command.expected_revision is None else replace(command, expected_revision=None)
+
+
+PROSE = ("reason", "text")  # may have several lines
 
 
 def check_texts(command: AnyCommand) -> None:
     """Raises InvalidField where a text of a command has a character that nobody would see."""
     for name, text in _texts(command):
-        check_text(text, name, lines=name == "reason")
+        check_text(text, name, lines=name in PROSE)
 
 
 def _texts(command: AnyCommand) -> Iterator[tuple[str, str]]:
     """Every text of a command that people write, by its field."""
-    for name in ("command_id", "by", "source", "reason"):
+    for name in ("command_id", "by", "source", "reason", "request_id"):
         yield name, getattr(command, name)
     match command:
         case Edit():
             yield from (("name", command.name or ""), ("billing_ref", command.billing_ref or ""))
+        case Note():
+            yield "text", command.text
+        case Acknowledge():
+            yield "matter", command.matter
         case Convert():
             yield from (("lines", line.office or "") for line in command.lines)
             yield from (("offices", office) for office in command.offices)

@@ -145,8 +145,8 @@ def local_time(instant: datetime, timezone: str) -> str:
     It has the same length under all rules: what waits for the directory is limited by its size.
     """
     local = at_site(instant, timezone)
-    shown = f"{local:%Y-%m-%d %H:%M}{f':{local:%S}' if instant.second else ''}"
-    return f"{shown} {local.tzinfo!s:<{len(timezone)}}"
+    text = f"{local:%Y-%m-%d %H:%M}{f':{local:%S}' if instant.second else ''}"
+    return f"{text} {local.tzinfo!s:<{len(timezone)}}"
 
 
 def at_site(instant: datetime, timezone: str) -> datetime:

@@ -24,7 +24,7 @@ def days_ahead(state: ClientState) -> list[NamedDay]:
     return list(dict.fromkeys(day for day in days if day is not None))
 
 
-def resolved_anew(state: ClientState, days: Mapping[NamedDay, ResolvedDay], now: datetime) -> None:
+def take_over_days(state: ClientState, days: Mapping[NamedDay, ResolvedDay], now: datetime) -> None:
     """Take over the days as they were resolved by other zone rules. Each plan that moves is told in the history."""
     with all_or_nothing(state) as trial:
         client = trial.client
@@ -34,7 +34,7 @@ def resolved_anew(state: ClientState, days: Mapping[NamedDay, ResolvedDay], now:
         for change, day in moved:
             client.schedule.put(replace(change, at=day.instant, day=day))
             if day.instant != change.at:
-                trial.journal.write(_moved(change, day, client.revision, now))
+                trial.journal.write(_entry_of_move(change, day, client.revision, now))
         if client.status is Status.NEW:
             client.start_date = days.get(NamedDay(client.start_date.day), client.start_date)
         for number, command in enumerate(trial.claims):
@@ -48,7 +48,7 @@ def _anew(change: PlannedChange, days: Mapping[NamedDay, ResolvedDay]) -> Resolv
     return day if day != change.day else None
 
 
-def _moved(change: PlannedChange, day: ResolvedDay, revision: int, now: datetime) -> Entry:
+def _entry_of_move(change: PlannedChange, day: ResolvedDay, revision: int, now: datetime) -> Entry:
     at, before = local_time(day.instant, day.zone), local_time(change.at, day.zone)
     facts = {
         "change_id": change.change_id,

@@ -4,10 +4,13 @@ Refusal                     what was asked cannot be done; carries the facts, ``
 ├── IllegalTransition       not in this status (PRODUCT.md section 3)
 ├── ManagementClient        the operator's own client is never suspended or decommissioned
 ├── NothingPlanned          the named planned change does not exist
+├── NoSuchMatter            no open matter has this name
 ├── CommandIdReused         one command_id, two different commands
+├── ChangedMeanwhile        the client has another revision than the command expects
 ├── Taken                   another client has it
 │   ├── BillingRefTaken
 │   ├── NumberTaken
+│   ├── ExternalIdTaken
 │   └── ClientIdTaken
 ├── StillServedElsewhere    what ended is not proven off on the instance that served it
 └── InvalidField            one field breaks one rule
@@ -62,6 +65,11 @@ class Refusal(Exception):
             sentences.append(f"Allowed now: {', '.join(self.situation.allowed) or 'nothing'}")
         return ". ".join(sentences) + "."
 
+    @property
+    def brief(self) -> str:
+        """Why, and what to do: without what the client's state was."""
+        return " ".join(f"{sentence.rstrip('.')}." for sentence in (self.why, self.remedy) if sentence)
+
     def within(self, situation: Situation) -> Self:
         """The same refusal, told with what the client's state was."""
         return replace(self, situation=situation)
@@ -96,8 +104,16 @@ class NothingPlanned(Refusal):
     """No planned change has this id or kind."""
 
 
+class NoSuchMatter(Refusal):
+    """The client keeps no open matter of this name."""
+
+
 class CommandIdReused(Refusal):
     """This command_id was used before, for a different command."""
+
+
+class ChangedMeanwhile(Refusal):
+    """The client has another revision than the one that this command was made for."""
 
 
 class TooManyWaiting(Refusal):
@@ -114,6 +130,10 @@ class BillingRefTaken(Taken):
 
 class NumberTaken(Taken):
     """Numbers are unique among living clients."""
+
+
+class ExternalIdTaken(Taken):
+    """What a system calls a client is unique, decommissioned clients included."""
 
 
 class ClientIdTaken(Taken):

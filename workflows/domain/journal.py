@@ -9,7 +9,9 @@ from workflows.domain.text import visible
 
 LONGEST_TEXT = 1000
 MANY, MOST_BYTES = 300, 400_000  # of waiting lines: what a client carries is far below Temporal's 2 MiB for one payload
+FEW = 20  # waiting lines, whose sentences are kept as they are
 UNTOLD = "untold"
+UNCHANGED = "nothing changed"
 
 
 class Event(StrEnum):
@@ -20,6 +22,7 @@ class Event(StrEnum):
     DECIDED = "decided"
     ATTEMPTED = "attempted"
     PROVEN = "proven"
+    NOTED = "noted"  # what somebody had to say about the client
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ class Entry:
     command_id: str = ""
     revision: int = 0
     facts: dict[str, str] = field(default_factory=dict)
+    request_id: str = ""
 
 
 def entry_for(command: AnyCommand, event: Event, text: str, at: datetime, revision: int) -> Entry:
@@ -50,6 +54,7 @@ def entry_for(command: AnyCommand, event: Event, text: str, at: datetime, revisi
         reason=command.reason,
         command_id=command.command_id,
         revision=revision,
+        request_id=command.request_id,
     )
 
 
@@ -64,14 +69,18 @@ class Journal:
     waiting: list[Entry] = field(default_factory=list)
 
     def write(self, entry: Entry) -> None:
-        """Note a line. While very many wait, refusals are only counted: nobody can fill a client's memory with them."""
+        """Note a line. Nobody can fill a client's memory with them: while more than a few wait, no sentence takes more
+        bytes than are counted for it, and while very many wait, refusals are only counted."""
         if entry.event is Event.REFUSED and self.full:
             if self.waiting[-1].kind == UNTOLD:
-                entry = _counted(entry, int(self.waiting.pop().facts["count"]) + 1)
+                entry = _entry_of_count(entry, int(self.waiting.pop().facts["count"]) + 1)
                 self.written -= 1
             else:
-                entry = _counted(entry, 1)
-        self.waiting.append(replace(entry, text=shortened(entry.text), reason=shortened(entry.reason)))
+                entry = _entry_of_count(entry, 1)
+        text = shortened(entry.text)
+        if entry.event is not Event.NOTED and len(self.waiting) >= FEW:
+            text = _within_bytes(text)
+        self.waiting.append(replace(entry, text=text, reason=shortened(entry.reason)))
         self.written += 1
 
     @property
@@ -90,12 +99,21 @@ class Journal:
 
 
 def _bytes(entry: Entry) -> int:
-    """What a line takes, nearly. Its sentence counts the same however it is worded: no replay depends on our words."""
-    texts = (entry.reason, entry.by, entry.source, entry.command_id, *entry.facts.values())
-    return LONGEST_TEXT + sum(len(text.encode("utf-8", "replace")) for text in texts)
+    """What a line takes, nearly. Its sentence counts the same however it is worded: no replay depends on our words, nor
+    on ``planned_for``, which 0.1.0 did not say of a plan that was due. A note is what somebody else wrote."""
+    facts = [fact for name, fact in entry.facts.items() if not (name == "planned_for" and "planned" in entry.facts)]
+    texts = (entry.reason, entry.by, entry.source, entry.command_id, entry.request_id, *facts)
+    sentence = len(entry.text.encode("utf-8", "replace")) if entry.event is Event.NOTED else LONGEST_TEXT
+    return sentence + sum(len(text.encode("utf-8", "replace")) for text in texts)
 
 
-def _counted(entry: Entry, count: int) -> Entry:
+def _within_bytes(text: str, most: int = LONGEST_TEXT) -> str:
+    """The text, cut to so many bytes in UTF-8."""
+    encoded = text.encode("utf-8", "replace")
+    return text if len(encoded) <= most else f"{encoded[: most - 3].decode('utf-8', 'ignore')}…"
+
+
+def _entry_of_count(entry: Entry, count: int) -> Entry:
     return Entry(
         Event.REFUSED,
         entry.at,

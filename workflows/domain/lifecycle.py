@@ -32,9 +32,11 @@ class Kind(StrEnum):
     CHANGE_SERVICES = "change_services"
     EDIT = "edit"
     ROTATE_CREDENTIALS = "rotate_credentials"
+    ACKNOWLEDGE = "acknowledge"
     RETRY = "retry"
     SKIP = "skip"
     MARK_DONE = "mark_done"
+    NOTE = "note"
 
     @property
     def spoken(self) -> str:
@@ -44,6 +46,9 @@ class Kind(StrEnum):
 
 SYSTEM_COMMANDS = (Kind.RETRY, Kind.SKIP, Kind.MARK_DONE)
 """What may be asked about a system that is not as decided, in any status (PRODUCT.md section 5)."""
+
+IN_ANY_STATUS = (*SYSTEM_COMMANDS, Kind.NOTE)
+"""What changes nothing of what was decided for a client, and may be asked always."""
 
 
 class Verdict(StrEnum):
@@ -73,7 +78,8 @@ TABLE: dict[Kind, dict[Status, Verdict]] = {
     Kind.CHANGE_SERVICES: _LIVING_ONLY,
     Kind.EDIT: _LIVING_ONLY,
     Kind.ROTATE_CREDENTIALS: _LIVING_ONLY,
-    **dict.fromkeys(SYSTEM_COMMANDS, dict.fromkeys(Status, Verdict.OBEY)),
+    Kind.ACKNOWLEDGE: _LIVING_ONLY,
+    **dict.fromkeys(IN_ANY_STATUS, dict.fromkeys(Status, Verdict.OBEY)),
 }
 
 NEVER_FOR_MANAGEMENT = frozenset({Kind.SUSPEND, Kind.DECOMMISSION})

@@ -1,10 +1,11 @@
 """What a command would do: the domain's own dry run, on a copy, naming everything it would touch."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal, TypeAlias, get_args
 
-from workflows.domain.commands import AnyCommand, RotateCredentials
+from workflows.domain.answers import Caution
+from workflows.domain.commands import AnyCommand, RotateCredentials, unconditional
 from workflows.domain.lifecycle import Status
 from workflows.domain.provisioning import kinds
 from workflows.domain.provisioning.provisioning import kind_of
@@ -36,7 +37,7 @@ class Preview:
     ``goes`` and ``comes`` are planned changes that would no longer, or newly, be planned; ``goes_then`` those that stay
     planned until the command takes effect, which clears them. Whether a number or billing reference is free is not
     looked up: only the directory knows. ``answered``: the same command was given before, and this is what it was
-    answered; given again, it does nothing more.
+    answered; given again, it does nothing more. ``warnings`` are those of the answer.
     """
 
     changed: bool
@@ -49,6 +50,7 @@ class Preview:
     comes: tuple[PlannedChange, ...] = ()
     goes_then: tuple[PlannedChange, ...] = ()
     answered: bool = False
+    warnings: tuple[Caution, ...] = ()
 
 
 def preview(state: ClientState, command: AnyCommand, now: datetime) -> Preview:
@@ -57,13 +59,14 @@ def preview(state: ClientState, command: AnyCommand, now: datetime) -> Preview:
     before.advance(now)
     if known := before.answered(command):
         status = before.client.status
-        return Preview(known.changed, known.message, None, status, status, answered=True)
+        return Preview(known.changed, known.message, None, status, status, answered=True, warnings=known.warnings)
     after = copy_of(before)
     answer = after.obey(command, now)
     old, new = list(before.client.schedule), list(after.client.schedule)
     goes, comes = _without(old, new), _without(new, old)
     goes_then: tuple[PlannedChange, ...] = ()
-    at = next((change.at for change in comes if change.command == command), None)
+    planned = unconditional(command)
+    at = next((change.at for change in comes if change.command == planned), None)
     if at is not None:  # a plan: compare the moment with and without it, and without the one that it replaces
         before.client.schedule.remove(command.kind)
         before.advance(at)
@@ -80,6 +83,7 @@ def preview(state: ClientState, command: AnyCommand, now: datetime) -> Preview:
         goes,
         comes,
         goes_then,
+        warnings=answer.warnings,
     )
 
 
@@ -88,16 +92,32 @@ def _without(some: list[PlannedChange], others: list[PlannedChange]) -> tuple[Pl
 
 
 def _effects(before: ClientState, after: ClientState, command: AnyCommand) -> tuple[Effect, ...]:
-    old, new = _shown(before), _shown(after)
+    old, new, real = _words_of(before), _words_of(after), _as_they_are(before, after)
     named = [*old, *(key for key in new if key not in old)]
-    effects = [Effect(*key, old.get(key, NEVER), new.get(key, NEVER)) for key in named]
+    changing = [key for key in named if key in real or old.get(key, NEVER) != new.get(key, NEVER)]
+    effects = [Effect(*key, real.get(key) or old.get(key, NEVER), new.get(key, NEVER)) for key in changing]
     if isinstance(command, RotateCredentials):
         secret = [Effect(*key, "its present secret", "a new secret") for key in new if key[0] in SWITCHED]
         return tuple(secret)
-    return tuple(effect for effect in effects if effect.before != effect.after)
+    return tuple(effects)
 
 
-def _shown(state: ClientState) -> dict[tuple[Thing, str], str]:
+def _as_they_are(before: ClientState, after: ClientState) -> dict[tuple[Thing, str], str]:
+    """What was last proven of everything that a person has left as it is, and that is decided anew."""
+    words: dict[tuple[Thing, str], str] = {}
+    for system, ledger in before.provisioning.systems.items():
+        now, kind = after.provisioning.systems.get(system), kind_of(system)
+        if ledger.standing.skipped is None or now is None or now.standing.skipped is not None:
+            continue
+        for subject, wanted in ledger.wanted.items():
+            if ledger.proven.get(subject) != wanted:
+                on = ledger.known_on(subject)
+                word = "not known" if on is None else kind.word(replace(wanted, on=on))
+                words[kind.thing, kind.label(subject)] = f"{word}, skipped"
+    return words
+
+
+def _words_of(state: ClientState) -> dict[tuple[Thing, str], str]:
     """Everything about a client that a command can change, in words, in the order in which people read it."""
     client = state.client
     details = {
@@ -107,17 +127,19 @@ def _shown(state: ClientState) -> dict[tuple[Thing, str], str]:
         "start date": str(client.start_date.day),
         "end date": str(client.end_date or NEVER),
         "activation": str(client.activation),
+        "tags": ", ".join(client.tags) or NEVER,
+        "external ids": ", ".join(f"{system}:{value}" for system, value in client.external_ids.items()) or NEVER,
     }
-    shown: dict[tuple[Thing, str], str] = {("detail", name): value for name, value in details.items()}
-    shown |= {("hold", source): hold.reason or "stands" for source, hold in sorted(client.holds.items())}
+    words: dict[tuple[Thing, str], str] = {("detail", name): value for name, value in details.items()}
+    words |= {("hold", source): hold.reason or "stands" for source, hold in sorted(client.holds.items())}
     ended = client.status is Status.DECOMMISSIONED
-    shown |= {("office", office): "let" for office in client.services.offices if not ended}
+    words |= {("office", office): "let" for office in client.services.offices if not ended}
     notes = {line.number: _note(line) for line in client.services.lines}
     for system, ledger in state.provisioning.systems.items():
         kind = kind_of(system)
         for subject in dict.fromkeys((*kind.contracted(client), *ledger.wanted)):
-            shown[kind.thing, kind.label(subject)] = kind.word(ledger.wanted.get(subject)) + notes.get(subject, "")
-    return shown
+            words[kind.thing, kind.label(subject)] = kind.word(ledger.wanted.get(subject)) + notes.get(subject, "")
+    return words
 
 
 def _note(line: Line) -> str:

@@ -14,12 +14,15 @@ _ORDER = (Kind.ACTIVATE, Kind.CONVERT, Kind.CHANGE_SERVICES, Kind.SUSPEND, Kind.
 
 @dataclass(frozen=True)
 class PlannedChange:
-    """A command with a moment in the future. ``day``: the one that was named and resolved to it, if one was."""
+    """A command with a moment in the future. ``day``: the one that was named and resolved to it, if one was.
+    ``planned_at``: when it was planned; an activation may be planned for a start date that was past then.
+    """
 
     change_id: str
     at: datetime
     command: PlannedCommand
     day: ResolvedDay | None = None
+    planned_at: datetime | None = field(default=None, compare=False)
 
     @property
     def kind(self) -> Kind:
@@ -37,7 +40,7 @@ class PlannedChange:
 
 @dataclass
 class Schedule:
-    """The planned changes of a client."""
+    """The planned changes of a client in the order in which they happen, at most one of each kind."""
 
     changes: list[PlannedChange] = field(default_factory=list)
 

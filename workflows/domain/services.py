@@ -119,8 +119,8 @@ class Service:
     @property
     def size(self) -> int:
         """The bytes that it takes, nearly."""
-        said = json.dumps([self.kind, self.name, dict(self.settings)], ensure_ascii=False)
-        return len(said.encode("utf-8", "replace"))
+        document = json.dumps([self.kind, self.name, dict(self.settings)], ensure_ascii=False)
+        return len(document.encode("utf-8", "replace"))
 
 
 @dataclass(frozen=True)
@@ -232,11 +232,11 @@ class Services:
         added = {line.number: line for line in add_lines}
         if len(added) != len(add_lines):
             raise InvalidField("A number is added twice", "Give each number once", field="add_lines")
-        kept = [added.pop(line.number, line) for line in self.lines if line.number not in remove_lines]
+        staying = [added.pop(line.number, line) for line in self.lines if line.number not in remove_lines]
         try:
             return replace(
                 self,
-                lines=(*kept, *added.values()),
+                lines=(*staying, *added.values()),
                 internet=self.internet if internet == "keep" else None if internet == "none" else internet,
                 further=self._further(add_services, remove_services),
             )

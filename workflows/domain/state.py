@@ -1,39 +1,58 @@
 """All that one workflow remembers: one value that survives every renewal."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
 
-from workflows.domain.answers import MOST_PAST, Answer, Outcome, answered_long_ago, fingerprint, mark_of, refused
+from workflows.domain.answers import (
+    MOST_PAST,
+    Answer,
+    Caution,
+    Outcome,
+    answer_of_refusal,
+    answered_long_ago,
+    fingerprint,
+    mark_of,
+)
 from workflows.domain.client.client import Client
+from workflows.domain.client.notes import take_note
 from workflows.domain.client.rules import Needs, needs_of
-from workflows.domain.commands import AnyCommand, ChangeServices, Contracting, Edit, SystemCommand
-from workflows.domain.errors import CommandIdReused, InvalidField, Refusal, TooManyWaiting, refusal_of
+from workflows.domain.commands import (
+    AnyCommand,
+    ChangeServices,
+    Contracting,
+    Edit,
+    Note,
+    SystemCommand,
+    check_revision,
+    unconditional,
+)
+from workflows.domain.errors import CommandIdReused, Refusal, TooManyWaiting, refusal_of
+from workflows.domain.foresight import Foreseen, foresee
 from workflows.domain.journal import Entry, Event, Journal, shortened
 from workflows.domain.lifecycle import Status
 from workflows.domain.provisioning import system_commands
-from workflows.domain.provisioning.ledger import Desired
-from workflows.domain.provisioning.provisioning import Provisioned, Provisioning, kind_of
-from workflows.domain.provisioning.standing import Found, Limits, told_in_one_line
+from workflows.domain.provisioning.provisioning import Provisioned, Provisioning
+from workflows.domain.provisioning.standing import Limits
 from workflows.domain.provisioning.telephony import numbers_in_use
-from workflows.domain.systems import DIRECTORY, MAIN, TELEPHONY, System, heading, spoken
-from workflows.domain.text import safe_text
+from workflows.domain.reports import Reports
+from workflows.domain.systems import DIRECTORY, MAIN, TELEPHONY, System
+from workflows.domain.text import GRAMMAR
 from workflows.domain.trial import all_or_nothing, copy_of
+from workflows.domain.warnings import new_ones, of_command, of_plans
 
 # Temporal priority keys, lowest first: what an operator asked goes before what a timer did, and both before bulk work.
-FORMAT = 1  # of the state: it grows when an older version could not read it without losing something of it
+FORMAT = 2  # of the state: it grows when an older version could not read it without losing something of it
 OPERATOR_FIRST, TIMER_NEXT, BULK_LAST = 2, 3, 5
 BULK = "bulk"
-RECOVERY = "recovery"  # a system is back: what waited for it keeps the priority of the decision it waits with
-MOST_CLAIMS = 10
 MAIN_ALONE: Mapping[System, str] = MappingProxyType({})
 BYTES_OF_A_LINE = 200
-MOST_LINES_CLAIMED = 1000  # by all commands that wait: a state must fit into one payload of Temporal (2 MiB)
+MOST_WARNED = 20  # so many of the newest answers keep their warnings
 
 
 @dataclass
-class ClientState:
+class ClientState(Reports):
     """A client, where its systems stand, and what still has to be told or decided.
 
     ``claims`` are commands that wait for the directory to decide on something unique. ``registered`` is false until the
@@ -58,19 +77,31 @@ class ClientState:
 
     @classmethod
     def of_new(
-        cls, client: Client, limits: Limits, created_by: str = "", by: str = "", request: str = ""
+        cls,
+        client: Client,
+        limits: Limits,
+        created_by: str = "",
+        by: str = "",
+        request: str = "",
+        request_id: str = "",
     ) -> "ClientState":
         """A client just asked for: its activation is planned, nothing is switched, the directory does not know it.
 
-        ``created_by`` is the command_id of the request, ``request`` its fingerprint, ``by`` whoever sent it.
+        ``created_by`` is the command_id of the request, ``request`` its fingerprint, ``request_id`` its id, ``by``
+        whoever sent it.
         """
+        client.grammar = GRAMMAR
         state = cls(client, limits, created_by=created_by)
-        line = replace(client.begin(), command_id=created_by, by=shortened(by, 200))
+        line = replace(client.begin(), command_id=created_by, by=shortened(by, 200), request_id=request_id)
         state.provisioning.follow(client)
         state.journal.write(line)
         if created_by:
             state.recent = [Answer(created_by, request, True, line.text, line.kind, state.journal.written)]
         return state
+
+    def renew(self) -> None:
+        """Pass on to a new run, which goes by the rules of now: never within a run, whose replay has its own."""
+        self.format, self.client.grammar = FORMAT, GRAMMAR
 
     # -- decisions ------------------------------------------------------------------------------------------------
 
@@ -78,7 +109,7 @@ class ClientState:
         """Let time pass: every planned change that is due takes effect. What an exception interrupts is not begun."""
         if not self.registered:
             return
-        self._end_attention(now)
+        self.end_attention(now)
         due = self.client.next_moment()
         if due is None or due > now:
             self.provisioning.follow(self.client)
@@ -109,14 +140,18 @@ class ClientState:
         self.check_room()
         return self._obey(command, command, now)
 
-    def _obey(self, command: AnyCommand, asked: AnyCommand, now: datetime) -> Answer:
+    def _obey(self, command: AnyCommand, original: AnyCommand, now: datetime) -> Answer:
         """Carry out a command and note its answer, under what was asked."""
         with all_or_nothing(self) as trial:
-            return trial._answer(asked, trial._outcome(command, now), now)
+            return trial._answer(original, trial._outcome(command, now), now, before=self)
 
     def _outcome(self, command: AnyCommand, now: datetime) -> Outcome:
+        check_revision(command, self.client.revision, self.client.situation)
+        command = unconditional(command)
         if isinstance(command, SystemCommand):
             return system_commands.carry_out(command, self.client, self.provisioning, now)
+        if isinstance(command, Note):
+            return take_note(command, self.client, now)
         outcome = self.client.obey(command, now)
         try:
             self.provisioning.check(self.client)
@@ -153,7 +188,7 @@ class ClientState:
         with all_or_nothing(self) as trial:
             trial.refuse(f"{command.kind}: {refusal}", command.kind, now, by=command.by, command_id=command.command_id)
             if not isinstance(refusal, CommandIdReused | TooManyWaiting) and "\0" not in command.command_id:
-                trial._remember(refused(*same, command.kind, refusal, trial.journal.written))
+                trial._remember(answer_of_refusal(*same, command.kind, refusal, trial.journal.written))
 
     def refuse(self, refusal: str, kind: str, now: datetime, *, by: str = "", command_id: str = "") -> None:
         """Record that something that came in without a caller to answer was refused. Nothing else changes."""
@@ -161,7 +196,7 @@ class ClientState:
         text, revision = shortened(refusal), self.client.revision
         self.journal.write(Entry(Event.REFUSED, now, text, kind, by, command_id=command_id, revision=revision))
 
-    def _answer(self, command: AnyCommand, outcome: Outcome, now: datetime) -> Answer:
+    def _answer(self, command: AnyCommand, outcome: Outcome, now: datetime, before: "ClientState") -> Answer:
         self.journal.write(outcome.entry)
         answer = Answer(
             command.command_id,
@@ -171,34 +206,46 @@ class ClientState:
             command.kind,
             self.journal.written,
         )
-        self._remember(answer)
         self.advance(now)  # an edit may have made the activation due
         self._give_priority(command)
         self.provisioning.follow(self.client)
+        answer = replace(answer, warnings=tuple(self._warnings(command, before)))
+        self._remember(answer)
         return answer
+
+    def _warnings(self, command: AnyCommand, before: "ClientState") -> Iterator[Caution]:
+        """What the answer to a command warns of: plans that it stopped, and what it did not do."""
+        yield from of_command(command, before.client, self.client)
+        if self.client.schedule.changes:
+            yield from new_ones(before.plan_warnings, self.plan_warnings)
+
+    @property
+    def foreseen(self) -> list[Foreseen]:
+        """What becomes of each planned change, if nothing else is decided."""
+        return foresee(self.client, self.provisioning)
+
+    @property
+    def plan_warnings(self) -> list[Caution]:
+        """A warning of each planned change that cannot happen, or will change nothing."""
+        return of_plans(self.foreseen, self.client.timezone)
 
     def _give_priority(self, command: AnyCommand) -> None:
         """What is done from now on is done for this command."""
-        if command.source != RECOVERY:
+        if command.source != system_commands.RECOVERY:
             self.priority = BULK_LAST if command.source == BULK else OPERATOR_FIRST
 
     def _remember(self, answer: Answer) -> None:
         """Keep an answer until newer ones have its place and the directory has it; then keep that there was one."""
         if answer.command_id:
             self.recent.append(answer)
+        if len(self.recent) > MOST_WARNED:
+            self.recent[-1 - MOST_WARNED] = replace(self.recent[-1 - MOST_WARNED], warnings=())
         while len(self.recent) > self.limits.recent and self.recent[0].entry < self.journal.first:
             self.past = [*self.past, mark_of(self.recent.pop(0).command_id)][-MOST_PAST:]
 
     def answers_to_publish(self, last: int) -> list[Answer]:
         """The answers whose lines wait for the directory, up to the line of this number."""
         return [answer for answer in self.recent if self.journal.first <= answer.entry <= last]
-
-    def check_room(self, claims: int = 0, lines: int = 0) -> None:
-        """Raises TooManyWaiting while the directory has been away for so long that no more can be remembered for it."""
-        if self.journal.full or claims > MOST_CLAIMS or lines > MOST_LINES_CLAIMED:
-            raise TooManyWaiting(
-                "The directory is away, and too much waits for it already", "Ask again when it is back"
-            ).within(self.client.situation())
 
     # -- claims ---------------------------------------------------------------------------------------------------
 
@@ -223,7 +270,7 @@ class ClientState:
 
     def needs_of(self, command: AnyCommand) -> Needs:
         """What a command would take that must be unique."""
-        return needs_of(command, self.client.services, self.client.billing_ref)
+        return needs_of(command, self.client.services, self.client.billing_ref, self.client.external_ids)
 
     @property
     def numbers(self) -> frozenset[str]:
@@ -237,18 +284,19 @@ class ClientState:
         contracted = self.client.services.systems
         self.client.instances |= {system: name for system, name in site.items() if system in contracted}
         self.client.billing_ref = billing_ref or self.client.billing_ref
-        asked = self.priority
+        before = self.priority
         self.advance(now)
-        self.priority = asked  # an activation that is due at once is what the creation was asked for
+        self.priority = before  # an activation that is due at once is what the creation was asked for
 
     def won(self, billing_ref: str | None, now: datetime, site: Mapping[System, str] = MAIN_ALONE) -> Answer | Refusal:
         """The directory granted the oldest waiting command, and says which instances serve the site: carry it out. It
         may have become illegal meanwhile."""
-        command = granted = self.claims.pop(0)
-        if isinstance(command, Edit) and billing_ref:
-            granted = replace(command, billing_ref=billing_ref)
-        if isinstance(command, Contracting):
-            granted = replace(command, instances={system: site.get(system, MAIN) for system in command.systems})
+        command = self.claims.pop(0)
+        granted = unconditional(command)  # it had the revision that it expects when it began to wait
+        if isinstance(granted, Edit) and billing_ref:
+            granted = replace(granted, billing_ref=billing_ref)
+        if isinstance(granted, Contracting):
+            granted = replace(granted, instances={system: site.get(system, MAIN) for system in granted.systems})
         try:
             self.advance(now)
             return self._obey(granted, command, now)
@@ -302,95 +350,6 @@ class ClientState:
         """Decommissioned and proven off, and everything told. What is skipped is not proven; what was found alive again
         and again has to be quiet for a while."""
         return self.client.status is Status.DECOMMISSIONED and self.provisioned is Provisioned.SETTLED
-
-    # -- reports --------------------------------------------------------------------------------------------------
-
-    def failed(self, system: System, error: str, now: datetime, chance: float, trouble: str = "") -> None:
-        """An attempt on a system failed. The first failure, and every new one, is told to the directory. ``trouble`` is
-        what was recorded of it, by which one is told from another; empty: ``error``."""
-        standing = self.provisioning.standing[system]
-        error, before = shortened(error, 500), (standing.attention, standing.trouble)
-        standing.fail(error, now, self.limits, chance, trouble)
-        if system != DIRECTORY and (standing.attention, standing.trouble) != before:
-            self._write_attempt(system, f"not done: {error}", now)
-
-    def found(self, system: System, ordered: Mapping[str, Desired], found: Found, chance: float) -> None:
-        """An attempt on a system ended with what it found. Raised attention and new doubts are told."""
-        standing = self.provisioning.standing[system]
-        before = standing.attention, standing.trouble
-        if standing.attention and not found.doubts:
-            self.client.revision += 1  # whatever ends attention is news, which is published
-        contracted = kind_of(system).contracted(self.client)
-        self.provisioning.systems[system].found(ordered, found, contracted, self.limits, chance)
-        if found.doubts:
-            if (standing.attention, standing.trouble) != before:
-                self._write_attempt(system, standing.last_error, found.at)
-        elif not found.recorded:
-            self._write_proof(system, f"{heading(system)} proven", found)
-
-    def found_alive(
-        self, system: System, alive: Mapping[str, str], seen_at: datetime | None, now: datetime, by: str, chance: float
-    ) -> None:
-        """Somebody saw these in service or in use, with how: what was proven off before is drift, and is ended again.
-
-        What is to be on, is being switched, or was proven off since is as it should be, and nothing is said of it.
-        """
-        ledger = self.provisioning.systems.get(system)
-        news = {name: shortened(how, 300) for name, how in alive.items() if ledger and ledger.known_off(name, seen_at)}
-        if not ledger or not news:
-            return
-        self.check_room()
-        self._write_attempt(system, f"found alive again: {told_in_one_line(news)}", now, by)
-        ledger.alive_again(news, self.client.revision, now, self.limits, chance)
-
-    def _end_attention(self, now: datetime) -> None:
-        """What was found alive again and again is quiet: nobody need look any more."""
-        for ledger in self.provisioning.systems.values():
-            calm_at = ledger.standing.calm_at(self.limits)
-            if calm_at and calm_at <= now and not ledger.drifts:
-                ledger.standing.calm()
-                self.client.revision += 1
-
-    def _write_attempt(self, system: System, text: str, now: datetime, by: str = "connect") -> None:
-        self.client.revision += 1
-        self.journal.write(
-            Entry(Event.ATTEMPTED, now, f"{heading(system)} {text}", system, by, revision=self.client.revision)
-        )
-
-    def _write_proof(self, system: System, text: str, found: Found) -> None:
-        facts = dict(found.facts)
-        self.journal.write(
-            Entry(Event.PROVEN, found.at, text, system, "connect", revision=self.client.revision, facts=facts)
-        )
-
-    def overtaken(self, system: System, newest: int, now: datetime) -> None:
-        """A system has obeyed a later revision than ours (a workflow was reset, say): decide anew above it."""
-        self.client.revision = max(self.client.revision, newest) + 1
-        text = f"The system of {spoken(system)} has obeyed revision {newest}: decided anew above it"
-        self.provisioning.standing[system].overtake(self.client.revision, text, now, self.limits)
-        self.journal.write(Entry(Event.DECIDED, now, text, system, "connect", revision=self.client.revision))
-
-    def doubted(self, system: System, why: str, now: datetime, by: str) -> None:
-        """Somebody found a system not as it was left: it is brought back to what is wanted, and proven anew.
-
-        Raises TooManyWaiting, or InvalidField for a system that the client does not have.
-        """
-        if system not in self.provisioning:
-            raise InvalidField(
-                f"The client has no system {safe_text(system, 80)!r}",
-                f"Give one of: {', '.join(self.provisioning)}",
-                field="system",
-            ).within(self.client.situation())
-        self.check_room()
-        text = shortened(f"Drift of {spoken(system)} reported{f': {why}' if why else ''}")
-        with all_or_nothing(self) as trial:
-            trial.client.revision += 1
-            trial.provisioning.doubt(system, trial.client.revision)
-            trial.journal.write(
-                Entry(
-                    Event.ASKED, now, text, "report_drift", by, revision=trial.client.revision, facts={"system": system}
-                )
-            )
 
 
 def _lines(command: AnyCommand) -> int:

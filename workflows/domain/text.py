@@ -1,14 +1,22 @@
 """Text that people and other services give: what can be written down, read again and shown to somebody else.
 
-Which characters are refused is a list of code points, not a question to Python's Unicode tables: the answer is the same
-on every machine and in every replay.
+Nothing here may come out otherwise in a later replay, under a newer Python with newer tables of Unicode. So which
+characters are refused, or count as blanks, are lists of code points; and only characters of Unicode 3.2 are composed or
+folded, which every Python knows (``ucd_3_2_0``) and of which Unicode's stability policy says that it stays so for good.
 """
 
 import re
 import unicodedata
+from collections.abc import Callable
+from itertools import groupby
 
 from workflows.domain.errors import InvalidField
 
+GRAMMAR = 2
+"""How messages to a client are read (wire/grammar.py), and its holds told apart (domain/holds.py), from now on: a value
+in the state of each, which a renewal raises."""
+OF_0_1 = 1
+"""The grammar of 0.1.0."""
 LONGEST_FOREIGN = 500
 """Characters of one text of another system that are kept."""
 
@@ -23,6 +31,11 @@ _JOINED = (
     r"\U00010a00-\U00011fff\U0001f000-\U0001faff]"
 )
 _STRAY_JOINER = rf"(?:(?<!{_JOINED})[\u200c\u200d]|[\u200c\u200d](?!{_JOINED}))"
+
+_BLANKS = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
+# What shows nothing by itself: blanks, an empty Braille cell, selectors, joiners, and accents without a letter.
+_UNINKED = re.compile(rf"[{_BLANKS}\u2800\ufe00-\ufe0f\u200c\u200d\u0300-\u036f]*")
+_LATER = str.maketrans({"\u1e9e": "ss"})  # the capital sharp s, the one letter of a living alphabet since Unicode 3.2
 
 _HIDDEN = re.compile(rf"[{_CONTROL}{_DIRECTION}{_UNSEEN}{_NOT_TEXT}]|{_STRAY_JOINER}")
 _NAMES = {"\0": "NUL", "\t": "tab", "\n": "line feed", "\r": "carriage return", "\x1b": "escape", "\x7f": "delete"}
@@ -49,6 +62,45 @@ def hidden_in(text: str, *, lines: bool = False) -> str | None:
             unnamed = "a control character" if char < "\xa0" else "no character"
             return f"U+{ord(char):04X}, {_NAMES.get(char) or unicodedata.name(char, unnamed).lower()}"
     return None
+
+
+def trimmed(text: str) -> str:
+    """The text without blanks and line ends around it."""
+    return text.strip(_BLANKS)
+
+
+def composed(text: str) -> str:
+    """The text in normal form C, as every Python composes it: the same text looks and compares the same."""
+    return _stable(text, lambda part: unicodedata.normalize("NFC", part))
+
+
+def folded(text: str) -> str:
+    """What must be unique, or is looked up, is compared by this: without blanks around it, without case, composed.
+
+    ``Billing``, ``BILLING`` and `` billing `` are one; accents tell words apart.
+    """
+
+    def caseless(part: str) -> str:  # canonical caseless matching: Unicode, section 3.13, D145
+        apart = unicodedata.normalize("NFD", unicodedata.normalize("NFD", part).casefold())
+        return unicodedata.normalize("NFC", apart)
+
+    return _stable(trimmed(text).translate(_LATER), caseless)
+
+
+def has_visible(text: str) -> bool:
+    """Whether a text has at least one character that one sees."""
+    return _UNINKED.fullmatch(text) is None
+
+
+def _stable(text: str, change: Callable[[str], str]) -> str:
+    """The text with this change of its parts, but for characters that a newer Unicode may see otherwise."""
+    if text.isascii():
+        return change(text)
+    return "".join(change("".join(part)) if known else "".join(part) for known, part in groupby(text, _known))
+
+
+def _known(char: str) -> bool:
+    return unicodedata.ucd_3_2_0.category(char) != "Cn"
 
 
 def check_text(text: str, field: str, *, lines: bool = False) -> None:

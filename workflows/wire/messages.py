@@ -1,54 +1,43 @@
 """The wire contract of ClientLifecycle (PRODUCT.md sections 7.2 and 7.3): start, commands, signals.
 
 Changes are additive. Commands are checked here for shape and turned into domain commands; what they mean is the
-domain's.
+domain's. How dates, texts, numbers and booleans are written is the grammar's (workflows/wire/grammar.py).
 """
 
 from dataclasses import replace
-from datetime import date
 from typing import Annotated, Any, Literal, Self, TypeAlias, get_args
 
-from pydantic import (
-    AliasChoices,
-    AwareDatetime,
-    BaseModel,
-    ConfigDict,
-    Field,
-    RootModel,
-    SerializerFunctionWrapHandler,
-    StringConstraints,
-    model_serializer,
-)
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from workflows.domain import commands
-from workflows.domain.client.rules import LONGEST_NAME
 from workflows.domain.dates import ResolvedDay
 from workflows.domain.lifecycle import Activation, Kind
 from workflows.domain.provisioning.standing import Limits
-from workflows.domain.services import LONGEST_OFFICE, MOST_SERVICES, ClientType, Internet, Line, Service, Setting
-
-MOST = 500  # lines or offices in one change; a client has at most MOST_LINES (workflows/domain/services.py)
-
-E164 = Annotated[
-    str,
-    StringConstraints(pattern=r"^\+[1-9]\d{6,14}$"),
-    Field(description="A telephone number in E.164", examples=["+442079460001"]),
-]
-Office = Annotated[str, StringConstraints(min_length=1, max_length=64), Field(examples=["3.12"])]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_NAME, pattern=r"\S")]
-KindName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,30}$"), Field(examples=["doors"])]
-ServiceName = Annotated[
-    str,
-    StringConstraints(min_length=3, max_length=100, pattern=r"^[a-z][a-z0-9_-]{0,30}:."),
-    Field(description="A service of a further kind, as kind:name", examples=["doors:main-entrance"]),
-]
-ShortText = Annotated[str, StringConstraints(max_length=500)]
-SubjectName = Annotated[str, StringConstraints(min_length=1, max_length=100)]
-Reason = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"\S")]
-Seconds = Annotated[float, Field(ge=1, le=86400, allow_inf_nan=False)]
-Word = Annotated[str, StringConstraints(min_length=1, max_length=64, strip_whitespace=True)]
-CommandId = Annotated[str, StringConstraints(max_length=200)]
-
+from workflows.domain.services import MOST_SERVICES, ClientType, Internet, Line, Service
+from workflows.wire.fields import (
+    MOST,
+    BillingRef,
+    CommandId,
+    ForeignText,
+    KindName,
+    Label,
+    MatterName,
+    Name,
+    NoteText,
+    Office,
+    PlanName,
+    Reason,
+    Seconds,
+    ServiceName,
+    SettingName,
+    SettingValue,
+    ShortText,
+    SubjectName,
+    Tags,
+    Word,
+    ZoneName,
+)
+from workflows.wire.grammar import E164, Day, Flag, Instant, Number, ResolvedDate, ResolvedInstant, Whole
 
 # -- services -----------------------------------------------------------------------------------------------------
 
@@ -70,7 +59,7 @@ class LineGiven(Strict):
 
     number: E164
     office: Office | None = None
-    protected: bool = Field(False, description="Stays in service through a suspension: lift, alarm, door entry")
+    protected: Flag = Field(False, description="Stays in service through a suspension: lift, alarm, door entry")
 
     def line(self) -> Line:
         return Line(self.number, self.office, self.protected)
@@ -79,9 +68,9 @@ class LineGiven(Strict):
 class InternetGiven(Strict):
     """Internet access of a residential client."""
 
-    down_mbps: int = Field(ge=1, le=1_000_000, examples=[100])
-    up_mbps: int = Field(ge=1, le=1_000_000, examples=[20])
-    vlan: int | None = Field(None, ge=1, le=4094, examples=[110])
+    down_mbps: Whole = Field(ge=1, le=1_000_000, examples=[100])
+    up_mbps: Whole = Field(ge=1, le=1_000_000, examples=[20])
+    vlan: Whole | None = Field(None, ge=1, le=4094, examples=[110])
 
     def internet(self) -> Internet:
         return Internet(self.down_mbps, self.up_mbps, self.vlan)
@@ -91,14 +80,14 @@ class ServiceGiven(Strict):
     """A service of a further kind: one that Connect's settings name. The settings of the service go to its system."""
 
     kind: KindName
-    name: Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_OFFICE)] = Field(examples=["main-entrance"])
-    settings: dict[str, Setting] = Field(default_factory=dict, examples=[{"card": "0472"}])
+    name: Office = Field(examples=["main-entrance"])
+    settings: dict[SettingName, SettingValue] = Field(default_factory=dict, examples=[{"card": "0472"}])
 
 
 class ServiceOfKind(ServiceGiven):
     """A service, with what Connect's settings say of its kind."""
 
-    in_building: bool = False
+    in_building: Flag = False
 
     def service(self) -> Service:
         return Service(self.kind, self.name, self.settings, self.in_building)
@@ -117,12 +106,8 @@ class Body(Strict):
 class PlannableBody(Body):
     """A command that may be planned: at most one of ``last_day`` and ``at``."""
 
-    last_day: date | None = Field(
-        None, description="The last day of the present state, inclusive, at the site", examples=["2027-02-28"]
-    )
-    at: AwareDatetime | None = Field(
-        None, description="An exact instant, with offset", examples=["2027-03-01T09:00:00+00:00"]
-    )
+    last_day: Day | None = Field(None, description="The last day of the present state, inclusive, at the site")
+    at: Instant | None = Field(None, description="An exact instant, with seconds and offset (RFC 3339)")
 
 
 class ConvertBody(PlannableBody):
@@ -149,19 +134,34 @@ class EditBody(Body):
     """Details. What is left out stays; ``billing_ref`` empty or null asks for a generated one."""
 
     name: Name | None = Field(None, examples=["Acme Ltd"])
-    billing_ref: Annotated[str, StringConstraints(max_length=64, strip_whitespace=True)] | None = None
-    start_date: date | None = Field(None, examples=["2027-01-01"])
-    end_date: date | None = Field(None, description="Null removes it. It never acts on services")
+    billing_ref: BillingRef | None = None
+    start_date: Day | None = None
+    end_date: Day | None = Field(None, description="Null removes it. It never acts on services")
     activation: Activation | None = Field(
         None,
         description="Of a New client: automatic plans it for the start date anew, manual leaves it to a person",
         examples=["automatic"],
     )
+    external_ids: dict[Label, Label | None] = Field(
+        default_factory=dict,
+        description="What other systems call the client: those left out stay, null removes one (RFC 7396)",
+        examples=[{"crm": "4711"}],
+        max_length=MOST,
+    )
+    tags: Tags = Field(default_factory=list, description="The whole list", examples=[["vip"]])
+    add_tags: Tags = Field(default_factory=list, description="Further ones; others stay", examples=[["vip"]])
+    remove_tags: Tags = Field(default_factory=list, description="Of those it has", examples=[["late"]])
 
     @model_serializer(mode="wrap")
     def _as_given(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Only what was given crosses the wire: a null that nobody wrote would clear a field."""
         return {name: value for name, value in plain(self).items() if name == "kind" or name in self.model_fields_set}
+
+
+class NoteBody(Body):
+    """What somebody has to say about the client."""
+
+    text: NoteText = Field(examples=["Ms Doe asked to be called before noon"])
 
 
 class SkipBody(Body):
@@ -184,13 +184,16 @@ class Envelope(Strict):
     """Who asks, and under which id: the same ``command_id`` twice is one command."""
 
     command_id: CommandId = ""
-    by: Annotated[str, StringConstraints(max_length=200)] = ""
+    by: CommandId = ""
 
 
 class CommandMessage(Envelope):
-    """A whole command."""
+    """A whole command. ``expected_revision``: only while the client has this one; ``request_id``: of the HTTP request
+    that brought it. No signal has these."""
 
     kind: Kind
+    expected_revision: Whole | None = Field(None, ge=0, exclude_if=lambda it: it is None)
+    request_id: CommandId = Field("", exclude_if=lambda it: not it)
 
     def command(self) -> commands.AnyCommand:
         """The domain's command of this kind, which has the same fields."""
@@ -203,10 +206,10 @@ class CommandMessage(Envelope):
 class DayResolved(Strict):
     """The day of a command as the instant that counts, in which zone, and by which version of the zone rules."""
 
-    day: date
-    zone: Annotated[str, StringConstraints(max_length=64)]
-    instant: AwareDatetime
-    rules: Annotated[str, StringConstraints(max_length=64)]
+    day: ResolvedDate
+    zone: ZoneName
+    instant: ResolvedInstant
+    rules: ZoneName
 
 
 class DatedMessage(CommandMessage):
@@ -242,7 +245,7 @@ class CancelScheduledDecommission(Body, CommandMessage):
 class CancelPlanned(Body, CommandMessage):
     """``change`` is the kind or the change_id of the planned change."""
 
-    change: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    change: PlanName
     kind: Literal[Kind.CANCEL_PLANNED] = Kind.CANCEL_PLANNED
 
 
@@ -276,11 +279,23 @@ class Edit(EditBody, DatedMessage):
             **super()._fields(),
             "billing_ref": (self.billing_ref or "") if "billing_ref" in present else None,
             "clear_end_date": "end_date" in present and self.end_date is None,
+            "tags": tuple(self.tags) if "tags" in present else None,
         }
+
+
+class Note(NoteBody, CommandMessage):
+    kind: Literal[Kind.NOTE] = Kind.NOTE
 
 
 class RotateCredentials(Body, CommandMessage):
     kind: Literal[Kind.ROTATE_CREDENTIALS] = Kind.ROTATE_CREDENTIALS
+
+
+class Acknowledge(Body, CommandMessage):
+    """``matter`` is the name of an open matter that the client itself keeps: ``plan:<change_id>``."""
+
+    matter: MatterName
+    kind: Literal[Kind.ACKNOWLEDGE] = Kind.ACKNOWLEDGE
 
 
 class AboutSystem(CommandMessage):
@@ -312,19 +327,12 @@ AnyMessage: TypeAlias = (
     | ChangeServices
     | Edit
     | RotateCredentials
+    | Acknowledge
     | Retry
     | Skip
     | MarkDone
+    | Note
 )
-
-
-class Message(RootModel[Annotated[AnyMessage, Field(discriminator="kind")]]):
-    """Any command; its ``kind`` says which, and is never left out."""
-
-    model_config = ConfigDict(hide_input_in_errors=True)
-
-    def command(self) -> commands.AnyCommand:
-        return self.root.command()
 
 
 BY_NAME: dict[str, type[AnyMessage]] = {model.model_fields["kind"].default: model for model in get_args(AnyMessage)}
@@ -354,13 +362,14 @@ class DriftReport(Body, Envelope):
     """Somebody found a system not as it was left."""
 
     system: KindName
+    reason: ForeignText = ""
     source: Word = "monitoring"
-    alive: dict[SubjectName, ShortText] = Field(
+    alive: dict[SubjectName, ForeignText] = Field(
         default_factory=dict,
         max_length=MOST,
         description="What is in service or in use though it was proven off, with how it shows. Empty: all is doubted",
     )
-    seen_at: AwareDatetime | None = Field(None, description="When that was seen; what was proven off since stands")
+    seen_at: Instant | None = Field(None, description="When that was seen; what was proven off since stands")
 
 
 class LimitsGiven(Strict):
@@ -369,7 +378,7 @@ class LimitsGiven(Strict):
     attempt: Seconds | None = None
     first_pause: Seconds | None = None
     longest_pause: Seconds | None = None
-    at_once: Annotated[float, Field(ge=0, le=3, allow_inf_nan=False)] | None = None
+    at_once: Annotated[Number, Field(ge=0, le=3, allow_inf_nan=False)] | None = None
 
     def over(self, present: Limits) -> Limits:
         """The present limits with these in their place."""

@@ -10,7 +10,15 @@ from workflows.domain.errors import Refusal
 from workflows.domain.lifecycle import Kind, Status
 from workflows.domain.preview import Effect, Preview
 from workflows.domain.schedule import PlannedChange
-from workflows.wire.messages import Message, Model
+from workflows.wire.messages import Model
+from workflows.wire.update import Message
+
+
+class WarningView(Model):
+    """What an operator should know. It refuses nothing, and changes no status code. ``code`` is for machines."""
+
+    code: str
+    text: str
 
 
 class PlanView(Model):
@@ -44,6 +52,7 @@ class PreviewView(Model):
     """What a command would do: nothing was done.
 
     ``effects`` name each thing it would touch, before and after. ``at`` and ``local_time`` say when; null is now.
+    ``warnings`` are those that its answer would have: the plans that it stops among them.
     ``goes`` and ``comes`` are planned changes; ``goes_then`` those that go when the command takes effect, and stay
     planned until then. ``refusal``: it would be refused, with these facts.
     ``answered``: the same command was given before; given again it does nothing more.
@@ -60,6 +69,7 @@ class PreviewView(Model):
     comes: list[PlanView] = Field(default_factory=list)
     goes_then: list[PlanView] = Field(default_factory=list)
     refusal: dict[str, Any] | None = None
+    warnings: list[WarningView] = Field(default_factory=list)
     answered: bool = False
 
     @classmethod
@@ -75,6 +85,7 @@ class PreviewView(Model):
             goes=[PlanView.of(change, zone) for change in preview.goes],
             comes=[PlanView.of(change, zone) for change in preview.comes],
             answered=preview.answered,
+            warnings=[WarningView(code=caution.code, text=caution.text) for caution in preview.warnings],
             goes_then=[PlanView.of(change, zone) for change in preview.goes_then],
         )
 

@@ -3,30 +3,33 @@
 Changes are additive (PRODUCT.md section 7.2).
 """
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import date, datetime
 from typing import Any, Literal, Self, TypeAlias
 
 from pydantic import Field
 
-from workflows.domain.answers import Answer
+from workflows.domain.answers import Answer, Caution
 from workflows.domain.client.options import Options, ended_at
 from workflows.domain.commands import ChangeServices, Convert, PlannedCommand, Suspend, Unsuspend
 from workflows.domain.dates import at_site, local_day
+from workflows.domain.foresight import Foreseen
 from workflows.domain.lifecycle import Activation, Kind, Status
-from workflows.domain.provisioning.ledger import Desired, Setting
+from workflows.domain.provisioning.ledger import Desired, Ledger, Setting
 from workflows.domain.provisioning.provisioning import Provisioned
 from workflows.domain.provisioning.standing import Doubt, Proof, Standing
-from workflows.domain.schedule import PlannedChange
 from workflows.domain.services import ClientType, Service
 from workflows.domain.state import ClientState
 from workflows.domain.systems import System
+from workflows.domain.warnings import of_plans
+from workflows.wire.matters import PLAN_REFUSED, MatterView, matters_of
 from workflows.wire.messages import Model
-from workflows.wire.previews import PlanView
+from workflows.wire.previews import PlanView, WarningView
 
 OnOff: TypeAlias = Literal["on", "off", "unknown"]
-SubjectStanding: TypeAlias = Literal["proven", "changing", "not_proven", "failed", "skipped"]
-SystemStanding: TypeAlias = Literal["settled", "changing", "not_proven", "attention", "skipped"]
+SubjectStanding: TypeAlias = Literal["proven", "changing", "not_proven", "failed", "skipped", "done_by_hand"]
+SystemStanding: TypeAlias = Literal["settled", "changing", "not_proven", "attention", "skipped", "done_by_hand"]
 
 
 class LineView(Model):
@@ -63,23 +66,31 @@ class PlannedView(PlanView):
     ``day`` is the day that ``at`` was resolved from, if one was named: of an activation the start date, else the last
     day of what is now; in which ``zone``, and by which version of the zone rules: ``2026f``.
 
-    ``status_after`` is the client's status once it has come, if nothing else is decided. Null: it will not come, for
-    another one clears it before, or it is refused when it is due.
+    ``status_after`` is the client's status once it has come, if nothing else is decided. Null: it cannot happen, and
+    ``blocked_by`` says why, which other plan is to blame, and what to do.
     """
 
     by: str
     details: dict[str, Any]
     status_after: Status | None
+    blocked_by: str = ""
     day: date | None = None
     zone: str = ""
     zone_rules: str = ""
 
     @classmethod
-    def foreseen(cls, change: PlannedChange, zone: str, status_after: Status | None) -> "PlannedView":
+    def foreseen(cls, foreseen: Foreseen, zone: str) -> "PlannedView":
+        change = foreseen.change
         plan, command, day = PlanView.of(change, zone), change.command, change.day
-        view = cls(**dict(plan), by=command.by, details=_details(command), status_after=status_after)
-        said = {"day": day.day, "zone": day.zone, "zone_rules": day.rules} if day else {}
-        return view.model_copy(update=said)
+        view = cls(
+            **dict(plan),
+            by=command.by,
+            details=_details(command),
+            status_after=foreseen.status_after,
+            blocked_by=foreseen.blocked_by,
+        )
+        when = {"day": day.day, "zone": day.zone, "zone_rules": day.rules} if day else {}
+        return view.model_copy(update=when)
 
 
 class ActionView(Model):
@@ -99,9 +110,9 @@ class SkippedView(Model):
 class SubjectView(Model):
     """One line or account: on, off or unknown, whether what is desired is proven and since when, or why not.
 
-    ``proven_at`` is when it was last seen to be as desired; null while it is not proven to be, whatever was proven of
-    it before. ``seen`` is the evidence: what the last change read back of it, as the directory has it, or the note of
-    who marked it done by hand.
+    ``proven_at`` is when it was last seen to be as desired; null while it is not proven to be. ``last_actual`` and
+    ``last_seen_at`` are then what it was last proven to be, and when; null where that is not known. ``seen`` is the
+    evidence: what the last change read back of it, as the directory has it, or the note of who marked it done by hand.
     """
 
     subject: str
@@ -112,14 +123,17 @@ class SubjectView(Model):
     protected: bool
     why: str
     seen: dict[str, str] = Field(default_factory=dict)
+    last_actual: OnOff | None = None
+    last_seen_at: datetime | None = None
 
 
 class SystemView(Model):
     """One provisioning system. ``desired`` and ``actual`` map numbers or accounts to on, off or unknown.
 
     ``state``: settled; changing; not_proven: changed, but what is true could not be seen yet; attention: a person is
-    needed; skipped: a person has accepted that it is not as decided. ``by`` marked it as done by hand, and ``note`` is
-    how it was done. ``proven_at`` is when all of it was last proven to be as was desired then. ``title`` is what the
+    needed; skipped: a person has accepted that it is not as decided; done_by_hand: a person says that it is as decided,
+    and nobody has seen it (as interfaces show it; what is published says settled). ``by`` is who, and ``note`` how it
+    was done. ``proven_at`` is when all of it was last proven to be as was desired then. ``title`` is what the
     settings call what it switches.
     """
 
@@ -141,31 +155,12 @@ class SystemView(Model):
     subjects: list[SubjectView] = Field(default_factory=list)
 
 
-class RemedyView(Model):
-    """What a person can do, and the command that does it; empty where there is none."""
-
-    text: str
-    command: str = ""
-
-
-class MatterView(Model):
-    """An open matter: something a person should see to. ``matter`` names it among those of its client."""
-
-    matter: str
-    kind: str
-    system: str | None
-    since: datetime
-    text: str
-    remedies: list[RemedyView] = Field(default_factory=list)
-    assigned_to: str | None = None
-    snoozed_until: datetime | None = None
-
-
 class ClientView(Model):
     """A client as every interface shows it (PRODUCT.md section 7.2). Times carry the site's offset.
 
-    ``actions`` are all commands to it; lists of clients, and what is published, leave them out. ``matters`` are in the
-    directory alone.
+    ``actions`` are all commands to it; lists of clients, and what is published, leave them out. ``warnings`` are those
+    that stand now; in the answer to a command, those of the command. ``matters``: what the client itself keeps (plans),
+    and what the directory knows beside it.
     """
 
     client_id: str
@@ -194,13 +189,16 @@ class ClientView(Model):
     created_at: datetime
     decommissioned_at: datetime | None
     temporal_ui_url: str = ""
+    warnings: list[WarningView] = Field(default_factory=list)
     matters: list[MatterView] = Field(default_factory=list)
     secret_version: int = 1
+    external_ids: dict[str, str] = Field(default_factory=dict)
+    tags: list[str] = Field(default_factory=list)
 
     @classmethod
     def of(cls, state: ClientState, now: datetime) -> "ClientView":
         client, zone = state.client, state.client.timezone
-        internet, foreseen = client.services.internet, client.foreseen()
+        internet, foreseen = client.services.internet, state.foreseen
         return cls(
             client_id=client.client_id,
             name=client.name,
@@ -227,12 +225,16 @@ class ClientView(Model):
                 HoldView(source=h.source, reason=h.reason, by=h.by, placed_at=at_site(h.placed_at, zone))
                 for h in sorted(client.holds.values(), key=lambda h: (h.placed_at, h.source))
             ],
-            planned=[PlannedView.foreseen(change, zone, foreseen.get(change.kind)) for change in client.schedule],
+            planned=[PlannedView.foreseen(plan, zone) for plan in foreseen],
             systems=[_system(state, system) for system in state.provisioning.systems],
             revision=client.revision,
             created_at=at_site(client.created_at, zone),
             decommissioned_at=client.decommissioned_at and at_site(client.decommissioned_at, zone),
+            warnings=_warnings(of_plans(foreseen, zone)),
+            matters=matters_of(client, foreseen, now),
             secret_version=client.secret_version,
+            external_ids=dict(client.external_ids),
+            tags=list(client.tags),
         )
 
     def with_actions(self) -> Self:
@@ -243,6 +245,7 @@ class ClientView(Model):
             held=bool(self.holds),
             planned=frozenset(change.kind for change in self.planned),
             ended=ended_at(self.decommissioned_at, self.timezone),
+            refused=any(matter.kind == PLAN_REFUSED for matter in self.matters),
         )
         actions = [ActionView(kind=kind, possible=not why, why=why) for kind, why in options.actions.items()]
         return self.model_copy(update={"actions": actions})
@@ -256,12 +259,17 @@ class CommandAnswer(ClientView):
 
     @classmethod
     def to(cls, answer: Answer, view: ClientView) -> "CommandAnswer":
-        return cls(**dict(view), changed=answer.changed, message=answer.message)
+        own = {"warnings": _warnings(answer.warnings), "changed": answer.changed, "message": answer.message}
+        return cls(**dict(view) | own)
 
 
 def end_date_passed(end_date: date | None, now: datetime, timezone: str) -> bool:
     """Whether the day the client was due to move out is over at the site."""
     return end_date is not None and end_date < local_day(now, timezone)
+
+
+def _warnings(cautions: Iterable[Caution]) -> list[WarningView]:
+    return [WarningView(code=caution.code, text=caution.text) for caution in cautions]
 
 
 def _service(service: Service) -> dict[str, Any]:
@@ -314,9 +322,7 @@ def _system(state: ClientState, system: System) -> SystemView:
     )
     protected = {line.number for line in state.client.services.lines if line.protected}
     subjects = [
-        _subject(
-            view, standing, name, proven=ledger.proven.get(name) == desired, protected=name in protected, zone=zone
-        )
+        _subject(view, ledger, name, proven=ledger.proven.get(name) == desired, protected=name in protected, zone=zone)
         for name, desired in ledger.wanted.items()
     ]
     return view.model_copy(update={"subjects": subjects, "state": _state(standing, differs=ledger.differs)})
@@ -332,9 +338,9 @@ def _state(standing: Standing, *, differs: bool) -> SystemStanding:
     return "not_proven" if standing.doubts else "changing"
 
 
-def _subject(
-    view: SystemView, standing: Standing, name: str, *, proven: bool, protected: bool, zone: str
-) -> SubjectView:
+def _subject(view: SystemView, ledger: Ledger, name: str, *, proven: bool, protected: bool, zone: str) -> SubjectView:
+    standing = ledger.standing
+    seen_at, last = standing.proofs.get(name), ledger.known_on(name) if not proven else None
     doubt, proven_at = standing.doubts.get(name), standing.proofs.get(name) if proven else None
     by_hand = standing.note and proven_at is not None and proven_at == standing.proven_at
     return SubjectView(
@@ -346,6 +352,8 @@ def _subject(
         protected=protected,
         why=doubt.why if doubt else "",
         seen={"note": standing.note} if by_hand else {},
+        last_actual=None if last is None else "on" if last else "off",
+        last_seen_at=seen_at and at_site(seen_at, zone) if last is not None else None,
     )
 
 

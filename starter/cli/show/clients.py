@@ -4,10 +4,12 @@ Tables fit the terminal: columns that matter less are left out, long names end i
 """
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from rich.text import Text
 
+from starter.cli.lines import phone, phones
 from starter.cli.show.tables import (
     GAP,
     Cell,
@@ -22,9 +24,10 @@ from starter.cli.show.tables import (
     say,
     show,
     table,
+    warnings,
     word,
 )
-from starter.wording import plan_word, rates_word, settings_words, within
+from starter.wording import duration_word, late_for, plan_word, rates_word, settings_words, within
 from workflows.domain.systems import BUILT_IN, INTERNET, TELEPHONY
 
 ESSENTIAL = 5  # columns of the list of clients that it has at any sensible width
@@ -52,6 +55,8 @@ def clients(items: list[dict[str, Any]], total: int) -> None:
         summary.append(f"next changes in {zones.pop()} time")
     if late := sum(client["end_date_passed"] for client in items):
         summary.append(f"{late} past the end date (!)")
+    if unnamed := sum(any(it["code"] == "kind_not_named" for it in client["warnings"]) for client in items):
+        summary.append(f"{unnamed} with services of a kind that the settings do not name (connect client show ID)")
     left_out = ", ".join(column.head for column in columns[len(present) :])
     note("; ".join(summary), *([f"Not shown at this width: {left_out}"] if left_out else []))
 
@@ -73,19 +78,24 @@ def client(client: dict[str, Any]) -> None:
         ("billing ref", client["billing_ref"]),
         ("start", f"{client['start_date']} ({client['activation']})"),
         ("end", _end(client)),
+        *([("tags", ", ".join(client["tags"]))] if client["tags"] else []),
+        *((f"id in {system}", value) for system, value in client["external_ids"].items()),
         ("internet", _internet(client["internet"])),
         *((within(titles.get(service["kind"], service["kind"])), _service(service)) for service in client["services"]),
         *((f"held by {hold['source']}", _hold(hold)) for hold in client["holds"]),
-        *((f"planned {_kind(change)}", _planned(change)) for change in client["planned"]),
+        *(fact for change in client["planned"] for fact in _plan(change)),
         ("possible now", _possible(client)),
     ]
     show(table([Column(""), Column("")], [[Text(name, "dim"), fact] for name, fact in facts], wrap=True))
     label = "in Temporal".ljust(max(len(name) for name, _ in facts) + GAP)
     show([Text.assemble((label, "dim"), client["temporal_ui_url"])])  # an address is not broken
     for matter in client["matters"]:
+        if matter["kind"] in ("attention", "not_proven", "skipped"):
+            continue  # its system says so below
         text = f"since {moment(matter['since'])} UTC: {matter['text']}"
         show(["", *table([Column(""), Column("")], [[word("open matter"), text]], wrap=True)])
         show(remedies(matter["remedies"]))
+    warnings(it for it in client["warnings"] if not it["code"].startswith("plan_"))  # plans say it themselves
     _show_systems(client)
 
 
@@ -107,7 +117,11 @@ def history(page: dict[str, Any]) -> None:
     columns = [Column("time (UTC)"), Column("event"), Column("by", least=12), Column("what")]
     rows = []
     for line in page["items"]:
-        what = line["text"] + (f" ({line['reason']})" if line["reason"] else "")
+        what = phones(line["text"]) + (f" ({line['reason']})" if line["reason"] else "")
+        at = datetime.fromisoformat(line["at"])
+        if due := late_for(line.get("facts", {}), at):
+            late = duration_word((at - due).total_seconds())
+            what += f"; planned for {moment(due.isoformat())}, done {late} late"
         rows.append([moment(line["at"]), word(line["event"]), line["by"] or "-", what])
     show(table(columns, rows, wrap=True))
     note(f"{len(rows)} of {count(page['total'], 'line')}, newest first")
@@ -131,9 +145,11 @@ def credentials(access: dict[str, Any]) -> None:
 def answer(client: dict[str, Any]) -> None:
     """What a command did, and where the client now stands."""
     message = client.get("message") or f"Created {client['client_id']}, billing ref {client['billing_ref']}"
+    message = phones(message)
     outcome = Text(message if client.get("changed", True) else f"No change: {message}")
     state = Text.assemble(f"{client['client_id']}: ", word(client["status"]), ", ", word(_provisioning(client)))
-    show([outcome, state, *(f"planned {_kind(change)}: {_planned(change)}" for change in client["planned"])])
+    show([outcome, state, *(f"planned {_kind(change)}: {_plan_text(change)}" for change in client["planned"])])
+    warnings(client["warnings"])
 
 
 # -- pieces -----------------------------------------------------------------------------------------------------------
@@ -171,18 +187,18 @@ def _services(client: dict[str, Any], system: dict[str, Any]) -> Iterable[Row]:
     """A row for every line, account and further service: what is wanted, what is proven, since when, and why not."""
     kind = system["system"]
     title = kind if kind in BUILT_IN else within(system["title"])
-    labels = {service["name"]: _subject(kind, title, service) for service in _contracted(client, kind)}
+    labels = {service["name"]: _subject(kind, title, service) for service in _services_of(client, kind)}
     subjects = {subject["subject"]: subject for subject in system["subjects"]}
     for name in dict.fromkeys([*subjects, *labels]):
         label = labels.get(name) or _subject(kind, title, {"name": name})
         if subject := subjects.get(name):
             at = moment(subject["proven_at"]) or "-"
-            yield [label, word(subject["desired"]), word(_proven(subject)), at, _why(client, subject)]
+            yield [label, word(subject["desired"]), word(_actual_word(subject)), at, _why(client, subject)]
         else:  # a New client's services are not wanted, yet
             yield [label, "-", "-", "-", ""]
 
 
-def _contracted(client: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+def _services_of(client: dict[str, Any], kind: str) -> list[dict[str, Any]]:
     """The client's services of a kind, each with its ``name``."""
     if kind == TELEPHONY:
         return [{**line, "name": line["number"]} for line in client["lines"]]
@@ -194,20 +210,21 @@ def _contracted(client: dict[str, Any], kind: str) -> list[dict[str, Any]]:
 def _subject(kind: str, title: str, service: dict[str, Any]) -> str:
     """How a line, an account or a further service is told from all others."""
     if kind == TELEPHONY:
-        return f"{service['name']} in {service['office']}" if service.get("office") else str(service["name"])
+        number = phone(service["name"])
+        return f"{number} in {service['office']}" if service.get("office") else number
     return f"{title} {service['name']}"
 
 
-def _proven(subject: dict[str, Any]) -> str:
+def _actual_word(subject: dict[str, Any]) -> str:
     """On or off for what was proven of it last; else the word for why nothing is."""
-    by_hand = " by hand" if "note" in subject.get("seen", {}) else ""
-    words = {"proven": f"{subject['actual']}{by_hand}", "changing": subject["actual"]}
+    actual = subject["actual"]
+    words = {"proven": actual, "done_by_hand": f"{actual} by hand", "changing": actual}
     return str(words.get(subject["state"], subject["state"]))
 
 
 def _provisioning(client: dict[str, Any]) -> str:
     """How all systems of a client stand together: what a person marked as done is not what was seen to be."""
-    by_hand = any(it["state"] == "settled" and it.get("method") == "by hand" for it in client["systems"])
+    by_hand = any(system["state"] == "done_by_hand" for system in client["systems"])
     return "done by hand" if by_hand and client["provisioning"] == "settled" else str(client["provisioning"])
 
 
@@ -228,7 +245,7 @@ def _standing(system: dict[str, Any]) -> Iterable[tuple[Cell, Cell]]:
         yield word(system["state"]), system["last_error"]
     if skipped := system["skipped"]:
         yield word("skipped"), f"by {skipped['by'] or '-'} at {moment(skipped['at'])} UTC: {skipped['reason']}"
-    if system["by"] and system["state"] == "settled":
+    if system["state"] == "done_by_hand":
         how = f": {system['note']}" if system.get("note") else ""
         yield system["method"], f"by {system['by']} at {moment(system['proven_at'])} UTC{how}"
 
@@ -255,7 +272,8 @@ def _next(client: dict[str, Any], *, with_zone: bool, with_time: bool) -> str:
         return ""
     day, _, rest = change["local_time"].partition(" ")
     time, _, zone = rest.partition(" ")
-    return " ".join([_kind(change), day, *([time] if with_time else []), *([zone] if with_zone else [])])
+    blocked = ["(cannot happen)"] if change["blocked_by"] else []
+    return " ".join([_kind(change), day, *([time] if with_time else []), *([zone] if with_zone else []), *blocked])
 
 
 def _internet(internet: dict[str, Any] | None) -> str:
@@ -274,6 +292,12 @@ def _hold(hold: dict[str, Any]) -> str:
     return f"since {moment(hold['placed_at'])} UTC{': ' if hold['reason'] else ''}{hold['reason']}"
 
 
-def _planned(change: dict[str, Any]) -> str:
+def _plan(change: dict[str, Any]) -> list[tuple[str, Cell]]:
+    """A planned change, and why it cannot happen."""
+    blocked = [("", Text(f"cannot happen: {change['blocked_by']}", "red"))] if change["blocked_by"] else []
+    return [(f"planned {_kind(change)}", _plan_text(change)), *blocked]
+
+
+def _plan_text(change: dict[str, Any]) -> str:
     reason = f": {change['reason']}" if change["reason"] else ""
     return f"{change['local_time']} ({change['at']}){reason}"

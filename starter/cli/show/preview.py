@@ -4,7 +4,7 @@ from typing import Any
 
 from rich.text import Text
 
-from starter.cli.show.tables import Column, note, say, show, table, word
+from starter.cli.show.tables import Column, note, say, show, table, warnings, word
 
 NAMES = {"account": "internet", "detail": "record"}
 
@@ -13,6 +13,7 @@ def preview(preview: dict[str, Any]) -> None:
     """What a command would do, or that it would do nothing."""
     if not preview["changed"]:
         say(f"Nothing would change: {preview['message']}.")
+        warnings(preview["warnings"])
         return
     show([_outcome(preview)])
     rows = [
@@ -29,6 +30,7 @@ def preview(preview: dict[str, Any]) -> None:
     if changes:
         columns = [Column("planned"), Column("change"), Column("when"), Column("reason")]
         show(["", *table(columns, changes, wrap=True)])
+    warnings(preview["warnings"])
     note("A dry run: nothing was done.")
 
 

@@ -1,6 +1,6 @@
 """What the command line shows people of the systems, and of the clients that wait for a person."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from itertools import groupby
 from typing import Any
@@ -22,7 +22,7 @@ from starter.cli.show.tables import (
     until,
     word,
 )
-from starter.wording import within
+from starter.wording import stage_word, within
 from workflows.domain.systems import MAIN
 
 
@@ -81,8 +81,9 @@ def _error(item: dict[str, Any]) -> str:
     return "; ".join(part for part in (accepted, item["last_error"]) if part)
 
 
-def systems(items: list[dict[str, Any]], now: datetime) -> None:
-    """A line for every system; below it the errors of those that are not well, and what an operator can do."""
+def systems(items: list[dict[str, Any]], now: datetime, canaries: Sequence[dict[str, Any]] = ()) -> None:
+    """A line for every system; below it the errors of those that are not well, and what an operator can do; then a line
+    for every canary."""
     columns = [Column(head) for head in ("system", "state", "for", "workers", "changing", "attention", "oldest")]
     columns += [Column("last success"), Column("switches")]
     rows = [_system_row(system, now) for system in items]
@@ -93,20 +94,46 @@ def systems(items: list[dict[str, Any]], now: datetime) -> None:
         if system["last_error"] and system["state"] != "working"
     ]
     errors += [
+        [Text(_name(system), "dim"), system["attempts_error"]]
+        for system in items
+        if system["state"] == "working" and system["attempts_error"]
+    ]
+    errors += [
         [Text(_name(system), "dim"), f"what was switched off is not watched: {system['watch_error']}"]
         for system in items
         if system["watch_error"]
     ]
     show(["", *table([Column(""), Column("")], errors, wrap=True)] if errors else [])
+    if canaries:
+        _canaries(canaries, now)
     if advice := list(_remedies(items)):
         note(*advice)
+
+
+def _canaries(items: Sequence[dict[str, Any]], now: datetime) -> None:
+    """A line for each; below it what is wrong."""
+    columns = [Column(head) for head in ("canary of", "state", "for", "what fails", "proven after", "last round")]
+    rows: list[Row] = [
+        [
+            it["site"],
+            word(it["state"]),
+            age(it["since"], now) or "-",
+            stage_word(it["stage"], it["system"], it["instance"]) or "-",
+            "-" if it["seconds"] is None else f"{it['seconds']:.2f} s",
+            f"{age(it['last_round_at'], now)} ago" if it["last_round_at"] else "-",
+        ]
+        for it in items
+    ]
+    show(["", *table(*leading(columns, rows, least=1))])
+    wrong: list[Row] = [[Text(it["site"], "dim"), it["text"]] for it in items if it["text"]]
+    show(["", *table([Column(""), Column("")], wrong, wrap=True)] if wrong else [])
 
 
 def _system_row(system: dict[str, Any], now: datetime) -> Row:
     succeeded = age(system["last_success_at"], now)
     return [
         _name(system),
-        word(system["state"]),
+        word(_finds(system)),
         age(system["since"], now) or "-",
         str(system["workers"]),
         str(system["clients_changing"]),
@@ -115,6 +142,13 @@ def _system_row(system: dict[str, Any], now: datetime) -> Row:
         f"{succeeded} ago" if succeeded else "-",
         within(system["title"]),
     ]
+
+
+def _finds(system: dict[str, Any]) -> str:
+    """How the workers find it; while they find it working, what the attempts of the clients in attention find."""
+    if system["state"] != "working" or not system["attempts_find"]:
+        return str(system["state"])
+    return "failing" if system["attempts_find"] == "all_fail" else "fails for some"
 
 
 def _remedies(items: list[dict[str, Any]]) -> Iterable[str]:

@@ -1,11 +1,9 @@
 """Tables and words of the command line, as wide as the terminal at most.
 
-Everything that came from outside is shown as text, never as markup. What is piped is as wide as COLUMNS says, or whole,
-and has no colours.
+Everything that came from outside is shown as text, never as markup. What is piped is whole, and has no colours.
 """
 
 import json
-import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -18,7 +16,8 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from starter.wording import duration_word
+from starter.sheets import csv_lines
+from starter.wording import duration_word, sentences
 
 COLOURS = {
     "new": "cyan",
@@ -35,14 +34,17 @@ COLOURS = {
     "skipped": "yellow",
     "done by hand": "magenta",
     "working": "green",
+    "green": "green",
+    "red": "bold red",
     "failing": "bold red",
+    "fails for some": "bold red",
     "recovering": "cyan",
     "on": "green",
     "off": "yellow",
     "unknown": "red",
     "refused": "red",
 }
-PIPED = 100_000  # columns, when COLUMNS is not set: nothing is cut, wrapped or left out
+PIPED = 100_000  # columns: nothing is cut, wrapped or left out
 GAP = 2  # blanks between columns
 LAST = 20  # columns that a wrapped last column has at least
 
@@ -61,10 +63,8 @@ class Column:
 
 
 def terminal_width() -> int | None:
-    columns = os.environ.get("COLUMNS", "")
-    if columns.isdecimal() and int(columns):
-        return int(columns)
-    return None if sys.stdout.isatty() else PIPED
+    """None: as wide as the terminal, or as COLUMNS says of it."""
+    return None if sys.stdout is not None and sys.stdout.isatty() else PIPED
 
 
 console = Console(highlight=False, soft_wrap=True, width=terminal_width())
@@ -73,9 +73,16 @@ console = Console(highlight=False, soft_wrap=True, width=terminal_width())
 def output(as_json: bool, answer: dict[str, Any], show: Callable[[dict[str, Any]], None]) -> None:
     """An answer, for machines or for people."""
     if as_json:
-        print(json.dumps(answer, ensure_ascii=False))  # noqa: T201  # no colours, no wrapping
+        every = sys.stdout.encoding.lower().startswith("utf")  # else what cannot be encoded is escaped, not replaced
+        print(json.dumps(answer, ensure_ascii=not every))  # noqa: T201  # no colours, no wrapping
     else:
         show(answer)
+
+
+def output_csv(heads: Sequence[str], rows: Iterable[Iterable[str]]) -> None:
+    """A list as a CSV file: UTF-8 in every locale."""
+    sys.stdout.flush()
+    sys.stdout.buffer.writelines(line.encode(errors="replace") for line in csv_lines(heads, rows))
 
 
 def say(text: str) -> None:
@@ -160,6 +167,13 @@ def show(lines: Iterable[Cell]) -> None:
         console.print(text)
 
 
+def warnings(items: Iterable[dict[str, str]]) -> None:
+    """What an operator should know, a line each."""
+    for item in items:
+        warning = Text.assemble(("warning: ", "yellow"), sentences(item["text"]))
+        show(warning.wrap(console, console.width))
+
+
 def note(*sentences: str) -> None:
-    """Sentences below a table."""
+    """Print sentences below a table, dim, each on lines as wide as the terminal."""
     show(["", *(line for sentence in sentences for line in Text(sentence, "dim").wrap(console, console.width))])

@@ -2,8 +2,9 @@
 
 A cookie carries a random secret; the database has its digest, which takes the token to make: with another token no
 session lives. The digest is of the scheme and the host name, too: a session begun behind TLS is nothing without it.
-(Not of the User-Agent: whoever is sent the cookie is sent that along with it.) Single sign-on and roles would begin a
-session here in another way, and nothing else would change.
+(Not of the User-Agent: whoever is sent the cookie is sent that along with it.) A session that was begun with an API
+token is of that token's name, role and sites, and ends with it. One that was begun at an OpenID provider keeps whom the
+provider vouched for, and ends soon: then the provider is asked again.
 """
 
 import hmac
@@ -14,8 +15,9 @@ from urllib.parse import quote, unquote
 
 from starlette.requests import Request
 
+from starter.contract.callers import Caller
 from starter.directory.paging import DirectoryDatabase
-from starter.web.security import Caller
+from starter.directory.tokens import GOOD, caller_of_row
 
 COOKIE = "connect_session"
 LASTS = timedelta(hours=12)
@@ -24,11 +26,14 @@ LONGEST_NAME = 60  # characters
 
 _BEGIN = """
 WITH tidied AS (DELETE FROM console_sessions WHERE expires_at < now() - interval '2 days')
-INSERT INTO console_sessions (session_digest, link_digest, caller, expires_at) VALUES ($1, $2, $3, $4)
+INSERT INTO console_sessions (session_digest, link_digest, caller, expires_at, token_id, role, sites, sources)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 ON CONFLICT DO NOTHING RETURNING caller"""
-_FIND = """
-SELECT caller, expires_at FROM console_sessions
-WHERE session_digest = $1 AND ended_at IS NULL AND expires_at > now()"""
+_FIND = f"""
+SELECT s.caller, least(s.expires_at, t.expires_at) AS expires_at, s.token_id, coalesce(t.name, s.caller) AS name,
+  coalesce(t.role, s.role) AS role, coalesce(t.sites, s.sites) AS sites, coalesce(t.sources, s.sources) AS sources
+FROM console_sessions s LEFT JOIN tokens t USING (token_id)
+WHERE session_digest = $1 AND ended_at IS NULL AND s.expires_at > now() AND (s.token_id IS NULL OR ({GOOD}))"""  # noqa: S608  # put together from constants
 _END = "UPDATE console_sessions SET ended_at = now() WHERE session_digest = $1 AND ended_at IS NULL"
 
 
@@ -67,15 +72,26 @@ class Sessions:
     def __init__(self, database: DirectoryDatabase, token: str) -> None:
         self._database, self._token = database, token
 
-    def knows(self, token: str) -> bool:
-        """Whether this is the token."""
-        return hmac.compare_digest(token.strip().encode(), self._token.encode())
+    async def begin(
+        self,
+        name: str,
+        at: str,
+        link: str | None = None,
+        token_id: str = "",
+        openid: Caller | None = None,
+        lasts: timedelta = LASTS,
+    ) -> str | None:
+        """The cookie of a new session at an address (``address_of``); None when the link was used before.
 
-    async def begin(self, name: str, at: str, link: str | None = None) -> str | None:
-        """The cookie of a new session at an address (``address_of``); None when the link was used before."""
+        ``token_id``: of the API token that it is begun with. The session has its name, role and sites; it ends with it.
+        ``openid``: whom an OpenID provider vouches for, which is believed for as long as the session lasts.
+        """
         cookie = secrets.token_urlsafe(32)
         session, digest = self._digest(f"{at}\0{cookie}"), link and self._digest(link)
-        begun = await self._database.write(_BEGIN, session, digest, name, datetime.now(UTC) + LASTS)
+        begun = await self._database.write(
+            *(_BEGIN, session, digest, name, datetime.now(UTC) + lasts, token_id or None),
+            *((openid.role.value, openid.sites, openid.sources) if openid else (None, None, [])),
+        )
         # a write that was sent twice, as its answer was lost, finds its own first session in the way
         begun = begun or await self._database.read(_FIND, session)
         return cookie if begun else None
@@ -88,7 +104,9 @@ class Sessions:
         rows = await self._database.read(_FIND, self._digest(secret))
         if not rows:
             return None
-        return Session(Caller(rows[0]["caller"]), rows[0]["expires_at"], self._digest(f"session\0{secret}"))
+        row = rows[0]
+        caller = caller_of_row(row) if row["role"] else Caller(row["caller"])
+        return Session(caller, row["expires_at"], self._digest(f"session\0{secret}"))
 
     async def end(self, request: Request) -> None:
         """Sign out: the cookie is worth nothing from now on."""
@@ -99,10 +117,10 @@ class Sessions:
         return hmac.digest(self._token.encode(), secret.encode(), "sha256")
 
 
-def cookie_name(request: Request) -> str:
-    """What the session's cookie is called. Behind TLS its name has browsers take it from this very host only, Secure
-    and for every path (RFC 6265bis, section 4.1.3.2: the prefix __Host-)."""
-    return f"__Host-{COOKIE}" if request.url.scheme == "https" else COOKIE
+def cookie_name(request: Request, name: str = COOKIE) -> str:
+    """What the session's cookie is called, or another of its kind. Behind TLS its name has browsers take it from this
+    very host only, Secure and for every path (RFC 6265bis, section 4.1.3.2: the prefix __Host-)."""
+    return f"__Host-{name}" if request.url.scheme == "https" else name
 
 
 def address_of(request: Request) -> str:

@@ -5,7 +5,7 @@ done.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
 from typing import Any
@@ -20,6 +20,7 @@ from starter.console.forms.internet import RATES, read_choice, read_internet
 from starter.console.forms.lines import (
     REMOVED,
     ROOMS,
+    UNWANTED,
     LineRow,
     filled_rows,
     office_rows,
@@ -28,18 +29,26 @@ from starter.console.forms.lines import (
     read_rooms,
 )
 from starter.console.forms.moment import DAY, LAST_DAY, NOW, WHEN, Moment
+from starter.console.forms.pasted import EVERY_LINE, PASTED, pasted_lines, unwanted_numbers
 from starter.console.forms.services import ServiceRow, order_of_services, read_services, service_rows
 from starter.console.labels import moment_word
+from starter.console.parts import FINDER, MORE
 from starter.console.plans import Planned
 from starter.console.rendering import Form
 from starter.contract.bodies import CommandBody, ConvertBody, PlannableBody, ServicesBody, message_of
 from starter.contract.catalogue import Catalogue
+from workflows.domain.holds import EVERY_SOURCE, same_source
 from workflows.domain.lifecycle import Kind
-from workflows.domain.services import ClientType
+from workflows.domain.services import ClientType, check_office
+from workflows.domain.text import GRAMMAR
 from workflows.wire.messages import BY_NAME, AnyMessage
 from workflows.wire.views import ClientView, LineView
 
-OF_ONE_PAGE = {COMMAND_ID, TYPING, "seen", "confirmed"}
+PLAN = "plan"
+"""The planned change that an address says is to be moved."""
+EVERY_OFFICE = "every-office"
+"""The office of each line for which none is given."""
+OF_ONE_PAGE = {COMMAND_ID, TYPING, MORE, "seen", "confirmed"}
 """The fields that are not carried from one page to the next."""
 
 
@@ -59,20 +68,24 @@ BODIES: dict[Kind, type[BaseModel]] = {Kind.CONVERT: ConvertBody, Kind.CHANGE_SE
 
 @dataclass(frozen=True)
 class ActionForm:
-    """An action, with what the form says of it."""
+    """One action on a client as a form says it: its fields, read, and the order in which the page has them."""
 
     kind: Kind
     client: ClientView
     form: Form
     catalogue: Catalogue
+    country: str | None = None
 
     @classmethod
-    def of(cls, client: ClientView, bound: BoundForm, catalogue: Catalogue) -> "ActionForm | None":
-        """What the form asks for, whose fields it then knows; None while no action is chosen."""
+    def of(
+        cls, client: ClientView, bound: BoundForm, catalogue: Catalogue, country: str | None = None
+    ) -> "ActionForm | None":
+        """What the form asks for, whose fields it then knows; None while no action is chosen. ``country`` is that of
+        the site, where people type numbers without a plus."""
         kind = next((kind for kind in ACTIONS if kind == bound.form.text("action")), None)
         if kind is None:
             return None
-        action = cls(kind, client, bound.form, catalogue)
+        action = cls(kind, client, bound.form, catalogue, country)
         bound.errors.order, bound.rows = action.order, action.rows
         return action
 
@@ -95,9 +108,11 @@ class ActionForm:
         """The lines that get an office, or the rows for lines to add."""
         match self.kind:
             case Kind.CONVERT if self.client.type is ClientType.VIRTUAL:
-                return office_rows(self.form, self._placed)
+                others = self.form.text(EVERY_OFFICE)
+                rows = office_rows(self.form, self._lines_to_place)
+                return [replace(row, office=row.office or others) for row in rows]
             case Kind.CHANGE_SERVICES:
-                return filled_rows(self.form)
+                return [row.dialled_in(self.country) for row in filled_rows(self.form)]
             case _:
                 return ()
 
@@ -113,14 +128,14 @@ class ActionForm:
 
     @property
     def removed(self) -> Sequence[str]:
-        """The numbers of the lines that are to be removed."""
+        """The numbers of the lines that are ticked to be removed."""
         return self.form.getlist(REMOVED)
 
     @property
     def order(self) -> tuple[str, ...]:
-        """The fields, in the order of the page."""
+        """The names of the fields in the order of the page, by which problems are listed."""
         rows = (*order_of(self.rows), *order_of_services(self.services))
-        return ("last_day", "at", "source", *rows, ROOMS, *RATES, "reason", "confirmed")
+        return ("last_day", "at", "source", UNWANTED, EVERY_OFFICE, *rows, PASTED, ROOMS, *RATES, "reason", "confirmed")
 
     @property
     def source(self) -> str:
@@ -137,7 +152,8 @@ class ActionForm:
         zone = self.client.timezone
         known = {plan.details["source"]: f"planned for {moment_word(plan.at, zone)} {zone}" for plan in planned} | known
         typed = self.form.text("source")
-        return [*known.items(), *([(typed, "")] if typed and typed not in known and typed != "all" else [])]
+        named = same_source(typed, [*known, EVERY_SOURCE], GRAMMAR)
+        return [*known.items(), *([(typed, "")] if typed and not named else [])]
 
     @property
     def carried(self) -> list[tuple[str, str]]:
@@ -146,7 +162,12 @@ class ActionForm:
         if self.kind in (Kind.SUSPEND, Kind.UNSUSPEND):
             fields["source"] = self.source
         others = [(name, value) for name, value in self.form.multi_items() if value]
-        return [*fields.items(), *((name, value) for name, value in others if name not in OF_ONE_PAGE | fields.keys())]
+        if self.form.text(EVERY_LINE):  # all those that were there
+            others = [(name, value) for name, value in others if name not in (EVERY_LINE, REMOVED)]
+            others += [(REMOVED, number) for number in self._numbers]
+        left_out = OF_ONE_PAGE | fields.keys()
+        kept = [(name, value) for name, value in others if name not in left_out and not FINDER.fullmatch(name)]
+        return [*fields.items(), *kept]
 
     def message(self, by: str, command_id: str, errors: FormErrors) -> AnyMessage | None:
         """The command; None when there cannot be such a one yet, which the errors say."""
@@ -160,7 +181,11 @@ class ActionForm:
     # -- inside -----------------------------------------------------------------------------------------------------
 
     @property
-    def _placed(self) -> list[LineView]:
+    def _numbers(self) -> list[str]:
+        return [line.number for line in self.client.lines]
+
+    @property
+    def _lines_to_place(self) -> list[LineView]:
         """The lines that get an office: those that the client has, and those that it will have by then."""
         plans = self.client.planned if self.moment.when != NOW else ()
         added = [line for plan in plans for line in plan.details.get("add_lines", ())]
@@ -181,12 +206,16 @@ class ActionForm:
             case Kind.CONVERT:
                 return {"to": self.to, **self._offices(errors)}
             case Kind.CHANGE_SERVICES:
-                return self._changed(errors)
+                return self._changes(errors)
             case _:
                 return {}
 
     def _offices(self, errors: FormErrors) -> dict[str, Any]:
         """Offices for every line, offices without one, and internet access."""
+        if others := self.form.text(EVERY_OFFICE):
+            errors.meet(EVERY_OFFICE, check_office, others)
+            if EVERY_OFFICE in errors.wrong:  # once, not beside each line
+                return {}
         placed = read_lines(self.rows, ClientType.RESIDENTIAL, errors)
         offices, access = read_rooms(self.form, errors), read_internet(self.form, errors)
         if not placed and not offices:
@@ -194,11 +223,15 @@ class ActionForm:
             errors.miss(where, "Give each line its office" if self.client.lines else "Give at least one office")
         return {"lines": [*placed.values()], "offices": offices, **({"internet": access} if access else {})}
 
-    def _changed(self, errors: FormErrors) -> dict[str, Any]:
+    def _changes(self, errors: FormErrors) -> dict[str, Any]:
         """Lines to add, move or remove, what becomes of internet access, and services of further kinds."""
+        unwanted = unwanted_numbers(self.form, self._numbers, self.country, errors)
         changes = {
-            "add_lines": [*read_lines(self.rows, self.client.type, errors).values()],
-            "remove_lines": list(self.removed),
+            "add_lines": [
+                *read_lines(self.rows, self.client.type, errors).values(),
+                *pasted_lines(self.form, self.rows, self.client.type, self.country, errors),
+            ],
+            "remove_lines": [*dict.fromkeys((*self.removed, *unwanted))],
             "internet": read_choice(self.form, errors),
             "add_services": read_services(self.services, self.client.type, self.catalogue, errors),
             "remove_services": list(self.removed_services),
@@ -208,17 +241,24 @@ class ActionForm:
         return {name: value for name, value in changes.items() if value}
 
 
-def reschedule(client_id: str, plan: Planned, timezone: str) -> tuple[str, str]:
-    """What moves a planned change, and where: the Edit status page, filled in as it was. An activation moves with the
-    start date."""
+def reschedule(client_id: str, plan: Planned) -> tuple[str, str]:
+    """What moves a planned change, and where: the Edit status page, which is filled in as the plan is. An activation
+    moves with the start date."""
     if plan.kind == Kind.ACTIVATE:
         return "Edit start date", f"/clients/{client_id}/edit"
+    to = {"to": plan.details["to"]} if "to" in plan.details else {}  # never the opposite, when the plan is gone
+    query = urlencode({"action": plan.kind, **to, PLAN: plan.change_id})
+    return "Reschedule", f"/clients/{client_id}/status?{query}"
+
+
+def form_of_plan(plan: Planned, timezone: str) -> Form:
+    """The form that says what a planned change says, but for its reason."""
     details = plan.details
     fields: list[tuple[str, object]] = [("action", plan.kind), *moment.fields_of(plan.at, timezone).items()]
     fields += [("source", details.get("source")), ("to", details.get("to")), *lines.fields_of_plan(details)]
     fields += services.fields_of_plan(details)
-    fields += [*internet.fields_of_plan(plan.kind, details.get("internet")), ("reason", plan.reason)]
-    return "Reschedule", f"/clients/{client_id}/status?{urlencode([(name, value) for name, value in fields if value])}"
+    fields += internet.fields_of_plan(plan.kind, details.get("internet"))
+    return Form([(name, str(value)) for name, value in fields if value])
 
 
 def plan_decommission(client_id: str, last_day: date | None) -> str:

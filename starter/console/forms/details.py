@@ -4,23 +4,26 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime
 
 from starter.console.forms.errors import FormErrors
+from starter.console.forms.labels import LABELS, label_changes, labels_of
 from starter.console.labels import day_word, label, moment_word
 from starter.console.rendering import Form
 from starter.contract.bodies import EditBody
 from starter.directory.console import ConsoleReads
+from starter.wording import client_word
 from workflows.domain.client import rules
 from workflows.domain.dates import first_instant, local_day
 from workflows.domain.lifecycle import Activation, Status
+from workflows.wire.grammar import read_day
 from workflows.wire.views import ClientView
 
-DETAILS = ("name", "billing_ref", "start_date", "end_date", "activation")
+DETAILS = ("name", "billing_ref", "start_date", "end_date", "activation", *LABELS)
 RULES = {"name": rules.check_name, "client_id": rules.check_client_id, "billing_ref": rules.check_billing_ref}
 
 
 def details_of(client: ClientView) -> dict[str, str]:
     """The details of a client, as the form has them."""
-    values = {name: getattr(client, name) for name in DETAILS}
-    return {name: "" if value is None else str(value) for name, value in values.items()}
+    values = {name: getattr(client, name) for name in DETAILS if name not in LABELS}
+    return {name: "" if value is None else str(value) for name, value in values.items()} | labels_of(client)
 
 
 def changes_in(form: Form) -> dict[str, str | None]:
@@ -41,7 +44,8 @@ def read_details(
 ) -> EditBody | None:
     """The edit that the form says; None when there cannot be such a one, which the errors say."""
     meet_rules(changes, errors)
-    body = errors.read(EditBody, {**changes, **reason_in(form)})
+    fields = {name: value for name, value in changes.items() if name not in LABELS}
+    body = errors.read(EditBody, {**fields, **label_changes(form, changes, errors), **reason_in(form)})
     _hint_changes(client, form, changes, errors)
     return None if errors.stopped else body
 
@@ -51,12 +55,14 @@ def overtaken(client: ClientView, form: Form, changes: Mapping[str, str | None],
     again, it is meant."""
     now = details_of(client)
     for name, ours in changes.items():
+        if name in LABELS:
+            continue  # what others did to these stays
         theirs = now[name]
         if ours != "" and theirs not in (form.was(name), ours or ""):
             value = getattr(client, name)
             change = f"changed to “{day_word(value) if isinstance(value, date) else value}”" if theirs else "removed"
-            called = name.replace("_", " ")
-            errors.refuse(name, f"The {called} was {change} meanwhile. Save again to have yours instead")
+            label = name.replace("_", " ")
+            errors.refuse(name, f"The {label} was {change} meanwhile. Save again to have yours instead")
     return form.opened({name: now[name] for name in changes})
 
 
@@ -80,13 +86,13 @@ def hint_end(start: date | None, end: date | None, zone: str, now: datetime, err
         errors.hint("end_date", "It is past, and will be shown in red.", "caution")
 
 
-async def check_billing_ref(ref: str, reads: ConsoleReads, errors: FormErrors, own: str = "") -> None:
+async def check_billing_ref(ref: str, reads: ConsoleReads, errors: FormErrors, own: str | None = None) -> None:
     """Say whether a billing reference is free."""
     if not ref or "billing_ref" in errors.wrong:
         return
     holder = await reads.billing_ref_taken(ref)
     if holder not in (None, own):
-        text = f"{ref} is taken by client {holder}. Give another, or leave it empty to have one generated"
+        text = f"{ref} is taken by {client_word(holder)}. Give another, or leave it empty to have one generated"
         errors.refuse("billing_ref", text, finished=True)
     elif holder is None and not errors.unfinished:
         errors.hint("billing_ref", f"{ref} is free.", "right")
@@ -100,7 +106,7 @@ def reason_in(form: Form) -> dict[str, str]:
 def day_in(form: Form, name: str) -> date | None:
     """The day that a field says; None while it says none."""
     try:
-        return date.fromisoformat(form.text(name))
+        return read_day(form.text(name))
     except ValueError:
         return None
 

@@ -12,13 +12,14 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from starter.console.errors import SEND_AGAIN
-from starter.contract.bodies import YEARS
+from starter.console.labels import with_dates
 from starter.errors import Away, NotDecided, StarterError
-from starter.web.problems import code_of
+from starter.web.problems import OWN_WORDS, code_of
 from starter.wording import EXAMPLE
 from workflows.domain.client.rules import LONGEST_BILLING_REF, LONGEST_NAME
 from workflows.domain.errors import CommandIdReused, InvalidField, Refusal
 from workflows.domain.services import HIGHEST_RATE, LONGEST_OFFICE
+from workflows.wire.grammar import YEARS
 
 DAY = f"Give a day of the years {YEARS[0]} to {YEARS[-1]}, written 2027-02-28"
 ID = "Give 2 to 63 small letters, digits and hyphens, not beginning with a hyphen"
@@ -47,7 +48,19 @@ RULES = {
     "note": "Give 1 to 500 characters",
     "kind": "Choose one of the list",
     "service": f"Give 1 to {LONGEST_OFFICE} characters",
+    "external_ids": "Write the system, a colon and the id: crm:4711",
+    "text": "Give 1 to 1000 characters",
+    "country": "Choose one of the list",
+    "role": "Choose one of the list",
+    "sites": "Choose sites that there are",
+    "sources": "Give 1 to 64 characters each, with commas between: billing, security",
+    "expires_at": f"{DAY}, or leave it empty",
     "settings": f"Write them as {EXAMPLE}",
+    "url": "Give one with https: https://billing.example.net/connect",
+    "description": "Give at most 200 characters, on one line",
+    "kinds": "Choose of the list",
+    "clients": "Give ids, with commas between: acme, bolt",
+    "after": "Give the number of an event, as the deliveries show it; 0 is before the first",
 }
 """What to give in each field. Fields of a row go by the name before their place: ``number-2``."""
 NAMES = {
@@ -57,13 +70,27 @@ NAMES = {
     "up": "The upload rate",
     "vlan": "The VLAN",
     "at": "The day and time",
+    "text": "The note",
     "settings": "One of the settings",
+    "sites": "A site",
+    "sources": "A source",
+    "expires_at": "The last day",
+    "url": "The address",
+    "kinds": "A kind of events",
+    "clients": "A client",
+    "after": "The number",
 }
 """The fields that are not called as they are named."""
 LISTS = {"lines": "lines", "add_lines": "lines", "remove_lines": "lines to remove", "rooms": "offices"}
-BY_MODEL = {"down_mbps": "down", "up_mbps": "up", "offices": "rooms", "internet": "down"}
+BY_MODEL = {
+    "down_mbps": "down",
+    "up_mbps": "up",
+    "offices": "rooms",
+    "internet": "down",
+    "add_tags": "tags",
+    "remove_tags": "tags",
+}
 """The field beside which something is said about a field of the contract, where it goes by another name."""
-OWN_WORDS = {"number_not_valid", "text_not_storable", "never_null"}
 HIDDEN, TOO_MANY = "hidden_character", "too_long"
 SENT_BEFORE = (
     "This form was sent before, with other content, and that was done. Look first whether it is enough; "
@@ -144,16 +171,17 @@ class FormErrors:
             self.refuse(invalid.field or "", str(invalid))
             return None
 
-    def refused(self, refusal: Refusal, name: str) -> int:
+    def add_refusal(self, refusal: Refusal, name: str) -> int:
         """The client refused what the form says, because of the field ``name``. Returns the refusal's HTTP code."""
         if isinstance(refusal, CommandIdReused):
             self.problem = SENT_BEFORE
         elif name in self.wrong:
             pass  # said already, in a form's own words
         elif name in self.order:
-            self.refuse(name, ". ".join(filter(None, (refusal.why.rstrip("."), refusal.remedy))), finished=True)
+            text = ". ".join(filter(None, (refusal.why.rstrip("."), refusal.remedy)))
+            self.refuse(name, with_dates(text), finished=True)
         else:
-            self.problem = str(refusal)
+            self.problem = with_dates(str(refusal))
         return code_of(type(refusal))
 
     def undone(self, error: StarterError) -> int:
@@ -177,7 +205,7 @@ class FormErrors:
 
     @property
     def in_order(self) -> dict[str, str]:
-        """What is wrong, in the order of the page."""
+        """What is wrong with each field, by its name, in the order of the page; fields it does not have come last."""
         places = {name: place for place, name in enumerate(self.order)}
         return dict(sorted(self.wrong.items(), key=lambda item: places.get(item[0], len(places))))
 
@@ -185,18 +213,18 @@ class FormErrors:
 def sentence(name: str, error: Mapping[str, Any]) -> str:
     """What is wrong with a field, its rule and the remedy, as one says it to a person."""
     plain = re.sub(r"-\+?\d+$", "", name)
-    called, remedy = NAMES.get(plain, f"The {plain.replace('_', ' ')}"), RULES.get(plain, "Correct it")
+    label, remedy = NAMES.get(plain, f"The {plain.replace('_', ' ')}"), RULES.get(plain, "Correct it")
     value = error["input"]
     if error["type"] in OWN_WORDS:
         return str(error["msg"])
     if error["type"] == HIDDEN:
-        return f"{called} contains a character that cannot be seen: {error['ctx']['hidden']}. Leave it out"
+        return f"{label} contains a character that cannot be seen: {error['ctx']['hidden']}. Leave it out"
     if error["type"] == TOO_MANY:
         most = error["ctx"]["max_length"]
         return f"There are more than {most} {LISTS.get(name, 'entries')}. Give at most {most} in one change"
     if error["type"] == "missing" or value in (None, ""):
-        return f"{called} is missing. {remedy}"
+        return f"{label} is missing. {remedy}"
     if error["type"] == "string_too_long":
-        return f"{called} is too long. {remedy}"
+        return f"{label} is too long. {remedy}"
     quoted = str(value)
-    return f"{called} cannot be “{quoted[:40]}{'…' if len(quoted) > 40 else ''}”. {remedy}"
+    return f"{label} cannot be “{quoted[:40]}{'…' if len(quoted) > 40 else ''}”. {remedy}"

@@ -1,13 +1,13 @@
 """Internet access in a form: its rates, what is to become of it, and what others did meanwhile."""
 
-import re
 from collections.abc import Iterator
 from typing import Any, Literal
 
 from starter.console.forms.errors import FormErrors
 from starter.console.rendering import Form
-from starter.contract.bodies import InternetGiven
 from starter.wording import rates_word
+from workflows.wire.grammar import whole_of
+from workflows.wire.messages import InternetGiven
 from workflows.wire.views import InternetView
 
 RATES = {"down": "down_mbps", "up": "up_mbps", "vlan": "vlan"}  # the fields, and what the contract calls them
@@ -32,7 +32,7 @@ def fields_of_plan(kind: str, internet: Any) -> Iterator[tuple[str, object]]:
 
 def read_internet(form: Form, errors: FormErrors) -> InternetGiven | None:
     """The internet access that a form says; None when it says none, or none that can be."""
-    values = {rate: _whole(form.text(name)) for name, rate in RATES.items() if form.text(name)}
+    values = {rate: whole_of(form.text(name)) for name, rate in RATES.items() if form.text(name)}
     return errors.read(InternetGiven, values) if values else None
 
 
@@ -70,7 +70,3 @@ def overtaken(internet: InternetView | None, form: Form, errors: FormErrors) -> 
     change = f"changed to {rates_word(**theirs)}" if any(theirs.values()) else "ended"
     errors.refuse("down", f"Internet access was {change} meanwhile. Send it again to have yours instead")
     return form.opened(theirs)
-
-
-def _whole(text: str) -> int | str:
-    return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else text

@@ -3,21 +3,26 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any
 
 from starter.console.forms.errors import BY_MODEL, FormErrors
+from starter.console.parts import SHOWN, Part, part_of_rows
 from starter.console.rendering import Form
 from starter.contract.bodies import LineGiven
 from starter.directory.console import ConsoleReads
+from starter.telephones import e164
+from starter.wording import client_word
 from workflows.domain.errors import Refusal
 from workflows.domain.services import ClientType, check_office
 from workflows.wire.views import LineView
 
-MORE = "more"
 MOST_ROWS = 500
 ROWS = 3  # empty ones that a form begins with, and that "More lines" adds
 ROOMS = "rooms"
+LINES = "lines"
 REMOVED = "remove"
+UNWANTED = "unwanted"  # a list of the numbers of lines to remove
 FILLED = re.compile(r"(?:number|office|protected)-(\d{1,4})")
 
 
@@ -26,6 +31,7 @@ class LineRow:
     """One row of a form's telephone lines; ``place`` stands in the names of its fields.
 
     ``was`` is the line as the form was opened, for one that the client has: only what differs from it is changed.
+    ``removed``: it is ticked to go; ``unwanted``: a list of what is to go has it, or all are to go.
     """
 
     place: int | str
@@ -34,6 +40,7 @@ class LineRow:
     protected: bool = False
     was: tuple[str, bool] | None = None
     removed: bool = False
+    unwanted: bool = False
 
     @classmethod
     def read(cls, form: Form, place: int | str) -> "LineRow":
@@ -57,6 +64,11 @@ class LineRow:
         """The number, without what people write between its digits."""
         return re.sub(r"[^+0-9]", "", self.number)
 
+    def dialled_in(self, country: str | None) -> "LineRow":
+        """The row with its number in E.164, if it is one as people dial it in this country, without a plus."""
+        national = country and not self.number.startswith("+")
+        return replace(self, number=(national and e164(self.number, country)) or self.number)
+
     @property
     def field(self) -> str:
         """The field beside which something about the whole row is said."""
@@ -68,10 +80,24 @@ class LineRow:
         return self.was != (self.office, self.protected)
 
     @property
+    def goes(self) -> bool:
+        return self.removed or self.unwanted
+
+    @property
     def carried(self) -> str:
         """A client's line as the form carries it, to know later what it was."""
         office, protected = self.was or ("", False)
         return f"{self.number} {'protected' if protected else 'plain'} {office}".strip()
+
+    @property
+    def fields(self) -> Iterator[tuple[str, str]]:
+        """What the row says, for a form that carries it without showing it: nothing of a line that stays as it is."""
+        if self.was is not None and not (self.changed or self.goes):
+            return
+        number = (self.name("number"), self.number) if self.was is None else (self.name("line"), self.carried)
+        ticks = [(self.name("protected"), self.protected), (self.name("remove"), self.removed)]
+        yield from (number, (self.name("office"), self.office))
+        yield from ((name, "yes") for name, ticked in ticks if ticked)
 
 
 def rows_of(form: Form, *, more: bool = False) -> list[LineRow]:
@@ -100,6 +126,33 @@ def rows_of_client(lines: Sequence[LineView]) -> list[LineRow]:
     now = [(line.number, line.office or "", line.protected) for line in lines]
     rows = [LineRow(place, *line, was=line[1:]) for place, line in enumerate(now)]
     return [*rows, *_empty(rows, 1 if rows else ROWS)]
+
+
+def with_unsent(rows: Sequence[LineRow], lines: Sequence[LineView]) -> list[LineRow]:
+    """The rows of a form, and those of the client's lines that it does not name: these are as they are."""
+    sent = {row.number: row for row in rows if row.was is not None}
+    used, new = {row.place for row in rows}, {row.dialled for row in rows if row.was is None}
+    free = (place for place in count() if place not in used)
+    as_they_are = (row for row in rows_of_client(lines) if row.was is not None and row.number not in new)
+    own = [sent.pop(row.number) if row.number in sent else replace(row, place=next(free)) for row in as_they_are]
+    return [*own, *sent.values(), *(row for row in rows if row.was is None)]
+
+
+def part_of_lines(
+    rows: Sequence[LineRow], form: Form, errors: FormErrors, name: str = LINES, size: int = SHOWN
+) -> Part[LineRow]:
+    """The rows that a page shows, without those for new lines that are empty. What is wrong comes first, once the form
+    was sent; a few new lines, or the one that is being typed in, are shown with every part."""
+    filled = [row for row in rows if row.was is not None or not row.blank]
+    return part_of_rows(
+        name,
+        filled,
+        form,
+        lambda row: (row.number, row.office),
+        wrong=lambda row: errors.sent and bool({*order_of([row])} & errors.wrong.keys()),
+        typed=lambda row: errors.typing in (*order_of([row]), row.name("protected")),
+        size=size,
+    )
 
 
 def _empty(rows: Sequence[LineRow], number: int) -> list[LineRow]:
@@ -132,7 +185,7 @@ def read_lines(rows: Iterable[LineRow], kind: ClientType, errors: FormErrors) ->
     lines: dict[str, LineGiven] = {}
     seen: set[str] = set()
     for row in rows:
-        if row.blank or row.removed:
+        if row.blank or row.goes:
             continue
         if row.was is not None and not row.changed:
             seen.add(row.number)
@@ -165,7 +218,9 @@ def read_rooms(form: Form, errors: FormErrors) -> list[str]:
     return rooms
 
 
-async def check_numbers(lines: Mapping[str, LineGiven], reads: ConsoleReads, errors: FormErrors, own: str = "") -> None:
+async def check_numbers(
+    lines: Mapping[str, LineGiven], reads: ConsoleReads, errors: FormErrors, own: str | None = None
+) -> None:
     """Say of each new number whether it is free."""
     new = {at: line.number for at, line in lines.items() if at.startswith("number-") and at not in errors.wrong}
     taken = await reads.numbers_taken(list(new.values())) if new else {}
@@ -174,7 +229,7 @@ async def check_numbers(lines: Mapping[str, LineGiven], reads: ConsoleReads, err
         if holder is None:
             errors.hint(at, f"{number} is free.", "right")
         elif holder != own:
-            errors.refuse(at, f"{number} is taken by client {holder}. Give another", finished=True)
+            errors.refuse(at, f"{number} is taken by {client_word(holder)}. Give another", finished=True)
 
 
 def overtaken(lines: Iterable[LineView], rows: Iterable[LineRow], errors: FormErrors) -> list[LineRow]:
@@ -185,14 +240,14 @@ def overtaken(lines: Iterable[LineView], rows: Iterable[LineRow], errors: FormEr
     for row in rows:
         theirs = now.get(row.number)
         known.append(row)
-        if row.was is None or not (row.removed or row.changed) or (row.removed and theirs is None):
+        if row.was is None or not (row.goes or row.changed) or (row.goes and theirs is None):
             continue
         if theirs is None:
             errors.refuse(row.field, f"{row.number} was removed meanwhile. Reload the page, or add it anew")
-        elif theirs != row.was and (row.removed or theirs != (row.office, row.protected)):
+        elif theirs != row.was and (row.goes or theirs != (row.office, row.protected)):
             where = f"in {theirs[0]}" if theirs[0] else "in no office"
-            kept = "protected" if theirs[1] else "not protected"
-            text = f"{row.number} was changed meanwhile: {where}, {kept}. Send it again to have yours instead"
+            state = "protected" if theirs[1] else "not protected"
+            text = f"{row.number} was changed meanwhile: {where}, {state}. Send it again to have yours instead"
             errors.refuse(row.field, text)
             known[-1] = replace(row, was=theirs)
     return known
@@ -205,4 +260,6 @@ def place_of(refusal: Refusal, rows: Iterable[LineRow]) -> str:
         return name
     rows = [*rows]
     about = next((row for row in rows if row.number and row.dialled in refusal.why), None)
+    if about is None and name == "remove_lines":
+        return UNWANTED
     return about.field if about else next((row.field for row in rows if row.was is None), "")

@@ -1,7 +1,8 @@
 """When a command is to happen, as a form says it: now, after a last day, or at an exact moment of the site."""
 
+import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from functools import cached_property
 
 from starter.console.forms.errors import RULES, FormErrors
@@ -10,9 +11,12 @@ from starter.console.plans import last_day_before
 from starter.console.rendering import Form
 from workflows.domain.dates import at_site, end_of, zone
 from workflows.domain.errors import InvalidField
+from workflows.wire.grammar import read_day, read_instant
 
 WHEN, LAST_DAY, AT, SECOND = "when", "last_day", "at", "second"
 NOW, DAY = "now", "day"
+LOCAL = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?")
+"""A local time, as a browser's field writes it."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ class Moment:
         """When it would happen, in the time of the site; None for now, or while that cannot be read."""
         try:
             if self.when == DAY:
-                return at_site(end_of(date.fromisoformat(self.form.text(LAST_DAY)), self.timezone), self.timezone)
+                return at_site(end_of(read_day(self.form.text(LAST_DAY)), self.timezone), self.timezone)
             return self._exact() if self.when == AT else None
         except (InvalidField, ValueError, OverflowError):
             return None
@@ -54,7 +58,7 @@ class Moment:
     def skipped(self) -> str:
         """The time that was typed, where the clocks of the site skip it on that day."""
         typed = self.form.text(AT)
-        if self.when != AT or self.at is None or "T" not in typed or datetime.fromisoformat(typed).tzinfo:
+        if self.when != AT or self.at is None or not LOCAL.fullmatch(typed):
             return ""
         clock = f"{datetime.fromisoformat(typed):%H:%M}"
         return clock if clock != f"{self.at:%H:%M}" else ""
@@ -85,9 +89,12 @@ class Moment:
     def _exact(self) -> datetime:
         """An instant with offset, or a local time. One that comes twice (clocks go back) is the first unless the second
         is chosen; one that never comes is as long after the change."""
-        at = datetime.fromisoformat(self.form.text(AT))
-        second = int(bool(self.form.text(SECOND)))
-        at = at if at.tzinfo else at.replace(tzinfo=zone(self.timezone), fold=second)
+        typed, second = self.form.text(AT), int(bool(self.form.text(SECOND)))
+        if LOCAL.fullmatch(typed):
+            read_day(typed[:10])
+            at = datetime.fromisoformat(typed).replace(tzinfo=zone(self.timezone), fold=second)
+        else:
+            at = read_instant(typed)
         return at_site(at.astimezone(UTC), self.timezone)
 
 

@@ -3,11 +3,13 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any
 
 from pydantic import ValidationError
 
 from starter.console.forms.errors import FormErrors, sentence
+from starter.console.parts import Part, part_of_rows
 from starter.console.rendering import Form
 from starter.contract.bodies import ServiceGiven
 from starter.contract.catalogue import Catalogue
@@ -17,6 +19,8 @@ from workflows.domain.services import MOST_SERVICES, ClientType
 from workflows.domain.systems import System
 from workflows.wire.views import ServiceView
 
+SERVICES = "services"
+SHOWN = 20  # rows of a part: settings are long
 REMOVED = "remove-service"  # of Edit status, which names each by kind:name
 FILLED = re.compile(r"(?:service|settings|had)-(\d{1,4})")
 IN_BUILDING = "A virtual client has no {}: it is in the building. Leave it out"
@@ -61,6 +65,19 @@ class ServiceRow:
         """The field beside which something about the whole row is said."""
         return self.name("service" if self.was is None else "settings")
 
+    @property
+    def fields(self) -> Iterator[tuple[str, str]]:
+        """What the row says, for a form that carries it without showing it: nothing of a service that stays."""
+        if self.was is None:
+            yield from ((self.name("kind"), self.kind), (self.name("service"), self.service))
+        elif self.removed or self.settings != self.was:
+            yield from ((self.name("had"), str(self)), (self.name("were"), self.was))
+        else:
+            return
+        yield self.name("settings"), self.settings
+        if self.removed:
+            yield self.name("drop"), "yes"
+
 
 def service_rows(form: Form) -> list[ServiceRow]:
     """The rows that a form has, and an empty one while there is room."""
@@ -77,6 +94,31 @@ def rows_of_services(services: Sequence[ServiceView]) -> list[ServiceRow]:
         for place, (service, text) in enumerate(zip(services, texts, strict=True))
     ]
     return [*rows, *_empty(rows)]
+
+
+def with_unsent_services(rows: Sequence[ServiceRow], services: Sequence[ServiceView]) -> list[ServiceRow]:
+    """The rows of a form, and those of the client's services that it does not name: these are as they are."""
+    sent = {str(row): row for row in rows if row.was is not None}
+    used, new = {row.place for row in rows}, {str(row) for row in rows if row.was is None}
+    free = (place for place in count() if place not in used)
+    as_they_are = (row for row in rows_of_services(services) if row.was is not None and str(row) not in new)
+    own = [sent.pop(str(row)) if str(row) in sent else replace(row, place=next(free)) for row in as_they_are]
+    return [*own, *sent.values(), *(row for row in rows if row.was is None)]
+
+
+def part_of_services(rows: Sequence[ServiceRow], form: Form, errors: FormErrors) -> Part[ServiceRow]:
+    """The rows that a page shows, without those for new services that are empty. What is wrong comes first, once the
+    form was sent; a few new ones, or the one that is being typed in, are shown with every part."""
+    filled = [row for row in rows if row.was is not None or not row.blank]
+    return part_of_rows(
+        SERVICES,
+        filled,
+        form,
+        lambda row: (str(row), row.settings),
+        wrong=lambda row: errors.sent and bool({*order_of_services([row])} & errors.wrong.keys()),
+        typed=lambda row: errors.typing in order_of_services([row]),
+        size=SHOWN,
+    )
 
 
 def _empty(rows: Sequence[ServiceRow]) -> list[ServiceRow]:

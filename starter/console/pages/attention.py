@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from fastapi import Request
 from fastapi.responses import Response
@@ -10,39 +10,40 @@ from pydantic import ValidationError
 
 from starter.clients import ClientService
 from starter.console.forms.form import command_id_of
+from starter.console.many import ManyAnswers, command_many
 from starter.console.pages.sites import ChosenSite, SiteChoice
 from starter.console.rendering import Form, caller_of, page_router, redirect
 from starter.contract.bodies import AttentionFilter
-from starter.errors import Away, NoSuchClient, StarterError
 from starter.web.dependencies import Clients
-from workflows.domain.errors import Refusal
+from starter.wording import stage_word
 from workflows.domain.systems import DIRECTORY, NAME, System
 from workflows.wire.messages import Retry
 
 PATH = "/attention"
 PAGE = 100  # clients of one system on a page
 MOST = 500  # clients asked at once
-AT_ONCE = 8  # of these, at the same time
 
 attention = page_router()
 
 
-@dataclass
+@dataclass(frozen=True)
 class BulkRetry:
     """What became of asking many clients to try again: who does, who had no need to, and who refused, with why."""
 
     phrase: str
-    trying: list[str] = field(default_factory=list)
-    needless: list[str] = field(default_factory=list)
-    refused: list[tuple[str, str]] = field(default_factory=list)
+    answers: ManyAnswers
+
+    @property
+    def refused(self) -> list[tuple[str, str]]:
+        return self.answers.refused
 
     def __str__(self) -> str:
         counts = (
-            (self.trying, f"asked to try {self.phrase} again"),
-            (self.needless, "had no need to: all is as decided"),
-            (self.refused, "could not be asked"),
+            (len(self.answers.changed), f"asked to try {self.phrase} again"),
+            (len(self.answers.unchanged), "had no need to: all is as decided"),
+            (len(self.refused), "could not be asked"),
         )
-        return " ".join(f"{len(who)} client{'s' * (len(who) != 1)} {what}." for who, what in counts if who)
+        return " ".join(f"{number} client{'s' * (number != 1)} {what}." for number, what in counts if number)
 
 
 @attention.get(PATH)
@@ -85,25 +86,7 @@ async def retry(
 ) -> BulkRetry:
     """Give each of these clients a Retry. Once something is away, the others are not asked any more."""
     message = Retry.model_validate({"system": system, "command_id": command_id, "by": by})
-    retried, gate, away = BulkRetry(clients.catalogue.phrase(system)), asyncio.Semaphore(AT_ONCE), ""
-
-    async def one(client_id: str) -> None:
-        nonlocal away
-        async with gate:
-            if away:
-                retried.refused.append((client_id, away))
-                return
-            try:
-                answer = await clients.command(client_id, message)
-                (retried.trying if answer.changed else retried.needless).append(client_id)
-            except NoSuchClient:
-                retried.refused.append((client_id, "There is no such client."))
-            except (StarterError, Refusal) as refused:
-                retried.refused.append((client_id, str(refused)))
-                away = str(refused) if isinstance(refused, Away) else away
-
-    await asyncio.gather(*map(one, client_ids))
-    return retried
+    return BulkRetry(clients.catalogue.phrase(system), await command_many(clients, client_ids, message))
 
 
 async def _page(
@@ -141,6 +124,8 @@ async def _page(
         skipped=skipped,
         systems=known,
         states=states.items,
+        canaries=states.canaries,
+        stage_word=stage_word,
         stopped=stopped,
         groups=dict(zip(listed, pages, strict=True)),
         later=bool(cursor),
@@ -149,4 +134,5 @@ async def _page(
         retried=retried,
         chosen=set(chosen),
         here=choice.address(PATH, **here),
+        matters=choice.address("/matters"),
     )

@@ -23,7 +23,8 @@ class SiteChoice:
 
     @classmethod
     async def of(cls, clients: ClientService, site_id: str) -> "SiteChoice":
-        sites = (await clients.directory.sites()).items
+        every = (await clients.directory.sites()).items
+        sites = [site for site in every if not site.retired or site.site_id == site_id]
         return cls(sites, next((site for site in sites if site.site_id == site_id), None))
 
     @property

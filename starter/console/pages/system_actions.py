@@ -1,4 +1,4 @@
-"""What a person does about a system in attention, and cancelling what is planned: the small forms of other pages."""
+"""What a person does about a system in attention: the small forms of other pages."""
 
 from typing import Literal
 
@@ -15,12 +15,12 @@ from starter.console.rendering import Form, caller_of, page, page_router, redire
 from starter.contract.bodies import MarkDoneBody, SkipBody, message_of
 from starter.web.dependencies import Clients
 from starter.web.problems import code_of
-from workflows.domain.errors import NothingPlanned, Refusal
+from workflows.domain.errors import Refusal
 from workflows.domain.text import visible
-from workflows.wire.messages import AnyMessage, CancelPlanned, KindName, MarkDone, Retry, Skip
+from workflows.wire.fields import KindName
+from workflows.wire.messages import AnyMessage, MarkDone, Retry, Skip
 
 LONGEST = 500
-GONE = "This change is not planned any more: it has happened, or somebody cancelled it. Nothing was done."
 PROMPTS: dict[str, tuple[str, str, str, type[BaseModel], type[Skip | MarkDone]]] = {
     "skip": ("reason", "Reason for skipping", "It is not attempted again until the next decision.", SkipBody, Skip),
     "mark-done": ("note", "What was done by hand", "Kept as the evidence, with your name.", MarkDoneBody, MarkDone),
@@ -55,14 +55,6 @@ async def accept(
     return await _carry_out(request, clients, client_id, form, message)
 
 
-@system_actions.post("/clients/{client_id}/planned/{change:path}/cancel")
-async def cancel_planned(request: Request, clients: Clients, client_id: str, change: str) -> Response:
-    """Cancel a planned change, by its id or kind."""
-    form = await Form.read(request)
-    message = CancelPlanned(change=change[:200], reason=_reason(form), **_envelope(request, form))
-    return await _carry_out(request, clients, client_id, form, message)
-
-
 def _reason(form: Form) -> str:
     """No form of ours asks for one here; whoever gives one has what can be kept of it kept."""
     return visible(form.text("reason"))[:LONGEST]
@@ -81,6 +73,7 @@ async def _carry_out(
         answer = await clients.command(client_id, message)
     except Refusal as refusal:
         client = await clients.client(client_id)
-        why = GONE if isinstance(refusal, NothingPlanned) else refusal_text(refusal)
-        return page(request, "refused.html", code_of(type(refusal)), client=client, why=why, next=after)
+        return page(
+            request, "refused.html", code_of(type(refusal)), client=client, why=refusal_text(refusal), next=after
+        )
     return redirect(request, after, f"{answer.message}.")

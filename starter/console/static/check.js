@@ -5,6 +5,7 @@ import { morph } from "./morph.js";
 import { found, lost, signedOut } from "./news.js";
 
 const TYPING = 300, PAUSE = 3000; // milliseconds
+const TOO_MUCH = "This is more than can be sent at once, and is not looked at any more. Change fewer lines at a time.";
 const forms = [...document.querySelectorAll("form[data-check]")];
 let sending;
 
@@ -21,6 +22,13 @@ async function sent(form, more, signal) {
 
 async function check(form, more, signal) {
   const answer = await sent(form, more, signal);
+  form.querySelector(":scope > [data-too-much]")?.remove();
+  if (answer?.status === 413) {
+    const told = Object.assign(document.createElement("p"), { className: "problem", textContent: TOO_MUCH });
+    told.setAttribute("role", "alert");
+    told.dataset.tooMuch = "";
+    form.prepend(told);
+  }
   if (!answer?.ok) return false;
   signedOut(false);
   const coming = new DOMParser().parseFromString(await answer.text(), "text/html");
@@ -50,7 +58,7 @@ for (const form of forms) {
   }
 
   form.addEventListener("input", ({ target }) => {
-    form.dataset.typed = "";
+    if (!("find" in target.dataset)) form.dataset.typed = "";
     delete form.dataset.checked;
     clearTimeout(waiting);
     const typed = target.matches("textarea, input:not([type=checkbox], [type=radio], [type=date])");
@@ -59,6 +67,12 @@ for (const form of forms) {
   form.addEventListener("change", () => look([]));
   form.addEventListener("submit", () => {
     sending = form;
+    form.querySelector("[name=beside]")?.remove();
+    const other = forms.find((it) => it !== form && "typed" in it.dataset);
+    if (!other) return; // what was typed there is carried along, and comes back
+    const beside = document.createElement("input");
+    Object.assign(beside, { type: "hidden", name: "beside", value: new URLSearchParams(new FormData(other)) });
+    form.append(beside);
   });
   form.addEventListener("click", async (event) => {
     const button = event.target.closest("[data-more]");
@@ -67,7 +81,7 @@ for (const form of forms) {
     const before = new Set([...form.elements].map((field) => field.id));
     const added = await look([[button.name, button.value]]);
     const first = [...form.elements].find((field) => field.id.startsWith("number-") && !before.has(field.id));
-    if (added) first?.focus();
+    if (added && !button.value.startsWith("part-")) first?.focus();
   });
   addEventListener("pageshow", (event) => {
     sending = undefined;
@@ -76,5 +90,5 @@ for (const form of forms) {
 }
 
 addEventListener("beforeunload", (event) => {
-  if (forms.some((form) => form !== sending && "typed" in form.dataset)) event.preventDefault();
+  if (!sending && forms.some((form) => "typed" in form.dataset)) event.preventDefault();
 });

@@ -1,10 +1,12 @@
-// A form that asks acts as one types or chooses; without scripts its button does.
+// A form that asks acts as one types or chooses; without scripts its button does. One that is sent by POST shows in the
+// address what it asks, but for what is private: a reason stands in no address.
 
-import { fetched, found, hold, lost, put } from "./news.js";
+import { askBy, fetched, found, hold, lost, put } from "./news.js";
 
 const TYPING = 180, PAUSE = 3000, PATIENCE = 400; // milliseconds
 const form = document.querySelector("form[data-filter]");
 const announcement = document.getElementById("announcement"), main = document.getElementById("main");
+const posted = form?.method === "post";
 let waiting, under_way, release, slow;
 
 // What stands there is old while something else is on its way; when that takes a while, it is seen.
@@ -27,18 +29,22 @@ function soon(pause) {
   waiting = setTimeout(show, pause);
 }
 
-async function show() {
+const given = (pressed) => [...new FormData(form, pressed)].filter(([name, value]) => value !== "" || name === "site");
+const question = (pressed) => ({ address: form.getAttribute("action"), body: new URLSearchParams(given(pressed)) });
+
+async function show(pressed) {
   begin();
   clearTimeout(waiting);
   under_way?.abort();
   under_way = new AbortController();
-  const query = new URLSearchParams([...new FormData(form)].filter(([name, value]) => value !== "" || name === "site"));
-  const address = `${form.getAttribute("action")}${query.size ? `?${query}` : ""}`;
+  const query = new URLSearchParams(given(pressed).filter(([name]) => !form.querySelector(`[data-private][name="${name}"]`)));
+  const shown = `${form.dataset.filter || form.getAttribute("action")}${query.size ? `?${query}` : ""}`;
+  const { address, body } = posted ? question(pressed) : { address: shown };
   try {
-    const coming = await fetched(address, { asked: true, signal: under_way.signal });
+    const coming = await fetched(address, { asked: true, signal: under_way.signal, body });
     found();
     if (coming) {
-      history.replaceState(null, "", address);
+      history.replaceState(null, "", shown);
       put(coming);
       announcement.textContent = document.querySelector("[data-announce]")?.textContent.trim().replace(/\s+/g, " ") ?? "";
     }
@@ -61,6 +67,7 @@ function chosen(field) {
 }
 
 if (form) {
+  if (posted) askBy(question);
   if ([...form.elements].some(chosen)) soon(0);
   form.querySelector("[data-go]")?.setAttribute("hidden", "");
   form.addEventListener("input", (event) => {
@@ -68,6 +75,6 @@ if (form) {
   });
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    show();
+    show(event.submitter?.name ? event.submitter : undefined);
   });
 }

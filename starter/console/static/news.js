@@ -6,6 +6,12 @@ const LOST = "Connection lost. What you see may be old; trying again…";
 const connection = document.getElementById("connection"), ended = document.getElementById("session-ended");
 const waiting = [];
 let holding = 0, asked = 0, busy = false, again = false;
+let question = () => ({ address: location.href, body: undefined });
+
+// What this page is fetched by, where that is not its address alone: a form that is sent to be looked at.
+export function askBy(how) {
+  question = how;
+}
 
 export function lost() {
   if (connection.textContent !== LOST) connection.textContent = LOST;
@@ -43,13 +49,14 @@ export function put(coming) {
   }
 }
 
-// The page at an address; null when it is none of ours any more. ``asked``: a person wants it, and did not merely leave
-// it open: who is signed out is then led to the door, and from there to what was asked for.
-export async function fetched(address, { asked = false, signal } = {}) {
+// The page at an address, or what a form that is sent there (``body``) is answered; null when it is none of ours any
+// more. ``asked``: a person wants it, and did not merely leave it open: who is signed out is then led to the door, and
+// from there to what was asked for; with a form, what is typed stays where it is.
+export async function fetched(address, { asked = false, signal, body } = {}) {
   const headers = { Accept: "text/html", ...(asked ? {} : { "Connect-Refresh": "1" }) };
-  const answer = await fetch(address, { headers, signal });
-  const out = answer.redirected && new URL(answer.url).pathname === "/sign-in";
-  if (out && asked) {
+  const answer = await fetch(address, { method: body ? "POST" : "GET", headers, signal, body });
+  const out = answer.status === 401 || (answer.redirected && new URL(answer.url).pathname === "/sign-in");
+  if (out && asked && !body) {
     const there = new URL(address, location.href);
     location.assign(`/sign-in?next=${encodeURIComponent(there.pathname + there.search)}`);
     return null;
@@ -71,9 +78,9 @@ export async function refresh() {
     do {
       again = false;
       await free();
-      const before = asked, address = location.href;
-      const coming = await fetched(address);
-      if (before !== asked || address !== location.href) again = true;
+      const before = asked, here = location.href, { address, body } = question();
+      const coming = await fetched(address, { body });
+      if (before !== asked || here !== location.href) again = true;
       else if (coming) put(coming);
     } while (again);
   } catch {

@@ -1,11 +1,14 @@
 """Billing references and numbers are held by one client; who is first decides; asking again gets the same answer."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from tests.activities.fixtures import ONE, THREE, TWO, World, publication, registration
+from workflows.domain.lifecycle import Status
 from workflows.ports import Claim, Published
+from workflows.wire.views import LineView
 
 DATABASES = ("directory",)
 
@@ -180,3 +183,70 @@ async def test_whoever_claims_hears_which_instances_serve_the_site_at_that_momen
     assert claimed.instances == {"telephony": "hull"}, "also when nothing else is claimed"
     plain = await world.directory.publish(publication("acme", 3, ONE, billing_ref=first.billing_ref))
     assert plain.instances == {}
+
+
+# -- external ids -----------------------------------------------------------------------------------------------------
+
+IDS = "SELECT external_id, client_id FROM external_ids ORDER BY external_id"
+
+
+async def publish_with_ids(
+    world: World, client_id: str, revision: int, ref: str, *claimed: str, **has: str
+) -> Published:
+    """Publish a client that other systems call so, with a claim for more."""
+    claim = Claim(external_ids=list(claimed)) if claimed else None
+    return await world.directory.publish(
+        publication(client_id, revision, billing_ref=ref, claim=claim, external_ids=has)
+    )
+
+
+async def test_an_external_id_is_held_whatever_its_capitals_and_free_once_it_is_changed(world: World) -> None:
+    first, second = await world.register("acme"), await world.register("bolt")
+    assert (await publish_with_ids(world, "acme", 2, first, "CRM:4711")).lost is None
+    await publish_with_ids(world, "acme", 3, first, CRM="4711")
+    lost = (await publish_with_ids(world, "bolt", 2, second, "crm:4711")).lost
+    assert lost is not None
+    assert (lost.type, lost.field) == ("ExternalIdTaken", "external_ids")
+    assert await world.rows("directory", IDS) == [("crm:4711", "acme")]
+    await publish_with_ids(world, "acme", 4, first, erp="1")
+    assert (await publish_with_ids(world, "bolt", 3, second, "crm:4711")).lost is None
+    assert await world.rows("directory", IDS) == [("crm:4711", "bolt"), ("erp:1", "acme")]
+
+
+async def test_a_new_client_with_an_external_id_of_another_is_turned_away_whole(world: World) -> None:
+    ref = await world.register("acme")
+    await publish_with_ids(world, "acme", 2, ref, crm="4711")
+    order = registration("bolt", ONE)
+    view = order.view.model_copy(update={"external_ids": {"crm": "4711"}})
+    claim = Claim("", [ONE], ["crm:4711"])
+    answer = await world.directory.publish(replace(order, view=view, claim=claim))
+    assert answer.lost is not None
+    assert answer.lost.type == "ExternalIdTaken"
+    assert await world.rows("directory", NUMBERS) == []
+
+
+@pytest.mark.parametrize("change", ["retired = true", "timezone = 'Asia/Tokyo'"])
+async def test_a_client_on_its_way_to_a_site_that_was_changed_is_turned_away(world: World, change: str) -> None:
+    await world.execute("directory", f"UPDATE sites SET {change}")  # noqa: S608  # ours
+    answer = await world.directory.publish(registration("acme", ONE))
+    assert answer.lost is not None
+    assert (answer.lost.type, answer.lost.field) == ("InvalidField", "site")
+    assert await world.rows("directory", "SELECT count(*) FROM clients") == [(0,)]
+
+
+# -- what has ended ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("lines", [(ONE,), ()], ids=["decommissioned", "line removed"])
+async def test_a_number_that_was_proven_off_a_moment_ago_is_not_taken_again(
+    world: World, lines: tuple[str, ...]
+) -> None:
+    """The proof may be recorded before the decision that asked for it is published: they are made side by side."""
+    ref = await world.register("acme", ONE)
+    status = Status.DECOMMISSIONED if lines else Status.ACTIVE
+    order = publication("acme", 2, ceasing=(ONE,), billing_ref=ref, status=status)
+    shown = [LineView(number=number, office="3.12", protected=False) for number in lines]
+    order = replace(order, view=order.view.model_copy(update={"lines": shown}))
+    await world.execute("directory", "DELETE FROM numbers")  # as the proof does
+    await world.directory.publish(order)
+    assert await world.rows("directory", NUMBERS) == []

@@ -11,6 +11,7 @@ from activities.directory.migrations import migrate
 from starter.local.postgres import EmbeddedPostgres
 from tests.activities.fixtures import AT, World, publication, switched
 from tests.support.databases import connected, database
+from tests.support.waiting import HANGING
 from workflows.domain.provisioning.standing import Proof
 from workflows.domain.systems import INTERNET, TELEPHONY, System
 from workflows.ports import Evidence, Finding, Publish
@@ -19,7 +20,7 @@ DATABASES = ("directory",)
 DOORS, WIFI = "doors", "wi-fi"
 
 
-def wanted(ref: str, revision: int, *systems: System) -> Publish:
+def publication_of(ref: str, revision: int, *systems: System) -> Publish:
     """A publication of a client who has doors and Wi-Fi, and of whom these systems are wanted something new."""
     further = [switched(DOORS, instance="london"), switched(WIFI)]
     order = publication("acme", revision, billing_ref=ref, systems=further)
@@ -28,7 +29,7 @@ def wanted(ref: str, revision: int, *systems: System) -> Publish:
 
 async def prove(world: World, system: System, revision: int, proof: Proof = Proof.PROVEN) -> Evidence:
     evidence = Evidence(system, revision, AT, "read back", [Finding("main-entrance", True, {"state": "open"}, proof)])
-    return await Evidences(world.databases.directory, 5).record("acme", evidence)
+    return await Evidences(world.databases.directory, HANGING).record("acme", evidence)
 
 
 async def word(world: World) -> str:
@@ -58,7 +59,7 @@ async def test_each_system_of_a_client_has_a_row_with_the_instance_that_serves_i
 
 async def test_a_client_is_settled_when_every_one_of_its_systems_is_proven(world: World) -> None:
     ref = await world.register("acme")
-    await world.directory.publish(wanted(ref, 2, TELEPHONY, DOORS, WIFI))
+    await world.directory.publish(publication_of(ref, 2, TELEPHONY, DOORS, WIFI))
     for system in (DOORS, TELEPHONY):
         await prove(world, system, 2)
         assert await word(world) == "changing"
@@ -77,9 +78,9 @@ async def test_what_is_proven_before_its_publication_counts(world: World) -> Non
     ref = await world.register("acme")
     await prove(world, DOORS, 2)
     assert await word(world) == "settled"
-    await world.directory.publish(wanted(ref, 2, DOORS))
+    await world.directory.publish(publication_of(ref, 2, DOORS))
     assert await word(world) == "settled"
-    await world.directory.publish(wanted(ref, 3, DOORS))
+    await world.directory.publish(publication_of(ref, 3, DOORS))
     assert await word(world) == "changing"
 
 
@@ -113,8 +114,11 @@ async def test_proofs_and_a_publication_at_one_moment_all_count(world: World) ->
     systems = (TELEPHONY, DOORS, WIFI)
     ref = await world.register("acme")
     for revision, order in enumerate(permutations(range(4)), 2):
-        await world.directory.publish(wanted(ref, revision, *systems[:2]))
-        waits = [*(prove(world, system, revision) for system in systems), publish(world, wanted(ref, revision, WIFI))]
+        await world.directory.publish(publication_of(ref, revision, *systems[:2]))
+        waits = [
+            *(prove(world, system, revision) for system in systems),
+            publish(world, publication_of(ref, revision, WIFI)),
+        ]
         async with world.held("directory", "clients"):
             tasks = []
             for number, place in enumerate(order[: world.settings.pool_size // 2], 1):

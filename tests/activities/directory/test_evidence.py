@@ -4,7 +4,9 @@ from dataclasses import replace
 
 from activities.directory.evidence import Evidences
 from tests.activities.fixtures import AT, ONE, TWO, World, access, lines, publication, switched
+from tests.support.waiting import HANGING
 from workflows.domain.journal import Entry, Event
+from workflows.domain.lifecycle import Status
 from workflows.domain.provisioning.standing import Proof
 from workflows.domain.systems import INTERNET, TELEPHONY
 from workflows.ports import Evidence, Finding
@@ -43,7 +45,7 @@ async def test_an_older_proof_never_lowers_what_was_proven(world: World) -> None
     await world.internet.ensure(access("acme", 7, on=True))
     await world.telephony.ensure(lines("acme", 3, one=True))
     old = Evidence(TELEPHONY, 2, AT, "read back", [Finding(ONE, True)])
-    assert (await Evidences(world.databases.directory, 5).record("acme", old)).recorded
+    assert (await Evidences(world.databases.directory, HANGING).record("acme", old)).recorded
     proven = await world.rows("directory", "SELECT system, proven FROM client_systems ORDER BY system")
     assert proven == [("internet", 7), ("telephony", 3)]
 
@@ -67,6 +69,17 @@ async def test_a_publication_beside_the_proof_does_not_take_the_freed_number_bac
     await world.telephony.ensure(lines("acme", 2, release=(ONE,), one=False))
     await world.directory.publish(publication("acme", 2, billing_ref=ref, ceasing=(ONE,)))
     assert await world.rows("directory", NUMBERS) == []
+
+
+async def test_nor_does_that_of_a_decommission_whose_view_still_has_the_lines(world: World) -> None:
+    """It would have the number for ever: a client that is closed publishes no more. A suspension keeps its numbers."""
+    ref = await world.register("acme", ONE)
+    await world.telephony.ensure(lines("acme", 2, release=(ONE,), one=False))
+    off = [switched(TELEPHONY, desired={ONE: "off"})]
+    for revision, status, held in ((2, Status.DECOMMISSIONED, []), (3, Status.SUSPENDED, [(ONE,)])):
+        order = publication("acme", revision, ONE, billing_ref=ref, systems=off, status=status)
+        await world.directory.publish(order)
+        assert await world.rows("directory", NUMBERS) == held
 
 
 async def test_listeners_hear_of_it(world: World) -> None:
@@ -107,14 +120,14 @@ async def test_what_was_proven_off_is_watched_from_the_same_statement_on_and_wha
     assert await world.rows("directory", WATCHED) == [("acme", "telephony", TWO, 3, "0")]
     late = Evidence(TELEPHONY, 2, AT, "read back", [Finding(ONE, False), Finding(TWO, True)])
     for evidence in (late, replace(late, findings=[Finding(TWO, False)])):
-        await Evidences(world.databases.directory, 5).record("acme", evidence)
+        await Evidences(world.databases.directory, HANGING).record("acme", evidence)
     assert ("acme", "telephony", TWO, 3, "0") in await world.rows("directory", WATCHED), "a late proof changes nothing"
 
 
 async def test_what_is_proven_off_in_part_is_watched_and_what_is_in_doubt_is_not(world: World) -> None:
     await world.register("acme")
     found = [Finding(ONE, False), Finding(TWO, False, proof=Proof.NOT_PROVEN, why="nobody says")]
-    await Evidences(world.databases.directory, 5).record("acme", Evidence(TELEPHONY, 2, AT, "read back", found))
+    await Evidences(world.databases.directory, HANGING).record("acme", Evidence(TELEPHONY, 2, AT, "read back", found))
     assert await world.rows("directory", WATCHED) == [("acme", "telephony", ONE, 2, None)]
 
 

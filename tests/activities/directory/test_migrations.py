@@ -70,8 +70,8 @@ async def test_a_stock_system_is_refused_at_start_prepared_when_asked_and_then_w
     with pytest.raises(NotPrepared, match=r"lacks table connect_fence, column subscriber\.in_service") as refused:
         await check_systems(world.databases)
     assert "run `connect systems prepare`" in str(refused.value)
-    done = await prepare(world.settings)
-    assert [line.partition(": ")[2] for line in done] == [
+    prepared = await prepare(world.settings)
+    assert [line.partition(": ")[2] for line in prepared] == [
         "table connect_fence added",
         "column subscriber.in_service added",
         "column subscriber.may_call_out added",

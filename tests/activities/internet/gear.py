@@ -9,6 +9,9 @@ from workflows.ports import Finding
 
 SECRET = "what we share with the NAS"
 PAUSE = 0.1
+CLOSED = """
+UPDATE radacct SET acctstoptime = now(), acctupdatetime = now(), acctterminatecause = 'User-Request'
+WHERE acctuniqueid = $1"""
 
 
 async def reopen(world: World, gear: Nas, **limits: object) -> None:
@@ -22,20 +25,16 @@ async def session(world: World, nas: Nas, name: str = "s1", account: str = "acme
     nas.sessions[name] = account
     await world.execute(
         "internet",
-        """INSERT INTO radacct (acctsessionid, acctuniqueid, username, nasipaddress, acctstarttime, acctupdatetime)
-        VALUES ($1, $1, $2, $3::text::inet, $4::text::timestamptz, $4::text::timestamptz)""",
+        """INSERT INTO radacct (acctsessionid, acctuniqueid, username, nasipaddress, acctstarttime, acctupdatetime,
+          connectinfo_start)
+        VALUES ($1, $1, $2, $3::text::inet, $4::text::timestamptz, $4::text::timestamptz, '')""",
         *(name, account, nas.address, begun),
     )
 
 
 async def closed(world: World, name: str) -> None:
     """Its NAS has sent a Stop."""
-    await world.execute(
-        "internet",
-        """UPDATE radacct SET acctstoptime = now(), acctupdatetime = now(), acctterminatecause = 'User-Request'
-        WHERE acctuniqueid = $1""",
-        name,
-    )
+    await world.execute("internet", CLOSED, name)
 
 
 async def rejected(world: World, account: str = "acme") -> bool:
@@ -50,5 +49,5 @@ async def switch(world: World, revision: int, *, on: bool, version: int = 1) -> 
     return finding
 
 
-def counted(finding: Finding) -> tuple[str, str, str]:
+def session_counts(finding: Finding) -> tuple[str, str, str]:
     return finding.seen["open_sessions"], finding.seen["disconnected"], finding.seen["disowned"]

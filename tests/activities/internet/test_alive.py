@@ -4,19 +4,21 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from activities.internet.alive import ALIVE
+from activities.internet.sql import WATCH
 from tests.activities.fixtures import World, access
 from tests.activities.internet.gear import closed, reopen, session, switch
+from tests.activities.internet.test_looking import ACCEPT, Group, add, join
 from tests.support.orders import watched
 from tests.support.router import Nas
 from workflows.domain.provisioning.ledger import Desired
+from workflows.domain.provisioning.standing import Proof
 from workflows.domain.systems import INTERNET
 from workflows.ports import Ensure, Life, Observed, Watched
 
 DATABASES = ("internet",)
 
 
-def found(observed: Observed) -> list[tuple[Life, str]]:
+def lives_of(observed: Observed) -> list[tuple[Life, str]]:
     return [(it.life, it.how) for it in observed.sightings]
 
 
@@ -32,7 +34,7 @@ async def proven_off(world: World, revision: int = 1) -> list[Watched]:
     return watched("acme", ["acme"], evidence.at, **evidence.findings[0].seen)
 
 
-async def heard(world: World, name: str, ago: timedelta = timedelta()) -> None:
+async def send_interim(world: World, name: str, ago: timedelta = timedelta()) -> None:
     """An Interim update of a session, with that time."""
     at = datetime.now(UTC) - ago
     await world.execute("internet", "UPDATE radacct SET acctupdatetime = $2 WHERE acctuniqueid = $1", name, at)
@@ -45,7 +47,7 @@ async def test_a_session_accounted_for_after_the_proof_is_found_whatever_its_tim
         await reopen(world, nas)
         off = await proven_off(world)
         await session(world, nas, "late", begun=begun)
-        assert found(await world.internet.observe(off)) == lives("late")
+        assert lives_of(await world.internet.observe(off)) == lives("late")
 
 
 @pytest.mark.parametrize(
@@ -56,15 +58,15 @@ async def test_an_interim_shows_that_a_session_lives_whose_row_stayed_open_whate
 ) -> None:
     """Its NAS said that it has ended it."""
     await session(world, nas, "s1", begun="2040-01-01")
-    await heard(world, "s1", wrong + timedelta(minutes=5))
+    await send_interim(world, "s1", wrong + timedelta(minutes=5))
     off = await proven_off(world)
     for _ in range(2):
-        assert found(await world.internet.observe(off)) == []
-    await heard(world, "s1", wrong)
-    assert found(await world.internet.observe(off)) == lives("s1")
+        assert lives_of(await world.internet.observe(off)) == []
+    await send_interim(world, "s1", wrong)
+    assert lives_of(await world.internet.observe(off)) == lives("s1")
     nas.sessions["s1"] = "acme"
     off = await proven_off(world, 2)
-    assert found(await world.internet.observe(off)) == [], "it was ended again, and is quiet since"
+    assert lives_of(await world.internet.observe(off)) == [], "it was ended again, and is quiet since"
 
 
 async def test_a_row_that_was_closed_and_is_updated_since_shows_a_session_that_lives(world: World, nas: Nas) -> None:
@@ -72,57 +74,110 @@ async def test_a_row_that_was_closed_and_is_updated_since_shows_a_session_that_l
     await session(world, nas, "s1")
     off = await proven_off(world)
     await closed(world, "s1")
-    assert found(await world.internet.observe(off)) == []
-    await heard(world, "s1")
-    assert found(await world.internet.observe(off)) == lives("s1")
+    assert lives_of(await world.internet.observe(off)) == []
+    await send_interim(world, "s1")
+    assert lives_of(await world.internet.observe(off)) == lives("s1")
     await world.execute("internet", "UPDATE radacct SET acctstoptime = now(), acctupdatetime = now()")
-    assert found(await world.internet.observe(off)) == [], "its Stop came"
+    assert lives_of(await world.internet.observe(off)) == [], "its Stop came"
 
 
 async def test_a_look_at_others_forgets_nothing(world: World, nas: Nas) -> None:
     """As there are when very many are watched: then they are looked at in parts."""
     await session(world, nas, "s1", begun="2040-01-01")
     off, others = await proven_off(world), watched("bolt", ["bolt"], datetime.now(UTC))
-    assert found(await world.internet.observe(off)) == []
-    assert found(await world.internet.observe(others)) == []
-    await heard(world, "s1", timedelta(hours=2))
-    assert found(await world.internet.observe(off)) == lives("s1")
+    assert lives_of(await world.internet.observe(off)) == []
+    assert lives_of(await world.internet.observe(others)) == []
+    await send_interim(world, "s1", timedelta(hours=2))
+    assert lives_of(await world.internet.observe(off)) == lives("s1")
 
 
 async def test_the_case_of_a_name_hides_no_session(world: World, nas: Nas) -> None:
     off = await proven_off(world)
     await session(world, nas, "s1", account="ACME")
-    assert found(await world.internet.observe(off)) == lives("s1")
+    assert lives_of(await world.internet.observe(off)) == lives("s1")
 
 
 async def test_a_row_of_another_spelling_that_was_there_before_is_not_alive(world: World, nas: Nas) -> None:
     await session(world, nas, "s1", account="Acme", begun="2026-01-01")
     off = await proven_off(world)
     for _ in range(2):
-        assert found(await world.internet.observe(off)) == []
+        assert lives_of(await world.internet.observe(off)) == []
 
 
 async def test_a_login_that_is_accepted_again_is_alive_and_another_clients_is_not_ours(world: World, nas: Nas) -> None:
     await switch(world, 1, on=True)
     off = await proven_off(world, 2)
     await world.execute("internet", "DELETE FROM radcheck WHERE attribute = 'Auth-Type'")
-    assert found(await world.internet.observe(off)) == [(Life.ALIVE, "its login is accepted")]
+    assert lives_of(await world.internet.observe(off)) == [(Life.ALIVE, "its login is accepted")]
     await world.execute("internet", "UPDATE connect_fence SET client_id = 'bolt' WHERE subject = 'account:acme'")
-    assert found(await world.internet.observe(off)) == [(Life.OVER, "")]
+    assert lives_of(await world.internet.observe(off)) == [(Life.OVER, "")]
+
+
+WAYS = {
+    "a group that accepts": (Group(ACCEPT), "group g, radgroupcheck row"),
+    "a group that takes our rejection away": (Group([("Auth-Type", "==", "Accept")]), "group g, radgroupcheck row"),
+    "a group of everybody": (Group(ACCEPT, member="DEFAULT"), "group g, radgroupcheck row"),
+    "a group of another spelling": (Group(ACCEPT, member="ACME"), "group g, radgroupcheck row"),
+    "a group of a realm": (Group(ACCEPT, member="acme@isp.example"), "account 'acme@isp.example' is another spelling"),
+}
+
+
+@pytest.mark.parametrize(("group", "how"), WAYS.values(), ids=WAYS)
+async def test_who_is_let_in_by_a_group_is_alive_as_a_change_would_see_it(
+    world: World, nas: Nas, group: Group, how: str
+) -> None:
+    await switch(world, 1, on=True)
+    off = await proven_off(world, 2)
+    assert lives_of(await world.internet.observe(off)) == []
+    await join(world, g=group)
+    ((life, said),) = lives_of(await world.internet.observe(off))
+    assert life is Life.ALIVE
+    assert how in said
+    assert (await switch(world, 3, on=False)).proof is Proof.FAILED
+
+
+@pytest.mark.parametrize("name", ["ACME", " acme", "acme@isp.example", "isp/acme", "isp=5Cacme"])
+async def test_another_spelling_that_gets_a_login_of_its_own_is_alive(world: World, nas: Nas, name: str) -> None:
+    off = await proven_off(world)
+    await add(world, "radcheck", name, [("Cleartext-Password", ":=", "x")])
+    ((life, _),) = lives_of(await world.internet.observe(off))
+    assert life is Life.ALIVE
+
+
+async def test_groups_that_let_nobody_in_and_accounts_of_other_clients_are_not_alive(world: World, nas: Nas) -> None:
+    await switch(world, 1, on=True)
+    off = await proven_off(world, 2)
+    await join(world, g=Group([("Auth-Type", ":=", "Reject")]), h=Group([("Simultaneous-Use", ":=", "1")]))
+    await add(world, "radcheck", "acme@isp.example", ACCEPT)
+    await world.execute(
+        "internet",
+        """INSERT INTO connect_fence (system, subject, client_id, revision)
+        VALUES ('internet', 'account:acme@isp.example', 'bolt', 1)""",
+    )
+    assert lives_of(await world.internet.observe(off)) == []
+
+
+@pytest.mark.parametrize("name", ["acme@isp.example", "isp/acme"])
+async def test_a_realm_hides_no_session(world: World, nas: Nas, name: str) -> None:
+    off = await proven_off(world)
+    await session(world, nas, "s1", account=name)
+    assert lives_of(await world.internet.observe(off)) == lives("s1")
+    await reopen(world, nas, radius_realms="elsewhere")
+    assert lives_of(await world.internet.observe(off)) == []
 
 
 async def test_an_account_is_watched_until_nothing_was_heard_for_an_interim_interval(world: World, nas: Nas) -> None:
     """Of settings (1,800 s and a minute), or one that its rows show to be longer."""
     off = await proven_off(world)
-    assert found(await world.internet.observe(ago(off, minutes=30))) == []
-    assert found(await world.internet.observe(ago(off, minutes=32))) == [(Life.OVER, "")]
+    assert lives_of(await world.internet.observe(ago(off, minutes=30))) == []
+    assert lives_of(await world.internet.observe(ago(off, minutes=32))) == [(Life.OVER, "")]
     await session(world, nas, "s1", begun="2026-01-01")
     silent = "session s1 on NAS 127.0.0.2 went silent, without a Stop"
     look = ago(watched("acme", ["acme"], off[0].since, open_sessions="1"), minutes=33)
-    assert found(await world.internet.observe(look)) == [(Life.SILENT, silent)]
+    assert lives_of(await world.internet.observe(look)) == [(Life.SILENT, silent)]
     await world.execute("internet", "UPDATE radacct SET acctinterval = 3600")
-    assert found(await world.internet.observe(look)) == []
-    assert found(await world.internet.observe(ago(look, minutes=30))) == [(Life.SILENT, silent)]
+    assert lives_of(await world.internet.observe(look)) == []
+    assert lives_of(await world.internet.observe(ago(look, minutes=30))) == [(Life.SILENT, silent)]
 
 
 def ago(off: list[Watched], **times: int) -> list[Watched]:
@@ -147,8 +202,13 @@ async def test_ten_thousand_accounts_take_one_statement_that_reads_an_index_of_w
     assert [(it.watched.client_id, it.life) for it in observed.sightings] == [("c77", Life.ALIVE)]
     assert world.took() == 1
     names = [f"c{n}" for n in range(10_000)]
-    plan = await world.rows("internet", f"EXPLAIN {ALIVE}", names, names, names)
-    assert "radacct_alive_idx" in str(plan)
+    plan = await world.rows("internet", f"EXPLAIN {WATCH}", names, "DEFAULT", names, timedelta(minutes=30))
+    assert "radacct_alive_spelling" in str(plan)
+    await join(world, everybody=Group(ACCEPT, member="DEFAULT"))
+    world.took()
+    observed = await world.internet.observe(off)
+    let_in = [it for it in observed.sightings if it.how.startswith("a login is let in by Auth-Type := Accept (group e")]
+    assert (len(let_in), world.took()) == (10_000, 1)
 
 
 async def test_what_was_given_up_is_ended_and_keeps_its_rates(world: World, nas: Nas) -> None:

@@ -11,7 +11,7 @@ from pyrad.packet import CoAACK, CoAPacket, DisconnectNAK
 from activities.internet.answers import ERROR_CAUSES, SESSION_NOT_FOUND, Answer, meaning_of
 from activities.internet.radius import dictionary
 from tests.activities.fixtures import World, access
-from tests.activities.internet.gear import SECRET, counted, reopen, session, switch
+from tests.activities.internet.gear import SECRET, reopen, session, session_counts, switch
 from tests.support.router import Nas
 from workflows.domain.provisioning.standing import Proof
 
@@ -49,7 +49,7 @@ async def test_not_found_is_no_proof_until_an_interim_interval_has_passed(
     world: World, nas: Nas, ago: int, proof: Proof
 ) -> None:
     await session(world, nas, begun="2026-01-01")
-    await heard(world, ago)
+    await update_sessions(world, ago)
     nas.refuses = SESSION_NOT_FOUND
     finding = await switch(world, 1, on=False)
     assert finding.proof is proof
@@ -72,22 +72,42 @@ INTERVALS = {
 async def test_the_interval_is_known_from(world: World, nas: Nas, known: str) -> None:
     await session(world, nas, begun="2026-01-01")
     await world.execute("internet", known)
-    await heard(world, 40)
+    await update_sessions(world, 40)
     nas.refuses = SESSION_NOT_FOUND
     assert "60 s, its Interim interval" in (await switch(world, 1, on=False)).why
-    await heard(world, 70)
+    await update_sessions(world, 70)
     assert (await switch(world, 2, on=False)).proof is Proof.PROVEN
+
+
+NO_INTERVALS = {
+    "an update for another reason": ("", "UPDATE radacct SET acctinterval = 1", 40, "600 s"),
+    "an update that came early": (INTERVALS["its reply rows"], "UPDATE radacct SET acctinterval = 20", 40, "60 s"),
+    "accounting that was away": ("", "UPDATE radacct SET acctinterval = 4000", 40, "600 s"),
+    "less than what is observed": (INTERVALS["its reply rows"], "UPDATE radacct SET acctinterval = 300", 200, "300 s"),
+}
+
+
+@pytest.mark.parametrize(("told", "seen", "ago", "interval"), NO_INTERVALS.values(), ids=NO_INTERVALS)
+async def test_no_interval_is(world: World, nas: Nas, told: str, seen: str, ago: int, interval: str) -> None:
+    await session(world, nas, begun="2026-01-01")
+    for sql in filter(None, (told, seen)):
+        await world.execute("internet", sql)
+    await update_sessions(world, ago)
+    nas.refuses = SESSION_NOT_FOUND
+    finding = await switch(world, 1, on=False)
+    assert finding.proof is Proof.NOT_PROVEN
+    assert f"{interval}, its Interim interval" in finding.why
 
 
 async def test_or_else_it_is_a_setting(world: World, nas: Nas) -> None:
     await reopen(world, nas, interim_seconds=20)
     await session(world, nas, begun="2026-01-01")
-    await heard(world, 30)
+    await update_sessions(world, 30)
     nas.refuses = SESSION_NOT_FOUND
     assert (await switch(world, 1, on=False)).proof is Proof.PROVEN
 
 
-async def heard(world: World, ago: int) -> None:
+async def update_sessions(world: World, ago: int) -> None:
     await world.execute(
         "internet", "UPDATE radacct SET acctupdatetime = now() - make_interval(secs => $1::float8)", float(ago)
     )
@@ -180,8 +200,8 @@ async def test_an_answer_that_is_none_proves_nothing(world: World, nas: Nas, kin
 async def test_an_ack_of_one_attempt_and_not_found_at_the_next_agree(world: World, nas: Nas) -> None:
     """A NAS that never accounts for an end: what it ended is not found, and nobody hears of it."""
     await session(world, nas, begun="2026-01-01")
-    assert counted(await switch(world, 1, on=False)) == ("1", "1 by ACK", "1 by ACK")
-    assert counted(await switch(world, 2, on=False)) == ("1", "1 not found", "1 not found")
+    assert session_counts(await switch(world, 1, on=False)) == ("1", "1 by ACK", "1 by ACK")
+    assert session_counts(await switch(world, 2, on=False)) == ("1", "1 not found", "1 not found")
 
 
 async def test_a_session_of_an_ipv6_nas_is_asked_about_by_its_address(world: World) -> None:

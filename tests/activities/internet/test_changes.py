@@ -2,19 +2,27 @@
 
 import asyncio
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from activities.internet.nas import read_nases
 from activities.internet.order import Access
+from activities.internet.radius import TRIES
 from tests.activities.fixtures import World, access
-from tests.activities.internet.gear import SECRET, reopen, session, switch
+from tests.activities.internet.gear import SECRET, closed, reopen, session, switch
 from tests.support.orders import access_order
-from tests.support.router import NOT_REMOVABLE, UNSUPPORTED_ATTRIBUTE, UNSUPPORTED_EXTENSION, Nas
+from tests.support.router import (
+    NOT_REMOVABLE,
+    SESSION_NOT_FOUND,
+    UNSUPPORTED_ATTRIBUTE,
+    UNSUPPORTED_EXTENSION,
+    Nas,
+)
 from tests.support.waiting import eventually
 from workflows.domain.provisioning.standing import Proof
-from workflows.ports import Finding
+from workflows.ports import Finding, Life
 
 DATABASES = ("internet",)
 
@@ -56,27 +64,155 @@ async def test_new_rates_reach_the_living_session_with_what_its_gear_takes(
     assert (finding.proof, finding.seen["plan"]) == (Proof.PROVEN, CHANGED)
     assert nas.plans["s1"].keys() == set(takes)
     assert plan.items() <= nas.plans["s1"].items()
-    assert (nas.asked, nas.sessions) == ([], {"s1": "acme"})
+    assert (nas.disconnects, nas.sessions) == ([], {"s1": "acme"})
     assert finding.seen["open_sessions"] == "1"
+
+
+async def test_a_session_that_shows_up_in_the_second_round_is_not_said_to_have_the_new_rates(
+    world: World, nas: Nas
+) -> None:
+    """Its login was answered before, and it was accounted for late."""
+    await open_with(world, nas, MIKROTIK, disconnect_seconds=0.6)
+    nas.mute = True
+    order = asyncio.create_task(change(world, 2))
+    await eventually(lambda: len(nas.changes_asked) > TRIES)
+    await session(world, nas, "s2", begun="2026-01-01")
+    nas.mute = False
+    finding = await order
+    assert "s2" not in nas.plans
+    assert (finding.proof, "session s2 on NAS 127.0.0.2 began meanwhile" in finding.why) == (Proof.NOT_PROVEN, True)
+    finding = await change(world, 2)
+    assert (finding.proof, nas.plans["s2"]) == (Proof.PROVEN, nas.plans["s1"])
 
 
 async def test_the_same_rates_send_nothing(world: World, nas: Nas) -> None:
     await open_with(world, nas, MIKROTIK)
     await change(world, 2)
-    asked = len(nas.changes_asked)
+    before = len(nas.changes_asked)
     for revision in (2, 3):
         assert "plan" not in (await change(world, revision)).seen
     await switch(world, 4, on=False)
-    assert len(nas.changes_asked) == asked
+    assert len(nas.changes_asked) == before
     assert nas.sessions == {}
 
 
-async def test_an_account_that_was_off_or_is_new_sends_nothing(world: World, nas: Nas) -> None:
+async def test_an_account_that_was_off_and_has_no_session_sends_nothing(world: World, nas: Nas) -> None:
     await open_with(world, nas, MIKROTIK)
     await switch(world, 2, on=False)
-    await session(world, nas, "s2", begun="2026-01-01")
+    await closed(world, "s1")
     await change(world, 3)
     assert nas.changes_asked == []
+
+
+@pytest.mark.parametrize("while_off", [False, True], ids=["set before", "set while it is off"])
+async def test_a_session_that_outlives_a_suspension_has_the_rates_with_which_its_account_comes_back(
+    world: World, nas: Nas, *, while_off: bool
+) -> None:
+    """Its NAS was silent to every request: the suspension was never proven."""
+    await open_with(world, nas, MIKROTIK)
+    nas.mute = True
+    assert while_off or (await change(world, 2)).proof is Proof.NOT_PROVEN
+    orders = [Access("acme", on, 50, 10, 110) for on in (False, True)]
+    evidence = await world.internet.ensure(access_order("acme", 3, orders[:1]))
+    assert not evidence.complete
+    nas.mute = False
+    (finding,) = (await world.internet.ensure(access_order("acme", 4, orders[1:]))).findings
+    assert (finding.proof, nas.plans) == (Proof.PROVEN, {"s1": {"Mikrotik-Rate-Limit": "10M/50M"}})
+
+
+SEEN_OTHERWISE = {
+    "closed by a clean-up job": "acctstoptime = now(), acctterminatecause = 'Stale'",
+    "closed without a cause": "acctstoptime = now(), acctterminatecause = NULL",
+    "its Start never came": "acctstarttime = now() + interval '20 seconds', connectinfo_start = NULL",
+    "its Accept was repeated": "acctstarttime = now() + interval '4 seconds'",
+    "under another case": "username = 'ACME'",
+}
+
+
+@pytest.mark.parametrize("row", SEEN_OTHERWISE.values(), ids=SEEN_OTHERWISE)
+async def test_a_living_session_is_changed_whatever_its_row_says(world: World, nas: Nas, row: str) -> None:
+    await open_with(world, nas, MIKROTIK)
+    nas.knows = {"User-Name": "ACME"} if "ACME" in row else {}
+    await world.execute("internet", f"UPDATE radacct SET {row}")  # noqa: S608
+    assert (await change(world, 2)).proof is Proof.PROVEN
+    assert nas.plans == {"s1": {"Mikrotik-Rate-Limit": "10M/50M"}}
+
+
+@pytest.mark.parametrize("row", [*SEEN_OTHERWISE.values()][:2], ids=[*SEEN_OTHERWISE][:2])
+async def test_a_row_that_somebody_closed_does_not_make_a_nas_right_that_does_not_find_its_session(
+    world: World, nas: Nas, row: str
+) -> None:
+    await open_with(world, nas, MIKROTIK)
+    await world.execute("internet", f"UPDATE radacct SET acctupdatetime = now(), {row}")  # noqa: S608
+    nas.refuses = SESSION_NOT_FOUND
+    finding = await change(world, 2)
+    assert (finding.proof, "accounting heard of it" in finding.why) == (Proof.NOT_PROVEN, True)
+
+
+async def test_an_older_order_changes_no_session_after_a_newer_one(world: World, nas: Nas) -> None:
+    """It had asked, and nobody had answered, when the newer one came."""
+    await open_with(world, nas, MIKROTIK, disconnect_seconds=0.6)
+    nas.mute = True
+    older = asyncio.create_task(change(world, 2))
+    await eventually(lambda: nas.changes_asked)
+    newer = asyncio.create_task(change(world, 3, 70, 7))
+    replies = "SELECT value FROM radreply WHERE attribute = 'Mikrotik-Rate-Limit'"
+    await eventually(lambda: world.rows("internet", replies), equal=[("7M/70M",)])
+    nas.mute = False
+    assert (await older).proof is Proof.NOT_PROVEN
+    assert (await newer).proof is Proof.PROVEN
+    assert nas.plans["s1"] == {"Mikrotik-Rate-Limit": "7M/70M"}
+
+
+async def doubted(world: World) -> list[str]:
+    """What is on, and said to be otherwise."""
+    return [it.how for it in (await world.internet.observe([])).sightings if it.life is Life.OTHERWISE]
+
+
+@pytest.mark.parametrize("kind", ["rates", "vlan", "secret"])
+async def test_a_session_from_before_that_is_accounted_for_after_the_proof_is_found_and_put_right_once(
+    world: World, nas: Nas, kind: str
+) -> None:
+    await open_with(world, nas, MIKROTIK + VLAN)
+
+    async def again(revision: int) -> Proof:
+        if kind == "secret":
+            return (await switch(world, revision, on=True, version=2)).proof
+        return (await change(world, revision, *((50, 10) if kind == "rates" else (100, 20, 200)))).proof
+
+    assert await again(2) is Proof.PROVEN
+    await closed(world, "s1")
+    assert await doubted(world) == []
+    await session(world, nas, "new", begun=(datetime.now(UTC) + timedelta(minutes=1)).isoformat())
+    assert await doubted(world) == [], "it began afterwards"
+    await session(world, nas, "late", begun="2026-01-01")
+    for _ in range(2):
+        assert await doubted(world) == [
+            "session late on NAS 127.0.0.2 began before the change, and was accounted for after it"
+        ]
+    before = len(nas.disconnects)
+    assert await again(3) is Proof.PROVEN
+    assert "new" in nas.sessions
+    assert nas.disconnects[before:] == (["late"] if kind == "secret" else [])
+    assert kind == "secret" or nas.plans["late"].keys() == nas.changes
+    assert await doubted(world) == []
+
+
+async def test_a_session_that_its_nas_said_it_has_ended_and_let_live_is_found_and_not_believed_again(
+    world: World, nas: Nas
+) -> None:
+    await open_with(world, nas, MIKROTIK)
+    nas.undead, nas.refuses_change = True, 404
+    assert (await change(world, 2)).proof is Proof.PROVEN
+    assert await doubted(world) == []
+    await world.execute("internet", "UPDATE radacct SET acctupdatetime = now() + interval '5 seconds'")
+    assert await doubted(world) == ["session s1 on NAS 127.0.0.2 was said to have ended, and was heard of afterwards"]
+    finding = await change(world, 3)
+    assert (finding.proof, "seen alive afterwards" in finding.why) == (Proof.NOT_PROVEN, True)
+    nas.refuses_change = 0
+    assert (await change(world, 3)).proof is Proof.PROVEN
+    assert nas.plans["s1"] == {"Mikrotik-Rate-Limit": "10M/50M"}
+    assert await doubted(world) == []
 
 
 async def test_a_vlan_that_its_gear_does_not_change_ends_the_session(world: World, nas: Nas) -> None:
@@ -139,9 +275,9 @@ async def test_gear_that_takes_no_change_is_left_alone_until_the_next_login(worl
     finding = await change(world, 2)
     assert finding.proof is Proof.PROVEN
     assert "plan" not in finding.seen
-    assert (nas.changes_asked, nas.asked) == ([], [])
+    assert (nas.changes_asked, nas.disconnects) == ([], [])
 
 
 def test_what_gear_takes_must_be_what_we_send() -> None:
-    with pytest.raises(ValueError, match=r"CONNECT_NAS: 10.0.0.1: coa.0 Input should be 'Tunnel-Type'"):
+    with pytest.raises(ValueError, match=r"CONNECT_NAS: 10.0.0.1: coa.0 is not one of 'Tunnel-Type'"):
         read_nases('{"10.0.0.1": {"secret": "hush", "coa": ["Filter-Id"]}}')

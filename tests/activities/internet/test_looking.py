@@ -280,7 +280,7 @@ async def test_what_its_nas_has_closed_or_what_is_long_over_is_not_asked_about(w
         acctstoptime = now() - interval '2 days' WHERE acctuniqueid = 'old'""",
     )
     assert (await switch(world, 1, on=False)).proof is Proof.PROVEN
-    assert nas.asked == []
+    assert nas.disconnects == []
 
 
 async def test_the_sessions_of_many_accounts_are_read_in_one_statement(world: World, nas: Nas) -> None:

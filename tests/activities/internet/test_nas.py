@@ -11,7 +11,7 @@ import pytest
 from activities.internet.nas import OF_ONE_NAS, NasFleet, left_open, read_nases
 from activities.internet.sessions import Session
 from tests.activities.fixtures import World, access, settings_for
-from tests.activities.internet.gear import SECRET, closed, counted, reopen, session, switch
+from tests.activities.internet.gear import CLOSED, SECRET, reopen, session, session_counts, switch
 from tests.support.router import NOT_REMOVABLE, SESSION_NOT_FOUND, Nas
 from tests.support.waiting import eventually
 from workflows.domain.provisioning.standing import Proof
@@ -43,10 +43,10 @@ async def test_a_nas_with_another_secret_is_as_silent_as_none(world: World, nas:
 async def test_a_nas_that_signs_its_answer_with_another_secret_is_not_believed(world: World, nas: Nas) -> None:
     class Impostor(asyncio.DatagramProtocol):
         def connection_made(self, transport: Any) -> None:
-            self.transport, self.asked = transport, 0
+            self.transport, self.disconnects = transport, 0
 
         def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-            self.asked += 1
+            self.disconnects += 1
             for answer in (b"", b"?", bytes([41, data[1], 0, 20]) + bytes(16)):
                 self.transport.sendto(answer, addr)
 
@@ -57,7 +57,7 @@ async def test_a_nas_that_signs_its_answer_with_another_secret_is_not_believed(w
     try:
         await reopen(world, nas, nas=json.dumps({"127.0.0.0/8": {"secret": SECRET, "port": nas.port}}))
         assert (await switch(world, 1, on=False)).proof is Proof.NOT_PROVEN
-        assert impostor.asked
+        assert impostor.disconnects
     finally:
         transport.close()
 
@@ -66,7 +66,7 @@ async def test_a_session_that_the_nas_does_not_know_is_gone(world: World, nas: N
     await session(world, nas, begun="2026-01-01")
     nas.sessions.clear()
     finding = await switch(world, 1, on=False)
-    assert (finding.proof, counted(finding)) == (Proof.PROVEN, ("1", "1 not found", "1 not found"))
+    assert (finding.proof, session_counts(finding)) == (Proof.PROVEN, ("1", "1 not found", "1 not found"))
 
 
 async def test_a_nas_that_must_sign_and_does_not_is_not_believed(world: World, nas: Nas) -> None:
@@ -101,7 +101,7 @@ async def test_a_nas_without_a_secret_is_not_proven_and_the_remedy_is_told(world
     finding = await switch(world, 1, on=False)
     assert finding.proof is Proof.NOT_PROVEN
     assert "no secret is known for NAS 127.0.0.2. Add it to CONNECT_NAS; session s1 may still be open" in finding.why
-    assert nas.asked == []
+    assert nas.disconnects == []
 
 
 async def test_one_silent_nas_of_two_is_the_one_that_is_named(world: World, nas: Nas) -> None:
@@ -109,7 +109,7 @@ async def test_one_silent_nas_of_two_is_the_one_that_is_named(world: World, nas:
     await session(world, nas, "s2")
     await world.execute("internet", "UPDATE radacct SET nasipaddress = '10.9.9.9' WHERE acctuniqueid = 's2'")
     finding = await switch(world, 1, on=False)
-    assert counted(finding) == ("2", "1 by ACK", "1 by ACK")
+    assert session_counts(finding) == ("2", "1 by ACK", "1 by ACK")
     assert "NAS 10.9.9.9. Add it to CONNECT_NAS; session s2" in finding.why
     assert "s1" not in finding.why
 
@@ -127,8 +127,8 @@ async def test_an_ack_of_what_was_alive_afterwards_is_not_believed_again_but_tha
     await session(world, nas, begun="2026-01-01")
     order = replace(access("acme", 1, on=False), revived=1)
     (finding,) = (await world.internet.ensure(order)).findings
-    assert (finding.proof, counted(finding)) == (Proof.PROVEN, ("1", "1 not found", "1 not found"))
-    assert nas.asked == ["s1", "s1"]
+    assert (finding.proof, session_counts(finding)) == (Proof.PROVEN, ("1", "1 not found", "1 not found"))
+    assert nas.disconnects == ["s1", "s1"]
     await session(world, nas, "s2")
     nas.undead = True
     (finding,) = (await world.internet.ensure(order)).findings
@@ -137,18 +137,49 @@ async def test_an_ack_of_what_was_alive_afterwards_is_not_believed_again_but_tha
         "NAS 127.0.0.2 acknowledged the Disconnect-Request, but the session was seen alive afterwards; "
         "session s2 may still be open"
     )
-    assert counted(finding) == ("2", "1 by ACK, 1 not found", "1 by ACK, 1 not found")
+    assert session_counts(finding) == ("2", "1 by ACK, 1 not found", "1 by ACK, 1 not found")
+
+
+DENIALS: dict[str, tuple[dict[str, Any], str, str]] = {
+    "it acknowledged the end": ({"undead": True}, "now", "acknowledged the Disconnect-Request"),
+    "it did not know the session": ({"refuses": SESSION_NOT_FOUND}, "2026-01-01", "did not know it"),
+}
+
+
+@pytest.mark.parametrize("closed_then", [False, True], ids=["and goes on", "and is closed"])
+@pytest.mark.parametrize(("mood", "begun", "said"), DENIALS.values(), ids=DENIALS)
+async def test_what_accounting_hears_of_after_its_nas_said_that_it_is_gone_is_not_proven_until_it_is_closed(
+    world: World, nas: Nas, mood: dict[str, Any], begun: str, said: str, closed_then: bool
+) -> None:
+    await reopen(world, nas, disconnect_pause_seconds=0.5)
+    await session(world, nas, begun=begun)
+    for name, value in mood.items():
+        setattr(nas, name, value)
+    accounting = await world.admin("internet")  # it is there when the pause begins
+    order = asyncio.create_task(switch(world, 1, on=False))
+    await eventually(lambda: nas.disconnects)
+    await accounting.execute("UPDATE radacct SET acctupdatetime = now()")
+    if closed_then:
+        await accounting.execute(CLOSED, "s1")
+    finding = await order
+    if closed_then:
+        assert (finding.proof, nas.disconnects) == (Proof.PROVEN, ["s1"])
+    else:
+        assert finding.proof is Proof.NOT_PROVEN
+        assert said in finding.why or "does not find it (Error-Cause 503), and accounting heard of it" in finding.why
+        assert nas.disconnects == ["s1", "s1"]
 
 
 async def test_an_ack_is_proof_again_when_the_end_is_accounted_for(world: World, nas: Nas) -> None:
     await reopen(world, nas, disconnect_pause_seconds=0.5)
     await session(world, nas)
     nas.undead = True
+    accounting = await world.admin("internet")  # it is there when the pause begins
     order = asyncio.create_task(world.internet.ensure(replace(access("acme", 1, on=False), revived=1)))
-    await eventually(lambda: nas.asked)
-    await closed(world, "s1")
+    await eventually(lambda: nas.disconnects)
+    await accounting.execute(CLOSED, "s1")
     (finding,) = (await order).findings
-    assert (finding.proof, counted(finding)) == (Proof.PROVEN, ("0", "1 by ACK", "0"))
+    assert (finding.proof, session_counts(finding)) == (Proof.PROVEN, ("0", "1 by ACK", "0"))
 
 
 async def stale_sessions(world: World, count: int, nas: str = "127.0.0.2") -> None:
@@ -169,7 +200,7 @@ async def test_a_silent_nas_is_not_asked_one_by_one(world: World, nas: Nas) -> N
         Proof.NOT_PROVEN,
         "NAS 127.0.0.2 did not answer the Disconnect-Request; 450 sessions may still be open",
     )
-    assert len(set(nas.asked)) <= 2 * OF_ONE_NAS
+    assert len(set(nas.disconnects)) <= 2 * OF_ONE_NAS
 
 
 async def test_a_nas_that_answers_is_asked_about_all_whatever_another_one_does(world: World, nas: Nas) -> None:
@@ -198,7 +229,7 @@ async def test_no_nas_is_waited_for_beyond_the_time_for_all(world: World, nas: N
 )
 def test_two_rounds_must_fit_into_a_try(pause: float, seconds: float, fits: bool) -> None:
     dsns = dict.fromkeys(("directory", "telephony", "internet"), "postgresql://localhost/x")
-    limits = {"disconnect_pause_seconds": pause, "disconnect_seconds": seconds}
+    limits = {"attempt_seconds": 120, "disconnect_pause_seconds": pause, "disconnect_seconds": seconds}
     settings_for(dsns, limits)  # without access gear, nothing is asked
     with nullcontext() if fits else pytest.raises(ValueError, match="CONNECT_DISCONNECT_PAUSE_SECONDS"):
         settings_for(dsns, limits | {"nas": '{"10.0.0.1": {"secret": "hush"}}'})
@@ -211,11 +242,11 @@ def test_two_rounds_must_fit_into_a_try(pause: float, seconds: float, fits: bool
         ("[]", "CONNECT_NAS must be an object"),
         ('{"10.0.0": {"secret": "hush"}}', "CONNECT_NAS: '10.0.0' is no address or network"),
         ('{"10.0.0.1/8": {"secret": "hush"}}', "has host bits set"),
-        ('{"10.0.0.1": {}}', "CONNECT_NAS: 10.0.0.1: secret Field required"),
+        ('{"10.0.0.1": {}}', "CONNECT_NAS: 10.0.0.1: secret is missing"),
         ('{"10.0.0.1": {"secret": ""}}', "CONNECT_NAS: 10.0.0.1: secret"),
         ('{"10.0.0.1": {"secret": "hush", "port": 0}}', "CONNECT_NAS: 10.0.0.1: port"),
-        ('{"10.0.0.1": {"secret": "hush", "prot": 1}}', "CONNECT_NAS: 10.0.0.1: prot"),
-        ('{"10.0.0.1": "hush"}', "CONNECT_NAS: 10.0.0.1: Input should be"),
+        ('{"10.0.0.1": {"secret": "hush", "prot": 1}}', "CONNECT_NAS: 10.0.0.1: There is no field prot"),
+        ('{"10.0.0.1": "hush"}', "CONNECT_NAS: 10.0.0.1: it is not a JSON object"),
     ],
 )
 def test_a_wrong_setting_is_refused_with_its_key_and_without_its_secret(setting: str, words: str) -> None:

@@ -27,7 +27,8 @@ PLAN = replies_of(Access("acme", True, 100, 20, 110))
 
 @dataclass
 class Server(asyncio.DatagramProtocol):
-    """A RADIUS server that says the same to everybody who knows its secret. ``logins`` are the requests it had.
+    """A RADIUS server that says the same to everybody who knows its secret. ``logins`` are the requests it had; one
+    that comes again is answered as before.
 
     ``signs``: its answers have a Message-Authenticator; ``forges``: it is a wrong one. An answer that is right but for
     the signature is what an attacker on the way can make (CVE-2024-3596).
@@ -39,11 +40,15 @@ class Server(asyncio.DatagramProtocol):
     signs: bool = True
     forges: bool = False
     logins: list[AuthPacket] = field(default_factory=list)
+    answered: dict[tuple[bytes, tuple[str, int]], bytes] = field(default_factory=dict)
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        if again := self.answered.get((data, addr)):
+            self.transport.sendto(again, addr)
+            return
         request = AuthPacket(packet=data, secret=self.secret, dict=dictionary())
         if not request.verify_message_authenticator():
             return
@@ -56,7 +61,8 @@ class Server(asyncio.DatagramProtocol):
             reply.message_authenticator = None
         if self.forges:
             reply["Message-Authenticator"] = 16 * b"x"
-        self.transport.sendto(reply.ReplyPacket(), addr)
+        answer = self.answered[data, addr] = reply.ReplyPacket()
+        self.transport.sendto(answer, addr)
 
 
 @pytest_asyncio.fixture

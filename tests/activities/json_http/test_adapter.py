@@ -22,7 +22,7 @@ from activities.settings import Settings
 from tests.activities.fixtures import AT, MASTER_KEY, ONE, THREE, TWO, World, access, lines, settings_for
 from tests.support.json_system import TOKEN, JsonSystem, Thing, json_system
 from tests.support.orders import watched
-from tests.support.waiting import free_port
+from tests.support.waiting import HANGING, free_port
 from workflows.domain.provisioning.ledger import Desired
 from workflows.domain.provisioning.standing import Proof
 from workflows.domain.systems import INTERNET, MAIN, TELEPHONY, SystemInstance
@@ -46,7 +46,7 @@ def telephony(world: World, system: JsonSystem) -> JsonHttpTelephony:
 @pytest.fixture
 def internet(world: World, system: JsonSystem) -> JsonHttpInternet:
     instance = instance_of(settings_at(world, system.url), INTERNET)
-    return JsonHttpInternet.of(instance, world.databases, Evidences(world.databases.directory, 2))
+    return JsonHttpInternet.of(instance, world.databases, Evidences(world.databases.directory, HANGING))
 
 
 async def failure(telephony: JsonHttpTelephony, system: JsonSystem, answer: Response) -> ApplicationError:
@@ -60,7 +60,7 @@ async def failure(telephony: JsonHttpTelephony, system: JsonSystem, answer: Resp
 
 def telephony_at(world: World, url: str, **changes: object) -> JsonHttpTelephony:
     instance = instance_of(settings_at(world, url).model_copy(update=changes), TELEPHONY)
-    return JsonHttpTelephony.of(instance, world.databases, Evidences(world.databases.directory, 2))
+    return JsonHttpTelephony.of(instance, world.databases, Evidences(world.databases.directory, HANGING))
 
 
 def instance_of(settings: Settings, system: str, name: str = MAIN) -> Instance:
@@ -70,7 +70,7 @@ def instance_of(settings: Settings, system: str, name: str = MAIN) -> Instance:
 def settings_at(world: World, url: str) -> Settings:
     addresses = {"json_telephony_url": url, "json_internet_url": url, "master_key": MASTER_KEY.decode()}
     tokens = {"json_telephony_token": TOKEN, "json_internet_token": TOKEN}
-    settings = settings_for(world.dsns, {"lock_seconds": 0.3, "statement_seconds": 0.4, "operation_seconds": 1})
+    settings = settings_for(world.dsns, {})
     return Settings.model_validate(settings.model_dump() | addresses | tokens)
 
 
@@ -266,10 +266,12 @@ async def test_a_redirect_is_not_followed(telephony: JsonHttpTelephony, system: 
         system.answers.append(Response(status_code=307, headers={"Location": f"{other.url}/clients/acme/lines"}))
         with pytest.raises(ApplicationError, match="got 307"):
             await telephony.ensure(lines("acme", 1, one=True))
-        assert other.asked == []
+        assert other.requests == []
 
 
-async def test_a_silent_system_is_unavailable_in_time(telephony: JsonHttpTelephony, system: JsonSystem) -> None:
+@pytest.mark.parametrize("limit", ["statement_seconds", "operation_seconds"])
+async def test_a_silent_system_is_unavailable_in_time(world: World, system: JsonSystem, limit: str) -> None:
+    telephony = telephony_at(world, system.url, **{limit: 0.4})
     system.silent = asyncio.Event()
     with pytest.raises(ApplicationError, match="no answer in time") as failed:
         await telephony.ensure(lines("acme", 1, one=True))
@@ -322,7 +324,7 @@ async def test_lines_of_many_clients_are_looked_at_in_few_requests(
 ) -> None:
     off = [it for n in range(120) for it in watched(f"c{n}", [f"+4420794{n:05}"], datetime.now(UTC))]
     assert (await telephony.observe(off)).trouble == ""
-    assert system.asked == ["GET /v1/lines"] * 3
+    assert system.requests == ["GET /v1/lines"] * 3
 
 
 async def test_what_was_given_up_is_ended_without_its_rates(internet: JsonHttpInternet, system: JsonSystem) -> None:

@@ -103,7 +103,7 @@ async def test_a_look_asks_about_a_part_of_very_many_clients_and_the_next_ones_g
     looks = [await doors.observe(off) for _ in range(3)]
     assert [len(look.sightings) for look in looks] == [50, 50, 50]
     assert {it.watched.client_id for look in looks for it in look.sightings} == {f"c{n}" for n in range(120)}
-    assert len(system.asked) == 150
+    assert len(system.requests) == 150
 
 
 async def test_a_look_finds_a_service_of_the_right_client_in_use_again(

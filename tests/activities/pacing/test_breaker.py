@@ -50,7 +50,9 @@ def condition_of(breaker: Breaker) -> Condition:
 Preparing = Callable[[Breaker, Clock], None]
 
 
-def admitted(breaker: Breaker, clock: Clock, rank: Rank, seconds: float, every: float = 0.1, who: str = "x") -> int:
+def count_admitted(
+    breaker: Breaker, clock: Clock, rank: Rank, seconds: float, every: float = 0.1, who: str = "x"
+) -> int:
     """How many attempts of this rank get in, of clients that ask again and again."""
     times = round(seconds / every)
     return sum(breaker.admit(f"{who}{n}", rank, clock.pass_(every)) is None for n in range(times))
@@ -84,8 +86,8 @@ def test_so_many_clients_in_a_row_break_it_and_a_success_between_does_not(breake
 def test_while_it_fails_there_is_one_attempt_per_pace(breaker: Breaker, clock: Clock, rank: Rank) -> None:
     break_(breaker, clock)
     clock.pass_(60)
-    admitted(breaker, clock, rank, 20)
-    assert admitted(breaker, clock, rank, 500) == 100
+    count_admitted(breaker, clock, rank, 20)
+    assert count_admitted(breaker, clock, rank, 500) == 100
 
 
 def test_however_long_nobody_asked_no_more_than_two_go_at_once(breaker: Breaker, clock: Clock) -> None:
@@ -99,8 +101,8 @@ def test_the_first_success_means_recovery_and_attempts_are_admitted_at_the_drain
 ) -> None:
     mend(breaker, clock)
     assert (breaker.condition, breaker.recoveries) == (Condition.RECOVERING, 1)
-    admitted(breaker, clock, Rank.BULK, 10, every=0.01)
-    assert admitted(breaker, clock, Rank.BULK, 100, every=0.01) == pytest.approx(500, abs=1)
+    count_admitted(breaker, clock, Rank.BULK, 10, every=0.01)
+    assert count_admitted(breaker, clock, Rank.BULK, 100, every=0.01) == pytest.approx(500, abs=1)
 
 
 def test_it_works_again_once_nobody_was_turned_away_for_a_while(breaker: Breaker, clock: Clock) -> None:
@@ -134,7 +136,7 @@ def test_an_operators_attempt_is_admitted_before_those_that_wait_already(
     breaker: Breaker, clock: Clock, prepare: Preparing
 ) -> None:
     prepare(breaker, clock)
-    admitted(breaker, clock, Rank.BULK, 60)
+    count_admitted(breaker, clock, Rank.BULK, 60)
     waits = 5.0 if prepare is break_ else 0.2
     delay = breaker.admit("operator", Rank.OPERATOR, clock.now)
     clock.pass_(delay.total_seconds() if delay else 0)
@@ -151,7 +153,7 @@ def test_while_more_urgent_ones_take_every_token_the_others_get_none(
     breaker: Breaker, clock: Clock, prepare: Preparing, first: Rank, then: Rank
 ) -> None:
     prepare(breaker, clock)
-    admitted(breaker, clock, first, 60, every=0.05)
+    count_admitted(breaker, clock, first, 60, every=0.05)
     before = 0
     for n in range(2000):
         now = clock.pass_(0.05)
@@ -181,8 +183,8 @@ def test_nobody_comes_again_later_than_the_horizon_and_not_all_at_once(breaker: 
 def test_a_clock_that_is_set_back_neither_stops_nor_opens_it(breaker: Breaker, clock: Clock) -> None:
     break_(breaker, clock)
     clock.pass_(-3600)
-    admitted(breaker, clock, Rank.BULK, 20)
-    assert admitted(breaker, clock, Rank.BULK, 50) == 10
+    count_admitted(breaker, clock, Rank.BULK, 20)
+    assert count_admitted(breaker, clock, Rank.BULK, 50) == 10
 
 
 def test_a_rank_follows_the_priority() -> None:
@@ -201,6 +203,23 @@ def test_a_client_whose_time_runs_out_while_the_system_recovers_is_to_be_woken_u
     assert breaker.gave_up == {"late": clock.now}
     assert breaker.admit("late", Rank.TIMER, clock.pass_(5)) is None
     assert breaker.gave_up == {}
+
+
+def test_a_client_whose_workflow_heard_of_no_success_is_to_be_woken_also_when_the_system_fails_meanwhile(
+    breaker: Breaker, clock: Clock
+) -> None:
+    breaker.succeeded("late", clock.now, too_late=True)
+    at = clock.now
+    break_(breaker, clock)
+    assert condition_of(breaker) is Condition.FAILING
+    assert breaker.late() == {"late": at}
+    breaker.woken({"late": clock.now + timedelta(hours=1)})
+    assert breaker.late() == {"late": at}, "it is late anew"
+    breaker.woken({"late": at})
+    assert breaker.late() == {}
+    breaker.succeeded("late", clock.now, too_late=True)
+    breaker.succeeded("late", clock.now)
+    assert breaker.late() == {}
 
 
 def test_clients_that_do_not_come_again_are_to_be_woken_once_the_system_works(breaker: Breaker, clock: Clock) -> None:

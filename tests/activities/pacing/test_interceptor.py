@@ -115,6 +115,14 @@ async def test_an_attempt_without_time_to_come_again_is_noted_for_a_recovery(des
     assert breaker.gave_up == {"late": desk.now}
 
 
+async def test_a_success_that_comes_when_the_attempt_is_over_is_noted_for_its_workflow_does_not_hear_of_it(
+    desk: ClientService,
+) -> None:
+    await desk.attempt(lines("early", 1, one=True), begun=100)
+    await desk.attempt(lines("late", 1, one=True), begun=119.5)
+    assert desk.pacing.breakers[PHONES].late() == {"late": desk.now}
+
+
 async def test_an_attempt_on_a_failing_system_is_turned_away_at_once_and_says_why(desk: ClientService) -> None:
     await desk.fail()
     refusal = await turned_away(desk, lines("acme", 1, one=True))
@@ -184,7 +192,7 @@ def test_what_a_database_has_against_a_row_is_told_from_what_it_has_against_us(
     assert is_of_a_row(translated(error, world.databases.of(TELEPHONY))) is of_a_row
 
 
-def found(*proofs: Proof) -> Evidence:
+def evidence_of(*proofs: Proof) -> Evidence:
     """An evidence with these proofs, of one line after the other."""
     why = f"calls and registrations unknown: http://kamailio did not answer about {ONE.removeprefix('+')}"
     findings = [
@@ -209,14 +217,14 @@ NOTHING, SOMETHING, REFUSED = (
 async def test_a_system_that_nothing_can_be_seen_of_fails(
     desk: ClientService, proofs: tuple[Proof, ...], condition: Condition
 ) -> None:
-    desk.work.evidence = found(*proofs)
+    desk.work.evidence = evidence_of(*proofs)
     for n in range(3):
         await desk.attempt(lines(f"c{n}", 1, one=False, two=False))
     assert desk.pacing.condition(PHONES) is condition
 
 
 async def test_what_is_told_of_silence_is_short_and_names_no_line(desk: ClientService) -> None:
-    desk.work.evidence = found(*NOTHING)
+    desk.work.evidence = evidence_of(*NOTHING)
     for n in range(3):
         await desk.attempt(lines(f"c{n}", 1, one=False))
     refusal = await turned_away(desk, lines("acme", 1, one=True))
@@ -231,11 +239,11 @@ async def test_what_is_told_of_silence_is_short_and_names_no_line(desk: ClientSe
 
 async def test_what_is_proven_in_part_neither_breaks_nor_mends(desk: ClientService) -> None:
     for proofs in (NOTHING, SOMETHING, NOTHING, SOMETHING, NOTHING):
-        desk.work.evidence = found(*proofs)
+        desk.work.evidence = evidence_of(*proofs)
         await desk.attempt(lines(f"c{len(desk.work.begun)}", 1, one=False))
     assert desk.pacing.condition(PHONES) is Condition.FAILING
     desk.now += timedelta(seconds=60)
-    desk.work.evidence = found(*SOMETHING)
+    desk.work.evidence = evidence_of(*SOMETHING)
     await desk.attempt(lines("acme", 1, one=False))
     assert desk.pacing.condition(PHONES) is Condition.FAILING
     desk.now += timedelta(seconds=60)

@@ -40,4 +40,4 @@ async def test_a_fault_of_ours_is_reported_and_the_next_look_goes_well(capsys: p
     assert not running.done()
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
-    assert capsys.readouterr().out.count("recovery_held_up") == 2
+    assert capsys.readouterr().out.count("] recovery_held_up") == 2, "and a traceback may quote its name"

@@ -15,7 +15,7 @@ DATABASES = ("telephony",)
 LONG_AGO = timedelta(hours=1)
 
 
-def found(observed: Observed) -> dict[str, tuple[Life, str]]:
+def lives_of(observed: Observed) -> dict[str, tuple[Life, str]]:
     return {it.watched.subject: (it.life, it.how) for it in observed.sightings}
 
 
@@ -28,7 +28,7 @@ async def test_what_is_in_service_or_registered_is_found_in_one_statement_and_no
     world.took()
     observed = await world.telephony.observe(watched("acme", [ONE, TWO, THREE], datetime.now(UTC)))
     assert world.took() == 1
-    assert found(observed) == {ONE: (Life.ALIVE, "in service"), TWO: (Life.ALIVE, "registered (1)")}
+    assert lives_of(observed) == {ONE: (Life.ALIVE, "in service"), TWO: (Life.ALIVE, "registered (1)")}
     assert await world.rows("telephony", "SELECT * FROM subscriber ORDER BY 1") == before
     assert len(await world.rows("telephony", "SELECT FROM location")) == 1
 
@@ -38,13 +38,13 @@ async def test_a_line_that_another_client_has_by_now_is_watched_no_longer(world:
     await world.telephony.ensure(lines("bolt", 1, one=True))
     await world.telephone(ONE)
     observed = await world.telephony.observe(watched("acme", [ONE], datetime.now(UTC)))
-    assert found(observed) == {ONE: (Life.OVER, "")}
+    assert lives_of(observed) == {ONE: (Life.OVER, "")}
 
 
 async def test_a_line_is_watched_for_as_long_as_settings_say(world: World) -> None:
     await world.telephony.ensure(lines("acme", 1, one=False, two=False))
     off = watched("acme", [ONE], datetime.now(UTC)) + watched("acme", [TWO], datetime.now(UTC) - LONG_AGO)
-    assert found(await world.telephony.observe(off)) == {TWO: (Life.OVER, "")}
+    assert lives_of(await world.telephony.observe(off)) == {TWO: (Life.OVER, "")}
 
 
 async def test_what_a_server_has_in_memory_is_found_and_a_server_that_is_silent_ends_no_watch(world: World) -> None:
@@ -53,12 +53,12 @@ async def test_what_a_server_has_in_memory_is_found_and_a_server_that_is_silent_
         await world.telephony.ensure(lines("acme", 1, one=True))
         await world.telephony.ensure(lines("acme", 2, one=False))
         off = watched("acme", [ONE], datetime.now(UTC) - LONG_AGO)
-        assert found(await world.telephony.observe(off)) == {ONE: (Life.OVER, "")}
+        assert lives_of(await world.telephony.observe(off)) == {ONE: (Life.OVER, "")}
         exchange.registered = {f"{ONE.removeprefix('+')}@sip.test"}
         registered = "registered in the memory of a server (1)"
-        assert found(await world.telephony.observe(off)) == {ONE: (Life.ALIVE, registered)}
+        assert lives_of(await world.telephony.observe(off)) == {ONE: (Life.ALIVE, registered)}
         exchange.registered, exchange.calls = set(), {1: (ONE.removeprefix("+"), "4930123456", TALKING)}
-        assert found(await world.telephony.observe(off)) == {ONE: (Life.ALIVE, "in a call (1)")}
+        assert lives_of(await world.telephony.observe(off)) == {ONE: (Life.ALIVE, "in a call (1)")}
         assert set(exchange.calls) == {1}, "nothing is ended by looking"
     await world.open(limits={"sip_rpc_urls": f"http://127.0.0.1:{free_port()}/RPC"})
     observed = await world.telephony.observe(off)
@@ -73,6 +73,6 @@ async def test_servers_are_asked_about_a_part_at_a_time_and_about_everything_in_
     async with Exchange() as exchange:
         await world.open(limits={"sip_rpc_urls": exchange.url})
         off = watched("acme", [ONE, TWO, THREE], datetime.now(UTC) - LONG_AGO)
-        first, second = [found(await world.telephony.observe(off)) for _ in range(2)]
+        first, second = [lives_of(await world.telephony.observe(off)) for _ in range(2)]
         assert len(first) == 2, "what nobody was asked about may still come"
         assert first.keys() | second.keys() == {ONE, TWO, THREE}

@@ -90,18 +90,18 @@ async def test_no_word_of_a_refused_row_is_told(
     findings = (await world.telephony.ensure(all_three(2, on=False))).findings
     with pytest.raises(ApplicationError) as raised:
         await world.telephony.ensure(lines("acme", 3, two=False))
-    texts = [findings[1].why, *everything_told(raised.value), caplog.text, *capsys.readouterr()]
+    texts = [findings[1].why, *texts_of(raised.value), caplog.text, *capsys.readouterr()]
     assert findings[1].proof is FAILED
     for secret in secrets[0]:
         assert not [text for text in texts if secret in text]
 
 
-def everything_told(error: BaseException | None) -> list[str]:
+def texts_of(error: BaseException | None) -> list[str]:
     """What Temporal keeps of an error: its words and those of what it came from, as its SDK follows that."""
     if error is None:
         return []
     came_from = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    return [str(error), *everything_told(came_from)]
+    return [str(error), *texts_of(came_from)]
 
 
 async def test_a_check_is_told_by_its_name(world: World) -> None:

@@ -16,7 +16,7 @@ from activities.telephony.kamailio_rpc import Servers
 from tests.activities.fixtures import DOMAIN, ONE, THREE, TWO, World, lines, settings_for
 from tests.support.exchange import RINGING, TALKING, Exchange
 from tests.support.orders import line_order, watched
-from tests.support.waiting import free_port
+from tests.support.waiting import HANGING, free_port
 from workflows.domain.provisioning.standing import Proof
 from workflows.domain.text import LONGEST_FOREIGN, hidden_in
 from workflows.ports import Finding, Observed
@@ -29,8 +29,8 @@ SOMEBODY = "4930123456"
 
 @pytest_asyncio.fixture
 async def exchange(world: World, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Exchange]:
-    """A server that the world's telephony asks, and that has 0.3 seconds to answer."""
-    monkeypatch.setattr(kamailio_rpc, "ANSWER", 0.3)
+    """A server that the world's telephony asks, and that may take its time to answer."""
+    monkeypatch.setattr(kamailio_rpc, "ANSWER", HANGING)
     monkeypatch.setattr(kamailio_rpc, "HANG_UP", 0.2)
     async with Exchange() as exchange:
         await world.open(limits={"sip_rpc_urls": exchange.url})
@@ -38,7 +38,7 @@ async def exchange(world: World, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
         yield exchange
 
 
-async def ceased(world: World) -> Finding:
+async def cease(world: World) -> Finding:
     """What is found of line ONE when it goes off. TWO stays in service, and needs no server."""
     one, two = (await world.telephony.ensure(lines("acme", 2, one=False, two=True))).findings
     assert two.proof is Proof.PROVEN
@@ -53,7 +53,7 @@ async def look(world: World) -> Observed:
 
 async def test_lines_that_go_on_ask_no_server(world: World, exchange: Exchange) -> None:
     await world.telephony.ensure(lines("acme", 2, one=True, two=True, three=True))
-    assert exchange.asked == []
+    assert exchange.requests == []
 
 
 async def test_a_line_that_goes_off_loses_its_calls_and_registrations_and_others_keep_theirs(
@@ -65,7 +65,7 @@ async def test_a_line_that_goes_off_loses_its_calls_and_registrations_and_others
         2: (SOMEBODY, NUMBER_ONE, TALKING),
         3: (SOMEBODY, NUMBER_TWO, TALKING),
     }
-    found = await ceased(world)
+    found = await cease(world)
     assert (found.proof, found.seen["calls"], found.seen["registrations_by_rpc"]) == (Proof.PROVEN, "0", "0")
     assert exchange.registered == {AOR_TWO}
     assert set(exchange.calls) == {3}
@@ -75,14 +75,14 @@ async def test_every_server_is_asked(world: World, exchange: Exchange) -> None:
     async with Exchange(registered={AOR_ONE}) as other:
         await world.open(limits={"sip_rpc_urls": f"{exchange.url}, {other.url}"})
         exchange.calls = {1: (NUMBER_ONE, SOMEBODY, TALKING)}
-        assert (await ceased(world)).proof is Proof.PROVEN
+        assert (await cease(world)).proof is Proof.PROVEN
         assert (other.registered, exchange.calls) == (set(), {})
 
 
 async def test_calls_may_finish_and_are_counted(world: World, exchange: Exchange) -> None:
     await world.open(limits={"sip_rpc_urls": exchange.url, "calls_in_progress": "finish"})
     exchange.calls = {1: (NUMBER_ONE, SOMEBODY, TALKING), 2: (SOMEBODY, NUMBER_ONE, RINGING)}
-    found = await ceased(world)
+    found = await cease(world)
     assert found.proof is Proof.PROVEN
     assert (found.seen["calls"], found.seen["ringing"]) == ("1", "1")
     assert (await look(world)).sightings == []
@@ -102,15 +102,24 @@ async def test_a_call_that_does_not_end_is_not_proven_and_its_end_is_asked_for_o
     world: World, exchange: Exchange
 ) -> None:
     exchange.calls, exchange.stubborn = {1: (NUMBER_ONE, SOMEBODY, TALKING)}, True
-    found = await ceased(world)
+    found = await cease(world)
     assert found.proof is Proof.NOT_PROVEN
     assert "in a call (1)" in found.why
-    assert exchange.asked.count(("dlg.end_dlg", [7, 1])) == 1
+    assert exchange.requests.count(("dlg.end_dlg", [7, 1])) == 1
+
+
+async def test_a_server_that_is_slow_to_say_which_calls_there_are_is_told_to_end_them(
+    world: World, exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kamailio_rpc, "HANG_UP", 0.0)
+    exchange.calls = {1: (NUMBER_ONE, SOMEBODY, TALKING)}
+    assert (await cease(world)).proof is Proof.PROVEN
+    assert exchange.calls == {}
 
 
 async def test_a_call_that_still_rings_is_not_proven(world: World, exchange: Exchange) -> None:
     exchange.calls = {1: (SOMEBODY, NUMBER_ONE, RINGING)}
-    found = await ceased(world)
+    found = await cease(world)
     assert (found.proof, found.seen["ringing"]) == (Proof.NOT_PROVEN, "1")
     assert "still rings" in found.why
 
@@ -168,9 +177,9 @@ async def test_a_server_that_does_not_say_leaves_the_line_not_proven(
     world: World, exchange: Exchange, monkeypatch: pytest.MonkeyPatch, fault: Callable[[Exchange], None], words: str
 ) -> None:
     fault(exchange)
-    if fault is not silent:
-        monkeypatch.setattr(kamailio_rpc, "ANSWER", 60.0)  # what is answered may take its time to arrive
-    found = await ceased(world)
+    if fault is silent:
+        monkeypatch.setattr(kamailio_rpc, "ANSWER", 0.3)
+    found = await cease(world)
     assert found.proof is Proof.NOT_PROVEN
     assert found.why.startswith(f"calls and registrations unknown: {exchange.name} ")
     assert found.seen["calls"] == "unknown"
@@ -185,21 +194,27 @@ async def test_a_server_that_does_not_say_leaves_the_line_not_proven(
 async def test_an_address_where_nobody_listens_is_a_server_that_did_not_answer(world: World) -> None:
     await world.telephony.ensure(lines("acme", 1, one=True, two=True))
     await world.open(limits={"sip_rpc_urls": f"http://127.0.0.1:{free_port()}/RPC"})
-    assert (await ceased(world)).why.endswith("did not answer")
+    assert (await cease(world)).why.endswith("did not answer")
 
 
-async def test_a_silent_server_is_not_waited_for_line_by_line(world: World, exchange: Exchange) -> None:
+async def test_a_silent_server_is_not_waited_for_line_by_line(
+    world: World, exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
     numbers = [f"+4420794610{i:02}" for i in range(40)]
     await world.telephony.ensure(line_order("acme", 2, dict.fromkeys(numbers, True)))
     exchange.silent, exchange.taken = True, 0
+    monkeypatch.setattr(kamailio_rpc, "ANSWER", 0.3)
     order = line_order("acme", 3, {**dict.fromkeys(numbers, False), THREE: True})
     findings = (await world.telephony.ensure(order)).findings
     assert {finding.subject for finding in findings if finding.proof is Proof.PROVEN} == {THREE}
     assert exchange.taken < len(numbers) / 2, "those that are under way at once, and no more"
 
 
-async def test_a_line_that_the_system_does_not_know_needs_no_server(world: World, exchange: Exchange) -> None:
+async def test_a_line_that_the_system_does_not_know_needs_no_server(
+    world: World, exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
     exchange.silent = True
+    monkeypatch.setattr(kamailio_rpc, "ANSWER", 0.3)
     (found,) = (await world.telephony.ensure(lines("acme", 2, three=False))).findings
     assert (found.subject, found.proof, found.seen["in_service"]) == (THREE, Proof.PROVEN, "absent")
 
@@ -212,13 +227,15 @@ async def test_a_new_secret_ends_registrations_in_memory_and_lets_calls_go_on(wo
 
 
 async def test_a_new_secret_is_proven_only_when_every_server_has_forgotten_the_old_telephone(
-    world: World, exchange: Exchange
+    world: World, exchange: Exchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     exchange.registered, exchange.silent = {AOR_ONE}, True
     order = lines("acme", 2, version=2, one=True)
-    for _ in range(2):
-        (found,) = (await world.telephony.ensure(order)).findings
-        assert found.proof is Proof.NOT_PROVEN
+    with monkeypatch.context() as impatient:
+        impatient.setattr(kamailio_rpc, "ANSWER", 0.3)
+        for _ in range(2):
+            (found,) = (await world.telephony.ensure(order)).findings
+            assert found.proof is Proof.NOT_PROVEN
     exchange.silent = False
     assert (await world.telephony.ensure(order)).complete
     assert exchange.registered == set()
@@ -232,14 +249,14 @@ class Stall:
 
     def __init__(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         self.reached, self.go_on = asyncio.Event(), asyncio.Event()
-        cut = world.telephony.servers.cut
+        end = world.telephony.servers.end
 
         async def late(*values: Any, **named: Any) -> Any:
             self.reached.set()
             await self.go_on.wait()
-            return await cut(*values, **named)
+            return await end(*values, **named)
 
-        monkeypatch.setattr(world.telephony.servers, "cut", late)
+        monkeypatch.setattr(world.telephony.servers, "end", late)
 
 
 @pytest.mark.parametrize("version", [1, 2], ids=["off", "rotated"])
@@ -296,11 +313,19 @@ async def test_servers_that_take_longer_than_an_activity_may_leave_the_line_not_
     world: World, exchange: Exchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kamailio_rpc, "ANSWER", 3600.0)
-    await world.open(
-        limits={"sip_rpc_urls": exchange.url, "attempt_seconds": 6, "record_seconds": 0.3, "operation_seconds": 1.5}
-    )
     exchange.silent = True
-    found = await ceased(world)
+    end, ends = world.telephony.servers.end, list[float]()
+
+    async def soon(lines: Any, ceased: Any, still: Any, until: float, *, end_calls: bool) -> Any:
+        """Hardly any of the activity's time is left when the servers are asked."""
+        ends.append(until)
+        return await end(lines, ceased, still, asyncio.get_running_loop().time() + 0.2, end_calls=end_calls)
+
+    begun = asyncio.get_running_loop().time()
+    monkeypatch.setattr(world.telephony.servers, "end", soon)
+    found = await cease(world)
+    [until] = ends
+    assert begun < until <= asyncio.get_running_loop().time() + world.settings.activity_seconds
     assert found.proof is Proof.NOT_PROVEN
     assert found.why.endswith("did not answer everything in time")
 
@@ -338,10 +363,10 @@ def test_a_secret_that_cannot_end_an_address_is_refused_and_not_shown(wrong: str
 
 
 async def test_the_path_of_a_server_is_in_no_text_of_ours(
-    world: World, exchange: Exchange, capfd: pytest.CaptureFixture[str]
+    world: World, exchange: Exchange, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """It ends in the secret that lets whoever knows it end every call."""
-    await ceased(world)
+    await cease(world)
     exchange.paths, secret = set(), "s3cret-" * 5
     for settings in ({"sip_rpc_secret": secret}, {"sip_rpc_urls": f"http://user:{secret}@{exchange.url[7:]}/{secret}"}):
         limits = {"sip_rpc_urls": exchange.url, **settings}
@@ -350,7 +375,10 @@ async def test_the_path_of_a_server_is_in_no_text_of_ours(
         for fault in (silent, garbled, foreign, odd, without_dialog, refusing):
             exchange.silent, exchange.says, exchange.lacks, exchange.status = False, b"", (), 200
             fault(exchange)
-            observed = await look(world)
+            with monkeypatch.context() as impatient:
+                if fault is silent:
+                    impatient.setattr(kamailio_rpc, "ANSWER", 0.3)
+                observed = await look(world)
             assert observed.trouble
             assert secret not in str(observed)
         exchange.silent, exchange.says, exchange.lacks, exchange.status = False, b"", (), 200
@@ -363,7 +391,7 @@ async def test_a_server_that_does_not_take_our_path_is_told_with_what_to_check(
     world: World, exchange: Exchange
 ) -> None:
     refusing(exchange)
-    why = (await ceased(world)).why
+    why = (await cease(world)).why
     assert f"{exchange.name} does not take ul.lookup from us (HTTP 404)" in why
     assert "CONNECT_SIP_RPC_SECRET" in why
 

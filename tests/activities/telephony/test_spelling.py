@@ -50,7 +50,7 @@ async def logins(world: World) -> dict[str, tuple[int, str]]:
     return {name: (on, digest) for name, on, digest in rows}
 
 
-async def found(world: World, revision: int, *, on: bool, number: str = ONE) -> Finding:
+async def finding_of(world: World, revision: int, *, on: bool, number: str = ONE) -> Finding:
     (finding,) = (await world.telephony.ensure(line_order("acme", revision, {number: on}))).findings
     return finding
 
@@ -75,13 +75,13 @@ async def test_a_line_that_is_there_otherwise_spelt_is_taken_on_and_never_made_a
     await world.open(limits={"sip_country": country})
     await subscriber(world, username)
     await registered(world, username)
-    on = await found(world, 1, on=True)
+    on = await finding_of(world, 1, on=True)
     assert (on.proof, on.in_service, on.seen["secret"]) == (Proof.PROVEN, True, "its own")
     assert (on.seen["known_as"], on.seen["registrations"]) == (f"{username}@{DOMAIN}", "1"), "it stays registered"
-    off = await found(world, 2, on=False)
+    off = await finding_of(world, 2, on=False)
     assert (off.proof, off.in_service, off.seen["registrations"]) == (Proof.PROVEN, False, "0")
     assert await logins(world) == {f"{username}@{DOMAIN}": (0, "handmade")}
-    await found(world, 3, on=True)
+    await finding_of(world, 3, on=True)
     assert await logins(world) == {f"{username}@{DOMAIN}": (1, "handmade")}
 
 
@@ -89,8 +89,8 @@ async def test_a_line_that_is_there_otherwise_spelt_is_taken_on_and_never_made_a
 async def test_a_line_is_the_same_in_any_domain(world: World, domain: str) -> None:
     await subscriber(world, "442079460001", domain)
     await registered(world, "442079460001", domain)
-    assert (await found(world, 1, on=True)).proof is Proof.PROVEN
-    off = await found(world, 2, on=False)
+    assert (await finding_of(world, 1, on=True)).proof is Proof.PROVEN
+    off = await finding_of(world, 2, on=False)
     assert (off.proof, off.seen["registrations"]) == (Proof.PROVEN, "0")
     assert await logins(world) == {f"442079460001@{domain}": (0, "handmade")}
 
@@ -101,12 +101,12 @@ async def test_twins_from_before_go_off_and_on_together(world: World) -> None:
         await registered(world, username)
     await registered(world, "00442079460001", None)
     await subscriber(world, "442079460001", "second.test")
-    off = await found(world, 1, on=False)
+    off = await finding_of(world, 1, on=False)
     assert (off.proof, off.seen["in_service"], off.seen["registrations"]) == (Proof.PROVEN, "0 of 3", "0")
     assert {on for on, _ in (await logins(world)).values()} == {0}
-    assert (await found(world, 2, on=True)).seen["in_service"] == "3 of 3"
+    assert (await finding_of(world, 2, on=True)).seen["in_service"] == "3 of 3"
     await world.execute("telephony", "UPDATE subscriber SET in_service = 0 WHERE domain = 'second.test'")
-    await found(world, 3, on=False)
+    await finding_of(world, 3, on=False)
     await world.execute("telephony", "UPDATE subscriber SET in_service = 1 WHERE domain = 'second.test'")
     assert await alive(world, ONE) == {ONE: "in service as 442079460001@second.test"}
 
@@ -116,8 +116,8 @@ async def test_a_national_spelling_is_the_line_where_settings_name_the_country(w
     await world.open(limits=GB)
     await subscriber(world, username)
     await registered(world, username)
-    assert (await found(world, 1, on=True)).seen["known_as"] == f"{username}@{DOMAIN}"
-    assert (await found(world, 2, on=False)).proof is Proof.PROVEN
+    assert (await finding_of(world, 1, on=True)).seen["known_as"] == f"{username}@{DOMAIN}"
+    assert (await finding_of(world, 2, on=False)).proof is Proof.PROVEN
     assert await logins(world) == {f"{username}@{DOMAIN}": (0, "handmade")}
 
 
@@ -126,20 +126,20 @@ async def test_a_national_spelling_without_a_country_gets_no_twin_and_says_what_
     world: World, username: str
 ) -> None:
     await subscriber(world, username)
-    on = await found(world, 1, on=True)
+    on = await finding_of(world, 1, on=True)
     assert (on.proof, on.in_service) == (Proof.FAILED, False)
     assert f"not created: subscriber has {username}@{DOMAIN}, which may be this line. Set CONNECT_SIP_COUNTRY" in on.why
-    off = await found(world, 2, on=False)
+    off = await finding_of(world, 2, on=False)
     assert (off.proof, await logins(world)) == (Proof.FAILED, {f"{username}@{DOMAIN}": (1, "handmade")})
     assert f"subscriber has {username}@{DOMAIN} in service, which may be this line" in off.why
     await world.open(limits=US)
-    assert (await found(world, 3, on=False)).proof is Proof.PROVEN, "a number of another country"
+    assert (await finding_of(world, 3, on=False)).proof is Proof.PROVEN, "a number of another country"
 
 
 async def test_a_registration_under_a_doubtful_spelling_is_failed(world: World) -> None:
-    await found(world, 1, on=True)
+    await finding_of(world, 1, on=True)
     await registered(world, "02079460001")
-    off = await found(world, 2, on=False)
+    off = await finding_of(world, 2, on=False)
     assert off.proof is Proof.FAILED
     assert f"02079460001@{DOMAIN} is registered, which may be this line" in off.why
 
@@ -152,8 +152,8 @@ async def test_what_only_looks_like_the_number_is_left_alone(
     await world.open(limits=settings)
     await subscriber(world, username)
     await registered(world, username)
-    await found(world, 1, on=True)
-    assert (await found(world, 2, on=False)).proof is Proof.PROVEN
+    await finding_of(world, 1, on=True)
+    assert (await finding_of(world, 2, on=False)).proof is Proof.PROVEN
     assert (await logins(world))[f"{username}@{DOMAIN}"] == (1, "handmade")
     assert len(await world.rows("telephony", "SELECT FROM location")) == 1
 
@@ -164,8 +164,8 @@ async def test_a_spelling_that_is_the_number_of_another_line_of_ours_is_that_lin
     american, egyptian = "+12079460001", "+2079460001"
     await world.telephony.ensure(line_order("bolt", 1, {egyptian: True}))
     await registered(world, "2079460001")
-    assert (await found(world, 1, on=True, number=american)).proof is Proof.PROVEN
-    assert (await found(world, 2, on=False, number=american)).proof is Proof.PROVEN
+    assert (await finding_of(world, 1, on=True, number=american)).proof is Proof.PROVEN
+    assert (await finding_of(world, 2, on=False, number=american)).proof is Proof.PROVEN
     assert {name: on for name, (on, _) in (await logins(world)).items()} == {
         f"2079460001@{DOMAIN}": 1,
         f"12079460001@{DOMAIN}": 0,
@@ -176,7 +176,7 @@ async def test_a_spelling_that_is_the_number_of_another_line_of_ours_is_that_lin
 async def test_rotating_gives_every_spelling_the_new_secret_of_its_own_name(world: World) -> None:
     for username in ("442079460001", "+442079460001"):
         await subscriber(world, username)
-    await found(world, 1, on=True)
+    await finding_of(world, 1, on=True)
     await world.telephony.ensure(line_order("acme", 2, {ONE: True}, secret_version=2))
     password = sip_password(MASTER_KEY, "acme", ONE, 2)
     assert await logins(world) == {
@@ -187,7 +187,7 @@ async def test_rotating_gives_every_spelling_the_new_secret_of_its_own_name(worl
 async def test_a_number_let_again_leaves_no_old_secret_in_any_spelling(world: World) -> None:
     await subscriber(world, "+442079460001")
     await subscriber(world, "00442079460001", "second.test")
-    await found(world, 1, on=True)
+    await finding_of(world, 1, on=True)
     await world.telephony.ensure(lines("bolt", 1, one=True))
     assert "handmade" not in {digest for _, digest in (await logins(world)).values()}
 
@@ -208,17 +208,17 @@ ALIASED = [
 async def test_another_login_by_which_the_number_is_reached_is_failed_while_it_is_in_service(
     world: World, alias: str
 ) -> None:
-    await found(world, 1, on=True)
+    await finding_of(world, 1, on=True)
     await script(world, ALIASES)
     await world.execute("telephony", alias)
-    assert (await found(world, 2, on=False)).proof is Proof.PROVEN, "nobody is behind it"
+    assert (await finding_of(world, 2, on=False)).proof is Proof.PROVEN, "nobody is behind it"
     await subscriber(world, "reception")
-    off = await found(world, 3, on=False)
+    off = await finding_of(world, 3, on=False)
     assert off.proof is Proof.FAILED
     assert "to reception@sip.test, which is in service. Delete the row" in off.why
-    assert (await found(world, 4, on=True)).proof is Proof.PROVEN
+    assert (await finding_of(world, 4, on=True)).proof is Proof.PROVEN
     await world.execute("telephony", "UPDATE subscriber SET in_service = 0 WHERE username = 'reception'")
-    assert (await found(world, 5, on=False)).proof is Proof.PROVEN
+    assert (await finding_of(world, 5, on=False)).proof is Proof.PROVEN
 
 
 @pytest.mark.parametrize("alias", ALIASED)
@@ -226,7 +226,7 @@ async def test_a_line_that_is_there_under_another_name_gets_no_twin(world: World
     await script(world, ALIASES)
     await world.execute("telephony", alias)
     await subscriber(world, "reception")
-    on = await found(world, 1, on=True)
+    on = await finding_of(world, 1, on=True)
     assert (on.proof, set(await logins(world))) == (Proof.FAILED, {"reception@sip.test"})
     assert "not created: " in on.why
 
@@ -235,19 +235,19 @@ async def test_an_alias_of_the_line_itself_lets_nobody_in(world: World) -> None:
     await script(world, ALIASES)
     await world.execute("telephony", "INSERT INTO dbaliases VALUES ('101', '', '442079460001', 'sip.test')")
     await world.execute("telephony", "INSERT INTO dbaliases VALUES ('+442079460001', '', '442079460001', 'sip.test')")
-    await found(world, 1, on=True)
-    assert (await found(world, 2, on=False)).proof is Proof.PROVEN
+    await finding_of(world, 1, on=True)
+    assert (await finding_of(world, 2, on=False)).proof is Proof.PROVEN
 
 
 async def test_other_names_that_cannot_be_read_are_not_proven(world: World) -> None:
-    await found(world, 1, on=True)
+    await finding_of(world, 1, on=True)
     await script(world, ALIASES)
     await world.execute("telephony", "REVOKE ALL ON dbaliases FROM PUBLIC")
     await with_few_rights(world)
-    off = await found(world, 2, on=False)
+    off = await finding_of(world, 2, on=False)
     assert off.proof is Proof.NOT_PROVEN
     assert off.why == "dbaliases cannot be read, and may let it in. GRANT SELECT ON dbaliases to our role"
-    assert (await found(world, 3, on=True)).proof is Proof.PROVEN
+    assert (await finding_of(world, 3, on=True)).proof is Proof.PROVEN
 
 
 async def test_memory_is_searched_in_every_spelling_and_domain(world: World) -> None:
@@ -257,7 +257,7 @@ async def test_memory_is_searched_in_every_spelling_and_domain(world: World) -> 
         await subscriber(world, "442079460001", "second.test")
         exchange.registered = {*aors, f"442079460002@{DOMAIN}"}
         exchange.calls = {1: ("00442079460001", "101", TALKING), 2: ("101", "+442079460001", TALKING)}
-        off = await found(world, 1, on=False)
+        off = await finding_of(world, 1, on=False)
         assert (off.proof, exchange.registered) == (Proof.PROVEN, {f"442079460002@{DOMAIN}"})
         assert (off.seen["registrations_by_rpc"], off.seen["calls"], exchange.calls) == ("0", "0", {})
 
@@ -267,7 +267,7 @@ async def test_what_was_registered_in_the_table_alone_is_searched_for_in_memory(
     async with Exchange(registered={"442079460001@third.test"}) as exchange:
         await world.open(limits={"sip_rpc_urls": exchange.url})
         await registered(world, "442079460001", "third.test")
-        assert (await found(world, 1, on=False)).proof is Proof.PROVEN
+        assert (await finding_of(world, 1, on=False)).proof is Proof.PROVEN
         assert exchange.registered == set()
 
 
@@ -299,8 +299,8 @@ async def test_many_lines_are_watched_by_every_name_in_one_statement(world: Worl
 
 
 async def test_a_name_by_which_a_watched_line_is_reached_is_found(world: World) -> None:
-    await found(world, 1, on=True)
-    await found(world, 2, on=False)
+    await finding_of(world, 1, on=True)
+    await finding_of(world, 2, on=False)
     await script(world, ALIASES)
     await world.execute("telephony", ALIASED[0])
     assert await alive(world, ONE, TWO) == {}
@@ -312,7 +312,7 @@ async def test_memory_is_watched_by_the_names_that_the_evidence_has(world: World
     async with Exchange() as exchange:
         await world.open(limits={"sip_rpc_urls": exchange.url})
         await subscriber(world, "442079460001", "second.test")
-        off = await found(world, 1, on=False)
+        off = await finding_of(world, 1, on=False)
         exchange.registered = {"442079460001@second.test"}
         assert await alive(world, ONE) == {}
         how = "registered in the memory of a server (1)"
@@ -329,7 +329,7 @@ async def test_rows_that_row_level_security_hides_are_an_error_and_no_absence(wo
     )
     await with_few_rights(world)
     with pytest.raises(Exception, match="row-level security"):
-        await found(world, 1, on=False)
+        await finding_of(world, 1, on=False)
 
 
 async def test_the_index_serves_what_is_looked_for(world: World) -> None:

@@ -1,18 +1,22 @@
 """What was proven off is watched until nothing can come of it: found alive, it is ended again and told, once."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 import asyncpg
 import pytest
 import pytest_asyncio
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
 
 from activities.database import Database
 from activities.watch.proofs import ProofWatch
 from tests.support.service import Service, number
-from tests.support.waiting import eventually
+from tests.support.waiting import HANGING, eventually
 from workflows.domain.provisioning.ledger import Desired
 from workflows.domain.provisioning.standing import Proof
 from workflows.domain.systems import INTERNET, TELEPHONY, SystemInstance
@@ -27,6 +31,34 @@ class OneWay(ServiceSystem):
 
     async def ensure(self, order: Ensure) -> Evidence:
         raise AssertionError(order)
+
+
+@dataclass
+class SeenOnce(OneWay):
+    """A system that shows once that these lines are alive: sessions are accounted for, and not heard of again."""
+
+    lines: Sequence[str]
+
+    async def observe(self, watched: Sequence[Watched]) -> Observed:
+        shown, self.lines = self.lines, ()
+        return Observed([Sighting(it, Life.ALIVE, "goes on") for it in watched if it.subject in shown])
+
+
+@dataclass
+class Stumbling:
+    """A way to Temporal whose first signals get lost."""
+
+    temporal: Client
+    losses: int = 1
+
+    def get_workflow_handle(self, workflow_id: str) -> Any:
+        if not self.losses:
+            return self.temporal.get_workflow_handle(workflow_id)
+        self.losses -= 1
+        return self
+
+    async def signal(self, *_: object) -> None:
+        raise RPCError("unreachable", RPCStatusCode.UNAVAILABLE, b"")
 
 
 @dataclass
@@ -47,9 +79,10 @@ class Watch:
         await self.watch.round(system)
         return [(it.client_id, it.subject) for look in fake.looks[before:] for it in look]
 
-    def of(self, adapter: ServiceSystem, every: float = 0) -> ProofWatch:
-        """A watch of another worker, whose telephones are these."""
-        return ProofWatch(self.service.temporal, self.database, {PHONES: adapter}, lambda _: False, every, 5)
+    def of(self, adapter: ServiceSystem, every: float = 0, temporal: Any = None) -> ProofWatch:
+        """A watch of another worker, whose telephones are these. ``temporal``: its way to Temporal."""
+        temporal = temporal or self.service.temporal
+        return ProofWatch(temporal, self.database, {PHONES: adapter}, lambda _: False, every, 5)
 
     async def rows(self, client_id: str) -> list[tuple[Any, ...]]:
         """What is watched of a client."""
@@ -80,15 +113,15 @@ async def watch(
         sent: list[str] = []
         once = database._once
 
-        async def counted(pool: asyncpg.Pool, statement: str, values: tuple[object, ...]) -> Any:
+        async def count_statement(pool: asyncpg.Pool, statement: str, values: tuple[object, ...]) -> Any:
             sent.append(statement)
             return await once(pool, statement, values)
 
-        monkeypatch.setattr(database, "_once", counted)
+        monkeypatch.setattr(database, "_once", count_statement)
         adapters = {PHONES: service.telephony, ROUTERS: service.internet}
-        watch = ProofWatch(service.temporal, database, adapters, lambda _: shown.fails, 0, 5)
-        shown = Watch(service, directory, watch, database, sent)
-        yield shown
+        watch = ProofWatch(service.temporal, database, adapters, lambda _: subject.fails, 0, HANGING)
+        subject = Watch(service, directory, watch, database, sent)
+        yield subject
 
 
 async def suspended(service: Service, **record: Any) -> tuple[str, str]:
@@ -110,11 +143,55 @@ async def test_a_line_that_comes_alive_is_ended_again_by_its_client_and_told_onc
     for _ in range(3):
         assert await watch.look() == [(client_id, line)], "it is watched further"
 
-    async def told() -> list[str]:
+    async def texts() -> list[str]:
         return await watch.texts(client_id, "found alive")
 
-    assert await eventually(told) == [f"Telephone lines found alive again: {line}: in service again"]
+    assert await eventually(texts) == [f"Telephone lines found alive again: {line}: in service again"]
     assert await watch.matters(client_id) == []
+
+
+async def test_what_is_seen_once_is_not_forgotten_when_its_signal_gets_lost(watch: Watch) -> None:
+    clients = [await suspended(watch.service) for _ in range(2)]
+    rounds = watch.of(SeenOnce([line for _, line in clients]), temporal=Stumbling(watch.service.temporal))
+    with pytest.raises(RPCError):
+        await rounds.round(PHONES)
+    await rounds.round(PHONES)
+    for client_id, line in clients:
+        alive = [f"Telephone lines found alive again: {line}: goes on"]
+        await eventually(partial(watch.texts, client_id, "found alive"), equal=alive)
+        await watch.service.known(client_id)
+
+
+async def test_what_is_seen_once_is_not_forgotten_when_its_workflow_has_not_heard_of_the_proof_yet(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An attempt has written its proof down, and is on its way back: until then the workflow does not know better."""
+    service, recorded, comes_back = watch.service, asyncio.Event(), asyncio.Event()
+    record = service.telephony.ensure
+
+    async def slowly(order: Ensure) -> Evidence:
+        evidence = await record(order)
+        recorded.set()
+        await comes_back.wait()
+        return evidence
+
+    client = await service.create()
+    client_id, line = client["client_id"], client["lines"][0]["number"]
+    monkeypatch.setattr(service.telephony, "ensure", slowly)
+    await service.post(client_id, "suspend", wait=0)
+    await recorded.wait()
+    rounds = watch.of(SeenOnce([line]))
+    await rounds.round(PHONES)
+    handle = service.temporal.get_workflow_handle(f"client-{client_id}")
+    await handle.query("client")  # it has had the signal by then
+    comes_back.set()
+    await service.known(client_id)
+    assert await watch.texts(client_id, "found alive") == []
+    for _ in range(2):
+        await rounds.round(PHONES)
+    alive = [f"Telephone lines found alive again: {line}: goes on"]
+    await eventually(partial(watch.texts, client_id, "found alive"), equal=alive)
+    await service.known(client_id)
 
 
 async def test_a_round_is_one_statement_and_one_look_however_many_are_watched(watch: Watch) -> None:
@@ -188,9 +265,9 @@ async def test_what_comes_alive_of_a_closed_client_is_ended_told_and_from_the_se
     assert (matter["matter"], matter["kind"], matter["system"]) == ("alive:telephony", "alive_again", "telephony")
     assert matter["text"].startswith("Telephone lines found alive again, and ended")
     assert "Find out what switches it on" in matter["remedies"][0]["text"]
-    shown = await service.client(client_id)
-    assert (shown["status"], [it["kind"] for it in shown["matters"]]) == ("decommissioned", ["alive_again"])
-    assert shown["provisioning"] == "settled"
+    view = await service.client(client_id)
+    assert (view["status"], [it["kind"] for it in view["matters"]]) == ("decommissioned", ["alive_again"])
+    assert view["provisioning"] == "settled"
     waiting = (await service.api.get("/attention", params={"system": "telephony", "limit": 500})).json()["items"]
     assert [(it["state"], it["last_error"]) for it in waiting if it["client_id"] == client_id] == [
         ("attention", matter["text"])
@@ -306,6 +383,35 @@ async def test_what_nobody_was_asked_about_or_can_say_changes_nothing(watch: Wat
     await watch.of(Talkative()).round(PHONES)
     assert await watch.rows(client_id) == [("telephony", line, 0)]
     assert await watch.texts(client_id, "alive") == []
+
+
+async def test_what_is_on_and_otherwise_is_put_right_by_its_client_and_told_once_as_long_as_it_lasts(
+    watch: Watch,
+) -> None:
+    client = await watch.service.create()
+    client_id, line = client["client_id"], client["lines"][0]["number"]
+    hows = ["rings wrongly"]
+
+    class Otherwise(OneWay):
+        async def observe(self, watched: Sequence[Watched]) -> Observed:
+            at = datetime.now(UTC)
+            return Observed([Sighting(Watched(client_id, line, at), Life.OTHERWISE, how) for how in hows])
+
+    async def lines() -> int:
+        return len(await watch.texts(client_id, f"Drift of telephone lines reported: {line}: rings wrongly"))
+
+    rounds = watch.of(Otherwise())
+    orders = len(watch.service.telephony.orders)
+    for _ in range(3):
+        await rounds.round(PHONES)
+    await eventually(lines, equal=1)
+    await watch.service.known(client_id)
+    assert len(watch.service.telephony.orders) == orders + 1
+    hows.clear()
+    await rounds.round(PHONES)
+    hows.append("rings wrongly")
+    await rounds.round(PHONES)
+    await eventually(lines, equal=2)
 
 
 async def test_ten_thousand_are_watched_by_one_statement_and_one_look(watch: Watch) -> None:

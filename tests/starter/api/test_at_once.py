@@ -5,13 +5,15 @@ from collections.abc import AsyncIterator
 import pytest_asyncio
 
 from tests.support.service import Service, with_limits
+from tests.support.waiting import HANGING
 from workflows.domain.provisioning.standing import Limits
 
 
 @pytest_asyncio.fixture(scope="session")
 async def prompt(service: Service) -> AsyncIterator[Service]:
     """The same service, for new clients whose changes are made at once."""
-    async with with_limits(service, Limits(attempt=8, first_pause=0.2, longest_pause=1, at_once=2)) as prompt:
+    limits = Limits(attempt=HANGING, first_pause=0.2, longest_pause=1, at_once=HANGING)
+    async with with_limits(service, limits) as prompt:
         yield prompt
 
 

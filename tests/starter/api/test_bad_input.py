@@ -22,21 +22,21 @@ NEW: dict[str, tuple[dict[str, Any], str, str]] = {
     "number without a country": ({**VIRTUAL, "lines": [{"number": "02079460001"}]}, "lines.0.number", "country code"),
     "number that is none": ({**VIRTUAL, "lines": [{"number": "reception"}]}, "lines.0.number", "E.164"),
     "number with an extension": ({**VIRTUAL, "lines": [{"number": "+442079460001;ext=5"}]}, "lines.0.number", "E.164"),
-    "number that is a number": ({**VIRTUAL, "lines": [{"number": 442079460001}]}, "lines.0.number", "string"),
+    "number that is a number": ({**VIRTUAL, "lines": [{"number": 442079460001}]}, "lines.0.number", "in quotes"),
     "number given twice": ({**VIRTUAL, "lines": [LINE, LINE]}, "lines", "once"),
     "office for a virtual client": ({**VIRTUAL, "lines": [{**LINE, "office": "1"}]}, "lines", "Leave the office out"),
     "room for a virtual client": ({**VIRTUAL, "offices": ["1"]}, "offices", "Leave offices out"),
     "internet for a virtual client": ({**VIRTUAL, "internet": ACCESS}, "internet", "convert"),
     "line without an office": ({**RESIDENTIAL, "lines": [LINE]}, "lines", "Give it an office"),
     "blank office": ({**RESIDENTIAL, "lines": [{**LINE, "office": ""}]}, "lines.0.office", "blank"),
-    "spaces for an office": ({**RESIDENTIAL, "lines": [{**LINE, "office": "  "}]}, "office", "blank"),
+    "spaces for an office": ({**RESIDENTIAL, "lines": [{**LINE, "office": "  "}]}, "lines.0.office", "blank"),
     "blank name": ({**VIRTUAL, "name": ""}, "name", "blank"),
     "name of spaces": ({**VIRTUAL, "name": "   "}, "name", "visible"),
     "name of 201 characters": ({**VIRTUAL, "name": "x" * 201}, "name", "200"),
     "name with a NUL": ({**VIRTUAL, "name": "a\0b"}, "name", "NUL"),
     "no name": ({"type": "virtual", "site": "thames"}, "name", "missing"),
-    "id that does not match": ({**VIRTUAL, "client_id": "Acme Ltd"}, "client_id", "match"),
-    "id of one character": ({**VIRTUAL, "client_id": "a"}, "client_id", "match"),
+    "id that does not match": ({**VIRTUAL, "client_id": "Acme Ltd"}, "client_id", "small letters"),
+    "id of one character": ({**VIRTUAL, "client_id": "a"}, "client_id", "2 to 63"),
     "unknown field": ({**VIRTUAL, "colour": "blue"}, "colour", "Leave it out"),
     "unknown field of a line": ({**VIRTUAL, "lines": [{**LINE, "colour": "x"}]}, "lines.0.colour", "Leave it out"),
     "unknown type": ({**VIRTUAL, "type": "hotel"}, "type", "'residential' or 'virtual'"),
@@ -44,10 +44,14 @@ NEW: dict[str, tuple[dict[str, Any], str, str]] = {
     "date that is a number": ({**VIRTUAL, "start_date": 0}, "start_date", "2027-02-28"),
     "date in the year 1": ({**VIRTUAL, "start_date": "0001-01-01"}, "start_date", "1900"),
     "date in the year 9999": ({**VIRTUAL, "end_date": "9999-12-31"}, "end_date", "2199"),
-    "rate that is a text": ({**RESIDENTIAL, "internet": {**ACCESS, "up_mbps": "20"}}, "internet.up_mbps", "integer"),
-    "rate of nothing": ({**RESIDENTIAL, "internet": {**ACCESS, "up_mbps": 0}}, "internet.up_mbps", "greater"),
+    "rate that is a text": (
+        {**RESIDENTIAL, "internet": {**ACCESS, "up_mbps": "20"}},
+        "internet.up_mbps",
+        "without quotes",
+    ),
+    "rate of nothing": ({**RESIDENTIAL, "internet": {**ACCESS, "up_mbps": 0}}, "internet.up_mbps", "1 or more"),
     "VLAN that does not exist": ({**RESIDENTIAL, "internet": {**ACCESS, "vlan": 4095}}, "internet.vlan", "4094"),
-    "truth that is a text": ({**VIRTUAL, "management": "yes"}, "management", "boolean"),
+    "truth that is a text": ({**VIRTUAL, "management": "yes"}, "management", "true nor false"),
     "billing reference of 65 characters": ({**VIRTUAL, "billing_ref": "x" * 65}, "billing_ref", "64"),
 }
 
@@ -92,7 +96,8 @@ async def test_a_malformed_client_is_not_created(api: httpx2.AsyncClient, what: 
 
 @pytest.fixture
 async def victim(service: Service) -> dict[str, Any]:
-    return await service.create(type="virtual", activation="manual", start_date="2100-01-01")
+    made = await service.create(type="virtual", activation="manual", start_date="2100-01-01")
+    return await service.client(made["client_id"])
 
 
 @pytest.mark.parametrize("what", COMMANDS)
@@ -132,7 +137,7 @@ async def test_a_site_is_checked(api: httpx2.AsyncClient) -> None:
         ({"timezone": "Factory"}, "timezone", "Europe/London"),
         ({"timezone": "posix/Europe/London"}, "timezone", "Europe/London"),
         ({"timezone": "europe/london"}, "timezone", "Europe/London"),
-        ({"site_id": "New Site"}, "site_id", "match"),
+        ({"site_id": "New Site"}, "site_id", "small letters"),
         ({"name": " "}, "name", "visible"),
     ):
         _is_refused(await api.post("/sites", json={**site, **change}), field, words)
@@ -169,7 +174,7 @@ async def test_what_is_not_a_json_object_is_malformed(api: httpx2.AsyncClient, c
 
 async def test_a_form_is_not_json(api: httpx2.AsyncClient) -> None:
     answer = await api.post("/clients", data={"name": "x"})
-    assert answer.status_code == 422
+    assert answer.status_code == 415
     assert "application/json" in answer.json()["detail"]
 
 

@@ -21,9 +21,16 @@ async def test_a_closed_client_is_shown_from_the_directory(service: Service, api
 
 async def test_a_closed_client_is_decommissioned_again_without_change_and_refuses_all_else(service: Service) -> None:
     client_id = (await service.closed())["client_id"]
-    again = await service.post(client_id, "decommission")
-    assert (again.status_code, again.json()["changed"]) == (200, False)
-    assert "Already decommissioned at" in again.json()["message"]
+    for _ in range(2):
+        again = await service.post(client_id, "decommission", key="once more", reason="to be sure")
+        assert (again.status_code, again.json()["changed"]) == (200, False)
+        assert "Already decommissioned at" in again.json()["message"]
+    lines = [line for line in await service.history(client_id) if line["command_id"] == "once more"]
+    assert [(line["event"], line["kind"], line["reason"]) for line in lines] == [
+        ("asked", "decommission", "to be sure")
+    ]
+    assert lines[0]["text"].endswith("; nothing changed")
+    assert (await service.post(client_id, "suspend", key="once more")).status_code == 422, "another request"
     refusals: dict[str, dict[str, Any]] = {
         "suspend": {},
         "decommission": {"last_day": "2100-01-01"},

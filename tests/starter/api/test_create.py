@@ -66,7 +66,7 @@ async def test_one_key_for_two_different_clients_is_refused(api: httpx2.AsyncCli
     headers = {"Idempotency-Key": unique("key")}
     assert (await api.post("/clients", json=body, headers=headers)).status_code == 201
     answer = await api.post("/clients", json={**body, "name": "Other"}, headers=headers)
-    assert (answer.status_code, answer.json()["title"]) == (409, "Command id reused")
+    assert (answer.status_code, answer.json()["title"]) == (422, "Command id reused")
 
 
 async def test_an_id_is_never_used_twice(service: Service, api: httpx2.AsyncClient) -> None:

@@ -34,9 +34,9 @@ async def test_a_key_used_again_after_two_thousand_commands_and_two_renewals_is_
             {"source": f"s-{n % 50}", "reason": f"{n}", "command_id": f"later-{n}"} for n in range(start, start + 100)
         ]
         await asyncio.gather(*(handle.signal("suspend", command) for command in commands))
-        await _remembered(service, client_id, start + 100)
+        await _wait_remembered(service, client_id, start + 100)
         if start in (600, 1400):
-            await _renewed(service, client_id)
+            await _wait_renewed(service, client_id)
     assert (await service.post(client_id, "unsuspend", source="all")).json()["status"] == "active"
 
     again = await service.post(client_id, "suspend", key=obeyed, source="first", reason="kept")
@@ -59,7 +59,7 @@ async def test_the_workflow_itself_obeys_nothing_twice_that_it_answered_long_ago
                 for n in range(start, start + 100)
             )
         )
-        await _remembered(service, client_id, start + 100)
+        await _wait_remembered(service, client_id, start + 100)
     await service.post(client_id, "unsuspend", source="all")
     await handle.signal("suspend", {"source": "first", "command_id": "first"})
     answer = await handle.execute_update(
@@ -104,9 +104,9 @@ async def test_a_key_is_answered_as_before_when_the_client_has_ended(service: Se
 async def test_one_key_with_another_body_is_refused_and_changes_nothing(service: Service) -> None:
     client_id, key = (await service.create())["client_id"], unique("key")
     await service.post(client_id, "suspend", key=key, source="billing")
-    await _kept(service, client_id, key)
+    await _wait_kept(service, client_id, key)
     answer = await service.post(client_id, "suspend", key=key, source="security")
-    assert (answer.status_code, answer.json()["title"]) == (409, "Command id reused")
+    assert (answer.status_code, answer.json()["title"]) == (422, "Command id reused")
     assert [hold.source for hold in (await service.clients.client(client_id)).holds] == ["billing"]
 
 
@@ -114,7 +114,7 @@ async def test_one_key_creates_one_client_whatever_id_the_second_request_names(a
     headers, body = {"Idempotency-Key": unique("key")}, {"name": "One", "type": "virtual", "site": "thames"}
     first = await api.post("/clients", json={**body, "client_id": unique("one")}, headers=headers)
     second = await api.post("/clients", json={**body, "client_id": unique("two")}, headers=headers)
-    assert (first.status_code, second.status_code) == (201, 409)
+    assert (first.status_code, second.status_code) == (201, 422)
     assert (second.json()["title"], second.json()["field"]) == ("Command id reused", "Idempotency-Key")
     assert first.json()["client_id"] in second.json()["detail"]
 
@@ -125,7 +125,7 @@ async def test_two_clients_asked_for_at_once_under_one_key_are_one_client(api: h
     answers = await asyncio.gather(
         *(api.post("/clients", json={**body, "client_id": client_id}, headers=headers) for client_id in ids)
     )
-    assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409], [a.text for a in answers]
+    assert sorted(answer.status_code for answer in answers) == [201, 422, 422, 422], [a.text for a in answers]
     known = [(await api.get(f"/clients/{client_id}")).status_code for client_id in ids]
     assert sorted(known) == [200, 404, 404, 404]
 
@@ -161,11 +161,11 @@ async def test_a_signal_that_was_refused_is_not_obeyed_later_nor_by_another_way_
     handle = service.temporal.get_workflow_handle(workflow_id(client_id))
     await service.post(client_id, "suspend")
     await handle.signal("activate", {"command_id": key})
-    await _kept(service, client_id, key)
+    await _wait_kept(service, client_id, key)
     await service.post(client_id, "unsuspend")
     await handle.signal("activate", {"command_id": key})
     answer = await service.post(client_id, "activate", key=key)
-    assert answer.status_code == 409, answer.text
+    assert answer.status_code == 422, answer.text
     assert [line["event"] for line in await _lines_under(service, client_id, key)] == ["refused"]
 
 
@@ -183,19 +183,19 @@ async def test_a_refusal_that_cannot_be_kept_is_not_given_to_who_may_ask_again(s
             await clients.command(client_id, message, fresh=True)
 
 
-async def _remembered(service: Service, client_id: str, commands: int) -> None:
+async def _wait_remembered(service: Service, client_id: str, commands: int) -> None:
     """Return when the directory has so many of the later commands: no more are remembered for it than it can take."""
 
-    async def shown() -> bool:
+    async def enough() -> bool:
         rows = await service.clients.directory.database.read(
             "SELECT count(*) FROM answers WHERE client_id = $1 AND command_id ~ '^(later-)?[0-9]+$'", client_id
         )
         return bool(rows[0]["count"] >= commands)
 
-    await eventually(shown)
+    await eventually(enough)
 
 
-async def _renewed(service: Service, client_id: str) -> None:
+async def _wait_renewed(service: Service, client_id: str) -> None:
     handle = service.temporal.get_workflow_handle(workflow_id(client_id))
     run = (await handle.describe()).run_id
     await handle.signal("roll", {})
@@ -206,7 +206,7 @@ async def _renewed(service: Service, client_id: str) -> None:
     await eventually(another)
 
 
-async def _kept(service: Service, client_id: str, key: str) -> None:
+async def _wait_kept(service: Service, client_id: str, key: str) -> None:
     async def there() -> bool:
         rows = await service.clients.directory.database.read(
             "SELECT 1 FROM answers WHERE client_id = $1 AND command_id = $2", client_id, key
@@ -218,6 +218,7 @@ async def _kept(service: Service, client_id: str, key: str) -> None:
 
 async def _lines_under(service: Service, client_id: str, key: str) -> list[dict[str, Any]]:
     """The lines of the history under one key."""
+    await service.still(client_id)
     lines: list[dict[str, Any]] = []
     cursor = ""
     while True:

@@ -144,6 +144,7 @@ async def test_a_history_is_newest_first_and_its_pages_join_without_gap(
     client_id = (await service.create())["client_id"]
     for reason in "abc":
         await service.post(client_id, "suspend", source=reason, reason=reason)
+    await service.still(client_id)
     path = f"/clients/{client_id}/history"
     whole = (await api.get(path)).json()
     assert whole["next"] is None

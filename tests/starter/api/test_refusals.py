@@ -26,7 +26,7 @@ async def test_one_key_for_two_different_commands_is_refused(service: Service) -
     client_id, key = (await service.create())["client_id"], unique("key")
     await service.post(client_id, "suspend", key=key, reason="unpaid")
     answer = await service.post(client_id, "suspend", key=key, reason="something else")
-    assert (answer.status_code, answer.json()["title"]) == (409, "Command id reused")
+    assert (answer.status_code, answer.json()["title"]) == (422, "Command id reused")
 
 
 async def test_a_refusal_names_the_status_the_plans_and_the_way_out(service: Service) -> None:
@@ -96,8 +96,8 @@ async def test_what_the_workflow_has_recorded_is_not_noted_again(service: Servic
         assert (await service.post(client_id, "suspend")).status_code == 409
     finally:
         service.clients.gateway = real
-    noted = [line["text"] for line in await service.history(client_id) if line["event"] == "refused"]
-    assert noted == ([] if recorded else ["It became illegal meanwhile."])
+    texts = [line["text"] for line in await service.history(client_id) if line["event"] == "refused"]
+    assert texts == ([] if recorded else ["It became illegal meanwhile."])
 
 
 async def test_the_management_client_is_neither_suspended_nor_decommissioned(service: Service) -> None:

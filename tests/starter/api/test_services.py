@@ -128,7 +128,8 @@ async def test_what_ended_on_another_instance_is_proven_off_there_before_the_nex
     site_id = await with_doors.site()
     client_id = (await with_doors.create(site=site_id, services=[DOOR]))["client_id"]
     async with with_doors.without(with_doors.doors):
-        await with_doors.post(client_id, "services", wait=1, remove_services=["doors:main-entrance"])
+        await with_doors.post(client_id, "services", wait=0, remove_services=["doors:main-entrance"])
+        await with_doors.tried(client_id)
         answer = await with_doors.api.patch(f"/sites/{site_id}", json={"systems": {"doors": "annex"}})
         assert answer.status_code == 200, answer.text
         for command in ("services?dry_run=true", "services"):

@@ -26,7 +26,7 @@ async def stuck(slow: Service, **record: Any) -> dict[str, Any]:
     return await slow.client(client["client_id"])
 
 
-async def listed(service: Service, client_id: str) -> dict[str, Any]:
+async def as_listed(service: Service, client_id: str) -> dict[str, Any]:
     """The client as the directory alone shows it."""
     page = (await service.api.get("/clients", params={"q": client_id, "inactive": True})).json()
     answered: dict[str, Any] = next(item for item in page["items"] if item["client_id"] == client_id)
@@ -37,7 +37,7 @@ async def test_what_is_not_proven_off_has_no_time_of_proof_whatever_was_proven_b
     client_id = (await slow.create())["client_id"]
     assert system_of(await slow.client(client_id))["subjects"][0]["proven_at"]
     await slow.stuck(client_id, "suspend", slow.telephony)
-    for view in (await slow.client(client_id), await listed(slow, client_id)):
+    for view in (await slow.client(client_id), await as_listed(slow, client_id)):
         (subject,) = system_of(view)["subjects"]
         assert (subject["desired"], subject["state"], subject["proven_at"]) == ("off", "changing", None)
     answer = await slow.post(client_id, "systems/telephony/retry")
@@ -67,16 +67,17 @@ async def test_a_retry_does_not_wait_for_its_time_and_is_settled_when_proven(slo
     subject = after["subjects"][0]
     assert (subject["state"], subject["actual"], subject["seen"]) == ("proven", "off", {"row": "off"})
     assert slow.telephony.lines[subject["subject"]] is False
-    noted = next(line for line in await slow.history(client["client_id"]) if line["kind"] == "retry")
-    assert (noted["event"], noted["by"], noted["reason"]) == ("decided", "api", "it is back")
+    line = next(line for line in await slow.history(client["client_id"]) if line["kind"] == "retry")
+    assert (line["event"], line["by"], line["reason"]) == ("decided", "api", "it is back")
 
 
 async def test_a_retry_that_fails_again_is_accepted_and_shows_the_error(slow: Service) -> None:
     client = await stuck(slow)
     async with slow.without(slow.telephony):
-        answer = await slow.post(client["client_id"], "systems/telephony/retry", wait=1)
-    assert (answer.status_code, answer.json()["provisioning"]) == (202, "attention")
-    assert "does not answer" in system_of(answer.json())["last_error"]
+        answer = await slow.post(client["client_id"], "systems/telephony/retry", wait=0)
+        again = await slow.tried(client["client_id"])
+    assert (answer.status_code, again["provisioning"]) == (202, "attention")
+    assert "does not answer" in system_of(again)["last_error"]
     assert (await slow.post(client["client_id"], "systems/telephony/retry")).status_code == 200
 
 
@@ -84,19 +85,19 @@ async def test_the_same_retry_twice_is_one_retry(slow: Service) -> None:
     client, key = await stuck(slow), unique("key")
     answers = [await slow.post(client["client_id"], "systems/telephony/retry", key=key) for _ in range(2)]
     assert [answer.json()["changed"] for answer in answers] == [True, True]
-    noted = [line for line in await slow.history(client["client_id"]) if line["command_id"] == key]
-    assert len(noted) == 1
+    lines = [line for line in await slow.history(client["client_id"]) if line["command_id"] == key]
+    assert len(lines) == 1
     other = await slow.post(client["client_id"], "systems/internet/retry", key=key)
-    assert (other.status_code, other.json()["title"]) == (409, "Command id reused")
+    assert (other.status_code, other.json()["title"]) == (422, "Command id reused")
 
 
 async def test_one_system_is_retried_and_the_other_left_alone(slow: Service) -> None:
     client = await slow.create(internet=ACCESS)
     client_id = client["client_id"]
     await slow.stuck(client_id, "suspend", slow.telephony, slow.internet)
-    answer = await slow.post(client_id, "systems/internet/retry", wait=1)
-    assert (answer.status_code, answer.json()["provisioning"]) == (202, "attention")
-    both = await slow.client(client_id)
+    answer = await slow.post(client_id, "systems/internet/retry", wait=0)
+    both = await slow.tried(client_id)
+    assert (answer.status_code, both["provisioning"]) == (202, "attention")
     assert (system_of(both)["state"], system_of(both, "internet")["state"]) == ("attention", "settled")
     assert (await slow.post(client_id, "systems/telephony/retry")).status_code == 200
 
@@ -109,7 +110,7 @@ async def test_what_is_skipped_is_neither_settled_nor_proven_until_the_next_deci
     client_id = client["client_id"]
     answer = await slow.post(client_id, "systems/telephony/skip", reason=REASON)
     assert answer.status_code == 200, answer.text
-    for view in (answer.json(), await slow.client(client_id), await listed(slow, client_id)):
+    for view in (answer.json(), await slow.client(client_id), await as_listed(slow, client_id)):
         assert view["provisioning"] == "skipped"
         telephony = system_of(view)
         assert (telephony["state"], set(telephony["actual"].values())) == ("skipped", {"unknown"})
@@ -144,11 +145,11 @@ async def test_what_is_marked_done_is_proven_by_hand_and_says_by_whom(slow: Serv
     body: dict[str, Any] = {name: NOTE}
     answer = await slow.post(client_id, "systems/telephony/mark-done", **body)
     assert (answer.status_code, answer.json()["provisioning"]) == (200, "settled"), answer.text
-    for view in (answer.json(), await slow.client(client_id), await listed(slow, client_id)):
+    for view in (answer.json(), await slow.client(client_id), await as_listed(slow, client_id)):
         telephony = system_of(view)
-        assert (telephony["state"], telephony["method"], telephony["by"]) == ("settled", "by hand", "api")
+        assert (telephony["state"], telephony["method"], telephony["by"]) == ("done_by_hand", "by hand", "api")
         subject = telephony["subjects"][0]
-        assert (subject["actual"], subject["state"], subject["seen"]) == ("off", "proven", {"note": NOTE})
+        assert (subject["actual"], subject["state"], subject["seen"]) == ("off", "done_by_hand", {"note": NOTE})
         assert telephony["note"] == NOTE
         assert subject["proven_at"] == telephony["proven_at"]
     evidence = next(line for line in await slow.history(client_id) if line["kind"] == "mark_done")
@@ -167,7 +168,7 @@ async def test_a_decommission_marked_done_by_hand_closes_the_client(slow: Servic
     assert (await slow.post(client_id, "systems/telephony/mark-done", note=NOTE)).status_code == 200
     await slow.temporal.get_workflow_handle(f"client-{client_id}").result()
     telephony = system_of(await slow.client(client_id))
-    assert (telephony["state"], telephony["by"]) == ("settled", "api")
+    assert (telephony["state"], telephony["by"]) == ("done_by_hand", "api")
 
 
 # -- seen -------------------------------------------------------------------------------------------------------------
@@ -177,9 +178,10 @@ async def test_one_line_that_cannot_be_seen_is_told_apart_from_the_others(slow: 
     dark, fine = number(), number()
     client = await slow.create(lines=[{"number": n, "office": "1"} for n in (dark, fine)])
     slow.telephony.doubts[dark] = (Proof.NOT_PROVEN, "Kamailio does not say whether a call is left")
-    answer = await slow.post(client["client_id"], "suspend", wait=1)
-    assert (answer.status_code, answer.json()["provisioning"]) == (202, "changing")
-    for view in (await slow.client(client["client_id"]), await listed(slow, client["client_id"])):
+    answer = await slow.post(client["client_id"], "suspend", wait=0)
+    tried = await slow.tried(client["client_id"])
+    assert (answer.status_code, tried["provisioning"]) == (202, "changing")
+    for view in (tried, await as_listed(slow, client["client_id"])):
         telephony = system_of(view)
         assert (telephony["state"], telephony["attention_since"]) == ("not_proven", None)
         subjects = {subject["subject"]: subject for subject in telephony["subjects"]}
@@ -190,7 +192,7 @@ async def test_one_line_that_cannot_be_seen_is_told_apart_from_the_others(slow: 
     del slow.telephony.doubts[dark]
     proven = await slow.post(client["client_id"], "systems/telephony/retry")
     assert proven.status_code == 200
-    for view in (proven.json(), await slow.client(client["client_id"]), await listed(slow, client["client_id"])):
+    for view in (proven.json(), await slow.client(client["client_id"]), await as_listed(slow, client["client_id"])):
         telephony = system_of(view)
         assert (telephony["state"], telephony["last_error"], telephony["attempts"]) == ("settled", "", 0)
         assert {subject["actual"] for subject in telephony["subjects"]} == {"off"}
@@ -200,10 +202,11 @@ async def test_a_line_that_is_refused_needs_a_person_and_the_rest_is_switched(sl
     bad, fine = number(), number()
     client = await slow.create(lines=[{"number": n, "office": "1"} for n in (bad, fine)])
     slow.telephony.doubts[bad] = (Proof.FAILED, "the exchange keeps it")
-    answer = await slow.post(client["client_id"], "suspend", wait=1)
-    assert answer.json()["provisioning"] == "attention"
+    await slow.post(client["client_id"], "suspend", wait=0)
+    tried = await slow.tried(client["client_id"])
+    assert tried["provisioning"] == "attention"
     assert slow.telephony.lines[fine] is False
-    subjects = {s["subject"]: s["state"] for s in system_of(await slow.client(client["client_id"]))["subjects"]}
+    subjects = {s["subject"]: s["state"] for s in system_of(tried)["subjects"]}
     assert subjects == {bad: "failed", fine: "proven"}
     del slow.telephony.doubts[bad]
 
@@ -211,7 +214,7 @@ async def test_a_line_that_is_refused_needs_a_person_and_the_rest_is_switched(sl
 async def test_evidence_is_shown_with_each_line(slow: Service) -> None:
     client = await slow.create(internet=ACCESS)
     suspended = (await slow.post(client["client_id"], "suspend")).json()
-    for view in (suspended, await slow.client(client["client_id"]), await listed(slow, client["client_id"])):
+    for view in (suspended, await slow.client(client["client_id"]), await as_listed(slow, client["client_id"])):
         for system in view["systems"]:
             assert system["method"] == "memory"
             assert {subject["subject"]: subject["actual"] for subject in system["subjects"]} == system["actual"]

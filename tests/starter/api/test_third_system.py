@@ -82,11 +82,13 @@ async def test_a_third_system_lives_a_whole_life(by_settings: Service) -> None:
     assert await on() == {"main-entrance": True}
 
     async with service.without(fake):
-        await service.post(client_id, "suspend", source="security", wait=1)
-        skipped = await service.post(client_id, "systems/doors/skip", reason="the lock is being replaced", wait=5)
+        await service.post(client_id, "suspend", source="security", wait=0)
+        await service.tried(client_id)
+        skipped = await service.post(client_id, "systems/doors/skip", reason="the lock is being replaced")
         assert doors_of(skipped.json())["skipped"]["reason"] == "the lock is being replaced"
-        await service.post(client_id, "systems/doors/retry", wait=1)
-        done = await service.post(client_id, "systems/doors/mark-done", note="taken off its hinges", wait=5)
+        await service.post(client_id, "systems/doors/retry", wait=0)
+        await service.tried(client_id)
+        done = await service.post(client_id, "systems/doors/mark-done", note="taken off its hinges")
         assert doors_of(done.json())["note"] == "taken off its hinges"
     await service.post(client_id, "unsuspend", source="security")
     assert await on() == {"main-entrance": True}

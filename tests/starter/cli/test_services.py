@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import typer
 
-from starter.cli.values import instance, service
+from starter.cli.values import filled, instance, service
 from tests.support.service import TOKEN, Service, number, unique
 from tests.support.terminal import Terminal
 
@@ -41,6 +41,11 @@ def test_what_is_no_service_is_refused(text: str) -> None:
 def test_what_names_no_instance_is_refused(text: str) -> None:
     with pytest.raises(typer.BadParameter, match="KIND=INSTANCE"):
         instance(text)
+
+
+def test_zero_is_a_value_and_what_was_not_given_is_none() -> None:
+    given = {"after": 0, "seconds": 0.0, "name": "", "yes": True}
+    assert filled(**given, none=None, flag=False, tags=[], external_ids={}) == given
 
 
 async def test_services_are_contracted_shown_and_removed(terminal: Terminal) -> None:

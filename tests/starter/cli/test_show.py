@@ -11,6 +11,7 @@ from starter.api.examples import ANSWERS, CLIENT
 from starter.cli.show import clients as render
 from starter.cli.show import sites, tables
 from starter.cli.show import systems as render_systems
+from starter.telephones import phone_word
 
 ATTENTION, SYSTEM = ANSWERS["Attention"], ANSWERS["SystemState"]
 IDS = ["riverside-management", "acme", "a-client-whose-id-is-rather-long"]
@@ -66,6 +67,41 @@ def test_a_wide_list_shows_everything_and_says_the_zone_once(width: int, capsys:
     assert lines[2].endswith("2026-01-31")
 
 
+@pytest.mark.parametrize("width", [120], indirect=True)
+def test_a_plan_that_cannot_happen_says_why_and_an_answer_warns(width: int, capsys: pytest.CaptureFixture[str]) -> None:
+    client, why = clients()[0], "A residential client has at least one office. Give each line its office."
+    client["planned"][0] |= {"blocked_by": why, "status_after": None}
+    render.clients([client], total=1)
+    assert "(cannot happen)" in capsys.readouterr().out
+    render.client(client)
+    assert f"cannot happen: {why}" in " ".join(capsys.readouterr().out.split())
+    text = f"The planned decommission cannot happen. {why}"
+    render.answer(client | {"message": "Services: added", "warnings": [{"code": "plan_blocked", "text": text}]})
+    output = capsys.readouterr().out
+    check(output, width)
+    assert f"warning: {text}" in " ".join(output.split())
+
+
+@pytest.mark.parametrize("width", [120], indirect=True)
+def test_a_line_of_a_plan_that_was_late_says_for_when_it_was_planned(
+    width: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = {
+        "at": "2026-03-12T13:00:00Z",
+        "event": "decided",
+        "by": "olga",
+        "text": "Suspended by billing",
+        "reason": "",
+    }
+    due = {"planned": "true", "planned_for": "2026-03-12T10:00:00+00:00"}
+    prompt = {"planned": "true", "planned_for": "2026-03-12T12:59:30+00:00"}
+    ahead = {"planned_for": "2026-04-01T00:00:00+00:00"}
+    render.history({"items": [line | {"facts": facts} for facts in (due, prompt, ahead, {})], "total": 4})
+    output = " ".join(capsys.readouterr().out.split())
+    assert output.count("Suspended by billing; planned for 2026-03-12 10:00:00, done 3 h late") == 1
+    assert output.count("planned for") == 1
+
+
 @pytest.mark.parametrize("width", [200], indirect=True)
 def test_a_planned_change_says_what_it_does(width: int, capsys: pytest.CaptureFixture[str]) -> None:
     several = clients()
@@ -117,7 +153,7 @@ def test_a_new_clients_lines_are_shown_before_they_are_wanted(width: int, capsys
     render.client(client)
     lines = capsys.readouterr().out.splitlines()
     assert any(line.split() == ["internet", client["internet"]["account"], "-", "-", "-"] for line in lines)
-    assert any(line.startswith(client["lines"][0]["number"]) and line.endswith("-") for line in lines)
+    assert any(line.startswith(phone_word(client["lines"][0]["number"])) and line.endswith("-") for line in lines)
 
 
 @pytest.mark.usefixtures("width")
@@ -139,21 +175,21 @@ def test_what_stands_in_the_way_is_shown_with_each_line(capsys: pytest.CaptureFi
     render.client(client)
     output = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     for words in (
-        "+442079460001 in 3.12 off off 2026-11-20 10:30:01",
-        "+442079460002 off not proven - Kamailio is silent",
-        "+442079460003 off failed - the exchange keeps it",
-        "+442079460004 on on 2026-11-20 10:30:01 protected: left in service",
+        "+44 20 7946 0001 in 3.12 off off 2026-11-20 10:30:01",
+        "+44 20 7946 0002 off not proven - Kamailio is silent",
+        "+44 20 7946 0003 off failed - the exchange keeps it",
+        "+44 20 7946 0004 on on 2026-11-20 10:30:01 protected: left in service",
         "internet acme off skipped 2026-11-20 10:30:01",
         "telephony attention since 2026-11-20 10:30:01 UTC, 3 attempts, next attempt 2026-11-20 10:38:00 UTC: not done",
         "internet skipped by ada at 2026-11-20 10:30:01 UTC: on Monday",
     ):
         assert words in output, output
     client["status"] = "active"
-    internet |= {"state": "settled", "skipped": None, "method": "by hand", "by": "ada"}
-    internet["subjects"][0] |= {"state": "proven", "actual": "off", "seen": {"note": "port pulled"}}
+    internet |= {"state": "done_by_hand", "skipped": None, "method": "by hand", "by": "ada"}
+    internet["subjects"][0] |= {"state": "done_by_hand", "actual": "off", "seen": {"note": "port pulled"}}
     render.client(client)
     output = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
-    assert "+442079460004 on on 2026-11-20 10:30:01 protected" in output
+    assert "+44 20 7946 0004 on on 2026-11-20 10:30:01 protected" in output
     assert "internet by hand by ada at 2026-11-20 10:30:01 UTC" in output
     assert any(line.startswith("internet acme off off by hand") for line in output), output
     client["provisioning"] = "settled"
@@ -218,7 +254,13 @@ def test_the_systems_have_a_line_each_and_a_remedy(width: int, capsys: pytest.Ca
     assert "connect attention" in output
     assert "what was switched off is not watched: It did not answer in time" in " ".join(output.split())
     assert "does not answer" in " ".join(output.split())
-    render_systems.systems([{**SYSTEM, "state": "working", "clients_in_attention": 0}], NOW)
+    for finds, state in (("all_fail", "failing"), ("some_fail", "fails")):
+        render_systems.systems([{**SYSTEM, "state": "working", "attempts_find": finds}], NOW)
+        output = capsys.readouterr().out
+        assert output.splitlines()[1].split()[1] == state
+        assert "does not answer" in " ".join(output.split())
+    calm = {"clients_in_attention": 0, "attempts_find": "", "attempts_error": ""}
+    render_systems.systems([{**SYSTEM, "state": "working", **calm}], NOW)
     well = capsys.readouterr().out
     check(well, width)
     assert "does not answer" not in well, "that is over"
@@ -244,12 +286,12 @@ def test_what_is_empty_says_what_to_do(width: int, capsys: pytest.CaptureFixture
     assert "connect site add" in capsys.readouterr().out
 
 
-def test_what_is_piped_is_as_wide_as_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_piped_is_whole_whatever_the_terminal_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "97")
-    assert tables.terminal_width() == 97
-    monkeypatch.delenv("COLUMNS")
     monkeypatch.setattr("sys.stdout.isatty", lambda: False, raising=False)
     assert tables.terminal_width() == tables.PIPED
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    assert tables.terminal_width() is None, "rich asks the terminal, and COLUMNS"
 
 
 @pytest.mark.usefixtures("width")

@@ -21,7 +21,7 @@ async def stuck(slow: Service, site: str) -> str:
     lines = [{"number": number(), "office": "1"}, {"number": number(), "office": "Lift", "protected": True}]
     client_id = str((await slow.create(site=site, lines=lines, internet=ACCESS))["client_id"])
     async with slow.without(slow.telephony, slow.internet):
-        await slow.post(client_id, "suspend", wait=1)
+        await slow.post(client_id, "suspend", wait=0)
 
         async def listed() -> bool:
             page = (await slow.api.get("/attention", params={"site": site})).json()
@@ -201,9 +201,9 @@ async def test_a_client_whose_workflow_cannot_run_is_listed_with_the_command_tha
         refused = await terminal.connect("client", "suspend", client_id)
         assert (refused.status, remedy in refused.err) == (1, True)
         carry_out(service.temporal, remedy)
-        await eventually(lambda: _mended(found))
+        await eventually(lambda: _is_mended(found))
         assert client_id not in (await terminal.connect("client", "list", "--open")).out
 
 
-async def _mended(found: Callable[[], Awaitable[bool]]) -> bool:
+async def _is_mended(found: Callable[[], Awaitable[bool]]) -> bool:
     return not await found()

@@ -12,6 +12,7 @@ import pytest_asyncio
 
 from starter.console.rendering import NOTICE_COOKIE
 from tests.support.service import TOKEN, Service
+from tests.support.waiting import http_client
 
 
 @dataclass
@@ -91,6 +92,12 @@ class Somebody:
         assert answer.status_code == status, answer.text
         return Read(answer.text)
 
+    async def confirmed(self, path: str, form: dict[str, str], times: int = 1) -> tuple[str, str]:
+        """Where it leads once it was previewed, and what was previewed was confirmed so many times."""
+        page = await self.sent(path, form, 200)
+        assert "What will happen" in page.html
+        return [await self.done(path, page.forms[path]) for _ in range(times)][-1]
+
     async def done(self, path: str, form: dict[str, str]) -> tuple[str, str]:
         """Where it leads once it is done, and what is said there."""
         answer = await self.send(path, form)
@@ -102,7 +109,7 @@ class Somebody:
 @asynccontextmanager
 async def signed_in(url: str) -> AsyncIterator[Somebody]:
     """Ann, signed in with the token."""
-    async with httpx2.AsyncClient(base_url=url, trust_env=False, headers={"Accept": "text/html"}, timeout=30) as http:
+    async with http_client(base_url=url, headers={"Accept": "text/html"}) as http:
         answer = await http.post("/sign-in", data={"token": TOKEN, "name": "ann"})
         assert answer.status_code == 303
         yield Somebody(http)

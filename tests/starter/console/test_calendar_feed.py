@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,9 +11,10 @@ import pytest
 import pytest_asyncio
 
 from starter.console.calendar_feed import calendar, calendar_key, feed_path
-from starter.directory.console import Plan
+from starter.directory.console import END_DATE, Plan
 from starter.web.names import Names
 from tests.support.service import TOKEN, Service
+from tests.support.waiting import http_client
 
 NAME = "Bar, Baz; \\ <b>Søns</b>"
 HOUSE = UUID(int=7)
@@ -27,12 +28,13 @@ PLAN = Plan(
 # RFC 5545, section 3.1: name *(";" param "=" value) ":" value
 _LINE = re.compile(r'^([A-Z-]+)((?:;[A-Z-]+=(?:"[^"]*"|[^";:,]*))*):(.*)$')
 _UTC = re.compile(r"^\d{8}T\d{6}Z$")
+_DAY = re.compile(r"^\d{8}$")
 ONCE = {"UID", "DTSTAMP", "DTSTART", "SUMMARY", "DESCRIPTION", "URL", "SEQUENCE", "LAST-MODIFIED", "LOCATION"}
 
 Properties = dict[str, str]
 
 
-def parsed(text: str) -> tuple[Properties, list[Properties]]:
+def parse(text: str) -> tuple[Properties, list[Properties]]:
     """The calendar's own properties and those of its events, of a file that keeps every rule that we know of."""
     assert text.endswith("\r\n")
     assert "\n" not in text.replace("\r\n", ""), "lines end with CRLF, and nothing else does"
@@ -65,13 +67,15 @@ def parsed(text: str) -> tuple[Properties, list[Properties]]:
             assert name not in events[-1], line
             events[-1][name] = value
     assert (inside, lines[0], lines[-1]) == ([], "BEGIN:VCALENDAR", "END:VCALENDAR")
+    starts = [line for line in lines if line.startswith("DTSTART")]
     assert own["VERSION"] == "2.0"
     assert own["PRODID"]
     assert len([line for line in lines if line.startswith("BEGIN:")]) > 1, "a calendar holds at least one thing"
     for event in events:
         assert set(event) >= ONCE
-        for name in ("DTSTAMP", "DTSTART", "LAST-MODIFIED"):
+        for name in ("DTSTAMP", "LAST-MODIFIED"):
             assert _UTC.match(event[name])
+        assert (_DAY if ";VALUE=DATE:" in starts.pop(0) else _UTC).match(event["DTSTART"])
         for name in ("SUMMARY", "DESCRIPTION", "LOCATION"):
             assert not re.search(r"(?<!\\)(?:\\\\)*[;,]", event[name]), event[name]
         assert event["SEQUENCE"].isdigit()
@@ -88,7 +92,7 @@ def read(text: str) -> str:
 
 
 def test_an_event_says_what_happens_to_whom_and_when() -> None:
-    own, [event] = parsed(calendar("Connect: Thames House", [PLAN], "https://connect.test", HOUSE))
+    own, [event] = parse(calendar("Connect: Thames House", [PLAN], "https://connect.test", HOUSE))
     assert read(own["X-WR-CALNAME"]) == "Connect: Thames House"
     assert event["DTSTART"] == "20270331T230000Z"
     assert read(event["SUMMARY"]) == "Decommission: Acme Ltd"
@@ -98,22 +102,30 @@ def test_an_event_says_what_happens_to_whom_and_when() -> None:
     assert event["URL"] == "https://connect.test/clients/acme"
 
 
+def test_an_end_date_is_a_day_and_switches_nothing() -> None:
+    ends = replace(PLAN, change_id=END_DATE, kind=END_DATE, day=date(2027, 3, 31), reason="", by="")
+    [event] = parse(calendar("Connect", [ends], "http://x/", HOUSE))[1]
+    assert event["DTSTART"] == "20270331"
+    assert read(event["SUMMARY"]) == "End date: Acme Ltd"
+    assert "nothing is switched" in read(event["DESCRIPTION"])
+
+
 def test_an_event_that_is_planned_anew_is_the_same_one_later() -> None:
     moved = replace(PLAN, change_id="c-2", at=AT.replace(year=2028), revision=9)
-    [before] = parsed(calendar("Connect", [PLAN], "http://x/", HOUSE))[1]
-    [after] = parsed(calendar("Connect", [moved], "http://x/", HOUSE))[1]
+    [before] = parse(calendar("Connect", [PLAN], "http://x/", HOUSE))[1]
+    [after] = parse(calendar("Connect", [moved], "http://x/", HOUSE))[1]
     assert before["UID"] == after["UID"]
     assert int(before["SEQUENCE"]) < int(after["SEQUENCE"])
     assert after["DTSTART"] == "20280331T230000Z"
 
 
 def test_an_empty_calendar_is_one_too() -> None:
-    assert parsed(calendar("Connect", [], "http://x/", HOUSE))[1] == []
+    assert parse(calendar("Connect", [], "http://x/", HOUSE))[1] == []
 
 
 @pytest.mark.parametrize("name", [NAME, "a" * 300, "é" * 200, "😀" * 100, "a\r\nEND:VCALENDAR\r\n", "tab\tbell\a"])
 def test_no_name_breaks_the_file(name: str) -> None:
-    [event] = parsed(calendar(name, [replace(PLAN, name=name, reason=name)], "http://x/", HOUSE))[1]
+    [event] = parse(calendar(name, [replace(PLAN, name=name, reason=name)], "http://x/", HOUSE))[1]
     summary = read(event["SUMMARY"]).removeprefix("Decommission: ")
     assert summary == "".join(x for x in name.replace("\r\n", "\n") if x >= " " or x == "\n")
 
@@ -121,13 +133,13 @@ def test_no_name_breaks_the_file(name: str) -> None:
 def test_lines_are_folded_between_characters() -> None:
     for length in range(1, 90):
         name = "x" * length + "€uro" * 40
-        _, [event] = parsed(calendar("Connect", [replace(PLAN, name=name)], "http://x/", HOUSE))
+        _, [event] = parse(calendar("Connect", [replace(PLAN, name=name)], "http://x/", HOUSE))
         assert event["SUMMARY"] == f"Decommission: {name}"
 
 
 def test_text_is_escaped_and_nothing_else_is() -> None:
     name = 'a\\b;c,d:e"f\ng\r\nh\x00'
-    _, [event] = parsed(calendar("Connect", [replace(PLAN, name=name)], "http://x/", HOUSE))
+    _, [event] = parse(calendar("Connect", [replace(PLAN, name=name)], "http://x/", HOUSE))
     assert event["SUMMARY"] == 'Decommission: a\\\\b\\;c\\,d:e"f\\ng\\nh'
 
 
@@ -150,17 +162,17 @@ async def mews(service: Service) -> str:
     return site
 
 
-async def fetched(service: Service, path: str, **headers: Any) -> httpx2.Response:
+async def fetch_feed(service: Service, path: str, **headers: Any) -> httpx2.Response:
     """What somebody gets who has not signed in."""
-    async with httpx2.AsyncClient(base_url=service.url, trust_env=False) as stranger:
+    async with http_client(base_url=service.url) as stranger:
         return await stranger.get(path, headers=headers)
 
 
 async def test_whoever_has_the_address_reads_what_is_planned_at_its_site(service: Service, mews: str) -> None:
-    answer = await fetched(service, feed_path(TOKEN, mews))
+    answer = await fetch_feed(service, feed_path(TOKEN, mews))
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == "text/calendar; charset=utf-8"
-    own, events = parsed(answer.content.decode())
+    own, events = parse(answer.content.decode())
     assert read(own["X-WR-CALNAME"]) == "Connect: Mews, Old"
     assert [(read(event["SUMMARY"]), event["DTSTART"]) for event in events] == [
         ("Activate: Starting", "21981231T150000Z"),
@@ -170,7 +182,7 @@ async def test_whoever_has_the_address_reads_what_is_planned_at_its_site(service
 
 
 async def test_the_calendar_of_all_sites_has_those_of_each(service: Service, mews: str) -> None:
-    _, events = parsed((await fetched(service, feed_path(TOKEN))).content.decode())
+    _, events = parse((await fetch_feed(service, feed_path(TOKEN))).content.decode())
     assert f"Decommission: {NAME}" in [read(event["SUMMARY"]) for event in events]
 
 
@@ -184,7 +196,7 @@ async def test_nobody_else_learns_that_there_is_one(service: Service, mews: str)
         {"key": "é", "site": mews},
         {"key": calendar_key(TOKEN, "nowhere"), "site": "nowhere"},
     ):
-        answer = await fetched(service, f"/upcoming.ics?{httpx2.QueryParams(query)}")
+        answer = await fetch_feed(service, f"/upcoming.ics?{httpx2.QueryParams(query)}")
         assert answer.status_code == 404, query
         assert mews not in answer.text
 
@@ -195,18 +207,18 @@ async def test_an_unchanged_calendar_is_not_sent_again(service: Service) -> None
     await service.post(leaving, "decommission", last_day="2199-03-31")
     await service.known(leaving)
     path = feed_path(TOKEN, site)
-    tag = (await fetched(service, path)).headers["etag"]
+    tag = (await fetch_feed(service, path)).headers["etag"]
     for condition in (tag, f"W/{tag}", f'"other", {tag}', "*"):
-        answer = await fetched(service, path, **{"If-None-Match": condition})
+        answer = await fetch_feed(service, path, **{"If-None-Match": condition})
         assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", tag), condition
-    assert (await fetched(service, path, **{"If-None-Match": '"other"'})).status_code == 200
+    assert (await fetch_feed(service, path, **{"If-None-Match": '"other"'})).status_code == 200
     starting = await service.create("Another", site=site, start_date="2199-02-01", wait=0)
     assert starting["planned"]
-    answer = await fetched(service, path, **{"If-None-Match": tag})
+    answer = await fetch_feed(service, path, **{"If-None-Match": tag})
     assert (answer.status_code, answer.headers["etag"] != tag) == (200, True)
 
 
 async def test_a_calendar_can_be_asked_for_without_its_body(service: Service, mews: str) -> None:
-    async with httpx2.AsyncClient(base_url=service.url, trust_env=False) as stranger:
+    async with http_client(base_url=service.url) as stranger:
         answer = await stranger.head(feed_path(TOKEN, mews))
     assert (answer.status_code, answer.content) == (200, b"")

@@ -1,7 +1,7 @@
 """Claims about what is typed: it is kept when it cannot be done, done once, and never done as something else."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from html import unescape
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 from fastapi import FastAPI
+from starlette.types import Message
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
@@ -17,11 +18,12 @@ from activities.settings import Settings
 from starter.app import create_app
 from starter.clients import ClientService
 from starter.console.auth.sessions import COOKIE, Sessions
+from starter.directory.console import ConsoleReads
 from starter.directory.reads import DirectoryReads
 from starter.serve import server_of
 from starter.temporal.gateway import Gateway
 from tests.support.service import HOME, LIMITS, TOKEN, Service, number, running, serving, unique
-from tests.support.waiting import eventually, free_port
+from tests.support.waiting import eventually, free_port, http_client
 
 HIDDEN = re.compile(r'<input type="hidden" name="([^"]*)" value="([^"]*)">')
 
@@ -31,7 +33,7 @@ async def visiting(service: Service, url: str = "", name: str = "ann") -> AsyncI
     """A browser without a window, which says where its forms come from; ``name`` is signed in."""
     home = url or service.url
     headers = {"Accept": "text/html", "Origin": home}
-    async with httpx2.AsyncClient(base_url=home, headers=headers, trust_env=False, timeout=30) as browser:
+    async with http_client(base_url=home, headers=headers) as browser:
         browser.cookies.set(COOKIE, await Sessions(service.clients.directory.database, TOKEN).begin(name, HOME) or "")
         yield browser
 
@@ -44,11 +46,36 @@ def fields_of(page: str, action: str) -> dict[str, str]:
     return {unescape(name): unescape(value) for name, value in HIDDEN.findall(form[: form.index("</form>")])}
 
 
-async def previewed(browser: httpx2.AsyncClient, client_id: str, **fields: str) -> dict[str, str]:
+async def preview_fields(browser: httpx2.AsyncClient, client_id: str, **fields: str) -> dict[str, str]:
     """What confirms a preview."""
-    page = await browser.get(f"/clients/{client_id}/status", params=fields)
+    page = await browser.post(f"/clients/{client_id}/status/check", data=fields)
     assert page.status_code == 200, page.text
     return fields_of(page.text, f"/clients/{client_id}/status")
+
+
+async def test_a_caller_who_leaves_in_the_middle_of_a_form_is_no_mistake_of_ours(service: Service) -> None:
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    headers = [(b"host", HOME.removeprefix("http://").encode()), (b"authorization", f"Bearer {TOKEN}".encode())]
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/clients/new",
+        "query_string": b"",
+        "headers": headers,
+        "scheme": "http",
+        "server": ("127.0.0.1", 80),
+        "client": ("127.0.0.1", 9),
+        "http_version": "1.1",
+    }
+    await create_app(service.clients, TOKEN)(scope, receive, send)
+    assert sent[0]["status"] == 400
 
 
 # -- kept -------------------------------------------------------------------------------------------------------------
@@ -109,7 +136,7 @@ async def test_a_confirmation_that_meets_an_absent_temporal_is_kept_and_then_don
     away = ClientService(Gateway(nowhere), service.clients.directory, service.clients.watch, LIMITS)
     at = f"/clients/{client_id}/status"
     async with serving(create_app(away, TOKEN)) as url, visiting(service) as browser:
-        form = await previewed(browser, client_id, action="rotate_credentials", reason="a telephone was stolen")
+        form = await preview_fields(browser, client_id, action="rotate_credentials", reason="a telephone was stolen")
         async with visiting(service, url) as elsewhere:
             elsewhere.cookies = browser.cookies
             kept = await elsewhere.post(at, data=form)
@@ -130,7 +157,7 @@ async def test_what_has_changed_since_its_preview_is_shown_again_instead_of_done
     client_id = (await service.create(unique("Held")))["client_id"]
     await service.post(client_id, "suspend", source="billing")
     async with visiting(service) as browser:
-        form = await previewed(browser, client_id, action="unsuspend", source="all")
+        form = await preview_fields(browser, client_id, action="unsuspend", source="all")
         await service.post(client_id, "suspend", source="security", reason="doors forced")
         answer = await browser.post(f"/clients/{client_id}/status", data=form)
         assert answer.status_code == 409
@@ -148,9 +175,9 @@ async def test_offices_go_to_the_lines_that_they_were_given_to(service: Service)
     client_id = (await service.create(unique("Moving"), type="virtual", lines=lines))["client_id"]
     fields = {f"office-{number}": f"{row}.0" for row, number in enumerate(numbers, 1)}
     async with visiting(service) as browser:
-        await previewed(browser, client_id, action="convert", **fields)
+        await preview_fields(browser, client_id, action="convert", **fields)
         await service.post(client_id, "services", remove_lines=[numbers[0]])
-        form = await previewed(browser, client_id, action="convert", **fields)
+        form = await preview_fields(browser, client_id, action="convert", **fields)
         assert (await browser.post(f"/clients/{client_id}/status", data=form)).status_code == 303
     client = await service.client(client_id)
     assert {line["number"]: line["office"] for line in client["lines"]} == {numbers[1]: "2.0", numbers[2]: "3.0"}
@@ -164,15 +191,16 @@ async def test_of_a_time_that_comes_twice_either_can_be_chosen(service: Service)
         page = (await browser.get(f"/clients/{client_id}/status", params=fields)).text
         assert "this time comes twice" in page
         assert "The first, 01:30 EDT" in page
-        assert (await previewed(browser, client_id, **fields))["at"] == "2199-11-03T01:30:00-04:00"
-        assert (await previewed(browser, client_id, **fields, second="yes"))["at"] == "2199-11-03T01:30:00-05:00"
+        assert (await preview_fields(browser, client_id, **fields))["at"] == "2199-11-03T01:30:00-04:00"
+        assert (await preview_fields(browser, client_id, **fields, second="yes"))["at"] == "2199-11-03T01:30:00-05:00"
         gap = await browser.get(f"/clients/{client_id}/status", params=fields | {"at": "2199-03-10T02:30"})
         assert "there is no 02:30" in gap.text
         await service.post(client_id, "suspend", at="2199-11-03T01:30:00-05:00")
         plans = (await browser.get("/upcoming", params={"site": site})).text
         assert "3 Nov 2199, 01:30 (EST)" in plans
         [where] = re.findall(r'href="(/clients/[^"]*action=suspend[^"]*)"', plans)
-        assert "second=yes" in unescape(where), "moved to another reason, it stays the second"
+        moved = (await browser.get(unescape(where))).text
+        assert re.search(r'name="second" value="yes" checked', moved), "moved for another reason, it stays the second"
 
 
 @pytest.mark.parametrize(
@@ -205,7 +233,7 @@ async def test_a_plan_is_moved_with_all_that_it_says(
         form = fields_of((await browser.get(unescape(where))).text, f"/clients/{client_id}/status")
         assert carried.items() <= form.items()
         assert form["at"] == "2199-05-01T10:00:00+01:00"
-        moved = await previewed(browser, client_id, **{**form, "at": "2199-05-02T09:00"})
+        moved = await preview_fields(browser, client_id, **{**form, "at": "2199-05-02T09:00"})
         assert (await browser.post(f"/clients/{client_id}/status", data=moved)).status_code == 303
     [after] = (await service.client(client_id))["planned"]
     assert (after["at"], after["details"], after["reason"]) == (
@@ -235,8 +263,10 @@ async def test_ending_internet_access_twice_by_the_same_form_is_ending_it_once(s
     async with visiting(service) as browser:
         form = fields_of((await browser.get(f"/clients/{client_id}/edit")).text, at)
         typed = form | {"down": "100", "up": "20", "office-0": "3.12", "end-internet": "yes"}
+        shown = await browser.post(at, data=typed)
+        assert "What will happen" in shown.text
         for _ in range(2):
-            answer = await browser.post(at, data=typed)
+            answer = await browser.post(at, data=typed | {"seen": fields_of(shown.text, at)["seen"]})
             assert answer.status_code == 303, answer.text
     assert (await service.client(client_id))["internet"] is None
 
@@ -290,8 +320,8 @@ async def test_nobody_says_by_himself_from_where_he_comes(service: Service, sett
 async def test_what_the_token_does_in_the_console_has_a_name_in_the_history(service: Service) -> None:
     client_id = (await service.create(unique("Token")))["client_id"]
     headers = {"Authorization": f"Bearer {TOKEN}", "Accept": "text/html"}
-    async with httpx2.AsyncClient(base_url=service.url, headers=headers, trust_env=False) as caller:
-        form = await previewed(caller, client_id, action="suspend")
+    async with http_client(base_url=service.url, headers=headers) as caller:
+        form = await preview_fields(caller, client_id, action="suspend")
         assert (await caller.post(f"/clients/{client_id}/status", data=form)).status_code == 303
 
     async def by() -> set[str]:
@@ -329,10 +359,11 @@ async def test_a_browser_is_shown_a_page_and_a_program_a_problem(
 async def test_a_mistake_of_ours_is_a_page_that_keeps_every_promise_of_the_others(service: Service) -> None:
     app: FastAPI = create_app(service.clients, TOKEN)
 
-    async def broken() -> dict[str, tuple[float, str]]:
-        raise LookupError("secret detail")
+    class Broken(ConsoleReads):
+        def within(self, sites: Sequence[str] | None) -> ConsoleReads:
+            raise LookupError("secret detail")
 
-    app.state.reads.site_names = broken
+    app.state.reads = Broken(service.clients.directory.database)
     async with serving(app) as url, visiting(service, url) as browser:
         answer = await browser.get("/clients")
         assert answer.status_code == 500
@@ -346,7 +377,8 @@ async def test_a_plan_is_cancelled_whatever_its_id_holds(service: Service) -> No
     await service.post(client_id, "suspend", key="invoice/1042", last_day="2199-01-31")
     async with visiting(service) as browser:
         page = (await browser.get(f"/clients/{client_id}")).text
-        [action] = re.findall(r'action="(/clients/[^"]*/cancel)"', page)
-        answer = await browser.post(unescape(action), data=fields_of(page, action))
+        [action] = re.findall(r'href="(/clients/[^"]*/cancel)"', page)
+        asked = (await browser.get(unescape(action))).text
+        answer = await browser.post(unescape(action), data=fields_of(asked, action))
         assert answer.status_code == 303, answer.text
     assert (await service.client(client_id))["planned"] == []

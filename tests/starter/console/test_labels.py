@@ -5,8 +5,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from starter.console.labels import age_word, label, provisioning_state, subject_state, system_state
+from starter.console.labels import age_word, label, provisioning_state, with_dates
 from starter.contract.catalogue import ONLY_BUILT_IN
+from starter.wording import subject_state, system_state
+from tests.activities.fixtures import switched
+from workflows.domain.systems import TELEPHONY
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 
@@ -40,3 +43,23 @@ def test_what_was_done_by_hand_is_not_called_settled(
 def test_a_note_is_no_proof() -> None:
     subjects = [SimpleNamespace(state=s, seen=seen) for s in ("proven", "changing") for seen in ({}, {"note": "x"})]
     assert [subject_state(it) for it in subjects] == ["proven", "done_by_hand", "changing", "changing"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("decommission at 2027-04-01 00:00 Europe/London", "decommission at 1 Apr 2027, 00:00 Europe/London"),
+        ("2026-03-02 is past. Give a later day", "2 Mar 2026 is past. Give a later day"),
+        ("Write 2027-03-01T09:00:00+00:00", "Write 2027-03-01T09:00:00+00:00"),
+        ("inv-2026-03-02, 2026-13-45, C2026-03-02x", "inv-2026-03-02, 2026-13-45, C2026-03-02x"),
+    ],
+)
+def test_dates_in_sentences_are_as_everywhere_else(text: str, said: str) -> None:
+    assert with_dates(text) == said
+
+
+def test_interfaces_call_it_done_by_hand() -> None:
+    line = {"subject": "1", "desired": "off", "actual": "off", "proven_at": NOW, "protected": False, "why": ""}
+    subjects = [line | {"state": "proven", "seen": seen} for seen in ({}, {"note": "x"})]
+    [system] = ONLY_BUILT_IN.present([switched(TELEPHONY, method="by hand", subjects=subjects)])
+    assert (system.state, [it.state for it in system.subjects]) == ("done_by_hand", ["proven", "done_by_hand"])

@@ -7,6 +7,7 @@ import pytest_asyncio
 
 from tests.starter.console.filling_in import Read, Somebody, ann, at, signed_in
 from tests.support.service import Service, number, unique
+from tests.support.terminal import Terminal
 
 __all__ = ["ann"]
 DOOR = {"kind": "doors", "name": "main-entrance", "settings": {"card": "0472"}}
@@ -67,7 +68,7 @@ async def test_services_are_changed_added_and_removed_on_the_edit_page(bea: Some
     page = await bea.sent(f"{path}/check", typed, 200)
     assert "Doors garage" in " ".join(page.html.replace('<b class="number">', "").replace("</span>", "").split())
     assert (await with_doors.client(client["client_id"]))["services"][0] == DOOR
-    _, notice = await bea.done(path, typed)
+    _, notice = await bea.confirmed(path, typed)
     assert notice == "Services: added doors:roof, removed doors:garage, changed doors:main-entrance."
     services = (await with_doors.client(client["client_id"]))["services"]
     assert [(service["name"], service["settings"]) for service in services] == [
@@ -83,7 +84,7 @@ async def test_what_somebody_else_did_to_a_service_is_not_undone_unseen(bea: Som
     await with_doors.post(client["client_id"], "services", add_services=[{**DOOR, "settings": {"card": "1"}}])
     page = await bea.sent(path, form | {"settings-0": "card=2"}, 409)
     assert "doors:main-entrance was changed meanwhile: card=1" in page.said["note-settings-0"]
-    await bea.done(path, page.forms[path])
+    await bea.confirmed(path, page.forms[path])
     assert (await with_doors.client(client["client_id"]))["services"][0]["settings"] == {"card": "2"}
 
 
@@ -108,7 +109,7 @@ async def test_a_planned_change_of_services_is_previewed_done_and_moved(bea: Som
     page_of = (await bea.http.get(f"/clients/{client['client_id']}")).text
     assert "add doors roof, remove doors main-entrance" in page_of
     again = next(link for link in Read(page_of).links if "action=change_services" in link)
-    moved, _ = await bea.open(again)
+    moved, _ = await bea.open(again, f"{path}/check")
     assert moved["service-0"] == "roof"
     assert moved["remove-service"] == "doors:main-entrance"
 
@@ -117,10 +118,39 @@ async def test_the_system_of_a_kind_is_acted_on_under_its_title(bea: Somebody, w
     client = await with_doors.create(services=[DOOR])
     client_id = client["client_id"]
     async with with_doors.without(with_doors.doors):
-        await with_doors.post(client_id, "suspend", wait=2)
+        await with_doors.post(client_id, "suspend", wait=0)
+        await with_doors.tried(client_id)
         page = (await bea.http.get(f"/clients/{client_id}")).text
         assert f"/clients/{client_id}/systems/doors/skip" in page
         await bea.done(f"/clients/{client_id}/systems/doors/skip", {"reason": "the lock is being replaced"})
         assert "Doors: skipped" in " ".join((await bea.http.get(f"/clients/{client_id}")).text.split())
     attention = (await bea.http.get("/attention?site=&skipped=true")).text
     assert '<option value="doors">Doors</option>' in attention
+
+
+async def test_a_kind_that_the_settings_no_longer_name_is_said_wherever_its_client_is_shown(
+    service: Service, with_doors: Service, ann: Somebody, bea: Somebody, terminal: Terminal
+) -> None:
+    """``service`` is the same Connect, after doors were taken out of its settings."""
+    site = await service.site()
+    client_id = (await with_doors.create(site=site, services=[DOOR]))["client_id"]
+    sentence = "Doors: the settings name no such kind any more"
+    for path in ("", "/edit", "/status", "/status?action=suspend", "/status?action=change_services", "/history"):
+        assert (await ann.http.get(f"/clients/{client_id}{path}")).status_code == 200, path
+    assert sentence in (await ann.http.get(f"/clients/{client_id}")).text
+    assert "Doors: not in the settings" in (await ann.http.get(f"/clients?site={site}")).text
+    for look in (service.api.get(f"/clients/{client_id}"), service.api.get("/clients", params={"site": site})):
+        answer = (await look).json()
+        [client] = answer.get("items", [answer])
+        assert [warning["code"] for warning in client["warnings"]] == ["kind_not_named"]
+    output = " ".join((await terminal.connect("client", "show", client_id)).out.split())
+    assert f"warning: {sentence}" in output
+    assert "1 with services of a kind that the settings do not name" in (
+        (await terminal.connect("client", "list", "--site", site)).out
+    )
+    assert "not in the settings" not in (await bea.http.get(f"/clients?site={site}")).text
+    suspended = await service.post(client_id, "suspend")
+    assert (suspended.status_code, suspended.json()["warnings"]) == (200, [])
+    removed = await service.post(client_id, "services", remove_services=["doors:main-entrance"])
+    assert removed.status_code == 200, removed.text
+    assert (await service.client(client_id))["warnings"] == []

@@ -14,12 +14,12 @@ from starter.app import create_app
 from starter.console import live
 from starter.console.auth.sessions import COOKIE, Session, Sessions, link_key, seal, unseal
 from starter.console.rendering import NOTICE_COOKIE, NOTICE_LASTS, SITE_COOKIE, THEME_COOKIE
+from starter.contract.callers import Caller
 from starter.directory.paging import DirectoryDatabase
 from starter.local.postgres import EmbeddedPostgres
-from starter.web.security import Caller
 from tests.support.cut_proxy import CutProxy
 from tests.support.service import HOME, TOKEN, Service, serving, unique
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, http_client
 
 NOW = datetime(2027, 3, 1, tzinfo=UTC)
 ANN = Session(Caller("ann"), NOW, b"a key")
@@ -32,12 +32,10 @@ async def cookie_of(service: Service, name: str = "ann") -> dict[str, str]:
 
 def browsing(service: Service, cookies: dict[str, str], url: str = "") -> httpx2.AsyncClient:
     headers = {"Accept": "text/html"}
-    return httpx2.AsyncClient(
+    return http_client(
         base_url=url or service.url,
         cookies=cookies,
         headers=headers,
-        trust_env=False,
-        timeout=30,
         follow_redirects=True,
     )
 
@@ -128,7 +126,7 @@ async def test_what_a_cookie_says_of_theme_and_site_counts_only_when_there_is_su
     async with browsing(service, await cookie_of(service)) as browser:
         for name in (THEME_COOKIE, SITE_COOKIE):
             browser.cookies.set(name, "evil'%22%3E", domain="127.0.0.1")
-        for path in ("/clients", "/clients/new", "/upcoming", "/attention"):
+        for path in ("/clients", "/clients/new", "/upcoming", "/attention", "/sites"):
             page = await browser.get(path)
             assert page.status_code == 200
             assert 'data-theme="auto"' in page.text
@@ -138,12 +136,12 @@ async def test_what_a_cookie_says_of_theme_and_site_counts_only_when_there_is_su
 async def test_the_key_of_a_link_stays_in_no_address(service: Service) -> None:
     """Nor does it work again, in another process either: the database has it, longer than a link lasts."""
     link = f"/sign-in?key={link_key(TOKEN, datetime.now(UTC))}&next=/upcoming"
-    async with httpx2.AsyncClient(base_url=service.url, trust_env=False) as browser:
+    async with http_client(base_url=service.url) as browser:
         entered = await browser.get(link)
         assert (entered.status_code, entered.headers["location"]) == (303, "/upcoming")
         assert entered.headers["referrer-policy"] == "same-origin"
         assert entered.headers["cache-control"] == "no-store"
-    async with serving(create_app(service.clients, TOKEN)) as url, httpx2.AsyncClient(trust_env=False) as another:
+    async with serving(create_app(service.clients, TOKEN)) as url, http_client() as another:
         assert (await another.get(f"{url}{link}")).status_code == 403
 
 

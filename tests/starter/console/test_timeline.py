@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from starter.console.plans import FOREVER
+from starter.console.rendering import templates
 from starter.console.timeline import LONG, Mark, Timeline, timeline_of
+from starter.directory.console import StatusChange
 from tests.support.builders import LONDON, NOW, RESIDENTIAL, dated, in_directory, starting, tenant
 from workflows.domain.client.client import Client
 from workflows.domain.commands import (
@@ -29,7 +31,7 @@ KYIV, TOKYO = "Europe/Kyiv", "Asia/Tokyo"
 def drawn(client: Client, *changes: tuple[datetime, str], now: datetime = NOW, **fields: Any) -> Timeline:
     """The drawing of a client, whose status never changed unless said otherwise."""
     view = ClientView.of(in_directory(client, now=now), now).model_copy(update=fields)
-    return timeline_of(view, changes or [(client.created_at, client.status.value)], now)
+    return timeline_of(view, [StatusChange(*it) for it in changes or [(client.created_at, client.status.value)]], now)
 
 
 def ahead(drawing: Timeline) -> list[str]:
@@ -65,6 +67,19 @@ def test_a_new_client_stays_new_until_it_is_activated() -> None:
     client = tenant(Status.NEW, start_date=date(2027, 3, 28))
     client.obey(dated(Suspend(last_day=date(2026, 11, 30))), NOW)
     assert ahead(drawn(client)) == ["new", "suspended"]
+
+
+def test_what_began_late_says_for_when_it_was_planned() -> None:
+    due, begun = NOW - timedelta(hours=5), NOW - timedelta(hours=2)
+    view = ClientView.of(in_directory(tenant(Status.SUSPENDED)), NOW)
+    lines = [StatusChange(NOW - timedelta(days=9), "active"), StatusChange(begun, "suspended", due)]
+    drawing = timeline_of(view, lines, NOW)
+    suspended = next(band for band in drawing.bands if band.begun == begun)
+    assert [band.late for band in drawing.bands if band is not suspended] == [""] * (len(drawing.bands) - 1)
+    assert suspended.late == "3 h late"
+    assert suspended.words.endswith("to today, 3 h late: planned for 2 Mar 2026, 05:00"), suspended.words
+    page = templates.get_template("timeline.html").render(timeline=drawing)
+    assert page.count('<span class="late">3 h late</span>') == 1
 
 
 # -- start, end, and what was before ----------------------------------------------------------------------------------

@@ -2,7 +2,9 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 
+import pytest
 import pytest_asyncio
 
 from activities.database import Database
@@ -13,8 +15,11 @@ from activities.settings import Settings
 from starter.contract.bodies import AttentionFilter, ClientFilter, SiteGiven
 from starter.directory.reads import DirectoryReads
 from starter.local.postgres import EmbeddedPostgres
+from starter.wording import Standing
 from tests.activities.fixtures import AT, publication, switched
+from tests.support.databases import UNHURRIED
 from tests.support.service import unique
+from tests.support.waiting import HANGING
 from workflows.domain.provisioning.provisioning import Provisioned
 from workflows.domain.systems import BUILT_IN
 from workflows.ports import Evidence, Finding
@@ -43,11 +48,12 @@ class House:
         )
         await self.directory.publish(replace(order, wanted=order.wanted | {system.system: wanted}))
 
-    async def listed(self, provisioning: Provisioned) -> set[str]:
-        filters = ClientFilter(site=self.site, provisioning=provisioning)
+    async def listed(self, word: str) -> set[str]:
+        filters = ClientFilter(site=self.site, provisioning=Standing(word))
         clients, _ = await self.reads.clients(filters, AT)
-        assert {client.provisioning for client in clients} <= {provisioning}
-        assert sum((await self.reads.counts(filters)).values()) == len(clients)
+        field = Provisioned.SETTLED if word == "done_by_hand" else Provisioned(word)
+        assert {client.provisioning for client in clients} <= {field}
+        assert sum((await self.reads.counts(filters, AT)).values()) == len(clients)
         return {client.client_id.removeprefix(f"{self.site}-") for client in clients}
 
 
@@ -56,22 +62,24 @@ async def house(postgres: EmbeddedPostgres) -> AsyncIterator[House]:
     """Clients whose doors are in every state, at two instances. Their directory is their own: it has a kind more."""
     site, kind, dsn = unique("gate"), unique("doors"), await postgres.ensure_database("third_kind")
     await migrate(dsn)
-    settings = Settings(directory_dsn=dsn)
+    settings = Settings(directory_dsn=dsn, **UNHURRIED)
     async with Database("directory", dsn, settings) as database:
-        reads = DirectoryReads(database, timeout=30)
+        reads = DirectoryReads(database, timeout=HANGING)
         await reads.add_site(SiteGiven(site_id=site, name="Gate", timezone="UTC"))
-        house = House(site, kind, PostgresDirectory(database), Evidences(database, 5), reads)
+        house = House(site, kind, PostgresDirectory(database), Evidences(database, HANGING), reads)
         trouble = {"state": "attention", "attempts": 4, "last_error": "no route"}
         await house.show("well", switched(kind), wanted=0)
         await house.show("late", switched(kind, state="changing", subjects=[DOOR], desired={"main": "on"}))
         await house.show("ill", switched(kind, **trouble, attention_since=AT))
         await house.show("far", switched(kind, **trouble, attention_since=AT.replace(hour=8), instance="paris"))
         await house.show("let-be", switched(kind, state="skipped", skipped=SKIPPED), wanted=0)
+        await house.show("sworn", switched(kind, method="by hand", by="ann", note="taken off"), wanted=0)
         yield house
 
 
 async def test_clients_are_listed_by_the_word_for_all_their_systems(house: House) -> None:
-    assert await house.listed(Provisioned.SETTLED) == {"well"}
+    assert await house.listed(Provisioned.SETTLED) == {"well", "sworn"}, "as the field says"
+    assert await house.listed(Standing.DONE_BY_HAND) == {"sworn"}
     assert await house.listed(Provisioned.CHANGING) == {"late"}
     assert await house.listed(Provisioned.ATTENTION) == {"ill", "far"}
     assert await house.listed(Provisioned.SKIPPED) == {"let-be"}
@@ -79,10 +87,10 @@ async def test_clients_are_listed_by_the_word_for_all_their_systems(house: House
 
 async def test_its_newest_proof_is_shown_before_it_is_published(house: House) -> None:
     client_id = f"{house.site}-late"
-    assert await house.reads.settled(client_id, 2, AT) is None
+    assert await house.reads.find_settled(client_id, 2, AT) is None
     finding = Finding("main", True, {"lock": "open"})
     assert (await house.evidences.record(client_id, Evidence(house.kind, 2, AT, "read back", [finding]))).recorded
-    client = await house.reads.settled(client_id, 2, AT)
+    client = await house.reads.find_settled(client_id, 2, AT)
     assert client is not None
     (system,) = (system for system in client.systems if system.system == house.kind)
     assert (system.state, system.proven_at, system.method, system.actual) == (
@@ -96,7 +104,7 @@ async def test_its_newest_proof_is_shown_before_it_is_published(house: House) ->
 
 
 async def test_what_is_accepted_is_nothing_to_wait_for_and_not_settled(house: House) -> None:
-    client = await house.reads.settled(f"{house.site}-let-be", 2, AT)
+    client = await house.reads.find_settled(f"{house.site}-let-be", 2, AT)
     assert client is not None
     assert client.provisioning is Provisioned.SKIPPED
 
@@ -126,3 +134,19 @@ async def test_each_instance_says_how_many_clients_wait_for_it(house: House) -> 
         if x.system == house.kind
     }
     assert ours == {"main": (1, 1, AT, "unknown"), "paris": (1, 0, AT.replace(hour=8), "unknown")}
+
+
+@pytest.mark.parametrize(
+    ("succeeded", "finds"), [(AT.replace(hour=7), "all_fail"), (AT.replace(hour=9, minute=30), "some_fail")]
+)
+async def test_a_system_is_as_attempts_find_it(house: House, succeeded: datetime, finds: str) -> None:
+    """Its worker says that it is working: too few clients fail for its breaker to open."""
+    await house.reads.database.write(
+        "INSERT INTO system_states (system, instance, worker, state, since, last_success_at, updated_at) "
+        "VALUES ($1, 'paris', 'one', 'working', $2, $3, now())",
+        *(house.kind, AT, succeeded),
+    )
+    paris = next(x for x in (await house.reads.systems()).items if (x.system, x.instance) == (house.kind, "paris"))
+    assert (paris.state, paris.attempts_find, paris.attempts_error) == ("working", finds, "no route")
+    main = next(x for x in (await house.reads.systems()).items if (x.system, x.instance) == ("internet", "main"))
+    assert (main.attempts_find, main.attempts_error) == ("", "")

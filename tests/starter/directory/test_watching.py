@@ -80,9 +80,9 @@ async def test_a_wait_ends_although_nothing_was_heard(service: Service) -> None:
     client = await service.create(wait=0)
     deaf = Watch("postgresql://nobody@127.0.0.1:1/none")
     decided = await service.clients.client(client["client_id"])
-    shown = await until_settled(service.clients.directory, deaf, decided, seconds=10, look_every=0.05)
-    assert shown is not None
-    assert shown.status == "active"
+    view = await until_settled(service.clients.directory, deaf, decided, seconds=HANGING, look_every=0.05)
+    assert view is not None
+    assert view.status == "active"
 
 
 async def test_a_wait_for_what_never_comes_ends_in_time(service: Service) -> None:
@@ -95,5 +95,19 @@ async def test_what_is_shown_is_not_taken_for_another_decision_of_the_same_revis
     """As when a workflow was reset, and decides otherwise."""
     client = await service.clients.client((await service.create())["client_id"])
     decided = client.model_copy(update={"status": Status.SUSPENDED})
-    assert await until_settled(service.clients.directory, service.clients.watch, client, seconds=5)
+    assert await until_settled(service.clients.directory, service.clients.watch, client, seconds=HANGING)
     assert await until_settled(service.clients.directory, service.clients.watch, decided, seconds=0.2) is None
+
+
+async def test_a_canary_that_changes_all_the_time_wakes_no_list(service: Service) -> None:
+    watch = service.clients.watch
+    with watch.of("connect-canary-york") as own, watch.of() as every:
+        async with service.directory() as directory:
+
+            async def wakes() -> bool:
+                await directory.execute("SELECT pg_notify('connect_clients', 'connect-canary-york')")
+                every.clear()  # of what others do meanwhile: both are told in one step
+                return own.is_set()
+
+            await eventually(wakes)
+            assert not every.is_set()

@@ -9,12 +9,13 @@ import asyncpg
 import pytest
 
 from activities.prepare import FENCE
-from starter.local.databases import ACCESS, DEPLOY, ROLES, lock_superuser, prepare
+from starter.local.children import StartFailed
+from starter.local.databases import ACCESS, DEPLOY, ROLES, check_keys, lock_superuser, prepare
 from starter.local.postgres import EmbeddedPostgres
-from tests.support.databases import connected
+from tests.support.databases import connected, fetch
 from tests.support.waiting import free_port
 
-DATABASES = ("connect", "kamailio", "radius", "postgres", "template1")
+DATABASES = ("connect", "connect_keys", "kamailio", "radius", "postgres", "template1")
 OF = {role: database for database, role in ACCESS}
 OF_SUPERUSERS = (
     "COPY (SELECT 1) TO PROGRAM 'true'",
@@ -31,6 +32,7 @@ OF_SUPERUSERS = (
     "CREATE EXTENSION adminpack",
 )
 Execute = Callable[..., Coroutine[Any, Any, object]]
+OWNERS = ("connect", "connect_keys")
 WRONG_PASSWORD = asyncpg.InvalidPasswordError
 NO_RIGHT = (asyncpg.InsufficientPrivilegeError, asyncpg.InvalidAuthorizationSpecificationError)
 
@@ -49,6 +51,21 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostg
     lock_superuser(server)
     yield server
     server.stop()
+
+
+async def test_keys_that_do_not_open_the_clients_are_said_before_anything_starts(
+    prepared: EmbeddedPostgres, tmp_path: Path
+) -> None:
+    file, keys = tmp_path / "encryption-keys", prepared.dsn("connect_keys", "connect_keys")
+    file.write_text("4d" * 32, encoding="utf-8")
+    file.chmod(0o600)
+    await asyncio.to_thread(check_keys, prepared, file)
+    await fetch(keys, "INSERT INTO client_keys (client_id, key_id, wrapped) VALUES ('acme', 'another', '')")
+    try:
+        with pytest.raises(StartFailed, match=r"encryption-keys does not fit .* under another \(1 clients\)"):
+            await asyncio.to_thread(check_keys, prepared, file)
+    finally:
+        await fetch(keys, "DELETE FROM client_keys")
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -72,7 +89,7 @@ async def test_a_role_has_no_right_to_another_database_even_if_it_could_reach_it
     async with connected(prepared.dsn(OF[role], role)) as connection:
         assert [row["datname"] for row in await connection.fetch(open_to_it)] == [OF[role]]
         temporary = "SELECT has_database_privilege(current_database(), 'TEMPORARY')"
-        assert await connection.fetchval(temporary) is (role == "connect"), "which owns its database"
+        assert await connection.fetchval(temporary) is (role in OWNERS), "which own their databases"
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -93,7 +110,7 @@ async def test_no_role_can_do_what_a_superuser_can(prepared: EmbeddedPostgres, r
 @pytest.mark.parametrize("role", ROLES)
 async def test_only_the_role_that_migrates_can_make_tables(prepared: EmbeddedPostgres, role: str) -> None:
     async with connected(prepared.dsn(OF[role], role)) as connection:
-        if role == "connect":
+        if role in OWNERS:
             await connection.execute("CREATE TABLE mine (); DROP TABLE mine")
             return
         for statement in ("CREATE TABLE mine ()", "CREATE TEMPORARY TABLE mine ()", "CREATE SCHEMA mine"):
@@ -210,6 +227,8 @@ def killer(server: EmbeddedPostgres, execute: Execute, after: int) -> Execute:
     left = iter(range(after))
 
     async def until_killed(connection: asyncpg.Connection, *words: object) -> object:
+        if connection._addr[1] != server.port:  # others of this process go on beside us
+            return await execute(connection, *words)
         if next(left, None) is None:
             assert server.process
             server.process.kill()

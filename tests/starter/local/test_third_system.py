@@ -40,8 +40,8 @@ class Place:
     async def post(self, command: str, wait: int = 20, **body: Any) -> dict[str, Any]:
         answer = await self.api.post(f"/clients/acme/{command}", json=body, headers={"Prefer": f"wait={wait}"})
         assert answer.status_code in (200, 202), answer.text
-        said: dict[str, Any] = answer.json()
-        return said
+        result: dict[str, Any] = answer.json()
+        return result
 
     async def gates(self) -> dict[str, Any]:
         client = (await self.api.get("/clients/acme")).json()
@@ -137,7 +137,7 @@ async def test_a_third_system_lives_a_whole_life_by_settings_alone(place: Place)
     assert (await place.post("systems/gates/retry", wait=0))["message"] == "Trying entrance gates again"
     await place.until("attention")
     await place.post("systems/gates/mark-done", wait=0, note="shut by hand")
-    assert (await place.until("settled"))["note"] == "shut by hand"
+    assert (await place.until("done_by_hand"))["note"] == "shut by hand"
 
     place.have_system()
     assert place.on() is True, "it was away"

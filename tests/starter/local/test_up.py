@@ -14,14 +14,16 @@ from pathlib import Path
 import asyncpg
 import httpx2
 import pytest
+from temporalio.api.operatorservice.v1 import ListNexusEndpointsRequest
+from temporalio.client import Client
 
 from starter.local.data_folder import DataFolder
 from starter.local.databases import ACCESS, ROLES, prepare
 from starter.local.postgres import EmbeddedPostgres
 from starter.local.up import UpOptions, up
 from tests.support.databases import fetch
-from tests.support.up import Terminal, create, put
-from tests.support.waiting import HANGING, eventually, free_port
+from tests.support.up import Terminal, create, post
+from tests.support.waiting import HANGING, eventually, free_port, http_client
 
 NO_UTF8 = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 """Python then takes files to be in ASCII that are not said to be in UTF-8."""
@@ -87,8 +89,9 @@ async def test_one_line_says_where_everything_is_and_one_who_can_reach_it(runnin
         await eventually(lambda: running.line_with("SECURITY.md") and running.output.read_text(encoding="utf-8")),
     )
     assert line, running.output.read_text(encoding="utf-8")
-    async with httpx2.AsyncClient(trust_env=False, headers={"Accept": "text/html"}, follow_redirects=True) as browser:
+    async with http_client(headers={"Accept": "text/html"}, follow_redirects=True) as browser:
         assert "<h1>Clients</h1>" in (await browser.get(line[1])).text, "the link signs in"
+    assert DataFolder(running.data).address.read_text(encoding="utf-8") == f"http://127.0.0.1:{running.port}\n"
     assert tuple(running.children()) == ("PostgreSQL", "Temporal", "The Temporal UI", "The worker", "The API")
     async with running.api() as api:
         await create(api, "first", "+442079460901")
@@ -98,13 +101,20 @@ async def test_one_line_says_where_everything_is_and_one_who_can_reach_it(runnin
         assert (await api.get(f"http://127.0.0.1:{running.ui_port}/")).is_success
 
 
+async def test_workflows_of_other_namespaces_find_it(running: Terminal) -> None:
+    temporal = await Client.connect(f"127.0.0.1:{running.temporal_port}")
+    found = await temporal.operator_service.list_nexus_endpoints(ListNexusEndpointsRequest(name="connect"))
+    target = found.endpoints[0].spec.target.worker
+    assert (target.namespace, target.task_queue) == ("default", "provisioning")
+
+
 async def test_the_worker_comes_back_when_it_was_killed(running: Terminal) -> None:
     before = running.children()["The worker"]
     running.kill("The worker")
     await eventually(lambda: running.line_with("The worker ended (killed by signal 9); it is started again in 0.5 s"))
     async with running.api() as api:
         await create(api, "second", "+442079460902")
-        assert (await put(api, "/clients/second/suspend", {"source": "billing"}))["status"] == "suspended"
+        assert (await post(api, "/clients/second/suspend", {"source": "billing"}))["status"] == "suspended"
     assert running.children()["The worker"] != before
 
 
@@ -113,7 +123,7 @@ async def test_clients_go_on_when_the_servers_were_killed(running: Terminal) -> 
         await create(api, "third", "+442079460903")
         running.kill("Temporal")
         running.kill("PostgreSQL")
-        view = await put(api, "/clients/third/suspend", {"source": "billing", "reason": "invoice 1042"})
+        view = await post(api, "/clients/third/suspend", {"source": "billing", "reason": "invoice 1042"})
         assert view["status"] == "suspended"
         await eventually(lambda: settled(api, "third"))
 
@@ -128,7 +138,8 @@ async def test_killed_and_started_again_everything_goes_on(running: Terminal) ->
     assert not set(left.values()) & set(running.children().values())
     async with running.api() as api:
         assert (await api.get("/clients/fourth")).json()["status"] == "active"
-        assert (await put(api, "/clients/fourth/suspend", {"source": "billing"}))["provisioning"] == "settled"
+        assert (await post(api, "/clients/fourth/suspend", {"source": "billing"}))["status"] == "suspended"
+        await eventually(lambda: settled(api, "fourth"))
 
 
 def test_a_second_one_on_the_same_folder_is_told_of_the_first(running: Terminal) -> None:

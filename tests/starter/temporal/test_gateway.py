@@ -1,16 +1,18 @@
 """Claims about asking a client again while it cannot answer yet, as during a renewal."""
 
 import asyncio
+from contextlib import suppress
 from typing import Any, cast
 from uuid import uuid4
 
 import pytest
 from temporalio.api.enums.v1 import UpdateWorkflowExecutionLifecycleStage as Stage
 from temporalio.api.workflowservice.v1 import PollWorkflowExecutionUpdateResponse
-from temporalio.client import Client, WorkflowUpdateFailedError
+from temporalio.client import Client, WorkflowQueryRejectedError, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
 
-from starter.errors import NotDecided, TemporalAway
+from starter.errors import Malfunction, NotDecided, NotRunning, TemporalAway, WorkflowStuck
 from starter.temporal import gateway
 from starter.temporal.gateway import Gateway
 from tests.support.builders import tenant
@@ -53,6 +55,62 @@ async def test_the_pauses_between_two_questions_grow(monkeypatch: pytest.MonkeyP
     with pytest.raises(NotDecided):
         await impatient.command("acme", Suspend(kind="suspend", command_id="c", by="ann"))
     assert 1 < len(workflow.asked) <= 4, "at 0, 0.05, 0.15 and 0.35 seconds"
+
+
+class FailingTask(NeverReady):
+    """A workflow whose task fails so many times; then it refuses what it is asked, and answers no query any more."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.times = times
+
+    async def execute_update(self, *_: Any, **__: Any) -> None:
+        self.asked.append(asyncio.get_running_loop().time())
+        if len(self.asked) <= self.times:
+            raise RPCError("unexpected workflow task failure", RPCStatusCode.FAILED_PRECONDITION, b"")
+        raise WorkflowUpdateFailedError(ApplicationError("closed", type="ClientClosed"))
+
+    async def query(self, *_: Any, **__: Any) -> None:
+        with suppress(WorkflowUpdateFailedError):
+            await self.execute_update()
+        raise WorkflowQueryRejectedError(None)
+
+
+@pytest.mark.parametrize(
+    ("times", "error", "asked"),
+    [(1, Malfunction, 2), (gateway.TRIES, WorkflowStuck, gateway.TRIES)],
+    ids=["by chance", "again and again"],
+)
+async def test_a_client_stands_still_only_if_its_task_fails_again_and_again(
+    monkeypatch: pytest.MonkeyPatch, times: int, error: type[Exception], asked: int
+) -> None:
+    """As a renewal and something new meet, Temporal has the workflow think again, and drops what it was asked."""
+    monkeypatch.setattr(gateway, "FIRST_PAUSE", 0)
+    workflow = FailingTask(times)
+    with pytest.raises(error):
+        await Gateway(cast("Client", workflow)).command("acme", Suspend(kind="suspend", command_id="c", by="ann"))
+    assert len(workflow.asked) == asked
+
+
+@pytest.mark.parametrize(
+    ("times", "error", "asked"),
+    [(1, NotRunning, 2), (gateway.TRIES, WorkflowStuck, gateway.TRIES)],
+    ids=["by chance", "again and again"],
+)
+@pytest.mark.parametrize("question", ["client", "preview"])
+async def test_who_looks_at_a_client_whose_task_failed_by_chance_hears_nothing_of_it(
+    monkeypatch: pytest.MonkeyPatch, question: str, times: int, error: type[Exception], asked: int
+) -> None:
+    monkeypatch.setattr(gateway, "FIRST_PAUSE", 0)
+    workflow = FailingTask(times)
+    client = Gateway(cast("Client", workflow))
+    with pytest.raises(error):
+        await (
+            client.client("acme")
+            if question == "client"
+            else client.preview("acme", Suspend(kind="suspend", command_id="c", by="ann"))
+        )
+    assert len(workflow.asked) == asked
 
 
 async def test_what_temporal_has_recorded_is_undecided_while_no_worker_is_there_and_what_it_has_not_is_away(

@@ -1,5 +1,7 @@
 """Without its search attributes Temporal takes no new client: that is said, with what mends it."""
 
+from datetime import timedelta
+
 import httpx2
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
@@ -7,6 +9,7 @@ from temporalio.testing import WorkflowEnvironment
 from activities.settings import Settings
 from tests.support.remedies import carry_out
 from tests.support.service import SITE, TEMPORAL, Service, running_service
+from tests.support.waiting import HANGING, http_client
 from workflows.visibility import KEYS
 
 NEW = {"name": "Acme Ltd", "type": "virtual", "site": SITE}
@@ -19,6 +22,7 @@ async def test_a_missing_search_attribute_is_named_with_what_adds_it(settings: S
             data_converter=pydantic_data_converter,
             search_attributes=KEYS[1:],
             dev_server_log_level="error",
+            dev_server_startup_timeout=timedelta(seconds=HANGING),
         ) as environment,
         running_service(environment.client, settings) as service,
     ):
@@ -38,5 +42,5 @@ async def test_a_missing_search_attribute_is_named_with_what_adds_it(settings: S
 
 
 async def readiness(service: Service) -> httpx2.Response:
-    async with httpx2.AsyncClient(base_url=service.url, trust_env=False) as anyone:
+    async with http_client(base_url=service.url) as anyone:
         return await anyone.get("/readyz")

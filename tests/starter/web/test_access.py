@@ -5,6 +5,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 from structlog.testing import capture_logs
 
+from starter.request_ids import HEADER
 from starter.web.access import LONGEST_PATH, AccessLog
 from starter.web.repeats import FEW, KINDS, Repeats
 from tests.support.waiting import eventually
@@ -43,6 +44,18 @@ async def test_a_path_in_the_log_is_short_and_printable() -> None:
             await stranger.get("/%0d%0a%1b[31mforged=line" + "x" * 10_000)
     assert len(lines[0]["path"]) == LONGEST_PATH
     assert lines[0]["path"].startswith("/���[31mforged=line")
+
+
+async def test_each_request_has_an_id_in_the_log_and_in_its_answer_that_says_nothing_but_itself() -> None:
+    bad = ["", "two words", "x" * 101, "forged=1\tline", "é"]
+    with capture_logs() as lines:
+        async with asking(AccessLog(closed)) as one:
+            named = await one.get("/mine", headers={HEADER: "a1b2-c3:d4/e5"})
+            others = [await one.get("/mine", headers={HEADER.encode(): text.encode()}) for text in bad]
+    answered = [answer.headers[HEADER] for answer in (named, *others)]
+    assert [line["request_id"] for line in lines] == answered
+    assert answered[0] == "a1b2-c3:d4/e5"
+    assert len({*answered, *bad}) == len(answered) + len(bad)
 
 
 async def test_kinds_without_end_are_one_kind() -> None:

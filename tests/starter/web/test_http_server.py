@@ -22,7 +22,7 @@ from starter.web.http_server import HttpLimits, Server
 from starter.web.repeats import FEW, count_repeats
 from tests.support.serve import process
 from tests.support.service import running
-from tests.support.waiting import eventually, free_port
+from tests.support.waiting import HANGING, eventually, free_port, http_client
 
 HALF = b"GET / HTTP/1.1\r\nHost: connect\r\nX-Slow: "
 SHORT = HttpLimits(headers=0.5, body=0.5, reader=0.5)
@@ -70,7 +70,7 @@ async def served(limits: HttpLimits) -> AsyncIterator[tuple[App, Server, httpx2.
         app, host="127.0.0.1", port=free_port(), lifespan="off", log_config=None, timeout_graceful_shutdown=1
     )
     server = Server(config, limits=limits)
-    async with running(server) as url, httpx2.AsyncClient(base_url=url, trust_env=False, timeout=30) as caller:
+    async with running(server) as url, http_client(base_url=url) as caller:
         yield app, server, caller
 
 
@@ -86,7 +86,7 @@ async def sent(server: Server, data: bytes, stack: AsyncExitStack) -> Pair:
 async def the_end(pair: Pair) -> bytes:
     """What comes until the server closes the connection."""
     try:
-        return await asyncio.wait_for(pair[0].read(), 30)
+        return await asyncio.wait_for(pair[0].read(), HANGING)
     except ConnectionResetError:
         return b"reset"
 
@@ -135,7 +135,7 @@ async def test_an_answer_that_nobody_reads_is_given_up() -> None:
         deaf.connect(("127.0.0.1", server.config.port))
         deaf.sendall(b"GET /much HTTP/1.1\r\nHost: connect\r\n\r\n")
         await eventually(lambda: server.server_state.total_requests)
-        await eventually(lambda: not server.server_state.connections, within=30)
+        await eventually(lambda: not server.server_state.connections)
         assert len((await caller.get("/much")).text) == 20_000_000, "who reads has all of it"
 
 
@@ -148,7 +148,7 @@ async def test_who_kept_us_waiting_longest_makes_room_for_others() -> None:
         await eventually(lambda: len(server.server_state.connections) == 2)
         for _ in range(30):
             await sent(server, HALF, stack)
-            async with httpx2.AsyncClient(base_url=caller.base_url, trust_env=False) as another:
+            async with http_client(base_url=caller.base_url) as another:
                 assert (await another.get("/")).text == "here"
         await the_end(oldest)
         assert len(server.server_state.connections) <= 8 + server.config.backlog
@@ -176,7 +176,7 @@ async def test_two_hundred_half_sent_requests_with_few_descriptors_keep_nobody_o
     async with process(settings, host, port, few, descriptors=128) as api, AsyncExitStack() as stack:
         log = asyncio.create_task(api.stderr.read()) if api.stderr else None
         url = f"http://127.0.0.1:{port}/readyz"
-        await eventually(lambda: ready(url), within=30)
+        await eventually(lambda: ready(url))
         held = []
         for _ in range(200):
             held.append(await asyncio.open_connection("127.0.0.1", port))
@@ -194,7 +194,7 @@ async def test_two_hundred_half_sent_requests_with_few_descriptors_keep_nobody_o
 
 
 async def ready(url: str) -> bool:
-    async with httpx2.AsyncClient(trust_env=False, timeout=10) as caller:
+    async with http_client() as caller:
         try:
             return (await caller.get(url)).is_success
         except httpx2.ConnectError:  # it does not listen yet

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import httpx2
 import pytest
 from pydantic import ValidationError
 
@@ -16,7 +15,7 @@ from starter.serve import server_of
 from starter.web.names import Names
 from starter.web.security import HSTS
 from tests.support.service import HOME, TOKEN, Service, running, unique
-from tests.support.waiting import free_port
+from tests.support.waiting import free_port, http_client
 from tests.support.wire import answer_to
 
 HTML = {"Accept": "text/html"}
@@ -77,7 +76,7 @@ async def test_a_stranger_is_refused_before_his_body_is_read(service: Service) -
 
 
 async def test_a_person_is_shown_a_page_and_a_program_a_problem(service: Service) -> None:
-    async with httpx2.AsyncClient(base_url=service.url, headers={"Host": "evil.example"}, trust_env=False) as browser:
+    async with http_client(base_url=service.url, headers={"Host": "evil.example"}) as browser:
         page = await browser.get("/clients", headers=HTML)
         assert (page.status_code, page.headers["content-type"]) == (421, "text/html; charset=utf-8")
         assert "<h1>Connect has another name</h1>" in page.text
@@ -88,7 +87,7 @@ async def test_a_person_is_shown_a_page_and_a_program_a_problem(service: Service
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost:1", "LOCALHOST:65535", "[::1]:8000"])
 async def test_loopback_names_are_always_ours_and_stand_in_no_answer(service: Service, host: str) -> None:
-    async with httpx2.AsyncClient(base_url=service.url, headers={"Host": host}, trust_env=False) as browser:
+    async with http_client(base_url=service.url, headers={"Host": host}) as browser:
         for path in ("/sign-in", "/clients/", "/nowhere", "/clients?x=1", feed_path(TOKEN), "/static", "/api/v1/"):
             for headers in (HTML, HTML | BEARER, BEARER):
                 answer = await browser.get(path, headers=headers)
@@ -100,14 +99,14 @@ async def test_loopback_names_are_always_ours_and_stand_in_no_answer(service: Se
 
 async def test_the_checks_are_answered_to_a_load_balancer_that_asks_by_address(service: Service) -> None:
     for path, answer in (("/healthz", {"alive": True}), ("/readyz", {"ready": True})):
-        async with httpx2.AsyncClient(trust_env=False) as balancer:
+        async with http_client() as balancer:
             checked = await balancer.get(f"{service.url}{path}", headers={"Host": "10.1.2.3:8000"})
             assert (checked.status_code, checked.json()) == (200, answer)
 
 
 async def test_names_are_a_setting(service: Service) -> None:
     url_, hosts = "https://connect.example", "other.example, third.example:8443"
-    async with behind(service, public_url=url_, hosts=hosts) as url, httpx2.AsyncClient(trust_env=False) as caller:
+    async with behind(service, public_url=url_, hosts=hosts) as url, http_client() as caller:
         for host, status in (
             ("connect.example", 200),
             ("connect.example:444", 200),
@@ -125,7 +124,7 @@ async def test_feeds_say_the_public_address_whatever_the_host_header_says(servic
     client = await service.create(unique("Feed"))
     await service.post(client["client_id"], "suspend", last_day="2199-01-31")
     settings = {"public_url": "https://connect.example/", "hosts": "evil.example"}
-    async with behind(service, **settings) as url, httpx2.AsyncClient(base_url=url, trust_env=False) as caller:
+    async with behind(service, **settings) as url, http_client(base_url=url) as caller:
         host = {"Host": "evil.example", "X-Forwarded-Host": "evil.example"}
         feed = (await caller.get(feed_path(TOKEN), headers=host)).text
         assert f"URL:https://connect.example/clients/{client['client_id']}" in feed.replace("\r\n ", "")
@@ -188,7 +187,7 @@ SERVED = {"public_url": "https://connect.example", "trusted_proxies": "127.0.0.1
 async def test_behind_tls_the_cookie_is_for_this_host_and_tls_alone(service: Service) -> None:
     async with (
         behind(service, **SERVED) as url,
-        httpx2.AsyncClient(base_url=url, trust_env=False, headers=HTML) as browser,
+        http_client(base_url=url, headers=HTML) as browser,
     ):
         headers = TLS | {"Origin": "https://connect.example"}
         entered = await browser.post("/sign-in", data={"token": TOKEN}, headers=headers)
@@ -219,7 +218,7 @@ async def test_behind_tls_the_cookie_is_for_this_host_and_tls_alone(service: Ser
 
 async def test_a_session_begun_without_tls_is_nothing_behind_it(service: Service) -> None:
     cookie = await Sessions(service.clients.directory.database, TOKEN).begin("ann", HOME) or ""
-    async with behind(service, **SERVED) as url, httpx2.AsyncClient(base_url=url, trust_env=False) as browser:
+    async with behind(service, **SERVED) as url, http_client(base_url=url) as browser:
         for name in (COOKIE, f"__Host-{COOKIE}"):
             headers = HTML | {"Cookie": f"{name}={cookie}", "X-Forwarded-Proto": "https", "Host": "127.0.0.1"}
             assert (await browser.get("/clients", headers=headers)).status_code == 303
@@ -230,7 +229,7 @@ async def test_a_session_begun_without_tls_is_nothing_behind_it(service: Service
 
 async def test_only_a_named_proxy_says_that_there_is_tls(service: Service) -> None:
     settings = {**SERVED, "trusted_proxies": ""}
-    async with behind(service, **settings) as url, httpx2.AsyncClient(base_url=url, trust_env=False) as browser:
+    async with behind(service, **settings) as url, http_client(base_url=url) as browser:
         entered = await browser.post("/sign-in", data={"token": TOKEN}, headers=TLS)
         assert entered.headers["set-cookie"].startswith(f"{COOKIE}=")
         assert "strict-transport-security" not in entered.headers

@@ -6,6 +6,7 @@ from itertools import combinations, permutations, product
 from typing import Any
 
 from workflows.domain.commands import (
+    Acknowledge,
     Activate,
     AnyCommand,
     CancelPlanned,
@@ -15,6 +16,7 @@ from workflows.domain.commands import (
     Decommission,
     Edit,
     MarkDone,
+    Note,
     Retry,
     RotateCredentials,
     Skip,
@@ -86,7 +88,18 @@ EDITS = Choice(
         "start_in": (None, *range(-5, 30)),
     },
 )
+LABELS = Choice(
+    Edit,
+    NOW,
+    {
+        "add_tags": ((), ("vip",), ("VIP", "late"), ("",)),
+        "remove_tags": ((), (), ("late",), ("Vip",)),
+        "external_ids": ({}, {"crm": "1"}, {"CRM": "2", "erp": "1"}, {"crm": None}, {"a:b": "1"}),
+    },
+)
 CHOICES = (
+    Choice(Note, NOW, {"text": ("rang", "rang\ntwice", " ", "x" * 1001)}),
+    LABELS,
     *[SUSPENSIONS] * 3,
     *[LIFTINGS] * 4,
     *[CHANGES] * 4,
@@ -97,6 +110,7 @@ CHOICES = (
     Choice(CancelScheduledDecommission),
     Choice(CancelPlanned, NOW, {"change": (*KINDS, "activation", "c1", "nonsense")}),
     Choice(RotateCredentials),
+    Choice(Acknowledge, NOW, {"matter": ("plan:c1", "plan:c2", "plan:activation", "nonsense")}),
     Choice(Retry, NOW, {"system": SYSTEMS}),
     Choice(Skip, NOW, {"system": SYSTEMS, "reason": ("on Monday", "on Monday", "")}),
     Choice(MarkDone, NOW, {"system": SYSTEMS, "reason": ("ticket 4711", "ticket 4711", " ")}),

@@ -84,7 +84,7 @@ class World(RuleBasedStateMachine):
         day = local_day(START, timezone) + timedelta(days=starts_in)
         client = Client("acme", "Acme Ltd", "thames", timezone, services, starting(day, timezone), START, "B-1")
         client.activation, client.management = activation, management
-        self.now, self.asked, self.count = START, list[AnyCommand](), 0
+        self.now, self.commands_sent, self.count = START, list[AnyCommand](), 0
         self.state = ClientState.of_new(client, Limits(recent=1000), "c0")
         self.kept = set[str]()  # lines that stay on through a suspension, where they are protected
         self.accepted = set[str]()  # of these, what a person has said to leave as it is
@@ -119,9 +119,9 @@ class World(RuleBasedStateMachine):
 
     @rule(which=st.integers(0, 1000))
     def repeat(self, which: int) -> None:
-        if not self.asked:
+        if not self.commands_sent:
             return
-        command = self.asked[which % len(self.asked)]
+        command = self.commands_sent[which % len(self.commands_sent)]
         self.state.advance(self.now)
         before = copy.deepcopy(self.state)
         answer = next(a for a in before.recent if a.command_id == command.command_id)
@@ -162,8 +162,8 @@ class World(RuleBasedStateMachine):
             assert changed is (client != before.client) is (client.revision > before.client.revision)
         if isinstance(command, CancelScheduledDecommission | CancelPlanned):
             assert after.client.status is before.client.status, "cancelling never changes the status"
-        if command.command_id and command not in self.asked:
-            self.asked.append(command)
+        if command.command_id and command not in self.commands_sent:
+            self.commands_sent.append(command)
 
     # -- time and renewal ---------------------------------------------------------------------------------------------
 
@@ -218,6 +218,7 @@ class World(RuleBasedStateMachine):
 
     @rule(error=st.sampled_from(["no answer", "refused", "x" * 900]), chance=st.floats(0, 1))
     def hear_of_failure(self, error: str, chance: float) -> None:
+        self.loop()  # what was decided since abandons an attempt before anybody hears of it
         if not self.under_way:
             return
         system, _ = self.under_way.popitem()

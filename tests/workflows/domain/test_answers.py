@@ -14,7 +14,7 @@ from workflows.domain.systems import DIRECTORY
 FEW = Limits(recent=3)
 
 
-def obeyed(state: ClientState, *numbers: int, published: bool = True) -> None:
+def obey(state: ClientState, *numbers: int, published: bool = True) -> None:
     """Let the client obey commands of these numbers, and the directory know of them."""
     for number in numbers:
         state.obey(Suspend(source=f"s-{number % 7}", reason=f"{number}", command_id=f"c-{number}"), NOW)
@@ -24,7 +24,7 @@ def obeyed(state: ClientState, *numbers: int, published: bool = True) -> None:
 
 def test_an_older_command_is_known_to_have_been_answered_and_is_not_obeyed_again() -> None:
     state = in_directory(tenant(), FEW)
-    obeyed(state, *range(10))
+    obey(state, *range(10))
     state.obey(Unsuspend(source="all", command_id="lift"), NOW)
     again = Suspend(source="s-0", reason="0", command_id="c-0")
     state.check(again, NOW)
@@ -37,29 +37,29 @@ def test_an_older_command_is_known_to_have_been_answered_and_is_not_obeyed_again
 def test_the_marks_of_old_commands_are_bounded() -> None:
     state = in_directory(tenant(), Limits(recent=0))
     state.past = [f"{n}" for n in range(MOST_PAST)]
-    obeyed(state, 1, 2)
-    obeyed(state, 3)
+    obey(state, 1, 2)
+    obey(state, 3)
     assert len(state.past) == MOST_PAST
     assert state.past[0] != "0"
 
 
 def test_no_answer_goes_before_the_directory_has_it() -> None:
     state = in_directory(tenant(), FEW)
-    obeyed(state, *range(20), published=False)
+    obey(state, *range(20), published=False)
     waiting = state.answers_to_publish(state.journal.written)
     assert [answer.command_id for answer in waiting] == [f"c-{n}" for n in range(20)]
     assert [answer.entry for answer in waiting] == [
         entry + 1 for entry in range(state.journal.written - 20, state.journal.written)
     ]
     prove(state, DIRECTORY)
-    obeyed(state, 20)
+    obey(state, 20)
     assert len(state.recent) == 3
     assert state.answers_to_publish(state.journal.written) == []
 
 
 def test_a_publication_carries_the_answers_of_its_lines_alone() -> None:
     state = in_directory(tenant())
-    obeyed(state, *range(5), published=False)
+    obey(state, *range(5), published=False)
     first = state.journal.first
     assert [a.command_id for a in state.answers_to_publish(first + 1)] == ["c-0", "c-1"]
 

@@ -28,7 +28,7 @@ from workflows.domain.commands import (
 )
 from workflows.domain.dates import NamedDay, ResolvedDay, at_site, fits, local_day, local_time, resolve
 from workflows.domain.dates import zone_rules as rules_in_use
-from workflows.domain.day_plans import days_ahead, resolved_anew
+from workflows.domain.day_plans import days_ahead, take_over_days
 from workflows.domain.errors import InvalidField, Refusal
 from workflows.domain.lifecycle import Kind, Status
 from workflows.domain.state import ClientState
@@ -71,7 +71,7 @@ def obey(state: ClientState, command: Command, now: datetime = NOW) -> None:
 def anew(state: ClientState, now: datetime = NOW) -> None:
     """Resolve all days by the rules in use, as the recorded step of a renewal does."""
     days = days_ahead(state)
-    resolved_anew(state, {day: resolve(day, CASABLANCA) for day in days}, now)
+    take_over_days(state, {day: resolve(day, CASABLANCA) for day in days}, now)
 
 
 def instants(state: ClientState) -> list[tuple[str, datetime, str]]:
@@ -178,7 +178,7 @@ def test_a_day_that_the_rules_in_use_cannot_tell_stays_as_it_was(rules: Rules) -
     with rules.old():
         obey(state, Decommission(last_day=LAST))
     before = instants(state)
-    resolved_anew(state, {}, NOW)
+    take_over_days(state, {}, NOW)
     assert instants(state) == before
 
 
@@ -220,7 +220,7 @@ commands: st.SearchStrategy[Command] = st.one_of(
 lives = st.lists(st.tuples(commands, st.integers(0, 200)), max_size=12)
 
 
-def lived(state: ClientState, life: list[tuple[Command, int]]) -> datetime:
+def live(state: ClientState, life: list[tuple[Command, int]]) -> datetime:
     """Ask for each command in turn, so many hours after the one before."""
     now = NOW
     for command, hours in life:
@@ -248,9 +248,9 @@ def test_what_is_decided_does_not_depend_on_the_rules_in_use(
     with rules.old():
         recorded = [(dated(command, CASABLANCA), hours) for command, hours in life]
         once, again = at_home(status), at_home(status)
-        lived(once, recorded)
+        live(once, recorded)
     with rules.new():
-        lived(again, recorded)
+        live(again, recorded)
         assert decided(once) == decided(again)
 
 
@@ -261,7 +261,7 @@ def test_days_resolved_anew_are_those_of_the_new_rules_and_nothing_else_changes(
 ) -> None:
     with rules.old():
         state = at_home(status)
-        now = lived(state, [(dated(command, CASABLANCA), hours) for command, hours in life])
+        now = live(state, [(dated(command, CASABLANCA), hours) for command, hours in life])
     before, revision, written = instants(state), state.client.revision, state.journal.written
     exact = [(kind, at) for kind, at, by in before if not by]
     with rules.new():

@@ -36,7 +36,7 @@ def client_with(services: Services = OFFICE) -> ClientState:
     return state
 
 
-def take(state: ClientState, command: AnyCommand, site: dict[str, str]) -> str:
+def decide(state: ClientState, command: AnyCommand, site: dict[str, str]) -> str:
     """Decide a command as the workflow does: by what the directory says of the site, where it is asked. The refusal."""
     try:
         if not state.needs_of(command):
@@ -56,7 +56,7 @@ def instance_of(state: ClientState, system: str) -> str:
 @every_kind
 def test_what_is_taken_first_is_served_by_the_instance_of_the_site_of_now(system: str) -> None:
     state = client_with()
-    assert take(state, NEW[system], {system: "york"}) == ""
+    assert decide(state, NEW[system], {system: "york"}) == ""
     assert instance_of(state, system) == "york"
     assert {instance_of(state, other) for other in state.provisioning.systems if other != system} == {"main"}
 
@@ -64,7 +64,7 @@ def test_what_is_taken_first_is_served_by_the_instance_of_the_site_of_now(system
 def test_a_conversion_that_brings_internet_access_takes_it_of_the_site_of_now() -> None:
     state = client_with(Services(ClientType.VIRTUAL, (replace(LINE, office=None),)))
     convert = Convert(to=ClientType.RESIDENTIAL, lines=(LINE,), internet=RATES)
-    assert take(state, convert, {INTERNET: "york", TELEPHONY: "york"}) == ""
+    assert decide(state, convert, {INTERNET: "york", TELEPHONY: "york"}) == ""
     assert instance_of(state, INTERNET) == "york"
     assert instance_of(state, TELEPHONY) == "main", "its lines stay where they are"
 
@@ -75,7 +75,7 @@ def test_the_directory_is_asked_for_what_is_new_and_for_every_plan(system: str) 
     planned = replace(command, at=NOW + timedelta(days=1))
     assert state.needs_of(command).systems == state.needs_of(planned).systems == (system,)
     assert state.needs_of(replace(command, instances={system: "main"})).systems == (), "whoever sent it knew"
-    assert take(state, command, {}) == ""
+    assert decide(state, command, {}) == ""
     prove(state)
     assert state.needs_of(command).systems == (), "what there is stays where it is"
     assert state.needs_of(planned).systems == (system,), "nothing may be left of it when the plan is due"
@@ -86,54 +86,54 @@ def test_the_directory_is_asked_for_what_is_new_and_for_every_plan(system: str) 
 def test_what_was_ceased_and_is_taken_again_is_served_by_the_instance_of_the_site_of_then(system: str) -> None:
     state = client_with()
     for step in (NEW[system], CEASED[system]):
-        assert take(state, step, {}) == ""
+        assert decide(state, step, {}) == ""
         prove(state)
-    assert take(state, NEW[system], {system: "york"}) == ""
+    assert decide(state, NEW[system], {system: "york"}) == ""
     assert instance_of(state, system) == "york"
 
 
 @every_kind
 def test_nothing_is_promised_of_an_instance_while_another_may_still_serve_the_client(system: str) -> None:
     state = client_with()
-    assert take(state, NEW[system], {}) == ""
+    assert decide(state, NEW[system], {}) == ""
     prove(state)
-    assert take(state, CEASED[system], {}) == ""
-    refusal = take(state, NEW[system], {system: "york"})
+    assert decide(state, CEASED[system], {}) == ""
+    refusal = decide(state, NEW[system], {system: "york"})
     words = {TELEPHONY: "telephone lines", INTERNET: "internet access"}.get(system, "doors")
     assert f"Instance york serves the site's {words} now, but what the client had before" in refusal
     assert "is not proven off on main" in refusal
     assert f"marked as done (system {system})" in refusal
-    assert take(state, NEW[system], {}) == "", "main serves on"
+    assert decide(state, NEW[system], {}) == "", "main serves on"
     assert instance_of(state, system) == "main"
 
 
 def test_marked_as_done_by_hand_it_is_free_for_the_other_instance() -> None:
     state = client_with()
-    assert take(state, NEW["doors"], {}) == ""
+    assert decide(state, NEW["doors"], {}) == ""
     prove(state)
-    assert take(state, CEASED["doors"], {}) == ""
-    assert "not proven off" in take(state, NEW["doors"], {"doors": "york"})
+    assert decide(state, CEASED["doors"], {}) == ""
+    assert "not proven off" in decide(state, NEW["doors"], {"doors": "york"})
     state.obey(MarkDone(system="doors", reason="taken off its hinges"), NOW)
-    assert take(state, NEW["doors"], {"doors": "york"}) == ""
+    assert decide(state, NEW["doors"], {"doors": "york"}) == ""
     assert instance_of(state, "doors") == "york"
 
 
 def test_a_plan_keeps_the_instance_that_served_the_site_when_it_was_made() -> None:
     state, due = client_with(), NOW + timedelta(days=30)
-    assert take(state, replace(NEW["doors"], at=due), {"doors": "york"}) == ""
+    assert decide(state, replace(NEW["doors"], at=due), {"doors": "york"}) == ""
     state.advance(due)
     assert instance_of(state, "doors") == "york"
 
 
 def test_a_plan_that_is_due_while_another_instance_may_still_serve_is_refused_and_recorded() -> None:
     state, due = client_with(), NOW + timedelta(days=30)
-    assert take(state, NEW["doors"], {}) == ""
+    assert decide(state, NEW["doors"], {}) == ""
     prove(state)
-    assert take(state, replace(NEW[INTERNET], at=due), {INTERNET: "york"}) == ""
+    assert decide(state, replace(NEW[INTERNET], at=due), {INTERNET: "york"}) == ""
     state.client.schedule.changes[0] = replace(
         state.client.schedule.changes[0], command=replace(NEW["doors"], instances={"doors": "york"})
     )
-    assert take(state, CEASED["doors"], {}) == ""
+    assert decide(state, CEASED["doors"], {}) == ""
     before = state.client.services
     state.advance(due)
     line = state.journal.waiting[-1]
@@ -158,8 +158,8 @@ def test_the_same_command_is_the_same_whichever_instances_serve_the_site() -> No
 
 def test_the_refusal_has_a_name_of_its_own() -> None:
     state = client_with()
-    take(state, NEW["doors"], {})
-    take(state, CEASED["doors"], {})
+    decide(state, NEW["doors"], {})
+    decide(state, CEASED["doors"], {})
     with pytest.raises(StillServedElsewhere) as refused:
         state.obey(replace(NEW["doors"], instances={"doors": "york"}), NOW)
     assert refused.value.situation.status == "active"

@@ -80,7 +80,7 @@ class Lifecycle(World):
         if command_id == "new":
             return f"c{self.count}"
         if command_id == "old":
-            return self.asked[-1].command_id if self.asked else "c1"
+            return self.commands_sent[-1].command_id if self.commands_sent else "c1"
         return command_id
 
     def at(self, moment: dict[str, int]) -> dict[str, Any]:

@@ -5,9 +5,10 @@ from datetime import timedelta
 
 import pytest
 
-from tests.support.builders import LINE, NOW, in_directory, tenant
+from tests.support.builders import LINE, NOW, SECOND, in_directory, tenant
 from workflows.domain.client.client import Client
 from workflows.domain.commands import (
+    Acknowledge,
     Activate,
     CancelPlanned,
     CancelScheduledDecommission,
@@ -21,7 +22,7 @@ from workflows.domain.commands import (
     Unsuspend,
 )
 from workflows.domain.errors import Refusal
-from workflows.domain.lifecycle import SYSTEM_COMMANDS, Kind, Status
+from workflows.domain.lifecycle import IN_ANY_STATUS, Kind, Status
 from workflows.domain.preview import preview
 from workflows.domain.services import ClientType
 from workflows.wire.views import ClientView
@@ -38,21 +39,31 @@ COMMANDS: dict[Kind, ClientCommand] = {
     Kind.CHANGE_SERVICES: ChangeServices(remove_lines=(LINE.number,)),
     Kind.EDIT: Edit(name="Another name"),
     Kind.ROTATE_CREDENTIALS: RotateCredentials(),
+    Kind.ACKNOWLEDGE: Acknowledge(matter="plan:removal"),
 }
 """Each command, with values that nothing but the client's status, holds and plans can speak against."""
 
 
-def planned(status: Status) -> Client:
+def client_with_plan(status: Status) -> Client:
     client = tenant(status)
     client.obey(Decommission(at=LATER), NOW)
+    return client
+
+
+def with_a_plan_refused() -> Client:
+    client = tenant()
+    client.obey(ChangeServices(remove_lines=(SECOND.number,), at=NOW + timedelta(hours=1), command_id="removal"), NOW)
+    client.obey(ChangeServices(remove_lines=(SECOND.number,)), NOW)
+    client.advance(NOW + timedelta(hours=1))
     return client
 
 
 CLIENTS: dict[str, Callable[[], Client]] = {
     **{status.value: lambda status=status: tenant(status) for status in Status},  # type: ignore[misc]  # mypy has no default of a lambda
     "management": lambda: tenant(management=True),
-    "active, to be decommissioned": lambda: planned(Status.ACTIVE),
-    "suspended, to be decommissioned": lambda: planned(Status.SUSPENDED),
+    "active, to be decommissioned": lambda: client_with_plan(Status.ACTIVE),
+    "suspended, to be decommissioned": lambda: client_with_plan(Status.SUSPENDED),
+    "active, with a plan refused": lambda: with_a_plan_refused(),
 }
 
 
@@ -78,7 +89,7 @@ def test_an_action_is_possible_exactly_when_its_command_would_change_something(n
 
 def test_every_command_to_a_client_is_among_the_actions() -> None:
     actions = [action.kind for action in ClientView.of(in_directory(tenant()), NOW).with_actions().actions]
-    assert actions == [kind for kind in Kind if kind not in SYSTEM_COMMANDS] == list(COMMANDS)
+    assert actions == [kind for kind in Kind if kind not in IN_ANY_STATUS] == list(COMMANDS)
 
 
 @pytest.mark.parametrize(
@@ -88,6 +99,7 @@ def test_every_command_to_a_client_is_among_the_actions() -> None:
         ("active", Kind.UNSUSPEND, "Nothing keeps this client suspended."),
         ("active", Kind.CANCEL_SCHEDULED_DECOMMISSION, "No decommission is planned."),
         ("active", Kind.CANCEL_PLANNED, "Nothing is planned."),
+        ("active", Kind.ACKNOWLEDGE, "No planned change was refused, or each was acknowledged."),
         ("suspended", Kind.ACTIVATE, "A suspended client cannot be asked to activate. Unsuspend it instead."),
         ("management", Kind.SUSPEND, "The management client of a site cannot be asked to suspend."),
         ("decommissioned", Kind.EDIT, "Cannot edit: the client was already decommissioned at "),

@@ -30,6 +30,7 @@ from workflows.domain.commands import (
     Edit,
     Retry,
     RotateCredentials,
+    Skip,
     Suspend,
     Unsuspend,
 )
@@ -37,7 +38,7 @@ from workflows.domain.errors import IllegalTransition
 from workflows.domain.lifecycle import Activation, Status
 from workflows.domain.preview import Preview, preview
 from workflows.domain.services import ClientType, Services
-from workflows.domain.systems import TELEPHONY
+from workflows.domain.systems import DIRECTORY, INTERNET, TELEPHONY
 
 
 def effects_of(client: Client, command: AnyCommand) -> tuple[Preview, dict[str, tuple[str, str]]]:
@@ -48,6 +49,33 @@ def effects_of(client: Client, command: AnyCommand) -> tuple[Preview, dict[str, 
     foreseen = preview(state, command, NOW)
     assert state == before
     return foreseen, {f"{effect.kind} {effect.subject}": (effect.before, effect.after) for effect in foreseen.effects}
+
+
+def test_what_was_skipped_is_shown_as_it_was_last_proven() -> None:
+    """Not as it was decided: a person has accepted that it is otherwise."""
+    state = in_directory(tenant())
+    prove(state)
+    state.obey(Suspend(source="billing"), NOW)
+    state.provisioning.begin(TELEPHONY)
+    state.failed(TELEPHONY, "no answer", NOW, 1.0)
+    prove(state, INTERNET, DIRECTORY)
+    state.obey(Skip(system=TELEPHONY, reason="on Monday", command_id="skip"), NOW)
+    line = f"line {LINE.number}"
+    for command, after in ((Unsuspend(source="all"), "in service"), (Decommission(), "ceased")):
+        effects = {f"{it.kind} {it.subject}": (it.before, it.after) for it in preview(state, command, NOW).effects}
+        assert effects[line][0] == "in service, skipped", command
+        assert effects[line][1].startswith(after), command
+    untouched = preview(state, Edit(name="Renamed Ltd"), NOW).effects
+    assert [effect.subject for effect in untouched] == ["name"]
+
+
+def test_of_what_was_never_proven_nothing_is_known() -> None:
+    state = in_directory(tenant())
+    state.provisioning.begin(TELEPHONY)
+    state.failed(TELEPHONY, "no answer", NOW, 1.0)
+    state.obey(Skip(system=TELEPHONY, reason="on Monday", command_id="skip"), NOW)
+    effects = {it.subject: it.before for it in preview(state, Suspend(source="billing"), NOW).effects}
+    assert effects[LINE.number] == "not known, skipped"
 
 
 def test_a_suspension_names_every_line_and_account_and_leaves_out_what_stays() -> None:

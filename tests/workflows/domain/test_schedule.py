@@ -8,7 +8,9 @@ from tests.support.builders import (
     AFTER_LAST_DAY,
     LAST_DAY,
     LATER,
+    LONDON,
     NOW,
+    RESIDENTIAL,
     SECOND,
     START,
     STARTS,
@@ -20,9 +22,11 @@ from tests.support.builders import (
     living,
     planned,
     refusal,
+    starting,
     tenant,
     unchanged,
 )
+from workflows.domain.client.client import Client
 from workflows.domain.commands import (
     Activate,
     CancelPlanned,
@@ -250,8 +254,19 @@ def test_plans_take_effect_as_the_commands_they_are_and_the_entry_names_the_chan
     (entry,) = client.advance(NOW + timedelta(days=1))
     assert client.status is SUSPENDED
     assert (entry.text, entry.by, entry.reason) == ("Suspended by billing", "bo", "dunning")
-    assert entry.facts == {"change_id": "c1", "planned": "true", "status": "suspended"}
+    planned_for = "2026-03-03T00:00:00+00:00"
+    assert entry.facts == {"change_id": "c1", "planned": "true", "planned_for": planned_for, "status": "suspended"}
     assert client.holds["billing"].placed_at == NOW + timedelta(days=1)
+
+
+@pytest.mark.parametrize(("start", "waited"), [(date(2020, 1, 1), False), (TODAY + timedelta(days=2), True)])
+def test_a_start_date_before_the_client_was_there_kept_nobody_waiting(start: date, waited: bool) -> None:
+    client = Client(
+        "acme", "Acme Ltd", "thames", LONDON, services=RESIDENTIAL, created_at=NOW, start_date=starting(start)
+    )
+    client.begin()
+    (entry,) = client.advance(NOW + timedelta(days=9))
+    assert ("planned_for" in entry.facts) is waited
 
 
 def test_a_plan_that_became_illegal_is_recorded_as_refused_and_changes_nothing_else() -> None:

@@ -52,6 +52,20 @@ def test_a_new_client_whose_start_date_becomes_today_or_earlier_is_active_at_onc
     assert state.next_moment() is None
 
 
+def test_an_activation_is_late_only_if_it_was_planned_before_its_moment() -> None:
+    """A start date that was past when somebody gave it kept nobody waiting, whichever edit makes it count."""
+    past = TODAY - timedelta(days=400)
+    moved, waiting, later = (in_directory(tenant(NEW)), in_directory(manual()), in_directory(tenant(NEW)))
+    moved.obey(dated(Edit(start_date=past)), NOW)
+    waiting.obey(dated(Edit(start_date=past)), NOW)
+    waiting.obey(Edit(activation=Activation.AUTOMATIC), NOW)
+    later.obey(dated(Edit(start_date=TODAY + timedelta(days=1))), NOW)
+    later.advance(NOW + timedelta(days=9))
+    planned_for = [state.journal.waiting[-1].facts.get("planned_for") for state in (moved, waiting, later)]
+    assert planned_for == [None, None, first_instant(TODAY + timedelta(days=1), LONDON).isoformat()]
+    assert all(state.client.status is ACTIVE for state in (moved, waiting, later))
+
+
 def test_a_new_client_with_a_hold_whose_start_date_becomes_today_is_suspended() -> None:
     state = in_directory(tenant(NEW))
     state.obey(Suspend(), NOW)

@@ -51,6 +51,29 @@ def ask(state: ClientState, kind: type[SystemCommand], system: System = TELEPHON
     return answer.message
 
 
+def test_what_comes_of_a_retry_is_told_though_it_is_the_same_as_before() -> None:
+    state = in_attention()
+    before = len(state.journal.waiting)
+    for asked, lines in ((False, 0), (True, 2)):
+        if asked:
+            ask(state, Retry)  # a line of its own
+        assert state.provisioning.standing[TELEPHONY].asked is asked
+        state.provisioning.begin(TELEPHONY)
+        state.failed(TELEPHONY, "SystemUnavailable: no answer", NOW, 1.0, must_tell=asked)
+        assert len(state.journal.waiting) == before + lines
+    assert not state.provisioning.standing[TELEPHONY].asked
+
+
+def test_a_retry_that_nobody_asked_for_is_not_told() -> None:
+    state = in_attention()
+    state.obey(Retry(system=TELEPHONY, by="connect", source="recovery", command_id="r-1"), NOW)
+    assert not state.provisioning.standing[TELEPHONY].asked
+    ask(state, Retry)
+    state.obey(Suspend(source="billing"), NOW)
+    state.obey(Unsuspend(source="all"), NOW)
+    assert not state.provisioning.standing[TELEPHONY].asked, "the next attempt is for a decision"
+
+
 def test_a_retry_is_due_at_once_and_stays_attention_until_proven() -> None:
     state = in_attention()
     assert ask(state, Retry) == "Trying telephone lines again"

@@ -23,7 +23,7 @@ from workflows.domain.commands import (
     SystemCommand,
 )
 from workflows.domain.dates import NamedDay, resolve
-from workflows.domain.day_plans import resolved_anew
+from workflows.domain.day_plans import take_over_days
 from workflows.domain.errors import Refusal
 from workflows.domain.journal import Entry, Journal
 from workflows.domain.lifecycle import Status
@@ -81,7 +81,8 @@ def test_a_command_that_fails_half_way_leaves_the_client_as_it_was(
     command: ClientCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = tenant()
-    monkeypatch.setattr("workflows.domain.client.client.entry_for", faulty)
+    for module in ("client", "record"):
+        monkeypatch.setattr(f"workflows.domain.client.{module}.entry_for", faulty)
     before = copy.deepcopy(client)
     with pytest.raises(Fault):
         client.obey(command, NOW)
@@ -119,7 +120,7 @@ def test_a_failure_of_what_follows_a_decision_takes_the_decision_back(now: datet
     [
         lambda state: state.doubted(TELEPHONY, "it rings", NOW, "monitoring"),
         lambda state: state.turn_down(Suspend(command_id="c1"), Refusal("No"), NOW),
-        lambda state: resolved_anew(state, {NamedDay(LAST_DAY, last=True): ANOTHER_DAY}, NOW),
+        lambda state: take_over_days(state, {NamedDay(LAST_DAY, last=True): ANOTHER_DAY}, NOW),
     ],
     ids=["drift is reported", "a signal is refused", "days are resolved anew"],
 )

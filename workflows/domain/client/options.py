@@ -3,20 +3,23 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from workflows.domain.client.refused_plans import NONE_REFUSED
 from workflows.domain.dates import local_time
 from workflows.domain.errors import IllegalTransition, ManagementClient, Refusal
-from workflows.domain.lifecycle import NEVER_FOR_MANAGEMENT, SYSTEM_COMMANDS, TABLE, Kind, Status, Verdict
+from workflows.domain.lifecycle import IN_ANY_STATUS, NEVER_FOR_MANAGEMENT, TABLE, Kind, Status, Verdict
 
 
 @dataclass(frozen=True)
 class Options:
-    """What decides which commands are possible. ``planned`` are the kinds that are planned, ``ended`` is in words."""
+    """What decides which commands are possible. ``planned`` are the kinds that are planned, ``ended`` is in words.
+    ``refused``: a plan was refused, and nobody has acknowledged it."""
 
     status: Status
     management: bool
     held: bool
     planned: frozenset[Kind]
     ended: str
+    refused: bool = False
 
     def check(self, kind: Kind, *, planning: bool = False) -> None:
         """Raises ManagementClient or IllegalTransition for a command that the table refuses."""
@@ -34,7 +37,7 @@ class Options:
         try:
             self.check(kind)
         except Refusal as refusal:
-            return " ".join(f"{sentence}." for sentence in (refusal.why, refusal.remedy) if sentence)
+            return refusal.brief
         match kind:
             case Kind.ACTIVATE if self.status is Status.ACTIVE:
                 return "Already active."
@@ -46,12 +49,14 @@ class Options:
                 return "No decommission is planned."
             case Kind.CANCEL_PLANNED if not self.planned:
                 return "Nothing is planned."
+            case Kind.ACKNOWLEDGE if not self.refused:
+                return f"{NONE_REFUSED}."
         return ""
 
     @property
     def actions(self) -> dict[Kind, str]:
         """Every command to a client, and why it is not possible now; empty: it is."""
-        return {kind: self.why_not(kind) for kind in Kind if kind not in SYSTEM_COMMANDS}
+        return {kind: self.why_not(kind) for kind in Kind if kind not in IN_ANY_STATUS}
 
     @property
     def possible(self) -> tuple[Kind, ...]:

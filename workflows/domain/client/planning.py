@@ -75,9 +75,9 @@ def plan_of(command: PlannableCommand, now: datetime, timezone: str, *, change_i
         raise MomentInThePast(
             f"{local_time(at, timezone)} is past",
             "Give a later moment, or none to have it done now",
-            field=_given(command),
+            field=_moment_field(command),
         )
-    return PlannedChange(command.command_id or change_id, at, replace(command, resolved=None), day)
+    return PlannedChange(command.command_id or change_id, at, replace(command, resolved=None), day, now)
 
 
 def _exact(at: datetime | None) -> datetime:
@@ -95,7 +95,7 @@ def check_after_start(command: PlannableCommand, at: datetime, start: ResolvedDa
         raise BeforeStart(
             f"The client starts on {start.day}, after that decommission",
             "Give a later day, or decommission now",
-            field=_given(command),
+            field=_moment_field(command),
         )
 
 
@@ -115,10 +115,10 @@ def check_details(changes: Mapping[str, Any], status: Status, schedule: Schedule
                 )
 
 
-def activation_on(start: ResolvedDay) -> PlannedChange:
-    """The planned activation: on the first instant of the start date at the site."""
+def activation_on(start: ResolvedDay, now: datetime) -> PlannedChange:
+    """The planned activation, as it is planned now: on the first instant of the start date at the site."""
     command = Activate(by="connect", source="start date", reason=f"start date {start.day}")
-    return PlannedChange("activation", start.instant, command, start)
+    return PlannedChange("activation", start.instant, command, start, now)
 
 
 def as_now(command: PlannedCommand) -> PlannedCommand:
@@ -145,5 +145,5 @@ def _before(start: ResolvedDay, command: Plannable, at: datetime) -> bool:
     return at < start.instant or (command.last_day is not None and command.last_day < start.day)
 
 
-def _given(command: Plannable) -> str:
+def _moment_field(command: Plannable) -> str:
     return "at" if command.last_day is None else "last_day"

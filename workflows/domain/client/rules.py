@@ -1,11 +1,13 @@
 """What single fields of a client may say, and what a command needs that must be unique in the operator."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
+from workflows.domain.client.labels import keys_wanted
 from workflows.domain.commands import AnyCommand, ChangeServices, Contracting, Edit
 from workflows.domain.errors import InvalidField
-from workflows.domain.holds import EVERY_SOURCE
+from workflows.domain.holds import EVERY_SOURCE, means_every
 from workflows.domain.services import ACCOUNT, Services
 from workflows.domain.systems import System
 from workflows.domain.text import written
@@ -13,28 +15,34 @@ from workflows.domain.text import written
 LONGEST_NAME = 200
 LONGEST_BILLING_REF = 64
 MOST_HOLDS = 100
+NO_IDS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
 class Needs:
     """What only the directory can decide: an empty billing_ref asks for a generated one, None for none at all.
 
+    ``external_ids`` are as people see them: ``crm:4711``.
     ``systems`` are those of which the site's instance of now is to be known: every answer of the directory says them.
     """
 
     billing_ref: str | None = None
     numbers: tuple[str, ...] = ()
     systems: tuple[System, ...] = ()
+    external_ids: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        return self.billing_ref is not None or bool(self.numbers) or bool(self.systems)
+        return self.billing_ref is not None or any((self.numbers, self.systems, self.external_ids))
 
-    def met_by(self, billing_ref: str | None, numbers: Collection[str]) -> bool:
+    def met_by(self, billing_ref: str | None, numbers: Collection[str], external_ids: Collection[str] = ()) -> bool:
         """Whether a claim of these is enough."""
-        return self.billing_ref in (None, billing_ref) and set(self.numbers) <= set(numbers)
+        unique = set(self.numbers) <= set(numbers) and set(self.external_ids) <= set(external_ids)
+        return self.billing_ref in (None, billing_ref) and unique
 
 
-def needs_of(command: AnyCommand, services: Services, billing_ref: str) -> Needs:
+def needs_of(
+    command: AnyCommand, services: Services, billing_ref: str, external_ids: Mapping[str, str] = NO_IDS
+) -> Needs:
     """What a command would take of a client that has these: the directory decides on it first.
 
     What the client has of a kind stays where it is; a plan may find that there is nothing left of it.
@@ -46,8 +54,9 @@ def needs_of(command: AnyCommand, services: Services, billing_ref: str) -> Needs
             numbers=tuple(line.number for line in added if line.number not in services.numbers),
             systems=tuple(system for system in command.systems if system not in there),
         )
-    if isinstance(command, Edit) and command.billing_ref not in (None, billing_ref):
-        return Needs(billing_ref=command.billing_ref)
+    if isinstance(command, Edit):
+        ref = command.billing_ref if command.billing_ref != billing_ref else None
+        return Needs(billing_ref=ref, external_ids=keys_wanted(command, external_ids))
     return Needs()
 
 
@@ -82,9 +91,9 @@ def check_billing_ref(billing_ref: str) -> None:
         )
 
 
-def check_source(source: str) -> None:
+def check_source(source: str, grammar: int) -> None:
     """Raises InvalidField for a source that is blank, too long or the word for every one."""
-    if not written(source, LONGEST_BILLING_REF) or source == EVERY_SOURCE:
+    if not written(source, LONGEST_BILLING_REF) or means_every(source, grammar):
         raise InvalidField(
             f"{source[:80]!r} cannot be the source of a hold",
             f"Give a name of 1 to {LONGEST_BILLING_REF} characters, such as billing; {EVERY_SOURCE!r} only lifts",

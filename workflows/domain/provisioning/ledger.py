@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypeAlias
 
-from workflows.domain.provisioning.standing import Found, Limits, Standing, told_in_one_line
+from workflows.domain.provisioning.standing import Found, Limits, Standing, in_one_line
 from workflows.domain.systems import MAIN
 
 Setting: TypeAlias = str | int | bool | None
@@ -27,7 +27,8 @@ class Ledger:
     """One system of one client, served by an ``instance``.
 
     ``proven`` is what each subject was last proven to be; one that is missing is unknown. ``held`` are those that the
-    client keeps also when they are off. ``standing`` says how the attempts went.
+    client keeps also when they are off. ``standing`` says how the attempts went. ``last`` is whether those that are
+    unknown now were on when they were last proven to be something, for people alone.
     """
 
     instance: str = MAIN
@@ -35,11 +36,17 @@ class Ledger:
     proven: dict[str, Desired] = field(default_factory=dict)
     standing: Standing = field(default_factory=Standing)
     held: list[str] = field(default_factory=list)
+    last: dict[str, bool] = field(default_factory=dict)
 
     @property
     def differs(self) -> bool:
         """Whether it is not proven to do what is wanted."""
         return self.proven != self.wanted
+
+    def known_on(self, subject: str) -> bool | None:
+        """Whether it was on when it was last proven to be something; None where that is not known."""
+        known = self.proven.get(subject)
+        return known.on if known else self.last.get(subject)
 
     @property
     def in_use(self) -> bool:
@@ -67,7 +74,8 @@ class Ledger:
     def reopen(self, given_up: Collection[str]) -> bool:
         """Doubt what is off and given up now, so that it is proven off once more and released. Answers if any is."""
         doubted = [subject for subject in given_up if subject in self.proven and not self.proven[subject].on]
-        self.wanted |= {subject: self.proven.pop(subject) for subject in doubted}
+        self.wanted |= {subject: self.proven[subject] for subject in doubted}
+        self._unknown(doubted)
         return bool(doubted)
 
     def hold(self, held: Collection[str]) -> bool:
@@ -82,7 +90,7 @@ class Ledger:
     def begin(self) -> None:
         """An attempt is under way: what it changes is unknown until it is proven, also if it is abandoned."""
         self.standing.retry_at = None
-        self.proven = {subject: known for subject, known in self.proven.items() if self.wanted.get(subject) == known}
+        self._unknown([subject for subject, known in self.proven.items() if self.wanted.get(subject) != known])
 
     def found(
         self,
@@ -96,10 +104,13 @@ class Ledger:
         is forgotten."""
         proven = {subject: desired for subject, desired in ordered.items() if subject not in found.doubts}
         self.proven = {s: x for s, x in proven.items() if x.on or s in contracted}
-        kept = {*contracted, *self.proven, *found.doubts}
-        self.wanted = {subject: desired for subject, desired in self.wanted.items() if desired.on or subject in kept}
+        remembered = {*contracted, *self.proven, *found.doubts}
+        self.wanted = {
+            subject: desired for subject, desired in self.wanted.items() if desired.on or subject in remembered
+        }
+        self.last = {s: on for s, on in self.last.items() if s in self.wanted and s not in self.proven}
         standing = self.standing
-        standing.see(list(self.proven), found.seen, list(self.wanted))
+        standing.note_seen(list(self.proven), found.seen, list(self.wanted))
         if found.doubts:
             standing.fall_short(found, limits, chance)
         else:
@@ -111,15 +122,24 @@ class Ledger:
         Their ``note`` is the evidence. It is not watched: it is done by hand where we cannot see.
         """
         self.standing.expect(revision)
-        self.wanted = {s: desired for s, desired in self.wanted.items() if desired.on or s in contracted}
-        self.proven = dict(self.wanted)
-        self.standing.see(self.proven, now, self.proven)
+        self.obey(contracted)
+        self.standing.note_seen(self.proven, now, self.proven)
         self.standing.succeed(revision, now, method="by hand", by=by, note=note)
+
+    def obey(self, contracted: Collection[str]) -> None:
+        """Take the system to do what is wanted, as it would be proven; nothing is noted of how."""
+        self.wanted = {s: desired for s, desired in self.wanted.items() if desired.on or s in contracted}
+        self.proven, self.last = dict(self.wanted), {}
 
     def doubt(self, revision: int) -> None:
         """Somebody found the system not as it was left: what was proven of it is unknown now."""
-        self.proven = {}
+        self._unknown([*self.proven])
         self.standing.distrust(revision)
+
+    def _unknown(self, subjects: Collection[str]) -> None:
+        """What these are is unknown from now on."""
+        self.last |= {subject: self.proven[subject].on for subject in subjects if subject in self.wanted}
+        self.proven = {subject: known for subject, known in self.proven.items() if subject not in subjects}
 
     # -- what is found alive ----------------------------------------------------------------------------------------
 
@@ -135,5 +155,6 @@ class Ledger:
     ) -> None:
         """These were proven off and are not, with why: they are unknown now."""
         self.proven = {subject: x for subject, x in self.proven.items() if subject not in alive}
+        self.last = {subject: on for subject, on in self.last.items() if subject not in alive}
         self.standing.distrust(revision)
-        self.standing.revive(told_in_one_line(alive), now, limits, chance)
+        self.standing.revive(in_one_line(alive), now, limits, chance)

@@ -22,7 +22,7 @@ _BUILT_IN = {TELEPHONY: Telephony(TELEPHONY), INTERNET: Internet(INTERNET)}
 
 
 def kind_of(system: System) -> ServiceKind:
-    """The kind of service that a system switches."""
+    """The kind of service that a system switches; one that is not built in has no rules of its own."""
     return _BUILT_IN.get(system) or ServiceKind(system)
 
 
@@ -152,10 +152,16 @@ class Provisioning:
         ]
         return min(retries, default=None)
 
+    def obey(self, client: Client) -> None:
+        """Take every system to do what is wanted, but those that need a person now, or were skipped."""
+        for system, ledger in self.systems.items():
+            if not (ledger.standing.attention or ledger.standing.skipped):
+                ledger.obey(kind_of(system).contracted(client))
+
     # -- reports --------------------------------------------------------------------------------------------------
 
     def begin(self, system: System) -> None:
-        """An attempt is under way."""
+        """Note that an attempt on a system has begun: it is not due again until that has ended."""
         if system == DIRECTORY:
             self.directory.retry_at = None
         else:

@@ -63,11 +63,11 @@ def mark_of(trouble: str) -> str:
     return hashlib.sha256(trouble.encode("utf-8", "replace")).hexdigest()[:16]
 
 
-def told_in_one_line(whys: Mapping[str, str]) -> str:
+def in_one_line(whys: Mapping[str, str]) -> str:
     """What is so of the first few subjects, and how many more there are."""
-    told = [f"{name}: {why}" for name, why in sorted(whys.items())]
-    more = f"; and {len(told) - MOST_TOLD} more" if len(told) > MOST_TOLD else ""
-    return "; ".join(told[:MOST_TOLD]) + more
+    parts = [f"{name}: {why}" for name, why in sorted(whys.items())]
+    more = f"; and {len(parts) - MOST_TOLD} more" if len(parts) > MOST_TOLD else ""
+    return "; ".join(parts[:MOST_TOLD]) + more
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class Found:
     @property
     def summary(self) -> str:
         """The doubts in one line."""
-        return told_in_one_line({name: doubt.why for name, doubt in self.doubts.items()})
+        return in_one_line({name: doubt.why for name, doubt in self.doubts.items()})
 
     @property
     def trouble(self) -> str:
@@ -123,7 +123,8 @@ class Standing:
     ``proofs`` say when each line or account was last seen to be as wanted, ``doubts`` why others are not proven.
     ``by`` is who marked the last proof done by hand, ``note`` how they say it was done, ``method`` how the proof came
     about. ``revived`` times in a row something that was proven off was found alive again; ``outrun`` times in a row
-    the system said that it has obeyed a later revision. ``trouble`` is a mark of the last failure: what is compared
+    the system said that it has obeyed a later revision. ``asked``: a person has asked for the next attempt, and is told
+    what came of it. ``trouble`` is a mark of the last failure: what is compared
     with the next is what was recorded of it, never ``last_error``, whose words are ours and may change.
     """
 
@@ -145,11 +146,12 @@ class Standing:
     outrun: int = 0
     note: str = ""
     trouble: str = ""
+    asked: bool = False
 
     def expect(self, revision: int) -> None:
         """Something else is wanted: what failed or was accepted before counts no more; the next attempt is due."""
         self.wanted_since, self.attempts, self.retry_at = revision, 0, None
-        self.doubts, self.short_since, self.skipped, self.revived = {}, None, None, 0
+        self.doubts, self.short_since, self.skipped, self.revived, self.asked = {}, None, None, 0, False
 
     def overtake(self, revision: int, why: str, now: datetime, limits: Limits) -> None:
         """Decide anew above what the system has obeyed. A person must see a system that says so again and again."""
@@ -171,12 +173,12 @@ class Standing:
         self.proven_revision, self.proven_at = max(revision, self.proven_revision), now
         self.method, self.by, self.note = method, by, note
         self.attempts, self.retry_at, self.doubts, self.skipped, self.outrun = 0, None, {}, None, 0
-        self.trouble = ""
+        self.trouble, self.asked = "", False
         if self.revived < FLAPPING:
             self.last_error = ""
             self._calm()
 
-    def see(self, subjects: Iterable[str], now: datetime, kept: Collection[str]) -> None:
+    def note_seen(self, subjects: Iterable[str], now: datetime, kept: Collection[str]) -> None:
         """These lines or accounts were seen to be as wanted; of those not kept nothing need be known any more."""
         self.proofs = {**{name: at for name, at in self.proofs.items() if name in kept}, **dict.fromkeys(subjects, now)}
 

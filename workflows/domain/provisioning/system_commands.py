@@ -14,6 +14,7 @@ from workflows.domain.systems import heading, spoken
 from workflows.domain.text import safe_text
 
 LONGEST_REASON = 500
+RECOVERY = "recovery"  # a system is back: what waited for it keeps the priority of the decision it waits with
 
 
 def carry_out(command: SystemCommand, client: Client, provisioning: Provisioning, now: datetime) -> Outcome:
@@ -27,7 +28,7 @@ def carry_out(command: SystemCommand, client: Client, provisioning: Provisioning
         text = f"With {spoken(command.system)}, all is as decided"
         return Outcome(False, text, _entry(command, Event.ASKED, f"{text}; nothing changed", now, client.revision))
     client.revision += 1
-    text = _done(command, client, provisioning, now)
+    text = _carry_out(command, client, provisioning, now)
     return Outcome(True, text, _entry(command, Event.DECIDED, text, now, client.revision))
 
 
@@ -35,13 +36,14 @@ def _entry(command: SystemCommand, event: Event, text: str, now: datetime, revis
     return replace(entry_for(command, event, text, now, revision), facts={"system": command.system})
 
 
-def _done(command: SystemCommand, client: Client, provisioning: Provisioning, now: datetime) -> str:
+def _carry_out(command: SystemCommand, client: Client, provisioning: Provisioning, now: datetime) -> str:
     standing = provisioning.standing[command.system]
     match command:
         case Retry():
             if not provisioning.differs(command.system, client):
                 provisioning.doubt(command.system, client.revision)
             standing.expect(client.revision)
+            standing.asked = command.source != RECOVERY
             return f"Trying {spoken(command.system)} again"
         case Skip():
             differs = provisioning.differs(command.system, client)

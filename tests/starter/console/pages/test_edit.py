@@ -3,15 +3,18 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
+from starter.telephones import phone_word
 from tests.starter.console.filling_in import Read, Somebody, ann, at
 from tests.support.service import Service, number, unique
 from tests.support.waiting import eventually
 
 TODAY = datetime.now(UTC).date()
 SOON, LATER = ((TODAY + timedelta(days)).isoformat() for days in (40, 90))
+PAST = (TODAY - timedelta(3)).isoformat()
 
 __all__ = ["ann"]
 
@@ -212,7 +215,9 @@ def lines(client: dict[str, Any]) -> Iterable[tuple[str, str | None, bool]]:
     return [(line["number"], line["office"], line["protected"]) for line in client["lines"]]
 
 
-async def test_lines_are_added_moved_protected_and_removed_at_once(ann: Somebody, service: Service) -> None:
+async def test_lines_are_added_moved_protected_and_removed_once_that_was_previewed(
+    ann: Somebody, service: Service
+) -> None:
     one, two, three, four = number(), number(), number(), number()
     client = await service.create(lines=[{"number": n, "office": "1"} for n in (one, two, three)])
     form, _ = await ann.open(at(client), at(client, "/services"))
@@ -221,24 +226,50 @@ async def test_lines_are_added_moved_protected_and_removed_at_once(ann: Somebody
     assert f"{two}" in page.html
     assert "What will happen" in page.html
     assert (await service.client(client["client_id"]))["revision"] == client["revision"]
-    path, notice = await ann.done(at(client, "/services"), typed)
+    path, notice = await ann.confirmed(at(client, "/services"), typed, times=2)
     assert path == f"/clients/{client['client_id']}"
     assert notice.startswith("Services: added")
-    assert await ann.done(at(client, "/services"), typed) == (path, notice)
     after = await service.client(client["client_id"])
     assert lines(after) == [(one, "2", False), (three, "1", True), (four, "4", False)]
+    assert len(await lines_of(service, client, kind="change_services")) == 1
+
+
+async def test_many_lines_are_removed_by_a_list_or_all_of_them_once_that_was_previewed(
+    ann: Somebody, service: Service
+) -> None:
+    one, two, three, four = number(), number(), number(), number()
+    client = await service.create(lines=[{"number": n, "office": "1"} for n in (one, two, three, four)])
+    form, page = await ann.open(at(client), at(client, "/services"))
+    assert "All 4 lines" in page.html
+    listed = form | {"unwanted": f"{one}\n{phone_word(two)}; 1"}
+    page = await ann.sent(at(client, "/services/check"), listed, 200)
+    assert f"2 lines, from {phone_word(one)} to {phone_word(two)}." in page.said["note-unwanted"]
+    _, notice = await ann.confirmed(at(client, "/services"), listed, times=2)
+    assert notice == f"Services: removed {one}, removed {two}."
+    assert lines(await service.client(client["client_id"])) == [(three, "1", False), (four, "1", False)]
+    form, _ = await ann.open(at(client), at(client, "/services"))
+    page = await ann.sent(at(client, "/services/check"), form | {"unwanted": number()}, 200)
+    assert "The client has no line" in page.said["note-unwanted"]
+    mistyped = await ann.sent(at(client, "/services"), form | {"unwanted": "12345"}, 422)
+    assert "neither a number that can exist nor a range" in mistyped.said["note-unwanted"]
+    client = await service.create(lines=[{"number": number(), "office": "1"} for _ in range(12)])
+    form, _ = await ann.open(at(client), at(client, "/services"))
+    page = await ann.sent(at(client, "/services/check"), form | {"remove-all": "yes"}, 200)
+    assert "<summary>3 more</summary>" in page.html, "twelve lines and the office"
+    await ann.confirmed(at(client, "/services"), form | {"remove-all": "yes"}, times=2)
+    assert (await service.client(client["client_id"]))["lines"] == []
     assert len(await lines_of(service, client, kind="change_services")) == 1
 
 
 async def test_internet_is_set_and_ended(ann: Somebody, service: Service) -> None:
     client = await service.create()
     form, _ = await ann.open(at(client), at(client, "/services"))
-    await ann.done(at(client, "/services"), form | {"down": "50", "up": "10"})
+    await ann.confirmed(at(client, "/services"), form | {"down": "50", "up": "10"})
     assert (await service.client(client["client_id"]))["internet"]["down_mbps"] == 50
     form, _ = await ann.open(at(client), at(client, "/services"))
     page = await ann.sent(at(client, "/services"), form | {"down": "", "up": ""}, 422)
     assert "End internet access" in page.said["note-down"]
-    await ann.done(at(client, "/services"), form | {"end-internet": "yes"})
+    await ann.confirmed(at(client, "/services"), form | {"end-internet": "yes"})
     assert (await service.client(client["client_id"]))["internet"] is None
 
 
@@ -278,5 +309,87 @@ async def test_a_line_that_somebody_else_changed_meanwhile_is_not_undone_unseen(
     page = await ann.sent(path, form | {"office-0": "2", "office-1": "2"}, 409)
     assert "changed meanwhile: in 9" in page.said["note-office-0"]
     assert "removed meanwhile" in page.said["note-office-1"]
-    await ann.done(path, page.forms[path] | {"office-1": "1"})
+    await ann.confirmed(path, page.forms[path] | {"office-1": "1"})
     assert lines(await service.client(client["client_id"])) == [(one, "2", False)]
+
+
+# -- in one place ----------------------------------------------------------------------------------------------------
+
+
+async def test_status_type_and_office_stand_beside_the_details(ann: Somebody, service: Service) -> None:
+    client, virtual = await service.create(end_date=PAST), await service.create(type="virtual")
+    status = f"/clients/{client['client_id']}/status"
+    _, page = await ann.open(at(client))
+    assert {status, f"{status}?action=convert#doing"} <= {*page.links}
+    assert "Convert to virtual" in page.html
+    assert "past" in str(page.tags["end_date"].get("class"))
+    _, page = await ann.open(at(virtual))
+    assert "Virtual Client" in page.html
+    assert "Convert to residential" in page.html
+    form, _ = await ann.open(at(client))
+    page = await ann.sent(at(client, "/check"), form | {"end_date": LATER}, 200)
+    assert "class" not in page.tags["end_date"]
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        {"remove-0": "yes"},
+        {"office-0": "2"},
+        {"protected-0": "yes"},
+        {"number-1": "", "down": "50", "up": "10"},
+    ],
+    ids=["a line is removed", "a line moves", "a line is protected", "internet access comes"],
+)
+async def test_no_change_of_services_is_done_before_it_was_seen(
+    ann: Somebody, service: Service, typed: dict[str, str]
+) -> None:
+    client = await service.create()
+    form, _ = await ann.open(at(client), at(client, "/services"))
+    page = await ann.sent(at(client, "/services"), form | typed, 200)
+    assert "What will happen" in page.html
+    assert "Change services now" in page.html
+    assert (await service.client(client["client_id"]))["revision"] == client["revision"]
+    await service.post(client["client_id"], "suspend")  # what would come of it is otherwise now
+    page = await ann.sent(at(client, "/services"), page.forms[at(client, "/services")], 409)
+    assert "not what was shown before" in page.html
+    assert (await service.client(client["client_id"]))["lines"] == client["lines"]
+    await ann.done(at(client, "/services"), page.forms[at(client, "/services")])
+
+
+async def test_a_start_date_that_activates_at_once_is_seen_before_it_is_saved(ann: Somebody, service: Service) -> None:
+    client = await service.create(start_date=SOON, wait=0)
+    form, _ = await ann.open(at(client))
+    page = await ann.sent(at(client), form | {"start_date": TODAY.isoformat()}, 200)
+    assert "What will happen" in page.html
+    assert (await service.client(client["client_id"]))["status"] == "new"
+    await ann.done(at(client), page.forms[at(client)])
+    assert (await service.client(client["client_id"]))["status"] == "active"
+
+
+async def test_what_was_typed_in_the_other_form_comes_back(ann: Somebody, service: Service) -> None:
+    client = await service.create()
+    details, page = await ann.open(at(client))
+    services = page.forms[at(client, "/services")] | {"office-0": "9"}
+    name = unique("Named")
+    answer = await ann.send(at(client), details | {"name": name, "beside": urlencode(services)})
+    assert answer.status_code == 200
+    assert "Edited: name. The services below are not changed yet." in answer.text
+    page = Read(answer.text)
+    assert page.forms[at(client, "/services")]["office-0"] == "9"
+    assert page.forms[at(client)]["name"] == name
+    wrong = page.forms[at(client)] | {"name": "", "beside": urlencode(page.forms[at(client, "/services")])}
+    page = await ann.sent(at(client), wrong, 422)
+    assert page.forms[at(client, "/services")]["office-0"] == "9"
+    unchanged = page.forms[at(client)] | {"name": name, "beside": urlencode(services)}
+    page = await ann.sent(at(client), unchanged, 422)
+    assert "The details are as they were." in page.html
+    assert page.forms[at(client, "/services")]["office-0"] == "9"
+    beside = urlencode(page.forms[at(client)] | {"end_date": LATER})
+    shown = await ann.sent(at(client, "/services"), services | {"beside": beside}, 200)
+    assert shown.forms[at(client)]["end_date"] == LATER
+    done = await ann.send(at(client, "/services"), shown.forms[at(client, "/services")] | {"beside": beside})
+    assert "The details below are not saved yet." in done.text
+    assert Read(done.text).forms[at(client)]["end_date"] == LATER
+    after = await service.client(client["client_id"])
+    assert (after["name"], after["lines"][0]["office"], after["end_date"]) == (name, "9", None)

@@ -1,0 +1,80 @@
+"""What the command line shows people of webhooks."""
+
+from typing import Any
+
+from starter.cli.show.tables import Column, moment, note, say, show, table
+
+
+def webhooks(page: dict[str, Any]) -> None:
+    """A line for each."""
+    if not page["items"]:
+        say("There is no webhook. Add one with: connect webhook add URL")
+        return
+    columns = [
+        Column("id"),
+        Column("url"),
+        Column("state"),
+        Column("of"),
+        Column("waiting"),
+        Column("failing since"),
+        Column("added by"),
+    ]
+    rows = [
+        [
+            item["webhook_id"],
+            item["url"],
+            item["state"],
+            _filter(item),
+            str(item["waiting"]),
+            moment(item["failing_since"]) if item["failing_since"] else "-",
+            item["created_by"],
+        ]
+        for item in page["items"]
+    ]
+    show(table(columns, rows, wrap=True))
+
+
+def webhook(item: dict[str, Any]) -> None:
+    """How it is now."""
+    why = f": {item['why']}" if item["why"] else ""
+    say(f"Webhook {item['webhook_id']} to {item['url']} is {item['state']}{why}. Told of: {_filter(item)}.")
+
+
+def removed(item: dict[str, Any]) -> None:
+    """What is gone."""
+    say(f"Webhook {item['webhook_id']} to {item['url']} is removed.")
+
+
+def secret(item: dict[str, Any]) -> None:
+    """How it is now, and its secret."""
+    webhook(item)
+    say(f"Its secret, which is not shown again: {item['secret']}")
+
+
+def deliveries(page: dict[str, Any]) -> None:
+    """A line for each attempt."""
+    if not page["items"]:
+        say("Nothing was sent yet.")
+        return
+    columns = [Column("at"), Column("seq"), Column("client"), Column("kind"), Column("attempt"), Column("came of it")]
+    rows = [
+        [
+            moment(item["at"]),
+            str(item["seq"]),
+            item["client_id"],
+            item["kind"],
+            str(item["attempt"]),
+            item["error"] or f"delivered ({item['status']})",
+        ]
+        for item in page["items"]
+    ]
+    show(table(columns, rows, wrap=True))
+    note("What was sent is seen with connect events")
+
+
+def _filter(item: dict[str, Any]) -> str:
+    """Which events it is told of."""
+    kinds = ", ".join(item["kinds"]) or "every event"
+    of = [f"at {', '.join(item['sites'])}"] if item["sites"] else []
+    of += [f"of {', '.join(item['clients'])}"] if item["clients"] else []
+    return " ".join([kinds, *of])

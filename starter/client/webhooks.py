@@ -1,0 +1,76 @@
+"""`Connect.webhooks`: the addresses that are told of events."""
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Protocol, TypedDict, Unpack, cast
+
+from .answers import WebhookDelivery, WebhookSecret
+from .given import WebhookGiven
+from .views import WebhookView
+
+PATH = "webhooks"
+
+
+class Requests(Protocol):
+    """What of `Connect` is needed here."""
+
+    async def request(self, method: str, *path: str) -> dict[str, Any]: ...
+
+    async def send(
+        self, method: str, *path: str, body: Mapping[str, Any] | None = None, key: str = ""
+    ) -> dict[str, Any]: ...
+
+    def items(self, *path: str, most: int | None = None) -> AsyncIterator[dict[str, Any]]: ...
+
+
+class WebhookChanges(TypedDict, total=False):
+    """What is to be otherwise; what is left out stays. ``enabled``: False sends nothing until it is True again."""
+
+    url: str
+    description: str
+    kinds: list[str]
+    sites: list[str]
+    clients: list[str]
+    enabled: bool
+
+
+class Webhooks:
+    """The webhooks of a service. A method that changes something is safe to call again with the same ``key``, but the
+    secret of a webhook is answered once: ``rotate`` it where that answer was lost (Conflict)."""
+
+    def __init__(self, connect: Requests) -> None:
+        self._connect = connect
+
+    async def all(self) -> list[WebhookView]:
+        """Every webhook, the oldest first."""
+        return cast("list[WebhookView]", (await self._connect.request("GET", PATH))["items"])
+
+    async def one(self, webhook_id: str) -> WebhookView:
+        """One webhook."""
+        return cast("WebhookView", await self._connect.request("GET", PATH, webhook_id))
+
+    async def add(self, webhook: WebhookGiven, *, key: str = "") -> WebhookSecret:
+        """Add a webhook: its ``url``, and what it is told (``kinds`` ``sites`` ``clients`` ``after``). Its receiver
+        verifies with ``secret`` (Standard Webhooks)."""
+        return cast("WebhookSecret", await self._connect.send("POST", PATH, body=dict(webhook), key=key))
+
+    async def edit(self, webhook_id: str, *, key: str = "", **changes: Unpack[WebhookChanges]) -> WebhookView:
+        """Change a webhook, pause it or enable it: then it is told what it missed."""
+        return cast("WebhookView", await self._connect.send("PATCH", PATH, webhook_id, body=dict(changes), key=key))
+
+    async def rotate(self, webhook_id: str, *, key: str = "") -> WebhookSecret:
+        """Give it another ``secret``. For a day the one before it signs, too."""
+        return cast("WebhookSecret", await self._connect.send("POST", PATH, webhook_id, "rotate-secret", key=key))
+
+    async def replay(self, webhook_id: str, after: int, *, key: str = "") -> WebhookView:
+        """Have it told again of every event after this number: now, or once it is enabled."""
+        body = {"after": after}
+        return cast("WebhookView", await self._connect.send("POST", PATH, webhook_id, "replay", body=body, key=key))
+
+    async def remove(self, webhook_id: str, *, key: str = "") -> WebhookView:
+        """Remove a webhook. It is told nothing more."""
+        return cast("WebhookView", await self._connect.send("DELETE", PATH, webhook_id, key=key))
+
+    def deliveries(self, webhook_id: str, *, most: int | None = None) -> AsyncIterator[WebhookDelivery]:
+        """How every attempt to tell it went, the newest first."""
+        found = self._connect.items(PATH, webhook_id, "deliveries", most=most)
+        return cast("AsyncIterator[WebhookDelivery]", found)

@@ -1,0 +1,114 @@
+"""Claims about webhooks in the console: secrets are shown once, and what is wrong is said beside its field."""
+
+from html import unescape
+
+from starter.app import create_app
+from starter.clients import ClientService
+from tests.starter.console.filling_in import Somebody, ann, signed_in
+from tests.support.service import LIMITS, TOKEN, Service, serving, unique
+
+__all__ = ["ann"]
+
+PATH = "/webhooks"
+URL = "https://billing.example.net/connect"
+
+
+async def secret_of(service: Service, webhook_id: str, version: int) -> str:
+    return service.clients.keyring.webhook_secret(webhook_id, version)
+
+
+async def test_a_webhook_is_added_once_however_often_its_form_is_sent_and_its_secret_shown_then(
+    service: Service, ann: Somebody
+) -> None:
+    form, page = await ann.open(PATH, PATH)
+    assert "secret" not in page.said
+    described = unique("Billing")
+    filled = {**form, "url": URL, "description": described, "clients": "acme, bolt"}
+    shown = [await ann.send(PATH, filled) for _ in range(2)]
+    (webhook,) = [it for it in (await service.api.get("/webhooks")).json()["items"] if it["description"] == described]
+    assert (webhook["clients"], webhook["created_by"]) == (["acme", "bolt"], "ann")
+    secret = await secret_of(service, webhook["webhook_id"], 1)
+    for answer in shown:
+        assert (answer.status_code, answer.headers["Cache-Control"]) == (200, "no-store")
+        assert secret in answer.text
+    for path in (PATH, f"{PATH}/{webhook['webhook_id']}"):
+        assert secret not in (await ann.http.get(path)).text
+
+
+async def test_it_is_paused_enabled_told_again_rotated_once_and_removed(service: Service, ann: Somebody) -> None:
+    made = (await service.api.post("/webhooks", json={"url": URL, "description": unique("Hook")})).json()
+    webhook_id, own = made["webhook_id"], f"{PATH}/{made['webhook_id']}"
+
+    async def state() -> str:
+        return str((await service.api.get(own)).json()["state"])
+
+    for action, then, when in (("pause", "paused", " once it is enabled"), ("enable", "active", "")):
+        assert (await ann.send(f"{own}/{action}", {})).status_code == 303
+        assert await state() == then
+        assert await ann.done(f"{own}/replay", {"after": "0"}) == (own, f"It is told those events again{when}.")
+        shown = (await ann.http.get(own)).text
+        assert ("Nothing is sent until it is enabled." in shown) is (then == "paused")
+    assert (await service.api.get(own)).json()["position"] == 0
+    form, page = await ann.open(own, f"{own}/rotate")
+    assert "Nothing was sent yet" in page.html
+    rotated = [await ann.send(f"{own}/rotate", form) for _ in range(2)]
+    second, third = [await secret_of(service, webhook_id, version) for version in (2, 3)]
+    assert all(second in answer.text and third not in answer.text for answer in rotated), "the form was sent twice"
+    assert "never good again" in (await ann.http.get(f"{own}/remove")).text
+    assert (await ann.send(f"{own}/remove", {})).status_code == 303
+    assert (await ann.http.get(own)).status_code == 404
+
+
+async def test_what_is_wrong_is_said_beside_its_field_and_nothing_is_added(service: Service, ann: Somebody) -> None:
+    before = (await service.api.get("/webhooks")).json()["total"]
+    form, _ = await ann.open(PATH, PATH)
+    for field, wrong, words in (
+        ("url", "", "The address is missing"),
+        ("url", "ftp://billing.example.net", "https://billing.example.net/connect"),
+        ("kinds", "done", "Choose of the list"),
+        ("clients", "a\u200bb", "cannot be seen"),
+    ):
+        answer = await ann.send(PATH, {**form, "url": URL, field: wrong})
+        assert answer.status_code == 422
+        assert words in unescape(answer.text), field
+    assert (await service.api.get("/webhooks")).json()["total"] == before
+    made = (await service.api.post("/webhooks", json={"url": URL})).json()
+    for wrong, words in (("", "The number is missing"), ("ten", "Give the number"), ("9" * 15, "There is no event")):
+        answer = await ann.send(f"{PATH}/{made['webhook_id']}/replay", {"after": wrong})
+        assert answer.status_code == 422
+        assert words in unescape(answer.text)
+
+
+async def test_a_disabled_one_says_why_and_its_deliveries_say_how_they_went(service: Service, ann: Somebody) -> None:
+    made = (await service.api.post("/webhooks", json={"url": URL})).json()
+    async with service.directory() as directory:
+        await directory.execute(
+            "UPDATE webhooks SET state = 'disabled', why = 'The receiver answered 500' WHERE webhook_id = $1",
+            made["webhook_id"],
+        )
+        await directory.execute(
+            "INSERT INTO webhook_deliveries "
+            "(webhook_id, seq, event_id, kind, client_id, attempt, status, error, seconds) "
+            "SELECT $1, n, gen_random_uuid(), 'proven', 'acme', n, 500, 'The receiver answered 500', 0.1 "
+            "FROM generate_series(1, 51) n",
+            made["webhook_id"],
+        )
+    page = await ann.http.get(f"{PATH}/{made['webhook_id']}")
+    assert "Nothing is sent." in page.text
+    assert page.text.count("Not delivered") == 50
+    assert "50 of 51 attempts" in page.text
+    older = page.text.partition(f"{PATH}/{made['webhook_id']}?cursor=")[2].partition(chr(34))[0]
+    assert (await ann.http.get(f"{PATH}/{made['webhook_id']}?cursor={older}")).text.count("Not delivered") == 1
+    assert "Disabled" in (await ann.http.get(PATH)).text
+
+
+async def test_without_a_master_key_nothing_is_added(service: Service) -> None:
+    clients = service.clients
+    keyless = ClientService(clients.gateway, clients.directory, clients.watch, LIMITS)
+    before = (await service.api.get("/webhooks")).json()["total"]
+    async with serving(create_app(keyless, TOKEN)) as url, signed_in(url) as ann:
+        form, _ = await ann.open(PATH, PATH)
+        answer = await ann.send(PATH, {**form, "url": URL})
+        assert "master key" in answer.text
+        assert URL in answer.text, "what was typed is kept"
+    assert (await service.api.get("/webhooks")).json()["total"] == before
