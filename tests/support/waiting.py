@@ -51,7 +51,7 @@ async def eventually(
     equal: object = NOTHING,
 ) -> Any:
     """Ask until the answer is true, or ``equal`` to what is given, and return it. AssertionErrors meanwhile mean "not
-    yet"; the last one is the cause of what is raised in the end.
+    yet"; the last one is the cause of what is raised in the end, and said in it.
 
     ``within`` and ``every`` are seconds. The condition may be a coroutine function: it asks a server, and its pauses
     grow, so that those who wait leave the machine to those who work.
@@ -70,7 +70,8 @@ async def eventually(
         except AssertionError as e:
             complaint = e
         if time.monotonic() > end:
-            raise AssertionError(f"not within {within:g} s{': ' if why else ''}{why}") from complaint
+            still = "; ".join(filter(None, (why, str(complaint)[:300])))
+            raise AssertionError(f"not within {within:g} s: {still}") from complaint
         await asyncio.sleep(every)
 
 
