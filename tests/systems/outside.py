@@ -251,6 +251,7 @@ class Tenant:
     _radius: tuple[str, str] = ("", "")
     _version: int = 0
     _numbers: frozenset[str] = frozenset()
+    _has_internet: bool = False
     _login: "asyncio.Task[Any] | None" = None
 
     async def live(self) -> None:
@@ -262,7 +263,8 @@ class Tenant:
         finally:
             if self._login:
                 self._login.cancel()
-            for phone in self.phones.values():
+            phones, self.phones, self.calls, self._version = self.phones, {}, [], 0
+            for phone in phones.values():
                 await phone.__aexit__()
 
     async def look(self) -> None:
@@ -321,12 +323,16 @@ class Tenant:
         return (life for nas in self.gear for life in nas.lives if life.account == self.client_id)
 
     async def _ask(self) -> Said:
+        sent, view = await eventually(self._answered)
+        self._numbers, self._has_internet = frozenset(line["number"] for line in view["lines"]), bool(view["internet"])
+        return self._said(sent, view)
+
+    async def _answered(self) -> tuple[float, dict[str, Any]]:
+        """An answer of the API, and when it was asked. A service that is too busy is asked again."""
         sent = time.time()
         answer = await self.api.get(f"/clients/{self.client_id}")
         assert answer.status_code == 200, answer.text
-        said = self._said(sent, view := answer.json())
-        self._numbers = frozenset(line["number"] for line in view["lines"])
-        return said
+        return sent, answer.json()
 
     def _said(self, sent: float, view: Mapping[str, Any]) -> Said:
         off = {
@@ -355,8 +361,9 @@ class Tenant:
         return Said(*said)
 
     async def _configure(self, said: Said) -> None:
-        """Telephones and the router get the client's credentials, once these are proven to be others."""
+        """Telephones and the router get the client's credentials, once these are proven to be others, or more."""
         known = said.secret_version == self._version and self._numbers <= self.phones.keys()
+        known = known and (bool(self._radius[0]) or not self._has_internet)
         if known or not said.settled:
             return
         answer = await self.api.get(f"/clients/{self.client_id}/credentials")
