@@ -113,8 +113,12 @@ class Building:
             await eventually(another)
 
     async def credentials(self, client_id: str) -> dict[str, Any]:
-        answer = await self.api.get(f"/clients/{client_id}/credentials")
-        assert answer.status_code == 200, answer.text
+        async def shown() -> httpx2.Response:
+            answer = await self.api.get(f"/clients/{client_id}/credentials")
+            assert answer.status_code == 200, answer.text
+            return answer
+
+        answer = await eventually(shown)
         assert answer.headers["Cache-Control"] == "no-store"
         credentials: dict[str, Any] = answer.json()
         return credentials
