@@ -138,7 +138,7 @@ class Nas(asyncio.DatagramProtocol):
     other values than it accounts, and denies it to who names one wrongly, or names no time when it is ``wary``.
 
     It takes CoA-Requests for the attributes in ``changes``, by their names without a tag; ``plans`` are those that
-    sessions were given so. ``changes_asked`` are the ids; ``refuses_change`` is an Error-Cause for these.
+    sessions were given so. ``changes_requested`` are the ids; ``refuses_change`` is an Error-Cause for these.
     """
 
     server_port: int
@@ -155,7 +155,7 @@ class Nas(asyncio.DatagramProtocol):
     changes: frozenset[str] = frozenset()
     refuses_change: int = 0
     plans: dict[str, dict[str, Any]] = field(default_factory=dict)
-    changes_asked: list[str] = field(default_factory=list)
+    changes_requested: list[str] = field(default_factory=list)
     sessions: dict[str, str] = field(default_factory=dict)
     disconnects: list[str] = field(default_factory=list)
     _answered: dict[tuple[bytes, tuple[str, int]], bytes] = field(default_factory=dict)
@@ -213,7 +213,7 @@ class Nas(asyncio.DatagramProtocol):
             request = CoAPacket(packet=data, secret=self.secret.encode(), dict=dictionary())
             ours = request.VerifyCoARequest() and request.verify_message_authenticator()
             if ours and request.code in (DisconnectRequest, CoARequest):
-                disconnects = self.disconnects if request.code == DisconnectRequest else self.changes_asked
+                disconnects = self.disconnects if request.code == DisconnectRequest else self.changes_requested
                 disconnects.append(request["Acct-Session-Id"][0])
                 if not self.mute:
                     self._answered[data, addr] = self._obey(request, addr)
