@@ -39,37 +39,37 @@ class ClientLifecycleHandler:
         self._clients, self._callers = clients, callers or NexusCallers()
 
     @sync_operation
-    async def suspend(self, context: StartOperationContext, given: CommandInput) -> CommandAnswer:
-        return await self._command(Suspend, context, given)
+    async def suspend(self, context: StartOperationContext, request: CommandInput) -> CommandAnswer:
+        return await self._command(Suspend, context, request)
 
     @sync_operation
-    async def unsuspend(self, context: StartOperationContext, given: CommandInput) -> CommandAnswer:
-        return await self._command(Unsuspend, context, given)
+    async def unsuspend(self, context: StartOperationContext, request: CommandInput) -> CommandAnswer:
+        return await self._command(Unsuspend, context, request)
 
     @sync_operation
-    async def decommission(self, context: StartOperationContext, given: CommandInput) -> CommandAnswer:
-        return await self._command(Decommission, context, given)
+    async def decommission(self, context: StartOperationContext, request: CommandInput) -> CommandAnswer:
+        return await self._command(Decommission, context, request)
 
     @sync_operation
-    async def cancel(self, context: StartOperationContext, given: CancelInput) -> CommandAnswer:
-        return await self._command(CancelPlanned, context, given)
+    async def cancel(self, context: StartOperationContext, request: CancelInput) -> CommandAnswer:
+        return await self._command(CancelPlanned, context, request)
 
     @sync_operation
-    async def view(self, context: StartOperationContext, given: ClientInput) -> ClientView:
+    async def view(self, context: StartOperationContext, request: ClientInput) -> ClientView:
         with nexus_errors():
-            return await self._clients_of(caller_of(context)[0]).client(given.client_id)
+            return await self._clients_of(caller_of(context)[0]).client(request.client_id)
 
     async def _command(
-        self, kind: type[AnyMessage], context: StartOperationContext, given: CommandInput | CancelInput
+        self, kind: type[AnyMessage], context: StartOperationContext, request: CommandInput | CancelInput
     ) -> CommandAnswer:
         with nexus_errors():
             namespace, workflow = caller_of(context)
-        command_id = command_id_of(namespace, given.command_id or context.request_id)
+        command_id = command_id_of(namespace, request.command_id or context.request_id)
         REQUEST_ID.set(context.request_id)
-        fields = {name: getattr(given, name) for name in given.model_fields_set - {"client_id"}}
+        fields = {name: getattr(request, name) for name in request.model_fields_set - {"client_id"}}
         message = kind(**fields | {"command_id": command_id, "by": workflow})
         with nexus_errors():
-            return await self._clients_of(namespace).command(given.client_id, message)
+            return await self._clients_of(namespace).command(request.client_id, message)
 
     def _clients_of(self, namespace: str) -> ClientService:
         """The service as far as this caller may use it. Raises NotAllowed."""

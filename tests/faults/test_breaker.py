@@ -382,11 +382,11 @@ async def test_a_failing_system_that_nobody_tries_is_tried_by_one_client_after_t
     ]  # of two workers: one of them tells for both
     probes = "SELECT client_id, at FROM history WHERE source = 'recovery' AND reason LIKE '%is it back?' ORDER BY at"
 
-    async def two_were_told() -> bool:
+    async def two_are_ordered() -> bool:
         return len(await json_service.rows(probes)) >= 2
 
     async with background(*(drain.run for drain in drains)):
-        await eventually(two_were_told)
+        await eventually(two_are_ordered)
         telephony.down = False
         async with unless_it_hangs():
             for handle in handles:

@@ -139,7 +139,7 @@ class Nas(asyncio.DatagramProtocol):
     other values than it accounts, and denies it to who names one wrongly, or names no time when it is ``wary``.
 
     It takes CoA-Requests for the attributes in ``changes``, by their names without a tag; ``plans`` are those that
-    sessions were given so. ``changes_asked`` are the ids; ``refuses_change`` is an Error-Cause for these.
+    sessions were given so. ``changes_requested`` are the ids; ``refuses_change`` is an Error-Cause for these.
 
     ``meanwhile`` is done between the next request and its answer: what happens in a round, however long it takes.
     """
@@ -159,7 +159,7 @@ class Nas(asyncio.DatagramProtocol):
     refuses_change: int = 0
     meanwhile: Callable[[], Awaitable[object]] | None = None
     plans: dict[str, dict[str, Any]] = field(default_factory=dict)
-    changes_asked: list[str] = field(default_factory=list)
+    changes_requested: list[str] = field(default_factory=list)
     sessions: dict[str, str] = field(default_factory=dict)
     disconnects: list[str] = field(default_factory=list)
     _answered: dict[tuple[bytes, tuple[str, int]], bytes] = field(default_factory=dict)
@@ -218,7 +218,7 @@ class Nas(asyncio.DatagramProtocol):
             request = CoAPacket(packet=data, secret=self.secret.encode(), dict=dictionary())
             ours = request.VerifyCoARequest() and request.verify_message_authenticator()
             if ours and request.code in (DisconnectRequest, CoARequest):
-                disconnects = self.disconnects if request.code == DisconnectRequest else self.changes_asked
+                disconnects = self.disconnects if request.code == DisconnectRequest else self.changes_requested
                 disconnects.append(request["Acct-Session-Id"][0])
                 if not self.mute:
                     meanwhile, self.meanwhile = self.meanwhile, None

@@ -32,7 +32,7 @@ class Network:
         client_id = await self.building.create(internet=ACCESS, **record)
         return client_id, (await self.building.credentials(client_id))["radius"]["password"]
 
-    async def ask(self, client_id: str, command: str, **body: Any) -> None:
+    async def send_command(self, client_id: str, command: str, **body: Any) -> None:
         """Have a command accepted, whatever becomes of it."""
         await self.building.post(f"/clients/{client_id}/{command}", wait=0, **body)
 

@@ -70,7 +70,7 @@ class Building:
         client_id: str = (await self._settled(await self.post("/clients", **body)))["client_id"]
         return client_id
 
-    async def tell(self, client_id: str, command: str, **body: Any) -> dict[str, Any]:
+    async def command(self, client_id: str, command: str, **body: Any) -> dict[str, Any]:
         """Have a command obeyed: accepted, and proven on the systems."""
         return await self._settled(await self.post(f"/clients/{client_id}/{command}", **body))
 

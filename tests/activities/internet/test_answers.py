@@ -87,10 +87,10 @@ NO_INTERVALS = {
 }
 
 
-@pytest.mark.parametrize(("told", "seen", "ago", "interval"), NO_INTERVALS.values(), ids=NO_INTERVALS)
-async def test_no_interval_is(world: World, nas: Nas, told: str, seen: str, ago: int, interval: str) -> None:
+@pytest.mark.parametrize(("accounted", "seen", "ago", "interval"), NO_INTERVALS.values(), ids=NO_INTERVALS)
+async def test_no_interval_is(world: World, nas: Nas, accounted: str, seen: str, ago: int, interval: str) -> None:
     await session(world, nas, begun="2026-01-01")
-    for sql in filter(None, (told, seen)):
+    for sql in filter(None, (accounted, seen)):
         await world.execute("internet", sql)
     await update_sessions(world, ago)
     nas.refuses = SESSION_NOT_FOUND

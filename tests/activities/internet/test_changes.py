@@ -89,11 +89,11 @@ async def test_a_session_that_shows_up_in_the_second_round_is_not_said_to_have_t
 async def test_the_same_rates_send_nothing(world: World, nas: Nas) -> None:
     await open_with(world, nas, MIKROTIK)
     await change(world, 2)
-    before = len(nas.changes_asked)
+    before = len(nas.changes_requested)
     for revision in (2, 3):
         assert "plan" not in (await change(world, revision)).seen
     await switch(world, 4, on=False)
-    assert len(nas.changes_asked) == before
+    assert len(nas.changes_requested) == before
     assert nas.sessions == {}
 
 
@@ -102,7 +102,7 @@ async def test_an_account_that_was_off_and_has_no_session_sends_nothing(world: W
     await switch(world, 2, on=False)
     await closed(world, "s1")
     await change(world, 3)
-    assert nas.changes_asked == []
+    assert nas.changes_requested == []
 
 
 @pytest.mark.parametrize("while_off", [False, True], ids=["set before", "set while it is off"])
@@ -155,7 +155,7 @@ async def test_an_older_order_changes_no_session_after_a_newer_one(world: World,
     world.internet.fleet.seconds = 2  # so that it is asked again soon
     nas.mute = True
     older = asyncio.create_task(change(world, 2))
-    await eventually(lambda: nas.changes_asked)
+    await eventually(lambda: nas.changes_requested)
     newer = asyncio.create_task(change(world, 3, 70, 7))
     replies = "SELECT value FROM radreply WHERE attribute = 'Mikrotik-Rate-Limit'"
     await eventually(lambda: world.rows("internet", replies), equal=[("7M/70M",)])
@@ -221,7 +221,7 @@ async def test_a_vlan_that_its_gear_does_not_change_ends_the_session(world: Worl
     finding = await change(world, 2, 100, 20, vlan=200)
     assert finding.proof is Proof.PROVEN
     assert finding.seen["plan"].startswith("1 of 1 disconnected instead (NAS 127.0.0.2 takes no CoA-Request for all")
-    assert (nas.changes_asked, nas.sessions) == ([], {})
+    assert (nas.changes_requested, nas.sessions) == ([], {})
 
 
 @pytest.mark.parametrize("cause", [UNSUPPORTED_ATTRIBUTE, 404, 405, UNSUPPORTED_EXTENSION, NOT_REMOVABLE])
@@ -252,7 +252,7 @@ async def test_a_change_whose_attempt_died_is_made_by_the_next(world: World, nas
     await open_with(world, nas, MIKROTIK)
     nas.mute = True
     died = asyncio.create_task(change(world, 2))
-    await eventually(lambda: nas.changes_asked)
+    await eventually(lambda: nas.changes_requested)
     died.cancel()
     await asyncio.gather(died, return_exceptions=True)
     nas.mute = False
@@ -265,7 +265,7 @@ async def test_a_login_of_that_moment_is_changed_in_the_second_round(world: Worl
     await open_with(world, nas, MIKROTIK)
     nas.meanwhile = partial(session, world, nas, "s2")
     assert (await change(world, 2)).seen["plan"] == "2 changed on the living session"
-    assert nas.changes_asked == ["s1", "s2"]
+    assert nas.changes_requested == ["s1", "s2"]
 
 
 async def test_gear_that_takes_no_change_is_left_alone_until_the_next_login(world: World, nas: Nas) -> None:
@@ -273,7 +273,7 @@ async def test_gear_that_takes_no_change_is_left_alone_until_the_next_login(worl
     finding = await change(world, 2)
     assert finding.proof is Proof.PROVEN
     assert "plan" not in finding.seen
-    assert (nas.changes_asked, nas.disconnects) == ([], [])
+    assert (nas.changes_requested, nas.disconnects) == ([], [])
 
 
 def test_what_gear_takes_must_be_what_we_send() -> None:

@@ -149,9 +149,9 @@ DENIALS: dict[str, tuple[dict[str, Any], str, str]] = {
 
 
 @pytest.mark.parametrize("closed_then", [False, True], ids=["and goes on", "and is closed"])
-@pytest.mark.parametrize(("mood", "begun", "said"), DENIALS.values(), ids=DENIALS)
+@pytest.mark.parametrize(("mood", "begun", "why"), DENIALS.values(), ids=DENIALS)
 async def test_what_accounting_hears_of_after_its_nas_said_that_it_is_gone_is_not_proven_until_it_is_closed(
-    world: World, nas: Nas, mood: dict[str, Any], begun: str, said: str, closed_then: bool
+    world: World, nas: Nas, mood: dict[str, Any], begun: str, why: str, closed_then: bool
 ) -> None:
     async def heard_of() -> None:
         await world.execute("internet", "UPDATE radacct SET acctupdatetime = now()")
@@ -167,7 +167,7 @@ async def test_what_accounting_hears_of_after_its_nas_said_that_it_is_gone_is_no
         assert (finding.proof, nas.disconnects) == (Proof.PROVEN, ["s1"])
     else:
         assert finding.proof is Proof.NOT_PROVEN
-        assert said in finding.why or "does not find it (Error-Cause 503), and accounting heard of it" in finding.why
+        assert why in finding.why or "does not find it (Error-Cause 503), and accounting heard of it" in finding.why
         assert nas.disconnects == ["s1", "s1"]
 
 

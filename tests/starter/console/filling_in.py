@@ -22,7 +22,7 @@ class Read(HTMLParser):
 
     html: str
     forms: dict[str, dict[str, str]] = field(default_factory=dict)
-    said: dict[str, str] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
     tags: dict[str, dict[str, str | None]] = field(default_factory=dict)
     links: list[str] = field(default_factory=list)
 
@@ -67,7 +67,7 @@ class Read(HTMLParser):
             self.forms[self._form][self._area] += data
         for _, name in self._open:
             if name and data.strip():
-                self.said[name] = f"{self.said.get(name, '')} {data.strip()}".strip()
+                self.texts[name] = f"{self.texts.get(name, '')} {data.strip()}".strip()
 
 
 @dataclass

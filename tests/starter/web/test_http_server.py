@@ -271,15 +271,15 @@ async def test_large_headers_are_read_and_bodies_are_none_of_them() -> None:
 async def test_a_head_that_comes_in_small_pieces_is_counted_too() -> None:
     async with served(HttpLimits()) as (_, server, _), AsyncExitStack() as stack:
         reader, writer = await sent(server, HEAD + b"X-Slow: ", stack)
-        telling = asyncio.create_task(the_end((reader, writer)))
+        reading = asyncio.create_task(the_end((reader, writer)))
         sent_so_far = 0
-        while not telling.done() and sent_so_far < 100_000:
+        while not reading.done() and sent_so_far < 100_000:
             writer.write(b"x" * 100)
             sent_so_far += 100
             with suppress(ConnectionError):
                 await writer.drain()
-            await asyncio.wait([telling], timeout=0.001)
-        assert (await telling).startswith((b"HTTP/1.1 431 ", b"reset"))
+            await asyncio.wait([reading], timeout=0.001)
+        assert (await reading).startswith((b"HTTP/1.1 431 ", b"reset"))
         assert 15_000 < sent_so_far < 100_000
 
 

@@ -35,15 +35,15 @@ async def test_they_are_shown_to_who_asks_and_the_history_says_to_whom(service: 
             known = (await api.get(path)).json()
         secrets = [known["sip"][0]["password"], known["radius"]["password"]]
         before = await service.client(client_id)
-        for asked in (page, path):
-            answer = await ann.http.get(asked)
-            assert not any(secret in answer.text for secret in secrets), asked
-        shown = await ann.send(path, {})
-        assert shown.status_code == 200, shown.text
-        assert shown.headers["Cache-Control"] == "no-store"
-        assert all(secret in shown.text for secret in secrets)
+        for address in (page, path):
+            answer = await ann.http.get(address)
+            assert not any(secret in answer.text for secret in secrets), address
+        answer_shown = await ann.send(path, {})
+        assert answer_shown.status_code == 200, answer_shown.text
+        assert answer_shown.headers["Cache-Control"] == "no-store"
+        assert all(secret in answer_shown.text for secret in secrets)
         assert SERVERS.radius is not None
-        assert SERVERS.radius in shown.text
+        assert SERVERS.radius in answer_shown.text
     assert await looks(service, client_id) == [("ann", "asked"), ("api", "asked")]
     assert (await service.client(client_id))["revision"] == before["revision"], "to look is no decision"
 
@@ -63,9 +63,9 @@ async def test_a_former_client_has_none_and_no_way_to_them(service: Service) -> 
     page = f"/clients/{gone['client_id']}"
     async with serving(create_app(with_key(service), TOKEN)) as url, signed_in(service, url) as ann:
         assert "Show credentials" not in (await ann.http.get(page)).text
-        shown = await ann.send(f"{page}/credentials", {})
-        assert "the client is inactive" in shown.text
-        assert "Rotate" not in shown.text
+        answer_shown = await ann.send(f"{page}/credentials", {})
+        assert "the client is inactive" in answer_shown.text
+        assert "Rotate" not in answer_shown.text
 
 
 async def test_new_credentials_are_previewed_with_what_breaks(ann: Somebody, service: Service) -> None:
