@@ -36,7 +36,9 @@ page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def tracked() -> frozenset[str]:
     """Every file of the repository, and every folder with a slash behind it."""
     found = [
-        file for file in ROOT.rglob("*") if not re.search(r"/(\.venv|\.git|\.[a-z_]+_cache|__pycache__)/", f"{file}/")
+        file
+        for file in ROOT.rglob("*")
+        if not re.search(r"/(\.venv|\.git|\.[a-z_]+_cache|__pycache__|node_modules)/", f"{file}/")
     ]
     return frozenset(f"{file.relative_to(ROOT)}{'/' if file.is_dir() else ''}" for file in found)
 
