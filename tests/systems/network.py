@@ -78,5 +78,5 @@ async def running_network(systems: Systems, **changed: Any) -> AsyncIterator[Net
     """The service in front of these systems, with access gear."""
     port = free_udp_port()
     gear = json.dumps({"127.0.0.0/8": {"secret": systems.secret, "port": port}})
-    async with running_service(systems, **{"nas": gear, "disconnect_seconds": 0.3} | changed) as building:
+    async with running_service(systems, **{"nas": gear, "disconnect_seconds": 0.6} | changed) as building:
         yield Network(building, systems.secret, port)

@@ -172,7 +172,9 @@ def never_wrong(samples: Samples, before: int, after: int, decided: float, prove
 
 
 async def view_of(site: Site, client_id: str) -> dict[str, object]:
-    view: dict[str, object] = (await site.building.api.get(f"/clients/{client_id}")).json()
+    answer = await site.building.api.get(f"/clients/{client_id}")
+    assert answer.status_code == 200, answer.text
+    view: dict[str, object] = answer.json()
     return view
 
 
@@ -210,7 +212,7 @@ async def test_a_fault_while_switching_ends_proven_and_nobody_ever_sees_what_was
 
         async with fault(site):
             decided = calls.now()
-            answer = await building.api.post(f"/clients/{acme}/{'suspend' if off else 'unsuspend'}", json={})
+            answer = await building.post(f"/clients/{acme}/{'suspend' if off else 'unsuspend'}", wait=0)
             assert answer.status_code == 202, answer.text
             await eventually(felt)
         await eventually(settled)

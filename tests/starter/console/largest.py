@@ -167,5 +167,5 @@ async def desk(service: Service) -> AsyncIterator[Desk]:
     )
     clients = OfTheLargest(same.gateway, same.directory, same.watch, LIMITS, KEYRING, doors)
     app = create_app(clients, TOKEN, eraser=ErasesNobody(clients))
-    async with serving(app) as url, signed_in(url) as somebody:
+    async with serving(app) as url, signed_in(service, url) as somebody:
         yield Desk(somebody, clients)

@@ -16,7 +16,7 @@ DOOR = {"kind": "doors", "name": "main-entrance", "settings": {"card": "0472"}}
 @pytest_asyncio.fixture(scope="session")
 async def bea(with_doors: Service) -> AsyncIterator[Somebody]:
     """Somebody whose Connect has doors as a further kind."""
-    async with signed_in(with_doors.url) as bea:
+    async with signed_in(with_doors) as bea:
         yield bea
 
 

@@ -2,6 +2,8 @@
 
 import asyncio
 from contextlib import suppress
+from functools import partial
+from itertools import pairwise
 from typing import Any, cast
 from uuid import uuid4
 
@@ -16,6 +18,7 @@ from starter.errors import Malfunction, NotDecided, NotRunning, TemporalAway, Wo
 from starter.temporal import gateway
 from starter.temporal.gateway import Gateway
 from tests.support.builders import tenant
+from tests.support.waiting import HANGING, eventually
 from workflows.client_lifecycle import UNDECIDED
 from workflows.domain.errors import CommandIdReused
 from workflows.domain.provisioning.standing import Limits
@@ -50,11 +53,16 @@ class NeverReady:
 
 async def test_the_pauses_between_two_questions_grow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gateway, "FIRST_PAUSE", 0.05)
-    workflow = NeverReady()
-    impatient = Gateway(cast("Client", workflow), patience=0.5)
+    workflow, message = NeverReady(), Suspend(kind="suspend", command_id="c", by="ann")
+    patient = Gateway(cast("Client", workflow), patience=HANGING)
+    asking = asyncio.create_task(patient.command("acme", message))
+    await eventually(lambda: len(workflow.attempts) > 3)
+    asking.cancel()
+    await asyncio.wait([asking])
+    pauses = [after - before for before, after in pairwise(workflow.attempts)]
+    assert all(pause > 0.049 * 2**n for n, pause in enumerate(pauses[:3])), pauses
     with pytest.raises(NotDecided):
-        await impatient.command("acme", Suspend(kind="suspend", command_id="c", by="ann"))
-    assert 1 < len(workflow.attempts) <= 4, "at 0, 0.05, 0.15 and 0.35 seconds"
+        await Gateway(cast("Client", workflow), patience=0.1).command("acme", message)
 
 
 class FailingTask(NeverReady):
@@ -119,12 +127,20 @@ async def test_what_temporal_has_recorded_is_undecided_while_no_worker_is_there_
     monkeypatch.setattr(gateway, "TASK_QUEUE", "nobody-works-here")
     impatient, client_id = Gateway(temporal, patience=0.5), f"nobody-{uuid4().hex[:8]}"
     state = ClientState(tenant(client_id=client_id), Limits(), created_by=f"key-{client_id}")
-    with pytest.raises(NotDecided, match=client_id):
-        await impatient.create(state, "digest")
-    with pytest.raises(NotDecided, match=client_id):
-        await impatient.create(state, "digest")
+
+    async def recorded(digest: str) -> bool:
+        """Not at once, if Temporal is slow."""
+        try:
+            await impatient.create(state, digest)
+        except TemporalAway as away:
+            raise AssertionError(away) from away
+        return False
+
+    for _ in range(2):
+        with pytest.raises(NotDecided, match=client_id):
+            await eventually(partial(recorded, "digest"))
     with pytest.raises(CommandIdReused):
-        await impatient.create(state, "another digest")
+        await eventually(partial(recorded, "another digest"))
     with pytest.raises(TemporalAway, match="It may still be done; repeat the request with Idempotency-Key c"):
         await impatient.command(client_id, Suspend(kind="suspend", command_id="c", by="ann"))
     await temporal.get_workflow_handle(workflow_id(client_id)).terminate()

@@ -29,7 +29,7 @@ async def test_they_are_shown_to_who_asks_and_the_history_says_to_whom(service: 
     client = await service.create(unique("Secret"), internet=access)
     client_id = client["client_id"]
     path, page = f"/clients/{client_id}/credentials", f"/clients/{client_id}"
-    async with serving(create_app(with_key(service), TOKEN)) as url, signed_in(url) as ann:
+    async with serving(create_app(with_key(service), TOKEN)) as url, signed_in(service, url) as ann:
         api = http_client(base_url=f"{url}/api/v1", headers={"Authorization": f"Bearer {TOKEN}"})
         async with api:
             known = (await api.get(path)).json()
@@ -50,7 +50,7 @@ async def test_they_are_shown_to_who_asks_and_the_history_says_to_whom(service: 
 
 async def test_who_is_shown_nothing_is_not_said_to_have_looked(service: Service) -> None:
     client_id = (await service.create(unique("Keyless")))["client_id"]
-    async with serving(create_app(with_key(service, None), TOKEN)) as url, signed_in(url) as ann:
+    async with serving(create_app(with_key(service, None), TOKEN)) as url, signed_in(service, url) as ann:
         answer = await ann.send(f"/clients/{client_id}/credentials", {})
         assert answer.status_code == 409
         assert "master key" in answer.text
@@ -61,7 +61,7 @@ async def test_who_is_shown_nothing_is_not_said_to_have_looked(service: Service)
 async def test_a_former_client_has_none_and_no_way_to_them(service: Service) -> None:
     gone = await service.closed(name=unique("Gone"))
     page = f"/clients/{gone['client_id']}"
-    async with serving(create_app(with_key(service), TOKEN)) as url, signed_in(url) as ann:
+    async with serving(create_app(with_key(service), TOKEN)) as url, signed_in(service, url) as ann:
         assert "Show credentials" not in (await ann.http.get(page)).text
         answer_shown = await ann.send(f"{page}/credentials", {})
         assert "the client is inactive" in answer_shown.text

@@ -19,7 +19,7 @@ __all__ = ["ann"]
 async def eve(service: Service) -> AsyncIterator[Somebody]:
     """Somebody at a service that keeps nobody after the end."""
     app = create_app(service.clients, TOKEN, eraser=Eraser(service.clients, timedelta(0)))
-    async with serving(app) as url, signed_in(url) as eve:
+    async with serving(app) as url, signed_in(service, url) as eve:
         yield eve
 
 

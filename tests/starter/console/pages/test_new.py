@@ -210,7 +210,7 @@ async def test_what_was_typed_is_kept_while_something_is_away_and_then_done_once
     clients = ClientService(Gateway(nowhere), service.clients.directory, service.clients.watch, LIMITS)
     form, _ = await ann.open(f"/clients/new?site={SITE}")
     name = unique("Patient")
-    async with serving(create_app(clients, TOKEN)) as url, signed_in(url) as elsewhere:
+    async with serving(create_app(clients, TOKEN)) as url, signed_in(service, url) as elsewhere:
         there, _ = await elsewhere.open("/clients/new")
         page = await elsewhere.sent("/clients/new", there | {"name": name, "command_id": form["command_id"]}, 503)
     assert "Temporal does not answer" in page.html

@@ -13,6 +13,7 @@ from starter.temporal.gateway import Gateway
 from tests.starter.console.filling_in import Read, Somebody, ann
 from tests.starter.console.test_kept import visiting
 from tests.support.service import LIMITS, TOKEN, Service, number, serving
+from tests.support.waiting import HANGING
 
 __all__ = ["ann"]
 
@@ -59,7 +60,9 @@ async def test_a_render_asks_for_the_client_and_for_one_preview_of_what_is_chose
         data_converter=service.temporal.data_converter,
         interceptors=[counted],
     )
-    clients = ClientService(Gateway(client), service.clients.directory, service.clients.watch, LIMITS)
+    clients = ClientService(
+        Gateway(client, patience=HANGING, timeout=HANGING), service.clients.directory, service.clients.watch, LIMITS
+    )
     async with serving(create_app(clients, TOKEN)) as url, visiting(service, url) as browser:
         page = await browser.get(f"/clients/{client_id}/status", params=query)
     assert page.status_code == 200, page.text

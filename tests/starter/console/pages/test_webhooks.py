@@ -106,7 +106,7 @@ async def test_without_a_master_key_nothing_is_added(service: Service) -> None:
     clients = service.clients
     keyless = ClientService(clients.gateway, clients.directory, clients.watch, LIMITS)
     before = (await service.api.get("/webhooks")).json()["total"]
-    async with serving(create_app(keyless, TOKEN)) as url, signed_in(url) as ann:
+    async with serving(create_app(keyless, TOKEN)) as url, signed_in(service, url) as ann:
         form, _ = await ann.open(PATH, PATH)
         answer = await ann.send(PATH, {**form, "url": URL})
         assert "master key" in answer.text
