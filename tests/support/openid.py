@@ -69,7 +69,8 @@ def signed(key: AnyKey, said: dict[str, Any], **header: Any) -> str:
 
 
 class FakeProvider:
-    """What lies behind the provider's addresses. ``away``: none answers; ``hangs``: none does before it is set."""
+    """What lies behind the provider's addresses. ``away``: none answers; ``hangs``: none does before it is set;
+    ``moved``: where a path sends who asks."""
 
     def __init__(self) -> None:
         self.keys: dict[str, AnyKey] = dict(_MADE)
@@ -87,6 +88,7 @@ class FakeProvider:
         self.id_claims: dict[str, Any] = {}
         self.id_typ, self.extra = "JWT", dict[str, Any]()
         self.answers: dict[str, object] = {}
+        self.moved: dict[str, str] = {}
         self.info: dict[str, Any] = {}
         self.now, self.wall = 1000.0, float(NOW)
         self.provider = Provider(ISSUER, httpx2.MockTransport(self._answer), lambda: self.now, HANGING)
@@ -128,6 +130,8 @@ class FakeProvider:
         await self.hangs.wait()
         if self.away:
             raise httpx2.ConnectError("no route to it")
+        if path in self.moved:
+            return httpx2.Response(307, headers={"location": self.moved[path]})
         if path == DISCOVERY:
             return httpx2.Response(200, json=self.metadata)
         if path in self.answers:
