@@ -1,10 +1,10 @@
-"""Tells one webhook the events of one client, in their order: an activity of its own for each such chain.
+"""Delivers the events of one client to one webhook, in their order: an activity of its own for each such chain.
 
-Temporal repeats it, after pauses that grow up to an hour. What is told, and how it went, stands in the directory: the
-activity begins where the last one ended. An event counts as told with an answer of 2xx; it may be told more than once,
-under the same ``webhook-id``.
+Temporal repeats it, after pauses that grow up to an hour. What is delivered, and how it went, stands in the directory:
+the activity begins where the last one ended. An answer of 2xx takes an event; it may be sent more than once, under the
+same ``webhook-id``.
 
-A person does not wait for a pause: whoever enables a webhook, gives it another address or filter, or has it told again
+A person does not wait for a pause: whoever enables a webhook, gives it another address or filter, or replays events
 raises its turn, and each of its chains has another activity at once. One of an earlier turn ends when it comes back.
 """
 
@@ -37,8 +37,8 @@ SHARE, FEW = 5, 2
 """So many attempts at once does a worker make for one webhook, and for one whose receiver took nothing the last time:
 while that hangs, or is slow, there is room for the others."""
 
-LONGEST_TELLING = timedelta(minutes=5)
-"""A telling that takes longer ends, and another goes on: Temporal would take it for lost, and begin one beside it."""
+LONGEST_RUN = timedelta(minutes=5)
+"""A run that takes longer ends, and another goes on: Temporal would take it for lost, and begin one beside it."""
 
 GONE = 410  # the receiver wants no more (Standard Webhooks)
 
@@ -52,7 +52,7 @@ FROM webhook_chains c JOIN webhooks w USING (webhook_id) LEFT JOIN LATERAL (
 WHERE c.webhook_id = $1 AND c.client_id = $2"""  # noqa: S608  # put together from constants
 
 # A chain whose place was changed meanwhile, by a replay, stays where it was put.
-_TOLD = """
+_DELIVERED = """
 WITH log AS (
   INSERT INTO webhook_deliveries (webhook_id, client_id, seq, event_id, kind, attempt, status, seconds, at)
   VALUES ($1, $2, $4, $5, $6, $7, $8, $9, $10))
@@ -100,7 +100,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Chain:
-    """The events of a client that a webhook is to be told, and whose turn it is: see above."""
+    """The events of a client that a webhook is to get, and whose turn it is: see above."""
 
     webhook_id: str
     client_id: str
@@ -130,7 +130,7 @@ OUR_OWN = Patience(first=1.0, longest=60.0)
 
 class Deliveries:
     """The activity. ``source`` is the CloudEvents' own. ``share``: see SHARE. ``now`` is the clock by which a
-    receiver is away, and a telling is long."""
+    receiver is away, and a run is long."""
 
     def __init__(
         self,
@@ -146,28 +146,28 @@ class Deliveries:
         self._patience, self._now, self._share = patience or Patience(), now, share
         self._failing, self._waiting = set[str](), Counter[str]()
 
-    @activity.defn(name="tell_webhook")
-    async def tell(self, chain: Chain) -> None:
-        """Tell every event that waits in the chain; of many, those of LONGEST_TELLING, and have it begun again. Raises
+    @activity.defn(name="deliver_webhook")
+    async def deliver(self, chain: Chain) -> None:
+        """Deliver every event that waits in the chain; of many, those of LONGEST_RUN, and have it begun again. Raises
         an ApplicationError when the receiver does not take one: Temporal comes back after its ``next_retry_delay``."""
-        end = self._now() + LONGEST_TELLING
+        end = self._now() + LONGEST_RUN
         while True:
             if activity.in_activity():
                 activity.heartbeat()
             rows = await self._read(_NEXT, chain.webhook_id, chain.client_id)
             if not rows or rows[0]["state"] != "active" or rows[0]["turn"] != chain.turn or rows[0]["given_up_at"]:
-                return  # deleted, or somebody has to enable it first, or another activity tells it
+                return  # deleted, or somebody has to enable it first, or another activity delivers it
             row = rows[0]
             if row["seq"] is not None and self._now() >= end:
                 await self._write(_GO_ON, chain.webhook_id, chain.client_id)
                 return
             if row["seq"] is not None:
-                await self._tell_one(chain, row)
+                await self._deliver_one(chain, row)
             elif await self._write(_ENDED, chain.webhook_id, chain.client_id, row["done"], row["target"]):
                 return
             # otherwise more was added, or it was set back: it is read anew
 
-    async def _tell_one(self, chain: Chain, row: asyncpg.Record) -> None:
+    async def _deliver_one(self, chain: Chain, row: asyncpg.Record) -> None:
         if self._waiting[chain.webhook_id] >= (FEW if chain.webhook_id in self._failing else self._share):
             pause = self._patience.pause(_attempt(), random.random())
             await self._write(_LATER, chain.webhook_id, chain.client_id, chain.turn, pause)
@@ -190,7 +190,7 @@ class Deliveries:
         values = (chain.webhook_id, chain.client_id, row["done"], event.seq, row["event_id"], event.kind, attempt)
         took = time.monotonic() - began
         if not error:
-            await self._write(_TOLD, *values, status, took, now)
+            await self._write(_DELIVERED, *values, status, took, now)
             return
         since = row["failing_since"] or now
         for_long = now - since >= self._patience.give_up
@@ -199,14 +199,14 @@ class Deliveries:
         pause = self._patience.pause(attempt, random.random())
         matter = _remedies(chain.webhook_id) if others else None
         if not await self._write(_FAILED, *values, status, took, now, said, chain.turn, pause, matter):
-            return  # it was set back meanwhile, or is told by another activity
+            return  # it was set back meanwhile, or another activity delivers it
         if others:
             log.error("webhook_client_given_up", webhook=chain.webhook_id, client_id=chain.client_id, error=error)
         elif status == GONE or for_long:
             gone, nothing = "its receiver wants no more", f"it took nothing since {since:%d %b %Y %H:%M} UTC"
             await self._disable(chain, error, gone if status == GONE else nothing)
         else:
-            log.warning("webhook_not_told", webhook=chain.webhook_id, client_id=chain.client_id, error=error)
+            log.warning("webhook_not_delivered", webhook=chain.webhook_id, client_id=chain.client_id, error=error)
             raise _again(error, pause)
 
     def _secrets(self, webhook_id: str, row: asyncpg.Record, now: datetime) -> list[str]:
@@ -240,7 +240,7 @@ def _attempt() -> int:
     return activity.info().attempt if activity.in_activity() else 1
 
 
-def _again(why: str, pause: timedelta, kind: str | None = "NotTold") -> ApplicationError:
+def _again(why: str, pause: timedelta, kind: str | None = "NotDelivered") -> ApplicationError:
     """Has Temporal come back after this pause."""
     return ApplicationError(why, type=kind, next_retry_delay=pause, category=ApplicationErrorCategory.BENIGN)
 

@@ -1,6 +1,7 @@
 """The two locks: what everything is tested with, and what of it runs in the image."""
 
 import ast
+import json
 import re
 import sys
 from importlib.metadata import packages_distributions
@@ -76,3 +77,14 @@ def test_the_image_is_made_of_it() -> None:
     assert re.search(rf"^COPY {RUN.name} (\S+)\nRUN pip install --require-hashes --requirement \1$", image, re.M)
     installs = re.findall(r"^RUN pip install (.*)$", image, re.M)
     assert [line for line in installs if "--require-hashes" not in line] == ["--no-deps /wheels/*.whl"], "our own wheel"
+
+
+def test_what_npm_installs_for_tests_is_pinned_with_its_hash_and_without_an_address() -> None:
+    folder = ROOT / "tests/support/npm"
+    wanted = json.loads((folder / "package.json").read_text(encoding="utf-8"))["dependencies"]
+    packages = json.loads((folder / "package-lock.json").read_text(encoding="utf-8"))["packages"]
+    ours = packages.pop("")
+    assert ours["dependencies"] == wanted
+    assert {name for name, pin in packages.items() if not pin["integrity"].startswith("sha512-")} == set()
+    assert {name for name, pin in packages.items() if "resolved" in pin} == set()
+    assert {name: packages[f"node_modules/{name}"]["version"] for name in wanted} == wanted

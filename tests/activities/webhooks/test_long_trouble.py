@@ -20,9 +20,9 @@ from starter.contract.webhooks import WebhookEdit, WebhookGiven, WebhookView
 from starter.directory.paging import DirectoryDatabase
 from starter.directory.webhooks import Webhooks
 from tests.activities.fixtures import MASTER_KEY, World
+from tests.activities.webhooks.delivering import AT_ONCE, LOOPBACK, DeliveringWorker, by_client, delivering
 from tests.activities.webhooks.happening import happens
 from tests.activities.webhooks.receiver import Receiver, receiving
-from tests.activities.webhooks.telling import AT_ONCE, LOOPBACK, Told, by_client, telling
 from tests.support.waiting import eventually, unless_it_hangs
 
 DATABASES = ("directory",)
@@ -31,12 +31,12 @@ FOR_AN_HOUR = Patience(first=HOUR)
 MATTERS = "SELECT client_id, matter, kind, text FROM matters ORDER BY matter"
 
 
-async def shown(told: Told, webhook_id: str) -> WebhookView:
-    return (await told.webhooks.one(webhook_id)).view
+async def shown(worker: DeliveringWorker, webhook_id: str) -> WebhookView:
+    return (await worker.webhooks.one(webhook_id)).view
 
 
-async def failing(told: Told, webhook_id: str) -> bool:
-    return (await shown(told, webhook_id)).failing_since is not None
+async def failing(worker: DeliveringWorker, webhook_id: str) -> bool:
+    return (await shown(worker, webhook_id)).failing_since is not None
 
 
 def choke(receiver: Receiver, client_id: str) -> dict[str, bool]:
@@ -50,33 +50,33 @@ def choke(receiver: Receiver, client_id: str) -> dict[str, bool]:
     return choking
 
 
-async def enabled(told: Told, webhook_id: str, url: str) -> None:
-    await told.webhooks.edit(webhook_id, WebhookEdit(enabled=True))
+async def enabled(worker: DeliveringWorker, webhook_id: str, url: str) -> None:
+    await worker.webhooks.edit(webhook_id, WebhookEdit(enabled=True))
 
 
-async def paused_and_enabled(told: Told, webhook_id: str, url: str) -> None:
-    await told.webhooks.edit(webhook_id, WebhookEdit(enabled=False))
-    await told.webhooks.edit(webhook_id, WebhookEdit(enabled=True))
+async def paused_and_enabled(worker: DeliveringWorker, webhook_id: str, url: str) -> None:
+    await worker.webhooks.edit(webhook_id, WebhookEdit(enabled=False))
+    await worker.webhooks.edit(webhook_id, WebhookEdit(enabled=True))
 
 
-async def moved(told: Told, webhook_id: str, url: str) -> None:
-    await told.webhooks.edit(webhook_id, WebhookEdit(url=f"{url}/elsewhere"))
+async def moved(worker: DeliveringWorker, webhook_id: str, url: str) -> None:
+    await worker.webhooks.edit(webhook_id, WebhookEdit(url=f"{url}/elsewhere"))
 
 
-async def told_again(told: Told, webhook_id: str, url: str) -> None:
-    await told.webhooks.replay(webhook_id, 0)
+async def told_again(worker: DeliveringWorker, webhook_id: str, url: str) -> None:
+    await worker.webhooks.replay(webhook_id, 0)
 
 
 @pytest.mark.parametrize("done", [enabled, paused_and_enabled, moved, told_again])
 async def test_temporal_keeps_a_pause_of_an_hour_and_whoever_mends_the_webhook_does_not_wait_for_it(
-    world: World, temporal: Client, done: Callable[[Told, str, str], Awaitable[None]]
+    world: World, temporal: Client, done: Callable[[DeliveringWorker, str, str], Awaitable[None]]
 ) -> None:
     async with (
         receiving(lambda number: 503) as receiver,
-        telling(world, temporal, FOR_AN_HOUR) as told,
+        delivering(world, temporal, FOR_AN_HOUR) as worker,
     ):
-        webhook_id = await told.add(receiver)
-        await told.happens("acme", "acme")
+        webhook_id = await worker.add(receiver)
+        await worker.happens("acme", "acme")
         pausing = temporal.get_activity_handle(Chain(webhook_id, "acme").activity_id)
 
         async def pause() -> timedelta:
@@ -91,28 +91,28 @@ async def test_temporal_keeps_a_pause_of_an_hour_and_whoever_mends_the_webhook_d
 
         seconds = (await eventually(pause)).total_seconds()
         assert 0.79 * HOUR < seconds <= 1.21 * HOUR, "as long as it was told, however long that is"
-        await told.happens("acme")  # what happens meanwhile waits, too
+        await worker.happens("acme")  # what happens meanwhile waits, too
         receiver.answer = lambda number: 200
-        await done(told, webhook_id, receiver.url)
-        await told.nothing_waits()
-        assert (await shown(told, webhook_id)).failing_since is None
+        await done(worker, webhook_id, receiver.url)
+        await worker.nothing_waits()
+        assert (await shown(worker, webhook_id)).failing_since is None
     assert receiver.seqs == [1, 2, 3]
 
 
 async def test_a_client_that_is_refused_for_long_is_given_up_alone_until_the_webhook_is_enabled_again(
     world: World, temporal: Client
 ) -> None:
-    async with receiving() as receiver, telling(world, temporal) as told:
-        webhook_id, choking = await told.add(receiver), choke(receiver, "acme")
-        await told.happens("acme")
-        await eventually(lambda: failing(told, webhook_id))
-        await told.happens("bolt")
+    async with receiving() as receiver, delivering(world, temporal) as worker:
+        webhook_id, choking = await worker.add(receiver), choke(receiver, "acme")
+        await worker.happens("acme")
+        await eventually(lambda: failing(worker, webhook_id))
+        await worker.happens("bolt")
         await eventually(lambda: "bolt" in by_client(receiver))
         long_ago = "UPDATE webhook_chains SET failing_since = failing_since - interval '73 hours'"
         await world.execute("directory", long_ago)
 
         async def given_up() -> WebhookView:
-            view = await shown(told, webhook_id)
+            view = await shown(worker, webhook_id)
             assert view.given_up == ["acme"]
             return view
 
@@ -123,13 +123,13 @@ async def test_a_client_that_is_refused_for_long_is_given_up_alone_until_the_web
         attempts = "SELECT error FROM webhook_deliveries WHERE client_id = 'acme' ORDER BY delivery_id DESC"
         before = await world.rows("directory", attempts)
         assert before[0] == ("The receiver answered 422. This client is given up",)
-        await told.happens("acme", "bolt")
+        await worker.happens("acme", "bolt")
         await eventually(lambda: len(by_client(receiver)["bolt"]), equal=2)
         assert await world.rows("directory", attempts) == before, "nothing more is sent of it"
         choking["on"] = False
-        await told.webhooks.edit(webhook_id, WebhookEdit(enabled=True))
-        await told.nothing_waits()
-        assert (await shown(told, webhook_id)).given_up == []
+        await worker.webhooks.edit(webhook_id, WebhookEdit(enabled=True))
+        await worker.nothing_waits()
+        assert (await shown(worker, webhook_id)).given_up == []
         assert await world.rows("directory", MATTERS) == []
     assert by_client(receiver) == {"acme": [1, 3], "bolt": [2, 4]}
 
@@ -148,10 +148,10 @@ async def test_a_client_is_given_up_and_its_matter_told_in_one_step_or_neither(w
         await world.execute("directory", taken)
         await world.execute("directory", "ALTER TABLE matters RENAME TO away")
         with pytest.raises(ApplicationError):
-            await deliveries.tell(Chain("wh-1", "acme"))
+            await deliveries.deliver(Chain("wh-1", "acme"))
         await world.execute("directory", "ALTER TABLE away RENAME TO matters")
         assert (await webhooks.one("wh-1")).view.given_up == []
-        await deliveries.tell(Chain("wh-1", "acme"))
+        await deliveries.deliver(Chain("wh-1", "acme"))
         assert (await webhooks.one("wh-1")).view.given_up == ["acme"]
         assert len(await world.rows("directory", MATTERS)) == 1
 
@@ -172,11 +172,11 @@ async def test_a_webhook_that_was_mended_while_an_attempt_failed_is_not_disabled
     await world.execute("directory", "INSERT INTO webhook_chains VALUES ('wh-1', 'acme', 0, 1)")
     await world.execute("directory", "UPDATE webhook_chains SET failing_since = now() - interval '73 hours'")
     async with unless_it_hangs():
-        telling = asyncio.create_task(deliveries.tell(Chain("wh-1", "acme")))
+        delivery = asyncio.create_task(deliveries.deliver(Chain("wh-1", "acme")))
         await sending.wait()
         await webhooks.edit("wh-1", WebhookEdit(url="https://new.example/"))
         answered.set()
-        await telling
+        await delivery
     view = (await webhooks.one("wh-1")).view
     assert (view.state, view.failing_since) == ("active", None)
     assert await world.rows("directory", "SELECT turn, begun_at FROM webhook_chains") == [(2, None)], "begun at once"
@@ -193,7 +193,7 @@ async def test_a_long_replay_tells_each_event_once_however_the_chains_grow_meanw
         async with own_connection(world.dsns["directory"], "test") as connection:
             while await add_to_chains(connection, span=3):
                 for client_id, turn in await world.rows("directory", "SELECT client_id, turn FROM webhook_chains"):
-                    await deliveries.tell(Chain("wh-1", client_id, turn))
+                    await deliveries.deliver(Chain("wh-1", client_id, turn))
             await webhooks.replay("wh-1", 2)
             await add_to_chains(connection, span=100)  # all of it waits when it is set back once more
             await webhooks.replay("wh-1", 4)
@@ -201,7 +201,7 @@ async def test_a_long_replay_tells_each_event_once_however_the_chains_grow_meanw
             receiver.taken.clear()
             while await add_to_chains(connection, span=3):
                 for client_id, turn in await world.rows("directory", "SELECT client_id, turn FROM webhook_chains"):
-                    await deliveries.tell(Chain("wh-1", client_id, turn))
+                    await deliveries.deliver(Chain("wh-1", client_id, turn))
     assert by_client(receiver) == {"acme": [3, 5, 7], "bolt": [4, 6, 8]}
     assert sorted(receiver.seqs) == [*range(3, 9)]
 
@@ -236,7 +236,7 @@ async def test_a_directory_that_is_away_for_long_is_no_reason_for_long_pauses(wo
     deliveries = Deliveries(world.databases.directory, MASTER_KEY, Sender(LOOPBACK), "urn:connect", FOR_AN_HOUR)
     await world.execute("directory", "ALTER TABLE webhook_chains RENAME TO away")
     with pytest.raises(ApplicationError) as raised:
-        await deliveries.tell(Chain("wh-1", "acme"))
+        await deliveries.deliver(Chain("wh-1", "acme"))
     assert raised.value.next_retry_delay
     assert raised.value.next_retry_delay.total_seconds() <= 1.2 * OUR_OWN.longest
     assert (raised.value.__cause__, raised.value.__context__) == (None, None), "Temporal would keep what it says"

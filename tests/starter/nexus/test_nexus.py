@@ -22,9 +22,11 @@ from starter.clients import ClientService
 from starter.contract.callers import Role
 from starter.errors import NotDecided
 from starter.nexus.callers import Granted, NexusCallers
+from starter.nexus.handler import BUSY
+from starter.web.admission import Admission, AdmissionLimits, Place
 from tests.support.service import BILLING, LIMITS, Service, unique
 from tests.support.waiting import eventually
-from tests.support.workflows import asked
+from tests.support.workflows import answer_of
 from worker import of_callers
 from workflows.wire.messages import AnyMessage
 from workflows.wire.start import TASK_QUEUE
@@ -38,10 +40,10 @@ class Call:
     """One operation, by its name, with any input and headers."""
 
     @workflow.run
-    async def run(self, operation: str, given: dict[str, Any], headers: dict[str, str]) -> dict[str, Any]:
+    async def run(self, operation: str, fields: dict[str, Any], headers: dict[str, str]) -> dict[str, Any]:
         connect = workflow.create_nexus_client(service="ClientLifecycle", endpoint=ENDPOINT)
         answer: dict[str, Any] = await connect.execute_operation(
-            operation, given, output_type=dict[str, Any], headers=headers
+            operation, fields, output_type=dict[str, Any], headers=headers
         )
         return answer
 
@@ -72,19 +74,19 @@ class ForgetfulService(ClientService):
 class Billing:
     """Another service, with a namespace and plain payloads of its own."""
 
-    def __init__(self, client: Client, connect: ForgetfulService) -> None:
-        self.client, self.connect = client, connect
+    def __init__(self, client: Client, connect: ForgetfulService, admission: Admission) -> None:
+        self.client, self.connect, self.admission = client, connect, admission
 
-    async def call(self, operation: str, **given: Any) -> dict[str, Any]:
+    async def call(self, operation: str, **fields: Any) -> dict[str, Any]:
         answer: dict[str, Any] = await self.client.execute_workflow(
-            Call.run, args=[operation, given, {"note": "honest"}], id=unique("call"), task_queue=CALLS
+            Call.run, args=[operation, fields, {"note": "honest"}], id=unique("call"), task_queue=CALLS
         )
         return answer
 
-    async def failure(self, operation: str, **given: Any) -> BaseException:
+    async def failure(self, operation: str, **fields: Any) -> BaseException:
         """What a caller's workflow is told of an operation that is not done."""
         with pytest.raises(WorkflowFailureError) as failed:
-            await self.call(operation, **given)
+            await self.call(operation, **fields)
         assert isinstance(failed.value.cause, NexusOperationError)
         assert failed.value.cause.cause
         return failed.value.cause.cause
@@ -100,16 +102,17 @@ async def billing(service: Service) -> AsyncIterator[Billing]:
     same = service.clients
     connect = ForgetfulService(same.gateway, same.directory, same.watch, LIMITS)
     callers = NexusCallers({BILLING: Granted(role=Role.ADMIN)})  # of the service itself, which forgets
+    admission = Admission(AdmissionLimits(working=1, per_second=0))
     scrambled = replace(pydantic_data_converter, payload_codec=Scrambled())
     server, namespace = service.temporal.service_client, service.temporal.namespace
     ours = Client(server, namespace=namespace, data_converter=scrambled)
     theirs = Client(server, namespace=BILLING)
     async with (
-        of_callers(ours, connect, TASK_QUEUE, callers),
+        of_callers(ours, connect, TASK_QUEUE, callers, admission),
         Worker(theirs, task_queue=BILLING, workflows=[UnpaidInvoice]),
         Worker(theirs, task_queue=CALLS, workflows=[Call], workflow_runner=UnsandboxedWorkflowRunner()),
     ):
-        yield Billing(theirs, connect)
+        yield Billing(theirs, connect, admission)
 
 
 async def test_the_example_suspends_for_an_unpaid_invoice_until_it_is_paid(service: Service, billing: Billing) -> None:
@@ -119,7 +122,7 @@ async def test_the_example_suspends_for_an_unpaid_invoice_until_it_is_paid(servi
     )
 
     async def status() -> str:
-        return await asked(lambda: unpaid.query(UnpaidInvoice.status))
+        return await answer_of(lambda: unpaid.query(UnpaidInvoice.status))
 
     await eventually(status, equal="suspended")
     hold = (await service.client(client["client_id"]))["holds"][0]
@@ -138,8 +141,8 @@ async def test_plans_are_made_and_cancelled_and_a_client_is_shown_to_its_end(
     assert [plan["kind"] for plan in planned["planned"]] == ["decommission"]
     cancelled = await billing.call("cancel", client_id=acme, change="decommission")
     assert (cancelled["changed"], cancelled["planned"]) == (True, [])
-    shown = await billing.call("view", client_id=acme)
-    assert (shown["client_id"], shown["status"]) == (acme, "active")
+    view = await billing.call("view", client_id=acme)
+    assert (view["client_id"], view["status"]) == (acme, "active")
     await billing.call("decommission", client_id=acme)
     await service.temporal.get_workflow_handle(f"client-{acme}").result()
     assert (await billing.call("view", client_id=acme))["status"] == "decommissioned"
@@ -163,6 +166,24 @@ async def test_an_operation_whose_answer_was_lost_is_done_once(service: Service,
 
     (request_id,) = await eventually(requested)
     assert request_id, "the operation's own"
+
+
+async def test_an_operation_for_which_there_was_no_room_is_done_once_there_is(
+    service: Service, billing: Billing
+) -> None:
+    acme = (await service.create())["client_id"]
+    with Place(billing.admission, Role.ADMIN).working():
+        calling = await billing.client.start_workflow(
+            Call.run, args=["suspend", {"client_id": acme}, {}], id=unique("call"), task_queue=CALLS
+        )
+
+        async def sent_back() -> bool:
+            pending = (await calling.describe()).raw_description.pending_nexus_operations
+            return any(BUSY in str(operation.last_attempt_failure) for operation in pending)
+
+        await eventually(sent_back)
+        assert (await service.client(acme))["status"] == "active"
+    assert (await calling.result())["status"] == "suspended"
 
 
 @pytest.mark.parametrize("header", ["nexus-link", "Nexus-Link"])

@@ -1,4 +1,4 @@
-"""A worker that tells webhooks of the events of a directory, by a real Temporal."""
+"""A worker that sends webhooks the events of a directory, by a real Temporal."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -29,17 +29,17 @@ AT_ONCE = Patience(first=0.01, longest=0.05)
 
 
 @dataclass
-class Told:
-    """A worker that tells webhooks of the events of a directory."""
+class DeliveringWorker:
+    """A worker that sends webhooks the events of a directory."""
 
     world: World
     temporal: Client
     webhooks: Webhooks
     dispatch: Dispatch
 
-    async def add(self, receiver: Receiver, **given: Any) -> str:
+    async def add(self, receiver: Receiver, **filters: Any) -> str:
         webhook_id = unique("wh")
-        await self.webhooks.add(webhook_id, WebhookGiven(url=receiver.url, **given), "olga")
+        await self.webhooks.add(webhook_id, WebhookGiven(url=receiver.url, **filters), "olga")
         receiver.secret = secret(MASTER_KEY, webhook_id, 1)
         return webhook_id
 
@@ -58,16 +58,16 @@ class Told:
 
 
 @asynccontextmanager
-async def telling(
+async def delivering(
     world: World, temporal: Client, patience: Patience = AT_ONCE, sender: Sender | None = None
-) -> AsyncIterator[Told]:
+) -> AsyncIterator[DeliveringWorker]:
     queue, dsn = unique("webhooks"), world.dsns["directory"]
     sender = sender or Sender(LOOPBACK, seconds=2)
     deliveries = Deliveries(world.databases.directory, MASTER_KEY, sender, "urn:connect", patience)
     dispatch = Dispatch(temporal, dsn, timedelta(days=90), queue, every=0.2)
-    worker = Worker(temporal, task_queue=queue, activities=[deliveries.tell])
+    worker = Worker(temporal, task_queue=queue, activities=[deliveries.deliver])
     async with worker, background(dispatch.run):
-        yield Told(world, temporal, Webhooks(DirectoryDatabase(world.databases.directory)), dispatch)
+        yield DeliveringWorker(world, temporal, Webhooks(DirectoryDatabase(world.databases.directory)), dispatch)
 
 
 def by_client(receiver: Receiver) -> dict[str, list[int]]:
