@@ -180,7 +180,7 @@ def webhooks_of(
     return Worker(
         client,
         task_queue=queue_of_webhooks(clients),
-        activities=[deliveries.tell],
+        activities=[deliveries.deliver],
         max_concurrent_activities=settings.webhooks_at_once,
         graceful_shutdown_timeout=timedelta(seconds=settings.webhook_seconds),
     )
@@ -257,8 +257,8 @@ async def watching(client: Client, databases: Databases, settings: Settings, pac
     dsn, rate = settings.directory_dsn.get_secret_value(), settings.breaker_drain_per_second
     drain, watch = Drain(client, dsn, pacing, rate), WorkflowWatch(Executions(client), dsn)
     canaries = Canaries.of(settings, databases, client)
-    kept = timedelta(days=settings.events_days)
-    numbering, webhooks = Numbering(dsn, kept), Dispatch(client, dsn, kept)
+    keep = timedelta(days=settings.events_days)
+    numbering, webhooks = Numbering(dsn, keep), Dispatch(client, dsn, keep)
     try:
         async with background(states.run, drain.run, watch.run, canaries.run, numbering.run, webhooks.run):
             yield

@@ -197,14 +197,14 @@ class Fence:
         return f"{self._kind}:{name}"
 
 
-def judge(order: Ensure, wanted: Mapping[str, bool], known: Collection[str], owners: Mapping[str, Owner]) -> Verdict:
+def judge(order: Ensure, desired: Mapping[str, bool], known: Collection[str], owners: Mapping[str, Owner]) -> Verdict:
     """What an order may do to each line or account, by what the system knows and who owns it.
 
     Numbers are released only after they were proven off. So an order that switches on what another client owns takes
     it over, and one that switches it off is late and must not cut the other client's service.
     """
     elsewhere, touched, rekeyed, owned = set(), set(), set(), {}
-    for name, on in wanted.items():
+    for name, on in desired.items():
         owner = owners.get(name)
         if not on and owner and owner.client_id != order.client_id:
             elsewhere.add(name)

@@ -190,9 +190,9 @@ def _in_the_file(system: System, found: re.Match[str]) -> str:
     return name if name in (*_OF_ALL, *_OWN.get(system, ()), *_SHARED) else found[0]
 
 
-def _but_for_case(name: str, others: Iterable[str]) -> str:
+def _but_for_case(name: str, names: Iterable[str]) -> str:
     """Whether a name is another's in other letters, for the message."""
-    same = next((other for other in others if other.lower() == name.lower()), None)
+    same = next((other for other in names if other.lower() == name.lower()), None)
     return f", and differs from {same} in capital letters alone" if same else ""
 
 
@@ -303,8 +303,8 @@ class _Reader:
     def _read_instance(self, system: System, name: str, values: dict[str, Any]) -> None:
         where, known = f"{system}.{name}", (*_OF_ALL, *_OWN.get(system, ()), *_SHARED)
         if not NAME.fullmatch(name):
-            others = [key.name for key in self._instances if key.system == system]
-            self._wrong(where, f"cannot be the name of an instance{_but_for_case(name, others)}", _NAMING)
+            names = [key.name for key in self._instances if key.system == system]
+            self._wrong(where, f"cannot be the name of an instance{_but_for_case(name, names)}", _NAMING)
         elif name in _ABOUT:
             self._wrong(where, f"cannot be the name of an instance: {name} is a setting of the kind", _OTHER)
         elif system in BUILT_IN and name == MAIN:

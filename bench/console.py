@@ -49,7 +49,7 @@ from workflows.wire.views import ClientView
 
 RESULTS = Path(__file__).with_name("results")
 CLIENTS, QUICK = 100_000, 5_000
-ASKED = 50  # times each
+REQUESTS = 50  # times each
 GOAL = 300.0  # milliseconds at the median (issue 4)
 LARGEST = 250_000  # bytes of a page (issue 4)
 SITES = 4
@@ -119,30 +119,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--clients", type=int, default=CLIENTS, metavar="N", help="rows")
     parser.add_argument("--quick", action="store_true", help=f"{QUICK} clients instead of {CLIENTS}")
     parser.add_argument("--json", type=Path, default=RESULTS / "console.json", metavar="FILE", help="where to write")
-    parser.add_argument("--asked", type=int, default=ASKED, metavar="N", help="requests for each page")
+    parser.add_argument("--asked", type=int, default=REQUESTS, metavar="N", help="requests for each page")
     options = parser.parse_args(argv)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     console = Console(width=None if sys.stdout.isatty() else 100)
-    result = _measure(QUICK if options.quick else options.clients, options.asked)
+    result = _measure(QUICK if options.quick else options.clients, options.requests)
     console.print(_table(result))
     options.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     console.print(f"Written to {options.json}")
     return 0
 
 
-def _measure(clients: int, asked: int) -> dict[str, Any]:
+def _measure(clients: int, requests: int) -> dict[str, Any]:
     """On a server with its durable settings, beside the code: /tmp may be memory."""
     RESULTS.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=RESULTS, prefix="run-") as folder:
         postgres = EmbeddedPostgres(Path(folder) / "postgres", free_port(), secrets.token_urlsafe(16))
         postgres.start()
         try:
-            return asyncio.run(_run(postgres, clients, asked))
+            return asyncio.run(_run(postgres, clients, requests))
         finally:
             postgres.stop()
 
 
-async def _run(postgres: EmbeddedPostgres, clients: int, asked: int) -> dict[str, Any]:
+async def _run(postgres: EmbeddedPostgres, clients: int, requests: int) -> dict[str, Any]:
     await postgres.ensure_database("bench")
     dsn, token = postgres.dsn("bench"), secrets.token_urlsafe(16)
     await migrate(dsn)
@@ -169,7 +169,7 @@ async def _run(postgres: EmbeddedPostgres, clients: int, asked: int) -> dict[str
         ) as url:
             cookies = {COOKIE: cookie or ""}
             async with httpx2.AsyncClient(base_url=url, cookies=cookies, trust_env=False, timeout=90) as browser:
-                return await _ask(browser, database, clients, asked)
+                return await _measure_pages(browser, database, clients, requests)
 
 
 async def _vacuum(dsn: str) -> None:
@@ -181,7 +181,9 @@ async def _vacuum(dsn: str) -> None:
         await connection.close()
 
 
-async def _ask(browser: httpx2.AsyncClient, database: Database, clients: int, asked: int) -> dict[str, Any]:
+async def _measure_pages(
+    browser: httpx2.AsyncClient, database: Database, clients: int, requests: int
+) -> dict[str, Any]:
     async def fetch(path: str) -> int:
         browser.cookies.delete(SITE_COOKIE)  # the site that was chosen last is not asked for next
         answer = await browser.get(path, headers={"Accept": "text/html"})
@@ -191,18 +193,18 @@ async def _ask(browser: httpx2.AsyncClient, database: Database, clients: int, as
     async def one() -> int:
         return len(await database.read("SELECT 1"))
 
-    floors = {"SELECT 1": await _time(one, asked), "/healthz": await _time(lambda: fetch("/healthz"), asked)}
-    pages = {name: await _time(lambda path=path: fetch(path), asked) for name, path in PAGES.items()}  # type: ignore[misc]  # mypy #12557
+    floors = {"SELECT 1": await _time(one, requests), "/healthz": await _time(lambda: fetch("/healthz"), requests)}
+    pages = {name: await _time(lambda path=path: fetch(path), requests) for name, path in PAGES.items()}  # type: ignore[misc]  # mypy #12557
     at = datetime.now(UTC).isoformat(timespec="seconds")
-    return {"machine": machine(), "at": at, "clients": clients, "asked": asked, "floors": floors, "pages": pages}
+    return {"machine": machine(), "at": at, "clients": clients, "asked": requests, "floors": floors, "pages": pages}
 
 
-async def _time(ask: Callable[[], Awaitable[int]], asked: int) -> dict[str, float]:
+async def _time(call: Callable[[], Awaitable[int]], requests: int) -> dict[str, float]:
     """The median and the slowest but one, in milliseconds, of as many askings; and how much came."""
-    times, size = [], await ask()
-    for _ in range(asked):
+    times, size = [], await call()
+    for _ in range(requests):
         begun = time.perf_counter()
-        size = await ask()
+        size = await call()
         times.append((time.perf_counter() - begun) * 1000)
     return {"p50_ms": round(statistics.median(times), 1), "p98_ms": round(sorted(times)[-2:][0], 1), "bytes": size}
 

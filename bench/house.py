@@ -19,7 +19,7 @@ from starter.local.ports import free_port
 from starter.local.postgres import EmbeddedPostgres
 from starter.local.temporal import NAMESPACE, TemporalServer
 
-OURS_TO_SAY = ("CONNECT_", "TEMPORAL_")
+OUR_PREFIXES = ("CONNECT_", "TEMPORAL_")
 
 
 class House:
@@ -66,7 +66,7 @@ class House:
         return {name: part.process.pid for name, part in parts.items() if part.process is not None}
 
     def _set_environment(self) -> None:
-        for name in [name for name in os.environ if name.startswith(OURS_TO_SAY)]:
+        for name in [name for name in os.environ if name.startswith(OUR_PREFIXES)]:
             del os.environ[name]
         os.environ |= {
             **dsns(self.postgres),

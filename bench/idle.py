@@ -16,11 +16,11 @@ A_YEAR = 365  # days
 CALM = 2.0  # seconds
 
 
-async def measure(house: House, ours: Ours, first: int, wanted: int, seconds: float) -> dict[str, object]:
-    """Create ``wanted`` clients numbered from ``first``, or as many as ``seconds`` allow."""
+async def measure(house: House, ours: Ours, first: int, clients: int, seconds: float) -> dict[str, object]:
+    """Create ``clients`` clients numbered from ``first``, or as many as ``seconds`` allow."""
     before, begun = await _weight(house), time.perf_counter()
     used = cpu_seconds(house.pids())
-    numbers = iter(range(first, first + wanted))
+    numbers = iter(range(first, first + clients))
 
     count = 0
 
@@ -42,7 +42,7 @@ async def measure(house: House, ours: Ours, first: int, wanted: int, seconds: fl
     after = await _weight(house)
     return {
         "clients": count,
-        "wanted": wanted,
+        "wanted": clients,
         "per_second": round(count / took, 2),
         "cpu_ms": {part: round((created[part] - used[part]) / count * 1000, 2) for part in used},
         "temporal_bytes": round((after["temporal_file"] - before["temporal_file"]) / count),

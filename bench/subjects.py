@@ -84,15 +84,17 @@ class Ours:
         view = await self._clients.wait_settled(answer, PATIENCE)
         self.note(view, then)
 
-    def note(self, view: ClientView, wanted: Status) -> None:
+    def note(self, view: ClientView, expected: Status) -> None:
         """Keep what a change left, to be verified. NotSettled, when that is not what was wanted."""
-        self._check(view, wanted)
+        self._check(view, expected)
         self.now[view.client_id] = view
         self.changes.append(view)
 
-    def _check(self, view: ClientView, wanted: Status) -> None:
-        if (view.status, view.provisioning) != (wanted, Provisioned.SETTLED):
-            raise NotSettled(f"{view.client_id} is {view.status}, {view.provisioning}, and should be {wanted}, settled")
+    def _check(self, view: ClientView, expected: Status) -> None:
+        if (view.status, view.provisioning) != (expected, Provisioned.SETTLED):
+            raise NotSettled(
+                f"{view.client_id} is {view.status}, {view.provisioning}, and should be {expected}, settled"
+            )
 
 
 class OverHttp:
@@ -161,10 +163,12 @@ class Verified:
 
 async def check_lines(dsn: str, clients: Collection[ClientView], verified: Verified) -> None:
     """Kamailio's table has every line as its client stands now, or NotSettled."""
-    wanted = {sip_username(line.number): client.status is Status.ACTIVE for client in clients for line in client.lines}
-    rows = await _fetch(dsn, "SELECT username, in_service FROM subscriber WHERE username = ANY($1)", list(wanted))
+    expected = {
+        sip_username(line.number): client.status is Status.ACTIVE for client in clients for line in client.lines
+    }
+    rows = await _fetch(dsn, "SELECT username, in_service FROM subscriber WHERE username = ANY($1)", list(expected))
     found = {row["username"]: row["in_service"] == 1 for row in rows}
-    if wrong := [name for name, on in wanted.items() if found.get(name) is not on]:
+    if wrong := [name for name, on in expected.items() if found.get(name) is not on]:
         raise NotSettled(f"Lines {', '.join(wrong[:5])} are not as their clients were settled")
     verified.lines_on += sum(found.values())
     verified.lines_off += len(found) - sum(found.values())

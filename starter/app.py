@@ -22,10 +22,10 @@ from starter.console.pages.buildings import site_pages
 from starter.console.pages.cancelling import cancelling
 from starter.console.pages.client import client_pages
 from starter.console.pages.clients import client_list
-from starter.console.pages.contracted import contracted_pages
 from starter.console.pages.credentials import credentials_pages
 from starter.console.pages.edit import edit_pages
 from starter.console.pages.erasing import erasing_pages
+from starter.console.pages.long_lists import long_list_pages
 from starter.console.pages.matters import matter_pages
 from starter.console.pages.new import new_pages
 from starter.console.pages.notes import note_pages
@@ -132,7 +132,7 @@ def create_app(
         new_pages,
         edit_pages,
         client_pages,
-        contracted_pages,
+        long_list_pages,
         status_pages,
         system_actions,
         cancelling,

@@ -315,9 +315,9 @@ class ClientService:
         if matter is None:
             raise trouble
         actions = [action.model_copy(update={"possible": False, "why": why}) for action in view.actions]
-        others = [other for other in view.matters if other.matter != matter.matter]
+        other_matters = [other for other in view.matters if other.matter != matter.matter]
         return view.model_copy(
-            update={"provisioning": Provisioned.ATTENTION, "actions": actions, "matters": [matter, *others]}
+            update={"provisioning": Provisioned.ATTENTION, "actions": actions, "matters": [matter, *other_matters]}
         )
 
     async def _why_not(self, client_id: str, trouble: StarterError) -> StarterError:

@@ -36,7 +36,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from workflows.domain.errors import Refusal, Taken, refusal_of
+from workflows.domain.errors import CommandIdReused, Refusal, Taken, refusal_of
 
 
 class StarterError(Exception):
@@ -283,6 +283,12 @@ class NotErasable(Refusal):
 
 class ShownOnce(Refusal):
     """The same request was done before, and its answer had a secret that is never shown again."""
+
+
+def key_reused(key: str, other: str = "") -> CommandIdReused:
+    """An Idempotency-Key names another request: ``other`` says which, if that may be said."""
+    why = f"Idempotency-Key {key} was used before, for another request{other}"
+    return CommandIdReused(why, "Use a new one for each request", field="Idempotency-Key")
 
 
 def refusal_again(facts: Mapping[str, Any]) -> Refusal:

@@ -62,9 +62,9 @@ class Hands:
 
     async def acknowledge(self) -> MatterAnswer:
         """Hide it until it is another one. Raises NoSuchMatter, NotAcknowledged, Away, and what commands raise."""
-        return await self.tell_client(await self.hide())
+        return await self.acknowledge_at_client(await self.hide())
 
-    async def tell_client(self, answer: MatterAnswer) -> MatterAnswer:
+    async def acknowledge_at_client(self, answer: MatterAnswer) -> MatterAnswer:
         """The answer, once the client has acknowledged what it keeps itself. Raises what commands raise."""
         if answer.kind != PLAN_REFUSED or not answer.changed:
             return answer
@@ -75,7 +75,7 @@ class Hands:
         return answer
 
     async def hide(self) -> MatterAnswer:
-        """As ``acknowledge``, but for what a client keeps itself: ``tell_client`` has it do so."""
+        """As ``acknowledge``, but for what a client keeps itself: ``acknowledge_at_client`` has it do so."""
         try:
             row = await self._row()
         except NoSuchMatter:

@@ -14,9 +14,9 @@ REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 _GOOD = re.compile(r"[A-Za-z0-9._:/+=-]{1,100}")
 
 
-def id_of(given: str) -> str:
+def id_of(header: str) -> str:
     """The id that a caller gave its request, or a new one where that is none: a word of at most 100 characters."""
-    return given if _GOOD.fullmatch(given) else uuid4().hex
+    return header if _GOOD.fullmatch(header) else uuid4().hex
 
 
 def with_request_id(message: AnyMessage) -> AnyMessage:

@@ -38,8 +38,8 @@ async def taken_by_others(reads: DirectoryReads, client_id: str, message: AnyMes
     numbers = [line.number for line in message.add_lines] if isinstance(message, ChangeServices) else []
     billing_ref, ids = (message.billing_ref, message.external_ids) if isinstance(message, Edit) else (None, {})
     names = [f"{system}:{value}" for system, value in ids.items() if value is not None]
-    wanted = numbers or billing_ref or names
-    return await reads.find_taken(client_id, numbers, billing_ref, names) if wanted else None
+    anything = numbers or billing_ref or names
+    return await reads.find_taken(client_id, numbers, billing_ref, names) if anything else None
 
 
 def warnings_of(found: Lookalikes) -> list[WarningView]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+import structlog
 from temporalio.client import Client
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
@@ -26,6 +27,12 @@ KILLS, COMMANDS, DEATHS, CHANGES = 10, 100, 5, 40
 MEMORY, ROOM = Path("/dev/shm"), 4 * 2**30
 
 os.environ["TEMPORAL_DEBUG"] = "1"  # or the SDK takes a workflow for deadlocked that had no turn for two seconds
+structlog.configure(  # or a traceback shows what its variables hold, and all the world that hangs on them: for minutes
+    processors=[
+        *structlog.get_config()["processors"][:-1],
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM:  # servers start ten times as fast there as on a busy disk
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 

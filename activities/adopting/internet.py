@@ -37,22 +37,22 @@ FROM radgroupcheck g
 WHERE (attribute = 'Auth-Type' AND value <> 'Reject') OR attribute ILIKE '%password%' ORDER BY 1"""
 
 
-async def look(database: Database, _: Settings, wanted: Sequence[Belonging]) -> dict[str, Seen]:
+async def look(database: Database, _: Settings, belongings: Sequence[Belonging]) -> dict[str, Seen]:
     """These accounts, by name, as the tables have them."""
-    clients = {it.name: it.client_id for it in wanted}
+    clients = {it.name: it.client_id for it in belongings}
     return {row["account"]: _seen(row, clients[row["account"]]) for row in await database.read(_LOOK, list(clients))}
 
 
 def _seen(row: asyncpg.Record, client_id: str) -> Seen:
     account, owner = row["account"], row["owner"] or ""
-    others, foreign = ", ".join(row["others"]), [way for way in row["ways"] if way != "Reject"]
+    other_logins, foreign = ", ".join(row["others"]), [way for way in row["ways"] if way != "Reject"]
     if account != client_id:
         remedy = f"Give it to a client with the id {account}, or rename it there"
         return Seen(owner, "", f"the account of {client_id} has the client's id. {remedy}")
-    if others and not row["there"]:
-        return Seen(owner, "", f"radcheck has {others} instead. Rename it to {account}, there and in its router")
-    if others:
-        return Seen(owner, "", f"radcheck has {others}, too: one login is enough. Delete, or rename, the others")
+    if other_logins and not row["there"]:
+        return Seen(owner, "", f"radcheck has {other_logins} instead. Rename it to {account}, there and in its router")
+    if other_logins:
+        return Seen(owner, "", f"radcheck has {other_logins}, too: one login is enough. Delete, or rename, the others")
     if not row["there"]:
         return Seen(owner)
     if foreign:

@@ -13,15 +13,15 @@ from activities.settings import Settings
 from activities.telephony import sql
 from activities.telephony.observation import doubt_of_new
 from activities.telephony.spelling import plain
-from activities.telephony.tables import LineTables, Wanted
+from activities.telephony.tables import DesiredLine, LineTables
 
 _ALL = "SELECT username, domain FROM subscriber ORDER BY username, domain"
 
 
-async def look(database: Database, settings: Settings, wanted: Sequence[Belonging]) -> dict[str, Seen]:
+async def look(database: Database, settings: Settings, belongings: Sequence[Belonging]) -> dict[str, Seen]:
     """These lines, by number, as the tables have them."""
     tables = LineTables(database, settings.sip_domain, settings.sip_country)
-    lines, _ = await tables.read([Wanted(it.name, it.client_id, on=True) for it in wanted])
+    lines, _ = await tables.read([DesiredLine(it.name, it.client_id, on=True) for it in belongings])
     unknown = [line.number for line in lines if line.absent]
     there = [row["name"] for row in await database.read(sql.NAMES_THERE)] if unknown else []
     names = await tables.other_names(database, there, unknown)
@@ -59,10 +59,10 @@ async def survey(database: Database, settings: Settings) -> list[str]:
     ]
     there = [row["name"] for row in await database.read(sql.NAMES_THERE)]
     names = await LineTables(database, domain, country).other_names(database, there, sorted(logins))
-    others = [f"{number}: {name}" for number, its in names.items() for name in its]
+    aliases = [f"{number}: {name}" for number, its in names.items() for name in its]
     notes = first_lines("twins: they are switched together; delete those that nobody uses", twins)
     notes += first_lines("otherwise spelt: they are taken on as they are", foreign)
-    notes += first_lines("other names of lines: a ceased line is not proven off while they are there", others)
+    notes += first_lines("other names of lines: a ceased line is not proven off while they are there", aliases)
     remedy = f"no number of {country}" if country else "in national form? Set CONNECT_SIP_COUNTRY, or they get no line"
     notes += first_lines(remedy, national)
     blind = "calls, and registrations in memory, are not seen: set CONNECT_SIP_RPC_URLS"

@@ -55,18 +55,18 @@ class Api:
 
     async def alive(self) -> None:
         """Return when it answers at all, whatever else is away."""
-        await self._ask("GET", "/healthz", 0.1)
+        await self._request("GET", "/healthz", 0.1)
 
     async def get(self, path: str) -> dict[str, Any]:
         """An answer of the API, which has a fifth of the round."""
-        return await self._ask("GET", f"/api/v1{path}", 0.2)
+        return await self._request("GET", f"/api/v1{path}", 0.2)
 
     async def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """The answer when the effect is proven, or a fifth of the round is over."""
         headers = {"Prefer": f"wait={max(1, int(0.2 * self._longest))}"}
-        return await self._ask("POST", f"/api/v1{path}", 0.5, headers=headers, json=body)
+        return await self._request("POST", f"/api/v1{path}", 0.5, headers=headers, json=body)
 
-    async def _ask(self, method: str, path: str, part: float, **rest: Any) -> dict[str, Any]:
+    async def _request(self, method: str, path: str, part: float, **rest: Any) -> dict[str, Any]:
         seconds = part * self._longest
         try:
             async with asyncio.timeout(seconds):

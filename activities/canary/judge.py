@@ -52,7 +52,7 @@ class Look:
 
     system: str
     instance: str
-    wanted: bool
+    should_be_on: bool
     settled: bool
     result: ProbeResult
     words: str = ""
@@ -65,7 +65,10 @@ class Look:
 
     @property
     def right(self) -> bool:
-        return self.result in (ProbeResult.NOT_ASKED, ProbeResult.LET_IN if self.wanted else ProbeResult.TURNED_AWAY)
+        return self.result in (
+            ProbeResult.NOT_ASKED,
+            ProbeResult.LET_IN if self.should_be_on else ProbeResult.TURNED_AWAY,
+        )
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,6 @@ def _wrong(looks: Iterable[Look]) -> Iterator[Verdict]:
     )
     for stage, holds, text in rules:
         for look in filter(holds, looks):
-            word, error = "on" if look.wanted else "off", look.error or "no word of it in time"
+            word, error = "on" if look.should_be_on else "off", look.error or "no word of it in time"
             sentence = text.format(name=look.name, words=look.words or look.result, word=word, error=error)
             yield Verdict(stage, sentence, look.system, look.instance)

@@ -54,8 +54,8 @@ kept AS (
   ON CONFLICT (client_id) DO UPDATE SET billable_from = coalesce(b.billable_from, excluded.billable_from),
     billable_until = coalesce(b.billable_until, excluded.billable_until)
   WHERE b.billable_from IS NULL OR b.billable_until IS NULL),
-told AS (
-  SELECT f.history_id, f.client_id, f.site_id, k.kind, f.command, f.request, row_number() OVER told_in_order AS n,
+found AS (
+  SELECT f.history_id, f.client_id, f.site_id, k.kind, f.command, f.request, row_number() OVER in_order AS n,
     row_number() OVER (PARTITION BY client_id ORDER BY f.after DESC, event = 'proven' DESC, history_id DESC,
       k.place DESC) = 1 AS newest
   FROM (
@@ -79,8 +79,8 @@ told AS (
     WHEN 'attempted' THEN (k.kind = 'drifted') = (f.text ~ '^[^:]* found alive again[,:]')
     WHEN 'proven' THEN f.revision > 0
     ELSE true END
-  WINDOW told_in_order AS (ORDER BY f.after, event = 'proven', history_id, k.place)),
-clients_told AS (
+  WINDOW in_order AS (ORDER BY f.after, event = 'proven', history_id, k.place)),
+their_clients AS (
   SELECT c.client_id, c.provisioning = 'settled' AS settled, coalesce(b.billable_from, t.billable_from,
       (SELECT min((e->>'at')::timestamptz) FROM jsonb_array_elements(c.document->'planned') e
        WHERE c.status = 'new' AND e->>'kind' = 'activate')) AS billable_from,
@@ -88,13 +88,13 @@ clients_told AS (
       (SELECT min((e->>'at')::timestamptz) FROM jsonb_array_elements(c.document->'planned') e
        WHERE c.status <> 'decommissioned' AND e->>'kind' = 'decommission')) AS billable_until
   FROM clients c LEFT JOIN billable b USING (client_id) LEFT JOIN turned t USING (client_id)
-  WHERE c.client_id IN (SELECT client_id FROM told)),
+  WHERE c.client_id IN (SELECT client_id FROM found)),
 numbered AS (
   INSERT INTO events (seq, kind, history_id, client_id, site_id, settled, billable_from, billable_until, command_id,
     request_id)
   SELECT $3 + n, kind, history_id, client_id, site_id, coalesce(newest AND c.settled, false), c.billable_from,
     CASE WHEN c.billable_from IS NOT NULL THEN c.billable_until END, command, request
-  FROM told LEFT JOIN clients_told c USING (client_id) ORDER BY n RETURNING seq),
+  FROM found LEFT JOIN their_clients c USING (client_id) ORDER BY n RETURNING seq),
 moved AS (
   UPDATE event_log SET last = last + n FROM (SELECT count(*) AS n FROM numbered) c WHERE n > 0 RETURNING last)
 SELECT (SELECT count(*) FROM fresh) AS lines, (SELECT pg_notify('connect_events', last::text) FROM moved)"""
@@ -127,16 +127,16 @@ class Numbering:
             await asyncio.sleep(self._every)
 
     async def _keep_numbering(self, connection: asyncpg.Connection) -> None:
-        heard = asyncio.Event()
-        await connection.add_listener(NEWS, lambda *_: heard.set())
+        notified = asyncio.Event()
+        await connection.add_listener(NEWS, lambda *_: notified.set())
         while True:
-            heard.clear()
+            notified.clear()
             while await number(connection):
                 pass
             while await forget(connection, self._keep):
                 pass
             with suppress(TimeoutError):
-                await asyncio.wait_for(heard.wait(), self._every)
+                await asyncio.wait_for(notified.wait(), self._every)
                 await asyncio.sleep(CALM)
 
 

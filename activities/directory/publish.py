@@ -115,12 +115,12 @@ _CHANGES = (
 
 # Beside a proof, which may write the same row at this moment, an INSERT could meet its own client's reference in the
 # other unique index and fail: a client that is known is updated.
-_SHOW = _TEMPLATE.format(
+_UPDATE = _TEMPLATE.format(
     shown=f"UPDATE clients c SET {_CHANGES} WHERE c.client_id = $1 AND {_MINE}",  # noqa: S608  # names of ours
     site="",
 )
 
-_SHOW_OR_ADD = _TEMPLATE.format(
+_UPSERT = _TEMPLATE.format(
     shown=f"INSERT INTO clients AS c ({', '.join(_COLUMNS)}, tags) "  # noqa: S608  # names of ours
     f"VALUES ({', '.join(f'${number}' for number in range(1, len(_COLUMNS) + 1))}, $28) "
     f"ON CONFLICT (client_id) DO UPDATE SET {_CHANGES} WHERE {_MINE}",
@@ -157,7 +157,7 @@ class PostgresDirectory(Directory):
         """
         claim, ref, granted, lost = order.claim or Claim(), order.view.billing_ref, None, None
         alone = not (order.claim or order.register)
-        rows = await self._database.write(_SHOW, *_row(order, ref)) if alone else []
+        rows = await self._database.write(_UPDATE, *_row(order, ref)) if alone else []
         if not rows:
             async with self._database.transaction() as connection:
                 known = await self._lock_client(connection, order)
@@ -175,7 +175,7 @@ class PostgresDirectory(Directory):
                         granted = await holdings.take(claim, refs)
                     except Lost as refusal:  # the rest of the publication stands
                         lost = refusal.claim
-                rows = await connection.fetch(_SHOW_OR_ADD, *_row(order, ref, granted, Claim() if lost else claim))
+                rows = await connection.fetch(_UPSERT, *_row(order, ref, granted, Claim() if lost else claim))
                 if not rows:
                     raise asyncpg.SerializationError(f"{order.client_id} was published meanwhile")
         if strangers := rows[0]["strangers"]:
@@ -238,8 +238,12 @@ def _row(order: Publish, ref: str, granted: str | None = None, claimed: Claim = 
     planned = view.planned[0] if view.planned else None
     numbers = [line.number for line in view.lines]
     ids = keys_of(view.external_ids)
-    contracted = () if view.status is Status.DECOMMISSIONED else numbers  # whose lines stay in its record, for good
-    ceasing = {subject for s in view.systems for subject, word in s.desired.items() if word == "off"} - {*contracted}
+    contracted_numbers = (
+        () if view.status is Status.DECOMMISSIONED else numbers
+    )  # whose lines stay in its record, for good
+    ceasing = {subject for s in view.systems for subject, word in s.desired.items() if word == "off"} - {
+        *contracted_numbers
+    }
     words = [*view.offices, *view.tags, *ids.values()]
     search = search_text(view.name, view.billing_ref, view.client_id, numbers, words)
     refs = [ref, granted or ref, folded(ref), folded(granted or ref)]

@@ -54,7 +54,7 @@ class Cutoff:
         """Whether a session began before, and was accounted for afterwards."""
         return session.number > self.row and (session.started or 0.0) < self.since
 
-    def heard_again(self, session: Session) -> bool:
+    def contradicted_by(self, session: Session) -> bool:
         """Whether this is the session that its NAS said it has ended, and was heard of since."""
         alive = session.is_open and (session.updated or 0.0) > self.since + SAME
         return alive and session.number == self.row and (session.started or 0.0) < self.since
@@ -127,7 +127,7 @@ class Account:
 
     def lives_on(self, session: Session) -> bool:
         """Whether its NAS said that it has ended a session, or does not know it, and it was heard of since."""
-        return any(self.cutoffs[kind].heard_again(session) for kind in ENDED if kind in self.cutoffs)
+        return any(self.cutoffs[kind].contradicted_by(session) for kind in ENDED if kind in self.cutoffs)
 
     @property
     def waits(self) -> bool:
@@ -150,7 +150,7 @@ class Account:
         return self.elsewhere or not self.login.admits
 
     @property
-    def can_ask(self) -> bool:
+    def can_probe(self) -> bool:
         """Whether a login of our own would tell: always when it is off; when it is on, if Connect knows its secret and
         nobody set conditions that our login may not satisfy."""
         if self.elsewhere or not self.access.on:
@@ -197,7 +197,7 @@ class Account:
         """What others' rows make of it, where that is not as ordered."""
         if not self.access.on:
             return (self.login.way or "its own rows let a login in") if self.login.admits else ""
-        return self.login.hindrance or ("" if probed and self.can_ask else next(iter(self.login.limits), ""))
+        return self.login.hindrance or ("" if probed and self.can_probe else next(iter(self.login.limits), ""))
 
     def _state(self) -> dict[str, str]:
         if self.elsewhere:
@@ -257,11 +257,11 @@ class Reader:
         usual = settings.interim_seconds, settings.watch_seconds
         return cls(database, margin, *usual, realms, settings.radius_default_profile)
 
-    async def accounts(self, wanted: Iterable[tuple[str, Access]]) -> Reading:
+    async def accounts(self, accesses: Iterable[tuple[str, Access]]) -> Reading:
         """These accounts, each with the client that asks, as any other connection sees them now. Of any number of
         clients, in one round trip."""
-        wanted = sorted(wanted, key=lambda pair: pair[1].account)
-        names = sorted({access.account for _, access in wanted})
+        accesses = sorted(accesses, key=lambda pair: pair[1].account)
+        names = sorted({access.account for _, access in accesses})
         (row,) = await self.database.read(sql.READ, names, self.profile, [name.lower() for name in OURS])
         rows = _Rows(
             tables=Tables.of(row, self.profile),
@@ -269,7 +269,7 @@ class Reader:
             cutoffs={entry["subject"]: entry for entry in row["fence"] or [] if entry["system"] == sql.LOOKED_AT},
             sessions=self._sessions(row),
         )
-        return Reading(row["at"], [self._account(rows, row["at"], client, access) for client, access in wanted])
+        return Reading(row["at"], [self._account(rows, row["at"], client, access) for client, access in accesses])
 
     def _account(self, rows: "_Rows", at: datetime, client_id: str, access: Access) -> Account:
         name, fence = access.account, rows.fence

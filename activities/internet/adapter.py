@@ -213,7 +213,7 @@ class RadiusInternet(ServiceSystem):
         reading = await self._read(order.client_id, accounts)
         for session in (session for account in reading.accounts for session in account.sessions):
             outcome = ended.get(session.key)
-            if outcome and outcome.gone and session.heard_since(outcome.session):
+            if outcome and outcome.gone and session.updated_since(outcome.session):
                 ended[session.key] = outcome.alive_afterwards()
         return reading
 
@@ -287,10 +287,10 @@ class RadiusInternet(ServiceSystem):
         if self.probe is None or finding.proof is not Proof.PROVEN or account.elsewhere:
             return finding
         name, owner = account.access.account, account.owner
-        if account.can_ask:
+        if account.can_probe:
             version = owner.secret_version if owner else 1
             password = radius_password(self.master_key, account.client_id, name, version)
-            answer = await self.probe.ask(name, password, replies_of(account.access) if account.access.on else None)
+            answer = await self.probe.log_in(name, password, replies_of(account.access) if account.access.on else None)
         elif account.login.conditions:
             answer = Answer(f"not asked: has check items of its own ({', '.join(account.login.conditions)})")
         else:

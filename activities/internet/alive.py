@@ -27,13 +27,13 @@ _Key = tuple[str, str, datetime]  # client, account, and when it was proven off
 
 @dataclass(frozen=True)
 class Row:
-    """A row of ``radacct`` of a session that may live: ``heard`` is the time that it was given last, a Unix time."""
+    """A row of ``radacct`` of a session that may live: ``updated`` is the time that it was given last, a Unix time."""
 
     key: str
     name: str
     session: str
     nas: str
-    heard: float | None
+    updated: float | None
     is_open: bool
     interval: int | None
 
@@ -54,7 +54,7 @@ class RejectedAccounts:
         sightings, seen, now = [], dict[_Key, dict[str, float | None]](), off.at
         for it in watched:
             sessions = [Row(*row) for row in off.living(it.subject)]
-            seen[_key(it)] = {row.key: row.heard for row in sessions}
+            seen[_key(it)] = {row.key: row.updated for row in sessions}
             if off.owners.get(it.subject, it.client_id) != it.client_id:
                 sightings.append(Sighting(it, Life.OVER))
             elif signs := self._signs(it, off.let_in(it.subject), sessions, now):
@@ -86,7 +86,7 @@ def _key(it: Watched) -> _Key:
 def _lives(row: Row, it: Watched, before: Mapping[str, float | None] | None, now: datetime) -> bool:
     """Whether a session has shown itself since the proof, or since the look before."""
     if before is not None:
-        return row.key not in before or row.heard != before[row.key]
+        return row.key not in before or row.updated != before[row.key]
     if row.is_open and row.name == it.subject and it.seen.get("open_sessions") == "0":
         return True
-    return row.heard is not None and it.since.timestamp() < float(row.heard) <= (now + AHEAD).timestamp()
+    return row.updated is not None and it.since.timestamp() < float(row.updated) <= (now + AHEAD).timestamp()

@@ -43,7 +43,7 @@ class LateSessions:
         """How a session is not as it should be; empty if it is."""
         cutoff = self.reader.cutoff_of(row)
         if kind in ENDED:
-            again = cutoff.heard_again(session)
+            again = cutoff.contradicted_by(session)
             return f"{session} was said to have ended, and was heard of afterwards" if again else ""
         late = cutoff.overlooked(session) and (kind not in KINDS or self.fleet.takes(session))
         return f"{session} began before the change, and was accounted for after it" if late else ""

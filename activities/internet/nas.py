@@ -142,7 +142,7 @@ class NasFleet:
         """
 
         async def one(session: Session, nas: Nas, nas_round: Round) -> Outcome:
-            answer = await self._ask(session, nas, nas_round, DisconnectRequest, {})
+            answer = await self._request_round(session, nas, nas_round, DisconnectRequest, {})
             return _outcome_of(session, answer, at, doubted=session.key in doubted)
 
         return await self._each(sessions, until, one)
@@ -154,7 +154,7 @@ class NasFleet:
         where its NAS acknowledged it."""
 
         async def one(session: Session, nas: Nas, nas_round: Round) -> Outcome:
-            answer = await self._ask(session, nas, nas_round, CoARequest, sessions[session.key][1])
+            answer = await self._request_round(session, nas, nas_round, CoARequest, sessions[session.key][1])
             if answer.packet is not None and answer.packet.code == CoAACK:
                 return Outcome(session, Proof.PROVEN, "changed on the living session")
             return Outcome(session, Proof.FAILED, why=answer.describe(CoARequest))
@@ -184,7 +184,7 @@ class NasFleet:
         address = ip_address(session.nas)
         return next((nas for network, nas in self._nases if address in network), None)
 
-    async def _ask(
+    async def _request_round(
         self, session: Session, nas: Nas, nas_round: Round, code: int, changes: Mapping[str, str]
     ) -> "Reply":
         """The last answer to a request about a session, which is named by less where the NAS may have minded."""
@@ -310,7 +310,7 @@ def _outcome_of(session: Session, reply: Reply, at: float, *, doubted: bool) -> 
     if reply.cause == SESSION_NOT_FOUND and reply.answer is not FOREIGN:
         if session.stale(at):
             return Outcome(session, Proof.PROVEN, "not found")
-        ago = max(0, round(at - session.last_heard(at)))
+        ago = max(0, round(at - session.last_seen(at)))
         return _open(
             session,
             f"NAS {nas} does not find it (Error-Cause 503), and accounting heard of it {ago} s ago: gone when "

@@ -13,7 +13,7 @@ async def look(settings: Settings, key: bytes, client_id: str, account: str, ver
         return NOT_ASKED
     host, port = host_and_port(settings.radius_server)
     probe = RadiusProbe(host, port, secret, settings.probe_seconds, settings.radius_message_authenticator)
-    answer = await probe.ask(account, radius_password(key, client_id, account, version), None)
+    answer = await probe.log_in(account, radius_password(key, client_id, account, version), None)
     if answer.admitted is not None:
         return (
             ProbeResult.LET_IN if answer.admitted else ProbeResult.TURNED_AWAY,

@@ -64,7 +64,7 @@ class RadiusProbe:
             signed=settings.radius_message_authenticator,
         )
 
-    async def ask(self, account: str, password: str, replies: Mapping[str, str] | None) -> Answer:
+    async def log_in(self, account: str, password: str, replies: Mapping[str, str] | None) -> Answer:
         """The proof that the account is admitted with exactly the VLAN and rates of ``replies``; where these are None,
         that it is refused. Then the password need not be right."""
         reply = await self._log_in(account, password)

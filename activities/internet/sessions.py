@@ -85,7 +85,7 @@ class Session:
             more=more,
         )
 
-    def last_heard(self, at: float) -> float:
+    def last_seen(self, at: float) -> float:
         """When it was last heard of, as far as its times are believed: none that are yet to come."""
         times = [time for time in (self.started, self.updated) if time is not None and time <= at + SAME]
         return max(times, default=0.0)
@@ -106,14 +106,14 @@ class Session:
             return False
         return self.updated is None or self.updated >= self.stopped - SAME or self.cause.lower() == "nas-reboot"
 
-    def heard_since(self, earlier: "Session") -> bool:
+    def updated_since(self, earlier: "Session") -> bool:
         """Whether accounting has heard of it since it was read earlier, and not of its end."""
         return self.is_open and (self.updated or 0.0) > (earlier.updated or 0.0)
 
     def stale(self, at: float) -> bool:
         """Whether a living session would have been heard of: one Interim interval has passed, and a tenth for its way.
         That somebody closed its row is not enough."""
-        return at - self.last_heard(at) > self.interim * 1.1
+        return at - self.last_seen(at) > self.interim * 1.1
 
     def identities(self) -> list[dict[str, str]]:
         """By what its NAS may know it, likeliest first. Everything that is named must match (RFC 5176 section 3), and

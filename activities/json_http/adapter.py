@@ -147,7 +147,7 @@ def _finding(order: Ensure, name: str, thing: Mapping[str, Any], item: Item | No
     elif item.secret_version is not None and item.secret_version < order.secret_version:
         why = f"reads back with the secret of version {item.secret_version} instead of {order.secret_version}"
     elif different := {key: (plan.get(key), value) for key, value in _plan(thing).items() if plan.get(key) != value}:
-        differences = ", ".join(f"{key} {found} instead of {wanted}" for key, (found, wanted) in different.items())
+        differences = ", ".join(f"{key} {found} instead of {expected}" for key, (found, expected) in different.items())
         why = f"reads back with {differences}"
     elif thing.get("protected"):
         seen |= {"protected": "left in service"}

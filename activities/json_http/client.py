@@ -60,7 +60,7 @@ class Api:
 
     async def change(self, order: Ensure, things: Things, secret_of: Callable[[str], dict[str, str]]) -> dict[str, str]:
         """Have each line, account or service as the protocol describes it. Returns what was refused, and why. Raises
-        StaleRevision and what ``_ask`` does."""
+        StaleRevision and what ``_request`` does."""
         async with self._session() as http:
             accepted = await self._send_order(http, order, things, {})
             if wanting := sorted({*accepted.needs_secret} & things.keys()):
@@ -75,7 +75,7 @@ class Api:
             for first in range(0, len(names), MOST_NAMES):
                 query = [("name", name) for name in names[first : first + MOST_NAMES]]
                 query += [("client_id", client_id)] if client_id else []
-                answer: Items = await self._ask(http, {200: Items}, "GET", f"/{self.things}", params=query)
+                answer: Items = await self._request(http, {200: Items}, "GET", f"/{self.things}", params=query)
                 found |= {item.name: item for item in answer.items if item.name in names}
         return found
 
@@ -85,7 +85,7 @@ class Api:
         versions = {"revision": order.revision, "secret_version": order.secret_version}
         path = f"/clients/{quote(order.client_id, safe='')}/{self.things}"
         body = {**versions, self.things: things, "secrets": secrets}
-        answer: Accepted | Newer = await self._ask(http, {200: Accepted, 409: Newer}, "PUT", path, json=body)
+        answer: Accepted | Newer = await self._request(http, {200: Accepted, 409: Newer}, "PUT", path, json=body)
         if isinstance(answer, Newer):
             raise stale_revision(f"The {self}", order.client_id, order.revision, answer.newest)
         return answer
@@ -108,7 +108,7 @@ class Api:
             remedy = "Check that it runs and can be reached from the worker"
             raise self._failure(SYSTEM_UNAVAILABLE, detail, remedy) from None
 
-    async def _ask(
+    async def _request(
         self, http: httpx2.AsyncClient, answers: Mapping[int, type[Model]], method: str, path: str, **request: Any
     ) -> Any:
         """The answer, if its status is one of ``answers``. Raises SystemUnavailable, SystemBusy and SystemRejected. No

@@ -97,7 +97,7 @@ class ClientKeys:
         """A client's key; None: it has none (yet). Raises KeysAway, KeyDestroyed."""
         if known := self.cached(owner):
             return known
-        rows = await self._ask(_FIND, [owner])
+        rows = await self._query(_FIND, [owner])
         return self._opened(rows[0]) if rows else None
 
     async def make(self, owner: str) -> AESGCM:
@@ -108,13 +108,13 @@ class ClientKeys:
         if not self._checked:
             await self.check()
         fresh = self.operator.wrap(owner, secrets.token_bytes(LENGTH))
-        rows = await self._ask(_MAKE, owner, *fresh) or await self._ask(_FIND, [owner])
+        rows = await self._query(_MAKE, owner, *fresh) or await self._query(_FIND, [owner])
         return self._opened(rows[0])
 
     async def fresh(self, owners: Collection[str]) -> dict[str, AESGCM]:
         """Keys as they are in the database at this moment, without those that there are not, or not any more. Raises
         KeysAway."""
-        rows = await self._ask(_FIND, list(owners))
+        rows = await self._query(_FIND, list(owners))
         return {row["client_id"]: self._opened(row) for row in rows if row["wrapped"] is not None}
 
     async def destroy(self, client_ids: Collection[str]) -> None:
@@ -126,15 +126,15 @@ class ClientKeys:
     async def rewrap(self) -> int:
         """Bring every key under the operator's first key. Returns how many there were. Raises KeysAway."""
         count = 0
-        while rows := await self._ask(_OLD, self.operator.first):
+        while rows := await self._query(_OLD, self.operator.first):
             ids, olds = [row["client_id"] for row in rows], [row["key_id"] for row in rows]
             fresh = [self.operator.wrap(row["client_id"], self._unwrapped(row))[1] for row in rows]
-            await self._ask(_REWRAP, self.operator.first, ids, olds, fresh)
+            await self._query(_REWRAP, self.operator.first, ids, olds, fresh)
             count += len(rows)
         return count
 
-    async def _ask(self, statement: str, *values: object) -> list[asyncpg.Record]:
-        return await ask(self._database, statement, *values)
+    async def _query(self, statement: str, *values: object) -> list[asyncpg.Record]:
+        return await query(self._database, statement, *values)
 
     def _unwrapped(self, row: asyncpg.Record) -> bytes:
         try:
@@ -162,20 +162,20 @@ def check_used(used: Mapping[str, int], operator: OperatorKeys | None) -> None:
 
 async def keys_in_use(database: Database) -> dict[str, int]:
     """How many clients' keys are under each of the operator's. Raises KeysAway."""
-    return {row["key_id"]: row["clients"] for row in await ask(database, IN_USE)}
+    return {row["key_id"]: row["clients"] for row in await query(database, IN_USE)}
 
 
 async def destroy(database: Database, client_ids: Collection[str]) -> None:
     """Destroy the keys of clients, for good. Raises KeysAway."""
-    await ask(database, _DESTROY, list(client_ids))
+    await query(database, _DESTROY, list(client_ids))
 
 
 async def destroyed(database: Database) -> set[str]:
     """The clients whose keys were destroyed. Raises KeysAway."""
-    return {row["client_id"] for row in await ask(database, _DESTROYED)}
+    return {row["client_id"] for row in await query(database, _DESTROYED)}
 
 
-async def ask(database: Database, statement: str, *values: object) -> list[asyncpg.Record]:
+async def query(database: Database, statement: str, *values: object) -> list[asyncpg.Record]:
     """The rows of a statement, from where what was just made is seen. Raises KeysAway."""
     try:
         return await database.write(statement, *values)

@@ -31,7 +31,7 @@ from activities.telephony.kamailio_rpc import RpcFailed, Servers, ServerState
 from activities.telephony.observation import Line, Row, doubt_of_new
 from activities.telephony.sip_probe import Probe
 from activities.telephony.spelling import Forms, forms_of
-from activities.telephony.tables import LineTables, Wanted
+from activities.telephony.tables import DesiredLine, LineTables
 from workflows.domain.provisioning.standing import Doubt
 from workflows.domain.systems import TELEPHONY, System
 from workflows.ports import Ensure, Evidence, Observed, ServiceSystem, Watched
@@ -225,8 +225,8 @@ class KamailioTelephony(ServiceSystem):
 
         Raises StaleRevision when a later order was carried out since.
         """
-        wanted = [Wanted(number, order.client_id, line.on) for number, line in sorted(order.subjects.items())]
-        lines, newest = await self.tables.read(wanted)
+        desired = [DesiredLine(number, order.client_id, line.on) for number, line in sorted(order.subjects.items())]
+        lines, newest = await self.tables.read(desired)
         if (revision := newest.get(order.client_id, 0)) > order.revision:
             raise stale_revision(f"The {TELEPHONY} system", order.client_id, order.revision, revision)
         return [self._line(line, order, rekeyed) for line in lines]

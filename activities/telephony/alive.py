@@ -8,7 +8,7 @@ from activities.errors import attempt_on
 from activities.fence import known_logins
 from activities.telephony.kamailio_rpc import Servers, ServerState
 from activities.telephony.observation import Line
-from activities.telephony.tables import LineTables, Wanted
+from activities.telephony.tables import DesiredLine, LineTables
 from workflows.ports import Life, Observed, Sighting, Watched
 
 MOST_LOOKED_UP = 100
@@ -33,11 +33,11 @@ class CeasedLines:
         loop's clock."""
         async with attempt_on(self.tables.database, until):
             lines, _ = await self.tables.read(
-                [Wanted(it.subject, it.client_id, on=False) for it in watched], alive=True
+                [DesiredLine(it.subject, it.client_id, on=False) for it in watched], alive=True
             )
         now, found = datetime.now(UTC), {(line.client_id, line.number): line for line in lines}
         elsewhere = {key for key, line in found.items() if line.elsewhere}
-        states = await self._ask(watched, elsewhere, until)
+        states = await self._server_states(watched, elsewhere, until)
         sightings = []
         for it in watched:
             key = it.client_id, it.subject
@@ -60,7 +60,7 @@ class CeasedLines:
         if state and state.calls and self.end_calls:
             yield f"in a call ({state.calls})"
 
-    async def _ask(
+    async def _server_states(
         self, watched: Sequence[Watched], elsewhere: set[tuple[str, str]], until: float
     ) -> Mapping[str, ServerState]:
         """What the servers have in memory, of those that were asked about longest ago."""

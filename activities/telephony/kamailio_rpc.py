@@ -43,7 +43,7 @@ HANG_UP = 2.0
 LARGEST_ANSWER = 8 * 1024 * 1024
 """Bytes of an answer that are read: room for many thousands of calls."""
 
-LONGEST_SAID = 300
+LONGEST_MESSAGE = 300
 
 _PAUSE = 0.05
 _AT_ONCE = 4  # commands under way at one server: they keep its one TCP worker busy, not waiting
@@ -67,7 +67,7 @@ class RpcRefused(RpcFailed):
 
     def __init__(self, server: str, method: str, message: str) -> None:
         remedy = f". Load the module of {method} there" if message.lower() == _METHOD_UNKNOWN else ""
-        super().__init__(f"{server} refused {method}: {safe_text(message, LONGEST_SAID)}{remedy}")
+        super().__init__(f"{server} refused {method}: {safe_text(message, LONGEST_MESSAGE)}{remedy}")
         self.message = message
 
 
@@ -207,7 +207,7 @@ class _Server:
 
     async def _end(self, key: tuple[int, int]) -> None:
         with suppress(RpcRefused):  # it has ended by itself; we look again
-            await self._ask("dlg.end_dlg", *key)
+            await self._invoke("dlg.end_dlg", *key)
 
     async def _unregister(self, number: str) -> int:
         """End registrations, and return those that remain. Mostly there is none, which takes one round."""
@@ -217,7 +217,7 @@ class _Server:
             return sum(there)
         alive = [aor for aor, many in zip(aors, there, strict=True) if many]
         for aor in alive:
-            await self._ask("ul.rm", "location", aor)
+            await self._invoke("ul.rm", "location", aor)
         return sum(await self._each(self._registrations, alive))
 
     async def _registrations(self, aor: str) -> int:
@@ -249,7 +249,7 @@ class _Server:
     async def _find(self, method: str, *values: str | int) -> Any:
         """The answer; None when the name is unknown."""
         try:
-            return await self._ask(method, *values)
+            return await self._invoke(method, *values)
         except RpcRefused as refused:
             if _NOBODY in refused.message.lower() and refused.message.lower() != _METHOD_UNKNOWN:
                 return None
@@ -271,7 +271,7 @@ class _Server:
         except (KeyError, TypeError, AttributeError) as error:
             raise RpcFailed(f"{self._name} answered {method} with something that we do not understand") from error
 
-    async def _ask(self, method: str, *values: str | int) -> Any:
+    async def _invoke(self, method: str, *values: str | int) -> Any:
         question = _question(method, values)
         async with self._turns:
             try:

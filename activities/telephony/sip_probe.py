@@ -77,12 +77,12 @@ class Probe:
         uri, key, tag = f"sip:{self.domain}", secrets.token_hex(12), secrets.token_hex(4)
         line = f"<sip:{username}@{self.domain}>"
         headers = [f"From: {line};tag={tag}", f"To: {line}", f"Call-ID: {key}"]
-        code, challenges = await telephone.ask(uri, key, 1, headers)
+        code, challenges = await telephone.register(uri, key, 1, headers)
         answers = [
             _authorization(username, password, uri, code, challenge) for challenge in challenges if code in _CHALLENGED
         ]
         for answer in filter(None, answers):
-            return (await telephone.ask(uri, key, 2, [*headers, answer]))[0]
+            return (await telephone.register(uri, key, 2, [*headers, answer]))[0]
         return code
 
 
@@ -112,7 +112,7 @@ class _Telephone(asyncio.DatagramProtocol):
     def error_received(self, exc: Exception) -> None:
         """Nobody listens there now. The request is repeated until the time is up."""
 
-    async def ask(self, uri: str, key: str, number: int, headers: list[str]) -> Answer:
+    async def register(self, uri: str, key: str, number: int, headers: list[str]) -> Answer:
         """The final answer and its challenges. The request is repeated until there is one, without a limit."""
         lines = [
             f"REGISTER {uri} SIP/2.0",

@@ -14,7 +14,7 @@ from activities.telephony.spelling import forms_of, spellings
 
 
 @dataclass(frozen=True)
-class Wanted:
+class DesiredLine:
     """A line of a client, as it should be."""
 
     number: str
@@ -30,32 +30,32 @@ class LineTables:
     domain: str
     country: str
 
-    async def read(self, wanted: Sequence[Wanted], *, alive: bool = False) -> tuple[list[Line], dict[str, int]]:
+    async def read(self, desired: Sequence[DesiredLine], *, alive: bool = False) -> tuple[list[Line], dict[str, int]]:
         """These lines as any other connection sees them now, and the newest revision of each of their clients; of those
         that should be off with ``alive`` only what lives, or is another client's.
 
         One statement, and another one for those that should be off, where the system has tables of other names.
         """
-        ours, numbers = {(it.client_id, it.number): it for it in wanted}, [it.number for it in wanted]
-        values = numbers, [it.client_id for it in wanted], *forms_of({*numbers}, self.country)
+        ours, numbers = {(it.client_id, it.number): it for it in desired}, [it.number for it in desired]
+        values = numbers, [it.client_id for it in desired], *forms_of({*numbers}, self.country)
         first, *_ = rows = await self.database.read(sql.ALIVE if alive else sql.READ, *values)
         rows = [row for row in rows if row["number"] is not None]
         lines = [self._line(row, ours[row["asked_for"], row["number"]]) for row in rows]
         newest = {row["asked_for"]: row["newest"] or 0 for row in rows}
         tables: dict[str, bool] = first["other_names"] or {}
-        if tables and not all(it.on for it in wanted):
-            lines = await self._with_other_names(lines, wanted, tables)
+        if tables and not all(it.on for it in desired):
+            lines = await self._with_other_names(lines, desired, tables)
         return lines, newest
 
     async def _with_other_names(
-        self, lines: list[Line], wanted: Sequence[Wanted], tables: Mapping[str, bool]
+        self, lines: list[Line], desired: Sequence[DesiredLine], tables: Mapping[str, bool]
     ) -> list[Line]:
         """The lines with the other names of those that should be off; also lines that only live by these."""
-        off = sorted({it.number for it in wanted if not it.on})
+        off = sorted({it.number for it in desired if not it.on})
         names = await self.other_names(self.database, [it for it, readable in tables.items() if readable], off)
         unread = sorted(it for it, readable in tables.items() if not readable)
         seen = {(line.client_id, line.number) for line in lines}
-        more = [it for it in wanted if it.number in names and (it.client_id, it.number) not in seen]
+        more = [it for it in desired if it.number in names and (it.client_id, it.number) not in seen]
         lines = lines + [Line(it.number, self._usual(it.number), (), (), None, it.client_id, it.on) for it in more]
         return [
             line if line.should_be_on else replace(line, other_names=names.get(line.number, ()), unread=unread)
@@ -82,7 +82,7 @@ class LineTables:
             found.setdefault(row["number"], []).append(OtherName(row["source"], row["name"], row["target"]))
         return found
 
-    def _line(self, row: asyncpg.Record, wanted: Wanted) -> Line:
+    def _line(self, row: asyncpg.Record, desired: DesiredLine) -> Line:
         number = row["number"]
         return Line(
             number,
@@ -90,8 +90,8 @@ class LineTables:
             [Row(username, domain, bool(on), certain) for username, domain, on, certain in row["rows"]],
             [Registration(*it) for it in row["registered"]],
             Owner.of(row),
-            wanted.client_id,
-            wanted.on,
+            desired.client_id,
+            desired.on,
         )
 
     def _usual(self, number: str) -> str:

@@ -88,7 +88,7 @@ WITH ended AS (
   FOR UPDATE OF v SKIP LOCKED),
 gone AS (
   DELETE FROM watched w USING ended e WHERE (w.system, w.client_id, w.subject) = ($1, e.client_id, e.subject)),
-told AS (
+logged AS (
   INSERT INTO history (client_id, event, at, kind, text, by)
   SELECT client_id, 'proven', now(), $1, $6 || ' watched no longer: ' || subject || ': ' || how, 'connect'
   FROM ended WHERE how <> ''),
@@ -105,7 +105,7 @@ _ENDED = """
 WITH counted AS (
   UPDATE watched SET ended = ended + 1 WHERE (system, client_id) = ($2, $1) AND subject = ANY($3) RETURNING ended),
 often AS (SELECT max(ended) AS times FROM counted),
-told AS (
+logged AS (
   INSERT INTO history (client_id, event, at, kind, text, by, revision)
   SELECT $1, 'attempted', now(), $2, $4, 'connect', $5 FROM often WHERE times <= $7),
 matter AS (
@@ -267,12 +267,12 @@ class ProofWatch:
             if not reported and client.closed:
                 theirs, reported = [], True
             for it in theirs:
-                unheeded.note_told(it.watched)
+                unheeded.note_signalled(it.watched)
             if not reported:
                 log.warning("drift_not_reported", system=str(system), client_id=client_id)  # a matter of its own
-            elif others := [it for it in found if it not in theirs]:
-                await self._end_here(system, client_id, client, {it.watched.subject: it.how for it in others})
-                for it in others:
+            elif unknown := [it for it in found if it not in theirs]:
+                await self._end_here(system, client_id, client, {it.watched.subject: it.how for it in unknown})
+                for it in unknown:
                     unheeded.forget(it.watched)
 
     async def _report(self, system: SystemInstance, client_id: str, alive: Sequence[Found]) -> bool:

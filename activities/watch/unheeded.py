@@ -54,7 +54,7 @@ class Unheeded:
             if (found := self._found.get(_key(it))) and not found.wait:
                 yield found
 
-    def note_told(self, it: Watched) -> None:
+    def note_signalled(self, it: Watched) -> None:
         """Its client was told."""
         found = self._found[_key(it)]
         found.times += 1

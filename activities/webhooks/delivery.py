@@ -1,8 +1,8 @@
-"""Tells one webhook the events of one client, in their order: an activity of its own for each such chain.
+"""Delivers the events of one client to one webhook, in their order: an activity of its own for each such chain.
 
-Temporal repeats it, after pauses that grow up to an hour. What is told, and how it went, stands in the directory: the
-activity begins where the last one ended. An event counts as told with an answer of 2xx; it may be told more than once,
-under the same ``webhook-id``.
+Temporal repeats it, after pauses that grow up to an hour. What is delivered, and how it went, stands in the directory:
+the activity begins where the last one ended. An answer of 2xx takes an event; it may be sent more than once, under the
+same ``webhook-id``.
 """
 
 import random
@@ -32,14 +32,14 @@ SHARE, FEW = 5, 2
 """So many attempts at once does a worker make for one webhook, and for one whose receiver took nothing the last time:
 while that hangs, or is slow, there is room for the others."""
 
-LONGEST_TELLING = timedelta(minutes=5)
-"""A telling that takes longer ends, and another goes on: Temporal would take it for lost, and begin one beside it."""
+LONGEST_RUN = timedelta(minutes=5)
+"""A run that takes longer ends, and another goes on: Temporal would take it for lost, and begin one beside it."""
 
 GONE = 410  # the receiver wants no more (Standard Webhooks)
 
 MATCHES = """(w.kinds = '{}' OR e.kind = ANY(w.kinds)) AND (w.sites = '{}' OR e.site_id = ANY(w.sites))
   AND (w.clients = '{}' OR e.client_id = ANY(w.clients))"""
-"""Whether a webhook is told of an event."""
+"""Whether a webhook gets an event."""
 
 _NEXT = f"""
 SELECT w.url, w.state, w.secret_version, w.rotated_at, c.done, c.target, c.failures, c.failing_since, e.*
@@ -50,7 +50,7 @@ FROM webhook_chains c JOIN webhooks w USING (webhook_id) LEFT JOIN LATERAL (
 WHERE c.webhook_id = $1 AND c.client_id = $2"""  # noqa: S608  # put together from constants
 
 # A chain whose place was changed meanwhile, by a replay, stays where it was put.
-_TOLD = """
+_DELIVERED = """
 WITH log AS (
   INSERT INTO webhook_deliveries (webhook_id, client_id, seq, event_id, kind, attempt, status, seconds)
   VALUES ($1, $2, $4, $5, $6, $7, $8, $9))
@@ -80,7 +80,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Chain:
-    """The events of a client that a webhook is to be told."""
+    """The events of a client that a webhook is to get."""
 
     webhook_id: str
     client_id: str
@@ -105,7 +105,7 @@ class Patience:
 
 class Deliveries:
     """The activity. ``source`` is the CloudEvents' own. ``share``: see SHARE. ``now`` is the clock by which a
-    receiver is away, and a telling is long."""
+    receiver is away, and a run is long."""
 
     def __init__(
         self,
@@ -121,11 +121,11 @@ class Deliveries:
         self._patience, self._now, self._share = patience or Patience(), now, share
         self._failing, self._waiting = set[str](), Counter[str]()
 
-    @activity.defn(name="tell_webhook")
-    async def tell(self, chain: Chain) -> None:
-        """Tell every event that waits in the chain; of many, those of LONGEST_TELLING, and have it begun again. Raises
+    @activity.defn(name="deliver_webhook")
+    async def deliver(self, chain: Chain) -> None:
+        """Deliver every event that waits in the chain; of many, those of LONGEST_RUN, and have it begun again. Raises
         an ApplicationError when the receiver does not take one: Temporal comes back after its ``next_retry_delay``."""
-        end = self._now() + LONGEST_TELLING
+        end = self._now() + LONGEST_RUN
         while True:
             if activity.in_activity():
                 activity.heartbeat()
@@ -137,12 +137,12 @@ class Deliveries:
                 await self._directory.write(_GO_ON, chain.webhook_id, chain.client_id)
                 return
             if row["seq"] is not None:
-                await self._tell_one(chain, row)
+                await self._deliver_one(chain, row)
             elif await self._directory.write(_ENDED, chain.webhook_id, chain.client_id, row["done"], row["target"]):
                 return
             # otherwise more was added, or it was set back: it is read anew
 
-    async def _tell_one(self, chain: Chain, row: asyncpg.Record) -> None:
+    async def _deliver_one(self, chain: Chain, row: asyncpg.Record) -> None:
         event, began, now = event_of(row), time.monotonic(), self._now()
         body = body_of(event, self._source)
         secrets = self._secrets(chain.webhook_id, row, now)
@@ -165,7 +165,7 @@ class Deliveries:
         took = time.monotonic() - began
         (self._failing.add if error else self._failing.discard)(chain.webhook_id)
         if not error:
-            await self._directory.write(_TOLD, *values, status, took)
+            await self._directory.write(_DELIVERED, *values, status, took)
             return
         await self._directory.write(_FAILED, *values, status, took, error, now)
         since = row["failing_since"] or now
@@ -174,14 +174,14 @@ class Deliveries:
             for_long = f"nothing of a client was taken since {since:%d %b %Y %H:%M} UTC"
             await self._disable(chain.webhook_id, error, gone if status == GONE else for_long)
             return
-        log.warning("webhook_not_told", webhook=chain.webhook_id, client_id=chain.client_id, error=error)
+        log.warning("webhook_not_delivered", webhook=chain.webhook_id, client_id=chain.client_id, error=error)
         raise self._later(error, attempt)
 
     def _later(self, why: str, attempt: int) -> ApplicationError:
         """Has Temporal come back, later each time."""
         pause = self._patience.pause(attempt, random.random())
         benign = ApplicationErrorCategory.BENIGN
-        return ApplicationError(why, type="NotTold", next_retry_delay=pause, category=benign)
+        return ApplicationError(why, type="NotDelivered", next_retry_delay=pause, category=benign)
 
     def _secrets(self, webhook_id: str, row: asyncpg.Record, now: datetime) -> list[str]:
         """The secret, and for a while the one before it."""

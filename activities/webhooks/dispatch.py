@@ -99,16 +99,16 @@ class Dispatch:
             await asyncio.sleep(self._every)
 
     async def _keep_looking(self, connection: asyncpg.Connection) -> None:
-        heard = asyncio.Event()
+        notified = asyncio.Event()
         for channel in (NUMBERED, CHANGED):
-            await connection.add_listener(channel, lambda *_: heard.set())
+            await connection.add_listener(channel, lambda *_: notified.set())
         while True:
-            heard.clear()
+            notified.clear()
             while await self.look(connection):
                 pass
             await connection.execute(_FORGET, self._keep, MOST_FORGOTTEN)
             with suppress(TimeoutError):
-                await asyncio.wait_for(heard.wait(), self._every)
+                await asyncio.wait_for(notified.wait(), self._every)
 
     async def look(self, connection: asyncpg.Connection) -> bool:
         """Begin what is to be begun. Returns whether there may be more."""
@@ -124,7 +124,7 @@ class Dispatch:
         """Whether it was not under way."""
         try:
             await self._client.start_activity_method(
-                Deliveries.tell,
+                Deliveries.deliver,
                 chain,
                 id=chain.activity_id,
                 task_queue=self._queue,

@@ -42,8 +42,8 @@ class NotSent(Exception):
 
 async def resolve(host: str, port: int) -> Sequence[str]:
     """Every address of a name, as the system resolves it. Raises OSError."""
-    ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
-    found = await asyncio.get_running_loop().run_in_executor(_RESOLVING, ask)
+    lookup = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    found = await asyncio.get_running_loop().run_in_executor(_RESOLVING, lookup)
     return [str(address[0]) for *_, address in found]
 
 

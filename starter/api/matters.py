@@ -48,7 +48,7 @@ async def acknowledge_matter(
     """Hide it until it is another one: another end date or start date, another skip, another plan. Only `skipped`,
     `end_date_passed`, `start_reached` and plans can be acknowledged: the others go when they are mended."""
     answer = await _by_hand(options, client_id, matter, body, lambda hands: hands.hide())
-    return await _hands(options, client_id, matter, body).tell_client(answer)
+    return await _hands(options, client_id, matter, body).acknowledge_at_client(answer)
 
 
 @router.post("/clients/{client_id}/matters/{matter:path}/assign", summary="Assign a matter", responses=FOUND)

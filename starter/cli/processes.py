@@ -89,9 +89,9 @@ def _check_worker() -> int:
     from activities.adapters import problems_of
     from activities.prepare import why_not_written
     from activities.settings import Settings
-    from starter.temporal.connection import why_not_heard_of
+    from starter.temporal.connection import why_no_worker
 
-    found = [asyncio.run(why_not_heard_of(socket.gethostname()))]
+    found = [asyncio.run(why_no_worker(socket.gethostname()))]
     with suppress(ValidationError):  # then no worker starts, and says why
         settings = Settings()
         for problem in asyncio.run(problems_of(settings)):
@@ -205,9 +205,9 @@ def adopt(
     async def run(settings: "Settings") -> list[belongings.Adoption]:
         async with open_databases(settings) as databases:
             databases.instances.check_environment()
-            wanted = belongings.read_file(file, telephony, internet) if file else []
-            wanted += await belongings.of_clients(databases.directory, clients) if clients else []
-            return await adopting.adopt(databases, wanted, dry=check)
+            to_adopt = belongings.read_file(file, telephony, internet) if file else []
+            to_adopt += await belongings.of_clients(databases.directory, clients) if clients else []
+            return await adopting.adopt(databases, to_adopt, dry=check)
 
     if not (clients or file):
         raise typer.BadParameter("name clients, or a --file with a list", param_hint="CLIENT")

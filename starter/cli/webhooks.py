@@ -155,8 +155,8 @@ def replay(
 
 def _filter(kinds: list[str] | None, sites: list[str] | None, clients: list[str] | None) -> dict[str, list[str]]:
     """What is given of a filter, as the API takes it. One that is given as "" is empty: all pass it."""
-    given = {"kinds": kinds, "sites": sites, "clients": clients}
-    return {name: [value for value in values if value] for name, values in given.items() if values}
+    filters = {"kinds": kinds, "sites": sites, "clients": clients}
+    return {name: [value for value in values if value] for name, values in filters.items() if values}
 
 
 def _edit(as_json: bool, webhook_id: str, body: dict[str, Any]) -> None:

@@ -20,7 +20,7 @@ class _Row(Protocol):
 
 Row = TypeVar("Row", bound=_Row)
 
-SHOWN = 50
+PART_SIZE = 50
 MOST_BESIDE = 20  # new rows that are shown with every part of a long list
 MORE = "more"  # names the buttons that ask for more of a form: rows, or another part of them
 LOOK = "part-"  # the value of a button that only looks at the form as it is
@@ -30,14 +30,14 @@ FINDER = re.compile(r"(?:find|found|part)-[a-z]+")
 
 @dataclass(frozen=True)
 class Part(Generic[Item]):
-    """Some ``items`` of a list, and the ``others``. ``number`` of ``last`` parts is shown, of the ``found`` items that
+    """Some ``items`` of a list, and the ``hidden``. ``number`` of ``last`` parts is shown, of the ``found`` items that
     have the text ``find`` in them; it begins with the item ``first``. ``whole``: how many are in the list. ``beside``
     are shown with every part, and counted in none."""
 
     name: str
     items: Sequence[Item]
     beside: Sequence[Item]
-    others: Sequence[Item]
+    hidden: Sequence[Item]
     number: int
     last: int
     first: int
@@ -46,9 +46,9 @@ class Part(Generic[Item]):
     find: str
 
     @property
-    def carried(self) -> list[tuple[str, str]]:
+    def hidden_fields(self) -> list[tuple[str, str]]:
         """The fields of the rows that are not shown."""
-        return [field for row in self.others for field in getattr(row, "fields", ())]
+        return [field for row in self.hidden for field in getattr(row, "fields", ())]
 
     def shows(self, item: Item) -> bool:
         """Whether the page shows this one."""
@@ -57,7 +57,7 @@ class Part(Generic[Item]):
     @property
     def long(self) -> bool:
         """Whether there are more than one part shows, so that one must find one's way."""
-        return bool(self.others or self.find)
+        return bool(self.hidden or self.find)
 
 
 def asks_for_part(form: Form) -> bool:
@@ -78,7 +78,7 @@ def part_of(
     *,
     first: Sequence[Item] = (),
     beside: Sequence[Item] = (),
-    size: int = SHOWN,
+    size: int = PART_SIZE,
 ) -> Part[Item]:
     """The part of a list that a form, or an address, asks for: of the items with one of these ``texts`` in which what
     is looked for occurs; the first part, when something else is looked for than before. Those that are to come
@@ -86,20 +86,20 @@ def part_of(
     find = form.text(f"find-{name}")
     pressed = re.fullmatch(rf"part-{name}-([0-9]{{1,5}})", form.text(MORE))
     anew = form.get(f"found-{name}", find) != find
-    asked = pressed[1] if pressed else "" if anew else form.text(f"part-{name}")
+    requested = pressed[1] if pressed else "" if anew else form.text(f"part-{name}")
     at_first, apart = {id(item) for item in first}, {id(item) for item in beside}
     items = [item for item in items if id(item) not in apart]
     found = [item for item in items if not find or id(item) in at_first or _has(texts(item), find)]
     found.sort(key=lambda item: id(item) not in at_first)
     last = max(1, -(-len(found) // size))
-    number = 1 if at_first or not re.fullmatch(r"[0-9]{1,5}", asked) else min(max(int(asked), 1), last)
+    number = 1 if at_first or not re.fullmatch(r"[0-9]{1,5}", requested) else min(max(int(requested), 1), last)
     begin = (number - 1) * size
-    shown = {id(item) for item in found[begin : begin + size]}
+    on_page = {id(item) for item in found[begin : begin + size]}
     return Part(
         name,
         found[begin : begin + size],
         beside,
-        [item for item in items if id(item) not in shown],
+        [item for item in items if id(item) not in on_page],
         number,
         last,
         begin + 1,
@@ -116,7 +116,7 @@ def part_of_rows(
     texts: Callable[[Row], Sequence[str]],
     wrong: Callable[[Row], bool],
     typed: Callable[[Row], bool],
-    size: int = SHOWN,
+    size: int = PART_SIZE,
 ) -> Part[Row]:
     """The part of a form's rows that its page shows. What is ``wrong`` comes first; a few new rows, or else the one
     that is being ``typed`` in, are shown with every part."""

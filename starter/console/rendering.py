@@ -30,7 +30,7 @@ YEAR = timedelta(days=365)  # that a choice is remembered
 LONGEST_NOTICE = 300
 NOTICE_LASTS = timedelta(minutes=1)
 NOTICE_COOKIE = "connect_notice"  # the outcome of a form, shown once by the next page
-CARRIED = "carried"  # the field that carries many others
+PACKED = "packed"  # the field that carries many others
 REFRESH = "Connect-Refresh"  # a page that was left open looks for news (live.js): nobody chose anything
 
 templates = Environment(
@@ -62,7 +62,7 @@ class Form(ImmutableMultiDict[str, str]):
         """The form with these fields, and those that it carries in one, as an address has them."""
         fields: list[tuple[str, str]] = []
         for name, value in pairs:
-            fields += parse_qsl(value, keep_blank_values=True) if name == CARRIED else [(name, value)]
+            fields += parse_qsl(value, keep_blank_values=True) if name == PACKED else [(name, value)]
         return cls([(name, trimmed(value.replace("\r\n", "\n"))) for name, value in fields])
 
     def text(self, name: str) -> str:
@@ -78,7 +78,7 @@ class Form(ImmutableMultiDict[str, str]):
         return Form([*self.multi_items(), *((f"{labels.WAS}{name}", value) for name, value in fields.items())])
 
     @property
-    def carried(self) -> dict[str, str]:
+    def initial(self) -> dict[str, str]:
         """What the form carries unseen: what its fields were when it was opened."""
         return {name: value for name, value in self.items() if name.startswith(labels.WAS)}
 

@@ -67,7 +67,7 @@ OF_ALL_SITES = frozenset(
 )
 """What concerns more than the sites of a caller that is limited to some: it may not."""
 
-OTHERS = ("oidc:", "nexus:")
+RESERVED_PREFIXES = ("oidc:", "nexus:")
 """How names begin that others vouch for, an OpenID provider or Temporal: no token and no session of ours has such a
 one, so that nobody is taken for somebody else in the history, or for the owner of a key."""
 
@@ -108,7 +108,7 @@ class Caller:
 
 def is_anothers(name: str) -> bool:
     """Whether a name reads as one that others vouch for."""
-    return folded(name).startswith(OTHERS)
+    return folded(name).startswith(RESERVED_PREFIXES)
 
 
 def roles_of(permission: Permission) -> str:

@@ -62,9 +62,9 @@ class Catalogue:
         return [*view.warnings, *(warning for warning in more if warning not in view.warnings)]
 
     def _unnamed(self, view: ClientView) -> Iterator[WarningView]:
-        contracted = {} if view.status is Status.DECOMMISSIONED else {service.kind for service in view.services}
+        contracted_kinds = {} if view.status is Status.DECOMMISSIONED else {service.kind for service in view.services}
         unsettled = {system.system for system in view.systems if system.state != "settled"}
-        for kind in sorted({*contracted, *unsettled} - self.kinds.keys()):
+        for kind in sorted({*contracted_kinds, *unsettled} - self.kinds.keys()):
             text = (
                 f"{self.title(kind)}: the settings name no such kind any more, and workers without it switch nothing of"
                 " it. Name it in CONNECT_SYSTEMS_FILE again, for API and workers, or remove what the client has of it"
@@ -87,14 +87,14 @@ class Catalogue:
         with_title, times = re.subn(at_first, lambda _: self.title(system), text, count=1)
         return with_title if times else re.sub(within_it, lambda _: self.phrase(system), text, count=1)
 
-    def services(self, contracted: Iterable[ServiceGiven], field: str) -> list[ServiceOfKind]:
+    def services(self, given: Iterable[ServiceGiven], field: str) -> list[ServiceOfKind]:
         """The services, with what is known of their kinds. Raises InvalidField for a kind that there is not."""
         known = {kind.system: kind for kind in self.further}
         return [
             ServiceOfKind(
                 **service.model_dump(), in_building=_find(known, service.kind, "kind of service", field).in_building
             )
-            for service in contracted
+            for service in given
         ]
 
     def complete(self, message: AnyMessage) -> AnyMessage:

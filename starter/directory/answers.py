@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 import structlog
 
 from starter.directory.paging import DirectoryDatabase
-from starter.errors import DirectoryAway, refusal_again
+from starter.errors import DirectoryAway, key_reused, refusal_again
 from workflows.domain.answers import CREATE, Answer, Caution, answer_of_refusal
-from workflows.domain.errors import CommandIdReused, Refusal
+from workflows.domain.errors import Refusal
 from workflows.wire.previews import WarningView
 from workflows.wire.views import ClientView, CommandAnswer
 
@@ -79,10 +79,10 @@ class Answers:
         view = view.model_copy(update={"warnings": [*view.warnings, *more]})
         if key is not None:
             verdict = (view.changed, view.message) if isinstance(view, CommandAnswer) else (True, "")
-            kept = [warning.model_dump(mode="json") for warning in view.warnings]
+            warnings = [warning.model_dump(mode="json") for warning in view.warnings]
             try:
                 values = (key.client_id, key.command_id, key.fingerprint, key.kind)
-                await self._database.write(_WARN, *values, *verdict, kept)
+                await self._database.write(_WARN, *values, *verdict, warnings)
             except DirectoryAway as away:
                 log.warning("warnings_not_kept", client_id=key.client_id, command=key.kind, error=str(away))
         return view
@@ -97,11 +97,7 @@ def with_warnings(view: ClientView, known: Answer) -> ClientView:
 def _verdict(row: Mapping[str, Any], key: Key) -> Answer:
     if (row["client_id"], row["fingerprint"]) != (key.client_id, key.fingerprint):
         other = f", to create client {row['client_id']}" if row["client_id"] != key.client_id else ""
-        raise CommandIdReused(
-            f"Idempotency-Key {key.command_id} was used before, for another request{other}",
-            "Use a new one for each request",
-            field="Idempotency-Key",
-        )
+        raise key_reused(key.command_id, other)
     if row["refusal"] is not None:
         raise refusal_again(row["refusal"])
     warnings = tuple(Caution(warning["code"], warning["text"]) for warning in row["warnings"])

@@ -41,7 +41,7 @@ class Removed:
 
 Columns: TypeAlias = Mapping[str, Kept | Becomes]
 
-ID, RESULT, WORD = Kept("an id"), Kept("a result"), Kept("one of a few words of ours")
+ID, WORD = Kept("an id"), Kept("one of a few words of ours")
 NOT_OURS = Kept("not about a client")
 NOTHING, NO_TEXT, NO_TEXTS = Becomes("NULL"), Becomes("''"), Becomes("'{}'")
 
@@ -154,7 +154,7 @@ SELECT client_id, erased_at IS NOT NULL AS erased FROM clients WHERE client_id =
 
 _MARK = "UPDATE clients SET erased_at = $2 WHERE client_id = $1"
 
-_TELL = """
+_ADD_TO_HISTORY = """
 INSERT INTO history (client_id, event, at, kind, text, by, revision)
 VALUES ($1, 'noted', $2, 'erase', 'Erased for good: ids, times and proofs are left', $3, $4)"""
 
@@ -191,7 +191,7 @@ async def erase(
         for table, rule in TABLES.items():
             if (statement := statement_for(table, rule)) and await _exists(connection, table):
                 await connection.execute(statement, client_id, *([_left_of(view)] if "$2" in statement else []))
-        await connection.execute(_TELL, client_id, now, by, known["revision"])
+        await connection.execute(_ADD_TO_HISTORY, client_id, now, by, known["revision"])
         await connection.execute("SELECT pg_notify('connect_clients', $1)", client_id)
         return now
 

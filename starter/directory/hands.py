@@ -17,7 +17,7 @@ WITH kept AS (
   ON CONFLICT (client_id, matter) DO UPDATE SET about = excluded.about, assigned_to = excluded.assigned_to,
     snoozed_text = excluded.snoozed_text, snoozed_until = excluded.snoozed_until,
     acknowledged_at = excluded.acknowledged_at, acknowledged = NULL, by = excluded.by, at = excluded.at),
-told AS (
+logged AS (
   INSERT INTO history (client_id, event, at, kind, text, by, reason, command_id, revision, facts)
   SELECT client_id, 'decided', $9, $10, $11, $8, $12, $13, revision, jsonb_build_object('matter', $2::text)
   FROM clients WHERE client_id = $1 AND NOT EXISTS (

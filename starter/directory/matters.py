@@ -80,8 +80,8 @@ matter AS (
   LEFT JOIN matter_hands h ON (h.client_id, h.matter, h.about) = (f.client_id, f.matter, a.about)
   WHERE NOT is_canary(f.client_id))"""
 
-SHOWN = "m.acknowledged_at IS NULL"
-NOW = f"{SHOWN} AND NOT m.snoozed"
+UNACKNOWLEDGED = "m.acknowledged_at IS NULL"
+NOW = f"{UNACKNOWLEDGED} AND NOT m.snoozed"
 
 _ROW = """
 SELECT m.client_id, m.matter, m.kind, m.system, m.since, m.day, m.text, m.remedies, m.assigned_to, m.about,
@@ -149,7 +149,7 @@ async def days_at_sites(database: DirectoryDatabase, now: datetime) -> dict[str,
 
 async def open_matters(database: DirectoryDatabase, filters: MatterFilter, now: datetime) -> MatterPage:
     """A page of them, the oldest first, and how many there are of each kind. Raises NoSuchPage."""
-    where = Where([SHOWN if filters.snoozed else NOW], [await days_at_sites(database, now)])
+    where = Where([UNACKNOWLEDGED if filters.snoozed else NOW], [await days_at_sites(database, now)])
     where.equal({"c.site_id": filters.site})
     if filters.assigned_to:
         assignee = "" if filters.assigned_to == NOBODY else filters.assigned_to
@@ -181,7 +181,7 @@ async def with_matters(database: DirectoryDatabase, views: Sequence[ClientView],
     """These clients, each with its open matters, those put aside too. Of plans it has those that it says itself."""
     if not views:
         return views
-    query = f"{open_matters_sql('$1', '$2')} {_ROW} WHERE {SHOWN} ORDER BY m.since, m.matter"
+    query = f"{open_matters_sql('$1', '$2')} {_ROW} WHERE {UNACKNOWLEDGED} ORDER BY m.since, m.matter"
     days, found = days_in([view.timezone for view in views], now), dict[str, list[MatterView]]()
     for row in await database.read(query, days, [view.client_id for view in views]):
         found.setdefault(row["client_id"], []).append(matter_of(row))

@@ -14,8 +14,8 @@ from pydantic import BaseModel
 
 from starter.directory.paging import DirectoryDatabase
 from starter.directory.reads import DirectoryReads
-from starter.errors import NoSuchClient, refusal_again
-from workflows.domain.errors import CommandIdReused, Refusal
+from starter.errors import NoSuchClient, key_reused, refusal_again
+from workflows.domain.errors import Refusal
 
 A = TypeVar("A", bound=BaseModel)
 
@@ -82,11 +82,7 @@ async def _again(database: DirectoryDatabase, request: KeyedRequest, answer: typ
         raise NoSuchClient(request.client_id)
     row = rows[0]
     if row["fingerprint"] != request.fingerprint:
-        raise CommandIdReused(
-            f"Idempotency-Key {request.key} was used before, for another request",
-            "Use a new one for each request",
-            field="Idempotency-Key",
-        )
+        raise key_reused(request.key)
     if row["refusal"] is not None:
         raise refusal_again(row["refusal"])
     return answer.model_validate(row["answer"])

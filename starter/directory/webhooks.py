@@ -19,7 +19,7 @@ from workflows.domain.errors import InvalidField
 
 ORDER = "deliveries"  # what a cursor of this list is sealed with
 
-_SHOWN = """
+_SELECT = """
 SELECT w.*, c.waiting, c.failing_since FROM webhooks w CROSS JOIN LATERAL (
   SELECT count(*) AS waiting, min(failing_since) AS failing_since FROM webhook_chains c
   WHERE c.webhook_id = w.webhook_id) c"""
@@ -85,11 +85,11 @@ class Webhooks:
 
     async def all(self) -> WebhookPage:
         """Every webhook, the oldest first."""
-        rows = await self._database.read(f"{_SHOWN} ORDER BY w.created_at, w.webhook_id")
+        rows = await self._database.read(f"{_SELECT} ORDER BY w.created_at, w.webhook_id")
         return WebhookPage(items=[_view(row) for row in rows], next=None, total=len(rows))
 
     async def one(self, webhook_id: str) -> Versioned:
-        rows = await self._database.read(f"{_SHOWN} WHERE w.webhook_id = $1", webhook_id)
+        rows = await self._database.read(f"{_SELECT} WHERE w.webhook_id = $1", webhook_id)
         if not rows:
             raise NoSuchWebhook(webhook_id)
         return Versioned(_view(rows[0]), rows[0]["secret_version"])
@@ -97,7 +97,7 @@ class Webhooks:
     async def add(self, webhook_id: str, new: WebhookGiven, by: str) -> Versioned:
         """Add it. Raises EventsForgotten, InvalidField."""
         if new.after is not None:
-            await self._check_kept(new.after)
+            await self._check_not_forgotten(new.after)
         filters = [*new.kinds], new.sites, new.clients
         await self._database.write(_ADD, webhook_id, new.url, new.description, *filters, new.after, by)
         return await self.one(webhook_id)
@@ -123,7 +123,7 @@ class Webhooks:
     async def replay(self, webhook_id: str, after: int) -> WebhookView:
         """Have it told again of every event after this one: now, or once it is active. Raises EventsForgotten,
         InvalidField."""
-        await self._check_kept(after)
+        await self._check_not_forgotten(after)
         await self._database.write(_REPLAY, webhook_id, after)
         return (await self.one(webhook_id)).view
 
@@ -141,7 +141,7 @@ class Webhooks:
             total=counted[0]["total"],
         )
 
-    async def _check_kept(self, after: int) -> None:
+    async def _check_not_forgotten(self, after: int) -> None:
         [log] = await self._database.read("SELECT last, forgotten FROM event_log")
         if after < log["forgotten"]:
             raise EventsForgotten(after, log["forgotten"])

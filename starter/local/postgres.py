@@ -166,9 +166,9 @@ class EmbeddedPostgres(Child):
 
     def _run(self, doing: str, folder: Path, program: str, *options: str, command: str = "") -> None:
         """Run a program of PostgreSQL on the cluster in this folder, to its end. Raises StartFailed."""
-        first, *others = options
+        first, *rest = options
         ended = subprocess.run(
-            [self._binaries / program, first, "-D", _folder_name(folder), *others],
+            [self._binaries / program, first, "-D", _folder_name(folder), *rest],
             input=command,
             check=False,
             capture_output=True,

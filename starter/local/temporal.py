@@ -86,11 +86,11 @@ class TemporalServer(Child):
             s.settimeout(1)
             if s.connect_ex((HOST, self.port)):
                 return False
-        return self._ask_server("operator", "namespace", "describe") is not None
+        return self._run_command("operator", "namespace", "describe") is not None
 
     def has_worker(self, task_queue: str) -> bool:
         """Whether a worker polls this task queue. False also while the server does not answer."""
-        answer = self._ask_server("task-queue", "describe", "--task-queue", task_queue)
+        answer = self._run_command("task-queue", "describe", "--task-queue", task_queue)
         return bool(answer and json.loads(answer)["pollers"])
 
     def have_endpoint(self, name: str, task_queue: str) -> bool:
@@ -98,11 +98,11 @@ class TemporalServer(Child):
         endpoint = ("operator", "nexus", "endpoint")
         target = ("--target-namespace", NAMESPACE, "--target-task-queue", task_queue)
         return any(
-            self._ask_server(*endpoint, *question, "--name", name) is not None
+            self._run_command(*endpoint, *question, "--name", name) is not None
             for question in (("get",), ("create", *target))
         )
 
-    def _ask_server(self, *question: str) -> str | None:
+    def _run_command(self, *question: str) -> str | None:
         """The server's answer to its own command line, in JSON; None: it has none."""
         argv = [str(self.program), *question, "-n", NAMESPACE, "--address", self.address, "--command-timeout", "2s"]
         answer = subprocess.run([*argv, "--output", "json"], capture_output=True, check=False, encoding="utf-8")

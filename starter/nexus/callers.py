@@ -16,7 +16,7 @@ from workflows.domain.text import folded
 from workflows.wire.fields import Word
 from workflows.wire.messages import Strict
 
-OTHERS = "*"
+ANY_NAMESPACE = "*"
 EXAMPLE = '{"billing": {"role": "service", "sources": ["billing"]}, "*": {"role": "viewer"}}'
 
 
@@ -35,7 +35,7 @@ class NexusCallers:
     """Finds out what a namespace may do. Without a setting each is a service, whose own source is its name."""
 
     def __init__(self, grants: Mapping[str, Granted] | None = None) -> None:
-        self._grants = {OTHERS: Granted(role=Role.SERVICE)} if grants is None else dict(grants)
+        self._grants = {ANY_NAMESPACE: Granted(role=Role.SERVICE)} if grants is None else dict(grants)
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
@@ -54,7 +54,7 @@ class NexusCallers:
     def caller(self, namespace: str, name: str) -> Caller:
         """The caller of a namespace, under the ``name`` that it has here. Raises NotAllowed for one that may do
         nothing."""
-        granted = self._grants.get(namespace) or self._grants.get(OTHERS)
+        granted = self._grants.get(namespace) or self._grants.get(ANY_NAMESPACE)
         if granted is None:
             raise NotAllowed(
                 f"Nothing was done: no workflow of the namespace {namespace or '(unknown)'} may command clients. Name "

@@ -25,9 +25,9 @@ class ClientInput(Strict):
 
     @model_validator(mode="wrap")
     @classmethod
-    def _in_our_words(cls, given: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+    def _in_our_words(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
         try:
-            return handler(given)
+            return handler(data)
         except ValidationError as wrong:
             errors = ((".".join(map(str, error["loc"])) or "The input", error) for error in wrong.errors())
             text = ". ".join(sentence(field, error) for field, error in errors)

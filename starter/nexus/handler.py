@@ -48,37 +48,37 @@ class ClientLifecycleHandler:
         self._admission = admission or Admission(AdmissionLimits(working=AT_ONCE, per_second=0))
 
     @sync_operation
-    async def suspend(self, context: StartOperationContext, given: CommandInput) -> CommandAnswer:
-        return await self._command(Suspend, context, given)
+    async def suspend(self, context: StartOperationContext, request: CommandInput) -> CommandAnswer:
+        return await self._command(Suspend, context, request)
 
     @sync_operation
-    async def unsuspend(self, context: StartOperationContext, given: CommandInput) -> CommandAnswer:
-        return await self._command(Unsuspend, context, given)
+    async def unsuspend(self, context: StartOperationContext, request: CommandInput) -> CommandAnswer:
+        return await self._command(Unsuspend, context, request)
 
     @sync_operation
-    async def decommission(self, context: StartOperationContext, given: CommandInput) -> CommandAnswer:
-        return await self._command(Decommission, context, given)
+    async def decommission(self, context: StartOperationContext, request: CommandInput) -> CommandAnswer:
+        return await self._command(Decommission, context, request)
 
     @sync_operation
-    async def cancel(self, context: StartOperationContext, given: CancelInput) -> CommandAnswer:
-        return await self._command(CancelPlanned, context, given)
+    async def cancel(self, context: StartOperationContext, request: CancelInput) -> CommandAnswer:
+        return await self._command(CancelPlanned, context, request)
 
     @sync_operation
-    async def view(self, context: StartOperationContext, given: ClientInput) -> ClientView:
+    async def view(self, context: StartOperationContext, request: ClientInput) -> ClientView:
         with nexus_errors(), self._admitted(caller_of(context)[0]) as clients:
-            return await clients.client(given.client_id)
+            return await clients.client(request.client_id)
 
     async def _command(
-        self, kind: type[AnyMessage], context: StartOperationContext, given: CommandInput | CancelInput
+        self, kind: type[AnyMessage], context: StartOperationContext, request: CommandInput | CancelInput
     ) -> CommandAnswer:
         with nexus_errors():
             namespace, workflow = caller_of(context)
-        command_id = command_id_of(namespace, given.command_id or context.request_id)
+        command_id = command_id_of(namespace, request.command_id or context.request_id)
         REQUEST_ID.set(context.request_id)
-        fields = {name: getattr(given, name) for name in given.model_fields_set - {"client_id"}}
+        fields = {name: getattr(request, name) for name in request.model_fields_set - {"client_id"}}
         message = kind(**fields | {"command_id": command_id, "by": workflow})
         with nexus_errors(), self._admitted(namespace) as clients:
-            return await clients.command(given.client_id, message)
+            return await clients.command(request.client_id, message)
 
     @contextmanager
     def _admitted(self, namespace: str) -> Iterator[ClientService]:

@@ -116,8 +116,8 @@ async def ensure_search_attributes(client: Client, keys: Iterable[SearchAttribut
             f"This Temporal does not let us manage search attributes. Have its administrator add them to namespace "
             f"{client.namespace}: {needed}"
         ) from error
-    if others := [name for name, kind in types.items() if name in known and known[name] != kind]:
-        raise SearchAttributesMissing(f"Search attributes have another type than ours: {', '.join(others)}")
+    if mistyped := [name for name, kind in types.items() if name in known and known[name] != kind]:
+        raise SearchAttributesMissing(f"Search attributes have another type than ours: {', '.join(mistyped)}")
 
 
 async def missing_search_attributes(client: Client) -> list[str]:
@@ -144,7 +144,7 @@ def _types(keys: Iterable[SearchAttributeKey[Any]]) -> dict[str, IndexedValueTyp
     return {key.name: IndexedValueType.ValueType(key.indexed_value_type) for key in keys}
 
 
-async def why_not_heard_of(host: str) -> str:
+async def why_no_worker(host: str) -> str:
     """Why Temporal knows of no worker on this machine within the last minutes; empty when it knows one.
 
     A worker's identity is process@host.

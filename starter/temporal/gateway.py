@@ -47,11 +47,12 @@ from starter.errors import (
     TemporalBusy,
     TemporalRefused,
     WorkflowStuck,
+    key_reused,
 )
 from starter.temporal.connection import missing_search_attributes
 from workflows.client_lifecycle import UNDECIDED, ClientLifecycle
 from workflows.domain.answers import mark_of
-from workflows.domain.errors import REFUSALS, ClientIdTaken, CommandIdReused, Refusal, refusal_of
+from workflows.domain.errors import REFUSALS, ClientIdTaken, Refusal, refusal_of
 from workflows.domain.state import ClientState
 from workflows.visibility import attributes_at_start
 from workflows.wire.messages import AnyMessage
@@ -321,11 +322,7 @@ async def _check_signature(handle: Handle, request: Request, taken: WorkflowAlre
     if created_by == request.signature:
         return
     if created_by.startswith(f"{request.command_id}:"):
-        raise CommandIdReused(
-            f"Idempotency-Key {request.command_id} was used before, for another request",
-            "Use a new one for each client",
-            field="Idempotency-Key",
-        ) from taken
+        raise key_reused(request.command_id) from taken
     raise ClientIdTaken(
         f"There is, or was, a client {request.client_id}", "Choose another id", field="client_id"
     ) from taken

@@ -29,7 +29,7 @@ class AccessLog:
 
     def __init__(self, app: ASGIApp, window: float = WINDOW) -> None:
         self._app = app
-        self._repeats = Repeats[Stranger](_say_left_out, window)
+        self._repeats = Repeats[Stranger](_log_left_out, window)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -73,6 +73,6 @@ def printable(text: str) -> str:
     )
 
 
-def _say_left_out(stranger: Stranger | None, times: int) -> None:
+def _log_left_out(stranger: Stranger | None, times: int) -> None:
     status, address = stranger or (None, "others")
     log.info("requests_repeated", status=status, address=address, times=times, seconds=WINDOW)

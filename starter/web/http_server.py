@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import ceil
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -60,6 +61,8 @@ class Server(uvicorn.Server):
         self._watch, self._limits = watch, limits or HttpLimits()
         self._room = min(self._limits.connections, room_for_connections())
         config.backlog = max(8, min(AT_ONCE, self._room // 4))
+        # Longer than callers' libraries keep a connection, mostly five seconds: or one sends as we close.
+        config.timeout_keep_alive = ceil(self._limits.headers)
         # When we work for all of them, a new one gets 503. Those taken at once may be too many for a moment.
         config.limit_concurrency = self._room + config.backlog + 1
         self._since: dict[HttpProtocol, tuple[object, float]] = {}
@@ -82,7 +85,7 @@ class Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         if counter % 10 == 0:  # once a second
-            self._look(time.monotonic())
+            self.look(time.monotonic())
         return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -98,7 +101,7 @@ class Server(uvicorn.Server):
     def _connections(self) -> set[HttpProtocol]:
         return cast("set[HttpProtocol]", self.server_state.connections)
 
-    def _look(self, now: float) -> None:
+    def look(self, now: float) -> None:
         """Close the connections whose callers have kept us waiting too long."""
         since: dict[HttpProtocol, tuple[object, float]] = {}
         for connection in self._connections:
@@ -106,8 +109,10 @@ class Server(uvicorn.Server):
                 # another request, or anything read of the answer, and his time begins anew
                 state = (awaited, connection.cycle, connection.transport.get_write_buffer_size())
                 known, began = self._since.get(connection, (None, now))
-                since[connection] = (state, began if known in (None, state) else now)
-                if now - since[connection][1] > getattr(self._limits, awaited):
+                silent = known is None and connection.cycle is None
+                since[connection] = (state, began if silent or known == state else now)
+                # At the first look, he may have sent what we, being busy, did not read yet.
+                if known == state and now - began > getattr(self._limits, awaited):
                     self._end(connection, awaited)
         self._since = since
         if self._ended:

@@ -23,8 +23,8 @@ class RequestKey:
     command_id: str
     fresh: bool
 
-    def as_said(self, text: str) -> str:
-        """A text about the command, in the words of the caller, who knows the key alone."""
+    def by_key(self, text: str) -> str:
+        """A text about the command with the key in place of the ``command_id``, as the caller knows it."""
         return text.replace(self.command_id, self.key)
 
 

@@ -35,5 +35,5 @@ def _accepted(headers: list[str]) -> Iterator[str]:
             yield kind
 
 
-def _covers(wanted: str, answer: str) -> bool:
-    return wanted in ("*/*", "*", answer, f"{answer.partition('/')[0]}/*")
+def _covers(media_range: str, answer: str) -> bool:
+    return media_range in ("*/*", "*", answer, f"{answer.partition('/')[0]}/*")

@@ -149,14 +149,14 @@ class OpenId:
         return Caller(name, role, self._sites(claims, name), self._sources(claims, name, role), openid=True)
 
     def _check(self, claims: dict[str, Any], **values: str) -> None:
-        wanted = {"iss": self.settings.oidc_issuer, **values}
+        required = {"iss": self.settings.oidc_issuer, **values}
         options: dict[str, ClaimsOption] = {"exp": {"essential": True}, "sub": {"essential": True}}
-        options |= {name: {"essential": True, "value": value} for name, value in wanted.items()}
+        options |= {name: {"essential": True, "value": value} for name, value in required.items()}
         rules = JWTClaimsRegistry(int(self._clock()), self.settings.oidc_skew_seconds, **options)
         try:
             rules.validate(claims)
         except MissingClaimError as missing:
-            names = [name for name in WRONG if name in (*wanted, "exp", "sub") and claims.get(name) is None]
+            names = [name for name in WRONG if name in (*required, "exp", "sub") and claims.get(name) is None]
             raise InvalidToken(names[0], f"it lacks {', '.join(names)}") from missing
         except ExpiredTokenError:
             raise ExpiredToken("exp", EXPIRED) from None

@@ -155,8 +155,8 @@ def response_to(error: Exception, key: RequestKey | None = None) -> ProblemRespo
     found = problem_of(error)
     if key and found.detail:
         in_its_words = {
-            "detail": key.as_said(found.detail),
-            "command_id": found.command_id and key.as_said(found.command_id),
+            "detail": key.by_key(found.detail),
+            "command_id": found.command_id and key.by_key(found.command_id),
         }
         found = found.model_copy(update=in_its_words)
     return ProblemResponse(found, getattr(error, "headers", None))

@@ -49,7 +49,7 @@ class FewRepeats(logging.Filter):
 
     def __init__(self) -> None:
         super().__init__()
-        self._repeats = Repeats[tuple[str, int, str, str]](_say_left_out)
+        self._repeats = Repeats[tuple[str, int, str, str]](_log_left_out)
 
     def filter(self, record: logging.LogRecord) -> bool:
         kind = record.exc_info[0] if record.exc_info else None
@@ -63,6 +63,6 @@ def count_repeats() -> None:
         logging.getLogger(name).addFilter(FewRepeats())
 
 
-def _say_left_out(kind: tuple[str, int, str, str] | None, times: int) -> None:
+def _log_left_out(kind: tuple[str, int, str, str] | None, times: int) -> None:
     name, level, line, error = kind or ("others", logging.WARNING, "", "")
     log.log(level, "lines_repeated", of=name, line=line, error=error or None, times=times, seconds=WINDOW)

@@ -39,9 +39,9 @@ async def world(
 
     A module that names some in ``DATABASES`` gets only those; the others do not exist, as if they were away.
     """
-    test, wanted = uuid4().hex, getattr(request.module, "DATABASES", tuple(templates))
+    test, names = uuid4().hex, getattr(request.module, "DATABASES", tuple(templates))
     server = await asyncpg.connect(postgres.dsn())
-    for name in wanted:
+    for name in names:
         await server.execute(f'CREATE DATABASE "{name}_{test}" TEMPLATE "{templates[name]}" STRATEGY FILE_COPY')
     async with AsyncExitStack() as stack:
         world = World({name: postgres.dsn(f"{name}_{test}") for name in templates}, stack)
@@ -53,9 +53,9 @@ async def world(
 
         monkeypatch.setattr(database, "speak_json", speak_and_log)
         await world.open()
-        if "directory" in wanted:
+        if "directory" in names:
             await world.show_site()
         yield world
-    for name in wanted:
+    for name in names:
         await server.execute(f'DROP DATABASE "{name}_{test}" WITH (FORCE)')
     await server.close()

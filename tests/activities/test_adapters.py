@@ -168,12 +168,12 @@ async def test_what_sites_name_and_clients_have_and_no_setting_names_is_said_wit
     settings = world.settings.model_copy(update={"systems_file": None, "master_key": SecretStr(MASTER_KEY.decode())})
     name = "which no setting names. Name"
     [site] = [row[0] for row in await world.rows("directory", "SELECT site_id FROM sites")]
-    said = [
+    warnings = [
         f"Site {site} names telephony:york, {name} [telephony.york] in CONNECT_SYSTEMS_FILE, "
         f"or give the site another: connect site edit {site} --system telephony=…",
         f"1 living client(s) have services of doors:main, {name} [doors.main] in CONNECT_SYSTEMS_FILE",
     ]
-    assert await problems_of(settings) == said
+    assert await problems_of(settings) == warnings
     file = tmp_path / "systems.toml"
     file.write_text(f'{YORK}[doors.main]\nurl = "https://d"\ntoken = "a token of the doors"\n', encoding="utf-8")
     assert await problems_of(settings.model_copy(update={"systems_file": file})) == []

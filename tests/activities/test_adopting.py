@@ -38,8 +38,8 @@ async def everything(world: World) -> dict[str, list[Any]]:
     }
 
 
-async def adopt_all(world: World, *wanted: tuple[str, str], dry: bool = False) -> dict[str, Adoption]:
-    belongings = [Belonging(c, TELEPHONY if n.startswith("+") else INTERNET, n) for c, n in wanted]
+async def adopt_all(world: World, *pairs: tuple[str, str], dry: bool = False) -> dict[str, Adoption]:
+    belongings = [Belonging(c, TELEPHONY if n.startswith("+") else INTERNET, n) for c, n in pairs]
     return {it.belonging.name: it for it in await adopt(world.databases, belongings, dry=dry)}
 
 
@@ -83,9 +83,9 @@ async def test_a_dry_run_says_the_same_and_changes_nothing(world: World) -> None
     await subscriber(world, "442079460001")
     await subscriber(world, "02079460002")
     await check(world, "ACME", "Cleartext-Password", "secret")
-    wanted = [("acme", ONE), ("acme", TWO), ("acme", "acme"), ("acme", "+442079460003")]
+    pairs = [("acme", ONE), ("acme", TWO), ("acme", "acme"), ("acme", "+442079460003")]
     before, histories = await everything(world), await world.rows("directory", "SELECT * FROM history")
-    dry = await adopt_all(world, *wanted, dry=True)
+    dry = await adopt_all(world, *pairs, dry=True)
     assert await everything(world) == before
     assert await world.rows("directory", "SELECT * FROM history") == histories
     assert words(dry) == {
@@ -94,7 +94,7 @@ async def test_a_dry_run_says_the_same_and_changes_nothing(world: World) -> None
         "acme": Word.REFUSED,
         "+442079460003": Word.ABSENT,
     }
-    assert await adopt_all(world, *wanted) == dry
+    assert await adopt_all(world, *pairs) == dry
 
 
 async def test_an_account_has_the_id_of_its_client(world: World) -> None:

@@ -21,9 +21,9 @@ from tests.support.waiting import http_client
 def as_before() -> Iterator[None]:
     """Logging is process-wide: put it back."""
     root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    handlers, level, configuration = root.handlers[:], root.level, structlog.get_config()
     yield
-    structlog.reset_defaults()
+    structlog.configure(**configuration)
     root.handlers[:], root.level = handlers, level
 
 

@@ -30,11 +30,11 @@ def document() -> dict[str, Any]:
 def modules(of: Schema) -> dict[str, str]:
     """The text of each module, by name."""
     schemas = of["components"]["schemas"]
-    given, answered = (_reached(schemas, roots) for roots in (_bodies(of), _answers(of)))
+    bodies, answered = (_reached(schemas, roots) for roots in (_bodies(of), _answers(of)))
     words = {name for name in answered if "properties" not in schemas[name]}
     views = _reached(schemas, {name for name in answered if name.endswith("View")} | words)
     answers = {name: _beyond(name, schemas, views, answered) for name in sorted(answered - views)}
-    parts = {"views": _of(schemas, views), "answers": answers, "given": _of(schemas, given)}
+    parts = {"views": _of(schemas, views), "answers": answers, "given": _of(schemas, bodies)}
     return {name: "\n".join(_module(name, part)) for name, part in parts.items()}
 
 
@@ -103,25 +103,25 @@ def _reached(schemas: Schema, roots: set[str]) -> set[str]:
 
 def _module(name: str, schemas: Schema) -> Iterator[str]:
     shapes = {each: schema for each, schema in schemas.items() if "properties" in schema}
-    classes = [[*_class(each, schema, given=name == "given")] for each, schema in shapes.items()]
+    classes = [[*_class(each, schema, bodies=name == "given")] for each, schema in shapes.items()]
     body = "\n".join(line for lines in classes for line in lines)
     names = [word for word in ("Any", "NotRequired", "TypedDict") if word in body]
     yield f'"""{ABOUT[name]}\n\nMade by tests/architecture/shapes.py.\n"""'
     yield "\nfrom __future__ import annotations\n"
     yield f"from typing import {', '.join(names)}"
-    if others := sorted({name for schema in schemas.values() for name in _referred(schema)} - {*schemas}):
-        yield "\nfrom .views import (\n" + "".join(f"    {other},\n" for other in others) + ")"
+    if imported := sorted({name for schema in schemas.values() for name in _referred(schema)} - {*schemas}):
+        yield "\nfrom .views import (\n" + "".join(f"    {other},\n" for other in imported) + ")"
     yield from (f"\n{_words(schema)}{each} = str" for each, schema in schemas.items() if each not in shapes)
     yield from ("\n".join(["", *lines]) for lines in classes)
     yield ""
 
 
-def _class(name: str, schema: Schema, *, given: bool) -> Iterator[str]:
+def _class(name: str, schema: Schema, *, bodies: bool) -> Iterator[str]:
     needed = schema.get("required", ())
     yield f"\nclass {name}({_name(schema.get('base', {})) or 'TypedDict'}):"
     for field, of in schema["properties"].items():
         kind = _type(of)
-        yield f"{_words(of, '    ')}    {field}: {f'NotRequired[{kind}]' if given and field not in needed else kind}"
+        yield f"{_words(of, '    ')}    {field}: {f'NotRequired[{kind}]' if bodies and field not in needed else kind}"
 
 
 def _words(schema: Schema, indent: str = "") -> str:

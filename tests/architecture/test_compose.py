@@ -77,10 +77,10 @@ def test_what_images_are_built_from_is_pinned(dockerfile: str) -> None:
     assert "--require-hashes" in text or re.search(r"'[a-z]+=\d+\.\d+\.\d+\*'", text)
     copied = [name for source in re.findall(r"^COPY (?!--from=)(.+) \S+$", text, re.M) for name in source.split()]
     assert all((ROOT / name).exists() for name in copied)
-    kept = {
+    sent = {
         line[1:] for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines() if line.startswith("!")
     }
-    assert {name.split("/")[0] for name in copied} <= kept
+    assert {name.split("/")[0] for name in copied} <= sent
 
 
 @pytest.mark.parametrize("service", OURS)
@@ -89,9 +89,9 @@ def test_our_processes_are_told_what_they_know(service: str) -> None:
     settings = {name: value for name, value in environment.items() if name.startswith("CONNECT_")}
     assert {name.removeprefix("CONNECT_").lower() for name in settings} <= set(Settings.model_fields)
     Settings(**{name.removeprefix("CONNECT_").lower(): value for name, value in settings.items()})
-    others = {name: value for name, value in environment.items() if name not in settings}
-    assert all(name.startswith("TEMPORAL_") for name in others)
-    assert variables_of_temporal(others) == set(others)
+    of_temporal = {name: value for name, value in environment.items() if name not in settings}
+    assert all(name.startswith("TEMPORAL_") for name in of_temporal)
+    assert variables_of_temporal(of_temporal) == set(of_temporal)
 
 
 @pytest.mark.parametrize("service", ["migrate", "api"])
@@ -282,7 +282,7 @@ def test_temporals_http_api_answers_to_no_host() -> None:
 
 def test_no_workflow_says_to_temporal_who_calls_by_nexus() -> None:
     settings = yaml.safe_load((ROOT / "deploy/compose/temporal.yaml").read_text(encoding="utf-8"))
-    for wanted in NO_FORGED_LINKS:
-        assert wanted in OPTIONS, "as the tests of callers by Nexus have it"
-        name = wanted.partition("=")[0]
+    for option in NO_FORGED_LINKS:
+        assert option in OPTIONS, "as the tests of callers by Nexus have it"
+        name = option.partition("=")[0]
         assert settings[name] == [{"value": [*DISALLOWED_HEADERS], "constraints": {}}]

@@ -25,7 +25,7 @@ SPAN = re.compile(r"(?<!`)`([^`]+)`(?!`)")
 LINK = re.compile(r"(?:\]\(|src=\"|srcset=\")([^)\"]+)")
 NAME = re.compile(r"[A-Z][a-z]+[A-Z]\w+|[A-Z][A-Z0-9]*_[A-Z0-9_]+[A-Z0-9]")
 FILE = re.compile(r"[\w.*/-]+\.(?:py|md|yml|html|js|css|toml|cfg|conf|sql|lock|sh)")
-OTHERS = ("TEMPORAL_", "CONNECT_")  # names of Temporal's, and settings, which are looked up apart
+SETTINGS_PREFIXES = ("TEMPORAL_", "CONNECT_")  # names of Temporal's, and settings, which are looked up apart
 FOREIGN_NAMES = {"LibreOffice", "EventSource", "OurExchange"}  # of other programs, and an example
 FOREIGN_FILES = {"temporal.toml", "rpc-path.cfg", "mods-config/sql/main/postgresql/queries.conf"}
 
@@ -161,7 +161,7 @@ def test_every_setting_and_name_of_the_code_exists(page: Path) -> None:
         begins = any(setting.startswith(f"{name}_") for setting in settings)
         assert begins if more else name in settings, f"there is no setting {name}{more}"
     for name in spans(page):
-        if NAME.fullmatch(name) and name not in FOREIGN_NAMES and not name.startswith(OTHERS):
+        if NAME.fullmatch(name) and name not in FOREIGN_NAMES and not name.startswith(SETTINGS_PREFIXES):
             assert name in words(), f"there is no {name}"
 
 

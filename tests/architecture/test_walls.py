@@ -19,9 +19,15 @@ BIN = Path(sys.executable).parent
 BANNED = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["ruff"]["lint"][
     "flake8-tidy-imports"
 ]["banned-api"]
+LONGEST_FILE = 400  # lines
+LONGEST = {"tests/systems/outside.py": 431}  # to be divided: it may only shrink
 MACHINES = re.compile(
     r"/(?:work|home|Users|root)/\w|(?<![\w-])--(?:extra-)?index-url|pythonhosted" + r"\.org|registry\.npmjs" + r"\.org"
 )
+
+
+def python_files() -> list[Path]:
+    return [ROOT / "worker.py", *(f for room in (*ROOMS, ".ci", "tests") for f in (ROOT / room).rglob("*.py"))]
 
 
 def test_arrows_point_inward_only() -> None:
@@ -30,6 +36,12 @@ def test_arrows_point_inward_only() -> None:
     )
     assert linted.returncode == 0, linted.stdout
     assert "0 broken" in linted.stdout
+
+
+def test_no_file_is_longer_than_one_can_keep_in_mind() -> None:
+    """What grows beyond it wants another room: divide it by what its parts are about."""
+    lines = {str(f.relative_to(ROOT)): f.read_text(encoding="utf-8").count("\n") for f in python_files()}
+    assert {name: count for name, count in lines.items() if count > LONGEST.get(name, LONGEST_FILE)} == {}
 
 
 def test_no_packages_import_each_other_in_a_circle() -> None:
@@ -93,9 +105,10 @@ def test_nothing_is_printed_but_by_benches() -> None:
 
 def test_files_are_read_and_written_in_utf8_whatever_the_locale_says() -> None:
     assert "PLW1514" in complaints_about('from pathlib import Path\n\nPath("x").read_text()\n', "starter/x.py")
-    files = [ROOT / "worker.py", *(f for room in (*ROOMS, ".ci", "tests") for f in (ROOT / room).rglob("*.py"))]
     found = [
-        f"{f.relative_to(ROOT)}:{n}" for f in files for n in in_the_locales_encoding(f.read_text(encoding="utf-8"))
+        f"{f.relative_to(ROOT)}:{n}"
+        for f in python_files()
+        for n in in_the_locales_encoding(f.read_text(encoding="utf-8"))
     ]
     assert found == []
 

@@ -86,7 +86,7 @@ class Browsers:
             locale="en-GB",
             reduced_motion="reduce",
         )
-        context.on("console", self._hear)
+        context.on("console", self._on_console_message)
         context.on("weberror", lambda error: self.complaints.append(f"error in the page: {error.error}"))
         context.on("request", lambda request: self._look(request, home))
         self._contexts.append(context)
@@ -128,7 +128,7 @@ class Browsers:
         unexpected = [it for it in self.complaints if not any(text in it for text in self._expected)]
         assert not unexpected, unexpected
 
-    def _hear(self, message: ConsoleMessage) -> None:
+    def _on_console_message(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
             self.complaints.append(f"console {message.type}: {message.text} ({message.location.get('url', '')})")
 

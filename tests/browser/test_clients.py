@@ -48,13 +48,13 @@ async def mews(service: Service) -> Mews:
     return mews
 
 
-async def shows(page: Page, *wanted: str) -> None:
-    await expect(page.locator("tbody th a.name")).to_have_text(list(wanted))
+async def lists(page: Page, *names: str) -> None:
+    await expect(page.locator("tbody th a.name")).to_have_text(list(names))
 
 
 async def test_every_client_is_told_at_a_glance(browsers: Browsers, mews: Mews) -> None:
     page = await browsers.signed_in(mews.address())
-    await shows(page, "Zed Own Office", "Ash Partners", "Birch Ltd", "Cedar Co", "Elm & Sons")
+    await lists(page, "Zed Own Office", "Ash Partners", "Birch Ltd", "Cedar Co", "Elm & Sons")
     await expect(page.locator("tbody tr").nth(0)).to_contain_text("Management client")
     past = page.locator("tbody tr", has_text="Ash Partners").locator("td.past")
     await expect(past).to_have_text("31 Jan 2026 (past)")
@@ -76,7 +76,7 @@ async def test_inactive_clients_are_shown_on_request_and_counted(browsers: Brows
     await expect(page.locator("tbody tr", has_text="Dogwood LLP")).to_contain_text("Inactive")
     await expect(counts.get_by_role("link")).to_have_text(["All 6", "New 1", "Active 3", "Suspended 1", "Inactive 1"])
     await counts.get_by_role("link", name="Inactive").click()
-    await shows(page, "Dogwood LLP")
+    await lists(page, "Dogwood LLP")
     await expect(page.get_by_role("link", name="Inactive 1")).to_have_attribute("aria-current", "true")
 
 
@@ -93,11 +93,11 @@ async def test_searching_acts_as_one_types_and_finds_names_refs_numbers_and_offi
     ):
         await search.fill("")
         await search.press_sequentially(typed)
-        await shows(page, found)
+        await lists(page, found)
         await expect(search).to_be_focused()
     numbered = (await mews.service.api.get("/clients", params={"site": mews.site, "q": "elm"})).json()["items"][0]
     await search.fill(numbered["lines"][0]["number"][-6:])
-    await shows(page, "Elm & Sons")
+    await lists(page, "Elm & Sons")
     assert "q=" in page.url
     await search.fill("100%_nobody\\")
     await expect(page.locator("main").get_by_text("No client matches.")).to_be_visible()
@@ -109,9 +109,9 @@ async def test_filters_act_at_once_and_stay_in_the_address(browsers: Browsers, m
     page = await browsers.signed_in(mews.address())
     await page.get_by_text("Filters").click()
     await page.get_by_label("Type").select_option("virtual")
-    await shows(page, "Birch Ltd")
+    await lists(page, "Birch Ltd")
     await page.reload()
-    await shows(page, "Birch Ltd")
+    await lists(page, "Birch Ltd")
     await expect(page.get_by_label("Type")).to_have_value("virtual")
     await page.get_by_label("Type").select_option("")
     await page.get_by_label("Provisioning").select_option("attention")
@@ -123,7 +123,7 @@ async def test_each_column_sorts_both_ways_below_the_management_client(browsers:
     heads = page.locator("thead")
     await expect(heads.locator("th[aria-sort=ascending]")).to_have_text("Name ↑")
     await heads.get_by_role("link", name="Name").click()
-    await shows(page, "Zed Own Office", "Elm & Sons", "Cedar Co", "Birch Ltd", "Ash Partners")
+    await lists(page, "Zed Own Office", "Elm & Sons", "Cedar Co", "Birch Ltd", "Ash Partners")
     await expect(heads.locator("th[aria-sort=descending]")).to_have_text("Name ↓")
     for column, first in (
         ("Status", "Ash Partners"),
@@ -142,11 +142,11 @@ async def test_each_column_sorts_both_ways_below_the_management_client(browsers:
 async def test_searching_keeps_the_sorting_and_the_status(browsers: Browsers, mews: Mews) -> None:
     page = await browsers.signed_in(mews.address("sort=-name&status=active"))
     await page.get_by_label("Search").fill("s")
-    await shows(page, "Zed Own Office", "Elm & Sons", "Ash Partners")
+    await lists(page, "Zed Own Office", "Elm & Sons", "Ash Partners")
     await page.get_by_role("link", name="Status").click()
     await expect(page.locator("th[aria-sort=ascending]")).to_have_text("Status ↑")
     await page.get_by_label("Search").fill("as")
-    await shows(page, "Ash Partners")
+    await lists(page, "Ash Partners")
     await expect(page.locator("th[aria-sort=ascending]")).to_have_text("Status ↑")
 
 
@@ -272,7 +272,7 @@ async def test_what_is_shown_can_be_had_as_csv_without_formulas(
 async def test_a_search_is_exported_as_it_stands_now(browsers: Browsers, mews: Mews) -> None:
     page = await browsers.signed_in(mews.address())
     await page.get_by_label("Search").fill("birch")
-    await shows(page, "Birch Ltd")
+    await lists(page, "Birch Ltd")
     async with page.expect_download() as coming:
         await page.get_by_role("link", name="Export CSV").click()
     text = (await (await coming.value).path()).read_text(encoding="utf-8-sig")
@@ -285,7 +285,7 @@ async def test_without_scripts_the_list_works_all_the_same(browsers: Browsers, m
     await page.get_by_text("Filters").click()
     await page.get_by_label("Type").select_option("virtual")
     await page.get_by_role("button", name="Show").click()
-    await shows(page, "Birch Ltd")
+    await lists(page, "Birch Ltd")
     await page.get_by_label("Search").fill("")
     await page.get_by_label("Type").select_option("")
     await page.get_by_label("Show inactive clients").check()
@@ -344,7 +344,7 @@ async def test_a_row_is_a_link_and_one_comes_back_to_the_list_as_it_was_filtered
     await expect(page.get_by_role("heading", level=1)).to_have_text("Birch Ltd")
     await page.locator(".crumbs").get_by_role("link", name="Clients").click()
     await expect(page).to_have_url(re.compile("type=virtual"))
-    await shows(page, "Birch Ltd")
+    await lists(page, "Birch Ltd")
 
 
 async def test_on_a_telephone_the_first_client_is_seen_without_scrolling(browsers: Browsers, mews: Mews) -> None:

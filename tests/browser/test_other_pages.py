@@ -42,7 +42,7 @@ SUBMIT = """([address, form]) => {
         made.append(Object.assign(document.createElement("input"), { name, value }));
     made.submit();
 }"""
-ASKED = """async (path) => {
+GUESS = """async (path) => {
     const answer = await fetch(path, { headers: { Authorization: "Bearer guessed" } });
     return [answer.status, await answer.text()];
 }"""
@@ -151,7 +151,7 @@ async def test_a_name_that_comes_to_lead_to_us_reads_nothing(misled: Browser, se
         assert answer.status == 421
         await expect(page.get_by_role("alert")).to_contain_text("does not answer to this host name")
         for path in ("/api/v1/clients", "/clients", "/clients.csv", "/sign-in", "/docs", "/static/console.css"):
-            status, text = await page.evaluate(ASKED, path)
+            status, text = await page.evaluate(GUESS, path)
             assert status == 421, path
             assert "CONNECT_HOSTS" in text
             assert EVIL not in text

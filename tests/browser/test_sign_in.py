@@ -67,7 +67,7 @@ async def test_a_wrong_token_is_told_and_the_name_is_kept(browsers: Browsers) ->
 
 async def test_signing_out_ends_the_session_in_every_tab_and_for_a_kept_cookie(browsers: Browsers) -> None:
     page = await browsers.signed_in("/clients")
-    kept = await page.context.cookies()
+    cookies = await page.context.cookies()
     other = await page.context.new_page()
     await other.goto("/clients")
     await page.locator(".account summary").click()
@@ -76,7 +76,7 @@ async def test_signing_out_ends_the_session_in_every_tab_and_for_a_kept_cookie(b
     assert COOKIE not in {cookie["name"] for cookie in await page.context.cookies()}
     await other.reload()
     await expect(other).to_have_title(titled("Sign in"))
-    await page.context.add_cookies([cookie for cookie in kept if cookie["name"] == COOKIE])  # type: ignore[misc]  # set as read
+    await page.context.add_cookies([cookie for cookie in cookies if cookie["name"] == COOKIE])  # type: ignore[misc]  # set as read
     await page.goto("/clients")
     await expect(page).to_have_title(titled("Sign in"))
     await page.go_back()

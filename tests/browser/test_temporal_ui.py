@@ -246,7 +246,7 @@ async def test_while_temporal_is_away_the_page_says_so(tmp_path: Path) -> None:
     proxy = Child("UI", [sys.executable, "-m", "starter.local.ui_proxy", str(port), "127.0.0.1:1"], tmp_path / "log")
     proxy.start()
 
-    async def says() -> bool:
+    async def serves() -> bool:
         async with http_client() as caller:
             try:
                 answer = await caller.get(f"http://127.0.0.1:{port}/")
@@ -257,7 +257,7 @@ async def test_while_temporal_is_away_the_page_says_so(tmp_path: Path) -> None:
         return True
 
     try:
-        await eventually(says)
+        await eventually(serves)
     finally:
         proxy.stop()
     assert proxy.process

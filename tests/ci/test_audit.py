@@ -38,7 +38,7 @@ def audit(lock: Path, tool: Path, *more: str) -> subprocess.CompletedProcess[str
     return subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
 
 
-def tool_that_says(folder: Path, answers: list[dict[str, Any]] | None) -> Path:
+def fake_tool(folder: Path, answers: list[dict[str, Any]] | None) -> Path:
     """A pip-audit that has been asked already."""
     output = TRACEBACK if answers is None else json.dumps({"dependencies": answers, "fixes": []})
     stream = "stderr" if answers is None else "stdout"
@@ -73,7 +73,7 @@ def tool_that_says(folder: Path, answers: list[dict[str, Any]] | None) -> Path:
 def test_an_audit_leaves_with_what_the_list_says(
     lock: Path, tmp_path: Path, answers: list[dict[str, Any]] | None, status: int, words: str
 ) -> None:
-    done = audit(lock, tool_that_says(tmp_path, answers))
+    done = audit(lock, fake_tool(tmp_path, answers))
     assert done.returncode == status, done
     assert words in done.stdout + done.stderr
     assert ("no known vulnerability" in done.stdout) == (status == 0), "only what was looked up is called good"

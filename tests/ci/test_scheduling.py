@@ -21,18 +21,18 @@ class Process:
 
     def __init__(self, collection: list[str]) -> None:
         self.collection = collection
-        self.given: list[str] = []
+        self.sent: list[str] = []
         self.done = 0
 
     def send_runtest_some(self, indices: list[int]) -> None:
-        self.given += [self.collection[n] for n in indices]
+        self.sent += [self.collection[n] for n in indices]
 
     def shutdown(self) -> None:
         self.shutting_down = True
 
     @property
     def files(self) -> list[str]:
-        return list(dict.fromkeys(test.partition("::")[0] for test in self.given))
+        return list(dict.fromkeys(test.partition("::")[0] for test in self.sent))
 
 
 def scheduled(count: int) -> tuple[ByFolder, list[Any]]:
@@ -50,8 +50,8 @@ def scheduled(count: int) -> tuple[ByFolder, list[Any]]:
 
 
 def run_all(scheduling: ByFolder, process: Any) -> None:
-    while process.done < len(process.given):
-        scheduling.mark_test_complete(process, process.collection.index(process.given[process.done]))
+    while process.done < len(process.sent):
+        scheduling.mark_test_complete(process, process.collection.index(process.sent[process.done]))
         process.done += 1
 
 
@@ -67,7 +67,7 @@ def test_a_folder_stays_where_its_servers_are() -> None:
     scheduling, (one, other) = scheduled(2)
     for n in (*range(3), *range(3)):
         for process in (one, other):
-            scheduling.mark_test_complete(process, process.collection.index(process.given[n]))
+            scheduling.mark_test_complete(process, process.collection.index(process.sent[n]))
     assert one.files[:2] == ["tests/browser/test_access.py", "tests/browser/test_live.py"]
     assert other.files[:2] == ["tests/systems/test_calls.py", "tests/systems/test_up.py"]
 
@@ -77,5 +77,5 @@ def test_whoever_has_nothing_left_helps_until_everything_has_run_once() -> None:
     run_all(scheduling, other)
     assert "tests/browser/test_live.py" in other.files
     run_all(scheduling, one)
-    assert sorted(one.given + other.given) == sorted(one.collection)
+    assert sorted(one.sent + other.sent) == sorted(one.collection)
     assert scheduling.tests_finished

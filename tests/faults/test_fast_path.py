@@ -32,7 +32,8 @@ async def begin(place: Place) -> None:
     """A caller suspends Acme and is never heard of again. The telephones are off, and the directory says so: only the
     network holds up the attempt at once."""
     message = Suspend(command_id=KEY, by="api", source="billing")
-    asking = asyncio.create_task(Gateway(await place.client()).command("acme", message))
+    patient = Gateway(await place.client(), patience=HANGING)
+    asking = asyncio.create_task(patient.command("acme", message))
 
     async def is_done() -> bool:
         return await place.lines() == {0} and await place.rows(DECIDED) == [(KEY,)]

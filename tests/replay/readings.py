@@ -132,14 +132,14 @@ BORDERLINE: dict[str, list[dict[str, Any]]] = {
 
 def reading(name: str, text: str, grammar: int) -> object:
     """What a signal, or the update ``command``, is read as by a grammar; None when it is refused."""
-    given = TypeAdapter(Any).validate_json(text)
+    parsed = TypeAdapter(Any).validate_json(text)
     message: BaseModel | None
     try:
         if name == "command":
-            update = Message.model_validate(given)
+            update = Message.model_validate(parsed)
             message = update.root if grammar == 1 else update.read()
         else:
-            message = interpret(name, given, grammar)
+            message = interpret(name, parsed, grammar)
     except (ValidationError, Malformed):
         message = None
     if message is None:
@@ -168,7 +168,7 @@ def _recorded() -> Iterator[tuple[str, str]]:
 
 if __name__ == "__main__":
     for grammar, file in READINGS.items():
-        kept = {(name, text): was for name, text, was in json.loads(file.read_text(encoding="utf-8"))}
-        read = {it: kept[it] if it in kept else reading(*it, grammar) for it in messages()}
+        recorded = {(name, text): was for name, text, was in json.loads(file.read_text(encoding="utf-8"))}
+        read = {it: recorded[it] if it in recorded else reading(*it, grammar) for it in messages()}
         lines = [json.dumps([*it, was], ensure_ascii=True) for it, was in read.items()]
         file.write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")

@@ -329,7 +329,7 @@ async def a_conditional_life(service: Service) -> None:
     await service.latest(handle).result()
 
 
-async def main(name: str, wanted: Sequence[str]) -> None:
+async def main(name: str, names: Sequence[str]) -> None:
     HISTORIES.mkdir(exist_ok=True)
     dying = Dying()
     all_lives = (a_whole_life, a_troubled_life, a_long_life, a_proven_life, a_moved_life, a_life_with_doors)
@@ -341,8 +341,8 @@ async def main(name: str, wanted: Sequence[str]) -> None:
         a_retried_life,
         a_conditional_life,
     ]
-    lives = [life for life in lives if not wanted or getattr(life, "__name__", "") in wanted]
-    if not wanted or a_hindered_life.__name__ in wanted:
+    lives = [life for life in lives if not names or getattr(life, "__name__", "") in names]
+    if not names or a_hindered_life.__name__ in names:
         lives.append(partial(a_hindered_life, dying=dying))
     async with running_server() as environment:
         for life in lives:

@@ -17,7 +17,7 @@ from tests.support.waiting import eventually
 from workflows.domain.lifecycle import Status
 
 
-async def kept_by_temporal(temporal: Client, workflow: str) -> bytes:
+async def stored_by_temporal(temporal: Client, workflow: str) -> bytes:
     """All that Temporal tells of a workflow, as it tells it."""
     handle = temporal.get_workflow_handle(workflow)
     events = [event.SerializeToString() async for event in handle.fetch_history_events()]
@@ -33,11 +33,11 @@ async def test_the_history_of_a_life_says_nothing_in_the_clear(
     service: Service, capsys: pytest.CaptureFixture[str]
 ) -> None:
     life = await lived(service)
-    kept = await kept_by_temporal(service.temporal, f"client-{life.client_id}")
+    stored = await stored_by_temporal(service.temporal, f"client-{life.client_id}")
     logs = "".join(capsys.readouterr())
     assert life.client_id in logs
     for word in (life.word, *life.secrets):
-        assert word.encode() not in kept.lower(), word
+        assert word.encode() not in stored.lower(), word
         assert word not in logs.lower(), word
     assert life.word in str(await service.history(life.client_id))  # whoever may read it reads all of it
 

@@ -26,7 +26,7 @@ from starter.directory.reads import DirectoryReads
 from starter.erasing import Eraser
 from starter.local.postgres import EmbeddedPostgres, installed_wheel
 from tests.starter.lives import lived
-from tests.starter.test_encryption import kept_by_temporal, without_keys
+from tests.starter.test_encryption import stored_by_temporal, without_keys
 from tests.support.databases import fetch
 from tests.support.service import KEYRING, LIMITS, TOKEN, Service, calling, serving
 from tests.support.terminal import Terminal
@@ -50,11 +50,11 @@ async def test_every_column_that_holds_text_is_erased_or_kept_for_a_reason(servi
     rows = await fetch(service.settings.directory_dsn.get_secret_value(), TEXTS)
     assert len(rows) > 50
     of_clients = {table for table, column in rows if column == "client_id"} - {"canaries"}  # which are clients of ours
-    forgotten = [f"{table}.{column}" for table, column in rows if not said_of(table, column, table in of_clients)]
+    forgotten = [f"{table}.{column}" for table, column in rows if not has_rule(table, column, table in of_clients)]
     assert not forgotten, "say in starter/directory/erasing.py what becomes of them"
 
 
-def said_of(table: str, column: str, of_clients: bool) -> bool:
+def has_rule(table: str, column: str, of_clients: bool) -> bool:
     """Whether the table of what is erased says what becomes of a column: of one about clients, column by column."""
     match TABLES.get(table):
         case None:
@@ -100,8 +100,8 @@ async def test_an_erased_client_leaves_ids_times_and_proofs(service: Service, er
     assert [line["facts"] for line in after if line["event"] == "proven"] == proven
     assert life.word not in str(after).lower()
     listed = await service.api.get("/clients", params={"inactive": True, "q": life.client_id})
-    shown_as = [(it["name"], it["billing_ref"]) for it in listed.json()["items"]]
-    assert shown_as == [("Erased client", f"erased:{life.client_id}")]
+    listed_as = [(it["name"], it["billing_ref"]) for it in listed.json()["items"]]
+    assert listed_as == [("Erased client", f"erased:{life.client_id}")]
 
 
 @pytest.mark.parametrize("what", ["active", "early"])
@@ -194,7 +194,7 @@ async def test_a_backup_from_before_says_nothing_with_todays_keys(
         for payload in payloads:
             with pytest.raises(KeyDestroyed):
                 await codec.decode([payload])
-    assert life.word.encode() not in await kept_by_temporal(service.temporal, handle.id)
+    assert life.word.encode() not in await stored_by_temporal(service.temporal, handle.id)
     keys = await fetch(keys_dsn, "SELECT wrapped FROM client_keys WHERE client_id = $1", life.client_id)
     assert [row["wrapped"] for row in keys] == [None]
     logs = "".join(capsys.readouterr()).lower()

@@ -19,7 +19,7 @@ from starter.web.roles import TABLE
 from tests.starter.test_sites_of_callers import Tenant, address, body_of, tenant_of
 from tests.support.service import TOKEN, Service, unique
 
-ASKED: ContextVar[list[str] | None] = ContextVar("asked", default=None)
+QUERIES_OF_REQUEST: ContextVar[list[str] | None] = ContextVar("asked", default=None)
 """What is asked for the sake of one request, by whoever works on it."""
 
 WHO_CALLS = " tokens "
@@ -51,12 +51,12 @@ def noting(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the service asks is noted, by its text: queries, transactions, and calls of Temporal."""
 
     def noted(original: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-        async def call(self: object, *given: Any, **named: Any) -> Any:
-            what = str(next(iter((*given, *named.values()))))
+        async def call(self: object, *values: Any, **named: Any) -> Any:
+            what = str(next(iter((*values, *named.values()))))
             made = getattr(self, "_proxy", self) is not None  # what a connection asks that a pool makes is its own
-            if made and WHO_CALLS not in what and (asked := ASKED.get()) is not None:
-                asked.append(what)
-            return await original(self, *given, **named)
+            if made and WHO_CALLS not in what and (queries := QUERIES_OF_REQUEST.get()) is not None:
+                queries.append(what)
+            return await original(self, *values, **named)
 
         return call
 
@@ -87,14 +87,14 @@ async def send(
         about = dict.fromkeys(("client", "clients", "shown", "like", "from"), client_id)
         words = dict.fromkeys(("text", "add", "reason", "note", "name", "matter", "assigned_to"), "x")
         body = {"data": words | about | {"site": site, "action": "suspend", "type": "virtual", "next": "/clients"}}
-    asked: list[str] = []
-    began = ASKED.set(asked)
+    queries: list[str] = []
+    began = QUERIES_OF_REQUEST.set(queries)
     caller.cookies.clear()  # or pages lead to the site that was chosen last
     try:
         answer = await caller.request(method, target, params=query, **body)
     finally:
-        ASKED.reset(began)
-    return answer, asked
+        QUERIES_OF_REQUEST.reset(began)
+    return answer, queries
 
 
 def new_client(site: str) -> dict[str, Any]:
@@ -113,7 +113,7 @@ ABOUT: tuple[dict[str, str], ...] = (
 
 def difference(answers: list[tuple[int, str, list[str]]]) -> Iterator[str]:
     """The lines that one of two answers has alone, of its text and of what was asked for it."""
-    one, other = ([f"{status}", *text.splitlines(), *asked] for status, text, asked in answers)
+    one, other = ([f"{status}", *text.splitlines(), *queries] for status, text, queries in answers)
     return (line[:300] for line in ndiff(one, other) if line[:2] in ("+ ", "- "))
 
 
@@ -138,12 +138,12 @@ async def test_what_is_hidden_takes_the_same_work_as_what_is_not_there(
                 answers = []
                 for client_id, site in (hidden, nothing):
                     named = {name: value.format(client=client_id, site=site) for name, value in query.items()}
-                    answer, asked = await send(caller, service, route, client_id, site, named)
+                    answer, queries = await send(caller, service, route, client_id, site, named)
                     text = body_of(answer).replace(client_id, "").replace(site, "")
                     answers.append(
-                        (answer.status_code, EVER_NEW.sub("", text), sorted(asked))
+                        (answer.status_code, EVER_NEW.sub("", text), sorted(queries))
                     )  # some are asked side by side
-                    compared += len(asked)
+                    compared += len(queries)
                 assert answers[0] == answers[1], (route, query, *difference(answers))
     assert compared > 100, "what is asked is noted"
 
@@ -156,14 +156,14 @@ async def test_a_service_is_asked_about_no_more_than_an_operator(service: Servic
         client_id = (await service.create())["client_id"]
         token = (await service.api.post("/tokens", json={"name": unique(role), "role": role})).json()["token"]
         headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": unique("key")}
-        asked: list[str] = []
-        began = ASKED.set(asked)
+        queries: list[str] = []
+        began = QUERIES_OF_REQUEST.set(queries)
         try:
             async with httpx2.AsyncClient(transport=transport, base_url=service.url, headers=headers) as caller:
                 answer = await caller.post(f"/api/v1/clients/{client_id}/suspend", json={})
         finally:
-            ASKED.reset(began)
+            QUERIES_OF_REQUEST.reset(began)
         assert answer.is_success, answer.text
-        work.append(sorted(query for query in asked if " " in query))  # Temporal is asked until it has the answer
+        work.append(sorted(query for query in queries if " " in query))  # Temporal is asked until it has the answer
     assert work[0] == work[1]
     assert work[0], "what is asked is noted"

@@ -61,8 +61,8 @@ async def tenant_of(service: Service, stack: AsyncExitStack) -> Tenant:
         )
     tenant = Tenant(site, client, {mark, line, line[3:]})
     for role in ("viewer", "operator"):
-        given = {"name": f"{role}-{mark}", "role": role, "sites": [site]}
-        answer = await service.api.post("/tokens", json=given)
+        token = {"name": f"{role}-{mark}", "role": role, "sites": [site]}
+        answer = await service.api.post("/tokens", json=token)
         assert answer.status_code == 201, answer.text
         tenant.api[role] = await stack.enter_async_context(calling(service.url, answer.json()["token"]))
     return tenant
@@ -112,9 +112,9 @@ async def test_no_list_page_file_or_search_says_anything_of_another_site(
         for query in queries:
             api.cookies.clear()  # or pages lead to the site that was chosen last
             answer = await api.get(own, params=query, headers={"Accept": "*/*" if "/api/" in path else "text/html"})
-            asked, said = " ".join(query.values()), text_of(answer)
-            found = {word for word in other.words if word in said and word not in asked}
-            assert not found, (path, query, answer.status_code, said[:2000])
+            query_text, text = " ".join(query.values()), text_of(answer)
+            found = {word for word in other.words if word in text and word not in query_text}
+            assert not found, (path, query, answer.status_code, text[:2000])
 
 
 async def test_each_sees_its_own(service: Service, tenants: tuple[Tenant, Tenant]) -> None:
@@ -137,7 +137,7 @@ async def test_no_command_reaches_anothers_client(service: Service, tenants: tup
             method, path = route.split(" ", 1)
             if method == "GET" or "{client_id}" not in path or permission is Permission.CREDENTIALS:
                 continue
-            told = []
+            answers = []
             for client_id in (other.client["client_id"], "tenant-00000000"):
                 target = address(service, path, client_id).replace("{system}", "telephony").replace("{action}", "skip")
                 target = target.replace("{matter:path}", "end_date_passed")
@@ -148,9 +148,12 @@ async def test_no_command_reaches_anothers_client(service: Service, tenants: tup
                     needed |= {"convert": {"to": "virtual"}, "assign": {"assigned_to": "me"}}
                     body = {} if method == "DELETE" else {"json": needed.get(path.rpartition("/")[2], {})}
                 answer = await mine.api["operator"].request(method, target, **body)
-                told.append((answer.status_code, answer.text.replace(client_id, "X")))
-            assert told[0] == told[1], route
-            assert told[0][0] == (403 if path.endswith("/erase") else 404), (route, told[0])  # admins see all sites
+                answers.append((answer.status_code, answer.text.replace(client_id, "X")))
+            assert answers[0] == answers[1], route
+            assert answers[0][0] == (403 if path.endswith("/erase") else 404), (
+                route,
+                answers[0],
+            )  # admins see all sites
         assert await service.history(other.client["client_id"]) == before
 
 
@@ -167,12 +170,12 @@ async def test_what_is_taken_is_said_without_whose_it_is(service: Service, tenan
     for fields in taken:
         answer = await api.post("/clients", json=new | fields)
         assert answer.status_code == 409, answer.text
-        said = answer.text
+        text = answer.text
         for value in (theirs["lines"][0]["number"], theirs["billing_ref"].lower(), theirs["external_ids"]["crm"]):
-            said = said.replace(value, "")
+            text = text.replace(value, "")
         if "client_id" not in fields:
-            assert theirs["client_id"] not in said
-            assert theirs["name"] not in said
+            assert theirs["client_id"] not in text
+            assert theirs["name"] not in text
     elsewhere = await api.post("/clients", json=new | {"site": other.site})
     nowhere = await api.post("/clients", json=new | {"site": "x" * len(other.site)})
     assert elsewhere.status_code == nowhere.status_code == 422

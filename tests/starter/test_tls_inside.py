@@ -21,7 +21,7 @@ from starter.temporal.connection import connect, connection_remedy
 from tests.support.certificates import HERE, Authority, Issued
 from tests.support.service import Service
 from tests.support.tls_relay import tls_in_front
-from tests.support.workflows import asked
+from tests.support.workflows import answer_of
 
 
 class Certificates:
@@ -64,10 +64,10 @@ async def to_postgres(
 ) -> AsyncIterator[str]:
     """The URL of the directory behind TLS."""
     server, root, client = choice(certificates)
-    async with tls_in_front((postgres.host, postgres.port), certificates.ours.demanding(server), asked=True) as port:
+    async with tls_in_front((postgres.host, postgres.port), certificates.ours.demanding(server), starttls=True) as port:
         dsn = of.directory_dsn.get_secret_value().replace(f":{postgres.port}/", f":{port}/")
-        shown = f"&sslcert={client.certificate}&sslkey={client.key}" if client else ""
-        yield f"{dsn}?sslmode=verify-full&sslrootcert={root}{shown}"
+        own = f"&sslcert={client.certificate}&sslkey={client.key}" if client else ""
+        yield f"{dsn}?sslmode=verify-full&sslrootcert={root}{own}"
 
 
 async def test_with_the_right_certificates_the_directory_is_read_written_and_listened_to(
@@ -151,7 +151,7 @@ async def test_with_the_right_certificates_temporal_is_asked(
     async with to_temporal(service.temporal, certificates, right, monkeypatch):
         client = await connect(service.encryption.converter(), lazy=False)
         handle = client.get_workflow_handle(f"client-{client_id}")
-        view: dict[str, Any] = await asked(lambda: handle.query("client"))
+        view: dict[str, Any] = await answer_of(lambda: handle.query("client"))
     assert view["client_id"] == client_id
     assert client.service_client.config.tls
 

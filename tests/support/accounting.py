@@ -52,7 +52,7 @@ class Accounting:
     usual: dict[str, Any] = field(default_factory=lambda: {"NAS-IP-Address": "127.0.0.2"})
     host: str = "127.0.0.1"
 
-    async def say(self, status: int, session: str = "s1", *, within: float = HANGING, **attributes: Any) -> bool:
+    async def account(self, status: int, session: str = "s1", *, within: float = HANGING, **attributes: Any) -> bool:
         """Whether the server answers this request, sent once, within so many seconds."""
         return await self.send(self.request(status, session, **attributes), within)
 

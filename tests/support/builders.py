@@ -116,7 +116,7 @@ def on_off(subjects: Mapping[str, Desired]) -> dict[str, bool]:
     return {subject: desired.on for subject, desired in subjects.items()}
 
 
-def lines_wanted(state: ClientState) -> dict[str, bool]:
+def desired_lines(state: ClientState) -> dict[str, bool]:
     """Each telephone line, and whether it is wanted in service."""
     return on_off(state.provisioning.systems[TELEPHONY].wanted)
 

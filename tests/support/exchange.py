@@ -13,8 +13,8 @@ TALKING, RINGING = 4, 2
 class Exchange:
     """``registered`` are addresses-of-record; ``calls`` are (caller, callee, state) by number.
 
-    ``silent`` takes questions, which ``taken`` counts, and never answers; ``says`` is what it answers to everything,
-    whatever was asked, with ``status``; ``paths`` are those that it was asked by;
+    ``silent`` takes questions, which ``taken`` counts, and never answers; ``reply_body`` is what it answers whatever
+    was asked, with ``status``; ``paths`` are those that it was asked by;
     ``lacks`` are methods that it does not know. Calls do not end while it is ``stubborn``. Those ``disguised`` name
     somebody else as their callee than they are routed to.
     """
@@ -24,7 +24,7 @@ class Exchange:
     requests: list[tuple[str, list[Any]]] = field(default_factory=list)
     silent: bool = False
     taken: int = 0
-    says: bytes = b""
+    reply_body: bytes = b""
     status: int = 200
     paths: set[str] = field(default_factory=set)
     lacks: tuple[str, ...] = ()
@@ -63,8 +63,8 @@ class Exchange:
 
     def _answer(self, method: str, values: list[Any]) -> tuple[int, bytes]:
         self.requests.append((method, values))
-        if self.says:
-            return self.status, self.says
+        if self.reply_body:
+            return self.status, self.reply_body
         result = None if method in self.lacks else self._obey(method, values)
         if isinstance(result, str) or result is None:
             error = {"code": 500, "message": result or "Method Not Found"}

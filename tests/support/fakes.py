@@ -121,7 +121,7 @@ class FakeDirectory(Directory):
     """A read model in memory, with the same rules of uniqueness."""
 
     def __init__(self) -> None:
-        self.shown: dict[str, Publish] = {}
+        self.published: dict[str, Publish] = {}
         self.orders: list[Publish] = []
         self.billing_refs: dict[str, str] = {}
         self.numbers: dict[str, str] = {}
@@ -139,19 +139,19 @@ class FakeDirectory(Directory):
         last = order.first_entry + len(order.entries) - 1
         if not (order.register and lost):
             named = order.view.model_copy(update={"billing_ref": granted})
-            self.shown[order.client_id] = replace(order, view=named) if order.register and granted else order
+            self.published[order.client_id] = replace(order, view=named) if order.register and granted else order
             claimed = order.claim if order.claim and not lost else Claim()
             self._hold(order.client_id, {*order.numbers, *claimed.numbers})
             names = [*keys_of(order.view.external_ids), *map(folded, claimed.external_ids)]
-            others = {name: owner for name, owner in self.external_ids.items() if owner != order.client_id}
-            self.external_ids = others | dict.fromkeys(names, order.client_id)
+            foreign = {name: owner for name, owner in self.external_ids.items() if owner != order.client_id}
+            self.external_ids = foreign | dict.fromkeys(names, order.client_id)
             for number, entry in enumerate(order.entries, order.first_entry):
                 self.history[order.client_id, number] = f"{entry.event}: {entry.text}"
         return Published(order.revision, last, granted, lost, dict(self.instances) if order.claim else {})
 
     def word(self, client_id: str, proven: dict[System, int]) -> str:
         """Where the directory says that provisioning stands, given the newest revisions the systems have recorded."""
-        order = self.shown[client_id]
+        order = self.published[client_id]
         if order.view.provisioning == "attention":
             return "attention"
         done = [max(order.proven.get(s, 0), proven.get(s, 0)) >= since for s, since in order.wanted.items()]
@@ -171,12 +171,12 @@ class FakeDirectory(Directory):
         if claim.billing_ref is None:
             return None, None
         mine = next((ref for ref, owner in self.billing_refs.items() if owner == client_id), None)
-        wanted = claim.billing_ref or mine or f"C{len(self.billing_refs) + 1:06}"
-        if self.billing_refs.get(wanted, client_id) != client_id:
-            return None, LostClaim("BillingRefTaken", "billing_ref", f"{wanted} is taken", "Choose another")
-        self.billing_refs[wanted] = client_id
-        return wanted, None
+        ref = claim.billing_ref or mine or f"C{len(self.billing_refs) + 1:06}"
+        if self.billing_refs.get(ref, client_id) != client_id:
+            return None, LostClaim("BillingRefTaken", "billing_ref", f"{ref} is taken", "Choose another")
+        self.billing_refs[ref] = client_id
+        return ref, None
 
     def _hold(self, client_id: str, numbers: set[str]) -> None:
-        others = {number: owner for number, owner in self.numbers.items() if owner != client_id}
-        self.numbers = others | dict.fromkeys(numbers, client_id)
+        foreign = {number: owner for number, owner in self.numbers.items() if owner != client_id}
+        self.numbers = foreign | dict.fromkeys(numbers, client_id)

@@ -54,12 +54,12 @@ class JsonSystem:
     def change(self, client_id: str, kind: str, body: dict[str, Any]) -> dict[str, Any]:
         """Have the things as they are wanted."""
         version, secrets, needs = body["secret_version"], body["secrets"], []
-        for name, wanted in body[kind].items():
+        for name, desired in body[kind].items():
             key = known_as(kind, client_id, name)
             known = self.things.get(key)
             if name in self.refused or self.deaf:
                 continue
-            if not wanted["in_service"]:
+            if not desired["in_service"]:
                 if known and known.client_id in (client_id, None):
                     known.in_service, known.alive = False, 0
                 continue
@@ -68,7 +68,7 @@ class JsonSystem:
                 continue
             thing = self.things.setdefault(key, Thing(client_id))
             thing.client_id, thing.in_service = client_id, True
-            thing.plan = {key: wanted[key] for key in ("down_mbps", "up_mbps", "vlan", "settings") if key in wanted}
+            thing.plan = {key: desired[key] for key in ("down_mbps", "up_mbps", "vlan", "settings") if key in desired}
             if name in secrets:
                 thing.secret, thing.secret_version = secrets[name], version
         return {"refused": {n: why for n, why in self.refused.items() if n in body[kind]}, "needs_secret": needs}

@@ -15,6 +15,7 @@ from joserfc import jws
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
 from activities.openid_settings import OpenIdSettings
+from starter.errors import InvalidToken
 from starter.web.openid import ALGORITHMS, OpenId
 from starter.web.provider import DISCOVERY, Provider
 from tests.support.waiting import HANGING
@@ -58,14 +59,18 @@ def claims(**more: Any) -> dict[str, Any]:
     return {name: value for name, value in (whole | more).items() if value is not None}
 
 
-def signed(key: AnyKey, said: dict[str, Any], **header: Any) -> str:
+def signed(key: AnyKey, payload: dict[str, Any], **header: Any) -> str:
     """A token that is signed by this key, by the algorithm that it is named for unless told otherwise."""
     head = {"alg": str(key.kid), "kid": str(key.kid), "typ": "at+jwt"} | header
     registry = jws.JWSRegistry(algorithms=[*ALGORITHMS, "none", "HS256"], strict_check_header=False)
     named = {name: value for name, value in head.items() if value is not None}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what is not safe to do is tried here
-        return jws.serialize_compact(named, json.dumps(said), key, registry=registry)
+        return jws.serialize_compact(named, json.dumps(payload), key, registry=registry)
+
+
+FORGER = ECKey.generate_key("P-256", {"kid": "ES256"})
+"""Somebody else's key, under the name of one of the provider's."""
 
 
 class FakeProvider:
@@ -74,10 +79,10 @@ class FakeProvider:
 
     def __init__(self) -> None:
         self.keys: dict[str, AnyKey] = dict(_MADE)
-        self.asked: Counter[str] = Counter()
+        self.requests: Counter[str] = Counter()
         self.away, self.hangs = False, asyncio.Event()
         self.hangs.set()
-        self.was_asked = asyncio.Event()
+        self.requested = asyncio.Event()
         self.metadata: dict[str, Any] = {
             "issuer": ISSUER,
             "authorization_endpoint": f"{ISSUER}/authorize",
@@ -108,25 +113,25 @@ class FakeProvider:
 
     def allow(self, address: str, **more: Any) -> str:
         """The way back of a browser that came to this address, and may sign in: ``more`` is what the ID token says."""
-        asked = dict(parse_qsl(urlsplit(address).query))
+        requests = dict(parse_qsl(urlsplit(address).query))
         code = f"code-{len(self.codes)}"
-        self.codes[code] = asked
-        self.id_claims = {"aud": CLIENT, "nonce": asked["nonce"], "iat": now(), "exp": now() + 300} | more
-        return f"{urlsplit(asked['redirect_uri']).path}?{urlencode({'code': code, 'state': asked['state']})}"
+        self.codes[code] = requests
+        self.id_claims = {"aud": CLIENT, "nonce": requests["nonce"], "iat": now(), "exp": now() + 300} | more
+        return f"{urlsplit(requests['redirect_uri']).path}?{urlencode({'code': code, 'state': requests['state']})}"
 
     def _exchange(self, form: dict[str, str]) -> httpx2.Response:
         """The tokens for a code, which is good once, for who began with it (RFC 7636)."""
-        asked = self.codes.pop(form["code"], {})
+        requests = self.codes.pop(form["code"], {})
         challenge = base64.urlsafe_b64encode(hashlib.sha256(form["code_verifier"].encode()).digest()).rstrip(b"=")
-        if asked.get("code_challenge") != challenge.decode() or asked["redirect_uri"] != form["redirect_uri"]:
+        if requests.get("code_challenge") != challenge.decode() or requests["redirect_uri"] != form["redirect_uri"]:
             return httpx2.Response(400, json={"error": "invalid_grant", "error_description": "<b>pay at evil</b>"})
         token = signed(self.keys["ES256"], claims(**self.id_claims), typ=self.id_typ)
         return httpx2.Response(200, json={"access_token": "a", "token_type": "Bearer", "id_token": token} | self.extra)
 
     async def _answer(self, request: httpx2.Request) -> httpx2.Response:
         path = str(request.url).removeprefix(ISSUER)
-        self.asked[path] += 1
-        self.was_asked.set()
+        self.requests[path] += 1
+        self.requested.set()
         await self.hangs.wait()
         if self.away:
             raise httpx2.ConnectError("no route to it")
@@ -147,3 +152,12 @@ class FakeProvider:
 def now() -> int:
     """The time that a service without a clock of its own takes."""
     return int(time.time())
+
+
+async def rule_of(openid: OpenId, token: str) -> str:
+    """The rule that a token breaks; empty for a good one."""
+    try:
+        await openid.caller(token)
+    except InvalidToken as wrong:
+        return wrong.rule
+    return ""

@@ -26,7 +26,7 @@ class Pooler(CutProxy):
         if not answers:
             words = body.rstrip(b"\0").split(b"\0")
             named = {name.decode(): value for name, value in zip(words[::2], words[1::2], strict=True)}
-            kept = [(name, value) for name, value in named.items() if name not in self.ignore]
-            sent = b"".join(name.encode() + b"\0" + value + b"\0" for name, value in kept) + b"\0"
+            parameters = [(name, value) for name, value in named.items() if name not in self.ignore]
+            sent = b"".join(name.encode() + b"\0" + value + b"\0" for name, value in parameters) + b"\0"
             writer.write(struct.pack("!II", len(sent) + 8, STARTUP) + sent)
         await super()._pump(reader, writer, answers=answers)

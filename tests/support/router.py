@@ -6,6 +6,7 @@ import hashlib
 import io
 import itertools
 import secrets
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
@@ -138,7 +139,9 @@ class Nas(asyncio.DatagramProtocol):
     other values than it accounts, and denies it to who names one wrongly, or names no time when it is ``wary``.
 
     It takes CoA-Requests for the attributes in ``changes``, by their names without a tag; ``plans`` are those that
-    sessions were given so. ``changes_asked`` are the ids; ``refuses_change`` is an Error-Cause for these.
+    sessions were given so. ``changes_requested`` are the ids; ``refuses_change`` is an Error-Cause for these.
+
+    ``meanwhile`` is done between the next request and its answer: what happens in a round, however long it takes.
     """
 
     server_port: int
@@ -154,8 +157,9 @@ class Nas(asyncio.DatagramProtocol):
     knows: dict[str, str] = field(default_factory=dict)
     changes: frozenset[str] = frozenset()
     refuses_change: int = 0
+    meanwhile: Callable[[], Awaitable[object]] | None = None
     plans: dict[str, dict[str, Any]] = field(default_factory=dict)
-    changes_asked: list[str] = field(default_factory=list)
+    changes_requested: list[str] = field(default_factory=list)
     sessions: dict[str, str] = field(default_factory=dict)
     disconnects: list[str] = field(default_factory=list)
     _answered: dict[tuple[bytes, tuple[str, int]], bytes] = field(default_factory=dict)
@@ -206,17 +210,29 @@ class Nas(asyncio.DatagramProtocol):
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         """A request that was not made with our secret is not answered (RFC 5176 section 2.3). One that was answered and
         comes again is answered as before, and nothing is done (RFC 5080 section 2.2.2)."""
-        if again := self._answered.get((data, addr)):
-            self._transport.sendto(again, addr)
+        if (again := self._answered.get((data, addr))) is not None:
+            if again:
+                self._transport.sendto(again, addr)
             return
         with suppress(PacketError):
             request = CoAPacket(packet=data, secret=self.secret.encode(), dict=dictionary())
             ours = request.VerifyCoARequest() and request.verify_message_authenticator()
             if ours and request.code in (DisconnectRequest, CoARequest):
-                disconnects = self.disconnects if request.code == DisconnectRequest else self.changes_asked
+                disconnects = self.disconnects if request.code == DisconnectRequest else self.changes_requested
                 disconnects.append(request["Acct-Session-Id"][0])
                 if not self.mute:
-                    self._answered[data, addr] = self._obey(request, addr)
+                    meanwhile, self.meanwhile = self.meanwhile, None
+                    self._answered[data, addr] = b""  # it is under way
+                    if meanwhile:
+                        self._beside(self._obey_after(meanwhile, request, data, addr))
+                    else:
+                        self._answered[data, addr] = self._obey(request, addr)
+
+    async def _obey_after(
+        self, meanwhile: Callable[[], Awaitable[object]], request: CoAPacket, data: bytes, addr: tuple[str, int]
+    ) -> None:
+        await meanwhile()
+        self._answered[data, addr] = self._obey(request, addr)
 
     def _obey(self, request: CoAPacket, addr: tuple[str, int]) -> bytes:
         """Do what is asked, and answer. Returns the answer."""
@@ -261,9 +277,12 @@ class Nas(asyncio.DatagramProtocol):
         """The session is over, and will be accounted for."""
         username = self.sessions.pop(session)
         if not self.forgetful:
-            task = asyncio.create_task(self.account(session, username, STOP))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._beside(self.account(session, username, STOP))
+
+    def _beside(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
 
 def prove(request: Packet, password: str, *, chap: bool) -> None:

@@ -11,7 +11,9 @@ SSL_REQUEST = bytes.fromhex("0000000804d2162f")  # PostgreSQL manual, "SSLReques
 
 
 @asynccontextmanager
-async def tls_in_front(target: tuple[str, int], context: ssl.SSLContext, *, asked: bool = False) -> AsyncIterator[int]:
+async def tls_in_front(
+    target: tuple[str, int], context: ssl.SSLContext, *, starttls: bool = False
+) -> AsyncIterator[int]:
     """The port where ``target`` is reached by TLS alone: at once, or after it was asked for, as PostgreSQL wants it."""
     relays = set[asyncio.Task[None]]()
 
@@ -27,7 +29,7 @@ async def tls_in_front(target: tuple[str, int], context: ssl.SSLContext, *, aske
         writer.transport.abort()
 
     async def _relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if asked:
+        if starttls:
             assert await reader.readexactly(len(SSL_REQUEST)) == SSL_REQUEST
             writer.write(b"S")
             await writer.start_tls(context)
@@ -41,7 +43,7 @@ async def tls_in_front(target: tuple[str, int], context: ssl.SSLContext, *, aske
             await asyncio.gather(*pumps, return_exceptions=True)
             requests.transport.abort()
 
-    server = await asyncio.start_server(relay, HERE, 0, ssl=None if asked else context)
+    server = await asyncio.start_server(relay, HERE, 0, ssl=None if starttls else context)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:

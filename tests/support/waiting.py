@@ -81,7 +81,7 @@ def http_client(**options: Any) -> httpx2.AsyncClient:
 
 
 PROCESSES = 8  # of pytest-xdist, at most (Makefile)
-_given = set[int]()
+_taken_ports = set[int]()
 
 
 def free_port() -> int:
@@ -89,8 +89,8 @@ def free_port() -> int:
     pytest-xdist gives ports of its own, and none of them twice."""
     while True:
         port = random.choice(_own())
-        if port not in _given and is_free(port):
-            _given.add(port)
+        if port not in _taken_ports and is_free(port):
+            _taken_ports.add(port)
             return port
 
 
@@ -98,8 +98,8 @@ def free_udp_port() -> int:
     """A port of loopback that nobody has for UDP, nor the one after it."""
     while True:
         port = free_port()
-        if port + 1 not in _given and all(is_free(it, socket.SOCK_DGRAM) for it in (port, port + 1)):
-            _given.add(port + 1)
+        if port + 1 not in _taken_ports and all(is_free(it, socket.SOCK_DGRAM) for it in (port, port + 1)):
+            _taken_ports.add(port + 1)
             return port
 
 

@@ -207,7 +207,7 @@ class Service:
         await handle.signal(name, args=args)
 
     async def view(self, handle: Handle) -> ClientView:
-        view: ClientView = await asked(lambda: handle.query(ClientLifecycle.client))
+        view: ClientView = await answer_of(lambda: handle.query(ClientLifecycle.client))
         return view
 
     async def settled(self, handle: Handle) -> ClientView:
@@ -260,7 +260,7 @@ class Service:
         """Where a client's workflow is settled, the directory shows it settled too."""
         for handle in self.handles:
             client_id = client_id_of(handle.id)
-            if client_id in self.directory.shown and not self.directory.faults.down:
+            if client_id in self.directory.published and not self.directory.faults.down:
                 view = await self.view(self.latest(handle))
                 proven = {
                     TELEPHONY: _newest(self.telephony.orders, client_id),
@@ -306,14 +306,14 @@ class Service:
         return found
 
 
-async def asked(ask: Callable[[], Awaitable[T]]) -> T:
+async def answer_of(call: Callable[[], Awaitable[T]]) -> T:
     """The answer of a workflow. It is asked again as long as it cannot be asked: its task fails, and is repeated, where
     a renewal meets something new; a busy server answers nobody in time."""
     answers: list[T] = []
 
     async def answered() -> bool:
         try:
-            answers.append(await ask())
+            answers.append(await call())
         except (RPCError, RPCTimeoutOrCancelledError) as error:
             if isinstance(error, RPCError) and error.status not in PASSING:
                 raise
@@ -327,7 +327,7 @@ async def asked(ask: Callable[[], Awaitable[T]]) -> T:
 async def update(handle: Handle, name: str, message: Any, answer: type[T]) -> T:
     """What a client answers to an update, which it gets once."""
     update_id = uuid.uuid4().hex
-    return await asked(lambda: handle.execute_update(name, message, id=update_id, result_type=answer))
+    return await answer_of(lambda: handle.execute_update(name, message, id=update_id, result_type=answer))
 
 
 async def replay(

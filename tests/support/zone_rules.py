@@ -24,8 +24,8 @@ def rules(folder: Path, version: str, zones: Mapping[str, str | None]) -> Path:
             if other is not None:
                 shutil.copy(ours / "zoneinfo" / other, place)
     names = (folder / "zones").read_text(encoding="utf-8").split()
-    kept = [name for name in names if zones.get(name, name) is not None]
-    (folder / "zones").write_text("\n".join(kept), encoding="utf-8")
+    names_left = [name for name in names if zones.get(name, name) is not None]
+    (folder / "zones").write_text("\n".join(names_left), encoding="utf-8")
     (folder / "zoneinfo" / "tzdata.zi").write_text(f"# version {version}\n", encoding="utf-8")
     return folder
 

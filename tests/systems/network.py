@@ -32,7 +32,7 @@ class Network:
         client_id = await self.building.create(internet=ACCESS, **record)
         return client_id, (await self.building.credentials(client_id))["radius"]["password"]
 
-    async def ask(self, client_id: str, command: str, **body: Any) -> None:
+    async def send_command(self, client_id: str, command: str, **body: Any) -> None:
         """Have a command accepted, whatever becomes of it."""
         await self.building.post(f"/clients/{client_id}/{command}", wait=0, **body)
 
@@ -78,5 +78,5 @@ async def running_network(systems: Systems, **changed: Any) -> AsyncIterator[Net
     """The service in front of these systems, with access gear."""
     port = free_udp_port()
     gear = json.dumps({"127.0.0.0/8": {"secret": systems.secret, "port": port}})
-    async with running_service(systems, **{"nas": gear, "disconnect_seconds": 0.3} | changed) as building:
+    async with running_service(systems, **{"nas": gear, "disconnect_seconds": 0.6} | changed) as building:
         yield Network(building, systems.secret, port)

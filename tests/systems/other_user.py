@@ -145,7 +145,7 @@ async def temporal(port: int) -> str:
     return f"open: {', '.join(found)}"
 
 
-def said_in_sip(port: int) -> str:
+def sip_answer(port: int) -> str:
     """Register a telephone without a password."""
     lines = [
         "REGISTER sip:connect.local SIP/2.0",
@@ -185,7 +185,7 @@ def main() -> None:
         "the database": asyncio.run(database(target["postgres"])),
         "Kamailio's JSON-RPC": json_rpc(target["kamailio"]),
         "the API without its token": api(target["url"]),
-        "a telephone without a password": said_in_sip(target["sip"]),
+        "a telephone without a password": sip_answer(target["sip"]),
         "Temporal": asyncio.run(temporal(target["temporal"])),
     }
     sys.stdout.write(json.dumps(came))

@@ -63,6 +63,11 @@ class Life:
     def rates_at(self, moment: float) -> str:
         return [rates for since, rates in self.rates if since <= moment or since == self.began][-1]
 
+    @property
+    def lasted(self) -> tuple[str, float, float]:
+        """Its id, how long ago it began, and how long it lasted."""
+        return self.session, round(time.time() - self.began, 1), round(self.ended - self.began, 1)
+
     def __str__(self) -> str:
         return f"session {self.session} of {self.account}"
 
@@ -247,10 +252,12 @@ class Tenant:
     calls: list[tuple[Phone, Call]] = field(default_factory=list)
     looks: int = 0
     said: Said | None = None
-    neighbours: Sequence["Tenant"] = ()
+    neighbours: Sequence["Tenant"] = field(default=(), repr=False)
     _radius: tuple[str, str] = ("", "")
     _version: int = 0
     _numbers: frozenset[str] = frozenset()
+    _has_internet: bool = False
+    last_login: str = "none"
     _login: "asyncio.Task[Any] | None" = None
 
     async def live(self) -> None:
@@ -262,7 +269,8 @@ class Tenant:
         finally:
             if self._login:
                 self._login.cancel()
-            for phone in self.phones.values():
+            phones, self.phones, self.calls, self._version = self.phones, {}, [], 0
+            for phone in phones.values():
                 await phone.__aexit__()
 
     async def look(self) -> None:
@@ -321,12 +329,16 @@ class Tenant:
         return (life for nas in self.gear for life in nas.lives if life.account == self.client_id)
 
     async def _ask(self) -> Said:
+        sent, view = await eventually(self._answered)
+        self._numbers, self._has_internet = frozenset(line["number"] for line in view["lines"]), bool(view["internet"])
+        return self._said(sent, view)
+
+    async def _answered(self) -> tuple[float, dict[str, Any]]:
+        """An answer of the API, and when it was asked. A service that is too busy is asked again."""
         sent = time.time()
         answer = await self.api.get(f"/clients/{self.client_id}")
         assert answer.status_code == 200, answer.text
-        said = self._said(sent, view := answer.json())
-        self._numbers = frozenset(line["number"] for line in view["lines"])
-        return said
+        return sent, answer.json()
 
     def _said(self, sent: float, view: Mapping[str, Any]) -> Said:
         off = {
@@ -355,8 +367,9 @@ class Tenant:
         return Said(*said)
 
     async def _configure(self, said: Said) -> None:
-        """Telephones and the router get the client's credentials, once these are proven to be others."""
+        """Telephones and the router get the client's credentials, once these are proven to be others, or more."""
         known = said.secret_version == self._version and self._numbers <= self.phones.keys()
+        known = known and (bool(self._radius[0]) or not self._has_internet)
         if known or not said.settled:
             return
         answer = await self.api.get(f"/clients/{self.client_id}/credentials")
@@ -383,7 +396,7 @@ class Tenant:
         if self._radius[0] and len(living) < MOST_SESSIONS:
             if self._login is None or self._login.done():
                 nas = self.chance.choice(self.gear)
-                self._login = asyncio.create_task(_log_in(nas, *self._radius))
+                self._login = asyncio.create_task(self._log_in(nas))
             await asyncio.wait([self._login], timeout=0.2)
         elif living and self.chance.random() < HANGS_UP:
             nas, life = self.chance.choice(living)
@@ -397,6 +410,15 @@ class Tenant:
                 on.setdefault(f"+{phone.username}", "its call goes on")
         return on
 
+    async def _log_in(self, nas: Gear) -> None:
+        began = time.monotonic()
+        self.last_login = f"at {nas.address}, not answered yet"
+        try:
+            answer = await nas.log_in(*self._radius)
+            self.last_login = f"at {nas.address}, {'accepted' if answer.accepted else 'rejected'}"
+        except TimeoutError:
+            self.last_login = f"at {nas.address}, not answered in {time.monotonic() - began:.1f} s"
+
     async def _telephone(self, number: str, phone: Phone, on: dict[str, str]) -> None:
         if await _within(phone.register()) == 200:
             on[number] = "it registers"
@@ -409,11 +431,6 @@ class Tenant:
                 self.calls.append((phone, call))
                 if len(self.calls) > 2:
                     await _within(phone.hang_up(self.calls.pop(0)[1]))
-
-
-async def _log_in(nas: Gear, account: str, password: str) -> None:
-    with suppress(TimeoutError):
-        await nas.log_in(account, password)
 
 
 async def _within(doing: Any) -> Any:

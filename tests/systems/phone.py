@@ -106,13 +106,13 @@ class Phone(asyncio.DatagramProtocol):
 
     async def hold(self, call: Call) -> int:
         """What is said to a change of a call of ours while it goes on (RFC 3261 section 14)."""
-        reply = await self._ask("INVITE", call.target, call.to, call.key, call.tag, call.route)
+        reply = await self._request("INVITE", call.target, call.to, call.key, call.tag, call.route)
         self._send("ACK", call.target, call.to, call.key, call.tag, reply.cseq, call.route)
         return reply.code
 
     async def hang_up(self, call: Call) -> int:
         """What is said to the end of a call of ours: 200, or 481 when there is none any more."""
-        return (await self._ask("BYE", call.target, call.to, call.key, call.tag, call.route)).code
+        return (await self._request("BYE", call.target, call.to, call.key, call.tag, call.route)).code
 
     def take(self) -> None:
         """Take the calls that ring."""
@@ -164,12 +164,12 @@ class Phone(asyncio.DatagramProtocol):
     # -- what is sent ---------------------------------------------------------------------------------------------
 
     async def _logged_in(self, method: str, uri: str, to: str, key: str, tag: str, extra: Sequence[str] = ()) -> Reply:
-        reply = await self._ask(method, uri, to, key, tag, extra)
+        reply = await self._request(method, uri, to, key, tag, extra)
         if reply.code in (401, 407):
-            reply = await self._ask(method, uri, to, key, tag, [*extra, self._login(method, uri, reply.headers)])
+            reply = await self._request(method, uri, to, key, tag, [*extra, self._login(method, uri, reply.headers)])
         return reply
 
-    async def _ask(self, method: str, uri: str, to: str, key: str, tag: str, extra: Sequence[str]) -> Reply:
+    async def _request(self, method: str, uri: str, to: str, key: str, tag: str, extra: Sequence[str]) -> Reply:
         """The final answer; the request is repeated while there is none at all. TimeoutError."""
         self._cseq += 1
         cseq, queue = self._cseq, asyncio.Queue[Reply]()

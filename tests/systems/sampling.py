@@ -14,7 +14,7 @@ NOTHING = -1
 class Sample:
     """One question: when it was asked and answered (monotonic seconds), and the answer's code, or NOTHING."""
 
-    asked: float
+    sent_at: float
     answered: float
     code: int
 
@@ -42,7 +42,7 @@ class Samples:
 
     def after(self, moment: float) -> set[int]:
         """What was answered to questions asked after a moment."""
-        return {sample.code for sample in self.taken if sample.asked > moment}
+        return {sample.code for sample in self.taken if sample.sent_at > moment}
 
     def never_goes_back(self, gone: int, came: int) -> bool:
         """Whether, once ``came`` was answered, ``gone`` never was again."""
@@ -51,11 +51,11 @@ class Samples:
 
 
 @asynccontextmanager
-async def sampling(name: str, ask: Callable[[], Awaitable[int]], pause: float = 0.02) -> AsyncIterator[Samples]:
-    """Ask again and again, from before the block until it has answered twice after it. ``ask`` raises TimeoutError for
-    silence."""
+async def sampling(name: str, request: Callable[[], Awaitable[int]], pause: float = 0.02) -> AsyncIterator[Samples]:
+    """Ask again and again, from before the block until it has answered twice after it. ``request`` raises TimeoutError
+    for silence."""
     samples = Samples(name)
-    task = asyncio.create_task(_sample(samples, ask, pause))
+    task = asyncio.create_task(_sample(samples, request, pause))
     try:
         await _until_answered(samples, task, 1)
         yield samples
@@ -65,11 +65,11 @@ async def sampling(name: str, ask: Callable[[], Awaitable[int]], pause: float = 
         await asyncio.wait([task])
 
 
-async def _sample(samples: Samples, ask: Callable[[], Awaitable[int]], pause: float) -> None:
+async def _sample(samples: Samples, request: Callable[[], Awaitable[int]], pause: float) -> None:
     while True:
         began = time.monotonic()
         try:
-            code = await ask()
+            code = await request()
         except TimeoutError:
             code = NOTHING
         samples.taken.append(Sample(began, time.monotonic(), code))

@@ -30,7 +30,7 @@ from starter.temporal.gateway import Gateway
 from tests.support.databases import fetch, running_postgres
 from tests.support.router import Login, Router
 from tests.support.service import SITE, TOKEN, calling, running_temporal, serving, waiting
-from tests.support.waiting import eventually, free_udp_port
+from tests.support.waiting import HANGING, eventually, free_udp_port
 from tests.systems.phone import Phone
 from workflows.domain.systems import System
 
@@ -70,7 +70,7 @@ class Building:
         client_id: str = (await self._settled(await self.post("/clients", **body)))["client_id"]
         return client_id
 
-    async def tell(self, client_id: str, command: str, **body: Any) -> dict[str, Any]:
+    async def command(self, client_id: str, command: str, **body: Any) -> dict[str, Any]:
         """Have a command obeyed: accepted, and proven on the systems."""
         return await self._settled(await self.post(f"/clients/{client_id}/{command}", **body))
 
@@ -113,8 +113,12 @@ class Building:
             await eventually(another)
 
     async def credentials(self, client_id: str) -> dict[str, Any]:
-        answer = await self.api.get(f"/clients/{client_id}/credentials")
-        assert answer.status_code == 200, answer.text
+        async def shown() -> httpx2.Response:
+            answer = await self.api.get(f"/clients/{client_id}/credentials")
+            assert answer.status_code == 200, answer.text
+            return answer
+
+        answer = await eventually(shown)
         assert answer.headers["Cache-Control"] == "no-store"
         credentials: dict[str, Any] = answer.json()
         return credentials
@@ -204,8 +208,8 @@ async def running_service(systems: Systems, **changed: Any) -> AsyncIterator[Bui
         open_databases(settings) as pools,
         worker.build(temporal, pools, settings),
     ):
-        directory = DirectoryReads(pools.directory)
-        gateway = Gateway(temporal, "http://ui")
+        directory = DirectoryReads(pools.directory, timeout=HANGING)
+        gateway = Gateway(temporal, "http://ui", patience=HANGING, timeout=HANGING)
         clients = ClientService(gateway, directory, watch, settings.limits, Keyring.of(settings))
         async with background(watch.run), serving(create_app(clients, TOKEN)) as url, calling(url) as api:
             site = {"site_id": SITE, "name": "Thames House", "timezone": "Europe/London"}

@@ -63,7 +63,7 @@ async def test_the_newest_event_decides(place: Place, order: str, ahead: int) ->
         else:
             status, at, *delay = step
             late = delay[0] if delay else None
-            assert await place.gear.say(status, session, Event_Timestamp=begin + at, Acct_Delay_Time=late)
+            assert await place.gear.account(status, session, Event_Timestamp=begin + at, Acct_Delay_Time=late)
     assert await place.is_open(session) == expected
 
 
@@ -77,10 +77,10 @@ async def test_an_event_happened_before_it_was_sent(
     """The Stop was some minutes ago. Gear writes into Event-Timestamp when it happened, as RFC 2869 says, or when
     it sends it; then, and without one, Acct-Delay-Time says how long ago it was."""
     session, now = place.new(), int(time.time())
-    assert await place.gear.say(START, session, Event_Timestamp=now - 1800)
-    assert await place.gear.say(STOP, session, Event_Timestamp=now - 300)
+    assert await place.gear.account(START, session, Event_Timestamp=now - 1800)
+    assert await place.gear.account(STOP, session, Event_Timestamp=now - 300)
     when = None if happened is None else now + happened
-    assert await place.gear.say(INTERIM, session, Event_Timestamp=when, Acct_Delay_Time=delay)
+    assert await place.gear.account(INTERIM, session, Event_Timestamp=when, Acct_Delay_Time=delay)
     assert await place.is_open(session) == expected
 
 
@@ -110,7 +110,7 @@ async def test_gear_without_a_clock_is_understood_by_the_order_of_arrival(
             if isinstance(step, str):
                 await place.database.execute(CLOSING[step], session)
             else:
-                assert await place.gear.say(step, session)
+                assert await place.gear.account(step, session)
         overtaken = expected == OPEN or time.monotonic() - begin < OVERTAKEN
     assert await place.is_open(session) == expected
 
@@ -119,21 +119,21 @@ async def test_gear_without_a_clock_is_understood_by_the_order_of_arrival(
 async def test_a_clock_that_was_never_set_hides_no_session(place: Place, clock: int) -> None:
     session = place.new()
     for status in (START, STOP):
-        assert await place.gear.say(status, session)
-    assert await place.gear.say(START, session, Event_Timestamp=clock)
+        assert await place.gear.account(status, session)
+    assert await place.gear.account(START, session, Event_Timestamp=clock)
     assert await place.is_open(session)
-    assert await place.gear.say(INTERIM, session, Event_Timestamp=clock + 60)
+    assert await place.gear.account(INTERIM, session, Event_Timestamp=clock + 60)
     assert await place.is_open(session)
 
 
 async def test_a_clock_that_went_back_hides_no_session(place: Place) -> None:
     session, now = place.new(), int(time.time())
-    assert await place.gear.say(START, session, Event_Timestamp=now - 600)
-    assert await place.gear.say(STOP, session, Event_Timestamp=now - 300)
-    assert await place.gear.say(INTERIM, session, Event_Timestamp=now - 900)
+    assert await place.gear.account(START, session, Event_Timestamp=now - 600)
+    assert await place.gear.account(STOP, session, Event_Timestamp=now - 300)
+    assert await place.gear.account(INTERIM, session, Event_Timestamp=now - 900)
     assert await place.is_open(session)
-    assert await place.gear.say(STOP, session, Event_Timestamp=now - 890)
-    assert await place.gear.say(START, session, Event_Timestamp=now - 880)
+    assert await place.gear.account(STOP, session, Event_Timestamp=now - 890)
+    assert await place.gear.account(START, session, Event_Timestamp=now - 880)
     assert await place.is_open(session)
 
 
@@ -142,9 +142,9 @@ async def test_what_is_repeated_changes_nothing(place: Place) -> None:
     last: dict[str, Any] = {}
     for status, at in ((START, 0), (INTERIM, 300), (STOP, 600)):
         extra = {"Event-Timestamp": begin + at, "Acct-Session-Time": at, "Acct-Input-Octets": at * 10}
-        assert await place.gear.say(status, session, **extra)
+        assert await place.gear.account(status, session, **extra)
         row = dict(await place.row(session))
-        assert await place.gear.say(status, session, **extra)
+        assert await place.gear.account(status, session, **extra)
         ours = {"acctupdatetime", "acctinterval"} if status == INTERIM else set()  # when we heard of it
         again = dict(await place.row(session))
         assert {n: v for n, v in again.items() if n not in ours} == {n: v for n, v in row.items() if n not in ours}
@@ -164,7 +164,7 @@ async def test_when_a_living_session_was_heard_of_is_told_by_our_clock(place: Pl
     session, hours_ago = place.new(), int(time.time()) - 7200
     for status in (START, INTERIM):
         before = await place.database.fetchval("SELECT clock_timestamp()")
-        assert await place.gear.say(status, session, Event_Timestamp=hours_ago)
+        assert await place.gear.account(status, session, Event_Timestamp=hours_ago)
         assert (await place.row(session))["acctupdatetime"] >= before
 
 
@@ -192,25 +192,25 @@ GEAR: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 async def test_a_nas_that_starts_or_stops_has_no_session_and_others_have_theirs(
     place: Place, how: str, status: int
 ) -> None:
-    ours, others = GEAR[how]
+    ours, theirs = GEAR[how]
     session, begin = place.new(), int(time.time()) - 600
-    for gear in (ours, others):
-        assert await place.gear.say(START, session, Event_Timestamp=begin, **gear)
+    for gear in (ours, theirs):
+        assert await place.gear.account(START, session, Event_Timestamp=begin, **gear)
     later = place.new()
-    assert await place.gear.say(START, later, Event_Timestamp=begin + 200, **ours)
-    assert await place.gear.say(status, "0", Event_Timestamp=begin + 100, User_Name=None, **ours)
+    assert await place.gear.account(START, later, Event_Timestamp=begin + 200, **ours)
+    assert await place.gear.account(status, "0", Event_Timestamp=begin + 100, User_Name=None, **ours)
     sql = """SELECT nasidentifier, host(nasipaddress), acctstoptime IS NULL, acctterminatecause FROM radacct
         WHERE acctsessionid = $1 ORDER BY radacctid"""
     first, second = await place.database.fetch(sql, session)
     assert (first[2], second[2]) == (CLOSED, OPEN)
     assert first[3] == "NAS-Reboot"
     assert await place.is_open(later), "it began after that"
-    assert await place.gear.say(INTERIM, session, Event_Timestamp=begin + 90, **ours)
+    assert await place.gear.account(INTERIM, session, Event_Timestamp=begin + 90, **ours)
     assert not (await place.database.fetch(sql, session))[0][2]
-    assert await place.gear.say(START, session, Event_Timestamp=begin + 110, **ours)
+    assert await place.gear.account(START, session, Event_Timestamp=begin + 110, **ours)
     assert (await place.database.fetch(sql, session))[0][2], "its id is used again"
-    for gear in (ours, others):
-        assert await place.gear.say(OFF, "0", User_Name=None, **gear)
+    for gear in (ours, theirs):
+        assert await place.gear.account(OFF, "0", User_Name=None, **gear)
     assert not await place.database.fetch(
         "SELECT FROM radacct WHERE acctsessionid = $1 AND acctstoptime IS NULL", later
     )
@@ -222,27 +222,27 @@ async def test_a_nas_that_starts_or_stops_has_no_session_and_others_have_theirs(
 async def test_gear_on_ipv6_has_its_sessions_stored(place: Place, named: dict[str, Any]) -> None:
     gear, session = Accounting(place.gear.port, place.gear.secret, named, "::1"), place.new()
     addresses: dict[str, Any] = {"Framed-IPv6-Address": "2001:db8:1::5", "Framed-IPv6-Prefix": "2001:db8:1::/64"}
-    assert await gear.say(START, session, **addresses)
+    assert await gear.account(START, session, **addresses)
     row = await place.row(session)
     address = next((value for name, value in named.items() if "Address" in name), "::1")
     if place.kind == "stock" and "NAS-IP-Address" in named:
         address = "::1"  # its preprocess adds where a request came from
     assert str(row["nasipaddress"]) == address
     assert [str(row["framedipv6address"]), str(row["framedipv6prefix"])] == list(addresses.values())
-    assert await gear.say(INTERIM, session)
+    assert await gear.account(INTERIM, session)
     assert str((await place.row(session))["framedipv6address"]) == "2001:db8:1::5", "an Interim need not repeat it"
-    assert await gear.say(STOP, session)
+    assert await gear.account(STOP, session)
     assert not await place.is_open(session)
 
 
 async def test_octets_beyond_32_bits_are_counted(place: Place) -> None:
     session = place.new()
-    assert await place.gear.say(START, session)
+    assert await place.gear.account(START, session)
     counts = {"Acct-Input-Octets": 7, "Acct-Input-Gigawords": 3, "Acct-Output-Octets": 2**32 - 1}
-    assert await place.gear.say(INTERIM, session, **counts)
+    assert await place.gear.account(INTERIM, session, **counts)
     row = await place.row(session)
     assert (row["acctinputoctets"], row["acctoutputoctets"]) == (3 * 2**32 + 7, 2**32 - 1)
-    assert await place.gear.say(STOP, session, **{"Acct-Input-Octets": 1, "Acct-Input-Gigawords": 4})
+    assert await place.gear.account(STOP, session, **{"Acct-Input-Octets": 1, "Acct-Input-Gigawords": 4})
     row = await place.row(session)
     assert (row["acctinputoctets"], row["acctoutputoctets"]) == (4 * 2**32 + 1, 2**32 - 1)
 
@@ -252,11 +252,11 @@ async def test_one_session_under_a_name_in_two_spellings_is_one_row(place: Place
         pytest.skip("its policy acct_unique makes the key of a session")
     session = place.new()
     for status, name in ((START, "Acme"), (INTERIM, "ACME"), (STOP, "acme")):
-        assert await place.gear.say(status, session, User_Name=name)
+        assert await place.gear.account(status, session, User_Name=name)
         assert await place.rows(session) == 1
         assert await place.is_open(session) == (status != STOP)
 
 
 @pytest.mark.parametrize("status", [9, 10, 15])
 async def test_what_is_of_no_session_is_answered(place: Place, status: int) -> None:
-    assert await place.gear.say(status, place.new())
+    assert await place.gear.account(status, place.new())

@@ -71,7 +71,7 @@ RECONNECT = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usenam
 @pytest.mark.parametrize("damage", DAMAGE)
 async def test_what_is_not_stored_is_not_answered(place: Place, damage: str) -> None:
     known, new, station = place.new(), place.new(), {"Calling-Station-Id": "02:00:00:00:00:01"}
-    assert await place.gear.say(START, known)
+    assert await place.gear.account(START, known)
     how = [part.format(reconnect=RECONNECT) for part in DAMAGE[damage]]
     requests = [
         place.gear.request(START, new, **station),
@@ -94,7 +94,7 @@ async def test_what_is_not_stored_is_not_answered(place: Place, damage: str) -> 
 @pytest.mark.parametrize("lock", ["SELECT FROM radacct WHERE acctsessionid = $1 FOR UPDATE", "LOCK TABLE radacct"])
 async def test_what_waits_for_a_lock_is_not_answered_before_it_is_stored(place: Place, lock: str) -> None:
     session = place.new()
-    assert await place.gear.say(START, session)
+    assert await place.gear.account(START, session)
     request = place.gear.request(STOP, session)
     other = await asyncpg.connect(place.dsn)
     try:

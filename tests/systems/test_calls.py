@@ -27,8 +27,8 @@ async def lenient(systems: Systems) -> AsyncIterator[Building]:
 
 async def tenant(building: Building, *protected: bool) -> str:
     """A client with one line, or with one for each that is said to be protected or not."""
-    wanted = protected or (False,)
-    return await building.create(type="virtual", lines=[{"number": number(), "protected": p} for p in wanted])
+    protections = protected or (False,)
+    return await building.create(type="virtual", lines=[{"number": number(), "protected": p} for p in protections])
 
 
 async def evidence(building: Building, client_id: str) -> dict[str, dict[str, Any]]:
@@ -43,7 +43,7 @@ async def evidence(building: Building, client_id: str) -> dict[str, dict[str, An
     return found | {"": {"method": row["method"], "kind": row["kind"]}}
 
 
-async def shows(building: Building, path: str, words: str) -> None:
+async def wait_for_text(building: Building, path: str, words: str) -> None:
     """Until the API shows these words there."""
 
     async def found() -> bool:
@@ -59,7 +59,7 @@ async def test_a_call_in_progress_ends_at_suspension(building: Building, as_call
         caller, callee = (ours, theirs) if as_caller else (theirs, ours)
         call = await caller.dial(callee.username)
         assert call.code == 200
-        await building.tell(acme, "suspend")
+        await building.command(acme, "suspend")
         await wait_ended(call, caller, callee)
         assert await theirs.register() == 200
     found = await evidence(building, acme)
@@ -76,7 +76,7 @@ async def test_calls_of_others_go_on(building: Building) -> None:
     acme, one, two = await tenant(building), await tenant(building), await tenant(building)
     async with building.phones(one, two) as (ours, theirs):
         call = await ours.dial(theirs.username)
-        await building.tell(acme, "suspend")
+        await building.command(acme, "suspend")
         assert await ours.hang_up(call) == 200
         assert ours.ended == []
 
@@ -86,7 +86,7 @@ async def test_whom_a_call_is_for_is_what_was_dialled_not_what_the_telephone_say
     async with building.phones(acme, other) as (ours, theirs):
         call = await theirs.dial(ours.username, to="somebody-else")
         assert call.code == 200
-        await building.tell(acme, "suspend")
+        await building.command(acme, "suspend")
         await wait_ended(call, theirs, ours)
 
 
@@ -98,7 +98,7 @@ async def test_a_call_that_rings_at_suspension_ends_when_it_is_answered(building
         await eventually(lambda: ours.rang)
         answer = await building.api.post(f"/clients/{acme}/suspend", json={})
         assert answer.status_code in (200, 202)
-        await shows(building, f"/clients/{acme}", "a call from before still rings")
+        await wait_for_text(building, f"/clients/{acme}", "a call from before still rings")
         ours.take()
         call = await dialled
         assert call.code == 200
@@ -109,7 +109,7 @@ async def test_calls_finish_where_settings_say_so_and_the_evidence_counts_them(l
     acme, other = await tenant(lenient), await tenant(lenient)
     async with lenient.phones(acme, other) as (ours, theirs):
         call = await ours.dial(theirs.username)
-        assert (await lenient.tell(acme, "suspend"))["provisioning"] == "settled"
+        assert (await lenient.command(acme, "suspend"))["provisioning"] == "settled"
         assert (await evidence(lenient, acme))[f"+{ours.username}"]["seen"]["calls"] == "1"
         await lenient.rounds(TELEPHONY)
         assert "alive" not in (await lenient.api.get(f"/clients/{acme}/history")).text, "a call that may finish is not"
@@ -130,7 +130,7 @@ async def test_a_protected_line_keeps_its_call_and_its_registration_through_a_su
             assert await phone.register() == 200
         call = await lift.dial(theirs.username)
         assert call.code == 200
-        await building.tell(acme, "suspend")
+        await building.command(acme, "suspend")
         assert await clients.register() == REFUSED
         assert await lift.hang_up(call) == 200
         assert lift.ended == []
@@ -150,7 +150,7 @@ async def test_a_telephone_that_registers_by_a_second_way_is_found_switched_off_
         assert await phone.register() == 200
         registrations = "SELECT to_jsonb(l)::text AS row FROM location l WHERE username = $1"
         [registration] = await fetch(lenient.databases["kamailio"], registrations, phone.username)
-        await lenient.tell(acme, "suspend")
+        await lenient.command(acme, "suspend")
         by_another = "INSERT INTO location SELECT (jsonb_populate_record(NULL::location, $1::text::jsonb)).*"
         await fetch(lenient.databases["kamailio"], by_another, registration["row"])
         await eventually(lambda: fetch(lenient.databases["kamailio"], registrations, phone.username), equal=[])

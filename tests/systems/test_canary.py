@@ -55,7 +55,7 @@ class Station:
     reads: DirectoryDatabase
     http: httpx2.AsyncClient
 
-    async def shows(self, state: str, stage: str = "") -> CanaryState:
+    async def wait_for_state(self, state: str, stage: str = "") -> CanaryState:
         found = await eventually(lambda: self._state_of(state, stage))
         assert found is not None
         return found
@@ -262,13 +262,13 @@ FAULTS: dict[str, tuple[str, Fault]] = {
 @pytest.mark.parametrize("name", FAULTS)
 async def test_red_names_the_stage_that_fails_and_green_comes_back(station: Station, name: str) -> None:
     stage, fault = FAULTS[name]
-    await station.shows("green")
+    await station.wait_for_state("green")
     async with fault(station):
         before = await station.rounds()
-        red = await station.shows("red", stage)
+        red = await station.wait_for_state("red", stage)
         assert (await station.named(stage, before) or red.rounds) - before <= MOST
         assert not red.system or red.system == ("internet" if "radius" in name else "telephony")
-    await station.shows("green")
+    await station.wait_for_state("green")
 
 
 OF_THE_DIRECTORY: dict[str, Fault] = {
@@ -283,19 +283,19 @@ async def test_a_directory_that_is_away_is_said_at_once_and_written_down_when_it
     station: Station, name: str
 ) -> None:
     """Nothing can be read of it meanwhile, so the API says so itself, and the worker's log does."""
-    before = await station.shows("green")
+    before = await station.wait_for_state("green")
 
-    async def said() -> bool:
+    async def refused_and_logged() -> bool:
         answer = await station.http.get("/systems")
         assert (answer.status_code, answer.json()["title"]) == (503, "Directory away"), answer.text
-        return count_told(station) > lines
+        return count_logged(station) > lines
 
-    lines = count_told(station)
+    lines = count_logged(station)
     async with OF_THE_DIRECTORY[name](station):
-        await eventually(said)
+        await eventually(refused_and_logged)
 
     async def written_down() -> bool:
-        after = await station.shows("green")
+        after = await station.wait_for_state("green")
         return (after.failed_stage, after.failures > before.failures) == ("directory", True)
 
     async def answered() -> bool:
@@ -306,7 +306,7 @@ async def test_a_directory_that_is_away_is_said_at_once_and_written_down_when_it
     await eventually(answered)
 
 
-def count_told(station: Station) -> int:
+def count_logged(station: Station) -> int:
     """How often the worker's log said that a canary is red because of the directory."""
     lines = station.worker.log.read_text(encoding="utf-8").splitlines()
     return sum('"canary_red"' in line and '"directory"' in line for line in lines)

@@ -172,7 +172,9 @@ def never_wrong(samples: Samples, before: int, after: int, decided: float, prove
 
 
 async def view_of(site: Site, client_id: str) -> dict[str, object]:
-    view: dict[str, object] = (await site.building.api.get(f"/clients/{client_id}")).json()
+    answer = await site.building.api.get(f"/clients/{client_id}")
+    assert answer.status_code == 200, answer.text
+    view: dict[str, object] = answer.json()
     return view
 
 
@@ -185,21 +187,23 @@ async def test_a_fault_while_switching_ends_proven_and_nobody_ever_sees_what_was
     building, acme = site.building, await tenant(site.building)
     phone_before, phone_after, login_before, login_after = OK, NOT_IN_SERVICE, ACCEPT, REJECT
     if not off:
-        await building.tell(acme, "suspend")
+        await building.command(acme, "suspend")
         phone_before, phone_after, login_before, login_after = NOT_IN_SERVICE, OK, REJECT, ACCEPT
     radius = (await building.credentials(acme))["radius"]
-    ask: Callable[[], Awaitable[int]] = partial(logged_in, building, radius["username"], radius["password"])
+    log_in: Callable[[], Awaitable[int]] = partial(logged_in, building, radius["username"], radius["password"])
     async with (
         await building.phone(acme) as phone,
         sampling("telephone", partial(registered, phone)) as calls,
-        sampling("router", ask) as logins,
+        sampling("router", log_in) as logins,
     ):
 
         async def felt() -> bool:
             """The fault is there while the client is switched, and telephone and router have asked meanwhile."""
             systems = (await view_of(site, acme))["systems"]
             assert isinstance(systems, list)
-            samples_since = min(sum(sample.asked > decided for sample in samples.taken) for samples in (calls, logins))
+            samples_since = min(
+                sum(sample.sent_at > decided for sample in samples.taken) for samples in (calls, logins)
+            )
             lost = [proxy for proxy in (site.telephony_proxy, site.internet_proxy) if proxy.mode is Mode.LOSE_ANSWERS]
             return systems[system]["state"] != "settled" and samples_since >= 3 and (bool(lost) or "commit" not in name)
 
@@ -208,7 +212,7 @@ async def test_a_fault_while_switching_ends_proven_and_nobody_ever_sees_what_was
 
         async with fault(site):
             decided = calls.now()
-            answer = await building.api.post(f"/clients/{acme}/{'suspend' if off else 'unsuspend'}", json={})
+            answer = await building.post(f"/clients/{acme}/{'suspend' if off else 'unsuspend'}", wait=0)
             assert answer.status_code == 202, answer.text
             await eventually(felt)
         await eventually(settled)
@@ -221,16 +225,16 @@ async def test_a_conversion_to_virtual_is_never_noticed_by_a_telephone(site: Sit
     building = site.building
     acme, friend = await tenant(building), await tenant(building)
     radius = (await building.credentials(acme))["radius"]
-    ask: Callable[[], Awaitable[int]] = partial(logged_in, building, radius["username"], radius["password"])
+    log_in: Callable[[], Awaitable[int]] = partial(logged_in, building, radius["username"], radius["password"])
     async with await building.phone(acme) as phone, await building.phone(friend) as caller:
         assert await phone.register() == await caller.register() == OK
         async with (
             sampling("telephone", phone.register) as registrations,
             sampling("caller", partial(caller.call, phone.username)) as incoming,
-            sampling("router", ask) as logins,
+            sampling("router", log_in) as logins,
         ):
             decided = logins.now()
-            await building.tell(acme, "convert", to="virtual")
+            await building.command(acme, "convert", to="virtual")
             proven = logins.now()
     assert {sample.code for sample in registrations.taken} == {OK}
     assert {sample.code for sample in incoming.taken} == {OK}

@@ -69,10 +69,10 @@ class ManInTheMiddle:
     forge: Callable[[int, list[tuple[int, bytes]]], Answer]
     right: bool = True
     seen: int = 0
-    _asked: bytes = b""
+    _request: bytes = b""
 
     def hears(self, request: bytes) -> tuple[bytes, ...]:
-        self._asked = request
+        self._request = request
         return (request,)
 
     def answers(self, answer: bytes) -> tuple[bytes, ...]:
@@ -84,7 +84,7 @@ class ManInTheMiddle:
         code, attributes = self.forge(answer[0], attributes)
         body = b"".join(bytes((kind, len(value) + 2)) + value for kind, value in attributes)
         head = bytes((code, answer[1])) + (20 + len(body)).to_bytes(2, "big")
-        vector = hashlib.md5(head + self._asked[4:20] + body + self.secret, usedforsecurity=False).digest()
+        vector = hashlib.md5(head + self._request[4:20] + body + self.secret, usedforsecurity=False).digest()
         return (head + (vector if self.right else secrets.token_bytes(16)) + body,)
 
 
@@ -111,10 +111,12 @@ async def in_the_middle(
         yield man, RadiusProbe("127.0.0.1", relay.port, systems.secret.encode(), seconds)
 
 
-async def heard(man: ManInTheMiddle, probe: RadiusProbe, name: str, replies: dict[str, str] | None) -> ProbeAnswer:
+async def forged_login(
+    man: ManInTheMiddle, probe: RadiusProbe, name: str, replies: dict[str, str] | None
+) -> ProbeAnswer:
     """What a login comes to that he had an answer to."""
     while True:
-        answer = await probe.ask(name, PASSWORD, replies)
+        answer = await probe.log_in(name, PASSWORD, replies)
         if man.seen:
             return answer
 
@@ -125,21 +127,21 @@ async def heard(man: ManInTheMiddle, probe: RadiusProbe, name: str, replies: dic
 async def test_what_he_forges_is_no_evidence(systems: Systems, account: tuple[str, bool], forge: Any) -> None:
     name, on = account
     async with in_the_middle(systems, forge) as (man, probe):
-        answer = await heard(man, probe, name, {} if on else None)
+        answer = await forged_login(man, probe, name, {} if on else None)
     assert (answer.proof, answer.admitted) == (Proof.NOT_PROVEN, None)
 
 
 async def test_an_answer_with_a_wrong_authenticator_is_no_evidence(systems: Systems, account: tuple[str, bool]) -> None:
     name, on = account
     async with in_the_middle(systems, as_it_is, right=False) as (man, probe):
-        answer = await heard(man, probe, name, {} if on else None)
+        answer = await forged_login(man, probe, name, {} if on else None)
     assert (answer.proof, answer.admitted) == (Proof.NOT_PROVEN, None)
 
 
 async def test_what_he_leaves_as_it_is_proves_what_it_says(systems: Systems, account: tuple[str, bool]) -> None:
     name, on = account
     async with in_the_middle(systems, as_it_is, seconds=HANGING) as (_, probe):
-        answer = await probe.ask(name, PASSWORD, {} if on else None)
+        answer = await probe.log_in(name, PASSWORD, {} if on else None)
     assert (answer.proof, answer.admitted) == (Proof.PROVEN, on)
 
 

@@ -71,7 +71,7 @@ class Rig:
     async def session(self, kind: str, **attributes: Any) -> str:
         """A session that is accounted for; it began when the account had its secret and its plan long since."""
         name = f"{kind}-{self.account}"
-        assert await self.accounting.say(START, name, User_Name=self.account, **attributes)
+        assert await self.accounting.account(START, name, User_Name=self.account, **attributes)
         sql = "UPDATE connect_fence SET changed_at = '2025-01-01' WHERE client_id = $1 AND isfinite(changed_at)"
         await fetch(self.dsn, sql, self.account)
         return name
@@ -180,23 +180,23 @@ class Forger:
     code: int
     right: bool = True
     signature: str = "none"
-    asked: bytes = b""
-    heard: list[bytes] = field(default_factory=list)
+    request: bytes = b""
+    received: list[bytes] = field(default_factory=list)
 
     def hears(self, request: bytes) -> tuple[bytes, ...]:
-        self.asked = request
+        self.request = request
         return (request,)
 
     def answers(self, answer: bytes) -> tuple[bytes, ...]:
-        self.heard.append(answer)
+        self.received.append(answer)
         return (self.forged(),)
 
     def forged(self) -> bytes:
         body = b"" if self.code in (ACK, COA_ACK) else bytes((101, 6)) + (503).to_bytes(4, "big")
         if self.signature == "wrong":
             body += bytes((SIGNATURE, 18)) + secrets.token_bytes(16)
-        head = bytes((self.code, self.asked[1])) + (20 + len(body)).to_bytes(2, "big")
-        vector = hashlib.md5(head + self.asked[4:20] + body + self.secret, usedforsecurity=False).digest()
+        head = bytes((self.code, self.request[1])) + (20 + len(body)).to_bytes(2, "big")
+        vector = hashlib.md5(head + self.request[4:20] + body + self.secret, usedforsecurity=False).digest()
         return head + (vector if self.right else secrets.token_bytes(16)) + body
 
 
@@ -233,7 +233,7 @@ async def test_what_he_forges_is_no_evidence(systems: Systems, gear: GearRadius,
         forger = Forger(systems.secret.encode(), code, **how)
         async with in_the_middle(systems, gear, signs=True) as (relay, fleet):
             relay.request, relay.answer = forger.hears, forger.answers
-            while not forger.heard:
+            while not forger.received:
                 outcomes = await outcomes_of(fleet)
         return outcomes
 
@@ -251,7 +251,7 @@ async def test_what_is_wrong_is_no_evidence_of_gear_that_need_not_sign_either(
         forger = Forger(systems.secret.encode(), code, **how)
         async with in_the_middle(systems, gear, signs=False) as (relay, fleet):
             relay.request, relay.answer = forger.hears, forger.answers
-            while not forger.heard:
+            while not forger.received:
                 ended, changed = await outcomes_of(fleet)
         assert (ended.proof, changed.gone) == (Proof.NOT_PROVEN, False)
 
@@ -270,15 +270,15 @@ async def test_a_signature_that_belongs_to_no_request_counts_as_none(systems: Sy
 async def test_an_answer_of_an_earlier_exchange_is_no_evidence(systems: Systems, gear: GearRadius) -> None:
     """Neither that to another session's end, nor that to the same session's, under the number of the new request."""
     async with in_the_middle(systems, gear, signs=False) as (relay, fleet):
-        real, heard, number = list[bytes](), list[bytes](), bytearray(1)
+        real, received, number = list[bytes](), list[bytes](), bytearray(1)
 
         def noted(answer: bytes) -> tuple[bytes, ...]:
             real.append(answer)
             return (answer,)
 
         relay.answer = noted
-        others, fleet.seconds = replace(SESSION, key="o", session="other"), PATIENTLY
-        ended, changed = await outcomes_of(fleet, others)
+        other_session, fleet.seconds = replace(SESSION, key="o", session="other"), PATIENTLY
+        ended, changed = await outcomes_of(fleet, other_session)
         assert ended.gone
         assert changed.gone
         assert {answer[0] for answer in real} == {ACK, COA_ACK}
@@ -288,31 +288,31 @@ async def test_an_answer_of_an_earlier_exchange_is_no_evidence(systems: Systems,
             return (request,)
 
         def replayed(answer: bytes) -> tuple[bytes, ...]:
-            heard.append(answer)
+            received.append(answer)
             return (*real, *(answer[:1] + bytes(number) + answer[2:] for answer in real))
 
         relay.request, relay.answer, fleet.seconds = remembered, replayed, SHORTLY
-        for session in (others, SESSION):
-            heard.clear()
-            while not heard:
+        for session in (other_session, SESSION):
+            received.clear()
+            while not received:
                 ended, changed = await outcomes_of(fleet, session)
             assert (ended.proof, ended.how, changed.gone) == (Proof.NOT_PROVEN, "", False)
 
 
 async def test_an_answer_from_another_port_is_no_evidence(systems: Systems, gear: GearRadius) -> None:
     """It is the right one, but for where it comes from."""
-    heard = list[int]()
+    received = list[int]()
     async with in_the_middle(systems, gear, signs=False) as (relay, fleet):
         with socket.socket(type=socket.SOCK_DGRAM) as elsewhere:
             elsewhere.bind(("127.0.0.1", 0))
 
             def diverted(answer: bytes) -> tuple[bytes, ...]:
-                heard.append(answer[0])
+                received.append(answer[0])
                 for client in relay.clients:
                     elsewhere.sendto(answer, client)
                 return ()
 
             relay.answer = diverted
-            while not {ACK, COA_ACK} <= {*heard}:
+            while not {ACK, COA_ACK} <= {*received}:
                 ended, changed = await outcomes_of(fleet, replace(SESSION, session="s"))
     assert (ended.proof, changed.gone) == (Proof.NOT_PROVEN, False)

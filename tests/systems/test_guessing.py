@@ -99,9 +99,9 @@ async def test_who_tries_many_numbers_is_cut_and_telephones_behind_the_same_addr
     async with at(known, "127.0.0.22") as known, at(new, "127.0.0.22") as new:
         assert await known.register() == 200
         codes, repeated = [], 0
-        others = [f"4416329680{n:03}" for n in range(OF_ALL + 20)]
-        await lines(ours, *others)
-        for username in others:
+        usernames = [f"4416329680{n:03}" for n in range(OF_ALL + 20)]
+        await lines(ours, *usernames)
+        for username in usernames:
             async with Phone(username, "guessed", DOMAIN, known.proxy, address="127.0.0.22") as guesser:
                 codes.append(await guesser.register())
                 repeated += guesser.repeated
@@ -117,13 +117,21 @@ async def test_sipvicious_tells_no_line_that_there_is_from_one_that_there_is_not
     ours: Building, fresh: Systems, method: str
 ) -> None:
     there = int((await ours.phone(await tenant(ours))).username)
-    asked = [*range(there - 4, there + 5)]
+    extensions = [*range(there - 4, there + 5)]
     async with sipvicious(
-        "svwar", fresh.kamailio, "--force", "-m", method, "-e", f"{asked[0]}-{asked[-1]}", "--maximumtime", "2"
+        "svwar",
+        fresh.kamailio,
+        "--force",
+        "-m",
+        method,
+        "-e",
+        f"{extensions[0]}-{extensions[-1]}",
+        "--maximumtime",
+        "2",
     ) as program:
         output, log = await program.communicate()
     found = dict(re.findall(r"^\| (\d+) +\| (\w+) +\|$", output.decode(), re.MULTILINE))
-    assert found.keys() in (set(), {f"{number}" for number in asked}), output.decode()
+    assert found.keys() in (set(), {f"{number}" for number in extensions}), output.decode()
     assert len(set(found.values())) <= 1, output.decode()
     if method == "REGISTER":  # it saw that a line that is nobody's is asked for a password, too
         assert b"svwar will probably not work" in log, log.decode()
@@ -139,12 +147,12 @@ async def test_sipvicious_guesses_no_password_and_a_telephone_goes_on_meanwhile(
         assert await real.register() == 200
         async with sipvicious("svcrack", fresh.kamailio, "-u", real.username, "-d", str(words)) as program:
             assert program.stderr
-            said = b""
-            while b"unknown response" not in said:  # it is refused; it would wait, and stop
+            output = b""
+            while b"unknown response" not in output:  # it is refused; it would wait, and stop
                 line = await program.stderr.readline()
-                assert line, said.decode()
-                said += line
-        assert real.password.encode() not in said
+                assert line, output.decode()
+                output += line
+        assert real.password.encode() not in output
         assert await real.register() == 200
         assert await other.register() == 200
         assert await real.call(other.username) == 200
@@ -191,10 +199,10 @@ async def test_nobody_uses_up_the_guesses_of_an_address_that_is_not_theirs(ours:
     victim = await ours.phone(await tenant(ours))
     uri, line = f"sip:{DOMAIN}", f"<sip:{victim.username}@{DOMAIN}>"
     async with at(victim, "127.0.0.24") as attacker, at(victim, "127.0.0.25", "guessed") as forged:
-        challenge = (await attacker._ask("REGISTER", uri, line, "key", "tag", [])).headers
+        challenge = (await attacker._request("REGISTER", uri, line, "key", "tag", [])).headers
         for _ in range(2 * OF_ONE):
             answer = forged._login("REGISTER", uri, challenge)
-            assert (await forged._ask("REGISTER", uri, line, "key", "tag", [answer])).code == CHALLENGE
+            assert (await forged._request("REGISTER", uri, line, "key", "tag", [answer])).code == CHALLENGE
     async with at(victim, "127.0.0.25") as victim:
         assert await victim.register() == 200
 
@@ -253,7 +261,7 @@ class Accounts:
         request["User-Password"] = request.PwCrypt(password)
         return request
 
-    async def ask(self, account: str, password: str, device: str = "aa-bb") -> int:
+    async def log_in(self, account: str, password: str, device: str = "aa-bb") -> int:
         """What is said to a login from this device."""
         answer = await exchange(self.request(account, password, device), "127.0.0.1", self.port, HANGING, signed=True)
         return int(answer.code)
@@ -280,26 +288,26 @@ async def test_two_hundred_guesses_at_an_account_are_a_few_and_lock_out_no_other
 
 async def guess_two_hundred_times(accounts: Accounts, account: str) -> None:
     await accounts.add(account)
-    assert await accounts.ask(account, "wrong") == AccessReject
+    assert await accounts.log_in(account, "wrong") == AccessReject
     gate = asyncio.Semaphore(50)
 
     async def guess(number: int) -> int:
         async with gate:
-            return await accounts.ask(account, f"guess {number}")
+            return await accounts.log_in(account, f"guess {number}")
 
     assert set(await asyncio.gather(*map(guess, range(200)))) == {AccessReject}
     assert await accounts.count_noted(account) == OF_ONE
-    assert await accounts.ask(account, "right") == AccessReject, "no guess says whether it was right"
-    assert await accounts.ask(account, "right", "cc-dd") == AccessAccept
-    assert await accounts.ask("next-door", "right") == AccessAccept
+    assert await accounts.log_in(account, "right") == AccessReject, "no guess says whether it was right"
+    assert await accounts.log_in(account, "right", "cc-dd") == AccessAccept
+    assert await accounts.log_in("next-door", "right") == AccessAccept
 
 
 async def test_a_right_password_forgets_the_wrong_ones_before_it(accounts: Accounts) -> None:
     await accounts.add("forgetful")
     for _ in range(3):
-        codes = await asyncio.gather(*(accounts.ask("forgetful", "wrong") for _ in range(5)))
+        codes = await asyncio.gather(*(accounts.log_in("forgetful", "wrong") for _ in range(5)))
         assert set(codes) == {AccessReject}
-        assert await accounts.ask("forgetful", "right") == AccessAccept
+        assert await accounts.log_in("forgetful", "right") == AccessAccept
 
 
 @pytest.mark.parametrize("chap", [False, True], ids=["PAP", "CHAP"])
@@ -326,10 +334,10 @@ async def test_a_login_that_is_not_signed_is_not_answered(accounts: Accounts, ch
 
 
 async def test_a_router_that_is_there_before_its_account_logs_in_as_soon_as_it_is(accounts: Accounts) -> None:
-    codes = await asyncio.gather(*(accounts.ask("early", "right") for _ in range(30)))
+    codes = await asyncio.gather(*(accounts.log_in("early", "right") for _ in range(30)))
     assert set(codes) == {AccessReject}
     await accounts.add("early")
-    assert await accounts.ask("early", "right") == AccessAccept
+    assert await accounts.log_in("early", "right") == AccessAccept
 
 
 async def test_who_is_switched_off_is_told_so_at_once_and_counts_as_no_guess(

@@ -36,14 +36,15 @@ ALTER TABLE radacct DISABLE ROW LEVEL SECURITY"""
 class Case:
     """``before`` the suspension somebody does this to the database, and the NAS has these ``moods``, or does this.
     ``word`` is in what Connect says of it while it is not settled; none: it is settled at once. ``mend``: what the
-    remedy does. ``login``: another name that a login may use. ``heard``: accounting goes on hearing of the session."""
+    remedy does. ``login``: another name that a login may use. ``accounted``: accounting goes on hearing of the session.
+    """
 
     before: str = ""
     word: str = ""
     mend: str = ""
     login: str = "{}"
     moods: tuple[tuple[str, Any], ...] = ()
-    heard: bool = False
+    accounted: bool = False
     gear: Callable[[Nas, str], Awaitable[None]] | None = None
 
 
@@ -84,9 +85,11 @@ CASES = {
     "accounted with a realm": Case(gear=named("{}@isp.example")),
     "accounted with a realm before it": Case(gear=named("isp/{}")),
     "gear that wants the time": Case(moods=(("wary", True),)),
-    "gear that does not find it": Case(moods=(("refuses", SESSION_NOT_FOUND),), word="does not find it", heard=True),
+    "gear that does not find it": Case(
+        moods=(("refuses", SESSION_NOT_FOUND),), word="does not find it", accounted=True
+    ),
     "gear that knows it by another name": Case(
-        moods=(("knows", {"User-Name": "somebody"}),), word="does not find it", heard=True
+        moods=(("knows", {"User-Name": "somebody"}),), word="does not find it", accounted=True
     ),
     "gear that refuses": Case(moods=(("refuses", NOT_REMOVABLE),), word="Session Context Not Removable"),
     "gear that is silent": Case(moods=(("mute", True),), word="did not answer"),
@@ -139,8 +142,8 @@ async def test_what_is_alive_is_never_settled_and_what_is_not_is(network: Networ
             logins = [await network.building.router.log_in(name, word) for word in (password, acme)]
             return session in nas.sessions or any(login.accepted for login in logins)
 
-        async def said() -> bool:
-            if case.heard:
+        async def as_expected() -> bool:
+            if case.accounted:
                 nas.secret, mood = secret, nas.secret
                 await nas.account(session, acme, INTERIM)
                 nas.secret = mood
@@ -148,8 +151,8 @@ async def test_what_is_alive_is_never_settled_and_what_is_not_is(network: Networ
             assert not (system["state"] == "settled" and await alive()), "settled, and alive"
             return case.word in system["last_error"] if case.word else system["state"] == "settled"
 
-        await network.ask(acme, "suspend")
-        await eventually(said, every=0.1, why=f"{case.word!r} in what it says")
+        await network.send_command(acme, "suspend")
+        await eventually(as_expected, every=0.1, why=f"{case.word!r} in what it says")
         for mood, value in usual.items():
             setattr(nas, mood, value)
         if not case.word:

@@ -24,14 +24,14 @@ def login_of(username: str, header: str, realm: str) -> str:
     return f"{header}: Digest {answer}"
 
 
-async def said_to(phone: Phone, method: str, line: str, *before: str, after: tuple[str, ...] = ()) -> int:
+async def final_code(phone: Phone, method: str, line: str, *before: str, after: tuple[str, ...] = ()) -> int:
     """The last word on a request in the name of ``line``, with the telephone's own login among others."""
     async with replace(phone, username=line) as other:
         uri, to, key, tag = f"sip:{DOMAIN}", f"<sip:{line}@{DOMAIN}>", other._key, "tag"
-        challenge = await other._ask(method, uri, to, key, tag, [])
+        challenge = await other._request(method, uri, to, key, tag, [])
         assert challenge.code in CHALLENGES
         own = phone._login(method, uri, challenge.headers)
-        return (await other._ask(method, uri, to, key, tag, [*before, own, *after])).code
+        return (await other._request(method, uri, to, key, tag, [*before, own, *after])).code
 
 
 @pytest.mark.parametrize(
@@ -44,19 +44,19 @@ async def test_nobody_registers_another_number_by_a_second_login(
     ours, victim = await lines(building)
     second = login_of(victim.username, header, realm)
     headers = ((second,), ()) if first else ((), (second,))
-    assert await said_to(ours, "REGISTER", victim.username, *headers[0], after=headers[1]) == TWO_LOGINS
-    assert await said_to(ours, "REGISTER", victim.username) == REFUSED
-    assert await said_to(ours, "REGISTER", ours.username) == 200
+    assert await final_code(ours, "REGISTER", victim.username, *headers[0], after=headers[1]) == TWO_LOGINS
+    assert await final_code(ours, "REGISTER", victim.username) == REFUSED
+    assert await final_code(ours, "REGISTER", ours.username) == 200
 
 
 @pytest.mark.parametrize("realm", ["other", DOMAIN])
 async def test_nobody_calls_in_the_name_of_another_number_by_a_second_login(building: Building, realm: str) -> None:
     ours, victim = await lines(building)
     second = login_of(victim.username, "Proxy-Authorization", realm)
-    assert await said_to(ours, "INVITE", victim.username, second) == TWO_LOGINS
-    assert await said_to(ours, "INVITE", victim.username) == REFUSED
+    assert await final_code(ours, "INVITE", victim.username, second) == TWO_LOGINS
+    assert await final_code(ours, "INVITE", victim.username) == REFUSED
     registrar = login_of(victim.username, "Authorization", realm)
-    assert await said_to(ours, "INVITE", victim.username, registrar) == REFUSED
+    assert await final_code(ours, "INVITE", victim.username, registrar) == REFUSED
 
 
 @pytest.mark.parametrize("method", ["MESSAGE", "REFER", "INFO", "NOTIFY", "OPTIONS"])

@@ -48,7 +48,7 @@ async def test_a_session_whose_row_a_clean_up_job_closed_has_the_new_rates(netwo
     async with gear(network) as nas:
         assert await nas.log_in(acme, password, "s1") == OLD
         await network.execute(f"{CLEAN_UP} AND username = $2", cause, acme)
-        await network.building.tell(acme, "services", internet=NEW)
+        await network.building.command(acme, "services", internet=NEW)
         assert nas.plans == {"s1": {RATES: "10M/50M"}}
         nas.sessions.clear()
 
@@ -60,7 +60,7 @@ async def test_a_session_whose_start_never_comes_is_found_by_its_interim_a_minut
     acme, _ = await tenant(network)
     async with gear(network) as nas:
         nas.sessions["s1"] = acme
-        await network.building.tell(acme, "services", internet=NEW)
+        await network.building.command(acme, "services", internet=NEW)
         ago = "UPDATE connect_fence SET changed_at = changed_at - interval '1 minute' WHERE subject = $1"
         await network.execute(f"{ago} AND isfinite(changed_at)", f"rates:{acme}")
         await nas.account("s1", acme, INTERIM)
@@ -76,7 +76,7 @@ async def test_a_session_whose_start_comes_after_the_proof_is_found_told_once_an
     async with gear(network) as nas:
         nas.sessions["late"] = acme
         began = int(time.time())
-        await network.building.tell(acme, "services", internet=NEW)
+        await network.building.command(acme, "services", internet=NEW)
         assert nas.plans == {}
         await nas.account("late", acme, START, Event_Timestamp=began)
         await eventually(lambda: nas.plans == {"late": {RATES: "10M/50M"}})
@@ -92,9 +92,9 @@ async def test_a_session_that_outlived_its_suspension_has_the_rates_with_which_i
     async with gear(network) as nas:
         assert await nas.log_in(acme, password, "s1") == OLD
         nas.mute = True
-        await network.ask(acme, "suspend")
-        await network.ask(acme, "services", internet=NEW)
-        await network.ask(acme, "unsuspend", source="all")
+        await network.send_command(acme, "suspend")
+        await network.send_command(acme, "services", internet=NEW)
+        await network.send_command(acme, "unsuspend", source="all")
         nas.mute = False
         await eventually(lambda: network.settled(acme))
         assert nas.plans == {"s1": {RATES: "10M/50M"}} or nas.sessions == {}

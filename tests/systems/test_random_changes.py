@@ -10,7 +10,7 @@ import asyncio
 import json
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence, Set
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -200,13 +200,21 @@ async def find_what_is_accounted_for_late(world: World) -> None:
         nas.behind = True
         for session in [*nas.living]:
             nas.end(session)
-    await eventually(lambda: online <= {life.account for nas in world.outdoors.gear for life in nas.living.values()})
+    await eventually(partial(all_online, world, online))
     for client_id in online:
         await world.building.post(f"/clients/{client_id}/suspend", source="late")
     await eventually(partial(all_settled, world), every=0.2)
     for nas in world.outdoors.gear:
         nas.behind = False
     await eventually(partial(nothing_lives, world), every=0.2)
+
+
+def all_online(world: World, accounts: Set[str]) -> bool:
+    """Whether each of these accounts has a session."""
+    living = {life.account for nas in world.outdoors.gear for life in nas.living.values()}
+    offline = [it for it in world.tenants if it.client_id in accounts - living]
+    assert not offline, [(it.client_id, it.last_login, [life.lasted for life in it.lives][-2:]) for it in offline]
+    return True
 
 
 async def clients(world: World) -> list[dict[str, Any]]:

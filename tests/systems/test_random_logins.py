@@ -124,8 +124,8 @@ async def answers(client: ClientAsync, cases: Sequence[Case]) -> dict[tuple[str,
     found = dict[tuple[str, str], bool]()
     open_, answered = [(it.name, kind) for it in cases for kind in LOGINS], True
     while open_ and answered:
-        said = await asyncio.gather(*(log_in(client, name, **LOGINS[kind]) for name, kind in open_))
-        news = {login: it for login, it in zip(open_, said, strict=True) if it is not None}
+        results = await asyncio.gather(*(log_in(client, name, **LOGINS[kind]) for name, kind in open_))
+        news = {login: it for login, it in zip(open_, results, strict=True) if it is not None}
         found, open_, answered = found | news, [login for login in open_ if login not in news], bool(news)
     return found
 

@@ -77,12 +77,12 @@ async def test_a_registration_in_memory_ends_with_the_line(systems: Systems, tmp
         async with building.phones(acme, other) as (ours, theirs):
             await fetch(building.databases["kamailio"], "DELETE FROM location WHERE username = $1", ours.username)
             assert await theirs.call(ours.username) == 200, "the table is not where this server looks"
-            await building.tell(acme, "suspend")
+            await building.command(acme, "suspend")
             assert await registrations(systems, building, ours.username) == 0
             assert await registrations(systems, building, theirs.username) == 1
             assert await theirs.call(ours.username) == UNKNOWN
             assert await ours.register() == REFUSED
-            await building.tell(acme, "unsuspend")
+            await building.command(acme, "unsuspend")
             assert await theirs.call(ours.username) == AWAY
             assert await ours.register() == 200
             assert await theirs.call(ours.username) == 200
@@ -92,7 +92,7 @@ async def test_a_new_secret_ends_a_registration_in_memory(systems: Systems, tmp_
     async with service(systems, tmp_path, {"db_mode": 1}) as building:
         acme, other = await tenant(building), await tenant(building)
         async with building.phones(acme, other) as (old, theirs):
-            await building.tell(acme, "rotate-credentials")
+            await building.command(acme, "rotate-credentials")
             assert await theirs.call(old.username) == AWAY
             async with await building.phone(acme) as new:
                 assert await new.register() == 200
@@ -149,7 +149,7 @@ async def test_a_call_that_outlives_its_server_ends_at_suspension(
             await eventually(lambda: confirmed(building, call))
             await killed_and_started(building.kamailio)
             assert await caller.hold(call) == 200, "it goes on"
-            await building.tell(acme, "suspend")
+            await building.command(acme, "suspend")
 
             await wait_ended(call, caller, callee)
 
@@ -221,11 +221,11 @@ async def test_the_stock_schema_works_once_it_is_prepared(systems: Systems, tmp_
         acme, other = await tenant(building), await tenant(building)
         async with building.phones(acme, other) as (ours, theirs):
             for _ in range(2):
-                await building.tell(acme, "suspend")
+                await building.command(acme, "suspend")
                 assert await ours.register() == REFUSED
                 assert await ours.call(theirs.username) == REFUSED
                 assert await theirs.call(ours.username) == UNKNOWN
-                await building.tell(acme, "unsuspend")
+                await building.command(acme, "unsuspend")
                 assert await theirs.call(ours.username) == AWAY
                 assert await ours.register() == 200
                 assert await theirs.call(ours.username) == 200

@@ -41,11 +41,11 @@ async def network(systems: Systems) -> AsyncIterator[Network]:
 
 async def test_an_open_session_ends_at_suspension_and_no_login_comes_off_from_then_on(network: Network) -> None:
     acme, password = await network.tenant()
-    other, others = await network.tenant()
+    other, other_password = await network.tenant()
     async with network.nas() as nas:
         assert await nas.log_in(acme, password, "ours") == ADMITTED
-        assert await nas.log_in(other, others, "theirs") == ADMITTED
-        await network.building.tell(acme, "suspend")
+        assert await nas.log_in(other, other_password, "theirs") == ADMITTED
+        await network.building.command(acme, "suspend")
         assert {*nas.disconnects} == {"ours"}
         assert nas.sessions == {"theirs": other}
         router = network.building.router
@@ -65,10 +65,10 @@ async def test_an_open_session_ends_at_suspension_and_no_login_comes_off_from_th
             "radcheck, radreply, groups and radacct, read back on another connection, "
             "sessions ended with Disconnect-Requests, a login of our own"
         )
-        await network.building.tell(acme, "unsuspend")
+        await network.building.command(acme, "unsuspend")
         assert await router.log_in(acme, password, chap=True) == ADMITTED
         assert (await network.evidence(acme))["seen"]["probe"] == "Access-Accept"
-        await network.building.tell(other, "decommission")
+        await network.building.command(other, "decommission")
         await eventually(lambda: not nas.sessions)
 
 
@@ -79,7 +79,7 @@ async def test_a_nas_that_is_silent_leaves_it_not_proven_then_a_person_is_told_a
     async with network.nas() as nas:
         assert await nas.log_in(acme, password, "s1") == ADMITTED
         nas.mute = True
-        await network.ask(acme, "suspend")
+        await network.send_command(acme, "suspend")
 
         async def state() -> Any:
             return (await network.internet(acme))["state"]
@@ -98,7 +98,7 @@ async def test_a_nas_with_another_secret_is_silent(network: Network) -> None:
     async with network.nas() as nas:
         assert await nas.log_in(acme, password, "s1") == ADMITTED
         nas.secret, right = "another", nas.secret
-        await network.ask(acme, "suspend")
+        await network.send_command(acme, "suspend")
 
         async def unknown() -> bool:
             return "did not answer" in (await network.internet(acme))["last_error"]
@@ -120,7 +120,7 @@ async def test_a_session_that_its_nas_does_not_know_is_gone_though_its_row_stays
             WHERE username = $1""",
             acme,
         )
-        await network.building.tell(acme, "suspend")
+        await network.building.command(acme, "suspend")
         assert (await network.evidence(acme))["seen"]["disowned"] == "1 not found"
         assert (acme, "stale") in await network.open_sessions(acme)
         await network.rounds()
@@ -134,13 +134,13 @@ async def test_a_nas_that_refuses_needs_a_person_at_once(network: Network) -> No
     async with network.nas() as nas:
         assert await nas.log_in(acme, password, "s1") == ADMITTED
         nas.refuses = NOT_REMOVABLE
-        await network.ask(acme, "suspend")
+        await network.send_command(acme, "suspend")
 
-        async def told() -> bool:
+        async def reported() -> bool:
             system = await network.internet(acme)
             return system["state"] == "attention" and "Session Context Not Removable" in system["last_error"]
 
-        await eventually(told)
+        await eventually(reported)
         nas.refuses = 0
         await eventually(lambda: network.settled(acme))
         assert nas.sessions == {}
@@ -151,28 +151,28 @@ async def test_not_found_is_not_believed_while_accounting_hears_of_the_session(n
     async with network.nas() as nas:
         assert await nas.log_in(acme, password, "s1") == ADMITTED
         nas.refuses = SESSION_NOT_FOUND
-        await network.ask(acme, "suspend")
+        await network.send_command(acme, "suspend")
 
-        async def told() -> bool:
+        async def reported() -> bool:
             await nas.account("s1", acme, INTERIM)
             return "does not find it (Error-Cause 503)" in (await network.internet(acme))["last_error"]
 
-        await eventually(told, every=0.2)
+        await eventually(reported, every=0.2)
         assert not await network.settled(acme)
         await nas.account("s1", acme, STOP)
         await eventually(lambda: network.settled(acme))
 
 
-@pytest.mark.parametrize("heard", [START, INTERIM], ids=["its Start", "an Interim"])
+@pytest.mark.parametrize("status", [START, INTERIM], ids=["its Start", "an Interim"])
 async def test_a_session_that_was_accepted_before_and_is_heard_of_afterwards_is_ended_within_a_round_and_told_once(
-    network: Network, heard: int
+    network: Network, status: int
 ) -> None:
     acme, password = await network.tenant()
     async with network.nas() as nas:
         assert await nas.log_in(acme, password, "s1") == ADMITTED
-        await network.building.tell(acme, "suspend")
+        await network.building.command(acme, "suspend")
         nas.sessions["late"] = acme
-        await nas.account("late", acme, heard)
+        await nas.account("late", acme, status)
         await eventually(lambda: not nas.sessions)
         assert {*nas.disconnects} == {"s1", "late"}
         await eventually(lambda: network.settled(acme))
@@ -188,7 +188,7 @@ async def test_an_interim_ten_minutes_later_of_a_session_whose_row_stayed_open_i
         assert await nas.log_in(acme, password, "s1") == ADMITTED
         nas.sessions.clear()  # another part of it says that it does not know the session
         await grow_old(network, acme)  # nothing was heard of it for longer than an Interim interval: that is believed
-        await network.building.tell(acme, "suspend")
+        await network.building.command(acme, "suspend")
         await ten_minutes_pass(network, acme)
         nas.sessions["s1"] = acme
         await nas.account("s1", acme, INTERIM)
@@ -220,15 +220,15 @@ async def test_an_account_that_comes_alive_after_its_client_was_closed_is_ended_
     acme, password = await network.tenant()
     async with network.nas() as nas:
         assert await nas.log_in(acme, password, "s1") == ADMITTED
-        await network.building.tell(acme, "decommission")
+        await network.building.command(acme, "decommission")
         nas.sessions["late"] = acme
         await nas.account("late", acme, START)
         await eventually(lambda: not nas.sessions)
 
-        async def told() -> list[str]:
+        async def reported() -> list[str]:
             return await network.lines_with(acme, "alive")
 
-        (text,) = await eventually(told)
+        (text,) = await eventually(reported)
         assert text.startswith("Internet access found alive again, and ended: ")
 
 
@@ -237,7 +237,7 @@ async def test_a_nas_that_acknowledges_and_lets_live_is_found_out(network: Netwo
     async with network.nas() as nas:
         assert await nas.log_in(acme, password, "s1") == ADMITTED
         nas.undead = True
-        await network.ask(acme, "suspend")
+        await network.send_command(acme, "suspend")
 
         async def found_out() -> bool:
             await nas.account("s1", acme, INTERIM)
@@ -251,7 +251,7 @@ async def test_a_nas_that_acknowledges_and_lets_live_is_found_out(network: Netwo
 
 async def test_every_status_is_the_same_for_pap_and_chap(network: Network) -> None:
     acme, password = await network.tenant(activation="manual")
-    router, tell = network.building.router, network.building.tell
+    router = network.building.router
     for command, login in (
         ("", REJECTED),
         ("activate", ADMITTED),
@@ -260,7 +260,7 @@ async def test_every_status_is_the_same_for_pap_and_chap(network: Network) -> No
         ("decommission", REJECTED),
     ):
         if command:
-            await tell(acme, command)
+            await network.building.command(acme, command)
         for chap in (False, True):
             assert await router.log_in(acme, password, chap=chap) == login, (command, chap)
 
@@ -276,7 +276,7 @@ async def test_rotating_ends_the_session_and_only_the_new_password_logs_in(netwo
     acme, old = await network.tenant()
     async with network.nas() as nas:
         assert await nas.log_in(acme, old, "s1") == ADMITTED
-        await network.building.tell(acme, "rotate-credentials")
+        await network.building.command(acme, "rotate-credentials")
         assert nas.sessions == {}
         new = (await network.building.credentials(acme))["radius"]["password"]
         for chap in (False, True):
@@ -302,7 +302,7 @@ async def test_radclient_gets_what_our_own_router_gets(network: Network, way: st
     assert answer.startswith("Access-Accept")
     assert 'Mikrotik-Rate-Limit = "20M/100M"' in answer
     assert 'Tunnel-Private-Group-Id:1 = "110"' in answer
-    await network.building.tell(acme, "suspend")
+    await network.building.command(acme, "suspend")
     status, answer = await radclient()
     assert status == 1
     assert answer.startswith("Access-Reject")
@@ -334,9 +334,9 @@ async def test_the_stock_schema_works_once_it_is_prepared(systems: Systems, tmp_
             acme, password = await network.tenant()
             for _ in range(2):
                 assert await nas.log_in(acme, password) == ADMITTED
-                await network.building.tell(acme, "suspend")
+                await network.building.command(acme, "suspend")
                 assert nas.sessions == {}
                 assert await network.building.router.log_in(acme, password) == REJECTED
-                await network.building.tell(acme, "unsuspend")
+                await network.building.command(acme, "unsuspend")
     finally:
         daemon.stop()

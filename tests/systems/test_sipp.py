@@ -90,7 +90,7 @@ async def test_sipp_gets_what_every_status_promises(building: Building, sipp: st
         await ours.registers(NO_SUCH_LINE)
         await caller.is_refused(line.username, UNKNOWN)
         # Active
-        await building.tell(acme, "activate")
+        await building.command(acme, "activate")
         await caller.is_refused(line.username, AWAY)
         await ours.registers(200)
         await ours.calls(theirs.username)
@@ -100,16 +100,16 @@ async def test_sipp_gets_what_every_status_promises(building: Building, sipp: st
             await caller.calls(line.username)
             assert phone.rang == [theirs.username]
         # Suspended
-        await building.tell(acme, "suspend")
+        await building.command(acme, "suspend")
         await ours.registers(REFUSED)
         await ours.is_refused(theirs.username, REFUSED)
         await caller.is_refused(line.username, UNKNOWN)
         # Active again
-        await building.tell(acme, "unsuspend")
+        await building.command(acme, "unsuspend")
         await caller.is_refused(line.username, AWAY)
         await ours.registers(200)
         # Decommissioned
-        await building.tell(acme, "decommission")
+        await building.command(acme, "decommission")
         await ours.registers(REFUSED)
         await ours.is_refused(theirs.username, REFUSED)
         await caller.is_refused(line.username, UNKNOWN)

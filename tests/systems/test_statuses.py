@@ -92,19 +92,19 @@ async def test_every_status_is_what_the_servers_do(building: Building, neighbour
         # New: the systems do not know it
         assert await its.served() == NEVER_IN_SERVICE
         # Active: in service, and nobody has registered yet
-        await building.tell(acme, "activate")
+        await building.command(acme, "activate")
         assert await its.theirs.call(its.ours.username) == AWAY
         assert await its.served() == IN_SERVICE
         # Suspended: the telephone was registered, and is not any more
-        await building.tell(acme, "suspend", source="billing", reason="unpaid")
+        await building.command(acme, "suspend", source="billing", reason="unpaid")
         assert await its.theirs.call(its.ours.username) == UNKNOWN
         assert await its.served() == CEASED
         # Active again, but for the registration
-        await building.tell(acme, "unsuspend", source="billing")
+        await building.command(acme, "unsuspend", source="billing")
         assert await its.theirs.call(its.ours.username) == AWAY
         assert await its.served() == IN_SERVICE
         # Decommissioned
-        await building.tell(acme, "decommission")
+        await building.command(acme, "decommission")
         assert await its.theirs.call(its.ours.username) == UNKNOWN
         assert await its.served() == CEASED
         assert its.theirs.rang == [its.ours.username] * 2
@@ -118,19 +118,19 @@ async def test_a_new_client_with_a_hold_is_suspended_when_it_is_activated_and_no
     acme = await tenant(building, activation="manual")
     async with premises(building, acme, neighbour) as its:
         async with sampling("telephone", its.ours.register) as registrations, sampling("router", its.admitted) as tried:
-            assert (await building.tell(acme, "suspend", source="billing"))["status"] == "new"
-            assert (await building.tell(acme, "activate"))["status"] == "suspended"
+            assert (await building.command(acme, "suspend", source="billing"))["status"] == "new"
+            assert (await building.command(acme, "activate"))["status"] == "suspended"
         assert {sample.code for sample in registrations.taken} == {NO_SUCH_LINE}
         assert {sample.code for sample in tried.taken} == {False}
         assert await its.served() == NEVER_IN_SERVICE
-        await building.tell(acme, "unsuspend", source="billing")
+        await building.command(acme, "unsuspend", source="billing")
         assert await its.served() == IN_SERVICE
 
 
 async def test_a_new_client_that_is_decommissioned_was_never_in_service(building: Building, neighbour: str) -> None:
     acme = await tenant(building, activation="manual")
     async with premises(building, acme, neighbour) as its:
-        assert (await building.tell(acme, "decommission"))["status"] == "decommissioned"
+        assert (await building.command(acme, "decommission"))["status"] == "decommissioned"
         assert await its.served() == NEVER_IN_SERVICE
 
 
@@ -138,9 +138,9 @@ async def test_a_suspended_client_that_is_decommissioned_stays_off(building: Bui
     acme = await tenant(building)
     async with premises(building, acme, neighbour) as its:
         assert await its.served() == IN_SERVICE
-        await building.tell(acme, "suspend", source="billing")
+        await building.command(acme, "suspend", source="billing")
         async with sampling("telephone", its.ours.register) as registrations, sampling("router", its.admitted) as tried:
-            assert (await building.tell(acme, "decommission"))["status"] == "decommissioned"
+            assert (await building.command(acme, "decommission"))["status"] == "decommissioned"
         assert {sample.code for sample in registrations.taken} == {REFUSED}
         assert {sample.code for sample in tried.taken} == {False}
         assert await its.served() == CEASED
@@ -176,7 +176,7 @@ async def test_a_conversion_to_residential_keeps_the_telephone_and_brings_the_in
         assert await its.served() == replace(IN_SERVICE, pap=REJECTED, chap=REJECTED)
         async with sampling("telephone", its.ours.register) as registrations:
             moved = [{**line, "office": "3.12"}]
-            await building.tell(acme, "convert", to="residential", lines=moved, internet=INTERNET)
+            await building.command(acme, "convert", to="residential", lines=moved, internet=INTERNET)
         assert {sample.code for sample in registrations.taken} == {200}
     async with premises(building, acme, neighbour) as its:
         assert await its.served() == IN_SERVICE
@@ -185,19 +185,19 @@ async def test_a_conversion_to_residential_keeps_the_telephone_and_brings_the_in
 async def test_a_line_and_the_internet_that_are_given_up_end_and_the_other_line_goes_on(
     building: Building, neighbour: str
 ) -> None:
-    kept, given_up = ({"number": number(), "office": "3.12"} for _ in range(2))
-    acme = await building.create(lines=[given_up, kept], internet=INTERNET)
+    left, removed = ({"number": number(), "office": "3.12"} for _ in range(2))
+    acme = await building.create(lines=[removed, left], internet=INTERNET)
     async with premises(building, acme, neighbour) as its, await building.phone(acme, 1) as other:
         assert await its.served() == IN_SERVICE
         assert await other.register() == 200
-        view = await building.tell(acme, "services", remove_lines=[given_up["number"]], internet="none")
+        view = await building.command(acme, "services", remove_lines=[removed["number"]], internet="none")
         assert view["status"] == "active"
         assert await its.theirs.call(other.username) == 200
         assert await its.served() == CEASED
         assert await other.register() == 200
         assert await other.call(its.theirs.username) == 200
     only = await building.credentials(acme)
-    assert ([login["number"] for login in only["sip"]], only["radius"]) == ([kept["number"]], None)
+    assert ([login["number"] for login in only["sip"]], only["radius"]) == ([left["number"]], None)
 
 
 async def test_a_conversion_to_virtual_keeps_the_telephone_and_ends_the_internet(building: Building) -> None:
@@ -206,7 +206,7 @@ async def test_a_conversion_to_virtual_keeps_the_telephone_and_ends_the_internet
     async with await building.phone(acme) as phone:
         assert await phone.register() == 200
         assert await building.log_in(acme) == ADMITTED
-        await building.tell(acme, "convert", to="virtual")
+        await building.command(acme, "convert", to="virtual")
         assert await phone.register() == 200
         assert (await building.credentials(acme))["radius"] is None
         assert await building.router.log_in(radius["username"], radius["password"]) == REJECTED
@@ -214,7 +214,7 @@ async def test_a_conversion_to_virtual_keeps_the_telephone_and_ends_the_internet
 
 async def test_a_change_of_rates_counts_at_the_next_login(building: Building) -> None:
     acme = await tenant(building)
-    await building.tell(acme, "services", internet={"down_mbps": 500, "up_mbps": 100, "vlan": 7})
+    await building.command(acme, "services", internet={"down_mbps": 500, "up_mbps": 100, "vlan": 7})
     assert await building.log_in(acme) == admitted(500, 100, 7)
 
 
@@ -223,7 +223,7 @@ async def test_a_number_let_again_does_not_know_the_old_password(building: Build
     before = await building.create(type="virtual", name="Before", lines=[line])
     async with await building.phone(before) as old:
         assert await old.register() == 200
-        await building.tell(before, "services", remove_lines=[line["number"]])
+        await building.command(before, "services", remove_lines=[line["number"]])
         after = await building.create(type="virtual", name="After", lines=[line])
         async with await building.phone(after) as new:
             assert await old.register() == NO_SUCH_LINE

@@ -45,7 +45,7 @@ async def test_forty_suspensions_amid_a_storm_of_logins_leave_no_session_alive(n
         async with background(*routers):
             await eventually(lambda: sum(len(nas.sessions) for nas in gear) >= CLIENTS)
             accounts = [account for account, _ in clients]
-            await side_by_side([network.ask(account, "suspend") for account in accounts])
+            await side_by_side([network.send_command(account, "suspend") for account in accounts])
             for account in accounts:
                 await eventually(partial(network.settled, account))
                 before = rejected[account]
@@ -72,7 +72,7 @@ async def suspended_during_a_login(network: Network) -> bool:
         await slow.execute("BEGIN; LOCK TABLE radpostauth IN EXCLUSIVE MODE")
         login = asyncio.create_task(nas.log_in(acme, password, "late"))
         await eventually(lambda: held_up(slow))
-        await network.ask(acme, "suspend")
+        await network.send_command(acme, "suspend")
         await eventually(lambda: slow.fetch("SELECT FROM radcheck WHERE username = $1 AND value = 'Reject'", acme))
         await slow.execute("ROLLBACK")
         assert (await login).accepted

@@ -175,16 +175,20 @@ def test_the_secrets_of_the_daemons_are_in_files_for_their_accounts_alone(system
         re.search(r"//\w+:(.+)@", server.dsn(*it))
         for it in (("kamailio", "sip_daemon"), ("radius", "radius_daemon"), ("postgres", "postgres"))
     ]
-    kept = [systems.secret, systems.rpc_secret, *(found[1] for found in passwords if found and found[1] != "secret")]
+    hidden = [systems.secret, systems.rpc_secret, *(found[1] for found in passwords if found and found[1] != "secret")]
     for daemon in systems.daemons:
         assert daemon.process
         texts = [(f"/proc/{pid}/environ", f"/proc/{pid}/cmdline") for pid in family(daemon)]
         assert texts
         assert not [
-            (path, it) for pair in texts for path in pair for it in kept if it in Path(path).read_text(encoding="utf-8")
+            (path, it)
+            for pair in texts
+            for path in pair
+            for it in hidden
+            if it in Path(path).read_text(encoding="utf-8")
         ]
         assert "PASSWORD" not in "".join(Path(path).read_text(encoding="utf-8") for path, _ in texts)
-        assert not any(it in daemon.log.read_text(encoding="utf-8") for it in kept)
+        assert not any(it in daemon.log.read_text(encoding="utf-8") for it in hidden)
         assert daemon.folder
         mine = {path.name: path.stat() for path in daemon.folder.iterdir() if path.suffix != ".pid"}
         assert {stat.st_mode & 0o777 for stat in mine.values()} == {0o600}

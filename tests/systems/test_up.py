@@ -85,7 +85,7 @@ async def test_a_softphone_registers_and_both_daemons_come_back(terminal: Termin
             telephony = await eventually(settled)
         assert telephony["method"].endswith("asked of 1 Kamailio by JSON-RPC; a REGISTER without Contact")
         assert await phone.register() == 403
-        await nobody_is_shown(terminal, secret, terminal.data / "kamailio-rpc-secret")
+        await not_disclosed(terminal, secret, terminal.data / "kamailio-rpc-secret")
     router = Router(radius, secret.read_text(encoding="utf-8").strip())
     assert await router.log_in("acme", "virtual clients have no account") == REJECTED
     async with terminal.api() as api:
@@ -162,7 +162,7 @@ def environ(pid: int) -> str:
     return Path(f"/proc/{pid}/environ").read_text(encoding="utf-8", errors="replace")
 
 
-async def nobody_is_shown(terminal: Terminal, *secrets: Path) -> None:
+async def not_disclosed(terminal: Terminal, *secrets: Path) -> None:
     """What lets its holder ask FreeRADIUS or Kamailio is in private files, and in nothing that others may see."""
     async with terminal.api() as api:
         answers = [(await api.get(path)).text for path in ("/clients/acme", "/clients/acme/timeline", "/systems")]

@@ -100,7 +100,7 @@ async def test_a_directory_that_is_away_delays_no_switch_and_hears_everything_af
     service.directory.faults.down = False
     await service.command(handle, "unsuspend", source="all")
     settled = await service.settled(handle)
-    assert service.directory.shown[settled.client_id].view.status == "active"
+    assert service.directory.published[settled.client_id].view.status == "active"
     history = service.directory.texts_of(settled.client_id)
     assert [text for text in history if "billing" in text]
     assert [text for text in history if "security" in text]
@@ -197,7 +197,7 @@ async def test_a_workflow_that_is_reset_decides_above_what_its_systems_have_obey
     view = await service.settled(current)
     assert view.status == "suspended"
     assert not any(service.telephony.lines.values())
-    assert service.directory.shown[view.client_id].view.status == "suspended"
+    assert service.directory.published[view.client_id].view.status == "suspended"
 
 
 async def test_a_bug_in_taking_a_report_stops_the_client_visibly_and_is_done_again_by_the_fix(

@@ -19,7 +19,7 @@ async def test_a_blank_billing_ref_is_generated_and_shown(service: Service) -> N
     handle = await service.start()
     view = await service.settled(handle)
     assert view.billing_ref == "C000001"
-    assert service.directory.shown[view.client_id].view.billing_ref == "C000001"
+    assert service.directory.published[view.client_id].view.billing_ref == "C000001"
 
 
 async def test_a_client_whose_number_is_taken_is_turned_away_and_its_id_can_be_used_again(service: Service) -> None:

@@ -68,7 +68,7 @@ async def test_a_plan_that_names_a_day_moves_with_the_rules_at_a_renewal_and_say
     assert (plan.at, plan.day, plan.zone, plan.zone_rules) == (AFTER, LAST, CASABLANCA, "2026f")
     assert plan.local_time == "2199-04-01 00:00 Africa/Casablanca"
     assert texts(service, handle).count(MOVED) == 1
-    published = service.directory.shown[plan_owner(handle)].view.planned
+    published = service.directory.published[plan_owner(handle)].view.planned
     assert [(plan.at, plan.zone_rules) for plan in published] == [(AFTER, "2026f")]
     described = await service.latest(handle).describe()
     assert described.typed_search_attributes[NEXT_CHANGE_AT] == AFTER
@@ -89,7 +89,7 @@ async def test_rules_that_move_nothing_are_shown_and_not_told(service: Service, 
     await renew(service, handle)
     (plan,) = (await service.view(service.latest(handle))).planned
     assert (plan.at, plan.zone_rules) == (BEFORE, "2025c")
-    assert service.directory.shown[plan_owner(handle)].view.planned == [plan], "the directory shows the same"
+    assert service.directory.published[plan_owner(handle)].view.planned == [plan], "the directory shows the same"
     assert texts(service, handle)[: len(lines)] == lines
     assert not [line for line in texts(service, handle) if "zone rules" in line]
 

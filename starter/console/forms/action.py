@@ -108,9 +108,8 @@ class ActionForm:
         """The lines that get an office, or the rows for lines to add."""
         match self.kind:
             case Kind.CONVERT if self.client.type is ClientType.VIRTUAL:
-                others = self.form.text(EVERY_OFFICE)
-                rows = office_rows(self.form, self._lines_to_place)
-                return [replace(row, office=row.office or others) for row in rows]
+                rows, office = office_rows(self.form, self._lines_to_place), self.form.text(EVERY_OFFICE)
+                return [replace(row, office=row.office or office) for row in rows]
             case Kind.CHANGE_SERVICES:
                 return [row.dialled_in(self.country) for row in filled_rows(self.form)]
             case _:
@@ -156,18 +155,18 @@ class ActionForm:
         return [*known.items(), *([(typed, "")] if typed and not named else [])]
 
     @property
-    def carried(self) -> list[tuple[str, str]]:
+    def previewed_fields(self) -> list[tuple[str, str]]:
         """What the form that confirms carries: exactly what was previewed."""
         fields = {"action": self.kind.value, WHEN: self.moment.when, **self.moment.read(FormErrors())}
         if self.kind in (Kind.SUSPEND, Kind.UNSUSPEND):
             fields["source"] = self.source
-        others = [(name, value) for name, value in self.form.multi_items() if value]
+        filled = [(name, value) for name, value in self.form.multi_items() if value]
         if self.form.text(EVERY_LINE):  # all those that were there
-            others = [(name, value) for name, value in others if name not in (EVERY_LINE, REMOVED)]
-            others += [(REMOVED, number) for number in self._numbers]
+            filled = [(name, value) for name, value in filled if name not in (EVERY_LINE, REMOVED)]
+            filled += [(REMOVED, number) for number in self._numbers]
         left_out = OF_ONE_PAGE | fields.keys()
-        kept = [(name, value) for name, value in others if name not in left_out and not FINDER.fullmatch(name)]
-        return [*fields.items(), *kept]
+        rest = [(name, value) for name, value in filled if name not in left_out and not FINDER.fullmatch(name)]
+        return [*fields.items(), *rest]
 
     def message(self, by: str, command_id: str, errors: FormErrors) -> AnyMessage | None:
         """The command; None when there cannot be such a one yet, which the errors say."""
@@ -212,8 +211,8 @@ class ActionForm:
 
     def _offices(self, errors: FormErrors) -> dict[str, Any]:
         """Offices for every line, offices without one, and internet access."""
-        if others := self.form.text(EVERY_OFFICE):
-            errors.meet(EVERY_OFFICE, check_office, others)
+        if office := self.form.text(EVERY_OFFICE):
+            errors.meet(EVERY_OFFICE, check_office, office)
             if EVERY_OFFICE in errors.wrong:  # once, not beside each line
                 return {}
         placed = read_lines(self.rows, ClientType.RESIDENTIAL, errors)

@@ -52,8 +52,8 @@ class BoundForm:
     @classmethod
     def beside(cls, form: Form, order: Sequence[str]) -> "BoundForm | None":
         """The other form of the page, which somebody has begun to fill in; None if nobody has."""
-        carried = parse_qsl(form.text(BESIDE), keep_blank_values=True)
-        return replace(cls.of(Form.of(carried), order, sent=False), typed=True) if carried else None
+        fields = parse_qsl(form.text(BESIDE), keep_blank_values=True)
+        return replace(cls.of(Form.of(fields), order, sent=False), typed=True) if fields else None
 
     @classmethod
     def of(cls, form: Form, order: Sequence[str], *, sent: bool) -> "BoundForm":

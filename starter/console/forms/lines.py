@@ -7,7 +7,7 @@ from itertools import count
 from typing import Any
 
 from starter.console.forms.errors import BY_MODEL, FormErrors
-from starter.console.parts import SHOWN, Part, part_of_rows
+from starter.console.parts import PART_SIZE, Part, part_of_rows
 from starter.console.rendering import Form
 from starter.contract.bodies import LineGiven
 from starter.directory.console import ConsoleReads
@@ -48,8 +48,10 @@ class LineRow:
         office, protected = form.text(row.name("office")), bool(form.text(row.name("protected")))
         if not (line := form.text(row.name("line"))):
             return cls(place, form.text(row.name("number")), office, protected)
-        number, kept, where, *_ = [*line.split(" ", 2), "", ""]
-        return cls(place, number, office, protected, (where, kept == "protected"), bool(form.text(row.name("remove"))))
+        number, protection, where, *_ = [*line.split(" ", 2), "", ""]
+        return cls(
+            place, number, office, protected, (where, protection == "protected"), bool(form.text(row.name("remove")))
+        )
 
     def name(self, field: str) -> str:
         """What a field of the row is called: ``number``, ``office``, ``protected``, ``remove``, ``line``."""
@@ -84,7 +86,7 @@ class LineRow:
         return self.removed or self.unwanted
 
     @property
-    def carried(self) -> str:
+    def initial(self) -> str:
         """A client's line as the form carries it, to know later what it was."""
         office, protected = self.was or ("", False)
         return f"{self.number} {'protected' if protected else 'plain'} {office}".strip()
@@ -94,7 +96,7 @@ class LineRow:
         """What the row says, for a form that carries it without showing it: nothing of a line that stays as it is."""
         if self.was is not None and not (self.changed or self.goes):
             return
-        number = (self.name("number"), self.number) if self.was is None else (self.name("line"), self.carried)
+        number = (self.name("number"), self.number) if self.was is None else (self.name("line"), self.initial)
         ticks = [(self.name("protected"), self.protected), (self.name("remove"), self.removed)]
         yield from (number, (self.name("office"), self.office))
         yield from ((name, "yes") for name, ticked in ticks if ticked)
@@ -139,7 +141,7 @@ def with_unsent(rows: Sequence[LineRow], lines: Sequence[LineView]) -> list[Line
 
 
 def part_of_lines(
-    rows: Sequence[LineRow], form: Form, errors: FormErrors, name: str = LINES, size: int = SHOWN
+    rows: Sequence[LineRow], form: Form, errors: FormErrors, name: str = LINES, size: int = PART_SIZE
 ) -> Part[LineRow]:
     """The rows that a page shows, without those for new lines that are empty. What is wrong comes first, once the form
     was sent; a few new lines, or the one that is being typed in, are shown with every part."""

@@ -18,9 +18,9 @@ async def hint_lookalikes(
     """Say of each field with an office that another client is in it, and of the name that a former one had it."""
     typed = [(field, office) for field, office in offices if office]
     found = await clients.directory.lookalikes(client_id, site, [office for _, office in typed], name)
-    let = {office.casefold(): others for office, others in found.offices.items()}
+    let = {office.casefold(): tenants for office, tenants in found.offices.items()}
     for field, office in typed:
-        if (others := let.get(office.casefold())) and field not in errors.wrong:
-            errors.hint(field, f"It is the office of {others}, too. Is that meant?", "caution")
+        if (tenants := let.get(office.casefold())) and field not in errors.wrong:
+            errors.hint(field, f"It is the office of {tenants}, too. Is that meant?", "caution")
     if found.former and "name" not in errors.wrong:
         errors.hint("name", f"A former client of the site has this name: {found.former}.", "caution")

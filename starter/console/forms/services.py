@@ -20,7 +20,7 @@ from workflows.domain.systems import System
 from workflows.wire.views import ServiceView
 
 SERVICES = "services"
-SHOWN = 20  # rows of a part: settings are long
+SERVICES_PER_PART = 20  # rows of a part: settings are long
 REMOVED = "remove-service"  # of Edit status, which names each by kind:name
 FILLED = re.compile(r"(?:service|settings|had)-(\d{1,4})")
 IN_BUILDING = "A virtual client has no {}: it is in the building. Leave it out"
@@ -117,7 +117,7 @@ def part_of_services(rows: Sequence[ServiceRow], form: Form, errors: FormErrors)
         lambda row: (str(row), row.settings),
         wrong=lambda row: errors.sent and bool({*order_of_services([row])} & errors.wrong.keys()),
         typed=lambda row: errors.typing in order_of_services([row]),
-        size=SHOWN,
+        size=SERVICES_PER_PART,
     )
 
 
@@ -156,21 +156,21 @@ def read_services(
         if not row.service:
             errors.miss(row.name("service"), "The name is missing. Give it, or empty the row")
             continue
-        contracted = _read(row, errors)
-        if contracted is None:
+        entry = _read(row, errors)
+        if entry is None:
             continue
         if str(row) in seen:
             errors.refuse(row.field, f"{row} is given twice. Give each service once", finished=True)
         seen.add(str(row))
         try:
-            [service] = catalogue.services([contracted], row.field)
+            [service] = catalogue.services([entry], row.field)
             service.service()
         except InvalidField as invalid:
             errors.refuse(row.field, f"{invalid.why}. {invalid.remedy}")
             continue
         if service.in_building and type_ is ClientType.VIRTUAL:
             errors.refuse(row.field, IN_BUILDING.format(catalogue.phrase(row.kind)))
-        services.append(contracted)
+        services.append(entry)
     return services
 
 

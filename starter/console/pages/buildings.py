@@ -103,7 +103,7 @@ def _new_page(request: Request, bound: BoundForm) -> Response:
 
 
 async def _edit_page(request: Request, clients: ClientService, site: Site, bound: BoundForm) -> Response:
-    form = bound.form.opened(_fields_of(site)) if not bound.form.carried else bound.form
+    form = bound.form.opened(_fields_of(site)) if not bound.form.initial else bound.form
     history = await clients.directory.site_history(site.site_id)
     content = {"site": site, "form": form, "errors": bound.errors, "history": history}
     return page(request, "site.html", bound.status, **content, **_choices())

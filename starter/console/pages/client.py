@@ -8,7 +8,7 @@ from fastapi.responses import Response
 from starter.console.forms.action import reschedule
 from starter.console.pages.erasing import erased_page
 from starter.console.pages.status import why_not
-from starter.console.parts import SHOWN
+from starter.console.parts import PART_SIZE
 from starter.console.rendering import page, page_router, reads_of
 from starter.console.switched import FOLDED_BEYOND, needs_last_seen, rows_of
 from starter.console.timeline import timeline_of
@@ -43,8 +43,8 @@ async def show_client(request: Request, clients: Clients, client_id: str) -> Res
         why_not=why_not(client),
         switched=rows_of(client.systems, seen),
         folded_beyond=FOLDED_BEYOND,
-        shown=SHOWN,
-        most_rows=max(FOLDED_BEYOND, SHOWN // max(len(client.systems), 1)),
+        shown=PART_SIZE,
+        most_rows=max(FOLDED_BEYOND, PART_SIZE // max(len(client.systems), 1)),
         history=latest,
         notes=notes,
         timeline=timeline_of(client, changes, datetime.now(UTC)),

@@ -21,7 +21,7 @@ from starter.console.rendering import (
     safe_path,
     session_of,
 )
-from starter.contract.callers import OTHERS, Role, is_anothers
+from starter.contract.callers import RESERVED_PREFIXES, Role, is_anothers
 from starter.web.dependencies import callers_of
 from starter.web.guesses import sender_of
 from starter.web.openid import OpenId
@@ -29,8 +29,8 @@ from starter.web.openid import OpenId
 OPERATOR = "operator"
 UNSEEN_IN_NAME = "Your name has characters that cannot be seen. They are left out below: look at it, and sign in again."
 ANOTHERS_NAME = (
-    f"Names that begin with {' or '.join(OTHERS)} are given to who signs in at a provider, or to workflows. Give your "
-    "own name."
+    f"Names that begin with {' or '.join(RESERVED_PREFIXES)} are given to who signs in at a provider, or to workflows. "
+    "Give your own name."
 )
 
 log = structlog.get_logger(__name__)

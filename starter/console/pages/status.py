@@ -17,7 +17,7 @@ from starter.console.forms.internet import CHOICES
 from starter.console.forms.lines import LINES, REMOVED, part_of_lines, place_of
 from starter.console.forms.moment import NOW, WHEN
 from starter.console.forms.services import choices, part_of_services
-from starter.console.parts import SHOWN, part_of
+from starter.console.parts import PART_SIZE, part_of
 from starter.console.rendering import Form, caller_of, page, page_router, redirect
 from starter.console.switched import FOLDED_BEYOND
 from starter.errors import NotDecided
@@ -35,7 +35,7 @@ OVERTAKEN = (
 NOT_THE_NAME = "That is not the client's name. Type it exactly as it is written above."
 
 STATUS = "/clients/{client_id}/status"
-SHOWN_NEW = 20  # new lines, which the form that confirms has, too
+NEW_LINES_PER_PART = 20  # new lines, which the form that confirms has, too
 
 status_pages = page_router()
 
@@ -132,14 +132,16 @@ def _parts_shown(action: ActionForm | None, errors: FormErrors) -> dict[str, Any
         return {}
     form, placing = action.form, action.kind is Kind.CONVERT
     lines = part_of(LINES, action.client.lines, form, lambda line: (line.number, line.office or ""))
-    rows = part_of_lines(action.rows, form, errors, LINES if placing else "rows", SHOWN if placing else SHOWN_NEW)
-    given = [(row.name("office"), form.text(row.name("office"))) for row in rows.others]
+    rows = part_of_lines(
+        action.rows, form, errors, LINES if placing else "rows", PART_SIZE if placing else NEW_LINES_PER_PART
+    )
+    offices = [(row.name("office"), form.text(row.name("office"))) for row in rows.hidden]
     ticked = {*action.removed}
     return {
         "line_part": lines,
-        "ticked_not_shown": [(REMOVED, line.number) for line in lines.others if line.number in ticked],
+        "ticked_not_shown": [(REMOVED, line.number) for line in lines.hidden if line.number in ticked],
         "row_part": rows,
-        "offices_not_shown": [field for field in given if field[1]],
+        "offices_not_shown": [field for field in offices if field[1]],
         "service_part": part_of_services(action.services, form, errors),
     }
 

@@ -98,8 +98,8 @@ async def change_webhook(
             if (rotated := await bound.carry_out(work)) is not None:
                 return await _one(request, clients, webhook_id, secret=rotated)
     if changed is not None:
-        said = DONE if changed.state == "active" else DONE | LATER
-        return redirect(request, f"{PATH}/{webhook_id}", said[action])
+        notices = DONE if changed.state == "active" else DONE | LATER
+        return redirect(request, f"{PATH}/{webhook_id}", notices[action])
     return await _one(request, clients, webhook_id, bound)
 
 

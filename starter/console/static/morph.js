@@ -20,7 +20,7 @@ export function morph(present, coming) {
   }
   attributes(present, coming);
   if (present.matches("select")) options(present, coming);
-  else if (present.matches("input[type=hidden]")) carried(present, coming);
+  else if (present.matches("input[type=hidden]")) hiddenInput(present, coming);
   else if (!present.matches("input, textarea")) children(present, coming);
   return present;
 }
@@ -46,19 +46,19 @@ function options(present, coming) {
 }
 
 // What a form carries unseen is the server's. But its command stays the one that it was: sent twice, it is done once.
-function carried(present, coming) {
+function hiddenInput(present, coming) {
   if (present.name !== "command_id") present.value = coming.value;
 }
 
 function children(present, coming) {
-  const known = new Map(), others = [];
+  const known = new Map(), unkeyed = [];
   for (const child of present.childNodes) {
     const key = keyOf(child);
-    if (key === undefined) others.push(child);
+    if (key === undefined) unkeyed.push(child);
     else if (!known.has(key)) known.set(key, child);
   }
   const wanted = [...coming.childNodes].map((node) => {
-    const key = keyOf(node), same = key === undefined ? others.shift() : known.get(key);
+    const key = keyOf(node), same = key === undefined ? unkeyed.shift() : known.get(key);
     known.delete(key);
     return same ? morph(same, node) : node.cloneNode(true);
   });

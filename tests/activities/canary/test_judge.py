@@ -12,8 +12,8 @@ from starter import errors
 from starter.web.problems import problem_of
 
 NOBODY = Refusal(0, "", "GET /healthz was not answered within 4.5 s")
-PHONE = Look("telephony", "main", wanted=False, settled=True, result=ProbeResult.TURNED_AWAY)
-ROUTER = Look("internet", "york", wanted=False, settled=True, result=ProbeResult.TURNED_AWAY)
+PHONE = Look("telephony", "main", should_be_on=False, settled=True, result=ProbeResult.TURNED_AWAY)
+ROUTER = Look("internet", "york", should_be_on=False, settled=True, result=ProbeResult.TURNED_AWAY)
 ON = {"wanted": True, "result": ProbeResult.LET_IN}
 
 
@@ -33,7 +33,7 @@ def looks(**changed: object) -> Facts:
         Facts(looks=(PHONE, ROUTER)),
         looks(**ON),
         looks(result=ProbeResult.NOT_ASKED),
-        looks(wanted=True, result=ProbeResult.NOT_ASKED),
+        looks(should_be_on=True, result=ProbeResult.NOT_ASKED),
         Facts(),
     ],
 )
@@ -48,7 +48,7 @@ def test_all_that_is_as_decided_is_green(facts: Facts) -> None:
         (Stage.NETWORK, looks(result=ProbeResult.SILENT, settled=False, workers=1)),
         (Stage.SYSTEM, looks(result=ProbeResult.CLOSED)),
         (Stage.SYSTEM, looks(result=ProbeResult.LET_IN)),
-        (Stage.SYSTEM, looks(wanted=True)),
+        (Stage.SYSTEM, looks(should_be_on=True)),
         (Stage.SYSTEM, looks(result=ProbeResult.OTHER)),
         (Stage.SYSTEM, looks(settled=False, workers=2)),
         (Stage.SYSTEM, looks(settled=False, result=ProbeResult.NOT_ASKED)),

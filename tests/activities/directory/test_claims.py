@@ -245,8 +245,8 @@ async def test_a_number_that_was_proven_off_a_moment_ago_is_not_taken_again(
     ref = await world.register("acme", ONE)
     status = Status.DECOMMISSIONED if lines else Status.ACTIVE
     order = publication("acme", 2, ceasing=(ONE,), billing_ref=ref, status=status)
-    shown = [LineView(number=number, office="3.12", protected=False) for number in lines]
-    order = replace(order, view=order.view.model_copy(update={"lines": shown}))
+    views = [LineView(number=number, office="3.12", protected=False) for number in lines]
+    order = replace(order, view=order.view.model_copy(update={"lines": views}))
     await world.execute("directory", "DELETE FROM numbers")  # as the proof does
     await world.directory.publish(order)
     assert await world.rows("directory", NUMBERS) == []

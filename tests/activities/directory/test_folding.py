@@ -37,10 +37,10 @@ FOUND = [
 @pytest.mark.parametrize(("word", "name"), FOUND)
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
 def test_a_word_finds_a_name_however_both_are_written(word: str, name: str, form: str) -> None:
-    given = unicodedata.normalize(form, word)  # type: ignore[arg-type]
-    kept = unicodedata.normalize(form, name)  # type: ignore[arg-type]
-    assert searchable(given) in search_text(name, "C1", "acme-1", [], [])
-    assert searchable(word) in search_text(kept, "C1", "acme-1", [], [])
+    typed = unicodedata.normalize(form, word)  # type: ignore[arg-type]
+    stored = unicodedata.normalize(form, name)  # type: ignore[arg-type]
+    assert searchable(typed) in search_text(name, "C1", "acme-1", [], [])
+    assert searchable(word) in search_text(stored, "C1", "acme-1", [], [])
 
 
 def test_names_are_sorted_as_in_a_dictionary() -> None:
@@ -52,14 +52,14 @@ async def refs_of(world: World) -> list[tuple[object, ...]]:
     return await world.rows("directory", "SELECT client_id, key FROM billing_refs ORDER BY client_id")
 
 
-@pytest.mark.parametrize("asked", ["ACME-1", "acme-1", "Acme-1", "A\u0301CME-1"])
-async def test_a_reference_in_other_case_belongs_to_who_has_it(world: World, asked: str) -> None:
-    held = unicodedata.normalize("NFC", "a\u0301cme-1") if asked.startswith("A\u0301") else "Acme-1"
+@pytest.mark.parametrize("claimed", ["ACME-1", "acme-1", "Acme-1", "A\u0301CME-1"])
+async def test_a_reference_in_other_case_belongs_to_who_has_it(world: World, claimed: str) -> None:
+    held = unicodedata.normalize("NFC", "a\u0301cme-1") if claimed.startswith("A\u0301") else "Acme-1"
     ours, theirs = await world.register("acme"), await world.register("bolt")
     taken = await world.directory.publish(publication("acme", 2, billing_ref=ours, claim=Claim(held, [])))
     assert taken.lost is None
     await world.directory.publish(publication("acme", 3, billing_ref=held))
-    lost = await world.directory.publish(publication("bolt", 2, billing_ref=theirs, claim=Claim(asked, [])))
+    lost = await world.directory.publish(publication("bolt", 2, billing_ref=theirs, claim=Claim(claimed, [])))
     assert lost.lost is not None
     assert (lost.lost.type, lost.lost.field) == ("BillingRefTaken", "billing_ref")
     assert [client for client, _ in await refs_of(world)] == ["acme", "bolt"]

@@ -1,6 +1,8 @@
 """Access gear that the activities know, and sessions on it."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from tests.activities.fixtures import World, access
 from tests.support.router import Nas
@@ -9,6 +11,8 @@ from workflows.ports import Finding
 
 SECRET = "what we share with the NAS"
 PAUSE = 0.1
+PATIENTLY, BRIEFLY = 11.0, 0.3
+"""Seconds to wait for an answer that comes, on a machine that may be busy, and for one that does not come."""
 CLOSED = """
 UPDATE radacct SET acctstoptime = now(), acctupdatetime = now(), acctterminatecause = 'User-Request'
 WHERE acctuniqueid = $1"""
@@ -16,8 +20,28 @@ WHERE acctuniqueid = $1"""
 
 async def reopen(world: World, gear: Nas, **limits: object) -> None:
     known = json.dumps({gear.address: {"secret": SECRET, "port": gear.port}})
-    usual = {"nas": known, "disconnect_seconds": 0.3, "disconnect_pause_seconds": PAUSE}
+    usual = {"nas": known, "disconnect_seconds": PATIENTLY, "disconnect_pause_seconds": PAUSE}
     await world.open(limits=usual | limits)
+
+
+@contextmanager
+def impatient(world: World, seconds: float = BRIEFLY) -> Iterator[None]:
+    """No NAS is waited for long: one does not answer, or not as it should."""
+    fleet = world.internet.fleet
+    fleet.seconds, patience = seconds, fleet.seconds
+    try:
+        yield
+    finally:
+        fleet.seconds = patience
+
+
+@contextmanager
+def silent(world: World, nas: Nas) -> Iterator[None]:
+    """The NAS says nothing."""
+    nas.mute = True
+    with impatient(world):
+        yield
+    nas.mute = False
 
 
 async def session(world: World, nas: Nas, name: str = "s1", account: str = "acme", begun: str = "now") -> None:

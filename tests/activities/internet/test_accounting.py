@@ -81,9 +81,9 @@ async def test_indexes_are_built_for_as_long_as_it_takes_and_one_that_was_never_
 @pytest.mark.parametrize("right", ["SELECT", "UPDATE"])
 async def test_a_role_that_can_begin_a_session_and_not_go_on_is_named(world: World, right: str) -> None:
     role = f"daemon_without_{right.lower()}"
-    others = {"INSERT", "SELECT", "UPDATE"} - {right}
+    other_rights = {"INSERT", "SELECT", "UPDATE"} - {right}
     await world.execute("internet", f"CREATE ROLE {role} LOGIN")
-    await world.execute("internet", f"GRANT {', '.join(others)} ON radacct TO {role}")
+    await world.execute("internet", f"GRANT {', '.join(other_rights)} ON radacct TO {role}")
     assert f"{role} may not {right} radacct: GRANT {right} ON radacct TO {role}" in (await check(world.settings))[0]
     await world.execute("internet", f"DROP OWNED BY {role}")
     await world.execute("internet", f"DROP ROLE {role}")

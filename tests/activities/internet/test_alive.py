@@ -84,9 +84,9 @@ async def test_a_row_that_was_closed_and_is_updated_since_shows_a_session_that_l
 async def test_a_look_at_others_forgets_nothing(world: World, nas: Nas) -> None:
     """As there are when very many are watched: then they are looked at in parts."""
     await session(world, nas, "s1", begun="2040-01-01")
-    off, others = await proven_off(world), watched("bolt", ["bolt"], datetime.now(UTC))
+    off, bolt = await proven_off(world), watched("bolt", ["bolt"], datetime.now(UTC))
     assert lives_of(await world.internet.observe(off)) == []
-    assert lives_of(await world.internet.observe(others)) == []
+    assert lives_of(await world.internet.observe(bolt)) == []
     await send_interim(world, "s1", timedelta(hours=2))
     assert lives_of(await world.internet.observe(off)) == lives("s1")
 
@@ -130,9 +130,9 @@ async def test_who_is_let_in_by_a_group_is_alive_as_a_change_would_see_it(
     off = await proven_off(world, 2)
     assert lives_of(await world.internet.observe(off)) == []
     await join(world, g=group)
-    ((life, said),) = lives_of(await world.internet.observe(off))
+    ((life, how_it_shows),) = lives_of(await world.internet.observe(off))
     assert life is Life.ALIVE
-    assert how in said
+    assert how in how_it_shows
     assert (await switch(world, 3, on=False)).proof is Proof.FAILED
 
 

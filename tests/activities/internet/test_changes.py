@@ -3,6 +3,7 @@
 import asyncio
 import json
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from activities.internet.nas import read_nases
 from activities.internet.order import Access
 from activities.internet.radius import TRIES
 from tests.activities.fixtures import World, access
-from tests.activities.internet.gear import SECRET, closed, reopen, session, switch
+from tests.activities.internet.gear import SECRET, closed, reopen, session, silent, switch
 from tests.support.orders import access_order
 from tests.support.router import (
     NOT_REMOVABLE,
@@ -72,12 +73,12 @@ async def test_a_session_that_shows_up_in_the_second_round_is_not_said_to_have_t
     world: World, nas: Nas
 ) -> None:
     """Its login was answered before, and it was accounted for late."""
-    await open_with(world, nas, MIKROTIK, disconnect_seconds=0.6)
+    await open_with(world, nas, MIKROTIK)
+    world.internet.fleet.seconds = 2
     nas.mute = True
     order = asyncio.create_task(change(world, 2))
-    await eventually(lambda: len(nas.changes_asked) > TRIES)
-    await session(world, nas, "s2", begun="2026-01-01")
-    nas.mute = False
+    await eventually(lambda: len(nas.disconnects) == TRIES)  # the first round is over
+    nas.mute, nas.meanwhile = False, partial(session, world, nas, "s2", begun="2026-01-01")
     finding = await order
     assert "s2" not in nas.plans
     assert (finding.proof, "session s2 on NAS 127.0.0.2 began meanwhile" in finding.why) == (Proof.NOT_PROVEN, True)
@@ -88,11 +89,11 @@ async def test_a_session_that_shows_up_in_the_second_round_is_not_said_to_have_t
 async def test_the_same_rates_send_nothing(world: World, nas: Nas) -> None:
     await open_with(world, nas, MIKROTIK)
     await change(world, 2)
-    before = len(nas.changes_asked)
+    before = len(nas.changes_requested)
     for revision in (2, 3):
         assert "plan" not in (await change(world, revision)).seen
     await switch(world, 4, on=False)
-    assert len(nas.changes_asked) == before
+    assert len(nas.changes_requested) == before
     assert nas.sessions == {}
 
 
@@ -101,7 +102,7 @@ async def test_an_account_that_was_off_and_has_no_session_sends_nothing(world: W
     await switch(world, 2, on=False)
     await closed(world, "s1")
     await change(world, 3)
-    assert nas.changes_asked == []
+    assert nas.changes_requested == []
 
 
 @pytest.mark.parametrize("while_off", [False, True], ids=["set before", "set while it is off"])
@@ -110,12 +111,11 @@ async def test_a_session_that_outlives_a_suspension_has_the_rates_with_which_its
 ) -> None:
     """Its NAS was silent to every request: the suspension was never proven."""
     await open_with(world, nas, MIKROTIK)
-    nas.mute = True
-    assert while_off or (await change(world, 2)).proof is Proof.NOT_PROVEN
     orders = [Access("acme", on, 50, 10, 110) for on in (False, True)]
-    evidence = await world.internet.ensure(access_order("acme", 3, orders[:1]))
+    with silent(world, nas):
+        assert while_off or (await change(world, 2)).proof is Proof.NOT_PROVEN
+        evidence = await world.internet.ensure(access_order("acme", 3, orders[:1]))
     assert not evidence.complete
-    nas.mute = False
     (finding,) = (await world.internet.ensure(access_order("acme", 4, orders[1:]))).findings
     assert (finding.proof, nas.plans) == (Proof.PROVEN, {"s1": {"Mikrotik-Rate-Limit": "10M/50M"}})
 
@@ -151,10 +151,11 @@ async def test_a_row_that_somebody_closed_does_not_make_a_nas_right_that_does_no
 
 async def test_an_older_order_changes_no_session_after_a_newer_one(world: World, nas: Nas) -> None:
     """It had asked, and nobody had answered, when the newer one came."""
-    await open_with(world, nas, MIKROTIK, disconnect_seconds=0.6)
+    await open_with(world, nas, MIKROTIK)
+    world.internet.fleet.seconds = 2  # so that it is asked again soon
     nas.mute = True
     older = asyncio.create_task(change(world, 2))
-    await eventually(lambda: nas.changes_asked)
+    await eventually(lambda: nas.changes_requested)
     newer = asyncio.create_task(change(world, 3, 70, 7))
     replies = "SELECT value FROM radreply WHERE attribute = 'Mikrotik-Rate-Limit'"
     await eventually(lambda: world.rows("internet", replies), equal=[("7M/70M",)])
@@ -220,7 +221,7 @@ async def test_a_vlan_that_its_gear_does_not_change_ends_the_session(world: Worl
     finding = await change(world, 2, 100, 20, vlan=200)
     assert finding.proof is Proof.PROVEN
     assert finding.seen["plan"].startswith("1 of 1 disconnected instead (NAS 127.0.0.2 takes no CoA-Request for all")
-    assert (nas.changes_asked, nas.sessions) == ([], {})
+    assert (nas.changes_requested, nas.sessions) == ([], {})
 
 
 @pytest.mark.parametrize("cause", [UNSUPPORTED_ATTRIBUTE, 404, 405, UNSUPPORTED_EXTENSION, NOT_REMOVABLE])
@@ -238,12 +239,11 @@ async def test_gear_that_refuses_the_change_ends_the_session_and_the_evidence_sa
 
 async def test_gear_that_is_silent_leaves_it_not_proven_until_it_is_changed(world: World, nas: Nas) -> None:
     await open_with(world, nas, MIKROTIK)
-    nas.mute = True
-    finding = await change(world, 2)
+    with silent(world, nas):
+        finding = await change(world, 2)
     assert (finding.proof, finding.in_service) == (Proof.NOT_PROVEN, True)
     assert "NAS 127.0.0.2 did not answer the Disconnect-Request; session s1 may still be open" in finding.why
     assert "did not answer the CoA-Request" in finding.seen["plan"]
-    nas.mute = False
     finding = await change(world, 2)
     assert (finding.proof, finding.seen["plan"]) == (Proof.PROVEN, CHANGED)
 
@@ -252,7 +252,7 @@ async def test_a_change_whose_attempt_died_is_made_by_the_next(world: World, nas
     await open_with(world, nas, MIKROTIK)
     nas.mute = True
     died = asyncio.create_task(change(world, 2))
-    await eventually(lambda: nas.changes_asked)
+    await eventually(lambda: nas.changes_requested)
     died.cancel()
     await asyncio.gather(died, return_exceptions=True)
     nas.mute = False
@@ -262,12 +262,10 @@ async def test_a_change_whose_attempt_died_is_made_by_the_next(world: World, nas
 
 
 async def test_a_login_of_that_moment_is_changed_in_the_second_round(world: World, nas: Nas) -> None:
-    await open_with(world, nas, MIKROTIK, disconnect_pause_seconds=0.5)
-    order = asyncio.create_task(change(world, 2))
-    await eventually(lambda: nas.changes_asked)
-    await session(world, nas, "s2")
-    assert (await order).seen["plan"] == "2 changed on the living session"
-    assert nas.changes_asked == ["s1", "s2"]
+    await open_with(world, nas, MIKROTIK)
+    nas.meanwhile = partial(session, world, nas, "s2")
+    assert (await change(world, 2)).seen["plan"] == "2 changed on the living session"
+    assert nas.changes_requested == ["s1", "s2"]
 
 
 async def test_gear_that_takes_no_change_is_left_alone_until_the_next_login(world: World, nas: Nas) -> None:
@@ -275,7 +273,7 @@ async def test_gear_that_takes_no_change_is_left_alone_until_the_next_login(worl
     finding = await change(world, 2)
     assert finding.proof is Proof.PROVEN
     assert "plan" not in finding.seen
-    assert (nas.changes_asked, nas.disconnects) == ([], [])
+    assert (nas.changes_requested, nas.disconnects) == ([], [])
 
 
 def test_what_gear_takes_must_be_what_we_send() -> None:

@@ -8,7 +8,7 @@ from activities.internet.order import Access
 from activities.internet.sessions import local, spells
 from activities.internet.sql import FOLD
 from tests.activities.fixtures import World, access
-from tests.activities.internet.gear import closed, session, switch
+from tests.activities.internet.gear import closed, session, silent, switch
 from tests.support.router import Nas
 from workflows.domain.provisioning.standing import Proof
 from workflows.ports import Finding
@@ -266,8 +266,8 @@ async def test_whatever_could_be_alive_and_is_not_answered_for_is_not_proven(
 ) -> None:
     await session(world, nas, "s1")
     await world.execute("internet", change)
-    nas.mute = True
-    assert (await switch(world, 1, on=False)).proof is Proof.NOT_PROVEN
+    with silent(world, nas):
+        assert (await switch(world, 1, on=False)).proof is Proof.NOT_PROVEN
 
 
 async def test_what_its_nas_has_closed_or_what_is_long_over_is_not_asked_about(world: World, nas: Nas) -> None:

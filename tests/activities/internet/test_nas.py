@@ -4,6 +4,7 @@ import asyncio
 import json
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,9 +12,8 @@ import pytest
 from activities.internet.nas import OF_ONE_NAS, NasFleet, left_open, read_nases
 from activities.internet.sessions import Session
 from tests.activities.fixtures import World, access, settings_for
-from tests.activities.internet.gear import CLOSED, SECRET, reopen, session, session_counts, switch
+from tests.activities.internet.gear import SECRET, closed, impatient, reopen, session, session_counts, silent, switch
 from tests.support.router import NOT_REMOVABLE, SESSION_NOT_FOUND, Nas
-from tests.support.waiting import eventually
 from workflows.domain.provisioning.standing import Proof
 
 DATABASES = ("internet",)
@@ -22,19 +22,19 @@ DATABASES = ("internet",)
 async def test_a_nas_that_is_silent_leaves_it_unknown_until_it_answers(world: World, nas: Nas) -> None:
     await switch(world, 1, on=True)
     await session(world, nas)
-    nas.mute = True
-    finding = await switch(world, 2, on=False)
+    with silent(world, nas):
+        finding = await switch(world, 2, on=False)
     assert (finding.proof, finding.in_service, finding.seen["login"]) == (Proof.NOT_PROVEN, False, "rejected")
     assert finding.why == ("NAS 127.0.0.2 did not answer the Disconnect-Request; session s1 may still be open")
     assert finding.seen["disconnected"] == "0"
-    nas.mute = False
     assert (await switch(world, 2, on=False)).proof is Proof.PROVEN
 
 
 async def test_a_nas_with_another_secret_is_as_silent_as_none(world: World, nas: Nas) -> None:
     await session(world, nas)
     nas.secret = "another"
-    finding = await switch(world, 1, on=False)
+    with impatient(world):
+        finding = await switch(world, 1, on=False)
     assert finding.proof is Proof.NOT_PROVEN
     assert "did not answer" in finding.why
     assert list(nas.sessions) == ["s1"]
@@ -56,7 +56,8 @@ async def test_a_nas_that_signs_its_answer_with_another_secret_is_not_believed(w
     transport, impostor = await loop.create_datagram_endpoint(Impostor, local_addr=("127.0.0.3", nas.port))
     try:
         await reopen(world, nas, nas=json.dumps({"127.0.0.0/8": {"secret": SECRET, "port": nas.port}}))
-        assert (await switch(world, 1, on=False)).proof is Proof.NOT_PROVEN
+        with impatient(world):
+            assert (await switch(world, 1, on=False)).proof is Proof.NOT_PROVEN
         assert impostor.disconnects
     finally:
         transport.close()
@@ -76,7 +77,8 @@ async def test_a_nas_that_must_sign_and_does_not_is_not_believed(world: World, n
     nas.signs = False
     gear = {"secret": SECRET, "port": nas.port, "message_authenticator": True}
     await reopen(world, nas, nas=json.dumps({nas.address: gear}))
-    finding = await switch(world, 2, on=False)
+    with impatient(world, 1):
+        finding = await switch(world, 2, on=False)
     assert finding.proof is Proof.NOT_PROVEN
     assert "without Message-Authenticator" in finding.why
     nas.signs = True
@@ -147,38 +149,32 @@ DENIALS: dict[str, tuple[dict[str, Any], str, str]] = {
 
 
 @pytest.mark.parametrize("closed_then", [False, True], ids=["and goes on", "and is closed"])
-@pytest.mark.parametrize(("mood", "begun", "said"), DENIALS.values(), ids=DENIALS)
+@pytest.mark.parametrize(("mood", "begun", "why"), DENIALS.values(), ids=DENIALS)
 async def test_what_accounting_hears_of_after_its_nas_said_that_it_is_gone_is_not_proven_until_it_is_closed(
-    world: World, nas: Nas, mood: dict[str, Any], begun: str, said: str, closed_then: bool
+    world: World, nas: Nas, mood: dict[str, Any], begun: str, why: str, closed_then: bool
 ) -> None:
-    await reopen(world, nas, disconnect_pause_seconds=0.5)
+    async def heard_of() -> None:
+        await world.execute("internet", "UPDATE radacct SET acctupdatetime = now()")
+        if closed_then:
+            await closed(world, "s1")
+
     await session(world, nas, begun=begun)
     for name, value in mood.items():
         setattr(nas, name, value)
-    accounting = await world.admin("internet")  # it is there when the pause begins
-    order = asyncio.create_task(switch(world, 1, on=False))
-    await eventually(lambda: nas.disconnects)
-    await accounting.execute("UPDATE radacct SET acctupdatetime = now()")
-    if closed_then:
-        await accounting.execute(CLOSED, "s1")
-    finding = await order
+    nas.meanwhile = heard_of
+    finding = await switch(world, 1, on=False)
     if closed_then:
         assert (finding.proof, nas.disconnects) == (Proof.PROVEN, ["s1"])
     else:
         assert finding.proof is Proof.NOT_PROVEN
-        assert said in finding.why or "does not find it (Error-Cause 503), and accounting heard of it" in finding.why
+        assert why in finding.why or "does not find it (Error-Cause 503), and accounting heard of it" in finding.why
         assert nas.disconnects == ["s1", "s1"]
 
 
 async def test_an_ack_is_proof_again_when_the_end_is_accounted_for(world: World, nas: Nas) -> None:
-    await reopen(world, nas, disconnect_pause_seconds=0.5)
     await session(world, nas)
-    nas.undead = True
-    accounting = await world.admin("internet")  # it is there when the pause begins
-    order = asyncio.create_task(world.internet.ensure(replace(access("acme", 1, on=False), revived=1)))
-    await eventually(lambda: nas.disconnects)
-    await accounting.execute(CLOSED, "s1")
-    (finding,) = (await order).findings
+    nas.undead, nas.meanwhile = True, partial(closed, world, "s1")
+    (finding,) = (await world.internet.ensure(replace(access("acme", 1, on=False), revived=1))).findings
     assert (finding.proof, session_counts(finding)) == (Proof.PROVEN, ("0", "1 by ACK", "0"))
 
 
@@ -193,9 +189,9 @@ async def stale_sessions(world: World, count: int, nas: str = "127.0.0.2") -> No
 
 
 async def test_a_silent_nas_is_not_asked_one_by_one(world: World, nas: Nas) -> None:
-    nas.mute = True
     await stale_sessions(world, 450)
-    finding = await switch(world, 1, on=False)
+    with silent(world, nas):
+        finding = await switch(world, 1, on=False)
     assert (finding.proof, finding.why) == (
         Proof.NOT_PROVEN,
         "NAS 127.0.0.2 did not answer the Disconnect-Request; 450 sessions may still be open",
@@ -207,7 +203,8 @@ async def test_a_nas_that_answers_is_asked_about_all_whatever_another_one_does(w
     await reopen(world, nas, nas=json.dumps({"127.0.0.0/8": {"secret": SECRET, "port": nas.port}}))
     await stale_sessions(world, 150)
     await stale_sessions(world, 150, "127.0.0.9")
-    finding = await switch(world, 1, on=False)
+    with impatient(world, 2):
+        finding = await switch(world, 1, on=False)
     assert finding.seen["disowned"] == "150 not found"
     assert finding.why == "NAS 127.0.0.9 did not answer the Disconnect-Request; 150 sessions may still be open"
 

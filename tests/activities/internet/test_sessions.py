@@ -2,12 +2,13 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 
 from activities.internet.order import Access
 from tests.activities.fixtures import World, access
-from tests.activities.internet.gear import closed, rejected, reopen, session, session_counts, switch
+from tests.activities.internet.gear import closed, rejected, reopen, session, session_counts, silent, switch
 from tests.support.orders import access_order, watched
 from tests.support.router import Nas
 from tests.support.waiting import eventually
@@ -33,14 +34,11 @@ async def test_an_open_session_is_ended_and_the_evidence_says_so(world: World, n
 async def test_what_is_counted_are_the_open_rows_and_how_many_of_them_their_nas_disowned(
     world: World, nas: Nas
 ) -> None:
-    await reopen(world, nas, disconnect_pause_seconds=0.5)
     for name in ("s1", "s2", "s3"):
         await session(world, nas, name, begun="2026-01-01" if name == "s3" else "now")
     del nas.sessions["s3"]
-    order = asyncio.create_task(switch(world, 1, on=False))
-    await eventually(lambda: len(nas.disconnects) == 3)
-    await closed(world, "s1")
-    assert session_counts(await order) == ("2", "2 by ACK, 1 not found", "1 by ACK, 1 not found")
+    nas.meanwhile = partial(closed, world, "s1")
+    assert session_counts(await switch(world, 1, on=False)) == ("2", "2 by ACK, 1 not found", "1 by ACK, 1 not found")
 
 
 async def test_a_session_of_an_account_that_stays_on_is_left_alone(world: World, nas: Nas) -> None:
@@ -55,21 +53,18 @@ async def test_a_session_of_an_account_that_stays_on_is_left_alone(world: World,
 
 async def test_a_session_that_ends_by_itself_meanwhile_needs_no_answer(world: World, nas: Nas) -> None:
     await session(world, nas)
-    nas.mute = True
-    order = asyncio.create_task(switch(world, 1, on=False))
-    await eventually(lambda: nas.disconnects)
-    await closed(world, "s1")
-    finding = await order
+    with silent(world, nas):
+        order = asyncio.create_task(switch(world, 1, on=False))
+        await eventually(lambda: nas.disconnects)
+        await closed(world, "s1")
+        finding = await order
     assert (finding.proof, finding.seen["open_sessions"]) == (Proof.PROVEN, "0")
 
 
 async def test_a_session_that_shows_up_during_the_change_is_ended_in_the_second_round(world: World, nas: Nas) -> None:
-    await reopen(world, nas, disconnect_pause_seconds=0.5)
     await session(world, nas, "s1")
-    order = asyncio.create_task(switch(world, 1, on=False))
-    await eventually(lambda: nas.disconnects)
-    await session(world, nas, "s2")
-    finding = await order
+    nas.meanwhile = partial(session, world, nas, "s2")
+    finding = await switch(world, 1, on=False)
     assert nas.sessions == {}
     assert finding.seen["disconnected"] == "2 by ACK"
     assert nas.disconnects == ["s1", "s2"], "what is gone is not asked about again"
@@ -78,7 +73,7 @@ async def test_a_session_that_shows_up_during_the_change_is_ended_in_the_second_
 async def test_a_login_that_nobody_could_know_of_at_the_change_is_ended_in_the_second_round(
     world: World, nas: Nas
 ) -> None:
-    await reopen(world, nas, disconnect_pause_seconds=0.5)
+    await reopen(world, nas, disconnect_pause_seconds=2)
     await switch(world, 1, on=True)
     order = asyncio.create_task(switch(world, 2, on=False))
     await eventually(lambda: rejected(world))
@@ -123,11 +118,10 @@ async def test_what_is_admitted_first_is_spared_the_pause_and_what_gets_another_
 async def test_rotating_ends_the_sessions_of_the_old_secret_also_after_a_silent_attempt(world: World, nas: Nas) -> None:
     await switch(world, 1, on=True)
     await session(world, nas, "old")
-    nas.mute = True
-    finding = await switch(world, 2, on=True, version=2)
+    with silent(world, nas):
+        finding = await switch(world, 2, on=True, version=2)
     assert (finding.proof, finding.in_service) == (Proof.NOT_PROVEN, True)
     assert "session old may still be open" in finding.why
-    nas.mute = False
     await session(world, nas, "new", begun=(datetime.now(UTC) + timedelta(minutes=1)).isoformat())
     finding = await switch(world, 2, on=True, version=2)
     assert (finding.proof, session_counts(finding)) == (Proof.PROVEN, ("2", "1 by ACK", "1 by ACK"))
@@ -152,15 +146,15 @@ async def test_an_account_from_before_connect_keeps_its_session(world: World, na
 
 
 async def test_a_late_attempt_ends_no_session_of_a_later_decision(world: World, nas: Nas) -> None:
-    await reopen(world, nas, disconnect_pause_seconds=0.5)
+    async def decided_anew() -> None:
+        await closed(world, "s1")
+        await switch(world, 3, on=True)
+        await session(world, nas, "s2")
+
     await switch(world, 1, on=True)
     await session(world, nas, "s1")
-    late = asyncio.create_task(switch(world, 2, on=False))
-    await eventually(lambda: nas.disconnects)
-    await closed(world, "s1")
-    await switch(world, 3, on=True)
-    await session(world, nas, "s2")
-    assert (await late).proof is Proof.NOT_PROVEN
+    nas.meanwhile = decided_anew
+    assert (await switch(world, 2, on=False)).proof is Proof.NOT_PROVEN
     assert nas.disconnects == ["s1"]
     assert nas.sessions == {"s2": "acme"}
 

@@ -24,7 +24,7 @@ DATABASES = ()
 NAME = "main-entrance"
 
 
-class Kept(Evidences):
+class NotRecorded(Evidences):
     """Evidence that nobody writes down."""
 
     async def record(self, client_id: str, evidence: Evidence, release: Sequence[str] = ()) -> Evidence:
@@ -43,7 +43,7 @@ def doors(world: World, system: JsonSystem, tmp_path: Path) -> JsonHttpServices:
     file.write_text(f'[doors.main]\nurl = "{system.url}"\ntoken = "{TOKEN}"\n', encoding="utf-8")
     settings = settings_for(world.dsns, {"systems_file": file, "master_key": MASTER_KEY.decode()})
     instance = Instances.of(settings).instances[SystemInstance("doors")]
-    return JsonHttpServices.of(instance, world.databases, Kept(world.databases.directory, 2))
+    return JsonHttpServices.of(instance, world.databases, NotRecorded(world.databases.directory, 2))
 
 
 def order(client_id: str, revision: int, *, on: bool, secret_version: int = 1, **settings: Setting) -> Ensure:

@@ -34,22 +34,22 @@ def of_activity(workflow: str) -> ActivitySerializationContext:
 async def test_a_payload_is_readable_with_its_clients_key_alone(store: Store) -> None:
     worker, api = ClientCodec(store.keys(), makes=True), ClientCodec(store.keys())
     acme = worker.with_context(of_workflow("client-acme"))
-    [kept] = await acme.encode([PLAIN])
-    assert b"Zebra" not in kept.SerializeToString()
-    assert dict(kept.metadata) == {
+    [encrypted] = await acme.encode([PLAIN])
+    assert b"Zebra" not in encrypted.SerializeToString()
+    assert dict(encrypted.metadata) == {
         "encoding": b"binary/encrypted",
         "encryption-cipher": b"AES-256-GCM",
         "encryption-key-id": b"acme",
         "encryption-context": b"client-acme",
     }
     for reader in (acme, api.with_context(of_activity("client-acme")), api):
-        assert await reader.decode([kept]) == [PLAIN]
+        assert await reader.decode([encrypted]) == [PLAIN]
     other = worker.with_context(of_workflow("client-other"))
-    assert await other.decode([kept]) == [kept]
-    kept.metadata["encryption-context"] = b"client-other"
-    assert await other.decode([kept]) == [kept]
-    kept.metadata["encryption-key-id"] = b"other"
-    assert await other.decode([kept]) == [kept]
+    assert await other.decode([encrypted]) == [encrypted]
+    encrypted.metadata["encryption-context"] = b"client-other"
+    assert await other.decode([encrypted]) == [encrypted]
+    encrypted.metadata["encryption-key-id"] = b"other"
+    assert await other.decode([encrypted]) == [encrypted]
 
 
 async def test_the_same_twice_is_not_seen_to_be_the_same(store: Store) -> None:
@@ -104,18 +104,18 @@ async def test_a_client_from_before_gets_its_key_when_a_worker_first_writes(stor
 
 async def test_other_workflows_have_a_key_that_is_nobodys(store: Store) -> None:
     codec = ClientCodec(store.keys()).with_context(of_workflow("webhooks-1"))
-    [kept] = await codec.encode([PLAIN])
-    assert b"Zebra" not in kept.data
-    assert (kept.metadata["encryption-key-id"], await codec.decode([kept])) == (b"*", [PLAIN])
+    [encrypted] = await codec.encode([PLAIN])
+    assert b"Zebra" not in encrypted.data
+    assert (encrypted.metadata["encryption-key-id"], await codec.decode([encrypted])) == (b"*", [PLAIN])
 
 
 async def test_an_erased_client_can_be_neither_read_nor_written(store: Store) -> None:
     keys = store.keys()
     codec = ClientCodec(keys, makes=True).with_context(of_workflow("client-acme"))
-    kept = await codec.encode([PLAIN])
+    encrypted = await codec.encode([PLAIN])
     await keys.destroy(["acme"])
     with pytest.raises(KeyDestroyed):
-        await codec.decode(kept)
+        await codec.decode(encrypted)
     with pytest.raises(KeyDestroyed):
         await codec.encode([PLAIN])
 
@@ -123,9 +123,9 @@ async def test_an_erased_client_can_be_neither_read_nor_written(store: Store) ->
 async def test_without_the_keys_database_only_keys_in_memory_work(store: Store) -> None:
     codec = ClientCodec(store.keys(), makes=True)
     acme = codec.with_context(of_workflow("client-acme"))
-    kept = await acme.encode([PLAIN])
+    encrypted = await acme.encode([PLAIN])
     store.databases[0].away = True
-    assert await acme.decode(kept) == [PLAIN]
+    assert await acme.decode(encrypted) == [PLAIN]
     with pytest.raises(KeysAway):
         await codec.with_context(of_workflow("client-other")).encode([PLAIN])
 
@@ -135,10 +135,10 @@ async def test_failures_are_encrypted_with_their_words_and_traces(store: Store) 
     try:
         raise ApplicationError(SECRET, {"reason": SECRET}, type="InvalidField") from ValueError(SECRET)
     except ApplicationError as error:
-        kept = Failure()
-        await of_acme.encode_failure(error, kept)
-    assert b"Zebra" not in kept.SerializeToString()
-    assert kept.application_failure_info.type == "InvalidField"
-    read = await of_acme.decode_failure(kept)
+        encrypted = Failure()
+        await of_acme.encode_failure(error, encrypted)
+    assert b"Zebra" not in encrypted.SerializeToString()
+    assert encrypted.application_failure_info.type == "InvalidField"
+    read = await of_acme.decode_failure(encrypted)
     assert isinstance(read, ApplicationError)
     assert (read.message, read.details, str(read.__cause__)) == (SECRET, ({"reason": SECRET},), f"ValueError: {SECRET}")

@@ -129,19 +129,19 @@ def silent(exchange: Exchange) -> None:
 
 
 def garbled(exchange: Exchange) -> None:
-    exchange.says = b"<html>busy</html>"
+    exchange.reply_body = b"<html>busy</html>"
 
 
 def foreign(exchange: Exchange) -> None:
-    exchange.says = b'["hello"]'
+    exchange.reply_body = b'["hello"]'
 
 
 def odd(exchange: Exchange) -> None:
-    exchange.says = b'{"jsonrpc": "2.0", "id": 1, "result": [7]}'
+    exchange.reply_body = b'{"jsonrpc": "2.0", "id": 1, "result": [7]}'
 
 
 def refusing(exchange: Exchange) -> None:
-    exchange.says, exchange.status = b"no", 404
+    exchange.reply_body, exchange.status = b"no", 404
 
 
 def without_dialog(exchange: Exchange) -> None:
@@ -149,15 +149,15 @@ def without_dialog(exchange: Exchange) -> None:
 
 
 def endless(exchange: Exchange) -> None:
-    exchange.says = b'{"jsonrpc": "2.0", "id": 1, "result": "' + b"x" * 9_000_000 + b'"}'
+    exchange.reply_body = b'{"jsonrpc": "2.0", "id": 1, "result": "' + b"x" * 9_000_000 + b'"}'
 
 
 def nested(exchange: Exchange) -> None:
-    exchange.says = b'{"jsonrpc": "2.0", "id": 1, "result": ' + b"[" * 100_000
+    exchange.reply_body = b'{"jsonrpc": "2.0", "id": 1, "result": ' + b"[" * 100_000
 
 
 def shouting(exchange: Exchange) -> None:
-    exchange.says = json.dumps({"error": {"message": "\x1b[2J\u202e" + "x" * 1_000_000}}).encode()
+    exchange.reply_body = json.dumps({"error": {"message": "\x1b[2J\u202e" + "x" * 1_000_000}}).encode()
 
 
 @pytest.mark.parametrize(
@@ -373,7 +373,7 @@ async def test_the_path_of_a_server_is_in_no_text_of_ours(
         assert secret not in repr(settings_for(world.dsns, limits))
         await world.open(limits=limits)
         for fault in (silent, garbled, foreign, odd, without_dialog, refusing):
-            exchange.silent, exchange.says, exchange.lacks, exchange.status = False, b"", (), 200
+            exchange.silent, exchange.reply_body, exchange.lacks, exchange.status = False, b"", (), 200
             fault(exchange)
             with monkeypatch.context() as impatient:
                 if fault is silent:
@@ -381,7 +381,7 @@ async def test_the_path_of_a_server_is_in_no_text_of_ours(
                 observed = await look(world)
             assert observed.trouble
             assert secret not in str(observed)
-        exchange.silent, exchange.says, exchange.lacks, exchange.status = False, b"", (), 200
+        exchange.silent, exchange.reply_body, exchange.lacks, exchange.status = False, b"", (), 200
         assert secret not in str(await look(world))
     assert exchange.paths == {f"/RPC/{secret}"}
     assert secret not in "".join(capfd.readouterr())

@@ -27,7 +27,7 @@ class Registrar(asyncio.DatagramProtocol):
 
     codes: dict[str, int] = field(default_factory=dict)
     lost: int = 0
-    heard: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
@@ -40,11 +40,11 @@ class Registrar(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         text = data.decode()
-        self.heard.append(text)
+        self.requests.append(text)
         user = re.search(r"^From: <sip:(\d+)@", text, re.MULTILINE)
         assert user
         code = self.codes.get(user[1], 200)
-        if len(self.heard) <= self.lost or not code:
+        if len(self.requests) <= self.lost or not code:
             return
         headers = [line for line in text.splitlines() if line.partition(":")[0] in HEADERS]
         if "\r\nAuthorization: " not in text:
@@ -67,17 +67,17 @@ async def test_a_line_in_service_may_register_and_a_ceased_one_is_refused(world:
     assert evidence.complete
     assert [finding.seen["register"] for finding in evidence.findings] == ["200", "403"]
     assert evidence.method.endswith("; a REGISTER without Contact")
-    assert not any("\r\nContact:" in text for text in registrar.heard), "that would change its registrations"
+    assert not any("\r\nContact:" in text for text in registrar.requests), "that would change its registrations"
 
 
 async def test_the_password_is_proven_and_not_sent(world: World, registrar: Registrar) -> None:
     await world.telephony.ensure(lines("acme", 2, one=True))
     password = sip_password(MASTER_KEY, "acme", ONE, 1)
-    digest = dict(re.findall(r'(\w+)="?([^",\s]+)', registrar.heard[-1].partition("Digest ")[2]))
+    digest = dict(re.findall(r'(\w+)="?([^",\s]+)', registrar.requests[-1].partition("Digest ")[2]))
     ours, what = ha1(USER_ONE, DOMAIN, password), ha1("REGISTER", "sip", DOMAIN)
     assert digest["nonce"] == "n1", "the challenge that asks for MD5"
     assert digest["response"] == ha1(f"{ours}:n1:00000001:{digest['cnonce']}", "auth", what)
-    assert not any(password in text for text in registrar.heard)
+    assert not any(password in text for text in registrar.requests)
 
 
 async def test_what_is_lost_on_the_way_is_asked_again(world: World, registrar: Registrar) -> None:
@@ -116,12 +116,12 @@ async def test_a_line_that_keeps_its_own_secret_is_not_probed_and_says_so(world:
     (found,) = (await world.telephony.ensure(lines("acme", 2, one=True))).findings
     assert found.proof is Proof.PROVEN
     assert found.seen["register"] == "not tried: the line has a secret of its own"
-    assert registrar.heard == []
+    assert registrar.requests == []
 
 
 async def test_an_absent_line_needs_no_probe(world: World, registrar: Registrar) -> None:
     assert (await world.telephony.ensure(lines("acme", 2, three=False))).complete
-    assert registrar.heard == []
+    assert registrar.requests == []
 
 
 @pytest.mark.parametrize("server", [None, "host:port", "a host", ""])

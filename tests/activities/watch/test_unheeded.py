@@ -17,7 +17,7 @@ def rounds(unheeded: Unheeded, count: int, *watched: Watched) -> list[int]:
         unheeded.keep(watched)
         due = [*unheeded.due(watched)]
         for it in due:
-            unheeded.note_told(it.watched)
+            unheeded.note_signalled(it.watched)
         found += [n] * bool(due)
     return found
 

@@ -62,9 +62,9 @@ class Chains:
             while await add_to_chains(connection):
                 pass
 
-    async def tell(self, *clients: str) -> None:
+    async def deliver(self, *clients: str) -> None:
         for client in clients:
-            await self.deliveries.tell(Chain(self.webhook_id, client))
+            await self.deliveries.deliver(Chain(self.webhook_id, client))
 
 
 @pytest_asyncio.fixture
@@ -82,9 +82,9 @@ async def test_what_is_added_while_a_chain_ends_is_told(world: World, chains: Ch
     async with unless_it_hangs(), connected(world.dsns["directory"]) as dispatcher:
         async with dispatcher.transaction():
             assert await add_to_chains(dispatcher)
-            telling = asyncio.create_task(chains.tell("acme"))
+            delivering = asyncio.create_task(chains.deliver("acme"))
             await world.waiting_for_locks(1, "directory")  # it found nothing, and would end
-        await telling
+        await delivering
     assert chains.sender.seqs == [2]
     assert await world.rows("directory", "SELECT FROM webhook_chains") == []
 
@@ -94,9 +94,9 @@ async def test_what_is_numbered_and_not_yet_added_is_told_once_and_in_order(worl
     await chains.look()
     await happens(world, "acme", "acme")
     for _ in range(2):
-        await chains.tell("acme")
+        await chains.deliver("acme")
         await chains.look()
-    await chains.tell("acme")
+    await chains.deliver("acme")
     assert chains.sender.seqs == [1, 2, 3]
 
 
@@ -105,7 +105,7 @@ async def test_what_is_numbered_no_more_holds_up_no_chain(world: World, chains: 
     await chains.look()
     await world.execute("directory", "DELETE FROM events")
     async with unless_it_hangs():
-        await chains.tell("acme")
+        await chains.deliver("acme")
     assert await world.rows("directory", "SELECT FROM webhook_chains") == []
 
 
@@ -120,7 +120,7 @@ async def test_many_events_of_a_slow_receiver_are_told_in_turns_that_end_before_
     turns = 0
     while await world.rows("directory", "UPDATE webhook_chains SET begun_at = now() RETURNING 1"):
         began, turns = chains.sender.now(), turns + 1
-        await chains.tell("acme")
+        await chains.deliver("acme")
         assert chains.sender.now() - began < LONGEST_ATTEMPT
         assert await world.rows("directory", "SELECT FROM webhook_chains WHERE begun_at IS NOT NULL") == []
     assert chains.sender.seqs == [*range(1, 21)]
@@ -134,7 +134,7 @@ async def test_a_replay_is_told_whoever_adds_to_the_chains_at_the_same_moment(
 ) -> None:
     await happens(world, "acme", "bolt")
     await chains.look()
-    await chains.tell("acme", "bolt")
+    await chains.deliver("acme", "bolt")
     await happens(world, "bolt")
     steps = {"replay": lambda: chains.webhooks.replay(chains.webhook_id, after), "look": chains.look}
     async with unless_it_hangs():
@@ -145,7 +145,7 @@ async def test_a_replay_is_told_whoever_adds_to_the_chains_at_the_same_moment(
                 await world.waiting_for_locks(len(begun), "directory")
         await asyncio.gather(*begun)
     await chains.look()
-    await chains.tell("acme", "bolt")
+    await chains.deliver("acme", "bolt")
     assert sorted(chains.sender.seqs[2:]) == [*range(after + 1, 4)]
 
 

@@ -41,8 +41,8 @@ def resolving(*addresses: str) -> Callable[[str, int], Awaitable[Sequence[str]]]
 async def test_nothing_is_sent_inside(address: str) -> None:
     assert not is_public(ip_address(address))
     async with receiving() as receiver:
-        for others in ((), ("1.1.1.1",)):
-            sender = Sender(resolve=resolving(*others, address))
+        for safe in ((), ("1.1.1.1",)):
+            sender = Sender(resolve=resolving(*safe, address))
             with pytest.raises(NotSent, match="inside: CONNECT_WEBHOOK_NETWORKS"):
                 await sender.send(f"https://billing.example.net:{receiver.port}/", b"{}", {})
     assert receiver.requests == 0
@@ -105,12 +105,12 @@ async def test_a_name_that_does_not_resolve_is_told() -> None:
 async def test_names_that_resolve_slowly_hold_threads_of_their_own_and_no_more_than_so_many(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    answered, asked, names_of_others = threading.Event(), list[str](), socket.getaddrinfo
+    answered, looked_up, getaddrinfo = threading.Event(), list[str](), socket.getaddrinfo
 
     def slow(name: str, port: int, *rest: Any, **named: Any) -> Sequence[tuple[object, ...]]:
         if not name.startswith("billing-"):
-            return names_of_others(name, port, *rest, **named)
-        asked.append(name)
+            return getaddrinfo(name, port, *rest, **named)
+        looked_up.append(name)
         answered.wait()
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("1.1.1.1", port))]
 
@@ -119,16 +119,16 @@ async def test_names_that_resolve_slowly_hold_threads_of_their_own_and_no_more_t
     try:
         async with unless_it_hangs():
             resolving = [asyncio.create_task(resolve(name, 443)) for name in names]
-            await eventually(lambda: len(asked), equal=NAMES_AT_ONCE)
+            await eventually(lambda: len(looked_up), equal=NAMES_AT_ONCE)
             await asyncio.to_thread(len, names)  # the loop's threads are free
-            assert len(asked) == NAMES_AT_ONCE
+            assert len(looked_up) == NAMES_AT_ONCE
             for late in resolving[NAMES_AT_ONCE:]:
                 late.cancel()  # an attempt that ends meanwhile asks nothing
             await asyncio.gather(*resolving[NAMES_AT_ONCE:], return_exceptions=True)
     finally:
         answered.set()
     assert await asyncio.gather(*resolving[:NAMES_AT_ONCE]) == [["1.1.1.1"]] * NAMES_AT_ONCE
-    assert sorted(asked) == sorted(names[:NAMES_AT_ONCE])
+    assert sorted(looked_up) == sorted(names[:NAMES_AT_ONCE])
 
 
 @pytest.mark.parametrize(

@@ -45,17 +45,17 @@ ERRORS = "SELECT seq, attempt, status, error FROM webhook_deliveries ORDER BY de
 
 
 @dataclass
-class Told:
-    """A worker that tells webhooks of the events of a directory."""
+class DeliveringWorker:
+    """A worker that sends webhooks the events of a directory."""
 
     world: World
     temporal: Client
     webhooks: Webhooks
     dispatch: Dispatch
 
-    async def add(self, receiver: Receiver, **given: Any) -> str:
+    async def add(self, receiver: Receiver, **filters: Any) -> str:
         webhook_id = unique("wh")
-        await self.webhooks.add(webhook_id, WebhookGiven(url=receiver.url, **given), "olga")
+        await self.webhooks.add(webhook_id, WebhookGiven(url=receiver.url, **filters), "olga")
         receiver.secret = secret(MASTER_KEY, webhook_id, 1)
         return webhook_id
 
@@ -74,16 +74,16 @@ class Told:
 
 
 @asynccontextmanager
-async def telling(
+async def delivering(
     world: World, temporal: Client, patience: Patience = AT_ONCE, sender: Sender | None = None
-) -> AsyncIterator[Told]:
+) -> AsyncIterator[DeliveringWorker]:
     queue, dsn = unique("webhooks"), world.dsns["directory"]
     sender = sender or Sender(LOOPBACK, seconds=2)
     deliveries = Deliveries(world.databases.directory, MASTER_KEY, sender, "urn:connect", patience)
     dispatch = Dispatch(temporal, dsn, timedelta(days=90), queue, every=0.2)
-    worker = Worker(temporal, task_queue=queue, activities=[deliveries.tell])
+    worker = Worker(temporal, task_queue=queue, activities=[deliveries.deliver])
     async with worker, background(dispatch.run):
-        yield Told(world, temporal, Webhooks(DirectoryDatabase(world.databases.directory)), dispatch)
+        yield DeliveringWorker(world, temporal, Webhooks(DirectoryDatabase(world.databases.directory)), dispatch)
 
 
 def by_client(receiver: Receiver) -> dict[str, list[int]]:
@@ -99,12 +99,12 @@ def by_client(receiver: Receiver) -> dict[str, list[int]]:
 async def test_every_event_is_told_in_order_for_each_client_as_a_signed_cloud_event(
     world: World, temporal: Client
 ) -> None:
-    async with receiving() as receiver, telling(world, temporal) as told:
-        await told.happens("before")
-        await told.add(receiver)
+    async with receiving() as receiver, delivering(world, temporal) as worker:
+        await worker.happens("before")
+        await worker.add(receiver)
         for client in ("acme", "bolt", "acme", "bolt", "acme"):
-            await told.happens(client)  # while it is told of those before
-        await told.nothing_waits()
+            await worker.happens(client)  # while it is told of those before
+        await worker.nothing_waits()
     assert by_client(receiver) == {"acme": [2, 4, 6], "bolt": [3, 5]}
     assert sorted(receiver.seqs) == [2, 3, 4, 5, 6], "where nothing failed, each is told once"
     for event, header in zip(receiver.taken, receiver.ids, strict=True):
@@ -120,11 +120,11 @@ async def test_what_temporal_keeps_of_it_is_encrypted_where_clients_are(world: W
     )
     async with (
         receiving(lambda number: 500 if number == 0 else 200) as receiver,
-        telling(world, encrypting) as told,
+        delivering(world, encrypting) as worker,
     ):
-        await told.add(receiver)
-        await told.happens("acme", "acme")
-        await told.nothing_waits()
+        await worker.add(receiver)
+        await worker.happens("acme", "acme")
+        await worker.nothing_waits()
     assert by_client(receiver) == {"acme": [1, 2]}
     assert await keys_in_use(world.databases.directory), "nothing was encrypted"
 
@@ -136,11 +136,11 @@ async def test_what_a_receiver_does_not_take_is_told_again_under_the_same_id_unt
     seen = [500, 503, None, 302, 404, None, 500, 200]
     async with (
         receiving(lambda number: trouble[number] if number < len(trouble) else 200) as receiver,
-        telling(world, temporal) as told,
+        delivering(world, temporal) as worker,
     ):
-        await told.add(receiver)
-        await told.happens("acme", "acme", "acme")
-        await told.nothing_waits()
+        await worker.add(receiver)
+        await worker.happens("acme", "acme", "acme")
+        await worker.nothing_waits()
     assert by_client(receiver) == {"acme": [1, 2, 3]}
     attempts = await world.rows("directory", ERRORS)
     assert [row[:3] for row in attempts] == [
@@ -153,23 +153,23 @@ async def test_what_a_receiver_does_not_take_is_told_again_under_the_same_id_unt
 
 
 async def test_a_client_whose_event_is_not_taken_holds_up_no_other(world: World, temporal: Client) -> None:
-    async with receiving() as receiver, telling(world, temporal) as told:
-        webhook_id = await told.add(receiver)
+    async with receiving() as receiver, delivering(world, temporal) as worker:
+        webhook_id = await worker.add(receiver)
         verify, bad = receiver._take, {"on": True}
 
         def take(headers: dict[str, str], body: bytes) -> int:
             return 500 if bad["on"] and b'"subject": "acme"' in body else verify(headers, body)
 
         receiver._take = take  # type: ignore[method-assign]  # a receiver that chokes on one client
-        await told.happens("acme", "bolt", "acme", "cole", "bolt")
+        await worker.happens("acme", "bolt", "acme", "cole", "bolt")
         await eventually(lambda: by_client(receiver), equal={"bolt": [2, 5], "cole": [4]})
 
         async def failing() -> bool:
-            return (await told.webhooks.one(webhook_id)).view.failing_since is not None
+            return (await worker.webhooks.one(webhook_id)).view.failing_since is not None
 
         await eventually(failing)
         bad["on"] = False
-        await told.nothing_waits()
+        await worker.nothing_waits()
     assert by_client(receiver)["acme"] == [1, 3]
 
 
@@ -177,11 +177,11 @@ async def test_receivers_that_hang_hold_up_nothing_but_themselves(world: World, 
     async with (
         receiving(lambda number: None) as hanging,
         receiving() as receiver,
-        telling(world, temporal, sender=Sender(LOOPBACK, seconds=60)) as told,
+        delivering(world, temporal, sender=Sender(LOOPBACK, seconds=60)) as worker,
     ):
-        await told.add(hanging)
-        await told.add(receiver)
-        await told.happens("acme", "bolt", "acme")
+        await worker.add(hanging)
+        await worker.add(receiver)
+        await worker.happens("acme", "bolt", "acme")
         await eventually(lambda: by_client(receiver), equal={"acme": [1, 3], "bolt": [2]})
         await eventually(lambda: hanging.hanging, equal=2)
         assert hanging.taken == []
@@ -226,22 +226,22 @@ async def test_a_receiver_that_hangs_is_waited_for_by_few_and_one_that_is_slow_b
     await world.execute("directory", chains)
     release.set()
     with pytest.raises(ApplicationError, match="500"):
-        await deliveries.tell(Chain("bad", "c0"))
+        await deliveries.deliver(Chain("bad", "c0"))
     release.clear()
-    attempts = [asyncio.create_task(deliveries.tell(Chain("bad", name))) for name in names]
+    attempts = [asyncio.create_task(deliveries.deliver(Chain("bad", name))) for name in names]
     turned_away = await eventually(lambda: _failures(attempts, 6))
     assert all("Others wait" in str(error) and error.next_retry_delay for error in turned_away)
     assert at_once == [FEW, FEW]
-    slow = [asyncio.create_task(deliveries.tell(Chain("slow", name))) for name in names]
+    slow = [asyncio.create_task(deliveries.deliver(Chain("slow", name))) for name in names]
     turned_away = await eventually(lambda: _failures(slow, 3))
     assert all("Others wait" in str(error) and error.next_retry_delay for error in turned_away)
-    told = [asyncio.create_task(deliveries.tell(Chain("good", name))) for name in names[:SHARE]]
+    good = [asyncio.create_task(deliveries.deliver(Chain("good", name))) for name in names[:SHARE]]
     await eventually(lambda: at_once[0] == FEW + 2 * SHARE)  # what another receiver is told waits for nothing
     release.set()
-    await asyncio.gather(*told)
+    await asyncio.gather(*good)
     await asyncio.gather(*attempts, *slow, return_exceptions=True)
     for name in names:
-        await deliveries.tell(Chain("slow", name))  # there is room again
+        await deliveries.deliver(Chain("slow", name))  # there is room again
     logged = await world.rows("directory", "SELECT count(*) FROM webhook_deliveries WHERE webhook_id = 'bad'")
     assert logged == [(3,)]
 
@@ -254,55 +254,55 @@ def _failures(attempts: list[asyncio.Task[None]], number: int) -> list[Applicati
 
 
 async def test_a_filter_passes_events_of_its_kinds_sites_and_clients_alone(world: World, temporal: Client) -> None:
-    async with receiving() as some, receiving() as none, telling(world, temporal) as told:
-        await told.add(some, kinds=["failed"], clients=["acme"])
-        await told.add(none, kinds=["proven"])
-        await told.add(none, sites=["york"])
-        await told.happens("acme", "bolt", "acme")
-        await told.nothing_waits()
+    async with receiving() as some, receiving() as none, delivering(world, temporal) as worker:
+        await worker.add(some, kinds=["failed"], clients=["acme"])
+        await worker.add(none, kinds=["proven"])
+        await worker.add(none, sites=["york"])
+        await worker.happens("acme", "bolt", "acme")
+        await worker.nothing_waits()
     assert (some.seqs, none.requests) == ([1, 3], 0)
 
 
 async def test_a_replay_tells_again_what_was_told_under_the_same_ids(world: World, temporal: Client) -> None:
-    async with receiving() as receiver, telling(world, temporal) as told:
-        webhook_id = await told.add(receiver)
-        await told.happens("acme", "bolt", "acme")
-        await told.nothing_waits()
+    async with receiving() as receiver, delivering(world, temporal) as worker:
+        webhook_id = await worker.add(receiver)
+        await worker.happens("acme", "bolt", "acme")
+        await worker.nothing_waits()
         first = {event["data"]["seq"]: event["id"] for event in receiver.taken}
-        await told.webhooks.replay(webhook_id, 1)
+        await worker.webhooks.replay(webhook_id, 1)
         await eventually(lambda: len(receiver.taken) == 5)
-        await told.nothing_waits()
+        await worker.nothing_waits()
     again = receiver.taken[3:]
     assert sorted(event["data"]["seq"] for event in again) == [2, 3]
     assert all(first[event["data"]["seq"]] == event["id"] for event in again)
 
 
 async def test_attempts_are_kept_as_long_as_events_however_long_the_worker_runs(world: World, temporal: Client) -> None:
-    async with receiving() as receiver, telling(world, temporal) as told:
-        await told.add(receiver)
-        await told.happens("acme", "acme")
-        await told.nothing_waits()
+    async with receiving() as receiver, delivering(world, temporal) as worker:
+        await worker.add(receiver)
+        await worker.happens("acme", "acme")
+        await worker.nothing_waits()
         aged = "UPDATE webhook_deliveries SET at = now() - make_interval(days => 92 - seq::integer)"  # 91 and 90 days
         await world.execute("directory", f"{aged} + interval '1 hour'")
 
-        async def kept() -> list[tuple[Any, ...]]:
+        async def attempts_left() -> list[tuple[Any, ...]]:
             return await world.rows("directory", "SELECT seq FROM webhook_deliveries")
 
-        await eventually(kept, equal=[(2,)])
+        await eventually(attempts_left, equal=[(2,)])
 
 
 async def test_after_a_rotation_either_secret_verifies_for_a_day(world: World, temporal: Client) -> None:
-    async with receiving() as receiver, telling(world, temporal) as told:
-        webhook_id = await told.add(receiver)
-        assert (await told.webhooks.rotate(webhook_id)).version == 2
-        await told.happens("acme")
-        await told.nothing_waits()
+    async with receiving() as receiver, delivering(world, temporal) as worker:
+        webhook_id = await worker.add(receiver)
+        assert (await worker.webhooks.rotate(webhook_id)).version == 2
+        await worker.happens("acme")
+        await worker.nothing_waits()
         receiver.secret = secret(MASTER_KEY, webhook_id, 2)
-        await told.happens("acme")
-        await told.nothing_waits()
+        await worker.happens("acme")
+        await worker.nothing_waits()
         await world.execute("directory", "UPDATE webhooks SET rotated_at = rotated_at - interval '25 hours'")
-        await told.happens("acme")
-        await told.nothing_waits()
+        await worker.happens("acme")
+        await worker.nothing_waits()
     assert (receiver.seqs, receiver.signatures) == ([1, 2, 3], [2, 2, 1])
 
 
@@ -312,13 +312,13 @@ async def test_a_receiver_that_takes_nothing_for_long_or_is_gone_is_disabled_and
 ) -> None:
     async with (
         receiving(lambda number: status) as receiver,
-        telling(world, temporal, replace(AT_ONCE, give_up=timedelta(seconds=status == 500))) as told,
+        delivering(world, temporal, replace(AT_ONCE, give_up=timedelta(seconds=status == 500))) as worker,
     ):
-        webhook_id = await told.add(receiver)
-        await told.happens("acme", "acme")
+        webhook_id = await worker.add(receiver)
+        await worker.happens("acme", "acme")
 
         async def disabled() -> str:
-            view = (await told.webhooks.one(webhook_id)).view
+            view = (await worker.webhooks.one(webhook_id)).view
             assert view.state == "disabled"
             return view.why
 
@@ -326,9 +326,9 @@ async def test_a_receiver_that_takes_nothing_for_long_or_is_gone_is_disabled_and
         matters = "SELECT client_id, matter, kind FROM matters"
         assert await world.rows("directory", matters) == [("", f"webhook:{webhook_id}", "webhook_disabled")]
         receiver.answer = lambda number: 200
-        await told.happens("acme")
-        await told.webhooks.edit(webhook_id, WebhookEdit(enabled=True))
-        await told.nothing_waits()
+        await worker.happens("acme")
+        await worker.webhooks.edit(webhook_id, WebhookEdit(enabled=True))
+        await worker.nothing_waits()
         assert await world.rows("directory", matters) == []
     assert by_client(receiver) == {"acme": [1, 2, 3]}
 
@@ -349,11 +349,11 @@ async def test_an_hour_without_an_answer_is_twelve_attempts_whose_pauses_grow(wo
         await world.execute("directory", "INSERT INTO webhook_chains VALUES ('wh-1', 'acme', 0, 1)")
         pauses = list[float]()
 
-        async def tell() -> bool:
+        async def deliver() -> bool:
             """Whether it is told; otherwise it is as much later as Temporal waits."""
             nonlocal clock
             try:
-                await deliveries.tell(Chain("wh-1", "acme"))
+                await deliveries.deliver(Chain("wh-1", "acme"))
             except ApplicationError as error:
                 later = error.next_retry_delay or timedelta()
                 clock += later
@@ -361,7 +361,7 @@ async def test_an_hour_without_an_answer_is_twelve_attempts_whose_pauses_grow(wo
                 return False
             return True
 
-        while not await tell():
+        while not await deliver():
             pass
         assert all(after > before for before, after in pairwise(pauses))
         assert 9 <= len(pauses) <= 12

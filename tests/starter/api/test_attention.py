@@ -197,14 +197,14 @@ async def test_who_is_proven_waits_no_more(slow: Service) -> None:
 
 
 async def test_clients_are_listed_by_where_provisioning_stands(api: httpx2.AsyncClient, ward: Ward) -> None:
-    for word, wanted in (
+    for word, expected in (
         ("attention", {ward.first, ward.second}),
         ("changing", {ward.dark}),
         ("settled", {ward.well}),
         ("skipped", {ward.skipped}),
     ):
         page = (await api.get("/clients", params={"site": ward.site, "provisioning": word})).json()
-        assert ({client["client_id"] for client in page["items"]}, page["total"]) == (wanted, len(wanted))
+        assert ({client["client_id"] for client in page["items"]}, page["total"]) == (expected, len(expected))
     answer = await api.get("/clients", params={"provisioning": "lost"})
     assert (answer.status_code, answer.json()["field"]) == (422, "provisioning")
 

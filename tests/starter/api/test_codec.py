@@ -35,7 +35,7 @@ def text_of(answer: httpx2.Response) -> str:
     return "".join(base64.b64decode(payload.get("data", "")).decode() for payload in answer.json()["payloads"])
 
 
-async def ask(service: Service, body: object, verb: str = "decode", **headers: str) -> httpx2.Response:
+async def post(service: Service, body: object, verb: str = "decode", **headers: str) -> httpx2.Response:
     async with http_client() as caller:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         return await caller.post(f"{service.url}/codec/{verb}", content=content, headers=headers or BEARER)
@@ -44,10 +44,10 @@ async def ask(service: Service, body: object, verb: str = "decode", **headers: s
 async def test_an_admin_reads_what_others_cannot(service: Service) -> None:
     client_id: str = (await service.create("Okapi Ltd"))["client_id"]
     sent = await started(service, client_id)
-    assert "Okapi" in text_of(await ask(service, sent))
-    assert (await ask(service, sent, "encode")).json() == sent
+    assert "Okapi" in text_of(await post(service, sent))
+    assert (await post(service, sent, "encode")).json() == sent
     for verb in ("decode", "encode"):
-        stranger = await ask(service, sent, verb, Accept="application/json")
+        stranger = await post(service, sent, verb, Accept="application/json")
         assert (stranger.status_code, "Okapi" in stranger.text) == (401, False)
 
 
@@ -61,16 +61,16 @@ async def test_what_cannot_be_read_is_answered_as_it_came(service: Service) -> N
         moved,
         {"metadata": {"encoding": base64.b64encode(b"json/plain").decode()}, "data": base64.b64encode(b"1").decode()},
     ]
-    answer = await ask(service, {"payloads": [*garbage, good]})
+    answer = await post(service, {"payloads": [*garbage, good]})
     assert answer.json()["payloads"][:4] == garbage
     assert answer.json()["payloads"][4] != good
     async with without_keys(service):
-        assert (await ask(service, {"payloads": [good]})).json() == {"payloads": [good]}
+        assert (await post(service, {"payloads": [good]})).json() == {"payloads": [good]}
 
 
 @pytest.mark.parametrize("body", [b"", b"\xff", b'{"payloads": 1}', b'{"payloads": [{"data": "\xc3"}]}', b"[" * 9999])
 async def test_what_is_no_list_of_payloads_is_refused(service: Service, body: bytes) -> None:
-    assert (await ask(service, body)).status_code == 422
+    assert (await post(service, body)).status_code == 422
 
 
 class Behind:

@@ -82,11 +82,11 @@ async def test_what_another_client_has_is_refused_and_the_id_stays_free(
 ) -> None:
     theirs = await service.create(billing_ref=unique("REF"))
     body = {"client_id": unique("late"), "name": "Late", "type": "virtual", "site": "thames"}
-    for field, wanted in (
+    for field, taken in (
         ("billing_ref", {"billing_ref": theirs["billing_ref"]}),
         ("lines", {"lines": [{"number": theirs["lines"][0]["number"]}]}),
     ):
-        answer = await api.post("/clients", json={**body, **wanted})
+        answer = await api.post("/clients", json={**body, **taken})
         assert answer.status_code == 409, answer.text
         assert answer.json()["field"].startswith(field)
         assert (await api.get(f"/clients/{body['client_id']}")).status_code == 404

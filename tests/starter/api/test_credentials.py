@@ -25,8 +25,8 @@ async def test_they_are_what_the_systems_were_given(service: Service, capfd: pyt
     assert answer.json() == {"sip": sip, "radius": radius, "servers": servers}
     logged = "".join(capfd.readouterr())
     assert "/credentials" in logged
-    kept = logged + str(await service.history(key))
-    assert not any(secret["password"] in kept for secret in (*sip, radius))
+    written = logged + str(await service.history(key))
+    assert not any(secret["password"] in written for secret in (*sip, radius))
 
 
 async def test_a_client_that_is_over_has_none_and_an_unknown_one_is_not_found(service: Service) -> None:

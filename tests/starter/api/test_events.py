@@ -16,10 +16,12 @@ from tests.support.waiting import HANGING, eventually, unless_it_hangs
 
 async def newest(api: httpx2.AsyncClient) -> int:
     """The number of the newest event."""
-    return int((await asked(api))["last"])
+    return int((await events_page(api))["last"])
 
 
-async def asked(api: httpx2.AsyncClient, headers: dict[str, str] | None = None, **query: str | int) -> dict[str, Any]:
+async def events_page(
+    api: httpx2.AsyncClient, headers: dict[str, str] | None = None, **query: str | int
+) -> dict[str, Any]:
     answer = await api.get("/events", params=query, headers=headers)
     assert answer.status_code == 200, answer.text
     page: dict[str, Any] = answer.json()
@@ -30,7 +32,7 @@ async def settled(api: httpx2.AsyncClient, client_id: str, after: int = 0) -> li
     """The events of a client, as soon as a proof says that all is settled."""
 
     async def found() -> list[dict[str, Any]]:
-        items: list[dict[str, Any]] = (await asked(api, client=client_id, after=after))["items"]
+        items: list[dict[str, Any]] = (await events_page(api, client=client_id, after=after))["items"]
         assert items
         assert (items[-1]["kind"], items[-1]["settled"]) == ("proven", True)
         return items
@@ -85,17 +87,17 @@ async def test_each_event_names_the_request_that_it_follows_from(service: Servic
     last = await newest(api)
     refused = await api.post(f"/clients/{client_id}/activate", json={}, headers={"X-Request-ID": "wrong-1"})
     assert refused.status_code == 409
-    (failed,) = (await asked(api, client=client_id, after=last, wait=60))["items"]
+    (failed,) = (await events_page(api, client=client_id, after=last, wait=60))["items"]
     assert (failed["kind"], failed["request_id"]) == ("failed", "wrong-1")
 
 
 async def test_a_reader_waits_for_the_next_event_and_hears_of_it(service: Service, api: httpx2.AsyncClient) -> None:
     client_id = (await service.create())["client_id"]
     last = (await settled(api, client_id))[-1]["seq"]
-    waiting = asyncio.create_task(asked(api, {"Prefer": "wait=60"}, client=client_id, after=last))
-    reader = asyncio.create_task(asked(api, client=client_id, after=last, kind="effective", wait=60))
+    waiting = asyncio.create_task(events_page(api, {"Prefer": "wait=60"}, client=client_id, after=last))
+    reader = asyncio.create_task(events_page(api, client=client_id, after=last, kind="effective", wait=60))
     for _ in range(3):  # others are answered meanwhile
-        assert (await asked(api, client=client_id, after=last))["items"] == []
+        assert (await events_page(api, client=client_id, after=last))["items"] == []
     assert not waiting.done()
     assert not reader.done()
     await service.post(client_id, "suspend", wait=0)
@@ -105,7 +107,7 @@ async def test_a_reader_waits_for_the_next_event_and_hears_of_it(service: Servic
 
 
 async def test_who_waits_in_vain_is_told_where_to_go_on(service: Service, api: httpx2.AsyncClient) -> None:
-    page = await asked(api, client="nobody-here", wait=1)
+    page = await events_page(api, client="nobody-here", wait=1)
     assert (page["items"], page["next"]) == ([], page["last"])
 
 
@@ -160,7 +162,7 @@ async def test_who_asks_for_events_that_are_gone_is_told_what_to_do(service: Ser
             gone = await api.get("/events", params={"after": 0})
             assert (gone.status_code, gone.json()["title"]) == (410, "Events forgotten")
             assert "leave after out" in gone.json()["detail"]
-            assert (await asked(api, limit=1))["items"][0]["seq"] == 2
+            assert (await events_page(api, limit=1))["items"][0]["seq"] == 2
         finally:
             await connection.execute("UPDATE event_log SET forgotten = 0")
 
@@ -176,9 +178,9 @@ async def test_a_caller_of_some_sites_sees_the_events_of_their_clients_alone(
     made = await api.post("/tokens", json={"name": unique("crm"), "role": "viewer", "sites": [site]})
     assert made.status_code == 201, made.text
     async with calling(service.url, made.json()["token"]) as limited:
-        assert {event["client_id"] for event in (await asked(limited))["items"]} == {mine}
+        assert {event["client_id"] for event in (await events_page(limited))["items"]} == {mine}
         for query in ({"client": theirs}, {"site": other}):
-            assert (await asked(limited, **query))["items"] == []
+            assert (await events_page(limited, **query))["items"] == []
         async with unless_it_hangs(), streaming(limited, after) as stream:
             assert (await anext(stream))["client_id"] == mine
 

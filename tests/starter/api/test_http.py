@@ -247,7 +247,7 @@ async def test_a_directory_without_tables_says_what_to_do(service: Service, sett
 
 
 @pytest.mark.parametrize(
-    ("damage", "repair", "told"),
+    ("damage", "repair", "detail"),
     [
         (
             "ALTER ROLE reader SET default_transaction_read_only = on",
@@ -263,7 +263,7 @@ async def test_a_directory_without_tables_says_what_to_do(service: Service, sett
     ],
 )
 async def test_a_directory_that_takes_no_write_is_not_ready_and_says_why(
-    service: Service, settings: Settings, postgres: Any, damage: str, repair: str, told: str
+    service: Service, settings: Settings, postgres: Any, damage: str, repair: str, detail: str
 ) -> None:
     dsn = settings.directory_dsn.get_secret_value().replace("//postgres:", "//reader:")
     admin = await asyncpg.connect(settings.directory_dsn.get_secret_value())
@@ -277,7 +277,7 @@ async def test_a_directory_that_takes_no_write_is_not_ready_and_says_why(
                 await directory._expire()
                 answer = await api.get(f"{url}/readyz")
                 assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
-                assert told in answer.json()["detail"]
+                assert detail in answer.json()["detail"]
                 assert "cannot be reached" not in answer.json()["detail"]
                 await admin.execute(repair)
                 assert (await api.get(f"{url}/readyz")).json() == {"ready": True}

@@ -104,7 +104,7 @@ async def test_a_key_is_answered_as_before_when_the_client_has_ended(service: Se
 async def test_one_key_with_another_body_is_refused_and_changes_nothing(service: Service) -> None:
     client_id, key = (await service.create())["client_id"], unique("key")
     await service.post(client_id, "suspend", key=key, source="billing")
-    await _wait_kept(service, client_id, key)
+    await _wait_recorded(service, client_id, key)
     answer = await service.post(client_id, "suspend", key=key, source="security")
     assert (answer.status_code, answer.json()["title"]) == (422, "Command id reused")
     assert [hold.source for hold in (await service.clients.client(client_id)).holds] == ["billing"]
@@ -161,7 +161,7 @@ async def test_a_signal_that_was_refused_is_not_obeyed_later_nor_by_another_way_
     handle = service.temporal.get_workflow_handle(workflow_id(client_id))
     await service.post(client_id, "suspend")
     await handle.signal("activate", {"command_id": key})
-    await _wait_kept(service, client_id, key)
+    await _wait_recorded(service, client_id, key)
     await service.post(client_id, "unsuspend")
     await handle.signal("activate", {"command_id": key})
     answer = await service.post(client_id, "activate", key=key)
@@ -206,7 +206,7 @@ async def _wait_renewed(service: Service, client_id: str) -> None:
     await eventually(another)
 
 
-async def _wait_kept(service: Service, client_id: str, key: str) -> None:
+async def _wait_recorded(service: Service, client_id: str, key: str) -> None:
     async def there() -> bool:
         rows = await service.clients.directory.database.read(
             "SELECT 1 FROM answers WHERE client_id = $1 AND command_id = $2", client_id, key

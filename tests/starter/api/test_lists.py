@@ -188,15 +188,15 @@ async def test_names_are_listed_as_in_a_dictionary_page_by_page(service: Service
     for name in ("Zeta", "Ärger", "alpha ltd", "Acme"):
         await service.create(site=site, name=name, type="virtual", lines=[], wait=0)
     names = ["Acme", "alpha ltd", "Ärger", "Zeta"]
-    for sort, wanted in (("name", names), ("-name", names[::-1])):
-        assert await _names(api, site=site, sort=sort) == wanted
+    for sort, expected in (("name", names), ("-name", names[::-1])):
+        assert await _names(api, site=site, sort=sort) == expected
         found: list[str] = []
         cursor: dict[str, str] = {}
-        for _ in wanted:
+        for _ in expected:
             page = (await api.get("/clients", params={"site": site, "sort": sort, "limit": 1, **cursor})).json()
             found.append(page["items"][0]["name"])
             cursor = {"cursor": page["next"]}
-        assert (found, page["next"]) == (wanted, None)
+        assert (found, page["next"]) == (expected, None)
 
 
 async def test_sites_are_listed_as_in_a_dictionary(service: Service, api: httpx2.AsyncClient) -> None:

@@ -127,10 +127,10 @@ async def test_a_plan_that_was_refused_is_open_until_its_client_hears_that_someb
     later = await act(service, client_id, "acknowledge", matter=matter["matter"])
     assert (later.status_code, later.json()) == (200, again.json()), "also when its client has forgotten it"
 
-    async def count_told() -> int:
+    async def count_acknowledged() -> int:
         return len([line for line in await service.history(client_id) if line["kind"] == "acknowledge"])
 
-    await eventually(count_told, equal=1)  # once its client has published it
+    await eventually(count_acknowledged, equal=1)  # once its client has published it
 
 
 @pytest.mark.parametrize("verb", ["acknowledge", "assign", "snooze"])

@@ -199,4 +199,4 @@ def test_two_callers_never_meet_by_their_keys() -> None:
     assert len(set(ids)) == len(ids) - 1
     assert max(map(len, ids)) <= LONGEST
     named = key_of("billing", ["k"])
-    assert (named.command_id, named.as_said("repeat it with billing:k")) == ("billing:k", "repeat it with k")
+    assert (named.command_id, named.by_key("repeat it with billing:k")) == ("billing:k", "repeat it with k")

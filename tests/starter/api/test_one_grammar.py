@@ -46,7 +46,7 @@ DOORS = ServiceKind("doors", "Doors")
 CATALOGUE = Catalogue(ONLY_BUILT_IN.kinds | {"doors": DOORS}, {**ONLY_BUILT_IN.instances, "doors": ["main"]})
 OF_HTTP: dict[Kind, type[BaseModel]] = {Kind.EDIT: EditBody, Kind.NOTE: NoteBody, **BODIES}
 REFUSED = "refused"
-NOT_SAID = "cannot be said here"
+NOT_SENDABLE = "cannot be said here"
 LINE, ACCESS = {"number": "+442079460199", "office": "3.12"}, {"down_mbps": 100, "up_mbps": 20}
 
 
@@ -233,7 +233,7 @@ def by_form(field: Field, value: Any) -> Any:
     local = field.name == "at" and text is not None and LOCAL.fullmatch(trimmed(text))  # a form's own way to say it
     around = field in FIELDS["id"] and text is not None and text != trimmed(text)  # no field keeps blanks around it
     if field.form is None or text is None or local or around:
-        return NOT_SAID
+        return NOT_SENDABLE
     client = ClientView.of(in_directory(tenant()), NOW)
     form, errors = Form([(name, trimmed(value)) for name, value in field.form(text).items()]), FormErrors()
     message: CommandMessage | None
@@ -248,14 +248,14 @@ def by_form(field: Field, value: Any) -> Any:
     return verdict(field, message) if message else REFUSED
 
 
-class Heard(BaseHTTPRequestHandler):
+class RecordingApi(BaseHTTPRequestHandler):
     """An API that takes down what it is sent, and refuses it."""
 
     bodies: list[dict[str, Any]] = []  # noqa: RUF012  # of the one server of this module
 
     def do_POST(self) -> None:
         text = self.rfile.read(int(self.headers["Content-Length"]))
-        Heard.bodies.append(json.loads(text))
+        RecordingApi.bodies.append(json.loads(text))
         answer = json.dumps({"status": 409, "detail": "taken down"}).encode()
         self.send_response(409)
         self.send_header("Content-Length", str(len(answer)))
@@ -269,7 +269,7 @@ class Heard(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def listening() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Heard)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), RecordingApi)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.server_address[1]}"
@@ -281,16 +281,16 @@ def by_command_line(field: Field, value: Any, url: str) -> Any:
     text = written(field, value)
     apart = field.name == "kind" and text is not None and set(text) & {":", "="}
     if field.words is None or text is None or apart or "\ud800" in text:
-        return NOT_SAID
-    Heard.bodies.clear()
+        return NOT_SENDABLE
+    RecordingApi.bodies.clear()
     environment = {"CONNECT_URL": url, "CONNECT_TOKEN": "t"}
     result = CliRunner().invoke(app, ["client", *field.words(text)], env=environment)
     assert result.exception is None or isinstance(result.exception, SystemExit), (field, value, result)
-    if not Heard.bodies:
+    if not RecordingApi.bodies:
         assert result.exit_code == 2, result.output  # wrong usage
         return REFUSED
     try:
-        body = OF_HTTP.get(field.kind, PlannableBody).model_validate(Heard.bodies[0])
+        body = OF_HTTP.get(field.kind, PlannableBody).model_validate(RecordingApi.bodies[0])
     except ValidationError:
         return REFUSED
     return verdict(field, message_of(BY_NAME[field.kind], body, by="ann", command_id="c1"))
@@ -301,29 +301,29 @@ def by_command_line(field: Field, value: Any, url: str) -> Any:
 
 def test_two_hundred_bad_values_meet_one_verdict_on_every_channel(listening: str) -> None:
     pairs, refused = cases(), 0
-    said = {"form": 0, "command line": 0}
+    sendable = {"form": 0, "command line": 0}
     for field, value in pairs:
-        wanted = by_http(field, value)
-        others = {
+        expected = by_http(field, value)
+        verdicts = {
             "signal": by_signal(field, value),
             "update": by_update(field, value),
             "form": by_form(field, value),
             "command line": by_command_line(field, value, listening),
         }
-        for name in said:
-            said[name] += others[name] != NOT_SAID
-        differing = {name: got for name, got in others.items() if got not in (wanted, NOT_SAID)}
-        assert not differing, f"{field.name} {value!r}: {wanted!r} by HTTP, {differing}"
-        refused += wanted == REFUSED
+        for name in sendable:
+            sendable[name] += verdicts[name] != NOT_SENDABLE
+        differing = {name: got for name, got in verdicts.items() if got not in (expected, NOT_SENDABLE)}
+        assert not differing, f"{field.name} {value!r}: {expected!r} by HTTP, {differing}"
+        refused += expected == REFUSED
     assert refused >= VALUES
-    assert min(said.values()) >= VALUES // 2
+    assert min(sendable.values()) >= VALUES // 2
 
 
 def test_what_is_taken_is_composed_and_trimmed_on_every_channel(listening: str) -> None:
     name = next(field for field in FIELDS["text"] if field.name == "name")
-    for value, kept in ((" Cafe\u0301\n", "Café"), ("\u3000Acme\xa0", "Acme"), ("\u212bkesson", "Åkesson")):
+    for value, reached in ((" Cafe\u0301\n", "Café"), ("\u3000Acme\xa0", "Acme"), ("\u212bkesson", "Åkesson")):
         got = [by(name, value) for by in (by_http, by_signal, by_update, by_form)]
-        assert [*got, by_command_line(name, value, listening)] == [kept] * 5
+        assert [*got, by_command_line(name, value, listening)] == [reached] * 5
 
 
 def test_an_update_is_still_read_as_before_for_a_client_from_before() -> None:
@@ -349,8 +349,8 @@ async def test_the_running_service_gives_that_verdict_and_nothing_changes(
         (field,) = body
         answer = await service.api.request(method, f"/clients/{client_id}{path}", json=body)
         assert (answer.status_code, answer.json()["field"]) == (422, field)
-        said = await terminal.connect("client", *words)
-        assert (said.status, said.out, said.err) == (1, "", f"{answer.json()['detail'].rstrip('.')}.\n")
+        result = await terminal.connect("client", *words)
+        assert (result.status, result.out, result.err) == (1, "", f"{answer.json()['detail'].rstrip('.')}.\n")
         refused = await refusal_of(handle.execute_update("command", {"kind": kind.value, **body}))
         assert (refused.type, refused.details[0]["field"]) == ("InvalidField", field)
         await handle.signal(kind.value, body)

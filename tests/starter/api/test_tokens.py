@@ -52,7 +52,7 @@ async def test_a_token_is_shown_once_and_kept_as_its_digest(service: Service) ->
 
 
 @pytest.mark.parametrize(
-    ("given", "status", "field"),
+    ("fields", "status", "field"),
     [
         ({"name": "api"}, 422, "name"),
         ({"name": "Operator"}, 422, "name"),
@@ -67,9 +67,9 @@ async def test_a_token_is_shown_once_and_kept_as_its_digest(service: Service) ->
     ],
 )
 async def test_what_no_token_can_be_is_refused_with_its_field(
-    service: Service, given: dict[str, Any], status: int, field: str
+    service: Service, fields: dict[str, Any], status: int, field: str
 ) -> None:
-    answer = await service.api.post("/tokens", json={"name": unique("crm"), "role": "viewer", **given})
+    answer = await service.api.post("/tokens", json={"name": unique("crm"), "role": "viewer", **fields})
     assert (answer.status_code, answer.json()["field"]) == (status, field), answer.text
 
 
@@ -95,11 +95,11 @@ async def test_the_history_says_whose_token_it_was_whatever_the_body_says(servic
         noted = await api.post(f"/clients/{client_id}/notes", json={"text": "seen"})
         assert noted.status_code < 300
 
-    async def told() -> bool:
+    async def has_both_lines() -> bool:
         lines = [line for line in await service.history(client_id) if line["kind"] in ("suspend", "note")]
         return len({line["kind"] for line in lines}) == 2 and {line["by"] for line in lines} == {name}
 
-    await eventually(told)
+    await eventually(has_both_lines)
 
 
 async def test_a_token_ends_when_it_is_revoked_here_at_once_and_elsewhere_soon(
@@ -133,11 +133,11 @@ async def test_the_last_use_is_shown(service: Service) -> None:
     async with calling(service.url, token["token"]) as api:
         await api.get("/sites")
 
-    async def shown() -> bool:
+    async def last_use_is_listed() -> bool:
         listed = (await service.api.get("/tokens")).json()["items"]
         return any(it["token_id"] == token["token_id"] and it["last_used_at"] for it in listed)
 
-    await eventually(shown)
+    await eventually(last_use_is_listed)
 
 
 # -- a service's own ------------------------------------------------------------------------------------------------
@@ -247,8 +247,8 @@ async def test_the_page_shows_a_new_token_once_and_revokes_it_after_a_question(s
         wrong = await browser.post("/tokens", data={"name": name, "role": "viewer"})
         assert (wrong.status_code, "There is a token" in wrong.text) == (409, True)
         token_id = text.split("_")[1]
-        asked = await browser.get(f"/tokens/{token_id}/revoke")
-        assert f"Revoke the token of {name}?" in asked.text
+        confirmation = await browser.get(f"/tokens/{token_id}/revoke")
+        assert f"Revoke the token of {name}?" in confirmation.text
         async with calling(service.url, text) as api:
             assert (await api.get("/sites")).status_code == 200
             assert (await browser.post(f"/tokens/{token_id}/revoke")).status_code == 303

@@ -10,6 +10,7 @@ from activities.database import Database
 from activities.webhooks.delivery import GONE, Chain, Deliveries
 from activities.webhooks.sending import Sender
 from tests.support.service import MASTER_KEY, SITE, Service, calling, unique
+from tests.support.waiting import eventually
 
 URL = "https://billing.example.net/connect"
 
@@ -22,13 +23,17 @@ async def add(api: httpx2.AsyncClient, **more: Any) -> dict[str, Any]:
 
 
 async def test_a_webhook_is_added_shown_changed_and_removed(service: Service, api: httpx2.AsyncClient) -> None:
+    async def last() -> int:
+        return int((await api.get("/events")).json()["last"])
+
+    before = await last()
     made = await add(api, description="Billing", kinds=["proven"], sites=["thames-house"])
     at = f"/webhooks/{made['webhook_id']}"
     secret_of = made.pop("secret")
     assert secret_of.startswith("whsec_")
     assert (await api.get(at)).json() == made
     assert (made["state"], made["created_by"], made["waiting"]) == ("active", "api", 0)
-    assert made["position"] == (await api.get("/events")).json()["last"]
+    assert before <= made["position"] <= await last()
     changed = (await api.patch(at, json={"kinds": [], "clients": ["acme"], "enabled": False})).json()
     assert (changed["kinds"], changed["clients"], changed["state"]) == ([], ["acme"], "paused")
     assert (changed["url"], changed["sites"]) == (URL, ["thames-house"])
@@ -82,7 +87,7 @@ class Answering(Sender):
         return self.status
 
 
-async def tell(service: Service, webhook_id: str, client_id: str, status: int) -> None:
+async def deliver(service: Service, webhook_id: str, client_id: str, status: int) -> None:
     """Have a webhook be told of a client's events by a receiver that answers this."""
     dsn = service.settings.directory_dsn.get_secret_value()
     async with service.directory() as directory:
@@ -93,24 +98,35 @@ async def tell(service: Service, webhook_id: str, client_id: str, status: int) -
             client_id,
         )
     async with Database("directory", dsn, service.settings) as database:
-        await Deliveries(database, MASTER_KEY, Answering(status=status), "urn:connect").tell(
+        await Deliveries(database, MASTER_KEY, Answering(status=status), "urn:connect").deliver(
             Chain(webhook_id, client_id)
         )
 
 
-async def told_of(service: Service, api: httpx2.AsyncClient) -> tuple[dict[str, Any], str]:
-    """A webhook, and a client with an event that it is to be told."""
-    client_id = (await service.create())["client_id"]
-    await api.get("/events", params={"client": client_id, "wait": 60})  # until there is one
+async def client_with_events(service: Service) -> str:
+    """A new client, all of whose events are numbered: what was proven comes last."""
+    client_id: str = (await service.create())["client_id"]
+    proven = {"client": client_id, "kind": "proven"}
+
+    async def numbered() -> bool:
+        return bool((await service.api.get("/events", params=proven)).json()["items"])
+
+    await eventually(numbered)
+    return client_id
+
+
+async def with_undelivered_event(service: Service, api: httpx2.AsyncClient) -> tuple[dict[str, Any], str]:
+    """A webhook, and a client with events that it is to deliver: no more of them come by themselves."""
+    client_id = await client_with_events(service)
     return await add(api, after=0, clients=[client_id]), client_id
 
 
 async def test_one_that_is_disabled_is_an_open_matter_for_callers_of_all_sites_until_it_is_enabled(
     service: Service, api: httpx2.AsyncClient
 ) -> None:
-    made, client_id = await told_of(service, api)
+    made, client_id = await with_undelivered_event(service, api)
     webhook_id, name = made["webhook_id"], f"webhook:{made['webhook_id']}"
-    await tell(service, webhook_id, client_id, GONE)
+    await deliver(service, webhook_id, client_id, GONE)
     of_kind = {"kind": "webhook_disabled"}
 
     async def matters(of: httpx2.AsyncClient, **more: str) -> tuple[list[str], int]:
@@ -124,14 +140,14 @@ async def test_one_that_is_disabled_is_an_open_matter_for_callers_of_all_sites_u
     assert (await api.post(f"/matters/{name}/assign", json={"assigned_to": "olga"})).status_code == 200
     assert await matters(api, assigned_to="olga") == ([name], 1)
     for sites in ([SITE], None):
-        given = {"name": unique("viewer"), "role": "viewer", "sites": sites}
-        async with calling(service.url, (await api.post("/tokens", json=given)).json()["token"]) as viewer:
+        new_token = {"name": unique("viewer"), "role": "viewer", "sites": sites}
+        async with calling(service.url, (await api.post("/tokens", json=new_token)).json()["token"]) as viewer:
             assert await matters(viewer) == (([], 0) if sites else ([name], 1))
     page = await api.get(f"{service.url}/matters", params=of_kind, headers={"Accept": "text/html"})
     assert f'href="/webhooks/{webhook_id}"' in page.text
     await api.patch(f"/webhooks/{webhook_id}", json={"enabled": True})
     assert await matters(api) == ([], 0)
-    await tell(service, webhook_id, client_id, 204)
+    await deliver(service, webhook_id, client_id, 204)
     assert (await api.get(f"/webhooks/{webhook_id}")).json()["waiting"] == 0
     deliveries = (await api.get(f"/webhooks/{webhook_id}/deliveries")).json()["items"]
     assert [it["status"] for it in deliveries] == [204] * (len(deliveries) - 1) + [GONE]
@@ -141,21 +157,20 @@ async def test_one_that_is_disabled_is_an_open_matter_for_callers_of_all_sites_u
 async def test_webhooks_are_the_installations_and_go_on_without_who_added_them(
     service: Service, api: httpx2.AsyncClient
 ) -> None:
-    given = {"name": unique("admin"), "role": "admin"}
-    token = (await api.post("/tokens", json=given)).json()
-    client_id = (await service.create())["client_id"]
-    await api.get("/events", params={"client": client_id, "wait": 60})
+    new_token = {"name": unique("admin"), "role": "admin"}
+    token = (await api.post("/tokens", json=new_token)).json()
+    client_id = await client_with_events(service)
     async with calling(service.url, token["token"]) as admin:
         made = await add(admin, after=0, clients=[client_id])
         asking = await admin.get(f"{service.url}/tokens/{token['token_id']}/revoke", headers={"Accept": "text/html"})
         assert f'href="/webhooks/{made["webhook_id"]}"' in asking.text, "whoever revokes is told of them"
     await api.delete(f"/tokens/{token['token_id']}")
-    token = (await api.post("/tokens", json={**given, "role": "operator", "sites": [SITE]})).json()
+    token = (await api.post("/tokens", json={**new_token, "role": "operator", "sites": [SITE]})).json()
     async with calling(service.url, token["token"]) as limited:
         for answer in (await limited.get("/webhooks"), await limited.delete(f"/webhooks/{made['webhook_id']}")):
             assert answer.status_code == 403
-    await tell(service, made["webhook_id"], client_id, 204)
-    shown = (await api.get(f"/webhooks/{made['webhook_id']}")).json()
-    assert (shown["created_by"], shown["state"], shown["waiting"]) == (given["name"], "active", 0)
+    await deliver(service, made["webhook_id"], client_id, 204)
+    webhook = (await api.get(f"/webhooks/{made['webhook_id']}")).json()
+    assert (webhook["created_by"], webhook["state"], webhook["waiting"]) == (new_token["name"], "active", 0)
     assert (await api.get(f"/webhooks/{made['webhook_id']}/deliveries")).json()["total"] > 0
     await api.delete(f"/webhooks/{made['webhook_id']}")

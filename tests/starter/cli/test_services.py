@@ -44,8 +44,8 @@ def test_what_names_no_instance_is_refused(text: str) -> None:
 
 
 def test_zero_is_a_value_and_what_was_not_given_is_none() -> None:
-    given = {"after": 0, "seconds": 0.0, "name": "", "yes": True}
-    assert filled(**given, none=None, flag=False, tags=[], external_ids={}) == given
+    fields = {"after": 0, "seconds": 0.0, "name": "", "yes": True}
+    assert filled(**fields, none=None, flag=False, tags=[], external_ids={}) == fields
 
 
 async def test_services_are_contracted_shown_and_removed(terminal: Terminal) -> None:

@@ -180,14 +180,14 @@ def test_what_could_not_be_written_is_said_unless_the_reader_has_seen_enough(
 def test_what_an_encoding_lacks_is_replaced_for_people_and_escaped_for_machines(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
-    shown, machine, sheet = forks.run(
+    text, machine, sheet = forks.run(
         [([*words], Streams(encoding="ascii")) for words in (
             ("client", "show", "acme"), ("client", "show", "acme", "--json"), ("client", "list", "--csv")
         )],
         environment,
         tmp_path,
     )  # fmt: skip
-    assert shown.out.startswith("Caf? ? ? Ltd (acme)")
+    assert text.out.startswith("Caf? ? ? Ltd (acme)")
     assert r'"Caf\u00e9 \u03a9 \ud83c\udfe2 Ltd"' in machine.out
     assert "Caf\u00e9 \u03a9 \U0001f3e2 Ltd" in sheet.out, "a file for spreadsheets is UTF-8 in every locale"
 

@@ -60,8 +60,8 @@ async def test_a_client_in_attention_is_found_and_helped(terminal: Terminal, slo
     assert "by hand  by api at " in accepted
     assert "UTC: port pulled, 4711" in " ".join(accepted.split())
     assert (await terminal.connect("attention", "--site", site)).out.startswith(f"No client needs attention at {site}.")
-    kept = await terminal.connect("attention", "--site", site, "--skipped")
-    assert f"skipped by api: {REASON}" in " ".join(kept.out.split())
+    listed = await terminal.connect("attention", "--site", site, "--skipped")
+    assert f"skipped by api: {REASON}" in " ".join(listed.out.split())
 
     again = await terminal.connect("client", "retry", client_id, "telephony", "--reason", "it is back")
     assert (again.status, again.out.splitlines()[0]) == (0, "Trying telephone lines again")

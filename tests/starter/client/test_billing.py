@@ -30,7 +30,7 @@ async def test_an_unpaid_invoice_suspends_and_a_paid_one_unsuspends_and_a_webhoo
     database = Database("directory", dsn, service.settings)
     deliveries = Deliveries(database, MASTER_KEY, Sender([ip_network("127.0.0.0/8")]), "urn:connect")
     dispatch = Dispatch(service.temporal, dsn, timedelta(days=90), queue)
-    worker = Worker(service.temporal, task_queue=queue, activities=[deliveries.tell])
+    worker = Worker(service.temporal, task_queue=queue, activities=[deliveries.deliver])
     async with (
         database,
         worker,

@@ -234,14 +234,14 @@ async def test_events_are_read_in_order_without_end_and_none_is_missed_when_the_
     client_id = (await service.create())["client_id"]
     seen: list[tuple[int, str]] = []
     before: int | None = None
-    wanted = {"requested suspend", "effective suspend", "proven "}  # in whichever order they were committed
+    missing = {"requested suspend", "effective suspend", "proven "}  # in whichever order they were committed
     async with unless_it_hangs(), connected(wire, Time()) as connect:
         async for event in connect.events(client=client_id):
             seen.append((event["seq"], f"{event['kind']} {event['command']}"))
             if before is None and event["settled"]:
                 before, wire.faults = len(seen), [httpx2.ReadError("cut"), away()]
                 await service.post(client_id, "suspend", wait=0)
-            if before is not None and wanted <= {text for _, text in seen[before:]}:
+            if before is not None and missing <= {text for _, text in seen[before:]}:
                 break
         again = [it["seq"] async for it in connect.events(client=client_id, wait=0)]
     assert [seq for seq, _ in seen] == again[: len(seen)]

@@ -1,5 +1,6 @@
 """Somebody who fills in the forms of the console in a browser without scripts."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ class Read(HTMLParser):
 
     html: str
     forms: dict[str, dict[str, str]] = field(default_factory=dict)
-    said: dict[str, str] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
     tags: dict[str, dict[str, str | None]] = field(default_factory=dict)
     links: list[str] = field(default_factory=list)
 
@@ -66,14 +67,15 @@ class Read(HTMLParser):
             self.forms[self._form][self._area] += data
         for _, name in self._open:
             if name and data.strip():
-                self.said[name] = f"{self.said.get(name, '')} {data.strip()}".strip()
+                self.texts[name] = f"{self.texts.get(name, '')} {data.strip()}".strip()
 
 
 @dataclass
 class Somebody:
-    """Somebody who is signed in, and has a browser without scripts."""
+    """Somebody who is signed in at a service, and has a browser without scripts."""
 
     http: httpx2.AsyncClient
+    service: Service
 
     async def open(self, path: str, action: str = "") -> tuple[dict[str, str], Read]:
         """A form as a page has it, and the page."""
@@ -99,25 +101,27 @@ class Somebody:
         return [await self.done(path, page.forms[path]) for _ in range(times)][-1]
 
     async def done(self, path: str, form: dict[str, str]) -> tuple[str, str]:
-        """Where it leads once it is done, and what is said there."""
+        """Where it leads once it is done, and what is said there. Every page, list and count knows of it then."""
         answer = await self.send(path, form)
         assert answer.status_code == 303, answer.text
         there = urlsplit(answer.headers["Location"])
+        if client := re.match("/clients/([^/]+)", there.path):
+            await self.service.still(client[1])
         return there.path, unquote((answer.cookies.get(NOTICE_COOKIE) or "").split(".", 2)[-1])
 
 
 @asynccontextmanager
-async def signed_in(url: str) -> AsyncIterator[Somebody]:
-    """Ann, signed in with the token."""
-    async with http_client(base_url=url, headers={"Accept": "text/html"}) as http:
+async def signed_in(service: Service, url: str = "") -> AsyncIterator[Somebody]:
+    """Ann, signed in with the token, at the service's own address or another one of it."""
+    async with http_client(base_url=url or service.url, headers={"Accept": "text/html"}) as http:
         answer = await http.post("/sign-in", data={"token": TOKEN, "name": "ann"})
         assert answer.status_code == 303
-        yield Somebody(http)
+        yield Somebody(http, service)
 
 
 @pytest_asyncio.fixture(scope="session")
 async def ann(service: Service) -> AsyncIterator[Somebody]:
-    async with signed_in(service.url) as ann:
+    async with signed_in(service) as ann:
         yield ann
 
 

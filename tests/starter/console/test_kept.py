@@ -87,12 +87,12 @@ async def test_a_form_that_meets_an_ended_session_is_kept_and_sent_again(service
         form = fields_of((await browser.get("/clients/new")).text, "/clients/new")
         browser.cookies.delete(COOKIE)
         typed = form | {"name": name, "site": "thames", "type": "virtual", "activation": "automatic"}
-        kept = await browser.post("/clients/new", data=typed)
-        assert kept.status_code == 401
-        assert "You are signed out" in kept.text
-        assert "Kept &amp; &lt;b&gt;" in kept.text
+        refused = await browser.post("/clients/new", data=typed)
+        assert refused.status_code == 401
+        assert "You are signed out" in refused.text
+        assert "Kept &amp; &lt;b&gt;" in refused.text
         browser.cookies.set(COOKIE, await Sessions(service.clients.directory.database, TOKEN).begin("ann", HOME) or "")
-        done = await browser.post("/clients/new", data=fields_of(kept.text, "/clients/new"))
+        done = await browser.post("/clients/new", data=fields_of(refused.text, "/clients/new"))
         assert done.status_code == 303, done.text
     found = (await service.api.get("/clients", params={"q": name})).json()["items"]
     assert [client["name"] for client in found] == [name]
@@ -118,10 +118,10 @@ async def test_a_form_that_meets_an_absent_database_is_kept(service: Service) ->
     async with Database("directory", nowhere, settings) as database:
         clients = ClientService(service.clients.gateway, DirectoryReads(database), service.clients.watch, LIMITS)
         async with serving(create_app(clients, TOKEN)) as url, visiting(service, url) as browser:
-            kept = await browser.post("/clients/new", data={"name": "Patient Ltd", "command_id": "c" * 8})
-            assert kept.status_code == 503
-            assert int(kept.headers["retry-after"]) > 0
-            assert fields_of(kept.text, "/clients/new") == {"name": "Patient Ltd", "command_id": "c" * 8}
+            refused = await browser.post("/clients/new", data={"name": "Patient Ltd", "command_id": "c" * 8})
+            assert refused.status_code == 503
+            assert int(refused.headers["retry-after"]) > 0
+            assert fields_of(refused.text, "/clients/new") == {"name": "Patient Ltd", "command_id": "c" * 8}
             token = await browser.post("/sign-in", data={"token": TOKEN})
             assert token.status_code == 503
             assert TOKEN not in token.text, "the token is written nowhere"
@@ -139,10 +139,10 @@ async def test_a_confirmation_that_meets_an_absent_temporal_is_kept_and_then_don
         form = await preview_fields(browser, client_id, action="rotate_credentials", reason="a telephone was stolen")
         async with visiting(service, url) as elsewhere:
             elsewhere.cookies = browser.cookies
-            kept = await elsewhere.post(at, data=form)
-        assert kept.status_code == 503
-        assert "a telephone was stolen" in kept.text
-        again = fields_of(kept.text, at)
+            refused = await elsewhere.post(at, data=form)
+        assert refused.status_code == 503
+        assert "a telephone was stolen" in refused.text
+        again = fields_of(refused.text, at)
         assert again == form
         for _ in range(2):
             assert (await browser.post(at, data=again)).status_code == 303
@@ -204,7 +204,7 @@ async def test_of_a_time_that_comes_twice_either_can_be_chosen(service: Service)
 
 
 @pytest.mark.parametrize(
-    ("command", "body", "carried"),
+    ("command", "body", "expected"),
     [
         ("unsuspend", {"source": "billing"}, {"source": "billing"}),
         ("convert", {"to": "virtual"}, {}),
@@ -217,7 +217,7 @@ async def test_of_a_time_that_comes_twice_either_can_be_chosen(service: Service)
     ids=["whose hold", "a conversion", "a change of services"],
 )
 async def test_a_plan_is_moved_with_all_that_it_says(
-    service: Service, command: str, body: dict[str, Any], carried: dict[str, str]
+    service: Service, command: str, body: dict[str, Any], expected: dict[str, str]
 ) -> None:
     access = {"down_mbps": 100, "up_mbps": 20}
     client_id = (await service.create(unique("Planned"), internet=access))["client_id"]
@@ -231,7 +231,7 @@ async def test_a_plan_is_moved_with_all_that_it_says(
         page = (await browser.get(f"/clients/{client_id}")).text
         [where] = re.findall(r'href="([^"]*)">Reschedule', page)
         form = fields_of((await browser.get(unescape(where))).text, f"/clients/{client_id}/status")
-        assert carried.items() <= form.items()
+        assert expected.items() <= form.items()
         assert form["at"] == "2199-05-01T10:00:00+01:00"
         moved = await preview_fields(browser, client_id, **{**form, "at": "2199-05-02T09:00"})
         assert (await browser.post(f"/clients/{client_id}/status", data=moved)).status_code == 303
@@ -263,10 +263,10 @@ async def test_ending_internet_access_twice_by_the_same_form_is_ending_it_once(s
     async with visiting(service) as browser:
         form = fields_of((await browser.get(f"/clients/{client_id}/edit")).text, at)
         typed = form | {"down": "100", "up": "20", "office-0": "3.12", "end-internet": "yes"}
-        shown = await browser.post(at, data=typed)
-        assert "What will happen" in shown.text
+        preview = await browser.post(at, data=typed)
+        assert "What will happen" in preview.text
         for _ in range(2):
-            answer = await browser.post(at, data=typed | {"seen": fields_of(shown.text, at)["seen"]})
+            answer = await browser.post(at, data=typed | {"seen": fields_of(preview.text, at)["seen"]})
             assert answer.status_code == 303, answer.text
     assert (await service.client(client_id))["internet"] is None
 
@@ -378,7 +378,7 @@ async def test_a_plan_is_cancelled_whatever_its_id_holds(service: Service) -> No
     async with visiting(service) as browser:
         page = (await browser.get(f"/clients/{client_id}")).text
         [action] = re.findall(r'href="(/clients/[^"]*/cancel)"', page)
-        asked = (await browser.get(unescape(action))).text
-        answer = await browser.post(unescape(action), data=fields_of(asked, action))
+        page_html = (await browser.get(unescape(action))).text
+        answer = await browser.post(unescape(action), data=fields_of(page_html, action))
         assert answer.status_code == 303, answer.text
     assert (await service.client(client_id))["planned"] == []

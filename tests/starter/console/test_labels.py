@@ -46,7 +46,7 @@ def test_a_note_is_no_proof() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "sentence"),
     [
         ("decommission at 2027-04-01 00:00 Europe/London", "decommission at 1 Apr 2027, 00:00 Europe/London"),
         ("2026-03-02 is past. Give a later day", "2 Mar 2026 is past. Give a later day"),
@@ -54,8 +54,8 @@ def test_a_note_is_no_proof() -> None:
         ("inv-2026-03-02, 2026-13-45, C2026-03-02x", "inv-2026-03-02, 2026-13-45, C2026-03-02x"),
     ],
 )
-def test_dates_in_sentences_are_as_everywhere_else(text: str, said: str) -> None:
-    assert with_dates(text) == said
+def test_dates_in_sentences_are_as_everywhere_else(text: str, sentence: str) -> None:
+    assert with_dates(text) == sentence
 
 
 def test_interfaces_call_it_done_by_hand() -> None:

@@ -27,26 +27,26 @@ async def test_the_end_of_a_stream_strikes_nobody_who_reads_it_slowly(monkeypatc
 
 async def test_a_stream_is_silent_about_clients_that_its_caller_does_not_see(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "CALM", 0)
-    asked: list[set[str]] = []
+    batches: list[set[str]] = []
 
     async def always() -> bool:
         return True
 
     async def sees(client_ids: set[str]) -> bool:
-        asked.append(client_ids)
+        batches.append(client_ids)
         return "mine" in client_ids
 
     for watched in ("", "others"):
         watch = Watch("postgresql://nobody@127.0.0.1:1/none")
         stream = live._stream(watch, watched, 60, always, sees)
         assert await anext(stream) == "retry: 1000\n\n"
-        heard = asyncio.ensure_future(anext(stream))
+        next_event = asyncio.ensure_future(anext(stream))
         await asyncio.sleep(0)
         watch._on_notification(None, 0, "", "others")
-        await eventually(lambda: {"others"} in asked)
-        assert not heard.done()
-        asked.clear()
+        await eventually(lambda: {"others"} in batches)
+        assert not next_event.done()
+        batches.clear()
         if not watched:
             watch._on_notification(None, 0, "", "mine")
-            assert await heard == "event: changed\ndata:\n\n"
-        heard.cancel()
+            assert await next_event == "event: changed\ndata:\n\n"
+        next_event.cancel()

@@ -70,12 +70,12 @@ async def test_the_clients_of_a_site_that_cannot_run_are_listed_with_it(
         assert f'<a href="/clients/{client_id}">Halted &amp; Sons</a>' in attention
 
 
-async def finds_all(watch: WorkflowWatch, directory: asyncpg.Connection, wanted: set[str]) -> bool:
-    return wanted <= await found(watch, directory)
+async def finds_all(watch: WorkflowWatch, directory: asyncpg.Connection, matters: set[str]) -> bool:
+    return matters <= await found(watch, directory)
 
 
-async def finds_none(watch: WorkflowWatch, directory: asyncpg.Connection, wanted: set[str]) -> bool:
-    return not wanted & await found(watch, directory)
+async def finds_none(watch: WorkflowWatch, directory: asyncpg.Connection, matters: set[str]) -> bool:
+    return not matters & await found(watch, directory)
 
 
 async def found(watch: WorkflowWatch, directory: asyncpg.Connection) -> set[str]:

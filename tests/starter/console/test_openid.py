@@ -206,8 +206,8 @@ async def test_whatever_the_provider_answers_is_no_mistake_of_ours(
 ) -> None:
     back = it.allow(await begin(browser))
     it.answers["/token"] = answer
-    said = await browser.get(back)
-    assert (said.status_code in (403, 503), COOKIE in browser.cookies) == (True, False), said.text
+    signed_in = await browser.get(back)
+    assert (signed_in.status_code in (403, 503), COOKIE in browser.cookies) == (True, False), signed_in.text
 
 
 async def test_a_code_that_somebody_else_was_given_leads_nowhere(
@@ -240,9 +240,9 @@ async def test_a_stranger_who_replays_a_sign_in_of_its_own_waits(
 
         with capture_logs() as logs:
             answers = [await replay() for _ in range(3 * MOST)]
-        asked = it.asked["/token"]
+        requests = it.requests["/token"]
         assert [answer.status_code for answer in answers] == [403] * MOST + [429] * (2 * MOST)
-        assert asked == (MOST if query == "code=guess" else 0)
+        assert requests == (MOST if query == "code=guess" else 0)
         assert {answer.headers["retry-after"] for answer in answers[MOST:]} == {f"{SECONDS:g}"}
         warned = [line["event"] for line in logs if line["log_level"] == "warning"]
         assert warned.count("openid_sign_in_failed") == MOST
@@ -313,10 +313,10 @@ async def test_the_userinfo_endpoint_says_what_the_id_token_lacks(it: FakeProvid
     await browser.get(it.allow(await begin(browser), roles=None))
     page = await browser.get("/tokens")
     assert (page.status_code, "oidc:ann" in page.text) == (200, True)
-    asked = it.asked["/userinfo"]
+    asked = it.requests["/userinfo"]
     browser.cookies.clear()
     await browser.get(it.allow(await begin(browser)))
-    assert (it.asked["/userinfo"], (await browser.get("/tokens")).status_code) == (asked, 403), (
+    assert (it.requests["/userinfo"], (await browser.get("/tokens")).status_code) == (asked, 403), (
         "the ID token has a role"
     )
 
@@ -325,7 +325,7 @@ async def test_a_code_is_sent_nowhere_but_to_the_provider(it: FakeProvider, brow
     it.moved["/token"] = f"{ISSUER}/elsewhere"
     answer = await browser.get(it.allow(await begin(browser)))
     assert (answer.status_code, COOKIE in browser.cookies) == (503, False), answer.text
-    assert (it.asked["/token"], it.asked["/elsewhere"]) == (1, 0)
+    assert (it.requests["/token"], it.requests["/elsewhere"]) == (1, 0)
 
 
 async def test_a_provider_that_is_away_leaves_the_other_ways_in(it: FakeProvider, browser: Browser) -> None:

@@ -16,7 +16,7 @@ DOOR = {"kind": "doors", "name": "main-entrance", "settings": {"card": "0472"}}
 @pytest_asyncio.fixture(scope="session")
 async def bea(with_doors: Service) -> AsyncIterator[Somebody]:
     """Somebody whose Connect has doors as a further kind."""
-    async with signed_in(with_doors.url) as bea:
+    async with signed_in(with_doors) as bea:
         yield bea
 
 
@@ -57,7 +57,7 @@ async def test_what_is_wrong_with_a_service_is_said_beside_it(bea: Somebody) -> 
         ),
     ):
         page = await bea.sent("/clients/new", typed | fields, 422)
-        assert words in page.said[f"note-{field}"], page.said
+        assert words in page.texts[f"note-{field}"], page.texts
 
 
 async def test_services_are_changed_added_and_removed_on_the_edit_page(bea: Somebody, with_doors: Service) -> None:
@@ -83,7 +83,7 @@ async def test_what_somebody_else_did_to_a_service_is_not_undone_unseen(bea: Som
     form, _ = await bea.open(at(client), path)
     await with_doors.post(client["client_id"], "services", add_services=[{**DOOR, "settings": {"card": "1"}}])
     page = await bea.sent(path, form | {"settings-0": "card=2"}, 409)
-    assert "doors:main-entrance was changed meanwhile: card=1" in page.said["note-settings-0"]
+    assert "doors:main-entrance was changed meanwhile: card=1" in page.texts["note-settings-0"]
     await bea.confirmed(path, page.forms[path])
     assert (await with_doors.client(client["client_id"]))["services"][0]["settings"] == {"card": "2"}
 

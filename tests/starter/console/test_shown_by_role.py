@@ -57,14 +57,14 @@ async def pages(slow: Service) -> list[str]:
     await slow.post(client_id, "suspend", last_day="2099-03-31", source="billing")
     await slow.stuck(client_id, "rotate-credentials", slow.telephony)
     gets = [path for route in TABLE for method, path in [route.split(" ", 1)] if method == "GET"]
-    shown = [path for path in gets if not path.startswith(("/api/", "/live", "/docs")) and "{token_id}" not in path]
+    pages = [path for path in gets if not path.startswith(("/api/", "/live", "/docs")) and "{token_id}" not in path]
     new = (await slow.create(start_date="2199-01-01", wait=0))["client_id"]
     gone = (await slow.closed())["client_id"]
     webhook = (await slow.api.post("/webhooks", json={"url": "https://shown.example/"})).json()["webhook_id"]
     parts = {"{client_id}": client_id, "{site_id}": SITE, "{change:path}": "suspend", "{system}": "telephony"}
     parts["{webhook_id}"] = webhook
     return [f"/clients/{new}", f"/clients/{gone}"] + [
-        reduce(lambda path, part: path.replace(*part), parts.items(), path) for path in shown
+        reduce(lambda path, part: path.replace(*part), parts.items(), path) for path in pages
     ]
 
 
@@ -73,9 +73,9 @@ async def browsers(slow: Service) -> AsyncIterator[dict[str, httpx2.AsyncClient]
     async with AsyncExitStack() as stack:
         found = {}
         for name, caller in CALLERS.items():
-            given = {"name": unique("who"), "role": caller.role.value, "sites": caller.sites and [*caller.sites]}
-            given["sources"] = [*caller.sources] if caller.role is Role.SERVICE else []
-            token = (await slow.api.post("/tokens", json=given)).json()["token"]
+            new_token = {"name": unique("who"), "role": caller.role.value, "sites": caller.sites and [*caller.sites]}
+            new_token["sources"] = [*caller.sources] if caller.role is Role.SERVICE else []
+            token = (await slow.api.post("/tokens", json=new_token)).json()["token"]
             browser = await stack.enter_async_context(calling(slow.url, token))
             entered = await browser.post(f"{slow.url}/sign-in", data={"token": token}, headers={"Accept": "text/html"})
             assert entered.status_code == 303

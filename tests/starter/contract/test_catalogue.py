@@ -34,7 +34,7 @@ def test_a_system_goes_by_what_it_switches(system: str, at_first: str, inside: s
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "sentence"),
     [
         ("Cctv proven: 1 on, 0 off", "Cameras proven: 1 on, 0 off"),
         ("Trying cctv again", "Trying cameras again"),
@@ -43,7 +43,7 @@ def test_a_system_goes_by_what_it_switches(system: str, at_first: str, inside: s
         ("Suspended by billing", "Suspended by billing"),
     ],
 )
-def test_a_sentence_of_a_client_has_the_title_of_the_settings(text: str, told: str) -> None:
-    assert CATALOGUE.sentence(text, "cctv") == told
+def test_a_sentence_of_a_client_has_the_title_of_the_settings(text: str, sentence: str) -> None:
+    assert CATALOGUE.sentence(text, "cctv") == sentence
     assert CATALOGUE.sentence(text, "doors") == text, "its title is its name"
     assert CATALOGUE.sentence(text, "suspend") == text, "a line that is about no system"

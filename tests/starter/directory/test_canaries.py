@@ -89,7 +89,7 @@ async def places(directory: Database, client_id: str, number: str) -> set[str]:
     await directory.write("UPDATE clients SET status = $2 WHERE client_id = $1", client_id, Status.DECOMMISSIONED)
     name = order.view.name
     found["former"] = (await lookalikes(reads.database, "another", "lon", [], name)).former
-    return {place for place, shown in found.items() if shown}
+    return {place for place, rows in found.items() if rows}
 
 
 async def test_a_canary_shows_nowhere_and_any_other_client_in_all_these_places(directory: Database) -> None:

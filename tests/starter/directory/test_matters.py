@@ -47,12 +47,12 @@ class House:
     def named(self, name: str) -> str:
         return f"{self.site}-{name}"
 
-    async def show(self, name: str, /, revision: int = 2, wanted: int = 0, **client: Any) -> None:
-        """Publish a client; telephony is to do what it is to do since revision ``wanted``."""
+    async def show(self, name: str, /, revision: int = 2, since: int = 0, **client: Any) -> None:
+        """Publish a client; telephony is to do what it is to do since revision ``since``."""
         order = publication(
             self.named(name), revision, billing_ref=self.named(name), site=self.site, timezone=self.timezone, **client
         )
-        await self.directory.publish(replace(order, wanted=order.wanted | {TELEPHONY: wanted}))
+        await self.directory.publish(replace(order, wanted=order.wanted | {TELEPHONY: since}))
 
     async def matters(self, now: datetime = NOW, **filters: Any) -> list[Matter]:
         page = await self.reads.matters(MatterFilter(site=self.site, **filters), now)
@@ -111,9 +111,9 @@ def plan(kind: Kind, change_id: str = "later", **more: Any) -> PlannedView:
 async def test_systems_that_need_a_person(house: House) -> None:
     trouble = {"attempts": 3, "last_error": "no route"}
     await house.show("well")
-    await house.show("ill", wanted=2, systems=[switched(TELEPHONY, state="attention", attention_since=LATE, **trouble)])
-    await house.show("young", wanted=2, systems=[switched(TELEPHONY, state="not_proven", **trouble)])
-    await house.show("dark", wanted=2, systems=[switched(TELEPHONY, state="not_proven", **trouble)])
+    await house.show("ill", since=2, systems=[switched(TELEPHONY, state="attention", attention_since=LATE, **trouble)])
+    await house.show("young", since=2, systems=[switched(TELEPHONY, state="not_proven", **trouble)])
+    await house.show("dark", since=2, systems=[switched(TELEPHONY, state="not_proven", **trouble)])
     await house.show("let-be", systems=[switched(TELEPHONY, state="skipped", skipped=SKIPPED)])
     assert await house.found() == {("ill", "attention"), ("let-be", "skipped")}
     await house.execute("UPDATE clients SET updated_at = $2 WHERE client_id = $1", house.named("dark"), LATE)
@@ -158,8 +158,8 @@ async def test_a_new_client_whose_day_has_come_and_whom_nothing_activates(house:
 async def test_plans_that_break_are_what_the_workflow_says(house: House) -> None:
     text = "Line 3 has no office in the conversion."
     broken = MatterView(matter="plan:c1", kind="plan_blocked", system=None, since=LATE, text=text)
-    kept = broken.model_copy(update={"matter": "plan:c0", "kind": "plan_refused", "text": "Refused."})
-    await house.show("breaks", planned=[plan(Kind.CONVERT, "c1")], matters=[kept, broken])
+    refused = broken.model_copy(update={"matter": "plan:c0", "kind": "plan_refused", "text": "Refused."})
+    await house.show("breaks", planned=[plan(Kind.CONVERT, "c1")], matters=[refused, broken])
     assert await house.found() == {("breaks", "plan_blocked"), ("breaks", "plan_refused")}
     await house.show("breaks", 3, planned=[plan(Kind.CONVERT, "c1")], matters=[changed_matter(broken, since=NOW)])
     [matter] = await house.matters(kind="plan_blocked")
@@ -204,7 +204,7 @@ async def test_an_instance_that_no_worker_serves_is_a_matter_of_no_client(house:
     )
     await house.execute(report, system, mine, "working", LATE, mine, LATE)
     assert await unserved() == [], "nothing was ever switched there"
-    await house.show("there", wanted=2, systems=[switched(system, instance=mine, state="changing")])
+    await house.show("there", since=2, systems=[switched(system, instance=mine, state="changing")])
     [found] = await unserved()
     assert (found.client_id, found.system, found.since) == ("", system, LATE)
     assert f"No worker serves telephone lines at {mine}" in found.text
@@ -215,7 +215,7 @@ async def test_an_instance_that_no_worker_serves_is_a_matter_of_no_client(house:
 
 async def test_a_snooze_ends_at_its_moment_and_with_a_new_error(house: House) -> None:
     trouble: dict[str, Any] = {"state": "attention", "attention_since": LATE, "last_error": "no route"}
-    await house.show("ill", wanted=2, systems=[switched(TELEPHONY, **trouble)])
+    await house.show("ill", since=2, systems=[switched(TELEPHONY, **trouble)])
     ahead = datetime.now(UTC) + timedelta(days=1)
     await house.hand("ill", "telephony", snoozed=True, snoozed_until=ahead)
     assert await house.matters() == []
@@ -226,21 +226,21 @@ async def test_a_snooze_ends_at_its_moment_and_with_a_new_error(house: House) ->
     assert [item.snoozed_until for item in await house.matters()] == [None]
     await house.hand("ill", "telephony", snoozed=True, snoozed_until=None)
     assert await house.matters() == []
-    await house.show("ill", 3, wanted=2, systems=[switched(TELEPHONY, **trouble | {"last_error": "refused"})])
+    await house.show("ill", 3, since=2, systems=[switched(TELEPHONY, **trouble | {"last_error": "refused"})])
     assert [item.text for item in await house.matters()] == ["refused"]
 
 
 async def test_whoever_has_it_keeps_it_until_it_happens_anew(house: House) -> None:
     trouble: dict[str, Any] = {"state": "attention", "attention_since": LATE, "last_error": "no route"}
-    await house.show("ill", wanted=2, systems=[switched(TELEPHONY, **trouble)])
-    await house.show("other", wanted=2, systems=[switched(TELEPHONY, **trouble)])
+    await house.show("ill", since=2, systems=[switched(TELEPHONY, **trouble)])
+    await house.show("other", since=2, systems=[switched(TELEPHONY, **trouble)])
     await house.hand("ill", "telephony", assigned_to="Ann")
-    await house.show("ill", 3, wanted=2, systems=[switched(TELEPHONY, **trouble | {"last_error": "refused"})])
+    await house.show("ill", 3, since=2, systems=[switched(TELEPHONY, **trouble | {"last_error": "refused"})])
     assert [item.assigned_to for item in await house.matters()] == ["Ann", None]
     assert await house.found(assigned_to="ANN") == {("ill", "attention")}
     assert await house.found(assigned_to="nobody") == {("other", "attention")}
     again = trouble | {"attention_since": LATE + timedelta(hours=1)}
-    await house.show("ill", 4, wanted=4, systems=[switched(TELEPHONY, **again)])
+    await house.show("ill", 4, since=4, systems=[switched(TELEPHONY, **again)])
     assert {item.assigned_to for item in await house.matters()} == {None}
 
 

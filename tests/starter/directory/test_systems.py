@@ -41,12 +41,12 @@ class House:
     evidences: Evidences
     reads: DirectoryReads
 
-    async def show(self, client_id: str, system: SystemView, wanted: int = 2) -> None:
+    async def show(self, client_id: str, system: SystemView, since: int = 2) -> None:
         """Publish a client with this system, of whom something is wanted since that revision."""
         order = publication(
             f"{self.site}-{client_id}", 2, billing_ref=f"{self.site}-{client_id}", site=self.site, systems=[system]
         )
-        await self.directory.publish(replace(order, wanted=order.wanted | {system.system: wanted}))
+        await self.directory.publish(replace(order, wanted=order.wanted | {system.system: since}))
 
     async def listed(self, word: str) -> set[str]:
         filters = ClientFilter(site=self.site, provisioning=Standing(word))
@@ -68,12 +68,12 @@ async def house(postgres: EmbeddedPostgres) -> AsyncIterator[House]:
         await reads.add_site(SiteGiven(site_id=site, name="Gate", timezone="UTC"))
         house = House(site, kind, PostgresDirectory(database), Evidences(database, HANGING), reads)
         trouble = {"state": "attention", "attempts": 4, "last_error": "no route"}
-        await house.show("well", switched(kind), wanted=0)
+        await house.show("well", switched(kind), since=0)
         await house.show("late", switched(kind, state="changing", subjects=[DOOR], desired={"main": "on"}))
         await house.show("ill", switched(kind, **trouble, attention_since=AT))
         await house.show("far", switched(kind, **trouble, attention_since=AT.replace(hour=8), instance="paris"))
-        await house.show("let-be", switched(kind, state="skipped", skipped=SKIPPED), wanted=0)
-        await house.show("sworn", switched(kind, method="by hand", by="ann", note="taken off"), wanted=0)
+        await house.show("let-be", switched(kind, state="skipped", skipped=SKIPPED), since=0)
+        await house.show("sworn", switched(kind, method="by hand", by="ann", note="taken off"), since=0)
         yield house
 
 

@@ -24,11 +24,11 @@ async def test_the_demonstration_shows_every_state_and_is_made_once(tmp_path: Pa
                 f"http://127.0.0.1:{terminal.port}", (terminal.data / "token").read_text(encoding="utf-8").strip()
             )
             assert (await api.get("/clients", params={"inactive": True})).json() == first
-            contracted = await api.post(
+            answer = await api.post(
                 "/clients/saffron-travel/services",
                 json={"add_services": [{"kind": "doors", "name": "main-entrance", "settings": {"card": "0655"}}]},
             )
-            assert contracted.json()["services"][0]["kind"] == "doors"
+            assert answer.json()["services"][0]["kind"] == "doors"
         born = terminal.children()
         assert terminal.end() == 0
         assert [name for name, (pid, birthday) in born.items() if birth(pid) == birthday] == [], (

@@ -22,8 +22,8 @@ def caller(tmp_path: Path) -> Iterator[httpx2.Client]:
         yield caller
 
 
-def change(caller: httpx2.Client, revision: int, client_id: str = "acme", **wanted: Any) -> httpx2.Response:
-    body = {"revision": revision, "secret_version": 1, "secrets": {}, "services": wanted}
+def change(caller: httpx2.Client, revision: int, client_id: str = "acme", **doors: Any) -> httpx2.Response:
+    body = {"revision": revision, "secret_version": 1, "secrets": {}, "services": doors}
     return caller.put(f"/clients/{client_id}/services", json=body)
 
 

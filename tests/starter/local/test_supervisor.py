@@ -25,8 +25,8 @@ class Service:
     """A supervisor with one part, a clock, and what was said."""
 
     def __init__(self, part: Child, tries: int | None = None, *, ready: bool = True) -> None:
-        self.clock, self.said, self.part = Clock(), list[str](), part
-        self.supervisor = Supervisor(self.said.append, self.clock)
+        self.clock, self.lines, self.part = Clock(), list[str](), part
+        self.supervisor = Supervisor(self.lines.append, self.clock)
         self.supervisor.ready = ready
         self.supervisor.start(part, tries)
 
@@ -49,7 +49,7 @@ def part(tmp_path: Path) -> Child:
 def test_what_ended_comes_back_after_a_pause_and_one_line_says_so(part: Child) -> None:
     service = Service(part)
     service.let_it_end()
-    assert service.said == [
+    assert service.lines == [
         f"The sleeper ended (killed by signal 9); it is started again in {PAUSES[0]:g} s. Its log: {part.log}"
     ]
     assert not service.come_back(after=PAUSES[0] / 2), "not before its pause is over"
@@ -63,11 +63,11 @@ def test_pauses_grow_until_the_part_has_run_for_a_while(part: Child) -> None:
     service = Service(part)
     for pause in (*PAUSES, PAUSES[-1]):
         service.let_it_end()
-        assert f"again in {pause:g} s" in service.said[-1]
+        assert f"again in {pause:g} s" in service.lines[-1]
         assert service.come_back(after=pause)
     assert not service.come_back(after=STEADY + 1)
     service.let_it_end()
-    assert f"again in {PAUSES[0]:g} s" in service.said[-1], "it is trusted again"
+    assert f"again in {PAUSES[0]:g} s" in service.lines[-1], "it is trusted again"
     service.supervisor.stop()
 
 
@@ -100,7 +100,7 @@ def test_a_part_that_cannot_even_start_says_why(part: Child, monkeypatch: pytest
     monkeypatch.setattr(part, "start", refuse)
     service.come_back(after=PAUSES[0])
     service.come_back(after=0)
-    assert "ended (no such port)" in service.said[-1]
+    assert "ended (no such port)" in service.lines[-1]
 
 
 async def test_stopping_ends_also_what_a_part_has_started(tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ async def test_a_log_is_put_aside_while_its_writer_goes_on(tmp_path: Path, monke
     try:
         await eventually(often_enough)
         assert service.supervisor.pids() == {"The talker": pid}
-        assert service.said == []
+        assert service.lines == []
     finally:
         service.supervisor.stop()
     assert sorted(os.listdir(tmp_path)) == ["talker.log", "talker.log.1"]

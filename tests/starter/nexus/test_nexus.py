@@ -26,7 +26,7 @@ from starter.nexus.handler import BUSY
 from starter.web.admission import Admission, AdmissionLimits, Place
 from tests.support.service import BILLING, LIMITS, Service, unique
 from tests.support.waiting import eventually
-from tests.support.workflows import asked
+from tests.support.workflows import answer_of
 from worker import of_callers
 from workflows.wire.messages import AnyMessage
 from workflows.wire.start import TASK_QUEUE
@@ -40,10 +40,10 @@ class Call:
     """One operation, by its name, with any input and headers."""
 
     @workflow.run
-    async def run(self, operation: str, given: dict[str, Any], headers: dict[str, str]) -> dict[str, Any]:
+    async def run(self, operation: str, fields: dict[str, Any], headers: dict[str, str]) -> dict[str, Any]:
         connect = workflow.create_nexus_client(service="ClientLifecycle", endpoint=ENDPOINT)
         answer: dict[str, Any] = await connect.execute_operation(
-            operation, given, output_type=dict[str, Any], headers=headers
+            operation, fields, output_type=dict[str, Any], headers=headers
         )
         return answer
 
@@ -77,16 +77,16 @@ class Billing:
     def __init__(self, client: Client, connect: ForgetfulService, admission: Admission) -> None:
         self.client, self.connect, self.admission = client, connect, admission
 
-    async def call(self, operation: str, **given: Any) -> dict[str, Any]:
+    async def call(self, operation: str, **fields: Any) -> dict[str, Any]:
         answer: dict[str, Any] = await self.client.execute_workflow(
-            Call.run, args=[operation, given, {"note": "honest"}], id=unique("call"), task_queue=CALLS
+            Call.run, args=[operation, fields, {"note": "honest"}], id=unique("call"), task_queue=CALLS
         )
         return answer
 
-    async def failure(self, operation: str, **given: Any) -> BaseException:
+    async def failure(self, operation: str, **fields: Any) -> BaseException:
         """What a caller's workflow is told of an operation that is not done."""
         with pytest.raises(WorkflowFailureError) as failed:
-            await self.call(operation, **given)
+            await self.call(operation, **fields)
         assert isinstance(failed.value.cause, NexusOperationError)
         assert failed.value.cause.cause
         return failed.value.cause.cause
@@ -122,7 +122,7 @@ async def test_the_example_suspends_for_an_unpaid_invoice_until_it_is_paid(servi
     )
 
     async def status() -> str:
-        return await asked(lambda: unpaid.query(UnpaidInvoice.status))
+        return await answer_of(lambda: unpaid.query(UnpaidInvoice.status))
 
     await eventually(status, equal="suspended")
     hold = (await service.client(client["client_id"]))["holds"][0]
@@ -141,8 +141,8 @@ async def test_plans_are_made_and_cancelled_and_a_client_is_shown_to_its_end(
     assert [plan["kind"] for plan in planned["planned"]] == ["decommission"]
     cancelled = await billing.call("cancel", client_id=acme, change="decommission")
     assert (cancelled["changed"], cancelled["planned"]) == (True, [])
-    shown = await billing.call("view", client_id=acme)
-    assert (shown["client_id"], shown["status"]) == (acme, "active")
+    view = await billing.call("view", client_id=acme)
+    assert (view["client_id"], view["status"]) == (acme, "active")
     await billing.call("decommission", client_id=acme)
     await service.temporal.get_workflow_handle(f"client-{acme}").result()
     assert (await billing.call("view", client_id=acme))["status"] == "decommissioned"

@@ -14,7 +14,7 @@ from temporalio.common import SearchAttributeKey
 from temporalio.service import GrpcCompression, RPCError, RPCStatusCode
 
 from activities.settings import Settings
-from starter.temporal.connection import SearchAttributesMissing, connect, ensure_search_attributes, why_not_heard_of
+from starter.temporal.connection import SearchAttributesMissing, connect, ensure_search_attributes, why_no_worker
 from tests.support.service import Service
 from tests.support.terminal import Terminal
 from tests.support.waiting import free_port
@@ -77,8 +77,8 @@ async def test_a_worker_is_well_when_temporal_has_heard_of_it(
 
 async def test_a_worker_on_another_machine_is_not_this_one(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEMPORAL_ADDRESS", service.temporal.service_client.config.target_host)
-    assert await why_not_heard_of(socket.gethostname()) == ""
-    assert "has not heard of a worker on nowhere" in await why_not_heard_of("nowhere")
+    assert await why_no_worker(socket.gethostname()) == ""
+    assert "has not heard of a worker on nowhere" in await why_no_worker("nowhere")
 
 
 async def test_where_we_may_not_manage_attributes_the_message_says_which_are_needed(

@@ -51,8 +51,8 @@ async def test_each_request_has_an_id_in_the_log_and_in_its_answer_that_says_not
     with capture_logs() as lines:
         async with asking(AccessLog(closed)) as one:
             named = await one.get("/mine", headers={HEADER: "a1b2-c3:d4/e5"})
-            others = [await one.get("/mine", headers={HEADER.encode(): text.encode()}) for text in bad]
-    answered = [answer.headers[HEADER] for answer in (named, *others)]
+            replaced = [await one.get("/mine", headers={HEADER.encode(): text.encode()}) for text in bad]
+    answered = [answer.headers[HEADER] for answer in (named, *replaced)]
     assert [line["request_id"] for line in lines] == answered
     assert answered[0] == "a1b2-c3:d4/e5"
     assert len({*answered, *bad}) == len(answered) + len(bad)

@@ -34,7 +34,7 @@ class Busy:
         await send({"type": "http.response.start", "status": 204, "headers": []})
 
 
-async def asked(gate: Gate, role: Role) -> tuple[int, dict[str, str]]:
+async def respond(gate: Gate, role: Role) -> tuple[int, dict[str, str]]:
     """The status and the headers that a caller of this role gets."""
     messages: list[Message] = []
 
@@ -59,7 +59,7 @@ async def _nothing() -> Message:
 @asynccontextmanager
 async def flooded(gate: Gate, busy: Busy, role: Role, requests: int) -> AsyncIterator[list[asyncio.Task[Any]]]:
     """So many requests of a role, those that were let in being worked on until the end."""
-    tasks = [asyncio.create_task(asked(gate, role)) for _ in range(requests)]
+    tasks = [asyncio.create_task(respond(gate, role)) for _ in range(requests)]
     await asyncio.sleep(0)  # each has its first turn, which ends where it is answered or worked on
     try:
         yield tasks
@@ -75,18 +75,18 @@ async def test_a_flood_of_one_role_leaves_room_for_all_above_it() -> None:
         assert busy.begun == {"service": 7}
         turned_away = [task.result() for task in tasks if task.done()]
         assert [(status, headers["retry-after"]) for status, headers in turned_away] == [(429, "1")] * 43
-        assert (await asked(gate, Role.VIEWER))[0] == 429
+        assert (await respond(gate, Role.VIEWER))[0] == 429
         async with flooded(gate, busy, Role.OPERATOR, 2), flooded(gate, busy, Role.ADMIN, 5):
             assert busy.begun == {"service": 7, "operator": 2, "admin": 1}, "all there is, and no more"
     assert admission.working == 0
-    assert (await asked(gate, Role.VIEWER))[0] == 204
+    assert (await respond(gate, Role.VIEWER))[0] == 204
 
 
 async def test_operators_never_wait_behind_services_which_are_turned_away_while_operators_are_many() -> None:
     busy = Busy()
     gate = Gate(busy, Admission(LIMITS))
     async with flooded(gate, busy, Role.OPERATOR, 8):
-        assert [(await asked(gate, role))[0] for role in (Role.VIEWER, Role.SERVICE)] == [429, 429]
+        assert [(await respond(gate, role))[0] for role in (Role.VIEWER, Role.SERVICE)] == [429, 429]
     assert [*SHARES] == [*Role], "from the least important on"
     assert SHARES[Role.VIEWER] < SHARES[Role.SERVICE] < SHARES[Role.OPERATOR] == SHARES[Role.ADMIN] == 1
 

@@ -21,7 +21,7 @@ class FakeTokens:
 
     def __init__(self) -> None:
         self.known: dict[str, tuple[Caller, datetime | None]] = {}
-        self.asked: Counter[str] = Counter()
+        self.calls: Counter[str] = Counter()
         self.away = False
 
     def add(self, role: Role = Role.VIEWER, expires_at: datetime | None = None) -> str:
@@ -30,13 +30,13 @@ class FakeTokens:
         return text
 
     async def caller(self, text: str) -> tuple[Caller, datetime | None] | None:
-        self.asked["caller"] += 1
+        self.calls["caller"] += 1
         if self.away:
             raise DirectoryAway
         return self.known.get(text)
 
     async def note_use(self, token_id: str) -> None:
-        self.asked["used"] += 1
+        self.calls["used"] += 1
         if self.away:
             raise DirectoryAway
 
@@ -53,7 +53,7 @@ class Fixture:
         """How often a use was written down, when all that was begun is done."""
         for task in [*self.callers._noting]:
             await task
-        return self.tokens.asked["used"]
+        return self.tokens.calls["used"]
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ async def test_the_token_of_the_settings_is_known_without_a_look(it: Fixture) ->
     caller = await it.of(ADMIN)
     assert caller is not None
     assert (caller.name, caller.role, caller.sites) == ("api", Role.ADMIN, None)
-    assert not it.tokens.asked
+    assert not it.tokens.calls
 
 
 async def test_what_no_token_can_be_is_not_looked_up(it: Fixture) -> None:
@@ -74,14 +74,14 @@ async def test_what_no_token_can_be_is_not_looked_up(it: Fixture) -> None:
     for wrong in ("", "wrong", good[:-1], good[:-1] + ("x" if good[-1] != "x" else "y"), good + "x", good.upper()):
         assert not is_token(wrong)
         assert await it.of(wrong) is None
-    assert not it.tokens.asked
+    assert not it.tokens.calls
 
 
 async def test_a_token_counts_for_a_few_seconds_and_is_then_looked_up_again(it: Fixture) -> None:
     token = it.tokens.add()
     for _ in range(20):
         assert await it.of(token) is not None
-    assert it.tokens.asked["caller"] == 1
+    assert it.tokens.calls["caller"] == 1
     del it.tokens.known[token]
     it.now += REMEMBERED - 0.1
     assert await it.of(token) is not None, "for so long a revoked one may go on in another process"
@@ -118,7 +118,7 @@ async def test_a_directory_that_is_away_says_nothing_against_a_token(it: Fixture
 async def test_the_last_use_is_written_down_once_a_minute_beside_the_answer(it: Fixture) -> None:
     token = it.tokens.add()
     assert await it.of(token) is not None
-    assert it.tokens.asked["used"] == 0, "the answer does not wait for it"
+    assert it.tokens.calls["used"] == 0, "the answer does not wait for it"
     for _ in range(10):
         it.now += MINUTE / 10 - 0.01
         assert await it.of(token) is not None

@@ -6,6 +6,7 @@ import logging
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
@@ -128,6 +129,34 @@ async def test_what_we_work_on_is_not_cut() -> None:
         assert (await working).text == "done"
 
 
+class Looking(Server):
+    """A server that looks at its connections when it is told to, and may so be late."""
+
+    async def on_tick(self, _: int) -> bool:
+        return await super().on_tick(1)
+
+
+async def test_a_server_with_no_time_to_look_closes_nobody_it_worked_for_meanwhile() -> None:
+    config = uvicorn.Config(App(), host="127.0.0.1", port=free_port(), lifespan="off", log_config=None)
+    server = Looking(config, limits=HttpLimits(headers=600))
+    async with running(server) as url, http_client(base_url=url) as caller:
+        assert (await caller.get("/")).text == "here"
+        late = time.monotonic() + 601
+        server.look(late)
+        [connection] = server.server_state.connections
+        assert not connection.transport.is_closing(), "since when it is idle nobody knows"
+        server.look(late + 599)
+        assert not connection.transport.is_closing()
+        server.look(late + 601)
+        await eventually(lambda: not server.server_state.connections)
+
+
+async def test_an_idle_connection_outlives_that_of_callers_libraries() -> None:
+    assert (httpx2.Limits().keepalive_expiry or 0) < HttpLimits().headers
+    async with served(HttpLimits()) as (_, server, _):
+        assert server.config.timeout_keep_alive == HttpLimits().headers
+
+
 async def test_an_answer_that_nobody_reads_is_given_up() -> None:
     async with served(SHORT) as (_, server, caller), AsyncExitStack() as stack:
         deaf = stack.enter_context(socket.socket())
@@ -242,15 +271,15 @@ async def test_large_headers_are_read_and_bodies_are_none_of_them() -> None:
 async def test_a_head_that_comes_in_small_pieces_is_counted_too() -> None:
     async with served(HttpLimits()) as (_, server, _), AsyncExitStack() as stack:
         reader, writer = await sent(server, HEAD + b"X-Slow: ", stack)
-        telling = asyncio.create_task(the_end((reader, writer)))
+        reading = asyncio.create_task(the_end((reader, writer)))
         sent_so_far = 0
-        while not telling.done() and sent_so_far < 100_000:
+        while not reading.done() and sent_so_far < 100_000:
             writer.write(b"x" * 100)
             sent_so_far += 100
             with suppress(ConnectionError):
                 await writer.drain()
-            await asyncio.wait([telling], timeout=0.001)
-        assert (await telling).startswith((b"HTTP/1.1 431 ", b"reset"))
+            await asyncio.wait([reading], timeout=0.001)
+        assert (await reading).startswith((b"HTTP/1.1 431 ", b"reset"))
         assert 15_000 < sent_so_far < 100_000
 
 

@@ -11,32 +11,36 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as chances
 from hypothesis import strategies as st
-from joserfc.jwk import ECKey, OctKey, RSAKey
+from joserfc.jwk import ECKey, RSAKey
 from starlette.datastructures import Headers
 from structlog.testing import capture_logs
 
 from activities.openid_settings import RoleName
 from starter.contract.callers import Caller, Role, is_anothers
-from starter.errors import InvalidToken, NotAllowed, ProviderAway
+from starter.errors import InvalidToken, NotAllowed
 from starter.web.guesses import MOST as GUESSES
-from starter.web.openid import ACCESS_TOKENS, ALGORITHMS, ID_TOKENS, MOST, OpenId
-from starter.web.provider import DISCOVERY, FRESH, PAUSE
+from starter.web.openid import ACCESS_TOKENS, ALGORITHMS, ID_TOKENS, MOST
+from starter.web.provider import DISCOVERY
 from tests.support.away import AppOf
-from tests.support.openid import AUDIENCE, CLIENT, ISSUER, NOW, ROLES, RSA, FakeProvider, claims, settings, signed
+from tests.support.openid import (
+    AUDIENCE,
+    CLIENT,
+    FORGER,
+    ISSUER,
+    NOW,
+    ROLES,
+    RSA,
+    FakeProvider,
+    claims,
+    rule_of,
+    settings,
+    signed,
+)
 
 
 @pytest.fixture
 def it() -> FakeProvider:
     return FakeProvider()
-
-
-async def rule_of(openid: OpenId, token: str) -> str:
-    """The rule that a token breaks; empty for a good one."""
-    try:
-        await openid.caller(token)
-    except InvalidToken as wrong:
-        return wrong.rule
-    return ""
 
 
 @pytest.mark.parametrize(("kid", "alg"), [("RS256", "RS256"), ("RS256", "PS256"), ("ES256", "ES256")])
@@ -50,7 +54,6 @@ async def test_a_token_by_an_edwards_curve_is_good(it: FakeProvider, alg: str) -
     assert await it.openid().caller(signed(it.keys["EdDSA"], claims(), alg=alg)) is not None
 
 
-FORGER = ECKey.generate_key("P-256", {"kid": "ES256"})
 BAD: dict[str, tuple[str, Callable[[FakeProvider], str]]] = {
     "expired": ("exp", lambda it: it.sign(exp=NOW - 61)),
     "without an end": ("exp", lambda it: it.sign(exp=None)),
@@ -117,7 +120,7 @@ async def test_only_listed_algorithms_get_as_far_as_a_key(it: FakeProvider, alg:
     token = header_of(it.sign(), alg=alg)
     known = isinstance(alg, str) and alg in ALGORITHMS
     assert await rule_of(it.openid(), token) in (("signature", "alg") if known else ("alg", "JWT"))
-    assert bool(it.asked) == known
+    assert bool(it.requests) == known
 
 
 async def test_a_key_that_is_for_one_algorithm_signs_by_no_other(it: FakeProvider) -> None:
@@ -186,168 +189,15 @@ def test_whatever_is_sent_is_refused_and_no_more(text: str) -> None:
     asyncio.run(judge())
 
 
-# -- keys -----------------------------------------------------------------------------------------------------------
-
-
-async def test_a_new_key_is_found_and_one_that_was_withdrawn_counts_no_longer(it: FakeProvider) -> None:
-    openid, old = it.openid(), it.sign()
-    assert await rule_of(openid, old) == ""
-    key = it.rotate("new")
-    it.now += PAUSE
-    assert await rule_of(openid, signed(key, claims(), alg="ES256")) == ""
-    assert it.asked == {DISCOVERY: 2, "/keys": 2}
-    assert await rule_of(openid, old) == "kid"
-
-
-async def test_a_flood_of_made_up_keys_asks_the_provider_once(it: FakeProvider) -> None:
-    openid, good = it.openid(), it.sign()
-    assert await rule_of(openid, good) == ""
-    it.now += PAUSE
-    made_up = [signed(it.keys["ES256"], claims(), kid=f"made-up-{number}", alg="ES256") for number in range(200)]
-    assert {*await asyncio.gather(*(rule_of(openid, token) for token in made_up))} == {"kid"}
-    assert it.asked["/keys"] == 2, "one look for all of them"
-    it.now += PAUSE - 0.1
-    assert await rule_of(openid, made_up[0]) == "kid"
-    assert it.asked["/keys"] == 2
-    it.now += 0.1
-    assert await rule_of(openid, made_up[0]) == "kid"
-    assert it.asked["/keys"] == 3
-
-
-async def test_what_is_of_no_use_anyhow_asks_the_provider_nothing(it: FakeProvider) -> None:
-    openid = it.openid()
-    for token in (it.sign(exp=NOW - 90), it.sign(iss="https://evil.example"), it.sign(aud="x"), "a.b.c", "no", ""):
-        assert await rule_of(openid, token) or await openid.caller(token) is None
-    assert not it.asked
-
-
-async def test_a_provider_that_is_away_turns_no_known_key_bad(it: FakeProvider) -> None:
-    openid, good = it.openid(), it.sign()
-    assert await rule_of(openid, good) == ""
-    it.away = True
-    with capture_logs() as logs:
-        for _ in range(3):
-            it.now += FRESH
-            await it.provider.look()
-            assert await rule_of(openid, good) == ""
-        with pytest.raises(ProviderAway, match="no route to it"):
-            await openid.caller(signed(it.keys["ES256"], claims(), kid="unknown", alg="ES256"))
-    assert [line["event"] for line in logs] == ["openid_provider_away"], "said once"
-    it.away = False
-    it.now += PAUSE
-    assert await rule_of(openid, signed(it.keys["ES256"], claims(), kid="unknown", alg="ES256")) == "kid"
-
-
-async def test_unknown_is_not_wrong(it: FakeProvider) -> None:
-    it.away = True
-    with pytest.raises(ProviderAway):
-        await it.openid().caller(it.sign())
-    with pytest.raises(ProviderAway):
-        await it.provider.endpoint("token_endpoint")
-
-
-async def test_a_provider_that_hangs_keeps_nobody_waiting_whose_key_is_known(it: FakeProvider) -> None:
-    openid, good = it.openid(), it.sign()
-    assert await rule_of(openid, good) == ""
-    it.now += PAUSE
-    it.hangs.clear()
-    it.was_asked.clear()
-    strangers = [
-        asyncio.create_task(rule_of(openid, signed(FORGER, claims(), kid="unknown", alg="ES256"))) for _ in range(5)
-    ]
-    await it.was_asked.wait()
-    assert await rule_of(openid, good) == ""
-    assert not any(stranger.done() for stranger in strangers)
-    strangers[0].cancel()
-    it.hangs.set()
-    assert await asyncio.gather(*strangers[1:]) == ["kid"] * 4, "who hangs up ends the look for nobody else"
-    assert it.asked[DISCOVERY] == 2
-
-
-async def test_a_look_is_over_after_a_while(it: FakeProvider) -> None:
-    it.provider._longest_look = 0.01
-    it.hangs.clear()
-    with pytest.raises(ProviderAway, match="no answer within"):
-        await it.openid().caller(it.sign())
-
-
-@pytest.mark.parametrize(
-    "metadata",
-    [
-        {"issuer": f"{ISSUER}/"},
-        {"issuer": None},
-        {"jwks_uri": None},
-        {"token_endpoint": 7},
-        {"jwks_uri": "http://id.example/keys"},
-        {"userinfo_endpoint": "http://id.example/userinfo"},
-        {"userinfo_endpoint": ["https://id.example/userinfo"]},
-    ],
-)
-async def test_a_configuration_that_is_not_the_issuers_counts_for_nothing(
-    it: FakeProvider, metadata: dict[str, Any]
-) -> None:
-    it.metadata |= metadata
-    with pytest.raises(ProviderAway):
-        await it.openid().caller(it.sign())
-
-
-@pytest.mark.parametrize("path", [DISCOVERY, "/keys"])
-async def test_where_the_provider_sends_us_instead_nobody_is_asked(it: FakeProvider, path: str) -> None:
-    it.moved[path] = f"{ISSUER}/elsewhere"
-    with pytest.raises(ProviderAway):
-        await it.openid().caller(it.sign())
-    assert "/elsewhere" not in it.asked
-
-
-NO_KIND: tuple[object, ...] = ("EC", "RSA", "OKP", "", 5, None, [], {})
-NO_KEYS: tuple[object, ...] = (
-    *(5, "keys", True, None, {"ES256": {"kty": "EC"}}, [], [5], [None, "k", [], {}]),
-    *([{"kty": kty}] for kty in NO_KIND),
-    [{"kty": "EC", "crv": "P-256", "x": 5, "y": []}],
-    [{"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"}],
-    [{"kty": "RSA", "n": "AA", "e": "AA"}],
-    [{"kty": "OKP", "crv": ["Ed25519"], "x": "AA"}],
-)
-
-
-@pytest.mark.parametrize("keys", NO_KEYS)
-async def test_what_is_published_in_place_of_keys_is_none_and_those_of_before_count_on(
-    it: FakeProvider, keys: object
-) -> None:
-    known, good = it.openid(), it.sign()
-    assert await rule_of(known, good) == ""
-    it.answers["/keys"] = {"keys": keys}
-    it.now += FRESH
-    await it.provider.look()
-    assert await rule_of(known, good) == ""
-    new = FakeProvider()
-    new.answers = it.answers
-    with pytest.raises(ProviderAway, match="no key that can be used"):
-        await new.openid().caller(good)
-
-
-@pytest.mark.parametrize("answer", [[], 5, None, "keys", {}])
-async def test_what_is_no_set_of_keys_at_all_is_none(it: FakeProvider, answer: object) -> None:
-    it.answers["/keys"] = answer
-    with pytest.raises(ProviderAway):
-        await it.openid().caller(it.sign())
-
-
-async def test_secrets_that_are_published_are_no_keys(it: FakeProvider) -> None:
-    it.keys = {"oct": OctKey.generate_key(256, {"kid": "oct"})}
-    with pytest.raises(ProviderAway, match="no key that can be used"):
-        await it.openid().caller(signed(FORGER, claims(), kid="oct", alg="ES256"))
-
-
 # -- who it is ------------------------------------------------------------------------------------------------------
 
 
-def caller(said: dict[str, Any], **more: Any) -> Caller:
-    return FakeProvider().openid(**more).caller_by(claims(**said))
+def caller(claims_of_token: dict[str, Any], **more: Any) -> Caller:
+    return FakeProvider().openid(**more).caller_by(claims(**claims_of_token))
 
 
 @pytest.mark.parametrize(
-    ("said", "claim", "role"),
+    ("claims_of_token", "claim", "role"),
     [
         ({"roles": ["staff", "desk"]}, "roles", Role.OPERATOR),
         ({"roles": ["other", "staff", "admins"]}, "roles", Role.ADMIN),
@@ -360,8 +210,8 @@ def caller(said: dict[str, Any], **more: Any) -> Caller:
         ({"https://firm.example/roles": ["desk"]}, "https://firm.example/roles", Role.OPERATOR),
     ],
 )
-def test_the_role_is_what_the_table_makes_of_the_claim(said: dict[str, Any], claim: str, role: Role) -> None:
-    assert caller({"roles": None} | said, oidc_role_claim=claim).role is role
+def test_the_role_is_what_the_table_makes_of_the_claim(claims_of_token: dict[str, Any], claim: str, role: Role) -> None:
+    assert caller({"roles": None} | claims_of_token, oidc_role_claim=claim).role is role
 
 
 @pytest.mark.parametrize("roles", [None, [], ["Admins"], "admins2", ["admin"], {"admins": True}, 7, [["admins"]], ""])
@@ -372,18 +222,18 @@ def test_nobody_has_a_role_that_the_table_does_not_give(roles: Any) -> None:
 
 @pytest.mark.parametrize("text", ["not admins", "admins not", "admins ", "staff\tadmins", "admins,staff", "a admins b"])
 def test_a_text_with_blanks_is_one_value_but_of_scopes(text: str) -> None:
-    for said, claim in (
+    for claims_of_token, claim in (
         ({"roles": text}, "roles"),
         ({"roles": [text]}, "roles"),
         ({"realm": {"scope": text}}, "realm.scope"),
         ({"scope": [text]}, "scope"),
     ):
         with pytest.raises(NotAllowed, match="has no role here"):
-            caller({"roles": None} | said, oidc_role_claim=claim)
+            caller({"roles": None} | claims_of_token, oidc_role_claim=claim)
 
 
 @pytest.mark.parametrize(
-    ("said", "claim", "name"),
+    ("claims_of_token", "claim", "name"),
     [
         ({}, "preferred_username", "oidc:ann"),
         ({"preferred_username": None}, "preferred_username", "oidc:sub=4711"),
@@ -400,8 +250,8 @@ def test_a_text_with_blanks_is_one_value_but_of_scopes(text: str) -> None:
         ({"email": "ann@firm.example"}, "email", "oidc:sub=4711"),
     ],
 )
-def test_the_name_is_one_that_nobody_else_can_have(said: dict[str, Any], claim: str, name: str) -> None:
-    found = caller(said, oidc_name_claim=claim)
+def test_the_name_is_one_that_nobody_else_can_have(claims_of_token: dict[str, Any], claim: str, name: str) -> None:
+    found = caller(claims_of_token, oidc_name_claim=claim)
     assert found.name == name
     assert is_anothers(found.name)
 
@@ -427,14 +277,16 @@ def test_without_sites_where_they_are_asked_for_nobody_sees_all(sites: Any) -> N
 
 
 @pytest.mark.parametrize(
-    ("said", "more", "sources"),
+    ("claims_of_token", "more", "sources"),
     [
         ({}, {}, ("oidc:ann",)),
         ({"sources": ["billing", "All", ""]}, {"oidc_sources_claim": "sources"}, ("billing",)),
     ],
 )
-def test_a_service_has_its_own_sources(said: dict[str, Any], more: dict[str, Any], sources: tuple[str, ...]) -> None:
-    assert caller({"roles": ["billing"]} | said, **more).sources == sources
+def test_a_service_has_its_own_sources(
+    claims_of_token: dict[str, Any], more: dict[str, Any], sources: tuple[str, ...]
+) -> None:
+    assert caller({"roles": ["billing"]} | claims_of_token, **more).sources == sources
     with pytest.raises(NotAllowed, match="no source"):
         caller({"roles": ["billing"], "sources": ["all"]}, oidc_sources_claim="sources")
 
@@ -518,7 +370,7 @@ async def test_a_token_of_the_providers_own_that_has_expired_is_no_guess(
     guessed = [await tried(token) for token in (forged, unknown) * GUESSES]
     assert guessed == [401] * GUESSES + [429] * GUESSES
     assert await tried(expired) == 401, "whoever guesses at the same address keeps nobody from renewing"
-    assert it.asked["/keys"] == 1
+    assert it.requests["/keys"] == 1
 
 
 @pytest.mark.parametrize("path", ["/api/v1/sites", "/clients.csv"])
@@ -535,8 +387,8 @@ async def test_tokens_of_ours_ask_the_provider_nothing(it: FakeProvider, away: A
         assert (await admin.get("/api/v1/sites")).status_code == 503
         wrong = await api.get("/api/v1/sites", headers={"Authorization": "Bearer connect_wrong"})
         unknown = await api.get("/api/v1/sites", headers={"Authorization": f"Bearer {it.sign()}"})
-    assert not {*it.asked} - {DISCOVERY}
-    assert it.asked[DISCOVERY] == 1, "for the one token of its own"
+    assert not {*it.requests} - {DISCOVERY}
+    assert it.requests[DISCOVERY] == 1, "for the one token of its own"
     assert (wrong.status_code, wrong.headers["www-authenticate"]) == (401, "Bearer")
     assert (unknown.status_code, unknown.json()["title"]) == (503, "Provider away")
 

@@ -22,13 +22,13 @@ async def test_with_a_certificate_the_api_speaks_tls(settings: Settings, tmp_pat
     more = {"CONNECT_TLS_CERTIFICATE_FILE": str(issued.certificate), "CONNECT_TLS_KEY_FILE": str(issued.key)}
     trusted = ssl.create_default_context(cafile=authority.root)
 
-    def ask() -> httpx2.Response | None:
+    def get() -> httpx2.Response | None:
         with suppress(httpx2.ConnectError):
             return httpx2.get(f"https://127.0.0.1:{port}/healthz", trust_env=False, verify=trusted)
         return None
 
     async with process(settings, f"127.0.0.1:{free_port()}", port, more):
-        answer = await eventually(lambda: asyncio.to_thread(ask))
+        answer = await eventually(lambda: asyncio.to_thread(get))
     assert answer is not None
     assert (answer.status_code, answer.headers["Strict-Transport-Security"][:8]) == (200, "max-age=")
     of_it = settings.model_copy(update={"tls_certificate_file": issued.certificate, "port": port})

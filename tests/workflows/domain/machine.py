@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from tests.support.builders import dated, lines_proven, lines_wanted, on_off, starting
+from tests.support.builders import dated, desired_lines, lines_proven, on_off, starting
 from tests.workflows.domain.choices import DOORS, FRONT, NUMBERS, SYSTEMS
 from workflows.domain.client.client import Client
 from workflows.domain.commands import (
@@ -244,7 +244,7 @@ class World(RuleBasedStateMachine):
         state.found(TELEPHONY, order.subjects, Found(order.revision, self.now, doubts=doubts), chance)
         standing = state.provisioning.standing[TELEPHONY]
         assert not any(name in lines_proven(state) for name in doubts), "what is in doubt is unknown"
-        assert set(doubts) <= set(lines_wanted(state)), "and is attempted again"
+        assert set(doubts) <= set(desired_lines(state)), "and is attempted again"
         if doubts:
             patient = self.now - before < timedelta(seconds=state.limits.attempt)
             assert standing.attention or (proof is Proof.NOT_PROVEN and patient)

@@ -16,8 +16,8 @@ from tests.support.builders import (
     TODAY,
     VIRTUAL,
     dated,
+    desired_lines,
     in_directory,
-    lines_wanted,
     refusal,
     starting,
     tenant,
@@ -154,10 +154,10 @@ def test_bad_input_is_refused_with_its_field_and_a_remedy(
 def test_bad_input_leaves_the_whole_state_as_it_was(client: Client, command: ClientCommand) -> None:
     state = in_directory(copy.deepcopy(client))
     state.advance(NOW)
-    written, revision, wanted = state.journal.written, state.client.revision, dict(lines_wanted(state))
+    written, revision, wanted = state.journal.written, state.client.revision, dict(desired_lines(state))
     with pytest.raises(Refusal):
         state.obey(command, NOW)
-    assert (state.journal.written, state.client.revision, lines_wanted(state)) == (
+    assert (state.journal.written, state.client.revision, desired_lines(state)) == (
         written,
         revision,
         wanted,

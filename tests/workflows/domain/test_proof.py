@@ -9,9 +9,9 @@ from tests.support.builders import (
     NOW,
     RESIDENTIAL,
     SECOND,
+    desired_lines,
     in_directory,
     lines_proven,
-    lines_wanted,
     prove,
     tenant,
 )
@@ -130,7 +130,7 @@ def test_a_removed_line_that_is_not_proven_off_is_attempted_until_it_is() -> Non
     state = settled()
     state.obey(ChangeServices(remove_lines=(SECOND.number,)), NOW)
     lines_found(state, {SECOND.number: SILENT})
-    assert lines_wanted(state) == {LINE.number: True, SECOND.number: False}
+    assert desired_lines(state) == {LINE.number: True, SECOND.number: False}
     assert SECOND.number in state.numbers, "nobody else may have it yet"
     lines_found(state, {}, 20)
     assert SECOND.number not in state.numbers
@@ -285,11 +285,11 @@ def test_a_protected_line_that_is_added_during_a_suspension_does_not_come_into_s
     state = settled()
     state.obey(Suspend(), NOW)
     state.obey(ChangeServices(add_lines=(LIFT,)), NOW)
-    assert lines_wanted(state)[LIFT.number] is False
+    assert desired_lines(state)[LIFT.number] is False
     state.obey(Unsuspend(), NOW)
-    assert lines_wanted(state)[LIFT.number] is True
+    assert desired_lines(state)[LIFT.number] is True
     state.obey(Suspend(), NOW)
-    assert lines_wanted(state)[LIFT.number] is True, "now it stays"
+    assert desired_lines(state)[LIFT.number] is True, "now it stays"
 
 
 def test_a_proof_is_dated_by_the_clock_of_the_system() -> None:
@@ -317,7 +317,7 @@ def test_every_line_of_a_proof_that_the_directory_could_not_take_down_is_told_by
     state = settled()
     state.obey(Suspend(), NOW)
     state.provisioning.begin(TELEPHONY)
-    off = dict.fromkeys(lines_wanted(state), "off")
+    off = dict.fromkeys(desired_lines(state), "off")
     found = Found(state.client.revision, LATER, facts=off, recorded=False)
     state.found(TELEPHONY, dict(state.provisioning.systems[TELEPHONY].wanted), found, 0.5)
     assert (texts(state)[-1], state.journal.waiting[-1].facts) == ("Telephone lines proven", off)
@@ -338,12 +338,12 @@ def test_a_protected_line_that_is_seen_in_service_is_as_it_should_be() -> None:
 def test_rotated_credentials_are_proven_on_both_systems_also_while_suspended() -> None:
     for status in (Status.ACTIVE, Status.SUSPENDED):
         state = settled(tenant(status))
-        wanted = dict(lines_wanted(state))
+        wanted = dict(desired_lines(state))
         answer = state.obey(RotateCredentials(), NOW)
         assert answer.changed
         assert answer.message == "Credentials rotated, to version 2"
         assert all(state.drifts(system) for system in BUILT_IN)
-        assert lines_wanted(state) == wanted, "nothing is switched by it"
+        assert desired_lines(state) == wanted, "nothing is switched by it"
         prove(state)
         assert state.settled
 

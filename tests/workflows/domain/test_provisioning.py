@@ -15,9 +15,9 @@ from tests.support.builders import (
     VIRTUAL,
     account,
     dated,
+    desired_lines,
     in_directory,
     lines_proven,
-    lines_wanted,
     prove,
     settled,
     tenant,
@@ -40,7 +40,7 @@ def test_nothing_is_wanted_of_the_systems_for_a_new_client() -> None:
     state = in_directory(tenant(Status.NEW))
     assert not state.drifts(TELEPHONY)
     assert not state.drifts(INTERNET)
-    assert lines_wanted(state) == {}
+    assert desired_lines(state) == {}
 
 
 def test_nothing_is_switched_for_a_client_that_the_directory_does_not_know() -> None:
@@ -72,7 +72,7 @@ def test_an_abandoned_attempt_leaves_what_it_was_to_change_unknown_and_the_rest_
     state.provisioning.begin(TELEPHONY)
     assert lines_proven(state) == {LINE.number: True}
     state.obey(ChangeServices(add_lines=(SECOND,)), NOW)
-    assert lines_wanted(state) == {LINE.number: True, SECOND.number: True}
+    assert desired_lines(state) == {LINE.number: True, SECOND.number: True}
     assert state.drifts(TELEPHONY), "it may have been switched off"
     prove(state)
     assert lines_proven(state) == {LINE.number: True, SECOND.number: True}
@@ -97,13 +97,13 @@ def test_an_abandoned_attempt_on_internet_leaves_the_account_unknown() -> None:
 def test_a_removed_line_is_wanted_off_and_keeps_its_number_until_it_is_proven_off() -> None:
     state = settled()
     state.obey(ChangeServices(remove_lines=(SECOND.number,)), NOW)
-    assert lines_wanted(state) == {LINE.number: True, SECOND.number: False}
+    assert desired_lines(state) == {LINE.number: True, SECOND.number: False}
     assert SECOND.number in state.numbers
     prove(state, INTERNET, DIRECTORY)
     assert SECOND.number in state.numbers
     prove(state, TELEPHONY)
     assert SECOND.number not in state.numbers
-    assert lines_wanted(state) == lines_proven(state) == {LINE.number: True}
+    assert desired_lines(state) == lines_proven(state) == {LINE.number: True}
 
 
 def test_a_line_removed_during_a_suspension_is_proven_off_once_more_before_its_number_is_free() -> None:
@@ -118,7 +118,7 @@ def test_a_line_removed_during_a_suspension_is_proven_off_once_more_before_its_n
     assert SECOND.number in state.numbers
     prove(state)
     assert SECOND.number not in state.numbers
-    assert SECOND.number not in lines_wanted(state)
+    assert SECOND.number not in desired_lines(state)
     assert state.settled
 
 
@@ -133,22 +133,22 @@ def test_internet_removed_is_rejected_then_forgotten() -> None:
 
 def test_a_suspension_ceases_everything_and_an_unsuspension_restores_exactly_what_is_contracted() -> None:
     state = settled()
-    on = (dict(lines_wanted(state)), dict(state.provisioning.systems[INTERNET].wanted))
+    on = (dict(desired_lines(state)), dict(state.provisioning.systems[INTERNET].wanted))
     state.obey(Suspend(), NOW)
-    assert not any(lines_wanted(state).values())
+    assert not any(desired_lines(state).values())
     assert not any(access.on for access in state.provisioning.systems[INTERNET].wanted.values())
     prove(state)
     assert state.settled
     state.obey(Unsuspend(), NOW)
-    assert (lines_wanted(state), state.provisioning.systems[INTERNET].wanted) == on
+    assert (desired_lines(state), state.provisioning.systems[INTERNET].wanted) == on
 
 
 def test_protected_lines_stay_on_through_a_suspension_but_not_beyond_the_end() -> None:
     state = settled(Services(ClientType.RESIDENTIAL, (LINE, LIFT)))
     state.obey(Suspend(), NOW)
-    assert lines_wanted(state) == {LINE.number: False, LIFT.number: True}
+    assert desired_lines(state) == {LINE.number: False, LIFT.number: True}
     state.obey(Decommission(), NOW)
-    assert lines_wanted(state) == {LINE.number: False, LIFT.number: False}
+    assert desired_lines(state) == {LINE.number: False, LIFT.number: False}
 
 
 def test_protected_lines_of_a_client_that_never_was_active_stay_off() -> None:
@@ -156,7 +156,7 @@ def test_protected_lines_of_a_client_that_never_was_active_stay_off() -> None:
     state.obey(Suspend(), NOW)
     state.advance(NOW + timedelta(days=200))
     assert state.client.status is Status.SUSPENDED
-    assert lines_wanted(state) == {LINE.number: False, LIFT.number: False}
+    assert desired_lines(state) == {LINE.number: False, LIFT.number: False}
 
 
 @pytest.mark.parametrize("suspended", [False, True])

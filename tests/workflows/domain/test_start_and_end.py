@@ -14,9 +14,9 @@ from tests.support.builders import (
     STARTS,
     TODAY,
     dated,
+    desired_lines,
     in_directory,
     leaving,
-    lines_wanted,
     living,
     manual,
     planned,
@@ -48,7 +48,7 @@ def test_a_new_client_whose_start_date_becomes_today_or_earlier_is_active_at_onc
     state = in_directory(tenant(NEW))
     state.obey(dated(Edit(start_date=start_date)), NOW)
     assert state.client.status is ACTIVE
-    assert all(lines_wanted(state).values())
+    assert all(desired_lines(state).values())
     assert state.next_moment() is None
 
 
@@ -104,7 +104,7 @@ def test_an_activation_that_becomes_automatic_happens_at_once_when_the_start_dat
     state = in_directory(manual(start_date=TODAY - timedelta(days=3)))
     state.obey(Edit(activation=Activation.AUTOMATIC), NOW)
     assert state.client.status is ACTIVE
-    assert all(lines_wanted(state).values())
+    assert all(desired_lines(state).values())
 
 
 def test_an_activation_that_becomes_manual_waits_for_a_person() -> None:
@@ -163,12 +163,12 @@ def test_a_new_client_may_be_made_to_start_on_the_last_day_of_service() -> None:
 def test_an_end_date_changes_nothing_but_itself(status: Status, end_date: date, plan: bool) -> None:
     state = in_directory(leaving(status) if plan else tenant(status))
     status, plans = state.client.status, list(state.client.schedule)
-    wanted = (dict(lines_wanted(state)), dict(state.provisioning.systems[INTERNET].wanted))
+    wanted = (dict(desired_lines(state)), dict(state.provisioning.systems[INTERNET].wanted))
     assert state.obey(Edit(end_date=end_date), NOW).changed
     state.advance(NOW + timedelta(days=20))
     assert state.client.end_date == end_date
     assert (state.client.status, list(state.client.schedule)) == (status, plans)
-    assert (lines_wanted(state), state.provisioning.systems[INTERNET].wanted) == wanted
+    assert (desired_lines(state), state.provisioning.systems[INTERNET].wanted) == wanted
 
 
 def test_an_end_date_can_be_removed() -> None:

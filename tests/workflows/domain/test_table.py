@@ -10,9 +10,9 @@ from tests.support.builders import (
     NOW,
     STARTS,
     VIRTUAL,
+    desired_lines,
     in_directory,
     leaving,
-    lines_wanted,
     living,
     planned,
     refusal,
@@ -137,7 +137,7 @@ def test_services_of_a_client_suspended_while_new_never_come_on() -> None:
     state.obey(Suspend(source="billing"), NOW)
     state.advance(STARTS)
     assert state.client.status is SUSPENDED
-    assert not any(lines_wanted(state).values())
+    assert not any(desired_lines(state).values())
     assert not any(access.on for access in state.provisioning.systems[INTERNET].wanted.values())
 
 
@@ -262,7 +262,7 @@ def test_decommission_of_a_suspended_client_has_lines_and_internet_verified_off_
     state.obey(Decommission(), NOW)
     assert state.drifts(TELEPHONY)
     assert state.drifts(INTERNET)
-    assert not any(lines_wanted(state).values())
+    assert not any(desired_lines(state).values())
 
 
 def test_decommission_does_not_change_a_decommissioned_client_and_says_since_when() -> None:
@@ -299,10 +299,10 @@ def test_converting_a_suspended_client_turns_nothing_on() -> None:
     state = in_directory(tenant(SUSPENDED, services=VIRTUAL))
     state.obey(Convert(to=ClientType.RESIDENTIAL, offices=("3.12",), internet=Internet(100, 20)), NOW)
     assert state.client.services.internet == Internet(100, 20)
-    assert not any(lines_wanted(state).values())
+    assert not any(desired_lines(state).values())
     assert not any(access.on for access in state.provisioning.systems[INTERNET].wanted.values())
     state.obey(Unsuspend(source="billing"), NOW)
-    assert all(lines_wanted(state).values())
+    assert all(desired_lines(state).values())
     assert all(access.on for access in state.provisioning.systems[INTERNET].wanted.values())
 
 

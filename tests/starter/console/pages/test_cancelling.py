@@ -126,7 +126,7 @@ async def test_a_wrong_reason_is_told_and_nothing_is_cancelled(ann: Somebody, se
     path = at(client, client["planned"][0]["change_id"])
     form, _ = await ann.open(path)
     page = await ann.sent(path, form | {"reason": "x" * 501}, 422)
-    assert "too long" in page.said["note-reason"]
+    assert "too long" in page.texts["note-reason"]
     assert (await service.client(client["client_id"]))["planned"] != []
 
 

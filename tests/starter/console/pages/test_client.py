@@ -77,7 +77,7 @@ async def test_it_begins_with_what_one_can_do_and_why_not_the_rest(
     page = Read(html)
     ways = {kind for kind in ACTIONS if f"/clients/{client['client_id']}/status?action={kind}#doing" in page.links}
     assert ways == {*ACTIONS} - impossible.keys()
-    assert {kind: page.said[f"why-{kind}"] for kind in impossible} == impossible
+    assert {kind: page.texts[f"why-{kind}"] for kind in impossible} == impossible
     assert html.index('class="can"') < html.index('data-part="services"') < html.index("Timeline")
 
 

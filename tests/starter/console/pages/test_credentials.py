@@ -29,28 +29,28 @@ async def test_they_are_shown_to_who_asks_and_the_history_says_to_whom(service: 
     client = await service.create(unique("Secret"), internet=access)
     client_id = client["client_id"]
     path, page = f"/clients/{client_id}/credentials", f"/clients/{client_id}"
-    async with serving(create_app(with_key(service), TOKEN)) as url, signed_in(url) as ann:
+    async with serving(create_app(with_key(service), TOKEN)) as url, signed_in(service, url) as ann:
         api = http_client(base_url=f"{url}/api/v1", headers={"Authorization": f"Bearer {TOKEN}"})
         async with api:
             known = (await api.get(path)).json()
         secrets = [known["sip"][0]["password"], known["radius"]["password"]]
         before = await service.client(client_id)
-        for asked in (page, path):
-            answer = await ann.http.get(asked)
-            assert not any(secret in answer.text for secret in secrets), asked
-        shown = await ann.send(path, {})
-        assert shown.status_code == 200, shown.text
-        assert shown.headers["Cache-Control"] == "no-store"
-        assert all(secret in shown.text for secret in secrets)
+        for address in (page, path):
+            answer = await ann.http.get(address)
+            assert not any(secret in answer.text for secret in secrets), address
+        answer_shown = await ann.send(path, {})
+        assert answer_shown.status_code == 200, answer_shown.text
+        assert answer_shown.headers["Cache-Control"] == "no-store"
+        assert all(secret in answer_shown.text for secret in secrets)
         assert SERVERS.radius is not None
-        assert SERVERS.radius in shown.text
+        assert SERVERS.radius in answer_shown.text
     assert await looks(service, client_id) == [("ann", "asked"), ("api", "asked")]
     assert (await service.client(client_id))["revision"] == before["revision"], "to look is no decision"
 
 
 async def test_who_is_shown_nothing_is_not_said_to_have_looked(service: Service) -> None:
     client_id = (await service.create(unique("Keyless")))["client_id"]
-    async with serving(create_app(with_key(service, None), TOKEN)) as url, signed_in(url) as ann:
+    async with serving(create_app(with_key(service, None), TOKEN)) as url, signed_in(service, url) as ann:
         answer = await ann.send(f"/clients/{client_id}/credentials", {})
         assert answer.status_code == 409
         assert "master key" in answer.text
@@ -61,11 +61,11 @@ async def test_who_is_shown_nothing_is_not_said_to_have_looked(service: Service)
 async def test_a_former_client_has_none_and_no_way_to_them(service: Service) -> None:
     gone = await service.closed(name=unique("Gone"))
     page = f"/clients/{gone['client_id']}"
-    async with serving(create_app(with_key(service), TOKEN)) as url, signed_in(url) as ann:
+    async with serving(create_app(with_key(service), TOKEN)) as url, signed_in(service, url) as ann:
         assert "Show credentials" not in (await ann.http.get(page)).text
-        shown = await ann.send(f"{page}/credentials", {})
-        assert "the client is inactive" in shown.text
-        assert "Rotate" not in shown.text
+        answer_shown = await ann.send(f"{page}/credentials", {})
+        assert "the client is inactive" in answer_shown.text
+        assert "Rotate" not in answer_shown.text
 
 
 async def test_new_credentials_are_previewed_with_what_breaks(ann: Somebody, service: Service) -> None:

@@ -41,7 +41,7 @@ async def test_what_somebody_else_changed_meanwhile_is_not_undone_unseen(ann: So
     form, _ = await ann.open(at(client))
     await service.api.patch(f"/clients/{client['client_id']}", json={"name": "Theirs"})
     page = await ann.sent(at(client), form | {"name": "Mine"}, 409)
-    assert "changed to “Theirs” meanwhile" in page.said["note-name"]
+    assert "changed to “Theirs” meanwhile" in page.texts["note-name"]
     assert (await service.client(client["client_id"]))["name"] == "Theirs"
     await ann.done(at(client), page.forms[at(client)])
     assert (await service.client(client["client_id"]))["name"] == "Mine"
@@ -107,7 +107,7 @@ async def test_a_wrong_detail_is_told_at_its_field_and_changes_nothing(
     client = await service.create()
     form, _ = await ann.open(at(client))
     page = await ann.sent(at(client), form | typed, 422)
-    assert why in page.said[f"note-{where}"]
+    assert why in page.texts[f"note-{where}"]
     assert page.forms[at(client)][where] == typed[where]
     assert "autofocus" in page.tags[where]
     assert (await service.client(client["client_id"]))["revision"] == client["revision"]
@@ -117,7 +117,7 @@ async def test_a_taken_billing_ref_is_told_at_its_field(ann: Somebody, service: 
     theirs, client = await service.create(billing_ref=unique("B")), await service.create()
     form, _ = await ann.open(at(client))
     page = await ann.sent(at(client, "/check"), form | {"billing_ref": theirs["billing_ref"]}, 200)
-    assert f"taken by client {theirs['client_id']}" in page.said["note-billing_ref"]
+    assert f"taken by client {theirs['client_id']}" in page.texts["note-billing_ref"]
     page = await ann.sent(at(client), form | {"billing_ref": theirs["billing_ref"]}, 409)
     assert page.tags["billing_ref"]["aria-invalid"] == "true"
     await ann.done(at(client), page.forms[at(client)] | {"billing_ref": unique("B")})
@@ -132,35 +132,35 @@ async def test_a_start_date_after_the_planned_decommission_is_refused_at_its_fie
     late = form | {"start_date": (TODAY + timedelta(200)).isoformat()}
     for path, status in ((at(client, "/check"), 200), (at(client), 422)):
         page = await ann.sent(path, late, status)
-        assert "A decommission is planned before" in page.said["note-start_date"]
+        assert "A decommission is planned before" in page.texts["note-start_date"]
     assert (await service.client(client["client_id"]))["start_date"] == SOON
 
 
 async def test_the_check_tells_what_a_start_date_does(ann: Somebody, service: Service) -> None:
     new, active = await service.create(start_date=SOON, wait=0), await service.create()
     form, page = await ann.open(at(new))
-    assert "moves its activation" in page.said["help-start_date"]
+    assert "moves its activation" in page.texts["help-start_date"]
     page = await ann.sent(at(new, "/check"), form | {"start_date": "2199-07-01"}, 200)
-    assert page.said["note-start_date"] == "Activates on 1 Jul 2199, 00:00 Europe/London."
+    assert page.texts["note-start_date"] == "Activates on 1 Jul 2199, 00:00 Europe/London."
     form, page = await ann.open(at(active))
-    assert "information only" in page.said["help-start_date"]
+    assert "information only" in page.texts["help-start_date"]
     page = await ann.sent(at(active, "/check"), form | {"start_date": "2199-07-01"}, 200)
-    assert "nothing is switched" in page.said["note-start_date"]
+    assert "nothing is switched" in page.texts["note-start_date"]
 
 
 async def test_a_new_client_s_activation_is_changed_there_and_back(ann: Somebody, service: Service) -> None:
     client = await service.create(start_date="2199-07-01")
     form, _ = await ann.open(at(client))
     page = await ann.sent(at(client, "/check"), form | {"activation": "manual"}, 200)
-    assert page.said["note-activation"] == "The client then stays New until somebody activates it."
+    assert page.texts["note-activation"] == "The client then stays New until somebody activates it."
     _, notice = await ann.done(at(client), form | {"activation": "manual"})
     assert "waits until somebody activates it" in notice
     assert (await service.client(client["client_id"]))["planned"] == []
     form, page = await ann.open(at(client))
     assert form["activation"] == "manual"
-    assert "waits to be activated by hand" in page.said["help-start_date"]
+    assert "waits to be activated by hand" in page.texts["help-start_date"]
     page = await ann.sent(at(client, "/check"), form | {"activation": "automatic"}, 200)
-    assert page.said["note-activation"] == "Activates on 1 Jul 2199, 00:00 Europe/London."
+    assert page.texts["note-activation"] == "Activates on 1 Jul 2199, 00:00 Europe/London."
     await ann.done(at(client), form | {"activation": "automatic"})
     assert [plan["kind"] for plan in (await service.client(client["client_id"]))["planned"]] == ["activate"]
 
@@ -243,15 +243,15 @@ async def test_many_lines_are_removed_by_a_list_or_all_of_them_once_that_was_pre
     assert "All 4 lines" in page.html
     listed = form | {"unwanted": f"{one}\n{phone_word(two)}; 1"}
     page = await ann.sent(at(client, "/services/check"), listed, 200)
-    assert f"2 lines, from {phone_word(one)} to {phone_word(two)}." in page.said["note-unwanted"]
+    assert f"2 lines, from {phone_word(one)} to {phone_word(two)}." in page.texts["note-unwanted"]
     _, notice = await ann.confirmed(at(client, "/services"), listed, times=2)
     assert notice == f"Services: removed {one}, removed {two}."
     assert lines(await service.client(client["client_id"])) == [(three, "1", False), (four, "1", False)]
     form, _ = await ann.open(at(client), at(client, "/services"))
     page = await ann.sent(at(client, "/services/check"), form | {"unwanted": number()}, 200)
-    assert "The client has no line" in page.said["note-unwanted"]
+    assert "The client has no line" in page.texts["note-unwanted"]
     mistyped = await ann.sent(at(client, "/services"), form | {"unwanted": "12345"}, 422)
-    assert "neither a number that can exist nor a range" in mistyped.said["note-unwanted"]
+    assert "neither a number that can exist nor a range" in mistyped.texts["note-unwanted"]
     client = await service.create(lines=[{"number": number(), "office": "1"} for _ in range(12)])
     form, _ = await ann.open(at(client), at(client, "/services"))
     page = await ann.sent(at(client, "/services/check"), form | {"remove-all": "yes"}, 200)
@@ -268,7 +268,7 @@ async def test_internet_is_set_and_ended(ann: Somebody, service: Service) -> Non
     assert (await service.client(client["client_id"]))["internet"]["down_mbps"] == 50
     form, _ = await ann.open(at(client), at(client, "/services"))
     page = await ann.sent(at(client, "/services"), form | {"down": "", "up": ""}, 422)
-    assert "End internet access" in page.said["note-down"]
+    assert "End internet access" in page.texts["note-down"]
     await ann.confirmed(at(client, "/services"), form | {"end-internet": "yes"})
     assert (await service.client(client["client_id"]))["internet"] is None
 
@@ -290,7 +290,7 @@ async def test_wrong_lines_are_told_at_their_row_and_change_nothing(ann: Somebod
         ({"down": "1"}, 422, "up", "missing"),
     ):
         page = await ann.sent(path, form | typed, status)
-        assert why in page.said[f"note-{where}"], typed
+        assert why in page.texts[f"note-{where}"], typed
         assert "autofocus" in page.tags[where], typed
     page = await ann.sent(path, form, 422)
     assert "Change one first" in page.html
@@ -307,8 +307,8 @@ async def test_a_line_that_somebody_else_changed_meanwhile_is_not_undone_unseen(
     await service.post(client["client_id"], "services", **theirs)
     path = at(client, "/services")
     page = await ann.sent(path, form | {"office-0": "2", "office-1": "2"}, 409)
-    assert "changed meanwhile: in 9" in page.said["note-office-0"]
-    assert "removed meanwhile" in page.said["note-office-1"]
+    assert "changed meanwhile: in 9" in page.texts["note-office-0"]
+    assert "removed meanwhile" in page.texts["note-office-1"]
     await ann.confirmed(path, page.forms[path] | {"office-1": "1"})
     assert lines(await service.client(client["client_id"])) == [(one, "2", False)]
 
@@ -386,9 +386,9 @@ async def test_what_was_typed_in_the_other_form_comes_back(ann: Somebody, servic
     assert "The details are as they were." in page.html
     assert page.forms[at(client, "/services")]["office-0"] == "9"
     beside = urlencode(page.forms[at(client)] | {"end_date": LATER})
-    shown = await ann.sent(at(client, "/services"), services | {"beside": beside}, 200)
-    assert shown.forms[at(client)]["end_date"] == LATER
-    done = await ann.send(at(client, "/services"), shown.forms[at(client, "/services")] | {"beside": beside})
+    preview = await ann.sent(at(client, "/services"), services | {"beside": beside}, 200)
+    assert preview.forms[at(client)]["end_date"] == LATER
+    done = await ann.send(at(client, "/services"), preview.forms[at(client, "/services")] | {"beside": beside})
     assert "The details below are not saved yet." in done.text
     assert Read(done.text).forms[at(client)]["end_date"] == LATER
     after = await service.client(client["client_id"])

@@ -19,7 +19,7 @@ __all__ = ["ann"]
 async def eve(service: Service) -> AsyncIterator[Somebody]:
     """Somebody at a service that keeps nobody after the end."""
     app = create_app(service.clients, TOKEN, eraser=Eraser(service.clients, timedelta(0)))
-    async with serving(app) as url, signed_in(url) as eve:
+    async with serving(app) as url, signed_in(service, url) as eve:
         yield eve
 
 
@@ -32,7 +32,7 @@ async def test_a_former_client_is_erased_once_its_name_is_typed(eve: Somebody, s
     form, page = await eve.open(address)
     assert "billing ref, tags, notes and offices" in page.html
     page = await eve.sent(address, form | {"confirmed": "Somebody else"}, 422)
-    assert "not the client" in page.said["note-confirmed"]
+    assert "not the client" in page.texts["note-confirmed"]
     assert (await service.client(client_id))["name"] == name, "nothing was done"
     path, notice = await eve.done(address, page.forms[address] | {"confirmed": f" {name} "})
     assert (path, notice) == (

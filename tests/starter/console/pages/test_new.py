@@ -34,7 +34,7 @@ async def clients_named(service: Service, name: str) -> list[dict[str, Any]]:
 async def test_a_client_is_created_with_everything_that_the_form_says(ann: Somebody, service: Service) -> None:
     form, page = await ann.open(f"/clients/new?site={SITE}")
     assert form["site"] == SITE
-    assert "Europe/London" in page.said["help-site"]
+    assert "Europe/London" in page.texts["help-site"]
     name, first, second = unique("Formed"), number(), number()
     typed = form | {
         "name": name,
@@ -119,7 +119,7 @@ async def test_what_is_wrong_is_told_at_its_field_and_nothing_is_created(
     form, _ = await ann.open(f"/clients/new?site={SITE}")
     name = unique("Wrong")
     page = await ann.sent("/clients/new", form | {"name": name, "vlan": "", **typed}, 422)
-    assert why in page.said[f"note-{where}"]
+    assert why in page.texts[f"note-{where}"]
     assert page.tags[where].get("aria-invalid") == "true" or where == "type"
     assert "autofocus" in page.tags[where] or where == "type"
     assert f"#{where}" in page.links
@@ -135,15 +135,15 @@ async def test_what_others_have_is_told_at_its_field(ann: Somebody, service: Ser
     taken = theirs["lines"][0]["number"]
     typed = form | {"name": unique("Late"), "number-0": number(), "office-0": "1", "number-1": taken, "office-1": "2"}
     page = await ann.sent("/clients/new", typed, 409)
-    assert f"taken by client {theirs['client_id']}" in page.said["note-number-1"]
-    assert "is free" in page.said["note-number-0"]
+    assert f"taken by client {theirs['client_id']}" in page.texts["note-number-1"]
+    assert "is free" in page.texts["note-number-0"]
     assert page.forms["/clients/new"]["command_id"] != form["command_id"]
     typed = page.forms["/clients/new"] | {"number-1": "", "office-1": "", "billing_ref": theirs["billing_ref"]}
     page = await ann.sent("/clients/new", typed, 409)
-    assert "taken" in page.said["note-billing_ref"]
+    assert "taken" in page.texts["note-billing_ref"]
     typed = page.forms["/clients/new"] | {"name": "x", "billing_ref": "", "client_id": theirs["client_id"]}
     page = await ann.sent("/clients/new", typed, 409)
-    assert "There is, or was, a client" in page.said["note-client_id"]
+    assert "There is, or was, a client" in page.texts["note-client_id"]
     await ann.done("/clients/new", page.forms["/clients/new"] | {"name": unique("Late"), "client_id": ""})
 
 
@@ -161,8 +161,8 @@ async def test_a_number_given_twice_is_told_at_the_second(ann: Somebody) -> None
         },
         422,
     )
-    assert "is given twice" in page.said["note-number-2"]
-    assert "note-number-0" not in page.said or "twice" not in page.said["note-number-0"]
+    assert "is given twice" in page.texts["note-number-2"]
+    assert "note-number-0" not in page.texts or "twice" not in page.texts["note-number-0"]
 
 
 async def test_more_lines_keeps_what_was_typed_and_creates_nothing(ann: Somebody, service: Service) -> None:
@@ -183,24 +183,24 @@ async def test_the_check_says_what_will_happen_and_does_nothing(ann: Somebody, s
         form | {"site": SITE, "name": name, "number-0": free, "office-0": "1", "start_date": "2199-07-01"},
         200,
     )
-    assert page.said["note-start_date"] == "Activates on 1 Jul 2199, 00:00 Europe/London."
-    assert page.said["note-number-0"] == f"{phone_word(free)} is free."
+    assert page.texts["note-start_date"] == "Activates on 1 Jul 2199, 00:00 Europe/London."
+    assert page.texts["note-number-0"] == f"{phone_word(free)} is free."
     past = form | {"start_date": "2020-01-01", "end_date": "2019-01-01"}
     page = await ann.sent("/clients/new/check", past, 200)
-    assert page.said["note-start_date"] == "Activates at once: the start date is past."
-    assert "before the start date" in page.said["note-end_date"]
+    assert page.texts["note-start_date"] == "Activates at once: the start date is past."
+    assert "before the start date" in page.texts["note-end_date"]
     page = await ann.sent("/clients/new/check", form | {"activation": "manual"}, 200)
-    assert "until somebody activates it" in page.said["note-start_date"]
+    assert "until somebody activates it" in page.texts["note-start_date"]
     assert not await clients_named(service, name)
 
 
 async def test_what_is_not_finished_is_not_called_wrong_while_one_types(ann: Somebody) -> None:
     form, _ = await ann.open(f"/clients/new?site={SITE}")
     page = await ann.sent("/clients/new/check", form | {"number-0": "+4420", "typing": "number-0"}, 200)
-    assert "note-number-0" not in page.said
-    assert "note-name" not in page.said
+    assert "note-number-0" not in page.texts
+    assert "note-name" not in page.texts
     page = await ann.sent("/clients/new/check", form | {"number-0": "+4420"}, 200)
-    assert "can exist" in page.said["note-number-0"]
+    assert "can exist" in page.texts["note-number-0"]
 
 
 async def test_what_was_typed_is_kept_while_something_is_away_and_then_done_once(
@@ -210,14 +210,14 @@ async def test_what_was_typed_is_kept_while_something_is_away_and_then_done_once
     clients = ClientService(Gateway(nowhere), service.clients.directory, service.clients.watch, LIMITS)
     form, _ = await ann.open(f"/clients/new?site={SITE}")
     name = unique("Patient")
-    async with serving(create_app(clients, TOKEN)) as url, signed_in(url) as elsewhere:
+    async with serving(create_app(clients, TOKEN)) as url, signed_in(service, url) as elsewhere:
         there, _ = await elsewhere.open("/clients/new")
         page = await elsewhere.sent("/clients/new", there | {"name": name, "command_id": form["command_id"]}, 503)
     assert "Temporal does not answer" in page.html
-    kept = page.forms["/clients/new"]
-    assert (kept["name"], kept["command_id"]) == (name, form["command_id"])
+    form_again = page.forms["/clients/new"]
+    assert (form_again["name"], form_again["command_id"]) == (name, form["command_id"])
     for _ in range(2):
-        await ann.done("/clients/new", kept)
+        await ann.done("/clients/new", form_again)
     assert len(await clients_named(service, name)) == 1
 
 
@@ -249,9 +249,9 @@ async def test_a_site_is_added_once_and_its_id_made_of_its_name(ann: Somebody, s
     [site] = [site for site in sites if site["name"] == name]
     assert site["site_id"] == name.lower().replace(" ", "-")
     page = await ann.sent("/sites/new", typed | {"name": unique("Other"), "site_id": SITE}, 409)
-    assert "There is another site" in page.said["note-site_id"]
+    assert "There is another site" in page.texts["note-site_id"]
     page = await ann.sent("/sites/new", typed | {"site_id": unique("other")}, 422)
-    assert "a site of this name already" in page.said["note-name"]
+    assert "a site of this name already" in page.texts["note-name"]
 
 
 @pytest.mark.parametrize(
@@ -266,5 +266,5 @@ async def test_a_site_is_added_once_and_its_id_made_of_its_name(ann: Somebody, s
 async def test_a_wrong_site_is_told_at_its_field(ann: Somebody, typed: dict[str, str], where: str, why: str) -> None:
     form, _ = await ann.open("/sites/new")
     page = await ann.sent("/sites/new", {**form, "name": "N", "timezone": "Europe/Paris", **typed}, 422)
-    assert why in page.said[f"note-{where}"]
+    assert why in page.texts[f"note-{where}"]
     assert page.forms["/sites/new"][where] == typed[where]

@@ -37,11 +37,11 @@ async def test_what_a_site_cannot_be_is_said_beside_the_field(ann: Somebody, ser
     await service.create(site=site, type="virtual")
     form, _ = await ann.open(f"/sites/{site}", f"/sites/{site}")
     page = await ann.sent(f"/sites/{site}", form | {"timezone": "Asia/Tokyo"}, 409)
-    assert "living client" in page.said["note-timezone"]
+    assert "living client" in page.texts["note-timezone"]
     page = await ann.sent(f"/sites/{site}", form | {"retired": "yes"}, 409)
-    assert "living client" in page.said["note-retired"]
+    assert "living client" in page.texts["note-retired"]
     page = await ann.sent(f"/sites/{site}", form | {"name": other}, 422)
-    assert "There is a site of this name" in page.said["note-name"]
+    assert "There is a site of this name" in page.texts["note-name"]
     assert (await ann.http.get("/sites/nowhere-at-all")).status_code == 404
 
 
@@ -75,9 +75,9 @@ async def test_labels_in_the_form_leave_alone_what_others_did_meanwhile(ann: Som
     assert (client["tags"], client["external_ids"]) == (["b", "theirs", "ours"], {"erp": erp})
     form, _ = await ann.open(edit, edit)
     page = await ann.sent(edit, form | {"external_ids": "4711"}, 422)
-    assert "crm:4711" in page.said["note-external_ids"]
+    assert "crm:4711" in page.texts["note-external_ids"]
     page = await ann.sent(edit, form | {"tags": ", ".join(f"t{n}" for n in range(30))}, 422)
-    assert "Give at most 20" in page.said["note-tags"]
+    assert "Give at most 20" in page.texts["note-tags"]
 
 
 # -- many lines at once ----------------------------------------------------------------------------------------------
@@ -112,9 +112,9 @@ async def test_a_list_with_a_wrong_entry_changes_nothing_and_names_it(ann: Someb
     address = f"/clients/{client['client_id']}/edit/services"
     form, _ = await ann.open(f"/clients/{client['client_id']}/edit", address)
     page = await ann.sent(address, form | {"pasted": f"{number()}\t3.12\n+44\t3.12"}, 422)
-    assert "Entry 2" in page.said["note-pasted"]
+    assert "Entry 2" in page.texts["note-pasted"]
     page = await ann.sent(address, form | {"pasted": "020 7946 0001\t3.12"}, 422)
-    assert "give the site a country" in page.said["note-pasted"]
+    assert "give the site a country" in page.texts["note-pasted"]
     assert len((await service.client(client["client_id"]))["lines"]) == 1
 
 

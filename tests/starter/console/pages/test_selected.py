@@ -52,7 +52,7 @@ async def test_a_preview_counts_who_changes_who_stays_and_who_refuses_and_does_n
 ) -> None:
     ids = hall.ids
     _, text = await preview_page(ann, "unsuspend", *ids.values(), "no-such-client", source="billing")
-    for said in (
+    for sentence in (
         "1 client changes",
         "2 clients stay as they are",
         "Not held by billing",
@@ -60,7 +60,7 @@ async def test_a_preview_counts_who_changes_who_stays_and_who_refuses_and_does_n
         "There is no client no-such-client",
         "Unsuspend 1 client now",
     ):
-        assert said in text, text[text.find("<h1") :]
+        assert sentence in text, text[text.find("<h1") :]
     assert await hall.status("held") == "suspended"
 
 
@@ -108,7 +108,7 @@ async def test_too_many_none_and_an_unknown_action_say_what_to_do(ann: Somebody)
 
 async def test_a_source_that_cannot_be_is_said_beside_its_field(ann: Somebody, hall: Hall) -> None:
     read, text = await preview_page(ann, "suspend", hall.ids["active"], source="x" * 65)
-    assert "too long" in read.said["note-source"]
+    assert "too long" in read.texts["note-source"]
     assert "What will happen" not in text
 
 

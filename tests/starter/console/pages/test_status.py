@@ -13,6 +13,7 @@ from starter.temporal.gateway import Gateway
 from tests.starter.console.filling_in import Read, Somebody, ann
 from tests.starter.console.test_kept import visiting
 from tests.support.service import LIMITS, TOKEN, Service, number, serving
+from tests.support.waiting import HANGING
 
 __all__ = ["ann"]
 
@@ -59,7 +60,9 @@ async def test_a_render_asks_for_the_client_and_for_one_preview_of_what_is_chose
         data_converter=service.temporal.data_converter,
         interceptors=[counted],
     )
-    clients = ClientService(Gateway(client), service.clients.directory, service.clients.watch, LIMITS)
+    clients = ClientService(
+        Gateway(client, patience=HANGING, timeout=HANGING), service.clients.directory, service.clients.watch, LIMITS
+    )
     async with serving(create_app(clients, TOKEN)) as url, visiting(service, url) as browser:
         page = await browser.get(f"/clients/{client_id}/status", params=query)
     assert page.status_code == 200, page.text
@@ -78,8 +81,8 @@ async def test_edit_status_names_each_wrong_field_and_its_rule(ann: Somebody, se
         "office-0": "1",
     }
     page = Read((await ann.http.get(path, params=typed)).text)
-    assert "The download rate cannot be “fast”. Give whole Mbit/s" in page.said["note-down"]
-    assert "can exist" in page.said["note-number-0"]
+    assert "The download rate cannot be “fast”. Give whole Mbit/s" in page.texts["note-down"]
+    assert "can exist" in page.texts["note-number-0"]
     assert "autofocus" not in page.tags["number-0"], "nothing was sent yet"
     page = await ann.sent(path, typed, 422)
     assert "autofocus" in page.tags["number-0"]
@@ -91,11 +94,11 @@ async def test_no_address_carries_a_reason_and_a_plan_that_moves_keeps_its_own(a
     client = await service.create()
     path = f"/clients/{client['client_id']}/status"
     await service.post(client["client_id"], "suspend", last_day="2199-03-31", reason="a private matter")
-    for shown in (f"/clients/{client['client_id']}", "/upcoming?site=", path):
-        links = Read((await ann.http.get(shown)).text).links
-        assert not any("private" in link or "reason=" in link for link in links), shown
-    asked = Read((await ann.http.get(path, params={"action": "suspend", "reason": "typed into an address"})).text)
-    assert asked.forms[f"{path}/check"]["reason"] == ""
+    for address in (f"/clients/{client['client_id']}", "/upcoming?site=", path):
+        links = Read((await ann.http.get(address)).text).links
+        assert not any("private" in link or "reason=" in link for link in links), address
+    opened = Read((await ann.http.get(path, params={"action": "suspend", "reason": "typed into an address"})).text)
+    assert opened.forms[f"{path}/check"]["reason"] == ""
     [moved] = [
         link
         for link in Read((await ann.http.get(f"/clients/{client['client_id']}")).text).links
@@ -118,7 +121,7 @@ async def test_an_office_of_others_is_warned_of_whichever_action_would_take_it_n
     moving = await service.create(site=site, type="virtual")
     line = moving["lines"][0]["number"]
     later = {"when": "day", "last_day": "2199-03-31"}
-    told = f"Office 7 is that of another client, too: {other['name']} ({other['client_id']})."
+    caution = f"Office 7 is that of another client, too: {other['name']} ({other['client_id']})."
     conversion = {"action": "convert", f"office-{line}": "7"}
     for who, typed in (
         (client, {"action": "change_services", "number-0": number(), "office-0": "7"}),
@@ -130,12 +133,12 @@ async def test_an_office_of_others_is_warned_of_whichever_action_would_take_it_n
         for moment in ({}, later):
             path = f"/clients/{who['client_id']}/status"
             page = await ann.sent(f"{path}/check", typed | moment, 200)
-            assert told in unescape(page.html), (typed, moment)
+            assert caution in unescape(page.html), (typed, moment)
             assert "seen" in page.forms[path], "a warning refuses nothing"
     path = f"/clients/{moving['client_id']}/status"
     page = await ann.sent(f"{path}/check", conversion | later, 200)
     _, notice = await ann.done(path, page.forms[path])
-    assert told in notice
+    assert caution in notice
     free = await ann.sent(f"{path}/check", {"action": "convert", f"office-{line}": "9"}, 200)
     assert "another client, too" not in free.html
 
@@ -148,7 +151,7 @@ async def test_many_lines_are_removed_at_once_now_or_later(ann: Somebody, servic
     assert "All 12 lines" in page.html
     listed = form | {"unwanted": ", ".join(numbers[:11]), "when": "day", "last_day": "2199-03-31"}
     page = await ann.sent(f"{path}/check", listed, 200)
-    assert "11 lines, from" in page.said["note-unwanted"]
+    assert "11 lines, from" in page.texts["note-unwanted"]
     await ann.done(path, page.forms[path])
     [plan] = (await service.client(client["client_id"]))["planned"]
     assert plan["details"]["remove_lines"] == numbers[:11]
@@ -174,15 +177,15 @@ async def test_a_plan_about_very_many_lines_is_told_in_short_and_moved_whole(ann
     assert "30 more lines" in page.html
     typed = form | {"every-office": "7", f"office-{numbers[1]}": "8", "when": "day", "last_day": "2199-03-31"}
     wrong = await ann.sent(f"{path}/check", typed | {"every-office": "x" * 65}, 200)
-    assert [name for name in wrong.said if name.startswith("note-")] == ["note-every-office"], "it is said once"
+    assert [name for name in wrong.texts if name.startswith("note-")] == ["note-every-office"], "it is said once"
     await ann.done(path, (await ann.sent(f"{path}/check", typed, 200)).forms[path])
     [plan] = (await service.client(client["client_id"]))["planned"]
     await service.known(client["client_id"])
     offices = {line["number"]: line["office"] for line in plan["details"]["lines"]}
     assert offices == {it: "8" if it == numbers[1] else "7" for it in numbers}
-    for shown in (f"/upcoming?site={site}", f"/clients/{client['client_id']}"):
-        read = Read((await ann.http.get(shown)).text)
-        assert f"{numbers[9]} in 7 and 30 more" in read.html, shown
+    for address in (f"/upcoming?site={site}", f"/clients/{client['client_id']}"):
+        read = Read((await ann.http.get(address)).text)
+        assert f"{numbers[9]} in 7 and 30 more" in read.html, address
         [link] = [link for link in read.links if path in link and "plan=" in link]
         assert len(link) < 200, "what it says stands in no address"
     form, _ = await ann.open(link, f"{path}/check")

@@ -21,14 +21,14 @@ async def test_a_webhook_is_added_once_however_often_its_form_is_sent_and_its_se
     service: Service, ann: Somebody
 ) -> None:
     form, page = await ann.open(PATH, PATH)
-    assert "secret" not in page.said
+    assert "secret" not in page.texts
     described = unique("Billing")
     filled = {**form, "url": URL, "description": described, "clients": "acme, bolt"}
-    shown = [await ann.send(PATH, filled) for _ in range(2)]
+    answers = [await ann.send(PATH, filled) for _ in range(2)]
     (webhook,) = [it for it in (await service.api.get("/webhooks")).json()["items"] if it["description"] == described]
     assert (webhook["clients"], webhook["created_by"]) == (["acme", "bolt"], "ann")
     secret = await secret_of(service, webhook["webhook_id"], 1)
-    for answer in shown:
+    for answer in answers:
         assert (answer.status_code, answer.headers["Cache-Control"]) == (200, "no-store")
         assert secret in answer.text
     for path in (PATH, f"{PATH}/{webhook['webhook_id']}"):
@@ -46,8 +46,8 @@ async def test_it_is_paused_enabled_told_again_rotated_once_and_removed(service:
         assert (await ann.send(f"{own}/{action}", {})).status_code == 303
         assert await state() == then
         assert await ann.done(f"{own}/replay", {"after": "0"}) == (own, f"It is told those events again{when}.")
-        shown = (await ann.http.get(own)).text
-        assert ("Nothing is sent until it is enabled." in shown) is (then == "paused")
+        answers = (await ann.http.get(own)).text
+        assert ("Nothing is sent until it is enabled." in answers) is (then == "paused")
     assert (await service.api.get(own)).json()["position"] == 0
     form, page = await ann.open(own, f"{own}/rotate")
     assert "Nothing was sent yet" in page.html
@@ -106,7 +106,7 @@ async def test_without_a_master_key_nothing_is_added(service: Service) -> None:
     clients = service.clients
     keyless = ClientService(clients.gateway, clients.directory, clients.watch, LIMITS)
     before = (await service.api.get("/webhooks")).json()["total"]
-    async with serving(create_app(keyless, TOKEN)) as url, signed_in(url) as ann:
+    async with serving(create_app(keyless, TOKEN)) as url, signed_in(service, url) as ann:
         form, _ = await ann.open(PATH, PATH)
         answer = await ann.send(PATH, {**form, "url": URL})
         assert "master key" in answer.text

@@ -18,24 +18,24 @@ Item = TypeVar("Item")
 
 SIZE = 100
 
-contracted_pages = page_router()
+long_list_pages = page_router()
 
 
-@contracted_pages.get("/clients/{client_id}/lines")
+@long_list_pages.get("/clients/{client_id}/lines")
 async def show_lines(request: Request, clients: Clients, client_id: str) -> Response:
     """The contracted telephone lines."""
     client = await clients.client(client_id)
     return _page(request, client, "lines", client.lines, lambda line: (line.number, line.office or ""))
 
 
-@contracted_pages.get("/clients/{client_id}/offices")
+@long_list_pages.get("/clients/{client_id}/offices")
 async def show_offices(request: Request, clients: Clients, client_id: str) -> Response:
     """The offices, those with a telephone line and those without."""
     client = await clients.client(client_id)
     return _page(request, client, "offices", client.offices, lambda office: (office,))
 
 
-@contracted_pages.get("/clients/{client_id}/systems/{system}")
+@long_list_pages.get("/clients/{client_id}/systems/{system}")
 async def show_system(request: Request, clients: Clients, client_id: str, system: System) -> Response:
     """What was seen of each line, account or service of a system; what is not as decided comes first."""
     client = await clients.client(client_id)
@@ -60,4 +60,4 @@ def _page(
     of: SystemView | None = None,
 ) -> Response:
     part = part_of(what, items, Form(request.query_params.multi_items()), texts, size=SIZE)
-    return page(request, "contracted.html", client=client, what=what, part=part, system=of)
+    return page(request, "long_list.html", client=client, what=what, part=part, system=of)
