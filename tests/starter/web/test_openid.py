@@ -136,15 +136,6 @@ async def test_a_key_for_encryption_signs_nothing(it: FakeProvider) -> None:
     assert await rule_of(it.openid(), signed(key, claims(), alg="ES256")) == "alg"
 
 
-async def test_of_two_keys_by_one_name_neither_counts(it: FakeProvider) -> None:
-    it.keys["another"] = ECKey.import_key(FORGER.as_pem(private=True), {"kid": "ES256"})
-    openid = it.openid()
-    for key in (it.keys["ES256"], FORGER):
-        assert await rule_of(openid, signed(key, claims())) == "kid"
-        assert await rule_of(openid, signed(key, claims(exp=NOW - 90))) == "exp"
-    assert it.provider.known_key("ES256") is None
-
-
 async def test_one_key_needs_no_name(it: FakeProvider) -> None:
     del it.keys["RS256"], it.keys["EdDSA"]
     assert await it.openid().caller(signed(it.keys["ES256"], claims(), kid=None)) is not None
@@ -294,27 +285,6 @@ def test_a_service_has_its_own_sources(
 def test_a_service_has_so_many_sources_at_most() -> None:
     sources = [f"source-{number}" for number in range(2 * MOST)]
     assert len(caller({"roles": ["billing"], "sources": sources}, oidc_sources_claim="sources").sources) == MOST
-
-
-@pytest.mark.parametrize(
-    ("place", "address"),
-    [
-        ("https://id.example/out", "https://id.example/out?client_id="),
-        ("https://id.example/out?realm=firm", "https://id.example/out?realm=firm&client_id="),
-        ("javascript:alert(1)", ""),
-        ("/out", ""),
-        (None, ""),
-        (["https://id.example/out"], ""),
-    ],
-)
-async def test_the_way_out_at_the_provider_is_an_address_of_the_web(
-    it: FakeProvider, place: object, address: str
-) -> None:
-    it.metadata["end_session_endpoint"] = place
-    await it.provider.look()
-    way = it.openid().sign_out_address("https://connect.example")
-    back = "post_logout_redirect_uri=https%3A%2F%2Fconnect.example%2Fsign-in"
-    assert way == (f"{address}{CLIENT}&{back}" if address else "")
 
 
 def test_the_settings_name_the_roles_that_there_are() -> None:
