@@ -155,12 +155,13 @@ async def test_each_sign_in_has_a_state_a_nonce_and_a_challenge_of_its_own(brows
 async def test_a_session_ends_soon_and_is_of_the_role_that_the_provider_gave(
     it: FakeProvider, service: Service, browser: Browser
 ) -> None:
-    answer = await browser.get(it.allow(await begin(browser), preferred_username="late", roles=["billing"]))
+    late = unique("late")
+    answer = await browser.get(it.allow(await begin(browser), preferred_username=late, roles=["billing"]))
     assert answer.headers["location"] == "/clients", answer.text
     rows = await service.clients.directory.database.read(
-        "SELECT role, sources, sites, expires_at FROM console_sessions WHERE caller = 'oidc:late'"
+        "SELECT role, sources, sites, expires_at FROM console_sessions WHERE caller = $1", f"oidc:{late}"
     )
-    assert [(row["role"], row["sources"], row["sites"]) for row in rows] == [("service", ["oidc:late"], None)]
+    assert [(row["role"], row["sources"], row["sites"]) for row in rows] == [("service", [f"oidc:{late}"], None)]
     assert rows[0]["expires_at"] <= datetime.now(UTC) + timedelta(minutes=60)
     assert "Max-Age=3600" in answer.headers["set-cookie"]
 
