@@ -66,11 +66,15 @@ Length = Callable[[Client, int], Awaitable[int]]
 
 
 async def by_activity(client: Client, number: int) -> None:
-    await client.execute_activity(tell, number, id=f"activity-{number}", task_queue=QUEUE, start_to_close_timeout=LIMIT)
+    told.clear()
+    await client.start_activity(tell, number, id=f"activity-{number}", task_queue=QUEUE, start_to_close_timeout=LIMIT)
+    await told.wait()
 
 
 async def by_workflow(client: Client, number: int) -> None:
-    await client.execute_workflow(OneEvent.run, number, id=f"event-{number}", task_queue=QUEUE)
+    told.clear()
+    await client.start_workflow(OneEvent.run, number, id=f"event-{number}", task_queue=QUEUE)
+    await told.wait()
 
 
 async def by_signal(client: Client, number: int) -> None:
@@ -86,7 +90,9 @@ async def no_history(client: Client, number: int) -> int:
 async def of_each(client: Client, number: int) -> int:
     if not number:
         return 0
-    return number * (await client.get_workflow_handle(f"event-{number - 1}").describe()).history_length
+    last = client.get_workflow_handle(f"event-{number - 1}")
+    await last.result()
+    return number * (await last.describe()).history_length
 
 
 async def of_one(client: Client, number: int) -> int:
