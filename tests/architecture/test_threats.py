@@ -17,6 +17,7 @@ FOLDER, OTHER_USER = "tests/starter/local/test_data_folder.py", "tests/systems/t
 STRANGERS, HOSTILE = "tests/systems/test_strangers.py", "tests/faults/test_hostile_text.py"
 SENDING = "tests/activities/webhooks/test_sending.py"
 OPENID, SIGN_IN = "tests/starter/web/test_openid.py", "tests/starter/console/test_openid.py"
+PROVIDER = "tests/starter/web/test_provider.py"
 JSON, FORGED = "tests/activities/json_http/test_adapter.py", "tests/systems/test_forged_answers.py"
 NEXUS, PERMITTED = "tests/starter/nexus/test_nexus.py", "tests/starter/nexus/test_permitted.py"
 PROBE, ENCRYPTION = "tests/activities/internet/test_radius_probe.py", "tests/starter/test_encryption.py"
@@ -192,10 +193,10 @@ TESTS: dict[str, tuple[str, ...]] = {
     "`tests/starter/web/test_openid.py` tries": (f"{OPENID}::test_a_token_that_breaks_a_rule_is_nobodys",),
     "One of the provider's own": (f"{OPENID}::test_a_token_of_the_providers_own_that_has_expired_is_no_guess",),
     "Made-up keys have": (
-        f"{OPENID}::test_a_flood_of_made_up_keys_asks_the_provider_once",
-        f"{OPENID}::test_a_provider_that_is_away_turns_no_known_key_bad",
+        f"{PROVIDER}::test_a_flood_of_made_up_keys_asks_the_provider_once",
+        f"{PROVIDER}::test_a_provider_that_is_away_turns_no_known_key_bad",
     ),
-    "A key that the provider": (f"{OPENID}::test_a_new_key_is_found_and_one_that_was_withdrawn_counts_no_longer",),
+    "A key that the provider": (f"{PROVIDER}::test_a_new_key_is_found_and_one_that_was_withdrawn_counts_no_longer",),
     "A sign-in is of the browser": (
         f"{SIGN_IN}::test_a_code_that_somebody_else_was_given_leads_nowhere",
         f"{SIGN_IN}::test_nobody_is_led_elsewhere",
