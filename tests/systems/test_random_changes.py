@@ -50,7 +50,13 @@ ASKED = {
     "rotate": 5,
     "decommission": 1,
 }
-SETTINGS: dict[str, Any] = QUICK | {
+SETTINGS: dict[str, Any] = QUICK | {  # what is there has time to answer on a busy machine: in the end all must settle
+    "attempt_seconds": 30,
+    "connect_seconds": 4,
+    "lock_seconds": 3,
+    "statement_seconds": 4,
+    "operation_seconds": 7,
+    "probe_seconds": 2,
     "first_pause_seconds": 0.3,
     "watch_every_seconds": 0.4,
     "watch_seconds": 600,
