@@ -17,6 +17,7 @@ FOLDER, OTHER_USER = "tests/starter/local/test_data_folder.py", "tests/systems/t
 STRANGERS, HOSTILE = "tests/systems/test_strangers.py", "tests/faults/test_hostile_text.py"
 SENDING = "tests/activities/webhooks/test_sending.py"
 OPENID, SIGN_IN = "tests/starter/web/test_openid.py", "tests/starter/console/test_openid.py"
+PROVIDER = "tests/starter/web/test_provider.py"
 JSON, FORGED = "tests/activities/json_http/test_adapter.py", "tests/systems/test_forged_answers.py"
 NEXUS, PERMITTED = "tests/starter/nexus/test_nexus.py", "tests/starter/nexus/test_permitted.py"
 PROBE, ENCRYPTION = "tests/activities/internet/test_radius_probe.py", "tests/starter/test_encryption.py"
@@ -193,10 +194,10 @@ TESTS: dict[str, tuple[str, ...]] = {
     "`tests/starter/web/test_openid.py` tries": (f"{OPENID}::test_a_token_that_breaks_a_rule_is_nobodys",),
     "One of the provider's own": (f"{OPENID}::test_a_token_of_the_providers_own_that_has_expired_is_no_guess",),
     "Made-up keys have": (
-        f"{OPENID}::test_a_flood_of_made_up_keys_asks_the_provider_once",
-        f"{OPENID}::test_a_provider_that_is_away_turns_no_known_key_bad",
+        f"{PROVIDER}::test_a_flood_of_made_up_keys_asks_the_provider_once",
+        f"{PROVIDER}::test_a_provider_that_is_away_turns_no_known_key_bad",
     ),
-    "A key that the provider": (f"{OPENID}::test_a_new_key_is_found_and_one_that_was_withdrawn_counts_no_longer",),
+    "A key that the provider": (f"{PROVIDER}::test_a_new_key_is_found_and_one_that_was_withdrawn_counts_no_longer",),
     "A sign-in is of the browser": (
         f"{SIGN_IN}::test_a_code_that_somebody_else_was_given_leads_nowhere",
         f"{SIGN_IN}::test_nobody_is_led_elsewhere",
@@ -208,6 +209,8 @@ TESTS: dict[str, tuple[str, ...]] = {
         f"{SIGN_IN}::test_nobody_takes_a_name_that_others_vouch_for",
     ),
     "Who can choose the claim": OPEN,
+    "As an admin makes no API token": (f"{SIGN_IN}::test_tokens_that_are_made_by_who_signed_in_there_end",),
+    "Until then it outlasts": OPEN,
     "**The provider is trusted**": OPEN,
     "Webhooks outlive the token": (
         "tests/starter/api/test_webhooks.py::test_webhooks_are_the_installations_and_go_on_without_who_added_them",
@@ -233,6 +236,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     ),
     "What callers send stands": (
         f"{ENCRYPTION}::test_the_history_of_a_life_says_nothing_in_the_clear",
+        f"{SIGN_IN}::test_the_log_says_how_and_in_which_role_somebody_signed_in_and_not_who",
         "tests/activities/test_log.py::test_what_an_error_quotes_of_the_input_is_not_logged",
         "tests/starter/web/test_access.py::test_nothing_of_a_path_or_method_that_a_stranger_made_up_is_in_the_log",
         "tests/starter/web/test_access.py::test_a_line_has_the_route_and_the_id_of_a_client_that_there_is",

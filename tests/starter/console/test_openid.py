@@ -1,8 +1,7 @@
-"""Claims about signing in at an OpenID provider: with a real one, and with one that does what a real one should not."""
+"""Claims about signing in at an OpenID provider that does what a real one should not (test_openid_mock.py has one)."""
 
-import warnings
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -13,20 +12,18 @@ from fastapi import FastAPI
 from structlog.testing import capture_logs
 
 from starter.app import create_app
-from starter.console.auth.sessions import COOKIE
+from starter.console.auth.sessions import COOKIE, link_key
 from starter.console.calendar_feed import FEED
 from starter.console.pages import openid as pages
 from starter.console.pages.openid import CALLBACK, PATH
 from starter.web.guesses import MOST, SECONDS
 from starter.web.names import Names
 from starter.web.openid import OpenId
-from starter.web.provider import Provider
 from tests.starter.web.test_guesses import Clock
 from tests.support.openid import AUDIENCE, CLIENT, ISSUER, FakeProvider, now, settings
 from tests.support.service import TOKEN, Service, unique
-from tests.support.waiting import HANGING
 
-HOME, REAL = "http://127.0.0.1:8000", "https://mock.example"
+HOME = "http://127.0.0.1:8000"
 Browser = httpx2.AsyncClient
 
 
@@ -62,82 +59,6 @@ async def begin(browser: Browser, after: str = "/clients") -> str:
     return answer.headers["location"]
 
 
-@contextmanager
-def its_warnings_ignored() -> Iterator[None]:
-    """oidc-provider-mock uses what Authlib calls deprecated."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
-@pytest.fixture(scope="module")
-def provider() -> httpx2.MockTransport:
-    """The way to oidc-provider-mock, which knows two people, without a server and its port."""
-    with its_warnings_ignored():
-        from oidc_provider_mock import User, app
-    people = [
-        User(sub="4711", claims={"preferred_username": "ann", "email": "ann@firm.example", "roles": ["desk"]}),
-        User(sub="4712", claims={"preferred_username": "bob", "roles": ["visitors"]}),
-    ]
-    wsgi = httpx2.WSGITransport(app(user_claims=people, require_nonce=True))
-
-    def answer(request: httpx2.Request) -> httpx2.Response:
-        with its_warnings_ignored():
-            found = wsgi.handle_request(request)
-        return httpx2.Response(found.status_code, headers=found.headers, content=found.read())
-
-    return httpx2.MockTransport(answer)
-
-
-@asynccontextmanager
-async def at(provider: httpx2.MockTransport, service: Service) -> AsyncIterator[tuple[Browser, Browser]]:
-    """A browser at the console, and the same one at the provider."""
-    known = settings(oidc_issuer=REAL, oidc_client_secret="told-to-the-console")
-    async with (
-        browsing(service, OpenId(known, Provider(REAL, provider, longest_look=HANGING))) as browser,
-        httpx2.AsyncClient(transport=provider) as there,
-    ):
-        yield browser, there
-
-
-async def test_people_sign_in_at_a_real_provider_and_out_again(
-    service: Service, provider: httpx2.MockTransport
-) -> None:
-    client = await service.create(unique("Signed"), type="virtual")
-    page = f"/clients/{client['client_id']}"
-    async with at(provider, service) as (browser, there):
-        door = await browser.get((await browser.get(page)).headers["location"])
-        assert 'href="http://127.0.0.1:8000/sign-in/openid?next=' in door.text
-        allowed = await there.post(await begin(browser, page), data={"sub": "4711"})
-        back = allowed.headers["location"]
-        assert back.startswith(f"{HOME}{CALLBACK}?")
-        inside = await browser.get(back, headers={"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"})
-        assert (inside.status_code, inside.headers["location"]) == (303, page)
-        seen = await browser.get(page)
-        assert (seen.status_code, "oidc:ann" in seen.text) == (200, True)
-        assert (await browser.get("/tokens")).status_code == 403, "ann is an operator"
-        await browser.post(f"{page}/notes", data={"text": "By the provider"})
-        assert (await browser.get(back)).headers["location"] == "/", "the way back works once"
-
-        out = await browser.post("/sign-out")
-        door = await browser.get(out.headers["location"])
-        assert f'href="{REAL}/oauth2/end_session?client_id={CLIENT}' in door.text
-        assert (await browser.get(page)).status_code == 303
-    [note] = (await service.api.get(f"/clients/{client['client_id']}/notes")).json()["items"]
-    assert (note["by"], note["text"]) == ("oidc:ann", "By the provider")
-
-
-async def test_who_has_no_role_is_told_so(service: Service, provider: httpx2.MockTransport) -> None:
-    async with at(provider, service) as (browser, there):
-        visitor = await there.post(await begin(browser), data={"sub": "4712"})
-        nobody = await browser.get(visitor.headers["location"])
-        assert COOKIE not in browser.cookies
-    assert (nobody.status_code, "oidc:bob has no role here" in nobody.text) == (403, True)
-
-
-# -- a provider that does what a real one should not ------------------------------------------------------------------
-
-
 async def test_each_sign_in_has_a_state_a_nonce_and_a_challenge_of_its_own(browser: Browser) -> None:
     first, second = [parse_qs(urlsplit(await begin(browser)).query) for _ in range(2)]
     for name in ("state", "nonce", "code_challenge"):
@@ -155,12 +76,13 @@ async def test_each_sign_in_has_a_state_a_nonce_and_a_challenge_of_its_own(brows
 async def test_a_session_ends_soon_and_is_of_the_role_that_the_provider_gave(
     it: FakeProvider, service: Service, browser: Browser
 ) -> None:
-    answer = await browser.get(it.allow(await begin(browser), preferred_username="late", roles=["billing"]))
+    late = unique("late")
+    answer = await browser.get(it.allow(await begin(browser), preferred_username=late, roles=["billing"]))
     assert answer.headers["location"] == "/clients", answer.text
     rows = await service.clients.directory.database.read(
-        "SELECT role, sources, sites, expires_at FROM console_sessions WHERE caller = 'oidc:late'"
+        "SELECT role, sources, sites, expires_at FROM console_sessions WHERE caller = $1", f"oidc:{late}"
     )
-    assert [(row["role"], row["sources"], row["sites"]) for row in rows] == [("service", ["oidc:late"], None)]
+    assert [(row["role"], row["sources"], row["sites"]) for row in rows] == [("service", [f"oidc:{late}"], None)]
     assert rows[0]["expires_at"] <= datetime.now(UTC) + timedelta(minutes=60)
     assert "Max-Age=3600" in answer.headers["set-cookie"]
 
@@ -263,13 +185,21 @@ async def test_people_who_sign_in_from_one_office_do_not_wait(it: FakeProvider, 
 
 
 async def test_a_cookie_that_is_not_ours_or_too_old_begins_nothing(
-    it: FakeProvider, browser: Browser, monkeypatch: pytest.MonkeyPatch
+    it: FakeProvider, service: Service, browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pages, "LASTS", timedelta(seconds=-1))
-    location = await begin(browser)
-    await refused(browser, it.allow(location), pages.NOT_THIS, 400)
+    back = it.allow(await begin(browser))
+    foreign = create_app(service.clients, "another token", names=Names(HOME), openid=OpenId(settings(), it.provider))
+    async with coming_from(foreign, "192.0.2.1") as elsewhere:
+        elsewhere.cookies.set(pages.COOKIE, browser.cookies[pages.COOKIE], domain="127.0.0.1")
+        await refused(elsewhere, back, pages.NOT_THIS, 400)
     browser.cookies.set(pages.COOKIE, '9999999999.0.{"state": "x"}', domain="127.0.0.1")
     await refused(browser, f"{CALLBACK}?code=c&state=x", pages.NOT_THIS, 400)
+    browser.cookies.clear()
+    monkeypatch.setattr(pages, "LASTS", timedelta(seconds=-1))
+    answer = await browser.get(PATH)
+    sealed = answer.headers["set-cookie"].partition("=")[2].partition(";")[0]
+    browser.cookies.set(pages.COOKIE, sealed, domain="127.0.0.1")  # a browser would have dropped it
+    await refused(browser, it.allow(answer.headers["location"]), pages.NOT_THIS, 400)
 
 
 @pytest.mark.parametrize(
@@ -305,6 +235,19 @@ async def test_the_userinfo_endpoint_says_what_the_id_token_lacks(it: FakeProvid
     await browser.get(it.allow(await begin(browser), roles=None))
     page = await browser.get("/tokens")
     assert (page.status_code, "oidc:ann" in page.text) == (200, True)
+    asked = it.requests["/userinfo"]
+    browser.cookies.clear()
+    await browser.get(it.allow(await begin(browser)))
+    assert (it.requests["/userinfo"], (await browser.get("/tokens")).status_code) == (asked, 403), (
+        "the ID token has a role"
+    )
+
+
+async def test_a_code_is_sent_nowhere_but_to_the_provider(it: FakeProvider, browser: Browser) -> None:
+    it.moved["/token"] = f"{ISSUER}/elsewhere"
+    answer = await browser.get(it.allow(await begin(browser)))
+    assert (answer.status_code, COOKIE in browser.cookies) == (503, False), answer.text
+    assert (it.requests["/token"], it.requests["/elsewhere"]) == (1, 0)
 
 
 async def test_a_provider_that_is_away_leaves_the_other_ways_in(it: FakeProvider, browser: Browser) -> None:
@@ -351,6 +294,43 @@ async def test_nothing_that_lasts_longer_is_made_of_such_a_session(it: FakeProvi
 async def test_a_token_of_the_provider_begins_no_session(it: FakeProvider, browser: Browser) -> None:
     answer = await browser.post("/sign-in", data={"token": it.sign(iat=now(), exp=now() + 300), "name": "ann"})
     assert (answer.status_code, COOKIE in browser.cookies) == (403, False)
+
+
+async def test_tokens_that_are_made_by_who_signed_in_there_end(
+    it: FakeProvider, service: Service, browser: Browser
+) -> None:
+    admin = {"Authorization": f"Bearer {it.sign(iat=now(), exp=now() + 300, roles=['admins'])}", "Accept": "*/*"}
+    await browser.get(it.allow(await begin(browser), roles=["admins"]))
+    days = {n: f"{datetime.now(UTC).date() + timedelta(days=n):%Y-%m-%d}" for n in (300, 366)}
+    for last_day, good in ((None, False), (days[366], False), (days[300], True)):
+        form = {"name": unique("crm"), "role": "viewer"} | ({"expires_at": last_day} if last_day else {})
+        made = await browser.post("/tokens", data=form)
+        assert (made.status_code, "365 days at most" in made.text) == (200 if good else 422, not good), made.text
+        body = {**form, "name": unique("crm")}
+        created = await browser.post("/api/v1/tokens", json=body, headers=admin)
+        assert created.status_code == (201 if good else 422), created.text
+        assert good or created.json()["field"] == "expires_at"
+    assert (await service.api.post("/tokens", json={"name": unique("crm"), "role": "viewer"})).status_code == 201
+
+
+async def test_the_log_says_how_and_in_which_role_somebody_signed_in_and_not_who(
+    it: FakeProvider, service: Service, browser: Browser
+) -> None:
+    ann, crm = unique("ann@firm.example"), unique("crm")
+    token = (await service.api.post("/tokens", json={"name": crm, "role": "viewer"})).json()
+    with capture_logs() as logs:
+        await browser.get(it.allow(await begin(browser), preferred_username=ann, roles=["staff"]))
+        for form in ({"token": TOKEN, "name": ann}, {"token": token["token"]}):
+            browser.cookies.clear()
+            await browser.post("/sign-in", data=form)
+        browser.cookies.clear()
+        await browser.get("/sign-in", params={"key": link_key(TOKEN, datetime.now(UTC))})
+    told = [line for line in logs if line["event"] == "signed_in"]
+    assert [(line["with_"], line["role"]) for line in told] == [
+        *(("openid", "viewer"), ("token", "admin"), ("token", "viewer"), ("link", "admin"))
+    ]
+    assert [line.get("token_id") for line in told] == [None, "", token["token_id"], None]
+    assert not any(who in f"{logs}" for who in (ann, crm))
 
 
 @pytest.mark.parametrize("name", ["oidc:ann", "OIDC:ann", " oidc:ann", "nexus:default/billing"])
