@@ -2,7 +2,7 @@
 
 from activities.directory.migrations import execute_beside
 
-revision, down_revision = "0027", "0026"
+revision, down_revision = "0028", "0027"
 
 
 def upgrade() -> None:
