@@ -27,17 +27,17 @@ from starter.errors import (
     TemporalAway,
     WorkflowMissing,
     WorkflowStuck,
+    id_taken,
 )
 from starter.request_ids import REQUEST_ID, with_request_id
 from starter.temporal.gateway import Gateway, is_recorded
 from starter.warnings import directory_warnings, taken_by_others
-from workflows.domain.answers import CREATE, Answer, fingerprint
+from workflows.domain.answers import CREATE, Answer
 from workflows.domain.client.notes import NOTED, note_entry
 from workflows.domain.client.planning import named_day
 from workflows.domain.commands import Note, check_revision
 from workflows.domain.dates import at_site, local_time, resolve
 from workflows.domain.errors import (
-    ClientIdTaken,
     CommandIdReused,
     IllegalTransition,
     NumberNotValid,
@@ -93,7 +93,7 @@ class ClientService:
 
         The first verdict on a ``command_id`` stands. ``fresh``: this one was never used.
         """
-        key = Key(new.client_id or client_id_for(command_id), command_id, digest_of(new), CREATE)
+        key = Key(new.client_id or client_id_for(command_id), command_id, digest_of(new), CREATE, by)
         if not fresh and (known := await self._earlier_answer(key)):
             return with_warnings(await self.client(key.client_id), known)
         try:
@@ -107,7 +107,7 @@ class ClientService:
         client_id = key.client_id
         await asyncio.gather(self.directory.check_not_reserved(client_id), self.gateway.have_key(client_id))
         if await self.directory.incarnation(client_id):  # or a run that fails stands in front of that client's
-            raise ClientIdTaken(f"There is, or was, a client {client_id}", "Choose another id", field="client_id")
+            raise id_taken(client_id)
         site = await self.directory.site(new.site)
         if site is None or site.retired:
             raise no_such_site(site, new.site, await self.directory.sites())
@@ -125,7 +125,7 @@ class ClientService:
         """
         check_id(client_id)
         message = with_request_id(self.catalogue.complete(message))
-        key = Key(client_id, message.command_id, fingerprint(message.command()), message.kind)
+        key = Key.of(client_id, message)
         if not fresh and (earlier := await self._earlier_answer(key)):
             return await self._repeat_answer(earlier, client_id, message)
         message = await self._with_instant(client_id, message)
@@ -257,12 +257,13 @@ class ClientService:
         return message.dated(resolve(day, timezone)) if timezone else message
 
     async def _earlier_answer(self, key: Key) -> Answer | None:
-        """The earlier answer to the same command. Raises its earlier refusal, or CommandIdReused.
+        """The earlier answer to the same command, whose the key is from now on. Raises its earlier refusal, or
+        CommandIdReused.
 
         While the directory is away, only the client's workflow knows its earlier commands.
         """
         try:
-            return await self._answers.find(key)
+            return await self._answers.claim(key)
         except DirectoryAway as away:
             log.warning("answer_not_looked_up", client_id=key.client_id, command=key.kind, error=str(away))
             return None

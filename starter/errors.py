@@ -36,7 +36,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from workflows.domain.errors import CommandIdReused, Refusal, Taken, refusal_of
+from workflows.domain.errors import ClientIdTaken, CommandIdReused, Refusal, Taken, refusal_of
 
 
 class StarterError(Exception):
@@ -283,6 +283,11 @@ class NotErasable(Refusal):
 
 class ShownOnce(Refusal):
     """The same request was done before, and its answer had a secret that is never shown again."""
+
+
+def id_taken(client_id: str) -> ClientIdTaken:
+    """Nobody has the id of another, nor that of one who was erased."""
+    return ClientIdTaken(f"There is, or was, a client {client_id}", "Choose another id", field="client_id")
 
 
 def key_reused(key: str, other: str = "") -> CommandIdReused:

@@ -4,6 +4,7 @@ Acknowledging hides a matter until it is another one: ``ACKNOWLEDGED`` says what
 itself when it is mended is assigned or snoozed instead.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -68,7 +69,8 @@ class Hands:
         """The answer, once the client has acknowledged what it keeps itself. Raises what commands raise."""
         if answer.kind != PLAN_REFUSED or not answer.changed:
             return answer
-        fields = {"matter": self.matter, "reason": self.reason, "by": self.by, "command_id": self.command_id}
+        own = hashlib.sha256(f"acknowledge {self.command_id}".encode()).hexdigest()[:32]  # the key is this request's
+        fields = {"matter": self.matter, "reason": self.reason, "by": self.by, "command_id": own}
         verdict = await self.clients.command(self.client_id, Acknowledge.model_validate(fields))
         answer = answer.model_copy(update={"changed": verdict.changed, "message": verdict.message})
         await keep_acknowledged(self._database, answer, datetime.now(UTC))

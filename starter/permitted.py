@@ -10,9 +10,7 @@ from starter.clients import ClientService, check_id
 from starter.contract.bodies import ClientGiven
 from starter.contract.callers import OF_KINDS, Caller, Permission, Role, roles_of
 from starter.directory.answers import Key
-from starter.errors import NoSuchClient, NotAllowed
-from workflows.domain.answers import fingerprint
-from workflows.domain.errors import ClientIdTaken
+from starter.errors import NoSuchClient, NotAllowed, id_taken
 from workflows.domain.lifecycle import Kind
 from workflows.wire.messages import AnyMessage, CancelPlanned, Suspend, Unsuspend
 from workflows.wire.previews import PreviewView
@@ -50,13 +48,13 @@ class CallerService(ClientService):
 
     async def _create(self, new: ClientGiven, key: Key, by: str, *, fresh: bool) -> ClientView:
         if await self._everything.directory.incarnation(key.client_id):  # anywhere: ids are unique in the operator
-            raise ClientIdTaken(f"There is, or was, a client {key.client_id}", "Choose another id", field="client_id")
+            raise id_taken(key.client_id)
         return await super()._create(new, key, by, fresh=fresh)
 
     async def command(self, client_id: str, message: AnyMessage, *, fresh: bool = False) -> CommandAnswer:
         message = await self._in_own_name(client_id, message)
         if self.caller.role is Role.SERVICE and plan_meant(message):
-            key = Key(client_id, message.command_id, fingerprint(message.command()), message.kind)
+            key = Key.of(client_id, message)
             if fresh or await self._earlier_answer(key) is None:
                 await self._check_plans(client_id, message)
         return await super().command(client_id, message, fresh=fresh)

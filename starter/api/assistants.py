@@ -13,7 +13,7 @@ from urllib.parse import quote
 import httpx2
 from fastapi import APIRouter, FastAPI, Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 if TYPE_CHECKING:
     from mcp.server import Server, ServerRequestContext
@@ -27,6 +27,7 @@ ABOUT = (
 )
 
 PLACES = ("path", "query")
+NOT_SENDABLE = "An argument is too long, or is no text or number that can be sent. Correct it."
 
 router = APIRouter()
 Json = dict[str, Any]
@@ -126,24 +127,29 @@ def _with_own_references(schema: Any) -> Any:
 
 
 class _Session(Response):
-    """The answer of the protocol's library to one request; nothing is kept between two."""
+    """The answer of the protocol's library to one request with this body; nothing is kept between two."""
 
-    def __init__(self, server: "Server[Any]") -> None:
+    def __init__(self, server: "Server[Any]", sent: bytes) -> None:
         super().__init__()
-        self._server = server
+        self._server, self._sent = server, sent
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 
+        messages: list[Message] = [{"type": "http.request", "body": self._sent, "more_body": False}]
+
+        async def receive_again() -> Message:
+            return messages.pop() if messages else await receive()
+
         manager = StreamableHTTPSessionManager(self._server, json_response=True, stateless=True)
         async with manager.run():
-            await manager.handle_request(scope, receive, send)
+            await manager.handle_request(scope, receive_again, send)
 
 
 @router.post("/mcp", include_in_schema=False)
 async def answer_assistant(request: Request) -> Response:
     """One message of the Model Context Protocol (streamable HTTP, without sessions)."""
-    return _Session(_server_of(request.app))
+    return _Session(_server_of(request.app), await request.body())  # here, where an error is answered as elsewhere
 
 
 def _server_of(app: FastAPI) -> "Server[Any]":
@@ -173,12 +179,15 @@ def _server(app: FastAPI) -> "Server[Any]":
         found = known.get(call.name)
         if found is None:
             return tool_result(f"There is no tool {call.name}.", wrong=True)
-        try:
-            request = found.request(call.arguments or {})
-        except LookupError as missing:
-            return tool_result(f"{missing.args[0]} is missing. Give it.", wrong=True)
         async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url=_base(context.request)) as http:
-            answer = await http.request(**request, headers=_credentials(context.request))
+            try:
+                asked = found.request(call.arguments or {}) | {"headers": _credentials(context.request)}
+                request = http.build_request(**asked)
+            except LookupError as missing:
+                return tool_result(f"{missing.args[0]} is missing. Give it.", wrong=True)
+            except (httpx2.InvalidURL, ValueError):
+                return tool_result(NOT_SENDABLE, wrong=True)
+            answer = await http.send(request)
         if answer.is_error:
             return tool_result(answer.json()["detail"], wrong=True)
         return tool_result(answer.text, document=answer.json())

@@ -80,7 +80,7 @@ async def erase_client(request: Request, options: Keyed, client_id: ClientId) ->
     CONNECT_ERASE_AFTER_DAYS ago; one that was erased stays so. Its own address answers 404 from then on, and says when
     it was erased; its history answers as before."""
     eraser: Eraser = request.app.state.eraser
-    return await options.once(None, ErasedClient, lambda _: eraser.erase(client_id, options.by))
+    return await options.once_answered(ErasedClient, lambda: eraser.erase(client_id, options.by))
 
 
 @router.get(

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from starter.clients import refusal_in
 from starter.contract.bodies import DryRun, message_of
-from starter.directory.once import KeyedRequest, once
+from starter.directory.once import KeyedRequest, once, once_answered
 from starter.directory.reads import DirectoryReads
 from starter.web.admission import Place
 from starter.web.dependencies import clients_of
@@ -76,10 +76,16 @@ class KeyOptions:
         again: Callable[[A], Refusal] | None = None,
     ) -> A:
         """The answer of ``work``, or to the same request again its first answer. Raises what ``once`` raises."""
+        return await once(self.clients.directory, self._keyed(body), answer, work, again)
+
+    async def once_answered(self, answer: type[A], work: Callable[[], Awaitable[A]]) -> A:
+        """As ``once``, for work that may be done again, without a body. Raises what ``once_answered`` raises."""
+        return await once_answered(self.clients.directory, self._keyed(None), answer, work)
+
+    def _keyed(self, body: BaseModel | None) -> KeyedRequest:
         text = f"{self._route} {body.model_dump_json(exclude_unset=True) if body else ''}"
         digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-        request = KeyedRequest(self.by, self._client_id, self.key.key, digest, self.fresh)
-        return await once(self.clients.directory, request, answer, work, again)
+        return KeyedRequest(self.by, self._client_id, self.key.key, self.command_id, digest, self.fresh)
 
 
 class RequestOptions(KeyOptions):

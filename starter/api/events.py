@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from starter.contract.events import STREAM, EventFilter, EventPage, as_server_sent
+from starter.contract.events import FARTHEST, STREAM, EventFilter, EventPage, as_server_sent
 from starter.directory.watching import EVENTS
 from starter.errors import DirectoryAway
 from starter.web import problems
@@ -74,7 +74,7 @@ class _Reader:
 
     def go_on_after(self, number: str) -> None:
         """Raises InvalidField."""
-        if not (number.isascii() and number.isdigit()):
+        if not (number.isascii() and number.isdigit() and int(number) <= FARTHEST):
             raise InvalidField("Last-Event-ID is no number of an event", "Send the id of the last one", "Last-Event-ID")
         self._filters = self._filters.model_copy(update={"after": int(number)})
 

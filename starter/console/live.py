@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import nullcontext
 from datetime import UTC, datetime
 
 from fastapi import APIRouter, Request
@@ -11,6 +12,7 @@ from starter.console.auth.sessions import sessions_of
 from starter.console.rendering import session_of
 from starter.directory.watching import EVERY_CLIENT, MOST_KEPT, Watch
 from starter.errors import DirectoryAway
+from starter.web.admission import Place
 from starter.web.dependencies import Clients, caller_of, callers_of
 
 CALM = 0.15  # seconds in which many changes are one
@@ -50,8 +52,15 @@ async def changes(request: Request, clients: Clients, client: str = EVERY_CLIENT
         except DirectoryAway:
             return False
 
-    stream = _stream(clients.watch, client, min(until, LONGEST), may_listen, sees)
-    return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
+    place: Place | None = getattr(request.state, "place", None)  # of who comes with a token
+
+    async def stream() -> AsyncIterator[str]:
+        with place.waiting() if place else nullcontext(True) as may_wait:
+            seconds = min(until, LONGEST) if may_wait else 0
+            async for message in _stream(clients.watch, client, seconds, may_listen, sees):
+                yield message
+
+    return StreamingResponse(stream(), media_type="text/event-stream", headers=headers)
 
 
 async def _stream(

@@ -2,6 +2,8 @@
 
 What clients obeyed and recorded is written there by their publications (activities/directory/publish.py); a refusal
 that no workflow has a trace of is written here before it is answered.
+
+Before anything is done under a key, its caller's other requests are asked after (once.py): a key is one request.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,24 +12,32 @@ from typing import Any, TypeVar
 
 import structlog
 
+from starter.directory.once import claim_of, digest_of_key
 from starter.directory.paging import DirectoryDatabase
-from starter.errors import DirectoryAway, key_reused, refusal_again
-from workflows.domain.answers import CREATE, Answer, Caution, answer_of_refusal
+from starter.errors import DirectoryAway, DirectoryNotWritable, key_reused, refusal_again
+from workflows.domain.answers import CREATE, Answer, Caution, answer_of_refusal, fingerprint
 from workflows.domain.errors import Refusal
+from workflows.wire.messages import AnyMessage
 from workflows.wire.previews import WarningView
 from workflows.wire.views import ClientView, CommandAnswer
 
 View = TypeVar("View", bound=ClientView)
 log = structlog.get_logger(__name__)
 
+# $4 is the command_id as refusals are kept under it.
 _FIND = """
-SELECT client_id, command_id, fingerprint, kind, changed, message, refusal, warnings FROM answers
-WHERE command_id = $2 AND (client_id = $1 OR ($3 AND kind = 'create' AND refusal IS NULL))
-ORDER BY client_id <> $1 LIMIT 1"""
+SELECT client_id, fingerprint, kind, changed, message, refusal, warnings FROM answers
+WHERE (client_id = $1 AND command_id IN ($2, $4)) OR ($3 AND command_id = $2 AND kind = 'create' AND refusal IS NULL)
+ORDER BY client_id <> $1, refusal IS NOT NULL LIMIT 1"""
+
+_CLAIM_AND_FIND = f"""
+WITH claim AS ({claim_of("$5", "$6", "$7", "$8")})
+SELECT claim.fingerprint AS claimed, known.* FROM claim LEFT JOIN ({_FIND}) known ON true"""  # noqa: S608  # statements of ours
 
 _KEEP = """
 INSERT INTO answers (client_id, command_id, fingerprint, kind, changed, message, refusal)
-VALUES ($1, $2, $3, $4, false, $5, $6) ON CONFLICT DO NOTHING"""
+SELECT $1, $7, $3, $4, false, $5, $6 WHERE NOT EXISTS (SELECT FROM answers WHERE (client_id, command_id) = ($1, $2))
+ON CONFLICT DO NOTHING"""
 
 # The client's publication may come before this or after: what it then finds stays.
 _WARN = """
@@ -39,12 +49,30 @@ WHERE (k.fingerprint, k.refusal IS NULL) = (excluded.fingerprint, true)"""
 
 @dataclass(frozen=True)
 class Key:
-    """One command to one client, and the fingerprint of its content."""
+    """One command of a caller to one client, and the fingerprint of its content."""
 
     client_id: str
     command_id: str
     fingerprint: str
     kind: str
+    by: str
+
+    @classmethod
+    def of(cls, client_id: str, message: AnyMessage) -> "Key":
+        """That of a command."""
+        return cls(client_id, message.command_id, fingerprint(message.command()), message.kind, message.by)
+
+    @property
+    def kept_as(self) -> str:
+        """What a refusal is kept under: that of a new client may be of an id which no client ever has, and so is never
+        erased."""
+        return digest_of_key(self.command_id) if self.kind == CREATE else self.command_id
+
+    @property
+    def claim(self) -> tuple[str, str, str, str]:
+        """What the key is claimed by, among all requests of the caller."""
+        about = "" if self.kind == CREATE else self.client_id
+        return self.by, about, digest_of_key(self.command_id), self.fingerprint
 
 
 class Answers:
@@ -58,14 +86,26 @@ class Answers:
 
         Raises the refusal that it met, or CommandIdReused where the key was used for something else.
         """
-        rows = await self._database.read(_FIND, key.client_id, key.command_id, key.kind == CREATE)
+        rows = await self._database.read(_FIND, *_places(key))
         return _verdict(rows[0], key) if rows else None
+
+    async def claim(self, key: Key) -> Answer | None:
+        """As ``find``; from now on the key is this command's, and other requests under it are refused."""
+        try:
+            row = (await self._database.write(_CLAIM_AND_FIND, *_places(key), *key.claim))[0]
+        except DirectoryNotWritable:
+            return await self.find(key)
+        if row["client_id"] is not None:
+            return _verdict(row, key)
+        if row["claimed"] != key.fingerprint:
+            raise key_reused(key.command_id)
+        return None
 
     async def keep(self, key: Key, refusal: Refusal) -> Answer | None:
         """Have a refusal stand, unless there is a verdict already; then it is as ``find`` has it."""
         answer = answer_of_refusal(key.command_id, key.fingerprint, key.kind, refusal)
         values = (key.client_id, key.command_id, key.fingerprint, key.kind, answer.message, answer.refusal)
-        await self._database.write(_KEEP, *values)
+        await self._database.write(_KEEP, *values, key.kept_as)
         try:
             return await self.find(key)
         except type(refusal):
@@ -92,6 +132,10 @@ def with_warnings(view: ClientView, known: Answer) -> ClientView:
     """The client, with the warnings of what was answered then."""
     warnings = [WarningView(code=caution.code, text=caution.text) for caution in known.warnings]
     return view.model_copy(update={"warnings": warnings})
+
+
+def _places(key: Key) -> tuple[object, ...]:
+    return key.client_id, key.command_id, key.kind == CREATE, key.kept_as
 
 
 def _verdict(row: Mapping[str, Any], key: Key) -> Answer:

@@ -131,14 +131,14 @@ class DataFolder:
     # -- secrets --------------------------------------------------------------------------------------------------
 
     def make_secrets(self) -> None:
-        """Make the token and the master key unless they exist. StartFailed: the data needs a key that is missing."""
+        """Make the token and the master key unless they exist. StartFailed: the data needs a key that is missing. The
+        encryption keys are made once the databases say that no client needs those that are missing."""
         if (self.postgres / "PG_VERSION").exists() and not self.master_key.exists():
             raise StartFailed(
                 f"{self.master_key} is missing, and the data in {self.path} depends on it: put it back from a backup"
             )
         for file in (self.token, self.master_key):
             have_secret(file, secrets.token_urlsafe(32))
-        have_secret(self.encryption_keys, secrets.token_hex(32))  # clients from before get keys as they are touched
 
     def make_passwords(self, roles: Iterable[str]) -> dict[str, str]:
         """A password for each database role. A lost one is replaced, because `prepare` sets them all again."""

@@ -2,6 +2,7 @@
 FreeRADIUS's."""
 
 import asyncio
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from activities.keys.client_keys import IN_USE, KeysMissing, check_used
 from activities.keys.operator_keys import OperatorKeys
 from activities.prepare import FENCE
 from starter.local.children import StartFailed
+from starter.local.data_folder import have_secret
 from starter.local.postgres import SUPERUSER, UNSAID, EmbeddedPostgres
 from starter.local.private_files import read_private
 
@@ -71,8 +73,9 @@ def lock_superuser(server: EmbeddedPostgres) -> None:
         asyncio.run(lock())
 
 
-def check_keys(server: EmbeddedPostgres, file: Path) -> None:
-    """Raises StartFailed unless the operator's keys in the file open the keys of all clients."""
+def have_keys(server: EmbeddedPostgres, file: Path) -> None:
+    """Make the operator's keys where no client has a key yet. Raises StartFailed unless those in the file open the keys
+    of all clients."""
 
     async def keys_in_use() -> dict[str, int]:
         session = await asyncpg.connect(server.dsn("connect_keys", "connect_keys"))
@@ -83,6 +86,11 @@ def check_keys(server: EmbeddedPostgres, file: Path) -> None:
 
     with _start_errors(server):
         found = asyncio.run(keys_in_use())
+    if not found:  # clients from before get keys as they are touched
+        have_secret(file, secrets.token_hex(32))
+    if not file.exists():
+        used = ", ".join(sorted(found))
+        raise StartFailed(f"{file} is missing, and clients' keys depend on it ({used}): put it back from a backup")
     try:
         check_used(found, OperatorKeys.parse(read_private(file)))
     except (KeysMissing, ValueError) as error:

@@ -25,7 +25,7 @@ from activities.settings import Settings
 from starter.console.auth.sessions import link_key
 from starter.local.children import Child, StartFailed
 from starter.local.data_folder import DataFolder, have_secret
-from starter.local.databases import ACCESS, ROLES, check_keys, dsns, lock_superuser, prepare
+from starter.local.databases import ACCESS, ROLES, dsns, have_keys, lock_superuser, prepare
 from starter.local.demo import seed
 from starter.local.ports import HOST, free_port, is_free, who_listens
 from starter.local.postgres import EmbeddedPostgres
@@ -151,7 +151,7 @@ class Local:
         temporal.env = _without(os.environ, OF_OTHER_PROCESSES)
         self._have(temporal, TRIES)
         prepare(postgres)
-        check_keys(postgres, folder.encryption_keys)
+        have_keys(postgres, folder.encryption_keys)
         lock_superuser(postgres)
         temporal.wait_until(temporal.ready, pause=self._pause)
         if not temporal.have_endpoint(ENDPOINT, TASK_QUEUE):

@@ -47,6 +47,7 @@ from starter.errors import (
     TemporalBusy,
     TemporalRefused,
     WorkflowStuck,
+    id_taken,
     key_reused,
 )
 from starter.temporal.connection import missing_search_attributes
@@ -131,10 +132,14 @@ class Gateway:
             await self._check_search_attributes()
 
     async def have_key(self, client_id: str) -> None:
-        """Make the key that a client is encrypted with, before it is created."""
+        """Make the key that a client is encrypted with, before it is created. Raises ClientIdTaken: of an erased one
+        there is none any more."""
         if self.encryption and self.encryption.keys:
-            async with temporal_errors(self._timeout):
-                await self.encryption.keys.make(client_id)
+            try:
+                async with temporal_errors(self._timeout):
+                    await self.encryption.keys.make(client_id)
+            except KeyDestroyed as erased:
+                raise id_taken(client_id) from erased
 
     async def create(self, state: ClientState, digest: str) -> ClientView:
         """Create a client, and return it when the directory has it. ``digest`` is the request's: the same one twice

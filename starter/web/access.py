@@ -1,4 +1,6 @@
-"""One line of log per request. Query strings and headers stay out: they may hold names, or the token.
+"""One line of log per request, of words of ours: callers may have put a name into anything that they send.
+
+It has the route, the id of a client that there is, and the id of the request, which a caller may choose.
 
 For callers without the token, and for requests that are turned away, a few lines are written per answer and address;
 the others are counted (``requests_repeated``).
@@ -11,13 +13,13 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from starter.request_ids import HEADER, REQUEST_ID, id_of
+from starter.web.dependencies import API
 from starter.web.repeats import WINDOW, Repeats
-from starter.web.security import CHECKS
+from starter.web.security import CHECKS, STATIC
 
 log = structlog.get_logger(__name__)
 
-CLIENTS = "/api/v1/clients/"
-LONGEST_PATH = 200  # characters
+METHODS = frozenset({"GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"})
 TOO_MANY = 429
 
 Stranger = tuple[int, str]
@@ -51,26 +53,32 @@ class AccessLog:
             state, address = scope.get("state", {}), (scope.get("client") or ("",))[0]
             known, check = state.get("caller") or state.get("session"), scope["path"] in CHECKS
             if (known and status != TOO_MANY) or check or self._repeats.few((status, address)):
-                path = printable(scope["path"])
                 write = log.debug if check else log.info
                 write(
                     "request_answered",
-                    method=printable(scope["method"]),
-                    path=path,
+                    method=scope["method"] if scope["method"] in METHODS else "OTHER",
+                    path=route_of(scope),
                     status=status,
                     ms=round((time.perf_counter() - began) * 1000, 1),
                     request_id=request_id,
-                    client_id=path.removeprefix(CLIENTS).partition("/")[0] if path.startswith(CLIENTS) else None,
+                    client_id=scope.get("path_params", {}).get("client_id") if _knows_client(status) else None,
                     **({} if known else {"address": address}),
                 )
 
 
-def printable(text: str) -> str:
-    """The text for a log: shortened, and without characters that control a terminal."""
-    short = text if len(text) <= LONGEST_PATH else text[: LONGEST_PATH - 1] + "…"
-    return (
-        short if short.isprintable() else "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in short)
-    )
+def route_of(scope: Scope) -> str:
+    """The route's path, as ``/api/v1/clients/{client_id}``; of what no route answers, the first part of ours."""
+    path: str = scope["path"]
+    inside = next((it for it in (f"{API}/", STATIC) if path.startswith(it)), "")
+    if route := scope.get("route"):
+        own: str = route.path
+        return own if own.startswith(inside) else inside.rstrip("/") + own
+    return f"{inside}…" if inside else path if path in CHECKS else "…"
+
+
+def _knows_client(status: int) -> bool:
+    """Whether such an answer is about a client that there is."""
+    return status < 400 or status in (409, 412)
 
 
 def _log_left_out(stranger: Stranger | None, times: int) -> None:

@@ -1,4 +1,4 @@
-"""How much of the API each role may take, and how often a token may ask: the least important is turned away first.
+"""How much each role may take with tokens, and how often a token may ask: the least important is turned away first.
 
 A request is let in while fewer are worked on, of whatever roles, than the share of its own role: what a flood of
 services leaves is always there for operators. Whoever waits for the effect of a command (Prefer) gives no work and is
@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starter.contract.callers import Caller, Role
 from starter.web.media import media_refused
 from starter.web.problems import ProblemResponse, problem
-from starter.web.security import GUARDED
+from starter.web.security import CODEC, GUARDED
 
 SHARES: Mapping[Role, float] = {Role.VIEWER: 0.4, Role.SERVICE: 0.7, Role.OPERATOR: 1.0, Role.ADMIN: 1.0}
 """Of all that is worked on, or waited for, at once: how much there may be when another request of a role comes."""
@@ -103,18 +103,23 @@ class Place:
 
 
 class Gate:
-    """Lets requests of the API in, by the role of their caller, and answers the others with 429."""
+    """Lets requests with a token in, by the role of their caller, and answers the others with 429. People who are
+    signed in are not counted."""
 
     def __init__(self, app: ASGIApp, admission: Admission) -> None:
         self._app, self._admission = app, admission
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        caller: Caller | None = scope.get("state", {}).get("caller")
-        if scope["type"] != "http" or caller is None or not scope["path"].startswith(GUARDED):
+        state, path = scope.get("state", {}), scope.get("path", "")
+        caller: Caller | None = state.get("caller")
+        if scope["type"] != "http" or caller is None:
             await self._app(scope, receive, send)
             return
-        if wrong := media_refused(scope):
+        if path.startswith((GUARDED, CODEC)) and (wrong := media_refused(scope)):
             await ProblemResponse(wrong)(scope, receive, send)
+            return
+        if state.get("session"):
+            await self._app(scope, receive, send)
             return
         if seconds := self._admission.retry_after(caller):
             await ProblemResponse(problem(429, BUSY), {"Retry-After": str(seconds)})(scope, receive, send)

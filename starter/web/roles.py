@@ -1,4 +1,5 @@
-"""What each route, page and form takes. A route that is not in this table answers nobody, and a test names it.
+"""What each route, page and form takes. A route of ours that is not in this table answers nobody, and a test names
+it. ``/openapi.json``, for everybody who is let in, and what lies in ``/static/``, for anybody, are no routes of ours.
 
 ``starter/contract/callers.py`` says which roles may do it; a form that sends one of several commands is held against
 the command, too (``OF_KINDS``).

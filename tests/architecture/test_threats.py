@@ -163,6 +163,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     ),
     "What is unique in": (f"{SITES}::test_what_is_taken_is_said_without_whose_it_is",),
     "Shared systems that serve": (f"{SITES}::test_errors_of_shared_systems_are_not_told",),
+    "Can tell how much happens": OPEN,
     "Cannot name somebody else": (f"{TOKENS}::test_the_history_says_whose_token_it_was_whatever_the_body_says",),
     # a stolen service token
     "As a viewer; and": (f"{TOKENS}::test_a_service_places_and_lifts_its_own_holds_alone",),
@@ -237,6 +238,8 @@ TESTS: dict[str, tuple[str, ...]] = {
         f"{ENCRYPTION}::test_the_history_of_a_life_says_nothing_in_the_clear",
         f"{SIGN_IN}::test_the_log_says_how_and_in_which_role_somebody_signed_in_and_not_who",
         "tests/activities/test_log.py::test_what_an_error_quotes_of_the_input_is_not_logged",
+        "tests/starter/web/test_access.py::test_nothing_of_a_path_or_method_that_a_stranger_made_up_is_in_the_log",
+        "tests/starter/web/test_access.py::test_a_line_has_the_route_and_the_id_of_a_client_that_there_is",
     ),
 }
 """How each sentence begins, and the tests of it."""

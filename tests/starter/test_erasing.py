@@ -30,7 +30,7 @@ from tests.starter.test_encryption import stored_by_temporal, without_keys
 from tests.support.databases import fetch
 from tests.support.service import KEYRING, LIMITS, TOKEN, Service, calling, serving
 from tests.support.terminal import Terminal
-from tests.support.waiting import HANGING
+from tests.support.waiting import HANGING, eventually
 
 TEXTS = """
 SELECT table_name, column_name FROM information_schema.columns
@@ -210,3 +210,20 @@ async def test_the_command_line_erases_and_says_what_keeps_it_from_it(
     terminal.environment["CONNECT_URL"] = str(erasing.base_url).removesuffix("/api/v1/")
     outcome = await terminal.connect("client", "erase", client["client_id"], "--yes")
     assert (outcome.status, outcome.out) == (0, f"Client {client['client_id']} is erased.\n"), outcome
+
+
+async def test_nobody_has_the_id_of_an_erased_client(service: Service, erasing: httpx2.AsyncClient) -> None:
+    """Whoever asks for it hears so, and so does whoever sends again what once created it."""
+    key, new = {"Idempotency-Key": "Okapi-1042", "Prefer": "wait=60"}, {"type": "virtual", "site": "thames"}
+    created = await erasing.post("/clients", json={"name": "Okapi", **new}, headers=key)
+    client_id = created.json()["client_id"]
+    await service.post(client_id, "decommission")
+    await asyncio.wait_for(service.temporal.get_workflow_handle(f"client-{client_id}").result(), HANGING)
+
+    async def erased() -> None:
+        assert (await erasing.post(f"/clients/{client_id}/erase")).status_code == 200
+
+    await eventually(erased)
+    named = await erasing.post("/clients", json={"name": "Okapi", "client_id": client_id, **new})
+    again = [await erasing.post("/clients", json={"name": "Okapi", **new}, headers=key) for _ in range(2)]
+    assert [(it.status_code, it.json()["title"]) for it in (named, *again)] == [(409, "Client id taken")] * 3

@@ -1,5 +1,6 @@
 """Claims about the MCP endpoint, as the protocol's own client sees it."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 
-from starter.api.assistants import CHECK, TAG, tools
+from starter.api.assistants import CHECK, NOT_SENDABLE, TAG, tools
 from tests.architecture.shapes import document
 from tests.support.service import TOKEN, Service, unique
 from tests.support.waiting import http_client
@@ -100,3 +101,23 @@ def text(result: Any) -> str:
     (content,) = result.content
     words: str = content.text
     return words
+
+
+async def test_what_cannot_be_sent_is_said(service: Service) -> None:
+    too_long = "é" * 20_000
+    async with assistant(service) as session:
+        answers = [
+            await session.call_tool("show_client", {"client_id": too_long}),
+            await session.call_tool("list_clients", {"q": too_long}),
+            await session.call_tool("list_clients", {"q": 10**400}),
+        ]
+    assert [it.is_error for it in answers] == [True] * 3
+    assert text(answers[0]) == NOT_SENDABLE
+    for content in (b" " * (64 * 1024 + 1), b'{"jsonrpc": "2.0", "x": "' + b"x" * 70_000 + b'"}'):
+        headers = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+        refused = await service.api.post("/mcp", content=content, headers=headers)
+        assert (refused.status_code, "64 KiB" in refused.json()["detail"]) == (422, True)
+    for arguments in ({"q": "\udfff"}, {"client": "\udfff", "limit": float("nan")}):
+        params = {"name": "list_clients", "arguments": arguments}
+        call = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).encode()
+        assert (await service.api.post("/mcp", content=call, headers=headers)).status_code < 500

@@ -19,6 +19,7 @@ from tests.support.service import HOME, TOKEN, Service
 from tests.support.waiting import http_client
 
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
+JSON = {"Content-Type": "application/json"}
 
 
 async def started(service: Service, client_id: str) -> dict[str, Any]:
@@ -38,7 +39,7 @@ def text_of(answer: httpx2.Response) -> str:
 async def post(service: Service, body: object, verb: str = "decode", **headers: str) -> httpx2.Response:
     async with http_client() as caller:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return await caller.post(f"{service.url}/codec/{verb}", content=content, headers=headers or BEARER)
+        return await caller.post(f"{service.url}/codec/{verb}", content=content, headers=JSON | (headers or BEARER))
 
 
 async def test_an_admin_reads_what_others_cannot(service: Service) -> None:
@@ -71,6 +72,12 @@ async def test_what_cannot_be_read_is_answered_as_it_came(service: Service) -> N
 @pytest.mark.parametrize("body", [b"", b"\xff", b'{"payloads": 1}', b'{"payloads": [{"data": "\xc3"}]}', b"[" * 9999])
 async def test_what_is_no_list_of_payloads_is_refused(service: Service, body: bytes) -> None:
     assert (await post(service, body)).status_code == 422
+
+
+async def test_payloads_are_sent_as_json(service: Service) -> None:
+    for kind in ("text/plain", "application/x-www-form-urlencoded", ""):
+        sent = await post(service, {"payloads": []}, **BEARER, **{"Content-Type": kind})
+        assert sent.status_code == 415
 
 
 class Behind:

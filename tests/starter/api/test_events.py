@@ -223,3 +223,10 @@ async def test_who_waits_for_events_takes_no_place_of_who_works_and_more_than_ma
             return "Preference-Applied" in answer.headers
 
         await eventually(ended)
+
+
+async def test_a_stream_goes_on_after_a_number_alone(api: httpx2.AsyncClient) -> None:
+    for number_sent in (str(2**53 + 1), str(2**63 - 1), str(2**63), "9" * 20, "-1", "1e3", "none"):
+        headers = {"Accept": "text/event-stream", "Last-Event-ID": number_sent}
+        answer = await api.get("/events", headers=headers)
+        assert (answer.status_code, answer.json()["field"]) == (422, "Last-Event-ID"), number_sent

@@ -15,7 +15,7 @@ import pytest
 from starter.app import create_app
 from starter.erasing import Eraser
 from starter.web.keys import LONGEST, OWNER, command_id_of, key_of
-from tests.support.service import Service, number, unique
+from tests.support.service import Service, unique
 
 SAFE = ("get", "head", "options", "trace")
 INSTANCE = "cannot_look:telephony:elsewhere"
@@ -136,6 +136,9 @@ async def test_every_route_that_changes_something_answers_the_same_request_as_th
             "Command id reused",
             "Idempotency-Key",
         ), other.text
+    other_route = f"/clients/{places['client_id']}/notes" if "{client_id}" in path else "/matters/none/snooze"
+    other = await service.api.post(other_route, json={"text": "no"} if "{client_id}" in path else {}, headers=headers)
+    assert (other.status_code, other.json()["title"]) == (422, "Command id reused"), other.text
     for malformed in ("", "x" * (LONGEST + 1), "\u00e9"):
         refused = await service.api.request(
             method, address, json=body, headers=[(b"idempotency-key", malformed.encode("latin-1"))]
@@ -184,11 +187,92 @@ async def test_an_answer_given_again_undoes_nothing_that_was_decided_since(servi
 async def test_one_key_serves_each_client_once(service: Service) -> None:
     key = {"Idempotency-Key": unique("month-end")}
     for _ in range(2):
-        line = {"number": number(), "office": "3.12"}
-        client_id = (await service.create(start_date="2026-01-01", end_date="2026-03-31", lines=[line]))["client_id"]
-        for path in ("suspend", "matters/end_date_passed/acknowledge"):
-            answer = await service.api.post(f"/clients/{client_id}/{path}", json={}, headers=key)
-            assert answer.json()["changed"] is True
+        client_id = (await service.create())["client_id"]
+        answer = await service.api.post(f"/clients/{client_id}/suspend", json={}, headers=key)
+        assert answer.json()["changed"] is True
+
+
+FIRST_AND_SECOND = [
+    ("suspend", "notes", {"text": "rang"}),
+    ("suspend", "matters/end_date_passed/acknowledge", {}),
+    ("matters/end_date_passed/snooze", "suspend", {}),
+    ("matters/end_date_passed/snooze", "matters/end_date_passed/acknowledge", {}),
+]
+
+
+@pytest.mark.parametrize(("first", "second", "body"), FIRST_AND_SECOND)
+async def test_one_key_is_one_request_about_a_client_whatever_its_route(
+    service: Service, first: str, second: str, body: dict[str, Any]
+) -> None:
+    client = await service.create(start_date="2026-01-01", end_date="2026-03-31")
+    address, key = f"/clients/{client['client_id']}", {"Idempotency-Key": unique("one")}
+    assert (await service.api.post(f"{address}/{first}", json={}, headers=key)).json()["changed"] is True
+    for _ in range(2):
+        refused = await service.api.post(f"{address}/{second}", json=body, headers=key)
+        assert (refused.status_code, refused.json()["title"]) == (422, "Command id reused")
+        assert (await service.api.post(f"{address}/{first}", json={}, headers=key)).is_success
+    assert (await service.api.post(f"{address}/{second}", json=body)).json()["changed"] is True
+
+
+async def test_of_two_requests_at_once_under_one_key_one_is_done(service: Service) -> None:
+    client = await service.create(start_date="2026-01-01", end_date="2026-03-31")
+    address, key = f"/clients/{client['client_id']}", {"Idempotency-Key": unique("one")}
+    paths = ("suspend", "decommission", "rotate-credentials", "matters/end_date_passed/snooze")
+    answers = await asyncio.gather(*(service.api.post(f"{address}/{it}", json={}, headers=key) for it in paths))
+    statuses = sorted(answer.status_code for answer in answers)
+    assert (statuses[0] in (200, 202), statuses[1:]) == (True, [422] * 3), [answer.text for answer in answers]
+
+
+async def test_a_key_that_ended_a_client_does_not_erase_it(service: Service) -> None:
+    client_id, key = (await service.closed())["client_id"], {"Idempotency-Key": unique("end")}
+    assert (await service.api.post(f"/clients/{client_id}/decommission", json={}, headers=key)).status_code == 200
+    await Eraser(service.clients, timedelta(0)).check(client_id)  # it could be
+    assert (await service.api.post(f"/clients/{client_id}/erase", headers=key)).status_code == 422
+    assert (await service.api.get(f"/clients/{client_id}")).status_code == 200
+
+
+async def test_one_key_is_one_request_about_no_client_whatever_its_route(service: Service) -> None:
+    site, new = await service.site(), {"name": "One", "type": "virtual", "site": "thames"}
+    key, other = {"Idempotency-Key": unique("one")}, {"Idempotency-Key": unique("one")}
+    assert (await service.api.patch(f"/sites/{site}", json={"name": "First"}, headers=key)).status_code == 200
+    assert (await service.api.post("/clients", json=new, headers=key)).status_code == 422
+    assert (await service.api.post("/clients", json=new, headers=other)).status_code == 201
+    assert (await service.api.patch(f"/sites/{site}", json={"name": "Second"}, headers=other)).status_code == 422
+
+
+async def test_of_a_key_that_no_client_keeps_there_is_a_digest(service: Service) -> None:
+    names = [unique("Jane-Doe") for _ in range(3)]
+    new = {"name": "Late", "type": "virtual", "site": unique("nowhere"), "client_id": unique("late")}
+    refused = [await service.api.post("/clients", json=new, headers={"Idempotency-Key": names[0]}) for _ in range(2)]
+    assert [answer.status_code for answer in refused] == [422, 422]
+    assert refused[0].json() == refused[1].json(), "it stays refused"
+    assert refused[0].json()["field"] == "site"
+    client_id = (await service.closed())["client_id"]
+    await Eraser(service.clients, timedelta(0)).erase(client_id, "api")
+    erased = await service.api.post(f"/clients/{client_id}/erase", headers={"Idempotency-Key": names[1]})
+    assert erased.status_code == 200
+    unknown = await service.api.post(
+        f"/clients/{unique('none')}/suspend", json={}, headers={"Idempotency-Key": names[2]}
+    )
+    assert unknown.status_code == 404
+    async with service.directory() as connection:
+        for table in ("answers", "request_answers"):
+            kept = await connection.fetchval(f"SELECT string_agg(t::text, '') FROM {table} t")  # noqa: S608
+            assert not [name for name in names if name in kept]
+
+
+async def test_clients_are_erased_at_once_in_any_number(service: Service) -> None:
+    """None of them holds a connection while it waits for another."""
+    client_ids = [(await service.closed())["client_id"] for _ in range(3)]
+    eraser = Eraser(service.clients, timedelta(0))
+    for client_id in client_ids:
+        await eraser.erase(client_id, "api")
+
+    async def erase(client_id: str) -> int:
+        headers = {"Idempotency-Key": unique("erase")}
+        return (await service.api.post(f"/clients/{client_id}/erase", headers=headers)).status_code
+
+    assert await asyncio.gather(*(erase(client_id) for client_id in client_ids * 12)) == [200] * 36
 
 
 def test_two_callers_never_meet_by_their_keys() -> None:

@@ -10,10 +10,10 @@ import httpx2
 import pytest
 import pytest_asyncio
 
-from starter.console.calendar_feed import calendar, calendar_key, feed_path
+from starter.console.calendar_feed import FEED, calendar, calendar_key, feed_path
 from starter.directory.console import END_DATE, Plan
 from starter.web.names import Names
-from tests.support.service import TOKEN, Service
+from tests.support.service import TOKEN, Service, unique
 from tests.support.waiting import http_client
 
 NAME = "Bar, Baz; \\ <b>Søns</b>"
@@ -222,3 +222,13 @@ async def test_a_calendar_can_be_asked_for_without_its_body(service: Service, me
     async with http_client(base_url=service.url) as stranger:
         answer = await stranger.head(feed_path(TOKEN, mews))
     assert (answer.status_code, answer.content) == (200, b"")
+
+
+async def test_the_address_of_one_calendar_opens_no_other(service: Service) -> None:
+    """Whoever has that of a token's, of all that it sees, cannot have it read as that of a site."""
+    token = (await service.api.post("/tokens", json={"name": unique("reader"), "role": "viewer"})).json()["token_id"]
+    key = calendar_key(TOKEN, "", token)
+    assert (await fetch_feed(service, feed_path(TOKEN, "", token))).status_code == 200
+    assert calendar_key(TOKEN, f"\0{token}") != key
+    for site in ("", f"%00{token}", f"%00%00{token}"):
+        assert (await fetch_feed(service, f"{FEED}?site={site}&key={key}")).status_code == 404

@@ -10,7 +10,7 @@ import pytest
 
 from activities.prepare import FENCE
 from starter.local.children import StartFailed
-from starter.local.databases import ACCESS, DEPLOY, ROLES, check_keys, lock_superuser, prepare
+from starter.local.databases import ACCESS, DEPLOY, ROLES, have_keys, lock_superuser, prepare
 from starter.local.postgres import EmbeddedPostgres
 from tests.support.databases import connected, fetch
 from tests.support.waiting import free_port
@@ -59,13 +59,19 @@ async def test_keys_that_do_not_open_the_clients_are_said_before_anything_starts
     file, keys = tmp_path / "encryption-keys", prepared.dsn("connect_keys", "connect_keys")
     file.write_text("4d" * 32, encoding="utf-8")
     file.chmod(0o600)
-    await asyncio.to_thread(check_keys, prepared, file)
+    await asyncio.to_thread(have_keys, prepared, file)
     await fetch(keys, "INSERT INTO client_keys (client_id, key_id, wrapped) VALUES ('acme', 'another', '')")
     try:
         with pytest.raises(StartFailed, match=r"encryption-keys does not fit .* under another \(1 clients\)"):
-            await asyncio.to_thread(check_keys, prepared, file)
+            await asyncio.to_thread(have_keys, prepared, file)
+        file.unlink()
+        with pytest.raises(StartFailed, match=r"encryption-keys is missing.*\(another\).*backup"):
+            await asyncio.to_thread(have_keys, prepared, file)
+        assert not file.exists(), "no other keys take the place of those that are missing"
     finally:
         await fetch(keys, "DELETE FROM client_keys")
+    await asyncio.to_thread(have_keys, prepared, file)
+    assert len(file.read_text(encoding="utf-8").strip()) == 64
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -15,7 +15,7 @@ from starter.contract.callers import Caller, Role
 from starter.web.admission import BURST, SHARES, Admission, AdmissionLimits, Gate, Place
 from starter.web.media import media_refused
 from tests.support.service import TOKEN, Service, calling, serving, unique
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, http_client
 
 BILLING, CRM = Caller("billing", Role.SERVICE, token_id="t-1"), Caller("crm", Role.SERVICE, token_id="t-2")
 LIMITS = AdmissionLimits(working=10, waiting=10, per_second=0)
@@ -174,6 +174,39 @@ async def test_an_operator_is_answered_while_a_service_takes_all_the_waiting_tha
             assert (answer.status_code, answer.json()["status"]) == (200, "suspended"), answer.text
             assert sum(task.done() for task in begun) == 3
         assert {(await task).status_code for task in begun} <= {200, 202}
+
+
+@pytest.mark.parametrize(
+    "path", ["/clients.csv", "/clients.xlsx", "/clients", "/clients?q=x", "/upcoming", "/api/v1/sites"]
+)
+async def test_a_token_may_ask_so_often_wherever_it_asks(service: Service, path: str) -> None:
+    limits = AdmissionLimits(per_second=0.001)
+    created = await service.api.post("/tokens", json={"name": unique("often"), "role": "viewer"})
+    headers = {"Authorization": f"Bearer {created.json()['token']}"}
+    async with (
+        serving(create_app(service.clients, TOKEN, limits=limits)) as url,
+        http_client(base_url=url, headers=headers) as viewer,
+        http_client(base_url=url, headers={"Authorization": f"Bearer {TOKEN}"}) as admin,
+    ):
+        answers = [await viewer.get(path) for _ in range(3)]
+        assert [it.status_code for it in answers] == [200, 429, 429]
+        assert int(answers[1].headers["Retry-After"]) > 0
+        assert [(await admin.get(path)).status_code for _ in range(3)] == [200] * 3
+
+
+async def test_whoever_is_signed_in_is_not_counted() -> None:
+    gate = Gate(busy := Busy(), Admission(AdmissionLimits(working=1)))
+    scope = {"type": "http", "path": "/clients", "method": "GET", "headers": []}
+    state = {"caller": Caller("ann", Role.VIEWER), "session": object()}
+    busy.go_on.set()
+    messages: list[Message] = []
+
+    async def send(message: Message) -> None:
+        messages.append(message)
+
+    for _ in range(300):
+        await gate(scope | {"state": {**state}}, _nothing, send)
+    assert {message["status"] for message in messages} == {204}
 
 
 @asynccontextmanager
