@@ -80,6 +80,7 @@ class FakeProvider:
     def __init__(self) -> None:
         self.keys: dict[str, AnyKey] = dict(_MADE)
         self.requests: Counter[str] = Counter()
+        self.last: dict[str, httpx2.Request] = {}
         self.away, self.hangs = False, asyncio.Event()
         self.hangs.set()
         self.requested = asyncio.Event()
@@ -131,6 +132,7 @@ class FakeProvider:
     async def _answer(self, request: httpx2.Request) -> httpx2.Response:
         path = str(request.url).removeprefix(ISSUER)
         self.requests[path] += 1
+        self.last[path] = request
         self.requested.set()
         await self.hangs.wait()
         if self.away:

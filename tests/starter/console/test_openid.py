@@ -243,6 +243,26 @@ async def test_the_userinfo_endpoint_says_what_the_id_token_lacks(it: FakeProvid
     )
 
 
+@pytest.mark.parametrize(
+    ("methods", "in_form"),
+    [
+        (None, False),
+        ([], False),
+        (["client_secret_post", "client_secret_basic"], False),
+        (["private_key_jwt", "client_secret_post"], True),
+    ],
+)
+async def test_the_console_shows_its_secret_as_the_provider_takes_it(
+    it: FakeProvider, service: Service, methods: list[str] | None, in_form: bool
+) -> None:
+    it.metadata["token_endpoint_auth_methods_supported"] = methods
+    async with browsing(service, OpenId(settings(oidc_client_secret="told"), it.provider)) as browser:
+        await browser.get(it.allow(await begin(browser)))
+        assert COOKIE in browser.cookies
+    sent = it.last["/token"]
+    assert ("client_secret=told" in sent.content.decode(), "authorization" in sent.headers) == (in_form, not in_form)
+
+
 async def test_a_code_is_sent_nowhere_but_to_the_provider(it: FakeProvider, browser: Browser) -> None:
     it.moved["/token"] = f"{ISSUER}/elsewhere"
     answer = await browser.get(it.allow(await begin(browser)))
