@@ -52,7 +52,7 @@ from starter.contract.catalogue import Catalogue
 from starter.directory.reads import DirectoryReads
 from starter.directory.watching import Watch
 from starter.nexus.callers import NexusCallers
-from starter.nexus.handler import PATIENCE, ClientLifecycleHandler
+from starter.nexus.handler import AT_ONCE, PATIENCE, ClientLifecycleHandler
 from starter.temporal.connection import (
     SearchAttributesMissing,
     connect,
@@ -60,6 +60,7 @@ from starter.temporal.connection import (
     ensure_search_attributes,
 )
 from starter.temporal.gateway import Gateway
+from starter.web.admission import Admission
 from starter.web.descriptors import raise_limit
 from workflows.client_lifecycle import ClientLifecycle
 from workflows.guard import Guard
@@ -151,14 +152,21 @@ def client_service(client: Client, databases: Databases, settings: Settings) -> 
     return ClientService(gateway, directory, watch, settings.limits, catalogue=catalogue)
 
 
-def of_callers(client: Client, clients: ClientService, task_queue: str, callers: NexusCallers | None = None) -> Worker:
+def of_callers(
+    client: Client,
+    clients: ClientService,
+    task_queue: str,
+    callers: NexusCallers | None = None,
+    admission: Admission | None = None,
+) -> Worker:
     """A worker that answers workflows of other namespaces, by Nexus, on the task queue of the clients. ``callers`` says
-    what each may do.
+    what each may do, and ``admission``, which a test may give, when there is room for it.
 
     Payloads of it are plain, whatever ``client`` reads and writes: callers have keys of their own, or none.
     """
     plain = Client(client.service_client, namespace=client.namespace, data_converter=pydantic_data_converter)
-    return Worker(plain, task_queue=task_queue, nexus_service_handlers=[ClientLifecycleHandler(clients, callers)])
+    handler = ClientLifecycleHandler(clients, callers, admission)
+    return Worker(plain, task_queue=task_queue, nexus_service_handlers=[handler], max_concurrent_nexus_tasks=AT_ONCE)
 
 
 def webhooks_of(

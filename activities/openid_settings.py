@@ -58,6 +58,13 @@ class OpenIdSettings(BaseSettings):
         60, ge=5, le=720, description="After so long who signed in there is judged anew, by signing in again"
     )
 
+    oidc_token_days: int = Field(
+        365,
+        ge=1,
+        le=3650,
+        description="API tokens that somebody makes who signed in there end within so many days: they outlast the role",
+    )
+
     @field_validator("oidc_issuer")
     @classmethod
     def _issuer(cls, issuer: str) -> str:

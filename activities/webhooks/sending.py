@@ -31,6 +31,11 @@ HOLDING = ip_network("::ffff:0:0/96"), ip_network("64:ff9b::/96")
 SPECIAL = tuple(map(ip_network, ("192.0.0.0/24", "192.88.99.0/24", "2001::/23", "2001:db8::/32", "3fff::/20")))
 """Of the internet by their number alone: for protocols (Teredo is one), relays of 6to4, documentation."""
 
+MOST_ADDRESSES = 4
+"""So many of a name's are tried: one of them may be of a way that leads nowhere from here."""
+
+UNRESOLVED = "The name of the receiver does not resolve"
+
 NAMES_AT_ONCE = 16
 _RESOLVING = ThreadPoolExecutor(NAMES_AT_ONCE, "resolving")
 """Threads for names that somebody else has given: those of the loop are few, and all else that resolves needs them."""
@@ -88,10 +93,21 @@ class Sender:
             raise NotSent(f"No connection, or no answer ({type(error).__name__})") from None
 
     async def _send(self, url: httpx2.URL, body: bytes, headers: Mapping[str, str]) -> int:
-        address = await self._checked(url)
-        host = url.netloc.decode("ascii")
-        direct = url.copy_with(host=address)
-        client = httpx2.AsyncClient(verify=self.trust, timeout=self.seconds, follow_redirects=False, trust_env=False)
+        addresses = await self._checked(url)
+        for place, address in enumerate(addresses, 1):
+            try:
+                return await self._post(url, address, self.seconds / len(addresses), body, headers)
+            except (httpx2.ConnectError, httpx2.ConnectTimeout):
+                if place == len(addresses):
+                    raise
+        raise NotSent(UNRESOLVED)
+
+    async def _post(
+        self, url: httpx2.URL, address: str, to_connect: float, body: bytes, headers: Mapping[str, str]
+    ) -> int:
+        host, direct = url.netloc.decode("ascii"), url.copy_with(host=address)
+        timeout = httpx2.Timeout(self.seconds, connect=to_connect)
+        client = httpx2.AsyncClient(verify=self.trust, timeout=timeout, follow_redirects=False, trust_env=False)
         async with (
             client as http,
             http.stream(
@@ -104,20 +120,18 @@ class Sender:
         ):
             return answer.status_code
 
-    async def _checked(self, url: httpx2.URL) -> str:
-        """An address to connect to, when all of the name's may be. Raises NotSent."""
+    async def _checked(self, url: httpx2.URL) -> list[str]:
+        """Addresses to connect to, one after the other, when all of the name's may be. Raises NotSent."""
         port = url.port or (443 if url.scheme == "https" else 80)
         try:
             found = [ip_address(it.partition("%")[0]) for it in await self.resolve(url.host, port)]
         except OSError:
-            raise NotSent("The name of the receiver does not resolve") from None
-        if not found:
-            raise NotSent("The name of the receiver does not resolve")
+            raise NotSent(UNRESOLVED) from None
         if any(not self._may_be_sent_to(it) for it in found):
             raise NotSent("The receiver is inside: CONNECT_WEBHOOK_NETWORKS does not name its network")
         if url.scheme != "https" and any(not self._is_inside(it) for it in found):
             raise NotSent("The receiver is outside, and its address has no https")
-        return str(found[0])
+        return [str(it) for it in dict.fromkeys(found)][:MOST_ADDRESSES]
 
     def _is_inside(self, address: Address) -> bool:
         plain = address.ipv4_mapped if isinstance(address, IPv6Address) and address.ipv4_mapped else address

@@ -10,7 +10,7 @@ from starter.contract.tokens import NewToken, Token, TokenGiven, TokenPage
 from starter.directory.tokens import Tokens
 from starter.errors import ShownOnce
 from starter.web import problems
-from starter.web.dependencies import callers_of, tokens_of
+from starter.web.dependencies import callers_of, longest_token, tokens_of
 
 TokenId = Annotated[str, Path(max_length=100, examples=["k3vbq2m7ae"])]
 
@@ -26,6 +26,7 @@ async def list_tokens(request: Request) -> TokenPage:
 @router.post("/tokens", summary="Create an API token", status_code=201, responses=problems.answers(409, 422))
 async def create_token(
     options: Keyed,
+    request: Request,
     response: Response,
     token: Annotated[TokenGiven, Body(openapi_examples=examples.of_body(TokenGiven))],
 ) -> NewToken:
@@ -34,10 +35,13 @@ async def create_token(
     - `viewer` reads
     - `service` reads; it suspends and unsuspends in the name of its own `sources`, and cancels what it planned so
     - `operator` does all to clients and their sites, but for reading credentials
-    - `admin` does everything"""
+    - `admin` does everything
+
+    Who comes by an OpenID provider must say when it ends (`CONNECT_OIDC_TOKEN_DAYS`)."""
     response.headers["Cache-Control"] = "no-store"
+    by, longest = options.by, longest_token(request)
     return await options.once(
-        token, NewToken, lambda directory: Tokens(directory.database).create(token, options.by), _shown_once
+        token, NewToken, lambda directory: Tokens(directory.database).create(token, by, longest), _shown_once
     )
 
 

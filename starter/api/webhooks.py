@@ -44,8 +44,8 @@ async def add_webhook(
 ) -> WebhookSecret:
     """Events that its filter passes are sent to `url`, each client's in their order: a CloudEvent (JSON) by POST,
     signed as Standard Webhooks says. Whatever is not answered with 2xx is sent again, after pauses that grow up to an
-    hour, for three days; then the webhook is disabled. An event may be sent twice: `webhook-id` says that it is the
-    same. The answer has the secret, this once."""
+    hour, for three days; then that client is given up, or, when nothing else was taken meanwhile, the webhook is
+    disabled. An event may be sent twice: `webhook-id` says that it is the same. The answer has the secret, once."""
 
     async def add(directory: DirectoryReads) -> WebhookSecret:
         webhooks = Webhooks(directory.database)
@@ -64,7 +64,8 @@ async def show_webhook(clients: Clients, webhook_id: WebhookId) -> WebhookView:
 
 @router.patch("/webhooks/{webhook_id}", summary="Edit, pause or enable a webhook", responses=FOUND)
 async def edit_webhook(options: Keyed, webhook_id: WebhookId, edit: WebhookEdit) -> WebhookView:
-    """What is left out stays. One that is enabled again is told what it missed."""
+    """What is left out stays. One that is enabled again is told what it missed. That (`enabled`, also of one that is
+    active), another `url` and another filter have all that waits for another attempt tried at once."""
     return await options.once(edit, WebhookView, lambda directory: Webhooks(directory.database).edit(webhook_id, edit))
 
 

@@ -94,7 +94,8 @@ def pause(webhook_id: Id, as_json: Json = False) -> None:
 
 @app.command(short_help="Enable a webhook: it is told what it missed.")
 def enable(webhook_id: Id, as_json: Json = False) -> None:
-    """Enable a webhook that is paused or disabled. It is told what it missed.
+    """Enable a webhook that is paused or disabled. It is told what it missed, also of clients that were given up; what
+    waits for another attempt is tried at once.
 
     \b
     Examples:

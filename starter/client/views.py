@@ -216,6 +216,10 @@ class WebhookView(TypedDict):
     position: int
     waiting: int
     failing_since: str | None
+    given_up: list[str]
+    lost: int
+    lost_from: int | None
+    lost_to: int | None
     created_by: str
     created_at: str
     rotated_at: str | None

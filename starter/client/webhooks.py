@@ -23,7 +23,8 @@ class Requests(Protocol):
 
 
 class WebhookChanges(TypedDict, total=False):
-    """What is to be otherwise; what is left out stays. ``enabled``: False sends nothing until it is True again."""
+    """What is to be otherwise; what is left out stays. ``enabled``: False sends nothing until it is True again,
+    which has all that waits tried at once, also of one that is active."""
 
     url: str
     description: str
@@ -54,7 +55,7 @@ class Webhooks:
         return cast("WebhookSecret", await self._connect.send("POST", PATH, body=dict(webhook), key=key))
 
     async def edit(self, webhook_id: str, *, key: str = "", **changes: Unpack[WebhookChanges]) -> WebhookView:
-        """Change a webhook, pause it or enable it: then it is told what it missed."""
+        """Change a webhook, pause it or enable it: then it is told what it missed, and at once."""
         return cast("WebhookView", await self._connect.send("PATCH", PATH, webhook_id, body=dict(changes), key=key))
 
     async def rotate(self, webhook_id: str, *, key: str = "") -> WebhookSecret:

@@ -66,7 +66,9 @@ class ReplayBody(Strict):
 class WebhookView(Model):
     """A webhook. ``state``: active; paused, by a person; disabled, because its receiver took nothing for three days or
     wants no more: ``why``. ``waiting`` clients have events that it is still to be told, ``failing_since`` the oldest of
-    those that it did not take. ``position``: every event up to there is delivered or waits."""
+    those that it did not take. ``given_up`` clients (a hundred at most) wait until it is enabled again: nothing of them
+    was taken for three days, though events of others were. ``position``: every event up to there is delivered or waits.
+    ``lost`` events, numbered from ``lost_from`` to ``lost_to``, were forgotten before they were delivered."""
 
     webhook_id: str
     url: str
@@ -79,6 +81,10 @@ class WebhookView(Model):
     position: int
     waiting: int
     failing_since: datetime | None
+    given_up: list[str]
+    lost: int
+    lost_from: int | None
+    lost_to: int | None
     created_by: str
     created_at: datetime
     rotated_at: datetime | None

@@ -37,13 +37,21 @@ class Tokens:
     def __init__(self, database: DirectoryDatabase) -> None:
         self._database = database
 
-    async def create(self, token: TokenGiven, by: str) -> NewToken:
-        """A new token, with its secret, which nobody sees again. Raises TokenNameTaken, InvalidField."""
+    async def create(self, token: TokenGiven, by: str, longest: timedelta | None = None) -> NewToken:
+        """A new token, with its secret, which nobody sees again. ``longest``: how long it may be good; None: for ever.
+        Raises TokenNameTaken, InvalidField."""
         now, ends = datetime.now(UTC), token.expires_at
         if ends is not None and not isinstance(ends, datetime):
             ends = first_instant(ends + timedelta(days=1), "UTC")
         if ends is not None and ends <= now:
             raise InvalidField("A token ends at a moment to come", "Give a later one", field="expires_at")
+        if longest is not None and (ends is None or ends > now + longest):
+            last = (now + longest).date() - timedelta(days=1)
+            raise InvalidField(
+                f"Who comes by an OpenID provider makes tokens that are good for {longest.days} days at most",
+                f"Give a day up to {last}",
+                field="expires_at",
+            )
         await self._check_sites(token.sites)
         sources = token.sources or ([token.name] if token.role is Role.SERVICE else [])
         token_id, text = new_token()

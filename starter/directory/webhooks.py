@@ -20,9 +20,10 @@ from workflows.domain.errors import InvalidField
 ORDER = "deliveries"  # what a cursor of this list is sealed with
 
 _SELECT = """
-SELECT w.*, c.waiting, c.failing_since FROM webhooks w CROSS JOIN LATERAL (
-  SELECT count(*) AS waiting, min(failing_since) AS failing_since FROM webhook_chains c
-  WHERE c.webhook_id = w.webhook_id) c"""
+SELECT w.*, c.waiting, c.failing_since, coalesce(c.given_up, '{}') AS given_up FROM webhooks w CROSS JOIN LATERAL (
+  SELECT count(*) AS waiting, min(failing_since) AS failing_since,
+    (array_agg(client_id ORDER BY client_id) FILTER (WHERE given_up_at IS NOT NULL))[:100] AS given_up
+  FROM webhook_chains c WHERE c.webhook_id = w.webhook_id) c"""
 
 _ADD = """
 INSERT INTO webhooks (webhook_id, url, description, kinds, sites, clients, position, created_by)
@@ -30,37 +31,38 @@ SELECT $1, $2, $3, $4, $5, $6, coalesce($7, last), $8 FROM event_log
 ON CONFLICT DO NOTHING"""
 
 _EDIT = """
-WITH edited AS (
-  UPDATE webhooks SET url = coalesce($2, url), description = coalesce($3, description), kinds = coalesce($4, kinds),
-    sites = coalesce($5, sites), clients = coalesce($6, clients),
-    state = CASE WHEN $7 THEN 'active' WHEN NOT $7 AND state = 'active' THEN 'paused' ELSE state END,
-    why = CASE WHEN $7 THEN '' ELSE why END
-  WHERE webhook_id = $1 RETURNING webhook_id, state),
-mended AS (
-  DELETE FROM matters m USING edited e
-  WHERE (m.client_id, m.matter) = ('', 'webhook:' || e.webhook_id) AND e.state = 'active'),
+UPDATE webhooks SET url = coalesce($2, url), description = coalesce($3, description), kinds = coalesce($4, kinds),
+  sites = coalesce($5, sites), clients = coalesce($6, clients),
+  state = CASE WHEN $7 THEN 'active' WHEN NOT $7 AND state = 'active' THEN 'paused' ELSE state END,
+  why = CASE WHEN $7 THEN '' ELSE why END
+WHERE webhook_id = $1"""
+
+# What pauses, or is given up, is tried at once, and what a person should have seen to is seen to.
+_WAKE = """
+WITH woken AS (
+  UPDATE webhooks SET turn = turn + 1 WHERE webhook_id = $1 AND state = 'active' RETURNING webhook_id, turn),
 begun AS (
-  UPDATE webhook_chains c SET begun_at = NULL, failures = 0, failing_since = NULL FROM edited e
-  WHERE c.webhook_id = e.webhook_id AND $7)
-SELECT webhook_id, pg_notify('connect_webhooks', webhook_id) FROM edited"""
+  UPDATE webhook_chains c
+  SET turn = w.turn, begun_at = NULL, failures = 0, failing_since = NULL, given_up_at = NULL
+  FROM woken w WHERE c.webhook_id = w.webhook_id),
+mended AS (DELETE FROM matters USING woken WHERE client_id = '' AND matter = ANY($2))
+SELECT pg_notify('connect_webhooks', webhook_id) FROM woken"""
 
 _REMOVE = """
 WITH removed AS (DELETE FROM webhooks WHERE webhook_id = $1 RETURNING webhook_id),
-mended AS (DELETE FROM matters m USING removed r WHERE (m.client_id, m.matter) = ('', 'webhook:' || r.webhook_id))
+mended AS (DELETE FROM matters USING removed WHERE client_id = '' AND matter = ANY($2))
 SELECT webhook_id FROM removed"""
 
 _ROTATE = """
 UPDATE webhooks SET secret_version = secret_version + 1, rotated_at = now()
 WHERE webhook_id = $1 AND secret_version = coalesce($2, secret_version)"""
 
-# What waits begins there, too, if it was further; what was not told of before that is told all the same.
-_REPLAY = """
-WITH back AS (
-  UPDATE webhooks w SET position = least(w.position, $2) FROM event_log l WHERE w.webhook_id = $1 AND $2 <= l.last
-  RETURNING webhook_id),
-chains AS (
-  UPDATE webhook_chains c SET done = least(done, $2) FROM back b WHERE c.webhook_id = b.webhook_id)
-SELECT webhook_id, pg_notify('connect_webhooks', webhook_id) FROM back"""
+_SET_BACK = """
+UPDATE webhooks w SET position = least(w.position, $2) FROM event_log l WHERE w.webhook_id = $1 AND $2 <= l.last"""
+
+# What waits of before that is told all the same; what comes after it is added anew.
+_CHAINS_SET_BACK = """
+UPDATE webhook_chains SET done = least(done, $2), target = least(target, $2) WHERE webhook_id = $1"""
 
 _DELIVERIES = """
 SELECT delivery_id, at, seq, event_id::text AS event_id, kind, client_id, attempt, status, error, seconds
@@ -103,15 +105,23 @@ class Webhooks:
         return await self.one(webhook_id)
 
     async def edit(self, webhook_id: str, edit: WebhookEdit) -> WebhookView:
-        """Change it. One that is enabled is told what it missed."""
+        """Change it. One that is enabled is told what it missed; that, another address and another filter have all that
+        waits tried at once."""
         fields = edit.url, edit.description, edit.kinds, edit.sites, edit.clients, edit.enabled
-        await self._database.write(_EDIT, webhook_id, *fields)
+        tried = edit.enabled or any(it is not None for it in (edit.url, edit.kinds, edit.sites, edit.clients))
+
+        async def change(database: DirectoryDatabase) -> None:
+            await database.write(_EDIT, webhook_id, *fields)
+            if tried:
+                await database.write(_WAKE, webhook_id, _matters(webhook_id))
+
+        await self._database.as_a_whole(change)
         return (await self.one(webhook_id)).view
 
     async def remove(self, webhook_id: str) -> WebhookView:
         """It is told nothing more. Returns it as it was."""
         view = (await self.one(webhook_id)).view
-        await self._database.write(_REMOVE, webhook_id)
+        await self._database.write(_REMOVE, webhook_id, _matters(webhook_id))
         return view
 
     async def rotate(self, webhook_id: str, version: int | None = None) -> Versioned:
@@ -124,7 +134,14 @@ class Webhooks:
         """Have it told again of every event after this one: now, or once it is active. Raises EventsForgotten,
         InvalidField."""
         await self._check_not_forgotten(after)
-        await self._database.write(_REPLAY, webhook_id, after)
+
+        async def set_back(database: DirectoryDatabase) -> None:
+            await database.write(_SET_BACK, webhook_id, after)
+            # by itself: it sees the chains of whoever added some while this waited for the webhook
+            await database.write(_CHAINS_SET_BACK, webhook_id, after)
+            await database.write(_WAKE, webhook_id, _matters(webhook_id))
+
+        await self._database.as_a_whole(set_back)
         return (await self.one(webhook_id)).view
 
     async def deliveries(self, webhook_id: str, filters: DeliveryFilter) -> DeliveryPage:
@@ -149,6 +166,11 @@ class Webhooks:
             raise InvalidField(
                 f"There is no event {after} yet: the newest is {log['last']}", "Give the seq of one", field="after"
             )
+
+
+def _matters(webhook_id: str) -> list[str]:
+    """The names of what may be open about it."""
+    return [f"{what}:{webhook_id}" for what in ("webhook", "webhook-clients", "webhook-lost")]
 
 
 def _view(row: asyncpg.Record) -> WebhookView:

@@ -15,6 +15,7 @@ from starter.nexus.callers import NexusCallers
 from starter.nexus.contract import CancelInput, ClientInput, ClientLifecycleService, CommandInput
 from starter.permitted import CallerService
 from starter.request_ids import REQUEST_ID
+from starter.web.admission import Admission, AdmissionLimits, Place
 from starter.web.keys import command_id_of
 from workflows.domain.errors import Refusal, TooManyWaiting
 from workflows.domain.text import safe_text
@@ -24,6 +25,10 @@ from workflows.wire.views import ClientView, CommandAnswer
 PATIENCE = 6.0
 """Seconds for a command. With a last look at what became of it, it ends before Temporal's time for a request, 10 s."""
 
+AT_ONCE = 100
+"""Operations that a worker has at once. Each role may have its share of them, as of the API's requests."""
+
+BUSY = "There are too many operations now. Nothing was done. Temporal sends it again."
 LONGEST_NAME = 200
 
 
@@ -32,11 +37,15 @@ class ClientLifecycleHandler:
     """Sends what callers ask to the clients. An operation that Temporal sends again is done once.
 
     Every operation raises OperationError, whose cause has the type and the facts, for what is refused or needs a
-    person, and HandlerError, after which Temporal sends it again, while something is away or not decided.
+    person, and HandlerError, after which Temporal sends it again, while something is away or not decided, or there are
+    too many for another one of the caller's role.
     """
 
-    def __init__(self, clients: ClientService, callers: NexusCallers | None = None) -> None:
+    def __init__(
+        self, clients: ClientService, callers: NexusCallers | None = None, admission: Admission | None = None
+    ) -> None:
         self._clients, self._callers = clients, callers or NexusCallers()
+        self._admission = admission or Admission(AdmissionLimits(working=AT_ONCE, per_second=0))
 
     @sync_operation
     async def suspend(self, context: StartOperationContext, request: CommandInput) -> CommandAnswer:
@@ -56,8 +65,8 @@ class ClientLifecycleHandler:
 
     @sync_operation
     async def view(self, context: StartOperationContext, request: ClientInput) -> ClientView:
-        with nexus_errors():
-            return await self._clients_of(caller_of(context)[0]).client(request.client_id)
+        with nexus_errors(), self._admitted(caller_of(context)[0]) as clients:
+            return await clients.client(request.client_id)
 
     async def _command(
         self, kind: type[AnyMessage], context: StartOperationContext, request: CommandInput | CancelInput
@@ -68,13 +77,18 @@ class ClientLifecycleHandler:
         REQUEST_ID.set(context.request_id)
         fields = {name: getattr(request, name) for name in request.model_fields_set - {"client_id"}}
         message = kind(**fields | {"command_id": command_id, "by": workflow})
-        with nexus_errors():
-            return await self._clients_of(namespace).command(request.client_id, message)
+        with nexus_errors(), self._admitted(namespace) as clients:
+            return await clients.command(request.client_id, message)
 
-    def _clients_of(self, namespace: str) -> ClientService:
-        """The service as far as this caller may use it. Raises NotAllowed."""
+    @contextmanager
+    def _admitted(self, namespace: str) -> Iterator[ClientService]:
+        """The service as far as this caller may use it, while there is room for its role. Raises NotAllowed,
+        HandlerError."""
         caller = self._callers.caller(namespace.partition(":")[2], namespace)
-        return self._clients if caller.role is Role.ADMIN else CallerService(self._clients, caller)
+        if self._admission.retry_after(caller):
+            raise HandlerError(BUSY, type=HandlerErrorType.RESOURCE_EXHAUSTED)
+        with Place(self._admission, caller.role).working():
+            yield self._clients if caller.role is Role.ADMIN else CallerService(self._clients, caller)
 
 
 def caller_of(context: StartOperationContext) -> tuple[str, str]:

@@ -1,5 +1,6 @@
 """The dependencies of routes and pages, from the app that they belong to."""
 
+from datetime import timedelta
 from typing import Annotated
 
 from fastapi import Depends, Path, Request
@@ -9,6 +10,7 @@ from starter.contract.callers import Caller, Role
 from starter.directory.tokens import Tokens
 from starter.permitted import CallerService
 from starter.web.callers import Callers
+from starter.web.openid import OpenId
 
 API = "/api/v1"
 
@@ -31,6 +33,13 @@ def tokens_of(request: Request) -> Tokens:
     """The API tokens."""
     tokens: Tokens = request.app.state.tokens
     return tokens
+
+
+def longest_token(request: Request) -> timedelta | None:
+    """How long a token may be good that the caller makes; None: for ever. Whom an OpenID provider vouches for may have
+    no role there tomorrow."""
+    openid: OpenId | None = request.app.state.openid
+    return timedelta(days=openid.settings.oidc_token_days) if openid and caller_of(request).openid else None
 
 
 def clients_of(request: Request) -> ClientService:

@@ -129,6 +129,8 @@ TABLE: dict[str, Permission] = {
     "POST /webhooks": P.WEBHOOKS,
     "GET /webhooks/{webhook_id}": P.WEBHOOKS,
     "POST /webhooks/{webhook_id}/{action}": P.WEBHOOKS,
+    "GET /webhooks/{webhook_id}/edit": P.WEBHOOKS,
+    "POST /webhooks/{webhook_id}/edit": P.WEBHOOKS,
     "GET /webhooks/{webhook_id}/remove": P.WEBHOOKS,
     "POST /webhooks/{webhook_id}/remove": P.WEBHOOKS,
 }

@@ -207,6 +207,8 @@ TESTS: dict[str, tuple[str, ...]] = {
         f"{SIGN_IN}::test_nobody_takes_a_name_that_others_vouch_for",
     ),
     "Who can choose the claim": OPEN,
+    "As an admin makes no API token": (f"{SIGN_IN}::test_tokens_that_are_made_by_who_signed_in_there_end",),
+    "Until then it outlasts": OPEN,
     "**The provider is trusted**": OPEN,
     "Webhooks outlive the token": (
         "tests/starter/api/test_webhooks.py::test_webhooks_are_the_installations_and_go_on_without_who_added_them",
@@ -232,6 +234,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     ),
     "What callers send stands": (
         f"{ENCRYPTION}::test_the_history_of_a_life_says_nothing_in_the_clear",
+        f"{SIGN_IN}::test_the_log_says_how_and_in_which_role_somebody_signed_in_and_not_who",
         "tests/activities/test_log.py::test_what_an_error_quotes_of_the_input_is_not_logged",
     ),
 }

@@ -74,7 +74,8 @@ FORGER = ECKey.generate_key("P-256", {"kid": "ES256"})
 
 
 class FakeProvider:
-    """What lies behind the provider's addresses. ``away``: none answers; ``hangs``: none does before it is set."""
+    """What lies behind the provider's addresses. ``away``: none answers; ``hangs``: none does before it is set;
+    ``moved``: where a path sends who asks."""
 
     def __init__(self) -> None:
         self.keys: dict[str, AnyKey] = dict(_MADE)
@@ -92,6 +93,7 @@ class FakeProvider:
         self.id_claims: dict[str, Any] = {}
         self.id_typ, self.extra = "JWT", dict[str, Any]()
         self.answers: dict[str, object] = {}
+        self.moved: dict[str, str] = {}
         self.info: dict[str, Any] = {}
         self.now, self.wall = 1000.0, float(NOW)
         self.provider = Provider(ISSUER, httpx2.MockTransport(self._answer), lambda: self.now, HANGING)
@@ -111,17 +113,17 @@ class FakeProvider:
 
     def allow(self, address: str, **more: Any) -> str:
         """The way back of a browser that came to this address, and may sign in: ``more`` is what the ID token says."""
-        requests = dict(parse_qsl(urlsplit(address).query))
+        parameters = dict(parse_qsl(urlsplit(address).query))
         code = f"code-{len(self.codes)}"
-        self.codes[code] = requests
-        self.id_claims = {"aud": CLIENT, "nonce": requests["nonce"], "iat": now(), "exp": now() + 300} | more
-        return f"{urlsplit(requests['redirect_uri']).path}?{urlencode({'code': code, 'state': requests['state']})}"
+        self.codes[code] = parameters
+        self.id_claims = {"aud": CLIENT, "nonce": parameters["nonce"], "iat": now(), "exp": now() + 300} | more
+        return f"{urlsplit(parameters['redirect_uri']).path}?{urlencode({'code': code, 'state': parameters['state']})}"
 
     def _exchange(self, form: dict[str, str]) -> httpx2.Response:
         """The tokens for a code, which is good once, for who began with it (RFC 7636)."""
-        requests = self.codes.pop(form["code"], {})
+        parameters = self.codes.pop(form["code"], {})
         challenge = base64.urlsafe_b64encode(hashlib.sha256(form["code_verifier"].encode()).digest()).rstrip(b"=")
-        if requests.get("code_challenge") != challenge.decode() or requests["redirect_uri"] != form["redirect_uri"]:
+        if parameters.get("code_challenge") != challenge.decode() or parameters["redirect_uri"] != form["redirect_uri"]:
             return httpx2.Response(400, json={"error": "invalid_grant", "error_description": "<b>pay at evil</b>"})
         token = signed(self.keys["ES256"], claims(**self.id_claims), typ=self.id_typ)
         return httpx2.Response(200, json={"access_token": "a", "token_type": "Bearer", "id_token": token} | self.extra)
@@ -133,6 +135,8 @@ class FakeProvider:
         await self.hangs.wait()
         if self.away:
             raise httpx2.ConnectError("no route to it")
+        if path in self.moved:
+            return httpx2.Response(307, headers={"location": self.moved[path]})
         if path == DISCOVERY:
             return httpx2.Response(200, json=self.metadata)
         if path in self.answers:

@@ -106,6 +106,13 @@ async def post(api: httpx2.AsyncClient, path: str, body: dict[str, Any]) -> dict
 
 
 async def create(api: httpx2.AsyncClient, client_id: str, number: str) -> None:
+    """A client, settled."""
     await post(api, "/sites", SITE)
     record = {"client_id": client_id, "name": "Acme", "type": "virtual", "site": SITE["site_id"]}
     await post(api, "/clients", record | {"lines": [{"number": number}]})
+    await eventually(lambda: settled(api, client_id))
+
+
+async def settled(api: httpx2.AsyncClient, client_id: str) -> bool:
+    answer = await api.get(f"/clients/{client_id}")
+    return answer.is_success and answer.json()["provisioning"] == "settled"

@@ -78,8 +78,9 @@ async def test_a_softphone_registers_and_both_daemons_come_back(terminal: Termin
             await post(api, "/clients/acme/suspend", {})
 
             async def settled() -> Any:
-                systems = (await api.get("/clients/acme")).json()["systems"]
-                (found,) = (system for system in systems if system["system"] == "telephony")
+                answer = await api.get("/clients/acme")
+                assert answer.status_code == 200, answer.text
+                (found,) = (system for system in answer.json()["systems"] if system["system"] == "telephony")
                 return found if found["state"] == "settled" else None
 
             telephony = await eventually(settled)
@@ -91,7 +92,9 @@ async def test_a_softphone_registers_and_both_daemons_come_back(terminal: Termin
     async with terminal.api() as api:
 
         async def green() -> bool:
-            states = [(it["site"], it["state"]) for it in (await api.get("/systems")).json()["canaries"]]
+            answer = await api.get("/systems")
+            assert answer.status_code == 200, answer.text
+            states = [(it["site"], it["state"]) for it in answer.json()["canaries"]]
             return states == [("bank-house", "green")]
 
         await eventually(green)

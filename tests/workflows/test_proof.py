@@ -191,9 +191,9 @@ async def test_a_retry_that_fails_as_before_is_in_the_history_too(service: Servi
     def failures() -> int:
         return sum("not done: " in text for text in service.directory.texts_of(client_id))
 
-    for told in (2, 3):
+    for times in (2, 3):
         await service.command(handle, "retry", system="telephony")
-        await service.until(handle, lambda _, told=told: failures() == told)
+        await service.until(handle, lambda _, times=times: failures() == times)
     service.telephony.faults.down = False
     await service.command(handle, "retry", system="telephony")
     await service.settled(handle)

@@ -19,14 +19,14 @@ SHORT_RUNS = Limits(attempt=HANGING, first_pause=1, longest_pause=60, renew_afte
 async def test_three_hundred_commands_across_renewals_are_all_obeyed_and_still_deduplicated(service: Service) -> None:
     handle = await service.start(limits=SHORT_RUNS)
 
-    async def ask(number: int) -> bool:
+    async def suspend(number: int) -> bool:
         source = f"source-{number % 50}"
         return (
             await service.command(handle, "suspend", command_id=f"id-{number}", source=source, reason=f"{number}")
         ).changed
 
     for first in range(0, 300, 5):
-        assert await asyncio.gather(*(ask(number) for number in range(first, first + 5))) == [True] * 5
+        assert await asyncio.gather(*(suspend(number) for number in range(first, first + 5))) == [True] * 5
     view = await service.settled(handle)
     assert {hold.reason for hold in view.holds} == {str(number) for number in range(250, 300)}
     assert len({history.run_id for history in await service.histories()}) >= 3
@@ -51,7 +51,7 @@ async def test_a_client_of_a_newer_version_waits_for_its_worker_and_loses_nothin
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     of_new = ClientState.of_new
-    monkeypatch.setattr(ClientState, "of_new", lambda *given: replace(of_new(*given), format=FORMAT + 1))
+    monkeypatch.setattr(ClientState, "of_new", lambda *values: replace(of_new(*values), format=FORMAT + 1))
     handle = await service.start(wait=False)
 
     async def failed() -> bool:
@@ -72,12 +72,12 @@ async def test_signals_amid_renewals_are_not_lost(service: Service) -> None:
 async def test_callers_waiting_through_a_renewal_hear_an_answer(service: Service) -> None:
     handle = await service.start(limits=Limits(attempt=HANGING, renew_after=60))
 
-    async def ask(number: int) -> None:
+    async def suspend(number: int) -> None:
         await service.command(handle, "suspend", command_id=f"w-{number}", source=f"w-{number}")
         assert (await service.settled(handle)).provisioning == "settled"
 
     for first in range(0, 24, 4):
-        await asyncio.gather(*(ask(number) for number in range(first, first + 4)))
+        await asyncio.gather(*(suspend(number) for number in range(first, first + 4)))
     assert len((await service.view(handle)).holds) == 24
 
 

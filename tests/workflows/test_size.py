@@ -21,7 +21,7 @@ LIMIT = 2 * 1024 * 1024
 WIDE = "€"  # three bytes
 
 
-def bytes_carried(state: ClientState) -> int:
+def start_bytes(state: ClientState) -> int:
     return pydantic_data_converter.payload_converter.to_payload(ClientStart(state=state)).ByteSize()
 
 
@@ -32,16 +32,16 @@ def lines(how_many: int, prefix: str, office: str) -> tuple[Line, ...]:
 def test_the_largest_client_in_the_worst_of_times_can_be_renewed() -> None:
     """A thousand lines, each refused by its system since the last hold; a plan for as many; the directory away, and
     everybody asking."""
-    contracted = lines(MOST_LINES, "20", WIDE * 60)
-    state = in_directory(tenant(services=Services(ClientType.RESIDENTIAL, contracted)))
+    largest_lines = lines(MOST_LINES, "20", WIDE * 60)
+    state = in_directory(tenant(services=Services(ClientType.RESIDENTIAL, largest_lines)))
     for n in range(MOST_HOLDS):
         state.obey(Suspend(command_id=f"{n}", source=f"hold-{n}", reason=WIDE * 500, by=WIDE * 200), NOW)
         state.journal.published(state.journal.written)
-    removed = tuple(line.number for line in contracted[:MOST])
+    removed = tuple(line.number for line in largest_lines[:MOST])
     plan = ChangeServices(add_lines=lines(MOST, "21", WIDE * 60), remove_lines=removed, at=NOW.replace(year=2100))
     state.obey(plan, NOW)
     why = WIDE * (ALL_TEXTS // MOST_LINES)
-    doubts = {line.number: Doubt(Proof.FAILED, why) for line in contracted}
+    doubts = {line.number: Doubt(Proof.FAILED, why) for line in largest_lines}
     state.found(
         TELEPHONY, dict.fromkeys(doubts, Desired(True)), Found(state.client.revision, NOW, WIDE * 500, doubts), 0.5
     )
@@ -56,7 +56,7 @@ def test_the_largest_client_in_the_worst_of_times_can_be_renewed() -> None:
         state.refuse(WIDE * 5000, "suspend", NOW, by=WIDE * 200, command_id=f"x{n}")
     with pytest.raises(TooManyWaiting):
         state.obey(Suspend(command_id="late"), NOW)
-    assert bytes_carried(state) < LIMIT
+    assert start_bytes(state) < LIMIT
 
 
 def test_lines_that_wait_in_any_script_take_the_bytes_that_are_counted_for_them() -> None:
@@ -70,7 +70,7 @@ def test_lines_that_wait_in_any_script_take_the_bytes_that_are_counted_for_them(
     assert len(many.encode()) <= 1000
     assert many.startswith(f"Drift of telephone lines reported: {written - 1} €")
     assert many.endswith("€…")
-    assert bytes_carried(state) < LIMIT / 3
+    assert start_bytes(state) < LIMIT / 3
 
 
 def test_services_of_further_kinds_are_limited_as_a_whole() -> None:
@@ -91,7 +91,7 @@ def test_what_comes_and_goes_while_its_system_is_away_is_limited() -> None:
     with pytest.raises(TooManyWaiting, match="more than 2000 lines"):
         state.obey(ChangeServices(add_lines=lines(MOST, "29", "office"), remove_lines=removed), NOW)
     state.obey(Decommission(), NOW)
-    assert bytes_carried(state) < LIMIT
+    assert start_bytes(state) < LIMIT
 
 
 def test_kinds_that_come_and_go_are_limited() -> None:

@@ -14,11 +14,11 @@ from workflows.client_lifecycle import ClientLifecycle
 from workflows.domain.provisioning.standing import Limits, Proof
 from workflows.guard import Guard
 
-FIRST_TOLD = {"suspend": {}, "convert": {"to": "virtual"}, "decommission": {}, "edit": {"name": "Acme Europe Ltd"}}
+FIRST_COMMANDS = {"suspend": {}, "convert": {"to": "virtual"}, "decommission": {}, "edit": {"name": "Acme Europe Ltd"}}
 
 
 @pytest.mark.parametrize("last", ["directory", "telephony", "internet"])
-@pytest.mark.parametrize("kind", list(FIRST_TOLD))
+@pytest.mark.parametrize("kind", list(FIRST_COMMANDS))
 async def test_the_first_command_that_a_new_worker_brings_replays(
     temporal: WorkflowEnvironment, kind: str, last: str
 ) -> None:
@@ -27,11 +27,11 @@ async def test_the_first_command_that_a_new_worker_brings_replays(
         handle = await service.start()
         hold = getattr(service, last).faults.hold = asyncio.Event()
         await service.command(handle, "rotate_credentials")
-        await eventually(lambda: _carried_out(service, 2))  # each in a task of its own, which asks for nothing
+        await eventually(lambda: _orders_done(service, 2))  # each in a task of its own, which asks for nothing
         hold.set()
         await service.until(handle, lambda view: view.provisioning == "settled")
     async with service.worker():
-        await service.command(handle, kind, **FIRST_TOLD[kind])
+        await service.command(handle, kind, **FIRST_COMMANDS[kind])
         await service.until(handle, lambda view: view.provisioning == "settled")
     await replay(await service.histories())
 
@@ -47,9 +47,9 @@ async def test_a_result_that_comes_together_with_a_newer_decision_counts_no_more
         async with _thinking(service):
             await service.command(handle, "rotate_credentials")
             await service.telephony.faults.reached.wait()
-            await eventually(lambda: _carried_out(service, 2))
+            await eventually(lambda: _orders_done(service, 2))
         hold.set()
-        await eventually(lambda: _carried_out(service, 3))
+        await eventually(lambda: _orders_done(service, 3))
         service.telephony.doubts.clear()
         await service.signal(handle, "suspend", {"source": "billing"})
         async with _thinking(service):
@@ -70,7 +70,7 @@ def _done_elsewhere(service: Service) -> AbstractAsyncContextManager[None]:
     return together(directory, *of_instances(service.temporal, service.served, service.queue))
 
 
-async def _carried_out(service: Service, results: int) -> bool:
+async def _orders_done(service: Service, results: int) -> bool:
     """Whether so many orders have been carried out since the last command, as the history has it."""
     events = await service.events(service.handles[0])
     since = max(n for n, event in enumerate(events) if event == "WORKFLOW_EXECUTION_UPDATE_COMPLETED")

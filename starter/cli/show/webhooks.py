@@ -16,7 +16,7 @@ def webhooks(page: dict[str, Any]) -> None:
         Column("state"),
         Column("of"),
         Column("waiting"),
-        Column("failing since"),
+        Column("not taken"),
         Column("added by"),
     ]
     rows = [
@@ -26,7 +26,8 @@ def webhooks(page: dict[str, Any]) -> None:
             item["state"],
             _filter(item),
             str(item["waiting"]),
-            moment(item["failing_since"]) if item["failing_since"] else "-",
+            "; ".join(filter(None, [moment(item["failing_since"]) if item["failing_since"] else "", *_troubles(item)]))
+            or "-",
             item["created_by"],
         ]
         for item in page["items"]
@@ -38,6 +39,8 @@ def webhook(item: dict[str, Any]) -> None:
     """How it is now."""
     why = f": {item['why']}" if item["why"] else ""
     say(f"Webhook {item['webhook_id']} to {item['url']} is {item['state']}{why}. Told of: {_filter(item)}.")
+    for trouble in _troubles(item):
+        say(f"{trouble}.")
 
 
 def removed(item: dict[str, Any]) -> None:
@@ -70,6 +73,14 @@ def deliveries(page: dict[str, Any]) -> None:
     ]
     show(table(columns, rows, wrap=True))
     note("What was sent is seen with connect events")
+
+
+def _troubles(item: dict[str, Any]) -> list[str]:
+    """What it is told no more, and what it was never told."""
+    given_up, lost = item["given_up"], item["lost"]
+    told = [f"Nothing more is sent of {', '.join(given_up)}, until it is enabled"] if given_up else []
+    numbers = f"{lost} of the events {item['lost_from']} to {item['lost_to']} were forgotten before it took them"
+    return [*told, numbers] if lost else told
 
 
 def _filter(item: dict[str, Any]) -> str:

@@ -63,8 +63,14 @@ from workflows.wire.previews import PreviewView
 from workflows.wire.views import ClientView
 
 EDIT = "/clients/{client_id}/edit"
-FIELDS = {Edit: (*DETAILS, "reason"), ChangeServices: (LINES, UNWANTED, *RATES, SERVICES, "reason")}
-STILL_TYPED = {Edit: "The details below are not saved yet.", ChangeServices: "The services below are not changed yet."}
+FIELDS: Mapping[type[Edit | ChangeServices], Sequence[str]] = {
+    Edit: (*DETAILS, "reason"),
+    ChangeServices: (LINES, UNWANTED, *RATES, SERVICES, "reason"),
+}
+STILL_TYPED: Mapping[type[Edit | ChangeServices], str] = {
+    Edit: "The details below are not saved yet.",
+    ChangeServices: "The services below are not changed yet.",
+}
 OTHERWISE = "What would happen now is not what was shown before. Look at it below, and confirm that."
 
 edit_pages = page_router()

@@ -84,7 +84,7 @@ async def come_back(request: Request, state: str = "", code: str = "", error: st
         lasts = timedelta(minutes=openid.settings.oidc_session_minutes)
         cookie = await sessions.begin(caller.name, address_of(request), openid=caller, lasts=lasts)
         assert cookie is not None  # only a link can have been used before
-        log.info("signed_in", by=caller.name, role=caller.role.value, with_="openid")
+        log.info("signed_in", role=caller.role.value, with_="openid")
         answer: Response = redirect_with_cookie(request, cookie, after, lasts)
     except OAuthError as refused:
         known = str(refused.error)[:40]

@@ -21,7 +21,7 @@ from starter.console.rendering import (
     safe_path,
     session_of,
 )
-from starter.contract.callers import RESERVED_PREFIXES, is_anothers
+from starter.contract.callers import RESERVED_PREFIXES, Role, is_anothers
 from starter.web.dependencies import callers_of
 from starter.web.guesses import sender_of
 from starter.web.openid import OpenId
@@ -53,7 +53,7 @@ async def show_sign_in(
     if is_link_key(request.app.state.token, key, datetime.now(UTC)):
         cookie = await sessions_of(request).begin(OPERATOR, address_of(request), link=key)
         if cookie is not None:
-            log.info("signed_in", by=OPERATOR, with_="link")
+            log.info("signed_in", role=Role.ADMIN.value, with_="link")
             return redirect_with_cookie(request, cookie, safe_path(next))
     return sign_in_page(request, next, "This link has been used already, or is too old. Paste the token instead.", 403)
 
@@ -76,7 +76,7 @@ async def sign_in(request: Request) -> Response:
         return sign_in_page(request, after, UNSEEN_IN_NAME, 422, "".join(filter(str.isprintable, name)))
     cookie = await sessions.begin(name, address_of(request), token_id=caller.token_id)
     assert cookie is not None  # only a link can have been used before
-    log.info("signed_in", by=name, with_="token")
+    log.info("signed_in", role=caller.role.value, with_="token", token_id=caller.token_id)
     return redirect_with_cookie(request, cookie, safe_path(after))
 
 

@@ -8,7 +8,7 @@ from starter.console.rendering import Form, caller_of, page, page_router, redire
 from starter.contract.callers import Role
 from starter.contract.tokens import NewToken, TokenGiven
 from starter.directory.webhooks import Webhooks
-from starter.web.dependencies import Clients, callers_of, tokens_of
+from starter.web.dependencies import Clients, callers_of, longest_token, tokens_of
 
 PATH = "/tokens"
 FIELDS = ("name", "role", "sources", "sites", "expires_at")
@@ -36,7 +36,7 @@ async def create_token(request: Request, clients: Clients) -> Response:
     }
     body, created = errors.read(TokenGiven, values), None
     if body is not None and not errors.stopped:
-        created = await bound.carry_out(tokens_of(request).create(body, caller_of(request)))
+        created = await bound.carry_out(tokens_of(request).create(body, caller_of(request), longest_token(request)))
     if created is not None:
         return await _page(request, clients, BoundForm(Form({"role": Role.VIEWER})), created)
     return await _page(request, clients, bound)

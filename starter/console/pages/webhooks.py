@@ -10,7 +10,14 @@ from starter import webhooks as webhook_work
 from starter.clients import ClientService
 from starter.console.forms.form import BoundForm
 from starter.console.rendering import Form, caller_of, page, page_router, redirect
-from starter.contract.webhooks import DeliveryFilter, ReplayBody, WebhookEdit, WebhookGiven, WebhookSecret
+from starter.contract.webhooks import (
+    DeliveryFilter,
+    ReplayBody,
+    WebhookEdit,
+    WebhookGiven,
+    WebhookSecret,
+    WebhookView,
+)
 from starter.directory.webhooks import Webhooks
 from starter.web.dependencies import Clients
 
@@ -23,7 +30,7 @@ LOOKS = {"active": "active", "paused": "suspended", "disabled": "attention"}
 
 DONE = {
     "pause": "Nothing is sent until it is enabled again.",
-    "enable": "It is enabled, and told what it missed.",
+    "enable": "It is enabled, and told at once what waits for it.",
     "replay": "It is told those events again.",
 }
 LATER = {"replay": "It is told those events again once it is enabled."}
@@ -42,16 +49,8 @@ async def show_webhooks(request: Request, clients: Clients) -> Response:
 async def add_webhook(request: Request, clients: Clients) -> Response:
     """The new webhook with its secret, shown by this answer alone; or the same form, with what keeps it from that."""
     bound = await BoundForm.read(request, FIELDS)
-    form, errors, added = bound.form, bound.errors, None
-    values = {
-        "url": form.text("url"),
-        "description": form.text("description"),
-        "kinds": form.getlist("kinds"),
-        "sites": form.getlist("sites"),
-        "clients": [part.strip() for part in form.text("clients").split(",") if part.strip()],
-    }
-    body = errors.read(WebhookGiven, values)
-    if body is not None and not errors.stopped:
+    added, body = None, bound.errors.read(WebhookGiven, _values(bound.form))
+    if body is not None and not bound.errors.stopped:
         work = webhook_work.add_webhook(_of(clients), clients.keyring, bound.command_id, body, caller_of(request))
         added = await bound.carry_out(work)
     if added is not None:
@@ -63,6 +62,29 @@ async def add_webhook(request: Request, clients: Clients) -> Response:
 async def show_webhook(request: Request, clients: Clients, webhook_id: str) -> Response:
     """How it is, what it was sent, and what can be done about it."""
     return await _one(request, clients, webhook_id)
+
+
+@webhook_pages.get(f"{PATH}/{{webhook_id}}/edit")
+async def show_edit(request: Request, clients: Clients, webhook_id: str) -> Response:
+    """Where it leads and what it is told, to be changed."""
+    view = (await _of(clients).one(webhook_id)).view
+    clients_told = ", ".join(view.clients)
+    lists = [("kinds", kind) for kind in view.kinds] + [("sites", site) for site in view.sites]
+    form = Form.of([("url", view.url), ("description", view.description), ("clients", clients_told), *lists])
+    return await _edit(request, clients, view, BoundForm(form.opened(_texts(form))))
+
+
+@webhook_pages.post(f"{PATH}/{{webhook_id}}/edit")
+async def edit_webhook(request: Request, clients: Clients, webhook_id: str) -> Response:
+    """What the form changes is changed, and nothing that it shows as it was; or what keeps it from that."""
+    bound, webhooks, changed = await BoundForm.read(request, FIELDS), _of(clients), None
+    body = bound.errors.read(WebhookGiven, _values(bound.form))
+    if body is not None and not bound.errors.stopped:
+        fields = {name for name, text in _texts(bound.form).items() if text != bound.form.was(name)}
+        changed = await bound.carry_out(webhooks.edit(webhook_id, WebhookEdit(**body.model_dump(include=fields))))
+    if changed is not None:
+        return redirect(request, f"{PATH}/{webhook_id}", "The webhook is saved.")
+    return await _edit(request, clients, (await webhooks.one(webhook_id)).view, bound)
 
 
 @webhook_pages.get(f"{PATH}/{{webhook_id}}/remove")
@@ -104,8 +126,13 @@ async def change_webhook(
 
 
 async def _list(request: Request, clients: ClientService, bound: BoundForm) -> Response:
-    webhooks, sites = await _of(clients).all(), (await clients.directory.sites()).items
-    return page(request, "webhooks.html", bound.status, webhooks=webhooks.items, sites=sites, **_form(bound))
+    webhooks, places = await _of(clients).all(), await _places(clients)
+    return page(request, "webhooks.html", bound.status, webhooks=webhooks.items, places=places, **_form(bound))
+
+
+async def _edit(request: Request, clients: ClientService, webhook: WebhookView, bound: BoundForm) -> Response:
+    places = {site: site for site in webhook.sites} | await _places(clients)
+    return page(request, "edit_webhook.html", bound.status, webhook=webhook, places=places, **_form(bound))
 
 
 async def _one(
@@ -130,6 +157,27 @@ async def _one(
         secret=secret.secret if secret else "",
         **_form(bound),
     )
+
+
+async def _places(clients: ClientService) -> dict[str, str]:
+    """The names of all sites, by id."""
+    return {site.site_id: site.name for site in (await clients.directory.sites()).items}
+
+
+def _values(form: Form) -> dict[str, Any]:
+    """A webhook, as its fields say it."""
+    return {
+        "url": form.text("url"),
+        "description": form.text("description"),
+        "kinds": form.getlist("kinds"),
+        "sites": form.getlist("sites"),
+        "clients": [part.strip() for part in form.text("clients").split(",") if part.strip()],
+    }
+
+
+def _texts(form: Form) -> dict[str, str]:
+    """Each of its fields as one text."""
+    return {name: ", ".join(sorted(form.getlist(name))) for name in FIELDS}
 
 
 def _form(bound: BoundForm) -> dict[str, Any]:

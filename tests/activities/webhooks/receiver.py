@@ -11,8 +11,9 @@ from standardwebhooks import Webhook, WebhookVerificationError
 Answer = Callable[[int], int | None]
 """What is answered to a request, by its number from 0: a status; None: nothing, ever; or one of these."""
 
-CUT, TWICE = -1, -2
-"""It takes the event, and the connection is cut before its answer; it answers 200 and, at once, 500."""
+CUT, TWICE, SILENT = -1, -2, -3
+"""It takes the event, and the connection is cut before its answer; it answers 200 and, at once, 500; it takes the event
+and never says so."""
 
 
 @dataclass
@@ -47,8 +48,12 @@ class Receiver:
                 self.hanging += 1
                 await reader.read()  # until the sender gives up
                 return
-            if status in (200, CUT, TWICE):
+            if status in (200, CUT, TWICE, SILENT):
                 taken = self._take(headers, body)
+                if status == SILENT:
+                    self.hanging += 1
+                    await reader.read()
+                    return
                 if status == CUT:
                     return
                 again = "HTTP/1.1 500 X\r\nContent-Length: 0\r\n\r\n" if status == TWICE else ""

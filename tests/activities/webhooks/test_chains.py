@@ -63,8 +63,9 @@ class Chains:
                 pass
 
     async def deliver(self, *clients: str) -> None:
+        [(turn,)] = await self.world.rows("directory", "SELECT turn FROM webhooks")
         for client in clients:
-            await self.deliveries.deliver(Chain(self.webhook_id, client))
+            await self.deliveries.deliver(Chain(self.webhook_id, client, turn))
 
 
 @pytest_asyncio.fixture
@@ -172,3 +173,16 @@ async def test_chains_under_way_are_begun_again_after_those_that_were_added_to_a
         assert await look(connection) == [], "it is begun once more a moment later"
         await world.execute("directory", begun, "acme", 2)
         assert await look(connection) == [("acme",)]
+
+
+async def test_who_begins_chains_waits_for_nobody_who_changes_some(
+    world: World, chains: Chains, temporal: Client
+) -> None:
+    dispatch = Dispatch(temporal, world.dsns["directory"], timedelta(days=90), unique("webhooks"))
+    await happens(world, "acme", "bolt")
+    await chains.look()
+    async with unless_it_hangs(), own_connection(world.dsns["directory"], "test") as connection:
+        async with world.held("directory", "webhook_chains WHERE client_id = 'acme'"):
+            await dispatch.look(connection)
+        begun = "SELECT client_id FROM webhook_chains WHERE begun_at IS NOT NULL"
+        assert await world.rows("directory", begun) == [("bolt",)]

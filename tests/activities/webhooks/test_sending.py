@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from activities.webhooks.message import secret
 from activities.webhooks.sending import NAMES_AT_ONCE, NotSent, Sender, check_url, is_public, networks_of, resolve
-from tests.activities.webhooks.receiver import receiving
-from tests.support.waiting import eventually, unless_it_hangs
+from tests.activities.webhooks.receiver import CUT, receiving
+from tests.support.waiting import HANGING, eventually, unless_it_hangs
 
 INSIDE = [
     "127.0.0.1", "127.8.8.8", "0.0.0.0", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1",
@@ -74,6 +75,21 @@ async def test_a_network_that_is_named_is_allowed_in_every_spelling_and_no_other
             assert await sender.send(f"http://inside:{receiver.port}/", b"{}", {}) == 204
         with pytest.raises(NotSent, match="inside"):
             await Sender(networks_of("10.0.0.0/8"), resolve=resolving("127.0.0.1")).send("http://inside/", b"", {})
+
+
+async def test_of_a_name_with_several_addresses_the_first_that_can_be_reached_is_sent_to_once() -> None:
+    async with receiving(lambda number: 204) as receiver:
+        url, inside = f"http://inside:{receiver.port}/", networks_of("127.0.0.0/8")
+        several = Sender(inside, HANGING, resolving("127.0.0.7", "127.0.0.8", "127.0.0.1", "127.0.0.9"))
+        assert await several.send(url, b"{}", {}) == 204
+        assert receiver.requests == 1
+        mixed = Sender(inside, HANGING, resolving("127.0.0.1", "10.0.0.1"))
+        with pytest.raises(NotSent, match="inside"):
+            await mixed.send(url, b"{}", {})
+        receiver.answer, receiver.secret = lambda number: CUT, secret(b"k" * 32, "wh-1", 1)
+        with pytest.raises(NotSent, match="no answer"):
+            await several.send(url, b"{}", {})
+        assert receiver.requests == 2, "what was sent is not sent again elsewhere"
 
 
 async def test_outside_nothing_goes_without_tls() -> None:

@@ -91,15 +91,17 @@ async def deliver(service: Service, webhook_id: str, client_id: str, status: int
     """Have a webhook be told of a client's events by a receiver that answers this."""
     dsn = service.settings.directory_dsn.get_secret_value()
     async with service.directory() as directory:
+        turn = await directory.fetchval("SELECT turn FROM webhooks WHERE webhook_id = $1", webhook_id)
         await directory.execute(
-            "INSERT INTO webhook_chains (webhook_id, client_id, done, target) "
-            "SELECT $1, $2, 0, last FROM event_log ON CONFLICT DO NOTHING",
+            "INSERT INTO webhook_chains (webhook_id, client_id, turn, done, target) "
+            "SELECT $1, $2, $3, 0, last FROM event_log ON CONFLICT DO NOTHING",
             webhook_id,
             client_id,
+            turn,
         )
     async with Database("directory", dsn, service.settings) as database:
         await Deliveries(database, MASTER_KEY, Answering(status=status), "urn:connect").deliver(
-            Chain(webhook_id, client_id)
+            Chain(webhook_id, client_id, turn)
         )
 
 

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from tests.support.service import number, unique
+from tests.support.service import Service, number, unique
 from tests.support.terminal import Terminal
 
 
@@ -46,7 +46,7 @@ async def test_a_number_without_a_plus_needs_the_country_of_the_site(terminal: T
     assert "connect site edit ID --country GB" in " ".join(refused.err.replace("│", " ").split())
 
 
-async def test_tags_external_ids_and_notes_are_given_shown_and_found(terminal: Terminal) -> None:
+async def test_tags_external_ids_and_notes_are_given_shown_and_found(terminal: Terminal, service: Service) -> None:
     client_id, crm, tag = unique("labelled"), unique("k"), unique("tag")
     new = ("client", "add", "--id", client_id, "--name", "Acme", "--type", "virtual", "--site", "thames")
     await answer(terminal, *new, "--tag", "late", "--external-id", f"crm:{crm}")
@@ -57,9 +57,11 @@ async def test_tags_external_ids_and_notes_are_given_shown_and_found(terminal: T
     listed = await answer(terminal, "client", "list", "--tag", tag.upper())
     assert [client["client_id"] for client in listed["items"]] == [client_id]
     await answer(terminal, "client", "edit", client_id, "--external-id", f"erp:{crm}", "--external-id", "crm:")
+    await service.still(client_id)
     assert (await answer(terminal, "client", "list", "--external-id", f"ERP:{crm}"))["total"] == 1
     assert (await answer(terminal, "client", "list", "--external-id", f"crm:{crm}"))["total"] == 0
     assert (await terminal.connect("client", "note", client_id, "rang twice")).status == 0
+    await service.still(client_id)
     assert "rang twice" in (await terminal.connect("client", "notes", client_id)).out
     output = (await terminal.connect("client", "show", client_id)).out
     assert tag in output

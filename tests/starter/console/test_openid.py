@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from structlog.testing import capture_logs
 
 from starter.app import create_app
-from starter.console.auth.sessions import COOKIE
+from starter.console.auth.sessions import COOKIE, link_key
 from starter.console.calendar_feed import FEED
 from starter.console.pages import openid as pages
 from starter.console.pages.openid import CALLBACK, PATH
@@ -155,12 +155,13 @@ async def test_each_sign_in_has_a_state_a_nonce_and_a_challenge_of_its_own(brows
 async def test_a_session_ends_soon_and_is_of_the_role_that_the_provider_gave(
     it: FakeProvider, service: Service, browser: Browser
 ) -> None:
-    answer = await browser.get(it.allow(await begin(browser), preferred_username="late", roles=["billing"]))
+    late = unique("late")
+    answer = await browser.get(it.allow(await begin(browser), preferred_username=late, roles=["billing"]))
     assert answer.headers["location"] == "/clients", answer.text
     rows = await service.clients.directory.database.read(
-        "SELECT role, sources, sites, expires_at FROM console_sessions WHERE caller = 'oidc:late'"
+        "SELECT role, sources, sites, expires_at FROM console_sessions WHERE caller = $1", f"oidc:{late}"
     )
-    assert [(row["role"], row["sources"], row["sites"]) for row in rows] == [("service", ["oidc:late"], None)]
+    assert [(row["role"], row["sources"], row["sites"]) for row in rows] == [("service", [f"oidc:{late}"], None)]
     assert rows[0]["expires_at"] <= datetime.now(UTC) + timedelta(minutes=60)
     assert "Max-Age=3600" in answer.headers["set-cookie"]
 
@@ -263,13 +264,21 @@ async def test_people_who_sign_in_from_one_office_do_not_wait(it: FakeProvider, 
 
 
 async def test_a_cookie_that_is_not_ours_or_too_old_begins_nothing(
-    it: FakeProvider, browser: Browser, monkeypatch: pytest.MonkeyPatch
+    it: FakeProvider, service: Service, browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pages, "LASTS", timedelta(seconds=-1))
-    location = await begin(browser)
-    await refused(browser, it.allow(location), pages.NOT_THIS, 400)
+    back = it.allow(await begin(browser))
+    foreign = create_app(service.clients, "another token", names=Names(HOME), openid=OpenId(settings(), it.provider))
+    async with coming_from(foreign, "192.0.2.1") as elsewhere:
+        elsewhere.cookies.set(pages.COOKIE, browser.cookies[pages.COOKIE], domain="127.0.0.1")
+        await refused(elsewhere, back, pages.NOT_THIS, 400)
     browser.cookies.set(pages.COOKIE, '9999999999.0.{"state": "x"}', domain="127.0.0.1")
     await refused(browser, f"{CALLBACK}?code=c&state=x", pages.NOT_THIS, 400)
+    browser.cookies.clear()
+    monkeypatch.setattr(pages, "LASTS", timedelta(seconds=-1))
+    answer = await browser.get(PATH)
+    sealed = answer.headers["set-cookie"].partition("=")[2].partition(";")[0]
+    browser.cookies.set(pages.COOKIE, sealed, domain="127.0.0.1")  # a browser would have dropped it
+    await refused(browser, it.allow(answer.headers["location"]), pages.NOT_THIS, 400)
 
 
 @pytest.mark.parametrize(
@@ -305,6 +314,19 @@ async def test_the_userinfo_endpoint_says_what_the_id_token_lacks(it: FakeProvid
     await browser.get(it.allow(await begin(browser), roles=None))
     page = await browser.get("/tokens")
     assert (page.status_code, "oidc:ann" in page.text) == (200, True)
+    asked = it.requests["/userinfo"]
+    browser.cookies.clear()
+    await browser.get(it.allow(await begin(browser)))
+    assert (it.requests["/userinfo"], (await browser.get("/tokens")).status_code) == (asked, 403), (
+        "the ID token has a role"
+    )
+
+
+async def test_a_code_is_sent_nowhere_but_to_the_provider(it: FakeProvider, browser: Browser) -> None:
+    it.moved["/token"] = f"{ISSUER}/elsewhere"
+    answer = await browser.get(it.allow(await begin(browser)))
+    assert (answer.status_code, COOKIE in browser.cookies) == (503, False), answer.text
+    assert (it.requests["/token"], it.requests["/elsewhere"]) == (1, 0)
 
 
 async def test_a_provider_that_is_away_leaves_the_other_ways_in(it: FakeProvider, browser: Browser) -> None:
@@ -351,6 +373,43 @@ async def test_nothing_that_lasts_longer_is_made_of_such_a_session(it: FakeProvi
 async def test_a_token_of_the_provider_begins_no_session(it: FakeProvider, browser: Browser) -> None:
     answer = await browser.post("/sign-in", data={"token": it.sign(iat=now(), exp=now() + 300), "name": "ann"})
     assert (answer.status_code, COOKIE in browser.cookies) == (403, False)
+
+
+async def test_tokens_that_are_made_by_who_signed_in_there_end(
+    it: FakeProvider, service: Service, browser: Browser
+) -> None:
+    admin = {"Authorization": f"Bearer {it.sign(iat=now(), exp=now() + 300, roles=['admins'])}", "Accept": "*/*"}
+    await browser.get(it.allow(await begin(browser), roles=["admins"]))
+    days = {n: f"{datetime.now(UTC).date() + timedelta(days=n):%Y-%m-%d}" for n in (300, 366)}
+    for last_day, good in ((None, False), (days[366], False), (days[300], True)):
+        form = {"name": unique("crm"), "role": "viewer"} | ({"expires_at": last_day} if last_day else {})
+        made = await browser.post("/tokens", data=form)
+        assert (made.status_code, "365 days at most" in made.text) == (200 if good else 422, not good), made.text
+        body = {**form, "name": unique("crm")}
+        created = await browser.post("/api/v1/tokens", json=body, headers=admin)
+        assert created.status_code == (201 if good else 422), created.text
+        assert good or created.json()["field"] == "expires_at"
+    assert (await service.api.post("/tokens", json={"name": unique("crm"), "role": "viewer"})).status_code == 201
+
+
+async def test_the_log_says_how_and_in_which_role_somebody_signed_in_and_not_who(
+    it: FakeProvider, service: Service, browser: Browser
+) -> None:
+    ann, crm = unique("ann@firm.example"), unique("crm")
+    token = (await service.api.post("/tokens", json={"name": crm, "role": "viewer"})).json()
+    with capture_logs() as logs:
+        await browser.get(it.allow(await begin(browser), preferred_username=ann, roles=["staff"]))
+        for form in ({"token": TOKEN, "name": ann}, {"token": token["token"]}):
+            browser.cookies.clear()
+            await browser.post("/sign-in", data=form)
+        browser.cookies.clear()
+        await browser.get("/sign-in", params={"key": link_key(TOKEN, datetime.now(UTC))})
+    told = [line for line in logs if line["event"] == "signed_in"]
+    assert [(line["with_"], line["role"]) for line in told] == [
+        *(("openid", "viewer"), ("token", "admin"), ("token", "viewer"), ("link", "admin"))
+    ]
+    assert [line.get("token_id") for line in told] == [None, "", token["token_id"], None]
+    assert not any(who in f"{logs}" for who in (ann, crm))
 
 
 @pytest.mark.parametrize("name", ["oidc:ann", "OIDC:ann", " oidc:ann", "nexus:default/billing"])

@@ -49,6 +49,7 @@ PAGES: dict[str, tuple[str, ...]] = {
     "/tokens/{token_id}/revoke": ("/tokens/1/revoke",),
     "/webhooks": ("/webhooks",),
     "/webhooks/{webhook_id}": ("/webhooks/1",),
+    "/webhooks/{webhook_id}/edit": ("/webhooks/1/edit",),
     "/webhooks/{webhook_id}/remove": ("/webhooks/1/remove",),
     "/docs": ("/docs",),
 }

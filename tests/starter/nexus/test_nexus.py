@@ -22,6 +22,8 @@ from starter.clients import ClientService
 from starter.contract.callers import Role
 from starter.errors import NotDecided
 from starter.nexus.callers import Granted, NexusCallers
+from starter.nexus.handler import BUSY
+from starter.web.admission import Admission, AdmissionLimits, Place
 from tests.support.service import BILLING, LIMITS, Service, unique
 from tests.support.waiting import eventually
 from tests.support.workflows import answer_of
@@ -72,8 +74,8 @@ class ForgetfulService(ClientService):
 class Billing:
     """Another service, with a namespace and plain payloads of its own."""
 
-    def __init__(self, client: Client, connect: ForgetfulService) -> None:
-        self.client, self.connect = client, connect
+    def __init__(self, client: Client, connect: ForgetfulService, admission: Admission) -> None:
+        self.client, self.connect, self.admission = client, connect, admission
 
     async def call(self, operation: str, **fields: Any) -> dict[str, Any]:
         answer: dict[str, Any] = await self.client.execute_workflow(
@@ -100,16 +102,17 @@ async def billing(service: Service) -> AsyncIterator[Billing]:
     same = service.clients
     connect = ForgetfulService(same.gateway, same.directory, same.watch, LIMITS)
     callers = NexusCallers({BILLING: Granted(role=Role.ADMIN)})  # of the service itself, which forgets
+    admission = Admission(AdmissionLimits(working=1, per_second=0))
     scrambled = replace(pydantic_data_converter, payload_codec=Scrambled())
     server, namespace = service.temporal.service_client, service.temporal.namespace
     ours = Client(server, namespace=namespace, data_converter=scrambled)
     theirs = Client(server, namespace=BILLING)
     async with (
-        of_callers(ours, connect, TASK_QUEUE, callers),
+        of_callers(ours, connect, TASK_QUEUE, callers, admission),
         Worker(theirs, task_queue=BILLING, workflows=[UnpaidInvoice]),
         Worker(theirs, task_queue=CALLS, workflows=[Call], workflow_runner=UnsandboxedWorkflowRunner()),
     ):
-        yield Billing(theirs, connect)
+        yield Billing(theirs, connect, admission)
 
 
 async def test_the_example_suspends_for_an_unpaid_invoice_until_it_is_paid(service: Service, billing: Billing) -> None:
@@ -163,6 +166,24 @@ async def test_an_operation_whose_answer_was_lost_is_done_once(service: Service,
 
     (request_id,) = await eventually(requested)
     assert request_id, "the operation's own"
+
+
+async def test_an_operation_for_which_there_was_no_room_is_done_once_there_is(
+    service: Service, billing: Billing
+) -> None:
+    acme = (await service.create())["client_id"]
+    with Place(billing.admission, Role.ADMIN).working():
+        calling = await billing.client.start_workflow(
+            Call.run, args=["suspend", {"client_id": acme}, {}], id=unique("call"), task_queue=CALLS
+        )
+
+        async def sent_back() -> bool:
+            pending = (await calling.describe()).raw_description.pending_nexus_operations
+            return any(BUSY in str(operation.last_attempt_failure) for operation in pending)
+
+        await eventually(sent_back)
+        assert (await service.client(acme))["status"] == "active"
+    assert (await calling.result())["status"] == "suspended"
 
 
 @pytest.mark.parametrize("header", ["nexus-link", "Nexus-Link"])

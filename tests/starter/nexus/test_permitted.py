@@ -1,18 +1,23 @@
 """A Nexus caller may do what its role may, as over HTTP, and leaves nothing behind by naming clients that are not."""
 
+from contextlib import ExitStack
+
 import pytest
-from nexusrpc import OperationError
+from nexusrpc import HandlerError, HandlerErrorType, OperationError
 from temporalio.exceptions import ApplicationError
 
 from activities.database import open_databases
+from starter.clients import ClientService
 from starter.contract.callers import Role
 from starter.nexus.callers import Granted, NexusCallers
 from starter.nexus.contract import CancelInput, ClientInput, CommandInput
-from starter.nexus.handler import ClientLifecycleHandler
+from starter.nexus.handler import AT_ONCE, ClientLifecycleHandler
+from starter.web.admission import SHARES, Admission, AdmissionLimits, Place
 from tests.starter.nexus.test_handler import context
 from tests.support.databases import fetch
-from tests.support.service import SITE, Service, encrypting, unique
+from tests.support.service import LIMITS, SITE, Service, encrypting, unique
 from worker import client_service
+from workflows.wire.views import ClientView
 
 FROM_BILLING = "temporal:///namespaces/billing/workflows/invoice-7/0f/history?eventID=5"
 
@@ -82,3 +87,35 @@ async def test_commands_to_clients_that_are_not_make_no_keys(service: Service) -
         assert (await asking.suspend(context(FROM_BILLING), CommandInput(client_id=client_id))).changed
     keys = service.settings.keys_dsn.get_secret_value()
     assert [len(await fetch(keys, query, one)) for one in (nobody, client_id)] == [0, 1]
+
+
+@pytest.mark.parametrize("role", Role)
+async def test_of_too_many_operations_the_least_important_are_sent_back_first(service: Service, role: Role) -> None:
+    given = ClientInput(client_id=(await service.create())["client_id"])
+    admission = Admission(AdmissionLimits(working=AT_ONCE, per_second=0))
+    asking = ClientLifecycleHandler(service.clients, NexusCallers({"billing": Granted(role=role)}), admission)
+    with ExitStack() as others:
+        for _ in range(round(SHARES[role] * AT_ONCE) - 1):
+            others.enter_context(Place(admission, Role.ADMIN).working())
+        assert (await asking.view(context(FROM_BILLING), given)).client_id == given.client_id
+        with Place(admission, Role.VIEWER).working(), pytest.raises(HandlerError) as busy:
+            await asking.view(context(FROM_BILLING), given)
+        assert (busy.value.type, busy.value.retryable) == (HandlerErrorType.RESOURCE_EXHAUSTED, True)
+        assert (await asking.view(context(FROM_BILLING), given)).client_id == given.client_id
+
+
+async def test_an_operation_counts_while_it_is_worked_on_and_no_longer(service: Service) -> None:
+    admission, seen = Admission(), list[int]()
+
+    class Looking(ClientService):
+        async def client(self, client_id: str) -> ClientView:
+            seen.append(admission.working)
+            return await super().client(client_id)
+
+    same = service.clients
+    looking = Looking(same.gateway, same.directory, same.watch, LIMITS)
+    asking = ClientLifecycleHandler(looking, NexusCallers({"billing": Granted(role=Role.ADMIN)}), admission)
+    client_id = (await service.create())["client_id"]
+    await asking.view(context(FROM_BILLING), ClientInput(client_id=client_id))
+    nobody = await refusal(asking.view(context(FROM_BILLING), ClientInput(client_id=unique("nobody"))))
+    assert (nobody.type, seen, admission.working) == ("NoSuchClient", [1, 1], 0)

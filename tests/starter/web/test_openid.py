@@ -146,6 +146,13 @@ async def test_clocks_may_differ_a_little_and_one_audience_is_enough(it: FakePro
     assert await rule_of(it.openid(), it.sign(**more)) == ""
 
 
+async def test_how_far_clocks_may_differ_is_a_setting(it: FakeProvider) -> None:
+    token = it.sign(exp=NOW - 59)
+    assert [await rule_of(it.openid(oidc_skew_seconds=most), token) for most in (0, 59, 60, 300)] == [
+        *("exp", "exp", "", "")
+    ]
+
+
 @pytest.mark.parametrize("typ", [None, "JWT", "jwt", "at+jwt", "application/AT+JWT"])
 async def test_access_tokens_are_written_in_several_ways(it: FakeProvider, typ: str | None) -> None:
     assert await rule_of(it.openid(), signed(it.keys["ES256"], claims(), typ=typ)) == ""
@@ -273,6 +280,11 @@ def test_a_service_has_its_own_sources(
     assert caller({"roles": ["billing"]} | claims_of_token, **more).sources == sources
     with pytest.raises(NotAllowed, match="no source"):
         caller({"roles": ["billing"], "sources": ["all"]}, oidc_sources_claim="sources")
+
+
+def test_a_service_has_so_many_sources_at_most() -> None:
+    sources = [f"source-{number}" for number in range(2 * MOST)]
+    assert len(caller({"roles": ["billing"], "sources": sources}, oidc_sources_claim="sources").sources) == MOST
 
 
 def test_the_settings_name_the_roles_that_there_are() -> None:

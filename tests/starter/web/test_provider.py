@@ -5,12 +5,13 @@ import asyncio
 from typing import Any
 
 import pytest
-from joserfc.jwk import OctKey
+from joserfc.jwk import ECKey, OctKey
 from structlog.testing import capture_logs
 
 from starter.errors import ProviderAway
 from starter.web.provider import DISCOVERY, FRESH, PAUSE
 from tests.support.openid import (
+    CLIENT,
     FORGER,
     ISSUER,
     NOW,
@@ -34,6 +35,15 @@ async def test_a_new_key_is_found_and_one_that_was_withdrawn_counts_no_longer(it
     assert await rule_of(openid, signed(key, claims(), alg="ES256")) == ""
     assert it.requests == {DISCOVERY: 2, "/keys": 2}
     assert await rule_of(openid, old) == "kid"
+
+
+async def test_of_two_keys_by_one_name_neither_counts(it: FakeProvider) -> None:
+    it.keys["another"] = ECKey.import_key(FORGER.as_pem(private=True), {"kid": "ES256"})
+    openid = it.openid()
+    for key in (it.keys["ES256"], FORGER):
+        assert await rule_of(openid, signed(key, claims())) == "kid"
+        assert await rule_of(openid, signed(key, claims(exp=NOW - 90))) == "exp"
+    assert it.provider.known_key("ES256") is None
 
 
 async def test_a_flood_of_made_up_keys_asks_the_provider_once(it: FakeProvider) -> None:
@@ -128,6 +138,14 @@ async def test_a_configuration_that_is_not_the_issuers_counts_for_nothing(
         await it.openid().caller(it.sign())
 
 
+@pytest.mark.parametrize("path", [DISCOVERY, "/keys"])
+async def test_where_the_provider_sends_us_instead_nobody_is_asked(it: FakeProvider, path: str) -> None:
+    it.moved[path] = f"{ISSUER}/elsewhere"
+    with pytest.raises(ProviderAway):
+        await it.openid().caller(it.sign())
+    assert "/elsewhere" not in it.requests
+
+
 NO_KIND: tuple[object, ...] = ("EC", "RSA", "OKP", "", 5, None, [], {})
 NO_KEYS: tuple[object, ...] = (
     *(5, "keys", True, None, {"ES256": {"kty": "EC"}}, [], [5], [None, "k", [], {}]),
@@ -166,3 +184,24 @@ async def test_secrets_that_are_published_are_no_keys(it: FakeProvider) -> None:
     it.keys = {"oct": OctKey.generate_key(256, {"kid": "oct"})}
     with pytest.raises(ProviderAway, match="no key that can be used"):
         await it.openid().caller(signed(FORGER, claims(), kid="oct", alg="ES256"))
+
+
+@pytest.mark.parametrize(
+    ("place", "address"),
+    [
+        ("https://id.example/out", "https://id.example/out?client_id="),
+        ("https://id.example/out?realm=firm", "https://id.example/out?realm=firm&client_id="),
+        ("javascript:alert(1)", ""),
+        ("/out", ""),
+        (None, ""),
+        (["https://id.example/out"], ""),
+    ],
+)
+async def test_the_way_out_at_the_provider_is_an_address_of_the_web(
+    it: FakeProvider, place: object, address: str
+) -> None:
+    it.metadata["end_session_endpoint"] = place
+    await it.provider.look()
+    way = it.openid().sign_out_address("https://connect.example")
+    back = "post_logout_redirect_uri=https%3A%2F%2Fconnect.example%2Fsign-in"
+    assert way == (f"{address}{CLIENT}&{back}" if address else "")

@@ -35,7 +35,7 @@ SYSTEMS = (*BUILT_IN, DOORS)
 
 RATES = (Internet(100, 20, 110), Internet(50, 10))
 FRONT, GATE = Service(DOORS, "front", {"card": "0472"}), Service(DOORS, "gate", in_building=True)
-LINES = tuple(Line(*given) for given in product(NUMBERS, ("3.12", "3.2", None), (False, True)))
+LINES = tuple(Line(*fields) for fields in product(NUMBERS, ("3.12", "3.2", None), (False, True)))
 SOME_LINES = ((), *((line,) for line in LINES), *permutations(LINES[::4], 2))
 SOURCES = ("operator", "billing", "billing", "security", "bulk", "all", "")
 IDS = ("", *["new"] * 20, "old", "decommission", "suspend")

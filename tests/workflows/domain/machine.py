@@ -86,7 +86,7 @@ class World(RuleBasedStateMachine):
         client.activation, client.management = activation, management
         self.now, self.commands_sent, self.count = START, list[AnyCommand](), 0
         self.state = ClientState.of_new(client, Limits(recent=1000), "c0")
-        self.kept = set[str]()  # lines that stay on through a suspension, where they are protected
+        self.staying = set[str]()  # lines that stay on through a suspension, where they are protected
         self.accepted = set[str]()  # of these, what a person has said to leave as it is
         self.by_hand = set[str]()  # lines and accounts that somebody has switched on behind our back
         self.under_way = dict[System, Order]()
@@ -100,14 +100,14 @@ class World(RuleBasedStateMachine):
     @precondition(lambda self: self.count > 60)
     @rule()
     def decommission(self) -> None:
-        self.ask(Decommission())
+        self.send(Decommission())
 
     @rule(end_in=st.none() | st.integers(-30, 30))
     def edit_the_end_date(self, end_in: int | None) -> None:
         self.state.advance(self.now)
         before = copy.deepcopy(self.state)
         end = None if end_in is None else self.now.date() + timedelta(days=end_in)
-        self.ask(Edit(end_date=end, clear_end_date=end is None))
+        self.send(Edit(end_date=end, clear_end_date=end is None))
         client = self.state.client
         if client.status is not Status.DECOMMISSIONED:
             assert client.end_date == end
@@ -129,7 +129,7 @@ class World(RuleBasedStateMachine):
         assert self.state.obey(command, self.now) == answer
         assert self.state == before, "the same command twice changes nothing"
 
-    def ask(self, command: AnyCommand) -> None:
+    def send(self, command: AnyCommand) -> None:
         """Ask as the workflow's handlers do; what needs the directory's decision waits for it."""
         self.count += 1
         command = dated(command, self.state.client.timezone)
@@ -205,11 +205,11 @@ class World(RuleBasedStateMachine):
         self.take_place(system, order, done)
 
     @rule(first=st.booleans())
-    def hear_of_success(self, first: bool) -> None:
+    def report_success(self, first: bool) -> None:
         if self.under_way:
-            self.hear(sorted(self.under_way)[0 if first else -1])
+            self.report(sorted(self.under_way)[0 if first else -1])
 
-    def hear(self, system: System) -> None:
+    def report(self, system: System) -> None:
         order, state = self.under_way.pop(system), self.state
         self.take_place(system, order, -1)
         state.found(system, order.subjects, Found(order.revision, self.now), 0)
@@ -217,7 +217,7 @@ class World(RuleBasedStateMachine):
         assert not standing.attention or standing.revived >= FLAPPING
 
     @rule(error=st.sampled_from(["no answer", "refused", "x" * 900]), chance=st.floats(0, 1))
-    def hear_of_failure(self, error: str, chance: float) -> None:
+    def report_failure(self, error: str, chance: float) -> None:
         self.loop()  # what was decided since abandons an attempt before anybody hears of it
         if not self.under_way:
             return
@@ -231,7 +231,7 @@ class World(RuleBasedStateMachine):
         assert self.state.provisioned is Provisioned.ATTENTION
 
     @rule(proof=st.sampled_from(list(Proof)), seen=st.integers(0, 30), chance=st.floats(0, 1))
-    def hear_of_doubts(self, proof: Proof, seen: int, chance: float) -> None:
+    def report_doubts(self, proof: Proof, seen: int, chance: float) -> None:
         """Some lines are proven, others are not."""
         if TELEPHONY not in self.under_way or proof is Proof.PROVEN:
             return
@@ -319,7 +319,7 @@ class World(RuleBasedStateMachine):
     @rule(system=st.sampled_from(SYSTEMS))
     def do_all_there_is_to_do_now(self, system: System) -> None:
         for each in (system, *SYSTEMS):
-            self.begin_and_hear(each)
+            self.begin_and_report(each)
         self.publish(granted=True)
 
     @precondition(lambda self: self.count > 3)
@@ -328,13 +328,13 @@ class World(RuleBasedStateMachine):
         """When everything wanted is proven and published, the client is settled, and the world is as decided."""
         for system in SYSTEMS:
             if self.ledger(system).standing.skipped:
-                self.ask(Retry(system=system))
+                self.send(Retry(system=system))
         for _ in range(6):
             self.loop()
             for system in SYSTEMS:
                 self.look(system)
                 self.now = max([self.now, *filter(None, [self.ledger(system).standing.retry_at])])
-                self.begin_and_hear(system)
+                self.begin_and_report(system)
             self.now = max(
                 [self.now, *(x for s in SYSTEMS if (x := self.ledger(s).standing.calm_at(self.state.limits)))]
             )
@@ -356,10 +356,10 @@ class World(RuleBasedStateMachine):
         """Of a further kind there is none before anything is wanted."""
         return self.state.provisioning.systems.get(system) or Ledger()
 
-    def begin_and_hear(self, system: System) -> None:
+    def begin_and_report(self, system: System) -> None:
         self.begin(system, -1)
         if system in self.under_way:
-            self.hear(system)
+            self.report(system)
 
     def take_place(self, system: System, order: Order, done: int) -> None:
         """Some of an order, or with -1 all of it, is really done now."""
@@ -382,14 +382,16 @@ class World(RuleBasedStateMachine):
     def should_be_on(self, line: Line) -> bool:
         """While active; protected lines that were then in service stay so while suspended."""
         status = self.state.client.status
-        return status is Status.ACTIVE or (status is Status.SUSPENDED and line.protected and line.number in self.kept)
+        return status is Status.ACTIVE or (
+            status is Status.SUSPENDED and line.protected and line.number in self.staying
+        )
 
     def keep_in_mind(self) -> None:
         """Which lines were in service when the client was last active, and are protected since."""
         client = self.state.client
-        contracted = {line.number for line in client.services.lines}
+        numbers = {line.number for line in client.services.lines}
         protected = {line.number for line in client.services.lines if line.protected}
         if client.status is Status.ACTIVE:
-            self.kept = contracted
+            self.staying = numbers
         else:
-            self.kept &= protected if client.status is Status.SUSPENDED else set()
+            self.staying &= protected if client.status is Status.SUSPENDED else set()

@@ -71,15 +71,15 @@ def test_a_refused_command_stays_refused_with_what_was_said_then() -> None:
         state.obey(command, NOW)
     state.turn_down(command, first.value, NOW)
     state.obey(Unsuspend(source="all", command_id="lift"), NOW)
-    for ask in (state.obey, state.check):
+    for decide in (state.obey, state.check):
         with pytest.raises(IllegalTransition) as again:
-            ask(command, NOW)
+            decide(command, NOW)
         assert str(again.value) == str(first.value)
     lines = state.journal.written
     state.turn_down(command, first.value, NOW)
     assert state.journal.written == lines
-    (kept,) = [answer for answer in state.recent if answer.command_id == "a-1"]
-    assert (kept.changed, kept.kind, kept.message) == (False, "activate", str(first.value))
+    (answer_kept,) = [answer for answer in state.recent if answer.command_id == "a-1"]
+    assert (answer_kept.changed, answer_kept.kind, answer_kept.message) == (False, "activate", str(first.value))
 
 
 def test_another_command_under_a_refused_key_is_told_so_and_recorded() -> None:
@@ -98,10 +98,10 @@ def test_what_is_kept_of_a_refusal_is_cut_and_can_be_stored() -> None:
     state = in_directory(tenant())
     state.turn_down(Activate(command_id="a-1"), Refusal("\0" + "x" * 100_000, "y" * 100_000), NOW)
     state.turn_down(Activate(command_id="a\0"), Refusal("no"), NOW)
-    (kept,) = state.recent
-    assert kept.refusal is not None
-    assert "\0" not in str([kept.message, kept.refusal])
-    assert len(str(kept)) < 5000
+    (answer_kept,) = state.recent
+    assert answer_kept.refusal is not None
+    assert "\0" not in str([answer_kept.message, answer_kept.refusal])
+    assert len(str(answer_kept)) < 5000
 
 
 def test_the_key_that_made_a_client_makes_nothing_else_of_it() -> None:

@@ -154,13 +154,13 @@ def test_bad_input_is_refused_with_its_field_and_a_remedy(
 def test_bad_input_leaves_the_whole_state_as_it_was(client: Client, command: ClientCommand) -> None:
     state = in_directory(copy.deepcopy(client))
     state.advance(NOW)
-    written, revision, wanted = state.journal.written, state.client.revision, dict(desired_lines(state))
+    written, revision, lines_before = state.journal.written, state.client.revision, dict(desired_lines(state))
     with pytest.raises(Refusal):
         state.obey(command, NOW)
     assert (state.journal.written, state.client.revision, desired_lines(state)) == (
         written,
         revision,
-        wanted,
+        lines_before,
     )
     assert state.recent == []
 

@@ -42,9 +42,9 @@ def test_a_command_for_another_revision_is_refused_and_changes_nothing(command: 
     before = copy_of(state)
     for other in (revision - 1, revision + 1):
         late = dated(replace(command, expected_revision=other, command_id="late"))
-        for ask in (state.check, state.obey, lambda command, now: preview(state, command, now)):
+        for decide in (state.check, state.obey, lambda command, now: preview(state, command, now)):
             with pytest.raises(ChangedMeanwhile) as refused:
-                ask(late, NOW)
+                decide(late, NOW)
             assert refused.value.field == "expected_revision"
             assert f"has revision {revision}" in str(refused.value)
     assert state == before

@@ -279,8 +279,8 @@ def outcomes_of(state: ClientState) -> dict[str, tuple[bool, Status | None]]:
         state.advance(due)
         for entry in state.journal.waiting:
             if entry.facts.get("planned"):
-                said = entry.facts.get("status")
-                came[entry.facts["change_id"]] = (entry.event is Event.REFUSED, Status(said) if said else None)
+                status = entry.facts.get("status")
+                came[entry.facts["change_id"]] = (entry.event is Event.REFUSED, Status(status) if status else None)
     return came
 
 
@@ -297,7 +297,7 @@ def a_life(chance: random.Random, steps: int) -> ClientState:
         registered=True,
     )
     for _ in range(steps):
-        machine.ask_for(chance)
+        machine.send_any(chance)
         machine.publish(granted=True)
         if chance.random() < 0.3:
             machine.do_all_there_is_to_do_now(chance.choice((TELEPHONY, INTERNET, "doors")))

@@ -37,14 +37,14 @@ class Lifecycle(World):
         chance = random.Random(seed)
         for _ in range(25):
             steps: list[Callable[[], None]] = [
-                *[lambda: self.ask_for(chance)] * 8,
+                *[lambda: self.send_any(chance)] * 8,
                 lambda: self.let_time_pass(chance.choice((1, 24, 24 * 9))),
                 self.wait_for_the_next_moment,
                 lambda: self.begin(chance.choice(SYSTEMS), chance.randrange(32)),
                 lambda: self.begin(chance.choice(SYSTEMS), chance.randrange(32)),
-                lambda: self.hear_of_success(chance.random() < 0.5),
-                lambda: self.hear_of_failure("no answer", chance.random()),
-                lambda: self.hear_of_doubts(chance.choice(list(Proof)), chance.randrange(31), chance.random()),
+                lambda: self.report_success(chance.random() < 0.5),
+                lambda: self.report_failure("no answer", chance.random()),
+                lambda: self.report_doubts(chance.choice(list(Proof)), chance.randrange(31), chance.random()),
                 lambda: self.switch_on_by_hand(chance.randrange(32)),
                 lambda: self.look(chance.choice(SYSTEMS), late=chance.random() < 0.2),
                 lambda: self.publish(chance.random() < 0.8),
@@ -55,7 +55,7 @@ class Lifecycle(World):
             for always in self.invariants:
                 always.function(self)
 
-    def ask_for(self, chance: random.Random) -> None:
+    def send_any(self, chance: random.Random) -> None:
         choice = chance.choice(CHOICES)
         kind, client = choice.kind, self.state.client
         fields = {name: chance.choice(choices) for name, choices in choice.fields.items()}
@@ -74,7 +74,7 @@ class Lifecycle(World):
             doors = tuple(x for x in fields["add_services"] if not (virtual and x.in_building))
             gone = {str(x) for x in client.services.further} - {str(x) for x in doors}
             fields |= {"add_services": doors, "remove_services": tuple(gone & {*fields["remove_services"]})}
-        self.ask(kind(**fields))
+        self.send(kind(**fields))
 
     def named(self, command_id: str) -> str:
         if command_id == "new":

@@ -144,11 +144,11 @@ def test_planning_the_same_decommission_again_changes_nothing() -> None:
 @living
 def test_cancelling_a_planned_decommission_removes_the_plan_only(status: Status) -> None:
     client = leaving(status)
-    others = [kind for kind in planned(client) if kind != "decommission"]
+    staying = [kind for kind in planned(client) if kind != "decommission"]
     outcome = client.obey(CancelScheduledDecommission(), NOW)
     assert outcome.message == "Cancelled: decommission at 2026-09-01 00:00 Europe/London"
     assert client.status is status
-    assert planned(client) == others
+    assert planned(client) == staying
     client.advance(AFTER_LAST_DAY)
     assert client.status is (ACTIVE if status is NEW else status)
 

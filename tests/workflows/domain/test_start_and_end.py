@@ -163,12 +163,12 @@ def test_a_new_client_may_be_made_to_start_on_the_last_day_of_service() -> None:
 def test_an_end_date_changes_nothing_but_itself(status: Status, end_date: date, plan: bool) -> None:
     state = in_directory(leaving(status) if plan else tenant(status))
     status, plans = state.client.status, list(state.client.schedule)
-    wanted = (dict(desired_lines(state)), dict(state.provisioning.systems[INTERNET].wanted))
+    before = (dict(desired_lines(state)), dict(state.provisioning.systems[INTERNET].wanted))
     assert state.obey(Edit(end_date=end_date), NOW).changed
     state.advance(NOW + timedelta(days=20))
     assert state.client.end_date == end_date
     assert (state.client.status, list(state.client.schedule)) == (status, plans)
-    assert (desired_lines(state), state.provisioning.systems[INTERNET].wanted) == wanted
+    assert (desired_lines(state), state.provisioning.systems[INTERNET].wanted) == before
 
 
 def test_an_end_date_can_be_removed() -> None:

@@ -44,7 +44,7 @@ def in_attention(status: Status = Status.ACTIVE) -> ClientState:
     return state
 
 
-def ask(state: ClientState, kind: type[SystemCommand], system: System = TELEPHONY, **fields: Any) -> str:
+def send(state: ClientState, kind: type[SystemCommand], system: System = TELEPHONY, **fields: Any) -> str:
     reason = fields.pop("reason", "" if kind is Retry else "ticket 4711")
     answer = state.obey(kind(system=system, reason=reason, by="ann", command_id=f"{kind.__name__}-1"), NOW)
     assert answer.changed
@@ -56,7 +56,7 @@ def test_what_comes_of_a_retry_is_told_though_it_is_the_same_as_before() -> None
     before = len(state.journal.waiting)
     for asked, lines in ((False, 0), (True, 2)):
         if asked:
-            ask(state, Retry)  # a line of its own
+            send(state, Retry)  # a line of its own
         assert state.provisioning.standing[TELEPHONY].asked is asked
         state.provisioning.begin(TELEPHONY)
         state.failed(TELEPHONY, "SystemUnavailable: no answer", NOW, 1.0, must_tell=asked)
@@ -68,7 +68,7 @@ def test_a_retry_that_nobody_asked_for_is_not_told() -> None:
     state = in_attention()
     state.obey(Retry(system=TELEPHONY, by="connect", source="recovery", command_id="r-1"), NOW)
     assert not state.provisioning.standing[TELEPHONY].asked
-    ask(state, Retry)
+    send(state, Retry)
     state.obey(Suspend(source="billing"), NOW)
     state.obey(Unsuspend(source="all"), NOW)
     assert not state.provisioning.standing[TELEPHONY].asked, "the next attempt is for a decision"
@@ -76,7 +76,7 @@ def test_a_retry_that_nobody_asked_for_is_not_told() -> None:
 
 def test_a_retry_is_due_at_once_and_stays_attention_until_proven() -> None:
     state = in_attention()
-    assert ask(state, Retry) == "Trying telephone lines again"
+    assert send(state, Retry) == "Trying telephone lines again"
     assert state.may_attempt(TELEPHONY, NOW)
     assert state.provisioned is Provisioned.ATTENTION
     prove(state)
@@ -86,13 +86,13 @@ def test_a_retry_is_due_at_once_and_stays_attention_until_proven() -> None:
 def test_a_retry_abandons_what_is_under_way() -> None:
     state = in_attention()
     before = state.client.revision
-    ask(state, Retry)
+    send(state, Retry)
     assert state.provisioning.standing[TELEPHONY].wanted_since > before
 
 
 def test_a_skipped_system_is_left_with_its_difference_shown_and_is_not_attempted() -> None:
     state = in_attention()
-    ask(state, Skip)
+    send(state, Skip)
     assert state.provisioning.standing[TELEPHONY].skipped == Skipped("ticket 4711", "ann", NOW)
     prove(state, DIRECTORY)
     assert state.settled
@@ -104,7 +104,7 @@ def test_a_skipped_system_is_left_with_its_difference_shown_and_is_not_attempted
 
 def test_a_skip_ends_with_the_next_decision_that_concerns_the_system() -> None:
     state = in_attention()
-    ask(state, Skip)
+    send(state, Skip)
     state.obey(Unsuspend(), NOW)
     assert state.provisioning.standing[TELEPHONY].skipped is None
     assert state.may_attempt(TELEPHONY, NOW)
@@ -112,8 +112,8 @@ def test_a_skip_ends_with_the_next_decision_that_concerns_the_system() -> None:
 
 def test_a_skip_ends_with_a_retry() -> None:
     state = in_attention()
-    ask(state, Skip)
-    ask(state, Retry)
+    send(state, Skip)
+    send(state, Retry)
     assert state.may_attempt(TELEPHONY, NOW)
 
 
@@ -128,7 +128,7 @@ def test_a_decommission_is_not_content_with_an_attempt_that_was_for_a_suspension
 
 def test_a_decommission_ends_the_skip_of_a_suspended_client() -> None:
     state = in_attention()
-    ask(state, Skip)
+    send(state, Skip)
     state.obey(Decommission(), NOW)
     assert state.provisioning.standing[TELEPHONY].skipped is None
     assert state.may_attempt(TELEPHONY, NOW)
@@ -136,7 +136,7 @@ def test_a_decommission_ends_the_skip_of_a_suspended_client() -> None:
 
 def test_giving_up_a_line_ends_the_skip_of_a_suspended_client() -> None:
     state = in_attention()
-    ask(state, Skip)
+    send(state, Skip)
     state.obey(ChangeServices(remove_lines=(SECOND.number,)), NOW)
     assert state.provisioning.standing[TELEPHONY].skipped is None
     assert state.may_attempt(TELEPHONY, NOW)
@@ -146,7 +146,7 @@ def test_a_conversion_ends_the_skip_of_a_suspended_clients_internet_access() -> 
     state = in_directory(tenant())
     prove(state)
     state.obey(Suspend(source="operator"), NOW)
-    ask(state, Skip, INTERNET)
+    send(state, Skip, INTERNET)
     state.obey(Convert(to=ClientType.VIRTUAL), NOW)
     assert state.provisioning.standing[INTERNET].skipped is None
     assert state.may_attempt(INTERNET, NOW)
@@ -165,19 +165,19 @@ def test_giving_up_a_line_is_not_content_with_an_attempt_that_was_for_a_suspensi
 
 def test_a_decision_that_concerns_no_system_leaves_a_skip_standing() -> None:
     state = in_attention()
-    ask(state, Skip)
+    send(state, Skip)
     state.obey(Edit(name="Acme and Sons"), NOW)
     assert state.provisioning.standing[TELEPHONY].skipped is not None
 
 
 def test_a_decommissioned_client_whose_system_is_skipped_does_not_end_until_it_is_done() -> None:
     state = in_attention(Status.SUSPENDED)
-    ask(state, Skip)
+    send(state, Skip)
     prove(state, DIRECTORY)
     assert state.settled
     assert not state.finished
     assert state.numbers == {LINE.number, SECOND.number}, "what is not proven off is not free"
-    ask(state, MarkDone)
+    send(state, MarkDone)
     prove(state, DIRECTORY)
     assert state.finished
     assert not state.numbers
@@ -185,7 +185,7 @@ def test_a_decommissioned_client_whose_system_is_skipped_does_not_end_until_it_i
 
 def test_a_system_marked_done_counts_as_proven_by_hand_and_by_whom() -> None:
     state = in_attention()
-    assert ask(state, MarkDone) == "Telephone lines marked as done by hand"
+    assert send(state, MarkDone) == "Telephone lines marked as done by hand"
     standing = state.provisioning.standing[TELEPHONY]
     assert (standing.method, standing.by, standing.proven_at) == ("by hand", "ann", NOW)
     assert standing.proofs == {LINE.number: NOW, SECOND.number: NOW}
@@ -197,7 +197,7 @@ def test_a_system_marked_done_counts_as_proven_by_hand_and_by_whom() -> None:
 
 def test_what_is_marked_done_is_switched_again_by_the_next_decision() -> None:
     state = in_attention()
-    ask(state, MarkDone)
+    send(state, MarkDone)
     state.obey(Unsuspend(), NOW)
     assert state.may_attempt(TELEPHONY, NOW)
     prove(state)
@@ -258,6 +258,6 @@ def test_one_skipped_system_leaves_the_other_alone() -> None:
     state = in_directory(tenant())
     for system in BUILT_IN:
         state.failed(system, "no answer", NOW, 1.0)
-    ask(state, Skip)
+    send(state, Skip)
     assert state.drifts(INTERNET)
     assert state.provisioned is Provisioned.ATTENTION

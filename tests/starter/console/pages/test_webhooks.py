@@ -79,6 +79,54 @@ async def test_what_is_wrong_is_said_beside_its_field_and_nothing_is_added(servi
         assert words in unescape(answer.text)
 
 
+async def test_its_address_and_filter_are_edited_and_what_somebody_else_changed_meanwhile_stays(
+    service: Service, ann: Somebody
+) -> None:
+    given = {"url": URL, "description": unique("Hook"), "sites": ["gone"], "kinds": ["proven"], "clients": ["acme"]}
+    made = (await service.api.post("/webhooks", json=given)).json()
+    own = f"{PATH}/{made['webhook_id']}"
+    shown = await ann.http.get(own)
+    assert f'href="{own}/edit"' in shown.text
+    form, page = await ann.open(f"{own}/edit", f"{own}/edit")
+    assert (form["url"], form["clients"], form["kinds"], form["sites"]) == (URL, "acme", "proven", "gone")
+    assert "New webhook" not in page.html
+    await service.api.patch(own, json={"kinds": ["failed"]})
+    answer = await ann.send(f"{own}/edit", {**form, "url": "ftp://x.example"})
+    assert answer.status_code == 422
+    assert "Nothing was changed." in answer.text
+    typed = {**form, "url": f"{URL}/new", "clients": "acme, bolt"}
+    assert await ann.done(f"{own}/edit", typed) == (own, "The webhook is saved.")
+    changed = (await service.api.get(own)).json()
+    assert (changed["url"], changed["clients"]) == (f"{URL}/new", ["acme", "bolt"])
+    assert (changed["kinds"], changed["sites"]) == (["failed"], ["gone"]), "the form did not change these"
+    await service.api.delete(own)
+
+
+async def test_what_was_given_up_or_lost_is_said_and_tried_again_by_a_button(service: Service, ann: Somebody) -> None:
+    made = (await service.api.post("/webhooks", json={"url": URL, "clients": ["nobody-at-all"]})).json()
+    own = f"{PATH}/{made['webhook_id']}"
+    async with service.directory() as directory:
+        await directory.execute(
+            "INSERT INTO webhook_chains (webhook_id, client_id, done, target, failing_since, given_up_at) "
+            "VALUES ($1, 'acme', 0, 0, now(), now())",
+            made["webhook_id"],
+        )
+        await directory.execute(
+            "UPDATE webhooks SET lost = 3, lost_from = 5, lost_to = 9 WHERE webhook_id = $1", made["webhook_id"]
+        )
+    page = (await ann.http.get(own)).text
+    assert "Nothing more is sent of 1 client:" in page
+    assert "3 events were lost to it" in page
+    assert "Try again now" in page
+    listed = (await ann.http.get(PATH)).text
+    assert "given up: 1 client<" in listed
+    assert "lost: 3 events" in listed
+    assert (await ann.done(f"{own}/enable", {}))[0] == own
+    after = (await service.api.get(own)).json()
+    assert (after["given_up"], after["failing_since"], after["lost"]) == ([], None, 3)
+    await service.api.delete(own)
+
+
 async def test_a_disabled_one_says_why_and_its_deliveries_say_how_they_went(service: Service, ann: Somebody) -> None:
     made = (await service.api.post("/webhooks", json={"url": URL})).json()
     async with service.directory() as directory:
