@@ -1,7 +1,6 @@
 """Connect's API as the canary asks it: like any other caller, on a connection of its own in each round."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -11,7 +10,10 @@ import httpx2
 
 from activities.canary.judge import Refusal
 from activities.settings import Settings
+from workflows.domain.provisioning.provisioning import Provisioned
 
+_UNFINISHED = (Provisioned.CHANGING, Provisioned.ATTENTION)
+_PAUSE = 0.5  # seconds before a client that nobody waits for is looked at again
 _LOOPBACK = ("http://127.0.0.1", "http://localhost", "http://[::1]")
 
 
@@ -63,22 +65,30 @@ class Api:
 
     async def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """The answer when the effect is proven, or a fifth of the round is over."""
-        headers = {"Prefer": f"wait={max(1, int(0.2 * self._longest))}"}
-        return await self._request("POST", f"/api/v1{path}", 0.5, headers=headers, json=body)
+        clock, seconds = asyncio.get_running_loop().time, max(1, int(0.2 * self._longest))
+        end, headers = clock() + seconds, {"Prefer": f"wait={seconds}"}
+        view = await self._request("POST", f"/api/v1{path}", 0.5, headers=headers, json=body)
+        while view["provisioning"] in _UNFINISHED and clock() < end:  # the API had no place to wait
+            await asyncio.sleep(_PAUSE)
+            view = await self.get(f"/clients/{view['client_id']}")
+        return view
 
     async def _request(self, method: str, path: str, part: float, **rest: Any) -> dict[str, Any]:
         seconds = part * self._longest
         try:
             async with asyncio.timeout(seconds):
                 answer = await self._http.request(method, path, **rest)
-            document: dict[str, Any] = answer.json()
+            document = answer.json()
         except TimeoutError:
             raise Refused(Refusal(0, "", f"{method} {path} was not answered within {seconds:g} s")) from None
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
             why = f"{self._http.base_url} cannot be reached ({type(error).__name__})"
             raise Refused(Refusal(0, "", why)) from error
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise Refused(Refusal(0, "", f"what answers at {self._http.base_url} is not Connect")) from error
-        if answer.is_error:
-            raise Refused(Refusal(answer.status_code, str(document.get("title")), str(document.get("detail"))))
-        return document
+        except ValueError:  # no JSON
+            document = None
+        if isinstance(document, dict) and answer.is_success:
+            return document
+        if isinstance(document, dict) and {"title", "detail"} <= {*document}:
+            raise Refused(Refusal(answer.status_code, str(document["title"]), str(document["detail"])))
+        why = f"what answers at {self._http.base_url}, with {answer.status_code}, is not Connect"
+        raise Refused(Refusal(0, "", why))

@@ -9,6 +9,9 @@ from activities.outside import ProbeResult
 NO_WORKER = "no answer in time"
 """What the API says of Temporal when Temporal is there, and nobody takes its tasks (starter/temporal/gateway.py)."""
 
+BUSY = 429
+"""The status of who is turned away because of others."""
+
 
 class Stage(StrEnum):
     """Where the way from a decision to its proof breaks."""
@@ -113,7 +116,7 @@ def _stage_of(refusal: Refusal) -> Stage:
     stage = OF_PROBLEMS.get(refusal.title)
     if stage is Stage.TEMPORAL and NO_WORKER in refusal.detail:  # for it did answer us
         return Stage.WORKER
-    return stage or (Stage.SETTINGS if 400 <= refusal.status < 500 else Stage.API)
+    return stage or (Stage.SETTINGS if 400 <= refusal.status < 500 and refusal.status != BUSY else Stage.API)
 
 
 def _wrong(looks: Iterable[Look]) -> Iterator[Verdict]:

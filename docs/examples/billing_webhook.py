@@ -9,13 +9,13 @@ machine: start `connect up` with CONNECT_WEBHOOK_NETWORKS=127.0.0.0/8. Then, wit
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from connect_client import Connect
+from connect_client import Connect, is_finished
 from standardwebhooks import Webhook, WebhookVerificationError
 
 KINDS = ["effective", "proven", "failed"]
@@ -34,14 +34,16 @@ class Receiver:
         self.told.setdefault(event["id"], event["data"])
         self.news.set()
 
-    async def wait_for_proof(self, key: str) -> dict[str, Any]:
-        """The event that says that all of a command is done: its command_id is our token's name and our key."""
-        while True:
+    async def proof_of(self, answer: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The event that says that all that was decided is proven; None where it was when the answer came, as after a
+        second unpaid invoice, which changes nothing, or a command that was sent again."""
+        while not is_finished(answer):
             for event in self.told.values():
-                if event["command_id"].rpartition(":")[2] == key and event["settled"]:
+                if event["revision"] >= answer["revision"] and event["settled"]:
                     return event
             self.news.clear()
             await self.news.wait()
+        return None
 
 
 @dataclass
@@ -51,17 +53,19 @@ class Billing:
     connect: Connect
     receiver: Receiver
 
-    async def unpaid(self, client_id: str, invoice: str) -> dict[str, Any]:
-        """Suspend the client. Returns the event that says that it is proven."""
-        key = f"unpaid-{invoice}"
-        await self.connect.suspend(client_id, source="billing", reason=f"invoice {invoice} unpaid", key=key)
-        return await self.receiver.wait_for_proof(key)
+    async def unpaid(self, client_id: str, invoice: str) -> dict[str, Any] | None:
+        """Suspend the client. Returns the event that says that it is proven; None where it was already."""
+        reason, key = f"invoice {invoice} unpaid", f"unpaid-{invoice}"
+        return await self.receiver.proof_of(
+            await self.connect.suspend(client_id, source="billing", reason=reason, key=key)
+        )
 
-    async def paid(self, client_id: str, invoice: str) -> dict[str, Any]:
-        """Lift billing's hold. Returns the event that says that it is proven."""
-        key = f"paid-{invoice}"
-        await self.connect.unsuspend(client_id, source="billing", reason=f"invoice {invoice} paid", key=key)
-        return await self.receiver.wait_for_proof(key)
+    async def paid(self, client_id: str, invoice: str) -> dict[str, Any] | None:
+        """Lift billing's hold, which is one for all invoices: once none is unpaid. Returns as ``unpaid`` does."""
+        reason, key = f"invoice {invoice} paid", f"paid-{invoice}"
+        return await self.receiver.proof_of(
+            await self.connect.unsuspend(client_id, source="billing", reason=reason, key=key)
+        )
 
 
 @asynccontextmanager
@@ -103,7 +107,8 @@ async def main(client_id: str, invoice: str) -> None:
     async with Connect(url, os.environ["CONNECT_TOKEN"]) as connect, billing(connect, client_id) as bills:
         for word, command in (("off", bills.unpaid), ("on", bills.paid)):
             event = await command(client_id, invoice)
-            sys.stdout.write(f"{client_id} is proven {word}: event {event['seq']}, of {event['command_id']}\n")
+            told = f"event {event['seq']}, of {event['command_id']}" if event else "it was already"
+            sys.stdout.write(f"{client_id} is proven {word}: {told}\n")
 
 
 if __name__ == "__main__":

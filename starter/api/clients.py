@@ -62,6 +62,7 @@ async def create_client(
     },
 )
 async def show_client(
+    request: Request,
     clients: Clients,
     response: Response,
     client_id: ClientId,
@@ -70,7 +71,8 @@ async def show_client(
     """From its workflow while that runs, from the directory afterwards."""
     view = await clients.client(client_id)
     response.headers["ETag"] = tag = tag_of(view)
-    return Response(status_code=304, headers={"ETag": tag}) if is_known(tag, known) else view
+    listed = request.headers.getlist("If-None-Match") if known is not None else []
+    return Response(status_code=304, headers={"ETag": tag}) if is_known(tag, listed) else view
 
 
 @router.post("/clients/{client_id}/erase", summary="Erase a client", responses=problems.answers(404, 409, 422))

@@ -128,7 +128,7 @@ class CommandOptions(RequestOptions):
         dry_run: Annotated[DryRun, Query()] = False,
     ) -> None:
         super().__init__(request, response, key, wait)
-        self.expected_revision = expected_revision(if_match)
+        self.expected_revision = expected_revision(request.headers.getlist("If-Match") if if_match is not None else [])
         self.dry_run = dry_run
 
     async def send(self, client_id: str, kind: type[AnyMessage], body: BaseModel, **more: object) -> CommandResponse:

@@ -49,6 +49,10 @@ class Progress:
             f"--command-id {self.command_id}"
         )
 
+    def if_sent(self) -> str:
+        """The same, to follow another sentence, of a command that may have arrived."""
+        return f" {self.standing()}" if self.sent else ""
+
     def watch(self, step: str) -> None:
         """Told of each request that leaves, and of each answer."""
         if self.command_id:
@@ -134,9 +138,9 @@ class Service:
             return asyncio.run(answer())
         except client.Unreached as error:
             hint = "Start it with: connect up" if self._is_here else "Is CONNECT_URL right?"
-            self._fail(_status_without_answer(), f"{error}. {hint}{f' {progress.standing()}' if progress.sent else ''}")
+            self._fail(_status_without_answer(), f"{error}. {hint}{progress.if_sent()}")
         except client.NotConnect as error:
-            self._fail(_status_without_answer(), f"{error}. Is CONNECT_URL right?")
+            self._fail(_status_without_answer(), f"{error}. Is CONNECT_URL right?{progress.if_sent()}")
         except client.Refused as error:
             self._leave_refused(error)
 
@@ -148,6 +152,8 @@ class Service:
         detail = str(error).replace("Idempotency-Key", "--command-id")
         if error.retry_after is not None and not decided:
             detail = f"{detail.removesuffix('Try again shortly.').rstrip()} Try again in {error.retry_after:g} s."
+        if error.sent and not isinstance(error, Undecided):  # which says so itself
+            detail += progress.if_sent()
         if error.status == 401:
             detail = (
                 "The service does not know this token, or it is good no longer. Set CONNECT_TOKEN to an API token, or "

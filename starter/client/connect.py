@@ -23,14 +23,16 @@ from .answers import (
     Site,
     SystemState,
 )
-from .errors import Away, NotConnect, Unreached, refusal
+from .errors import Away, ConnectError, NotConnect, Unreached, error_of, malformed
 from .given import ClientGiven, InternetGiven, LineGiven, ServiceGiven
 from .views import ClientView, PreviewView
 from .webhooks import Webhooks
 
 LONGEST_WAIT = 60  # seconds the service waits within one request
 LONGEST_PAGE = 500  # items the service gives at once
+LONGEST_KEY = 200  # characters
 UNFINISHED = ("changing", "attention")  # where provisioning stands while there is something to wait for
+UNSENDABLE = (httpx2.InvalidURL, httpx2.UnsupportedProtocol)  # no repeating makes an address of it
 
 Json = dict[str, Any]
 Step = Literal["sent", "answered"]
@@ -58,16 +60,18 @@ class When(How, total=False):
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a request that nobody answers, or that the service cannot judge now, is sent again, in seconds."""
+    """How long a request that nobody answers, or that the service cannot judge now, is sent again: in seconds from
+    the first failure on, whatever it was waited for before."""
 
     in_all: float = 30.0
     first_pause: float = 0.2
     longest_pause: float = 10.0
     beyond_wait: float = 20.0  # for an answer, beyond what the service was asked to wait
 
-    def pause(self, attempt: int) -> float:
-        """Before another attempt: growing, and never the same for two callers."""
-        return min(self.longest_pause, self.first_pause * 2.0**attempt) * random.uniform(0.5, 1.0)
+    def pause(self, attempt: int, error: ConnectError | None = None) -> float:
+        """Before another attempt: growing, never the same for two callers, and no shorter than the service says."""
+        own = min(self.longest_pause, self.first_pause * 2.0 ** min(attempt, 30)) * random.uniform(0.5, 1.0)
+        return max(own, getattr(error, "retry_after", None) or 0)
 
 
 def is_finished(client: Mapping[str, Any]) -> bool:
@@ -94,6 +98,8 @@ class Connect:
         clock: Callable[[], float] = time.monotonic,
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
+        if not (token.strip() and token.isascii() and token.isprintable()):
+            raise malformed("token", "is empty or has characters that no token has", "Copy it anew")
         self._url, self._patience = url.rstrip("/"), patience or Patience()
         self._on_step, self._sleep, self._clock = on_step, sleep, clock
         self.webhooks = Webhooks(self)
@@ -137,13 +143,18 @@ class Connect:
         ``wait=0`` reads what there is and ends. Keep the ``seq`` of the last event that was dealt with: who reads on
         after it misses none.
         """
+        in_vain = 0
         while True:
+            asked = self._clock()
             page = await self.request("GET", "events", query={**filters, "after": after, "wait": wait}, patience=wait)
             for event in page["items"]:
                 yield event
             after = page["next"]
             if not wait and page["next"] >= page["last"]:
                 return
+            in_vain = 0 if page["items"] or self._clock() >= asked + wait else in_vain + 1
+            if in_vain:  # it has no place to wait, or is about to stop
+                await self._sleep(self._patience.pause(in_vain))
 
     async def credentials(self, client_id: str) -> Credentials:
         """What the client's telephones and router are configured with. That you looked stands in its history."""
@@ -255,23 +266,33 @@ class Connect:
     ) -> Json:
         """The answer to a request that changes something, waited for until the client is finished or ``wait`` is over.
 
-        Once it is accepted, its last answer is answered, also when the service cannot be reached meanwhile.
+        Once it is accepted, its last answer is answered, whatever fails meanwhile; an error has its ``key``. Raises
+        Invalid, before anything is sent, for a key that the service would not take.
         """
-        key, end, answer = key or uuid4().hex, self._clock() + wait, Json()
-        attempt = 0
-        while True:
+        if len(key) > LONGEST_KEY or not (key.isascii() and key.isprintable()):
+            rule = f"takes at most {LONGEST_KEY} letters, digits and signs of ASCII"
+            raise malformed("Idempotency-Key", rule, "Give another")
+        key, end = key or uuid4().hex, self._clock() + wait
+
+        async def ask() -> Json:
             left = max(0.0, end - self._clock())
             prefer = {"Prefer": f"wait={min(LONGEST_WAIT, int(left) + 1)}"} if left else {}
-            headers = {"Idempotency-Key": key, **prefer}
+            return await self._once(method, path, body, query, {"Idempotency-Key": key, **prefer}, left)
+
+        try:
+            answer = await self._answer_of(ask)
+        except ConnectError as error:
+            error.key = key
+            raise
+        attempt, failure = 0, None
+        while not is_finished(answer) and (left := end - self._clock()) > 0:
+            await self._sleep(min(left, self._patience.pause(attempt, failure)))  # it may have no place to wait
+            attempt += 1
             try:
-                answer = await self.request(method, *path, body=body, query=query, headers=headers, patience=left)
-            except (Unreached, Away):
-                if not answer:
-                    raise
-                await self._sleep(min(left, self._patience.pause(attempt)))
-                attempt += 1
-            if is_finished(answer) or self._clock() >= end:
-                return answer
+                answer, failure = await ask(), None
+            except ConnectError as error:
+                failure = error
+        return answer
 
     async def items(self, *path: str, most: int | None = None, **query: Any) -> AsyncIterator[Json]:
         """The items of a list, or its first ``most``."""
@@ -300,21 +321,25 @@ class Connect:
         patience: float = 0,
     ) -> Json:
         """The answer of a route below ``/api/v1``. ``patience``: seconds that the service may take by itself."""
-        end, attempt, sent = self._clock() + self._patience.in_all, 0, False
+        return await self._answer_of(lambda: self._once(method, path, body, query, headers or {}, patience))
+
+    # -- inside -----------------------------------------------------------------------------------------------------
+
+    async def _answer_of(self, ask: Callable[[], Awaitable[Json]]) -> Json:
+        """What ``ask`` returns, which is called again for as long as the patience lasts."""
+        end, attempt, sent = 0.0, 0, False
         while True:
             try:
-                return await self._once(method, path, body, query, headers or {}, patience)
-            except (Unreached, Away) as error:
-                sent = sent or getattr(error, "sent", False)
-                pause = max(self._patience.pause(attempt), getattr(error, "retry_after", None) or 0)
-                if self._clock() + pause > end:
-                    if isinstance(error, Unreached):
-                        error.sent = sent
+                return await ask()
+            except ConnectError as error:
+                sent = error.sent = sent or error.sent
+                pause, now = self._patience.pause(attempt, error), self._clock()
+                end = end if attempt else now + self._patience.in_all
+                hopeless = not isinstance(error, Unreached | Away) or isinstance(error.__cause__, UNSENDABLE)
+                if hopeless or now + pause > end:
                     raise
             attempt += 1
             await self._sleep(pause)
-
-    # -- inside -----------------------------------------------------------------------------------------------------
 
     async def _command(self, method: str, path: tuple[str, ...], how: When | How, **body: Any) -> CommandAnswer:
         options = {name: _text(value) for name, value in how.items() if name not in ("key", "wait")}
@@ -350,17 +375,18 @@ class Connect:
                 timeout=httpx2.Timeout(seconds, connect=5),
                 extensions={"trace": trace},
             )
-        except (httpx2.HTTPError, httpx2.InvalidURL, UnicodeError) as error:
-            key = headers.get("Idempotency-Key", "")
-            raise Unreached(self._url, type(error).__name__, sent=sent, key=key) from error
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+            raise Unreached(self._url, type(error).__name__, sent=sent) from error
+        except UnicodeError as error:
+            raise malformed("", "What is sent has characters that UTF-8 cannot write", "Leave them out") from error
         try:
             document = answer.json()
         except ValueError:
             document = None
-        if not isinstance(document, dict) or (answer.is_error and "detail" not in document):
+        if not answer.is_success:
+            raise error_of(self._url, answer.status_code, document, answer.headers.get("Retry-After", ""))
+        if not isinstance(document, dict):
             raise NotConnect(self._url)
-        if answer.is_error:
-            raise refusal(answer.status_code, document, answer.headers.get("Retry-After", ""))
         self._on_step("answered")
         return document
 

@@ -11,7 +11,7 @@ ConnectError
     ├── Conflict          409  not allowed in this status, or taken
     ├── PreconditionFailed 412 the client has changed since
     ├── Invalid           422  malformed; `field` names what
-    └── Away              429, 502, 503, 504  nothing was judged: the same may be sent again
+    └── Away              429, 502, 503, 504  not judged, or a proxy has no answer: the same may be sent again
         └── Undecided     503  accepted, and not answered yet: the same key brings the answer
 ```
 """
@@ -21,19 +21,25 @@ from typing import Any
 
 
 class ConnectError(Exception):
-    """Every error of this package."""
+    """Every error of this package. ``sent``: the request may have arrived without being judged. ``key`` is that of a
+    request that changes something: with it the same may be sent again, and is done once."""
+
+    sent: bool = False
+    key: str = ""
 
 
 class Unreached(ConnectError):
-    """Nobody answered. ``sent``: the request may have arrived, and ``key`` repeats it without doing it twice."""
+    """Nobody answered."""
 
-    def __init__(self, url: str, why: str, *, sent: bool, key: str = "") -> None:
+    def __init__(self, url: str, why: str, *, sent: bool) -> None:
         super().__init__(f"Connect cannot be reached at {url} ({why})")
-        self.url, self.sent, self.key = url, sent, key
+        self.url, self.sent = url, sent
 
 
 class NotConnect(ConnectError):
-    """What answers is something else: a proxy's page, another service."""
+    """What answers is something else: another service, or a proxy that says no more than that it failed."""
+
+    sent = True
 
     def __init__(self, url: str) -> None:
         super().__init__(f"What answers at {url} is not Connect")
@@ -46,6 +52,7 @@ class Refused(ConnectError):
     def __init__(self, status: int, problem: Mapping[str, Any], retry_after: float | None = None) -> None:
         super().__init__(str(problem["detail"]))
         self.status, self.problem, self.retry_after = status, problem, retry_after
+        self.sent = status >= 500  # a verdict has another status
 
     @property
     def field(self) -> str:
@@ -77,13 +84,15 @@ class Invalid(Refused): ...
 
 
 class Away(Refused):
-    """Nothing was judged. ``retry_after``: in seconds, where the service says when to try again."""
+    """There is no verdict, from the service or from a proxy before it, whatever the proxy's words. ``retry_after``: in
+    seconds, where the service says when to try again."""
 
 
 class Undecided(Away):
     """The command is accepted and not decided yet. The same key brings its answer."""
 
 
+PASSING = (429, 502, 503, 504)
 _OF_STATUS: dict[int, type[Refused]] = {
     401: Unauthorized,
     403: Forbidden,
@@ -91,11 +100,22 @@ _OF_STATUS: dict[int, type[Refused]] = {
     409: Conflict,
     412: PreconditionFailed,
     422: Invalid,
-    **dict.fromkeys((429, 502, 503, 504), Away),
+    **dict.fromkeys(PASSING, Away),
 }
 
 
-def refusal(status: int, problem: Mapping[str, Any], retry_after: str = "") -> Refused:
+def error_of(url: str, status: int, document: Any, retry_after: str = "") -> ConnectError:
     """The error of an answer. ``retry_after`` is the header: only seconds are understood, as this service says them."""
-    kind = Undecided if status == 503 and "command_id" in problem else _OF_STATUS.get(status, Refused)
-    return kind(status, problem, float(retry_after) if retry_after.isdecimal() else None)
+    if not isinstance(document, dict) or "detail" not in document:
+        if status not in PASSING:
+            return NotConnect(url)
+        detail = f"{url} answers {status}, not in the words of Connect: what stands before it does not reach it now."
+        document = {"type": "about:blank", "title": "Away", "status": status, "detail": detail}
+    kind = Undecided if status == 503 and "command_id" in document else _OF_STATUS.get(status, Refused)
+    return kind(status, document, float(retry_after) if retry_after.isdecimal() else None)
+
+
+def malformed(field: str, why: str, remedy: str) -> Invalid:
+    """The error of what the service would refuse: nothing is sent."""
+    problem = {"type": "about:blank", "title": "Malformed request", "status": 422, "field": field}
+    return Invalid(422, {**problem, "detail": f"{field} {why}. {remedy}.".lstrip()})

@@ -251,7 +251,9 @@ class SiteEdit(Strict):
 class ClientGiven(Strict):
     """A new client (PRODUCT.md section 2)."""
 
-    client_id: Key | None = Field(None, description="Generated from the name when left out", examples=["acme"])
+    client_id: Key | None = Field(
+        None, description="Made by Connect when left out: it says nothing of the client", examples=["acme"]
+    )
     name: Name = Field(examples=["Acme Ltd"])
     type: ClientType
     site: Annotated[str, StringConstraints(max_length=63), LINE] = Field(examples=["thames-house"])

@@ -7,6 +7,7 @@ compares the revision alone.
 
 import hashlib
 import re
+from collections.abc import Sequence
 
 from workflows.domain.errors import InvalidField
 from workflows.wire.views import ClientView
@@ -16,6 +17,7 @@ NEVER = 0
 
 _OURS = re.compile(r'"([0-9]{1,15})(?:-[0-9a-f]{12})?"')
 _TAG = re.compile(r'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")')
+_TAGS = re.compile(rf"\s*{_TAG.pattern}\s*(?:,\s*{_TAG.pattern}\s*)*")
 
 
 def tag_of_revision(view: ClientView) -> str:
@@ -29,21 +31,24 @@ def tag_of(view: ClientView) -> str:
     return f'"{view.revision}-{digest}"'
 
 
-def expected_revision(if_match: str | None) -> int | None:
-    """The revision that a client must have; None: any. Raises InvalidField for what is not one tag.
+def expected_revision(if_match: Sequence[str]) -> int | None:
+    """The revision that a client must have, by the headers of that name; None: any. Raises InvalidField for what is no
+    list of tags, and for one of several revisions: a command is for one.
 
     A weak tag, and one that we never gave out, is that of no client (RFC 9110 section 13.1.1).
     """
-    if if_match is None or if_match.strip() == "*":
+    listed = ", ".join(if_match).strip()
+    if not if_match or listed == "*":
         return None
-    if ours := _OURS.fullmatch(if_match.strip()):
-        return int(ours[1])
-    if _TAG.fullmatch(if_match.strip()):
-        return NEVER
-    why = "If-Match is not one entity tag"
+    tags = [_OURS.fullmatch(tag[0]) for tag in _TAG.finditer(listed)] if _TAGS.fullmatch(listed) else []
+    revisions = {int(ours[1]) for ours in tags if ours} or {NEVER}
+    if tags and len(revisions) == 1:
+        return revisions.pop()
+    why = "If-Match names several revisions" if tags else "If-Match is not an entity tag"
     raise InvalidField(why, 'Give the ETag of an answer about the client, with its quotes, as "7"', field="If-Match")
 
 
-def is_known(tag: str, if_none_match: str | None) -> bool:
+def is_known(tag: str, if_none_match: Sequence[str]) -> bool:
     """Whether the caller has what this tag stands for: If-None-Match lists it, or any (weak comparison)."""
-    return if_none_match is not None and (if_none_match.strip() == "*" or tag in _TAG.findall(if_none_match))
+    listed = ", ".join(if_none_match).strip()
+    return listed == "*" or tag in _TAG.findall(listed)

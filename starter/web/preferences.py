@@ -32,5 +32,5 @@ def seconds_of(preferred: dict[str, str]) -> int:
     value = preferred["wait"].strip()
     if not value:
         return USUAL_WAIT
-    number = re.match(r"[0-9]{1,9}\b", value)
-    return min(int(number[0]), LONGEST_WAIT) if number else 0
+    number = re.match(r"0*([0-9]+)\b", value)
+    return min(int(number[1][:9]), LONGEST_WAIT) if number else 0

@@ -85,7 +85,8 @@ async def test_a_tag_stands_for_all_that_is_shown_and_one_read_serves_the_next_c
 @pytest.mark.parametrize(
     ("header", "status"),
     [("*", 200), ('"1"', 412), ('"1-0123456789ab"', 412), ('W/"1"', 412), ('"of-another-service"', 412)]
-    + [(header, 422) for header in ("1", "", '"1", "2"', '"1', "'1'")],
+    + [('W/"1", "of-another-service"', 412), ('"1","1-0123456789ab"', 412)]
+    + [(header, 422) for header in ("1", "", '"1", "2"', '"1"-"2"', '"1", *', '"1', "'1'")],
 )
 async def test_what_if_match_may_hold(service: Service, header: str, status: int) -> None:
     client_id = (await service.create())["client_id"]
@@ -94,6 +95,24 @@ async def test_what_if_match_may_hold(service: Service, header: str, status: int
     answer = await service.api.post(path, headers={"If-Match": header, "Prefer": "wait=20"})
     assert (answer.status_code, answer.json().get("field")) == (status, None if status == 200 else "If-Match")
     assert (await service.client(client_id))["status"] == ("suspended" if status == 200 else "active")
+
+
+async def test_tags_may_be_a_list_or_several_headers_and_a_command_is_for_one_revision(service: Service) -> None:
+    client_id = (await service.create())["client_id"]
+    await service.post(client_id, "notes", text="so that it has had revision 1")
+    path = f"/clients/{client_id}"
+    await service.known(client_id)
+    now = (await service.api.get(path)).headers["ETag"]
+    several = await service.api.post(f"{path}/suspend", headers=[("If-Match", now), ("If-Match", '"1"')])
+    assert (several.status_code, several.json()["field"]) == (422, "If-Match")
+    assert "several revisions" in several.json()["detail"]
+    assert (await service.client(client_id))["status"] == "active"
+    foreign = [("If-Match", '"of-another-service"'), ("If-Match", f'{now}, W/"1"')]
+    assert (await service.api.post(f"{path}/suspend", headers=foreign)).is_success
+    await service.known(client_id)
+    now = (await service.api.get(path)).headers["ETag"]
+    known = [("If-None-Match", '"of-another-service"'), ("If-None-Match", now)]
+    assert (await service.api.get(path, headers=known)).status_code == 304
 
 
 async def test_a_dry_run_and_a_client_that_has_ended_hold_to_it_too(service: Service) -> None:
@@ -120,6 +139,8 @@ async def test_a_condition_that_would_not_be_looked_at_is_refused(api: httpx2.As
     [
         (["wait"], "wait=30", 200),
         (["wait=20"], "wait=20", 200),
+        (["wait=0000000000020"], "wait=20", 200),
+        ([f"wait={'9' * 5000}"], "wait=60", 200),
         (["respond-async, wait=20"], "respond-async, wait=20", 200),
         (["handling=lenient", "wait=20"], "wait=20", 200),
         (["respond-async"], "respond-async", 202),

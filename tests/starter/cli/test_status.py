@@ -234,6 +234,16 @@ def test_a_service_that_is_away_is_said_with_the_time_after_which_to_ask_again(
     assert (busy.status, busy.err) == (3, "Too many requests. Try again in 2 s.\n")
 
 
+def test_where_a_proxy_has_the_last_word_the_way_to_the_answer_of_a_command_is_said(
+    environment: dict[str, str], contract: ContractServer, tmp_path: Path
+) -> None:
+    for status, why in ((504, "answers 504"), (500, "is not Connect")):
+        contract.verdict = (status, {"error": "no answer from upstream"}, {})
+        [lost] = forks.run([(["client", "suspend", "acme"], Streams())], environment, tmp_path)
+        assert (lost.status, why in lost.err) == (3, True), lost
+        assert "carried out if it arrived. For its answer, give the same command again with --command-id" in lost.err
+
+
 def test_where_no_connect_answers_is_status_3(
     environment: dict[str, str], contract: ContractServer, tmp_path: Path
 ) -> None:

@@ -1,4 +1,5 @@
-"""The example of billing, as it stands in the documents: told by a webhook when what it asked for is proven."""
+"""The example of billing, as it stands in the documents: told by a webhook when what it asked for is proven, and not
+held up by what changes nothing."""
 
 import importlib
 import sys
@@ -42,6 +43,9 @@ async def test_an_unpaid_invoice_suspends_and_a_paid_one_unsuspends_and_a_webhoo
         for command, status in ((billing.unpaid, "suspended"), (billing.paid, "active")):
             event = await command(client_id, "1042")
             assert (event["client_id"], event["settled"]) == (client_id, True)
+            for nothing_changes in ("1043", "1042"):  # another invoice, and the same one again
+                await service.known(client_id)
+                assert await command(client_id, nothing_changes) is None
             client = await service.client(client_id)
             assert (client["status"], client["provisioning"]) == (status, "settled")
     assert (await service.api.get("/webhooks")).json()["items"] == [], "billing has removed its own"
