@@ -5,6 +5,8 @@ no more.
 """
 
 import re
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,11 @@ def used_variables() -> set[str]:
 
 def compose() -> dict[str, Any]:
     """The file with its variables put in; secrets are the word ``filled``."""
+    return deepcopy(_compose())
+
+
+@cache
+def _compose() -> dict[str, Any]:
     values = {name: value or "filled" for name, value in variables().items()}
 
     def value(found: re.Match[str]) -> str:

@@ -8,8 +8,10 @@ import inspect
 import os
 import random
 import socket
+import ssl
 import time
 from collections.abc import Callable, Coroutine
+from functools import cache
 from typing import Any, TypeVar, overload
 
 import httpx2
@@ -77,7 +79,13 @@ async def eventually(
 
 def http_client(**options: Any) -> httpx2.AsyncClient:
     """A caller that a busy machine may keep waiting, and who asks no proxy."""
-    return httpx2.AsyncClient(trust_env=False, timeout=HANGING, **options)
+    return httpx2.AsyncClient(trust_env=False, timeout=HANGING, verify=_trusted(), **options)
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """Whom every browser trusts. Reading their certificates takes as long as a test: it is done once."""
+    return httpx2.create_ssl_context(trust_env=False)
 
 
 PROCESSES = 8  # of pytest-xdist, at most (Makefile)
