@@ -20,7 +20,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Worker
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.at_once import SideBySide
 from activities.background import background
@@ -322,6 +322,7 @@ async def running_service(temporal: Client, settings: Settings) -> AsyncIterator
                 SideBySide(systems, directory, lambda order, carry_out: carry_out(order)).at_once,
             ],
             interceptors=[Guard()],
+            workflow_runner=UnsandboxedWorkflowRunner(),  # as in production; each history is replayed in the sandbox
         )
         workers = together(*of_instances(at_work, systems, TASK_QUEUE), hearing_all_at_once(worker))
         watch, numbering = Watch(dsn, pause=0.1), Numbering(dsn, timedelta(days=90))
