@@ -98,6 +98,7 @@ async def test_an_expired_session_leads_to_the_door_and_back_to_where_one_was(
 
 
 async def test_a_session_that_expires_while_one_types_leads_to_the_door(browsers: Browsers, service: Service) -> None:
+    browsers.expects("status of 401")  # of the live page, if it asks first
     page = await browsers.signed_in("/clients", name=unique("typing"))
     name = await page.locator(".account summary").inner_text()
     await service.clients.directory.database.write(

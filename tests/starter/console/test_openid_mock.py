@@ -80,6 +80,7 @@ async def test_people_sign_in_at_a_real_provider_and_out_again(
         door = await browser.get(out.headers["location"])
         assert f'href="{REAL}/oauth2/end_session?client_id={CLIENT}' in door.text
         assert (await browser.get(page)).status_code == 303
+    await service.still(client["client_id"])
     [note] = (await service.api.get(f"/clients/{client['client_id']}/notes")).json()["items"]
     assert (note["by"], note["text"]) == ("oidc:ann", "By the provider")
 
