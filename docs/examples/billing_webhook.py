@@ -18,7 +18,7 @@ from typing import Any
 from connect_client import Connect, is_finished
 from standardwebhooks import Webhook, WebhookVerificationError
 
-KINDS = ["effective", "proven", "failed"]
+KINDS = ["requested", "effective", "proven", "failed"]
 
 
 @dataclass
@@ -35,8 +35,8 @@ class Receiver:
         self.news.set()
 
     async def proof_of(self, answer: Mapping[str, Any]) -> dict[str, Any] | None:
-        """The event that says that all that was decided is proven; None where it was when the answer came, as after a
-        second unpaid invoice, which changes nothing, or a command that was sent again."""
+        """The event that says that all that was decided is proven; None where it was when the answer came, as it may
+        be after a second unpaid invoice, which changes nothing, or a command that was sent again."""
         while not is_finished(answer):
             for event in self.told.values():
                 if event["revision"] >= answer["revision"] and event["settled"]:

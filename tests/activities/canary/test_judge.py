@@ -14,7 +14,7 @@ from starter.web.problems import problem_of
 NOBODY = Refusal(0, "", "GET /healthz was not answered within 4.5 s")
 PHONE = Look("telephony", "main", should_be_on=False, settled=True, result=ProbeResult.TURNED_AWAY)
 ROUTER = Look("internet", "york", should_be_on=False, settled=True, result=ProbeResult.TURNED_AWAY)
-ON = {"wanted": True, "result": ProbeResult.LET_IN}
+ON = {"should_be_on": True, "result": ProbeResult.LET_IN}
 
 
 def stage_of(facts: Facts) -> tuple[str, str]:

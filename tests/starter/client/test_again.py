@@ -104,6 +104,7 @@ async def test_what_no_repeating_mends_is_not_sent_again(status: int, judged: bo
 
 async def test_a_service_that_has_no_place_to_wait_is_not_asked_without_pause() -> None:
     async def at_once(_: httpx2.Request) -> httpx2.Response:
+        assert len(wire.sent) < 99, "without end"
         return httpx2.Response(202, json=GOING_ON)
 
     time, wire = Time(), Wire(at_once)
@@ -117,6 +118,7 @@ async def test_events_that_nobody_waits_for_are_not_asked_for_without_pause() ->
     time = Time()
 
     async def at_once(_: httpx2.Request) -> httpx2.Response:
+        assert len(wire.sent) < 99, "without end"
         return httpx2.Response(200, json=EVENT if time.now > 30 else NO_EVENT)
 
     wire = Wire(at_once)
