@@ -30,7 +30,7 @@ os.environ["TEMPORAL_DEBUG"] = "1"  # or the SDK takes a workflow for deadlocked
 structlog.configure(  # or a traceback shows what its variables hold, and all the world that hangs on them: for minutes
     processors=[
         *structlog.get_config()["processors"][:-1],
-        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+        structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
     ]
 )
 if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM:  # servers start ten times as fast there as on a busy disk

@@ -220,8 +220,8 @@ async def test_nobody_has_the_id_of_an_erased_client(service: Service, erasing: 
     await service.post(client_id, "decommission")
     await asyncio.wait_for(service.temporal.get_workflow_handle(f"client-{client_id}").result(), HANGING)
 
-    async def erased() -> None:
-        assert (await erasing.post(f"/clients/{client_id}/erase")).status_code == 200
+    async def erased() -> bool:
+        return (await erasing.post(f"/clients/{client_id}/erase")).status_code == 200
 
     await eventually(erased)
     named = await erasing.post("/clients", json={"name": "Okapi", "client_id": client_id, **new})

@@ -80,7 +80,7 @@ async def operators(
     settings = {
         "telephony_dsn": shell.settings["CONNECT_TELEPHONY_DSN"],
         "nas": gear % (systems.secret, port),
-        "disconnect_seconds": 2,
+        "disconnect_seconds": 0.7,
     }
     async with (
         town(systems, folder, kind, **settings, sip_country="GB", probe_lines=False) as it,

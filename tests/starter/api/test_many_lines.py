@@ -114,7 +114,7 @@ async def test_the_console_says_it_and_keeps_what_was_typed(ann: Somebody, servi
     typed = form | {f"number-{n}": number for n, number in enumerate(numbers(MOST + 1), start=1)}
     page = await ann.sent(at(client, "/services"), typed, 422)
     assert f"There are more than {MOST} lines. {REMEDY}." in page.html
-    sent_again = dict(parse_qsl(page.forms[at(client, "/services")]["carried"]))
+    sent_again = dict(parse_qsl(page.forms[at(client, "/services")]["packed"]))
     assert sent_again[f"number-{MOST + 1}"] == numbers(MOST + 1)[-1]
 
     record, _ = await ann.open("/clients/new")
