@@ -59,7 +59,7 @@ async def test_each_role_gets_as_far_as_the_table_says_on_every_route(
             method, path = route.split(" ", 1)
             path = path.replace("{verb}", "assign").replace("{action}", "skip")
             path = re.sub(r"\{[^}]*\}", "some", path)
-            form = b"client=some" if method == "POST" and not path.startswith("/api/") else None
+            form = b"client=some" if method == "POST" and not path.startswith(("/api/", "/codec/")) else None
             answer = await api.request(method, path, headers={"Accept": "*/*"}, content=form)
             if caller.may(permission):
                 assert answer.status_code not in (401, 403), (route, answer.text)
