@@ -26,7 +26,7 @@ told = asyncio.Event()
 
 
 @activity.defn
-async def tell(number: int) -> None:
+async def deliver(number: int) -> None:
     told.set()
 
 
@@ -36,7 +36,7 @@ class OneEvent:
 
     @workflow.run
     async def run(self, number: int) -> None:
-        await workflow.execute_activity(tell, number, start_to_close_timeout=LIMIT)
+        await workflow.execute_activity(deliver, number, start_to_close_timeout=LIMIT)
 
 
 @workflow.defn
@@ -53,7 +53,7 @@ class OneWebhook:
             number = self._waiting.pop(0)
             if number < 0:
                 return
-            await workflow.execute_activity(tell, number, start_to_close_timeout=LIMIT)
+            await workflow.execute_activity(deliver, number, start_to_close_timeout=LIMIT)
 
     @workflow.signal
     def happened(self, number: int) -> None:
@@ -67,7 +67,9 @@ Length = Callable[[Client, int], Awaitable[int]]
 
 async def by_activity(client: Client, number: int) -> None:
     told.clear()
-    await client.start_activity(tell, number, id=f"activity-{number}", task_queue=QUEUE, start_to_close_timeout=LIMIT)
+    await client.start_activity(
+        deliver, number, id=f"activity-{number}", task_queue=QUEUE, start_to_close_timeout=LIMIT
+    )
     await told.wait()
 
 
@@ -127,7 +129,7 @@ async def run(folder: Path) -> None:
         worker = Worker(
             client,
             task_queue=QUEUE,
-            activities=[tell],
+            activities=[deliver],
             workflows=[OneEvent, OneWebhook],
             workflow_runner=UnsandboxedWorkflowRunner(),
         )

@@ -113,12 +113,12 @@ class Building:
             await eventually(another)
 
     async def credentials(self, client_id: str) -> dict[str, Any]:
-        async def shown() -> httpx2.Response:
+        async def answered() -> httpx2.Response:
             answer = await self.api.get(f"/clients/{client_id}/credentials")
             assert answer.status_code == 200, answer.text
             return answer
 
-        answer = await eventually(shown)
+        answer = await eventually(answered)
         assert answer.headers["Cache-Control"] == "no-store"
         credentials: dict[str, Any] = answer.json()
         return credentials

@@ -31,12 +31,12 @@ FOR_AN_HOUR = Patience(first=HOUR)
 MATTERS = "SELECT client_id, matter, kind, text FROM matters ORDER BY matter"
 
 
-async def shown(worker: DeliveringWorker, webhook_id: str) -> WebhookView:
+async def view_of(worker: DeliveringWorker, webhook_id: str) -> WebhookView:
     return (await worker.webhooks.one(webhook_id)).view
 
 
 async def failing(worker: DeliveringWorker, webhook_id: str) -> bool:
-    return (await shown(worker, webhook_id)).failing_since is not None
+    return (await view_of(worker, webhook_id)).failing_since is not None
 
 
 def choke(receiver: Receiver, client_id: str) -> dict[str, bool]:
@@ -95,7 +95,7 @@ async def test_temporal_keeps_a_pause_of_an_hour_and_whoever_mends_the_webhook_d
         receiver.answer = lambda number: 200
         await done(worker, webhook_id, receiver.url)
         await worker.nothing_waits()
-        assert (await shown(worker, webhook_id)).failing_since is None
+        assert (await view_of(worker, webhook_id)).failing_since is None
     assert receiver.seqs == [1, 2, 3]
 
 
@@ -112,7 +112,7 @@ async def test_a_client_that_is_refused_for_long_is_given_up_alone_until_the_web
         await world.execute("directory", long_ago)
 
         async def given_up() -> WebhookView:
-            view = await shown(worker, webhook_id)
+            view = await view_of(worker, webhook_id)
             assert view.given_up == ["acme"]
             return view
 
@@ -129,7 +129,7 @@ async def test_a_client_that_is_refused_for_long_is_given_up_alone_until_the_web
         choking["on"] = False
         await worker.webhooks.edit(webhook_id, WebhookEdit(enabled=True))
         await worker.nothing_waits()
-        assert (await shown(worker, webhook_id)).given_up == []
+        assert (await view_of(worker, webhook_id)).given_up == []
         assert await world.rows("directory", MATTERS) == []
     assert by_client(receiver) == {"acme": [1, 3], "bolt": [2, 4]}
 
