@@ -70,7 +70,8 @@ class Phone(asyncio.DatagramProtocol):
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
         self._transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=(self.address, 0))
-        self._via = f"{self.address}:{self._transport.get_extra_info('sockname')[1]}"
+        self.port = self._transport.get_extra_info("sockname")[1]
+        self._via = f"{self.address}:{self.port}"
         self.contact = f"<sip:{self.username}@{self._via}>"
         return self
 

@@ -16,24 +16,27 @@ from activities.telephony.kamailio_rpc import Servers
 from starter.local.children import signal_family
 from starter.local.databases import DEPLOY
 from starter.local.databases import prepare as prepare_databases
+from starter.local.ports import HOST
 from starter.local.postgres import EmbeddedPostgres
 from starter.local.systems import Kamailio
 from tests.support.databases import fetch, run_scripts
 from tests.support.service import number
 from tests.support.waiting import HANGING, eventually, free_udp_port
-from tests.systems.phone import NO_SUCH_CALL, Call, wait_ended
+from tests.systems.phone import NO_SUCH_CALL, Call, Phone, wait_ended
 from tests.systems.service import DOMAIN, Building, Systems, for_preparation, running_service
 
-REFUSED, UNKNOWN, AWAY = 403, 404, 480
+TAKEN, REFUSED, UNKNOWN, AWAY, TRY_AGAIN = 200, 403, 404, 480, 503
 STOCK = Path("/usr/share/kamailio/postgres")
 MODULES = ("standard", "auth_db", "usrloc", "dialog", "acc", "permissions", "alias_db", "uri_db")
 
 
 @contextmanager
-def another_kamailio(systems: Systems, folder: Path, **kind: Any) -> Iterator[Systems]:
-    """The same systems, but for a Kamailio of this test alone: with it one may do as one likes."""
+def another_kamailio(systems: Systems, folder: Path, *, gateway: int = 0, **kind: Any) -> Iterator[Systems]:
+    """The same systems, but for a Kamailio of this test alone: with it one may do as one likes. ``gateway``: the port
+    from which the outside world calls."""
     here, secret = (folder / "kamailio", folder / "kamailio.log"), systems.rpc_secret
     kamailio = Kamailio(systems.server, free_udp_port(), DOMAIN, secret, *here, **kind)
+    kamailio.env = {**kamailio.env, "SIP_GATEWAY_PORT": str(gateway)}
     kamailio.start()
     try:
         yield replace(systems, kamailio=kamailio)
@@ -121,6 +124,33 @@ async def test_a_server_that_does_not_answer_leaves_lines_not_proven_until_it_do
                 signal_family(kamailio.pid, signal.SIGCONT)
             await eventually(lambda: state_of(building, acme), equal="settled")
             assert await phone.register() == REFUSED
+
+
+async def test_a_call_from_outside_is_to_be_tried_again_while_nobody_can_read_whose_number_it_is(
+    systems: Systems, tmp_path: Path
+) -> None:
+    async with Phone("outside", "", DOMAIN, ("", 0)) as outside:
+        with another_kamailio(systems, tmp_path, gateway=outside.port) as ours:
+            outside.proxy = (HOST, ours.kamailio.port)
+            async with running_service(ours, probe_lines=False) as building:
+                acme = await tenant(building)
+                async with building.phones(acme) as [phone]:
+                    assert await outside.call(phone.username) == TAKEN
+                    assert await outside.call("442079999999") == UNKNOWN
+                    async with unreadable(systems, "subscriber"):
+                        assert await outside.call(phone.username) == TRY_AGAIN
+                    assert await outside.call(phone.username) == TAKEN
+
+
+@asynccontextmanager
+async def unreadable(systems: Systems, table: str) -> AsyncIterator[None]:
+    """Kamailio may not read the table."""
+    dsn = systems.server.dsn("kamailio")
+    await fetch(dsn, f"ALTER TABLE {table} RENAME TO {table}_elsewhere")
+    try:
+        yield
+    finally:
+        await fetch(dsn, f"ALTER TABLE {table}_elsewhere RENAME TO {table}")
 
 
 async def confirmed(building: Building, call: Call) -> bool:
