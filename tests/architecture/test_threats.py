@@ -156,8 +156,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     # a viewer's token
     "Reads clients, sites": (f"{ROLES}::test_each_role_gets_as_far_as_the_table_says_on_every_route",),
     "With a token of some": (
-        f"{SITES}::test_no_list_page_file_or_search_says_anything_of_another_site",
-        f"{SITES}::test_no_command_reaches_anothers_client",
+        f"{SITES}::test_what_there_is_at_another_site_changes_no_answer",
         f"{SITES}::test_a_stream_tells_of_its_own_sites_alone",
         "tests/starter/test_same_work.py::test_what_is_hidden_takes_the_same_work_as_what_is_not_there",
     ),

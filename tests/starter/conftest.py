@@ -7,8 +7,10 @@ from pathlib import Path
 import httpx2
 import pytest
 import pytest_asyncio
+from fastapi import FastAPI
 
 from activities.instances import ServiceKind
+from starter.app import create_app
 from starter.contract.catalogue import ONLY_BUILT_IN, Catalogue
 from tests.support.service import (
     TOKEN,
@@ -47,3 +49,10 @@ def terminal(service: Service, tmp_path: Path) -> Terminal:
 def api(service: Service) -> httpx2.AsyncClient:
     """A caller with the token, at /api/v1."""
     return service.api
+
+
+@pytest.fixture(scope="session")
+def app(service: Service) -> FastAPI:
+    """The app that the service serves, for callers in the task of their test: cheaper, and what each asks for is told
+    apart."""
+    return create_app(service.clients, TOKEN)

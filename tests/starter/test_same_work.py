@@ -5,18 +5,34 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from contextvars import ContextVar
-from difflib import ndiff
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, Self
 
 import asyncpg
 import httpx2
 import pytest
 import pytest_asyncio
+from fastapi import FastAPI
 from temporalio.service import ServiceClient
 
-from starter.app import create_app
+from starter.console.calendar_feed import feed_path
+from starter.contract.callers import Role
+from starter.web.dependencies import API
 from starter.web.roles import TABLE
-from tests.starter.test_sites_of_callers import Tenant, address, body_of, tenant_of
+from tests.starter.test_sites_of_callers import (
+    ASSISTANT,
+    CALENDAR,
+    LIMITED,
+    STREAM,
+    Tenant,
+    address,
+    calls_of_tools,
+    difference,
+    form_about,
+    taken_by,
+    tenant_of,
+    text_of,
+)
 from tests.support.service import TOKEN, Service, unique
 
 QUERIES_OF_REQUEST: ContextVar[list[str] | None] = ContextVar("asked", default=None)
@@ -26,8 +42,6 @@ WHO_CALLS = " tokens "
 """Whose token it is is looked up every few seconds, and its use noted, whatever is asked for."""
 
 QUERIES = ("execute", "executemany", "fetch", "fetchrow", "fetchval")
-EVER_NEW = re.compile(r'name="command_id" value="\w+"|\d+( seconds?| minutes?| hours?)?')
-"""What is another in each answer: keys of forms, and the time."""
 NEEDED: dict[str, dict[str, Any]] = {
     "POST /api/v1/sites": {"name": "Another", "timezone": "Europe/London"},
     "PATCH /api/v1/sites/{site_id}": {"name": "Another"},
@@ -38,11 +52,10 @@ NEEDED: dict[str, dict[str, Any]] = {
     "POST /api/v1/clients/{client_id}/matters/{matter:path}/assign": {"assigned_to": "me"},
     "POST /api/v1/clients/{client_id}/matters/{matter:path}/snooze": {"snoozed_until": "2199-01-01"},
     "POST /api/v1/matters/{matter:path}/assign": {"assigned_to": "me"},
-    "POST /api/v1/mcp": {"jsonrpc": "2.0", "id": 1, "method": "tools/list"},
 }
 """What the API takes of a body. The console's forms are sent all fields that any of them has."""
 
-ELSEWHERE = {"POST /sign-out", "POST /theme", "GET /live"}
+ELSEWHERE = {"POST /sign-out", "POST /theme", STREAM}
 """About no client and no site; and a stream, which test_sites_of_callers.py hears."""
 
 
@@ -72,86 +85,113 @@ async def pair(service: Service) -> AsyncIterator[tuple[Tenant, Tenant]]:
         yield await tenant_of(service, stack), await tenant_of(service, stack)
 
 
-async def send(
-    caller: httpx2.AsyncClient, service: Service, route: str, client_id: str, site: str, query: dict[str, str]
-) -> tuple[httpx2.Response, list[str]]:
-    """The answer to a request about this client and this site, and what was asked for it."""
-    method, path = route.split(" ", 1)
-    target = address(service, path, client_id, site).replace("{system}", "telephony").replace("{action}", "skip")
-    target = target.replace("{matter:path}", "end_date_passed").replace("{verb}", "assign")
-    target = target.replace("{token_id}", "abcdefghij")
-    body: dict[str, Any] = {}
-    if path.startswith("/api") and method in ("POST", "PATCH"):
-        body = {"json": new_client(site) if route == "POST /api/v1/clients" else NEEDED.get(route, {})}
-    elif method == "POST":
-        about = dict.fromkeys(("client", "clients", "shown", "like", "from"), client_id)
-        words = dict.fromkeys(("text", "add", "reason", "note", "name", "matter", "assigned_to"), "x")
-        body = {"data": words | about | {"site": site, "action": "suspend", "type": "virtual", "next": "/clients"}}
-    queries: list[str] = []
-    began = QUERIES_OF_REQUEST.set(queries)
-    caller.cookies.clear()  # or pages lead to the site that was chosen last
-    try:
-        answer = await caller.request(method, target, params=query, **body)
-    finally:
-        QUERIES_OF_REQUEST.reset(began)
-    return answer, queries
+@dataclass(frozen=True)
+class Names:
+    """What a request may name of a client and its site."""
+
+    client: str
+    site: str
+    number: str
+    tag: str
+    crm: str
+
+    @classmethod
+    def of(cls, client: dict[str, Any]) -> Self:
+        [line] = client["lines"]
+        return cls(
+            *(client["client_id"], client["site"], line["number"].lstrip("+")),
+            *(client["tags"][0], client["external_ids"]["crm"]),
+        )
+
+    def of_nobody(self) -> "Names":
+        """Names of the same form that are nobody's."""
+        return Names(**{name: re.sub("[0-9]", "7", re.sub("[a-z]", "n", it)) for name, it in asdict(self).items()})
+
+    def taken_out(self, text: str) -> str:
+        for name in asdict(self).values():
+            text = text.replace(name, "")
+        return text
 
 
-def new_client(site: str) -> dict[str, Any]:
-    return {"name": "New", "type": "virtual", "site": site, "lines": []}
-
-
-ABOUT: tuple[dict[str, str], ...] = (
-    {},
+LISTS = (
     {"site": "{site}"},
     {"q": "{client}"},
-    {"client": "{client}"},
-    {"from": "{client}"},
+    {"q": "{number}"},
+    {"client": "{client}", "from": "{client}", "tag": "{tag}", "external_id": "crm:{crm}"},
 )
 """How a list is asked for what is of one client or site."""
 
 
-def difference(answers: list[tuple[int, str, list[str]]]) -> Iterator[str]:
-    """The lines that one of two answers has alone, of its text and of what was asked for it."""
-    one, other = ([f"{status}", *text.splitlines(), *queries] for status, text, queries in answers)
-    return (line[:300] for line in ndiff(one, other) if line[:2] in ("+ ", "- "))
+def requests(service: Service, app: FastAPI, route: str, names: Names, token_id: str) -> Iterator[dict[str, Any]]:
+    """What is sent to a route about this client and this site."""
+    method, path = route.split(" ", 1)
+    about: dict[str, Any] = {"method": method, "url": address(service, path, names.client, names.site)}
+    if route == CALENDAR:
+        yield about | {"url": service.url + feed_path(TOKEN, names.site, token_id)}
+    elif route == ASSISTANT:
+        for _, call in calls_of_tools(app, names.client, names.site):
+            yield about | call
+    elif method == "GET":
+        for query in LISTS if "{" not in route else ({},):
+            params = {name: value.format(**asdict(names)) for name, value in query.items()}
+            yield about | {"params": taken_by(app, path, params)}
+    elif not path.startswith(API):
+        yield about | {"data": form_about(names.client, names.site)}
+    elif method == "DELETE":
+        yield about
+    else:
+        new = {"name": "New", "type": "virtual", "site": names.site, "lines": []}
+        yield about | {"json": new if route == "POST /api/v1/clients" else NEEDED.get(route, {})}
 
 
 @pytest.mark.usefixtures("noting")
-@pytest.mark.parametrize("role", ["viewer", "operator"])
+@pytest.mark.parametrize("role", LIMITED)
 async def test_what_is_hidden_takes_the_same_work_as_what_is_not_there(
-    service: Service, pair: tuple[Tenant, Tenant], role: str
+    service: Service, app: FastAPI, pair: tuple[Tenant, Tenant], role: Role
 ) -> None:
     mine, other = pair
-    hidden, nothing = (
-        (other.client["client_id"], other.site),
-        ("n" * len(other.client["client_id"]), "z" * len(other.site)),
-    )
-    headers, compared = {"Authorization": mine.api[role].headers["Authorization"]}, 0
-    transport = httpx2.ASGITransport(
-        app=create_app(service.clients, TOKEN)
-    )  # in this task: its questions are told apart
-    async with httpx2.AsyncClient(transport=transport, base_url=service.url, headers=headers) as caller:
-        for route in (it for it in TABLE if it not in ELSEWHERE):
-            caller.headers["Accept"] = "*/*" if "/api/" in route else "text/html"
-            for query in ABOUT if route.startswith("GET") and "{" not in route else ABOUT[:1]:
-                answers = []
-                for client_id, site in (hidden, nothing):
-                    named = {name: value.format(client=client_id, site=site) for name, value in query.items()}
-                    answer, queries = await send(caller, service, route, client_id, site, named)
-                    text = body_of(answer).replace(client_id, "").replace(site, "")
-                    answers.append(
-                        (answer.status_code, EVER_NEW.sub("", text), sorted(queries))
-                    )  # some are asked side by side
-                    compared += len(queries)
-                assert answers[0] == answers[1], (route, query, *difference(answers))
-    assert compared > 100, "what is asked is noted"
+    hidden = Names.of(other.client)
+    token, work, wrong = mine.tokens[role], 0, []
+    history = await service.history(hidden.client)
+    async with httpx2.AsyncClient(
+        transport=httpx2.ASGITransport(app=app),
+        base_url=service.url,
+        headers={"Authorization": f"Bearer {token['token']}"},
+    ) as caller:
+
+        async def answer_to(request: dict[str, Any], names: Names) -> tuple[int, str, list[str]]:
+            queries: list[str] = []
+            began = QUERIES_OF_REQUEST.set(queries)
+            caller.cookies.clear()  # or pages lead to the site that was chosen last
+            try:
+                answer = await caller.request(**request)
+            finally:
+                QUERIES_OF_REQUEST.reset(began)
+            return answer.status_code, names.taken_out(text_of(answer)), sorted(queries)  # some are side by side
+
+        for route in {*TABLE, CALENDAR} - ELSEWHERE:
+            caller.headers["Accept"] = "*/*" if API in route else "text/html"
+            both = (hidden, nobody := hidden.of_nobody())
+            for request, other_request in zip(
+                *(requests(service, app, route, names, token["token_id"]) for names in both), strict=True
+            ):
+                one = await answer_to(request, hidden)
+                another = await answer_to(other_request, nobody)
+                work += len(one[2])
+                if one != another:
+                    texts = ("\n".join((f"{status}", text, *queries)) for status, text, queries in (one, another))
+                    wrong.append((route, request, *difference(*texts)))
+                if "{client_id}" in route:
+                    assert one[0] in (403, 404), (route, one)
+    assert not wrong, wrong
+    assert work > 100, "what is asked is noted"
+    assert await service.history(hidden.client) == history
 
 
 @pytest.mark.usefixtures("noting")
-async def test_a_service_is_asked_about_no_more_than_an_operator(service: Service) -> None:
+async def test_a_service_is_asked_about_no_more_than_an_operator(service: Service, app: FastAPI) -> None:
     """The plans of others are looked at only by what could cancel or replace one."""
-    transport, work = httpx2.ASGITransport(app=create_app(service.clients, TOKEN)), []
+    transport, work = httpx2.ASGITransport(app=app), []
     for role in ("operator", "service"):
         client_id = (await service.create())["client_id"]
         token = (await service.api.post("/tokens", json={"name": unique(role), "role": role})).json()["token"]
