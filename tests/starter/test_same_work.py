@@ -168,11 +168,8 @@ async def test_what_is_hidden_takes_the_same_work_as_what_is_not_there(
                 answer = await caller.request(**request)
             finally:
                 QUERIES_OF_REQUEST.reset(began)
-            return (
-                answer.status_code,
-                names.taken_out(text_of(answer), request),
-                sorted(queries),
-            )  # some are side by side
+            text = names.taken_out(text_of(answer), request)
+            return answer.status_code, text, sorted(queries)  # some are asked side by side
 
         for route in sorted({*TABLE, CALENDAR} - ELSEWHERE):
             caller.headers["Accept"] = "*/*" if API in route else "text/html"
