@@ -28,6 +28,7 @@ from activities.database import Databases, open_databases
 from activities.directory.evidence import Evidences
 from activities.directory.migrations import NotMigrated, check_migrated
 from activities.directory.numbering import Numbering
+from activities.directory.old_keys import OldKeys
 from activities.directory.publish import PostgresDirectory
 from activities.errors import tls_remedy
 from activities.keys.client_keys import KeysAway, KeysMissing
@@ -250,17 +251,17 @@ async def run(settings: Settings) -> None:
 
 @asynccontextmanager
 async def watching(client: Client, databases: Databases, settings: Settings, pacing: Pacing) -> AsyncIterator[None]:
-    """Number events and have webhooks told of them, tell how the systems are found, wake the clients that waited for
-    one that is back, find those that cannot run, and make the rounds of the canaries. Raises ValueError when a setting
-    that canaries need is missing."""
+    """Number events and have webhooks told of them, forget old keys, tell how the systems are found, wake the clients
+    that waited for one that is back, find those that cannot run, and make the rounds of the canaries. Raises ValueError
+    when a setting that canaries need is missing."""
     states = SystemStates(pacing, databases.directory)
     dsn, rate = settings.directory_dsn.get_secret_value(), settings.breaker_drain_per_second
     drain, watch = Drain(client, dsn, pacing, rate), WorkflowWatch(Executions(client), dsn)
     canaries = Canaries.of(settings, databases, client)
     keep = timedelta(days=settings.events_days)
-    numbering, webhooks = Numbering(dsn, keep), Dispatch(client, dsn, keep)
+    events = Numbering(dsn, keep), Dispatch(client, dsn, keep), OldKeys(dsn, keep)
     try:
-        async with background(states.run, drain.run, watch.run, canaries.run, numbering.run, webhooks.run):
+        async with background(*(it.run for it in (states, drain, watch, canaries, *events))):
             yield
     finally:
         await states.forget()

@@ -190,7 +190,9 @@ class Settings(CallerSettings, OpenIdSettings, WebhookSettings):
     )
 
     events_days: float = Field(
-        90.0, gt=0, description="So long are events kept for those who read them later; the history is kept for good"
+        90.0,
+        gt=0,
+        description="So long are events kept, and keys of requests that are no client's; the history for good",
     )
 
     canaries: str = Field(
