@@ -26,10 +26,10 @@ from activities.calendar import ZoneRules
 from activities.canary.canary import Canaries
 from activities.database import Databases, open_databases
 from activities.directory.evidence import Evidences
-from activities.directory.migrations import NotMigrated, check_migrated
 from activities.directory.numbering import Numbering
 from activities.directory.old_keys import OldKeys
 from activities.directory.publish import PostgresDirectory
+from activities.directory.version import NotMigrated, check_migrated
 from activities.errors import tls_remedy
 from activities.keys.client_keys import KeysAway, KeysMissing
 from activities.keys.codec import making_no_keys

@@ -42,8 +42,9 @@ from starter.directory.console import ConsoleReads
 from starter.directory.tokens import Tokens
 from starter.erasing import Eraser
 from starter.web.access import AccessLog
-from starter.web.admission import Admission, AdmissionLimits, Gate
+from starter.web.admission import Admission, AdmissionLimits
 from starter.web.callers import Callers
+from starter.web.gate import Gate
 from starter.web.guesses import Guesses, GuessLimit
 from starter.web.names import Names
 from starter.web.openid import OpenId

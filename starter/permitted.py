@@ -6,15 +6,16 @@ query, before anything is asked of a workflow.
 
 from typing import TypeVar
 
-from starter.clients import ClientService, check_id
+from starter.clients import ClientService, check_id, refusal_in
 from starter.contract.bodies import ClientGiven
 from starter.contract.callers import OF_KINDS, Caller, Permission, Role, roles_of
 from starter.directory.answers import Key
 from starter.errors import NoSuchClient, NotAllowed, id_taken
+from workflows.domain.errors import PlanOfAnother
 from workflows.domain.lifecycle import Kind
-from workflows.wire.messages import AnyMessage, CancelPlanned, Suspend, Unsuspend
+from workflows.wire.messages import AnyMessage
 from workflows.wire.previews import PreviewView
-from workflows.wire.views import ClientView, CommandAnswer, PlannedView
+from workflows.wire.views import ClientView, CommandAnswer
 
 View = TypeVar("View", bound=ClientView)
 
@@ -53,17 +54,17 @@ class CallerService(ClientService):
 
     async def command(self, client_id: str, message: AnyMessage, *, fresh: bool = False) -> CommandAnswer:
         message = await self._in_own_name(client_id, message)
-        if self.caller.role is Role.SERVICE and plan_meant(message):
-            key = Key.of(client_id, message)
-            if fresh or await self._earlier_answer(key) is None:
-                await self._check_plans(client_id, message)
-        return await super().command(client_id, message, fresh=fresh)
+        try:
+            return await super().command(client_id, message, fresh=fresh)
+        except PlanOfAnother as refusal:
+            raise self._not_its_own(refusal.why) from refusal
 
     async def preview(self, client_id: str, message: AnyMessage) -> PreviewView:
         message = await self._in_own_name(client_id, message)
-        if self.caller.role is Role.SERVICE:
-            await self._check_plans(client_id, message)
-        return await super().preview(client_id, message)
+        preview = await super().preview(client_id, message)
+        if isinstance(refusal := refusal_in(preview), PlanOfAnother):
+            raise self._not_its_own(refusal.why)
+        return preview
 
     async def client(self, client_id: str) -> ClientView:
         await self.check_visible(client_id)
@@ -78,32 +79,22 @@ class CallerService(ClientService):
     # -- inside -----------------------------------------------------------------------------------------------------
 
     async def _in_own_name(self, client_id: str, message: AnyMessage) -> AnyMessage:
-        """The message, in the name of a source of the caller's where it names none. Raises NotAllowed, NoSuchClient."""
+        """The message, in the name of a source of the caller's where it names none. A service's says whose
+        plans are its own: by that the client's workflow decides. Raises NotAllowed, NoSuchClient."""
         check_may(self.caller, OF_KINDS[message.kind])
-        if self.caller.role is Role.SERVICE and "source" not in message.model_fields_set:
-            message = message.model_copy(update={"source": self.caller.sources[0]})
+        if self.caller.role is Role.SERVICE:
+            source = message.source if "source" in message.model_fields_set else self.caller.sources[0]
+            message = message.model_copy(update={"source": source, "own_sources": [*self.caller.sources]})
         if not self.caller.owns(message.source):
-            raise self._not_its_own(f"source {message.source} is not one of its own")
+            raise self._not_its_own(f"Source {message.source} is not one of its own")
         await self.check_visible(client_id)
         return message
-
-    async def _check_plans(self, client_id: str, message: AnyMessage) -> None:
-        """Raises NotAllowed when a service would cancel, or replace, a plan that is not its own."""
-        if not (plan_name := plan_meant(message)):
-            return
-        for plan in (await self.client(client_id)).planned:
-            if plan_name in (plan.change_id, plan.kind) and not self._owns(plan):
-                raise self._not_its_own(f"what is planned, to {Kind(plan.kind).spoken}, is not its own")
-
-    def _owns(self, plan: PlannedView) -> bool:
-        source = plan.details.get("source")  # only suspending and unsuspending have one
-        return source is not None and self.caller.owns(source)
 
     def _not_its_own(self, why: str) -> NotAllowed:
         own = ", ".join(self.caller.sources)
         return NotAllowed(
-            f"Nothing was done: {self.caller.name} has the role service, and {why}. It places, lifts and cancels what "
-            f"is of {own}; anything else takes the role {roles_of(Permission.COMMAND)}."
+            f"Nothing was done: {self.caller.name} has the role service. {why}. It places, lifts and cancels what is "
+            f"of {own}; anything else takes the role {roles_of(Permission.COMMAND)}."
         )
 
     def _present(self, view: View, message: AnyMessage | None = None) -> View:
@@ -116,13 +107,3 @@ class CallerService(ClientService):
             for action in view.actions
         ]
         return view.model_copy(update={"actions": actions})
-
-
-def plan_meant(message: AnyMessage) -> str:
-    """The kind, or the change_id, of the plan that a service's command would cancel or replace; empty: none."""
-    match message:
-        case CancelPlanned():
-            return message.change
-        case Suspend() | Unsuspend() if message.last_day or message.at:
-            return message.kind
-    return ""

@@ -54,6 +54,8 @@ def interpret(name: str, argument: object, grammar: int) -> SignalMessage:
         raise Malformed("A signal has no expected_revision", "Send the update: it hears whether the client had it")
     if "request_id" in message.model_fields_set:  # which no request of HTTP brings
         raise Malformed("A signal has no request_id", "Leave it out")
+    if "own_sources" in message.model_fields_set:  # which the API says of its caller
+        raise Malformed("A signal has no own_sources", "Leave it out")
     return message
 
 

@@ -1,29 +1,20 @@
 """Connect's own database, brought to the newest schema: forward only, one numbered SQL file a step."""
 
 from collections.abc import Awaitable, Callable
-from functools import cache
 from pathlib import Path
 
 import asyncpg
 import sqlalchemy
 from alembic import command, op
 from alembic.config import Config
-from alembic.script import ScriptDirectory
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from activities.database import Database
+from activities.directory.version import SCHEMA
 
-SCHEMA = Path(__file__).with_name("schema")
 KEYS = Path(__file__).with_name("client_keys.sql")
 
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('connect migrate', 0))"
-
-_VERSION = "SELECT version_num FROM alembic_version"
-
-
-class NotMigrated(RuntimeError):
-    """Connect's own database does not have the schema that this program needs. The message says what to do."""
 
 
 async def migrate(dsn: str, version: str = "head") -> None:
@@ -49,21 +40,6 @@ async def migrate_keys(dsn: str) -> None:
         await connection.close()
 
 
-async def is_migrated(database: Database) -> bool:
-    """Whether the database has the schema this program needs, or a later one. Raises the driver's errors."""
-    try:
-        rows = await database.read(_VERSION)
-    except asyncpg.UndefinedTableError:
-        return False
-    return any(row["version_num"] >= newest() for row in rows)
-
-
-async def check_migrated(database: Database) -> None:
-    """Raises NotMigrated unless the database has the schema this program needs."""
-    if not await is_migrated(database):
-        raise NotMigrated(f"The {database} does not have schema {newest()}: run `connect migrate`")
-
-
 def execute_beside(step: str) -> None:
     """Execute the SQL file beside a step's Python file, as it stands."""
     statements = Path(step).with_suffix(".sql").read_text(encoding="utf-8")
@@ -75,14 +51,6 @@ def on_connection(work: Callable[[asyncpg.Connection], Awaitable[object]]) -> No
     adapter = op.get_bind().connection.dbapi_connection
     assert adapter is not None
     adapter.run_async(work)
-
-
-@cache
-def newest() -> str:
-    """The schema version that this program needs."""
-    head = ScriptDirectory.from_config(_config()).get_current_head()
-    assert head is not None
-    return head
 
 
 def _config() -> Config:

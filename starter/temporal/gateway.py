@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, TypeAlias, TypeVar
 from uuid import uuid4
+from weakref import WeakValueDictionary
 
 from pydantic import BaseModel
 from temporalio.api.common.v1 import WorkflowExecution
@@ -74,6 +75,7 @@ CREATED_BY = "created_by"
 DIAGNOSIS_TIMEOUT = 2.0  # seconds, on top of what a caller has waited for
 LAST_LOOK = 1.0  # seconds to find out whether what was not answered is recorded
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0  # seconds before a request is repeated
+IN_FLIGHT = 8  # updates of one client at once; of all processes Temporal takes 10 (history.maxInFlightUpdates)
 TRIES = 3  # of what Temporal refuses because the workflow's task failed: some fail by chance, once
 
 
@@ -118,6 +120,7 @@ class Gateway:
         self._ui = f"{ui_url.rstrip('/')}/namespaces/{client.namespace}/workflows" if ui_url else ""
         self._patience = patience
         self._timeout = timeout
+        self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     def ui_link(self, client_id: str) -> str:
         """The address of the client's workflow in the Temporal UI."""
@@ -152,12 +155,7 @@ class Gateway:
         handle = self._handle(request.client_id)
         async with self._deciding(request):
             try:
-                return await self._update(
-                    self._starting(state, request),
-                    request,
-                    "wait_registered",
-                    ClientView,
-                )
+                return await self._update(self._starting(state, request), request, "wait_registered", ClientView)
             except NotRunning:
                 return await _ending(handle)
 
@@ -166,9 +164,8 @@ class Gateway:
 
         Raises the Refusal, NotRunning for a client whose workflow is closed or never was, WorkflowStuck, NotDecided.
         """
-        request = Request(client_id, message.command_id)
+        request, send = Request(client_id, message.command_id), self._handle(client_id).execute_update
         async with self._deciding(request):
-            send = self._handle(client_id).execute_update
             return await self._update(send, request, "command", CommandAnswer, message)
 
     async def client(self, client_id: str) -> ClientView:
@@ -293,15 +290,18 @@ class Gateway:
     async def _update(self, send: SendUpdate, request: Request, update: str, answer: type[T], *args: BaseModel) -> T:
         """The answer to an update, which is repeated while it is "not yet" or a renewal lost it.
 
+        Those of one client take turns: what Temporal turns away costs it as much as what it takes.
         Each repetition is a new update, because the server repeats an old update's answer. The client itself makes sure
         that a command counts once. The pauses grow: a renewal is brief, or takes its time. Temporal keeps the id of an
         update in the clear, so it has a digest of what the caller named the command.
         """
         pause, tries = FIRST_PAUSE, 0
+        turns = self._turns.setdefault(request.client_id, asyncio.Semaphore(IN_FLIGHT))
         while True:
-            request.update_id = f"{mark_of(request.command_id)}:{uuid4().hex[:8]}"
             try:
-                return await send(update, args=args, id=request.update_id, result_type=answer)
+                async with turns:
+                    request.update_id = f"{mark_of(request.command_id)}:{uuid4().hex[:8]}"
+                    return await send(update, args=args, id=request.update_id, result_type=answer)
             except WorkflowUpdateFailedError as failed:
                 cause = failed.cause
                 if not isinstance(cause, ApplicationError) or cause.type not in NOT_YET:

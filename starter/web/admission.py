@@ -11,12 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from starlette.types import ASGIApp, Receive, Scope, Send
-
 from starter.contract.callers import Caller, Role
-from starter.web.media import media_refused
-from starter.web.problems import ProblemResponse, problem
-from starter.web.security import CODEC, GUARDED
 
 SHARES: Mapping[Role, float] = {Role.VIEWER: 0.4, Role.SERVICE: 0.7, Role.OPERATOR: 1.0, Role.ADMIN: 1.0}
 """Of all that is worked on, or waited for, at once: how much there may be when another request of a role comes."""
@@ -24,7 +19,6 @@ SHARES: Mapping[Role, float] = {Role.VIEWER: 0.4, Role.SERVICE: 0.7, Role.OPERAT
 RATED = frozenset({Role.VIEWER, Role.SERVICE})
 """Roles whose tokens may ask only so often."""
 
-BUSY = "There are too many requests now, or of this token. Nothing was done. Send it again after Retry-After."
 RETRY_AFTER = 1
 BURST = 2.0  # seconds of its rate that a token may use at once
 MOST_RATES = 10_000  # tokens whose rates are remembered
@@ -100,30 +94,3 @@ class Place:
         finally:
             self._admission.waiting -= 1
             self._admission.working += 1
-
-
-class Gate:
-    """Lets requests with a token in, by the role of their caller, and answers the others with 429. People who are
-    signed in are not counted."""
-
-    def __init__(self, app: ASGIApp, admission: Admission) -> None:
-        self._app, self._admission = app, admission
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        state, path = scope.get("state", {}), scope.get("path", "")
-        caller: Caller | None = state.get("caller")
-        if scope["type"] != "http" or caller is None:
-            await self._app(scope, receive, send)
-            return
-        if path.startswith((GUARDED, CODEC)) and (wrong := media_refused(scope)):
-            await ProblemResponse(wrong)(scope, receive, send)
-            return
-        if state.get("session"):
-            await self._app(scope, receive, send)
-            return
-        if seconds := self._admission.retry_after(caller):
-            await ProblemResponse(problem(429, BUSY), {"Retry-After": str(seconds)})(scope, receive, send)
-            return
-        scope["state"]["place"] = place = Place(self._admission, caller.role)
-        with place.working():
-            await self._app(scope, receive, send)

@@ -32,6 +32,7 @@ from workflows.domain.errors import (
     CommandIdReused,
     InvalidField,
     NothingPlanned,
+    PlanOfAnother,
     Refusal,
     TooManyWaiting,
 )
@@ -41,6 +42,7 @@ from workflows.wire.grammar import sentence
 CODES: dict[type[BaseException], int] = {
     Refusal: 409,
     NothingPlanned: 404,
+    PlanOfAnother: 403,
     ChangedMeanwhile: 412,
     CommandIdReused: 422,  # as draft-ietf-httpapi-idempotency-key-header-07 has it, section 2.7
     TooManyWaiting: 503,

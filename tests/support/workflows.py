@@ -18,7 +18,7 @@ from temporalio.converter import DataConverter
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
-from temporalio.worker import Interceptor, Replayer, Worker
+from temporalio.worker import Interceptor, Replayer, UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 
 from activities.at_once import SideBySide
 from activities.calendar import ZoneRules
@@ -331,10 +331,18 @@ async def update(handle: Handle, name: str, message: Any, answer: type[T]) -> T:
 
 
 async def replay(
-    histories: list[WorkflowHistory], *interceptors: Interceptor, converter: DataConverter = pydantic_data_converter
+    histories: list[WorkflowHistory],
+    *interceptors: Interceptor,
+    converter: DataConverter = pydantic_data_converter,
+    runner: WorkflowRunner | None = None,
 ) -> None:
-    """Every history replays with today's code, or the test fails."""
-    replayer = Replayer(workflows=[ClientLifecycle], data_converter=converter, interceptors=[Guard(), *interceptors])
+    """Every history replays with today's code, or the test fails. ``runner``: where, if not as in production."""
+    replayer = Replayer(
+        workflows=[ClientLifecycle],
+        workflow_runner=runner or UnsandboxedWorkflowRunner(),
+        data_converter=converter,
+        interceptors=[Guard(), *interceptors],
+    )
     for history in map(_as_far_as_it_was_thought, histories):
         if history.events:
             try:

@@ -36,7 +36,7 @@ def another_kamailio(systems: Systems, folder: Path, *, gateway: int = 0, **kind
     from which the outside world calls."""
     here, secret = (folder / "kamailio", folder / "kamailio.log"), systems.rpc_secret
     kamailio = Kamailio(systems.server, free_udp_port(), DOMAIN, secret, *here, **kind)
-    kamailio.env = {**kamailio.env, "SIP_GATEWAY_PORT": str(gateway)}
+    kamailio.env = {**(kamailio.env or {}), "SIP_GATEWAY_PORT": str(gateway)}
     kamailio.start()
     try:
         yield replace(systems, kamailio=kamailio)

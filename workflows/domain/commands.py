@@ -19,7 +19,9 @@ class Command:
     """Who asks, why, and under which id. The same ``command_id`` twice is one command.
 
     ``expected_revision``: only while the client has this revision when it is decided; None: whatever it has.
-    ``request_id`` names the HTTP request that brought it; by another one it is the same command.
+    ``request_id`` names the HTTP request that brought it; by another one it is the same command. ``own_sources``: whose
+    holds that are planned it may cancel, or plan another in the place of, and no other plan; None: anybody's. That is
+    its caller's, so that whoever has other sources meanwhile repeats the same command.
     """
 
     command_id: str = ""
@@ -28,6 +30,7 @@ class Command:
     reason: str = ""
     expected_revision: int | None = None
     request_id: str = attribute(default="", compare=False)
+    own_sources: tuple[str, ...] | None = attribute(default=None, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)

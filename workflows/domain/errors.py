@@ -4,6 +4,7 @@ Refusal                     what was asked cannot be done; carries the facts, ``
 ├── IllegalTransition       not in this status (PRODUCT.md section 3)
 ├── ManagementClient        the operator's own client is never suspended or decommissioned
 ├── NothingPlanned          the named planned change does not exist
+├── PlanOfAnother           the planned change is not its caller's to cancel or replace
 ├── NoSuchMatter            no open matter has this name
 ├── CommandIdReused         one command_id, two different commands
 ├── ChangedMeanwhile        the client has another revision than the command expects
@@ -102,6 +103,10 @@ class ManagementClient(Refusal):
 
 class NothingPlanned(Refusal):
     """No planned change has this id or kind."""
+
+
+class PlanOfAnother(Refusal):
+    """The planned change is none of the sources' whose plans alone the caller cancels and replaces."""
 
 
 class NoSuchMatter(Refusal):

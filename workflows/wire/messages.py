@@ -189,11 +189,12 @@ class Envelope(Strict):
 
 class CommandMessage(Envelope):
     """A whole command. ``expected_revision``: only while the client has this one; ``request_id``: of the HTTP request
-    that brought it. No signal has these."""
+    that brought it; ``own_sources``: of a caller that cancels and replaces only plans of these. No signal has these."""
 
     kind: Kind
     expected_revision: Whole | None = Field(None, ge=0, exclude_if=lambda it: it is None)
     request_id: CommandId = Field("", exclude_if=lambda it: not it)
+    own_sources: list[ForeignText] | None = Field(None, max_length=MOST, exclude_if=lambda it: it is None)
 
     def command(self) -> commands.AnyCommand:
         """The domain's command of this kind, which has the same fields."""

@@ -6,7 +6,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from activities.directory.migrations import NotMigrated, check_migrated, is_migrated, migrate, newest
+from activities.directory.migrations import migrate
+from activities.directory.version import NotMigrated, check_migrated, is_migrated, newest
 from activities.prepare import FENCE, NotPrepared, check_systems, prepare
 from starter.local.postgres import EmbeddedPostgres
 from tests.activities.fixtures import ONE, World, access, lines

@@ -38,7 +38,7 @@ class NeverReady:
     def get_workflow_handle_for(self, *_: Any) -> "NeverReady":
         return self
 
-    async def execute_update(self, *_: Any, **__: Any) -> None:
+    async def execute_update(self, *_: Any, **__: Any) -> Any:
         self.attempts.append(asyncio.get_running_loop().time())
         raise WorkflowUpdateFailedError(ApplicationError("not yet", type=UNDECIDED))
 
@@ -65,6 +65,46 @@ async def test_the_pauses_between_two_questions_grow(monkeypatch: pytest.MonkeyP
         await Gateway(cast("Client", workflow), patience=0.1).command("acme", message)
 
 
+class Queueing(NeverReady):
+    """A workflow that answers nobody until it is told to: then all whom it has, in the order in which they came."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting: list[asyncio.Future[str]] = []
+
+    async def execute_update(self, *_: Any, **options: Any) -> str:
+        self.waiting.append(asyncio.get_running_loop().create_future())
+        return f"{options['args'][0].command_id} {await self.waiting[-1]}"
+
+    def answer(self) -> int:
+        """How many there were."""
+        had, self.waiting = self.waiting, []
+        for one in had:
+            one.set_result("done")
+        return len(had)
+
+
+async def test_commands_to_one_client_take_turns_within_what_temporal_takes_and_others_do_not_wait_for_them() -> None:
+    workflow = Queueing()
+    gateway_to_it = Gateway(cast("Client", workflow), patience=HANGING)
+
+    def sent(client_id: str, count: int) -> list[asyncio.Task[Any]]:
+        commands = [Suspend(kind="suspend", command_id=f"{client_id}-{n}", by="ann") for n in range(count)]
+        return [asyncio.create_task(gateway_to_it.command(client_id, command)) for command in commands]
+
+    of_one, of_another = sent("acme", 20), sent("bell", 1)
+    await eventually(lambda: len(workflow.waiting) == gateway.IN_FLIGHT + 1)
+    turns = [workflow.answer()]
+    while not all(task.done() for task in of_one):
+        await eventually(lambda: bool(workflow.waiting) or all(task.done() for task in of_one))
+        turns.append(workflow.answer())
+    assert max(turns) <= gateway.IN_FLIGHT + 1
+    assert [task.result() for task in (*of_one, *of_another)] == [
+        *(f"acme-{n} done" for n in range(20)),
+        "bell-0 done",
+    ]
+
+
 class FailingTask(NeverReady):
     """A workflow whose task fails so many times; then it refuses what it is asked, and answers no query any more."""
 
@@ -72,7 +112,7 @@ class FailingTask(NeverReady):
         super().__init__()
         self.times = times
 
-    async def execute_update(self, *_: Any, **__: Any) -> None:
+    async def execute_update(self, *_: Any, **__: Any) -> Any:
         self.attempts.append(asyncio.get_running_loop().time())
         if len(self.attempts) <= self.times:
             raise RPCError("unexpected workflow task failure", RPCStatusCode.FAILED_PRECONDITION, b"")

@@ -12,7 +12,8 @@ from starlette.types import Message, Receive, Scope, Send
 
 from starter.app import create_app
 from starter.contract.callers import Caller, Role
-from starter.web.admission import BURST, SHARES, Admission, AdmissionLimits, Gate, Place
+from starter.web.admission import BURST, SHARES, Admission, AdmissionLimits, Place
+from starter.web.gate import Gate
 from starter.web.media import media_refused
 from tests.support.service import TOKEN, Service, calling, serving, unique
 from tests.support.waiting import eventually, http_client

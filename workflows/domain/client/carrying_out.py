@@ -6,7 +6,7 @@ from typing import assert_never
 
 from workflows.domain.answers import Outcome
 from workflows.domain.client.labels import change_text, labels_after
-from workflows.domain.client.planning import check_details, start_of
+from workflows.domain.client.planning import check_details, check_own, start_of
 from workflows.domain.client.record import Record
 from workflows.domain.client.refused_plans import without
 from workflows.domain.client.rules import check_change_given, check_room_for_a_hold, check_source
@@ -132,6 +132,7 @@ def _decommission(client: Record, command: Decommission, now: datetime) -> Outco
 
 
 def _cancel(client: Record, named: str, command: AnyCommand, now: datetime) -> Outcome:
+    check_own(client.schedule.find(named), command)
     cancelled = client.schedule.remove(named)
     if cancelled is None:
         if named in {kind.value for kind in Kind}:

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from workflows.domain.answers import Outcome
 from workflows.domain.client.carrying_out import carry_out
-from workflows.domain.client.planning import as_now, check_after_start, plan_of, same_but_for_id
+from workflows.domain.client.planning import as_now, check_after_start, check_own, plan_of, same_but_for_id
 from workflows.domain.client.record import Record
 from workflows.domain.client.refused_plans import with_refused
 from workflows.domain.commands import ClientCommand, PlannableCommand, check_texts
@@ -81,6 +81,7 @@ class Client(Record):
         if self.status is Status.NEW:
             check_after_start(command, change.at, self.start_date)
         standing = self.schedule.find(command.kind)
+        check_own(standing, command)
         if standing and standing.at == change.at and same_but_for_id(standing.command, command):
             return self.unchanged(f"Already planned: {standing.describe(self.timezone)}", command, now)
         self._check_when_due(change)

@@ -14,11 +14,21 @@ from workflows.domain.commands import (
     Plannable,
     PlannableCommand,
     PlannedCommand,
+    Suspend,
+    Unsuspend,
 )
 from workflows.domain.dates import FIRST_DAY, LAST_DAY, NamedDay, ResolvedDay, check_day, fits, local_time
-from workflows.domain.errors import BeforeStart, IllegalTransition, InvalidField, MomentInThePast, TwoMoments
+from workflows.domain.errors import (
+    BeforeStart,
+    IllegalTransition,
+    InvalidField,
+    MomentInThePast,
+    PlanOfAnother,
+    TwoMoments,
+)
 from workflows.domain.lifecycle import Kind, Status
 from workflows.domain.schedule import PlannedChange, Schedule
+from workflows.domain.text import folded
 
 
 def named_day(command: AnyCommand) -> NamedDay | None:
@@ -77,7 +87,8 @@ def plan_of(command: PlannableCommand, now: datetime, timezone: str, *, change_i
             "Give a later moment, or none to have it done now",
             field=_moment_field(command),
         )
-    return PlannedChange(command.command_id or change_id, at, replace(command, resolved=None), day, now)
+    kept = replace(command, resolved=None, own_sources=None)
+    return PlannedChange(command.command_id or change_id, at, kept, day, now)
 
 
 def _exact(at: datetime | None) -> datetime:
@@ -87,6 +98,19 @@ def _exact(at: datetime | None) -> datetime:
         raise InvalidField("The instant has no offset", "Write 2027-03-01T09:00:00+00:00, with the offset", field="at")
     check_day(at.date(), "at")
     return at
+
+
+def check_own(standing: PlannedChange | None, command: AnyCommand) -> None:
+    """Raises PlanOfAnother when a command would cancel or replace this plan, and may do so to plans of its caller's
+    sources alone. Plans that suspend or unsuspend have a source; all others are nobody's own."""
+    if standing is None or command.own_sources is None:
+        return
+    planned, own = standing.command, {folded(source) for source in command.own_sources}
+    if not isinstance(planned, Suspend | Unsuspend) or folded(planned.source) not in own:
+        raise PlanOfAnother(
+            f"What is planned, to {standing.kind.spoken}, is of another source",
+            "Cancel or replace what is planned of your own",
+        )
 
 
 def check_after_start(command: PlannableCommand, at: datetime, start: ResolvedDay) -> None:
