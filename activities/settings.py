@@ -192,7 +192,7 @@ class Settings(CallerSettings, OpenIdSettings, WebhookSettings):
     events_days: float = Field(
         90.0,
         gt=0,
-        description="So long are events kept, and keys of requests that are no client's; the history for good",
+        description="So long are events kept, and keys that are no client's; the history is kept for good",
     )
 
     canaries: str = Field(

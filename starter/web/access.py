@@ -9,6 +9,7 @@ the others are counted (``requests_repeated``).
 import time
 
 import structlog
+from fastapi.routing import APIRoute, iter_route_contexts
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -67,13 +68,23 @@ class AccessLog:
 
 
 def route_of(scope: Scope) -> str:
-    """The route's path, as ``/api/v1/clients/{client_id}``; of what no route answers, the first part of ours."""
+    """The route's path, as ``/api/v1/clients/{client_id}``, also of a request that was turned away before it was
+    looked for; of what no route answers, the first part of ours."""
     path: str = scope["path"]
     inside = next((it for it in (f"{API}/", STATIC) if path.startswith(it)), "")
     if route := scope.get("route"):
         own: str = route.path
         return own if own.startswith(inside) else inside.rstrip("/") + own
-    return f"{inside}…" if inside else path if path in CHECKS else "…"
+    return _path_of_route(scope) or (f"{inside}…" if inside else path if path in CHECKS else "…")
+
+
+def _path_of_route(scope: Scope) -> str | None:
+    """That of the app's route which would have answered; None: there is none."""
+    for route in iter_route_contexts(scope["app"].routes) if "app" in scope else ():
+        mine = isinstance(route.original_route, APIRoute) and scope["method"] in (route.methods or ())
+        if mine and route.path_regex.match(scope["path"]):
+            return route.path
+    return None
 
 
 def _knows_client(status: int) -> bool:

@@ -15,6 +15,7 @@ from starter.directory.reads import DirectoryReads
 from starter.directory.watching import Watch
 from starter.errors import TemporalAway
 from starter.temporal.gateway import Gateway
+from starter.web.admission import AdmissionLimits
 from workflows.domain.provisioning.standing import Limits
 
 TOKEN = "the-token-of-the-settings"
@@ -51,12 +52,12 @@ class AwayGateway:
 class AppOf:
     """The app for these callers, each with a token of its own, and the token of the settings."""
 
-    def __init__(self, callers: Mapping[str, Caller]) -> None:
+    def __init__(self, callers: Mapping[str, Caller], limits: AdmissionLimits | None = None) -> None:
         self.database = AwayDatabase()
         directory = DirectoryReads(cast(Database, self.database))
         clients = ClientService(cast(Gateway, AwayGateway()), directory, Watch(""), Limits())
         clients.watch.end()  # no stream goes on
-        self.app: FastAPI = create_app(clients, TOKEN)
+        self.app: FastAPI = create_app(clients, TOKEN, limits=limits)
         self.tokens = {name: new_token()[1] for name in callers}
         self.app.state.callers._tokens = self
         self._callers = {self.tokens[name]: caller for name, caller in callers.items()}

@@ -7,9 +7,12 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 from structlog.testing import capture_logs
 
+from starter.contract.callers import Caller, Role
 from starter.request_ids import HEADER
 from starter.web.access import AccessLog
+from starter.web.admission import AdmissionLimits
 from starter.web.repeats import FEW, KINDS, Repeats
+from tests.support.away import AppOf
 from tests.support.service import TOKEN, Service, unique
 from tests.support.waiting import eventually, http_client
 
@@ -67,6 +70,34 @@ async def test_a_line_has_the_route_and_the_id_of_a_client_that_there_is(service
     assert (f"{of_client}/suspend", 422, None) in said
     assert ("/clients/{client_id}", 200, client_id) in said
     assert name not in str(lines)
+
+
+async def test_what_is_turned_away_before_its_route_is_looked_for_has_the_route_too() -> None:
+    """Nobody of ours, a body that is no JSON, and more than a token may ask."""
+    away = AppOf({"shop": Caller("shop", Role.VIEWER)}, AdmissionLimits(per_second=0.001))
+    path, transport = "/api/v1/clients/Jane%20Doe/suspend", httpx2.ASGITransport(app=away.app)
+    with capture_logs() as lines:
+        async with (
+            away.calling("shop") as shop,
+            httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as stranger,
+        ):
+            await stranger.post(path)
+            await stranger.get("/clients/Jane%20Doe/planned/a/b/cancel")
+            await stranger.get("/clients/Jane%20Doe/no/such/page")
+            await shop.post(path, content=b"text", headers={"Content-Type": "text/plain"})
+            await shop.get("/api/v1/clients/Jane%20Doe")
+            await shop.get("/api/v1/clients/Jane%20Doe")
+    written = [(it["path"], it["status"]) for it in lines if it["event"] == "request_answered"]
+    of_client = "/api/v1/clients/{client_id}"
+    assert written == [
+        (f"{of_client}/suspend", 401),
+        ("/clients/{client_id}/planned/{change:path}/cancel", 401),
+        ("…", 401),
+        (f"{of_client}/suspend", 415),
+        (of_client, 404),
+        (of_client, 429),
+    ]
+    assert "Jane" not in str(lines)
 
 
 async def test_each_request_has_an_id_in_the_log_and_in_its_answer_that_says_nothing_but_itself() -> None:
