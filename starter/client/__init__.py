@@ -6,7 +6,7 @@
 ``pip install ./starter/client`` installs this folder alone, as the package ``connect_client``.
 """
 
-from .connect import Connect, Patience, is_finished
+from .connect import Connect, is_finished
 from .errors import (
     Away,
     Conflict,
@@ -21,6 +21,7 @@ from .errors import (
     Undecided,
     Unreached,
 )
+from .patience import Patience
 
 __all__ = [
     "Away",

@@ -1,10 +1,8 @@
 """`Connect`: the API as an asynchronous client. What is not answered is sent again with the same key, and done once."""
 
 import asyncio
-import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal, TypedDict, Unpack, cast
 from urllib.parse import quote
@@ -23,8 +21,9 @@ from .answers import (
     Site,
     SystemState,
 )
-from .errors import Away, ConnectError, NotConnect, Unreached, error_of, malformed
+from .errors import Away, ConnectError, Unreached, answer_with, error_of, malformed
 from .given import ClientGiven, InternetGiven, LineGiven, ServiceGiven
+from .patience import Patience
 from .views import ClientView, PreviewView
 from .webhooks import Webhooks
 
@@ -36,6 +35,7 @@ UNSENDABLE = (httpx2.InvalidURL, httpx2.UnsupportedProtocol)  # no repeating mak
 
 Json = dict[str, Any]
 Step = Literal["sent", "answered"]
+OF_CLIENT = ("client_id",)  # what an answer about a client has
 
 
 class How(TypedDict, total=False):
@@ -56,22 +56,6 @@ class When(How, total=False):
 
     last_day: date | str
     at: datetime | str
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How long a request that nobody answers, or that the service cannot judge now, is sent again: in seconds from
-    the first failure on, whatever it was waited for before."""
-
-    in_all: float = 30.0
-    first_pause: float = 0.2
-    longest_pause: float = 10.0
-    beyond_wait: float = 20.0  # for an answer, beyond what the service was asked to wait
-
-    def pause(self, attempt: int, error: ConnectError | None = None) -> float:
-        """Before another attempt: growing, never the same for two callers, and no shorter than the service says."""
-        own = min(self.longest_pause, self.first_pause * 2.0 ** min(attempt, 30)) * random.uniform(0.5, 1.0)
-        return max(own, getattr(error, "retry_after", None) or 0)
 
 
 def is_finished(client: Mapping[str, Any]) -> bool:
@@ -120,7 +104,7 @@ class Connect:
 
     async def client(self, client_id: str) -> ClientView:
         """One client, as its workflow knows it."""
-        return cast("ClientView", await self.request("GET", "clients", client_id))
+        return cast("ClientView", await self.request("GET", "clients", client_id, needs=OF_CLIENT))
 
     def clients(self, *, most: int | None = None, **filters: str | bool | None) -> AsyncIterator[ClientView]:
         """The clients that match, page by page: ``status`` ``type`` ``site`` ``provisioning`` ``q`` ``tag``
@@ -146,7 +130,8 @@ class Connect:
         in_vain = 0
         while True:
             asked = self._clock()
-            page = await self.request("GET", "events", query={**filters, "after": after, "wait": wait}, patience=wait)
+            query, needs = {**filters, "after": after, "wait": wait}, ("items", "next", "last")
+            page = await self.request("GET", "events", query=query, patience=wait, needs=needs)
             for event in page["items"]:
                 yield event
             after = page["next"]
@@ -158,15 +143,16 @@ class Connect:
 
     async def credentials(self, client_id: str) -> Credentials:
         """What the client's telephones and router are configured with. That you looked stands in its history."""
-        return cast("Credentials", await self.request("GET", "clients", client_id, "credentials"))
+        path = ("clients", client_id, "credentials")
+        return cast("Credentials", await self.request("GET", *path, needs=("sip",)))
 
     async def sites(self) -> list[Site]:
         """Every site."""
-        return cast("list[Site]", (await self.request("GET", "sites"))["items"])
+        return cast("list[Site]", (await self.request("GET", "sites", needs=("items",)))["items"])
 
     async def systems(self) -> list[SystemState]:
         """How each instance of a system does."""
-        return cast("list[SystemState]", (await self.request("GET", "systems"))["items"])
+        return cast("list[SystemState]", (await self.request("GET", "systems", needs=("items",)))["items"])
 
     def attention(self, *, most: int | None = None, **filters: str | None) -> AsyncIterator[Attention]:
         """The clients whose systems need a person: ``site`` ``system`` ``skipped``."""
@@ -180,7 +166,8 @@ class Connect:
 
     async def create(self, client: ClientGiven, *, key: str = "", wait: float = 0) -> ClientView:
         """Create a client. One key creates one client."""
-        return cast("ClientView", await self.send("POST", "clients", body=dict(client), key=key, wait=wait))
+        answer = await self.send("POST", "clients", body=dict(client), key=key, wait=wait, needs=OF_CLIENT)
+        return cast("ClientView", answer)
 
     async def edit(self, client_id: str, changes: Mapping[str, Any], **how: Unpack[How]) -> CommandAnswer:
         """Change details: name, billing_ref, start_date, end_date, activation, external_ids, tags."""
@@ -251,7 +238,8 @@ class Connect:
     async def preview(self, client_id: str, command: str, body: Mapping[str, Any] | None = None) -> PreviewView:
         """What a command would do, by the last part of its route: ``suspend``, ``services``, … Nothing is changed."""
         path = ("clients", client_id, command)
-        return cast("PreviewView", await self.request("POST", *path, body=body or {}, query={"dry_run": "true"}))
+        query, needs = {"dry_run": "true"}, ("changed",)
+        return cast("PreviewView", await self.request("POST", *path, body=body or {}, query=query, needs=needs))
 
     # -- any route --------------------------------------------------------------------------------------------------
 
@@ -263,6 +251,7 @@ class Connect:
         key: str = "",
         wait: float = 0,
         query: Mapping[str, Any] | None = None,
+        needs: tuple[str, ...] = (),
     ) -> Json:
         """The answer to a request that changes something, waited for until the client is finished or ``wait`` is over.
 
@@ -277,7 +266,7 @@ class Connect:
         async def ask() -> Json:
             left = max(0.0, end - self._clock())
             prefer = {"Prefer": f"wait={min(LONGEST_WAIT, int(left) + 1)}"} if left else {}
-            return await self._once(method, path, body, query, {"Idempotency-Key": key, **prefer}, left)
+            return await self._once(method, path, body, query, {"Idempotency-Key": key, **prefer}, left, needs)
 
         try:
             answer = await self._answer_of(ask)
@@ -305,7 +294,8 @@ class Connect:
         cursor, left = None, most
         while True:
             limit = LONGEST_PAGE if left is None else min(LONGEST_PAGE, left)
-            page = await self.request("GET", *path, query={**query, "limit": limit, "cursor": cursor})
+            asked = {**query, "limit": limit, "cursor": cursor}
+            page = await self.request("GET", *path, query=asked, needs=("items", "next"))
             yield page
             cursor, left = page["next"], None if left is None else left - len(page["items"])
             if cursor is None or (left is not None and left <= 0):
@@ -319,9 +309,11 @@ class Connect:
         query: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
         patience: float = 0,
+        needs: tuple[str, ...] = (),
     ) -> Json:
-        """The answer of a route below ``/api/v1``. ``patience``: seconds that the service may take by itself."""
-        return await self._answer_of(lambda: self._once(method, path, body, query, headers or {}, patience))
+        """The answer of a route below ``/api/v1``. ``patience``: seconds that the service may take by itself;
+        ``needs``: fields without which it is none of Connect's."""
+        return await self._answer_of(lambda: self._once(method, path, body, query, headers or {}, patience, needs))
 
     # -- inside -----------------------------------------------------------------------------------------------------
 
@@ -344,7 +336,8 @@ class Connect:
     async def _command(self, method: str, path: tuple[str, ...], how: When | How, **body: Any) -> CommandAnswer:
         options = {name: _text(value) for name, value in how.items() if name not in ("key", "wait")}
         key, wait = how.get("key", ""), how.get("wait", 0)
-        answer = await self.send(method, "clients", *path, body={**options, **body}, key=key, wait=wait)
+        body = {**options, **body}
+        answer = await self.send(method, "clients", *path, body=body, key=key, wait=wait, needs=OF_CLIENT)
         return cast("CommandAnswer", answer)
 
     async def _once(
@@ -355,6 +348,7 @@ class Connect:
         query: Mapping[str, Any] | None,
         headers: Mapping[str, str],
         patience: float,
+        needs: tuple[str, ...],
     ) -> Json:
         sent = False
 
@@ -385,8 +379,7 @@ class Connect:
             document = None
         if not answer.is_success:
             raise error_of(self._url, answer.status_code, document, answer.headers.get("Retry-After", ""))
-        if not isinstance(document, dict):
-            raise NotConnect(self._url)
+        document = answer_with(needs, document, self._url)
         self._on_step("answered")
         return document
 

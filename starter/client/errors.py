@@ -41,8 +41,8 @@ class NotConnect(ConnectError):
 
     sent = True
 
-    def __init__(self, url: str) -> None:
-        super().__init__(f"What answers at {url} is not Connect")
+    def __init__(self, url: str, why: str = "") -> None:
+        super().__init__(f"What answers at {url} is not Connect{why and f': {why}'}")
         self.url = url
 
 
@@ -62,7 +62,8 @@ class Refused(ConnectError):
     @property
     def allowed(self) -> list[str]:
         """The commands that are possible in the client's status; empty where that is not what is wrong."""
-        return list(self.problem.get("allowed") or ())
+        allowed = self.problem.get("allowed")
+        return list(allowed) if isinstance(allowed, list) else []
 
 
 class Unauthorized(Refused): ...
@@ -113,6 +114,19 @@ def error_of(url: str, status: int, document: Any, retry_after: str = "") -> Con
         document = {"type": "about:blank", "title": "Away", "status": status, "detail": detail}
     kind = Undecided if status == 503 and "command_id" in document else _OF_STATUS.get(status, Refused)
     return kind(status, document, float(retry_after) if retry_after.isdecimal() else None)
+
+
+def answer_with(needs: tuple[str, ...], document: Any, url: str) -> dict[str, Any]:
+    """What was answered, if it is an object with these fields. Raises NotConnect: a proxy, or another service, answers
+    in JSON of its own."""
+    if not isinstance(document, dict):
+        raise NotConnect(url, "its answer is no JSON object")
+    for name in needs:
+        if name not in document:
+            raise NotConnect(url, f"its answer has no {name}")
+        if name == "items" and not isinstance(document[name], list):
+            raise NotConnect(url, "the items of its answer are no list")
+    return document
 
 
 def malformed(field: str, why: str, remedy: str) -> Invalid:

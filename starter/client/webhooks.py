@@ -8,15 +8,21 @@ from .given import WebhookGiven
 from .views import WebhookView
 
 PATH = "webhooks"
+ONE = ("webhook_id",)  # what an answer about a webhook has
 
 
 class Requests(Protocol):
     """What of `Connect` is needed here."""
 
-    async def request(self, method: str, *path: str) -> dict[str, Any]: ...
+    async def request(self, method: str, *path: str, needs: tuple[str, ...] = ()) -> dict[str, Any]: ...
 
     async def send(
-        self, method: str, *path: str, body: Mapping[str, Any] | None = None, key: str = ""
+        self,
+        method: str,
+        *path: str,
+        body: Mapping[str, Any] | None = None,
+        key: str = "",
+        needs: tuple[str, ...] = (),
     ) -> dict[str, Any]: ...
 
     def items(self, *path: str, most: int | None = None) -> AsyncIterator[dict[str, Any]]: ...
@@ -43,35 +49,37 @@ class Webhooks:
 
     async def all(self) -> list[WebhookView]:
         """Every webhook, the oldest first."""
-        return cast("list[WebhookView]", (await self._connect.request("GET", PATH))["items"])
+        return cast("list[WebhookView]", (await self._connect.request("GET", PATH, needs=("items",)))["items"])
 
     async def one(self, webhook_id: str) -> WebhookView:
         """One webhook."""
-        return cast("WebhookView", await self._connect.request("GET", PATH, webhook_id))
+        return cast("WebhookView", await self._connect.request("GET", PATH, webhook_id, needs=ONE))
 
     async def add(self, webhook: WebhookGiven, *, key: str = "") -> WebhookSecret:
         """Add a webhook: its ``url``, and what it is told (``kinds`` ``sites`` ``clients`` ``after``). Its receiver
         verifies with ``secret`` (Standard Webhooks)."""
-        return cast("WebhookSecret", await self._connect.send("POST", PATH, body=dict(webhook), key=key))
+        return cast("WebhookSecret", await self._send("POST", body=dict(webhook), key=key))
 
     async def edit(self, webhook_id: str, *, key: str = "", **changes: Unpack[WebhookChanges]) -> WebhookView:
         """Change a webhook, pause it or enable it: then it is told what it missed, and at once."""
-        return cast("WebhookView", await self._connect.send("PATCH", PATH, webhook_id, body=dict(changes), key=key))
+        return cast("WebhookView", await self._send("PATCH", webhook_id, body=dict(changes), key=key))
 
     async def rotate(self, webhook_id: str, *, key: str = "") -> WebhookSecret:
         """Give it another ``secret``. For a day the one before it signs, too."""
-        return cast("WebhookSecret", await self._connect.send("POST", PATH, webhook_id, "rotate-secret", key=key))
+        return cast("WebhookSecret", await self._send("POST", webhook_id, "rotate-secret", key=key))
 
     async def replay(self, webhook_id: str, after: int, *, key: str = "") -> WebhookView:
         """Have it told again of every event after this number: now, or once it is enabled."""
-        body = {"after": after}
-        return cast("WebhookView", await self._connect.send("POST", PATH, webhook_id, "replay", body=body, key=key))
+        return cast("WebhookView", await self._send("POST", webhook_id, "replay", body={"after": after}, key=key))
 
     async def remove(self, webhook_id: str, *, key: str = "") -> WebhookView:
         """Remove a webhook. It is told nothing more."""
-        return cast("WebhookView", await self._connect.send("DELETE", PATH, webhook_id, key=key))
+        return cast("WebhookView", await self._send("DELETE", webhook_id, key=key))
 
     def deliveries(self, webhook_id: str, *, most: int | None = None) -> AsyncIterator[WebhookDelivery]:
         """How every attempt to tell it went, the newest first."""
         found = self._connect.items(PATH, webhook_id, "deliveries", most=most)
         return cast("AsyncIterator[WebhookDelivery]", found)
+
+    async def _send(self, method: str, *path: str, body: Mapping[str, Any] | None = None, key: str) -> dict[str, Any]:
+        return await self._connect.send(method, PATH, *path, body=body, key=key, needs=ONE)

@@ -30,6 +30,7 @@ from tests.architecture.shapes import FOLDER, document, modules
 from tests.support.service import SITE, TOKEN, Service, number, unique
 from tests.support.waiting import http_client, unless_it_hangs
 
+ACME: Any = {"client_id": "acme"}
 Answer = Callable[[httpx2.Request], Awaitable[httpx2.Response]]
 
 
@@ -134,7 +135,7 @@ async def test_a_client_is_created_once_however_often_it_is_asked_for(service: S
 
 
 async def test_the_service_says_how_long_to_pause_and_callers_do_not_come_back_all_at_once() -> None:
-    time, wire = Time(), Wire(never, [away(), away(), httpx2.ConnectError("refused"), httpx2.Response(200, json={})])
+    time, wire = Time(), Wire(never, [away(), away(), httpx2.ConnectError("refused"), httpx2.Response(200, json=ACME)])
     async with connected(wire, time) as connect:
         await connect.client("acme")
     assert time.pauses[:2] == [3.0, 3.0]
@@ -298,7 +299,8 @@ def api() -> dict[str, Any]:
 async def test_each_method_asks_what_the_api_describes(api: dict[str, Any], name: str) -> None:
     async def answer(request: httpx2.Request) -> httpx2.Response:
         following = 7 if request.url.path.endswith("/events") else None
-        return httpx2.Response(200, json={"items": [], "next": following, "last": 7, "total": 0})
+        of_one = {"client_id": "acme", "webhook_id": "wh-1", "sip": [], "changed": True}
+        return httpx2.Response(200, json=of_one | {"items": [], "next": following, "last": 7, "total": 0})
 
     wire = Wire(answer)
     async with connected(wire, Time()) as connect:
