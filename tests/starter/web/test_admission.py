@@ -15,6 +15,7 @@ from starter.contract.callers import Caller, Role
 from starter.web.admission import BURST, SHARES, Admission, AdmissionLimits, Place
 from starter.web.gate import Gate
 from starter.web.media import media_refused
+from tests.support.away import AppOf
 from tests.support.service import TOKEN, Service, calling, serving, unique
 from tests.support.waiting import eventually, http_client
 
@@ -208,6 +209,29 @@ async def test_whoever_is_signed_in_is_not_counted() -> None:
     for _ in range(300):
         await gate(scope | {"state": {**state}}, _nothing, send)
     assert {message["status"] for message in messages} == {204}
+
+
+async def test_a_supervisor_is_answered_while_everybody_else_is_turned_away() -> None:
+    """Or it would end a process because it is busy. Whether it may work at all, it says as ever: nothing is there."""
+    away = AppOf({"olga": Caller("olga", Role.OPERATOR)}, AdmissionLimits(working=0))
+    answers: Counter[tuple[str, int]] = Counter()
+    bare = httpx2.AsyncClient(transport=httpx2.ASGITransport(app=away.app), base_url="http://127.0.0.1")
+    async with away.calling("olga") as olga, bare as supervisor:
+        for path, caller in (
+            ("/api/v1/sites", olga),
+            ("/clients", olga),
+            ("/healthz", olga),
+            ("/healthz", supervisor),
+            ("/readyz", supervisor),
+        ):
+            for answer in await asyncio.gather(*(caller.get(path) for _ in range(20))):
+                answers[path, answer.status_code] += 1
+    assert answers == {
+        ("/api/v1/sites", 429): 20,
+        ("/clients", 429): 20,
+        ("/healthz", 200): 40,
+        ("/readyz", 503): 20,
+    }
 
 
 @asynccontextmanager
