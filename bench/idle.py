@@ -42,7 +42,7 @@ async def measure(house: House, ours: Ours, first: int, clients: int, seconds: f
     after = await _weight(house)
     return {
         "clients": count,
-        "wanted": clients,
+        "expected": clients,
         "per_second": round(count / took, 2),
         "cpu_ms": {part: round((created[part] - used[part]) / count * 1000, 2) for part in used},
         "temporal_bytes": round((after["temporal_file"] - before["temporal_file"]) / count),

@@ -29,7 +29,7 @@ class Goal:
 
     of: str
     figure: float
-    wanted: str
+    target: str
     met: bool
 
     @classmethod
@@ -124,12 +124,12 @@ def _changes(callers: str, measured: Mapping[str, Any], goals: Mapping[str, Any]
 
 def _goal_cells(goal: Mapping[str, Any] | None) -> tuple[str, str]:
     """The goal and whether it is met, as two cells."""
-    return (goal["wanted"], "[green]met" if goal["met"] else "[red]missed") if goal else ("", "")
+    return (goal["target"], "[green]met" if goal["met"] else "[red]missed") if goal else ("", "")
 
 
 def _idle(idle: Mapping[str, Any], goals: Mapping[str, Any]) -> Table:
     table = Table(
-        title=f"{idle['clients']} idle clients" + ("" if idle["clients"] == idle["wanted"] else " (time over)")
+        title=f"{idle['clients']} idle clients" + ("" if idle["clients"] == idle["expected"] else " (time over)")
     )
     for name in ("", "", "goal", ""):
         table.add_column(name, justify="right" if table.columns else "left")

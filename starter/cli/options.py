@@ -13,7 +13,7 @@ from starter.cli.http import REFUSED, Service
 from starter.cli.lines import NUMBERS
 from starter.cli.show import clients
 from starter.cli.show.preview import preview
-from starter.cli.show.tables import output, output_csv, say
+from starter.cli.show.tables import output, output_csv, show_text
 from starter.cli.values import filled, internet, seconds, service
 from starter.sheets import flat
 
@@ -187,7 +187,7 @@ def send(
     answer = service.send(method, *path, wait=options.wait, **request)
     output(options.as_json, answer, clients.answer)
     if then and answer["changed"] and not options.as_json:
-        say(then.format(**answer))
+        show_text(then.format(**answer))
     service.finish(answer, options.wait)
 
 

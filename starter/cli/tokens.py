@@ -6,7 +6,7 @@ import typer
 
 from starter.cli.http import Service
 from starter.cli.options import Json, ListOptions, on, show_list
-from starter.cli.show.tables import Column, count, moment, note, output, say, show, table
+from starter.cli.show.tables import Column, count, moment, note, output, show, show_text, table
 from starter.cli.values import filled
 
 TokenId = Annotated[str, typer.Argument(metavar="ID", help="The token's id, which stands after connect_")]
@@ -67,17 +67,17 @@ def revoke(token_id: TokenId, as_json: Json = False) -> None:
 
 
 def _created(token: dict[str, Any]) -> None:
-    say(token["token"])
+    show_text(token["token"])
     note(f"Token {token['token_id']} of {token['name']}, {_role(token)}. It is shown this once")
 
 
 def _revoked(token: dict[str, Any]) -> None:
-    say(f"Token {token['token_id']} of {token['name']} is revoked")
+    show_text(f"Token {token['token_id']} of {token['name']} is revoked")
 
 
 def _tokens(page: dict[str, Any]) -> None:
     if not page["items"]:
-        say("No API tokens yet: connect token create NAME --role viewer")
+        show_text("No API tokens yet: connect token create NAME --role viewer")
         return
     rows = [
         [

@@ -71,7 +71,7 @@ def test_each_goal_is_told_with_its_figure(result: dict[str, Any]) -> None:
         "created per second, and registered",
         "Temporal's database, each",
     }
-    assert all(goal["figure"] > 0 and goal["wanted"] and goal["met"] in (True, False) for goal in goals.values())
+    assert all(goal["figure"] > 0 and goal["target"] and goal["met"] in (True, False) for goal in goals.values())
     one = result["changes"]["1"]
     assert goals["1 p50"]["figure"] == pytest.approx(one["ours"]["p50_ms"] / one["floor"]["p50_ms"], abs=0.001)
 
@@ -83,7 +83,7 @@ def test_the_cost_of_a_change_has_goals_where_eight_callers_change(result: dict[
 
 def test_idle_clients_are_weighed(result: dict[str, Any]) -> None:
     idle = result["idle"]
-    assert 0 < idle["clients"] <= idle["wanted"]
+    assert 0 < idle["clients"] <= idle["expected"]
     assert idle["per_second"] > 0
     assert idle["settled_per_second"] > 0
     assert idle["temporal_bytes"] > 0

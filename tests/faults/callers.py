@@ -100,15 +100,15 @@ class Callers:
         """Have every caller ask all of its requests."""
         async with asyncio.TaskGroup() as group:
             for requests in turns:
-                group.create_task(self._ask_all(requests))
+                group.create_task(self._send_all(requests))
 
-    async def _ask_all(self, requests: list[Request]) -> None:
+    async def _send_all(self, requests: list[Request]) -> None:
         for request in requests:
             await eventually(lambda: self._log.begun < self.allowed, LONGEST_STANDSTILL, QUICKLY)
             self._log.begun += 1
-            self._log.verdict(request, await self.ask(request))
+            self._log.verdict(request, await self.verdict_on(request))
             if len(self._log.verdicts[request]) > 1:  # its caller is one that asks again
-                self._log.otherwise[request] = await self.ask(request.otherwise)
+                self._log.otherwise[request] = await self.verdict_on(request.otherwise)
 
     async def in_the_middle(self, begun: int, answered: int) -> None:
         """Let the callers begin so many requests, and wait until they have, and so many are answered."""
@@ -117,7 +117,7 @@ class Callers:
             lambda: self._log.begun >= begun and self._log.answered >= answered, LONGEST_STANDSTILL, QUICKLY
         )
 
-    async def ask(self, request: Request) -> Verdict:
+    async def verdict_on(self, request: Request) -> Verdict:
         """Send a request until it has a verdict, always with the same key and body."""
 
         async def answered() -> Verdict | None:

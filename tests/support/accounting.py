@@ -1,45 +1,18 @@
 """Accounting-Requests as access gear sends them (RFC 2866 and 2869), one datagram each, with whatever attributes."""
 
 import asyncio
-import io
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
-from pyrad.dictionary import Dictionary
 from pyrad.packet import AcctPacket, PacketError
 
+from tests.support.radius import dictionary
 from tests.support.waiting import HANGING
 
 START, STOP, INTERIM, ON, OFF = 1, 2, 3, 7, 8
 """Acct-Status-Type."""
 
 TIME = "Event-Timestamp"
-DICTIONARY = """
-ATTRIBUTE User-Name             1   string
-ATTRIBUTE NAS-IP-Address        4   ipaddr
-ATTRIBUTE Framed-IP-Address     8   ipaddr
-ATTRIBUTE Calling-Station-Id    31  string
-ATTRIBUTE NAS-Identifier        32  string
-ATTRIBUTE Acct-Status-Type      40  integer
-ATTRIBUTE Acct-Delay-Time       41  integer
-ATTRIBUTE Acct-Input-Octets     42  integer
-ATTRIBUTE Acct-Output-Octets    43  integer
-ATTRIBUTE Acct-Session-Id       44  string
-ATTRIBUTE Acct-Session-Time     46  integer
-ATTRIBUTE Acct-Terminate-Cause  49  integer
-ATTRIBUTE Acct-Input-Gigawords  52  integer
-ATTRIBUTE Acct-Output-Gigawords 53  integer
-ATTRIBUTE Event-Timestamp       55  integer
-ATTRIBUTE NAS-IPv6-Address      95  ipv6addr
-ATTRIBUTE Framed-IPv6-Prefix    97  ipv6prefix
-ATTRIBUTE Framed-IPv6-Address   168 ipv6addr
-"""
-
-
-@cache
-def dictionary() -> Dictionary:
-    return Dictionary(io.StringIO(DICTIONARY))
 
 
 @dataclass

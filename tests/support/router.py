@@ -3,18 +3,15 @@ them when it is asked to (RFC 5176). It signs what it says, and hears only what 
 
 import asyncio
 import hashlib
-import io
 import itertools
 import secrets
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any, Self
 
 from pyrad.client import Client
 from pyrad.client_async import ClientAsync
-from pyrad.dictionary import Dictionary
 from pyrad.packet import (
     AccessAccept,
     AccessReject,
@@ -27,35 +24,9 @@ from pyrad.packet import (
     PacketError,
 )
 
+from tests.support.radius import dictionary
+
 TAGGED = {"Tunnel-Type": 64, "Tunnel-Medium-Type": 65, "Tunnel-Private-Group-Id": 81}  # RFC 2868
-DICTIONARY = """
-ATTRIBUTE User-Name               1  string
-ATTRIBUTE User-Password           2  string
-ATTRIBUTE CHAP-Password           3  octets
-ATTRIBUTE NAS-IP-Address          4  ipaddr
-ATTRIBUTE Framed-IP-Address       8  ipaddr
-ATTRIBUTE Calling-Station-Id      31 string
-ATTRIBUTE Acct-Status-Type        40 integer
-ATTRIBUTE Acct-Session-Id         44 string
-ATTRIBUTE Acct-Session-Time       46 integer
-ATTRIBUTE Acct-Terminate-Cause    49 integer
-ATTRIBUTE Event-Timestamp         55 date
-ATTRIBUTE CHAP-Challenge          60 octets
-ATTRIBUTE Tunnel-Type             64 integer has_tag
-ATTRIBUTE Tunnel-Medium-Type      65 integer has_tag
-ATTRIBUTE Message-Authenticator   80 octets
-ATTRIBUTE Tunnel-Private-Group-Id 81 string has_tag
-ATTRIBUTE Error-Cause             101 integer
-VENDOR WISPr 14122
-BEGIN-VENDOR WISPr
-ATTRIBUTE WISPr-Bandwidth-Max-Up   7 integer
-ATTRIBUTE WISPr-Bandwidth-Max-Down 8 integer
-END-VENDOR WISPr
-VENDOR Mikrotik 14988
-BEGIN-VENDOR Mikrotik
-ATTRIBUTE Mikrotik-Rate-Limit 8 string
-END-VENDOR Mikrotik
-"""
 
 START, STOP, INTERIM = 1, 2, 3  # Acct-Status-Type
 ADMIN_RESET = 6  # Acct-Terminate-Cause
@@ -65,17 +36,12 @@ IDENTITY = {"User-Name", "Acct-Session-Id", "NAS-IP-Address", "Framed-IP-Address
 """What identifies a session (RFC 5176 section 3); the rest of a CoA-Request is what is to change."""
 
 
-@cache
-def dictionary() -> Dictionary:
-    return Dictionary(io.StringIO(DICTIONARY))
-
-
 @dataclass(frozen=True)
 class Login:
     """What came of a login: whether it was accepted, and the attributes of the answer."""
 
     accepted: bool
-    told: dict[str, Any]
+    attributes: dict[str, Any]
 
 
 REJECTED = Login(False, {})

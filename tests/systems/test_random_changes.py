@@ -29,7 +29,9 @@ from tests.faults.workload import SITE, Request, Workload, records
 from tests.support.databases import connected, database, fetch
 from tests.support.relay import Relay
 from tests.support.waiting import eventually, free_udp_port
-from tests.systems.outside import RATES, Findings, Gear, Tenant
+from tests.systems.findings import Findings
+from tests.systems.gear import RATES, Gear
+from tests.systems.outside import Tenant
 from tests.systems.service import Building, Systems, running_service
 from tests.systems.test_faults import QUICK
 from tests.systems.weather import FAULTS, Outdoors
@@ -147,13 +149,13 @@ async def ask(world: World, requests: Sequence[Request], chance: random.Random) 
     callers, tenants = Callers(world.building.api, world.log), {it.client_id: it for it in world.tenants}
     for request in requests:
         world.log.begun += 1
-        world.log.verdict(request, await callers.ask(request))
+        world.log.verdict(request, await callers.verdict_on(request))
         if chance.random() < GOES_ON or not (tenant := tenants.get(request.client_id)):
             continue
         begun = tenant.looks
 
         def passed(tenant: Tenant = tenant, begun: int = begun) -> bool:
-            known = tenant.said is not None and tenant.said.settled
+            known = tenant.report is not None and tenant.report.settled
             return tenant.looks > begun + (1 if known else LOOKS)
 
         await eventually(passed, STANDSTILL)

@@ -20,7 +20,8 @@ from activities.database import Database
 from activities.internet.accounts import Reader
 from activities.internet.order import Access
 from activities.settings import Settings
-from tests.support.router import dictionary, prove
+from tests.support.radius import dictionary
+from tests.support.router import prove
 from tests.systems.accounting import Place
 from tests.systems.service import KEY
 

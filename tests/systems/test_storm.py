@@ -17,8 +17,9 @@ from activities.background import background
 from tests.support.databases import connected
 from tests.support.router import Nas
 from tests.support.waiting import eventually
+from tests.systems.findings import Findings
+from tests.systems.gear import Gear
 from tests.systems.network import Network, running_network
-from tests.systems.outside import Findings, Gear
 from tests.systems.service import Systems
 
 CLIENTS, GEAR = 40, 4

@@ -10,7 +10,7 @@ from typing import Any
 from activities.internet.answers import ERROR_CAUSES
 from tests.support.databases import connected
 from tests.support.relay import Relay
-from tests.systems.outside import Gear
+from tests.systems.gear import Gear
 from tests.systems.service import Systems
 from tests.systems.test_faults import killed
 

@@ -21,8 +21,8 @@ from starter.cli.show.tables import (
     moment,
     note,
     remedies,
-    say,
     show,
+    show_text,
     table,
     warnings,
     word,
@@ -36,7 +36,7 @@ ESSENTIAL = 5  # columns of the list of clients that it has at any sensible widt
 def clients(items: list[dict[str, Any]], total: int) -> None:
     """The clients that were asked for, of ``total`` that there are, Inactive ones included."""
     if not items:
-        say(
+        show_text(
             f"None of {count(total, 'client')} matches. Inactive ones are listed with --inactive."
             if total
             else "No clients yet: connect client add --name NAME --type virtual --site ID --line +442079460001"
@@ -133,7 +133,7 @@ def credentials(access: dict[str, Any]) -> None:
     rows = [("telephone", line, servers["sip"]) for line in access["sip"]]
     rows += [("router", access["radius"], servers["radius"])] if access["radius"] else []
     if not rows:
-        say("No lines and no internet access: nothing to configure.")
+        show_text("No lines and no internet access: nothing to configure.")
         return
     columns = [Column("for"), Column("username"), Column("password"), Column("server")]
     cells = [(what, it["username"], it["password"] or "its own, from before", where or "-") for what, it, where in rows]

@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from starter.cli.show.tables import Column, moment, note, say, show, table
+from starter.cli.show.tables import Column, moment, note, show, show_text, table
 
 
 def events(page: dict[str, Any]) -> None:
     """A line for each, in order, and how to go on."""
     items = page["items"]
     if not items:
-        say("There are no such events.")
+        show_text("There are no such events.")
         return
     columns = [Column("seq"), Column("at"), Column("client"), Column("kind"), Column("command"), Column("systems")]
     rows = [

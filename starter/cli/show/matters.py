@@ -5,14 +5,14 @@ from typing import Any
 
 from rich.text import Text
 
-from starter.cli.show.tables import Column, age, count, moment, note, remedies, say, show, table, word
+from starter.cli.show.tables import Column, age, count, moment, note, remedies, show, show_text, table, word
 
 
 def matters(page: dict[str, Any], now: datetime) -> None:
     """A line for each, the oldest first; below it what to do about those of no client."""
     items = page["items"]
     if not items:
-        say("Nothing is open. What was put aside is listed with --snoozed.")
+        show_text("Nothing is open. What was put aside is listed with --snoozed.")
         return
     columns = [Column("client"), Column("matter"), Column("kind"), Column("age"), Column("with"), Column("what")]
     rows = [
@@ -38,7 +38,7 @@ def matters(page: dict[str, Any], now: datetime) -> None:
 
 def answer(matter: dict[str, Any]) -> None:
     """Print what became of a matter, or that nothing did."""
-    say(matter["message"] if matter["changed"] else f"No change: {matter['message']}")
+    show_text(matter["message"] if matter["changed"] else f"No change: {matter['message']}")
 
 
 def _aside(item: dict[str, Any]) -> str:

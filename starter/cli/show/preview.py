@@ -4,7 +4,7 @@ from typing import Any
 
 from rich.text import Text
 
-from starter.cli.show.tables import Column, note, say, show, table, warnings, word
+from starter.cli.show.tables import Column, note, show, show_text, table, warnings, word
 
 NAMES = {"account": "internet", "detail": "record"}
 
@@ -12,7 +12,7 @@ NAMES = {"account": "internet", "detail": "record"}
 def preview(preview: dict[str, Any]) -> None:
     """What a command would do, or that it would do nothing."""
     if not preview["changed"]:
-        say(f"Nothing would change: {preview['message']}.")
+        show_text(f"Nothing would change: {preview['message']}.")
         warnings(preview["warnings"])
         return
     show([_outcome(preview)])

@@ -2,18 +2,18 @@
 
 from typing import Any
 
-from starter.cli.show.tables import Column, count, moment, note, say, show, table
+from starter.cli.show.tables import Column, count, moment, note, show, show_text, table
 
 
 def site(site: dict[str, Any]) -> None:
     systems = _systems(site)
     more = f"{', ' + site['country'] if site['country'] else ''}{', retired' if site['retired'] else ''}"
-    say(f"Site {site['site_id']}: {site['name']}, {site['timezone']}{more}{systems and f', served by {systems}'}")
+    show_text(f"Site {site['site_id']}: {site['name']}, {site['timezone']}{more}{systems and f', served by {systems}'}")
 
 
 def sites(page: dict[str, Any]) -> None:
     if not page["items"]:
-        say("No sites yet: connect site add ID --name NAME --timezone Europe/London")
+        show_text("No sites yet: connect site add ID --name NAME --timezone Europe/London")
         return
     rows = [
         [site["site_id"], _name(site), site["timezone"], site["country"] or "", _systems(site)]

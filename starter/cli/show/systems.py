@@ -16,8 +16,8 @@ from starter.cli.show.tables import (
     leading,
     note,
     remedies,
-    say,
     show,
+    show_text,
     table,
     until,
     word,
@@ -30,7 +30,7 @@ def attention(items: list[dict[str, Any]], now: datetime, *, where: str = "", sk
     """Who waits, under the system they wait for. ``where`` is the filter in words."""
     more = "" if skipped else " What is skipped is listed with --skipped."
     if not items:
-        say(f"No client needs attention{where}.{more}")
+        show_text(f"No client needs attention{where}.{more}")
         return
     for system, waiting in groupby(items, key=_name):
         group = list(waiting)

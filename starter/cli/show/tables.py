@@ -85,7 +85,7 @@ def output_csv(heads: Sequence[str], rows: Iterable[Iterable[str]]) -> None:
     sys.stdout.buffer.writelines(line.encode(errors="replace") for line in csv_lines(heads, rows))
 
 
-def say(text: str) -> None:
+def show_text(text: str) -> None:
     show([text])
 
 

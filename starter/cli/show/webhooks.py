@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from starter.cli.show.tables import Column, moment, note, say, show, table
+from starter.cli.show.tables import Column, moment, note, show, show_text, table
 
 
 def webhooks(page: dict[str, Any]) -> None:
     """A line for each."""
     if not page["items"]:
-        say("There is no webhook. Add one with: connect webhook add URL")
+        show_text("There is no webhook. Add one with: connect webhook add URL")
         return
     columns = [
         Column("id"),
@@ -38,26 +38,26 @@ def webhooks(page: dict[str, Any]) -> None:
 def webhook(item: dict[str, Any]) -> None:
     """How it is now."""
     why = f": {item['why']}" if item["why"] else ""
-    say(f"Webhook {item['webhook_id']} to {item['url']} is {item['state']}{why}. Told of: {_filter(item)}.")
+    show_text(f"Webhook {item['webhook_id']} to {item['url']} is {item['state']}{why}. Told of: {_filter(item)}.")
     for trouble in _troubles(item):
-        say(f"{trouble}.")
+        show_text(f"{trouble}.")
 
 
 def removed(item: dict[str, Any]) -> None:
     """What is gone."""
-    say(f"Webhook {item['webhook_id']} to {item['url']} is removed.")
+    show_text(f"Webhook {item['webhook_id']} to {item['url']} is removed.")
 
 
 def secret(item: dict[str, Any]) -> None:
     """How it is now, and its secret."""
     webhook(item)
-    say(f"Its secret, which is not shown again: {item['secret']}")
+    show_text(f"Its secret, which is not shown again: {item['secret']}")
 
 
 def deliveries(page: dict[str, Any]) -> None:
     """A line for each attempt."""
     if not page["items"]:
-        say("Nothing was sent yet.")
+        show_text("Nothing was sent yet.")
         return
     columns = [Column("at"), Column("seq"), Column("client"), Column("kind"), Column("attempt"), Column("came of it")]
     rows = [

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from tests.systems.outside import Findings, Heard, Life
+from tests.systems.findings import Findings
+from tests.systems.gear import Heard, Life
 
 PROOF, INTERIM = 100.0, 4.0
 
