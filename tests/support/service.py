@@ -322,7 +322,7 @@ async def running_service(temporal: Client, settings: Settings) -> AsyncIterator
                 SideBySide(systems, directory, lambda order, carry_out: carry_out(order)).at_once,
             ],
             interceptors=[Guard()],
-            workflow_runner=UnsandboxedWorkflowRunner(),  # as in production; in the sandbox are tests/workflows and replay
+            workflow_runner=UnsandboxedWorkflowRunner(),  # as in production; tests/workflows has the sandbox
         )
         workers = together(*of_instances(at_work, systems, TASK_QUEUE), hearing_all_at_once(worker))
         watch, numbering = Watch(dsn, pause=0.1), Numbering(dsn, timedelta(days=90))
