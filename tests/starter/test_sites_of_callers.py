@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from difflib import ndiff
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx2
 import pytest
@@ -45,6 +46,8 @@ CHANGED |= {f"GET /api/v1/{path}" for path in ("clients", "events", "matters")} 
 
 EVER_NEW = re.compile(r'name="command_id" value="\w+"|\d+ (s|min|h|seconds?|minutes?|hours?)\b|"(last|next|seq)":\d+')
 """What is another in each answer: keys of forms, the time, and how much happened anywhere, which callers may know."""
+
+OF_EACH_ANSWER = {"content-length", "x-request-id"}
 
 
 @dataclass
@@ -158,8 +161,10 @@ def difference(one: str, other: str) -> list[str]:
     return [line[:300] for line in lines if line[:2] in ("+ ", "- ")]
 
 
-def today() -> date:
-    return datetime.now(UTC).date()
+def today() -> tuple[date, date]:
+    """Here, and at the sites."""
+    now = datetime.now(UTC)
+    return now.date(), now.astimezone(ZoneInfo("Europe/London")).date()
 
 
 def form_about(client_id: str, site: str) -> dict[str, str]:
@@ -204,7 +209,8 @@ async def answers_to(
             caller.cookies.clear()  # or pages lead to the site that was chosen last
             answer = await caller.request(method, target, **sent)
             assert (route, target) not in found
-            found[route, target] = answer.status_code, text_of(answer)
+            headers = {name: value for name, value in answer.headers.items() if name not in OF_EACH_ANSWER}
+            found[route, target] = answer.status_code, f"{text_of(answer)}\n{headers}"
     return found
 
 
