@@ -14,14 +14,17 @@ EVERY = 24 * 3600.0  # seconds between two looks; each reads all keys
 AGAIN = 60.0  # seconds until the next one after trouble
 
 # A refusal of a new client has the key as a digest, as its caller's claim has it (starter/directory/answers.py).
-_FORGET = """
+_FORGET_REFUSED = """
 WITH refused AS (
   DELETE FROM answers a WHERE kind = 'create' AND refusal IS NOT NULL AND at < now() - $1::interval
     AND NOT EXISTS (SELECT FROM clients c WHERE c.client_id = a.client_id)
   RETURNING command_id)
-DELETE FROM request_answers r WHERE at < now() - $1::interval AND (
-  (client_id = '' AND key IN (SELECT command_id FROM refused))
-  OR (client_id <> '' AND NOT EXISTS (SELECT FROM clients c WHERE c.client_id = r.client_id)))"""
+DELETE FROM request_answers r USING refused
+WHERE r.client_id = '' AND r.key = refused.command_id AND at < now() - $1::interval"""
+
+_FORGET_UNKNOWN = """
+DELETE FROM request_answers r WHERE client_id <> '' AND at < now() - $1::interval
+  AND NOT EXISTS (SELECT FROM clients c WHERE c.client_id = r.client_id)"""
 
 log = structlog.get_logger(__name__)
 
@@ -47,4 +50,5 @@ class OldKeys:
 
 async def forget_keys(connection: asyncpg.Connection, keep: timedelta) -> None:
     """Forget the keys of no client's that are older than this."""
-    await connection.execute(_FORGET, keep)
+    for statement in (_FORGET_REFUSED, _FORGET_UNKNOWN):
+        await connection.execute(statement, keep)
