@@ -2,8 +2,8 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-# Two processes a core and one more, for tests mostly wait; which runs which file: tests/support/scheduling.py.
-CORES   = --numprocesses $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1) + 1)') --maxprocesses 8 --dist loadfile --no-loadscope-reorder
+# Two processes a core, for tests wait as often as they work; which runs which file: tests/support/scheduling.py.
+CORES   = --numprocesses $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))') --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 PINNED := uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11
 
 # Compiled once, not by each of many processes, whatever the machine says; what does not wait for another runs beside it.

@@ -92,9 +92,9 @@ CASES = {
         moods=(("knows", {"User-Name": "somebody"}),), word="does not find it", accounted=True
     ),
     "gear that refuses": Case(moods=(("refuses", NOT_REMOVABLE),), word="Session Context Not Removable"),
-    "gear that is silent": Case(moods=(("mute", True),), word="did not answer"),
-    "gear that does not sign with our secret": Case(moods=(("secret", "another"),), word="did not answer"),
-    "silent, and closed by a job": Case(JOB.format("'Stale'"), "did not answer", moods=(("mute", True),)),
+    "gear that is silent": Case(moods=(("mute", True),), word="not answer"),
+    "gear that does not sign with our secret": Case(moods=(("secret", "another"),), word="not answer"),
+    "silent, and closed by a job": Case(JOB.format("'Stale'"), "not answer", moods=(("mute", True),)),
     "rows that are hidden from us": Case(HIDDEN, "row-level security", NOT_HIDDEN),
 }
 
