@@ -41,7 +41,7 @@ PLACES |= {"matter:path": "end_date_passed", "webhook_id": "abcdefghij"}
 """What stands in the address of a route, besides clients and sites."""
 
 CHANGED = {"GET /clients.csv", "GET /clients.xlsx", "GET /api/v1/clients", "GET /api/v1/matters", CALENDAR}
-"""What whoever sees all sites is answered otherwise once there is one more client of everything, however many there are:
+"""What whoever sees all sites is answered otherwise once there is one more client of everything, of however many:
 whole files, and totals. A first page may stay as it is."""
 
 EVER_NEW = re.compile(r'name="command_id" value="\w+"|\d+ (s|min|h|seconds?|minutes?|hours?)\b|"(last|next|seq)":\d+')
