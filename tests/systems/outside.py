@@ -63,7 +63,7 @@ class Tenant:
     report: Report | None = None
     neighbours: Sequence["Tenant"] = field(default=(), repr=False)
     _radius: tuple[str, str] = ("", "")
-    _version: int = 0
+    _versions: dict[str, int] = field(default_factory=dict)  # of the credentials, by number, and of the account by ""
     _numbers: frozenset[str] = frozenset()
     _has_internet: bool = False
     last_login: str = "none"
@@ -78,7 +78,7 @@ class Tenant:
         finally:
             if self._login:
                 self._login.cancel()
-            phones, self.phones, self.calls, self._version = self.phones, {}, [], 0
+            phones, self.phones, self.calls, self._versions = self.phones, {}, [], {}
             for phone in phones.values():
                 await phone.__aexit__()
 
@@ -177,9 +177,8 @@ class Tenant:
 
     async def _configure(self, report: Report) -> None:
         """Telephones and the router get the client's credentials, once these are proven to be others, or more."""
-        known = report.secret_version == self._version and self._numbers <= self.phones.keys()
-        known = known and (bool(self._radius[0]) or not self._has_internet)
-        if known or not report.settled:
+        has = [*self._numbers, *([""] if self._has_internet else [])]
+        if not report.settled or all(self._versions.get(name) == report.secret_version for name in has):
             return
         answer = await self.api.get(f"/clients/{self.client_id}/credentials")
         if answer.status_code != 200:
@@ -187,15 +186,16 @@ class Tenant:
         credentials = answer.json()
         host, _, port = credentials["servers"]["sip"].partition(":")
         for login in credentials["sip"]:
+            self._versions[login["number"]] = report.secret_version
             if phone := self.phones.get(login["number"]):
                 phone.password = login["password"]
                 continue
             domain = credentials["servers"]["sip_domain"]
             phone = Phone(login["username"], login["password"], domain, (host, int(port)), address=self.address)
             self.phones[login["number"]] = await phone.__aenter__()
-        if credentials["radius"]:
+        if credentials["radius"]:  # or the router goes on trying with what it has
             self._radius = credentials["radius"]["username"], credentials["radius"]["password"]
-        self._version = report.secret_version
+            self._versions[""] = report.secret_version
 
     async def _from_outside(self, report: Report) -> dict[str, str]:
         """The lines that were on, by number, and how that was seen. The router logs in when it has too few sessions,
