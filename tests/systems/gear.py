@@ -108,15 +108,6 @@ class Gear(Nas):
                 await asyncio.wait_for(super().account(session, username, status, **more), PATIENCE)
                 _note_heard(life, sent)
             return
-        if status == START:  # a router goes on, whether accounting has heard of its session or not
-            self._beside(self._account_at_last(life, session, username, status, more))
-        else:
-            await self._account_at_last(life, session, username, status, more)
-
-    async def _account_at_last(
-        self, life: Life | None, session: str, username: str, status: int, more: dict[str, Any]
-    ) -> None:
-        """Tell until it is acknowledged; of a session that begins not before the gear is behind no more."""
         if status == START:
             await eventually(lambda: not self.behind, math.inf)
         sent = time.time()
