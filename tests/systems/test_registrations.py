@@ -136,7 +136,8 @@ async def test_a_call_from_outside_is_to_be_tried_again_while_nobody_can_read_wh
                 acme = await tenant(building)
                 async with building.phones(acme) as [phone]:
                     assert await outside.call(phone.username) == TAKEN
-                    assert await outside.call("442079999999") == UNKNOWN
+                    for nobody in ("442079999999", f"sip:{DOMAIN}", f"sip:@{DOMAIN}", f"sip:a%00b%zz@{DOMAIN}"):
+                        assert await outside.call(nobody) == UNKNOWN, nobody
                     async with unreadable(systems, "subscriber"):
                         assert await outside.call(phone.username) == TRY_AGAIN
                     assert await outside.call(phone.username) == TAKEN
