@@ -27,9 +27,8 @@ from workflows.domain.provisioning.standing import Limits
 KILLS, COMMANDS, DEATHS, CHANGES = 10, 100, 5, 40
 MEMORY, ROOM = Path("/dev/shm"), 4 * 2**30
 
-if (
-    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-):  # started in the background: what is started here would be deaf, too
+# A run in the background ignores Ctrl-C, and so would what its tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ["TEMPORAL_DEBUG"] = "1"  # or the SDK takes a workflow for deadlocked that had no turn for two seconds
 structlog.configure(  # or a traceback shows what its variables hold, and all the world that hangs on them: for minutes
