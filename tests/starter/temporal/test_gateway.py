@@ -202,16 +202,16 @@ async def test_what_a_worker_took_and_did_not_look_at_is_sent_again(
     creating = asyncio.create_task(Gateway(temporal, patience=HANGING).create(state, "digest"))
     service, namespace = temporal.workflow_service, temporal.namespace
 
-    async def task() -> PollWorkflowTaskQueueResponse | None:
+    async def task() -> PollWorkflowTaskQueueResponse:
         poll = PollWorkflowTaskQueueRequest(namespace=namespace, task_queue=TaskQueue(name=queue))
         polled = await service.poll_workflow_task_queue(poll)
-        return polled if polled.task_token else None
+        assert polled.task_token, "nothing to do yet"
+        return polled
 
     first = await eventually(task)
     silence = RespondWorkflowTaskCompletedRequest(namespace=namespace, task_token=first.task_token)
     await service.respond_workflow_task_completed(silence)
     second = await eventually(task)
-    assert first and second
     assert len(first.messages) == len(second.messages) == 1
     assert first.messages[0].protocol_instance_id != second.messages[0].protocol_instance_id
     assert not creating.done()
