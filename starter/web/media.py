@@ -18,6 +18,8 @@ def media_refused(scope: Scope) -> Problem | None:
     kind = headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if sends and kind != JSON:
         return problem(415, f"A body is sent as {JSON}. Say so in Content-Type.")
+    if sends and headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+        return problem(415, "A body is sent as it is. Leave Content-Encoding, and the compression, out.")
     wanted = accepted(headers.getlist("Accept"))
     if wanted and not any(_covers(one, answer) for one in wanted for answer in ANSWERS):
         return problem(406, f"Answers are {JSON}, and problems {ANSWERS[1]}. Have Accept allow them.")
