@@ -13,17 +13,19 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
+from starter.web.security import SAFE_METHODS
 from workflows.domain.errors import InvalidField
 
 Json = dict[str, Any]
 
 
 def check_parameters(request: Request) -> None:
-    """Raises InvalidField for a parameter of the query that the route does not take, or that is there twice."""
+    """Raises InvalidField for a parameter of the query that is there twice, or that a route which may change something
+    does not take; those that list say so themselves."""
     given = [name for name, _ in request.query_params.multi_items()]
     known = set(_names(request.scope["route"].dependant)) if given else set()
     for name in given:
-        if name not in known:
+        if name not in known and request.method not in SAFE_METHODS:
             why = f"There is no parameter {name[:100]}"
             raise InvalidField(why, "Leave it out, or correct its name", field=name[:100])
         if given.count(name) > 1:

@@ -14,7 +14,7 @@ API = "/api/v1"
 AS_JSON = {"Content-Type": "application/json"}
 PLACES = {"client_id": "none", "site_id": "none", "system": "telephony", "change:path": "suspend", "token_id": "none"}
 PLACES |= {"matter:path": "none", "webhook_id": "none"}
-ROUTES = [route.split(f" {API}", 1) for route in TABLE if f" {API}/" in route]
+ROUTES = [route.split(f" {API}", 1) for route in TABLE if f" {API}/" in route and not route.startswith("GET")]
 
 UNREADABLE: dict[str, tuple[bytes, str]] = {
     "a name twice": (b'{"source": "a", "source": "b"}', "source is twice in one object"),
@@ -37,11 +37,11 @@ def address(path: str) -> str:
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES, ids="".join)
-async def test_every_route_refuses_a_parameter_that_it_does_not_take(
+async def test_every_route_that_changes_something_refuses_a_parameter_that_it_does_not_take(
     api: httpx2.AsyncClient, method: str, path: str
 ) -> None:
     """Before anything else is said: a command would be done, though its sender asked for a dry run."""
-    answer = await api.request(method, address(path), params={"dryrun": "true"}, json={} if method != "GET" else None)
+    answer = await api.request(method, address(path), params={"dryrun": "true"}, json={})
     assert (answer.status_code, answer.json().get("field")) == (422, "dryrun"), answer.text
     assert answer.json()["detail"] == "There is no parameter dryrun. Leave it out, or correct its name."
 
@@ -60,6 +60,13 @@ async def test_every_parameter_that_is_described_is_taken_and_only_once(service:
                         assert "There is no parameter" not in detail, (method, path)
                         assert ("more than once. Give it once." in detail) == (times == 2), (method, path, detail)
     assert tried > 40
+
+
+async def test_who_reads_any_list_page_by_page_is_answered_where_there_is_one_page_alone(
+    api: httpx2.AsyncClient,
+) -> None:
+    for path in ("sites", "systems", "tokens", "webhooks"):
+        assert (await api.get(f"/{path}", params={"limit": 1, "cursor": ""})).json()["next"] is None
 
 
 async def test_nothing_is_done_for_who_says_nearly_that_it_is_a_trial(service: Service) -> None:
