@@ -27,7 +27,7 @@ from activities.webhooks.message import body_of, headers_of, secret
 from activities.webhooks.sending import NotSent, Sender
 
 OVERLAP = timedelta(hours=24)
-"""For so long after a rotation both secrets sign."""
+"""For so long a secret signs after it was replaced."""
 
 GIVE_UP = timedelta(days=3)
 """A client of whom a receiver takes nothing for so long is given up, if it took events of others meanwhile; otherwise
@@ -43,7 +43,7 @@ LONGEST_RUN = timedelta(minutes=5)
 GONE = 410  # the receiver wants no more (Standard Webhooks)
 
 _NEXT = f"""
-SELECT w.url, w.state, w.secret_version, w.rotated_at, c.turn, c.done, c.target, c.failures, c.failing_since,
+SELECT w.url, w.state, w.secret_version, w.replaced_at, c.turn, c.done, c.target, c.failures, c.failing_since,
   c.given_up_at, e.*
 FROM webhook_chains c JOIN webhooks w USING (webhook_id) LEFT JOIN LATERAL (
   SELECT {COLUMNS} FROM {FROM}
@@ -210,9 +210,9 @@ class Deliveries:
             raise _again(error, pause)
 
     def _secrets(self, webhook_id: str, row: asyncpg.Record, now: datetime) -> list[str]:
-        """The secret, and for a while the one before it."""
-        version, rotated = row["secret_version"], row["rotated_at"]
-        versions = [version, version - 1] if rotated and now - rotated < OVERLAP else [version]
+        """The secret, and for a while each one before it."""
+        replaced = [place for place, at in enumerate(row["replaced_at"], 1) if now - at < OVERLAP]
+        versions = [row["secret_version"] - place for place in (0, *replaced)]
         return [secret(self._master_key, webhook_id, it) for it in versions]
 
     async def _disable(self, chain: Chain, error: str, why: str) -> None:

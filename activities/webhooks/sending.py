@@ -6,6 +6,7 @@ and no proxy stands in between.
 """
 
 import asyncio
+import re
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -21,6 +22,10 @@ Network = IPv4Network | IPv6Network
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
 LONGEST_URL = 1000
+NO_ADDRESS = f"must be an address with https and a host, of at most {LONGEST_URL} characters"
+PORTS = range(1, 2**16)
+_HOST = re.compile(r"([a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}\.?|[0-9a-f]*:[0-9a-f:.]+")
+"""A name, or an address of IPv6."""
 
 UNICAST = ip_network("2000::/3")
 """All that IPv6 has given to the internet: an address outside of it is none of it, whatever it may be for."""
@@ -62,12 +67,19 @@ def check_url(url: str) -> httpx2.URL:
     try:
         parsed = httpx2.URL(url)
     except httpx2.InvalidURL:
-        raise ValueError("is no address") from None
+        raise ValueError(NO_ADDRESS) from None
     if parsed.scheme not in ("http", "https") or not parsed.host or len(url) > LONGEST_URL:
-        raise ValueError(f"must be an address with https and a host, of at most {LONGEST_URL} characters")
+        raise ValueError(NO_ADDRESS)
+    if not _HOST.fullmatch(_host(parsed)) or parsed.port not in (None, *PORTS):
+        raise ValueError("must have the name or the address of a host that there can be, and a port up to 65535")
     if parsed.userinfo or parsed.fragment:
         raise ValueError("must have no user, password or fragment: whoever lists webhooks would read them")
     return parsed
+
+
+def _host(url: httpx2.URL) -> str:
+    """As it is looked up, and said to the receiver: a name of other letters is another one by another rule of IDNA."""
+    return url.raw_host.decode("ascii")
 
 
 @dataclass(frozen=True)
@@ -115,7 +127,7 @@ class Sender:
                 direct,
                 content=body,
                 headers={**headers, "Host": host, "User-Agent": "Connect", "Accept-Encoding": "identity"},
-                extensions={"sni_hostname": url.host},
+                extensions={"sni_hostname": _host(url)},
             ) as answer,
         ):
             return answer.status_code
@@ -124,7 +136,7 @@ class Sender:
         """Addresses to connect to, one after the other, when all of the name's may be. Raises NotSent."""
         port = url.port or (443 if url.scheme == "https" else 80)
         try:
-            found = [ip_address(it.partition("%")[0]) for it in await self.resolve(url.host, port)]
+            found = [ip_address(it.partition("%")[0]) for it in await self.resolve(_host(url), port)]
         except OSError:
             raise NotSent(UNRESOLVED) from None
         if any(not self._may_be_sent_to(it) for it in found):

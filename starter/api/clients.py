@@ -13,11 +13,10 @@ from starter.erasing import Eraser
 from starter.web import problems
 from starter.web.dependencies import API, ClientId, Clients
 from starter.web.preconditions import is_known, tag_of
-from workflows.domain.errors import InvalidField
-from workflows.wire.grammar import QueryFlag
+from starter.web.strict import StrictRoute
 from workflows.wire.views import ClientView
 
-router = APIRouter(tags=["clients"])
+router = APIRouter(tags=["clients"], route_class=StrictRoute)
 
 
 @router.get("/clients", tags=[TAG], summary="A page of the directory", responses=problems.answers(422))
@@ -38,11 +37,8 @@ async def list_clients(clients: Clients, filters: Annotated[ClientFilter, Query(
 async def create_client(
     options: Options,
     client: Annotated[ClientGiven, Body(openapi_examples=examples.of_body(ClientGiven))],
-    dry_run: Annotated[QueryFlag, Query(include_in_schema=False)] = False,
 ) -> ClientView:
     """Answers once the directory has the client: its billing reference and numbers are then its own."""
-    if dry_run:  # better refused than taken for one
-        raise InvalidField("A new client has no dry run", "Leave dry_run out to create it", field="dry_run")
     view = await options.respond(
         await options.clients.create(client, options.command_id, options.by, fresh=options.fresh)
     )

@@ -62,6 +62,8 @@ class KeyOptions:
     def __init__(self, request: Request, key: Key = None) -> None:
         if "If-Match" in request.headers and not self.conditional:
             raise InvalidField("Only a command to a client may have If-Match", "Leave it out", field="If-Match")
+        if "If-None-Match" in request.headers:
+            raise InvalidField("Only what reads may have If-None-Match", "Leave it out", field="If-None-Match")
         self.clients = clients_of(request)
         self.by: str = request.state.caller.name
         self.key = request.state.key = key_of(self.by, request.headers.getlist(HEADER))

@@ -14,13 +14,14 @@ from starter.contract import bodies
 from starter.contract.bodies import CancelQuery, CommandBody, PlannableBody
 from starter.web import problems
 from starter.web.dependencies import ClientId
+from starter.web.strict import StrictRoute
 from workflows.domain.lifecycle import Kind
 from workflows.wire.fields import KindName
 from workflows.wire.messages import BY_NAME, COMMANDS
 from workflows.wire.messages import Body as AnyBody
 from workflows.wire.views import CommandAnswer
 
-router = APIRouter()
+router = APIRouter(route_class=StrictRoute)
 
 
 def no_more() -> dict[str, object]:  # its text would stand in the OpenAPI document, as those below do

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Header, HTTPException, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from starter.contract.events import FARTHEST, STREAM, EventFilter, EventPage, as_server_sent
@@ -14,6 +14,7 @@ from starter.errors import DirectoryAway
 from starter.web import problems
 from starter.web.admission import Place
 from starter.web.dependencies import Clients, callers_of
+from starter.web.media import EVENT_STREAM, accepted
 from starter.web.preferences import preferences, seconds_of
 from workflows.domain.errors import InvalidField
 
@@ -45,11 +46,12 @@ async def list_events(
 ) -> Any:
     """Every event of every client, numbered without gaps: none is missed by who asks again with `after` as the last
     answer's `next`. `wait=N` (or `Prefer: wait=N`) answers as soon as there is one, or after N seconds. With
-    `Accept: text/event-stream` they come as a stream of server-sent events, which goes on after `Last-Event-ID`.
+    `Accept: text/event-stream` they come as a stream of server-sent events, which goes on after `Last-Event-ID`; while
+    there is none for its filter, it says by `id` alone how far it has read.
 
     Events are kept for a time that the settings say; an older `after` is refused (410), and the history stays."""
     reader, place = _Reader(clients, filters), request.state.place
-    if "text/event-stream" in request.headers.get("Accept", ""):
+    if EVENT_STREAM in accepted(request.headers.getlist("Accept")):
         if last_event_id:
             reader.go_on_after(last_event_id)
         first = await reader.page()  # what is wrong with the request is said before a stream begins
@@ -58,12 +60,15 @@ async def list_events(
             """Not when the service is about to stop, nor whose token is good no longer."""
             return not clients.watch.ended and await callers_of(request).knows(request.headers)
 
-        return StreamingResponse(_stream(reader, first, may_listen, place), media_type="text/event-stream")
+        return StreamingResponse(_stream(reader, first, may_listen, place), media_type=EVENT_STREAM)
     seconds = seconds_of(preferences(request.headers.getlist("Prefer") if prefer else []))
     with place.waiting() as may_wait:
         if seconds and may_wait:
             response.headers["Preference-Applied"] = f"wait={seconds}"
-        return await reader.next_page((seconds or filters.wait) if may_wait else 0)
+        page = await reader.next_page((seconds or filters.wait) if may_wait else 0)
+    if await callers_of(request).of(request.headers) is None:  # what happened since is not for who waited with it
+        raise HTTPException(401, "The token is good no longer. Send another", {"WWW-Authenticate": "Bearer"})
+    return page
 
 
 class _Reader:
@@ -120,5 +125,5 @@ async def _stream(
                     return
             except DirectoryAway:  # the reader comes back by itself
                 return
-            if not page.items:
-                yield ": still here\n\n"
+            if not page.items:  # an id without data is kept by the reader, who will not read all that again
+                yield f": still here\nid: {page.next}\n\n"

@@ -14,8 +14,9 @@ from starter.contract.bodies import AcknowledgeBody, AssignBody, CommandBody, Ma
 from starter.matters import Hands, open_matters
 from starter.web import problems
 from starter.web.dependencies import ClientId, Clients
+from starter.web.strict import StrictRoute
 
-router = APIRouter(tags=["matters"])
+router = APIRouter(tags=["matters"], route_class=StrictRoute)
 
 Name = Annotated[str, Path(min_length=1, max_length=300, description="Its `matter`", examples=["end_date_passed"])]
 

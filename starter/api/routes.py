@@ -5,6 +5,7 @@ from fastapi.security import HTTPBearer
 
 from starter.api import assistants, clients, commands, events, matters, sites, systems, tokens, webhooks
 from starter.web.dependencies import API
+from starter.web.strict import check_parameters
 
 _BEARER = HTTPBearer(
     auto_error=False,
@@ -12,6 +13,6 @@ _BEARER = HTTPBearer(
     "and sites. What its role may not do is refused (403). Clients of other sites are to it as if there were none",
 )
 
-router = APIRouter(prefix=API, dependencies=[Depends(_BEARER)])
+router = APIRouter(prefix=API, dependencies=[Depends(_BEARER), Depends(check_parameters)])
 for routes in (sites, clients, commands, systems, matters, events, webhooks, tokens, assistants):
     router.include_router(routes.router)

@@ -10,10 +10,11 @@ from starter.contract.answers import Site, SiteHistory, SitePage
 from starter.contract.bodies import SiteEdit, SiteGiven
 from starter.web import problems
 from starter.web.dependencies import Clients
+from starter.web.strict import StrictRoute
 
 SiteId = Annotated[str, Path(examples=["thames-house"])]
 
-router = APIRouter(tags=["sites"])
+router = APIRouter(tags=["sites"], route_class=StrictRoute)
 
 
 @router.get("/sites", tags=[TAG], summary="Every site", responses=problems.answers())

@@ -11,10 +11,11 @@ from starter.directory.tokens import Tokens
 from starter.errors import ShownOnce
 from starter.web import problems
 from starter.web.dependencies import callers_of, longest_token, tokens_of
+from starter.web.strict import StrictRoute
 
 TokenId = Annotated[str, Path(max_length=100, examples=["k3vbq2m7ae"])]
 
-router = APIRouter(tags=["tokens"])
+router = APIRouter(tags=["tokens"], route_class=StrictRoute)
 
 
 @router.get("/tokens", summary="Every API token", responses=problems.answers())

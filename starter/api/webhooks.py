@@ -23,11 +23,12 @@ from starter.directory.webhooks import Webhooks
 from starter.errors import ShownOnce
 from starter.web import problems
 from starter.web.dependencies import Clients
+from starter.web.strict import StrictRoute
 
 WebhookId = Annotated[str, Path(max_length=100, description="The webhook's id", examples=["wh-5f0c2f5e9c1b4d7a"])]
 FOUND = problems.answers(404, 422)
 
-router = APIRouter(tags=["webhooks"])
+router = APIRouter(tags=["webhooks"], route_class=StrictRoute)
 
 
 @router.get("/webhooks", summary="Every webhook", responses=problems.answers())
@@ -75,9 +76,13 @@ async def remove_webhook(options: Keyed, webhook_id: WebhookId) -> WebhookView:
     return await options.once(None, WebhookView, lambda directory: Webhooks(directory.database).remove(webhook_id))
 
 
-@router.post("/webhooks/{webhook_id}/rotate-secret", summary="Give a webhook another secret", responses=FOUND)
+@router.post(
+    "/webhooks/{webhook_id}/rotate-secret",
+    summary="Give a webhook another secret",
+    responses=problems.answers(404, 409, 422),
+)
 async def rotate_secret(options: Keyed, response: Response, webhook_id: WebhookId) -> WebhookSecret:
-    """For a day, what is sent has a signature by either secret."""
+    """Each that was replaced signs for a day more, too: the ten newest of them."""
 
     async def rotate(directory: DirectoryReads) -> WebhookSecret:
         return await webhook_work.rotate_secret(Webhooks(directory.database), options.clients.keyring, webhook_id)

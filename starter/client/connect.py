@@ -375,7 +375,7 @@ class Connect:
             raise malformed("", "What is sent has characters that UTF-8 cannot write", "Leave them out") from error
         try:
             document = answer.json()
-        except ValueError:
+        except (ValueError, RecursionError):
             document = None
         if not answer.is_success:
             raise error_of(self._url, answer.status_code, document, answer.headers.get("Retry-After", ""))

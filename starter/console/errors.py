@@ -19,6 +19,7 @@ from starter.errors import (
     NotAllowed,
     StarterError,
 )
+from starter.web.access import methods_at
 from starter.web.problems import response_to
 from starter.web.security import HEADERS, wants_page
 from workflows.domain.errors import Refusal
@@ -106,6 +107,8 @@ def install(app: FastAPI) -> None:
     """Answer every error of the app: a browser with a page, a program with a problem document."""
 
     async def answer(request: Request, error: Exception) -> Response:
+        if isinstance(error, HTTPException) and error.status_code == 405:
+            error = HTTPException(405, headers={"Allow": ", ".join(methods_at(request.scope))})
         key = getattr(request.state, "key", None)
         response = await answer_to(request, error) if wants_page(request.scope) else response_to(error, key)
         response.headers.update(HEADERS)  # a mistake is answered outside of all that sets them otherwise

@@ -50,6 +50,9 @@ def as_server_sent(event: ClientEvent) -> str:
 
 STREAM: dict[str, Any] = {
     "text/event-stream": {
-        "schema": {"type": "string", "description": "`id` is the seq, `event` the kind, `data` a ClientEvent"}
+        "schema": {
+            "type": "string",
+            "description": "`id` is the seq, `event` the kind, `data` a ClientEvent; an `id` alone: read up to there",
+        }
     }
 }

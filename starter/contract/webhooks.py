@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 from activities.directory.events import EventKind
 from activities.webhooks.sending import LONGEST_URL, check_url
 from starter.contract.answers import Page
-from starter.contract.bodies import Cursor, Limit, Text
+from starter.contract.bodies import Cursor, Limit
 from starter.contract.events import FARTHEST
 from workflows.wire.grammar import LINE, OPTIONAL_LINE, Flag, Whole
 from workflows.wire.messages import Model, Strict
@@ -22,8 +22,9 @@ def _url(url: str) -> str:
 
 
 Url = Annotated[
-    Text,
+    str,
     StringConstraints(max_length=LONGEST_URL),
+    LINE,
     AfterValidator(_url),
     Field(description="Where events are sent to by POST, with https", examples=["https://billing.example.net/connect"]),
 ]

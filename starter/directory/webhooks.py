@@ -54,7 +54,8 @@ mended AS (DELETE FROM matters USING removed WHERE client_id = '' AND matter = A
 SELECT webhook_id FROM removed"""
 
 _ROTATE = """
-UPDATE webhooks SET secret_version = secret_version + 1, rotated_at = now()
+UPDATE webhooks SET secret_version = secret_version + 1, rotated_at = now(), replaced_at = now() || ARRAY(
+  SELECT at FROM unnest(replaced_at) at WHERE at > now() - interval '1 day' ORDER BY at DESC LIMIT 9)
 WHERE webhook_id = $1 AND secret_version = coalesce($2, secret_version)"""
 
 _SET_BACK = """
@@ -125,8 +126,8 @@ class Webhooks:
         return view
 
     async def rotate(self, webhook_id: str, version: int | None = None) -> Versioned:
-        """From now on another secret signs, and for a day the one before it, too: if the secret has this version, or
-        none is given."""
+        """From now on another secret signs; each before it does so for a day after it was replaced, the ten newest:
+        if the secret has this version, or none is given."""
         await self._database.write(_ROTATE, webhook_id, version)
         return await self.one(webhook_id)
 

@@ -7,9 +7,10 @@ the others are counted (``requests_repeated``).
 """
 
 import time
+from collections.abc import Iterator
 
 import structlog
-from fastapi.routing import APIRoute, iter_route_contexts
+from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -78,13 +79,21 @@ def route_of(scope: Scope) -> str:
     return _path_of_route(scope) or (f"{inside}…" if inside else path if path in CHECKS else "…")
 
 
+def methods_at(scope: Scope) -> list[str]:
+    """What can be sent to this address, of whatever route: as Allow says it (RFC 9110 section 10.2.1)."""
+    found = {method for route in _routes_at(scope) for method in route.methods or ()}
+    return sorted(found) or ["GET", "HEAD"]  # a file
+
+
 def _path_of_route(scope: Scope) -> str | None:
     """That of the app's route which would have answered; None: there is none."""
+    return next((route.path for route in _routes_at(scope) if scope["method"] in (route.methods or ())), None)
+
+
+def _routes_at(scope: Scope) -> Iterator[RouteContext]:
     for route in iter_route_contexts(scope["app"].routes) if "app" in scope else ():
-        mine = isinstance(route.original_route, APIRoute) and scope["method"] in (route.methods or ())
-        if mine and route.path_regex.match(scope["path"]):
-            return route.path
-    return None
+        if isinstance(route.original_route, APIRoute) and route.path_regex.match(scope["path"]):
+            yield route
 
 
 def _knows_client(status: int) -> bool:

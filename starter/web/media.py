@@ -1,15 +1,13 @@
 """What a body is sent as, and what an answer may be (RFC 9110 sections 12.5.1 and 15.5.16)."""
 
-from collections.abc import Iterator
-
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from starter.contract.answers import Problem
 from starter.web.problems import problem
 
-JSON = "application/json"
-ANSWERS = (JSON, "application/problem+json", "text/event-stream")
+JSON, EVENT_STREAM = "application/json", "text/event-stream"
+ANSWERS = (JSON, "application/problem+json", EVENT_STREAM)
 """What the API answers; an event stream where it has one."""
 
 
@@ -20,19 +18,23 @@ def media_refused(scope: Scope) -> Problem | None:
     kind = headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if sends and kind != JSON:
         return problem(415, f"A body is sent as {JSON}. Say so in Content-Type.")
-    accepted = [*_accepted(headers.getlist("Accept"))]
-    if accepted and not any(_covers(one, answer) for one in accepted for answer in ANSWERS):
+    if sends and headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+        return problem(415, "A body is sent as it is. Leave Content-Encoding, and the compression, out.")
+    wanted = accepted(headers.getlist("Accept"))
+    if wanted and not any(_covers(one, answer) for one in wanted for answer in ANSWERS):
         return problem(406, f"Answers are {JSON}, and problems {ANSWERS[1]}. Have Accept allow them.")
     return None
 
 
-def _accepted(headers: list[str]) -> Iterator[str]:
+def accepted(headers: list[str]) -> list[str]:
     """The kinds of answers that are wanted, but for those with a weight of nought."""
+    found = []
     for one in ",".join(headers).split(","):
         kind, *parameters = (part.strip().lower() for part in one.split(";"))
         weights = [it[2:].strip() for it in parameters if it.startswith("q=")]
         if kind and not any(weight.strip("0.") == "" for weight in weights):
-            yield kind
+            found.append(kind)
+    return found
 
 
 def _covers(media_range: str, answer: str) -> bool:

@@ -17,7 +17,6 @@ NEVER = 0
 
 _OURS = re.compile(r'"([0-9]{1,15})(?:-[0-9a-f]{12})?"')
 _TAG = re.compile(r'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")')
-_TAGS = re.compile(rf"\s*{_TAG.pattern}\s*(?:,\s*{_TAG.pattern}\s*)*")
 
 
 def tag_of_revision(view: ClientView) -> str:
@@ -40,7 +39,8 @@ def expected_revision(if_match: Sequence[str]) -> int | None:
     listed = ", ".join(if_match).strip()
     if not if_match or listed == "*":
         return None
-    tags = [_OURS.fullmatch(tag[0]) for tag in _TAG.finditer(listed)] if _TAGS.fullmatch(listed) else []
+    only_tags = all(it.strip() in ("", "\0") for it in _TAG.sub("\0", listed).split(","))  # some may be empty
+    tags = [_OURS.fullmatch(tag[0]) for tag in _TAG.finditer(listed)] if only_tags else []
     revisions = {int(ours[1]) for ours in tags if ours} or {NEVER}
     if tags and len(revisions) == 1:
         return revisions.pop()

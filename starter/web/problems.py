@@ -124,6 +124,11 @@ def problem_of(error: Exception) -> Problem:
             pass
         case RequestValidationError():
             return _of_invalid(list(error.errors()))
+        case HTTPException(status_code=404):
+            return problem(404, "There is nothing at this address. /openapi.json lists what there is.")
+        case HTTPException(status_code=405, headers=headers):
+            takes = (headers or {}).get("Allow", "GET")
+            return problem(405, f"This address takes another method. Send one of these: {takes}.")
         case HTTPException():
             return problem(422 if error.status_code in MALFORMED else error.status_code, f"{error.detail}.")
         case _:
@@ -166,7 +171,7 @@ def response_to(error: Exception, key: RequestKey | None = None) -> ProblemRespo
 
 def answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The error answers with these codes, for the OpenAPI document."""
-    return {status: _answer(status) for status in sorted({*statuses, 401, 403, 503})}
+    return {status: _answer(status) for status in sorted({*statuses, 401, 403, 422, 503})}
 
 
 def _answer(status: int) -> dict[str, Any]:
@@ -240,4 +245,6 @@ def _sentence(error: Mapping[str, Any]) -> str:
         return str(error["msg"])
     if error["type"] == "extra_forbidden" and error["loc"][0] == "query":
         return f"There is no parameter {field}. Leave it out, or correct its name"
+    if error["type"] == "too_long" and isinstance(error["input"], str):
+        error = {**error, "type": "string_too_long"}
     return sentence(field, error)

@@ -158,6 +158,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "With a token of some": (
         f"{SITES}::test_what_there_is_at_another_site_changes_no_answer",
         f"{SITES}::test_a_stream_tells_of_its_own_sites_alone",
+        f"{SITES}::test_streams_of_events_and_who_waits_for_one_hear_of_their_own_sites_alone",
         "tests/starter/test_same_work.py::test_what_is_hidden_takes_the_same_work_as_what_is_not_there",
     ),
     "What is unique in": (f"{SITES}::test_what_is_taken_is_said_without_whose_it_is",),
@@ -174,6 +175,9 @@ TESTS: dict[str, tuple[str, ...]] = {
     "Until the token is": (
         f"{TOKENS}::test_a_token_ends_when_it_is_revoked_here_at_once_and_elsewhere_soon",
         f"{TOKENS}::test_a_session_has_the_tokens_name_and_role_and_ends_with_it",
+        "tests/starter/api/test_events.py::test_a_stream_ends_with_the_token_that_began_it",
+        "tests/starter/api/test_events.py::"
+        "test_who_waits_for_an_event_with_a_token_that_is_revoked_meanwhile_is_told_nothing",
     ),
     "Give services the sites": ADVICE,
     "Tokens of the API": (

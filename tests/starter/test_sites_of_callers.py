@@ -2,7 +2,9 @@
 by any route, whatever its role. (test_same_work.py: of another's client or site each is told what it is told of none,
 after the same work.)"""
 
+import asyncio
 import io
+import json
 import re
 import zipfile
 from collections.abc import AsyncIterator, Iterator
@@ -18,18 +20,19 @@ import pytest
 import pytest_asyncio
 from fastapi import FastAPI
 
+from starter.api import events
 from starter.api.assistants import tools
 from starter.console.calendar_feed import feed_path
 from starter.contract.callers import Caller, Role
 from starter.web.roles import TABLE
 from tests.support.service import TOKEN, Service, calling, number, unique
-from tests.support.waiting import eventually
+from tests.support.waiting import HANGING, eventually, unless_it_hangs
 
 LIMITED = [role for role in Role if role is not Role.ADMIN]
 """Roles that may be limited to sites."""
 
 STREAM = "GET /live"
-"""A test below hears it: it has no end."""
+"""A test below hears it: it has no end. Another hears the stream of ``GET /api/v1/events``."""
 
 CALENDAR = "GET /upcoming.ics"
 """It is in no table: it is for whoever has its address."""
@@ -304,6 +307,74 @@ async def test_a_stream_tells_of_its_own_sites_alone(service: Service, tenants: 
         async for line in lines:
             if line == "event: changed":
                 break
+
+
+async def listening(
+    api: httpx2.AsyncClient, query: dict[str, str], after: int, until: asyncio.Future[int]
+) -> list[dict[str, str]]:
+    """The blocks of a stream of events, each by its fields, until it has read as far as this number."""
+    headers = {"Accept": "text/event-stream", "Last-Event-ID": str(after)}
+    told, block = list[dict[str, str]](), dict[str, str]()
+    async with api.stream("GET", "/events", params=query, headers=headers, timeout=HANGING) as stream:
+        async for line in stream.aiter_lines():
+            name, _, value = line.partition(": ")
+            block |= {name: value} if line else {}
+            if not line:
+                told, block = [*told, block], {}
+                if until.done() and int(told[-1].get("id", 0)) >= until.result():
+                    return told
+    raise AssertionError("it has ended")
+
+
+@pytest.mark.parametrize("role", LIMITED)
+async def test_streams_of_events_and_who_waits_for_one_hear_of_their_own_sites_alone(
+    service: Service, tenants: tuple[Tenant, Tenant], role: Role, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By no event, id, count or sign of life, live or read later; nor is anything said when something happens
+    elsewhere: signs of life come by the clock alone, which the second time stands still."""
+    for (mine, other), sign in ((tenants, 0.2), (tenants[::-1], 10 * HANGING)):
+        monkeypatch.setattr(events, "SIGN_OF_LIFE", sign)
+        own, theirs = [(await service.create(site=it.site))["client_id"] for it in (mine, other)]
+        after = [(await told_of(service, it))[-1]["seq"] for it in (own, theirs)]
+        last, until = max(after), asyncio.get_running_loop().create_future()
+        api, elsewhere = mine.api[role], [{"site": other.site}, {"client": theirs}]
+        async with unless_it_hangs(), asyncio.TaskGroup() as tasks:
+            queries = [{}, {"site": mine.site}, *(elsewhere if sign < HANGING else ())]
+            streams = [tasks.create_task(listening(api, query, last, until)) for query in queries]
+            waiting = tasks.create_task(api.get("/events", params={"after": last, "wait": 60}, timeout=HANGING))
+            for client_id in (theirs, own):
+                await service.post(client_id, "suspend", wait=0)
+                happened = await told_of(service, client_id, last)
+            until.set_result(happened[-1]["seq"])
+            await service.post(own, "unsuspend", wait=0)  # a block more, or who has read them all would wait for one
+        assert {it["client_id"] for it in happened} == {own}
+        for query, stream in zip(queries, streams, strict=True):
+            blocks = stream.result()
+            said = [json.loads(block["data"]) for block in blocks if "data" in block]
+            assert [it for it in said if it["seq"] <= until.result()] == ([] if query in elsewhere else happened), query
+            silent = [block for block in blocks if "data" not in block]
+            assert silent[0] == {"retry": "1000"}
+            assert {it.keys() == {"", "id"} and it[""] == "still here" for it in silent[1:]} <= {True}
+            assert sign < HANGING or silent == silent[:1], "it spoke when something happened elsewhere"
+        found = waiting.result().json()["items"]
+        assert found
+        assert found == happened[: len(found)]
+        for query in elsewhere:
+            page = (await api.get("/events", params={**query, "after": last, "wait": 1})).json()
+            assert (page["items"], page.keys()) == ([], {"items", "next", "last"})
+
+
+async def told_of(service: Service, client_id: str, after: int = 0) -> list[dict[str, Any]]:
+    """The events of a client as whoever sees all sites is told them, once all that was decided is proven."""
+
+    async def settled() -> list[dict[str, Any]]:
+        page = await service.api.get("/events", params={"client": client_id, "after": after})
+        items: list[dict[str, Any]] = page.json()["items"]
+        assert items
+        assert (items[-1]["kind"], items[-1]["settled"]) == ("proven", True)
+        return items
+
+    return await eventually(settled)
 
 
 async def test_errors_of_shared_systems_are_not_told(service: Service, tenants: tuple[Tenant, Tenant]) -> None:

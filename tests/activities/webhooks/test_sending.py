@@ -109,6 +109,19 @@ async def test_a_redirect_is_not_followed_and_a_silent_receiver_not_waited_for()
         await sender.send(receiver.url, b"{}", {})
 
 
+async def test_a_name_of_other_letters_is_looked_up_as_it_is_told_to_the_receiver() -> None:
+    """The library of the system would make ``fass.example`` of it: an older rule, and another host."""
+    asked = []
+
+    async def resolve(name: str, _: int) -> Sequence[str]:
+        asked.append(name)
+        return ()
+
+    with pytest.raises(NotSent, match="does not resolve"):
+        await Sender(resolve=resolve).send("https://fa\u00df.example/", b"{}", {})
+    assert asked == ["xn--fa-hia.example"]
+
+
 async def test_a_name_that_does_not_resolve_is_told() -> None:
     async def resolve(_: str, __: int) -> Sequence[str]:
         raise OSError
@@ -149,8 +162,12 @@ async def test_names_that_resolve_slowly_hold_threads_of_their_own_and_no_more_t
 
 @pytest.mark.parametrize(
     "url",
-    ["", "x", "ftp://a.example/", "https://", "https://user:pw@a.example/", "https://a.example/#x", "//a.example"],
-)
+    [
+        "", "x", "ftp://a.example/", "https://", "https://user:pw@a.example/", "https://a.example/#x", "//a.example",
+        "https://a b.example/", "https://a..example/", "https://.example/", f"https://{'a' * 64}.example/",
+        "https://a.example:0/", "https://a.example:65536/", "https://*.example/", "http://[fe80::1%25eth0]/",
+    ],
+)  # fmt: skip
 def test_an_address_that_nothing_can_be_sent_to_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match=r"address|must"):
         check_url(url)

@@ -253,10 +253,33 @@ async def test_after_a_rotation_either_secret_verifies_for_a_day(world: World, t
         receiver.secret = secret(MASTER_KEY, webhook_id, 2)
         await worker.happens("acme")
         await worker.nothing_waits()
-        await world.execute("directory", "UPDATE webhooks SET rotated_at = rotated_at - interval '25 hours'")
+        await world.execute("directory", "UPDATE webhooks SET replaced_at = ARRAY[now() - interval '25 hours']")
         await worker.happens("acme")
         await worker.nothing_waits()
     assert (receiver.seqs, receiver.signatures) == ([1, 2, 3], [2, 2, 1])
+
+
+async def test_a_secret_that_was_rotated_twice_since_the_receiver_learnt_it_verifies_for_a_day(
+    world: World, temporal: Client
+) -> None:
+    """As when the answer to the first rotation was lost. Ten old ones sign at most: the headers stay small."""
+    async with receiving() as receiver, delivering(world, temporal) as worker:
+        webhook_id = await worker.add(receiver)
+        for _ in range(2):
+            await worker.webhooks.rotate(webhook_id)
+        await worker.happens("acme")
+        await worker.nothing_waits()
+        aged = "UPDATE webhooks SET replaced_at = ARRAY[now(), now() - interval '25 hours']"
+        await world.execute("directory", aged)
+        receiver.secret = secret(MASTER_KEY, webhook_id, 2)
+        await worker.happens("acme")
+        await worker.nothing_waits()
+        for _ in range(12):
+            await worker.webhooks.rotate(webhook_id)
+        receiver.secret = secret(MASTER_KEY, webhook_id, 5)
+        await worker.happens("acme")
+        await worker.nothing_waits()
+    assert (receiver.seqs, receiver.signatures) == ([1, 2, 3], [3, 2, 11])
 
 
 @pytest.mark.parametrize("status", [500, 410])

@@ -253,6 +253,12 @@ async def test_a_key_is_plain_text_of_at_most_200_characters(api: httpx2.AsyncCl
         assert (answer.status_code, answer.json()["field"]) == (422, "Idempotency-Key"), answer.text
 
 
+async def test_a_parameter_that_is_too_long_is_said_to_be_a_text(api: httpx2.AsyncClient) -> None:
+    for path, name, most in (("clients", "q", 200), ("clients", "site", 63), ("events", "client", 200)):
+        answer = await api.get(f"/{path}", params={name: "x" * (most + 1)})
+        assert answer.json()["detail"] == f"{name} is longer than {most} characters. Shorten it."
+
+
 def _is_refused(answer: httpx2.Response, field: str, words: str) -> None:
     problem = answer.json()
     assert answer.status_code in (409, 422), answer.text

@@ -7,8 +7,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx2
+import pytest
 
+from starter.api import events
 from starter.app import create_app
+from starter.directory.watching import EVENTS
 from starter.web.admission import AdmissionLimits
 from tests.support.service import SITE, TOKEN, Service, calling, number, serving, unique
 from tests.support.waiting import HANGING, eventually, unless_it_hangs
@@ -198,6 +201,62 @@ async def test_a_stream_ends_with_the_token_that_began_it(service: Service, api:
         await api.delete(f"/tokens/{made['token_id']}")
         await service.post(client_id, "suspend", wait=0)
         assert [event async for event in stream] == []
+
+
+async def test_who_waits_for_an_event_with_a_token_that_is_revoked_meanwhile_is_told_nothing(
+    service: Service, api: httpx2.AsyncClient
+) -> None:
+    client_id = (await service.create())["client_id"]
+    last = (await settled(api, client_id))[-1]["seq"]
+    made = (await api.post("/tokens", json={"name": unique("crm"), "role": "viewer"})).json()
+    app = create_app(service.clients, TOKEN)
+    async with serving(app) as url, calling(url, made["token"]) as viewer, calling(url) as admin, unless_it_hangs():
+        query = {"client": client_id, "after": last, "wait": 60}
+        waiting = asyncio.create_task(viewer.get("/events", params=query, timeout=HANGING))
+
+        async def waits() -> bool:
+            return bool(service.clients.watch._watchers.get(EVENTS))
+
+        await eventually(waits)
+        await admin.delete(f"/tokens/{made['token_id']}")
+        await service.post(client_id, "suspend", wait=0)
+        answer = await waiting
+    assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
+    assert answer.json()["detail"] == "The token is good no longer. Send another."
+    assert client_id not in answer.text
+
+
+async def test_a_stream_says_how_far_it_has_read_when_there_is_nothing_for_its_filter(
+    service: Service, api: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By an id without an event, which its reader keeps: who comes back a year later than the last event that was for
+    him is not refused for events that were not, and have been forgotten."""
+    monkeypatch.setattr(events, "SIGN_OF_LIFE", 0.05)
+    last = (await settled(api, (await service.create())["client_id"]))[-1]["seq"]
+    headers = {"Accept": "text/event-stream", "Last-Event-ID": str(last - 1)}
+    query = {"client": "nobody-here"}
+    async with unless_it_hangs(), api.stream("GET", "/events", params=query, headers=headers, timeout=HANGING) as found:
+        lines = found.aiter_lines()
+        assert [await anext(lines) for _ in range(3)] == ["retry: 1000", "", ": still here"]
+        name, _, read = (await anext(lines)).partition(": ")
+    assert (name, int(read) >= last) == ("id", True)
+
+
+@pytest.mark.parametrize(
+    ("accept", "streams"),
+    [
+        ("TEXT/Event-Stream", True),
+        ("application/json;q=0.5, text/event-stream", True),
+        ("application/json, text/event-stream;q=0", False),
+        ("text/*", False),
+        ('application/json;of="text/event-stream"', False),
+    ],
+)
+async def test_who_says_so_is_sent_a_stream_and_nobody_else(
+    api: httpx2.AsyncClient, accept: str, streams: bool
+) -> None:
+    async with api.stream("GET", "/events", headers={"Accept": accept}, timeout=HANGING) as answer:
+        assert answer.headers["Content-Type"].startswith("text/event-stream" if streams else "application/json")
 
 
 async def test_who_waits_for_events_takes_no_place_of_who_works_and_more_than_may_wait_are_answered_at_once(

@@ -82,8 +82,8 @@ async def test_a_tag_stands_for_all_that_is_shown_and_one_read_serves_the_next_c
 @pytest.mark.parametrize(
     ("header", "status"),
     [("*", 200), ('"1"', 412), ('"1-0123456789ab"', 412), ('W/"1"', 412), ('"of-another-service"', 412)]
-    + [('W/"1", "of-another-service"', 412), ('"1","1-0123456789ab"', 412)]
-    + [(header, 422) for header in ("1", "", '"1", "2"', '"1"-"2"', '"1", *', '"1', "'1'")],
+    + [('W/"1", "of-another-service"', 412), ('"1","1-0123456789ab"', 412), (',"1", ,"of-another-service",', 412)]
+    + [(header, 422) for header in ("1", "", ",", '"1", "2"', '"1" "1"', '"1"-"2"', '"1", *', '"1', "'1'")],
 )
 async def test_what_if_match_may_hold(service: Service, header: str, status: int) -> None:
     client_id = (await service.create())["client_id"]
@@ -128,7 +128,11 @@ async def test_a_condition_that_would_not_be_looked_at_is_refused(api: httpx2.As
     body = {"name": "Acme", "type": "virtual", "site": "thames", "client_id": unique("conditional")}
     answer = await api.post("/clients", json=body, headers={"If-Match": '"1"'})
     assert (answer.status_code, answer.json()["field"]) == (422, "If-Match")
+    unless_there = await api.post("/clients", json=body, headers={"If-None-Match": "*"})
+    assert (unless_there.status_code, unless_there.json()["field"]) == (422, "If-None-Match")
     assert (await api.get(f"/clients/{body['client_id']}")).status_code == 404
+    command = await api.post(f"/clients/{body['client_id']}/suspend", headers={"If-None-Match": "*"})
+    assert (command.status_code, command.json()["field"]) == (422, "If-None-Match")
 
 
 @pytest.mark.parametrize(

@@ -206,7 +206,9 @@ async def test_refusals_are_errors_that_name_the_field_and_what_is_allowed(servi
 
 
 @pytest.mark.parametrize(
-    "answer", [httpx2.Response(200, text="<h1>It works"), httpx2.Response(404, json={}), httpx2.Response(200, json=[])]
+    "answer",
+    [httpx2.Response(200, text=text) for text in ("<h1>It works", "[]", "[" * 99_999)]
+    + [httpx2.Response(404, json={})],
 )
 async def test_what_is_not_connect_is_said_to_be_something_else(answer: httpx2.Response) -> None:
     async with connected(Wire(never, [answer]), Time()) as connect:
