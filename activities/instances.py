@@ -28,7 +28,8 @@ from typing import Any
 
 from pydantic import SecretStr, ValidationError
 
-from activities.settings import FREERADIUS, KAMAILIO, Settings, read_secret
+from activities.given_secrets import read_secret
+from activities.settings import FREERADIUS, KAMAILIO, Settings
 from workflows.domain.lifecycle import Kind, Status
 from workflows.domain.provisioning.provisioning import Provisioned
 from workflows.domain.systems import (

@@ -14,6 +14,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from activities.caller_settings import CallerSettings
+from activities.given_secrets import read_secret
 from activities.openid_settings import OpenIdSettings
 from activities.webhook_settings import WebhookSettings
 from workflows.domain.provisioning.standing import Limits
@@ -390,11 +391,3 @@ def can_exist(number: str) -> bool:
         return is_valid_number(parse(number))
     except NumberParseException:
         return False
-
-
-def read_secret(value: SecretStr | None, file: Path | None, settings: str, shortest: int = 16) -> str:
-    """The value, or else what the file holds. Raises ValueError, which names the ``settings``, for a short one."""
-    text = value.get_secret_value() if value else file.read_text(encoding="utf-8").strip() if file else ""
-    if len(text) < shortest:
-        raise ValueError(f"Set {settings} to at least {shortest} characters")
-    return text

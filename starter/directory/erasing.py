@@ -4,6 +4,8 @@ One table says of each column that holds text what becomes of it. A column that 
 no new one is forgotten.
 """
 
+import hashlib
+import secrets
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,10 +16,14 @@ import asyncpg
 from starter.directory.paging import DirectoryDatabase
 from starter.errors import NoSuchClient, NotErasable
 from workflows.domain.lifecycle import Status
+from workflows.domain.systems import BUILT_IN
 from workflows.wire.views import ClientView
 
 ERASED = "Erased client"
 """The name of every client that was erased."""
+
+DIGITS = 12
+"""What is left of a service's name: it tells the service from the client's others."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +35,8 @@ class Kept:
 
 @dataclass(frozen=True)
 class Becomes:
-    """What a column holds afterwards: an expression of SQL. ``$1`` is the client's id, ``$2`` its document."""
+    """What a column holds afterwards: an expression of SQL. ``$1`` is the client's id; ``$2`` of table ``clients`` its
+    document, of others a word that nobody keeps."""
 
     sql: str
 
@@ -50,6 +57,16 @@ def _key(of: str) -> str:
     """An expression for an id that callers may have chosen (their keys): another one, the same for the same. Those that
     we made, and none, stay."""
     return f"CASE WHEN {of} ~ '^([0-9a-f]{{32}})?$' THEN {of} ELSE encode(sha256(convert_to({of}, 'UTF8')), 'hex') END"
+
+
+_NUMBERED = f"IN {BUILT_IN}"
+"""Of systems that know numbers and ids. Services of further kinds have names, which people choose."""
+
+
+def _service(of: str, system: str) -> str:
+    """An expression for what a system switches: what was a name is one no longer, and nobody can try which it was."""
+    digest = f"left(encode(sha256(convert_to($2 || {of}, 'UTF8')), 'hex'), {DIGITS})"
+    return f"CASE WHEN {system} {_NUMBERED} THEN {of} ELSE {digest} END"
 
 
 TABLES: Mapping[str, Kept | Removed | Columns] = {
@@ -85,22 +102,27 @@ TABLES: Mapping[str, Kept | Removed | Columns] = {
         "system": ID,
         "kind": WORD,
         "method": WORD,
-        "findings": Becomes("""
-            (SELECT coalesce(jsonb_agg(jsonb_build_object('subject', f->'subject', 'in_service', f->'in_service',
-               'proof', f->'proof', 'why', '', 'seen', '{}'::jsonb)), '[]') FROM jsonb_array_elements(findings) f)"""),
+        "findings": Becomes(f"""
+            (SELECT coalesce(jsonb_agg(jsonb_build_object('subject', {_service("(f->>'subject')", "system")},
+               'in_service', f->'in_service', 'proof', f->'proof', 'why', '', 'seen', '{{}}'::jsonb)), '[]')
+             FROM jsonb_array_elements(findings) f)"""),  # noqa: S608  # put together from constants
     },
     "history": {
         "client_id": ID,
         "event": WORD,
         "kind": WORD,
-        "text": Becomes("CASE WHEN event = 'proven' OR kind = 'erase' THEN text ELSE 'Erased' END"),
+        "text": Becomes(
+            "CASE WHEN (event = 'proven' AND facts <> '{}') OR kind = 'erase' THEN text ELSE 'Erased' END"
+        ),  # what is proven without facts is in a system's words
         "by": Kept("who did it, not about whom"),
         "source": Kept("who stood behind it, not about whom"),
         "reason": NO_TEXT,
         "command_id": Becomes(_key("command_id")),
         "request_id": Becomes(_key("request_id")),
         "facts": Becomes(f"""
-            CASE WHEN event = 'proven' THEN facts ELSE (SELECT coalesce(jsonb_object_agg(f.key,
+            CASE WHEN event = 'proven' THEN (
+              SELECT coalesce(jsonb_object_agg({_service("f.key", "kind")}, f.value), '{{}}') FROM jsonb_each(facts) f)
+            ELSE (SELECT coalesce(jsonb_object_agg(f.key,
                 CASE WHEN f.key = 'change_id' THEN to_jsonb({_key("(f.value #>> '{}')")}) ELSE f.value END), '{{}}')
               FROM jsonb_each(facts) f WHERE f.key IN ('status', 'system', 'planned_for', 'change_id')) END"""),  # noqa: S608  # put together from constants
     },
@@ -111,10 +133,15 @@ TABLES: Mapping[str, Kept | Removed | Columns] = {
     "matters": Removed(),
     "matter_hands": Removed(),
     "numbers": dict.fromkeys(("number", "client_id"), Kept("held until it is proven off; nobody is erased before")),
-    "watched": dict.fromkeys(
-        ("system", "client_id", "subject", "instance", "seen"),
-        Kept("of lines and accounts that are off, until they are quiet; the rows go by themselves"),
-    ),
+    "watched": {
+        **dict.fromkeys(
+            ("system", "client_id", "subject", "instance"),
+            Kept("of what is off, until it is quiet; the rows go by themselves"),
+        ),
+        "seen": Becomes(f"""
+            (SELECT coalesce(jsonb_object_agg(f.key, f.value), '{{}}') FROM jsonb_each(seen) f
+             WHERE system {_NUMBERED} AND f.key IN ('known_as', 'open_sessions'))"""),  # noqa: S608  # as above
+    },
     "client_keys": dict.fromkeys(("client_id", "key_id", "wrapped"), Kept("destroyed by activities/keys")),
     "sites": NOT_OURS,
     "site_changes": NOT_OURS,
@@ -162,8 +189,8 @@ _STANDING = (
     *("client_id", "type", "site", "timezone", "status", "provisioning", "start_date", "end_date", "activation"),
     *("end_date_passed", "management", "revision", "created_at", "decommissioned_at"),
 )
-_OF_SYSTEM = ("system", "instance", "desired", "actual", "proven_at", "attempts", "state", "method")
-_OF_SUBJECT = ("subject", "desired", "actual", "state", "proven_at", "protected")
+_OF_SYSTEM = ("system", "instance", "proven_at", "attempts", "state", "method")
+_OF_SUBJECT = ("desired", "actual", "state", "proven_at", "protected")
 _EMPTY = ("offices", "lines", "services", "holds", "planned")
 
 
@@ -188,9 +215,12 @@ async def erase(
         if retention is not None:
             _check(view, known, now, retention)
         await connection.execute(_MARK, client_id, now)
+        word = secrets.token_hex()
+        documents = {"clients": _left_of(view, word)}
         for table, rule in TABLES.items():
             if (statement := statement_for(table, rule)) and await _exists(connection, table):
-                await connection.execute(statement, client_id, *([_left_of(view)] if "$2" in statement else []))
+                values = [documents.get(table, word)] if "$2" in statement else []
+                await connection.execute(statement, client_id, *values)
         await connection.execute(_ADD_TO_HISTORY, client_id, now, by, known["revision"])
         await connection.execute("SELECT pg_notify('connect_clients', $1)", client_id)
         return now
@@ -248,21 +278,31 @@ def _check(view: ClientView, known: asyncpg.Record, now: datetime, retention: ti
         )
 
 
-def _left_of(view: ClientView) -> dict[str, Any]:
+def _left_of(view: ClientView, word: str) -> dict[str, Any]:
     """The document of an erased client: by name, so that nothing new in it is left by oversight."""
     whole = view.model_dump(mode="json")
-    systems = [
-        {
-            **{name: system[name] for name in _OF_SYSTEM},
-            "last_error": "",
-            "next_attempt_at": None,
-            "subjects": [{**{name: it[name] for name in _OF_SUBJECT}, "why": ""} for it in system["subjects"]],
-        }
-        for system in whole["systems"]
-    ]
     left = {name: whole[name] for name in _STANDING} | {name: [] for name in _EMPTY}
     left |= {"name": ERASED, "billing_ref": f"erased:{view.client_id}", "office_label": "", "internet": None}
+    systems = [_left_of_system(system, word) for system in whole["systems"]]
     return ClientView.model_validate({**left, "systems": systems}).model_dump(mode="json")
+
+
+def _left_of_system(system: Mapping[str, Any], word: str) -> dict[str, Any]:
+    def of(subject: str) -> str:  # as _service has it
+        if system["system"] in BUILT_IN:
+            return subject
+        return hashlib.sha256(f"{word}{subject}".encode()).hexdigest()[:DIGITS]
+
+    return {
+        **{name: system[name] for name in _OF_SYSTEM},
+        **{name: {of(subject): on for subject, on in system[name].items()} for name in ("desired", "actual")},
+        "last_error": "",
+        "next_attempt_at": None,
+        "subjects": [
+            {**{name: it[name] for name in _OF_SUBJECT}, "subject": of(it["subject"]), "why": ""}
+            for it in system["subjects"]
+        ],
+    }
 
 
 async def _exists(connection: asyncpg.Connection, table: str) -> bool:

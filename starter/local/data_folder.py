@@ -6,7 +6,7 @@ import os
 import secrets
 import stat
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -167,8 +167,12 @@ def _private_files() -> Iterator[None]:
 
 
 def have_secret(file: Path, fresh: str) -> str:
-    """The file's content; ``fresh`` is written when there is no file. Raises StartFailed."""
-    with suppress(FileNotFoundError):
-        return read_private(file)
-    write_private(file, fresh + "\n")
-    return read_private(file)
+    """The file's content; ``fresh`` is written when there is no file. Raises StartFailed, also for an empty one."""
+    try:
+        secret = read_private(file)
+    except FileNotFoundError:
+        write_private(file, fresh + "\n")
+        secret = read_private(file)
+    if not secret:
+        raise StartFailed(f"{file} is empty: put it back from a backup")
+    return secret

@@ -16,8 +16,8 @@ LOST_AND_FOUND = "lost+found"  # root's, at the top of a volume
 def read_private(file: Path) -> str:
     """The content of a file of ours, stripped. From then on nobody else can read it.
 
-    Raises StartFailed for a link, for anything that is not a file, and for a file that another account owns or can
-    write to; OSError when there is none.
+    Raises StartFailed for a link, for anything that is not a file of text, and for a file that another account owns or
+    can write to; OSError when there is none.
     """
     try:
         handle = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -35,7 +35,10 @@ def read_private(file: Path) -> str:
                 "know what is in it, or have put it there: remove it, or put it back from a backup as yours, mode 600"
             )
         os.fchmod(handle, 0o600)
-        return opened.read().strip()
+        try:
+            return opened.read().strip()
+        except UnicodeDecodeError:  # it would show a part
+            raise StartFailed(f"{file} is damaged, it holds no text: put it back from a backup") from None
 
 
 def write_private(file: Path, text: str, identity: Identity | None = None) -> None:

@@ -50,6 +50,7 @@ class HttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._head = self._unread = 0
         super().on_headers_complete()
+        self.headers = []  # of the trailers, which would else become headers (RFC 9110 section 6.5.1)
 
     def on_body(self, body: bytes) -> None:
         self._unread = 0

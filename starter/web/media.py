@@ -15,15 +15,21 @@ def media_refused(scope: Scope) -> Problem | None:
     """Why a request cannot be read (415), or not be answered as its caller wants (406); None: it can."""
     headers = Headers(scope=scope)
     sends = headers.get("Content-Length", "0") != "0" or "Transfer-Encoding" in headers
-    kind = headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    if sends and kind != JSON:
-        return problem(415, f"A body is sent as {JSON}. Say so in Content-Type.")
+    if sends and not _is_json(headers.getlist("Content-Type")):
+        return problem(415, f"A body is sent as {JSON}, in UTF-8. Say so in Content-Type.")
     if sends and headers.get("Content-Encoding", "identity").strip().lower() != "identity":
         return problem(415, "A body is sent as it is. Leave Content-Encoding, and the compression, out.")
     wanted = accepted(headers.getlist("Accept"))
     if wanted and not any(_covers(one, answer) for one in wanted for answer in ANSWERS):
         return problem(406, f"Answers are {JSON}, and problems {ANSWERS[1]}. Have Accept allow them.")
     return None
+
+
+def _is_json(kinds: list[str]) -> bool:
+    """Whether the headers say JSON, once, and no other character set than JSON's own (RFC 8259 section 8.1)."""
+    kind, *parameters = (part.strip().lower() for part in ",".join(kinds).split(";"))
+    sets = (value.strip('" ') for name, _, value in (it.partition("=") for it in parameters) if name == "charset")
+    return kind == JSON and all(it in ("utf-8", "utf8") for it in sets)
 
 
 def accepted(headers: list[str]) -> list[str]:

@@ -1,7 +1,7 @@
 """Each sentence of SECURITY.md about who can do what has a test, or stands here as advice or as what is open."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from tests.architecture.compose import ROOT
 
@@ -249,31 +249,42 @@ TESTS: dict[str, tuple[str, ...]] = {
 """How each sentence begins, and the tests of it."""
 
 
-def sentences() -> Iterator[str]:
-    """All that SECURITY.md says of who can do what."""
+def sentences(*sections: str) -> Iterator[str]:
+    """All that SECURITY.md says in these sections, the rows of tables with a bar between their cells."""
     text = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
-    part = text.split("## Who can do what\n")[1].split("\n## ")[0]
-    for block in re.split(r"\n(?=- |\n|#)", part):
-        line = " ".join(block.split()).removeprefix("- ")
-        if line and not line.startswith("#"):
-            yield from re.split(r"(?<=[.!?])\s+(?=[A-Z*`])", line)
+    for section in sections:
+        part = text.split(f"## {section}\n")[1].split("\n## ")[0]
+        for block in re.split(r"\n(?=- |\n|#|\|)", part):
+            line = " ".join(block.split()).removeprefix("- ")
+            if line.startswith("|"):
+                yield line.strip("| ")
+            elif line and not line.startswith("#"):
+                yield from re.split(r"(?<=[.!?])\s+(?=[A-Z*`])", line)
+
+
+def unclaimed(said: Iterable[str], tests: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """The sentences that no entry of ``tests`` begins, or several, with those; and the entries that begin none."""
+    begun = {sentence: [it for it in tests if sentence.startswith(it)] for sentence in said}
+    assert len(begun) > 20
+    unsaid = set(tests) - {it for found in begun.values() for it in found}
+    return {sentence: found for sentence, found in begun.items() if len(found) != 1} | {it: [] for it in unsaid}
+
+
+def missing(named: Iterable[Sequence[str]]) -> list[str]:
+    """The tests that are named and that there are not."""
+    gone = []
+    for test in {test for tests in named if tests not in (ADVICE, OPEN) for test in tests}:
+        path, _, name = test.partition("::")
+        file = ROOT / path
+        text = file.read_text(encoding="utf-8") if file.is_file() else ""
+        if not re.search(rf"^(async )?def {name}\(", text, re.MULTILINE):
+            gone.append(test)
+    return gone
 
 
 def test_each_sentence_about_who_can_do_what_has_a_test() -> None:
-    begun = {sentence: [it for it in TESTS if sentence.startswith(it)] for sentence in sentences()}
-    assert len(begun) > 50
-    assert not {sentence: found for sentence, found in begun.items() if len(found) != 1}, "name its tests here"
-    assert not set(TESTS) - {it for found in begun.values() for it in found}, "SECURITY.md does not say so any more"
+    assert not unclaimed(sentences("Who can do what"), TESTS), "name its tests here"
 
 
 def test_the_tests_that_are_named_are_there() -> None:
-    named = {test for tests in TESTS.values() if tests not in (ADVICE, OPEN) for test in tests}
-    missing = []
-    for test in named:
-        path, _, name = test.partition("::")
-        file = ROOT / path
-        if not file.is_file() or not re.search(
-            rf"^(async )?def {name}\(", file.read_text(encoding="utf-8"), re.MULTILINE
-        ):
-            missing.append(test)
-    assert not missing
+    assert not missing(TESTS.values())

@@ -1,6 +1,7 @@
 """An erased client: who it was is gone from the directory, from histories and from backups; what was proven stays."""
 
 import asyncio
+import json
 import os
 import subprocess
 from collections.abc import AsyncIterator, Iterator
@@ -199,6 +200,38 @@ async def test_a_backup_from_before_says_nothing_with_todays_keys(
     assert [row["wrapped"] for row in keys] == [None]
     logs = "".join(capsys.readouterr()).lower()
     assert (life.client_id in logs, life.word in logs, life.secrets[1].lower() in logs) == (True, False, False)
+
+
+async def test_names_and_settings_of_further_services_go_and_what_was_proven_of_each_stays(
+    with_doors: Service, erasing: httpx2.AsyncClient, postgres: EmbeddedPostgres, tmp_path: Path
+) -> None:
+    word, dsn = f"quagga{uuid4().hex[:8]}", with_doors.settings.directory_dsn.get_secret_value()
+    settings = {"card": f"{word}-0472"}
+    doors = [{"kind": "doors", "name": f"{word}-{it}", "settings": settings} for it in ("gate", "attic")]
+    client_id, backup = (await with_doors.create(services=doors))["client_id"], tmp_path / "backup.sql"
+    await asyncio.to_thread(run, "pg_dump", "--dbname", dsn, "--file", str(backup))
+    await with_doors.post(client_id, "decommission")
+    await asyncio.wait_for(with_doors.temporal.get_workflow_handle(f"client-{client_id}").result(), HANGING)
+    note = "UPDATE watched SET seen = $2 WHERE client_id = $1 RETURNING system"  # as an adapter does
+    seen = settings | {"known_as": "as of old"}
+    noted = await fetch(dsn, note, client_id, json.dumps(seen))
+    assert {row["system"] for row in noted} == {"telephony", "doors"}
+    silent = "INSERT INTO history (client_id, event, at, kind, text, by) VALUES ($1, 'proven', now(), 'doors', $2, '')"
+    await fetch(dsn, silent, client_id, f"Doors watched no longer: {word}-gate: it went silent")
+    assert (await erasing.post(f"/clients/{client_id}/erase")).status_code == 200
+
+    watched = await fetch(dsn, "DELETE FROM watched WHERE client_id = $1 RETURNING system, seen", client_id)
+    kept = {row["system"]: json.loads(row["seen"]) for row in watched}
+    assert kept == {"telephony": {"known_as": "as of old"}, "doors": {}}
+    facts = [line["facts"] for line in await whole_history(with_doors, client_id) if line["kind"] == "doors"]
+    ended, *_, begun = [it for it in facts if it]
+    assert (len(begun), ended.keys(), {*begun.values()}) == (2, begun.keys(), {"on"}), facts
+    assert word not in await asyncio.to_thread(run, "pg_dump", "--dbname", dsn)
+    async with restored(postgres, with_doors, backup) as (restored_dsn, clients):
+        assert word in await asyncio.to_thread(run, "pg_dump", "--dbname", restored_dsn)
+        await Eraser(clients).agree()
+        left = await asyncio.to_thread(run, "pg_dump", "--dbname", restored_dsn)
+        assert (word in left, client_id in left) == (False, True)
 
 
 async def test_the_command_line_erases_and_says_what_keeps_it_from_it(

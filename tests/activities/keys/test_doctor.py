@@ -33,6 +33,19 @@ async def test_the_command_line_checks_and_rotates_keys(store: Store, tmp_path: 
     assert (none.status, "missing or wrong" in none.err) == (1, True), none
 
 
+async def test_a_file_that_holds_no_key_is_named_and_not_shown(store: Store, tmp_path: Path) -> None:
+    await store.keys().make("acme")
+    file, process = tmp_path / "keys", terminal(tmp_path, store.dsn, store.dsn, "")
+    process.environment["CONNECT_ENCRYPTION_KEYS_FILE"] = str(file)
+    for content in (None, b"", bytes.fromhex(NEWER), NEWER[:40].encode(), NEWER.encode("utf-16"), b"\0" * 64):
+        if content is not None:
+            file.write_bytes(content)
+        wrong = await process.connect("keys", "check")
+        named = str(file) in wrong.err or "CONNECT_ENCRYPTION_KEYS" in wrong.err
+        assert (wrong.status, wrong.out, named) == (1, "", True), (content, wrong)
+        assert not [part for part in (NEWER[:8], "0x9a", "codec") if part in wrong.err], (content, wrong)
+
+
 async def test_a_worker_with_a_wrong_key_takes_no_task(service: Service, tmp_path: Path) -> None:
     await service.create()
     directory, keys = (it.get_secret_value() for it in (service.settings.directory_dsn, service.settings.keys_dsn))

@@ -1,5 +1,6 @@
 """The codec endpoint of Temporal's UI and program: admins read payloads in the clear, and nothing makes it fail."""
 
+import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator
@@ -9,9 +10,11 @@ import httpx2
 import pytest
 import pytest_asyncio
 from google.protobuf.json_format import MessageToDict
-from starlette.types import Receive, Scope, Send
+from starlette.requests import Request
+from starlette.types import Message, Receive, Scope, Send
 from temporalio.api.common.v1 import Payloads
 
+from starter.api.codec import decode
 from starter.console.auth.sessions import COOKIE, Sessions
 from starter.local.ui_proxy import UiProxy
 from tests.starter.test_encryption import without_keys
@@ -72,6 +75,24 @@ async def test_what_cannot_be_read_is_answered_as_it_came(service: Service) -> N
 @pytest.mark.parametrize("body", [b"", b"\xff", b'{"payloads": 1}', b'{"payloads": [{"data": "\xc3"}]}', b"[" * 9999])
 async def test_what_is_no_list_of_payloads_is_refused(service: Service, body: bytes) -> None:
     assert (await post(service, body)).status_code == 422
+
+
+async def test_nobody_waits_while_many_payloads_are_read(service: Service) -> None:
+    body, turns = b'{"payloads": [' + b"{}, " * 20_000 + b"{}]}", 0
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body}
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    waiting = asyncio.create_task(others())
+    answer = await decode(Request({"type": "http", "method": "POST", "headers": []}, receive), service.clients)
+    waiting.cancel()
+    assert (len(json.loads(bytes(answer.body))["payloads"]), turns > 10) == (20_001, True)
 
 
 async def test_payloads_are_sent_as_json(service: Service) -> None:

@@ -58,6 +58,17 @@ def test_a_lost_master_key_is_not_silently_replaced(path: Path) -> None:
             folder.make_secrets()
 
 
+@pytest.mark.parametrize(("content", "why"), [(b"", "is empty"), (b" \n", "is empty"), (b"\x9a" * 64, "is damaged")])
+@pytest.mark.parametrize("name", ["token", "master-key"])
+def test_a_file_that_lost_its_secret_is_named_and_left_alone(path: Path, name: str, content: bytes, why: str) -> None:
+    with DataFolder.held(path) as folder:
+        folder.make_secrets()
+        (path / name).write_bytes(content)
+        with pytest.raises(StartFailed, match=rf"{name} {why}.*backup$"):
+            folder.make_secrets()
+        assert (path / name).read_bytes() == content
+
+
 def test_a_folder_with_something_else_in_it_is_refused_and_left_alone(path: Path) -> None:
     path.mkdir()
     (path / "thesis.txt").write_text("mine", encoding="utf-8")

@@ -52,6 +52,9 @@ class App:
                 return PlainTextResponse("x" * 20_000_000)
             case "/echo":
                 return PlainTextResponse(await request.body())
+            case "/headers":
+                await request.body()
+                return PlainTextResponse(repr(request.headers.items()))
         return PlainTextResponse("here")
 
     async def _stream(self) -> AsyncIterator[str]:
@@ -253,6 +256,17 @@ async def test_headers_have_a_largest_size(request_: bytes) -> None:
             answered.startswith(b"HTTP/1.1 431 ") and b"larger than 16384 bytes" in answered
         )
         assert (await caller.get("/")).text == "here"
+
+
+async def test_what_follows_a_body_is_no_header() -> None:
+    """A proxy in front sets its headers before, and knows nothing of what comes after."""
+    forged = b"X-Forwarded-For: 192.0.2.1\r\nHost: elsewhere\r\nAuthorization: Bearer forged\r\n"
+    head = b"POST /headers HTTP/1.1\r\nHost: connect\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+    async with served(HttpLimits()) as (_, server, _), AsyncExitStack() as stack:
+        answer = await the_end(await sent(server, head + b"2\r\n{}\r\n0\r\n" + forged + b"\r\n", stack))
+    assert answer.startswith(b"HTTP/1.1 200 "), answer
+    assert b"'connect'" in answer
+    assert not [word for word in (b"192.0.2.1", b"elsewhere", b"forged") if word in answer], answer
 
 
 async def test_large_headers_are_read_and_bodies_are_none_of_them() -> None:
