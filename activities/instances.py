@@ -101,8 +101,8 @@ _OPTIONS = "options"
 
 
 @dataclass(frozen=True)
-class ServiceKind:
-    """A kind of service that clients can contract. One that is ``in_building`` is for residential clients alone."""
+class KindSettings:
+    """What settings say of a kind of service. One that is ``in_building`` is for residential clients alone."""
 
     system: System
     title: str
@@ -170,7 +170,7 @@ class Instance:
 class Instances:
     """All kinds and all instances that the settings name, and what is wrong with the rest of what they say."""
 
-    kinds: Mapping[System, ServiceKind]
+    kinds: Mapping[System, KindSettings]
     instances: Mapping[SystemInstance, Instance]
     served: Mapping[SystemInstance, Instance]
     problems: tuple[str, ...] = ()
@@ -209,7 +209,7 @@ class _Reader:
     def __init__(self, settings: Settings) -> None:
         self._settings, self._file = settings, settings.systems_file
         self._problems: list[str] = []
-        self._kinds = {system: ServiceKind(system, title) for system, title in TITLES.items()}
+        self._kinds = {system: KindSettings(system, title) for system, title in TITLES.items()}
         self._instances = {SystemInstance(system): self._main(system) for system in BUILT_IN}
 
     def read(self) -> Instances:
@@ -297,7 +297,7 @@ class _Reader:
         if not isinstance(in_building, bool):
             self._wrong(f"{system}.in_building", "is neither true nor false", "Write true or false, without quotes")
             return False
-        self._kinds[system] = ServiceKind(system, title.strip(), in_building)
+        self._kinds[system] = KindSettings(system, title.strip(), in_building)
         return True
 
     def _why_no_title(self, title: object) -> str:
