@@ -4,14 +4,15 @@
 
 The class is a subclass of ``ServiceSystem`` (workflows/ports.py) and has a classmethod
 ``of(instance, databases, evidences)`` that makes one for an instance of a system: ``instance.settings`` are those of
-this one, and ``databases.of(*instance.key)`` is its database. One that is for one system alone says so:
-``system = TELEPHONY``.
+this one, ``instance.options`` what the file says for it alone, and ``databases.of(*instance.key)`` is its database. It
+raises ValueError for what is wrong in them. One that is for one system alone says so: ``system = TELEPHONY``.
 """
 
 import importlib
 import inspect
 from typing import Any
 
+from pydantic import ValidationError
 from structlog.testing import capture_logs
 
 from activities.database import DRIVER_ERRORS, Databases, open_databases
@@ -20,6 +21,7 @@ from activities.instances import Instance
 from activities.settings import Settings
 from workflows.domain.systems import SystemInstance
 from workflows.ports import ServiceSystem
+from workflows.wire.grammar import sentence
 
 _NAMED = """
 WITH known AS (SELECT * FROM unnest($1::text[], $2::text[]) AS k(system, instance)),
@@ -88,6 +90,10 @@ async def check_named(databases: Databases) -> list[str]:
 
 def _not_served(instance: Instance, error: Exception) -> str:
     file, why = str(instance.settings.systems_file), instance.in_its_words(str(error))
+    if isinstance(error, ValidationError):  # of a model of the adapter's own: nothing of what it was given is said
+        first = error.errors(include_input=False, include_url=False)[0]
+        name = ".".join(map(str, ("options", *first["loc"])))
+        why = str(first["ctx"]["error"]) if first["type"] == "value_error" else sentence(name, first)
     if isinstance(error, OSError) and error.filename:
         why = (
             f"{error.filename} cannot be read ({error.strerror}). Correct its path, or let the worker's account read it"

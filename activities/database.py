@@ -80,7 +80,7 @@ class Database:
     (``row_security``): nobody takes them for absent.
 
     A server changes its role, or what it allows, under its connections. When one became a standby, or may not be
-    written to, all are dropped, and what was asked is asked once more on a new one. Servers tell their role by
+    written to, all are dropped, and what was asked is asked once more on a new one. Servers report their role by
     themselves from PostgreSQL 14 on; an older one refuses a change first, and the next attempt finds another.
     """
 

@@ -118,13 +118,13 @@ def translated(error: Exception, database: Database) -> ApplicationError:
     """The error of ours for a driver's error."""
     if isinstance(error, BUSY):
         why = "Somebody holds a lock, or it is overloaded: see pg_stat_activity"
-        return benign(f"The {database} is busy: {safe_message(error)}. {why}", type=SYSTEM_BUSY)
+        return busy(f"The {database} is busy: {safe_message(error)}. {why}")
     if remedy := tls_remedy(error, database):
-        return benign(f"The {database} is unavailable: {safe_message(error)}. {remedy}", type=SYSTEM_UNAVAILABLE)
+        return unavailable(f"The {database} is unavailable: {safe_message(error)}. {remedy}")
     if isinstance(error, UNAVAILABLE) and not isinstance(error, ValueError | asyncpg.ProtocolViolationError):
         read_only = isinstance(error, asyncpg.ReadOnlySQLTransactionError)
         why = READ_ONLY.format(SETTING=database.setting) if read_only else _REACH
-        return benign(f"The {database} is unavailable: {safe_message(error)}. {why}", type=SYSTEM_UNAVAILABLE)
+        return unavailable(f"The {database} is unavailable: {safe_message(error)}. {why}")
     remedies = (remedy for kind, remedy in _REMEDIES.items() if isinstance(error, kind))
     prepare = "connect migrate" if database.name == DIRECTORY else "connect systems prepare"
     remedy = next(remedies, "See the log of the database").format(SETTING=database.setting, PREPARE=prepare)
@@ -139,6 +139,16 @@ def tls_remedy(error: Exception, database: Database) -> str:
         return TLS.format(SETTING=database.setting)
     maybe = any(words in str(error) for words in _MAYBE_TLS)
     return f"{_REACH}. {TLS.format(SETTING=database.setting)}" if maybe else ""
+
+
+def unavailable(why: str) -> ApplicationError:
+    """A system is away: refused, cut off, or no answer in time. The caller logs it: the worker does not."""
+    return benign(why, type=SYSTEM_UNAVAILABLE)
+
+
+def busy(why: str) -> ApplicationError:
+    """A system is there, and too busy to do it in time. The caller logs it: the worker does not."""
+    return benign(why, type=SYSTEM_BUSY)
 
 
 def rejected(why: str, *, row: bool = False) -> ApplicationError:

@@ -13,6 +13,10 @@ Telephony and internet access are there without any file; the environment's sett
     [doors.main]
     url = "https://doors.example/v1"
     token_file = "/run/secrets/doors"
+    [parking.main]
+    adapter = "our_barrier:Barrier" # a class of one's own
+    [parking.main.options]          # what it needs: Connect hands it over as it stands
+    folder = "/srv/barrier"
 
 What a file says wrongly is a problem that names the place, the rule and the remedy; everything else holds.
 ``CONNECT_SERVES`` leaves instances to other workers.
@@ -94,11 +98,12 @@ _OWN = {
 """Settings of one instance; those of ``main`` are not another's."""
 
 _OF_ALL = ("adapter", "dsn", "url", "token", "token_file")
+_OPTIONS = "options"
 
 
 @dataclass(frozen=True)
-class ServiceKind:
-    """A kind of service that clients can contract. One that is ``in_building`` is for residential clients alone."""
+class KindSettings:
+    """What settings say of a kind of service. One that is ``in_building`` is for residential clients alone."""
 
     system: System
     title: str
@@ -107,7 +112,8 @@ class ServiceKind:
 
 @dataclass(frozen=True)
 class Instance:
-    """One real installation of a system. ``settings`` are the worker's, but for what is said of this one."""
+    """One real installation of a system. ``settings`` are the worker's, but for what is said of this one. ``options``
+    are for an adapter that is none of ours: it alone knows what they may be."""
 
     system: System
     name: str
@@ -117,6 +123,7 @@ class Instance:
     token: SecretStr | None = None
     token_file: Path | None = None
     dsn: str = field(default="", repr=False)
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def key(self) -> SystemInstance:
@@ -164,7 +171,7 @@ class Instance:
 class Instances:
     """All kinds and all instances that the settings name, and what is wrong with the rest of what they say."""
 
-    kinds: Mapping[System, ServiceKind]
+    kinds: Mapping[System, KindSettings]
     instances: Mapping[SystemInstance, Instance]
     served: Mapping[SystemInstance, Instance]
     problems: tuple[str, ...] = ()
@@ -203,7 +210,7 @@ class _Reader:
     def __init__(self, settings: Settings) -> None:
         self._settings, self._file = settings, settings.systems_file
         self._problems: list[str] = []
-        self._kinds = {system: ServiceKind(system, title) for system, title in TITLES.items()}
+        self._kinds = {system: KindSettings(system, title) for system, title in TITLES.items()}
         self._instances = {SystemInstance(system): self._main(system) for system in BUILT_IN}
 
     def read(self) -> Instances:
@@ -291,7 +298,7 @@ class _Reader:
         if not isinstance(in_building, bool):
             self._wrong(f"{system}.in_building", "is neither true nor false", "Write true or false, without quotes")
             return False
-        self._kinds[system] = ServiceKind(system, title.strip(), in_building)
+        self._kinds[system] = KindSettings(system, title.strip(), in_building)
         return True
 
     def _why_no_title(self, title: object) -> str:
@@ -302,7 +309,7 @@ class _Reader:
         return f"is the title of {same}, too: give each kind its own" if same else ""
 
     def _read_instance(self, system: System, name: str, values: dict[str, Any]) -> None:
-        where, known = f"{system}.{name}", (*_OF_ALL, *_OWN.get(system, ()), *_SHARED)
+        where, known = f"{system}.{name}", (*_OF_ALL, _OPTIONS, *_OWN.get(system, ()), *_SHARED)
         if not NAME.fullmatch(name):
             names = [key.name for key in self._instances if key.system == system]
             self._wrong(where, f"cannot be the name of an instance{_but_for_case(name, names)}", _NAMING)
@@ -315,6 +322,10 @@ class _Reader:
             self._wrong(f"{where}.{unknown[0]}", "is not known", f"It can have {', '.join(known)}")
         elif wrong := next((key for key in _OF_ALL if not isinstance(values.get(key, ""), str)), None):
             self._wrong(f"{where}.{wrong}", "is no text", "Write it in quotes")
+        elif not isinstance(values.get(_OPTIONS, {}), dict):
+            self._wrong(
+                f"{where}.{_OPTIONS}", "is no table", f"Write [{where}.{_OPTIONS}] and what its adapter needs below"
+            )
         elif other := next((key for key in self._instances if queue_of(*key) == queue_of(system, name)), None):
             self._wrong(where, f"has the task queue of [{other.system}.{other.name}]", _OTHER)
         else:
@@ -339,6 +350,7 @@ class _Reader:
             if values.get(one) and values.get(other) and (one == "token" or not values.get("adapter")):
                 raise ValueError(f"has both {one} and {other}", "Leave one of them out")
         own = dict(values)
+        options = own.pop(_OPTIONS, {})
         url, token, token_file = own.pop("url", ""), own.pop("token", None), own.pop("token_file", None)
         adapter = own.pop("adapter", None) or (JSON.get(system, JSON_FURTHER) if url or system not in BUILT_IN else "")
         dsn, adapter = own.pop("dsn", ""), adapter or OURS[system]
@@ -346,11 +358,14 @@ class _Reader:
         what, value = needed.get(adapter, ("", "its own"))
         if not value:
             raise ValueError(f"has no {what}", "Add it")
+        if options and adapter in needed:
+            raise ValueError("has options, which are for an adapter of your own", "Leave them out, or name the adapter")
         usual = {key: type(self._settings).model_fields[key].get_default() for key in _OWN.get(system, ())}
         present = {key: getattr(self._settings, key) for key in self._settings.model_fields_set}
         settings = type(self._settings).model_validate(present | usual | own)
         secret = SecretStr(token) if token else None
-        return Instance(system, name, settings, adapter, url, secret, Path(token_file) if token_file else None, dsn)
+        file = Path(token_file) if token_file else None
+        return Instance(system, name, settings, adapter, url, secret, file, dsn, options)
 
     def _wrong(self, where: str, what: str, remedy: str) -> None:
         self._problems.append(f"{self._file}: {where} {what}. {remedy}")

@@ -215,7 +215,7 @@ class InvalidToken(StarterError):
 
     def __init__(self, rule: str, why: str) -> None:
         super().__init__(
-            f"The token does not count: {why} ({rule}). Send one that the provider has just issued for this."
+            f"The token is not valid: {why} ({rule}). Send one that the provider has just issued for this."
         )
         self.rule, self.why = rule, why
         self.headers = {"WWW-Authenticate": f'Bearer error="invalid_token", error_description="{rule}: {why}"'}

@@ -1,7 +1,7 @@
 """What people do with open matters, for API and console: acknowledge, assign, snooze.
 
-Acknowledging hides a matter until it is another one: ``ACKNOWLEDGED`` says what that means for each kind. What goes by
-itself when it is mended is assigned or snoozed instead.
+Acknowledging hides a matter until it is another one: ``ACKNOWLEDGED`` says what that means for each kind. What closes
+by itself when it is resolved is assigned or snoozed instead.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from typing import Any
 from starter.clients import ClientService, check_id
 from starter.contract.answers import MatterAnswer, MatterPage
 from starter.contract.bodies import MatterFilter
-from starter.directory.hands import Verb, acknowledged, begin_acknowledging, keep, keep_acknowledged
+from starter.directory.matter_actions import Verb, acknowledged, begin_acknowledging, keep, keep_acknowledged
 from starter.directory.matters import END, NOBODY, START, matter_named, matter_of_list
 from starter.directory.paging import DirectoryDatabase
 from starter.directory.reads import DirectoryReads
@@ -49,7 +49,7 @@ async def open_matters(clients: ClientService, filters: MatterFilter, by: str) -
 
 
 @dataclass(frozen=True)
-class Hands:
+class MatterActions:
     """Who does something about which matter, under which key. ``client_id`` is empty for a matter of an instance."""
 
     clients: ClientService
@@ -84,7 +84,7 @@ class Hands:
             return await self._acknowledged_before()
         if row["kind"] not in ACKNOWLEDGED:
             raise NotAcknowledged(
-                f"Matter {self.matter} goes by itself when it is mended",
+                f"Matter {self.matter} closes by itself when it is resolved",
                 "Do what its remedies say, or assign or snooze it",
                 field="matter",
             )
@@ -97,7 +97,7 @@ class Hands:
         return await self._record(row, changed, "acknowledge", f"Acknowledged. {ACKNOWLEDGED[row['kind']]}")
 
     async def assign(self, to: str | None) -> MatterAnswer:
-        """Put it into the hands of somebody; ``me``: of whoever asks, ``nobody`` or None: of nobody. Raises
+        """Assign it to somebody; ``me``: to whoever asks, ``nobody`` or None: to nobody. Raises
         NoSuchMatter, DirectoryAway."""
         name = {ME: self.by, NOBODY: ""}.get((to or NOBODY).lower(), to or "")
         row = await self._row()
@@ -105,19 +105,18 @@ class Hands:
         return await self._record(row, changed, "assign", f"Assigned to {name}" if name else "Assigned to nobody")
 
     async def snooze(self, until: date | datetime | None, *, end: bool = False) -> MatterAnswer:
-        """Put it aside until a moment, the first of a day at the site, or until it says something else, whichever
-        comes first; None: until it says something else. ``end``: put it aside no longer. Raises InvalidField,
-        NoSuchMatter, DirectoryAway."""
+        """Snooze it until a moment, the first of a day at the site, or until its text changes, whichever comes first;
+        None: until its text changes. ``end``: end the snooze. Raises InvalidField, NoSuchMatter, DirectoryAway."""
         row, now = await self._row(), datetime.now(UTC)
         zone = row["timezone"]
         moment = until if isinstance(until, datetime) or until is None else first_instant(until, zone)
         if moment and moment <= now:
-            raise InvalidField("A matter is snoozed until a later moment", "Give one to come", field="snoozed_until")
+            raise InvalidField("A matter is snoozed until a future moment", "Give a later one", field="snoozed_until")
         after = {"snoozed": not end, "snoozed_until": moment}
         changed = {} if all(row[name] == value for name, value in after.items()) else after
         if end:
-            return await self._record(row, changed, "snooze", "Snoozed no longer")
-        news = "until it says something else"
+            return await self._record(row, changed, "snooze", "Snooze ended")
+        news = "until its text changes"
         text = f"Snoozed until {local_time(moment, zone)}, or {news}" if moment else f"Snoozed {news}"
         return await self._record(row, changed, "snooze", text)
 

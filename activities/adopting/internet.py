@@ -14,7 +14,7 @@ SELECT w.account, f.client_id AS owner,
   ARRAY(SELECT DISTINCT c.attribute::text FROM radcheck c
     WHERE c.username = w.account AND c.attribute ILIKE '%password%' ORDER BY 1) AS passwords,
   ARRAY(SELECT c.value::text FROM radcheck c
-    WHERE c.username = w.account AND c.attribute = 'Auth-Type' ORDER BY 1) AS ways,
+    WHERE c.username = w.account AND c.attribute = 'Auth-Type' ORDER BY 1) AS auth_types,
   EXISTS (SELECT FROM radcheck c WHERE c.username = w.account) AS there,
   ARRAY(SELECT DISTINCT c.username::text FROM radcheck c WHERE c.username <> w.account
     AND lower(split_part(c.username, '@', 1)) = lower(split_part(w.account, '@', 1)) ORDER BY 1) AS others,
@@ -26,13 +26,13 @@ _TWINS = """
 SELECT array_agg(username ORDER BY username) AS names FROM (SELECT DISTINCT username::text FROM radcheck) c
 GROUP BY lower(split_part(username, '@', 1)) HAVING count(*) > 1 ORDER BY 1"""
 
-_WAYS = """
-SELECT username || ': ' || value AS way FROM radcheck WHERE attribute = 'Auth-Type' AND value <> 'Reject' ORDER BY 1"""
+_AUTH_TYPES = """
+SELECT username || ': ' || value AS name FROM radcheck WHERE attribute = 'Auth-Type' AND value <> 'Reject' ORDER BY 1"""
 
 _GROUPS = """
 SELECT groupname || ': ' || attribute
   || CASE WHEN attribute ILIKE '%password%' THEN '' ELSE ' ' || op || ' ' || value END
-  || ', of ' || (SELECT count(*) FROM radusergroup u WHERE u.groupname = g.groupname) || ' accounts' AS way
+  || ', of ' || (SELECT count(*) FROM radusergroup u WHERE u.groupname = g.groupname) || ' accounts' AS name
 FROM radgroupcheck g
 WHERE (attribute = 'Auth-Type' AND value <> 'Reject') OR attribute ILIKE '%password%' ORDER BY 1"""
 
@@ -45,7 +45,7 @@ async def look(database: Database, _: Settings, belongings: Sequence[Belonging])
 
 def _seen(row: asyncpg.Record, client_id: str) -> Seen:
     account, owner = row["account"], row["owner"] or ""
-    other_logins, foreign = ", ".join(row["others"]), [way for way in row["ways"] if way != "Reject"]
+    other_logins, foreign = ", ".join(row["others"]), [it for it in row["auth_types"] if it != "Reject"]
     if account != client_id:
         remedy = f"Give it to a client with the id {account}, or rename it there"
         return Seen(owner, "", f"the account of {client_id} has the client's id. {remedy}")
@@ -61,18 +61,18 @@ def _seen(row: asyncpg.Record, client_id: str) -> Seen:
     if not row["passwords"]:
         return Seen(owner, "", "it has no password in radcheck, so Connect would give it one. Give it one there first")
     found = f"radcheck with {', '.join(row['passwords'])}"
-    found += ", rejected now" if row["ways"] else ""
+    found += ", rejected now" if row["auth_types"] else ""
     return Seen(owner, f"{found}, {row['sessions']} online" if row["sessions"] else found)
 
 
 async def survey(database: Database, _: Settings) -> list[str]:
     """What there is to know, or to mend, of all accounts of this system before Connect takes them on."""
     twins = [f"{', '.join(row['names'])} are one name" for row in await database.read(_TWINS)]
-    ways = [row["way"] for row in await database.read(_WAYS)]
-    groups = [row["way"] for row in await database.read(_GROUPS)]
+    auth_types = [row["name"] for row in await database.read(_AUTH_TYPES)]
+    groups = [row["name"] for row in await database.read(_GROUPS)]
     return [
         *first_lines("twins: whoever is refused as one logs in as the other; keep one of each", twins),
-        *first_lines("Auth-Types of their own: they are not taken on as long as they have them", ways),
+        *first_lines("Auth-Types of their own: they are not taken on as long as they have them", auth_types),
         *first_lines("groups that may let their members in, whatever the account says: take this out of them", groups),
     ]
 

@@ -60,7 +60,7 @@ class Canaries:
         return cls(numbers, watched, rounds, pace, client)
 
     async def run(self) -> None:
-        """Follow every canary, for ever. Errors are told, and the next round may go well."""
+        """Follow every canary, for ever. Errors are logged, and the next round may succeed."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._sweep())
             for site, number in self._numbers.items():

@@ -1,4 +1,4 @@
-"""Events as they are read from the directory, for whoever tells them (numbering.py numbers them)."""
+"""Events as they are read from the directory, to be listed, streamed and sent (numbering.py numbers them)."""
 
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
@@ -30,7 +30,7 @@ class ClientEvent(Model):
     was due; ``proven``: a system was seen to do what was decided; ``failed``: a command or a due plan was refused, or a
     system did not do it; ``drifted``: a system was found otherwise than it was left.
 
-    ``seq`` counts without gaps. ``event_id`` is the same however often the event is told. ``command`` is the kind of
+    ``seq`` counts without gaps. ``event_id`` is the same however often the event is sent. ``command`` is the kind of
     the command, empty where the event is of none. ``command_id`` and ``request_id`` are that command's; a proof, a
     failure, drift and an activation on the start date have those of the newest command that they follow from.
     ``request_id`` is empty for what came by signal, both are for what no command led to. ``systems`` are those that the

@@ -85,7 +85,7 @@ async def refold(connection: asyncpg.Connection) -> None:
 
 
 async def fold_references(connection: asyncpg.Connection) -> list[str]:
-    """Give every billing reference its key. Those that only their case tells apart stay with their clients; all but
+    """Give every billing reference its key. Those that differ in case alone stay with their clients; all but
     the first are marked ``DOUBLE``. Returns these, each with its client."""
     keys: dict[str, str] = {}
     taken: set[str] = set()

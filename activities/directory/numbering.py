@@ -18,7 +18,7 @@ from activities.errors import safe_message
 from workflows.domain.lifecycle import Kind
 
 NEWS, NUMBERED = "connect_history", "connect_events"
-"""Channels: lines that wait, told by the trigger; events that were numbered."""
+"""Channels: lines that wait, notified by the trigger; events that were numbered."""
 
 EVERY = 5.0  # seconds between two looks when nothing is heard
 CALM = 0.05  # seconds in which many lines become one batch
@@ -34,7 +34,7 @@ _SWITCHES_NOTHING = [kind.value for kind in (Kind.EDIT, Kind.CANCEL_PLANNED, Kin
 """Commands that no proof, failure or drift follows from."""
 
 # A proof may be there before the directory shows what was decided: it waits, and comes after that, so that "settled" is
-# known. A decision is told as requested and as effective; a plan that was due, and all that nobody asked
+# known. A decision is an event as requested and as effective; a plan that was due, and all that nobody asked
 # for, only as effective. What people did with open matters, notes, and who saw credentials are no events.
 # What no command led to directly (a proof, an activation on the start date) has the ids of the newest command that it
 # follows from.

@@ -40,8 +40,8 @@ _COLUMNS = (
 # row, which only its own workflow may write, and no older revision: otherwise nothing is written and no row comes back.
 # The client takes the numbers $23, and keeps those of $24 and the references $25 alone. $26 and $27 are the revisions
 # since when each system is to do what it is to do, and that it was proven to do. A result replaces a refusal that the
-# API wrote meanwhile under its key. A claim is told which instances serve the site. $28 are the tags, folded. The
-# client goes by the external ids $29, and keeps those of $30 alone; $31 is the key of its reference.
+# API wrote meanwhile under its key. A claim is answered with the instances that serve the site. $28 are the tags,
+# folded. The client goes by the external ids $29, and keeps those of $30 alone; $31 is the key of its reference.
 _TEMPLATE = """
 WITH shown AS ({shown} RETURNING client_id),
 switched AS (

@@ -151,8 +151,8 @@ class Account:
 
     @property
     def can_probe(self) -> bool:
-        """Whether a login of our own would tell: always when it is off; when it is on, if Connect knows its secret and
-        nobody set conditions that our login may not satisfy."""
+        """Whether a login of our own would prove anything: always when it is off; when it is on, if Connect knows its
+        secret and nobody set conditions that our login may not satisfy."""
         if self.elsewhere or not self.access.on:
             return not self.elsewhere
         return self.owner is not None and self.owner.derived and not self.login.conditions
@@ -196,7 +196,7 @@ class Account:
     def _wrong(self, probed: bool) -> str:
         """What others' rows make of it, where that is not as ordered."""
         if not self.access.on:
-            return (self.login.way or "its own rows let a login in") if self.login.admits else ""
+            return (self.login.other_row or "its own rows let a login in") if self.login.admits else ""
         return self.login.hindrance or ("" if probed and self.can_probe else next(iter(self.login.limits), ""))
 
     def _state(self) -> dict[str, str]:

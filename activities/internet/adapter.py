@@ -129,7 +129,7 @@ class RadiusInternet(ServiceSystem):
         entry = await FENCE.enter(connection, order, names, names)
         known = {row["username"] for row in entry.rows if row["secret"] or not switches[row["username"]]}
         barred = {row["username"] for row in entry.rows if row["bar"]}
-        barred -= {row["username"] for row in entry.rows if row["way"] and not row["bar"]}
+        barred -= {row["username"] for row in entry.rows if row["auth_type"] and not row["bar"]}
         verdict = judge(order, switches, known, entry.owners)
         replanned: frozenset[str] = frozenset()
         if touched := sorted(verdict.touched):

@@ -14,31 +14,31 @@ _DATES = ("%d %b %Y", "%b %d %Y", "%d %B %Y", "%B %d %Y", "%Y-%m-%d")
 
 @dataclass(frozen=True)
 class LetIn:
-    """Who lets logins of an account in. ``way``: a row of somebody else, with what to do. ``twins``: other spellings of
-    it that are let in."""
+    """Who lets logins of an account in. ``other_row``: a row of somebody else, with what to do. ``twins``: other
+    spellings of it that are let in."""
 
     at_all: bool
-    way: str
+    other_row: str
     twins: frozenset[str]
 
     @classmethod
     def of(cls, tables: Tables, account: str, twins: Sequence[str], logins: Collection[Login] | None = None) -> Self:
         """What these tables make of it. ``twins`` are its other spellings that no client owns; ``logins``: its own,
         where they are known."""
-        ways = [_way(it) for it in (tables.logins(account) if logins is None else logins) if not it.denied]
+        rows = [_other_row(it) for it in (tables.logins(account) if logins is None else logins) if not it.denied]
         same = [twin for twin in twins if twin.strip(" ").lower() == account.lower()]
-        if same and not ways:  # as a server reads them that ignores case
-            ways = [_way(login) for login in tables.logins(account, *same) if not login.denied]
+        if same and not rows:  # as a server reads them that ignores case
+            rows = [_other_row(login) for login in tables.logins(account, *same) if not login.denied]
         let_in = [twin for twin in twins if any(not login.denied for login in tables.logins(twin))]
-        way = next(filter(None, ways), "") or next(map(_twin, let_in), "")
-        return cls(bool(ways or let_in), way, frozenset(let_in))
+        other_row = next(filter(None, rows), "") or next(map(_twin, let_in), "")
+        return cls(bool(rows or let_in), other_row, frozenset(let_in))
 
 
 @dataclass(frozen=True)
 class Admission:
     """What becomes of a login. ``checks`` and ``replies`` are the account's own rows, the latter of our attributes.
 
-    ``admits``: some login may be let in. ``way``: by a row of somebody else, which is named, with what to do.
+    ``admits``: some login may be let in. ``other_row``: a row of somebody else, which is named, with what to do.
     ``twins``: other spellings of it that are let in. ``hindrance``: why a login with its own password, from any router,
     is not answered as it should be. ``limits``: check items that keep everybody out where the server looks at them.
     ``conditions``: check items that a login of our own may not satisfy.
@@ -47,7 +47,7 @@ class Admission:
     checks: Sequence[Item]
     replies: list[tuple[str, str, str]]
     admits: bool
-    way: str
+    other_row: str
     twins: frozenset[str]
     hindrance: str
     limits: tuple[str, ...]
@@ -66,7 +66,7 @@ class Admission:
             checks,
             [(i.attribute, i.op, i.value) for i in tables.replies.get(account, ()) if i.name in _OURS],
             let_in.at_all,
-            let_in.way,
+            let_in.other_row,
             let_in.twins,
             _hindrance(tables, account, logins, replies),
             tuple(limits.values()),
@@ -85,8 +85,8 @@ class Admission:
     @property
     def rejected(self) -> bool:
         """Whether its own rows reject it, and no other row of its own says anything else about it."""
-        ways = [item for item in self.checks if item.name == "auth-type"]
-        return bool(ways) and all((i.operator, i.value.strip().lower()) == (":=", "reject") for i in ways)
+        auth_types = [item for item in self.checks if item.name == "auth-type"]
+        return bool(auth_types) and all((i.operator, i.value.strip().lower()) == (":=", "reject") for i in auth_types)
 
     @property
     def has_reject(self) -> bool:
@@ -102,11 +102,11 @@ class Admission:
         """What a login meets, in a word for the evidence."""
         if not self.admits:
             return "rejected" if self.known else "absent"
-        doubtful = (self.hindrance and self.keyed) or (self.has_reject and not self.way)
+        doubtful = (self.hindrance and self.keyed) or (self.has_reject and not self.other_row)
         return "doubtful" if doubtful else "accepted"
 
 
-def _way(login: Login) -> str:
+def _other_row(login: Login) -> str:
     """How somebody else's row lets it in; empty when its own rows do."""
     if "radgroup" not in login.why:
         return ""

@@ -2,9 +2,9 @@
 
 An account is admitted by whatever could let it in, as a change sees it: not by its own rows alone (logins.py).
 
-A session is told by its rows in ``radacct``: open ones, and closed ones that were updated after their Stop. It lives if
-its row is new, or was written to, since the look before. That compares access gear's times with its own earlier ones,
-so that no clock need be right. Only the first look after a proof goes by the moment of the proof.
+A session is known by its rows in ``radacct``: open ones, and closed ones that were updated after their Stop. It lives
+if its row is new, or was written to, since the look before. That compares access gear's times with its own earlier
+ones, so that no clock need be right. Only the first look after a proof goes by the moment of the proof.
 """
 
 from collections.abc import Mapping, Sequence
@@ -72,7 +72,7 @@ class RejectedAccounts:
         before = self._before.get(_key(it))
         alive = [str(row) for row in sessions if _lives(row, it, before, now)]
         sentence = f"{', '.join(alive[:3])} {'goes' if len(alive) == 1 else 'go'} on" if alive else ""
-        admitted = let_in.way or "its login is accepted" if let_in.at_all else ""
+        admitted = let_in.other_row or "its login is accepted" if let_in.at_all else ""
         return "; ".join(filter(None, [admitted, sentence]))
 
     def _patience(self, sessions: Sequence[Row]) -> timedelta:

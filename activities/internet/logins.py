@@ -75,9 +75,11 @@ class Login:
 
     @property
     def denied(self) -> bool:
-        ways = [value for name, value, _ in self.control if name == "auth-type"]
+        auth_types = [value for name, value, _ in self.control if name == "auth-type"]
         keyed = any(_is_password(name) for name, _, _ in self.control)
-        return any(way.lower() in REJECT for way in ways) or not (keyed or any(way != BY_MODULE for way in ways))
+        return any(it.lower() in REJECT for it in auth_types) or not (
+            keyed or any(it != BY_MODULE for it in auth_types)
+        )
 
     @property
     def takes_own_password(self) -> bool:

@@ -93,7 +93,7 @@ class Outcome:
         return replace(self, proof=Proof.NOT_PROVEN, why=why)
 
 
-class Round:
+class NasRound:
     """One NAS in one round of requests. ``gate`` limits those in flight. ``silent``: it answered no request within the
     time of one."""
 
@@ -141,7 +141,7 @@ class NasFleet:
         the answer that it does not know the session counts.
         """
 
-        async def one(session: Session, nas: Nas, nas_round: Round) -> Outcome:
+        async def one(session: Session, nas: Nas, nas_round: NasRound) -> Outcome:
             answer = await self._request_round(session, nas, nas_round, DisconnectRequest, {})
             return _outcome_of(session, answer, at, doubted=session.key in doubted)
 
@@ -153,7 +153,7 @@ class NasFleet:
         """Have these sessions go on with other replies, side by side. Returns the outcome of each by its key: proven
         where its NAS acknowledged it."""
 
-        async def one(session: Session, nas: Nas, nas_round: Round) -> Outcome:
+        async def one(session: Session, nas: Nas, nas_round: NasRound) -> Outcome:
             answer = await self._request_round(session, nas, nas_round, CoARequest, sessions[session.key][1])
             if answer.packet is not None and answer.packet.code == CoAACK:
                 return Outcome(session, Proof.PROVEN, "changed on the living session")
@@ -162,10 +162,10 @@ class NasFleet:
         return await self._each([session for session, _ in sessions.values()], until, one)
 
     async def _each(
-        self, sessions: Collection[Session], until: float, one: Callable[[Session, Nas, Round], Awaitable[Outcome]]
+        self, sessions: Collection[Session], until: float, one: Callable[[Session, Nas, NasRound], Awaitable[Outcome]]
     ) -> dict[str, Outcome]:
         gate = asyncio.Semaphore(AT_ONCE)
-        rounds = {session.nas: Round() for session in sessions}
+        rounds = {session.nas: NasRound() for session in sessions}
 
         async def gated(session: Session) -> Outcome:
             known = self._nas_of(session)
@@ -185,7 +185,7 @@ class NasFleet:
         return next((nas for network, nas in self._nases if address in network), None)
 
     async def _request_round(
-        self, session: Session, nas: Nas, nas_round: Round, code: int, changes: Mapping[str, str]
+        self, session: Session, nas: Nas, nas_round: NasRound, code: int, changes: Mapping[str, str]
     ) -> "Reply":
         """The last answer to a request about a session, which is named by less where the NAS may have minded."""
         reply = Reply(session.nas)
@@ -195,7 +195,7 @@ class NasFleet:
                 break
         return reply
 
-    async def _send(self, request: Packet, session: Session, nas: Nas, nas_round: Round) -> "Reply":
+    async def _send(self, request: Packet, session: Session, nas: Nas, nas_round: NasRound) -> "Reply":
         if nas_round.silent:
             return Reply(session.nas, answer=SILENCE)
         answered = nas_round.answers

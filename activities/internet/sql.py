@@ -1,9 +1,9 @@
-"""What is said to FreeRADIUS's database: its tables for logins, ``radacct``, and our fence beside them."""
+"""The statements for FreeRADIUS's database: its tables for logins, ``radacct``, and our fence beside them."""
 
 TABLES = ("radcheck", "radreply", "radusergroup", "radgroupcheck", "radgroupreply", "radacct")
 
 KNOWN = """
-  SELECT username, attribute ILIKE '%password%' AS secret, lower(attribute) = 'auth-type' AS way,
+  SELECT username, attribute ILIKE '%password%' AS secret, lower(attribute) = 'auth-type' AS auth_type,
     (attribute, op, value) = ('Auth-Type', ':=', 'Reject') AS bar
   FROM radcheck WHERE username = ANY($5) AND EXISTS (SELECT FROM passed) ORDER BY username, id FOR UPDATE"""
 
@@ -119,7 +119,7 @@ FROM (VALUES (extract(epoch FROM now())::float8)) AS clock(at)"""  # noqa: S608 
 _ITEMS = "jsonb_agg(jsonb_build_array({0}.id, {1}, {0}.attribute, {0}.op, {0}.value) ORDER BY {0}.id)"
 
 # All that could let these accounts ($1) in, however they are spelt, with the groups of everybody ($2).
-_WAYS = f"""
+_LET_IN = f"""
 folded AS (SELECT DISTINCT {FOLD.format("w.account")} AS fold FROM unnest($1::text[]) AS w(account)),
 checks AS MATERIALIZED (
   SELECT c.id, c.username, c.attribute, c.op, c.value, w.fold
@@ -140,7 +140,7 @@ _GROUP_CHECKS = f"""(SELECT {_ITEMS.format("g", "g.groupname")} FROM radgroupche
 # What anybody else sees now of these accounts ($1): all that could let them in, with the groups of everybody ($2), what
 # a router is told of the attributes $3, their owners, and all sessions that could be alive. In one round trip.
 READ = f"""
-WITH {_INTERIM},{_WAYS},
+WITH {_INTERIM},{_LET_IN},
 names AS (SELECT username FROM checks UNION SELECT username FROM members UNION SELECT unnest($1::text[]))
 SELECT now() AS at, (SELECT jsonb_object_agg(account, seconds) FROM interims) AS interims,
   (SELECT jsonb_agg(jsonb_build_object('system', f.system, 'subject', f.subject, 'client_id', f.client_id,
@@ -166,7 +166,7 @@ SELECT now() AS at, (SELECT jsonb_object_agg(account, seconds) FROM interims) AS
 # The condition on radacct is that of an index of ours, which has no other rows, however
 # many there are. In one round trip.
 WATCH = f"""
-WITH {_WAYS.lstrip()},
+WITH {_LET_IN.lstrip()},
 plainly_off AS (
   SELECT fold FROM checks GROUP BY fold HAVING count(DISTINCT username) = 1 AND bool_and(op = ':=')
     AND bool_or(attribute = 'Auth-Type') AND bool_and(lower(attribute) <> 'auth-type' OR value = 'Reject')

@@ -11,9 +11,9 @@ from urllib.parse import quote, urlsplit
 import httpx2
 import structlog
 from pydantic import ValidationError
-from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+from temporalio.exceptions import ApplicationError
 
-from activities.errors import SYSTEM_BUSY, SYSTEM_REJECTED, SYSTEM_UNAVAILABLE, stale_revision
+from activities.errors import busy, rejected, stale_revision, unavailable
 from activities.instances import Instance
 from activities.json_http.protocol import LARGEST_ANSWER, LONGEST_WHY, MOST_NAMES, Accepted, Item, Items, Newer
 from activities.reading import PLAIN, TooLarge, as_json, read_up_to
@@ -23,7 +23,8 @@ from workflows.wire.messages import Model
 
 Things = Mapping[str, Mapping[str, Any]]
 
-_WORDS = {SYSTEM_BUSY: "is busy", SYSTEM_UNAVAILABLE: "is unavailable", SYSTEM_REJECTED: "refused"}
+_Failure = Callable[[str], ApplicationError]
+_WORDS: dict[_Failure, str] = {busy: "is busy", unavailable: "is unavailable", rejected: "refused"}
 
 log = structlog.get_logger(__name__)
 
@@ -106,7 +107,7 @@ class Api:
             late = isinstance(error, httpx2.TimeoutException | TimeoutError)
             detail = "no answer in time" if late else str(error) or type(error).__name__
             remedy = "Check that it runs and can be reached from the worker"
-            raise self._failure(SYSTEM_UNAVAILABLE, detail, remedy) from None
+            raise self._failure(unavailable, detail, remedy) from None
 
     async def _request(
         self, http: httpx2.AsyncClient, answers: Mapping[int, type[Model]], method: str, path: str, **request: Any
@@ -118,7 +119,7 @@ class Api:
                 body = await read_up_to(sent, LARGEST_ANSWER)
             except TooLarge as error:
                 remedy = "Ask its vendor: no answer of this protocol is so large"
-                raise self._failure(SYSTEM_UNAVAILABLE, str(error), remedy) from None
+                raise self._failure(unavailable, str(error), remedy) from None
         status = sent.status_code
         if status in answers:
             try:
@@ -128,21 +129,20 @@ class Api:
                 where = ".".join(map(str, first["loc"])) or "the body"
                 detail = f"its answer is not of the protocol ({where}: {first['msg']})"
                 remedy = f"Does {self.instance.setting('url')} lead to it, or to something in between?"
-                raise self._failure(SYSTEM_UNAVAILABLE, detail, remedy) from None
+                raise self._failure(unavailable, detail, remedy) from None
         detail = f"{method} of {self.things} got {status} {sent.reason_phrase}{_reason_in(body)}"
         if status == httpx2.codes.TOO_MANY_REQUESTS:
-            raise self._failure(SYSTEM_BUSY, detail, "It is asked more often than it allows")
+            raise self._failure(busy, detail, "It is asked more often than it allows")
         if httpx2.codes.is_server_error(status):
-            raise self._failure(SYSTEM_UNAVAILABLE, detail, "See its own log")
+            raise self._failure(unavailable, detail, "See its own log")
         unauthorized = status in (httpx2.codes.UNAUTHORIZED, httpx2.codes.FORBIDDEN)
         remedy = f"Correct {self.instance.setting('token' if unauthorized else 'url')}, or see the log of the system"
-        raise self._failure(SYSTEM_REJECTED, detail, remedy)
+        raise self._failure(rejected, detail, remedy)
 
-    def _failure(self, kind: str, detail: str, remedy: str) -> ApplicationError:
-        message = f"The {self} {_WORDS[kind]}: {safe_text(detail)}. {remedy}"
-        log.warning("attempt_failed", system=str(self.instance.key), type=kind, error=message)
-        final = kind == SYSTEM_REJECTED
-        return ApplicationError(message, type=kind, non_retryable=final, category=ApplicationErrorCategory.BENIGN)
+    def _failure(self, kind: _Failure, detail: str, remedy: str) -> ApplicationError:
+        error = kind(f"The {self} {_WORDS[kind]}: {safe_text(detail)}. {remedy}")
+        log.warning("attempt_failed", system=str(self.instance.key), type=error.type, error=error.message)
+        return error
 
 
 def _reason_in(body: bytes) -> str:

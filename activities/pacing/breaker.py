@@ -98,8 +98,8 @@ class Breaker:
     ``failing_since`` and ``broken_by``, the start of an outage and its first error, stay until it is over.
 
     ``gave_up`` are the clients whose attempt ran out of time while the system recovered, each with the moment when that
-    was known. They pause, for up to an hour, and must be woken, unless another worker served them. So must ``unheard``:
-    their attempt was carried out, and its time was over before its workflow could hear of that.
+    was known. They pause, for up to an hour, and must be woken, unless another worker served them. So must those in
+    ``too_late``: their attempt was carried out, but only after its workflow had stopped waiting for it.
     """
 
     def __init__(self, paces: Paces, now: datetime) -> None:
@@ -112,7 +112,7 @@ class Breaker:
         self.broken_by = ""
         self.recoveries = 0
         self.gave_up: dict[str, datetime] = {}
-        self.unheard: dict[str, datetime] = {}
+        self.too_late: dict[str, datetime] = {}
         self._failed: set[str] = set()
         self._waiting = _Waiting()
         self._tokens, self._filled_at, self._turned_away_at = 0.0, now, now
@@ -143,12 +143,12 @@ class Breaker:
             self.gave_up[client_id] = now
 
     def succeeded(self, client_id: str, now: datetime, *, too_late: bool = False) -> None:
-        """The system worked for one client; perhaps ``too_late`` for its workflow to hear of it."""
+        """The system worked for one client; perhaps ``too_late``, when its workflow waited no longer."""
         self.pass_time(now)
         self._failed.clear()
         self._served(client_id)
         if too_late:
-            self.unheard[client_id] = now
+            self.too_late[client_id] = now
         self.last_success_at = now
         if self.condition is Condition.FAILING:
             self.recoveries += 1
@@ -189,18 +189,18 @@ class Breaker:
 
     def late(self) -> dict[str, datetime]:
         """The clients that must be woken, each with the moment when that was known."""
-        return self.gave_up | self.unheard
+        return self.gave_up | self.too_late
 
     def woken(self, late: Mapping[str, datetime]) -> None:
         """These were woken, unless they are late anew."""
-        for known in (self.gave_up, self.unheard):
+        for known in (self.gave_up, self.too_late):
             for client_id, _ in late.items() & known.items():
                 del known[client_id]
 
     def _served(self, client_id: str) -> None:
         self._waiting.leave(client_id)
         self.gave_up.pop(client_id, None)
-        self.unheard.pop(client_id, None)
+        self.too_late.pop(client_id, None)
 
     # -- the bucket -------------------------------------------------------------------------------------------------
 

@@ -189,7 +189,7 @@ def paced(system: SystemInstance, breaker: Breaker, delay: timedelta) -> Applica
     if breaker.condition is Condition.FAILING:
         state = f"The {system} system fails for many clients since {since}: attempts on it are paced, operators' first"
     else:
-        state = f"The {system} system failed from {since} and has come back: what waited is let in by and by"
+        state = f"The {system} system failed from {since} and has come back: what waited is let in gradually"
     return benign(f"{state}. It began with {breaker.broken_by}", type=SYSTEM_PACED, next_retry_delay=delay)
 
 

@@ -5,7 +5,7 @@ breaker of a system leaves *failing*, one drainer over all workers (an advisory 
 that the list is read on) sends each of them ``retry``, until none is left that waited before the recovery, or the
 system fails again. A worker that finds the lock taken tries again later, and then finds only clients that nobody woke,
 because a client's row is written again when it obeys. Attempts may run out of time while they wait for their turn, or
-have it so late that their workflow does not hear what came of it, though the directory knows the proof. Each worker
+have it so late that their workflow does not get the result, though the directory knows the proof. Each worker
 knows those (``Breaker.late``), and wakes them, too, under the same lock, until everybody had a turn. A worker that
 starts wakes nobody: it cannot know of a recovery, and the clients' own pauses end within the hour.
 

@@ -28,7 +28,7 @@ from activities.secrets import ha1, sip_password, sip_username
 from activities.telephony import sql
 from activities.telephony.alive import CeasedLines
 from activities.telephony.kamailio_rpc import RpcFailed, Servers, ServerState
-from activities.telephony.observation import Line, Row, doubt_of_new
+from activities.telephony.observation import LineObservation, LineRow, doubt_of_new
 from activities.telephony.sip_probe import Probe
 from activities.telephony.spelling import Forms, forms_of
 from activities.telephony.tables import DesiredLine, LineTables
@@ -141,13 +141,13 @@ class KamailioTelephony(ServiceSystem):
         then, whoever comes next makes it anew, the same, and has them forget: also after an answer to COMMIT was lost.
         """
         entry = await FENCE.enter(connection, order, numbers, *self._forms(numbers))
-        logins, doubtful = defaultdict[str, list[Login]](list), defaultdict[str, list[Row]](list)
+        logins, doubtful = defaultdict[str, list[Login]](list), defaultdict[str, list[LineRow]](list)
         for row in entry.rows:
             login = row["username"], row["domain"]
             if row["certain"]:
                 logins[row["number"]].append(login)
             else:
-                doubtful[row["number"]].append(Row(*login, in_service=True, certain=False))
+                doubtful[row["number"]].append(LineRow(*login, in_service=True, certain=False))
         known = frozenset(logins)
         refusals = await self._refusals(order, connection, [n for n in numbers if n not in known], doubtful)
         lines = {number: order.subjects[number].on for number in numbers if number not in refusals}
@@ -175,7 +175,7 @@ class KamailioTelephony(ServiceSystem):
         order: Ensure,
         connection: asyncpg.Connection,
         unknown: Sequence[str],
-        doubtful: Mapping[str, Sequence[Row]],
+        doubtful: Mapping[str, Sequence[LineRow]],
     ) -> dict[str, Doubt]:
         """Why lines that have no row are not created: what is there may be the line already."""
         created = [number for number in unknown if order.subjects[number].on]
@@ -220,7 +220,7 @@ class KamailioTelephony(ServiceSystem):
 
     # -- seeing ---------------------------------------------------------------------------------------------------
 
-    async def _read(self, order: Ensure, rekeyed: Collection[str]) -> list[Line]:
+    async def _read(self, order: Ensure, rekeyed: Collection[str]) -> list[LineObservation]:
         """The lines as the tables have them. Those in ``rekeyed`` have the order's secret, also while that is in doubt.
 
         Raises StaleRevision when a later order was carried out since.
@@ -231,14 +231,14 @@ class KamailioTelephony(ServiceSystem):
             raise stale_revision(f"The {TELEPHONY} system", order.client_id, order.revision, revision)
         return [self._line(line, order, rekeyed) for line in lines]
 
-    def _line(self, line: Line, order: Ensure, rekeyed: Collection[str]) -> Line:
+    def _line(self, line: LineObservation, order: Ensure, rekeyed: Collection[str]) -> LineObservation:
         owner = line.owner
         if owner and owner.client_id == order.client_id and line.number in rekeyed:
             owner = replace(owner, secret_version=order.secret_version)
         protected = line.should_be_on and line.number in order.protected
         return replace(line, owner=owner, protected=protected, end_calls=self.end_calls)
 
-    async def _probed(self, lines: list[Line], until: float) -> list[Line]:
+    async def _probed(self, lines: list[LineObservation], until: float) -> list[LineObservation]:
         """Probe each line whose secret we know, if settings allow it."""
         if self.probe is None:
             return lines
@@ -255,7 +255,7 @@ class KamailioTelephony(ServiceSystem):
             for it in lines
         ]
 
-    def _evidence(self, revision: int, lines: list[Line]) -> Evidence:
+    def _evidence(self, revision: int, lines: list[LineObservation]) -> Evidence:
         method = METHOD
         if any(not line.should_be_on and not line.elsewhere for line in lines):
             lookups = f"calls and registrations asked of {len(self.servers)} Kamailio by JSON-RPC"

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from activities.errors import attempt_on
 from activities.fence import known_logins
 from activities.telephony.kamailio_rpc import Servers, ServerState
-from activities.telephony.observation import Line
+from activities.telephony.observation import LineObservation
 from activities.telephony.tables import DesiredLine, LineTables
 from workflows.ports import Life, Observed, Sighting, Watched
 
@@ -53,7 +53,7 @@ class CeasedLines:
         unseen = (sighting.how for sighting in sightings if sighting.life is Life.UNSEEN)
         return Observed(sightings, now, next(unseen, ""))
 
-    def _signs(self, line: Line | None, state: ServerState | None) -> Iterator[str]:
+    def _signs(self, line: LineObservation | None, state: ServerState | None) -> Iterator[str]:
         yield from line.signs if line else ()
         if state and state.registrations:
             yield f"registered in the memory of a server ({state.registrations})"

@@ -19,7 +19,7 @@ _AWAY = (500, 503, 504)  # of the server, not of the line: Kamailio's database i
 
 
 @dataclass(frozen=True)
-class Row:
+class LineRow:
     """A row of ``subscriber`` whose username spells the line's number: ``certain``, unless it may be another number."""
 
     username: str
@@ -57,7 +57,7 @@ class OtherName:
 
 
 @dataclass(frozen=True)
-class Line:
+class LineObservation:
     """Everything that was seen of a line that its order puts in service (``should_be_on``) or ceases.
 
     ``usual`` is how Connect would name it. ``unread``: tables that could not be looked at. ``server`` is what the
@@ -67,7 +67,7 @@ class Line:
 
     number: str
     usual: str
-    rows: Sequence[Row]
+    rows: Sequence[LineRow]
     registered: Sequence[Registration]
     owner: Owner | None
     client_id: str
@@ -87,7 +87,7 @@ class Line:
         return self.owner is not None and self.owner.client_id != self.client_id
 
     @cached_property
-    def own(self) -> list[Row]:
+    def own(self) -> list[LineRow]:
         """The rows that are certainly the line's: each is a login."""
         return [row for row in self.rows if row.certain]
 
@@ -211,7 +211,7 @@ DOUBTFUL = (
 _NONE = Doubt(Proof.PROVEN, "")
 
 
-def doubt_of_new(rows: Sequence[Row], names: Sequence[OtherName]) -> Doubt | None:
+def doubt_of_new(rows: Sequence[LineRow], names: Sequence[OtherName]) -> Doubt | None:
     """Why a line that has no row of its own is not created: what is there may be that line, and would get a twin."""
     if rows:
         there = _list([str(row) for row in rows])

@@ -1,4 +1,4 @@
-"""What is said to Kamailio's database: its tables ``subscriber`` and ``location``, and our fence beside them.
+"""The statements for Kamailio's database: its tables ``subscriber`` and ``location``, and our fence beside them.
 
 A line is every row whose username spells its number (activities/telephony/spelling.py), in any domain. Arrays of
 spellings are (number, plain spelling, whether that is certain).

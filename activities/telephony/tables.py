@@ -9,7 +9,7 @@ from activities.database import Database
 from activities.fence import Owner
 from activities.secrets import sip_username
 from activities.telephony import sql
-from activities.telephony.observation import Line, OtherName, Registration, Row
+from activities.telephony.observation import LineObservation, LineRow, OtherName, Registration
 from activities.telephony.spelling import forms_of, spellings
 
 
@@ -30,7 +30,9 @@ class LineTables:
     domain: str
     country: str
 
-    async def read(self, desired: Sequence[DesiredLine], *, alive: bool = False) -> tuple[list[Line], dict[str, int]]:
+    async def read(
+        self, desired: Sequence[DesiredLine], *, alive: bool = False
+    ) -> tuple[list[LineObservation], dict[str, int]]:
         """These lines as any other connection sees them now, and the newest revision of each of their clients; of those
         that should be off with ``alive`` only what lives, or is another client's.
 
@@ -48,15 +50,17 @@ class LineTables:
         return lines, newest
 
     async def _with_other_names(
-        self, lines: list[Line], desired: Sequence[DesiredLine], tables: Mapping[str, bool]
-    ) -> list[Line]:
+        self, lines: list[LineObservation], desired: Sequence[DesiredLine], tables: Mapping[str, bool]
+    ) -> list[LineObservation]:
         """The lines with the other names of those that should be off; also lines that only live by these."""
         off = sorted({it.number for it in desired if not it.on})
         names = await self.other_names(self.database, [it for it, readable in tables.items() if readable], off)
         unread = sorted(it for it, readable in tables.items() if not readable)
         seen = {(line.client_id, line.number) for line in lines}
         more = [it for it in desired if it.number in names and (it.client_id, it.number) not in seen]
-        lines = lines + [Line(it.number, self._usual(it.number), (), (), None, it.client_id, it.on) for it in more]
+        lines = lines + [
+            LineObservation(it.number, self._usual(it.number), (), (), None, it.client_id, it.on) for it in more
+        ]
         return [
             line if line.should_be_on else replace(line, other_names=names.get(line.number, ()), unread=unread)
             for line in lines
@@ -82,12 +86,12 @@ class LineTables:
             found.setdefault(row["number"], []).append(OtherName(row["source"], row["name"], row["target"]))
         return found
 
-    def _line(self, row: asyncpg.Record, desired: DesiredLine) -> Line:
+    def _line(self, row: asyncpg.Record, desired: DesiredLine) -> LineObservation:
         number = row["number"]
-        return Line(
+        return LineObservation(
             number,
             self._usual(number),
-            [Row(username, domain, bool(on), certain) for username, domain, on, certain in row["rows"]],
+            [LineRow(username, domain, bool(on), certain) for username, domain, on, certain in row["rows"]],
             [Registration(*it) for it in row["registered"]],
             Owner.of(row),
             desired.client_id,

@@ -8,8 +8,8 @@ For each instance one worker at a time has the turn: who moves ``begun_at`` of i
 one statement to the directory, and one look at the system for all clients together (``ServiceSystem.observe``). Only
 what is found takes more:
 
-- the client's workflow hears of it (signal ``report_drift`` with ``alive``), and ends it again; it hears of it once
-  more for as long as its proof stands (unheeded.py). Also of what is on and otherwise, as a session with the plan from
+- the client's workflow gets a signal (``report_drift`` with ``alive``), and ends it again; it gets another for as
+  long as its proof stands (found_alive.py). Also of what is on and otherwise, as a session with the plan from
   before, which it puts right;
 - what no workflow knows any more, because the client is decommissioned and closed, or has given it up, is ended here,
   under the revision that the directory has of the client. The fence keeps us from undoing a later decision. From the
@@ -32,7 +32,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.background import log_failure
 from activities.database import Database
-from activities.watch.unheeded import Found, Unheeded
+from activities.watch.found_alive import Found, FoundAlive
 from workflows.domain.lifecycle import Status
 from workflows.domain.provisioning.ledger import Desired
 from workflows.domain.provisioning.standing import in_one_line
@@ -76,8 +76,8 @@ SELECT c.client_id, c.status, c.revision, coalesce((c.document->>'secret_version
     WHERE e->>'system' = $1) AS known
 FROM clients c WHERE c.client_id = ANY($2::text[])"""
 
-# These are watched no longer, unless they were proven anew meanwhile; why, where nothing came to an end, is told. What
-# was done by hand since goes after a day. Nobody waits for a row here who holds another one.
+# These are watched no longer, unless they were proven anew meanwhile; why, where nothing came to an end, is recorded.
+# What was done by hand since goes after a day. Nobody waits for a row here who holds another one.
 _DROP = """
 WITH ended AS (
   SELECT v.client_id, v.subject, coalesce(e.how, '') AS how
@@ -100,7 +100,7 @@ mended AS (
 SELECT pg_notify('connect_clients', client_id)
 FROM (SELECT client_id FROM ended WHERE how <> '' UNION SELECT client_id FROM mended) changed"""
 
-# The watch itself has ended these, or tried to. The first times are told; then an open matter says it.
+# The watch itself has ended these, or tried to. The first times are lines of the history; then it is an open matter.
 _ENDED = """
 WITH counted AS (
   UPDATE watched SET ended = ended + 1 WHERE (system, client_id) = ($2, $1) AND subject = ANY($3) RETURNING ended),
@@ -161,7 +161,7 @@ class ProofWatch:
         self._client, self._directory, self._adapters, self._fails = client, directory, adapters, fails
         self._every, self._seconds = every, seconds
         self._doubted = defaultdict[SystemInstance, dict[tuple[str, str], str]](dict)
-        self._unheeded = defaultdict[SystemInstance, Unheeded](Unheeded)
+        self._found = defaultdict[SystemInstance, FoundAlive](FoundAlive)
 
     async def run(self) -> None:
         """Look at every instance, side by side, for ever. Errors are logged, and the next round may go well."""
@@ -199,7 +199,7 @@ class ProofWatch:
     async def _look_at_all(self, system: SystemInstance, watched: Sequence[Watched]) -> str:
         """Returns why not everything could be seen, if so."""
         troubles = []
-        self._unheeded[system].keep(watched)
+        self._found[system].keep(watched)
         for some in [*_in_parts(watched, MOST_AT_ONCE)] or [[]]:
             observed = await self._observe(system, some)
             troubles.append(observed.trouble)
@@ -218,20 +218,20 @@ class ProofWatch:
             return Observed(trouble=safe_text(f"{type(error).__name__}: {error}"))
 
     async def _act_on(self, system: SystemInstance, watched: Sequence[Watched], observed: Observed) -> None:
-        watched_by, unheeded = {(it.client_id, it.subject): it for it in watched}, self._unheeded[system]
+        watched_by, found_alive = {(it.client_id, it.subject): it for it in watched}, self._found[system]
         dropped, otherwise = [], dict[tuple[str, str], str]()
         for sighting in observed.sightings:
             it = watched_by.get((sighting.watched.client_id, sighting.watched.subject))
             how = safe_text(sighting.how, 300)
             if it is not None and sighting.life is Life.ALIVE:
-                unheeded.note(it, how or "in use", observed.at or datetime.now(UTC))
-            elif it is not None and not unheeded.untold(it) and sighting.life in (Life.OVER, Life.SILENT):
+                found_alive.note(it, how or "in use", observed.at or datetime.now(UTC))
+            elif it is not None and not found_alive.unsignalled(it) and sighting.life in (Life.OVER, Life.SILENT):
                 dropped.append((it.client_id, it.subject, it.since, how if sighting.life is Life.SILENT else ""))
             elif sighting.life is Life.OTHERWISE:
                 otherwise[sighting.watched.client_id, sighting.watched.subject] = how
         await self._doubt(system, otherwise)
         due = defaultdict[str, list[Found]](list)
-        for found in unheeded.due(watched):
+        for found in found_alive.due(watched):
             due[found.watched.client_id].append(found)
         if due:
             await self._end(system, due)
@@ -246,7 +246,7 @@ class ProofWatch:
         await self._directory.write(_BLIND, system.system, system.name, trouble, text, remedies, BLIND)
 
     async def _doubt(self, system: SystemInstance, otherwise: Mapping[tuple[str, str], str]) -> None:
-        """Have each client's workflow put right what is on and otherwise: it is told once, as long as it lasts."""
+        """Have each client's workflow put right what is on and otherwise: it gets one signal, as long as that lasts."""
         reported = self._doubted[system]
         news = {key: how for key, how in otherwise.items() if reported.get(key) != how}
         self._doubted[system] = {key: how for key, how in otherwise.items() if key not in news}
@@ -258,7 +258,7 @@ class ProofWatch:
 
     async def _end(self, system: SystemInstance, due: Mapping[str, Sequence[Found]]) -> None:
         """Have each client's workflow end what is alive, or end it here where no workflow knows it."""
-        rows, unheeded = await self._directory.read(_CLIENTS, system.system, list(due)), self._unheeded[system]
+        rows, found_alive = await self._directory.read(_CLIENTS, system.system, list(due)), self._found[system]
         for client_id, client in map(_known_of, rows):
             found = due[client_id]
             theirs = [it for it in found if it.watched.subject in client.subjects]
@@ -267,13 +267,13 @@ class ProofWatch:
             if not reported and client.closed:
                 theirs, reported = [], True
             for it in theirs:
-                unheeded.note_signalled(it.watched)
+                found_alive.note_signalled(it.watched)
             if not reported:
                 log.warning("drift_not_reported", system=str(system), client_id=client_id)  # a matter of its own
             elif unknown := [it for it in found if it not in theirs]:
                 await self._end_here(system, client_id, client, {it.watched.subject: it.how for it in unknown})
                 for it in unknown:
-                    unheeded.forget(it.watched)
+                    found_alive.forget(it.watched)
 
     async def _report(self, system: SystemInstance, client_id: str, alive: Sequence[Found]) -> bool:
         """Signal the client's workflow what is alive. Returns whether there is one."""
@@ -299,7 +299,7 @@ class ProofWatch:
         return True
 
     async def _end_here(self, system: SystemInstance, client_id: str, client: Known, alive: Alive) -> None:
-        """End what no workflow does any more, tell it, and make it a matter when it comes again and again."""
+        """End what no workflow does any more, record it, and make it a matter when it comes again and again."""
         off = dict.fromkeys(alive, Desired(on=False))
         version, revived = client.secret_version, 1
         order = Ensure(system.system, client_id, client.revision, off, system.name, [], version, [], revived)

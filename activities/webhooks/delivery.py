@@ -70,7 +70,7 @@ failed AS (
   WHERE webhook_id = $1 AND client_id = $2 AND done = $3 AND turn = $12 RETURNING failing_since, given_up_at),
 given_up AS (
   INSERT INTO matters (client_id, matter, kind, since, text, remedies)
-  SELECT '', 'webhook-clients:' || $1, 'webhook_given_up', now(), format('Webhook %s is told nothing more of client '
+  SELECT '', 'webhook-clients:' || $1, 'webhook_given_up', now(), format('Webhook %s receives nothing more of client '
     '%s%s: nothing of it was taken for long, though events of others were. %s', $1, $2, CASE WHEN others > 0 THEN
     format(' (and %s before it)', others) ELSE '' END, $11), $14
   FROM failed, (SELECT count(*) AS others FROM webhook_chains
@@ -195,10 +195,10 @@ class Deliveries:
         since = row["failing_since"] or now
         for_long = now - since >= self._patience.give_up
         others = for_long and status != GONE and bool(await self._read(_TOOK_OTHERS, chain.webhook_id, since))
-        said = f"{error}. This client is given up" if others else error
+        failure = f"{error}. This client is given up" if others else error
         pause = self._patience.pause(attempt, random.random())
         matter = _remedies(chain.webhook_id) if others else None
-        if not await self._write(_FAILED, *values, status, took, now, said, chain.turn, pause, matter):
+        if not await self._write(_FAILED, *values, status, took, now, failure, chain.turn, pause, matter):
             return  # it was set back meanwhile, or another activity delivers it
         if others:
             log.error("webhook_client_given_up", webhook=chain.webhook_id, client_id=chain.client_id, error=error)
@@ -248,6 +248,6 @@ def _again(why: str, pause: timedelta, kind: str | None = "NotDelivered") -> App
 def _remedies(webhook_id: str) -> list[dict[str, str]]:
     return [
         {"text": "See how the attempts went", "command": f"connect webhook deliveries {webhook_id}"},
-        {"text": "Enable it again; it is told what it missed", "command": f"connect webhook enable {webhook_id}"},
+        {"text": "Enable it again; it receives what it missed", "command": f"connect webhook enable {webhook_id}"},
         {"text": "Remove it", "command": f"connect webhook remove {webhook_id}"},
     ]

@@ -1,4 +1,4 @@
-"""Begins an activity for each client whose events a webhook is to be told, as soon as there are any."""
+"""Begins an activity for each client whose events are to be sent to a webhook, as soon as there are any."""
 
 import asyncio
 from contextlib import suppress
@@ -29,8 +29,8 @@ LONGEST_ATTEMPT, HEARTBEAT = timedelta(minutes=10), timedelta(minutes=1)
 
 _LOCK = "SELECT pg_try_advisory_xact_lock(hashtextextended('webhooks', 0))"
 
-# Who is to be told what: one row for each webhook and client. What is added to a chain has it begun at once. Whoever
-# changes a webhook and its chains locks the webhook first, and several in the order of their ids.
+# What is to be sent to whom: one row for each webhook and client. What is added to a chain has it begun at once.
+# Whoever changes a webhook and its chains locks the webhook first, and several in the order of their ids.
 _CHAINS = """
 WITH span AS (
   SELECT w AS webhook, w.webhook_id, w.turn, w.position, least(w.position + $1, l.last) AS reached
@@ -92,7 +92,7 @@ async def add_to_chains(connection: asyncpg.Connection, span: int = SPAN) -> boo
 
 
 class Dispatch:
-    """Begins what is to be told, while ``run`` runs in any number of workers. Attempts are kept for so long. ``most``
+    """Begins what is to be sent, while ``run`` runs in any number of workers. Attempts are kept for so long. ``most``
     activities are begun in one look."""
 
     def __init__(

@@ -23,22 +23,22 @@ KINDS = ["requested", "effective", "proven", "failed"]
 
 @dataclass
 class Receiver:
-    """What Connect has told, each event once."""
+    """What Connect has sent, each event once."""
 
     secret: str = ""
-    told: dict[str, dict[str, Any]] = field(default_factory=dict)
+    events: dict[str, dict[str, Any]] = field(default_factory=dict)
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
     def take(self, event: dict[str, Any]) -> None:
         """Remember an event. The same one may come again, under the same id."""
-        self.told.setdefault(event["id"], event["data"])
+        self.events.setdefault(event["id"], event["data"])
         self.news.set()
 
     async def proof_of(self, answer: Mapping[str, Any]) -> dict[str, Any] | None:
         """The event that says that all that was decided is proven; None where it was when the answer came, as it may
         be after a second unpaid invoice, which changes nothing, or a command that was sent again."""
         while not is_finished(answer):
-            for event in self.told.values():
+            for event in self.events.values():
                 if event["revision"] >= answer["revision"] and event["settled"]:
                     return event
             self.news.clear()
@@ -107,8 +107,8 @@ async def main(client_id: str, invoice: str) -> None:
     async with Connect(url, os.environ["CONNECT_TOKEN"]) as connect, billing(connect, client_id) as bills:
         for word, command in (("off", bills.unpaid), ("on", bills.paid)):
             event = await command(client_id, invoice)
-            told = f"event {event['seq']}, of {event['command_id']}" if event else "it was already"
-            sys.stdout.write(f"{client_id} is proven {word}: {told}\n")
+            cause = f"event {event['seq']}, of {event['command_id']}" if event else "it was already"
+            sys.stdout.write(f"{client_id} is proven {word}: {cause}\n")
 
 
 if __name__ == "__main__":

@@ -181,8 +181,8 @@ def _server(app: FastAPI) -> "Server[Any]":
             return tool_result(f"There is no tool {call.name}.", wrong=True)
         async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url=_base(context.request)) as http:
             try:
-                asked = found.request(call.arguments or {}) | {"headers": _credentials(context.request)}
-                request = http.build_request(**asked)
+                described = found.request(call.arguments or {}) | {"headers": _credentials(context.request)}
+                request = http.build_request(**described)
             except LookupError as missing:
                 return tool_result(f"{missing.args[0]} is missing. Give it.", wrong=True)
             except (httpx2.InvalidURL, ValueError):

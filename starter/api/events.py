@@ -57,7 +57,7 @@ async def list_events(
         first = await reader.page()  # what is wrong with the request is said before a stream begins
 
         async def may_listen() -> bool:
-            """Not when the service is about to stop, nor whose token is good no longer."""
+            """Not when the service is about to stop, nor whose token is no longer valid."""
             return not clients.watch.ended and await callers_of(request).knows(request.headers)
 
         return StreamingResponse(_stream(reader, first, may_listen, place), media_type=EVENT_STREAM)

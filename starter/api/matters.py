@@ -11,7 +11,7 @@ from starter.api.assistants import TAG
 from starter.api.commanding import Options
 from starter.contract.answers import MatterAnswer, MatterPage
 from starter.contract.bodies import AcknowledgeBody, AssignBody, CommandBody, MatterFilter, SnoozeBody
-from starter.matters import Hands, open_matters
+from starter.matters import MatterActions, open_matters
 from starter.web import problems
 from starter.web.dependencies import ClientId, Clients
 from starter.web.strict import StrictRoute
@@ -25,8 +25,8 @@ FOUND = problems.answers(404, 409, 422)
 
 @router.get("/matters", tags=[TAG], summary="Every open matter", responses=problems.answers(422))
 async def list_matters(request: Request, clients: Clients, filters: Annotated[MatterFilter, Query()]) -> MatterPage:
-    """What a person should see to, the oldest first. A matter goes by itself when it is mended. `remedies` say what to
-    do, with the commands that do it.
+    """What a person should see to, the oldest first. A matter closes by itself when it is resolved. `remedies` say what
+    to do, with the commands that do it.
 
     - `attention`, `not_proven`: a system that refuses, does not answer, or could not be seen for ten minutes
     - `skipped`: a system that somebody has left as it is
@@ -47,9 +47,9 @@ async def acknowledge_matter(
     body: Annotated[AcknowledgeBody, Body(default_factory=AcknowledgeBody)],
 ) -> MatterAnswer:
     """Hide it until it is another one: another end date or start date, another skip, another plan. Only `skipped`,
-    `end_date_passed`, `start_reached` and plans can be acknowledged: the others go when they are mended."""
-    answer = await _by_hand(options, client_id, matter, body, lambda hands: hands.hide())
-    return await _hands(options, client_id, matter, body).acknowledge_at_client(answer)
+    `end_date_passed`, `start_reached` and plans can be acknowledged: the others close when they are resolved."""
+    answer = await _act(options, client_id, matter, body, lambda it: it.hide())
+    return await _actions(options, client_id, matter, body).acknowledge_at_client(answer)
 
 
 @router.post("/clients/{client_id}/matters/{matter:path}/assign", summary="Assign a matter", responses=FOUND)
@@ -59,8 +59,8 @@ async def assign_matter(
     matter: Name,
     body: Annotated[AssignBody, Body(openapi_examples=examples.of_body(AssignBody))],
 ) -> MatterAnswer:
-    """Put it into somebody's hands, or into nobody's. It stays in the list."""
-    return await _by_hand(options, client_id, matter, body, lambda hands: hands.assign(body.assigned_to))
+    """Assign it to somebody, or to nobody. It stays in the list."""
+    return await _act(options, client_id, matter, body, lambda it: it.assign(body.assigned_to))
 
 
 @router.post("/clients/{client_id}/matters/{matter:path}/snooze", summary="Snooze a matter", responses=FOUND)
@@ -70,8 +70,8 @@ async def snooze_matter(
     matter: Name,
     body: Annotated[SnoozeBody, Body(default_factory=SnoozeBody, openapi_examples=examples.of_body(SnoozeBody))],
 ) -> MatterAnswer:
-    """Put it aside until a day or a moment, or until it says something else (a new error), whichever comes first."""
-    return await _by_hand(options, client_id, matter, body, lambda it: it.snooze(body.snoozed_until, end=body.end))
+    """Snooze it until a day or a moment, or until its text changes (by a new error), whichever comes first."""
+    return await _act(options, client_id, matter, body, lambda it: it.snooze(body.snoozed_until, end=body.end))
 
 
 @router.post("/matters/{matter:path}/assign", summary="Assign a matter of an instance", responses=FOUND)
@@ -79,7 +79,7 @@ async def assign_matter_of_instance(
     options: Options, matter: Name, body: Annotated[AssignBody, Body(openapi_examples=examples.of_body(AssignBody))]
 ) -> MatterAnswer:
     """As that of a client: for a matter whose `client_id` is empty."""
-    return await _by_hand(options, "", matter, body, lambda hands: hands.assign(body.assigned_to))
+    return await _act(options, "", matter, body, lambda it: it.assign(body.assigned_to))
 
 
 @router.post("/matters/{matter:path}/snooze", summary="Snooze a matter of an instance", responses=FOUND)
@@ -89,15 +89,19 @@ async def snooze_matter_of_instance(
     body: Annotated[SnoozeBody, Body(default_factory=SnoozeBody, openapi_examples=examples.of_body(SnoozeBody))],
 ) -> MatterAnswer:
     """As that of a client: for a matter whose `client_id` is empty."""
-    return await _by_hand(options, "", matter, body, lambda it: it.snooze(body.snoozed_until, end=body.end))
+    return await _act(options, "", matter, body, lambda it: it.snooze(body.snoozed_until, end=body.end))
 
 
-async def _by_hand(
-    options: Options, client_id: str, matter: str, body: CommandBody, work: Callable[[Hands], Awaitable[MatterAnswer]]
+async def _act(
+    options: Options,
+    client_id: str,
+    matter: str,
+    body: CommandBody,
+    work: Callable[[MatterActions], Awaitable[MatterAnswer]],
 ) -> MatterAnswer:
-    hands = _hands(options, client_id, matter, body)
-    return await options.once(body, MatterAnswer, lambda directory: work(replace(hands, directory=directory)))
+    actions = _actions(options, client_id, matter, body)
+    return await options.once(body, MatterAnswer, lambda directory: work(replace(actions, directory=directory)))
 
 
-def _hands(options: Options, client_id: str, matter: str, body: CommandBody) -> Hands:
-    return Hands(options.clients, client_id, matter, options.by, options.command_id, body.reason)
+def _actions(options: Options, client_id: str, matter: str, body: CommandBody) -> MatterActions:
+    return MatterActions(options.clients, client_id, matter, options.by, options.command_id, body.reason)

@@ -48,8 +48,8 @@ async def create_token(
 
 @router.delete("/tokens/{token_id}", summary="Revoke an API token", responses=problems.answers(404, 422))
 async def revoke_token(options: Keyed, request: Request, token_id: TokenId) -> Token:
-    """It is good no longer: here at once, in other processes within five seconds. Sessions that were begun with it end,
-    too. It is never good again; its name may be given anew."""
+    """It is no longer valid: here at once, in other processes within five seconds. Sessions begun with it end, too.
+    It can never be used again; its name may be given anew."""
     revoked = await options.once(None, Token, lambda directory: Tokens(directory.database).revoke(token_id, options.by))
     callers_of(request).forget(token_id)
     return revoked

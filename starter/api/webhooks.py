@@ -65,14 +65,14 @@ async def show_webhook(clients: Clients, webhook_id: WebhookId) -> WebhookView:
 
 @router.patch("/webhooks/{webhook_id}", summary="Edit, pause or enable a webhook", responses=FOUND)
 async def edit_webhook(options: Keyed, webhook_id: WebhookId, edit: WebhookEdit) -> WebhookView:
-    """What is left out stays. One that is enabled again is told what it missed. That (`enabled`, also of one that is
+    """What is left out stays. One that is enabled again receives what it missed. That (`enabled`, also of one that is
     active), another `url` and another filter have all that waits for another attempt tried at once."""
     return await options.once(edit, WebhookView, lambda directory: Webhooks(directory.database).edit(webhook_id, edit))
 
 
 @router.delete("/webhooks/{webhook_id}", summary="Remove a webhook", responses=FOUND)
 async def remove_webhook(options: Keyed, webhook_id: WebhookId) -> WebhookView:
-    """It is told nothing more, and its deliveries are forgotten."""
+    """Nothing more is sent to it, and its deliveries are forgotten."""
     return await options.once(None, WebhookView, lambda directory: Webhooks(directory.database).remove(webhook_id))
 
 

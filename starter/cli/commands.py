@@ -156,7 +156,7 @@ def services(
     options: PlanOptions,
     add_line: Annotated[list[str] | None, typer.Option(metavar="NUMBERS[@OFFICE]", help=NUMBERS)] = None,
     remove_line: Annotated[
-        list[str] | None, typer.Option(metavar="NUMBERS", help="Once for each; or a range or list")
+        list[str] | None, typer.Option(metavar="NUMBERS", help="Repeatable; or a range or list")
     ] = None,
     internet_: Annotated[
         Any,

@@ -54,7 +54,7 @@ class Progress:
         return f" {self.standing()}" if self.sent else ""
 
     def watch(self, step: str) -> None:
-        """Told of each request that leaves, and of each answer."""
+        """Note each request that leaves, and each answer."""
         if self.command_id:
             self.sent = True
             self.answered = self.answered or step == "answered"
@@ -156,7 +156,7 @@ class Service:
             detail += progress.if_sent()
         if error.status == 401:
             detail = (
-                "The service does not know this token, or it is good no longer. Set CONNECT_TOKEN to an API token, or "
+                "The service does not know this token, or it is no longer valid. Set CONNECT_TOKEN to an API token, or "
                 f"to what is in its {TOKEN_FILE.name} file."
             )
         self._fail(code, detail, error.problem)

@@ -1,4 +1,4 @@
-"""``connect matters``: everything that a person should see to; and whose hands it is in."""
+"""``connect matters``: everything that a person should see to; and to whom it is assigned."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -24,7 +24,7 @@ def matters(
     site: Annotated[str | None, typer.Option(metavar="ID")] = None,
     kind: Annotated[str | None, typer.Option(metavar="KIND", help="end_date_passed, skipped, …")] = None,
     assigned_to: Annotated[str | None, typer.Option(metavar="NAME", help="A name; me; nobody")] = None,
-    snoozed: Annotated[bool, typer.Option("--snoozed", help="Show also what was put aside for a while")] = False,
+    snoozed: Annotated[bool, typer.Option("--snoozed", help="Include what was snoozed")] = False,
 ) -> None:
     """Every open matter: what a person should see to, the oldest first.
 
@@ -41,7 +41,7 @@ def matters(
     show_list(options, page, lambda page: show.matters(page, datetime.now(UTC)))
 
 
-@app.command(short_help="Hide an open matter until it is another one.")
+@app.command(short_help="Hide an open matter until it changes.")
 def acknowledge(client_id: Id, matter: Matter, reason: Reason = "", as_json: Json = False) -> None:
     """Hide an open matter until it is another one: another end date, another skip, another plan.
 
@@ -52,7 +52,7 @@ def acknowledge(client_id: Id, matter: Matter, reason: Reason = "", as_json: Jso
     _send(as_json, client_id, matter, "acknowledge", reason=reason)
 
 
-@app.command(short_help="Put an open matter into somebody's hands.")
+@app.command(short_help="Assign an open matter to somebody.")
 def assign(
     client_id: Id,
     matter: Matter,
@@ -60,7 +60,7 @@ def assign(
     reason: Reason = "",
     as_json: Json = False,
 ) -> None:
-    """Put an open matter into somebody's hands. It stays in the list.
+    """Assign an open matter to somebody. It stays in the list.
 
     \b
     Examples:
@@ -69,18 +69,18 @@ def assign(
     _send(as_json, client_id, matter, "assign", assigned_to=to, reason=reason)
 
 
-@app.command(short_help="Put an open matter aside for a while.")
+@app.command(short_help="Snooze an open matter.")
 def snooze(
     client_id: Id,
     matter: Matter,
     until: Annotated[
         str | None, typer.Option(metavar="DATE", help="A day at the site, or an instant with offset")
     ] = None,
-    end: Annotated[bool, typer.Option("--end", help="Put it aside no longer")] = False,
+    end: Annotated[bool, typer.Option("--end", help="End the snooze")] = False,
     reason: Reason = "",
     as_json: Json = False,
 ) -> None:
-    """Put an open matter aside until a day, or until it says something else, a new error for example.
+    """Snooze an open matter until a day, or until its text changes, by a new error for example.
 
     \b
     Examples:

@@ -33,7 +33,7 @@ def attention(
     system: Annotated[
         str | None, typer.Option(metavar="SYSTEM", help="telephony, internet, …; workflow: those that cannot run")
     ] = None,
-    skipped: Annotated[bool, typer.Option("--skipped", help="Show also what a person has accepted as it is")] = False,
+    skipped: Annotated[bool, typer.Option("--skipped", help="Include what was skipped")] = False,
 ) -> None:
     """Every client that waits for a person: those whose workflow cannot run, then by system, the oldest first.
 

@@ -29,7 +29,7 @@ def create(
         ),
     ] = None,
     expires: Annotated[
-        str | None, typer.Option(metavar="DATE", help="The last day on which it is good (UTC), or an instant")
+        str | None, typer.Option(metavar="DATE", help="The last day on which it is valid (UTC), or an instant")
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -57,7 +57,7 @@ def list_tokens(options: ListOptions) -> None:
 
 @app.command()
 def revoke(token_id: TokenId, as_json: Json = False) -> None:
-    """Have a token be good no longer. Sessions of the console that were begun with it end, too.
+    """Revoke a token. Sessions of the console that were begun with it end, too.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""``connect webhook``: addresses that are told of events."""
+"""``connect webhook``: addresses that receive events."""
 
 from typing import Annotated, Any
 
@@ -10,7 +10,7 @@ from starter.cli.show import webhooks as show
 from starter.cli.show.tables import output
 from starter.cli.values import filled
 
-app = typer.Typer(no_args_is_help=True, help="Webhooks: addresses that are told of events.")
+app = typer.Typer(no_args_is_help=True, help="Webhooks: addresses that receive events.")
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="The webhook's id")]
 Kinds = Annotated[
@@ -34,7 +34,7 @@ def add(
     site: Sites = None,
     client: Clients = None,
     after: Annotated[
-        int | None, typer.Option(metavar="SEQ", min=0, help="Tell it of events after this one, too")
+        int | None, typer.Option(metavar="SEQ", min=0, help="Send it the events after this one, too")
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -50,7 +50,7 @@ def add(
 
 @on(app, "list", short_help="Every webhook.")
 def webhooks(options: ListOptions) -> None:
-    """Every webhook: where it leads, what it is told, and how it is.
+    """Every webhook: where it leads, what it receives, and how it is.
 
     \b
     Examples:
@@ -70,7 +70,7 @@ def edit(
     client: Clients = None,
     as_json: Json = False,
 ) -> None:
-    """Change where a webhook leads, or what it is told.
+    """Change where a webhook leads, or what it receives.
 
     \b
     Examples:
@@ -92,9 +92,9 @@ def pause(webhook_id: Id, as_json: Json = False) -> None:
     _edit(as_json, webhook_id, {"enabled": False})
 
 
-@app.command(short_help="Enable a webhook: it is told what it missed.")
+@app.command(short_help="Enable a webhook: it receives what it missed.")
 def enable(webhook_id: Id, as_json: Json = False) -> None:
-    """Enable a webhook that is paused or disabled. It is told what it missed, also of clients that were given up; what
+    """Enable a webhook that is paused or disabled. It receives what it missed, also of clients that were given up; what
     waits for another attempt is tried at once.
 
     \b
@@ -106,7 +106,7 @@ def enable(webhook_id: Id, as_json: Json = False) -> None:
 
 @app.command(short_help="Remove a webhook.")
 def remove(webhook_id: Id, as_json: Json = False) -> None:
-    """Remove a webhook. It is told nothing more.
+    """Remove a webhook. Nothing more is sent to it.
 
     \b
     Examples:
@@ -128,7 +128,7 @@ def rotate(webhook_id: Id, as_json: Json = False) -> None:
 
 @on(app, short_help="How the deliveries of a webhook went.")
 def deliveries(options: ListOptions, webhook_id: Id) -> None:
-    """Every attempt to tell a webhook of an event, the newest first.
+    """Every attempt to deliver an event to a webhook, the newest first.
 
     \b
     Examples:

@@ -129,7 +129,7 @@ class Connect:
         """
         in_vain = 0
         while True:
-            asked = self._clock()
+            begun = self._clock()
             query, needs = {**filters, "after": after, "wait": wait}, ("items", "next", "last")
             page = await self.request("GET", "events", query=query, patience=wait, needs=needs)
             for event in page["items"]:
@@ -137,7 +137,7 @@ class Connect:
             after = page["next"]
             if not wait and page["next"] >= page["last"]:
                 return
-            in_vain = 0 if page["items"] or self._clock() >= asked + wait else in_vain + 1
+            in_vain = 0 if page["items"] or self._clock() >= begun + wait else in_vain + 1
             if in_vain:  # it has no place to wait, or is about to stop
                 await self._sleep(self._patience.pause(in_vain))
 
@@ -294,8 +294,8 @@ class Connect:
         cursor, left = None, most
         while True:
             limit = LONGEST_PAGE if left is None else min(LONGEST_PAGE, left)
-            asked = {**query, "limit": limit, "cursor": cursor}
-            page = await self.request("GET", *path, query=asked, needs=("items", "next"))
+            of_page = {**query, "limit": limit, "cursor": cursor}
+            page = await self.request("GET", *path, query=of_page, needs=("items", "next"))
             yield page
             cursor, left = page["next"], None if left is None else left - len(page["items"])
             if cursor is None or (left is not None and left <= 0):

@@ -1,4 +1,4 @@
-"""`Connect.webhooks`: the addresses that are told of events."""
+"""`Connect.webhooks`: the addresses that receive events."""
 
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Protocol, TypedDict, Unpack, cast
@@ -56,12 +56,12 @@ class Webhooks:
         return cast("WebhookView", await self._connect.request("GET", PATH, webhook_id, needs=ONE))
 
     async def add(self, webhook: WebhookGiven, *, key: str = "") -> WebhookSecret:
-        """Add a webhook: its ``url``, and what it is told (``kinds`` ``sites`` ``clients`` ``after``). Its receiver
+        """Add a webhook: its ``url``, and what it receives (``kinds`` ``sites`` ``clients`` ``after``). Its receiver
         verifies with ``secret`` (Standard Webhooks)."""
         return cast("WebhookSecret", await self._send("POST", body=dict(webhook), key=key))
 
     async def edit(self, webhook_id: str, *, key: str = "", **changes: Unpack[WebhookChanges]) -> WebhookView:
-        """Change a webhook, pause it or enable it: then it is told what it missed, and at once."""
+        """Change a webhook, pause it or enable it: then it receives what it missed, and at once."""
         return cast("WebhookView", await self._send("PATCH", webhook_id, body=dict(changes), key=key))
 
     async def rotate(self, webhook_id: str, *, key: str = "") -> WebhookSecret:
@@ -69,15 +69,15 @@ class Webhooks:
         return cast("WebhookSecret", await self._send("POST", webhook_id, "rotate-secret", key=key))
 
     async def replay(self, webhook_id: str, after: int, *, key: str = "") -> WebhookView:
-        """Have it told again of every event after this number: now, or once it is enabled."""
+        """Have every event after this number sent again: now, or once it is enabled."""
         return cast("WebhookView", await self._send("POST", webhook_id, "replay", body={"after": after}, key=key))
 
     async def remove(self, webhook_id: str, *, key: str = "") -> WebhookView:
-        """Remove a webhook. It is told nothing more."""
+        """Remove a webhook. Nothing more is sent to it."""
         return cast("WebhookView", await self._send("DELETE", webhook_id, key=key))
 
     def deliveries(self, webhook_id: str, *, most: int | None = None) -> AsyncIterator[WebhookDelivery]:
-        """How every attempt to tell it went, the newest first."""
+        """How every delivery went, the newest first."""
         found = self._connect.items(PATH, webhook_id, "deliveries", most=most)
         return cast("AsyncIterator[WebhookDelivery]", found)
 

@@ -34,7 +34,7 @@ calendar_feed = APIRouter(include_in_schema=False)
 
 def calendar_key(token: str, site: str = _ALL, token_id: str = "") -> str:
     """What opens the calendar of a site, or of all that a caller sees; as long as the token of the settings stays the
-    same. ``token_id``: for whom an API token's it is; it is good as long as that one is."""
+    same. ``token_id``: for whom an API token's it is; it is valid as long as that one is."""
     text = json.dumps(["calendar", site, token_id]) if token_id else f"calendar\0{site}"  # no two have the same
     digest = hmac.digest(token.encode(), text.encode(), "sha256")
     return base64.urlsafe_b64encode(digest[:18]).decode()

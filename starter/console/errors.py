@@ -40,7 +40,7 @@ BY_STATUS = {
         "The form says more than a page may send at once. Nothing was done. Go back and send less.",
     ),
 }
-OTHERWISE = ("This request makes no sense", "Nothing was done. Go back and try again.")
+OTHERWISE = ("This request is not valid", "Nothing was done. Go back and try again.")
 OURS = (
     "Connect made a mistake",
     "The log of the service has the details. The client's page shows whether your change was made: "
@@ -77,7 +77,7 @@ async def answer_to(request: Request, error: Exception) -> Response:
         case NoSuchSite() | NoSuchToken() | NoSuchWebhook() | NoSuchPage():
             return _error_page(request, 404, NOWHERE[0], str(error))
         case NotAllowed():
-            return _error_page(request, 403, "This is not yours to do", str(error))
+            return _error_page(request, 403, "You may not do this", str(error))
         case StarterError() | Refusal():
             return _error_page(request, 409, NOT_DONE, str(error))
         case HTTPException(status_code=status):

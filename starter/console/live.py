@@ -32,7 +32,7 @@ async def changes(request: Request, clients: Clients, client: str = EVERY_CLIENT
 
     async def may_listen() -> bool:
         """Not when the service is about to stop, nor who has signed out, in whichever process that was, or whose token
-        is good no longer."""
+        is no longer valid."""
         if clients.watch.ended:
             return False
         if session is None:

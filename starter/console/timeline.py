@@ -147,5 +147,5 @@ def _marks(client: ClientView, start: datetime, now: datetime) -> list[Mark]:
 
 
 def _first_instant(day: date, zone: str) -> datetime:
-    """The first instant of a day at the site, of a day that every zone can tell."""
+    """The first instant of a day at the site, of a day that exists in every zone."""
     return first_instant(min(max(day, FIRST_DAY), LAST_DAY), zone)

@@ -171,7 +171,7 @@ class AcknowledgeBody(CommandBody):
 
 
 class AssignBody(CommandBody):
-    """Put a matter into somebody's hands."""
+    """Assign a matter to somebody."""
 
     assigned_to: Annotated[str, StringConstraints(max_length=100, strip_whitespace=True), OPTIONAL_LINE] | None = Field(
         None, description="A name; `me`: yours; `nobody`, null or blank: nobody's", examples=["Ann"]
@@ -179,12 +179,12 @@ class AssignBody(CommandBody):
 
 
 class SnoozeBody(CommandBody):
-    """Put a matter aside until it says something else, and not longer than until a day or a moment."""
+    """Snooze a matter until its text changes, and not longer than until a day or a moment."""
 
     snoozed_until: DayOrInstant | None = Field(
         None, description="A day at the site, or an instant with offset; null: no end", examples=["2027-01-04"]
     )
-    end: Flag = Field(False, description="Put it aside no longer")
+    end: Flag = Field(False, description="End the snooze")
 
 
 class EditBody(messages.EditBody, json_schema_extra=never_null):
@@ -310,8 +310,8 @@ class MatterFilter(Strict):
 
     site: SiteOfList = None
     kind: Text | None = Field(None, max_length=63, examples=["workflow_ended"])
-    assigned_to: Text | None = Field(None, max_length=100, description="A name; `me`; `nobody`: in no one's hands")
-    snoozed: QueryFlag = Field(False, description="Show also what was put aside for a while")
+    assigned_to: Text | None = Field(None, max_length=100, description="A name; `me`; `nobody`: assigned to nobody")
+    snoozed: QueryFlag = Field(False, description="Include what was snoozed")
     limit: Limit = 50
     cursor: Cursor = None
 
@@ -330,7 +330,7 @@ class AttentionFilter(Strict):
     system: Annotated[KindName, AfterValidator(check_switched)] | None = Field(
         None, description="A system, or `workflow`: clients whose workflow cannot run"
     )
-    skipped: QueryFlag = Field(False, description="Show also what a person has accepted as it is")
+    skipped: QueryFlag = Field(False, description="Include what was skipped")
     limit: Limit = 50
     cursor: Cursor = None
 

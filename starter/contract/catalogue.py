@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from activities.instances import TITLES, Instances, ServiceKind
+from activities.instances import TITLES, Instances, KindSettings
 from starter.contract.answers import Attention, HistoryPage, SystemState
 from starter.wording import subject_state, system_state, within
 from workflows.domain.commands import Contracting
@@ -27,7 +27,7 @@ M = TypeVar("M", Attention, SystemState, SystemView)
 class Catalogue:
     """Every kind of service there is, and the names of the instances of each, the main one first."""
 
-    kinds: dict[System, ServiceKind]
+    kinds: dict[System, KindSettings]
     instances: dict[System, list[str]]
 
     @classmethod
@@ -35,7 +35,7 @@ class Catalogue:
         return cls(dict(instances.kinds), {system: instances.names_of(system) for system in instances.kinds})
 
     @property
-    def further(self) -> list[ServiceKind]:
+    def further(self) -> list[KindSettings]:
         """The kinds that the settings add to telephone lines and internet access."""
         return [kind for system, kind in self.kinds.items() if system not in BUILT_IN]
 
@@ -141,6 +141,6 @@ def _find(known: Mapping[str, T], name: str, what: str, field: str) -> T:
 
 
 ONLY_BUILT_IN = Catalogue(
-    {system: ServiceKind(system, title) for system, title in TITLES.items()}, {system: [MAIN] for system in BUILT_IN}
+    {system: KindSettings(system, title) for system, title in TITLES.items()}, {system: [MAIN] for system in BUILT_IN}
 )
 """Telephone lines and internet access, each with one system: what there is without a file."""

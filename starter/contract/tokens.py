@@ -75,7 +75,7 @@ class TokenGiven(Strict):
     )
     expires_at: DayOrInstant | None = Field(
         None,
-        description="The last day on which it is good (UTC), or an instant with offset; null: it stays good",
+        description="The last day on which it is valid (UTC), or an instant with offset; null: it stays valid",
         examples=["2099-12-31"],
     )
 

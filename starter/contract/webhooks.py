@@ -37,7 +37,7 @@ After = Annotated[Whole, Field(ge=0, le=FARTHEST, description="The `seq` of an e
 
 
 class WebhookGiven(Strict):
-    """A new webhook. It is told what happens from now on, or after an event."""
+    """A new webhook. It receives what happens from now on, or after an event."""
 
     url: Url
     description: Description = ""
@@ -48,7 +48,7 @@ class WebhookGiven(Strict):
 
 
 class WebhookEdit(Strict):
-    """What is to be otherwise. What is left out stays. One that is enabled is told what it missed."""
+    """What is to be otherwise. What is left out stays. One that is enabled receives what it missed."""
 
     url: Url | None = None
     description: Description | None = None
@@ -66,7 +66,7 @@ class ReplayBody(Strict):
 
 class WebhookView(Model):
     """A webhook. ``state``: active; paused, by a person; disabled, because its receiver took nothing for three days or
-    wants no more: ``why``. ``waiting`` clients have events that it is still to be told, ``failing_since`` the oldest of
+    wants no more: ``why``. ``waiting`` clients have events that are still to be sent, ``failing_since`` the oldest of
     those that it did not take. ``given_up`` clients (a hundred at most) wait until it is enabled again: nothing of them
     was taken for three days, though events of others were. ``position``: every event up to there is delivered or waits.
     ``lost`` events, numbered from ``lost_from`` to ``lost_to``, were forgotten before they were delivered."""
@@ -101,8 +101,8 @@ class WebhookPage(Page[WebhookView]): ...
 
 
 class WebhookDelivery(Model):
-    """An attempt to tell a webhook of an event. ``status`` is that of the answer, null where there was none; ``error``
-    is empty where it was delivered."""
+    """An attempt to deliver an event to a webhook. ``status`` is that of the answer, null where there was none;
+    ``error`` is empty where it was delivered."""
 
     delivery_id: int
     at: datetime

@@ -116,8 +116,8 @@ async def those_waiting(database: DirectoryDatabase, filters: AttentionFilter) -
 
 async def systems(database: DirectoryDatabase) -> SystemPage:
     """Every instance of a system that is switched, the silent ones too, and every canary."""
-    rows, birds = await asyncio.gather(database.read(_REPORTS, SILENCE, list(BUILT_IN)), canaries(database))
-    return SystemPage(items=[SystemState(**row) for row in rows], next=None, total=len(rows), canaries=birds)
+    rows, found = await asyncio.gather(database.read(_REPORTS, SILENCE, list(BUILT_IN)), canaries(database))
+    return SystemPage(items=[SystemState(**row) for row in rows], next=None, total=len(rows), canaries=found)
 
 
 def _attention(row: asyncpg.Record) -> Attention:

@@ -143,7 +143,7 @@ class ConsoleReads:
         return [row["assigned_to"] for row in rows]
 
     async def open_matters(self, now: datetime) -> tuple[int, bool]:
-        """The number of open matters that nobody has put aside, and whether there may be more than were counted.
+        """The number of open matters that are not snoozed, and whether there may be more than were counted.
 
         Every page needs it, so it stops counting early.
         """

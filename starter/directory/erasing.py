@@ -166,7 +166,7 @@ TABLES: Mapping[str, Kept | Removed | Columns] = {
         "event_id": ID,
         "kind": WORD,
         "client_id": ID,
-        "error": Kept("what a receiver, which was told ids alone, answered"),
+        "error": Kept("what a receiver, which received ids alone, answered"),
     },
     "alembic_version": NOT_OURS,
 }
@@ -197,7 +197,7 @@ _EMPTY = ("offices", "lines", "services", "holds", "planned")
 async def erase(
     database: DirectoryDatabase, client_id: str, by: str, now: datetime, retention: timedelta | None
 ) -> datetime:
-    """Erase a client from the directory, all of it or nothing, and tell it in its history. Returns since when it is.
+    """Erase a client from the directory, all of it or nothing, and record that in its history. Returns when it was.
 
     Without a ``retention`` it is erased however it stands: it was before, and the directory is an older one. Raises
     NoSuchClient, or NotErasable when it is not decommissioned, not proven off, or not for so long. An erased one stays

@@ -9,7 +9,7 @@ from starter.directory.paging import DirectoryDatabase
 MOST_NAMED = 3  # clients of each office, or of a name
 MOST_OFFICES = 20
 
-# Capitals tell no two offices apart, and are typed in any of these ways.
+# Offices are compared without case, and are typed in any of these ways.
 _IN_OFFICES = """
 SELECT o.office, count(*) AS number,
   (array_agg(c.name || ' (' || c.client_id || ')' ORDER BY c.sort_name, c.client_id))[1:$4] AS clients

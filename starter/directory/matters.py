@@ -2,7 +2,7 @@
 
 They come from rows of table ``matters``, which watches write, and publications for plans; from the systems of clients;
 from their dates, by the day at their site; and from the reports of workers. Table ``matter_hands`` says
-in whose hands a matter is, and which are put aside (hands.py).
+to whom a matter is assigned, and which are snoozed (matter_actions.py).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -66,7 +66,7 @@ _OF_INSTANCES = f"""
   WHERE u.since < now() - make_interval(secs => {SILENCE}) AND (SELECT true FROM client_systems s
     WHERE (s.system, s.instance) = (u.system, u.instance) AND s.wanted > 0 LIMIT 1)"""  # noqa: S608  # put together from constants
 
-# A hand is about one occurrence. A snooze ends at its moment, and when the matter says something else.
+# What people do is about one occurrence. A snooze ends at its moment, and when the text of the matter changes.
 _OPEN = """
 WITH today AS (
   SELECT t.site_id, d.value::date AS day FROM sites t JOIN jsonb_each_text({days}) d ON d.key = t.timezone),
@@ -101,20 +101,18 @@ _REMEDIES: dict[str, Sequence[RemedyView]] = {
     "skipped": (
         _SYSTEM[0],
         _SYSTEM[2],
-        RemedyView(text="Leave it so, and see no more of it", command="connect client acknowledge {client} {matter}"),
+        RemedyView(text="Accept it, and list it no more", command="connect client acknowledge {client} {matter}"),
     ),
     END: (
         RemedyView(text="Close the contract", command="connect client decommission {client}"),
         RemedyView(text="Give it another end date", command="connect client edit {client} --end-date …"),
-        RemedyView(
-            text="Leave it so until the end date is another", command="connect client acknowledge {client} {matter}"
-        ),
+        RemedyView(text="Accept it until the end date changes", command="connect client acknowledge {client} {matter}"),
     ),
     START: (
         RemedyView(text="Activate it", command="connect client activate {client}"),
         RemedyView(text="Give it another start date", command="connect client edit {client} --start-date …"),
         RemedyView(
-            text="Leave it so until the start date is another", command="connect client acknowledge {client} {matter}"
+            text="Accept it until the start date changes", command="connect client acknowledge {client} {matter}"
         ),
     ),
     UNSERVED: (
@@ -133,7 +131,7 @@ def open_matters_sql(days: str, some: str = "") -> str:
 
 
 def clients_of_matters(days: str) -> str:
-    """SQL that selects the ids of clients with a matter that nobody has put aside."""
+    """SQL that selects the ids of clients with a matter that is not snoozed."""
     return f"{open_matters_sql(days)} SELECT m.client_id FROM matter m WHERE {NOW}"  # noqa: S608  # put together from constants
 
 
@@ -178,7 +176,7 @@ async def open_matters(database: DirectoryDatabase, filters: MatterFilter, now: 
 
 
 async def with_matters(database: DirectoryDatabase, views: Sequence[ClientView], now: datetime) -> Sequence[ClientView]:
-    """These clients, each with its open matters, those put aside too. Of plans it has those that it says itself."""
+    """These clients, each with its open matters, snoozed ones too. Of plans it has those that it says itself."""
     if not views:
         return views
     query = f"{open_matters_sql('$1', '$2')} {_ROW} WHERE {UNACKNOWLEDGED} ORDER BY m.since, m.matter"

@@ -38,17 +38,17 @@ class Tokens:
         self._database = database
 
     async def create(self, token: TokenGiven, by: str, longest: timedelta | None = None) -> NewToken:
-        """A new token, with its secret, which nobody sees again. ``longest``: how long it may be good; None: for ever.
+        """A new token, with its secret, which nobody sees again. ``longest``: how long it may be valid; None: for ever.
         Raises TokenNameTaken, InvalidField."""
         now, ends = datetime.now(UTC), token.expires_at
         if ends is not None and not isinstance(ends, datetime):
             ends = first_instant(ends + timedelta(days=1), "UTC")
         if ends is not None and ends <= now:
-            raise InvalidField("A token ends at a moment to come", "Give a later one", field="expires_at")
+            raise InvalidField("A token expires in the future", "Give a later one", field="expires_at")
         if longest is not None and (ends is None or ends > now + longest):
             last = (now + longest).date() - timedelta(days=1)
             raise InvalidField(
-                f"Who comes by an OpenID provider makes tokens that are good for {longest.days} days at most",
+                f"Who signs in at an OpenID provider makes tokens that are valid for {longest.days} days at most",
                 f"Give a day up to {last}",
                 field="expires_at",
             )
@@ -78,11 +78,11 @@ class Tokens:
         return _only(await self._database.read(_ONE, token_id), token_id)
 
     async def revoke(self, token_id: str, by: str) -> Token:
-        """Have a token be good no longer. One that is revoked stays as it is. Raises NoSuchToken."""
+        """Revoke a token. One that is revoked stays as it is. Raises NoSuchToken."""
         return _only(await self._database.write(_REVOKE, token_id, by), token_id)
 
     async def caller(self, text: str) -> tuple[Caller, datetime | None] | None:
-        """Whose token this is, and until when it is good; None for one that is unknown, expired or revoked."""
+        """Whose token this is, and until when it is valid; None for one that is unknown, expired or revoked."""
         rows = await self._database.read(_FIND, digest_of_token(text))
         return (caller_of_row(rows[0]), rows[0]["expires_at"]) if rows else None
 
@@ -99,7 +99,7 @@ class Tokens:
         rows = await self._database.read("SELECT site_id FROM sites WHERE site_id = ANY($1)", sites or [])
         known = {row["site_id"] for row in rows}
         if missing := [site for site in sites or () if site not in known]:
-            raise InvalidField(f"There is no site {missing[0]!r}", "Give sites that there are", field="sites")
+            raise InvalidField(f"There is no site {missing[0]!r}", "Give existing sites", field="sites")
 
 
 def caller_of_row(row: Mapping[str, Any]) -> Caller:

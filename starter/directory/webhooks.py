@@ -1,4 +1,4 @@
-"""Webhooks in the directory (activities/webhooks tells them)."""
+"""Webhooks in the directory (activities/webhooks sends to them)."""
 
 from dataclasses import dataclass
 
@@ -61,7 +61,7 @@ WHERE webhook_id = $1 AND secret_version = coalesce($2, secret_version)"""
 _SET_BACK = """
 UPDATE webhooks w SET position = least(w.position, $2) FROM event_log l WHERE w.webhook_id = $1 AND $2 <= l.last"""
 
-# What waits of before that is told all the same; what comes after it is added anew.
+# What waits of before that is sent all the same; what comes after it is added anew.
 _CHAINS_SET_BACK = """
 UPDATE webhook_chains SET done = least(done, $2), target = least(target, $2) WHERE webhook_id = $1"""
 
@@ -106,8 +106,8 @@ class Webhooks:
         return await self.one(webhook_id)
 
     async def edit(self, webhook_id: str, edit: WebhookEdit) -> WebhookView:
-        """Change it. One that is enabled is told what it missed; that, another address and another filter have all that
-        waits tried at once."""
+        """Change it. One that is enabled receives what it missed; that, another address and another filter have all
+        that waits tried at once."""
         fields = edit.url, edit.description, edit.kinds, edit.sites, edit.clients, edit.enabled
         tried = edit.enabled or any(it is not None for it in (edit.url, edit.kinds, edit.sites, edit.clients))
 
@@ -120,7 +120,7 @@ class Webhooks:
         return (await self.one(webhook_id)).view
 
     async def remove(self, webhook_id: str) -> WebhookView:
-        """It is told nothing more. Returns it as it was."""
+        """Nothing more is sent to it. Returns it as it was."""
         view = (await self.one(webhook_id)).view
         await self._database.write(_REMOVE, webhook_id, _matters(webhook_id))
         return view
@@ -132,7 +132,7 @@ class Webhooks:
         return await self.one(webhook_id)
 
     async def replay(self, webhook_id: str, after: int) -> WebhookView:
-        """Have it told again of every event after this one: now, or once it is active. Raises EventsForgotten,
+        """Have every event after this one sent again: now, or once it is active. Raises EventsForgotten,
         InvalidField."""
         await self._check_not_forgotten(after)
 

@@ -87,7 +87,7 @@ class DataFolder:
             raise StartFailed(
                 f"{self.path} holds something else ({', '.join(sorted(found)[:3])}): choose an empty folder with --data"
             )
-        if not stat.S_ISREG(self._layout.lstat().st_mode):  # a pipe would be waited for, a link's text told
+        if not stat.S_ISREG(self._layout.lstat().st_mode):  # a pipe would be waited for, a link's text printed
             raise StartFailed(f"{self._layout} is no file: choose another folder with --data")
         if (layout := self._layout.read_text(encoding="utf-8").strip()) != LAYOUT:
             raise StartFailed(

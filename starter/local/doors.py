@@ -1,7 +1,7 @@
 """The demonstration's doors: a system of a further kind, which speaks the JSON protocol as docs/systems.md has it.
 
 ``python -m starter.local.doors PORT FOLDER`` serves them on loopback until it is ended. ``FOLDER/token`` is the token
-that it asks for. What it was told stands in ``FOLDER/doors.json``, from which the next start goes on.
+that it asks for. What it was sent is kept in ``FOLDER/doors.json``, from which the next start goes on.
 """
 
 import hmac

@@ -19,7 +19,7 @@ from starter.web.openid import OpenId
 log = structlog.get_logger(__name__)
 
 REMEMBERED = 5.0
-"""Seconds that a token counts as good without another look: for so long one that was revoked may go on elsewhere."""
+"""Seconds that a token counts as valid without another look: for so long one that was revoked may go on elsewhere."""
 
 MOST_REMEMBERED = 10_000
 MINUTE = 60.0
@@ -47,7 +47,7 @@ class Callers:
         return hmac.compare_digest(token.strip().encode(errors="replace"), self._token.encode())
 
     async def of(self, headers: Headers) -> Caller | None:
-        """The caller by the header Authorization; None without a good token. Raises DirectoryAway when it takes the
+        """The caller by the header Authorization; None without a valid token. Raises DirectoryAway when it takes the
         directory to tell, and of a token of the OpenID provider InvalidToken, NotAllowed, ProviderAway."""
         scheme, _, sent = headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer":
@@ -56,14 +56,14 @@ class Callers:
         return await self._openid.caller(sent) if caller is None and self._openid else caller
 
     async def knows(self, headers: Headers) -> bool:
-        """Whether somebody still comes with a good token, for what lasts; not while that cannot be told."""
+        """Whether somebody still comes with a valid token, for what lasts; not while that cannot be told."""
         try:
             return await self.of(headers) is not None
         except StarterError:
             return False
 
     async def with_token(self, sent: str) -> Caller | None:
-        """Whose token of ours this is; None for one that is not good. Raises DirectoryAway."""
+        """Whose token of ours this is; None for one that is not valid. Raises DirectoryAway."""
         if self.is_admin(sent):
             return Caller(ADMIN)
         text = sent.strip()

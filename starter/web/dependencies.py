@@ -36,7 +36,7 @@ def tokens_of(request: Request) -> Tokens:
 
 
 def longest_token(request: Request) -> timedelta | None:
-    """How long a token may be good that the caller makes; None: for ever. Whom an OpenID provider vouches for may have
+    """How long a token may be valid that the caller makes; None: for ever. Whom an OpenID provider vouches for may have
     no role there tomorrow."""
     openid: OpenId | None = request.app.state.openid
     return timedelta(days=openid.settings.oidc_token_days) if openid and caller_of(request).openid else None

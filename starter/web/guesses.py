@@ -24,7 +24,7 @@ REMEMBERED = 10_000
 NO_GUESS = "connect.no_guess"  # in the scope of a request
 NETWORK = 64  # bits of an IPv6 address that are one subscriber's
 TOO_MANY = (
-    "This is not a token that is good, and too many were tried from your address. Nothing was done. A good token is "
+    "This is not a valid token, and too many were tried from your address. Nothing was done. A valid token is "
     "taken at once; every wrong one is answered so before Retry-After is over"
 )
 

@@ -94,7 +94,7 @@ class OpenId:
     async def caller(self, text: str) -> Caller | None:
         """Who comes with an access token; None when it is not a token of that kind at all.
 
-        Raises InvalidToken, NotAllowed for a good one of somebody without a role, and ProviderAway.
+        Raises InvalidToken, NotAllowed for a valid one of somebody without a role, and ProviderAway.
         """
         if not self.settings.oidc_audience or text.count(".") != 2:
             return None
@@ -129,10 +129,10 @@ class OpenId:
 
     def _check_signature(self, token: CompactSignature, key: Key) -> None:
         try:
-            good = jws.validate_compact(token, key, registry=self._registry)
+            valid = jws.validate_compact(token, key, registry=self._registry)
         except (JoseError, ValueError, TypeError):
             raise InvalidToken("alg", "it is not signed as that key of the provider's signs") from None
-        if not good:
+        if not valid:
             raise InvalidToken("signature", "it is not by the provider's key")
 
     def caller_by(self, claims: Mapping[str, Any]) -> Caller:
@@ -161,7 +161,7 @@ class OpenId:
         except ExpiredTokenError:
             raise ExpiredToken("exp", EXPIRED) from None
         except ClaimError as wrong:
-            raise InvalidToken(wrong.claim, WRONG.get(wrong.claim, "it is not as it must be")) from None
+            raise InvalidToken(wrong.claim, WRONG.get(wrong.claim, "it is not well-formed")) from None
 
     def _name(self, claims: Mapping[str, Any]) -> str:
         """What stands in the history. No two people have the same: a claim that others could choose is never taken for

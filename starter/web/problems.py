@@ -64,7 +64,7 @@ CODES: dict[type[BaseException], int] = {
 }
 TITLES = {
     401: "Not signed in",
-    403: "Not allowed to you",
+    403: "Not allowed",
     404: "No such thing",
     405: "Wrong method",
     406: "Not such an answer",

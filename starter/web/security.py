@@ -68,7 +68,7 @@ def wants_page(scope: Scope) -> bool:
 
 
 class Security:
-    """Refuses wrong names, other pages and callers without a good token before a body is read. Sets security
+    """Refuses wrong names, other pages and callers without a valid token before a body is read. Sets security
     headers."""
 
     def __init__(self, app: ASGIApp, callers: Callers, names: Names) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Self
 
 import pytest
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 
 from activities.adapters import AdapterNotUsable, adapters_of, problems_of
 from activities.database import Databases, open_databases
@@ -33,6 +33,23 @@ class OneFile(FakeSystem):
     def of(cls, instance: Instance, databases: Databases, evidences: Evidences) -> Self:
         """As its settings say."""
         return cls()
+
+
+class Options(BaseModel):
+    folder: str
+    level: int = 0
+
+
+class WithOptions(FakeSystem):
+    """A telephone system of somebody else's, which needs what Connect does not know."""
+
+    options: Options
+
+    @classmethod
+    def of(cls, instance: Instance, databases: Databases, evidences: Evidences) -> Self:
+        made = cls()
+        made.options = Options.model_validate(instance.options)
+        return made
 
 
 class Handmade(FakeSystem):
@@ -123,6 +140,12 @@ async def test_an_instance_of_a_file_whose_adapter_cannot_be_made_is_left_out_an
         f"""
         [telephony.york]
         adapter = "{HERE}:OneFile"
+        [telephony.wells]
+        adapter = "{HERE}:WithOptions"
+        options = {{ folder = "/srv/exchange", level = 2 }}
+        [telephony.derby]
+        adapter = "{HERE}:WithOptions"
+        options = {{ folder = "/srv/exchange", level = "a secret" }}
         [telephony.leeds]
         adapter = "{HERE}:Nobody"
         [telephony.bath]
@@ -145,8 +168,12 @@ async def test_an_instance_of_a_file_whose_adapter_cannot_be_made_is_left_out_an
         encoding="utf-8",
     )
     adapters, problems = await make_adapters(world, world.settings.model_copy(update={"systems_file": file}))
-    assert [*map(str, adapters)] == ["telephony", "internet", "telephony york"]
-    leeds, bath, hull, doors, yard, roof, shed = problems
+    assert [*map(str, adapters)] == ["telephony", "internet", "telephony york", "telephony wells"]
+    wells = adapters[SystemInstance(TELEPHONY, "wells")]
+    assert isinstance(wells, WithOptions)
+    assert wells.options == Options(folder="/srv/exchange", level=2)
+    derby, leeds, bath, hull, doors, yard, roof, shed = problems
+    assert derby.startswith(f"{file}: telephony.derby is not served: options.level is not a whole number.")
     assert leeds.startswith(f"telephony.leeds is not served: adapter of [telephony.leeds] in {file} is")
     assert "Correct the name of the class" in leeds
     assert "telephony.bath is not served: probe_lines needs sip_server" in bath

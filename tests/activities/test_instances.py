@@ -135,6 +135,8 @@ def served(found: Instances) -> list[str]:
         ("[telephony.main]\ndsn = 'postgresql://x'", "telephony.main is what CONNECT_", "another name"),
         ("[telephony.b]\nsip_domain = 'b.example'", "telephony.b has no dsn", "Add it"),
         ("[telephony.b]\ndsn = 5", "telephony.b.dsn is no text", "quotes"),
+        ("[gates.main]\nadapter = 'a:B'\noptions = 5", "gates.main.options is no table", "[gates.main.options]"),
+        ("[gates.main]\nurl = 'https://x'\noptions.level = 2", "gates.main has options, which are for an", "Leave"),
         ("[doors-a.main]\nurl = 'https://x'\n[doors.a-main]\nurl = 'https://y'", "the task queue of", "another name"),
         ("[telephony]\ntitle = 'Phones'", "telephony.title does not belong", "Leave it out"),
         (

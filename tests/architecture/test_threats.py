@@ -219,7 +219,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "Webhooks outlive the token": (
         "tests/starter/api/test_webhooks.py::test_webhooks_are_the_installations_and_go_on_without_who_added_them",
     ),
-    "They are told ids": (
+    "They receive ids": (
         "tests/activities/webhooks/test_webhooks.py::"
         "test_every_event_is_told_in_order_for_each_client_as_a_signed_cloud_event",
         "tests/architecture/test_asyncapi.py::test_what_is_sent_is_what_the_document_says",

@@ -40,7 +40,7 @@ async def test_a_matter_is_taken_put_aside_and_acknowledged(browsers: Browsers, 
     await row.get_by_label("Snooze until").fill("2199-01-04")
     await row.get_by_role("button", name="Snooze", exact=True).click()
     await expect(page.get_by_text("Nothing here needs you.")).to_be_visible()
-    await page.get_by_label("Show also what was snoozed").check()
+    await page.get_by_label("Include what was snoozed").check()
     await expect(row).to_contain_text("snoozed until 4 Jan 2199, 00:00")
     await row.get_by_text("More about").click()
     await row.get_by_role("button", name="Acknowledge").click()

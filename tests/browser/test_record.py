@@ -22,7 +22,7 @@ async def test_a_tenant_that_returns_is_made_from_what_it_had_with_many_lines_at
     await page.locator("#pasted").fill(f"{national}-{two[-4:]}\t3.12\n{three}\t3.13")
     note = f"3 lines, from {phone_word(one)} to {phone_word(three)}."
     await expect(page.locator("#note-pasted")).to_have_text(note)
-    await page.get_by_role("button", name="Make lines of it").click()
+    await page.get_by_role("button", name="Add as lines").click()
     await expect(page.locator("#pasted")).to_have_value("")
     await expect(page.locator(f'.line:has(input[value="{two}"]) input[value="3.12"]')).to_have_count(1)
     await expect(page.locator(f'.line:has(input[value="{three}"]) input[value="3.13"]')).to_have_count(1)

@@ -272,7 +272,7 @@ async def test_a_client_that_is_proven_and_does_not_know_is_woken(json_service: 
     client_id, breaker = client_id_of(handle.id), json_service.pacing.breakers[PHONES]
     proven = "UPDATE client_systems SET proven = wanted WHERE client_id = $1 AND system = 'telephony'"
     await json_service.databases.directory.write(proven, client_id)
-    breaker.unheard[client_id] = json_service.pacing.clock()
+    breaker.too_late[client_id] = json_service.pacing.clock()
     async with unless_it_hangs():
         assert (await json_service.settled(handle)).status == "suspended"
     assert breaker.late() == {}

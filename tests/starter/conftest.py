@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 from fastapi import FastAPI
 
-from activities.instances import ServiceKind
+from activities.instances import KindSettings
 from starter.app import create_app
 from starter.contract.catalogue import ONLY_BUILT_IN, Catalogue
 from tests.support.service import (
@@ -32,7 +32,7 @@ def open_folder() -> Iterator[Path]:
 async def with_doors(service: Service) -> AsyncIterator[Service]:
     """The same service, whose settings name doors as a further kind, with two instances."""
     catalogue = Catalogue(
-        ONLY_BUILT_IN.kinds | {"doors": ServiceKind("doors", "Doors", in_building=True)},
+        ONLY_BUILT_IN.kinds | {"doors": KindSettings("doors", "Doors", in_building=True)},
         {"telephony": ["main", "london"], "internet": ["main"], "doors": ["main", "annex"]},
     )
     async with with_kinds(service, catalogue) as with_doors:

@@ -208,7 +208,7 @@ def _services_of(client: dict[str, Any], kind: str) -> list[dict[str, Any]]:
 
 
 def _subject(kind: str, title: str, service: dict[str, Any]) -> str:
-    """How a line, an account or a further service is told from all others."""
+    """How a line, an account or a further service is distinguished from all others."""
     if kind == TELEPHONY:
         number = phone(service["name"])
         return f"{number} in {service['office']}" if service.get("office") else number

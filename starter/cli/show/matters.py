@@ -12,7 +12,7 @@ def matters(page: dict[str, Any], now: datetime) -> None:
     """A line for each, the oldest first; below it what to do about those of no client."""
     items = page["items"]
     if not items:
-        show_text("Nothing is open. What was put aside is listed with --snoozed.")
+        show_text("Nothing is open. What was snoozed is listed with --snoozed.")
         return
     columns = [Column("client"), Column("matter"), Column("kind"), Column("age"), Column("with"), Column("what")]
     rows = [

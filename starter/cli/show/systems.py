@@ -41,8 +41,8 @@ def attention(items: list[dict[str, Any]], now: datetime, *, where: str = "", sk
         if not fits(columns, rows, wrap=True):
             columns, rows = _waiting_table(group, now, wide=False)
         show([*table(columns, rows, wrap=True), ""])
-        if ways := [line for item in group for line in remedies(item["remedies"], item["client_id"])]:
-            show([*ways, ""])
+        if commands := [line for item in group for line in remedies(item["remedies"], item["client_id"])]:
+            show([*commands, ""])
     show(
         [
             Text("To act: connect client retry | skip | mark-done ID SYSTEM. As last published.", "dim"),

@@ -38,7 +38,7 @@ def webhooks(page: dict[str, Any]) -> None:
 def webhook(item: dict[str, Any]) -> None:
     """How it is now."""
     why = f": {item['why']}" if item["why"] else ""
-    show_text(f"Webhook {item['webhook_id']} to {item['url']} is {item['state']}{why}. Told of: {_filter(item)}.")
+    show_text(f"Webhook {item['webhook_id']} to {item['url']} is {item['state']}{why}. Receives: {_filter(item)}.")
     for trouble in _troubles(item):
         show_text(f"{trouble}.")
 
@@ -76,15 +76,15 @@ def deliveries(page: dict[str, Any]) -> None:
 
 
 def _troubles(item: dict[str, Any]) -> list[str]:
-    """What it is told no more, and what it was never told."""
+    """What is sent to it no more, and what was never sent."""
     given_up, lost = item["given_up"], item["lost"]
-    told = [f"Nothing more is sent of {', '.join(given_up)}, until it is enabled"] if given_up else []
+    troubles = [f"Nothing more is sent of {', '.join(given_up)}, until it is enabled"] if given_up else []
     numbers = f"{lost} of the events {item['lost_from']} to {item['lost_to']} were forgotten before it took them"
-    return [*told, numbers] if lost else told
+    return [*troubles, numbers] if lost else troubles
 
 
 def _filter(item: dict[str, Any]) -> str:
-    """Which events it is told of."""
+    """Which events it receives."""
     kinds = ", ".join(item["kinds"]) or "every event"
     of = [f"at {', '.join(item['sites'])}"] if item["sites"] else []
     of += [f"of {', '.join(item['clients'])}"] if item["clients"] else []

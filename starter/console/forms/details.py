@@ -81,7 +81,7 @@ def hint_end(start: date | None, end: date | None, zone: str, now: datetime, err
     """Say what is odd about dates that are allowed."""
     today = local_day(now, zone)
     if end is not None and end < (start or today):
-        errors.hint("end_date", "It lies before the start date. It is kept so; is that meant?", "caution")
+        errors.hint("end_date", "It is before the start date. It can be saved; is that intended?", "caution")
     elif end is not None and end < today:
         errors.hint("end_date", "It is past, and will be shown in red.", "caution")
 

@@ -52,7 +52,7 @@ RULES = {
     "text": "Give 1 to 1000 characters",
     "country": "Choose one of the list",
     "role": "Choose one of the list",
-    "sites": "Choose sites that there are",
+    "sites": "Choose existing sites",
     "sources": "Give 1 to 64 characters each, with commas between: billing, security",
     "expires_at": f"{DAY}, or leave it empty",
     "settings": f"Write them as {EXAMPLE}",

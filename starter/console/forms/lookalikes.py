@@ -21,6 +21,6 @@ async def hint_lookalikes(
     let = {office.casefold(): tenants for office, tenants in found.offices.items()}
     for field, office in typed:
         if (tenants := let.get(office.casefold())) and field not in errors.wrong:
-            errors.hint(field, f"It is the office of {tenants}, too. Is that meant?", "caution")
+            errors.hint(field, f"It is the office of {tenants}, too. Is that intended?", "caution")
     if found.former and "name" not in errors.wrong:
         errors.hint("name", f"A former client of the site has this name: {found.former}.", "caution")

@@ -1,4 +1,4 @@
-"""The page Open matters: everything that a person should see to, what to do about it, and in whose hands it is."""
+"""The page Open matters: everything that a person should see to, what to do about it, and to whom it is assigned."""
 
 import asyncio
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from starter.contract.bodies import AssignBody, MatterFilter, SnoozeBody
 from starter.contract.callers import Permission
 from starter.directory.matters import END, OF_SYSTEMS, START
 from starter.errors import NoSuchMatter, NotAcknowledged
-from starter.matters import ACKNOWLEDGED, Hands, open_matters
+from starter.matters import ACKNOWLEDGED, MatterActions, open_matters
 from starter.permitted import check_may
 from starter.web import dependencies
 from starter.web.dependencies import Clients
@@ -25,7 +25,7 @@ from workflows.domain.errors import InvalidField
 PATH = "/matters"
 PAGE = 50
 FILTERS = {"kind", "assigned_to", "snoozed"}
-WAYS = {
+LINKS = {
     END: (("Decommission", "/status?action=decommission"), ("Edit end date", "/edit")),
     START: (("Activate", "/status?action=activate"), ("Edit start date", "/edit")),
     "plan_blocked": (("See the plan", ""), ("Edit status", "/status")),
@@ -36,7 +36,7 @@ WAYS = {
 LOOKS = {"not_proven": "not_proven", "skipped": "skipped", "plan_blocked": "suspended", START: "new"}
 """The colour of a kind. All others are as bad as attention."""
 
-WRONG_DAY = "Nothing was done. Give a day to come, as 2027-01-04, and a name of at most 100 characters."
+WRONG_DAY = "Nothing was done. Give a future day, as 2027-01-04, and a name of at most 100 characters."
 GONE = "That is not open any more. Nothing was done."
 
 matter_pages = page_router()
@@ -54,16 +54,16 @@ async def act(request: Request, clients: Clients, verb: Literal["acknowledge", "
     form = await Form.read(request)
     if not form.text("client"):
         check_may(dependencies.caller_of(request), Permission.INSTANCE_MATTERS)
-    hands = Hands(clients, form.text("client"), form.text("matter"), caller_of(request), command_id_of(form))
+    actions = MatterActions(clients, form.text("client"), form.text("matter"), caller_of(request), command_id_of(form))
     try:
         match verb:
             case "acknowledge":
-                answer = await hands.acknowledge()
+                answer = await actions.acknowledge()
             case "assign":
-                answer = await hands.assign(AssignBody(assigned_to=form.text("assigned_to")).assigned_to)
+                answer = await actions.assign(AssignBody(assigned_to=form.text("assigned_to")).assigned_to)
             case "snooze":
                 body = SnoozeBody.model_validate({"snoozed_until": form.text("snoozed_until") or None})
-                answer = await hands.snooze(body.snoozed_until, end=bool(form.text("end")))
+                answer = await actions.snooze(body.snoozed_until, end=bool(form.text("end")))
     except NoSuchMatter:
         return redirect(request, safe_path(form.text("next") or PATH), GONE)
     except (ValidationError, InvalidField, NotAcknowledged) as wrong:
@@ -105,7 +105,7 @@ async def _page(
         attention=choice.address("/attention"),
         here=choice.address(PATH, **chosen),
         systems_kinds=OF_SYSTEMS,
-        ways=WAYS,
+        links=LINKS,
         looks=lambda kind: LOOKS.get(kind, "attention"),
         acknowledged=ACKNOWLEDGED,
         problem=problem,

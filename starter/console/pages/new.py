@@ -90,7 +90,7 @@ def _read(
     if kind is ClientType.VIRTUAL and internet:
         errors.refuse("down", "A virtual client has no internet access in the building. Leave it empty")
     if form.text("client_id") in OURS:
-        errors.refuse("client_id", "The console's own pages go by this id. Choose another", finished=True)
+        errors.refuse("client_id", "The console has a page of this name. Choose another id", finished=True)
     if form.text("site") not in {site.site_id for site in sites}:
         errors.refuse("site", "There is no such site. Choose one of the list")
     plain = [name for name in RECORD if name not in LABELS]

@@ -33,7 +33,7 @@ selected_clients = page_router()
 
 
 @dataclass(frozen=True)
-class Foreseen:
+class PreviewOfOne:
     """What the command would do to one client: change it, nothing, or be refused; ``why`` says which of the latter."""
 
     client: ClientView
@@ -110,18 +110,18 @@ def _message(bound: BoundForm, kind: Kind, by: str) -> AnyMessage | None:
     return message_of(BY_NAME[kind], body, by=by, command_id=bound.command_id)
 
 
-async def _foreseen(clients: ClientService, views: Sequence[ClientView], message: AnyMessage) -> list[Foreseen]:
+async def _previews(clients: ClientService, views: Sequence[ClientView], message: AnyMessage) -> list[PreviewOfOne]:
     """What the command would do to each client, as it is now."""
     gate = asyncio.Semaphore(AT_ONCE)
 
-    async def one(view: ClientView) -> Foreseen:
+    async def one(view: ClientView) -> PreviewOfOne:
         async with gate:
             try:
                 preview = await clients.preview(view.client_id, message)
             except StarterError as away:
-                return Foreseen(view, PreviewView(refusal={"type": "Away"}), str(away))
+                return PreviewOfOne(view, PreviewView(refusal={"type": "Away"}), str(away))
         refusal = refusal_in(preview)
-        return Foreseen(view, preview, refusal.why if refusal else preview.message)
+        return PreviewOfOne(view, preview, refusal.why if refusal else preview.message)
 
     return list(await asyncio.gather(*map(one, views)))
 
@@ -136,12 +136,12 @@ async def _page(
         errors.problem = "No client is selected. Go back to the list and tick some."
     elif len(ids) > MOST:
         errors.problem = f"{len(ids)} clients are too many at once. Select at most {MOST}."
-    views, foreseen = [], []
+    views, previews = [], []
     if not errors.problem:
         views = await clients.these(ids)
         message = _message(bound, kind, caller_of(request)) if kind else None
         if message is not None and answers is None:
-            foreseen = await _foreseen(clients, views, message)
+            previews = await _previews(clients, views, message)
     status = 409 if answers and answers.refused else bound.status if bound.sent else 422 if errors.problem else 200
     return page(
         request,
@@ -152,7 +152,7 @@ async def _page(
         ids=ids,
         names={view.client_id: view.name for view in views},
         unknown=[] if errors.problem else [one for one in ids if one not in {view.client_id for view in views}],
-        foreseen={fate: [it for it in foreseen if it.fate == fate] for fate in ("changed", "unchanged", "refused")},
+        previews={fate: [it for it in previews if it.fate == fate] for fate in ("changed", "unchanged", "refused")},
         answers=answers,
         form=bound.form,
         errors=errors,

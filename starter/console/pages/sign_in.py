@@ -97,7 +97,7 @@ def _wrong_token(request: Request, after: str, name: str) -> HTMLResponse:
     return sign_in_page(
         request,
         after,
-        "That is not the token, nor an API token that is good. The token is in the file “token” in the data folder.",
+        "That is not the token, nor a valid API token. The token is in the file “token” in the data folder.",
         403,
         name,
     )

@@ -52,7 +52,7 @@ async def ask_to_revoke(request: Request, clients: Clients, token_id: str) -> Re
 
 @token_pages.post(f"{PATH}/{{token_id}}/revoke")
 async def revoke_token(request: Request, token_id: str) -> Response:
-    """It is good no longer."""
+    """It is no longer valid."""
     token = await tokens_of(request).revoke(token_id, caller_of(request))
     callers_of(request).forget(token_id)
     return redirect(request, PATH, f"The token of {token.name} is revoked.")

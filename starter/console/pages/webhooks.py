@@ -30,10 +30,10 @@ LOOKS = {"active": "active", "paused": "suspended", "disabled": "attention"}
 
 DONE = {
     "pause": "Nothing is sent until it is enabled again.",
-    "enable": "It is enabled, and told at once what waits for it.",
-    "replay": "It is told those events again.",
+    "enable": "It is enabled, and what waits for it is sent at once.",
+    "replay": "Those events are sent again.",
 }
-LATER = {"replay": "It is told those events again once it is enabled."}
+LATER = {"replay": "Those events are sent again once it is enabled."}
 """What is true instead of a webhook that is not active."""
 
 webhook_pages = page_router()
@@ -66,11 +66,11 @@ async def show_webhook(request: Request, clients: Clients, webhook_id: str) -> R
 
 @webhook_pages.get(f"{PATH}/{{webhook_id}}/edit")
 async def show_edit(request: Request, clients: Clients, webhook_id: str) -> Response:
-    """Where it leads and what it is told, to be changed."""
+    """Where it leads and what it receives, to be changed."""
     view = (await _of(clients).one(webhook_id)).view
-    clients_told = ", ".join(view.clients)
+    clients_typed = ", ".join(view.clients)
     lists = [("kinds", kind) for kind in view.kinds] + [("sites", site) for site in view.sites]
-    form = Form.of([("url", view.url), ("description", view.description), ("clients", clients_told), *lists])
+    form = Form.of([("url", view.url), ("description", view.description), ("clients", clients_typed), *lists])
     return await _edit(request, clients, view, BoundForm(form.opened(_texts(form))))
 
 
@@ -95,7 +95,7 @@ async def ask_to_remove(request: Request, clients: Clients, webhook_id: str) -> 
 
 @webhook_pages.post(f"{PATH}/{{webhook_id}}/remove")
 async def remove_webhook(request: Request, clients: Clients, webhook_id: str) -> Response:
-    """It is told nothing more."""
+    """Nothing more is sent to it."""
     removed = await _of(clients).remove(webhook_id)
     return redirect(request, PATH, f"The webhook to {removed.url} is removed.")
 
@@ -104,7 +104,7 @@ async def remove_webhook(request: Request, clients: Clients, webhook_id: str) ->
 async def change_webhook(
     request: Request, clients: Clients, webhook_id: str, action: Literal["pause", "enable", "replay", "rotate"]
 ) -> Response:
-    """Pause or enable it, have it told again, or give it another secret, which is shown by this answer alone."""
+    """Pause or enable it, have events sent again, or give it another secret, which is shown by this answer alone."""
     bound, webhooks, changed = await BoundForm.read(request, ("after",)), _of(clients), None
     match action:
         case "pause" | "enable":

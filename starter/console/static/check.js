@@ -25,10 +25,10 @@ async function check(form, more, signal) {
   const answer = await sent(form, more, signal);
   form.querySelector(":scope > [data-too-much]")?.remove();
   if (answer?.status === 413) {
-    const told = Object.assign(document.createElement("p"), { className: "problem", textContent: TOO_MUCH });
-    told.setAttribute("role", "alert");
-    told.dataset.tooMuch = "";
-    form.prepend(told);
+    const problem = Object.assign(document.createElement("p"), { className: "problem", textContent: TOO_MUCH });
+    problem.setAttribute("role", "alert");
+    problem.dataset.tooMuch = "";
+    form.prepend(problem);
   }
   if (!answer?.ok) return false;
   signedOut(false);

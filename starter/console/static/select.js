@@ -3,7 +3,7 @@
 const forms = () => document.querySelectorAll("form[data-select]");
 const rows = (form) => [...form.querySelectorAll('input[name="client"]')];
 
-function tell(form) {
+function update(form) {
   const all = form.querySelector("[data-all]"), boxes = rows(form), chosen = boxes.filter((box) => box.checked).length;
   const announcement = form.querySelector("[data-chosen]"), words = chosen ? `${chosen} of ${boxes.length} chosen` : "";
   all.checked = chosen > 0 && chosen === boxes.length;
@@ -16,9 +16,9 @@ document.addEventListener("change", (event) => {
   const form = event.target.closest?.("form[data-select]");
   if (!form) return;
   if (event.target.matches("[data-all]")) for (const box of rows(form)) box.checked = event.target.checked;
-  tell(form);
+  update(form);
 });
 for (const part of document.querySelectorAll("[data-part]")) {
-  new MutationObserver(() => forms().forEach(tell)).observe(part, { childList: true, subtree: true });
+  new MutationObserver(() => forms().forEach(update)).observe(part, { childList: true, subtree: true });
 }
-forms().forEach(tell);
+forms().forEach(update);

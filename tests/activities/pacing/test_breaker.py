@@ -1,4 +1,4 @@
-"""What fails for many clients is paced, what comes back is let in by and by, and operators' commands go first."""
+"""What fails for many clients is paced, what comes back is let in gradually, and operators' commands go first."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta

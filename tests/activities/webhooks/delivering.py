@@ -71,7 +71,7 @@ async def delivering(
 
 
 def by_client(receiver: Receiver) -> dict[str, list[int]]:
-    """The events of each client as they were taken, without those told again."""
+    """The events of each client as they were taken, without those sent again."""
     found: dict[str, list[int]] = {}
     for event in receiver.taken:
         seqs = found.setdefault(event["subject"], [])

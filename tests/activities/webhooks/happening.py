@@ -1,4 +1,4 @@
-"""Events of clients, for webhooks to be told."""
+"""Events of clients, for webhooks to receive."""
 
 from activities.database import own_connection
 from activities.directory.numbering import number

@@ -1,4 +1,4 @@
-"""What a webhook is told of a client while more is added to its chain, or it is set back, at the same moment."""
+"""What a webhook receives of a client while more is added to its chain, or it is set back, at the same moment."""
 
 import asyncio
 import json
@@ -48,7 +48,7 @@ class Taking(Sender):
 
 
 class Chains:
-    """A webhook, and the steps in which it is told of events, one by one."""
+    """A webhook, and the steps in which it receives events, one by one."""
 
     def __init__(self, world: World) -> None:
         self.world, self.sender, self.webhook_id = world, Taking(), unique("wh")

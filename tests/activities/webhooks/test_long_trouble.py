@@ -119,7 +119,7 @@ async def test_a_client_that_is_refused_for_long_is_given_up_alone_until_the_web
         assert (await eventually(given_up)).state == "active"
         [(client_id, matter, kind, text)] = await world.rows("directory", MATTERS)
         assert (client_id, matter, kind) == ("", f"webhook-clients:{webhook_id}", "webhook_given_up")
-        assert f"Webhook {webhook_id} is told nothing more of client acme: " in text
+        assert f"Webhook {webhook_id} receives nothing more of client acme: " in text
         attempts = "SELECT error FROM webhook_deliveries WHERE client_id = 'acme' ORDER BY delivery_id DESC"
         before = await world.rows("directory", attempts)
         assert before[0] == ("The receiver answered 422. This client is given up",)

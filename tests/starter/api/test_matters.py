@@ -1,4 +1,4 @@
-"""Claims about open matters over HTTP and on the command line: found, put into hands, put aside, told (issue 13)."""
+"""Claims about open matters over HTTP and on the command line: found, assigned, snoozed, acknowledged (issue 13)."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -71,7 +71,7 @@ async def test_what_is_snoozed_is_out_of_the_way_until_its_day(service: Service)
     assert opened.json()["total"] == 0
     [matter] = await matters_listed(service.api, site, snoozed=True)
     assert (matter["snoozed"], matter["snoozed_until"]) == (True, answer["snoozed_until"])
-    assert (await act(service, client_id, "snooze", end=True)).json()["message"] == "Snoozed no longer"
+    assert (await act(service, client_id, "snooze", end=True)).json()["message"] == "Snooze ended"
     assert len(await matters_listed(service.api, site)) == 1
     past = await act(service, client_id, "snooze", snoozed_until="2026-01-01")
     assert (past.status_code, past.json()["field"]) == (422, "snoozed_until")
@@ -142,7 +142,7 @@ async def test_what_is_not_open_is_not_found(service: Service, verb: str) -> Non
         assert (answer.status_code, answer.json()["title"]) == (404, title), answer.text
 
 
-async def test_the_command_line_lists_and_puts_into_hands(terminal: Terminal, slow: Service) -> None:
+async def test_the_command_line_lists_assigns_and_snoozes(terminal: Terminal, slow: Service) -> None:
     site = await slow.site()
     client_id = await staying(slow, site)
     out = (await terminal.connect("matters", "--site", site)).out

@@ -12,7 +12,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 from typer.testing import CliRunner
 
-from activities.instances import ServiceKind
+from activities.instances import KindSettings
 from starter.cli.main import app
 from starter.console.forms.action import BODIES, ActionForm
 from starter.console.forms.details import changes_in, read_details
@@ -42,7 +42,7 @@ from workflows.wire.views import ClientView
 __all__ = ["ann"]
 
 SEED, VALUES = 20261128, 200
-DOORS = ServiceKind("doors", "Doors")
+DOORS = KindSettings("doors", "Doors")
 CATALOGUE = Catalogue(ONLY_BUILT_IN.kinds | {"doors": DOORS}, {**ONLY_BUILT_IN.instances, "doors": ["main"]})
 OF_HTTP: dict[Kind, type[BaseModel]] = {Kind.EDIT: EditBody, Kind.NOTE: NoteBody, **BODIES}
 REFUSED = "refused"

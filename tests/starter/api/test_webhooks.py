@@ -1,4 +1,4 @@
-"""Claims about webhooks over HTTP; tests/activities/webhooks has how they are told."""
+"""Claims about webhooks over HTTP; tests/activities/webhooks has how they are delivered."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -88,7 +88,7 @@ class Answering(Sender):
 
 
 async def deliver(service: Service, webhook_id: str, client_id: str, status: int) -> None:
-    """Have a webhook be told of a client's events by a receiver that answers this."""
+    """Have a webhook receive a client's events by a receiver that answers this."""
     dsn = service.settings.directory_dsn.get_secret_value()
     async with service.directory() as directory:
         turn = await directory.fetchval("SELECT turn FROM webhooks WHERE webhook_id = $1", webhook_id)

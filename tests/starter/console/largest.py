@@ -7,7 +7,7 @@ from functools import cache
 
 import pytest_asyncio
 
-from activities.instances import ServiceKind
+from activities.instances import KindSettings
 from starter.app import create_app
 from starter.clients import ClientService
 from starter.contract.answers import ClientNote, Credentials, HistoryEntry, HistoryPage, NotePage
@@ -163,7 +163,7 @@ class Desk:
 async def desk(service: Service) -> AsyncIterator[Desk]:
     same = service.clients
     doors = Catalogue(
-        ONLY_BUILT_IN.kinds | {"doors": ServiceKind("doors", "Doors", in_building=True)}, {"doors": ["main"]}
+        ONLY_BUILT_IN.kinds | {"doors": KindSettings("doors", "Doors", in_building=True)}, {"doors": ["main"]}
     )
     clients = OfTheLargest(same.gateway, same.directory, same.watch, LIMITS, KEYRING, doors)
     app = create_app(clients, TOKEN, eraser=ErasesNobody(clients))

@@ -2,12 +2,12 @@
 
 import pytest
 
-from activities.instances import ServiceKind
+from activities.instances import KindSettings
 from starter.contract.catalogue import ONLY_BUILT_IN, Catalogue
 from starter.wording import within
 from workflows.domain.systems import heading, spoken
 
-KINDS = {"cctv": ServiceKind("cctv", "Cameras"), "doors": ServiceKind("doors", "Doors")}
+KINDS = {"cctv": KindSettings("cctv", "Cameras"), "doors": KindSettings("doors", "Doors")}
 CATALOGUE = Catalogue(ONLY_BUILT_IN.kinds | KINDS, {})
 
 

@@ -1,5 +1,5 @@
-"""Every kind of open matter is found where the directory says it, and goes when that changes; hands are about one
-occurrence."""
+"""Every kind of open matter is found where the directory says it, and goes when that changes; what people do is
+about one occurrence."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ from activities.settings import Settings
 from starter.contract.answers import Matter
 from starter.contract.bodies import ClientFilter, MatterFilter, SiteGiven
 from starter.directory.console import ConsoleReads
-from starter.directory.hands import keep
+from starter.directory.matter_actions import keep
 from starter.directory.matters import matter_named
 from starter.directory.reads import DirectoryReads
 from starter.local.postgres import EmbeddedPostgres

@@ -347,7 +347,8 @@ class World(RuleBasedStateMachine):
         on = {s: {n for n, on in real.items() if on and n not in self.accepted} for s, real in self.real.items()}
         assert on[TELEPHONY] == {x.number for x in client.services.lines if self.should_be_on(x)}
         assert on[INTERNET] == ({"acme"} if client.services.internet and client.status is Status.ACTIVE else set())
-        assert on[DOORS] == ({x.name for x in client.services.further} if client.status is Status.ACTIVE else set())
+        doors = {x.name for x in client.services.further if x.kind == DOORS}
+        assert on[DOORS] == (doors if client.status is Status.ACTIVE else set())
         if client.status is Status.DECOMMISSIONED:
             assert not self.state.numbers, "all numbers of a finished client are free"
             assert self.state.next_moment() is None

@@ -108,7 +108,8 @@ class Lifecycle(World):
             assert admitted == []
         active = client.status is Status.ACTIVE
         opened = {name: x.settings for name, x in self.ledger(DOORS).wanted.items() if x.on}
-        assert opened == ({x.name: x.settings for x in client.services.further} if active else {})
+        doors = {x.name: x.settings for x in client.services.further if x.kind == DOORS}
+        assert opened == (doors if active else {})
 
     @invariant()
     def status_and_holds_agree(self) -> None:

@@ -35,7 +35,7 @@ async def test_a_webhook_is_added_once_however_often_its_form_is_sent_and_its_se
         assert secret not in (await ann.http.get(path)).text
 
 
-async def test_it_is_paused_enabled_told_again_rotated_once_and_removed(service: Service, ann: Somebody) -> None:
+async def test_it_is_paused_enabled_sent_again_rotated_once_and_removed(service: Service, ann: Somebody) -> None:
     made = (await service.api.post("/webhooks", json={"url": URL, "description": unique("Hook")})).json()
     webhook_id, own = made["webhook_id"], f"{PATH}/{made['webhook_id']}"
 
@@ -45,7 +45,7 @@ async def test_it_is_paused_enabled_told_again_rotated_once_and_removed(service:
     for action, then, when in (("pause", "paused", " once it is enabled"), ("enable", "active", "")):
         assert (await ann.send(f"{own}/{action}", {})).status_code == 303
         assert await state() == then
-        assert await ann.done(f"{own}/replay", {"after": "0"}) == (own, f"It is told those events again{when}.")
+        assert await ann.done(f"{own}/replay", {"after": "0"}) == (own, f"Those events are sent again{when}.")
         answers = (await ann.http.get(own)).text
         assert ("Nothing is sent until it is enabled." in answers) is (then == "paused")
     assert (await service.api.get(own)).json()["position"] == 0
@@ -54,7 +54,7 @@ async def test_it_is_paused_enabled_told_again_rotated_once_and_removed(service:
     rotated = [await ann.send(f"{own}/rotate", form) for _ in range(2)]
     second, third = [await secret_of(service, webhook_id, version) for version in (2, 3)]
     assert all(second in answer.text and third not in answer.text for answer in rotated), "the form was sent twice"
-    assert "never good again" in (await ann.http.get(f"{own}/remove")).text
+    assert "can never be used again" in (await ann.http.get(f"{own}/remove")).text
     assert (await ann.send(f"{own}/remove", {})).status_code == 303
     assert (await ann.http.get(own)).status_code == 404
 

@@ -1,7 +1,7 @@
-"""What was found alive, and its client has not heeded yet: the proof that it contradicts still stands.
+"""What was found alive, and whose client has not acted on it yet: the proof that it contradicts still stands.
 
-A signal does not get through, or its workflow is in the middle of an attempt, whose proof it hears of only afterwards
-and which it then believes. A session that shows itself once must not be forgotten for that.
+A signal does not get through, or its workflow is in the middle of an attempt, whose proof it gets only afterwards and
+then believes. A session that shows itself once must not be forgotten for that.
 """
 
 from collections.abc import Collection, Iterator
@@ -15,7 +15,7 @@ _Key = tuple[str, str, datetime]  # client, subject, and when it was proven off
 
 @dataclass
 class Found:
-    """It was found alive: how that shows, and when it was seen. ``wait``: rounds until its client is told again."""
+    """It was found alive: how that shows, and when it was seen. ``wait``: rounds until the next signal."""
 
     watched: Watched
     how: str
@@ -24,15 +24,15 @@ class Found:
     wait: int = 0
 
 
-class Unheeded:
+class FoundAlive:
     """What was found alive of one instance. Each is due at once, and again after 2, 4, 8 … rounds until the proof is
-    another: each signal is an event of a history, and a workflow that cannot run heeds none."""
+    another: each signal is an event of a history, and a workflow that cannot run acts on none."""
 
     def __init__(self) -> None:
         self._found: dict[_Key, Found] = {}
 
     def keep(self, watched: Collection[Watched]) -> None:
-        """A round begins. What is watched no more, or was proven anew, was heeded."""
+        """A round begins. What is watched no more, or was proven anew, is done with."""
         keys = set(map(_key, watched))
         self._found = {key: found for key, found in self._found.items() if key in keys}
         for found in self._found.values():
@@ -43,19 +43,19 @@ class Unheeded:
         found = self._found.setdefault(_key(it), Found(it, how, at))
         found.how, found.at = how, at
 
-    def untold(self, it: Watched) -> bool:
-        """Whether it was found alive, and nobody could be told yet: it must be watched further."""
+    def unsignalled(self, it: Watched) -> bool:
+        """Whether it was found alive, and its client got no signal yet: it must be watched further."""
         found = self._found.get(_key(it))
         return found is not None and not found.times
 
     def due(self, watched: Collection[Watched]) -> Iterator[Found]:
-        """Which of these their clients are to hear of now."""
+        """Which of these their clients are to get a signal of now."""
         for it in watched:
             if (found := self._found.get(_key(it))) and not found.wait:
                 yield found
 
     def note_signalled(self, it: Watched) -> None:
-        """Its client was told."""
+        """Its client got a signal of it."""
         found = self._found[_key(it)]
         found.times += 1
         found.wait = 2**found.times

@@ -1,4 +1,4 @@
-"""Open matters in somebody's hands: assigned, snoozed, acknowledged. Each is a line of the client's history."""
+"""What people do about open matters: assigned, snoozed, acknowledged. Each is a line of the client's history."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -47,14 +47,14 @@ async def keep(
     reason: str,
     command_id: str,
 ) -> None:
-    """Write down what somebody did about a matter, and tell it in its client's history. ``row`` is the matter as it
+    """Write down what somebody did about a matter, and add it to the history of its client. ``row`` is the matter as it
     was found, ``changed`` what is otherwise of ``assigned_to``, ``snoozed``, ``snoozed_until``, ``acknowledged_at``.
     Raises DirectoryAway."""
-    hand = {**row, **changed}
+    after = {**row, **changed}
     await database.write(
         _KEEP,
-        *(row["client_id"], row["matter"], row["about"], hand["assigned_to"]),
-        *(row["text"] if hand["snoozed"] else None, hand["snoozed_until"], hand["acknowledged_at"]),
+        *(row["client_id"], row["matter"], row["about"], after["assigned_to"]),
+        *(row["text"] if after["snoozed"] else None, after["snoozed_until"], after["acknowledged_at"]),
         *(by, now, verb, text, reason, command_id),
     )
 
