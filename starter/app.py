@@ -51,6 +51,7 @@ from starter.web.openid import OpenId
 from starter.web.problems import answers
 from starter.web.roles import authorize
 from starter.web.security import GUARDED, BodyLimit, Security
+from starter.web.stopping import Stopping
 
 ABOUT = """The client lifecycle service of a serviced-office operator.
 
@@ -154,6 +155,7 @@ def create_app(
     app.add_middleware(Gate, admission=Admission(limits))
     app.add_middleware(Guard, sessions=app.state.sessions, callers=callers)
     app.add_middleware(BodyLimit)
+    app.add_middleware(Stopping)
     app.add_middleware(Security, callers=callers, names=names)
     app.add_middleware(GuessLimit, guesses=app.state.guesses)
     app.add_middleware(AccessLog)

@@ -112,7 +112,8 @@ class Watch:
 async def until_settled(
     directory: DirectoryReads, watch: Watch, decided: ClientView, seconds: float, look_every: float = 2.0
 ) -> ClientView | None:
-    """The client when everything that was ``decided`` is done and shown. None when the time is over first.
+    """The client when everything that was ``decided`` is done and shown. None when the time is over first, or the
+    service stops.
 
     It goes on waiting while the directory is away.
     """
@@ -125,6 +126,8 @@ async def until_settled(
                     published = await directory.find_settled(client_id, revision, datetime.now(UTC))
                     if published and (published.revision > revision or _decisions(published) == _decisions(decided)):
                         return published
+                if watch.ended:
+                    return None
                 with suppress(TimeoutError):
                     await asyncio.wait_for(changed.wait(), look_every)
     return None

@@ -70,7 +70,9 @@ OPERATOR = Priority(priority_key=2)
 REFUSING = (RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.RESOURCE_EXHAUSTED)
 LASTING = (Exhausted.RESOURCE_EXHAUSTED_CAUSE_PERSISTENCE_STORAGE_LIMIT,)
 """Limits of Temporal that nobody gets below by waiting."""
-NOT_YET = (UNDECIDED, "AcceptedUpdateCompletedWorkflow")
+NOT_YET = (UNDECIDED, "AcceptedUpdateCompletedWorkflow", "UnprocessedUpdate")
+"""Kinds of failures that decide nothing: of ours, and the two that Temporal itself makes, for an update that a renewal
+or a worker's death came over."""
 CREATED_BY = "created_by"
 DIAGNOSIS_TIMEOUT = 2.0  # seconds, on top of what a caller has waited for
 LAST_LOOK = 1.0  # seconds to find out whether what was not answered is recorded

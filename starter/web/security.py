@@ -97,11 +97,11 @@ class Security:
         """The refusal; None for a request that may go on."""
         path, headers = scope["path"], Headers(scope=scope)
         if path not in CHECKS and not self._names.answer_to(headers.getlist("Host")):
-            return _refused(scope, 421, "Connect has another name", UNKNOWN_HOST)
+            return refused(scope, 421, "Connect has another name", UNKNOWN_HOST)
         if "\0" in path and not path.startswith(CLIENTS):  # which no id has, and no database takes
-            return _refused(scope, 404, "There is no such page", "No address of Connect has a NUL character in it")
+            return refused(scope, 404, "There is no such page", "No address of Connect has a NUL character in it")
         if sent_by_another_page(scope["method"], headers):
-            return _refused(scope, 403, "Nothing was done", OTHER_PAGE)
+            return refused(scope, 403, "Nothing was done", OTHER_PAGE)
         if path.startswith(GUARDED):
             try:
                 caller = await self._callers.of(headers)
@@ -114,7 +114,7 @@ class Security:
         return None
 
 
-def _refused(scope: Scope, status: int, title: str, why: str) -> Response:
+def refused(scope: Scope, status: int, title: str, why: str) -> Response:
     """A page for a person, a problem document for a program. It repeats nothing of the request."""
     if not wants_page(scope):
         return ProblemResponse(problem(status, f"{why}."))

@@ -1,6 +1,6 @@
 """Every part killed again and again, while callers go on: nothing that was accepted is lost, nothing is done twice.
 
-``make test ARGS="-k kills --kills 42 --commands 400"`` is the whole of it; ``--seed`` repeats a run as far as chance
+``make test ARGS="-k kills --kills 42 --commands 500"`` is the whole of it; ``--seed`` repeats a run as far as chance
 lets it be repeated.
 
 Once in some 200 kills a client meets what is left of temporalio/sdk-rust issue 1146 (``worker.hearing_all_at_once``): a
@@ -158,6 +158,7 @@ async def test_whatever_is_killed_each_command_is_done_once_and_only_if_it_was_a
     )
     record_property("kills", summary)
     assert set(log.verdicts) == set(workload.requests)
+    assert not log.counts["answered 500"], f"{summary}\n{log.file}"
     assert {request.by for request in log.accepted} == set(TOKENS)
     assert not audit.faults, "\n".join((summary, *audit.faults[:20], f"callers' log: {log.file}"))
     assert len(revival.reset) <= max(1, kills // 20), summary

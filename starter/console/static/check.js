@@ -1,6 +1,7 @@
 // A form is looked at as one types: what it says is sent to be checked, nothing is done, and what there is to say about
 // it comes back. Without scripts the same is said when the form is sent. Whoever leaves with something typed is asked.
 
+import { early } from "./early.js";
 import { morph } from "./morph.js";
 import { found, lost, signedOut } from "./news.js";
 
@@ -57,13 +58,16 @@ for (const form of forms) {
     }
   }
 
-  form.addEventListener("input", ({ target }) => {
-    if (!("find" in target.dataset)) form.dataset.typed = "";
+  function changed(field) {
+    if (!("find" in field.dataset)) form.dataset.typed = "";
     delete form.dataset.checked;
     clearTimeout(waiting);
-    const typed = target.matches("textarea, input:not([type=checkbox], [type=radio], [type=date])");
-    waiting = setTimeout(look, typed ? TYPING : 0, typed ? [["typing", target.name]] : []);
-  });
+    const typed = field.matches("textarea, input:not([type=checkbox], [type=radio], [type=date])");
+    waiting = setTimeout(look, typed ? TYPING : 0, typed ? [["typing", field.name]] : []);
+  }
+
+  early(form).forEach(changed);
+  form.addEventListener("input", ({ target }) => changed(target));
   form.addEventListener("change", () => look([]));
   form.addEventListener("submit", () => {
     sending = form;

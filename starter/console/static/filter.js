@@ -1,6 +1,7 @@
 // A form that asks acts as one types or chooses; without scripts its button does. One that is sent by POST shows in the
 // address what it asks, but for what is private: a reason stands in no address.
 
+import { early } from "./early.js";
 import { askBy, fetched, found, hold, lost, put } from "./news.js";
 
 const TYPING = 180, PAUSE = 3000, PATIENCE = 400; // milliseconds
@@ -9,9 +10,11 @@ const announcement = document.getElementById("announcement"), main = document.ge
 const posted = form?.method === "post";
 let waiting, under_way, release, slow;
 
-// What stands there is old while something else is on its way; when that takes a while, it is seen.
+// What stands there is old while something else is on its way: it cannot be confirmed until what was asked is previewed,
+// and when that takes a while, it is seen.
 function begin() {
   release ??= hold();
+  for (const button of document.querySelectorAll("[data-confirm] button")) button.disabled = true;
   slow ??= setTimeout(() => main.setAttribute("aria-busy", "true"), TYPING + PATIENCE);
 }
 
@@ -57,18 +60,9 @@ async function show(pressed) {
   end();
 }
 
-// What somebody chose before this listened.
-function chosen(field) {
-  if (field.matches("select")) {
-    return field.selectedIndex !== Math.max(0, [...field.options].findIndex((option) => option.defaultSelected));
-  }
-  if (field.matches("[type=checkbox], [type=radio]")) return field.checked !== field.defaultChecked;
-  return field.matches("input:not([type=hidden])") && field.value !== field.defaultValue;
-}
-
 if (form) {
   if (posted) askBy(question);
-  if ([...form.elements].some(chosen)) soon(0);
+  if (early(form).length) soon(0);
   form.querySelector("[data-go]")?.setAttribute("hidden", "");
   form.addEventListener("input", (event) => {
     soon(event.target.matches("select, [type=checkbox], [type=radio]") ? 0 : TYPING);

@@ -1,12 +1,15 @@
 """Claims about hearing of changes: nobody waits in vain, also when the connection that listens is lost."""
 
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import asyncpg
 import pytest
 
 from activities.background import background
-from starter.directory.watching import CHANNEL, Watch, until_settled
+from starter.directory.watching import CHANNEL, EVERY_CLIENT, Changed, Watch, until_settled
 from starter.local.postgres import EmbeddedPostgres
 from tests.support.cut_proxy import CutProxy
 from tests.support.service import Service
@@ -89,6 +92,27 @@ async def test_a_wait_for_what_never_comes_ends_in_time(service: Service) -> Non
     client = await service.create()
     decided = (await service.clients.client(client["client_id"])).model_copy(update={"revision": 10**6})
     assert await until_settled(service.clients.directory, service.clients.watch, decided, seconds=0.2) is None
+
+
+async def test_whoever_waits_is_answered_when_the_service_stops(service: Service) -> None:
+    client = await service.create()
+    decided = (await service.clients.client(client["client_id"])).model_copy(update={"revision": 10**6})
+    waits = asyncio.Event()
+
+    class Waited(Watch):
+        @contextmanager
+        def of(self, client_id: str = EVERY_CLIENT) -> Iterator[Changed]:
+            waits.set()
+            with super().of(client_id) as changed:
+                yield changed
+
+    watch = Waited("postgresql://nobody@127.0.0.1:1/none")
+    waiting = asyncio.create_task(
+        until_settled(service.clients.directory, watch, decided, seconds=2 * HANGING, look_every=2 * HANGING)
+    )
+    await asyncio.wait_for(waits.wait(), HANGING)
+    watch.end()
+    assert await asyncio.wait_for(waiting, HANGING) is None
 
 
 async def test_what_is_shown_is_not_taken_for_another_decision_of_the_same_revision(service: Service) -> None:

@@ -9,7 +9,13 @@ from uuid import uuid4
 
 import pytest
 from temporalio.api.enums.v1 import UpdateWorkflowExecutionLifecycleStage as Stage
-from temporalio.api.workflowservice.v1 import PollWorkflowExecutionUpdateResponse
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import (
+    PollWorkflowExecutionUpdateResponse,
+    PollWorkflowTaskQueueRequest,
+    PollWorkflowTaskQueueResponse,
+    RespondWorkflowTaskCompletedRequest,
+)
 from temporalio.client import Client, WorkflowQueryRejectedError, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
@@ -183,4 +189,32 @@ async def test_what_temporal_has_recorded_is_undecided_while_no_worker_is_there_
         await eventually(partial(recorded, "another digest"))
     with pytest.raises(TemporalAway, match="It may still be done; repeat the request with Idempotency-Key c"):
         await impatient.command(client_id, Suspend(kind="suspend", command_id="c", by="ann"))
+    await temporal.get_workflow_handle(workflow_id(client_id)).terminate()
+
+
+async def test_what_a_worker_took_and_did_not_look_at_is_sent_again(
+    temporal: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a worker dies, Temporal can reject an update in its own name (UnprocessedUpdate): nobody has decided it."""
+    queue, client_id = f"only-this-test-{uuid4().hex[:8]}", f"asked-{uuid4().hex[:8]}"
+    monkeypatch.setattr(gateway, "TASK_QUEUE", queue)
+    state = ClientState(tenant(client_id=client_id), Limits(), created_by=f"key-{client_id}")
+    creating = asyncio.create_task(Gateway(temporal, patience=HANGING).create(state, "digest"))
+    service, namespace = temporal.workflow_service, temporal.namespace
+
+    async def task() -> PollWorkflowTaskQueueResponse:
+        poll = PollWorkflowTaskQueueRequest(namespace=namespace, task_queue=TaskQueue(name=queue))
+        polled = await service.poll_workflow_task_queue(poll)
+        assert polled.task_token, "nothing to do yet"
+        return polled
+
+    first = await eventually(task)
+    silence = RespondWorkflowTaskCompletedRequest(namespace=namespace, task_token=first.task_token)
+    await service.respond_workflow_task_completed(silence)
+    second = await eventually(task)
+    assert len(first.messages) == len(second.messages) == 1
+    assert first.messages[0].protocol_instance_id != second.messages[0].protocol_instance_id
+    assert not creating.done()
+    creating.cancel()
+    await asyncio.wait([creating])
     await temporal.get_workflow_handle(workflow_id(client_id)).terminate()
