@@ -84,8 +84,10 @@ class Watch:
         return [tuple(row) for row in await self.directory.fetch(sql, client_id)]
 
     async def matters(self, client_id: str) -> list[dict[str, Any]]:
+        """The open matters of a client, or those of none but that no worker reports of a system: none of the tests'
+        does, and after a minute that is one, too."""
         page = (await self.service.api.get("/matters", params={"limit": 500})).json()
-        return [matter for matter in page["items"] if matter["client_id"] == client_id]
+        return [it for it in page["items"] if it["client_id"] == client_id and it["kind"] != "unserved"]
 
     async def errors(self) -> dict[str, str]:
         """Why nobody can see what is off, by system."""
