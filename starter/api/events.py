@@ -67,7 +67,7 @@ async def list_events(
             response.headers["Preference-Applied"] = f"wait={seconds}"
         page = await reader.next_page((seconds or filters.wait) if may_wait else 0)
     if await callers_of(request).of(request.headers) is None:  # what happened since is not for who waited with it
-        raise HTTPException(401, "The token is good no longer. Send another", {"WWW-Authenticate": "Bearer"})
+        raise HTTPException(401, "The token is no longer valid. Send another", {"WWW-Authenticate": "Bearer"})
     return page
 
 

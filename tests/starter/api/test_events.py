@@ -222,7 +222,7 @@ async def test_who_waits_for_an_event_with_a_token_that_is_revoked_meanwhile_is_
         await service.post(client_id, "suspend", wait=0)
         answer = await waiting
     assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
-    assert answer.json()["detail"] == "The token is good no longer. Send another."
+    assert answer.json()["detail"] == "The token is no longer valid. Send another."
     assert client_id not in answer.text
 
 
