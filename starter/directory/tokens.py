@@ -44,7 +44,7 @@ class Tokens:
         if ends is not None and not isinstance(ends, datetime):
             ends = first_instant(ends + timedelta(days=1), "UTC")
         if ends is not None and ends <= now:
-            raise InvalidField("A token expires in the future", "Give a later one", field="expires_at")
+            raise InvalidField("A token must expire in the future", "Give a later one", field="expires_at")
         if longest is not None and (ends is None or ends > now + longest):
             last = (now + longest).date() - timedelta(days=1)
             raise InvalidField(

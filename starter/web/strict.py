@@ -5,6 +5,7 @@ out without a word, and the command done.
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
@@ -13,6 +14,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
+from starter.web.problems import LONGEST_NAME
 from starter.web.security import SAFE_METHODS
 from workflows.domain.errors import InvalidField
 
@@ -22,14 +24,14 @@ Json = dict[str, Any]
 def check_parameters(request: Request) -> None:
     """Raises InvalidField for a parameter of the query that is there twice, or that a route which may change something
     does not take; those that list say so themselves."""
-    given = [name for name, _ in request.query_params.multi_items()]
+    given = Counter(name for name, _ in request.query_params.multi_items())
     known = set(_names(request.scope["route"].dependant)) if given else set()
-    for name in given:
+    for name, times in given.items():
+        shown = name[:LONGEST_NAME]
         if name not in known and request.method not in SAFE_METHODS:
-            why = f"There is no parameter {name[:100]}"
-            raise InvalidField(why, "Leave it out, or correct its name", field=name[:100])
-        if given.count(name) > 1:
-            raise InvalidField(f"{name} is there more than once", "Give it once", field=name)
+            raise InvalidField(f"There is no parameter {shown}", "Leave it out, or correct its name", field=shown)
+        if times > 1:
+            raise InvalidField(f"{shown} is there more than once", "Give it once", field=shown)
 
 
 def _names(dependant: Dependant) -> Iterator[str]:
@@ -80,7 +82,7 @@ def _each_once(pairs: list[tuple[str, Any]]) -> Json:
     found: Json = {}
     for name, value in pairs:
         if name in found:
-            raise _unread(f"{name[:100]} is twice in one object")
+            raise _unread(f"{name[:LONGEST_NAME]} is twice in one object")
         found[name] = value
     return found
 

@@ -62,6 +62,12 @@ async def test_every_parameter_that_is_described_is_taken_and_only_once(service:
     assert tried > 40
 
 
+@pytest.mark.parametrize(("method", "path"), [("GET", "/sites"), ("GET", "/clients"), ("POST", "/sites")])
+async def test_of_a_long_parameter_little_is_repeated(api: httpx2.AsyncClient, method: str, path: str) -> None:
+    answer = await api.request(method, path, params=[("x" * 5000, "1")] * 2, json={})
+    assert (answer.status_code, len(answer.content) < 1000) == (422, True), answer.text[:300]
+
+
 async def test_who_reads_any_list_page_by_page_is_answered_where_there_is_one_page_alone(
     api: httpx2.AsyncClient,
 ) -> None:
